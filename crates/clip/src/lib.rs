@@ -1,1 +1,26 @@
-//! Placeholder
+//! CLIP ViT-B/32: image bytes or text in, unit vector out.
+//!
+//! ```text
+//! bytes ── preprocess ──► Pixels ──┐
+//!                                  ├── Engine ──► Embedding
+//! text ─── Tokenizer ───► tokens ──┘
+//! ```
+//!
+//! The reference for every step is `CLIPModel`, `CLIPImageProcessor` on Pillow and `CLIPTokenizer` of the transformers
+//! library; `tests/fixtures` of the repository keeps vectors frozen from it. Nothing here touches the network, starts a
+//! thread or reads the clock. Matrix products run on rayon's global pool, whose size is the calling program's to set.
+
+mod embedding;
+mod engine;
+mod error;
+mod limits;
+mod preprocess;
+pub mod standin;
+mod tokenizer;
+
+pub use embedding::{DIMENSION, Embedding};
+pub use engine::{Engine, ModelInfo, load};
+pub use error::{Error, ErrorKind};
+pub use limits::Limits;
+pub use preprocess::{PREPROCESSING, Pixels, SIDE, Window, preprocess, window};
+pub use tokenizer::{CONTEXT_LENGTH, MAX_TEXT_BYTES, Tokenizer};

@@ -1,0 +1,118 @@
+use std::path::PathBuf;
+
+/// What went wrong, for a program to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The bytes are no JPEG, PNG or WebP, or one of a kind that is not read.
+    UnsupportedFormat,
+    /// The picture is an animation.
+    Animated,
+    /// The picture is damaged or cut off.
+    Malformed,
+    /// More bytes, pixels or pixels a side than the limits allow.
+    TooLarge,
+    /// The text holds nothing but white space.
+    EmptyText,
+    /// The text is over [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES).
+    TextTooLong,
+    /// A file of the model does not exist.
+    ModelMissing,
+    /// A file of the model is damaged, or not that of a CLIP with 512 dimensions and 224-pixel input.
+    ModelInvalid,
+    /// A file of the model could not be read or written.
+    Io,
+    /// The forward pass failed, or its result is no direction.
+    Inference,
+}
+
+/// The error of this crate.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+impl Error {
+    /// The kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        match *self.0 {
+            Inner::UnknownFormat | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
+            Inner::Animated { .. } => ErrorKind::Animated,
+            Inner::Truncated { .. } | Inner::Undecodable { .. } => ErrorKind::Malformed,
+            Inner::TooManyBytes { .. }
+            | Inner::TooManyPixels { .. }
+            | Inner::SideTooLong { .. } => ErrorKind::TooLarge,
+            Inner::EmptyText => ErrorKind::EmptyText,
+            Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
+            Inner::FileMissing { .. } => ErrorKind::ModelMissing,
+            Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
+            Inner::Io { .. } => ErrorKind::Io,
+            Inner::Tokens { .. }
+            | Inner::WrongLength { .. }
+            | Inner::NoDirection { .. }
+            | Inner::Forward(_) => ErrorKind::Inference,
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<Inner> for Error {
+    fn from(inner: Inner) -> Self {
+        Self(Box::new(inner))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Inner {
+    #[error("the picture is not JPEG, PNG or WebP")]
+    UnknownFormat,
+    #[error("{format} of a kind that is not read: {what}")]
+    UnsupportedVariant { format: &'static str, what: String },
+    #[error("the {format} is an animation")]
+    Animated { format: &'static str },
+    #[error("the {format} is cut off after {bytes} bytes")]
+    Truncated { format: &'static str, bytes: usize },
+    #[error("the {format} is damaged: {reason}")]
+    Undecodable {
+        format: &'static str,
+        reason: String,
+    },
+    #[error("the picture has {found} bytes, more than the limit of {limit}")]
+    TooManyBytes { found: usize, limit: usize },
+    #[error("the picture has {width} x {height} = {} pixels, more than the limit of {limit}", u64::from(*width) * u64::from(*height))]
+    TooManyPixels { width: u32, height: u32, limit: u64 },
+    #[error("the picture is {width} x {height}, more than the limit of {limit} a side")]
+    SideTooLong { width: u32, height: u32, limit: u32 },
+    #[error("the text is empty")]
+    EmptyText,
+    #[error("the text has {found} bytes, more than the limit of {limit}")]
+    TextTooLong { found: usize, limit: usize },
+    #[error("no such model file: {}", path.display())]
+    FileMissing { path: PathBuf },
+    #[error("{}: {reason}", path.display())]
+    Config { path: PathBuf, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Weights { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{reason}")]
+    Tokens { reason: String },
+    #[error("the model gave {found} numbers, expected {expected}")]
+    WrongLength { expected: usize, found: usize },
+    #[error("the model gave a vector without direction (norm {norm})")]
+    NoDirection { norm: f64 },
+    #[error("the forward pass failed")]
+    Forward(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
