@@ -1,13 +1,27 @@
-//! Encoded picture in, model input out.
+//! Encoded picture in, model input out: decode, turn, resize, crop, normalise.
+//!
+//! The reference is `CLIPImageProcessorPil` of transformers on a picture that its own loader has turned by EXIF. The steps
+//! of Pillow are followed to the bit, because that is where an embedding silently goes wrong: squashing instead of
+//! cropping costs a tenth of the centred cosine, the wrong colour scale as much.
+
+mod decode;
+mod jpeg;
+mod normalise;
+mod png;
+mod resize;
+mod samples;
+mod webp;
+
+use std::fmt;
 
 use crate::Limits;
-use crate::error::{Error, Inner};
+use crate::error::Error;
 
 /// Width and height of the model's input, in pixels.
 pub const SIDE: usize = 224;
 
 /// Names the procedure from file to model input. Two embeddings are comparable only if they were made under the same name.
-pub const PREPROCESSING: &str = "clip-224-bicubic-pillow-centre-crop-exif-turned";
+pub const PREPROCESSING: &str = "clip-224-shortest-side-bicubic-centre-crop-exif-turned";
 
 /// The 224 x 224 window the model sees, before normalisation: 8-bit RGB, row by row, `224 * 224 * 3` bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +35,13 @@ impl Window {
 
     /// The model's input.
     pub fn normalise(&self) -> Pixels {
-        Pixels(vec![0.0; 3 * SIDE * SIDE].into_boxed_slice())
+        Pixels(normalise::normalise(&self.0))
+    }
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Window({SIDE} x {SIDE})")
     }
 }
 
@@ -36,23 +56,26 @@ impl Pixels {
     }
 }
 
+impl fmt::Debug for Pixels {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Pixels(3 x {SIDE} x {SIDE})")
+    }
+}
+
 /// Decodes, turns, resizes and crops; everything but the normalisation.
 ///
 /// # Errors
 ///
 /// See [`preprocess`].
 pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
-    if bytes.len() > limits.max_bytes {
-        return Err(Inner::TooManyBytes {
-            found: bytes.len(),
-            limit: limits.max_bytes,
-        }
-        .into());
-    }
-    Ok(Window(vec![0; SIDE * SIDE * 3].into_boxed_slice()))
+    let picture = decode::decode(bytes, limits)?;
+    Ok(Window(resize::centre_window(&picture)))
 }
 
 /// Turns an encoded JPEG, PNG or WebP into the model's input.
+///
+/// The format is told by the first bytes. Grey is replicated, transparency dropped, palettes and 16-bit samples reduced to
+/// 8-bit RGB, CMYK converted without a profile; colour profiles are ignored; the EXIF orientation is carried out.
 ///
 /// # Errors
 ///

@@ -1,0 +1,41 @@
+use std::io::Cursor;
+
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, ImageDecoder};
+
+use super::decode::{Decoded, check_size, image_error};
+use super::samples;
+use crate::Limits;
+use crate::error::{Error, Inner};
+
+pub(super) const FORMAT: &str = "PNG";
+
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
+    let failed = |error| image_error(FORMAT, bytes, &error);
+    let (width, height) = header_size(bytes).ok_or(Inner::Truncated {
+        format: FORMAT,
+        bytes: bytes.len(),
+    })?;
+    check_size(width, height, limits)?;
+
+    let mut allocation = image::Limits::no_limits();
+    // Bounds what compressed text, profiles and the row buffers may ask for; the pixels are bounded above.
+    allocation.max_alloc = Some(16 * limits.max_pixels);
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation).map_err(failed)?;
+    if decoder.is_apng().map_err(failed)? {
+        return Err(Inner::Animated { format: FORMAT }.into());
+    }
+    let exif = decoder.exif_metadata().map_err(failed)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok(Decoded {
+        pixels: samples::to_rgb(picture),
+        exif,
+    })
+}
+
+/// Width and height out of the IHDR chunk, which the format puts first (PNG specification, 11.2.2). Read here because the
+/// decoder parses every chunk up to the pixels before it tells them.
+fn header_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    Some((number(16)?, number(20)?))
+}
