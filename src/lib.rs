@@ -1,1 +1,2 @@
-
+//! x
+pgrx::pg_module_magic!();

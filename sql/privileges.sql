@@ -1,0 +1,48 @@
+-- Who may do what. Readers see their own rows through row-level security; every write goes through a function, which
+-- checks the caller's rights and then writes as pinterest_worker. Nothing is granted to PUBLIC; pinterest_grant() grants.
+
+REVOKE ALL ON SCHEMA pinterest FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA pinterest FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pinterest FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.oauth_state, pinterest.board,
+    pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.quota
+TO pinterest_worker;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA pinterest TO pinterest_worker;
+
+ALTER TABLE pinterest.installation ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.app ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.token ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.oauth_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.board ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.board_section ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.pin ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.pin_image ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.import ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.quota ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+-- pinterest.model belongs to no account: which models made embeddings is no secret among those who may read them.
+
+CREATE POLICY worker ON pinterest.installation TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.app TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.account TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.token TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.oauth_state TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.board TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.board_section TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.pin TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.pin_image TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.import TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.quota TO pinterest_worker USING (true) WITH CHECK (true);
+
+CREATE POLICY own ON pinterest.app FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
+CREATE POLICY own ON pinterest.account FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
+-- The subquery is itself under account's policy; it is planned once, not per row.
+CREATE POLICY own ON pinterest.board FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.board_section FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.pin FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.pin_image FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.import FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.quota FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));

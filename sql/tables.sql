@@ -1,0 +1,277 @@
+-- The state of pg_pinterest. Plain CREATE throughout: an existing object of these names makes the installation fail
+-- instead of being adopted. Pinterest's ids are text. Keys lead with account_id, so that the tables can be distributed by
+-- account and no duplicate-key error tells one owner about another's row.
+
+CREATE SCHEMA pinterest;
+COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, their images with embeddings, and the imports that brought them';
+
+-- Public: nothing. One row, made on first use: a row seeded here would collide when a dump is restored.
+CREATE TABLE pinterest.installation (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    installation_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    system_identifier text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this installation; internal';
+COMMENT ON COLUMN pinterest.installation.installation_id IS 'Bound into every sealed secret; never changes';
+COMMENT ON COLUMN pinterest.installation.system_identifier IS 'The cluster that may send requests out; pinterest_adopt() sets it';
+
+CREATE TABLE pinterest.app (
+    app_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner name NOT NULL,
+    name text NOT NULL CHECK (name OPERATOR(pg_catalog.<>) ''),
+    client_id text NOT NULL,
+    client_secret bytea NOT NULL,
+    redirect_uri text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    UNIQUE (owner, name)
+);
+COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest; the client secret is sealed';
+COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and may use it';
+COMMENT ON COLUMN pinterest.app.redirect_uri IS 'Literally as registered with Pinterest, trailing slash included';
+
+CREATE TABLE pinterest.account (
+    account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner name NOT NULL,
+    app_id bigint REFERENCES pinterest.app,
+    pinterest_user_id text,
+    username text,
+    status text NOT NULL DEFAULT 'connected'
+        CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['connected', 'refresh_uncertain', 'needs_reauth', 'disconnected'])),
+    cause text,
+    scopes text[] NOT NULL DEFAULT '{}',
+    connected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    UNIQUE (owner, app_id, pinterest_user_id)
+);
+COMMENT ON TABLE pinterest.account IS 'Connected Pinterest accounts; a role sees its own';
+COMMENT ON COLUMN pinterest.account.owner IS 'The role that connected the account and owns what is imported through it';
+COMMENT ON COLUMN pinterest.account.app_id IS 'The app whose credentials refresh the tokens; NULL: tokens are only as good as they were stored';
+COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected';
+COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it';
+
+CREATE TABLE pinterest.token (
+    account_id bigint PRIMARY KEY REFERENCES pinterest.account ON DELETE CASCADE,
+    generation bigint NOT NULL DEFAULT 1,
+    access_token bytea NOT NULL,
+    refresh_token bytea,
+    previous_refresh_token bytea,
+    access_expires_at timestamptz NOT NULL,
+    refresh_expires_at timestamptz,
+    refreshed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    refresh_after timestamptz NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    attempt_by text,
+    attempt_until timestamptz
+);
+COMMENT ON TABLE pinterest.token IS 'Sealed OAuth tokens; granted to nobody';
+COMMENT ON COLUMN pinterest.token.generation IS 'Grows with every stored answer; bound into the sealed bytes and compared before they are replaced';
+COMMENT ON COLUMN pinterest.token.previous_refresh_token IS 'The refresh token before the current one, for an answer that got lost';
+COMMENT ON COLUMN pinterest.token.refresh_after IS 'When the refresh worker renews the tokens';
+COMMENT ON COLUMN pinterest.token.attempt_by IS 'The process with a refresh under way; the attempt is open until its answer is stored or attempt_until has passed';
+
+CREATE TABLE pinterest.oauth_state (
+    state_hash bytea PRIMARY KEY,
+    owner name NOT NULL,
+    app_id bigint NOT NULL REFERENCES pinterest.app ON DELETE CASCADE,
+    redirect_uri text NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+COMMENT ON TABLE pinterest.oauth_state IS 'Authorizations under way: SHA-256 of the single-use state; granted to nobody';
+
+CREATE TABLE pinterest.board (
+    account_id bigint NOT NULL REFERENCES pinterest.account ON DELETE CASCADE,
+    board_id text NOT NULL,
+    name text NOT NULL,
+    description text,
+    privacy text,
+    owner_username text,
+    pin_count integer,
+    created_at timestamptz,
+    pins_modified_at timestamptz,
+    imported_modified_at timestamptz,
+    imported_at timestamptz,
+    seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (account_id, board_id)
+);
+COMMENT ON TABLE pinterest.board IS 'Boards seen through an account';
+COMMENT ON COLUMN pinterest.board.pin_count IS 'As Pinterest reports it; counts pins that an app may not be able to see';
+COMMENT ON COLUMN pinterest.board.pins_modified_at IS 'Pinterest''s change marker, board_pins_modified_at';
+COMMENT ON COLUMN pinterest.board.imported_modified_at IS 'The change marker at the last complete import; equal to pins_modified_at: nothing to do';
+
+CREATE TABLE pinterest.board_section (
+    account_id bigint NOT NULL,
+    board_id text NOT NULL,
+    section_id text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (account_id, board_id, section_id),
+    FOREIGN KEY (account_id, board_id) REFERENCES pinterest.board ON DELETE CASCADE
+);
+COMMENT ON TABLE pinterest.board_section IS 'Sections of boards; pin.board_section_id refers to them';
+
+CREATE TABLE pinterest.pin (
+    account_id bigint NOT NULL,
+    pin_id text NOT NULL,
+    board_id text NOT NULL,
+    board_section_id text,
+    title text,
+    description text,
+    link text,
+    alt_text text,
+    dominant_color text,
+    creative_type text,
+    media_type text,
+    parent_pin_id text,
+    created_at timestamptz,
+    raw json NOT NULL,
+    import_id bigint NOT NULL,
+    imported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    removed_at timestamptz,
+    PRIMARY KEY (account_id, pin_id),
+    FOREIGN KEY (account_id, board_id) REFERENCES pinterest.board ON DELETE CASCADE
+);
+CREATE INDEX pin_board ON pinterest.pin (account_id, board_id);
+COMMENT ON TABLE pinterest.pin IS 'Pins of imported boards';
+COMMENT ON COLUMN pinterest.pin.raw IS 'The pin as Pinterest sent it; json, not jsonb: text with \u0000 must not fail an import';
+COMMENT ON COLUMN pinterest.pin.import_id IS 'The import that saw the pin last';
+COMMENT ON COLUMN pinterest.pin.removed_at IS 'When an import found the pin gone from the board';
+
+CREATE TABLE pinterest.model (
+    model_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    fingerprint bytea NOT NULL UNIQUE,
+    name text NOT NULL,
+    weights_sha256 text NOT NULL,
+    precision text NOT NULL,
+    preprocessing text NOT NULL,
+    dimension integer NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE pinterest.model IS 'What made an embedding: weights, precision and preprocessing; vectors of different models have no common distance';
+
+-- One row per image of a pin: a carousel has several, a video has its cover. It is the work item as well.
+CREATE TABLE pinterest.pin_image (
+    account_id bigint NOT NULL,
+    pin_id text NOT NULL,
+    position integer NOT NULL,
+    kind text NOT NULL,
+    candidates json NOT NULL,
+    content_hash text,
+    state text NOT NULL DEFAULT 'pending'
+        CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'embedded', 'skipped', 'failed'])),
+    reason text,
+    import_id bigint NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    claimed_by text,
+    lease_until timestamptz,
+    fence bigint NOT NULL DEFAULT 0,
+    source_size text,
+    cropped boolean,
+    sha256 bytea,
+    embedding vector(512),
+    model_id bigint REFERENCES pinterest.model,
+    embedded_at timestamptz,
+    image bytea,
+    PRIMARY KEY (account_id, pin_id, position),
+    FOREIGN KEY (account_id, pin_id) REFERENCES pinterest.pin ON DELETE CASCADE,
+    CONSTRAINT pin_image_embedding_is_a_unit_vector
+        CHECK (pg_catalog.abs(vector_norm(embedding) OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog.<) 1e-3),
+    CONSTRAINT pin_image_embedded_has_embedding_and_model
+        CHECK ((state OPERATOR(pg_catalog.=) 'embedded') OPERATOR(pg_catalog.=) (embedding IS NOT NULL)
+               AND (embedding IS NULL) OPERATOR(pg_catalog.=) (model_id IS NULL)),
+    CONSTRAINT pin_image_without_embedding_has_reason
+        CHECK (state OPERATOR(pg_catalog.<>) ALL (ARRAY['skipped', 'failed']) OR reason IS NOT NULL)
+) WITH (fillfactor = 70);
+-- 512 dimensions are 2,056 bytes, just over the toast threshold; inline, an exact scan is several times faster.
+ALTER TABLE pinterest.pin_image ALTER COLUMN embedding SET STORAGE PLAIN;
+CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at)
+    WHERE state OPERATOR(pg_catalog.=) 'pending';
+CREATE INDEX pin_image_content ON pinterest.pin_image (account_id, content_hash) WHERE content_hash IS NOT NULL;
+CREATE INDEX pin_image_sha256 ON pinterest.pin_image (account_id, sha256) WHERE sha256 IS NOT NULL;
+COMMENT ON TABLE pinterest.pin_image IS 'The images of pins, their state and their CLIP embeddings';
+COMMENT ON COLUMN pinterest.pin_image.position IS '0-based place within the pin';
+COMMENT ON COLUMN pinterest.pin_image.candidates IS 'URLs that Pinterest gave for this image, best first: [{"size", "url", "cropped"}]';
+COMMENT ON COLUMN pinterest.pin_image.content_hash IS 'The content hash in the CDN''s URLs: equal hash, equal picture';
+COMMENT ON COLUMN pinterest.pin_image.reason IS 'Why the image is skipped or failed, or why the last attempt on a pending one failed';
+COMMENT ON COLUMN pinterest.pin_image.import_id IS 'The import that brought the image to its state, or has to';
+COMMENT ON COLUMN pinterest.pin_image.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
+COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was downloaded';
+COMMENT ON COLUMN pinterest.pin_image.cropped IS 'The only size to be had was one that Pinterest crops to a fixed box';
+COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'Of the downloaded bytes';
+COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded';
+COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, kept only where the import asked for it';
+
+CREATE TABLE pinterest.import (
+    import_id bigint GENERATED ALWAYS AS IDENTITY,
+    account_id bigint NOT NULL REFERENCES pinterest.account ON DELETE CASCADE,
+    board_reference text NOT NULL,
+    board_id text,
+    keep_images boolean NOT NULL DEFAULT false,
+    state text NOT NULL DEFAULT 'queued'
+        CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth', 'completed', 'failed', 'cancelled'])),
+    phase text NOT NULL DEFAULT 'resolving'
+        CHECK (phase OPERATOR(pg_catalog.=) ANY (ARRAY['resolving', 'listing', 'images', 'finished'])),
+    bookmark text,
+    listing_complete boolean NOT NULL DEFAULT false,
+    modified_at_start timestamptz,
+    cancel_requested boolean NOT NULL DEFAULT false,
+    reason text,
+    error_code text,
+    hint text,
+    attempts integer NOT NULL DEFAULT 0,
+    wake_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    claimed_by text,
+    lease_until timestamptz,
+    fence bigint NOT NULL DEFAULT 0,
+    pins_reported integer,
+    pins_listed integer NOT NULL DEFAULT 0,
+    pins_without_image integer NOT NULL DEFAULT 0,
+    pins_removed integer NOT NULL DEFAULT 0,
+    images_total integer NOT NULL DEFAULT 0,
+    images_embedded integer NOT NULL DEFAULT 0,
+    images_reused integer NOT NULL DEFAULT 0,
+    images_skipped integer NOT NULL DEFAULT 0,
+    images_failed integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    started_at timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (account_id, import_id)
+) WITH (fillfactor = 70);
+CREATE INDEX import_id ON pinterest.import (import_id);
+CREATE INDEX import_ready ON pinterest.import (wake_at)
+    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota']);
+COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is made for reading';
+COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commits together with the page before it';
+COMMENT ON COLUMN pinterest.import.modified_at_start IS 'The board''s change marker when the listing began';
+COMMENT ON COLUMN pinterest.import.error_code IS 'SQLSTATE of the reason';
+COMMENT ON COLUMN pinterest.import.wake_at IS 'When a queued or waiting import goes on';
+COMMENT ON COLUMN pinterest.import.fence IS 'Grows with every claim; a worker records only under the fence it claimed with';
+
+CREATE TABLE pinterest.quota (
+    account_id bigint NOT NULL REFERENCES pinterest.account ON DELETE CASCADE,
+    category text NOT NULL,
+    app_id bigint,
+    request_limit bigint,
+    remaining bigint,
+    reset_at timestamptz,
+    observed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (account_id, category)
+);
+COMMENT ON TABLE pinterest.quota IS 'What Pinterest last said about an account''s request quota';
+
+-- Without these calls pg_dump leaves the rows out, without a word.
+SELECT pg_catalog.pg_extension_config_dump('pinterest.installation', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.app', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.app_app_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.account', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.account_account_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.token', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.oauth_state', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.board', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.board_section', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.pin', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.model', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.pin_image', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.import', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.import_import_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.quota', '');

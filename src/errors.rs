@@ -1,0 +1,248 @@
+//! The one table of refusals: kind → SQLSTATE and hint. Codes are API and never change.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+
+/// What went wrong, as a caller can branch on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An argument breaks a rule that the message names.
+    BadArgument,
+    /// No app, account, board or import by that name or id.
+    NotFound,
+    /// The object belongs to another role, or does not exist: one answer for both.
+    NotYours,
+    /// The account has no usable token.
+    NeedsReauth,
+    /// Pinterest refuses: missing scope, board not shared.
+    Forbidden,
+    /// Pinterest refuses the app's id or secret.
+    AppCredentials,
+    /// An authorization code or state that is unknown, used or expired.
+    BadAuthorization,
+    /// A step that has to come first has not been taken.
+    NotReady,
+    /// Nobody answers at the other end.
+    Unreachable,
+    /// The other end broke off, timed out or failed.
+    BrokenOff,
+    /// The other end answered what makes no sense.
+    Protocol,
+    /// Pinterest's quota is used up.
+    RateLimited,
+    /// No room: embedder busy, no worker slot.
+    Busy,
+    /// Bytes that are no image this build decodes.
+    BadImage,
+    /// An image type that is not decoded.
+    UnsupportedImage,
+    /// An image, text or answer beyond its limit.
+    TooLarge,
+    /// The model directory or a file in it is missing.
+    ModelMissing,
+    /// The model directory holds something else than a CLIP ViT-B/32.
+    ModelInvalid,
+    /// Vectors of different models, which have no common distance.
+    ModelsMixed,
+    /// Sealed bytes that the key ring does not open.
+    SealBroken,
+    /// A configured file or setting that cannot be used.
+    Config,
+    /// The server refused a statement of a worker: a lock, a full disk, an object that is gone.
+    Database,
+    /// A broken invariant: a bug.
+    Internal,
+}
+
+impl Kind {
+    /// The SQLSTATE and the hint for callers who are given no better one.
+    fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
+        use PgSqlErrorCode as Code;
+        match self {
+            Kind::BadArgument => (Code::ERRCODE_INVALID_PARAMETER_VALUE, None),
+            Kind::NotFound => (Code::ERRCODE_UNDEFINED_OBJECT, None),
+            Kind::NotYours => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Some("SELECT * FROM pinterest.accounts lists the accounts of the current role."),
+            ),
+            Kind::NeedsReauth => (
+                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                Some("Connect the account again: pinterest_authorize_url(), then pinterest_connect()."),
+            ),
+            Kind::Forbidden => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Some(
+                    "Check that the board is shared with this account and which scopes were granted: SELECT scopes FROM pinterest.accounts.",
+                ),
+            ),
+            Kind::AppCredentials => (
+                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                Some(
+                    "Compare the client id and secret with the app's page at Pinterest, then call pinterest_register_app() again.",
+                ),
+            ),
+            Kind::BadAuthorization => (
+                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                Some("Start over with pinterest_authorize_url(); a state and a code work once and for ten minutes."),
+            ),
+            Kind::NotReady => (Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, None),
+            Kind::Unreachable => (
+                Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+                Some("Check the network, pinterest.api_host and pinterest.ca_file, then try again."),
+            ),
+            Kind::BrokenOff => (Code::ERRCODE_CONNECTION_FAILURE, Some("Try again in a moment.")),
+            Kind::Protocol => (Code::ERRCODE_PROTOCOL_VIOLATION, None),
+            Kind::RateLimited => (
+                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                Some("SELECT * FROM pinterest.quota shows what is left and when it renews."),
+            ),
+            Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
+            Kind::BadImage => (
+                Code::ERRCODE_INVALID_BINARY_REPRESENTATION,
+                Some("The image is cut off or damaged: fetch it again."),
+            ),
+            Kind::UnsupportedImage => (
+                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                Some("JPEG, PNG and WebP with a single frame are decoded."),
+            ),
+            Kind::TooLarge => (Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED, None),
+            Kind::ModelMissing => (
+                Code::ERRCODE_UNDEFINED_FILE,
+                Some(
+                    "Set pinterest.model_dir to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.",
+                ),
+            ),
+            Kind::ModelInvalid => (
+                Code::ERRCODE_DATA_CORRUPTED,
+                Some("Bring the model again with pgvector_setup/clip-weights."),
+            ),
+            Kind::ModelsMixed => (
+                Code::ERRCODE_INVALID_PARAMETER_VALUE,
+                Some("Import the board again, so that one model embeds all of its images."),
+            ),
+            Kind::SealBroken => (
+                Code::ERRCODE_DATA_CORRUPTED,
+                Some("Put the key that sealed the row back into pinterest.key_file, or connect the account again."),
+            ),
+            Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
+            Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
+            Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest; please report it.")),
+        }
+    }
+}
+
+/// A refusal: kind, message, and a detail or hint where the kind's own does not do. Never holds a secret.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What a caller branches on.
+    pub kind: Kind,
+    /// One sentence; names the rule broken or the two numbers that disagree.
+    pub message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with its kind's hint.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Failure { kind, message: message.into(), detail: None, hint: None }
+    }
+
+    /// Replaces the kind's hint.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a detail.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The hint: this failure's own, else its kind's.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref().or(self.kind.row().1)
+    }
+
+    /// The five characters of the SQLSTATE.
+    pub fn sqlstate(&self) -> String {
+        sqlstate(self.kind.row().0)
+    }
+}
+
+/// Unpacks Postgres' six-bit packing (`MAKE_SQLSTATE`, elog.h).
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    let packed = code as i32;
+    (0..5).map(|i| (((packed >> (6 * i)) & 0x3F) as u8 + b'0') as char).collect()
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+// Only `Result<_, ErrorReport>` keeps its SQLSTATE on the way out of a `#[pg_extern]`.
+impl From<Failure> for ErrorReport {
+    fn from(failure: Failure) -> Self {
+        let mut report = ErrorReport::new(failure.kind.row().0, failure.message.clone(), "pg_pinterest");
+        if let Some(hint) = failure.hint() {
+            report = report.set_hint(hint);
+        }
+        if let Some(detail) = failure.detail {
+            report = report.set_detail(detail);
+        }
+        report
+    }
+}
+
+impl From<pgrx::spi::SpiError> for Failure {
+    fn from(error: pgrx::spi::SpiError) -> Self {
+        Failure::new(Kind::Internal, format!("unexpected SPI result: {error}"))
+    }
+}
+
+impl From<pinterest::seal::SealError> for Failure {
+    fn from(error: pinterest::seal::SealError) -> Self {
+        Failure::new(Kind::SealBroken, error.to_string())
+    }
+}
+
+impl From<pinterest::Error> for Failure {
+    fn from(error: pinterest::Error) -> Self {
+        use pinterest::ErrorKind as Theirs;
+        let kind = match error.kind() {
+            Theirs::NeedsReauth | Theirs::Unauthorized => Kind::NeedsReauth,
+            Theirs::MissingScope | Theirs::Forbidden => Kind::Forbidden,
+            Theirs::AppCredentials => Kind::AppCredentials,
+            Theirs::NotFound => Kind::NotFound,
+            Theirs::RateLimited | Theirs::SpamHold => Kind::RateLimited,
+            Theirs::Transient => Kind::BrokenOff,
+            Theirs::Unreachable | Theirs::Tls => Kind::Unreachable,
+            Theirs::TooLarge => Kind::TooLarge,
+            Theirs::Config | Theirs::Refused => Kind::Config,
+            _ => Kind::Protocol,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}
+
+impl From<embedder::Error> for Failure {
+    fn from(error: embedder::Error) -> Self {
+        use embedder::ErrorKind as Theirs;
+        let kind = match error.kind() {
+            Theirs::UnsupportedFormat | Theirs::Animated => Kind::UnsupportedImage,
+            Theirs::Malformed => Kind::BadImage,
+            Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
+            Theirs::EmptyText => Kind::BadArgument,
+            Theirs::ModelMissing => Kind::ModelMissing,
+            Theirs::ModelInvalid => Kind::ModelInvalid,
+            Theirs::Busy => Kind::Busy,
+            Theirs::Unavailable => Kind::NotReady,
+            Theirs::Died => Kind::BrokenOff,
+            _ => Kind::Protocol,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}

@@ -1,0 +1,234 @@
+//! Every setting with the reason for its default, and typed access to each. No other file sees a raw setting.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pinterest::{Endpoints, Host};
+
+use crate::errors::{Failure, Kind};
+
+type Text = GucSetting<Option<CString>>;
+
+/// Pinterest's one API host; the sandbox and Pinterest's own sandbox are reached by naming theirs.
+static API_HOST: Text = Text::new(Some(c"api.pinterest.com"));
+/// Only ever put into the URL that a browser opens; no request goes there from here.
+static AUTHORIZE_HOST: Text = Text::new(Some(c"www.pinterest.com"));
+/// A URL in Pinterest's JSON is untrusted: images come from these hosts and no other.
+static IMAGE_HOSTS: Text = Text::new(Some(c"i.pinimg.com"));
+/// Empty: the platform's roots alone.
+static CA_FILE: Text = Text::new(Some(c""));
+/// Empty: a key is made in the data directory on first use, with a WARNING to move it out.
+static KEY_FILE: Text = Text::new(Some(c""));
+/// Empty: nothing is guessed, calls that embed say what to set.
+static MODEL_DIR: Text = Text::new(Some(c""));
+/// Empty: beside the server's own programs, where `make install` puts it.
+static EMBEDDER_PATH: Text = Text::new(Some(c""));
+/// 0: the embedder takes as many threads as there are cores; the server's own work is light beside inference.
+static EMBEDDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
+/// Ten minutes: long enough to stay warm between an app's searches, short enough to give 600 MB back overnight.
+static EMBEDDER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
+/// 4 GB: weights and their load-time copy take 1.3 GB, a 16-megapixel picture in each decoder thread 120 MB.
+static EMBEDDER_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(4096);
+/// A minute: a session of imports keeps its worker; a database at rest has none that could block DROP DATABASE.
+static WORKER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
+/// 8: more parallel downloads lower the success rate at public CDNs instead of raising the speed.
+static DOWNLOADS: GucSetting<i32> = GucSetting::<i32>::new(8);
+
+/// Defines the settings and reserves their prefix, so that a mistyped one is refused.
+///
+/// What decides where a token is sent, or which program runs, can change only at server start. Postgres refuses to
+/// define such settings later than that, so without preloading they are SIGHUP: still out of reach of every SQL role.
+pub fn define(preloading: bool) {
+    let fixed = || if preloading { GucContext::Postmaster } else { GucContext::Sighup };
+    let text = |name, short, long, setting: &'static Text, context| {
+        GucRegistry::define_string_guc(name, short, long, setting, context, GucFlags::default());
+    };
+    let int = |name, short, long, setting: &'static GucSetting<i32>, (low, high), flags| {
+        GucRegistry::define_int_guc(name, short, long, setting, low, high, GucContext::Sighup, flags);
+    };
+    text(
+        c"pinterest.api_host",
+        c"Host of the Pinterest API, with an optional port.",
+        c"Tokens are sent here, over https. Loopback is allowed only when it is named here literally.",
+        &API_HOST,
+        fixed(),
+    );
+    text(
+        c"pinterest.authorize_host",
+        c"Host of Pinterest's authorization page, with an optional port.",
+        c"Used in the URL that pinterest_authorize_url() returns.",
+        &AUTHORIZE_HOST,
+        fixed(),
+    );
+    text(
+        c"pinterest.image_hosts",
+        c"Hosts that images may be downloaded from, separated by commas.",
+        c"An image URL with any other host is refused.",
+        &IMAGE_HOSTS,
+        fixed(),
+    );
+    text(
+        c"pinterest.ca_file",
+        c"PEM file of certificate authorities trusted beside the platform's.",
+        c"",
+        &CA_FILE,
+        fixed(),
+    );
+    text(
+        c"pinterest.key_file",
+        c"File with the keys that seal tokens, one a line, the first one active.",
+        c"Regular file, owned by the server's user or root, no rights for others. Empty: a key is made in the data directory.",
+        &KEY_FILE,
+        fixed(),
+    );
+    text(
+        c"pinterest.model_dir",
+        c"Directory of the CLIP ViT-B/32 model (config.json, model.safetensors).",
+        c"Made by pgvector_setup/clip-weights.",
+        &MODEL_DIR,
+        fixed(),
+    );
+    text(
+        c"pinterest.embedder_path",
+        c"Path of the program pinterest-embedder.",
+        c"Empty: beside the server's programs.",
+        &EMBEDDER_PATH,
+        fixed(),
+    );
+    int(
+        c"pinterest.embedder_threads",
+        c"Threads of the embedder; 0 for one per core.",
+        c"Takes effect when the embedder starts next.",
+        &EMBEDDER_THREADS,
+        (0, 256),
+        GucFlags::default(),
+    );
+    int(
+        c"pinterest.embedder_idle_timeout",
+        c"The embedder ends and gives its memory back after this time without a request; 0 keeps it.",
+        c"The next request starts it again.",
+        &EMBEDDER_IDLE_TIMEOUT,
+        (0, 86_400),
+        GucFlags::UNIT_S,
+    );
+    int(
+        c"pinterest.embedder_memory_limit",
+        c"Address space that the embedder may take; 0 for no limit.",
+        c"An image that needs more ends the embedder, not the server.",
+        &EMBEDDER_MEMORY_LIMIT,
+        (0, 1 << 20),
+        GucFlags::UNIT_MB,
+    );
+    int(
+        c"pinterest.worker_idle_timeout",
+        c"A database's worker disconnects after this time without work.",
+        c"The next call that needs it starts it again.",
+        &WORKER_IDLE_TIMEOUT,
+        (1, 86_400),
+        GucFlags::UNIT_S,
+    );
+    int(
+        c"pinterest.parallel_downloads",
+        c"Images downloaded at the same time for one import.",
+        c"",
+        &DOWNLOADS,
+        (1, 16),
+        GucFlags::default(),
+    );
+    reserve_prefix();
+}
+
+#[cfg(feature = "pg14")]
+fn reserve_prefix() {
+    // SAFETY: a constant string, called from _PG_init.
+    #[allow(unsafe_code)]
+    unsafe {
+        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"pinterest".as_ptr());
+    }
+}
+
+#[cfg(not(feature = "pg14"))]
+fn reserve_prefix() {
+    // SAFETY: a constant string, called from _PG_init.
+    #[allow(unsafe_code)]
+    unsafe {
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"pinterest".as_ptr());
+    }
+}
+
+fn string(setting: &Text) -> String {
+    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn path(setting: &Text) -> Option<PathBuf> {
+    let value = string(setting);
+    (!value.is_empty()).then(|| PathBuf::from(value))
+}
+
+fn host(name: &str, value: &str) -> Result<Host, Failure> {
+    value.trim().parse().map_err(|error| {
+        Failure::new(Kind::Config, format!("{name} is not a host name with an optional port: {error}"))
+            .with_hint("Write it without https:// and without a path, for example api.pinterest.com.")
+    })
+}
+
+/// The hosts that requests may go to, and the extra certificate authorities.
+pub fn endpoints() -> Result<Endpoints, Failure> {
+    let images = string(&IMAGE_HOSTS)
+        .split(',')
+        .filter(|part| !part.trim().is_empty())
+        .map(|part| host("pinterest.image_hosts", part))
+        .collect::<Result<_, _>>()?;
+    Ok(Endpoints {
+        api: host("pinterest.api_host", &string(&API_HOST))?,
+        authorize: host("pinterest.authorize_host", &string(&AUTHORIZE_HOST))?,
+        images,
+        ca_file: path(&CA_FILE),
+    })
+}
+
+/// The configured key file, if any.
+pub fn key_file() -> Option<PathBuf> {
+    path(&KEY_FILE)
+}
+
+/// The model directory, if one is set.
+pub fn model_dir() -> Option<PathBuf> {
+    path(&MODEL_DIR)
+}
+
+/// The embedding program.
+pub fn embedder_path() -> PathBuf {
+    path(&EMBEDDER_PATH).unwrap_or_else(|| crate::platform::server_bindir().join("pinterest-embedder"))
+}
+
+/// Threads of the embedder; `None` for one per core.
+pub fn embedder_threads() -> Option<u32> {
+    u32::try_from(EMBEDDER_THREADS.get()).ok().filter(|&threads| threads > 0)
+}
+
+/// How long the embedder stays without a request; `None` for ever.
+pub fn embedder_idle_timeout() -> Option<Duration> {
+    seconds(&EMBEDDER_IDLE_TIMEOUT)
+}
+
+/// The embedder's address space in bytes; `None` for no limit.
+pub fn embedder_memory_limit() -> Option<u64> {
+    u64::try_from(EMBEDDER_MEMORY_LIMIT.get()).ok().filter(|&megabytes| megabytes > 0).map(|megabytes| megabytes << 20)
+}
+
+/// How long a database's worker stays without work.
+pub fn worker_idle_timeout() -> Duration {
+    seconds(&WORKER_IDLE_TIMEOUT).unwrap_or(Duration::from_secs(60))
+}
+
+/// Images downloaded at the same time for one import.
+pub fn parallel_downloads() -> usize {
+    usize::try_from(DOWNLOADS.get()).unwrap_or(1)
+}
+
+fn seconds(setting: &GucSetting<i32>) -> Option<Duration> {
+    u64::try_from(setting.get()).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)
+}

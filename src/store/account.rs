@@ -1,0 +1,120 @@
+//! `pinterest.account`: connected accounts.
+
+use super::{execute, read, write};
+use crate::errors::{Failure, Kind};
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its tokens work, as far as is known.
+    Connected,
+    /// The answer to a refresh got lost; the next attempt settles it.
+    RefreshUncertain,
+    /// Only the user can help.
+    NeedsReauth,
+    /// The user had it disconnected.
+    Disconnected,
+}
+
+impl Status {
+    /// As the column holds it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Connected => "connected",
+            Status::RefreshUncertain => "refresh_uncertain",
+            Status::NeedsReauth => "needs_reauth",
+            Status::Disconnected => "disconnected",
+        }
+    }
+}
+
+/// The account that a caller means: the one named, else the only one. Runs with the caller's rights.
+///
+/// A foreign account and one that does not exist give the same answer.
+pub fn resolve(owner: &str, account_id: Option<i64>) -> Result<i64, Failure> {
+    if let Some(account_id) = account_id {
+        let found = read(
+            "SELECT a.account_id FROM pinterest.account a WHERE a.account_id = $1",
+            &[account_id.into()],
+            |row| row.get(1),
+        )?;
+        return found.into_iter().next().ok_or_else(|| {
+            Failure::new(Kind::NotYours, format!("account {account_id} does not exist or belongs to another role"))
+        });
+    }
+    let ids = read(
+        "SELECT a.account_id FROM pinterest.account a WHERE a.owner = $1::name \
+         AND a.status <> 'disconnected' ORDER BY a.account_id",
+        &[owner.into()],
+        |row| row.get::<i64>(1),
+    )?;
+    match ids.as_slice() {
+        [only] => Ok(*only),
+        [] => Err(Failure::new(Kind::NotFound, "you have no connected account").with_hint(
+            "Connect one: open the URL that pinterest_authorize_url() returns, then call pinterest_connect(code, state).",
+        )),
+        several => Err(Failure::new(Kind::BadArgument, format!("you have {} accounts: say which one", several.len()))
+            .with_hint("Pass account_id; SELECT * FROM pinterest.accounts lists them.")),
+    }
+}
+
+/// Inserts the account, or finds the one that the same user connected through the same app before.
+pub fn upsert(
+    owner: &str,
+    app_id: Option<i64>,
+    user_id: Option<&str>,
+    username: Option<&str>,
+    scopes: &[String],
+) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.account AS a (owner, app_id, pinterest_user_id, username, scopes) \
+         VALUES ($1::name, $2, $3, $4, $5) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
+         username = EXCLUDED.username, scopes = EXCLUDED.scopes, status = 'connected', cause = NULL, \
+         connected_at = clock_timestamp() RETURNING a.account_id",
+        &[owner.into(), app_id.into(), user_id.into(), username.into(), scopes.to_vec().into()],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
+}
+
+/// Marks an account that got new tokens by hand as connected.
+pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.account SET status = 'connected', cause = NULL, \
+         app_id = COALESCE($2, app_id), scopes = CASE WHEN cardinality($3) = 0 \
+         THEN scopes ELSE $3 END, connected_at = clock_timestamp() \
+         WHERE account_id = $1",
+        &[account_id.into(), app_id.into(), scopes.to_vec().into()],
+    )?;
+    Ok(())
+}
+
+/// Sets the status with its cause.
+pub fn set_status(account_id: i64, status: Status, cause: Option<&str>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.account SET status = $2, cause = $3 WHERE account_id = $1",
+        &[account_id.into(), status.as_str().into(), cause.into()],
+    )?;
+    Ok(())
+}
+
+/// Tells listeners that an account needs its user. The payload is the id, nothing else.
+pub fn notify_needs_reauth(account_id: i64) -> Result<(), Failure> {
+    write("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Deletes the tokens, or the account with everything imported through it; returns whether it was there.
+pub fn disconnect(account_id: i64, purge: bool) -> Result<bool, Failure> {
+    if purge {
+        return Ok(execute(
+            "DELETE FROM pinterest.account WHERE account_id = $1",
+            &[account_id.into()],
+        )? > 0);
+    }
+    execute("DELETE FROM pinterest.token WHERE account_id = $1", &[account_id.into()])?;
+    Ok(execute(
+        "UPDATE pinterest.account SET status = 'disconnected', cause = NULL WHERE account_id = $1",
+        &[account_id.into()],
+    )? > 0)
+}

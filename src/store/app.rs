@@ -1,0 +1,88 @@
+//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed.
+
+use super::{read, write};
+use crate::errors::{Failure, Kind};
+
+/// An app without its secret.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its key.
+    pub app_id: i64,
+    /// What its owner calls it.
+    pub name: String,
+    /// Pinterest's id of it.
+    pub client_id: String,
+    /// Literally as registered with Pinterest.
+    pub redirect_uri: String,
+}
+
+/// A new key for a row whose secret must be sealed, with the key bound in, before it is inserted.
+pub fn next_id() -> Result<i64, Failure> {
+    let ids = write("SELECT nextval('pinterest.app_app_id_seq')", &[], |row| row.get(1))?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the sequence of pinterest.app gave nothing"))
+}
+
+/// The key of `owner`'s app of that name, its row locked.
+pub fn lock_id(owner: &str, name: &str) -> Result<Option<i64>, Failure> {
+    let ids = write(
+        "SELECT a.app_id FROM pinterest.app a WHERE a.owner = $1::name \
+         AND a.name = $2 FOR UPDATE",
+        &[owner.into(), name.into()],
+        |row| row.get(1),
+    )?;
+    Ok(ids.into_iter().next())
+}
+
+/// Inserts an app, or replaces what the owner registered under that name before.
+pub fn upsert(owner: &str, app: &App, sealed_secret: Vec<u8>) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri) \
+         OVERRIDING SYSTEM VALUE VALUES ($1, $2::name, $3, $4, $5, $6) \
+         ON CONFLICT (app_id) DO UPDATE SET client_id = EXCLUDED.client_id, \
+         client_secret = EXCLUDED.client_secret, redirect_uri = EXCLUDED.redirect_uri RETURNING a.app_id",
+        &[
+            app.app_id.into(),
+            owner.into(),
+            app.name.as_str().into(),
+            app.client_id.as_str().into(),
+            sealed_secret.into(),
+            app.redirect_uri.as_str().into(),
+        ],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the app's row cannot be written"))
+}
+
+/// `owner`'s app of that name, or its only one.
+pub fn of_owner(owner: &str, name: Option<&str>) -> Result<App, Failure> {
+    let mut apps = read(
+        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri FROM pinterest.app a \
+         WHERE a.owner = $1::name \
+         AND ($2 IS NULL OR a.name = $2) ORDER BY a.app_id",
+        &[owner.into(), name.into()],
+        |row| Ok(App { app_id: row.get(1)?, name: row.get(2)?, client_id: row.get(3)?, redirect_uri: row.get(4)? }),
+    )?;
+    match (apps.len(), name) {
+        (1, _) => Ok(apps.remove(0)),
+        (0, Some(name)) => Err(Failure::new(Kind::NotFound, format!("you have no app named \"{name}\""))
+            .with_hint("Register it with pinterest_register_app().")),
+        (0, None) => Err(Failure::new(Kind::NotFound, "you have registered no app")
+            .with_hint("Register one with pinterest_register_app(name, client_id, client_secret, redirect_uri).")),
+        _ => Err(Failure::new(Kind::BadArgument, format!("you have {} apps: name one of them", apps.len()))
+            .with_hint(apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The app and its sealed secret.
+pub fn with_secret(app_id: i64) -> Result<(App, Vec<u8>), Failure> {
+    let apps = read(
+        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.client_secret FROM pinterest.app a \
+         WHERE a.app_id = $1",
+        &[app_id.into()],
+        |row| {
+            let app = App { app_id: row.get(1)?, name: row.get(2)?, client_id: row.get(3)?, redirect_uri: row.get(4)? };
+            Ok((app, row.get(5)?))
+        },
+    )?;
+    apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
+}

@@ -1,0 +1,147 @@
+//! `pinterest.board` and `pinterest.board_section`.
+
+use pgrx::datum::TimestampWithTimeZone;
+
+use super::{execute, read};
+use crate::errors::{Failure, Kind};
+
+/// A board as Pinterest describes it. Times are microseconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default)]
+pub struct BoardRow {
+    /// Pinterest's id.
+    pub board_id: String,
+    /// Its title.
+    pub name: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// PUBLIC, PROTECTED, SECRET, or what Pinterest thinks of next.
+    pub privacy: Option<String>,
+    /// Whose board it is; a group board's is another than the account's.
+    pub owner_username: Option<String>,
+    /// As Pinterest counts.
+    pub pin_count: Option<i32>,
+    /// When it was made.
+    pub created_at: Option<i64>,
+    /// The change marker.
+    pub pins_modified_at: Option<i64>,
+}
+
+/// A board that stands in the table.
+#[derive(Clone, Debug)]
+pub struct KnownBoard {
+    /// The account it was seen through.
+    pub account_id: i64,
+    /// Pinterest's id.
+    pub board_id: String,
+    /// Its title.
+    pub name: String,
+    /// Whose board it is.
+    pub owner_username: Option<String>,
+}
+
+/// Inserts the boards or brings them up to date. `boards` holds no id twice.
+pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
+    fn column<T>(boards: &[BoardRow], pick: impl Fn(&BoardRow) -> T) -> Vec<T> {
+        boards.iter().map(pick).collect()
+    }
+    execute(
+        "INSERT INTO pinterest.board AS b (account_id, board_id, name, description, privacy, owner_username, pin_count, \
+         created_at, pins_modified_at) SELECT $1, p.board_id, p.name, p.description, p.privacy, p.owner_username, \
+         p.pin_count, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, \
+         'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval \
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int8[], $9::int8[]) \
+         AS p(board_id, name, description, privacy, owner_username, pin_count, created_at, modified_at) \
+         ON CONFLICT (account_id, board_id) DO UPDATE SET name = EXCLUDED.name, description = EXCLUDED.description, \
+         privacy = EXCLUDED.privacy, owner_username = EXCLUDED.owner_username, pin_count = EXCLUDED.pin_count, \
+         created_at = EXCLUDED.created_at, pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
+        &[
+            account_id.into(),
+            column(boards, |b| b.board_id.clone()).into(),
+            column(boards, |b| b.name.clone()).into(),
+            column(boards, |b| b.description.clone()).into(),
+            column(boards, |b| b.privacy.clone()).into(),
+            column(boards, |b| b.owner_username.clone()).into(),
+            column(boards, |b| b.pin_count).into(),
+            column(boards, |b| b.created_at).into(),
+            column(boards, |b| b.pins_modified_at).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The names of a board's sections, replacing those known before.
+pub fn replace_sections(account_id: i64, board_id: &str, sections: &[(String, String)]) -> Result<(), Failure> {
+    execute(
+        "DELETE FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2",
+        &[account_id.into(), board_id.into()],
+    )?;
+    let ids: Vec<String> = sections.iter().map(|(id, _)| id.clone()).collect();
+    let names: Vec<String> = sections.iter().map(|(_, name)| name.clone()).collect();
+    execute(
+        "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name) \
+         SELECT $1, $2, s.id, s.name FROM unnest($3::text[], $4::text[]) AS s(id, name) ON CONFLICT DO NOTHING",
+        &[account_id.into(), board_id.into(), ids.into(), names.into()],
+    )?;
+    Ok(())
+}
+
+/// The boards that the caller may see, of one account or of all. Runs with the caller's rights.
+pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
+    read(
+        "SELECT b.account_id, b.board_id, b.name, b.owner_username FROM pinterest.board b \
+         WHERE $1 IS NULL OR b.account_id = $1 ORDER BY b.account_id, b.board_id",
+        &[account_id.into()],
+        |row| {
+            Ok(KnownBoard {
+                account_id: row.get(1)?,
+                board_id: row.get(2)?,
+                name: row.get(3)?,
+                owner_username: row.maybe(4)?,
+            })
+        },
+    )
+}
+
+/// What an import has to compare: the board's change marker now and at its last complete import, and whether every
+/// image of that import still stands with the present model.
+pub fn is_unchanged(account_id: i64, board_id: &str, model_id: Option<i64>, keep_images: bool) -> Result<bool, Failure> {
+    let rows = read(
+        "SELECT b.pins_modified_at IS NOT NULL AND b.pins_modified_at = b.imported_modified_at \
+         AND NOT EXISTS (SELECT FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \
+             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
+             AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL))) \
+         FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
+        &[account_id.into(), board_id.into(), model_id.into(), keep_images.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(rows.first().copied().unwrap_or(false))
+}
+
+/// The board's change marker.
+pub fn pins_modified_at(account_id: i64, board_id: &str) -> Result<Option<TimestampWithTimeZone>, Failure> {
+    let rows = read(
+        "SELECT b.pins_modified_at FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
+        &[account_id.into(), board_id.into()],
+        |row| row.maybe(1),
+    )?;
+    Ok(rows.into_iter().next().flatten())
+}
+
+/// Deletes the board with its pins, images and vectors; the number of pins and images that went.
+pub fn purge(account_id: i64, board_id: &str) -> Result<(i64, i64), Failure> {
+    let counts = read(
+        "SELECT count(DISTINCT p.pin_id), count(i.position) FROM pinterest.pin p \
+         LEFT JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE p.account_id = $1 AND p.board_id = $2",
+        &[account_id.into(), board_id.into()],
+        |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)),
+    )?;
+    execute(
+        "DELETE FROM pinterest.import i WHERE i.account_id = $1 AND i.board_id = $2",
+        &[account_id.into(), board_id.into()],
+    )?;
+    execute(
+        "DELETE FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
+        &[account_id.into(), board_id.into()],
+    )?;
+    counts.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a count returned no row"))
+}

@@ -1,0 +1,118 @@
+//! All SQL of the Rust side, one file per table. Statements are constants with parameters, and run under a pinned
+//! search_path: a caller's own could put a foreign operator in place of `=`.
+
+pub mod account;
+pub mod app;
+pub mod board;
+pub mod extension;
+pub mod grants;
+pub mod import;
+pub mod installation;
+pub mod model;
+pub mod oauth_state;
+pub mod pin;
+pub mod pin_image;
+pub mod quota;
+pub mod token;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::SpiHeapTupleData;
+use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
+
+use crate::errors::{Failure, Kind};
+
+/// One row of an answer.
+pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
+
+impl Row<'_, '_> {
+    /// The value of a column that may be NULL; columns count from 1.
+    pub fn maybe<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, Failure> {
+        Ok(self.0.get(column)?)
+    }
+
+    /// The value of a column that is never NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<T, Failure> {
+        self.maybe(column)?.ok_or_else(|| Failure::new(Kind::Internal, format!("column {column} is unexpectedly NULL")))
+    }
+}
+
+/// Pins search_path until dropped; an aborting transaction restores it as well.
+struct PinnedSearchPath(i32);
+
+impl PinnedSearchPath {
+    fn new() -> Self {
+        // SAFETY: a setting that every role may set, saved at a nest level of its own.
+        unsafe {
+            let level = pg_sys::NewGUCNestLevel();
+            pg_sys::set_config_option(
+                c"search_path".as_ptr(),
+                c"pg_catalog, pg_temp".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+            PinnedSearchPath(level)
+        }
+    }
+}
+
+impl Drop for PinnedSearchPath {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: closes the level opened in new().
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+        }
+    }
+}
+
+/// Runs a statement that only reads.
+fn read<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    let _pinned = PinnedSearchPath::new();
+    Spi::connect(|client| client.select(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
+}
+
+/// Runs a statement that writes, and returns what its RETURNING gives.
+fn write<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    let _pinned = PinnedSearchPath::new();
+    Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
+}
+
+/// Runs a statement that writes; the number of rows it touched.
+fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
+    let _pinned = PinnedSearchPath::new();
+    Spi::connect_mut(|client| {
+        client.update(sql, None, parameters)?;
+        // SAFETY: set by the statement that just ran.
+        Ok(usize::try_from(unsafe { pg_sys::SPI_processed }).unwrap_or(usize::MAX))
+    })
+}
+
+/// Runs `work` with a snapshot of this moment: a function that waits for others' commits would else look at the one
+/// its caller's statement began with.
+pub fn with_latest_snapshot<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    struct Pop;
+    impl Drop for Pop {
+        fn drop(&mut self) {
+            // An ERROR's cleanup has popped it already.
+            if !std::thread::panicking() {
+                // SAFETY: pops what was pushed below.
+                unsafe { pg_sys::PopActiveSnapshot() };
+            }
+        }
+    }
+    // SAFETY: inside a transaction; pushed and popped in this frame.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    let _pop = Pop;
+    work()
+}

@@ -1,0 +1,43 @@
+//! `pinterest.oauth_state`: authorizations under way, by the hash of their single-use state.
+
+use super::{execute, write};
+use crate::errors::Failure;
+
+/// Authorizations that one role may have under way at a time.
+const LIMIT_PER_OWNER: i64 = 100;
+
+/// What a state was made for.
+pub struct Authorization {
+    /// The app that asked.
+    pub app_id: i64,
+    /// The redirect URI that was sent along; the exchange must repeat it.
+    pub redirect_uri: String,
+}
+
+/// Keeps the hash of a new state for ten minutes; drops expired ones, and the oldest beyond the limit.
+pub fn insert(state_hash: &[u8], owner: &str, app_id: i64, redirect_uri: &str) -> Result<(), Failure> {
+    execute(
+        "DELETE FROM pinterest.oauth_state s WHERE s.expires_at < clock_timestamp() \
+         OR s.state_hash IN (SELECT o.state_hash FROM pinterest.oauth_state o \
+             WHERE o.owner = $1::name ORDER BY o.expires_at DESC OFFSET $2)",
+        &[owner.into(), (LIMIT_PER_OWNER - 1).into()],
+    )?;
+    execute(
+        "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, expires_at) VALUES \
+         ($1, $2::name, $3, $4, clock_timestamp() + '10 minutes'::interval)",
+        &[state_hash.to_vec().into(), owner.into(), app_id.into(), redirect_uri.into()],
+    )?;
+    Ok(())
+}
+
+/// Takes the state out: one statement, so that of two callers with one state only one gets it.
+pub fn consume(state_hash: &[u8], owner: &str) -> Result<Option<Authorization>, Failure> {
+    let found = write(
+        "DELETE FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
+         AND s.owner = $2::name \
+         AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri",
+        &[state_hash.to_vec().into(), owner.into()],
+        |row| Ok(Authorization { app_id: row.get(1)?, redirect_uri: row.get(2)? }),
+    )?;
+    Ok(found.into_iter().next())
+}

@@ -1,0 +1,84 @@
+//! `pinterest.pin`: pins, upserted page by page.
+
+use super::{execute, write};
+use crate::errors::Failure;
+
+/// A pin as a page of a listing brings it. Times are microseconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default)]
+pub struct PinRow {
+    /// Pinterest's id.
+    pub pin_id: String,
+    /// The section it lies in.
+    pub board_section_id: Option<String>,
+    /// Title.
+    pub title: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Where the pin leads.
+    pub link: Option<String>,
+    /// Text for those who don't see the picture.
+    pub alt_text: Option<String>,
+    /// `#rrggbb`.
+    pub dominant_color: Option<String>,
+    /// An ad format; Pinterest's open list.
+    pub creative_type: Option<String>,
+    /// image, video, multiple_images, …
+    pub media_type: Option<String>,
+    /// The pin it was saved from.
+    pub parent_pin_id: Option<String>,
+    /// When it was made.
+    pub created_at: Option<i64>,
+    /// As Pinterest sent it.
+    pub raw: String,
+}
+
+/// Upserts the pins of a page; returns the ids that this import had not seen before. `pins` holds no id twice.
+///
+/// Pins may move between pages while a listing runs, so an id can come again on a later page.
+pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<String>, Failure> {
+    fn column<T>(pins: &[PinRow], pick: impl Fn(&PinRow) -> T) -> Vec<T> {
+        pins.iter().map(pick).collect()
+    }
+    write(
+        "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, description, \
+         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw) \
+         SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, p.dominant_color, \
+         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json \
+         FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
+         $12::text[], $13::text[], $14::int8[], $15::text[]) AS p(pin_id, board_section_id, title, description, link, \
+         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw) \
+         ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
+         board_section_id = EXCLUDED.board_section_id, title = EXCLUDED.title, description = EXCLUDED.description, \
+         link = EXCLUDED.link, alt_text = EXCLUDED.alt_text, dominant_color = EXCLUDED.dominant_color, \
+         creative_type = EXCLUDED.creative_type, media_type = EXCLUDED.media_type, parent_pin_id = EXCLUDED.parent_pin_id, \
+         created_at = EXCLUDED.created_at, raw = EXCLUDED.raw, imported_at = clock_timestamp(), removed_at = NULL \
+         WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id",
+        &[
+            account_id.into(),
+            board_id.into(),
+            import_id.into(),
+            column(pins, |p| p.pin_id.clone()).into(),
+            column(pins, |p| p.board_section_id.clone()).into(),
+            column(pins, |p| p.title.clone()).into(),
+            column(pins, |p| p.description.clone()).into(),
+            column(pins, |p| p.link.clone()).into(),
+            column(pins, |p| p.alt_text.clone()).into(),
+            column(pins, |p| p.dominant_color.clone()).into(),
+            column(pins, |p| p.creative_type.clone()).into(),
+            column(pins, |p| p.media_type.clone()).into(),
+            column(pins, |p| p.parent_pin_id.clone()).into(),
+            column(pins, |p| p.created_at).into(),
+            column(pins, |p| p.raw.clone()).into(),
+        ],
+        |row| row.get(1),
+    )
+}
+
+/// Marks the pins of the board that a complete listing did not show any more; how many there are.
+pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
+    execute(
+        "UPDATE pinterest.pin p SET removed_at = clock_timestamp() \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 AND p.removed_at IS NULL",
+        &[account_id.into(), board_id.into(), import_id.into()],
+    )
+}

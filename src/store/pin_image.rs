@@ -1,0 +1,290 @@
+//! `pinterest.pin_image`: images of pins, which are the work items of an import as well.
+
+use std::time::Duration;
+
+use super::{Row, execute, read, write};
+use crate::errors::{Failure, Kind};
+use crate::vector::Vector;
+
+/// How long a claimed image is its claimer's. A download may take 60 s and an inference 20 s.
+const LEASE: &str = "90 seconds";
+
+/// An image as a page of a listing brings it.
+#[derive(Clone, Debug)]
+pub struct ImageRow {
+    /// The pin it belongs to.
+    pub pin_id: String,
+    /// 0-based place within the pin.
+    pub position: i32,
+    /// image or video_cover.
+    pub kind: &'static str,
+    /// JSON: the URLs, best first.
+    pub candidates: String,
+    /// The CDN's content hash.
+    pub content_hash: Option<String>,
+}
+
+/// What a page's images came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageCounts {
+    /// Images found.
+    pub total: i32,
+    /// Of these, already embedded.
+    pub reused: i32,
+}
+
+/// An image that the caller has to work on until its lease ends.
+#[derive(Clone, Debug)]
+pub struct ClaimedImage {
+    /// The pin it belongs to.
+    pub pin_id: String,
+    /// 0-based place within the pin.
+    pub position: i32,
+    /// JSON: the URLs, best first.
+    pub candidates: String,
+    /// With this one.
+    pub attempts: i32,
+    /// Must be unchanged when the result is recorded.
+    pub fence: i64,
+}
+
+/// What became of an image.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It has its vector.
+    Embedded(Box<Embedded>),
+    /// The same bytes stood embedded already; their vector is copied.
+    SameBytes {
+        /// Of the downloaded bytes.
+        sha256: [u8; 32],
+        /// The size that was downloaded.
+        source_size: String,
+        /// It is a fixed-box crop.
+        cropped: bool,
+    },
+    /// It never will.
+    Skipped(String),
+    /// It did not, after all attempts.
+    Failed(String),
+    /// Again after a pause.
+    Retry {
+        /// Why this attempt failed.
+        reason: String,
+        /// The pause.
+        after: Duration,
+        /// False where the image is not to blame: the attempt does not count.
+        blame: bool,
+    },
+}
+
+/// A fresh embedding.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// Unit length.
+    pub embedding: Vector,
+    /// The model that made it.
+    pub model_id: i64,
+    /// Of the downloaded bytes.
+    pub sha256: [u8; 32],
+    /// The size that was downloaded.
+    pub source_size: String,
+    /// It is a fixed-box crop.
+    pub cropped: bool,
+    /// The bytes, where they are to be kept.
+    pub image: Option<Vec<u8>>,
+}
+
+/// Upserts the images of pins that an import sees for the first time. An embedded one stays so where the content hash
+/// and the model are the same; all others become pending.
+pub fn upsert_page(
+    account_id: i64,
+    import_id: i64,
+    model_id: Option<i64>,
+    keep_images: bool,
+    images: &[ImageRow],
+) -> Result<PageCounts, Failure> {
+    fn column<T>(images: &[ImageRow], pick: impl Fn(&ImageRow) -> T) -> Vec<T> {
+        images.iter().map(pick).collect()
+    }
+    let states = write(
+        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, content_hash) \
+         SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash \
+         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, candidates, content_hash) \
+         ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
+         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, \
+         next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
+         (state, embedding, model_id, embedded_at, image) = (SELECT k.state, k.embedding, k.model_id, k.embedded_at, k.image \
+             FROM (VALUES (true, t.state, t.embedding, t.model_id, t.embedded_at, t.image), (false, 'pending', NULL, NULL, NULL, NULL)) \
+                 AS k(same, state, embedding, model_id, embedded_at, image) \
+             WHERE k.same = (t.state = 'embedded' AND COALESCE(t.content_hash = EXCLUDED.content_hash, false) \
+                 AND t.model_id = $8 AND (NOT $9 OR t.image IS NOT NULL))) \
+         RETURNING t.state",
+        &[
+            account_id.into(),
+            import_id.into(),
+            column(images, |i| i.pin_id.clone()).into(),
+            column(images, |i| i.position).into(),
+            column(images, |i| i.kind.to_owned()).into(),
+            column(images, |i| i.candidates.clone()).into(),
+            column(images, |i| i.content_hash.clone()).into(),
+            model_id.into(),
+            keep_images.into(),
+        ],
+        |row| row.get::<String>(1),
+    )?;
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    Ok(PageCounts {
+        total: count(states.len()),
+        reused: count(states.iter().filter(|state| *state == "embedded").count()),
+    })
+}
+
+/// Deletes images that a pin no longer has: `counts` holds each pin with the number of its images.
+pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
+    let pins: Vec<String> = counts.iter().map(|(pin, _)| pin.clone()).collect();
+    let numbers: Vec<i32> = counts.iter().map(|(_, number)| *number).collect();
+    execute(
+        "DELETE FROM pinterest.pin_image i USING unnest($2::text[], $3::int4[]) AS p(pin_id, number) \
+         WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number",
+        &[account_id.into(), pins.into(), numbers.into()],
+    )?;
+    Ok(())
+}
+
+/// Gives pending images whose content hash stands embedded in the account that embedding; returns how many of which
+/// import. A claimed one is left to its claimer.
+pub fn reuse_by_content_hash(account_id: i64, model_id: i64) -> Result<Vec<(i64, i32)>, Failure> {
+    write(
+        "WITH reused AS ( \
+         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, embedding = s.embedding, model_id = s.model_id, \
+         sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1 \
+         FROM (SELECT DISTINCT ON (e.content_hash) e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
+             FROM pinterest.pin_image e WHERE e.account_id = $1 AND e.state = 'embedded' AND e.model_id = $2 \
+             AND e.content_hash IN (SELECT w.content_hash FROM pinterest.pin_image w WHERE w.account_id = $1 AND w.state = 'pending')) s \
+         WHERE t.account_id = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
+         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
+         RETURNING t.import_id) \
+         SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
+        &[account_id.into(), model_id.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Claims up to `limit` images of the import that are ready.
+pub fn claim(account_id: i64, import_id: i64, by: &str, live: &[String], limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
+    write(
+        "WITH ready AS ( \
+         SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
+         AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
+         AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
+         ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
+         UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
+         fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
+         WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
+         RETURNING t.pin_id, t.position, t.candidates::text, t.attempts, t.fence",
+        &[account_id.into(), import_id.into(), by.into(), live.to_vec().into(), limit.into(), LEASE.into()],
+        |row| {
+            Ok(ClaimedImage {
+                pin_id: row.get(1)?,
+                position: row.get(2)?,
+                candidates: row.get(3)?,
+                attempts: row.get(4)?,
+                fence: row.get(5)?,
+            })
+        },
+    )
+}
+
+/// Does the account hold an embedding of these very bytes by this model?
+pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.sha256 = $2 \
+         AND i.state = 'embedded' AND i.model_id = $3)",
+        &[account_id.into(), sha256.to_vec().into(), model_id.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.first().copied().unwrap_or(false))
+}
+
+/// Records what became of a claimed image, unless the claim has passed to another. True where it was recorded.
+pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome) -> Result<bool, Failure> {
+    // The claim: every statement below is fenced by it.
+    let claim = || [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
+    let touched = match outcome {
+        Outcome::Embedded(done) => execute(
+            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, embedding = $5, model_id = $6, sha256 = $7, \
+             source_size = $8, cropped = $9, image = $10, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+            &claim()
+                .into_iter()
+                .chain([
+                    done.embedding.clone().parameter(),
+                    done.model_id.into(),
+                    done.sha256.to_vec().into(),
+                    done.source_size.as_str().into(),
+                    done.cropped.into(),
+                    done.image.clone().into(),
+                ])
+                .collect::<Vec<_>>(),
+        )?,
+        Outcome::SameBytes { sha256, source_size, cropped } => execute(
+            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, embedding = s.embedding, model_id = s.model_id, \
+             sha256 = $5, source_size = $6, cropped = $7, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
+                 WHERE i.account_id = $1 AND i.sha256 = $5 AND i.state = 'embedded' ORDER BY i.embedded_at DESC LIMIT 1) s \
+             WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
+            &claim()
+                .into_iter()
+                .chain([sha256.to_vec().into(), source_size.as_str().into(), (*cropped).into()])
+                .collect::<Vec<_>>(),
+        )?,
+        Outcome::Skipped(reason) | Outcome::Failed(reason) => {
+            let state = if matches!(outcome, Outcome::Skipped(_)) { "skipped" } else { "failed" };
+            execute(
+                "UPDATE pinterest.pin_image SET state = $5, reason = $6, claimed_by = NULL, lease_until = NULL \
+                 WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+                &claim().into_iter().chain([state.into(), reason.as_str().into()]).collect::<Vec<_>>(),
+            )?
+        }
+        Outcome::Retry { reason, after, blame } => execute(
+            "UPDATE pinterest.pin_image SET reason = $5, claimed_by = NULL, lease_until = NULL, \
+             next_attempt_at = clock_timestamp() + make_interval(secs => $6), attempts = attempts - $7 \
+             WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+            &claim()
+                .into_iter()
+                .chain([reason.as_str().into(), after.as_secs_f64().into(), i32::from(!blame).into()])
+                .collect::<Vec<_>>(),
+        )?,
+    };
+    Ok(touched > 0)
+}
+
+/// The pending images of an import: how many there are, and seconds until the first of them is ready.
+pub fn pending(account_id: i64, import_id: i64) -> Result<(i64, f64), Failure> {
+    let rows = read(
+        "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM min(i.next_attempt_at) - clock_timestamp()), 0)::float8 \
+         FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending'",
+        &[account_id.into(), import_id.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    rows.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a count returned no row"))
+}
+
+/// The mean of a board's embeddings.
+pub struct BoardMean {
+    /// Not of unit length; `None` where no image is embedded.
+    pub mean: Option<Vector>,
+    /// How many models made the embeddings.
+    pub models: i64,
+}
+
+/// The mean over the images of pins that are still on the board. Runs with the caller's rights.
+pub fn board_mean(account_id: i64, board_id: &str) -> Result<BoardMean, Failure> {
+    // avg(vector) is pgvector's, in whatever schema: the function bound it when it was created.
+    let rows = read(
+        "SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m",
+        &[account_id.into(), board_id.into()],
+        |row: Row<'_, '_>| Ok(BoardMean { mean: row.maybe(1)?, models: row.get(2)? }),
+    )?;
+    rows.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an aggregate returned no row"))
+}

@@ -1,0 +1,103 @@
+//! Threads inside a server process: they block every signal, touch nothing of Postgres, and wake the main thread
+//! through a socket that it waits on together with its latch.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use pgrx::{check_for_interrupts, pg_sys};
+
+/// Starts a thread with all signals blocked, so that none of Postgres' handlers ever runs on it.
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    // SAFETY: plain signal-mask calls on this thread; the new thread inherits the full mask, this one gets its own back.
+    unsafe {
+        let mut all = std::mem::zeroed::<libc::sigset_t>();
+        let mut before = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let handle = builder.spawn(body);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        handle
+    }
+}
+
+/// The end that other threads ring.
+#[derive(Debug)]
+pub struct Bell(UnixStream);
+
+/// The end that the main thread waits on.
+#[derive(Debug)]
+pub struct Ear(UnixStream);
+
+/// A bell and its ear.
+pub fn bell() -> std::io::Result<(Bell, Ear)> {
+    let (bell, ear) = UnixStream::pair()?;
+    bell.set_nonblocking(true)?;
+    ear.set_nonblocking(true)?;
+    Ok((Bell(bell), Ear(ear)))
+}
+
+impl Bell {
+    /// Wakes the main thread. A full buffer means that it is about to wake anyway.
+    pub fn ring(&self) {
+        let _ = (&self.0).write(&[1]);
+    }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Woken {
+    /// The latch was set: a signal, a commit elsewhere, a reload.
+    pub latch: bool,
+    /// Somebody rang, or the descriptor became readable.
+    pub readable: bool,
+}
+
+/// Waits for the latch, `descriptor` becoming readable, or `timeout`; then handles interrupts, which may raise an ERROR.
+pub fn wait(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
+    if descriptor.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    let milliseconds = match timeout {
+        Some(timeout) => {
+            events |= pg_sys::WL_TIMEOUT;
+            std::ffi::c_long::try_from(timeout.as_millis()).unwrap_or(std::ffi::c_long::MAX)
+        }
+        None => -1,
+    };
+    // SAFETY: main thread, own latch, a descriptor that its owner keeps open during the call.
+    let happened = unsafe {
+        let happened = pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            descriptor.unwrap_or(pg_sys::PGINVALID_SOCKET),
+            milliseconds,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        happened
+    };
+    check_for_interrupts!();
+    Woken {
+        latch: happened & pg_sys::WL_LATCH_SET as i32 != 0,
+        readable: happened & pg_sys::WL_SOCKET_READABLE as i32 != 0,
+    }
+}
+
+impl Ear {
+    /// [`wait`]s for a ring and swallows it.
+    pub fn wait(&self, timeout: Option<Duration>) -> Woken {
+        let woken = wait(Some(self.0.as_raw_fd()), timeout);
+        if woken.readable {
+            let mut rings = [0; 64];
+            while matches!((&self.0).read(&mut rings), Ok(read) if read == rings.len()) {}
+        }
+        woken
+    }
+}
