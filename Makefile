@@ -1,0 +1,43 @@
+# `make help` lists the targets. PG_CONFIG names the Postgres to build for; left out, it is the newest installed one.
+
+export PG_CONFIG
+ifeq ($(PG_CONFIG),)
+unexport PG_CONFIG
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build stage demo demo-stop test bench install lint clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+
+setup: ## Bring what is missing on this machine: Postgres with headers, toolchain, pgvector, cargo-pgrx
+	@pgvector_setup/install
+
+build: stage ## Build everything (debug profile)
+
+stage: setup ## Install into a private copy of Postgres under target/, which tests and demo run from
+	@tests/install-extension
+
+demo: stage ## Import a board of a local Pinterest and rank venues against it (KEEP=1 leaves all running)
+	@tests/run-demo
+
+demo-stop: ## Stop a demo that was left running
+	@tests/run-demo stop
+
+test: setup ## Run every test
+	@tests/run
+
+bench: setup ## Print the figures of imports and embeddings (release profile)
+	@tests/run-bench
+
+install: setup ## Build for use and install into the Postgres that PG_CONFIG names
+	@tests/install-release
+
+lint: setup ## Check formatting and lints
+	@tests/lint
+
+clean: ## Remove what was built, staged and left running
+	@tests/run-demo stop
+	@tests/remove-runtime-directories
+	cargo clean
