@@ -1,1 +1,31 @@
-//! Placeholder
+//! How a program asks `pinterest-embedder` for embeddings: the frame protocol and its client.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), embedder::Error> {
+//! use std::path::Path;
+//!
+//! let client = embedder::Client::connect(Path::new("embedder.sock")).await?;
+//! let embedded = client.embed_text("a barn with string lights").await?;
+//! println!("{} by {}", embedded.vector[0], embedded.model);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This library knows neither the model nor Postgres; what it hands out is checked: [`DIMENSION`] finite numbers of norm 1.
+//! The program itself is behind the feature `server`.
+
+mod client;
+mod error;
+mod fingerprint;
+pub mod protocol;
+mod vector;
+
+pub use client::Client;
+pub use error::{Error, ErrorKind};
+pub use fingerprint::ModelFingerprint;
+pub use protocol::{Info, Model, ModelState};
+pub use vector::{DIMENSION, Embedded, NORM_TOLERANCE};
+
+/// Exit status of `pinterest-embedder serve` when one picture or text took longer than `--image-timeout`; the status
+/// `timeout(1)` ends with. The log then names the SHA-256 of what it was working on.
+pub const WATCHDOG_EXIT_STATUS: i32 = 124;

@@ -1,0 +1,145 @@
+//! One connection: a task that owns the socket, and the handles that send it requests.
+
+use std::path::Path;
+
+use bytes::Buf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::pin;
+use tokio::sync::{mpsc, oneshot};
+
+use super::pending::{Loss, Pending};
+use crate::error::{Error, Inner};
+use crate::protocol::{HEADER_BYTES, Header, Request, Response};
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The server answered.
+    Answered(Response),
+    /// There will be no answer.
+    Failed(Error),
+    /// The connection ended, and the server has certainly not begun with it.
+    NotTaken,
+}
+
+struct Call {
+    request: Request,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// A handle of a connection, which closes with its last handle.
+#[derive(Clone)]
+pub(super) struct Link {
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+impl Link {
+    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|source| Inner::Connect {
+                path: path.to_owned(),
+                source,
+            })?;
+        let (calls, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(drive(stream, receiver));
+        Ok(Self { calls })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.calls.is_closed()
+    }
+
+    pub(super) async fn ask(&self, request: Request) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        if self.calls.send(Call { request, reply }).is_err() {
+            return Outcome::NotTaken;
+        }
+        // The task tells everyone before it ends, unless the runtime ends with it.
+        answer
+            .await
+            .unwrap_or_else(|_| Outcome::Failed(Inner::Died { source: None }.into()))
+    }
+}
+
+async fn drive(stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
+    let (from_server, to_server) = stream.into_split();
+    let pending = Pending::default();
+    let answers = read_answers(from_server, &pending);
+    pin!(answers);
+    let loss = tokio::select! {
+        biased;
+        loss = &mut answers => loss,
+        written = write_requests(to_server, &mut calls, &pending) => match written {
+            // Every handle is gone, and whoever waits holds one.
+            Ok(()) => return,
+            // What the server said before it closed still waits to be read: a goodbye, above all.
+            Err(_) => answers.await,
+        },
+    };
+    // Closed before anyone hears of it: who hears of it asks for a new connection.
+    calls.close();
+    pending.end(&loss);
+    while let Some(call) = calls.recv().await {
+        let _ = call.reply.send(Outcome::NotTaken);
+    }
+}
+
+async fn write_requests(
+    mut to_server: OwnedWriteHalf,
+    calls: &mut mpsc::UnboundedReceiver<Call>,
+    pending: &Pending,
+) -> std::io::Result<()> {
+    while let Some(Call { request, reply }) = calls.recv().await {
+        if reply.is_closed() {
+            continue;
+        }
+        let id = pending.add(reply);
+        match request.encode(id) {
+            Ok((header, payload)) => {
+                let header = header.encode();
+                let mut frame = Buf::chain(header.as_slice(), payload);
+                to_server.write_all_buf(&mut frame).await?;
+                pending.sent(id);
+            }
+            Err(error) => {
+                let _ = pending.finish(id, Outcome::Failed(error));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn read_answers(from_server: OwnedReadHalf, pending: &Pending) -> Loss {
+    let mut from_server = BufReader::new(from_server);
+    loop {
+        let (id, response) = match read_answer(&mut from_server).await {
+            Ok(answer) => answer,
+            Err(loss) => return loss,
+        };
+        match (id, response) {
+            (0, Response::Goodbye) => return Loss::Goodbye,
+            (0, Response::Error { kind, message }) => return Loss::Broken(kind, message),
+            (id, response) => {
+                if let Err(error) = pending.answer(id, response) {
+                    return error.into();
+                }
+            }
+        }
+    }
+}
+
+async fn read_answer(from_server: &mut BufReader<OwnedReadHalf>) -> Result<(u64, Response), Loss> {
+    let mut header = [0; HEADER_BYTES];
+    from_server.read_exact(&mut header).await?;
+    let header = Header::decode(&header)?;
+    if header.kind.is_request() {
+        let kind = header.kind as u8;
+        return Err(Error::from(Inner::NotAResponse { kind }).into());
+    }
+    let mut payload = vec![0; header.length as usize];
+    from_server.read_exact(&mut payload).await?;
+    Ok((header.id, Response::decode(header.kind, &payload)?))
+}

@@ -1,0 +1,2 @@
+//! `pinterest-embedder`.
+fn main() {}

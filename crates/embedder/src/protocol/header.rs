@@ -1,0 +1,134 @@
+use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, response};
+use crate::error::{Error, Inner};
+
+/// The first four bytes of every frame.
+pub const MAGIC: [u8; 4] = *b"PEMB";
+
+/// The version of the frame layout this library speaks.
+pub const VERSION: u8 = 1;
+
+/// Length of a frame's header, in bytes.
+pub const HEADER_BYTES: usize = 20;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum FrameKind {
+    /// A picture to embed.
+    Image = 0x01,
+    /// A text to embed.
+    Text = 0x02,
+    /// A question for the server's state.
+    AskInfo = 0x03,
+    /// The answer to a picture or a text.
+    Embedding = 0x81,
+    /// The answer to a question for the server's state.
+    Info = 0x82,
+    /// The answer to what failed.
+    Error = 0x83,
+    /// The server's last word.
+    Goodbye = 0x84,
+}
+
+impl FrameKind {
+    /// The largest payload of such a frame, in bytes. A header that announces more is refused before anything is allocated.
+    pub const fn max_payload(self) -> usize {
+        match self {
+            Self::Image => MAX_IMAGE_BYTES,
+            Self::Text => MAX_TEXT_BYTES,
+            Self::AskInfo | Self::Goodbye => 0,
+            Self::Embedding => response::EMBEDDING_BYTES,
+            Self::Info | Self::Error => response::MAX_DESCRIPTION_BYTES,
+        }
+    }
+
+    /// A client sends it, not a server.
+    pub const fn is_request(self) -> bool {
+        matches!(self, Self::Image | Self::Text | Self::AskInfo)
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Image,
+            Self::Text,
+            Self::AskInfo,
+            Self::Embedding,
+            Self::Info,
+            Self::Error,
+            Self::Goodbye,
+        ]
+        .into_iter()
+        .find(|&kind| kind as u8 == byte)
+    }
+}
+
+/// What precedes a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the payload is.
+    pub kind: FrameKind,
+    /// The request's number; 0 if the frame concerns the whole connection.
+    pub id: u64,
+    /// Length of the payload, in bytes; at most [`FrameKind::max_payload`].
+    pub length: u32,
+}
+
+impl Header {
+    /// The header as it is sent.
+    pub fn encode(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = self.kind as u8;
+        bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.length.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header as it was received.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](crate::ErrorKind::Protocol) if magic, version, kind, the reserved field or the length is not one of
+    /// this version's.
+    pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, Error> {
+        let [m0, m1, m2, m3, version, kind, r0, r1, rest @ ..] = *bytes;
+        let found = [m0, m1, m2, m3];
+        if found != MAGIC {
+            return Err(Inner::Magic {
+                found,
+                expected: MAGIC,
+            }
+            .into());
+        }
+        if version != VERSION {
+            return Err(Inner::Version {
+                found: version,
+                expected: VERSION,
+            }
+            .into());
+        }
+        let kind = FrameKind::from_byte(kind).ok_or(Inner::FrameKind { found: kind })?;
+        let reserved = u16::from_le_bytes([r0, r1]);
+        if reserved != 0 {
+            return Err(Inner::Reserved { found: reserved }.into());
+        }
+        let [i0, i1, i2, i3, i4, i5, i6, i7, l0, l1, l2, l3] = rest;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]);
+        let limit = kind.max_payload() as u32;
+        if length > limit {
+            return Err(Inner::FrameTooLarge {
+                kind: kind as u8,
+                found: length,
+                limit,
+            }
+            .into());
+        }
+        Ok(Self {
+            kind,
+            id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
+            length,
+        })
+    }
+}

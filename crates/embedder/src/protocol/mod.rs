@@ -1,0 +1,43 @@
+//! The frames between client and server, as pure functions over bytes.
+//!
+//! A connection carries frames both ways. A client numbers its requests from 1 on and may send many before the first
+//! answer; the server answers each once, in any order, under the request's number. There is no handshake: every frame
+//! says which version of this page it follows. All integers are little-endian.
+//!
+//! | offset | bytes | header field |
+//! |---|---|---|
+//! | 0 | 4 | magic, `PEMB` |
+//! | 4 | 1 | version, 1 |
+//! | 5 | 1 | kind |
+//! | 6 | 2 | reserved, 0 |
+//! | 8 | 8 | request number |
+//! | 16 | 4 | payload length |
+//!
+//! | kind | frame | payload |
+//! |---|---|---|
+//! | 0x01 | request, image | the encoded picture, at most [`MAX_IMAGE_BYTES`] |
+//! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
+//! | 0x03 | request, info | empty |
+//! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32) |
+//! | 0x82 | response, info | process id (4), threads (4), version (string), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, preprocessing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
+//! | 0x83 | response, error | error kind (2), message (string) |
+//! | 0x84 | response, goodbye | empty |
+//!
+//! A string is its length in bytes (2) and that many bytes of UTF-8.
+//!
+//! Two responses have the number 0 and end the connection. An error under 0 says what the client did that the protocol does
+//! not allow. A goodbye says that the server ends in good order and that no request without an answer will get one, nor
+//! has harmed the server: all may be sent again elsewhere. A connection that ends without a goodbye may have ended because
+//! of one of the requests in flight.
+
+mod fields;
+mod header;
+mod request;
+mod response;
+
+pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
+pub use request::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
+pub use response::{Info, Model, ModelState, Response};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::{FrameKind, Header};
+use crate::error::{Error, Inner};
+
+/// Largest picture that is sent, in bytes: 16 MiB, what an image may weigh in the whole project.
+pub const MAX_IMAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest text that is sent, in bytes of UTF-8: room for the server to refuse a text with its own, smaller limit.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// The embedding of an encoded picture.
+    Image(Bytes),
+    /// The embedding of a text.
+    Text(String),
+    /// The state of the server.
+    Info,
+}
+
+impl Request {
+    /// Header and payload as they are sent, in this order.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) or [`TextTooLong`](crate::ErrorKind::TextTooLong) if the payload is over
+    /// the limit of its kind.
+    pub fn encode(self, id: u64) -> Result<(Header, Bytes), Error> {
+        let (kind, payload) = match self {
+            Self::Image(image) if image.len() > MAX_IMAGE_BYTES => {
+                return Err(Inner::ImageTooLarge {
+                    found: image.len(),
+                    limit: MAX_IMAGE_BYTES,
+                }
+                .into());
+            }
+            Self::Image(image) => (FrameKind::Image, image),
+            Self::Text(text) if text.len() > MAX_TEXT_BYTES => {
+                return Err(Inner::TextTooLong {
+                    found: text.len(),
+                    limit: MAX_TEXT_BYTES,
+                }
+                .into());
+            }
+            Self::Text(text) => (FrameKind::Text, Bytes::from(text)),
+            Self::Info => (FrameKind::AskInfo, Bytes::new()),
+        };
+        let length = payload.len() as u32;
+        Ok((Header { kind, id, length }, payload))
+    }
+
+    /// Reads the payload that followed a header of `kind`.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](crate::ErrorKind::Protocol) if it is no request or the payload is not one of its kind.
+    pub fn decode(kind: FrameKind, payload: Bytes) -> Result<Self, Error> {
+        match kind {
+            FrameKind::Image => Ok(Self::Image(payload)),
+            FrameKind::Text => String::from_utf8(payload.into())
+                .map(Self::Text)
+                .map_err(|_| Inner::NotUtf8 { kind: kind as u8 }.into()),
+            FrameKind::AskInfo if payload.is_empty() => Ok(Self::Info),
+            FrameKind::AskInfo => Err(Inner::PayloadLength {
+                kind: kind as u8,
+                found: payload.len(),
+                needed: 0,
+            }
+            .into()),
+            _ => Err(Inner::NotARequest { kind: kind as u8 }.into()),
+        }
+    }
+}
+
+/// Shows sizes, never contents.
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => write!(formatter, "Image({} bytes)", image.len()),
+            Self::Text(text) => write!(formatter, "Text({} bytes)", text.len()),
+            Self::Info => formatter.write_str("Info"),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+use super::fields::{Fields, cut, put_string};
+use super::{FrameKind, HEADER_BYTES, Header};
+use crate::error::{Error, ErrorKind, Inner};
+use crate::{DIMENSION, ModelFingerprint};
+
+pub(super) const EMBEDDING_BYTES: usize = 32 + 4 * DIMENSION;
+
+/// Largest payload of an info or an error, in bytes.
+pub(super) const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
+
+/// Longest of the strings in an info or an error, in bytes; a longer one is cut.
+const MAX_STRING_BYTES: usize = 1024;
+
+/// What the server says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Response {
+    /// The answer to a picture or a text. Not checked: a client does that.
+    Embedding {
+        /// Which model made it.
+        model: ModelFingerprint,
+        /// The numbers as they were sent.
+        vector: Box<[f32; DIMENSION]>,
+    },
+    /// The answer to a question for the server's state.
+    Info(Info),
+    /// The answer to what failed.
+    Error {
+        /// The kind of failure; not one of the two that only a client can see.
+        kind: ErrorKind,
+        /// One sentence without a line break.
+        message: String,
+    },
+    /// The server ends in good order.
+    Goodbye,
+}
+
+/// The state of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its process id.
+    pub pid: u32,
+    /// Threads it computes with.
+    pub threads: u32,
+    /// Its version.
+    pub version: String,
+    /// What became of the model.
+    pub model: ModelState,
+}
+
+/// What became of a server's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelState {
+    /// It is being loaded; requests wait for it.
+    Loading,
+    /// It is loaded.
+    Ready(Model),
+    /// It could not be loaded. A later request makes the server try again.
+    Failed {
+        /// The kind of failure.
+        kind: ErrorKind,
+        /// One sentence.
+        message: String,
+    },
+}
+
+/// A loaded model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What its embeddings carry.
+    pub fingerprint: ModelFingerprint,
+    /// SHA-256 of the weights file.
+    pub weights_sha256: [u8; 32],
+    /// Length of an embedding.
+    pub dimension: u32,
+    /// Its name.
+    pub name: String,
+    /// Precision of the arithmetic.
+    pub precision: String,
+    /// Names the procedure from encoded picture to model input.
+    pub preprocessing: String,
+}
+
+impl Response {
+    /// The whole frame as it is sent. Strings over 1,024 bytes are cut.
+    pub fn encode(&self, id: u64) -> Vec<u8> {
+        let mut frame = vec![0; HEADER_BYTES];
+        let kind = match self {
+            Self::Embedding { model, vector } => {
+                frame.reserve_exact(EMBEDDING_BYTES);
+                frame.extend_from_slice(model.as_bytes());
+                frame.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
+                FrameKind::Embedding
+            }
+            Self::Info(info) => {
+                put_info(&mut frame, info);
+                FrameKind::Info
+            }
+            Self::Error { kind, message } => {
+                put_failure(&mut frame, *kind, message);
+                FrameKind::Error
+            }
+            Self::Goodbye => FrameKind::Goodbye,
+        };
+        let length = (frame.len() - HEADER_BYTES) as u32;
+        frame[..HEADER_BYTES].copy_from_slice(&Header { kind, id, length }.encode());
+        frame
+    }
+
+    /// Reads the payload that followed a header of `kind`.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](ErrorKind::Protocol) if it is no response or the payload is not one of its kind.
+    pub fn decode(kind: FrameKind, payload: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::new(kind, payload);
+        let response = match kind {
+            FrameKind::Embedding => {
+                let model = ModelFingerprint::from_bytes(fields.bytes()?);
+                let mut vector = Box::new([0.0; DIMENSION]);
+                for value in vector.iter_mut() {
+                    *value = fields.f32()?;
+                }
+                Self::Embedding { model, vector }
+            }
+            FrameKind::Info => Self::Info(take_info(&mut fields)?),
+            FrameKind::Error => {
+                let (kind, message) = take_failure(&mut fields)?;
+                Self::Error { kind, message }
+            }
+            FrameKind::Goodbye => Self::Goodbye,
+            _ => return Err(Inner::NotAResponse { kind: kind as u8 }.into()),
+        };
+        fields.end()?;
+        Ok(response)
+    }
+}
+
+fn put_info(frame: &mut Vec<u8>, info: &Info) {
+    frame.extend_from_slice(&info.pid.to_le_bytes());
+    frame.extend_from_slice(&info.threads.to_le_bytes());
+    put_string(frame, cut(&info.version, MAX_STRING_BYTES));
+    match &info.model {
+        ModelState::Loading => frame.push(0),
+        ModelState::Ready(model) => {
+            frame.push(1);
+            frame.extend_from_slice(model.fingerprint.as_bytes());
+            frame.extend_from_slice(&model.weights_sha256);
+            frame.extend_from_slice(&model.dimension.to_le_bytes());
+            for text in [&model.name, &model.precision, &model.preprocessing] {
+                put_string(frame, cut(text, MAX_STRING_BYTES));
+            }
+        }
+        ModelState::Failed { kind, message } => {
+            frame.push(2);
+            put_failure(frame, *kind, message);
+        }
+    }
+}
+
+fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
+    Ok(Info {
+        pid: fields.u32()?,
+        threads: fields.u32()?,
+        version: fields.string()?,
+        model: match fields.byte()? {
+            0 => ModelState::Loading,
+            1 => ModelState::Ready(Model {
+                fingerprint: ModelFingerprint::from_bytes(fields.bytes()?),
+                weights_sha256: fields.bytes()?,
+                dimension: fields.u32()?,
+                name: fields.string()?,
+                precision: fields.string()?,
+                preprocessing: fields.string()?,
+            }),
+            2 => {
+                let (kind, message) = take_failure(fields)?;
+                ModelState::Failed { kind, message }
+            }
+            found => return Err(Inner::ModelStateCode { found }.into()),
+        },
+    })
+}
+
+/// What only a client can see has no number; a server that means one has broken the protocol, and says so.
+fn put_failure(frame: &mut Vec<u8>, kind: ErrorKind, message: &str) {
+    let code = kind.code().or(ErrorKind::Protocol.code());
+    frame.extend_from_slice(&code.unwrap_or_default().to_le_bytes());
+    put_string(frame, cut(message, MAX_STRING_BYTES));
+}
+
+fn take_failure(fields: &mut Fields<'_>) -> Result<(ErrorKind, String), Error> {
+    let code = fields.u16()?;
+    let kind = ErrorKind::from_code(code).ok_or(Inner::ErrorCode { found: code })?;
+    Ok((kind, fields.string()?))
+}

@@ -1,0 +1,223 @@
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{DIMENSION, ErrorKind, ModelFingerprint};
+
+fn request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        vec(any::<u8>(), 0..4096).prop_map(|image| Request::Image(image.into())),
+        any::<String>().prop_map(Request::Text),
+        Just(Request::Info),
+    ]
+}
+
+fn error_kind() -> impl Strategy<Value = ErrorKind> {
+    (1u16..=12).prop_map(|code| ErrorKind::from_code(code).unwrap())
+}
+
+fn model_state() -> impl Strategy<Value = ModelState> {
+    prop_oneof![
+        Just(ModelState::Loading),
+        (
+            any::<[u8; 32]>(),
+            any::<[u8; 32]>(),
+            any::<u32>(),
+            any::<[String; 3]>()
+        )
+            .prop_map(
+                |(fingerprint, weights_sha256, dimension, [name, precision, preprocessing])| {
+                    ModelState::Ready(Model {
+                        fingerprint: ModelFingerprint::from_bytes(fingerprint),
+                        weights_sha256,
+                        dimension,
+                        name,
+                        precision,
+                        preprocessing,
+                    })
+                }
+            ),
+        (error_kind(), any::<String>())
+            .prop_map(|(kind, message)| ModelState::Failed { kind, message }),
+    ]
+}
+
+fn response() -> impl Strategy<Value = Response> {
+    prop_oneof![
+        (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION)).prop_map(|(model, vector)| {
+            Response::Embedding {
+                model: ModelFingerprint::from_bytes(model),
+                vector: Box::new(vector.try_into().unwrap()),
+            }
+        }),
+        (any::<u32>(), any::<u32>(), any::<String>(), model_state()).prop_map(
+            |(pid, threads, version, model)| Response::Info(Info {
+                pid,
+                threads,
+                version,
+                model
+            })
+        ),
+        (error_kind(), any::<String>())
+            .prop_map(|(kind, message)| Response::Error { kind, message }),
+        Just(Response::Goodbye),
+    ]
+}
+
+/// Header bytes whose single fields are likely right, so that the later checks are reached.
+fn header_bytes() -> impl Strategy<Value = [u8; HEADER_BYTES]> {
+    (
+        prop_oneof![9 => Just(MAGIC), 1 => any::<[u8; 4]>()],
+        prop_oneof![9 => Just(VERSION), 1 => any::<u8>()],
+        prop_oneof![
+            Just(0x01u8),
+            Just(0x02),
+            Just(0x03),
+            0x80..=0x85u8,
+            any::<u8>()
+        ],
+        prop_oneof![9 => Just(0u16), 1 => any::<u16>()],
+        any::<u64>(),
+        prop_oneof![0..10_000u32, any::<u32>()],
+    )
+        .prop_map(|(magic, version, kind, reserved, id, length)| {
+            let mut bytes = [0; HEADER_BYTES];
+            bytes[..4].copy_from_slice(&magic);
+            bytes[4] = version;
+            bytes[5] = kind;
+            bytes[6..8].copy_from_slice(&reserved.to_le_bytes());
+            bytes[8..16].copy_from_slice(&id.to_le_bytes());
+            bytes[16..].copy_from_slice(&length.to_le_bytes());
+            bytes
+        })
+}
+
+fn decode_response(frame: &[u8]) -> (Header, Response) {
+    let (header, payload) = frame.split_first_chunk().unwrap();
+    let header = Header::decode(header).unwrap();
+    assert_eq!(header.length as usize, payload.len());
+    (header, Response::decode(header.kind, payload).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn requests_round_trip(request in request(), id: u64) {
+        let (header, payload) = request.clone().encode(id).unwrap();
+        prop_assert_eq!(Header::decode(&header.encode()).unwrap(), header);
+        prop_assert_eq!(header.id, id);
+        prop_assert_eq!(header.length as usize, payload.len());
+        prop_assert_eq!(Request::decode(header.kind, payload).unwrap(), request);
+    }
+
+    #[test]
+    fn responses_round_trip(response in response(), id: u64) {
+        let frame = response.encode(id);
+        let (header, decoded) = decode_response(&frame);
+        prop_assert_eq!(header.id, id);
+        // Compared as bytes, since an embedding may hold NaN.
+        prop_assert_eq!(decoded.encode(id), frame);
+    }
+
+    #[test]
+    fn an_accepted_header_is_written_back_the_same(bytes in header_bytes()) {
+        match Header::decode(&bytes) {
+            Ok(header) => {
+                prop_assert_eq!(header.encode(), bytes);
+                prop_assert!(header.length as usize <= header.kind.max_payload());
+            }
+            Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Protocol),
+        }
+    }
+
+    #[test]
+    fn arbitrary_payloads_are_read_or_refused(bytes in header_bytes(), payload in vec(any::<u8>(), 0..3000)) {
+        if let Ok(Header { kind, .. }) = Header::decode(&bytes) {
+            let payload = Bytes::from(payload);
+            if let Err(error) = Request::decode(kind, payload.clone()) {
+                prop_assert_eq!(error.kind(), ErrorKind::Protocol);
+            }
+            if let Err(error) = Response::decode(kind, &payload) {
+                prop_assert_eq!(error.kind(), ErrorKind::Protocol);
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_response_is_read_or_refused(response in response(), position: prop::sample::Index, byte: u8, cut: bool) {
+        let mut frame = response.encode(1);
+        let position = position.index(frame.len());
+        frame[position] = byte;
+        if cut {
+            frame.truncate(position);
+        }
+        if let Some((header, payload)) = frame.split_first_chunk()
+            && let Ok(header) = Header::decode(header)
+            && let Err(error) = Response::decode(header.kind, payload)
+        {
+            prop_assert_eq!(error.kind(), ErrorKind::Protocol);
+        }
+    }
+}
+
+#[test]
+fn layout_is_the_documented_one() {
+    let (header, payload) = Request::Text("hi".to_owned()).encode(0x0102).unwrap();
+    assert_eq!(
+        header.encode(),
+        *b"PEMB\x01\x02\0\0\x02\x01\0\0\0\0\0\0\x02\0\0\0"
+    );
+    assert_eq!(payload, "hi");
+
+    let error = Response::Error {
+        kind: ErrorKind::Busy,
+        message: "no".to_owned(),
+    };
+    assert_eq!(
+        error.encode(7),
+        *b"PEMB\x01\x83\0\0\x07\0\0\0\0\0\0\0\x06\0\0\0\x0b\0\x02\0no"
+    );
+}
+
+#[test]
+fn a_larger_payload_is_refused_by_its_header() {
+    let header = Header {
+        kind: FrameKind::Image,
+        id: 1,
+        length: MAX_IMAGE_BYTES as u32 + 1,
+    };
+    let message = Header::decode(&header.encode()).unwrap_err().to_string();
+    assert!(
+        message.contains("16777217") && message.contains("16777216"),
+        "{message}"
+    );
+
+    let image = Request::Image(vec![0; MAX_IMAGE_BYTES + 1].into());
+    assert_eq!(image.encode(1).unwrap_err().kind(), ErrorKind::TooLarge);
+    let text = Request::Text("x".repeat(MAX_TEXT_BYTES + 1));
+    assert_eq!(text.encode(1).unwrap_err().kind(), ErrorKind::TextTooLong);
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut bytes = Request::Info.encode(1).unwrap().0.encode();
+    bytes[4] = 2;
+    let message = Header::decode(&bytes).unwrap_err().to_string();
+    assert!(
+        message.contains("version 2") && message.contains("version 1"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_long_message_is_cut_between_characters() {
+    let response = Response::Error {
+        kind: ErrorKind::Inference,
+        message: "é".repeat(2000),
+    };
+    let (_, decoded) = decode_response(&response.encode(1));
+    let Response::Error { message, .. } = decoded else {
+        panic!("{decoded:?}")
+    };
+    assert_eq!(message, "é".repeat(512));
+}
