@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What went wrong, for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +27,7 @@ pub enum ErrorKind {
     Inference,
 }
 
-/// The error of this crate.
+/// Why a picture, a text or a model was refused. The kind is for programs, the message for people.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -50,6 +51,24 @@ impl Error {
             | Inner::NoDirection { .. }
             | Inner::Forward(_) => ErrorKind::Inference,
         }
+    }
+}
+
+impl Error {
+    /// Reading `path` failed.
+    pub(crate) fn reading(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::NotFound => Inner::FileMissing { path },
+            _ => Inner::Io { path, source },
+        }
+        .into()
+    }
+
+    /// Writing `path` failed.
+    pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        Inner::Io { path, source }.into()
     }
 }
 
@@ -115,4 +134,11 @@ pub(crate) enum Inner {
     NoDirection { norm: f64 },
     #[error("the forward pass failed")]
     Forward(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Inner {
+    /// candle refused an operation: after the checks of shapes and tokens, a bug or a lack of memory.
+    pub(crate) fn forward(error: candle_core::Error) -> Self {
+        Self::Forward(error.into())
+    }
 }

@@ -10,6 +10,7 @@
 //! library; `tests/fixtures` of the repository keeps vectors frozen from it. Nothing here touches the network, starts a
 //! thread or reads the clock. Matrix products run on rayon's global pool, whose size is the calling program's to set.
 
+mod architecture;
 mod embedding;
 mod engine;
 mod error;

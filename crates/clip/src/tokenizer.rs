@@ -11,6 +11,12 @@ pub const CONTEXT_LENGTH: usize = 77;
 /// Longest text that is taken, in bytes of UTF-8: many times what 77 tokens can say.
 pub const MAX_TEXT_BYTES: usize = 4_096;
 
+/// Entries of the vocabulary, the two marks included.
+pub(crate) const VOCABULARY: usize = 49_408;
+
+/// The mark after a text, the last entry of the vocabulary.
+pub(crate) const END_OF_TEXT: u32 = 49_407;
+
 /// How the marks are written in the published vocabulary. In a text they stand for the marks themselves.
 const START_LITERAL: &str = "<|startoftext|>";
 const END_LITERAL: &str = "<|endoftext|>";
@@ -22,7 +28,10 @@ pub struct Tokenizer {
 
 impl Tokenizer {
     /// Builds the merge tables; takes some tens of milliseconds, so keep it.
-    #[allow(clippy::new_without_default, reason = "costly enough to be asked for by name")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "costly enough to be asked for by name"
+    )]
     pub fn new() -> Self {
         Self {
             pieces: instant_clip_tokenizer::Tokenizer::new(),
@@ -50,7 +59,10 @@ impl Tokenizer {
         self.encode_marked(text, &mut tokens);
         tokens.truncate(CONTEXT_LENGTH - 1);
         tokens.push(self.pieces.end_of_text());
-        Ok(tokens.into_iter().map(|token| token.to_u16().into()).collect())
+        Ok(tokens
+            .into_iter()
+            .map(|token| token.to_u16().into())
+            .collect())
     }
 
     /// Encodes the text between literal marks, and the marks as what they stand for.
@@ -114,20 +126,33 @@ mod tests {
 
     #[test]
     fn marks_of_another_spelling_are_plain_text() {
-        let tokens = Tokenizer::new().encode("<start_of_text>x<END_OF_TEXT>").unwrap();
-        assert!(tokens[1..tokens.len() - 1].iter().all(|token| *token < 49406), "{tokens:?}");
+        let tokens = Tokenizer::new()
+            .encode("<start_of_text>x<END_OF_TEXT>")
+            .unwrap();
+        assert!(
+            tokens[1..tokens.len() - 1]
+                .iter()
+                .all(|token| *token < 49406),
+            "{tokens:?}"
+        );
     }
 
     #[test]
     fn refusals() {
         let tokenizer = Tokenizer::new();
         for empty in ["", " \t\n", "\u{2003}"] {
-            assert_eq!(tokenizer.encode(empty).unwrap_err().kind(), ErrorKind::EmptyText);
+            assert_eq!(
+                tokenizer.encode(empty).unwrap_err().kind(),
+                ErrorKind::EmptyText
+            );
         }
         let error = tokenizer.encode(&"x".repeat(10_000)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TextTooLong);
         let message = error.to_string();
-        assert!(message.contains("10000") && message.contains("4096"), "{message}");
+        assert!(
+            message.contains("10000") && message.contains("4096"),
+            "{message}"
+        );
         assert!(tokenizer.encode(&"x".repeat(MAX_TEXT_BYTES)).is_ok());
     }
 }

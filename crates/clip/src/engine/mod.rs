@@ -1,9 +1,18 @@
 //! The model behind a small interface.
 
+mod reference;
+mod weights;
+
 use std::path::Path;
 
+use reference::Reference;
+
+use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::{Embedding, Pixels};
+
+pub(crate) const CONFIG_FILE: &str = "config.json";
+pub(crate) const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// Which model an embedding came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +34,7 @@ pub trait Engine: Send {
     /// Which model this is.
     fn info(&self) -> &ModelInfo;
 
-    /// One embedding per picture, in order. A batch gives what its members give alone.
+    /// One embedding per picture, in order. A batch gives what its members give alone, up to rounding.
     ///
     /// # Errors
     ///
@@ -47,8 +56,21 @@ pub trait Engine: Send {
 /// [`ModelMissing`](crate::ErrorKind::ModelMissing) if a file does not exist, [`Io`](crate::ErrorKind::Io) if it cannot
 /// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model.
 pub fn load(directory: &Path) -> Result<Box<dyn Engine>, Error> {
-    Err(Inner::FileMissing {
-        path: directory.join("config.json"),
-    }
-    .into())
+    let path = directory.join(CONFIG_FILE);
+    let json = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+    let architecture =
+        Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
+    let name = architecture
+        .name
+        .clone()
+        .unwrap_or_else(|| directory_name(directory));
+    let engine = Reference::load(name, &directory.join(WEIGHTS_FILE), &architecture)?;
+    Ok(Box::new(engine))
+}
+
+fn directory_name(directory: &Path) -> String {
+    directory.file_name().map_or_else(
+        || "clip".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -26,9 +26,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Error> {
     }
     let (format, decoder) = sniff(bytes)?;
     // Image decoders have a history of panicking on crafted files; one bad picture must stay one bad picture.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes, limits))).map_err(|_| Inner::Undecodable {
-        format,
-        reason: "the decoder panicked".to_owned(),
+    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes, limits))).map_err(|_| {
+        Inner::Undecodable {
+            format,
+            reason: "the decoder panicked".to_owned(),
+        }
     })??;
     Ok(turn(decoded))
 }

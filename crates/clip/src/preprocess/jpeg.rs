@@ -72,13 +72,20 @@ fn decompress(source: Source<'_>, limits: &Limits) -> Result<Decoded, Error> {
             .into());
         }
     };
-    let pixels = RgbImage::from_raw(width, height, pixels)
-        .ok_or_else(|| undecodable(format!("fewer pixels than the {width} x {height} of its header")))?;
+    let pixels = RgbImage::from_raw(width, height, pixels).ok_or_else(|| {
+        undecodable(format!(
+            "fewer pixels than the {width} x {height} of its header"
+        ))
+    })?;
     Ok(Decoded { pixels, exif })
 }
 
 fn undecodable(reason: String) -> Error {
-    Inner::Undecodable { format: FORMAT, reason }.into()
+    Inner::Undecodable {
+        format: FORMAT,
+        reason,
+    }
+    .into()
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

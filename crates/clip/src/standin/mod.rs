@@ -1,29 +1,85 @@
 //! A deterministic, untrained CLIP for tests and for machines without the published weights.
+//!
+//! Its rankings reflect colour and texture, not meaning. The weights are drawn as transformers initialises a CLIP and then
+//! made *active*: in a freshly initialised model the residual stream drowns out attention and perceptrons, and every
+//! picture looks alike. Here a picture squashed instead of cropped, or scaled wrongly, gets a visibly different vector.
+
+mod file;
+mod values;
 
 use std::path::Path;
 
-use crate::ModelInfo;
-use crate::error::{Error, Inner};
+use crate::architecture::{Architecture, Tower};
+use crate::engine::{CONFIG_FILE, WEIGHTS_FILE};
+use crate::error::Error;
+use crate::{DIMENSION, ModelInfo, PREPROCESSING};
 
 /// How large the stand-in is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// ViT-B/32 exactly, about 600 MB.
     Full,
-    /// Few and narrow layers with the same input and output, a few MB; for tests.
+    /// Few and narrow layers with the same input and output, about 15 MB; for tests.
     Tiny,
 }
 
-/// Writes `config.json` and `model.safetensors` into `directory`, which is made if it does not exist. The same `seed`
-/// and `size` give the same bytes on every machine.
+impl Size {
+    fn architecture(self, seed: u64) -> Architecture {
+        match self {
+            Self::Full => Architecture {
+                name: Some(format!("clip-vit-base-patch32-standin-{seed}")),
+                text: Tower {
+                    hidden: 512,
+                    intermediate: 2048,
+                    layers: 12,
+                    heads: 8,
+                },
+                vision: Tower {
+                    hidden: 768,
+                    intermediate: 3072,
+                    layers: 12,
+                    heads: 12,
+                },
+                patch: 32,
+            },
+            Self::Tiny => Architecture {
+                name: Some(format!("clip-tiny-patch32-standin-{seed}")),
+                text: Tower {
+                    hidden: 64,
+                    intermediate: 128,
+                    layers: 2,
+                    heads: 1,
+                },
+                vision: Tower {
+                    hidden: 128,
+                    intermediate: 256,
+                    layers: 2,
+                    heads: 2,
+                },
+                patch: 32,
+            },
+        }
+    }
+}
+
+/// Writes `config.json` and `model.safetensors` into `directory`, which is made if it does not exist; transformers loads
+/// the result with `CLIPModel.from_pretrained`. The same `seed` and `size` give the same bytes on every machine.
+///
+/// Each file appears under its name when it is complete, the configuration last.
 ///
 /// # Errors
 ///
 /// [`Io`](crate::ErrorKind::Io).
 pub fn write(directory: &Path, seed: u64, size: Size) -> Result<ModelInfo, Error> {
-    let _ = (seed, size);
-    Err(Inner::FileMissing {
-        path: directory.to_path_buf(),
-    }
-    .into())
+    let architecture = size.architecture(seed);
+    std::fs::create_dir_all(directory).map_err(|error| Error::writing(directory, error))?;
+    let weights_sha256 = file::write_weights(&directory.join(WEIGHTS_FILE), &architecture, seed)?;
+    file::write_whole(&directory.join(CONFIG_FILE), &architecture.to_json())?;
+    Ok(ModelInfo {
+        name: architecture.name.unwrap_or_default(),
+        weights_sha256,
+        precision: "f32".to_owned(),
+        preprocessing: PREPROCESSING.to_owned(),
+        dimension: DIMENSION,
+    })
 }

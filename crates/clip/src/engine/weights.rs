@@ -1,0 +1,159 @@
+//! `model.safetensors` in one pass: every byte is hashed as it is read and goes straight to its tensor.
+//!
+//! The file is read, not mapped: a bad page of a mapped file kills the process, and a file replaced under a running model
+//! would change its answers. Nothing is held twice.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use sha2::{Digest, Sha256};
+
+use crate::architecture::Architecture;
+use crate::error::{Error, Inner};
+
+pub(super) struct Weights {
+    pub tensors: HashMap<String, Tensor>,
+    /// Of the whole file, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Header bytes of a checkpoint of this size are some 50 kB.
+const MAX_HEADER: u64 = 16 * 1024 * 1024;
+
+/// Bytes read at a time.
+const CHUNK: usize = 1024 * 1024;
+
+pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, Error> {
+    let invalid = |reason: String| -> Error {
+        Inner::Weights {
+            path: path.to_path_buf(),
+            reason,
+        }
+        .into()
+    };
+    let file = File::open(path).map_err(|error| Error::reading(path, error))?;
+    let length = file
+        .metadata()
+        .map_err(|error| Error::reading(path, error))?
+        .len();
+    let mut source = Hashed {
+        file,
+        hash: Sha256::new(),
+    };
+    let reading = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => invalid(format!("ends early, at {length} bytes")),
+        _ => Error::reading(path, error),
+    };
+
+    let mut header_length = [0; 8];
+    source.fill(&mut header_length).map_err(reading)?;
+    let header_length = u64::from_le_bytes(header_length);
+    if header_length > MAX_HEADER.min(length) {
+        return Err(invalid(format!(
+            "no safetensors file: its header would be {header_length} bytes of {length}"
+        )));
+    }
+    let mut header = vec![0; header_length as usize];
+    source.fill(&mut header).map_err(reading)?;
+    // Checks that the tensors follow one another without a gap and that each has the size of its shape.
+    let header: Metadata =
+        serde_json::from_slice(&header).map_err(|error| invalid(error.to_string()))?;
+    let promised = 8 + header_length + header.data_len() as u64;
+    if promised != length {
+        return Err(invalid(format!(
+            "has {length} bytes, its header speaks of {promised}"
+        )));
+    }
+
+    let expected = architecture.tensors();
+    for (name, shape) in &expected {
+        check(&header, name, shape).map_err(invalid)?;
+    }
+    let expected: HashMap<&str, &[usize]> = expected
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.as_slice()))
+        .collect();
+
+    let mut tensors = HashMap::with_capacity(expected.len());
+    let mut chunk = vec![0; CHUNK];
+    for name in header.offset_keys() {
+        let info = header.info(&name).expect("a listed tensor has an entry");
+        if let Some(&shape) = expected.get(name.as_str()) {
+            let values = read_floats(&mut source, info, &mut chunk).map_err(reading)?;
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(Inner::forward)?;
+            tensors.insert(name, tensor);
+        } else {
+            // Position indices and the like, which transformers keeps in older files; they belong to the hash only.
+            skip(&mut source, info, &mut chunk).map_err(reading)?;
+        }
+    }
+    Ok(Weights {
+        tensors,
+        sha256: source.finish(),
+    })
+}
+
+fn check(header: &Metadata, name: &str, shape: &[usize]) -> Result<(), String> {
+    let info = header
+        .info(name)
+        .ok_or_else(|| format!("tensor {name} is missing"))?;
+    if info.shape != shape {
+        return Err(format!(
+            "tensor {name} has shape {:?}, expected {shape:?}",
+            info.shape
+        ));
+    }
+    if info.dtype != Dtype::F32 {
+        return Err(format!("tensor {name} is {:?}, expected F32", info.dtype));
+    }
+    Ok(())
+}
+
+fn byte_length(info: &TensorInfo) -> usize {
+    info.data_offsets.1 - info.data_offsets.0
+}
+
+fn read_floats(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<Vec<f32>> {
+    let mut left = byte_length(info);
+    let mut values = Vec::with_capacity(left / 4);
+    while left > 0 {
+        let part = &mut chunk[..left.min(CHUNK)];
+        source.fill(part)?;
+        let (words, _) = part.as_chunks::<4>();
+        values.extend(words.iter().map(|&word| f32::from_le_bytes(word)));
+        left -= part.len();
+    }
+    Ok(values)
+}
+
+fn skip(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<()> {
+    let mut left = byte_length(info);
+    while left > 0 {
+        let part = &mut chunk[..left.min(CHUNK)];
+        source.fill(part)?;
+        left -= part.len();
+    }
+    Ok(())
+}
+
+struct Hashed {
+    file: File,
+    hash: Sha256,
+}
+
+impl Hashed {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact(buffer)?;
+        self.hash.update(buffer);
+        Ok(())
+    }
+
+    fn finish(self) -> String {
+        format!("{:x}", self.hash.finalize())
+    }
+}
