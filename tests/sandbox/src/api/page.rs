@@ -1,0 +1,138 @@
+//! Pages and bookmarks.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::{Call, Context};
+use crate::faults::Fault;
+use crate::random::{mix, mix_text};
+use crate::server::answer::Refusal;
+
+const DEFAULT_SIZE: u64 = 25;
+const MAX_SIZE: u64 = 250;
+
+/// What faults do to a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tweaks {
+    repeat_bookmark: bool,
+    empty: bool,
+    duplicate: bool,
+    at_most: Option<u64>,
+}
+
+impl Tweaks {
+    pub(crate) fn from_faults(faults: &[Fault]) -> Self {
+        let mut tweaks = Self::default();
+        for fault in faults {
+            match fault {
+                Fault::RepeatedBookmark => tweaks.repeat_bookmark = true,
+                Fault::EmptyPageWithBookmark => tweaks.empty = true,
+                Fault::DuplicateItems => tweaks.duplicate = true,
+                Fault::ShortPage { items } => tweaks.at_most = Some(*items),
+                _ => {}
+            }
+        }
+        tweaks
+    }
+}
+
+/// Where a page begins.
+pub(super) struct Start {
+    /// Place in the listing, counted without any filter.
+    pub(super) place: u64,
+    /// Id of the last item of the page before: it finds the place again where items came or went since.
+    pub(super) after: Option<String>,
+    pub(super) size: u64,
+}
+
+/// A page before it is written.
+pub(super) struct Page {
+    pub(super) items: Vec<Value>,
+    /// Place of the next item, where there is one.
+    pub(super) next: Option<u64>,
+    /// Id of the last item on the page.
+    pub(super) last: Option<String>,
+}
+
+impl Context<'_> {
+    pub(super) fn start(&self) -> Result<Start, Refusal> {
+        let size = match self.call.query.get("page_size") {
+            None => DEFAULT_SIZE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|size| (1..=MAX_SIZE).contains(size))
+                .ok_or_else(|| Refusal::invalid_parameter("page_size"))?,
+        };
+        let size = self.call.tweaks.at_most.map_or(size, |most| size.min(most));
+        let (place, after) = match self.call.query.get("bookmark") {
+            None | Some("") => (0, None),
+            Some(bookmark) => {
+                let (place, after) =
+                    read_bookmark(bookmark, self.binding()).ok_or_else(|| Refusal::invalid_parameter("bookmark"))?;
+                (place, Some(after).filter(|id| !id.is_empty()))
+            }
+        };
+        Ok(Start { place, after, size })
+    }
+
+    pub(super) fn finish(&self, start: &Start, page: Page) -> Value {
+        let tweaks = self.call.tweaks;
+        let here = || write_bookmark(start.after.as_deref(), start.place, self.binding());
+        let next = page.next.map(|place| write_bookmark(page.last.as_deref(), place, self.binding()));
+        if tweaks.empty {
+            return json!({ "items": [], "bookmark": here() });
+        }
+        let bookmark = if tweaks.repeat_bookmark {
+            let sent = self.call.query.get("bookmark").map(str::to_string);
+            Some(sent.or(next).unwrap_or_else(here))
+        } else {
+            next
+        };
+        let items = if tweaks.duplicate {
+            let twice = page.items.into_iter().flat_map(|item| [item.clone(), item]);
+            twice.collect()
+        } else {
+            page.items
+        };
+        json!({ "items": items, "bookmark": bookmark })
+    }
+
+    /// A bookmark is good for the path and parameters it was given for, and until bookmarks are made stale.
+    fn binding(&self) -> u64 {
+        let Call { path, query, .. } = self.call;
+        let parameters = query.without("bookmark");
+        mix(&[mix_text(self.world.seed, path), mix_text(self.world.seed, &parameters), self.state.bookmark_age()])
+    }
+}
+
+fn write_bookmark(after: Option<&str>, place: u64, binding: u64) -> String {
+    let after = after.unwrap_or_default();
+    STANDARD.encode(format!("->{after}:{place}|{binding:016x}"))
+}
+
+fn read_bookmark(bookmark: &str, binding: u64) -> Option<(u64, String)> {
+    let text = String::from_utf8(STANDARD.decode(bookmark).ok()?).ok()?;
+    let (position, bound_to) = text.strip_prefix("->")?.split_once('|')?;
+    let (after, place) = position.split_once(':')?;
+    if bound_to != format!("{binding:016x}") {
+        return None;
+    }
+    Some((place.parse().ok()?, after.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_lead_back_to_their_place_only() {
+        let bookmark = write_bookmark(Some("813"), 250, 7);
+        assert_eq!(read_bookmark(&bookmark, 7), Some((250, "813".into())));
+        assert_eq!(read_bookmark(&bookmark, 8), None);
+        assert_eq!(read_bookmark("", 7), None);
+        assert_eq!(read_bookmark("no base64!", 7), None);
+        assert_eq!(read_bookmark(&STANDARD.encode([0xFF]), 7), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! Faults of pictures: files that lie about their size, their type, or their contents.
+
+use bytes::Bytes;
+use flate2::Crc;
+
+use super::{Fault, PictureFormat};
+use crate::cdn::encode;
+use crate::random::{Random, mix};
+use crate::requests::Kind;
+use crate::scene::{Family, draw};
+use crate::server::answer::{Answer, Payload};
+
+/// One transparent pixel.
+const GIF: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+const SVG: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"600\" height=\"900\"/>";
+
+/// The format a picture is to be served in whatever its extension says.
+pub(crate) fn other_format(faults: &[Fault]) -> Option<PictureFormat> {
+    faults.iter().find_map(|fault| match fault {
+        Fault::OtherFormat { format } => Some(*format),
+        _ => None,
+    })
+}
+
+/// Changes a picture on its way out; other answers, errors included, are left alone.
+pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
+    if !kind.is_picture() || answer.status != 200 {
+        return;
+    }
+    let Payload::Bytes { content_type, bytes } = &mut answer.body else {
+        return;
+    };
+    match fault {
+        Fault::ImageBomb { format } => {
+            *content_type = format.content_type().into();
+            *bytes = bomb(*format);
+        }
+        Fault::CorruptImage => *bytes = corrupt(bytes),
+        Fault::Gif => {
+            *content_type = "image/gif".into();
+            *bytes = Bytes::from_static(GIF);
+        }
+        Fault::UnknownType => {
+            *content_type = "image/svg+xml".into();
+            *bytes = Bytes::from_static(SVG);
+        }
+        _ => {}
+    }
+}
+
+/// Noise over the middle third: past the headers, so that it takes a decoder to notice.
+fn corrupt(bytes: &Bytes) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let third = bytes.len() / 3;
+    let mut random = Random::new(mix(&[bytes.len() as u64]));
+    for byte in &mut bytes[third..2 * third] {
+        *byte = random.next() as u8;
+    }
+    bytes.into()
+}
+
+/// A small true file whose header is changed to the largest size the format can state.
+fn bomb(format: PictureFormat) -> Bytes {
+    let mut bytes = encode(&draw(Family::Beach, 0, 16, 16), format, 80).to_vec();
+    match format {
+        PictureFormat::Jpeg => jpeg_bomb(&mut bytes),
+        PictureFormat::Png => png_bomb(&mut bytes),
+        PictureFormat::Webp => webp_bomb(&mut bytes),
+    }
+    bytes.into()
+}
+
+/// ITU T.81, B.2.2: the frame header holds height and width, big-endian, after marker, length and precision.
+fn jpeg_bomb(bytes: &mut [u8]) {
+    let frame = bytes
+        .windows(2)
+        .position(|marker| marker == [0xFF, 0xC0])
+        .unwrap_or_else(|| unreachable!("this is a bug: a baseline JPEG has a frame header"));
+    bytes[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
+}
+
+/// PNG, 11.2.2: the header chunk follows the 8 bytes of the signature; its check sum must fit.
+fn png_bomb(bytes: &mut [u8]) {
+    let side = 60_000_u32.to_be_bytes();
+    bytes[16..20].copy_from_slice(&side);
+    bytes[20..24].copy_from_slice(&side);
+    let mut crc = Crc::new();
+    crc.update(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+}
+
+/// WebP lossless, 4: after the signature byte come 14 bits of width − 1 and 14 bits of height − 1.
+fn webp_bomb(bytes: &mut [u8]) {
+    let chunk = bytes
+        .windows(4)
+        .position(|name| name == b"VP8L")
+        .unwrap_or_else(|| unreachable!("this is a bug: a lossless WebP has a VP8L chunk"));
+    let sizes = &mut bytes[chunk + 9..chunk + 12];
+    sizes.fill(0xFF);
+    bytes[chunk + 12] |= 0x0F;
+}

@@ -1,0 +1,3 @@
+//! `pinterest-sandbox`: the sandbox as a program.
+
+fn main() {}
