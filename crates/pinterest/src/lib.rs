@@ -1,1 +1,29 @@
-//! Placeholder
+//! Pinterest's API v5 as a client: OAuth, boards, sections, pins and their images; and the sealing of what it returns.
+//!
+//! The crate knows no database and no model. Time and randomness are arguments wherever code decides by them; the
+//! network is reached only through [`Client`], over https, and only to the hosts in [`Endpoints`]. It starts no
+//! thread, keeps no global state and runs on a current-thread tokio runtime (with `enable_io` and `enable_time`).
+//! Retrying is the caller's: no call is sent twice, and [`retry`] says when to try again.
+
+mod client;
+mod error;
+mod lenient;
+pub mod model;
+mod net;
+mod oauth;
+pub mod oauth_state;
+mod page;
+mod rate_limit;
+pub mod retry;
+pub mod seal;
+mod secret;
+mod timestamp;
+
+pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
+pub use error::{Error, ErrorKind};
+pub use net::{Endpoints, Host, LookUp, LookUpFuture, SystemLookUp};
+pub use oauth::{AppCredentials, TokenGrant, authorize_url};
+pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};
+pub use rate_limit::RateLimit;
+pub use secret::Secret;
+pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,112 @@
+//! Making a client: every gate is put in here.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderValue};
+use url::Url;
+
+use super::{Client, Limits};
+use crate::error::{Error, ErrorKind};
+use crate::net::{Endpoints, GuardedResolver, LookUp, SystemLookUp, client_config};
+
+/// How the client names itself to Pinterest.
+const USER_AGENT: &str = concat!("pg_pinterest/", env!("CARGO_PKG_VERSION"));
+
+/// Idle connections kept per host: as many as images are fetched in parallel.
+const IDLE_CONNECTIONS: usize = 8;
+
+/// How long an idle connection is kept; shorter than servers keep theirs, so that requests rarely meet a closing one.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+
+/// Settings of a [`Client`] to be.
+pub struct ClientBuilder {
+    endpoints: Endpoints,
+    limits: Limits,
+    look_up: Arc<dyn LookUp>,
+    clock: fn() -> SystemTime,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(endpoints: Endpoints) -> Self {
+        Self {
+            endpoints,
+            limits: Limits::default(),
+            look_up: Arc::new(SystemLookUp::default()),
+            clock: SystemTime::now,
+        }
+    }
+
+    /// Other caps and timers.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Another name lookup. Its answers pass the same address check.
+    #[must_use]
+    pub fn look_up(mut self, look_up: impl LookUp + 'static) -> Self {
+        self.look_up = Arc::new(look_up);
+        self
+    }
+
+    /// Another clock, for `Retry-After` dates and quota resets given as Unix times.
+    #[must_use]
+    pub fn clock(mut self, clock: fn() -> SystemTime) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the client; see [`Client::new`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`]
+    pub fn build(self) -> Result<Client, Error> {
+        let Self { endpoints, limits, look_up, clock } = self;
+        let hosts: Vec<_> = std::iter::once(&endpoints.api).chain(&endpoints.images).cloned().collect();
+        for host in &hosts {
+            // The connector dials an IP literal without asking the resolver.
+            if host.address().is_some_and(|address| !host.address_rule().permits(address)) {
+                return Err(config(format!("{host} is neither a public nor a loopback address")));
+            }
+        }
+        let base = Url::parse(&format!("https://{}/v5/", endpoints.api))
+            .map_err(|error| config(format!("{} is no host of a URL: {error}", endpoints.api)))?;
+        let mut tls = client_config(endpoints.ca_file.as_deref())?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+
+        let http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .default_headers(headers)
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(GuardedResolver::new(look_up, hosts, limits.look_up)))
+            .https_only(true)
+            .http1_only()
+            .http1_max_headers(limits.headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            // The default asks the environment, which here is the one the database server was started with.
+            .no_proxy()
+            // Off by default; said again because another package may switch the features on for the whole build.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .connect_timeout(limits.connect)
+            .read_timeout(limits.read_idle)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_FOR)
+            .build()
+            .map_err(|_| config("the HTTP client cannot be set up".to_owned()))?;
+        Ok(Client { http, base, endpoints, limits, clock })
+    }
+}
+
+fn config(detail: String) -> Error {
+    Error::new(ErrorKind::Config, detail)
+}

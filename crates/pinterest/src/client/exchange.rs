@@ -1,0 +1,121 @@
+//! One request out, one answer in, with every check between them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use reqwest::{Request, Response};
+
+use super::{Client, body};
+use crate::error::{Call, Error, ErrorKind, Redactor, Refusal, from_reqwest};
+use crate::net::Host;
+use crate::{RateLimit, rate_limit, retry};
+
+/// A whole answer.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answered {
+    /// 5.28 of the API names 201 beside 200 for the token endpoint; the others send 200.
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self.status, 200 | 201)
+    }
+}
+
+impl Client {
+    /// Sends a request and checks where it went and what the headers announce; the body is still to be read.
+    pub(super) async fn send(&self, request: Request) -> Result<Response, Error> {
+        let rule = self
+            .host_of(&request)
+            .ok_or_else(|| Error::new(ErrorKind::Refused, "the request goes to a host that is not configured"))?
+            .address_rule();
+        let response = self.http.execute(request).await.map_err(from_reqwest)?;
+        // The resolver and the literals were checked before; this catches whatever lies between them and the socket.
+        match response.remote_addr() {
+            Some(peer) if rule.permits(peer.ip()) => {}
+            Some(peer) => {
+                return Err(refused(format!("the answer came from {}, an address that is not allowed", peer.ip())));
+            }
+            None => return Err(refused("the peer's address is unknown".to_owned())),
+        }
+        // None was asked for and nothing here decodes one: this would be a bomb or a mistake.
+        let mut encodings = response.headers().get_all(CONTENT_ENCODING).iter();
+        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let detail = "the answer is compressed although that was not asked for";
+            return Err(Error::new(ErrorKind::Protocol, detail)
+                .with_status(response.status().as_u16())
+                .outcome_unknown());
+        }
+        Ok(response)
+    }
+
+    /// Sends a request and reads its answer: up to `cap` bytes of a success, a little of anything else.
+    pub(super) async fn exchange(&self, request: Request, cap: usize) -> Result<Answered, Error> {
+        within(self.limits.api_total, async {
+            let response = self.send(request).await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let mut answered = Answered { status, headers, body: Vec::new() };
+            if answered.is_success() {
+                let request_id = self.request_id(&answered.headers, &Redactor::default());
+                answered.body = body::read(response, cap, &self.limits)
+                    .await
+                    .map_err(|error| error.with_status(status).with_request_id(request_id))?;
+            } else if !response.status().is_redirection() {
+                // Without its body a refusal still has its status, and that decides first.
+                answered.body =
+                    body::read(response, cap.min(self.limits.token_answer), &self.limits).await.unwrap_or_default();
+            }
+            Ok(answered)
+        })
+        .await
+    }
+
+    /// The error for an answer that is no success.
+    pub(super) fn refusal(&self, call: Call, answered: &Answered, redactor: &Redactor<'_>) -> Error {
+        let now = (self.clock)();
+        let refusal = Refusal::read(&answered.body);
+        let kind = refusal.kind(call, answered.status);
+        let reset =
+            || (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(&answered.headers, now).reset)?;
+        let wait = rate_limit::retry_after(&answered.headers, now).or_else(|| refusal.wait_in_text()).or_else(reset);
+        let wait = wait.filter(|_| kind.is_retryable()).map(retry::clamp_retry_after);
+        refusal
+            .into_error(call, answered.status, redactor)
+            .with_retry_after(wait)
+            .with_request_id(self.request_id(&answered.headers, redactor))
+    }
+
+    pub(super) fn rate_limit(&self, headers: &HeaderMap) -> RateLimit {
+        RateLimit::from_headers(headers, (self.clock)())
+    }
+
+    pub(super) fn request_id(&self, headers: &HeaderMap, redactor: &Redactor<'_>) -> Option<String> {
+        Some(redactor.clean(headers.get("x-pinterest-rid")?.to_str().ok()?)).filter(|id| !id.is_empty())
+    }
+
+    fn host_of(&self, request: &Request) -> Option<&Host> {
+        let url = request.url();
+        let (name, port) = (url.host_str()?, url.port_or_known_default()?);
+        std::iter::once(&self.endpoints.api)
+            .chain(&self.endpoints.images)
+            .find(|host| host.name() == name && host.port() == port)
+    }
+}
+
+/// Bounds a whole call.
+pub(super) async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(result) => result,
+        Err(_) => {
+            Err(Error::new(ErrorKind::Transient, format!("no whole answer came within {limit:?}")).outcome_unknown())
+        }
+    }
+}
+
+fn refused(detail: String) -> Error {
+    Error::new(ErrorKind::Refused, detail).outcome_unknown()
+}

@@ -1,0 +1,49 @@
+//! What a server may cost: time, bytes, headers.
+
+use std::time::Duration;
+
+/// Caps on every exchange. The defaults are the ones to use; tests shorten the timers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Looking up a host's addresses.
+    pub look_up: Duration,
+    /// Look-up, TCP and TLS together.
+    pub connect: Duration,
+    /// From one piece of an answer to the next, and from the request to the end of the headers.
+    pub read_idle: Duration,
+    /// One API or token call as a whole.
+    pub api_total: Duration,
+    /// One image as a whole, redirects included.
+    pub image_total: Duration,
+    /// The least average rate of a body in bytes per second: a slow drip never trips the idle timer.
+    pub minimum_rate: u32,
+    /// Over how long the rate is averaged.
+    pub rate_window: Duration,
+    /// Bytes of a token answer, and of any answer that is an error.
+    pub token_answer: usize,
+    /// Bytes of a JSON answer: 250 pins with every member at its full length stay below a third of it.
+    pub page: usize,
+    /// Bytes of an image.
+    pub image: usize,
+    /// Header lines of an answer.
+    pub headers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            look_up: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+            read_idle: Duration::from_secs(10),
+            api_total: Duration::from_secs(30),
+            image_total: Duration::from_secs(60),
+            minimum_rate: 4 * 1024,
+            rate_window: Duration::from_secs(10),
+            token_answer: 64 * 1024,
+            page: 8 * 1024 * 1024,
+            image: 16 * 1024 * 1024,
+            headers: 64,
+        }
+    }
+}

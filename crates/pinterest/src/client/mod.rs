@@ -1,0 +1,59 @@
+//! The client: builds requests, sends each once, and reads the answers under caps.
+
+mod answer;
+mod body;
+mod builder;
+mod exchange;
+mod image;
+mod limits;
+mod resources;
+mod token;
+
+use std::time::SystemTime;
+
+use url::Url;
+
+pub use answer::Answer;
+pub use builder::ClientBuilder;
+pub use image::FetchedImage;
+pub use limits::Limits;
+
+use crate::error::Error;
+use crate::net::Endpoints;
+
+/// A client for Pinterest's API v5.
+///
+/// Its connections belong to the tokio runtime it is used on, so make one client per runtime. Every call ends within
+/// the [`Limits`] and may be dropped at any time. Nothing is retried and no redirect followed (images excepted).
+/// A clone shares the connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// `https://{api}/v5/`
+    base: Url,
+    endpoints: Endpoints,
+    limits: Limits,
+    clock: fn() -> SystemTime,
+}
+
+impl Client {
+    /// A client with the default limits. Reads the platform's certificate store and the CA file, so make it once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] if the CA file is bad, nothing at all is trusted, or a configured IP literal is
+    /// neither public nor loopback.
+    pub fn new(endpoints: Endpoints) -> Result<Self, Error> {
+        Self::builder(endpoints).build()
+    }
+
+    /// A client with other limits, another name lookup or another clock.
+    pub fn builder(endpoints: Endpoints) -> ClientBuilder {
+        ClientBuilder::new(endpoints)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Client").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! The API's read calls: account, boards, sections, pins.
+
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Request};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{Answer, Client};
+use crate::error::{Call, Error, ErrorKind, Redactor};
+use crate::model::{Board, Pin, Section, UserAccount, is_id, read_account, read_item, read_page};
+use crate::page::{PAGE_SIZE, Page};
+use crate::secret::Secret;
+
+impl Client {
+    /// The account the token belongs to: `GET /v5/user_account`.
+    ///
+    /// # Errors
+    /// As every API call: [`ErrorKind::Unauthorized`] (refresh once, repeat once), [`ErrorKind::MissingScope`],
+    /// [`ErrorKind::Forbidden`], [`ErrorKind::NotFound`], [`ErrorKind::RateLimited`], [`ErrorKind::SpamHold`], the
+    /// retryable kinds, and those for nonsense.
+    pub async fn user_account(&self, token: &Secret) -> Result<Answer<UserAccount>, Error> {
+        self.get("GET /v5/user_account", token, self.url(&["user_account"])?, read_account).await
+    }
+
+    /// One page of the boards the account owns or collaborates on: `GET /v5/boards`.
+    ///
+    /// # Errors
+    /// As [`Client::user_account`], and [`ErrorKind::StaleBookmark`].
+    pub async fn boards(&self, token: &Secret, bookmark: Option<&str>) -> Result<Answer<Page<Board>>, Error> {
+        self.get("GET /v5/boards", token, self.page_url(&["boards"], bookmark)?, read_page).await
+    }
+
+    /// One board: `GET /v5/boards/{board_id}`.
+    ///
+    /// # Errors
+    /// As [`Client::user_account`].
+    pub async fn board(&self, token: &Secret, board_id: &str) -> Result<Answer<Board>, Error> {
+        self.get("GET /v5/boards/{board_id}", token, self.url(&["boards", id(board_id)?])?, read_item).await
+    }
+
+    /// One page of a board's pins, those in its sections included: `GET /v5/boards/{board_id}/pins`.
+    ///
+    /// # Errors
+    /// As [`Client::user_account`], and [`ErrorKind::StaleBookmark`], [`ErrorKind::ListingLimit`].
+    pub async fn board_pins(
+        &self,
+        token: &Secret,
+        board_id: &str,
+        bookmark: Option<&str>,
+    ) -> Result<Answer<Page<Pin>>, Error> {
+        let url = self.page_url(&["boards", id(board_id)?, "pins"], bookmark)?;
+        self.get("GET /v5/boards/{board_id}/pins", token, url, read_page).await
+    }
+
+    /// One page of a board's sections: `GET /v5/boards/{board_id}/sections`.
+    ///
+    /// # Errors
+    /// As [`Client::board_pins`].
+    pub async fn sections(
+        &self,
+        token: &Secret,
+        board_id: &str,
+        bookmark: Option<&str>,
+    ) -> Result<Answer<Page<Section>>, Error> {
+        let url = self.page_url(&["boards", id(board_id)?, "sections"], bookmark)?;
+        self.get("GET /v5/boards/{board_id}/sections", token, url, read_page).await
+    }
+
+    /// One page of a section's pins. An import does not need it: [`Client::board_pins`] has them too.
+    ///
+    /// # Errors
+    /// As [`Client::board_pins`].
+    pub async fn section_pins(
+        &self,
+        token: &Secret,
+        board_id: &str,
+        section_id: &str,
+        bookmark: Option<&str>,
+    ) -> Result<Answer<Page<Pin>>, Error> {
+        let url = self.page_url(&["boards", id(board_id)?, "sections", id(section_id)?, "pins"], bookmark)?;
+        self.get("GET /v5/boards/{board_id}/sections/{section_id}/pins", token, url, read_page).await
+    }
+
+    /// One pin, for fresh image URLs: `GET /v5/pins/{pin_id}`.
+    ///
+    /// # Errors
+    /// As [`Client::user_account`].
+    pub async fn pin(&self, token: &Secret, pin_id: &str) -> Result<Answer<Pin>, Error> {
+        self.get("GET /v5/pins/{pin_id}", token, self.url(&["pins", id(pin_id)?])?, read_item).await
+    }
+
+    async fn get<T>(
+        &self,
+        action: &'static str,
+        token: &Secret,
+        url: Url,
+        read: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<Answer<T>, Error> {
+        let with_bookmark = url.query_pairs().any(|(name, _)| name == "bookmark");
+        let mut request = Request::new(Method::GET, url);
+        request.headers_mut().insert(AUTHORIZATION, bearer(token).map_err(|error| error.while_doing(action))?);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let redactor = Redactor::new([token]);
+        let answered = self.exchange(request, self.limits.page).await.map_err(|error| error.while_doing(action))?;
+        if !answered.is_success() {
+            return Err(self.refusal(Call::Api { with_bookmark }, &answered, &redactor).while_doing(action));
+        }
+        let request_id = self.request_id(&answered.headers, &redactor);
+        match read(&answered.body) {
+            Ok(value) => Ok(Answer { value, rate_limit: self.rate_limit(&answered.headers), request_id }),
+            Err(error) => Err(error.with_status(answered.status).with_request_id(request_id).while_doing(action)),
+        }
+    }
+
+    fn url(&self, segments: &[&str]) -> Result<Url, Error> {
+        self.base
+            .join(&segments.join("/"))
+            .map_err(|_| Error::new(ErrorKind::Config, "the API host is no host of a URL"))
+    }
+
+    /// The bookmark is bound to the listing it came from; any text is passed on, percent-encoded.
+    fn page_url(&self, segments: &[&str], bookmark: Option<&str>) -> Result<Url, Error> {
+        let mut url = self.url(segments)?;
+        url.query_pairs_mut().append_pair("page_size", &PAGE_SIZE.to_string());
+        if let Some(bookmark) = bookmark {
+            url.query_pairs_mut().append_pair("bookmark", bookmark);
+        }
+        Ok(url)
+    }
+}
+
+/// Digits only, so that an id cannot become another path. Not echoed: somebody may have passed a token.
+fn id(text: &str) -> Result<&str, Error> {
+    if is_id(text) { Ok(text) } else { Err(Error::new(ErrorKind::BadRequest, "an id is 1 to 32 digits")) }
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Error::new(ErrorKind::Config, "the access token holds characters that no header may carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,48 @@
+//! Reading what a stranger's JSON may hold: absent, null and of an unexpected type are all the same, namely nothing.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::Timestamp;
+
+/// Deserializes an optional member; a value of another type is taken for absent instead of costing the whole object.
+/// Use together with `#[serde(default)]`, which covers absence.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// As [`lenient`], for a time written as Pinterest writes it.
+pub(crate) fn lenient_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = lenient(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// As [`lenient`], for a list: an element of another type is an empty one, so that the others keep their positions;
+/// anything that is no list is an empty list.
+pub(crate) fn lenient_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let elements: Option<Vec<Box<RawValue>>> = lenient(deserializer)?;
+    Ok(elements.unwrap_or_default().iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect())
+}
+
+/// As [`lenient`], for an open map: entries of another type are left out.
+pub(crate) fn lenient_map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let entries: Option<BTreeMap<String, Box<RawValue>>> = lenient(deserializer)?;
+    let read = |(name, raw): (String, Box<RawValue>)| Some((name, serde_json::from_str(raw.get()).ok()?));
+    Ok(entries.unwrap_or_default().into_iter().filter_map(read).collect())
+}

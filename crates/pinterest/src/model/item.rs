@@ -1,0 +1,134 @@
+//! Items of a listing: recognised by their id, kept with their JSON text.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+/// Something a listing holds.
+pub(crate) trait Item: DeserializeOwned {
+    /// Keeps the text the item was read from.
+    fn set_raw(&mut self, raw: String);
+
+    /// Reads one item; `None` if it has no usable id, as the "more ideas" tiles of a board listing.
+    fn read(raw: &str) -> Option<Self> {
+        // A derived reader would take the elements of a list for members in order.
+        if !is_object(raw) {
+            return None;
+        }
+        let raw = replace_unstorable_escapes(raw);
+        let mut item: Self = serde_json::from_str(&raw).ok()?;
+        item.set_raw(raw.into_owned());
+        Some(item)
+    }
+}
+
+/// Most digits an id may have; today's have 18 or 19.
+const MAX_ID: usize = 32;
+
+/// Whether the text is an id as Pinterest's paths take them.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a valid JSON text is an object.
+pub(super) fn is_object(raw: &str) -> bool {
+    raw.trim_start().starts_with('{')
+}
+
+/// Deserializes the one required member.
+pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_id(&text) { Ok(text) } else { Err(D::Error::custom("an id is 1 to 32 digits")) }
+}
+
+/// Replaces `\u0000` and half surrogate pairs by the replacement character's escape.
+///
+/// JSON allows both, but no Unicode text can hold the second and many stores refuse the first; one such title must not
+/// cost a whole page.
+fn replace_unstorable_escapes(raw: &str) -> Cow<'_, str> {
+    const REPLACEMENT: &str = "\\ufffd";
+    let mut replaced = String::new();
+    let mut copied = 0;
+    let mut position = 0;
+    while let Some(backslash) = raw[position..].find('\\').map(|offset| position + offset) {
+        let Some(unit) = escaped_unit(raw, backslash) else {
+            // A short escape; its second character is ASCII in valid JSON, and one that is not ends the search.
+            position = backslash + 2;
+            if !raw.is_char_boundary(position) || position > raw.len() {
+                break;
+            }
+            continue;
+        };
+        let after = backslash + 6;
+        position = match unit {
+            0xd800..=0xdbff if matches!(escaped_unit(raw, after), Some(0xdc00..=0xdfff)) => after + 6,
+            0 | 0xd800..=0xdfff => {
+                replaced.push_str(&raw[copied..backslash]);
+                replaced.push_str(REPLACEMENT);
+                copied = after;
+                after
+            }
+            _ => after,
+        };
+    }
+    if copied == 0 {
+        return Cow::Borrowed(raw);
+    }
+    replaced.push_str(&raw[copied..]);
+    Cow::Owned(replaced)
+}
+
+/// The UTF-16 unit of a `\uXXXX` that starts at this byte.
+fn escaped_unit(raw: &str, start: usize) -> Option<u16> {
+    let digits = raw.get(start..start + 6)?.strip_prefix("\\u")?;
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes_no_text_can_hold_are_replaced() {
+        for (raw, expected) in [
+            (r#""plain""#, r#""plain""#),
+            (r#""a\u0000b""#, r#""a\ufffdb""#),
+            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+            (r#""\ud83d""#, r#""\ufffd""#),
+            (r#""\ude00\ud83d""#, r#""\ufffd\ufffd""#),
+            (r#""\ud83d\n\ude00""#, r#""\ufffd\n\ufffd""#),
+            (r#""\\u0000""#, r#""\\u0000""#),
+            (r#""\\\u0000""#, r#""\\\ufffd""#),
+            (r#""\u00e4ä\"""#, r#""\u00e4ä\"""#),
+        ] {
+            assert_eq!(replace_unstorable_escapes(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn ids_are_digits() {
+        assert!(is_id("813744226420795884"));
+        for text in ["", "12a", "-1", " 1", "../1", "１", &"1".repeat(33)] {
+            assert!(!is_id(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_parses_and_holds_no_nul(text in "\"([a-zä]|\\\\[\\\\\"n]|\\\\u(0000|d83d|ude00|de00|00e4)){0,12}\"") {
+            let replaced = replace_unstorable_escapes(&text);
+            if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok() {
+                let read: String = serde_json::from_str(&replaced).unwrap();
+                prop_assert!(!read.contains('\0'));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "(\\\\|\\\\u|d83d|0000|ä|\\PC){0,20}") {
+            let _ = replace_unstorable_escapes(&text);
+        }
+    }
+}

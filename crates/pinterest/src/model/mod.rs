@@ -1,0 +1,22 @@
+//! What Pinterest's answers hold, read as tolerantly as a stranger's JSON asks for.
+//!
+//! Unknown members are ignored, unknown enumeration values are kept as text, and every member but an item's `id` may
+//! be absent, null or of another type, which all mean `None`. The types are not built from the API description:
+//! closed enumerations and strict timestamps broke every client that was.
+
+mod account;
+mod board;
+mod item;
+mod media;
+mod pin;
+mod pin_image;
+mod read;
+mod size;
+
+pub use account::UserAccount;
+pub use board::{Board, Owner, Section};
+pub(crate) use item::is_id;
+pub use media::{Media, MediaItem, SizedImage};
+pub use pin::Pin;
+pub use pin_image::{ImageCandidate, NoImage, PinImage, PinImageKind};
+pub(crate) use read::{read_account, read_item, read_page};

@@ -1,0 +1,105 @@
+//! From a body to a value: first whether it is JSON at all, then whether it is the right JSON.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::UserAccount;
+use super::item::{Item, is_object};
+use crate::error::{Error, ErrorKind};
+use crate::page::Page;
+
+/// Items a page may have at most. 250 were asked for; the margin is for tiles that come beside the pins.
+const MAX_ITEMS: usize = 1_000;
+
+/// Bytes a bookmark may have at most, as it goes back in a URL.
+const MAX_BOOKMARK: usize = 4_096;
+
+/// Reads a listing's page. Items that are not what was asked for are counted, not fatal.
+pub(crate) fn read_page<T: Item>(body: &[u8]) -> Result<Page<T>, Error> {
+    let envelope: Envelope<'_> = parse(body)?;
+    let bookmark = envelope.bookmark.filter(|bookmark| !bookmark.is_empty());
+    if let Some(length) = bookmark.as_ref().map(String::len).filter(|&length| length > MAX_BOOKMARK) {
+        return Err(nonsense(format!("the page's bookmark has {length} bytes, at most {MAX_BOOKMARK} are taken")));
+    }
+    let listed = envelope.items.0.len();
+    let items: Vec<T> = envelope.items.0.iter().filter_map(|raw| T::read(raw.get())).collect();
+    Ok(Page { skipped: listed - items.len(), items, bookmark })
+}
+
+/// Reads a single item, which must have an id.
+pub(crate) fn read_item<T: Item>(body: &[u8]) -> Result<T, Error> {
+    let raw: &RawValue = parse(body)?;
+    T::read(raw.get()).ok_or_else(|| nonsense("the answer is no object with an id".to_owned()))
+}
+
+/// Reads the account, in which nothing is required.
+pub(crate) fn read_account(body: &[u8]) -> Result<UserAccount, Error> {
+    let raw: &RawValue = parse(body)?;
+    if !is_object(raw.get()) {
+        return Err(nonsense("the answer is no object".to_owned()));
+    }
+    parse(body)
+}
+
+#[derive(serde::Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    items: Items<'a>,
+    /// Null, absent and empty end a listing. Anything else that is no string must not be mistaken for the end.
+    #[serde(default)]
+    bookmark: Option<String>,
+}
+
+/// The items' texts, counted while they are read.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor;
+
+        impl<'de> Visitor<'de> for ItemsVisitor {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = sequence.next_element()? {
+                    if items.len() == MAX_ITEMS {
+                        return Err(A::Error::custom("too many items"));
+                    }
+                    items.push(item);
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(ItemsVisitor).map(Items)
+    }
+}
+
+/// Parses a body. What is no JSON comes from something in between and may be gone the next time; JSON of another
+/// shape comes from Pinterest and will not. The parser's message is not used: it may quote the body.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    let no_json = |place: String| Error::new(ErrorKind::Transient, format!("the answer is not JSON{place}"));
+    let text =
+        std::str::from_utf8(body).map_err(|error| no_json(format!(": byte {} is no UTF-8", error.valid_up_to())))?;
+    serde_json::from_str(text).map_err(|error| {
+        let place = format!(" at line {}, column {}", error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => nonsense(format!("the answer has an unexpected shape{place}")),
+            _ => no_json(place),
+        }
+    })
+}
+
+fn nonsense(detail: String) -> Error {
+    Error::new(ErrorKind::Protocol, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Board, Pin, Section};
+
+#[test]
+fn a_page_ends_with_null_absent_or_empty_bookmark() {
+    for body in [r#"{"items": [], "bookmark": null}"#, r#"{"items": []}"#, r#"{"items": [], "bookmark": ""}"#] {
+        assert_eq!(read_page::<Board>(body.as_bytes()).unwrap().bookmark, None, "{body}");
+    }
+    let page = read_page::<Board>(br#"{"items": [], "bookmark": "a+/="}"#).unwrap();
+    assert_eq!(page.bookmark.as_deref(), Some("a+/="));
+}
+
+#[test]
+fn items_without_an_id_are_counted() {
+    let body =
+        br#"{"items": [{"id": "1"}, {"title": "more ideas"}, null, {"id": null}, {"id": "x"}, ["2"], 3, {"id": "4"}]}"#;
+    let page = read_page::<Pin>(body).unwrap();
+    assert_eq!(page.items.iter().map(|pin| pin.id.as_str()).collect::<Vec<_>>(), ["1", "4"]);
+    assert_eq!(page.skipped, 6);
+}
+
+#[test]
+fn unknown_members_enumerations_and_nulls_are_tolerated() {
+    let body = r#"{"id": "1", "new": {"deep": [1]}, "title": null, "description": 7, "creative_type": "SMELL", "is_owner": "yes",
+        "created_at": "2021-10-25T11:17:56.715000", "board_owner": {"username": "u", "x": 1}, "media": {"media_type": "hologram"}}"#;
+    let pin: Pin = read_item(body.as_bytes()).unwrap();
+    assert_eq!((pin.title, pin.description, pin.is_owner), (None, None, None));
+    assert_eq!(pin.creative_type.as_deref(), Some("SMELL"));
+    assert_eq!(pin.created_at.unwrap().as_microseconds(), 1_635_160_676_715_000);
+    assert_eq!(pin.board_owner.unwrap().username.as_deref(), Some("u"));
+    assert_eq!(pin.raw, body);
+}
+
+#[test]
+fn boards_sections_and_accounts() {
+    let board: Board = read_item(
+        br#"{"id": "2", "name": "Barns", "privacy": "ODD", "pin_count": null, "board_pins_modified_at": "soon", "owner": {"username": "u"}}"#,
+    )
+    .unwrap();
+    assert_eq!((board.name.as_deref(), board.privacy.as_deref()), (Some("Barns"), Some("ODD")));
+    assert_eq!((board.pin_count, board.board_pins_modified_at), (None, None));
+    let section: Section = read_item(br#"{"id": "3", "name": "A"}"#).unwrap();
+    assert_eq!(section.name.as_deref(), Some("A"));
+    let account =
+        read_account(br#"{"username": "u", "account_type": "MARTIAN", "pin_count": 3, "monthly_views": {}}"#).unwrap();
+    assert_eq!((account.id, account.account_type.as_deref(), account.pin_count), (None, Some("MARTIAN"), Some(3)));
+}
+
+#[test]
+fn what_no_text_can_hold_does_not_cost_the_pin() {
+    let pin: Pin = read_item(br#"{"id": "1", "title": "a\u0000b", "description": "\ud83d"}"#).unwrap();
+    assert_eq!((pin.title.as_deref(), pin.description.as_deref()), (Some("a\u{fffd}b"), Some("\u{fffd}")));
+    assert!(!pin.raw.contains("u0000"));
+}
+
+#[test]
+fn not_json_may_pass_and_wrong_json_will_not() {
+    for body in [&b""[..], b"<html>", b"{\"items\": [", b"\xff\xfe", b"{} x"] {
+        assert_eq!(read_page::<Pin>(body).unwrap_err().kind(), ErrorKind::Transient, "{body:?}");
+    }
+    for body in ["{}", "[]", "null", r#"{"items": null}"#, r#"{"items": {}}"#, r#"{"items": [], "bookmark": 7}"#] {
+        assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
+    }
+    for body in ["{}", "[]", "7", r#"{"id": 7}"#] {
+        assert_eq!(read_item::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
+    }
+    for body in ["[]", "7", "null"] {
+        assert_eq!(read_account(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
+    }
+}
+
+#[test]
+fn items_and_bookmarks_have_caps() {
+    let body = format!(r#"{{"items": [{}1]}}"#, "1,".repeat(MAX_ITEMS));
+    assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol);
+    let body = format!(r#"{{"items": [], "bookmark": "{}"}}"#, "b".repeat(MAX_BOOKMARK + 1));
+    assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol);
+    let deep = format!(r#"{{"items": [{{"id": "1", "media": {}{}}}]}}"#, "[".repeat(200_000), "]".repeat(200_000));
+    assert_eq!(read_page::<Pin>(deep.as_bytes()).unwrap().items[0].images().is_ok(), false);
+}
+
+proptest! {
+    #[test]
+    fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = (read_page::<Pin>(&body), read_item::<Board>(&body), read_account(&body));
+    }
+
+    #[test]
+    fn no_json_like_body_panics(body in "(\\{\"items\":|\"id\":\"1\"|\"media\":|[\\[\\]{},:\"\\\\0-9a-zä]){0,40}") {
+        let _ = (read_page::<Pin>(body.as_bytes()), read_item::<Pin>(body.as_bytes()));
+    }
+}

@@ -1,0 +1,16 @@
+//! Which host, which address, under whose certificate: everything decided before a byte is sent.
+
+mod address;
+mod endpoints;
+mod gate;
+mod host;
+mod resolver;
+mod tls;
+
+pub(crate) use address::RefusedAddress;
+pub use endpoints::Endpoints;
+pub(crate) use gate::{admit_redirect, admit_url};
+pub use host::Host;
+pub(crate) use resolver::GuardedResolver;
+pub use resolver::{LookUp, LookUpFuture, SystemLookUp};
+pub(crate) use tls::client_config;

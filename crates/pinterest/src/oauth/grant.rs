@@ -1,0 +1,205 @@
+//! The token endpoint's answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use oauth2::basic::BasicTokenType;
+use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{Error, ErrorKind, Secret};
+
+/// Tokens granted by a code exchange or a refresh.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TokenGrant {
+    /// For the API calls.
+    pub access_token: Secret,
+    /// How long the access token lives, from now.
+    pub expires_in: Duration,
+    /// For the next refresh. `None` means: keep the one you have, and its expiry.
+    pub refresh_token: Option<Secret>,
+    /// How long the refresh token lives, from now, where the answer says so.
+    pub refresh_token_expires_in: Option<Duration>,
+    /// What the person has approved now or earlier; test for a superset, never for equality. Empty where the answer
+    /// does not say.
+    pub scopes: Vec<String>,
+}
+
+/// Longer lifetimes than this are nonsense: the longest ever given was 365 days.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// The members of the answer, for error messages: anything else in a path could be the server's invention.
+const MEMBERS: [&str; 6] =
+    ["access_token", "token_type", "expires_in", "refresh_token", "refresh_token_expires_in", "scope"];
+
+/// The answer as it is on the wire. The standard answer of the OAuth library has unsigned lifetimes, splits scopes
+/// at spaces only and knows no `refresh_token_expires_in`.
+#[derive(Deserialize)]
+pub(crate) struct TokenAnswer {
+    access_token: AccessToken,
+    #[serde(default = "bearer")]
+    token_type: BasicTokenType,
+    expires_in: i64,
+    #[serde(default)]
+    refresh_token: Option<RefreshToken>,
+    #[serde(default)]
+    refresh_token_expires_in: Option<i64>,
+    #[serde(default)]
+    scope: Option<String>,
+}
+
+fn bearer() -> BasicTokenType {
+    BasicTokenType::Bearer
+}
+
+impl TokenAnswer {
+    /// Checks the answer and takes the tokens over without copying them.
+    pub(crate) fn into_grant(self) -> Result<TokenGrant, Error> {
+        if !self.token_type.as_ref().eq_ignore_ascii_case("bearer") {
+            return Err(nonsense("token_type is not bearer"));
+        }
+        let access_token = Secret::new(self.access_token.into_secret());
+        let refresh_token =
+            self.refresh_token.map(|token| Secret::new(token.into_secret())).filter(|token| !token.is_empty());
+        for (name, token) in [("access_token", Some(&access_token)), ("refresh_token", refresh_token.as_ref())] {
+            if token
+                .is_some_and(|token| token.is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()))
+            {
+                return Err(nonsense(&format!("{name} is empty or holds characters no token has")));
+            }
+        }
+        let scope = self.scope.unwrap_or_default();
+        Ok(TokenGrant {
+            expires_in: lifetime("expires_in", self.expires_in)?,
+            refresh_token_expires_in: match self.refresh_token_expires_in {
+                Some(seconds) => Some(lifetime("refresh_token_expires_in", seconds)?),
+                None => None,
+            },
+            access_token,
+            refresh_token,
+            scopes: scope.split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        })
+    }
+
+    /// The error for an answer that could not be read. Takes the place in the document only: the parser's own message
+    /// may quote a value.
+    pub(crate) fn unreadable(path: &str) -> Error {
+        match MEMBERS.iter().find(|member| **member == path) {
+            Some(member) => nonsense(&format!("{member} is missing or of the wrong type")),
+            None => nonsense("it is not the JSON object of a token grant"),
+        }
+    }
+}
+
+fn lifetime(name: &str, seconds: i64) -> Result<Duration, Error> {
+    match u64::try_from(seconds).map(Duration::from_secs) {
+        Ok(lifetime) if !lifetime.is_zero() && lifetime <= LONGEST_LIFETIME => Ok(lifetime),
+        _ => Err(nonsense(&format!("{name} is {seconds}, a lifetime is 1 to {} seconds", LONGEST_LIFETIME.as_secs()))),
+    }
+}
+
+/// The server answered 200, so it has probably issued tokens that are lost now.
+fn nonsense(rule: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the token answer makes no sense: {rule}")).outcome_unknown()
+}
+
+impl fmt::Debug for TokenAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenAnswer([redacted])")
+    }
+}
+
+/// The library asks for it to let answers be stored; ours never is.
+impl Serialize for TokenAnswer {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("a token answer is never written"))
+    }
+}
+
+impl TokenResponse for TokenAnswer {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        u64::try_from(self.expires_in).ok().map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(json: &str) -> Result<TokenGrant, Error> {
+        serde_json::from_str::<TokenAnswer>(json).map_err(|_| TokenAnswer::unreadable("expires_in"))?.into_grant()
+    }
+
+    #[test]
+    fn a_full_answer() {
+        let grant = grant(
+            r#"{"access_token": "pina_A", "token_type": "Bearer", "expires_in": 2592000, "refresh_token": "pinr.R",
+                "refresh_token_expires_in": 5184000, "refresh_token_expires_at": 1800000000, "scope": "boards:read,pins:read user_accounts:read",
+                "response_type": "authorization_code", "new": {"x": [1]}}"#,
+        )
+        .unwrap();
+        assert_eq!(grant.access_token.expose(), "pina_A");
+        assert_eq!(grant.refresh_token.unwrap().expose(), "pinr.R");
+        assert_eq!(grant.expires_in, Duration::from_secs(2_592_000));
+        assert_eq!(grant.refresh_token_expires_in, Some(Duration::from_secs(5_184_000)));
+        assert_eq!(grant.scopes, ["boards:read", "pins:read", "user_accounts:read"]);
+    }
+
+    #[test]
+    fn the_least_answer() {
+        for json in [
+            r#"{"access_token": "a", "expires_in": 1}"#,
+            r#"{"access_token": "a", "expires_in": 1, "refresh_token": null, "refresh_token_expires_in": null, "scope": null}"#,
+            r#"{"access_token": "a", "expires_in": 1, "refresh_token": ""}"#,
+        ] {
+            let grant = grant(json).unwrap();
+            assert!(
+                grant.refresh_token.is_none() && grant.refresh_token_expires_in.is_none() && grant.scopes.is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_a_typed_error_without_the_token() {
+        for members in [
+            r#""expires_in": 0"#,
+            r#""expires_in": -1"#,
+            r#""expires_in": 1000000000000"#,
+            r#""expires_in": "2592000""#,
+            r#""expires_in": 1e30"#,
+            r#""expires_in": null"#,
+            r#""x": 1"#,
+            r#""expires_in": 34560001"#,
+            r#""expires_in": 1, "refresh_token_expires_in": 0"#,
+            r#""expires_in": 1, "token_type": "mac""#,
+            r#""expires_in": 1, "refresh_token": "a b""#,
+        ] {
+            let error = grant(&format!(r#"{{"access_token": "pina_CANARY", {members}}}"#)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{members}");
+            assert!(error.may_have_been_processed());
+            assert!(!format!("{error} {error:?}").contains("CANARY"));
+        }
+        for token in ["", "a\\nb", "ä"] {
+            assert!(grant(&format!(r#"{{"access_token": "{token}", "expires_in": 1}}"#)).is_err(), "{token}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Pages of a listing, and the guard against a listing that goes in circles.
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::{Error, ErrorKind};
+
+/// Items asked for per page: the most Pinterest gives, so that a quota goes furthest.
+pub const PAGE_SIZE: usize = 250;
+
+/// Pages of one listing. Pinterest ends a listing at 100,000 pins, which is 400 full pages; short pages are allowed
+/// for, a listing that invents a new bookmark for ever is not.
+pub const MAX_PAGES: usize = 10_000;
+
+/// One page of a listing.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items, in the order they came. May be empty although more pages follow.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end. Bound to this listing and its parameters.
+    pub bookmark: Option<String>,
+    /// How many items of the page were not what was asked for (no usable `id`) and are left out.
+    pub skipped: usize,
+}
+
+/// Refuses a bookmark seen before in the same listing.
+///
+/// A listing that is resumed later starts from the bookmarks seen so far: `seen.into_iter().collect()`.
+#[derive(Clone, Debug, Default)]
+pub struct BookmarkGuard {
+    // Bookmarks can be long and only equality counts.
+    seen: HashSet<[u8; 32]>,
+}
+
+impl BookmarkGuard {
+    /// A guard that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Admits the bookmark of the next page to fetch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RepeatedBookmark`] if it was admitted before or the listing has more than [`MAX_PAGES`] pages.
+    pub fn admit(&mut self, bookmark: &str) -> Result<(), Error> {
+        if self.seen.len() >= MAX_PAGES {
+            let detail = format!("the listing has more than {MAX_PAGES} pages");
+            return Err(Error::new(ErrorKind::RepeatedBookmark, detail));
+        }
+        if !self.seen.insert(Sha256::digest(bookmark).into()) {
+            let detail = format!("page {} of the listing has a bookmark seen before", self.seen.len() + 1);
+            return Err(Error::new(ErrorKind::RepeatedBookmark, detail));
+        }
+        Ok(())
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<S> for BookmarkGuard {
+    fn from_iter<I: IntoIterator<Item = S>>(seen: I) -> Self {
+        Self { seen: seen.into_iter().map(|bookmark| Sha256::digest(bookmark.as_ref()).into()).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_bookmark_is_refused() {
+        let mut guard = BookmarkGuard::new();
+        guard.admit("a").unwrap();
+        guard.admit("b").unwrap();
+        assert_eq!(guard.admit("a").unwrap_err().kind(), ErrorKind::RepeatedBookmark);
+    }
+
+    #[test]
+    fn a_resumed_listing_remembers() {
+        let mut guard: BookmarkGuard = ["a", "b"].into_iter().collect();
+        guard.admit("c").unwrap();
+        assert_eq!(guard.admit("b").unwrap_err().kind(), ErrorKind::RepeatedBookmark);
+    }
+
+    #[test]
+    fn an_endless_listing_ends() {
+        let mut guard = BookmarkGuard::new();
+        for page in 0..MAX_PAGES {
+            guard.admit(&page.to_string()).unwrap();
+        }
+        assert_eq!(guard.admit("one more").unwrap_err().kind(), ErrorKind::RepeatedBookmark);
+    }
+}

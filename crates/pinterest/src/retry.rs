@@ -1,0 +1,105 @@
+//! When to try again. The policy answers; the caller sleeps, or parks the work and stores the time.
+
+use std::time::Duration;
+
+use crate::{Error, ErrorKind};
+
+/// Attempts in all, the first one included.
+pub const MAX_ATTEMPTS: u32 = 8;
+
+/// No wait is shorter: a fault that lasts a second should not cost two attempts.
+pub const SHORTEST_DELAY: Duration = Duration::from_secs(2);
+
+/// No wait of our own choosing is longer; a server may ask for more.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
+
+/// Bounds of what a server may ask for. A day is the longest quota window Pinterest documents; without a lower bound
+/// `Retry-After: 0` would be a busy loop.
+pub const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// See [`SHORTEST_RETRY_AFTER`].
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a spam hold lasts where the server does not say: long enough to stop hammering.
+const SPAM_HOLD: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Each ceiling is three times the last, so that seven waits grow from seconds to the full hour.
+const GROWTH: u32 = 3;
+
+/// A part of a wait the server asked for is added at random, so that accounts released together do not return together.
+const RETRY_AFTER_JITTER: f64 = 0.1;
+
+/// How long to wait before trying again, or `None` to give up.
+///
+/// `attempt` is the number of the attempt that failed, from 1. `random` is uniform in `[0, 1)`. Where the server said
+/// how long to wait, that holds (plus up to a tenth); else the wait is uniform between two seconds and a ceiling of
+/// 2 s · 3^attempt, one hour at most ("full jitter").
+pub fn next_delay(attempt: u32, error: &Error, random: f64) -> Option<Duration> {
+    if !error.is_retryable() || attempt >= MAX_ATTEMPTS {
+        return None;
+    }
+    let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
+    let asked = error.retry_after().or((error.kind() == ErrorKind::SpamHold).then_some(SPAM_HOLD));
+    if let Some(asked) = asked {
+        let asked = clamp_retry_after(asked);
+        return Some(asked + asked.mul_f64(RETRY_AFTER_JITTER * random));
+    }
+    let ceiling = SHORTEST_DELAY.saturating_mul(GROWTH.saturating_pow(attempt)).min(LONGEST_DELAY);
+    Some(SHORTEST_DELAY + ceiling.saturating_sub(SHORTEST_DELAY).mul_f64(random))
+}
+
+/// Brings a wait a server asked for into one second to 24 hours.
+pub(crate) fn clamp_retry_after(asked: Duration) -> Duration {
+    asked.clamp(SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn transient() -> Error {
+        Error::new(ErrorKind::Transient, "")
+    }
+
+    #[test]
+    fn eight_attempts_reach_the_hour() {
+        let ceilings: Vec<_> = (1..10).map_while(|n| next_delay(n, &transient(), 1.0)).map(|d| d.as_secs()).collect();
+        assert_eq!(ceilings, [6, 18, 54, 162, 486, 1458, 3600]);
+        let floors: Vec<_> = (1..10).map_while(|n| next_delay(n, &transient(), 0.0)).map(|d| d.as_secs()).collect();
+        assert_eq!(floors, [2; 7]);
+    }
+
+    #[test]
+    fn what_cannot_get_better_is_not_tried_again() {
+        for kind in [ErrorKind::NotFound, ErrorKind::NeedsReauth, ErrorKind::Refused, ErrorKind::ListingLimit] {
+            assert_eq!(next_delay(1, &Error::new(kind, ""), 0.5), None);
+        }
+    }
+
+    #[test]
+    fn the_server_is_obeyed_within_bounds() {
+        let limited =
+            |seconds| Error::new(ErrorKind::RateLimited, "").with_retry_after(Some(Duration::from_secs(seconds)));
+        assert_eq!(next_delay(1, &limited(67_150), 0.0), Some(Duration::from_secs(67_150)));
+        assert_eq!(next_delay(1, &limited(0), 0.0), Some(SHORTEST_RETRY_AFTER));
+        assert_eq!(next_delay(1, &limited(315_360_000), 0.0), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(next_delay(1, &limited(100), 1.0), Some(Duration::from_secs(110)));
+    }
+
+    #[test]
+    fn a_spam_hold_lasts_hours() {
+        let delay = next_delay(1, &Error::new(ErrorKind::SpamHold, ""), 0.0).unwrap();
+        assert!(delay >= Duration::from_secs(3600), "{delay:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_wait_lies_between_two_seconds_and_an_hour(attempt in 1u32..u32::MAX, random in prop::num::f64::ANY) {
+            if let Some(delay) = next_delay(attempt, &transient(), random) {
+                prop_assert!(attempt < MAX_ATTEMPTS);
+                prop_assert!((SHORTEST_DELAY..=LONGEST_DELAY).contains(&delay), "{:?}", delay);
+            }
+        }
+    }
+}
