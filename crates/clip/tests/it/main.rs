@@ -1,0 +1,8 @@
+//! The crate as its users see it, against vectors frozen from the reference implementation and against bad input.
+
+mod golden;
+mod mutation;
+mod refusals;
+mod sensitivity;
+mod standin;
+mod support;
