@@ -214,6 +214,7 @@ impl From<pinterest::Error> for Failure {
         use pinterest::ErrorKind as Theirs;
         let kind = match error.kind() {
             Theirs::NeedsReauth | Theirs::Unauthorized => Kind::NeedsReauth,
+            Theirs::BadCode => Kind::BadAuthorization,
             Theirs::MissingScope | Theirs::Forbidden => Kind::Forbidden,
             Theirs::AppCredentials => Kind::AppCredentials,
             Theirs::NotFound => Kind::NotFound,
@@ -228,10 +229,11 @@ impl From<pinterest::Error> for Failure {
     }
 }
 
-impl From<embedder::Error> for Failure {
-    fn from(error: embedder::Error) -> Self {
+impl Failure {
+    /// What the embedder refused, in the words it sent.
+    pub fn from_embedder(kind: embedder::ErrorKind, message: impl Into<String>) -> Self {
         use embedder::ErrorKind as Theirs;
-        let kind = match error.kind() {
+        let kind = match kind {
             Theirs::UnsupportedFormat | Theirs::Animated => Kind::UnsupportedImage,
             Theirs::Malformed => Kind::BadImage,
             Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
@@ -243,6 +245,12 @@ impl From<embedder::Error> for Failure {
             Theirs::Died => Kind::BrokenOff,
             _ => Kind::Protocol,
         };
-        Failure::new(kind, error.to_string())
+        Failure::new(kind, message)
+    }
+}
+
+impl From<embedder::Error> for Failure {
+    fn from(error: embedder::Error) -> Self {
+        Failure::from_embedder(error.kind(), error.to_string())
     }
 }

@@ -6,11 +6,13 @@ use std::sync::mpsc;
 use crate::errors::{Failure, Kind};
 use crate::threads;
 
-/// Runs `future` to its end on a thread of its own. An interrupt raises its ERROR at once and drops the future.
-pub fn block_on<T, E>(future: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Failure>
+/// Runs the future that `start` makes to its end, on a thread of its own. An interrupt raises its ERROR at once and
+/// drops the future.
+pub fn block_on<T, E, F>(start: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
 where
     T: Send + 'static,
     E: Into<Failure> + Send + 'static,
+    F: Future<Output = Result<T, E>>,
 {
     let trouble = |error: std::io::Error| Failure::new(Kind::Busy, format!("no thread for the request: {error}"));
     let (bell, ear) = threads::bell().map_err(trouble)?;
@@ -21,7 +23,7 @@ where
     threads::spawn("pinterest request", move || {
         runtime.block_on(async {
             tokio::select! {
-                result = future => { let _ = answer.send(result); }
+                result = start() => { let _ = answer.send(result); }
                 _ = &mut abandoned => {}
             }
         });

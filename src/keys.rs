@@ -1,7 +1,8 @@
 //! The key ring, read for the one call that needs it and zeroed after.
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, ereport};
-use pinterest::seal::KeyRing;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+use pinterest::seal::{KeyRing, SealError};
 
 use crate::errors::{Failure, Kind};
 use crate::{platform, settings};
@@ -11,7 +12,7 @@ const DEFAULT_NAME: &str = "pinterest.key";
 
 /// Reads the configured key file, or the one in the data directory, which is made on first use.
 pub fn ring() -> Result<KeyRing, Failure> {
-    let trouble = |error: pinterest::Error| {
+    let trouble = |error: SealError| {
         Failure::new(Kind::Config, error.to_string())
             .with_hint("The file must be a regular one, owned by the server's user or root, with mode 0600 or 0400.")
     };
@@ -19,18 +20,18 @@ pub fn ring() -> Result<KeyRing, Failure> {
         return pinterest::seal::read_key_file(&path).map_err(trouble);
     }
     let path = platform::data_directory().join(DEFAULT_NAME);
-    if !path.exists() && !platform::in_recovery() {
-        let made = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(trouble)?;
-        if made {
-            ereport!(
-                PgLogLevel::WARNING,
-                PgSqlErrorCode::ERRCODE_WARNING,
-                format!("made a key for sealing tokens in the data directory: {}", path.display()),
-                "Base backups of the cluster contain it. Move it elsewhere and set pinterest.key_file."
-            );
-        }
+    if path.exists() || platform::in_recovery() {
+        return pinterest::seal::read_key_file(&path).map_err(trouble);
     }
-    pinterest::seal::read_key_file(&path).map_err(trouble)
+    let ring = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(trouble)?;
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!("made a key for sealing tokens in the data directory: {}", path.display()),
+        "pg_pinterest",
+    )
+    .set_hint("Base backups of the cluster contain it. Move it elsewhere and set pinterest.key_file.")
+    .report(PgLogLevel::WARNING);
+    Ok(ring)
 }
 
 /// `N` bytes from the server's random source.

@@ -1,2 +1,59 @@
-//! x
-pgrx::pg_module_magic!();
+//! pg_pinterest: one SQL call imports a Pinterest board; workers list its pins, download the images, embed them with
+//! CLIP and keep the tokens fresh; other calls rank a table's vectors against a board. This file wires, it decides
+//! nothing.
+
+// The only crate that talks to the server's C functions; each block says why it may.
+#![allow(unsafe_code)]
+
+mod api;
+mod errors;
+mod identity;
+mod interruptible;
+mod keys;
+mod platform;
+mod rows;
+mod settings;
+mod store;
+mod threads;
+mod tokens;
+mod vector;
+mod workers;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/guard.sql", name = "guard", bootstrap);
+extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["guard"]);
+extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
+extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views"]);
+extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["functions"], finalize);
+extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["comments"]);
+
+/// Called when the server loads the library. Nothing is created here: no thread, no runtime, no file.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    let preloading = platform::is_preloading();
+    settings::define(preloading);
+    if platform::is_binary_upgrade() {
+        return;
+    }
+    threads::keep_panics_of_other_threads_short();
+    workers::registry::watch_commits();
+    if preloading {
+        workers::registry::Worker::Launcher.register_static();
+        workers::registry::Worker::Supervisor.register_static();
+    }
+}
+
+/// What `#[pg_test]` runs against.
+#[cfg(test)]
+pub mod pg_test {
+    /// Called once before the tests.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Settings of the tests' server.
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["shared_preload_libraries = 'pg_pinterest'"]
+    }
+}

@@ -101,3 +101,18 @@ impl Ear {
         woken
     }
 }
+
+/// A panic off the main thread is printed with its place only: its message could quote what the thread worked on, and
+/// standard error is the server's log. On the main thread pgrx makes an ERROR of it.
+pub fn keep_panics_of_other_threads_short() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.starts_with("pinterest ")) {
+            let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+            eprintln!("pg_pinterest: internal error in thread \"{}\" at {place}", thread.name().unwrap_or_default());
+        } else {
+            before(panic);
+        }
+    }));
+}

@@ -3,7 +3,7 @@
 use super::{execute, read, write};
 use crate::errors::{Failure, Kind};
 
-/// Whether an account can be used.
+/// Whether an account that is not disconnected can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Its tokens work, as far as is known.
@@ -12,8 +12,6 @@ pub enum Status {
     RefreshUncertain,
     /// Only the user can help.
     NeedsReauth,
-    /// The user had it disconnected.
-    Disconnected,
 }
 
 impl Status {
@@ -23,7 +21,6 @@ impl Status {
             Status::Connected => "connected",
             Status::RefreshUncertain => "refresh_uncertain",
             Status::NeedsReauth => "needs_reauth",
-            Status::Disconnected => "disconnected",
         }
     }
 }

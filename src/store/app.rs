@@ -86,3 +86,9 @@ pub fn with_secret(app_id: i64) -> Result<(App, Vec<u8>), Failure> {
     )?;
     apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
 }
+
+/// Some app's key, if there is any app.
+pub fn any_id() -> Result<Option<i64>, Failure> {
+    let ids = read("SELECT a.app_id FROM pinterest.app a ORDER BY a.app_id DESC LIMIT 1", &[], |row| row.get(1))?;
+    Ok(ids.into_iter().next())
+}

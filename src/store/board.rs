@@ -1,7 +1,5 @@
 //! `pinterest.board` and `pinterest.board_section`.
 
-use pgrx::datum::TimestampWithTimeZone;
-
 use super::{execute, read};
 use crate::errors::{Failure, Kind};
 
@@ -115,16 +113,6 @@ pub fn is_unchanged(account_id: i64, board_id: &str, model_id: Option<i64>, keep
         |row| row.get::<bool>(1),
     )?;
     Ok(rows.first().copied().unwrap_or(false))
-}
-
-/// The board's change marker.
-pub fn pins_modified_at(account_id: i64, board_id: &str) -> Result<Option<TimestampWithTimeZone>, Failure> {
-    let rows = read(
-        "SELECT b.pins_modified_at FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into()],
-        |row| row.maybe(1),
-    )?;
-    Ok(rows.into_iter().next().flatten())
 }
 
 /// Deletes the board with its pins, images and vectors; the number of pins and images that went.

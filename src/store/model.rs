@@ -39,3 +39,13 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
     )?;
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Database, "another process is just recording the same model"))
 }
+
+/// Does the key stand for the model with this fingerprint?
+pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
+    let found = super::read(
+        "SELECT EXISTS (SELECT FROM pinterest.model m WHERE m.model_id = $1 AND m.fingerprint = $2)",
+        &[model_id.into(), fingerprint.to_vec().into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.first().copied().unwrap_or(false))
+}

@@ -5,6 +5,7 @@
 //! thread, keeps no global state and runs on a current-thread tokio runtime (with `enable_io` and `enable_time`).
 //! Retrying is the caller's: no call is sent twice, and [`retry`] says when to try again.
 
+mod board_reference;
 mod client;
 mod error;
 mod lenient;
@@ -14,16 +15,19 @@ mod oauth;
 pub mod oauth_state;
 mod page;
 mod rate_limit;
+mod refresh_policy;
 pub mod retry;
 pub mod seal;
 mod secret;
 mod timestamp;
 
+pub use board_reference::BoardReference;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};
 pub use net::{Endpoints, Host, LookUp, LookUpFuture, SystemLookUp};
 pub use oauth::{AppCredentials, TokenGrant, authorize_url};
 pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};
 pub use rate_limit::RateLimit;
+pub use refresh_policy::refresh_after;
 pub use secret::Secret;
 pub use timestamp::{Timestamp, TimestampError};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A long weekend without a network must not outlast the token.
 const LEAST_LEAD: Duration = Duration::from_secs(3 * 24 * 60 * 60);

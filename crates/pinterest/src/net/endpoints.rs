@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::host::Host;
 
 /// The hosts that may be contacted, and the certificate authority to trust beside the platform's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// The API and the token endpoint. Tokens and the client secret are sent here and nowhere else.
     pub api: Host,

@@ -26,6 +26,13 @@ pub struct TokenGrant {
     pub scopes: Vec<String>,
 }
 
+impl TokenGrant {
+    /// A grant that came another way than through this crate: no refresh token and no scopes until they are set.
+    pub fn new(access_token: Secret, expires_in: Duration) -> Self {
+        Self { access_token, expires_in, refresh_token: None, refresh_token_expires_in: None, scopes: Vec::new() }
+    }
+}
+
 /// Longer lifetimes than this are nonsense: the longest ever given was 365 days.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 

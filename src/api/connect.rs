@@ -1,0 +1,150 @@
+//! Connecting accounts.
+
+use std::time::Duration;
+
+use pgrx::prelude::*;
+use pinterest::{Client, Error, Secret, TokenGrant, oauth_state};
+
+use super::{Answer, not_empty, without_control_characters};
+use crate::errors::{Failure, Kind};
+use crate::identity::{as_worker, current_role};
+use crate::interruptible::block_on;
+use crate::store::{account, app, import, oauth_state as states, token};
+use crate::tokens::Sealer;
+use crate::workers::registry;
+use crate::{keys, settings};
+
+/// What an import reads.
+const SCOPES: [&str; 3] = ["boards:read", "pins:read", "user_accounts:read"];
+/// What it needs beside that for secret boards.
+const SECRET_SCOPES: [&str; 2] = ["boards:read_secret", "pins:read_secret"];
+/// Longest life of a token that is not a typing error.
+const LONGEST_LIFE_DAYS: i32 = 400;
+
+/// The page on which a user lets the app read their boards.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_authorize_url(app: default!(Option<&str>, "NULL"), secret_boards: default!(bool, "false")) -> Answer<String> {
+    let owner = current_role();
+    let endpoints = settings::endpoints()?;
+    let state = oauth_state::from_random(keys::random()?);
+    let hash = oauth_state::digest(state.expose())
+        .ok_or_else(|| Failure::new(Kind::Internal, "a state of our own making is malformed"))?;
+    let app = as_worker(|| {
+        let app = app::of_owner(&owner, app)?;
+        states::insert(&hash, &owner, app.app_id, &app.redirect_uri)?;
+        Ok(app)
+    })?;
+    let mut scopes = SCOPES.to_vec();
+    if secret_boards {
+        scopes.extend(SECRET_SCOPES);
+    }
+    Ok(pinterest::authorize_url(&endpoints, &app.client_id, &app.redirect_uri, &scopes, &state))
+}
+
+/// Exchanges what came back in the redirect for tokens; returns the account's id.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
+    not_empty(code, "code")?;
+    let owner = current_role();
+    // One text for a state that is malformed, unknown, another role's, used or expired.
+    let unknown = || Failure::new(Kind::BadAuthorization, "the state is unknown, used or expired");
+    let hash = oauth_state::digest(state).ok_or_else(unknown)?;
+    let endpoints = settings::endpoints()?;
+    let (app_id, credentials) = as_worker(|| {
+        let authorization = states::consume(&hash, &owner)?.ok_or_else(unknown)?;
+        let mut credentials = Sealer::open()?.credentials(authorization.app_id)?;
+        credentials.redirect_uri = authorization.redirect_uri;
+        Ok((authorization.app_id, credentials))
+    })?;
+    let code = Secret::new(code);
+    let (grant, user) = block_on(move || async move {
+        let client = Client::new(endpoints)?;
+        let grant = client.exchange_code(&credentials, &code).await?;
+        let user = client.user_account(&grant.access_token).await?.value;
+        Ok::<_, Error>((grant, user))
+    })?;
+    let account_id = as_worker(|| {
+        let account_id =
+            account::upsert(&owner, Some(app_id), user.id.as_deref(), user.username.as_deref(), &grant.scopes)?;
+        store_grant(account_id, &grant)?;
+        Ok(account_id)
+    })?;
+    registry::wake_at_commit()?;
+    Ok(account_id)
+}
+
+/// Stores tokens that the app obtained itself.
+///
+/// The recommended way is `pinterest_connect()`, where a token never passes through SQL.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments)] // Named arguments of an SQL function.
+fn pinterest_store_token(
+    access_token: &str,
+    refresh_token: default!(Option<&str>, "NULL"),
+    expires_in: default!(i32, "2592000"),
+    refresh_token_expires_in: default!(Option<i32>, "NULL"),
+    scopes: default!(Option<&str>, "NULL"),
+    app: default!(Option<&str>, "NULL"),
+    account_id: default!(Option<i64>, "NULL"),
+    username: default!(Option<&str>, "NULL"),
+) -> Answer<i64> {
+    without_control_characters(access_token, "access_token")?;
+    if let Some(token) = refresh_token {
+        without_control_characters(token, "refresh_token")?;
+    }
+    let owner = current_role();
+    let mut grant = TokenGrant::new(Secret::new(access_token), lifetime(expires_in, "expires_in")?);
+    grant.refresh_token = refresh_token.map(Secret::new);
+    grant.refresh_token_expires_in =
+        refresh_token_expires_in.map(|seconds| lifetime(seconds, "refresh_token_expires_in")).transpose()?;
+    grant.scopes = scopes
+        .unwrap_or_default()
+        .split([' ', ','])
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let known = account_id.map(|id| account::resolve(&owner, Some(id))).transpose()?;
+    let account_id = as_worker(|| {
+        // An access token alone is good for as long as it lives, without any app.
+        let app_id = match (app, refresh_token) {
+            (None, None) => None,
+            _ => Some(app::of_owner(&owner, app)?.app_id),
+        };
+        let account_id = match known {
+            Some(account_id) => {
+                account::reconnect(account_id, app_id, &grant.scopes)?;
+                account_id
+            }
+            None => account::upsert(&owner, app_id, None, username, &grant.scopes)?,
+        };
+        store_grant(account_id, &grant)?;
+        Ok(account_id)
+    })?;
+    registry::wake_at_commit()?;
+    Ok(account_id)
+}
+
+fn store_grant(account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
+    let generation = token::lock_next_generation(account_id)?;
+    let sealed = Sealer::open()?.seal_grant(account_id, generation, grant, None)?;
+    token::replace(account_id, generation, sealed)?;
+    import::unpark(account_id)?;
+    Ok(())
+}
+
+fn lifetime(seconds: i32, argument: &str) -> Result<Duration, Failure> {
+    match u64::try_from(seconds) {
+        Ok(positive) if seconds > 0 && seconds <= LONGEST_LIFE_DAYS * 86_400 => Ok(Duration::from_secs(positive)),
+        _ => Err(Failure::new(
+            Kind::BadArgument,
+            format!("{argument} must be from 1 second to {LONGEST_LIFE_DAYS} days, not {seconds} seconds"),
+        )),
+    }
+}
+
+/// Deletes the account's tokens, or with `purge` the account and everything imported through it.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_disconnect(account_id: i64, purge: default!(bool, "false")) -> Answer<bool> {
+    let account_id = account::resolve(&current_role(), Some(account_id))?;
+    Ok(as_worker(|| account::disconnect(account_id, purge))?)
+}

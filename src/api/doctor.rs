@@ -1,0 +1,201 @@
+//! A look at everything an import depends on.
+
+use std::ffi::CStr;
+
+use pgrx::iter::TableIterator;
+use pgrx::prelude::*;
+
+use super::Answer;
+use crate::errors::Failure;
+use crate::identity::as_worker;
+use crate::interruptible::block_on;
+use crate::store::{extension, installation};
+use crate::tokens::Sealer;
+use crate::workers::registry::{self, Worker};
+use crate::{platform, settings};
+
+/// What a check found.
+enum Finding {
+    Good(String),
+    Note(String),
+    Bad(String, String),
+}
+
+impl Finding {
+    fn of(result: Result<String, Failure>) -> Self {
+        match result {
+            Ok(detail) => Finding::Good(detail),
+            Err(failure) => Finding::Bad(failure.message.clone(), failure.hint().unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+type Check = (&'static str, fn() -> Finding);
+
+/// In the order in which things depend on each other.
+const CHECKS: [Check; 10] = [
+    ("version", version),
+    ("preloaded", preloaded),
+    ("copy of a database", copy),
+    ("hosts", hosts),
+    ("key", key),
+    ("model directory", model_directory),
+    ("embedder program", embedder_program),
+    ("embedder", embedder_answers),
+    ("launcher", launcher),
+    ("worker", worker),
+];
+
+/// Checks what an import depends on, one row each.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)] // Columns of an SQL function.
+fn pinterest_doctor() -> Answer<
+    TableIterator<
+        'static,
+        (name!(check_name, String), name!(status, String), name!(detail, String), name!(hint, Option<String>)),
+    >,
+> {
+    let rows: Vec<_> = CHECKS
+        .iter()
+        .map(|(name, check)| {
+            let (status, detail, hint) = match check() {
+                Finding::Good(detail) => ("ok", detail, None),
+                Finding::Note(detail) => ("note", detail, None),
+                Finding::Bad(detail, hint) => ("problem", detail, (!hint.is_empty()).then_some(hint)),
+            };
+            ((*name).to_owned(), status.to_owned(), detail, hint)
+        })
+        .collect();
+    Ok(TableIterator::new(rows))
+}
+
+fn version() -> Finding {
+    let library = env!("CARGO_PKG_VERSION");
+    match extension::version() {
+        Ok(Some(sql)) if sql == library => Finding::Good(format!("library and SQL objects are {library}")),
+        Ok(Some(sql)) => Finding::Bad(
+            format!("the library is {library}, the SQL objects are {sql}; workers stay idle"),
+            "ALTER EXTENSION pg_pinterest UPDATE, or install the library of that version.".to_owned(),
+        ),
+        Ok(None) => Finding::Bad("the extension is not created in this database".to_owned(), String::new()),
+        Err(failure) => Finding::of(Err(failure)),
+    }
+}
+
+fn preloaded() -> Finding {
+    if platform::is_preloaded() {
+        Finding::Good("in shared_preload_libraries: workers start with the server".to_owned())
+    } else {
+        Finding::Note(
+            "not in shared_preload_libraries: workers start with the first call that needs them, and not by themselves \
+             after a restart of the server"
+                .to_owned(),
+        )
+    }
+}
+
+fn copy() -> Finding {
+    Finding::of(as_worker(|| match installation::find()? {
+        None => Ok("not used yet".to_owned()),
+        Some(installation) => {
+            installation.check_not_a_copy()?;
+            Ok("this cluster may send requests".to_owned())
+        }
+    }))
+}
+
+fn hosts() -> Finding {
+    match settings::endpoints() {
+        Err(failure) => Finding::of(Err(failure)),
+        Ok(endpoints) => {
+            let images: Vec<_> = endpoints.images.iter().map(ToString::to_string).collect();
+            let text = format!("API {}, images {}", endpoints.api, images.join(", "));
+            if endpoints == pinterest::Endpoints::default() {
+                Finding::Good(text)
+            } else {
+                Finding::Note(format!("{text}: not Pinterest's own"))
+            }
+        }
+    }
+}
+
+fn key() -> Finding {
+    // Made on first use; a look should not make it.
+    if settings::key_file().is_none() && !platform::data_directory().join("pinterest.key").exists() {
+        return Finding::Note("no key yet: one is made in the data directory with the first secret".to_owned());
+    }
+    let checked = as_worker(|| {
+        let ring = crate::keys::ring()?;
+        if installation::find()?.is_some() {
+            Sealer::open()?.check()?;
+        }
+        Ok(format!("active key {}", ring.active()))
+    });
+    match Finding::of(checked) {
+        Finding::Good(text) if settings::key_file().is_none() => {
+            Finding::Note(format!("{text}, in the data directory, so in base backups too: move it out and set pinterest.key_file"))
+        }
+        other => other,
+    }
+}
+
+fn model_directory() -> Finding {
+    match settings::model_dir() {
+        None => Finding::Bad(
+            "pinterest.model_dir is not set".to_owned(),
+            "Set it to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.".to_owned(),
+        ),
+        Some(path) => Finding::Good(path.display().to_string()),
+    }
+}
+
+fn embedder_program() -> Finding {
+    let path = settings::embedder_path();
+    if path.is_file() {
+        Finding::Good(path.display().to_string())
+    } else {
+        Finding::Bad(
+            format!("{} is not there", path.display()),
+            "make install puts it beside the server's programs; pinterest.embedder_path names another place.".to_owned(),
+        )
+    }
+}
+
+fn embedder_answers() -> Finding {
+    if !registry::is_running(Worker::Supervisor) {
+        return Finding::Note("not started; the first call that embeds starts it".to_owned());
+    }
+    let info = block_on(|| async {
+        let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
+        loop {
+            let info = client.info().await?;
+            if info.model != embedder::ModelState::Loading {
+                return Ok::<_, embedder::Error>(info);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    Finding::of(info.and_then(|info| match info.model {
+        embedder::ModelState::Ready(model) => Ok(format!(
+            "process {}, {} threads, model {} ({}, {} numbers)",
+            info.pid, info.threads, model.name, model.precision, model.dimension
+        )),
+        embedder::ModelState::Failed { kind, message } => Err(Failure::from_embedder(kind, message)),
+        embedder::ModelState::Loading => Ok("loading its model".to_owned()),
+    }))
+}
+
+fn launcher() -> Finding {
+    running(Worker::Launcher, c"starts with the first call that needs it")
+}
+
+fn worker() -> Finding {
+    running(Worker::Database(platform::current_database()), c"none: starts when there is work, ends a while after")
+}
+
+fn running(worker: Worker, otherwise: &CStr) -> Finding {
+    match worker.running().first() {
+        Some(instance) => Finding::Good(format!("process {}", instance.pid)),
+        None => Finding::Note(otherwise.to_string_lossy().into_owned()),
+    }
+}

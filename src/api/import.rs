@@ -1,0 +1,136 @@
+//! Imports: queue, wait, cancel. SQL never does the import itself.
+
+use std::time::{Duration, Instant};
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
+
+use super::board::matching;
+use super::{Answer, not_empty};
+use crate::errors::{Failure, Kind};
+use crate::identity::{as_worker, current_role};
+use crate::store::import::{self, Progress};
+use crate::store::{account, installation, with_latest_snapshot};
+use crate::workers::registry;
+use crate::{platform, settings, threads};
+
+/// Longer than any id, title or address of a board.
+const LONGEST_REFERENCE: usize = 2048;
+/// Between looks at the import's row: well under what a person notices.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Queues the import of a board; a worker does it once the transaction has committed. Returns the import's id.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_import_board(
+    board: &str,
+    account_id: default!(Option<i64>, "NULL"),
+    keep_images: default!(bool, "false"),
+) -> Answer<i64> {
+    let board = not_empty(board, "board")?.trim();
+    if board.len() > LONGEST_REFERENCE {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("board must be an id, a title or an address of at most {LONGEST_REFERENCE} bytes, not {}", board.len()),
+        )
+        .into());
+    }
+    let account_id = account::resolve(&current_role(), account_id)?;
+    check_model_dir()?;
+    let known = matching(board, Some(account_id))?;
+    if known.len() > 1 {
+        return Err(Failure::new(Kind::BadArgument, format!("{} boards are named \"{board}\"", known.len()))
+            .with_hint("Pass the board's id: SELECT board_id, name FROM pinterest.board.")
+            .into());
+    }
+    let import_id = as_worker(|| {
+        installation::get_or_create()?.check_not_a_copy()?;
+        import::enqueue(account_id, board, known.first().map(|board| board.board_id.as_str()), keep_images)
+    })?;
+    registry::wake_at_commit()?;
+    Ok(import_id)
+}
+
+/// A missing model is better heard of now than read in an import's row.
+fn check_model_dir() -> Result<(), Failure> {
+    let missing = |what: String| Failure::new(Kind::ModelMissing, what);
+    let directory =
+        settings::model_dir().ok_or_else(|| missing("pinterest.model_dir is not set".to_owned()))?;
+    for file in ["config.json", "model.safetensors"] {
+        if !directory.join(file).is_file() {
+            return Err(missing(format!("there is no readable {file} in {}", directory.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Waits for an import to end, at most for `timeout`; returns its state then.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>, "NULL")) -> Answer<String> {
+    // SAFETY: a plain read of a process-wide variable.
+    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
+        return Err(Failure::new(Kind::NotReady, "this transaction's snapshot never sees the import end")
+            .with_hint("Wait in a READ COMMITTED transaction.")
+            .into());
+    }
+    let until = match timeout {
+        Some(timeout) => Some(deadline(&timeout)?),
+        None => None,
+    };
+    loop {
+        let progress = with_latest_snapshot(|| import::progress(import_id))?;
+        if progress.uncommitted {
+            return Err(Failure::new(Kind::NotReady, format!("import {import_id} was queued by this transaction, which has not committed"))
+                .with_hint("Commit first, then wait.")
+                .into());
+        }
+        if progress.is_final() || progress.state == "needs_reauth" {
+            warn_unless_completed(import_id, &progress);
+            return Ok(progress.state);
+        }
+        let left = match until {
+            None => LOOK_AGAIN,
+            Some(until) => match until.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => left.min(LOOK_AGAIN),
+                _ => return Ok(progress.state),
+            },
+        };
+        registry::wake_at_commit()?;
+        threads::wait(None, Some(left));
+    }
+}
+
+fn deadline(timeout: &Interval) -> Result<Instant, Failure> {
+    let seconds = f64::from(timeout.months()) * 30.0 * 86_400.0
+        + f64::from(timeout.days()) * 86_400.0
+        + timeout.micros() as f64 / 1e6;
+    if seconds < 0.0 {
+        return Err(Failure::new(Kind::BadArgument, "timeout must not be negative"));
+    }
+    Ok(Instant::now() + Duration::from_secs_f64(seconds.min(1e9)))
+}
+
+fn warn_unless_completed(import_id: i64, progress: &Progress) {
+    if progress.state == "completed" {
+        return;
+    }
+    let reason = progress.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let message = format!("import {import_id} is {}{reason}", progress.state);
+    match progress.hint.as_deref() {
+        Some(hint) => pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_pinterest")
+            .set_hint(hint.to_owned())
+            .report(PgLogLevel::WARNING),
+        None => ereport!(PgLogLevel::WARNING, PgSqlErrorCode::ERRCODE_WARNING, message),
+    }
+}
+
+/// Ends an import; what is in stays. False where it had ended before.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
+    let account_id = import::account_of(import_id)?;
+    let cancelled = as_worker(|| import::cancel(account_id, import_id))?;
+    if cancelled && !platform::in_recovery() {
+        registry::wake_at_commit()?;
+    }
+    Ok(cancelled)
+}

@@ -1,0 +1,37 @@
+//! For the DBA: rights, and copies of a database.
+
+use pgrx::prelude::*;
+
+use super::Answer;
+use crate::errors::{Failure, Kind};
+use crate::identity::as_worker;
+use crate::store::grants::{self, Level};
+use crate::store::installation;
+use crate::workers::registry;
+
+/// Grants a role what a user of the extension needs: 'user' imports and searches, 'reader' only reads.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
+    let level = match level {
+        "user" => Level::User,
+        "reader" => Level::Reader,
+        "admin" => Level::Admin,
+        other => {
+            return Err(Failure::new(Kind::BadArgument, format!("there is no level \"{other}\""))
+                .with_hint("The levels are user, reader and admin.")
+                .into());
+        }
+    };
+    Ok(grants::grant(role, level)?)
+}
+
+/// Lets a copied database send requests out from this cluster; true where that changed something.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_adopt() -> Answer<bool> {
+    let adopted = as_worker(|| {
+        installation::get_or_create()?;
+        installation::adopt()
+    })?;
+    registry::wake_at_commit()?;
+    Ok(adopted)
+}

@@ -1,0 +1,34 @@
+//! What SQL sees, one file per family of functions. A function checks its arguments and the caller's rights, calls
+//! `store` or a crate, and returns; what takes long it leaves to the worker.
+
+mod app;
+mod board;
+mod connect;
+mod doctor;
+mod embed;
+mod import;
+mod maintenance;
+mod usable;
+
+use pgrx::pg_sys::panic::ErrorReport;
+
+use crate::errors::{Failure, Kind};
+
+/// The only return type with which an error keeps its SQLSTATE.
+pub type Answer<T> = Result<T, ErrorReport>;
+
+/// Refuses an empty argument.
+fn not_empty<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
+    if value.trim().is_empty() {
+        return Err(Failure::new(Kind::BadArgument, format!("{argument} must not be empty")));
+    }
+    Ok(value)
+}
+
+/// Refuses what a text column would store and a URL could not carry.
+fn without_control_characters<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
+    if value.chars().any(char::is_control) {
+        return Err(Failure::new(Kind::BadArgument, format!("{argument} must not hold control characters")));
+    }
+    not_empty(value, argument)
+}

@@ -1,0 +1,103 @@
+//! From the client's types to rows.
+
+use std::collections::HashSet;
+
+use pinterest::model::{Board, ImageCandidate, Pin, PinImageKind};
+use serde::{Deserialize, Serialize};
+
+use crate::store::board::BoardRow;
+use crate::store::pin::PinRow;
+use crate::store::pin_image::ImageRow;
+
+/// A page of a listing, as it is stored.
+#[derive(Default)]
+pub struct PageRows {
+    /// Its pins, each once.
+    pub pins: Vec<PinRow>,
+    /// Their images.
+    pub images: Vec<ImageRow>,
+    /// Each pin with the number of its images.
+    pub image_counts: Vec<(String, i32)>,
+}
+
+/// One URL of an image, as `pin_image.candidates` holds it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Candidate {
+    /// The size's name.
+    pub size: String,
+    /// Exactly as Pinterest gave it.
+    pub url: String,
+    /// A crop to a fixed box.
+    pub cropped: bool,
+}
+
+/// Text that Postgres takes: JSON may hold U+0000, `text` may not.
+fn text(value: &str) -> String {
+    value.replace('\0', "")
+}
+
+fn maybe(value: &Option<String>) -> Option<String> {
+    value.as_deref().map(text)
+}
+
+/// The board's row.
+pub fn board_row(board: &Board) -> BoardRow {
+    BoardRow {
+        board_id: board.id.clone(),
+        name: text(board.name.as_deref().unwrap_or(&board.id)),
+        description: maybe(&board.description),
+        privacy: maybe(&board.privacy),
+        owner_username: board.owner.as_ref().and_then(|owner| maybe(&owner.username)),
+        pin_count: board.pin_count.and_then(|count| i32::try_from(count).ok()),
+        created_at: board.created_at.map(|time| time.as_microseconds()),
+        pins_modified_at: board.board_pins_modified_at.map(|time| time.as_microseconds()),
+    }
+}
+
+/// The candidates as JSON.
+pub fn candidates_json(candidates: &[ImageCandidate]) -> String {
+    let candidates: Vec<_> = candidates
+        .iter()
+        .map(|candidate| Candidate {
+            size: text(&candidate.size),
+            url: text(&candidate.url),
+            cropped: candidate.cropped,
+        })
+        .collect();
+    serde_json::to_string(&candidates).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// The page's rows. A pin that comes twice on a page counts once.
+pub fn page_rows(pins: &[Pin]) -> PageRows {
+    let mut rows = PageRows::default();
+    let mut seen = HashSet::new();
+    for pin in pins.iter().filter(|pin| seen.insert(pin.id.as_str())) {
+        let images = pin.images().unwrap_or_default();
+        rows.image_counts.push((pin.id.clone(), i32::try_from(images.len()).unwrap_or(i32::MAX)));
+        rows.images.extend(images.iter().map(|image| ImageRow {
+            pin_id: pin.id.clone(),
+            position: image.position,
+            kind: match image.kind {
+                PinImageKind::Image => "image",
+                PinImageKind::VideoCover => "video_cover",
+            },
+            candidates: candidates_json(&image.candidates),
+            content_hash: image.content_hash.clone(),
+        }));
+        rows.pins.push(PinRow {
+            pin_id: pin.id.clone(),
+            board_section_id: maybe(&pin.board_section_id),
+            title: maybe(&pin.title),
+            description: maybe(&pin.description),
+            link: maybe(&pin.link),
+            alt_text: maybe(&pin.alt_text),
+            dominant_color: maybe(&pin.dominant_color),
+            creative_type: maybe(&pin.creative_type),
+            media_type: pin.media.as_ref().and_then(|media| maybe(&media.media_type)),
+            parent_pin_id: maybe(&pin.parent_pin_id),
+            created_at: pin.created_at.map(|time| time.as_microseconds()),
+            raw: pin.raw.clone(),
+        });
+    }
+    rows
+}

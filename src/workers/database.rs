@@ -1,0 +1,194 @@
+//! A database's worker: the main thread runs jobs in short transactions and waits; the network thread decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgrx::pg_sys;
+use tokio::sync::{Notify, watch};
+
+use super::bridge::{Database, bridge};
+use super::registry::{self, Worker};
+use super::{import, network, process, refresh, transaction};
+use crate::errors::Failure;
+use crate::store;
+use crate::{settings, threads};
+
+/// Looks for work that no latch announced: with work waiting, and without.
+const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// Right after its start a worker may have been started by a transaction that is not over yet.
+const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
+
+/// What the network thread is told at its start, and again after a reload.
+#[derive(Clone)]
+pub struct Config {
+    /// Hosts that requests may go to.
+    pub endpoints: pinterest::Endpoints,
+    /// Images downloaded at the same time for one import.
+    pub parallel_downloads: usize,
+    /// How long to stay without work.
+    pub idle_timeout: Duration,
+}
+
+/// What every task on the network thread shares.
+#[derive(Clone)]
+pub struct Context {
+    /// The way to the database.
+    pub database: Database,
+    /// This process' identity in claims.
+    pub identity: Arc<str>,
+    /// Settings, as of the last reload.
+    pub config: watch::Receiver<Config>,
+    /// Rings when somebody committed work, or asked for an end.
+    pub wake: Arc<Notify>,
+}
+
+/// Entry point of a database's worker.
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
+    process::begin(Some(pg_sys::Oid::from(argument.value() as u32)));
+    // SAFETY: a plain read of a process-wide variable.
+    if Worker::Database(unsafe { pg_sys::MyDatabaseId }).is_superfluous() || !may_serve() {
+        return;
+    }
+    let started = match serve() {
+        Ok(()) => return,
+        Err(error) => error,
+    };
+    pgrx::log!("pg_pinterest: the worker cannot go on: {started}");
+    // SAFETY: status 1, the launcher tries again later.
+    unsafe { pg_sys::proc_exit(1) };
+}
+
+/// Is the extension here, in this library's version, and may this cluster send requests out? Then the process goes on
+/// as `pinterest_worker`, without a way back.
+fn may_serve() -> bool {
+    let ready = transaction::run(|| {
+        match store::extension::version()? {
+            None => return Ok(false),
+            Some(version) if version != env!("CARGO_PKG_VERSION") => {
+                pgrx::log!(
+                    "pg_pinterest: the library is {}, the SQL objects are {version}: ALTER EXTENSION pg_pinterest UPDATE",
+                    env!("CARGO_PKG_VERSION")
+                );
+                return Ok(false);
+            }
+            Some(_) => {}
+        }
+        if let Some(installation) = store::installation::find()? {
+            if let Err(copy) = installation.check_not_a_copy() {
+                pgrx::log!("pg_pinterest: idle: {copy}");
+                return Ok(false);
+            }
+        }
+        let role = crate::identity::worker_role()?;
+        // SAFETY: the process began as a superuser; from here on it is a role without rights beyond our tables.
+        unsafe { pg_sys::SetSessionAuthorization(role, false) };
+        Ok(true)
+    });
+    match ready {
+        Ok(ready) => ready,
+        Err(failure) => {
+            pgrx::log!("pg_pinterest: idle: {failure}");
+            false
+        }
+    }
+}
+
+fn config() -> Result<Config, Failure> {
+    Ok(Config {
+        endpoints: settings::endpoints()?,
+        parallel_downloads: settings::parallel_downloads(),
+        idle_timeout: settings::worker_idle_timeout(),
+    })
+}
+
+fn serve() -> Result<(), Failure> {
+    // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
+    set("lock_timeout", "5s");
+    let trouble = |error: std::io::Error| Failure::new(crate::errors::Kind::Busy, error.to_string());
+    let (bell, ear) = threads::bell().map_err(trouble)?;
+    let (database, jobs) = bridge(bell);
+    let (settings_changed, config_watch) = watch::channel(config()?);
+    let wake = Arc::new(Notify::new());
+    let context = Context {
+        database,
+        identity: registry::own_identity().into(),
+        config: config_watch,
+        wake: wake.clone(),
+    };
+    network::start(move |stop| run(context, stop)).map_err(trouble)?;
+    process::show_activity(None);
+    loop {
+        let woken = ear.wait(Some(POLL.1));
+        if process::take_reload() {
+            match config() {
+                Ok(config) => {
+                    settings_changed.send_replace(config);
+                }
+                Err(failure) => pgrx::log!("pg_pinterest: the settings before the reload stay: {failure}"),
+            }
+        }
+        process::show_activity(Some(c"working"));
+        if jobs.run_waiting() == 0 && woken.latch {
+            wake.notify_one();
+        }
+        process::show_activity(None);
+        if network::has_ended() {
+            jobs.run_waiting();
+            return Ok(());
+        }
+    }
+}
+
+fn set(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (std::ffi::CString::new(name), std::ffi::CString::new(value)) else { return };
+    // SAFETY: NUL-terminated strings, copied by the callee; main thread.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+/// The network thread: looks for work whenever somebody woke it, and by the clock; ends when there was none for a while.
+async fn run(context: Context, mut stop: watch::Receiver<bool>) {
+    let mut imports = import::Imports::new(context.clone());
+    let mut refreshes = refresh::Refreshes::new(context.clone());
+    let mut idle_since = tokio::time::Instant::now();
+    let mut polls = 0;
+    loop {
+        match context.database.run(|| store::extension::version()).await {
+            Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
+            // Dropped, or updated under a library of another version.
+            Ok(_) => return,
+            Err(_) => {}
+        }
+        imports.look_for_work().await;
+        refreshes.look_for_work().await;
+        let busy = imports.are_running() || refreshes.are_running();
+        if busy {
+            idle_since = tokio::time::Instant::now();
+        }
+        if idle_since.elapsed() >= context.config.borrow().idle_timeout {
+            return;
+        }
+        polls += 1;
+        let pause = match imports.next_wake() {
+            _ if polls <= FIRST_POLLS.0 && !busy => FIRST_POLLS.1,
+            Some(wake) => wake.clamp(Duration::from_millis(50), POLL.0),
+            None if busy => POLL.0,
+            None => POLL.1.min(context.config.borrow().idle_timeout),
+        };
+        tokio::select! {
+            () = context.wake.notified() => {}
+            () = imports.one_ends(), if imports.are_running() => {}
+            () = refreshes.one_ends(), if refreshes.are_running() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

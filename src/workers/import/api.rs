@@ -1,0 +1,92 @@
+//! API calls of an import: with the account's token, refreshed once where Pinterest says it has expired.
+
+use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret};
+
+use super::failure::Interruption;
+use crate::errors::{Failure, Kind};
+use crate::store;
+use crate::tokens::Sealer;
+use crate::workers::database::Context;
+use crate::workers::refresh;
+
+/// Pinterest, as one account sees it.
+pub struct Api {
+    /// For image downloads, which carry no token.
+    pub client: Client,
+    context: Context,
+    account_id: i64,
+    attempts: i32,
+    token: Secret,
+    generation: i64,
+    refreshed: bool,
+}
+
+impl Api {
+    /// A client with the account's token, refreshed first where it has run out.
+    pub async fn open(context: Context, account_id: i64, attempts: i32) -> Result<Self, Interruption> {
+        let endpoints = context.config.borrow().endpoints.clone();
+        let client = Client::new(endpoints).map_err(|error| Interruption::local(error.into(), attempts))?;
+        let mut access = load(&context, account_id).await?;
+        if access.expired && access.refreshable {
+            refresh::now(&context, account_id, access.generation).await?;
+            access = load(&context, account_id).await?;
+        }
+        if access.expired && !access.refreshable {
+            let failure = Failure::new(Kind::NeedsReauth, "the access token has expired and there is no refresh token");
+            return Err(failure.into());
+        }
+        Ok(Api {
+            client,
+            context,
+            account_id,
+            attempts,
+            token: access.token,
+            generation: access.generation,
+            refreshed: false,
+        })
+    }
+
+    /// Makes a call; a token that Pinterest has just stopped to accept is refreshed once, and the call made once more.
+    pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, pinterest::Error>
+    where
+        F: Future<Output = Result<Answer<T>, pinterest::Error>>,
+    {
+        let mut result = request(self.client.clone(), self.token.clone()).await;
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::Unauthorized) && !self.refreshed {
+            self.refreshed = true;
+            if self.renew().await.is_ok() {
+                result = request(self.client.clone(), self.token.clone()).await;
+            }
+        }
+        let answer = result?;
+        self.observe(&answer.rate_limit).await;
+        Ok(answer.value)
+    }
+
+    /// What the error means for the import.
+    pub fn interruption(&self, error: pinterest::Error) -> Interruption {
+        Interruption::from_api(error, self.attempts, fastrand::f64())
+    }
+
+    async fn renew(&mut self) -> Result<(), Interruption> {
+        refresh::now(&self.context, self.account_id, self.generation).await?;
+        let access = load(&self.context, self.account_id).await?;
+        (self.token, self.generation) = (access.token, access.generation);
+        Ok(())
+    }
+
+    async fn observe(&self, rate: &RateLimit) {
+        if rate.limit.is_none() && rate.remaining.is_none() && rate.reset.is_none() {
+            return;
+        }
+        let number = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok());
+        let (limit, remaining) = (number(rate.limit), number(rate.remaining));
+        let (reset, account_id) = (rate.reset.map(|left| left.as_secs_f64()), self.account_id);
+        // The next answer says it again.
+        let _ = self.context.database.run(move || store::quota::observe(account_id, limit, remaining, reset)).await;
+    }
+}
+
+async fn load(context: &Context, account_id: i64) -> Result<crate::tokens::Access, Interruption> {
+    Ok(context.database.run(move || Sealer::open()?.access(account_id)).await?)
+}

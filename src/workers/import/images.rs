@@ -1,0 +1,171 @@
+//! The images of an import: claimed in batches, worked on side by side, recorded together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::failure::{Interruption, held};
+use super::one_image::{OneImage, Verdict};
+use super::run::Run;
+use crate::store;
+use crate::store::import::{Claim, Done};
+use crate::store::pin_image::{ClaimedImage, Outcome};
+use crate::workers::registry;
+
+/// Images in work for each download slot: while one half downloads, the other is with the embedder.
+const IN_WORK_PER_DOWNLOAD: usize = 2;
+/// A claim is looked for again after this, should a notice have been missed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The images of one import.
+pub struct Images<'a> {
+    run: &'a Run,
+    one: OneImage,
+    limit: usize,
+}
+
+impl<'a> Images<'a> {
+    /// Ready to work.
+    pub fn new(run: &'a Run, client: pinterest::Client, embedder: embedder::Client, model_id: i64) -> Self {
+        let downloads = run.context.config.borrow().parallel_downloads;
+        let one = OneImage {
+            context: run.context.clone(),
+            client,
+            embedder,
+            embedder_gate: run.embedder_gate.clone(),
+            download_gate: Arc::new(Semaphore::new(downloads)),
+            account_id: run.claimed.account_id,
+            import_attempts: run.claimed.attempts,
+            keep_image: run.claimed.keep_images,
+            model_id,
+        };
+        Images { run, one, limit: downloads * IN_WORK_PER_DOWNLOAD }
+    }
+
+    /// Works until the listing is complete and no image is pending. `progress` rings when there may be new ones.
+    pub async fn work(self, progress: &Notify, listed: watch::Receiver<bool>) -> Result<(), Interruption> {
+        let mut tasks: JoinSet<(ClaimedImage, Verdict)> = JoinSet::new();
+        let mut suspects: Vec<ClaimedImage> = Vec::new();
+        let mut ready_in = Duration::ZERO;
+        loop {
+            // Read before the claim: pins recorded after it are announced by `progress`.
+            let complete = *listed.borrow();
+            let mut exhausted = false;
+            if tasks.len() <= self.limit / 2 && suspects.is_empty() {
+                let claimed = self.claim(self.limit - tasks.len()).await?;
+                exhausted = claimed.is_empty();
+                for image in claimed {
+                    let one = self.one.clone();
+                    tasks.spawn_local(async move {
+                        let verdict = one.work(&image, false).await;
+                        (image, verdict)
+                    });
+                }
+            }
+            if tasks.is_empty() {
+                if !suspects.is_empty() {
+                    self.try_alone(std::mem::take(&mut suspects)).await?;
+                    continue;
+                }
+                if exhausted {
+                    let (left, seconds) = self.pending().await?;
+                    if left == 0 && complete {
+                        return Ok(());
+                    }
+                    ready_in = if left == 0 { LOOK_AGAIN } else { Duration::from_secs_f64(seconds.max(0.02)) };
+                }
+                tokio::select! {
+                    () = progress.notified() => {}
+                    () = tokio::time::sleep(ready_in.min(LOOK_AGAIN)) => {}
+                }
+                continue;
+            }
+            let mut outcomes = Vec::new();
+            let mut next = tasks.join_next().await;
+            while let Some(ended) = next {
+                match ended {
+                    Ok((image, Verdict::Done(outcome))) => outcomes.push((image, *outcome)),
+                    Ok((image, Verdict::Suspect)) => suspects.push(image),
+                    Ok((image, Verdict::Stop(interruption))) => {
+                        self.give_back(vec![image]).await?;
+                        return Err(interruption);
+                    }
+                    // A panic: the image's lease runs out, its attempt is counted.
+                    Err(_) => {}
+                }
+                next = tasks.try_join_next();
+            }
+            self.record(outcomes).await?;
+        }
+    }
+
+    /// The embedder died with these in its hands. One by one, so that only the guilty one is blamed.
+    async fn try_alone(&self, suspects: Vec<ClaimedImage>) -> Result<(), Interruption> {
+        for image in suspects {
+            match self.one.work(&image, true).await {
+                Verdict::Done(outcome) => self.record(vec![(image, *outcome)]).await?,
+                Verdict::Suspect => {}
+                Verdict::Stop(interruption) => return Err(interruption),
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
+        let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
+        let (identity, limit) = (self.run.context.identity.to_string(), i64::try_from(limit).unwrap_or(1));
+        let claim = self.run.context.database.run(move || {
+            store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit)
+        });
+        Ok(claim.await?)
+    }
+
+    async fn pending(&self) -> Result<(i64, f64), Interruption> {
+        let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
+        Ok(self.run.context.database.run(move || store::pin_image::pending(account_id, import_id)).await?)
+    }
+
+    async fn give_back(&self, images: Vec<ClaimedImage>) -> Result<(), Interruption> {
+        let retry = || Outcome::Retry { reason: "interrupted".to_owned(), after: Duration::ZERO, blame: false };
+        self.record(images.into_iter().map(|image| (image, retry())).collect()).await
+    }
+
+    async fn record(&self, outcomes: Vec<(ClaimedImage, Outcome)>) -> Result<(), Interruption> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let (claimed, model_id) = (self.run.claimed.clone(), self.one.model_id);
+        let claim = self
+            .run
+            .context
+            .database
+            .run(move || {
+                let claim = store::import::lock(&claimed)?;
+                if claim == Claim::Lost {
+                    return Ok(claim);
+                }
+                let mut done = Done::default();
+                for (image, outcome) in &outcomes {
+                    if !store::pin_image::record(claimed.account_id, image, outcome)? {
+                        continue;
+                    }
+                    match outcome {
+                        Outcome::Embedded(_) => done.embedded += 1,
+                        Outcome::SameBytes { .. } => done.reused += 1,
+                        Outcome::Skipped(_) => done.skipped += 1,
+                        Outcome::Failed(_) => done.failed += 1,
+                        Outcome::Retry { .. } => {}
+                    }
+                }
+                store::import::count_done(claimed.account_id, claimed.import_id, done)?;
+                for (import_id, reused) in store::pin_image::reuse_by_content_hash(claimed.account_id, model_id)? {
+                    store::import::count_done(claimed.account_id, import_id, Done { reused, ..Done::default() })?;
+                }
+                Ok(claim)
+            })
+            .await?;
+        held(claim)
+    }
+}

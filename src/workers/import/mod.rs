@@ -1,0 +1,124 @@
+//! Imports: claimed one after another, each a task on the network thread. `run` leads one import through its phases,
+//! `listing` and `images` are two of them, `failure` decides what a failure means for the import.
+
+mod api;
+mod failure;
+mod images;
+mod listing;
+mod one_image;
+mod run;
+
+pub use failure::Interruption;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use super::database::Context;
+use super::registry;
+use crate::store;
+
+/// Imports that run side by side. They share one embedder, which a single one already keeps busy; more of them keep
+/// accounts from waiting for each other's downloads.
+const AT_ONCE: usize = 4;
+
+/// Requests to the embedder at one time, from all imports of this worker.
+const EMBEDDER_PERMITS: u32 = 32;
+
+/// The imports of this worker.
+pub struct Imports {
+    context: Context,
+    /// Embedding requests hold one permit each; one that may kill the embedder takes all, so that only it is blamed.
+    embedder_gate: Arc<Semaphore>,
+    tasks: JoinSet<i64>,
+    cancel: HashMap<i64, Arc<Notify>>,
+    next_wake: Option<Duration>,
+}
+
+impl Imports {
+    /// None yet.
+    pub fn new(context: Context) -> Self {
+        Imports {
+            context,
+            embedder_gate: Arc::new(Semaphore::new(EMBEDDER_PERMITS as usize)),
+            tasks: JoinSet::new(),
+            cancel: HashMap::new(),
+            next_wake: None,
+        }
+    }
+
+    /// Starts what is ready, and ends what somebody asked to end.
+    pub async fn look_for_work(&mut self) {
+        self.reap();
+        self.deliver_cancellations().await;
+        while self.tasks.len() < AT_ONCE {
+            let identity = self.context.identity.to_string();
+            let claimed = self
+                .context
+                .database
+                .run(move || store::import::claim(&identity, &registry::live_identities()))
+                .await;
+            let Ok(Some(claimed)) = claimed else { break };
+            let import_id = claimed.import_id;
+            let cancelled = Arc::new(Notify::new());
+            self.cancel.insert(import_id, cancelled.clone());
+            let run = run::Run::new(self.context.clone(), self.embedder_gate.clone(), claimed, cancelled);
+            self.tasks.spawn_local(async move {
+                run.to_its_end().await;
+                import_id
+            });
+        }
+        let wake = self.context.database.run(store::import::next_wake).await.ok().flatten();
+        self.next_wake = wake.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
+    }
+
+    async fn deliver_cancellations(&mut self) {
+        let running: Vec<i64> = self.cancel.keys().copied().collect();
+        if running.is_empty() {
+            return;
+        }
+        let ended = self.context.database.run(move || store::import::cancel_requested(&running)).await;
+        for import_id in ended.unwrap_or_default() {
+            if let Some(cancelled) = self.cancel.get(&import_id) {
+                cancelled.notify_one();
+            }
+        }
+    }
+
+    /// Is any import under way?
+    pub fn are_running(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// When the first waiting import may go on.
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.next_wake
+    }
+
+    /// Waits for an import to end.
+    pub async fn one_ends(&mut self) {
+        if let Some(ended) = self.tasks.join_next().await {
+            self.forget(ended);
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.forget(ended);
+        }
+    }
+
+    fn forget(&mut self, ended: Result<i64, tokio::task::JoinError>) {
+        match ended {
+            Ok(import_id) => {
+                self.cancel.remove(&import_id);
+            }
+            // A panic's lease runs out; which import it was is not known here.
+            Err(_) if self.tasks.is_empty() => self.cancel.clear(),
+            Err(_) => {}
+        }
+    }
+}

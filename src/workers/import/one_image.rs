@@ -1,0 +1,191 @@
+//! One image: downloaded from the best size that can be had, recognised or embedded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use embedder::ErrorKind as EmbedderError;
+use pinterest::{FetchedImage, retry};
+use tokio::sync::Semaphore;
+
+use super::api::Api;
+use super::failure::Interruption;
+use crate::rows::{Candidate, candidates_json};
+use crate::errors::Failure;
+use crate::store;
+use crate::store::pin_image::{ClaimedImage, Embedded, Outcome};
+use crate::vector::Vector;
+use crate::workers::database::Context;
+
+/// Attempts on one image: a minute of trouble at the CDN passes, and a board does not wait an hour for one picture.
+const ATTEMPTS: i32 = 4;
+/// Deaths of the embedder on the same image.
+const DEATHS: i32 = 3;
+/// How long a fresh embedder may take to listen to us again.
+const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known after an attempt.
+pub enum Verdict {
+    /// To be recorded.
+    Done(Box<Outcome>),
+    /// The embedder died while it had this image and others.
+    Suspect,
+    /// The import cannot go on.
+    Stop(Interruption),
+}
+
+/// All that work on an image needs.
+#[derive(Clone)]
+pub struct OneImage {
+    pub context: Context,
+    pub client: pinterest::Client,
+    pub embedder: embedder::Client,
+    pub embedder_gate: Arc<Semaphore>,
+    pub download_gate: Arc<Semaphore>,
+    pub account_id: i64,
+    pub import_attempts: i32,
+    pub keep_image: bool,
+    pub model_id: i64,
+}
+
+struct Download {
+    image: FetchedImage,
+    size: String,
+    cropped: bool,
+}
+
+impl OneImage {
+    /// Downloads and embeds. `alone`: no other image is with the embedder meanwhile, so its death is this one's fault.
+    pub async fn work(&self, claimed: &ClaimedImage, alone: bool) -> Verdict {
+        let done = |outcome| Verdict::Done(Box::new(outcome));
+        let Download { image, size, cropped } = match self.download(claimed).await {
+            Ok(download) => download,
+            Err(verdict) => return verdict,
+        };
+        let (account_id, sha256, model_id) = (self.account_id, image.sha256, self.model_id);
+        let known = self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id)).await;
+        match known {
+            Ok(true) if !self.keep_image => {
+                return done(Outcome::SameBytes { sha256, source_size: size, cropped });
+            }
+            Ok(_) => {}
+            Err(failure) => return Verdict::Stop(failure.into()),
+        }
+        match self.embed(&image.bytes, alone).await {
+            Ok(embedded) => match Vector::new(embedded.vector) {
+                // The model was replaced while the import ran: the next claim sees the new one.
+                _ if self.model_changed(&embedded.model).await => Verdict::Stop(Interruption::local(
+                    Failure::new(crate::errors::Kind::NotReady, "the model was replaced during the import"),
+                    1,
+                )),
+                Ok(embedding) => done(Outcome::Embedded(Box::new(Embedded {
+                    embedding,
+                    model_id,
+                    sha256,
+                    source_size: size,
+                    cropped,
+                    image: self.keep_image.then_some(image.bytes),
+                }))),
+                Err(failure) => done(Outcome::Failed(failure.message)),
+            },
+            Err(error) => self.embedder_verdict(&error, claimed, alone),
+        }
+    }
+
+    async fn model_changed(&self, fingerprint: &embedder::ModelFingerprint) -> bool {
+        let (fingerprint, model_id) = (fingerprint.as_bytes().to_vec(), self.model_id);
+        self.context.database.run(move || store::model::is(model_id, &fingerprint)).await.is_ok_and(|same| !same)
+    }
+
+    async fn embed(&self, bytes: &[u8], alone: bool) -> Result<embedder::Embedded, embedder::Error> {
+        let permits = if alone { super::EMBEDDER_PERMITS } else { 1 };
+        // Closed never, so this fails never.
+        let _permit = self.embedder_gate.acquire_many(permits).await;
+        self.embedder.embed_image(bytes.to_vec()).await
+    }
+
+    fn embedder_verdict(&self, error: &embedder::Error, claimed: &ClaimedImage, alone: bool) -> Verdict {
+        let reason = error.to_string();
+        let again = |blame| Outcome::Retry { reason: reason.clone(), after: EMBEDDER_PAUSE, blame };
+        let outcome = match error.kind() {
+            EmbedderError::UnsupportedFormat | EmbedderError::Animated | EmbedderError::TooLarge => {
+                Outcome::Skipped(reason)
+            }
+            EmbedderError::Malformed => Outcome::Failed(reason),
+            EmbedderError::Died if !alone => return Verdict::Suspect,
+            EmbedderError::Died if claimed.attempts >= DEATHS => {
+                Outcome::Failed("the embedder died on this image each time".to_owned())
+            }
+            EmbedderError::Died => again(true),
+            EmbedderError::Busy => again(false),
+            EmbedderError::Unavailable | EmbedderError::ModelMissing | EmbedderError::ModelInvalid => {
+                let failure = Failure::from_embedder(error.kind(), reason);
+                return Verdict::Stop(Interruption::local(failure, self.import_attempts));
+            }
+            _ if claimed.attempts >= ATTEMPTS => Outcome::Failed(reason),
+            _ => again(true),
+        };
+        Verdict::Done(Box::new(outcome))
+    }
+
+    /// Tries the sizes that Pinterest gave, best first; where none can be had, asks once for fresh ones.
+    async fn download(&self, claimed: &ClaimedImage) -> Result<Download, Verdict> {
+        let done = |outcome| Err(Verdict::Done(Box::new(outcome)));
+        let candidates: Vec<Candidate> = serde_json::from_str(&claimed.candidates).unwrap_or_default();
+        if candidates.is_empty() {
+            return done(Outcome::Skipped("Pinterest gives no URL for this image".to_owned()));
+        }
+        let refused = match self.climb(candidates, claimed).await? {
+            Ok(download) => return Ok(download),
+            Err(refused) => refused,
+        };
+        if let Some(fresh) = self.fresh_candidates(claimed).await {
+            if let Ok(download) = self.climb(fresh, claimed).await? {
+                return Ok(download);
+            }
+        }
+        done(Outcome::Failed(format!("none of its sizes can be downloaded: {refused}")))
+    }
+
+    /// The first size that can be had, or why the last one cannot.
+    async fn climb(
+        &self,
+        candidates: Vec<Candidate>,
+        claimed: &ClaimedImage,
+    ) -> Result<Result<Download, String>, Verdict> {
+        let _slot = self.download_gate.acquire().await;
+        let mut refused = String::new();
+        for Candidate { size, url, cropped } in candidates {
+            match self.client.fetch_image(&url).await {
+                Ok(image) => return Ok(Ok(Download { image, size, cropped })),
+                Err(error) if error.rules_out_url() => refused = error.to_string(),
+                Err(error) => {
+                    let attempt = claimed.attempts.unsigned_abs();
+                    let delay = retry::next_delay(attempt, &error, fastrand::f64());
+                    let outcome = match delay {
+                        Some(after) if claimed.attempts < ATTEMPTS && error.is_retryable() => {
+                            Outcome::Retry { reason: error.to_string(), after, blame: true }
+                        }
+                        _ => Outcome::Failed(error.to_string()),
+                    };
+                    return Err(Verdict::Done(Box::new(outcome)));
+                }
+            }
+        }
+        Ok(Err(refused))
+    }
+
+    async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Option<Vec<Candidate>> {
+        let mut api = Api::open(self.context.clone(), self.account_id, 1).await.ok()?;
+        let pin = api
+            .call(|client, token| {
+                let pin_id = claimed.pin_id.clone();
+                async move { client.pin(&token, &pin_id).await }
+            })
+            .await
+            .ok()?;
+        let images = pin.images().ok()?;
+        let image = images.into_iter().find(|image| image.position == claimed.position)?;
+        let fresh = candidates_json(&image.candidates);
+        if fresh == claimed.candidates { None } else { serde_json::from_str(&fresh).ok() }
+    }
+}

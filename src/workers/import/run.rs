@@ -1,0 +1,222 @@
+//! One import from claim to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinterest::BoardReference;
+use tokio::sync::{Notify, Semaphore};
+
+use super::api::Api;
+use super::failure::{Interruption, held};
+use super::{images, listing};
+use crate::errors::{Failure, Kind};
+use crate::{platform, rows};
+use crate::store;
+use crate::store::import::{ClaimedImport, Stop};
+use crate::store::model::ModelRow;
+use crate::workers::database::Context;
+
+/// Between signs of life; three of them fit into a lease.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+/// How long the model may take to load before an import gives its turn to another.
+const MODEL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// An import under way.
+#[derive(Clone)]
+pub struct Run {
+    /// Shared with all tasks.
+    pub context: Context,
+    /// See [`super::Imports`].
+    pub embedder_gate: Arc<Semaphore>,
+    /// The claim.
+    pub claimed: ClaimedImport,
+    cancelled: Arc<Notify>,
+}
+
+impl Run {
+    /// A claimed import.
+    pub fn new(
+        context: Context,
+        embedder_gate: Arc<Semaphore>,
+        claimed: ClaimedImport,
+        cancelled: Arc<Notify>,
+    ) -> Self {
+        Run { context, embedder_gate, claimed, cancelled }
+    }
+
+    /// Works on the import until it is done or something stops it, and records which.
+    pub async fn to_its_end(self) {
+        let result = tokio::select! {
+            result = self.work() => result,
+            interruption = self.watch() => Err(interruption),
+        };
+        let (stop, failure, wake_in) = match result {
+            Ok(()) | Err(Interruption::Lost) => return,
+            Err(Interruption::Cancelled) => (Stop::Cancelled, None, Duration::ZERO),
+            Err(Interruption::Stopped { stop, failure, wake_in }) => (stop, Some(failure), wake_in),
+        };
+        let claimed = self.claimed;
+        // Where even this fails the lease runs out, and the import is claimed again.
+        let _ = self
+            .context
+            .database
+            .run(move || store::import::stop(&claimed, stop, failure.as_ref(), wake_in))
+            .await;
+    }
+
+    /// Signs of life, until the claim is lost or its end asked for.
+    async fn watch(&self) -> Interruption {
+        loop {
+            tokio::select! {
+                () = self.cancelled.notified() => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
+            }
+            let claimed = self.claimed.clone();
+            let claim = self.context.database.run(move || store::import::extend_lease(&claimed)).await;
+            if let Ok(Err(interruption)) = claim.map(held) {
+                return interruption;
+            }
+        }
+    }
+
+    async fn work(&self) -> Result<(), Interruption> {
+        let claimed = &self.claimed;
+        let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts).await?;
+        let board_id = self.resolve(&mut api).await?;
+        let (embedder, model_id) = self.model().await?;
+
+        if !claimed.listing_begun {
+            let (claim, board, keep) = (claimed.clone(), board_id.clone(), claimed.keep_images);
+            let unchanged = self
+                .context
+                .database
+                .run(move || {
+                    let unchanged = store::board::is_unchanged(claim.account_id, &board, Some(model_id), keep)?;
+                    if unchanged {
+                        store::import::complete_unchanged(&claim, &board)?;
+                    }
+                    Ok(unchanged)
+                })
+                .await?;
+            if unchanged {
+                return Ok(());
+            }
+        }
+
+        // Images are worked on while the listing goes on.
+        let progress = Notify::new();
+        let listed = tokio::sync::watch::Sender::new(claimed.listing_complete);
+        let pictures = images::Images::new(self, api.client.clone(), embedder, model_id);
+        let complete_listing = async {
+            if claimed.listing_complete {
+                return Ok(true);
+            }
+            let whole = listing::list(self, &mut api, &board_id, model_id, &progress).await?;
+            listed.send_replace(true);
+            progress.notify_one();
+            Ok::<_, Interruption>(whole)
+        };
+        let (whole, ()) = tokio::try_join!(complete_listing, pictures.work(&progress, listed.subscribe()))?;
+
+        let (claim, board) = (claimed.clone(), board_id);
+        self.context
+            .database
+            .run(move || {
+                if store::import::lock(&claim)? == store::import::Claim::Lost {
+                    return Ok(());
+                }
+                let removed =
+                    if whole { store::pin::mark_removed(claim.account_id, &board, claim.import_id)? } else { 0 };
+                store::import::complete(&claim, &board, i32::try_from(removed).unwrap_or(i32::MAX))
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The board's id, its row brought up to date.
+    async fn resolve(&self, api: &mut Api) -> Result<String, Interruption> {
+        let claimed = &self.claimed;
+        let Ok(reference) = claimed.board_reference.parse::<BoardReference>();
+        let id = claimed.board_id.clone().or_else(|| match &reference {
+            BoardReference::Id(id) => Some(id.clone()),
+            _ => None,
+        });
+        let board = match id {
+            Some(id) => api.call(|client, token| {
+                let id = id.clone();
+                async move { client.board(&token, &id).await }
+            })
+            .await
+            .map_err(|error| self.not_found(api, error))?,
+            None => listing::find_board(api, &reference).await?.ok_or_else(|| {
+                Interruption::fail(self.no_such_board())
+            })?,
+        };
+        let (row, claim) = (rows::board_row(&board), claimed.clone());
+        let board_id = row.board_id.clone();
+        let claim = self
+            .context
+            .database
+            .run(move || {
+                let held = store::import::lock(&claim)?;
+                if held == store::import::Claim::Held {
+                    store::board::upsert(claim.account_id, std::slice::from_ref(&row))?;
+                    store::import::record_board(&claim, &row.board_id)?;
+                }
+                Ok(held)
+            })
+            .await?;
+        held(claim)?;
+        Ok(board_id)
+    }
+
+    fn not_found(&self, api: &Api, error: pinterest::Error) -> Interruption {
+        match error.kind() {
+            pinterest::ErrorKind::NotFound => Interruption::fail(self.no_such_board()),
+            _ => api.interruption(error),
+        }
+    }
+
+    fn no_such_board(&self) -> Failure {
+        Failure::new(
+            Kind::NotFound,
+            format!("Pinterest shows this account no board \"{}\"", self.claimed.board_reference),
+        )
+        .with_hint("SELECT * FROM pinterest_list_boards() lists the account's boards; secret ones need their scope.")
+    }
+
+    /// A connection to the embedder, and the key of the model it runs.
+    async fn model(&self) -> Result<(embedder::Client, i64), Interruption> {
+        let attempts = self.claimed.attempts;
+        let local = |error: embedder::Error| Interruption::local(error.into(), attempts);
+        let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await.map_err(local)?;
+        let ready = async {
+            loop {
+                match client.info().await.map_err(local)?.model {
+                    embedder::ModelState::Ready(model) => return Ok(model),
+                    embedder::ModelState::Loading => tokio::time::sleep(Duration::from_millis(50)).await,
+                    embedder::ModelState::Failed { kind, message } => {
+                        return Err(Interruption::local(Failure::from_embedder(kind, message), attempts));
+                    }
+                }
+            }
+        };
+        let model = tokio::time::timeout(MODEL_PATIENCE, ready).await.unwrap_or_else(|_| {
+            Err(Interruption::local(Failure::new(Kind::Busy, "the embedder is still loading its model"), attempts))
+        })?;
+        let row = ModelRow {
+            fingerprint: model.fingerprint.as_bytes().to_vec(),
+            name: model.name,
+            weights_sha256: hexadecimal(&model.weights_sha256),
+            precision: model.precision,
+            preprocessing: model.preprocessing,
+            dimension: i32::try_from(model.dimension).unwrap_or(i32::MAX),
+        };
+        let model_id = self.context.database.run(move || store::model::id_of(&row)).await?;
+        Ok((client, model_id))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

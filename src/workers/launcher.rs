@@ -1,0 +1,116 @@
+//! The launcher: connected to no database, it starts a worker in each that may hold the extension, again after it has
+//! left. A worker that finds nothing to do leaves soon, so this is the clock by which resting databases are looked at.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+
+use super::process;
+use super::registry::{Starting, Worker, served_databases};
+use super::transaction;
+use crate::errors::Failure;
+use crate::threads;
+
+/// Between looks at the list of databases.
+const ROUND: Duration = Duration::from_secs(60);
+/// A worker that ended after less than this found nothing to do, or failed.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// Back-off after short lives: doubles from the first to the second.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
+
+/// What the launcher remembers of a database.
+struct Visit {
+    starting: Option<(Starting, Instant)>,
+    next: Instant,
+    pause: Duration,
+}
+
+/// Entry point of the launcher.
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
+    process::begin(None);
+    if Worker::Launcher.is_superfluous() {
+        return;
+    }
+    process::show_activity(None);
+    let mut visits: HashMap<pg_sys::Oid, Visit> = HashMap::new();
+    let mut out_of_slots = false;
+    loop {
+        if process::take_reload() {
+            visits.clear();
+        }
+        let now = Instant::now();
+        match transaction::run(connectable_databases) {
+            Ok(databases) => {
+                visits.retain(|oid, _| databases.contains(oid));
+                for oid in databases {
+                    visits.entry(oid).or_insert(Visit { starting: None, next: now, pause: BACKOFF.0 });
+                }
+            }
+            Err(failure) => pgrx::log!("pg_pinterest: cannot list the databases: {failure}"),
+        }
+        let served = served_databases();
+        let mut due: Vec<_> = visits.iter_mut().filter(|(oid, _)| !served.contains(oid)).collect();
+        // Those that have waited longest come first: with more databases than slots they take turns.
+        due.sort_by_key(|(_, visit)| visit.next);
+        let mut full = false;
+        for (oid, visit) in due {
+            match &visit.starting {
+                Some((starting, _)) if starting.pid().is_ok() => continue,
+                Some((_, began)) => {
+                    visit.pause = if began.elapsed() < SHORT_LIFE { (visit.pause * 2).min(BACKOFF.1) } else { BACKOFF.0 };
+                    visit.next = now + visit.pause;
+                    visit.starting = None;
+                }
+                None => {}
+            }
+            if visit.next <= now && !full {
+                match Worker::Database(*oid).start(true) {
+                    Ok(starting) => visit.starting = Some((starting, now)),
+                    Err(failure) => {
+                        full = true;
+                        if !out_of_slots {
+                            pgrx::log!("pg_pinterest: {failure}; databases without a worker wait");
+                        }
+                    }
+                }
+            }
+        }
+        out_of_slots = full;
+        let pause = visits
+            .values()
+            .filter(|visit| visit.starting.is_none())
+            .map(|visit| visit.next.saturating_duration_since(now))
+            .min()
+            .unwrap_or(ROUND)
+            .clamp(Duration::from_secs(1), ROUND);
+        threads::wait(None, Some(pause));
+    }
+}
+
+/// Databases that take connections and are no templates.
+fn connectable_databases() -> Result<Vec<pg_sys::Oid>, Failure> {
+    let mut found = Vec::new();
+    // SAFETY: a scan of a shared catalog inside a transaction, as autovacuum's launcher does it; each tuple is read
+    // before the next is fetched.
+    unsafe {
+        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+        let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            let header = (*tuple).t_data;
+            let row = header.cast::<u8>().add(usize::from((*header).t_hoff)).cast::<pg_sys::FormData_pg_database>();
+            if (*row).datallowconn && !(*row).datistemplate {
+                found.push((*row).oid);
+            }
+        }
+        pg_sys::heap_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+    }
+    Ok(found)
+}

@@ -1,0 +1,57 @@
+//! The network thread of a database worker: a current-thread runtime, all signals blocked, no Postgres.
+
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+use tokio::sync::watch;
+
+use crate::threads;
+
+/// How long the thread may take to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The running thread.
+struct Network {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+static NETWORK: Mutex<Option<Network>> = Mutex::new(None);
+
+/// Starts the thread on `main`, which ends soon after the flag it is given turns true.
+pub fn start<F>(main: impl FnOnce(watch::Receiver<bool>) -> F + Send + 'static) -> std::io::Result<()>
+where
+    F: Future<Output = ()>,
+{
+    let (stop, stopped) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = threads::spawn("pinterest network", move || {
+        runtime.block_on(tokio::task::LocalSet::new().run_until(main(stopped)));
+        // Does not wait for a name look-up that hangs.
+        runtime.shutdown_background();
+    })?;
+    if let Ok(mut network) = NETWORK.lock() {
+        *network = Some(Network { stop, thread });
+    }
+    // SAFETY: a callback of this library, once in a worker's life.
+    unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
+    Ok(())
+}
+
+/// Has the thread ended, of itself or by a panic?
+pub fn has_ended() -> bool {
+    NETWORK.lock().is_ok_and(|network| network.as_ref().is_none_or(|network| network.thread.is_finished()))
+}
+
+/// Ends the thread before the process takes down what it uses.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
+    let Some(network) = NETWORK.lock().ok().and_then(|mut network| network.take()) else { return };
+    let _ = network.stop.send(true);
+    let until = Instant::now() + FAREWELL;
+    while !network.thread.is_finished() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,301 @@
+//! The kinds of worker, how each is registered, and which of them run.
+//!
+//! Without `shared_preload_libraries` there is no shared memory of ours, so what runs is read from the server's own
+//! process table, which every process may do and no role can fake.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use pgrx::pg_sys;
+
+use crate::errors::{Failure, Kind};
+
+/// A kind of worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worker {
+    /// One in a cluster: starts a database worker wherever one is due.
+    Launcher,
+    /// One in a cluster, on standbys too: owns the embedder's socket and process.
+    Supervisor,
+    /// One in a database while there is work: imports and refreshes.
+    Database(pg_sys::Oid),
+}
+
+/// A running worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance {
+    started: i64,
+    /// Its process.
+    pub pid: i32,
+    /// Its database; `InvalidOid` where it has none.
+    pub database: pg_sys::Oid,
+}
+
+impl Instance {
+    /// A name that no later process has: process ids come again, with the start time they do not.
+    pub fn identity(&self) -> String {
+        format!("{}.{}", self.pid, self.started)
+    }
+}
+
+impl Worker {
+    /// `backend_type` in pg_stat_activity.
+    pub fn type_name(self) -> &'static CStr {
+        match self {
+            Worker::Launcher => c"pg_pinterest launcher",
+            Worker::Supervisor => c"pg_pinterest supervisor",
+            Worker::Database(_) => c"pg_pinterest worker",
+        }
+    }
+
+    fn registration(self) -> pg_sys::BackgroundWorker {
+        let (entry, start, restart, argument) = match self {
+            Worker::Launcher => {
+                (c"pinterest_launcher_main", pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished, 5, 0)
+            }
+            // Text queries are to work on hot standbys.
+            Worker::Supervisor => {
+                (c"pinterest_supervisor_main", pg_sys::BgWorkerStartTime::BgWorkerStart_ConsistentState, 5, 0)
+            }
+            // Restarted by the launcher, with back-off: a database may have been dropped meanwhile.
+            Worker::Database(database) => (
+                c"pinterest_database_main",
+                pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
+                pg_sys::BGW_NEVER_RESTART,
+                database.to_u32(),
+            ),
+        };
+        let mut worker = pg_sys::BackgroundWorker {
+            bgw_flags: (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32,
+            bgw_start_time: start,
+            bgw_restart_time: restart,
+            bgw_main_arg: pg_sys::Datum::from(argument as usize),
+            ..Default::default()
+        };
+        copy(&mut worker.bgw_name, self.type_name());
+        copy(&mut worker.bgw_type, self.type_name());
+        copy(&mut worker.bgw_library_name, c"pg_pinterest");
+        copy(&mut worker.bgw_function_name, entry);
+        worker
+    }
+
+    fn matches(self, name: &CStr, database: pg_sys::Oid) -> bool {
+        name == self.type_name() && !matches!(self, Worker::Database(own) if own != database)
+    }
+
+    /// The running instances, the oldest first.
+    pub fn running(self) -> Vec<Instance> {
+        let mut found = all(|name, database| self.matches(name, database));
+        found.sort_by_key(|instance| (instance.started, instance.pid));
+        found
+    }
+
+    /// True where an older instance than this process runs: of two that were started at once, the younger leaves.
+    pub fn is_superfluous(self) -> bool {
+        // SAFETY: a plain read of a process-wide variable.
+        let own = unsafe { pg_sys::MyProcPid };
+        self.running().first().is_some_and(|oldest| oldest.pid != own)
+    }
+
+    /// Starts an instance; its process id is not known yet. `notify` gets a signal when it starts and ends.
+    pub fn start(self, notify: bool) -> Result<Starting, Failure> {
+        let mut worker = self.registration();
+        if notify {
+            // SAFETY: a plain read of a process-wide variable.
+            worker.bgw_notify_pid = unsafe { pg_sys::MyProcPid };
+        }
+        let mut handle = std::ptr::null_mut();
+        // A transaction's context would be gone before a launcher looks at the handle again.
+        // SAFETY: a fully initialised registration; the handle is allocated in TopMemoryContext.
+        let registered = unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
+            pg_sys::MemoryContextSwitchTo(before);
+            registered
+        };
+        if registered {
+            Ok(Starting(handle))
+        } else {
+            Err(Failure::new(Kind::Busy, "no background worker slot is free")
+                .with_hint("Raise max_worker_processes, which takes a restart."))
+        }
+    }
+
+    /// Registers this kind to be started with the server. Only while preloading.
+    pub fn register_static(self) {
+        // SAFETY: a fully initialised registration, from _PG_init while preloading.
+        unsafe { pg_sys::RegisterBackgroundWorker(&mut self.registration()) };
+    }
+}
+
+/// A worker that was asked for.
+pub struct Starting(*mut pg_sys::BackgroundWorkerHandle);
+
+impl Starting {
+    /// Its process, once it runs; `Err` once it has ended or could not be started.
+    pub fn pid(&self) -> Result<Option<i32>, ()> {
+        let mut pid = 0;
+        // SAFETY: a handle that RegisterDynamicBackgroundWorker gave and nobody freed.
+        match unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) } {
+            pg_sys::BgwHandleStatus::BGWH_STARTED => Ok(Some(pid)),
+            pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED => Ok(None),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // SAFETY: allocated with palloc in TopMemoryContext; used nowhere else.
+        unsafe { pg_sys::pfree(self.0.cast()) };
+    }
+}
+
+/// The identities of all database workers: what a claim is compared with to tell a live owner from a dead one.
+pub fn live_identities() -> Vec<String> {
+    all(|name, _| name == Worker::Database(pg_sys::InvalidOid).type_name())
+        .iter()
+        .map(Instance::identity)
+        .chain([own_identity()])
+        .collect()
+}
+
+/// This process' identity.
+pub fn own_identity() -> String {
+    // SAFETY: plain reads of process-wide variables.
+    let (pid, started) = unsafe { (pg_sys::MyProcPid, pg_sys::MyStartTimestamp) };
+    Instance { started, pid, database: pg_sys::InvalidOid }.identity()
+}
+
+/// Databases that a worker serves.
+pub fn served_databases() -> Vec<pg_sys::Oid> {
+    all(|name, _| name == Worker::Database(pg_sys::InvalidOid).type_name())
+        .into_iter()
+        .map(|instance| instance.database)
+        .collect()
+}
+
+fn all(wanted: impl Fn(&CStr, pg_sys::Oid) -> bool) -> Vec<Instance> {
+    let mut found = Vec::new();
+    // SAFETY: entries are read from the local copy that these functions make; names are NUL-terminated.
+    unsafe {
+        pg_sys::pgstat_clear_snapshot();
+        for index in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
+            let local = local_entry(index);
+            if local.is_null() || (*local).backendStatus.st_backendType != pg_sys::BackendType::B_BG_WORKER {
+                continue;
+            }
+            let entry = &(*local).backendStatus;
+            let name = pg_sys::GetBackgroundWorkerTypeByPid(entry.st_procpid);
+            if !name.is_null() && wanted(CStr::from_ptr(name), entry.st_databaseid) {
+                found.push(Instance {
+                    started: entry.st_proc_start_timestamp,
+                    pid: entry.st_procpid,
+                    database: entry.st_databaseid,
+                });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn local_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: the caller keeps to 1..=numbackends.
+    unsafe { pg_sys::pgstat_fetch_stat_local_beentry(index) }
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn local_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: the caller keeps to 1..=numbackends.
+    unsafe { pg_sys::pgstat_get_local_beentry_by_index(index) }
+}
+
+fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {
+    for (slot, byte) in target.iter_mut().zip(text.to_bytes_with_nul()) {
+        *slot = *byte as std::ffi::c_char;
+    }
+}
+
+/// The worker to wake when the current transaction commits; 0 for none.
+static WAKE_AT_COMMIT: AtomicI32 = AtomicI32::new(0);
+
+/// Makes sure that this database's worker runs, and wakes it when the current transaction commits: not before, it would
+/// find nothing, and once, however many calls the transaction makes.
+pub fn wake_at_commit() -> Result<(), Failure> {
+    let database = Worker::Database(crate::platform::current_database());
+    if !is_running(Worker::Launcher) {
+        start_once(Worker::Launcher)?;
+    }
+    ensure_supervisor()?;
+    let pid = match database.running().first() {
+        Some(instance) => instance.pid,
+        // Not known yet; a worker that has just started looks for work on its own until this transaction is over.
+        None => start_once(database)?.unwrap_or(0),
+    };
+    WAKE_AT_COMMIT.store(pid, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Makes sure that the embedder's supervisor runs or starts.
+pub fn ensure_supervisor() -> Result<(), Failure> {
+    if !is_running(Worker::Supervisor) {
+        start_once(Worker::Supervisor)?;
+    }
+    Ok(())
+}
+
+/// Does an instance run?
+pub fn is_running(worker: Worker) -> bool {
+    !worker.running().is_empty()
+}
+
+thread_local! {
+    // What this session has asked for and may still be on its way: a burst of calls is to start one worker.
+    static ASKED: std::cell::RefCell<Vec<(&'static CStr, Starting)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
+    ASKED.with_borrow_mut(|asked| {
+        asked.retain(|(_, starting)| starting.pid().is_ok());
+        if let Some((_, starting)) = asked.iter().find(|(name, _)| *name == worker.type_name()) {
+            return Ok(starting.pid().ok().flatten());
+        }
+        let starting = worker.start(false)?;
+        let pid = starting.pid().ok().flatten();
+        asked.push((worker.type_name(), starting));
+        Ok(pid)
+    })
+}
+
+/// Sets another server process' latch; a process that is gone is not missed.
+pub fn wake(pid: i32) {
+    // SAFETY: a look-up in the process array; the entry's latch lives in shared memory for good.
+    unsafe {
+        let process = pg_sys::BackendPidGetProc(pid);
+        if !process.is_null() {
+            pg_sys::SetLatch(&raw mut (*process).procLatch);
+        }
+    }
+}
+
+/// Wakes the worker after a commit. A prepared transaction does not come here; the worker's slow poll finds its work.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            let pid = WAKE_AT_COMMIT.swap(0, Ordering::Relaxed);
+            if pid != 0 {
+                wake(pid);
+            }
+        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(0, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+/// Hooks the end of transactions. From `_PG_init`.
+pub fn watch_commits() {
+    // SAFETY: a callback that lives as long as the library.
+    unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
+}
