@@ -1,11 +1,30 @@
 //! Pictures drawn by code: families of places that look clearly different from each other, each picture of a family
 //! different by its seed.
 
+mod ballroom;
+mod barn;
+mod beach;
+mod canvas;
+mod color;
+mod forest;
+mod furniture;
+mod garden;
+mod lake;
+mod noise;
+mod plants;
+mod rooftop;
+mod shapes;
+mod sky;
+mod vineyard;
+
 use std::fmt;
 use std::str::FromStr;
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+
+use crate::random::{Random, mix};
+use canvas::Canvas;
 
 /// What a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,8 +111,28 @@ impl FromStr for Family {
     }
 }
 
-/// Draws a picture: the same for the same arguments, on every machine; a different one for each seed.
+/// Draws a picture: the same one for the same arguments, another one for each seed.
+///
+/// Neither side may be 0. The picture fits itself to its shape; 2:3 upright suits it best.
 pub fn draw(family: Family, seed: u64, width: u32, height: u32) -> RgbImage {
-    let _ = (family, seed);
-    RgbImage::new(width, height)
+    let mut canvas = Canvas::new(width, height);
+    let seed = mix(&[seed, family as u64]);
+    let random = &mut Random::new(seed);
+    match family {
+        Family::Beach => beach::paint(&mut canvas, random),
+        Family::Barn => barn::paint(&mut canvas, random),
+        Family::Ballroom => ballroom::paint(&mut canvas, random),
+        Family::Garden => garden::paint(&mut canvas, random),
+        Family::Rooftop => rooftop::paint(&mut canvas, random),
+        Family::Vineyard => vineyard::paint(&mut canvas, random),
+        Family::Lake => lake::paint(&mut canvas, random),
+        Family::Forest => forest::paint(&mut canvas, random),
+    }
+    canvas.finish(seed, GRAIN, VIGNETTE);
+    canvas.into_image()
 }
+
+/// Strength of the film grain, in steps of 256.
+const GRAIN: f32 = 3.0;
+/// How much darker the corners are.
+const VIGNETTE: f32 = 0.22;

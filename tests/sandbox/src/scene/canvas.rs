@@ -1,0 +1,202 @@
+//! A picture being painted. Places are in pixels, from the top left corner.
+
+use image::RgbImage;
+
+use super::color::{Color, gradient};
+
+pub(super) struct Canvas {
+    /// Red, green and blue of each pixel, row by row.
+    pixels: Vec<u8>,
+    columns: usize,
+    rows: usize,
+    /// Width in pixels.
+    pub(super) width: f32,
+    /// Height in pixels.
+    pub(super) height: f32,
+    /// The shorter side: what the size of things is measured in.
+    pub(super) unit: f32,
+}
+
+/// A place.
+pub(super) type Point = (f32, f32);
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        Self {
+            pixels: vec![0; width as usize * height as usize * 3],
+            columns: width as usize,
+            rows: height as usize,
+            width: width as f32,
+            height: height as f32,
+            unit: width.min(height) as f32,
+        }
+    }
+
+    pub(super) fn into_image(self) -> RgbImage {
+        let (width, height) = (self.columns as u32, self.rows as u32);
+        RgbImage::from_raw(width, height, self.pixels)
+            .unwrap_or_else(|| unreachable!("this is a bug: {width}x{height} pixels were set aside"))
+    }
+
+    /// Rows `from..to`, colours from top to bottom.
+    pub(super) fn gradient(&mut self, from: f32, to: f32, stops: &[(f32, Color)]) {
+        let (first, last) = (self.row(from), self.row(to.ceil()));
+        for row in first..last {
+            let place = (row as f32 - from) / (to - from).max(1.0);
+            let color = bytes(gradient(stops, place));
+            let width = self.columns * 3;
+            for pixel in self.pixels[row * width..(row + 1) * width].chunks_exact_mut(3) {
+                pixel.copy_from_slice(&color);
+            }
+        }
+    }
+
+    /// Paints over a box whatever a function says of each pixel: a colour and how much of it.
+    pub(super) fn paint(&mut self, from: Point, to: Point, mut shade: impl FnMut(f32, f32) -> (Color, f32)) {
+        let (left, right) = (self.column(from.0), self.column(to.0.ceil()));
+        for row in self.row(from.1)..self.row(to.1.ceil()) {
+            let start = row * self.columns;
+            let pixels = &mut self.pixels[(start + left) * 3..(start + right) * 3];
+            for (offset, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+                let (color, share) = shade((left + offset) as f32, row as f32);
+                cover(pixel, color, share);
+            }
+        }
+    }
+
+    /// Everything below a line that runs across the picture. The shade is told x, y and the depth under the line.
+    pub(super) fn below(&mut self, line: impl Fn(f32) -> f32, mut shade: impl FnMut(f32, f32, f32) -> Color) {
+        let tops: Vec<f32> = (0..self.columns).map(|x| line(x as f32)).collect();
+        let highest = tops.iter().copied().fold(self.height, f32::min);
+        let (width, height) = (self.width, self.height);
+        self.paint((0.0, highest.floor()), (width, height), |x, y| {
+            let depth = y + 1.0 - tops[x as usize];
+            if depth <= 0.0 {
+                return (super::color::BLACK, 0.0);
+            }
+            (shade(x, y, depth), depth.min(1.0))
+        });
+    }
+
+    /// Covers part of a row: `from..to` in fractions of pixels.
+    pub(super) fn span(
+        &mut self,
+        row: usize,
+        coverage: &[f32],
+        left: usize,
+        shade: impl Fn(f32, f32) -> Color,
+        alpha: f32,
+    ) {
+        let start = (row * self.columns + left) * 3;
+        let pixels = &mut self.pixels[start..start + coverage.len() * 3];
+        for (offset, (pixel, share)) in pixels.chunks_exact_mut(3).zip(coverage).enumerate() {
+            if *share > 0.0 {
+                cover(pixel, shade((left + offset) as f32, row as f32), share.min(1.0) * alpha);
+            }
+        }
+    }
+
+    /// A soft light, brightest in the middle; what is there already shines through.
+    pub(super) fn glow(&mut self, middle: Point, radius: f32, color: Color, strength: f32) {
+        let reach = 1.0 / radius.max(1.0);
+        let corner = |sign: f32| (middle.0 + sign * radius, middle.1 + sign * radius);
+        let (from, to) = (corner(-1.0), corner(1.0));
+        self.paint(from, to, |x, y| {
+            let (right, down) = ((x - middle.0) * reach, (y - middle.1) * reach);
+            let fade = (1.0 - (right * right + down * down)).max(0.0);
+            (color, strength * fade * fade * fade)
+        });
+    }
+
+    /// A filled circle.
+    pub(super) fn disc(&mut self, middle: Point, radius: f32, color: Color, alpha: f32) {
+        self.oval(middle, (radius, radius), color, alpha);
+    }
+
+    /// A filled ellipse with upright axes.
+    pub(super) fn oval(&mut self, middle: Point, radii: Point, color: Color, alpha: f32) {
+        let (across, down) = (radii.0.max(0.5), radii.1.max(0.5));
+        let edge = across.min(down);
+        let from = (middle.0 - across - 1.0, middle.1 - down - 1.0);
+        let to = (middle.0 + across + 1.0, middle.1 + down + 1.0);
+        self.paint(from, to, |x, y| {
+            let (right, below) = ((x + 0.5 - middle.0) / across, (y + 0.5 - middle.1) / down);
+            let distance = (right * right + below * below).sqrt();
+            (color, alpha * ((1.0 - distance) * edge + 0.5).clamp(0.0, 1.0))
+        });
+    }
+
+    /// Copies the rows above a line to below it, upside down: still water. `ripple` moves each row sideways, `tint`
+    /// says what the water adds.
+    pub(super) fn mirror(
+        &mut self,
+        line: f32,
+        mut ripple: impl FnMut(f32, f32) -> f32,
+        mut tint: impl FnMut(f32, f32) -> (Color, f32),
+    ) {
+        let surface = self.row(line);
+        let width = self.columns;
+        for row in surface..self.rows {
+            let depth = row - surface;
+            // Where the picture is too low to mirror, its top row goes on.
+            let source = surface.saturating_sub(depth + 1);
+            let (above, below) = self.pixels.split_at_mut(row * width * 3);
+            let above = &above[source * width * 3..(source + 1) * width * 3];
+            for (x, pixel) in below[..width * 3].chunks_exact_mut(3).enumerate() {
+                let moved = x as f32 + ripple(x as f32, depth as f32);
+                let from = (moved.max(0.0) as usize).min(width - 1) * 3;
+                pixel.copy_from_slice(&above[from..from + 3]);
+                let (color, share) = tint(x as f32, depth as f32);
+                cover(pixel, color, share);
+            }
+        }
+    }
+
+    /// Film grain and darker corners: what makes flat paint look like a photograph.
+    pub(super) fn finish(&mut self, seed: u64, grain: f32, vignette: f32) {
+        let (width, height) = (self.width, self.height);
+        let columns: Vec<f32> = (0..self.columns).map(|x| (x as f32 / width - 0.5).powi(2)).collect();
+        let mut state = seed | 1;
+        let row_bytes = self.columns * 3;
+        for (row, pixels) in self.pixels.chunks_exact_mut(row_bytes).enumerate() {
+            let down = (row as f32 / height - 0.5).powi(2);
+            for (pixel, across) in pixels.chunks_exact_mut(3).zip(&columns) {
+                // Xorshift: quality does not matter here, speed does.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let light = 1.0 - vignette * (across + down) * 2.0;
+                let speck = ((state & 0xFF) as f32 - 127.5) / 127.5 * grain;
+                for channel in pixel {
+                    *channel = (f32::from(*channel) * light + speck) as u8;
+                }
+            }
+        }
+    }
+
+    pub(super) fn row(&self, y: f32) -> usize {
+        y.clamp(0.0, self.height) as usize
+    }
+
+    pub(super) fn column(&self, x: f32) -> usize {
+        x.clamp(0.0, self.width) as usize
+    }
+}
+
+fn bytes(color: Color) -> [u8; 3] {
+    [color.red as u8, color.green as u8, color.blue as u8]
+}
+
+#[inline]
+fn cover(pixel: &mut [u8], color: Color, share: f32) {
+    if share <= 0.0 {
+        return;
+    }
+    let blend = |old: u8, new: f32| {
+        let old = f32::from(old);
+        (old + (new - old) * share) as u8
+    };
+    pixel[0] = blend(pixel[0], color.red);
+    pixel[1] = blend(pixel[1], color.green);
+    pixel[2] = blend(pixel[2], color.blue);
+}
