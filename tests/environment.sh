@@ -18,7 +18,7 @@ export PGRX_HOME
 # Builds everything once. cargo-pgrx builds one package by itself, and would set RUSTFLAGS that build.rs makes needless:
 # either would have cargo compile every dependency a second time with other features or flags.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
-export PGRX_BUILD_FLAGS=--workspace
+export PGRX_BUILD_FLAGS="--workspace --features pinterest-embedder/default"
 
 # Cargo's default features choose Postgres 15; any other major is chosen by switching the defaults off, for the whole
 # workspace, so that the embedder's have to be named again.

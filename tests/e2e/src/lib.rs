@@ -1,1 +1,30 @@
-//! Placeholder
+//! Throwaway Postgres clusters with pg_pinterest in them, for the end-to-end tests, the demo and the benchmark.
+//!
+//! - [`Cluster`] is a server of its own: own data directory, own socket, gone when it is dropped.
+//! - [`World`] is a cluster with a local Pinterest, the extension, a registered app and a connected account.
+//! - [`wait_until`] waits for a published state instead of sleeping.
+//!
+//! Servers run from the private copy of the installation that `tests/stage` makes, as an unprivileged user also when the
+//! tests run as root, and listen on a Unix socket alone.
+
+mod browser;
+mod checkout;
+pub mod cluster;
+mod installation;
+mod model;
+pub mod process;
+mod server_user;
+mod wait;
+pub mod world;
+
+pub use browser::Browser;
+pub use checkout::{checkout, runtime_directory};
+pub use cluster::{Cluster, Stop};
+pub use installation::Installation;
+pub use model::{full_stand_in, tiny_stand_in};
+pub use server_user::ServerUser;
+pub use wait::{wait_for, wait_until};
+pub use world::World;
+
+/// Errors of the harness: for people to read, not for programs to match on.
+pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;

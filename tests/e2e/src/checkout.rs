@@ -1,0 +1,51 @@
+//! Where the sources are, and the directories under `target/` that a server can reach.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::Result;
+
+/// Root of the checkout these tests were built from.
+pub fn checkout() -> &'static Path {
+    // tests/e2e lies two levels below it.
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"))
+}
+
+/// The directory `target/NAME`, made if missing, by a path that the server's user can follow also where the checkout
+/// lies in a closed home (`tests/runtime-dir` decides).
+pub fn runtime_directory(name: &str) -> Result<PathBuf> {
+    script("tests/runtime-dir", &[name])
+}
+
+/// Runs a script of the checkout that prints one path.
+pub(crate) fn script(path: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let output = run(Command::new(checkout().join(path)).args(arguments))?;
+    let line = String::from_utf8(output.stdout).with_context(|| format!("{path} prints no UTF-8"))?;
+    Ok(PathBuf::from(line.trim_end()))
+}
+
+/// Runs a command to its end; its standard error becomes the error where it fails.
+pub(crate) fn run(command: &mut Command) -> Result<Output> {
+    let name = command.get_program().to_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", display(&name)))?;
+    if !output.status.success() {
+        bail!(
+            "{} ends with {}: {}{}",
+            display(&name),
+            output.status,
+            String::from_utf8_lossy(&output.stderr),
+            String::from_utf8_lossy(&output.stdout),
+        );
+    }
+    Ok(output)
+}
+
+fn display(name: &OsStr) -> std::path::Display<'_> {
+    Path::new(name).display()
+}

@@ -1,0 +1,103 @@
+//! What a cluster starts with.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::place::Place;
+use super::template::Template;
+use super::{Cluster, quote_literal};
+use crate::Result;
+use crate::installation::Installation;
+
+/// Describes a cluster to start. Tests change what they are about; the rest is a server with default settings, except
+/// that nothing survives a power cut (`fsync = off`).
+#[derive(Debug, Default)]
+pub struct Builder {
+    preload: bool,
+    settings: Vec<(String, String)>,
+    directory: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Whether `shared_preload_libraries` names the extension; not by default.
+    #[must_use]
+    pub fn preload(mut self, preload: bool) -> Self {
+        self.preload = preload;
+        self
+    }
+
+    /// Sets a server setting; the last value given counts.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets several server settings.
+    #[must_use]
+    pub fn settings<N: Into<String>, V: Into<String>>(mut self, settings: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.settings.extend(settings.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self
+    }
+
+    /// Puts the cluster into this directory, which must not exist, instead of one with a name of its own.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Makes the data directory, starts the server and waits until it accepts connections.
+    pub fn start(self) -> Result<Cluster> {
+        let mut installation = Installation::staged()?;
+        if self.preload {
+            installation = installation.with_extension()?;
+        }
+        let place = Place::make(self.directory.clone())?;
+        Template::of(&installation)?.copy_to(&place.data())?;
+
+        let port = free_port()?;
+        let mut settings: Vec<(String, String)> = vec![
+            // A socket in a directory of one's own is out of reach of everybody else on the machine; TCP is not.
+            ("listen_addresses".into(), String::new()),
+            ("unix_socket_directories".into(), place.sockets().display().to_string()),
+            ("port".into(), port.to_string()),
+            ("fsync".into(), "off".into()),
+            ("full_page_writes".into(), "off".into()),
+            ("log_line_prefix".into(), "%m [%p] %b: ".into()),
+            ("log_checkpoints".into(), "off".into()),
+            // Small: several clusters run side by side.
+            ("shared_buffers".into(), "32MB".into()),
+            ("max_connections".into(), "40".into()),
+        ];
+        if self.preload {
+            settings.push(("shared_preload_libraries".into(), "pg_pinterest".into()));
+        }
+        settings.extend(self.settings);
+
+        let path = place.data().join("postgresql.conf");
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        for (name, value) in &settings {
+            writeln!(file, "{name} = {}", quote_literal(value))?;
+        }
+        drop(file);
+
+        let cluster = Cluster { place, installation, port };
+        cluster.launch()?;
+        Ok(cluster)
+    }
+}
+
+/// A port that nobody listens on. The server names its socket by it and does not listen itself, so a clash in between
+/// does no harm.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}

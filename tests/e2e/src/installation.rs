@@ -1,0 +1,68 @@
+//! The staged Postgres installation that clusters run from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, ensure};
+
+use crate::Result;
+use crate::checkout::{run, script};
+
+/// A Postgres installation with the extension, pgvector and `pinterest-embedder` in it.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    bindir: PathBuf,
+    library: PathBuf,
+    version: String,
+}
+
+impl Installation {
+    /// The staged installation (`tests/stage` prints its pg_config and makes it where it is missing). The variable
+    /// `PG_PINTEREST_STAGE` chooses one of another name, as the benchmark's.
+    pub fn staged() -> Result<Self> {
+        static STAGED: OnceLock<Installation> = OnceLock::new();
+        if let Some(installation) = STAGED.get() {
+            return Ok(installation.clone());
+        }
+        let stage = std::env::var("PG_PINTEREST_STAGE").unwrap_or_else(|_| "stage".into());
+        let pg_config = script("tests/stage", &[&stage])?;
+        let installation = Self::named_by(&pg_config)?;
+        Ok(STAGED.get_or_init(|| installation).clone())
+    }
+
+    /// The installation that a pg_config names.
+    pub fn named_by(pg_config: &Path) -> Result<Self> {
+        let version = property(pg_config, "--version")?.to_string_lossy().into_owned();
+        Ok(Self { bindir: property(pg_config, "--bindir")?, library: property(pg_config, "--pkglibdir")?, version })
+    }
+
+    /// Refuses an installation that the extension is missing from: `make stage` puts it there.
+    pub fn with_extension(self) -> Result<Self> {
+        for file in [self.library.join("pg_pinterest.so"), self.embedder()] {
+            ensure!(file.exists(), "{} is missing: run `make stage` first", file.display());
+        }
+        Ok(self)
+    }
+
+    /// Path of one of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bindir.join(name)
+    }
+
+    /// `pinterest-embedder`, beside the server's programs.
+    pub fn embedder(&self) -> PathBuf {
+        self.program("pinterest-embedder")
+    }
+
+    /// As `pg_config --version` prints it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn property(pg_config: &Path, name: &str) -> Result<PathBuf> {
+    let output = run(Command::new(pg_config).arg(name))?;
+    let text = String::from_utf8(output.stdout).context("pg_config prints no UTF-8")?;
+    Ok(PathBuf::from(text.trim_end()))
+}

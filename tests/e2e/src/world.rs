@@ -1,0 +1,106 @@
+//! A cluster with a local Pinterest, the extension, a registered app and a connected account.
+
+mod builder;
+mod imports;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use postgres::Client;
+use sandbox::Sandbox;
+use tempfile::NamedTempFile;
+
+use crate::browser::Browser;
+use crate::cluster::Cluster;
+use crate::server_user::ServerUser;
+use crate::Result;
+
+pub use builder::Builder;
+pub use imports::Import;
+
+/// Everything that a test of the main job needs. Fields drop in order: the server stops before its Pinterest does.
+#[derive(Debug)]
+pub struct World {
+    /// The server.
+    pub cluster: Cluster,
+    /// The Pinterest it talks to.
+    pub sandbox: Sandbox,
+    account: Option<i64>,
+    /// The sandbox's authority where the server reads it.
+    _authority: NamedTempFile,
+}
+
+impl World {
+    /// Describes a world to start.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A world with one board, `name`, of plain pictures; preloaded, extension created, account connected.
+    pub fn with_board(name: &str, pins: u64) -> Result<Self> {
+        let config = sandbox::Config::with_board(name, &[sandbox::Family::Beach, sandbox::Family::Barn], pins);
+        Self::builder().sandbox(config).start()
+    }
+
+    /// Connects as superuser to the first database.
+    pub fn connect(&self) -> Result<Client> {
+        self.cluster.connect()
+    }
+
+    /// The account that was connected when the world was made.
+    ///
+    /// # Panics
+    /// Where the world was built without one.
+    pub fn account(&self) -> i64 {
+        match self.account {
+            Some(account) => account,
+            None => panic!("this world was built without a connected account"),
+        }
+    }
+
+    /// Registers the sandbox's app under a name for the role of this session; returns its id.
+    pub fn register_app(&self, client: &mut Client, name: &str) -> Result<i64> {
+        let app = &self.sandbox.config().app;
+        let redirect = app.redirect_uris.first().context("the sandbox's app has no redirect address")?;
+        let row = client
+            .query_one(
+                "SELECT pinterest_register_app($1, $2, $3, $4)",
+                &[&name, &app.client_id, &app.client_secret, redirect],
+            )
+            .context("pinterest_register_app")?;
+        Ok(row.get(0))
+    }
+
+    /// Connects an account for the role of this session as a person would: authorization page, code, exchange. Returns
+    /// the account's id.
+    pub fn connect_account(&self, client: &mut Client) -> Result<i64> {
+        let url: String = client
+            .query_one("SELECT pinterest_authorize_url()", &[])
+            .context("pinterest_authorize_url")?
+            .get(0);
+        let redirect = self.browser()?.authorize(&url)?;
+        let row = client
+            .query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])
+            .context("pinterest_connect")?;
+        Ok(row.get(0))
+    }
+
+    /// A browser that trusts the sandbox.
+    pub fn browser(&self) -> Result<Browser> {
+        Browser::trusting(self.sandbox.ca_file())
+    }
+
+    /// Lays a file where the server can read it, and returns its path.
+    pub fn server_file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
+        let path = self.cluster.directory().join(name);
+        std::fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;
+        ServerUser::get()?.own(&path)?;
+        Ok(path)
+    }
+
+    /// Queues the import of a board, waits for its end and returns what became of it.
+    pub fn import(&self, client: &mut Client, board: &str) -> Result<Import> {
+        let id = Import::start(client, board)?;
+        Import::wait(client, id)
+    }
+}

@@ -1,0 +1,116 @@
+//! What a world starts with.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sandbox::Sandbox;
+use tempfile::NamedTempFile;
+
+use super::World;
+use crate::cluster::Cluster;
+use crate::installation::Installation;
+use crate::model::tiny_stand_in;
+use crate::server_user::ServerUser;
+use crate::Result;
+
+/// Describes a world to start.
+#[derive(Debug)]
+pub struct Builder {
+    preload: bool,
+    connected: bool,
+    sandbox: sandbox::Config,
+    model: Option<PathBuf>,
+    settings: Vec<(String, String)>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            preload: true,
+            connected: true,
+            sandbox: sandbox::Config::demo(),
+            model: None,
+            settings: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Whether the extension is preloaded; it is by default.
+    #[must_use]
+    pub fn preload(mut self, preload: bool) -> Self {
+        self.preload = preload;
+        self
+    }
+
+    /// Whether the extension is created, an app registered and an account connected; all is by default. Without, there
+    /// is an empty database and a Pinterest that it is configured for.
+    #[must_use]
+    pub fn connected(mut self, connected: bool) -> Self {
+        self.connected = connected;
+        self
+    }
+
+    /// Which Pinterest to play; by default the demo's.
+    #[must_use]
+    pub fn sandbox(mut self, config: sandbox::Config) -> Self {
+        self.sandbox = config;
+        self
+    }
+
+    /// Model directory; by default the tiny stand-in.
+    #[must_use]
+    pub fn model(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.model = Some(directory.into());
+        self
+    }
+
+    /// Sets a server setting, the extension's own included.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts Pinterest and the server, and connects the two.
+    pub fn start(self) -> Result<World> {
+        let sandbox = Sandbox::start(self.sandbox).context("the sandbox does not start")?;
+        let model = match self.model {
+            Some(directory) => directory,
+            None => tiny_stand_in(&Installation::staged()?.with_extension()?)?,
+        };
+        let authority = readable_copy(sandbox.ca_file())?;
+        let host = sandbox.host();
+        let cluster = Cluster::builder()
+            .preload(self.preload)
+            .setting("pinterest.api_host", &host)
+            .setting("pinterest.authorize_host", &host)
+            .setting("pinterest.image_hosts", &host)
+            .setting("pinterest.ca_file", authority.path().display().to_string())
+            .setting("pinterest.model_dir", model.display().to_string())
+            .settings(self.settings)
+            .start()?;
+        let mut world = World { cluster, sandbox, account: None, _authority: authority };
+        if self.connected {
+            let mut client = world.connect()?;
+            client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE").context("CREATE EXTENSION")?;
+            world.register_app(&mut client, "sandbox")?;
+            world.account = Some(world.connect_account(&mut client)?);
+        }
+        Ok(world)
+    }
+}
+
+/// Copies the sandbox's authority to where the server's user can read it.
+fn readable_copy(ca_file: &Path) -> Result<NamedTempFile> {
+    let pem = std::fs::read(ca_file).with_context(|| format!("cannot read {}", ca_file.display()))?;
+    let mut copy = tempfile::Builder::new()
+        .prefix("pg_pinterest-")
+        .suffix(".pem")
+        .tempfile()
+        .context("cannot make a temporary file")?;
+    copy.write_all(&pem).context("cannot write a temporary file")?;
+    ServerUser::get()?.own(copy.path())?;
+    Ok(copy)
+}

@@ -1,0 +1,54 @@
+//! What the other tests rely on: clusters of their own, that come up, restart, and leave nothing behind.
+
+use std::time::Duration;
+
+use e2e::{Cluster, ServerUser, Stop};
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_cluster_runs_unprivileged_restarts_and_vanishes() -> e2e::Result<()> {
+    let cluster = Cluster::builder().setting("work_mem", "7MB").start()?;
+    let mut client = cluster.connect()?;
+    assert_eq!(client.query_one("SHOW work_mem", &[])?.get::<_, String>(0), "7MB");
+    assert_eq!(cluster.psql("SELECT 6 * 7")?, "42\n");
+    // The server would have refused to start as root; what it leaves behind must belong to the same user.
+    let owner = std::process::Command::new("stat").args(["-c", "%U"]).arg(cluster.data_directory()).output()?;
+    assert_eq!(String::from_utf8_lossy(&owner.stdout).trim(), ServerUser::get()?.name());
+
+    client.batch_execute("CREATE TABLE kept (); ")?;
+    cluster.restart(Stop::Immediate)?;
+    assert_eq!(cluster.psql("SELECT count(*) FROM kept")?, "0\n");
+    assert!(cluster.log()?.contains("automatic recovery"), "an immediate stop is followed by recovery");
+
+    let directory = cluster.directory().to_path_buf();
+    let sockets = cluster.socket_directory().to_path_buf();
+    drop(cluster);
+    assert!(!directory.exists() && !sockets.exists());
+    Ok(())
+}
+
+#[test]
+fn settings_reload_and_roles_connect() -> e2e::Result<()> {
+    let cluster = Cluster::builder().start()?;
+    cluster.create_role("someone")?;
+    let mut someone = cluster.connect_as("someone")?;
+    assert_eq!(someone.query_one("SELECT current_user::text", &[])?.get::<_, String>(0), "someone");
+    cluster.set("log_min_duration_statement", "1234")?;
+    cluster.reload()?;
+    assert_eq!(cluster.psql("SHOW log_min_duration_statement")?, "1234ms\n");
+    Ok(())
+}
+
+#[test]
+fn a_killed_backend_is_seen_to_be_gone() -> e2e::Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let writer = cluster.wait_for_backend("walwriter", SOON)?;
+    cluster.kill9(writer.pid)?;
+    // A child that dies by SIGKILL takes every session with it; the postmaster starts over.
+    let another = e2e::wait_for("another walwriter", SOON, || {
+        Ok(cluster.backends("walwriter").ok().and_then(|found| found.into_iter().find(|one| one.pid != writer.pid)))
+    })?;
+    assert_ne!(another.pid, writer.pid);
+    Ok(())
+}

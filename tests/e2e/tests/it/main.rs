@@ -1,0 +1,3 @@
+//! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
+
+mod harness;
