@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use image::RgbImage;
-use image::imageops::{FilterType, crop_imm, resize};
+use image::imageops::{crop_imm, thumbnail};
 
 use super::cache::Cache;
 use super::encoding::{encode, with_comment};
@@ -101,11 +101,11 @@ fn scale(pixels: &RgbImage, picture: Picture, size: Size) -> RgbImage {
         Size::Box { .. } => {
             let (x, y, cut_width, cut_height) = middle(pixels.dimensions(), (width, height));
             let cut = crop_imm(pixels, x, y, cut_width, cut_height).to_image();
-            resize(&cut, width, height, FilterType::Triangle)
+            thumbnail(&cut, width, height)
         }
         _ if (width, height) == pixels.dimensions() => pixels.clone(),
         _ if (2 * width, 2 * height) == pixels.dimensions() => halve(pixels),
-        _ => resize(pixels, width, height, FilterType::Triangle),
+        _ => thumbnail(pixels, width, height),
     }
 }
 

@@ -57,7 +57,9 @@ fn far_trees(canvas: &mut Canvas, random: &mut Random, horizon: f32, haze: Color
         let color = rgb(0x55_70_4A).vary(random, 12.0).mix(haze, 0.55 - 0.35 * near);
         let top = horizon - unit * (0.07 - 0.03 * near);
         let line = |x: f32| top - unit * (0.035 * noise.along(x / unit * 90.0) + 0.012 * noise.along(x / unit * 600.0));
-        canvas.below(line, |x, y, _| color.times(1.0 + 0.12 * noise.at(x / unit * 500.0, y / unit * 500.0)));
+        canvas.below(line, horizon + unit * 0.03, |x, y, _| {
+            color.times(1.0 + 0.12 * noise.at(x / unit * 500.0, y / unit * 500.0))
+        });
     }
 }
 
@@ -68,6 +70,7 @@ fn field(canvas: &mut Canvas, random: &mut Random, horizon: f32) {
     let (unit, height) = (canvas.unit, canvas.height);
     canvas.below(
         |x| horizon + unit * 0.012 * noise.along(x / unit * 40.0),
+        height,
         |x, y, depth| {
             let down = depth / (height - horizon);
             let scale = 420.0 / unit / (0.3 + down);

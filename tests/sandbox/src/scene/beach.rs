@@ -63,11 +63,12 @@ fn sand(canvas: &mut Canvas, random: &mut Random, shore: f32) {
     let dry = rgb(0xE9_D3_A8).vary(random, 10.0);
     let wet = rgb(0xB0_92_6C).vary(random, 8.0);
     let (noise, edge) = (Noise::new(random), Noise::new(random));
-    let unit = canvas.unit;
+    let (unit, height) = (canvas.unit, canvas.height);
     let scale = 520.0 / unit;
     let line = |x: f32| shore + unit * (0.018 * (x / unit * 5.0).sin() + 0.02 * edge.along(x / unit * 60.0));
     canvas.below(
         |x| line(x) - unit * 0.03,
+        height,
         |x, y, depth| {
             let foam = depth / (unit * 0.03);
             let bubbles = noise.at(x * scale * 0.3, y * scale * 0.5) * 0.35;

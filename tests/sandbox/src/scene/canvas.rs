@@ -64,12 +64,18 @@ impl Canvas {
         }
     }
 
-    /// Everything below a line that runs across the picture. The shade is told x, y and the depth under the line.
-    pub(super) fn below(&mut self, line: impl Fn(f32) -> f32, mut shade: impl FnMut(f32, f32, f32) -> Color) {
+    /// Everything between a line that runs across the picture and a row further down. The shade is told x, y and the
+    /// depth under the line.
+    pub(super) fn below(
+        &mut self,
+        line: impl Fn(f32) -> f32,
+        bottom: f32,
+        mut shade: impl FnMut(f32, f32, f32) -> Color,
+    ) {
         let tops: Vec<f32> = (0..self.columns).map(|x| line(x as f32)).collect();
         let highest = tops.iter().copied().fold(self.height, f32::min);
-        let (width, height) = (self.width, self.height);
-        self.paint((0.0, highest.floor()), (width, height), |x, y| {
+        let width = self.width;
+        self.paint((0.0, highest.floor()), (width, bottom), |x, y| {
             let depth = y + 1.0 - tops[x as usize];
             if depth <= 0.0 {
                 return (super::color::BLACK, 0.0);
@@ -174,6 +180,23 @@ impl Canvas {
         }
     }
 
+    /// The same picture at twice the size, cut to `width` and `height`. Each new pixel is three quarters of the nearest
+    /// old one and a quarter of the next, in both directions.
+    pub(super) fn enlarge(&self, width: u32, height: u32) -> Self {
+        let mut large = Self::new(width, height);
+        let old_row = |row: usize| &self.pixels[row * self.columns * 3..(row + 1) * self.columns * 3];
+        let mut blended = vec![0_u16; self.columns * 3];
+        for (row, pixels) in large.pixels.chunks_exact_mut(large.columns * 3).enumerate() {
+            let nearest = (row / 2).min(self.rows - 1);
+            let next = if row % 2 == 0 { nearest.saturating_sub(1) } else { (nearest + 1).min(self.rows - 1) };
+            for (sum, (near, far)) in blended.iter_mut().zip(old_row(nearest).iter().zip(old_row(next))) {
+                *sum = 3 * u16::from(*near) + u16::from(*far);
+            }
+            widen(&blended, pixels);
+        }
+        large
+    }
+
     pub(super) fn row(&self, y: f32) -> usize {
         y.clamp(0.0, self.height) as usize
     }
@@ -199,4 +222,20 @@ fn cover(pixel: &mut [u8], color: Color, share: f32) {
     pixel[0] = blend(pixel[0], color.red);
     pixel[1] = blend(pixel[1], color.green);
     pixel[2] = blend(pixel[2], color.blue);
+}
+
+/// Twice as many pixels, from sums of four. The last one may be left out.
+fn widen(row: &[u16], pixels: &mut [u8]) {
+    let last = row.len() / 3 - 1;
+    for (column, pair) in pixels.chunks_mut(6).enumerate() {
+        let (left, right) = (column.saturating_sub(1).min(last), (column + 1).min(last));
+        let column = column.min(last);
+        for channel in 0..3 {
+            let near = 3 * row[column * 3 + channel] + 8;
+            pair[channel] = ((near + row[left * 3 + channel]) / 16) as u8;
+            if let Some(second) = pair.get_mut(3 + channel) {
+                *second = ((near + row[right * 3 + channel]) / 16) as u8;
+            }
+        }
+    }
 }

@@ -45,6 +45,7 @@ fn floor(canvas: &mut Canvas, random: &mut Random, green: Color, mist: Color, gr
     let (unit, height) = (canvas.unit, canvas.height);
     canvas.below(
         |x| ground - unit * 0.02 * noise.along(x / unit * 50.0),
+        height,
         |x, y, depth| {
             let down = (depth / (height - ground)).clamp(0.0, 1.0);
             let scale = 300.0 / unit / (0.3 + down);

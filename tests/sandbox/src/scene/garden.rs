@@ -44,6 +44,7 @@ fn lawn(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color) {
     let light = green.mix(rgb(0xC8_DC_6E), 0.45);
     canvas.below(
         |_| horizon,
+        height,
         |x, y, depth| {
             let down = depth / (height - horizon);
             let scale = 500.0 / unit / (0.35 + down);

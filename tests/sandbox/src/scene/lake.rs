@@ -37,7 +37,7 @@ fn mountains(canvas: &mut Canvas, random: &mut Random, sky: &Sky, shore: f32, ne
         shore - height * (rise + rough)
     };
     let snow_line = shore - height * random.range(0.55, 0.68);
-    canvas.below(top, |x, y, depth| {
+    canvas.below(top, shore + 1.0, |x, y, depth| {
         let slope = detail.at((x + y * 0.7) / unit * 150.0, (y - x * 0.25) / unit * 110.0);
         let stone = color.times(0.95 + 0.2 * slope);
         let snow = near < 0.9 && y + unit * 0.07 * slope < snow_line;

@@ -25,6 +25,7 @@ pub(super) fn paint(canvas: &mut Canvas, random: &mut Random) {
 
 fn hills(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color, haze: Color) {
     let unit = canvas.unit;
+    let bottom = horizon + canvas.height * 0.12 + unit * 0.06;
     for layer in 0..4 {
         let near = layer as f32 / 3.0;
         let noise = Noise::new(random);
@@ -33,6 +34,7 @@ fn hills(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color, h
         let stripes = random.range(50.0, 90.0) * if random.chance(0.5) { 1.0 } else { -1.0 };
         canvas.below(
             |x| top - unit * 0.06 * noise.along(x / unit * 26.0),
+            bottom,
             |x, y, _| {
                 // Far vineyards are fine stripes.
                 let stripe = ((x + y * 0.8 * stripes.signum()) / unit * stripes).sin();
@@ -90,6 +92,7 @@ fn rows(canvas: &mut Canvas, random: &mut Random, crest: f32, green: Color) {
     let spacing = random.range(0.2, 0.27);
     canvas.below(
         |x| crest - unit * 0.025 * edge.along(x / unit * 24.0),
+        height,
         |x, y, _| {
             let depth = (y - vanishing.1) / (height - vanishing.1);
             let across = (x - vanishing.0) / unit / depth.max(0.02) / spacing;
