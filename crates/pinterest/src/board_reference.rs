@@ -101,7 +101,10 @@ mod tests {
         ] {
             assert_eq!(parsed(text), address, "{text}");
         }
-        assert_eq!(parsed("https://www.pinterest.com/example_user/"), parsed("https://www.pinterest.com/example_user/"));
+        assert_eq!(
+            parsed("https://www.pinterest.com/example_user/"),
+            parsed("https://www.pinterest.com/example_user/")
+        );
         assert!(matches!(parsed("https://www.pinterest.com/only/"), BoardReference::Title(_)));
     }
 

@@ -44,7 +44,10 @@ mod tests {
             let life = Duration::from_secs(seconds);
             for random in [0.0, 0.5, 0.999] {
                 let after = refresh_after(life, random);
-                assert!(after < life && after >= life.mul_f64(0.47).min(LONGEST_INTERVAL.mul_f64(0.95)), "{life:?} {random}");
+                assert!(
+                    after < life && after >= life.mul_f64(0.47).min(LONGEST_INTERVAL.mul_f64(0.95)),
+                    "{life:?} {random}"
+                );
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The token endpoint, through the OAuth library but over our own capped exchange.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use http::header::AUTHORIZATION;
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
-    RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, TokenUrl,
 };
 use zeroize::Zeroize;
 
@@ -47,12 +48,12 @@ impl Client {
         })?;
         let oauth = oauth.set_redirect_uri(redirect);
         let redactor = Redactor::new([&app.client_secret, code]);
-        let send = |request| self.token_exchange(Call::CodeExchange, request, &redactor);
+        let http = TokenExchange { client: self, call: Call::CodeExchange, redactor: &redactor };
         let request = oauth
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             // Apps older than September 2025 get a refresh token that ends for good without it.
             .add_extra_param("continuous_refresh", "true")
-            .request_async(&send);
+            .request_async(&http);
         grant(request).await.map_err(|error| error.while_doing(ACTION_CODE))
     }
 
@@ -65,9 +66,9 @@ impl Client {
     pub async fn refresh(&self, app: &AppCredentials, refresh_token: &Secret) -> Result<TokenGrant, Error> {
         let oauth = self.oauth_client(app).map_err(|error| error.while_doing(ACTION_REFRESH))?;
         let redactor = Redactor::new([&app.client_secret, refresh_token]);
-        let send = |request| self.token_exchange(Call::Refresh, request, &redactor);
+        let http = TokenExchange { client: self, call: Call::Refresh, redactor: &redactor };
         let token = RefreshToken::new(refresh_token.expose().to_owned());
-        let request = oauth.exchange_refresh_token(&token).request_async(&send);
+        let request = oauth.exchange_refresh_token(&token).request_async(&http);
         let granted = grant(request).await.map_err(|error| error.while_doing(ACTION_REFRESH));
         token.into_secret().zeroize();
         granted
@@ -83,28 +84,42 @@ impl Client {
             .set_auth_type(AuthType::BasicAuth)
             .set_token_uri(TokenUrl::from_url(url)))
     }
+}
 
-    /// Sends what the library built. Only a success is handed back to it; everything else is an error here, so that
-    /// neither its idea of error bodies nor its errors' `Debug`, which holds the body, comes into play.
-    async fn token_exchange(
-        &self,
-        call: Call,
-        request: HttpRequest,
-        redactor: &Redactor<'_>,
-    ) -> Result<HttpResponse, Error> {
+/// The library's way to the network: our exchange, and of its answers only the successes. Everything else is an error
+/// here already, so that neither the library's idea of error bodies nor the `Debug` of its errors, which holds the
+/// body, comes into play.
+struct TokenExchange<'a> {
+    client: &'a Client,
+    call: Call,
+    redactor: &'a Redactor<'a>,
+}
+
+impl TokenExchange<'_> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let mut request = reqwest::Request::try_from(request)
             .map_err(|_| Error::new(ErrorKind::Config, "the token request cannot be built from these arguments"))?;
         if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
             value.set_sensitive(true);
         }
-        let mut answered = self.exchange(request, self.limits.token_answer).await?;
+        let mut answered = self.client.exchange(request, self.client.limits.token_answer).await?;
         if !answered.is_success() {
-            let error = self.refusal(call, &answered, redactor);
+            let error = self.client.refusal(self.call, &answered, self.redactor);
             answered.body.zeroize();
             return Err(error);
         }
-        // The library takes 200 only, and a wrong Content-Type would be all the same to us.
+        // Status and headers stay here: the library takes 200 and one Content-Type only.
         Ok(HttpResponse::new(answered.body))
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for TokenExchange<'_> {
+    type Error = Error;
+    // Boxed, because the library's own implementation for closures cannot be proved `Send`.
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 

@@ -62,11 +62,12 @@ impl Refusal {
 
     /// What this answer means.
     pub(crate) fn kind(&self, call: Call, status: u16) -> ErrorKind {
-        if matches!(status, 300..400) {
-            return ErrorKind::Refused;
-        }
-        if status >= 500 {
-            return ErrorKind::Transient;
+        match status {
+            // A part of an answer, or none, where a whole one was asked for.
+            ..300 => return ErrorKind::Protocol,
+            300..400 => return ErrorKind::Refused,
+            500.. => return ErrorKind::Transient,
+            _ => {}
         }
         match call {
             Call::Api { with_bookmark } => self.kind_for_api(status, with_bookmark),
@@ -184,6 +185,7 @@ mod tests {
             (NEXT_PAGE, 400, 1, "Pagination beyond 100.000 pins are not allowed", ListingLimit),
             (NEXT_PAGE, 403, 1, "Pagination beyond 100,000 pins are not allowed", ListingLimit),
             (API, 302, 1, "", Refused),
+            (API, 204, 1, "", Protocol),
         ] {
             assert_eq!(kind(call, status, &body(code, message)), expected, "{call:?} {status} {code} {message}");
         }

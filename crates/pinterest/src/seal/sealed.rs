@@ -128,7 +128,8 @@ mod tests {
         assert_eq!(hex, FROZEN);
     }
 
-    const FROZEN: &str = "frozen";
+    const FROZEN: &str = "0101d2c10d4dd9d7e5ac090909090909090909090909090909090909090909090909\
+        908cd1f72cbfad2f52512d7a5ea2dc00d10b751cc709";
 
     #[test]
     fn it_opens_nowhere_else() {

@@ -1,0 +1,14 @@
+//! The client against a server in the same process that misbehaves by name.
+
+mod canary;
+mod certificates;
+mod client;
+mod images;
+mod network;
+mod oauth;
+mod paging;
+mod quota;
+mod replies;
+mod resources;
+mod server;
+mod transfer;

@@ -1,0 +1,168 @@
+//! An HTTPS server on a free loopback port that says what the test tells it to.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::certificates::Authority;
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// As `GET /v5/boards?page_size=250`.
+    pub target: String,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Received {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What to answer: pieces, each written and flushed on its own, and what comes after them.
+pub struct Reply {
+    pub pieces: Vec<Vec<u8>>,
+    pub between: Duration,
+    pub then: Then,
+}
+
+/// What comes after the last piece.
+pub enum Then {
+    /// Close as TLS asks for it.
+    Close,
+    /// Drop the connection in the middle.
+    Cut,
+    /// Say nothing more and keep the connection.
+    Hang,
+    /// Write the last piece again and again.
+    Repeat,
+}
+
+impl Reply {
+    pub fn whole(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { pieces: vec![bytes.into()], between: Duration::ZERO, then: Then::Close }
+    }
+}
+
+type Handler = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
+
+pub struct Server {
+    pub port: u16,
+    pub authority: Authority,
+    received: Arc<Mutex<Vec<Received>>>,
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Answers every request by `handler`, under a good certificate.
+    pub async fn start(handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let authority = Authority::new();
+        let config = authority.leaf(&["localhost", "127.0.0.1"]);
+        Self::start_with(authority, config, handler).await
+    }
+
+    pub async fn start_with(
+        authority: Authority,
+        config: ServerConfig,
+        handler: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let handler: Handler = Arc::new(handler);
+        let task = tokio::spawn({
+            let (received, connections) = (Arc::clone(&received), Arc::clone(&connections));
+            async move {
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    connections.fetch_add(1, Ordering::SeqCst);
+                    let (acceptor, handler, received) = (acceptor.clone(), Arc::clone(&handler), Arc::clone(&received));
+                    tokio::spawn(async move {
+                        // A client that does not like the certificate, or has heard enough, is no failure of the server.
+                        if let Ok(stream) = acceptor.accept(stream).await {
+                            let _ = serve(stream, handler, received).await;
+                        }
+                    });
+                }
+            }
+        });
+        Self { port, authority, received, connections, task }
+    }
+
+    /// The requests so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// How many connections were ever made.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(
+    mut stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
+    handler: Handler,
+    received: Arc<Mutex<Vec<Received>>>,
+) -> std::io::Result<()> {
+    let request = read_request(&mut stream).await?;
+    received.lock().unwrap().push(request.clone());
+    let reply = handler(&request);
+    for piece in &reply.pieces {
+        stream.write_all(piece).await?;
+        stream.flush().await?;
+        if !reply.between.is_zero() {
+            tokio::time::sleep(reply.between).await;
+        }
+    }
+    match reply.then {
+        Then::Close => stream.shutdown().await,
+        Then::Cut => Ok(()),
+        Then::Hang => std::future::pending().await,
+        Then::Repeat => loop {
+            stream.write_all(reply.pieces.last().unwrap()).await?;
+            stream.flush().await?;
+            tokio::time::sleep(reply.between).await;
+        },
+    }
+}
+
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Received> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        bytes.push(stream.read_u8().await?);
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let mut lines = head.split("\r\n");
+    let target = lines.next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+    let headers: Vec<_> = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut request = Received { target, headers, body: String::new() };
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    request.body = String::from_utf8(body).unwrap();
+    Ok(request)
+}
