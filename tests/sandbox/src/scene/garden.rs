@@ -15,6 +15,7 @@ pub(super) fn paint(canvas: &mut Canvas, random: &mut Random) {
     sky.paint(canvas, random, horizon, clouds);
     let green = rgb(0x6C_A0_44).vary(random, 16.0);
     trees(canvas, random, horizon, green);
+    back_hedge(canvas, random, horizon, green);
     lawn(canvas, random, horizon, green);
     let middle = canvas.width * random.range(0.42, 0.58);
     path(canvas, random, middle, horizon);
@@ -36,6 +37,18 @@ fn trees(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color) {
             canvas.tree(random, (x, foot), height, color);
         }
     }
+}
+
+/// Closes the view between the trunks.
+fn back_hedge(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color) {
+    let noise = Noise::new(random);
+    let unit = canvas.unit;
+    let dark = green.times(0.58);
+    let top = |x: f32| horizon - unit * (0.1 + 0.012 * noise.along(x / unit * 300.0));
+    canvas.below(top, horizon + 2.0, |x, y, depth| {
+        let light = (1.25 - depth / unit * 3.5).max(0.75);
+        dark.times(light * (1.0 + 0.25 * noise.at(x / unit * 620.0, y / unit * 620.0)))
+    });
 }
 
 fn lawn(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color) {

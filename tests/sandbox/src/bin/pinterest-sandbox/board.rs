@@ -1,0 +1,39 @@
+//! `NAME=FAMILIES:PINS[:secret]`.
+
+use sandbox::config::{BoardSpec, Privacy};
+use sandbox::scene::Family;
+
+pub fn parse(text: &str) -> Result<BoardSpec, String> {
+    let form = || format!("{text:?} is not of the form NAME=FAMILIES:PINS[:secret]");
+    let (name, rest) = text.rsplit_once('=').ok_or_else(form)?;
+    let mut parts = rest.split(':');
+    let (families, pins) = parts.next().zip(parts.next()).ok_or_else(form)?;
+    let families: Vec<Family> = families
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error: sandbox::scene::UnknownFamily| error.to_string())?;
+    let pins = pins.parse().map_err(|_| form())?;
+    let board = BoardSpec::new(name, &families, pins);
+    match (parts.next(), parts.next()) {
+        (None, _) => Ok(board),
+        (Some("secret"), None) => Ok(board.privacy(Privacy::Secret)),
+        _ => Err(form()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boards_in_one_word() {
+        let board = parse("Barn = hay=barn,garden:48").expect("valid");
+        assert_eq!((board.name.as_str(), board.pins), ("Barn = hay", 48));
+        assert_eq!(board.families, [Family::Barn, Family::Garden]);
+        assert_eq!(parse("X=barn:1:secret").expect("valid").privacy, Privacy::Secret);
+        for wrong in ["", "X", "X=barn", "X=barn:", "X=barn:-1", "X=castle:1", "X=barn:1:open", "X=barn:1:secret:2"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Serving until told to stop.
+
+use std::io::Write as _;
+
+use sandbox::{Config, Sandbox};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Starts, says so on standard output, and returns when a signal comes or the lifeline is cut.
+pub fn run(config: Config, lifeline: bool) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot wait for signals: {error}"))?;
+    runtime.block_on(async {
+        // Before the line that says ready: whoever reads it may send a signal at once.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        let sandbox = Sandbox::start(config).map_err(|error| error.to_string())?;
+        announce(&sandbox).map_err(|error| format!("cannot say that it is ready: {error}"))?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = standard_input_closes(), if lifeline => {}
+        }
+        sandbox.stop();
+        Ok(())
+    })
+}
+
+async fn standard_input_closes() {
+    let (closed, wait) = oneshot::channel();
+    // A thread, because a read of standard input cannot be called off; it ends with the process.
+    std::thread::spawn(move || {
+        // An input that can't be read is as good as closed.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop::<oneshot::Sender<()>>(closed);
+    });
+    let _ = wait.await;
+}
+
+fn announce(sandbox: &Sandbox) -> std::io::Result<()> {
+    let config = sandbox.config();
+    let line = json!({
+        "url": sandbox.url(),
+        "host": sandbox.host(),
+        "ca_file": sandbox.ca_file(),
+        "client_id": config.app.client_id,
+        "client_secret": config.app.client_secret,
+        "redirect_uri": config.app.redirect_uris[0],
+        "username": config.accounts[0].username,
+        "boards": sandbox.boards(),
+    });
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}

@@ -1,3 +1,0 @@
-//! `pinterest-sandbox`: the sandbox as a program.
-
-fn main() {}
