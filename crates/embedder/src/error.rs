@@ -106,19 +106,13 @@ impl Error {
 
     /// The server has no usable model: every input will fail until someone repairs the model directory.
     pub fn is_model(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::ModelMissing | ErrorKind::ModelInvalid | ErrorKind::ModelUnreadable
-        )
+        matches!(self.kind(), ErrorKind::ModelMissing | ErrorKind::ModelInvalid | ErrorKind::ModelUnreadable)
     }
 
     /// The same request may succeed a little later. After [`Died`](ErrorKind::Died) this very request may be what the
     /// server died of, so count attempts.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Died
-        )
+        matches!(self.kind(), ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Died)
     }
 }
 
@@ -164,11 +158,7 @@ pub(crate) enum Inner {
     #[error("a frame of kind {kind:#04x} announces {found} bytes, more than the limit of {limit}")]
     FrameTooLarge { kind: u8, found: u32, limit: u32 },
     #[error("a frame of kind {kind:#04x} has {found} bytes, its fields need {needed}")]
-    PayloadLength {
-        kind: u8,
-        found: usize,
-        needed: usize,
-    },
+    PayloadLength { kind: u8, found: usize, needed: usize },
     #[error("a field of a frame of kind {kind:#04x} is not UTF-8")]
     NotUtf8 { kind: u8 },
     #[error("a frame has the unknown model state {found}")]

@@ -1,2 +1,18 @@
-//! `pinterest-embedder`.
-fn main() {}
+//! `pinterest-embedder`: CLIP embeddings from the shell, and as a server on a Unix socket.
+
+mod cli;
+mod failure;
+#[cfg(feature = "fault-injection")]
+mod fault;
+mod inference;
+mod log;
+mod model;
+mod server;
+
+#[cfg(all(feature = "fault-injection", not(debug_assertions)))]
+compile_error!("the feature `fault-injection` makes a program that crashes on request: debug builds only");
+
+fn main() -> std::process::ExitCode {
+    log::hide_panic_payloads();
+    cli::run()
+}

@@ -21,24 +21,13 @@ pub struct Embedded {
 impl Embedded {
     /// Accepts `vector` if it is a direction. The server is another process, which may have been replaced or be broken:
     /// what it sends ends in a table only after this.
-    pub(crate) fn checked(
-        vector: Box<[f32; DIMENSION]>,
-        model: ModelFingerprint,
-    ) -> Result<Self, Error> {
+    pub(crate) fn checked(vector: Box<[f32; DIMENSION]>, model: ModelFingerprint) -> Result<Self, Error> {
         if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
             return Err(Inner::NotFinite { position }.into());
         }
-        let norm = vector
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let norm = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         if (norm - 1.0).abs() > NORM_TOLERANCE {
-            return Err(Inner::Norm {
-                norm,
-                tolerance: NORM_TOLERANCE,
-            }
-            .into());
+            return Err(Inner::Norm { norm, tolerance: NORM_TOLERANCE }.into());
         }
         Ok(Self { vector, model })
     }
@@ -46,10 +35,7 @@ impl Embedded {
 
 impl fmt::Debug for Embedded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Embedded")
-            .field("model", &self.model)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Embedded").field("model", &self.model).finish_non_exhaustive()
     }
 }
 

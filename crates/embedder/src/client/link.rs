@@ -37,12 +37,8 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn open(path: &Path) -> Result<Self, Error> {
-        let stream = UnixStream::connect(path)
-            .await
-            .map_err(|source| Inner::Connect {
-                path: path.to_owned(),
-                source,
-            })?;
+        let stream =
+            UnixStream::connect(path).await.map_err(|source| Inner::Connect { path: path.to_owned(), source })?;
         let (calls, receiver) = mpsc::unbounded_channel();
         tokio::spawn(drive(stream, receiver));
         Ok(Self { calls })
@@ -58,9 +54,7 @@ impl Link {
             return Outcome::NotTaken;
         }
         // The task tells everyone before it ends, unless the runtime ends with it.
-        answer
-            .await
-            .unwrap_or_else(|_| Outcome::Failed(Inner::Died { source: None }.into()))
+        answer.await.unwrap_or_else(|_| Outcome::Failed(Inner::Died { source: None }.into()))
     }
 }
 

@@ -47,12 +47,7 @@ impl Client {
     /// [`Unavailable`](ErrorKind::Unavailable) if nobody listens there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
         let link = Link::open(path).await?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                path: path.to_owned(),
-                link: Mutex::new(link),
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
     }
 
     /// The embedding of an encoded picture (JPEG, PNG or WebP) of at most 16 MiB.
@@ -88,10 +83,7 @@ impl Client {
     async fn embed(&self, request: Request) -> Result<Embedded, Error> {
         match self.ask(request).await? {
             Response::Embedding { model, vector } => Embedded::checked(vector, model),
-            _ => Err(Inner::WrongAnswer {
-                expected: "an embedding",
-            }
-            .into()),
+            _ => Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
         }
     }
 
@@ -102,9 +94,7 @@ impl Client {
             taken => taken,
         };
         match outcome {
-            Outcome::Answered(Response::Error { kind, message }) => {
-                Err(Inner::Described { kind, message }.into())
-            }
+            Outcome::Answered(Response::Error { kind, message }) => Err(Inner::Described { kind, message }.into()),
             Outcome::Answered(response) => Ok(response),
             Outcome::Failed(error) => Err(error),
             Outcome::NotTaken => Err(Inner::Died { source: None }.into()),
@@ -123,10 +113,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Client")
-            .field("path", &self.shared.path)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Client").field("path", &self.shared.path).finish_non_exhaustive()
     }
 }
 

@@ -27,22 +27,11 @@ impl Loss {
             Self::Goodbye => Outcome::NotTaken,
             // Of a request cut off in the middle the server has seen nothing to act on.
             Self::Closed(_) if !wholly_sent => Outcome::NotTaken,
-            Self::Closed(io::ErrorKind::UnexpectedEof) => {
-                Outcome::Failed(Inner::Died { source: None }.into())
+            Self::Closed(io::ErrorKind::UnexpectedEof) => Outcome::Failed(Inner::Died { source: None }.into()),
+            Self::Closed(kind) => Outcome::Failed(Inner::Died { source: Some((*kind).into()) }.into()),
+            Self::Broken(kind, message) => {
+                Outcome::Failed(Inner::Described { kind: *kind, message: message.clone() }.into())
             }
-            Self::Closed(kind) => Outcome::Failed(
-                Inner::Died {
-                    source: Some((*kind).into()),
-                }
-                .into(),
-            ),
-            Self::Broken(kind, message) => Outcome::Failed(
-                Inner::Described {
-                    kind: *kind,
-                    message: message.clone(),
-                }
-                .into(),
-            ),
         }
     }
 }

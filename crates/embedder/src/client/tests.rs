@@ -19,19 +19,11 @@ struct Place {
 fn place() -> Place {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    Place {
-        listener: UnixListener::bind(&path).unwrap(),
-        path,
-        _directory: directory,
-    }
+    Place { listener: UnixListener::bind(&path).unwrap(), path, _directory: directory }
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .unwrap()
-        .block_on(test)
+    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(test)
 }
 
 impl Place {
@@ -58,10 +50,7 @@ async fn send(stream: &mut UnixStream, id: u64, response: &Response) {
 fn embedding(axis: usize) -> Response {
     let mut vector = Box::new([0.0; DIMENSION]);
     vector[axis] = 1.0;
-    Response::Embedding {
-        model: ModelFingerprint::from_bytes([9; 32]),
-        vector,
-    }
+    Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector }
 }
 
 fn axis(embedded: &Embedded) -> Option<usize> {
@@ -80,19 +69,13 @@ fn answers_find_their_requests_in_any_order() {
                 requests.push(receive(&mut stream).await);
             }
             for (id, request) in requests.into_iter().rev() {
-                let Request::Text(text) = request else {
-                    panic!("{request:?}")
-                };
+                let Request::Text(text) = request else { panic!("{request:?}") };
                 send(&mut stream, id, &embedding(text.len())).await;
             }
             stream
         };
-        let (one, two, three, _stream) = tokio::join!(
-            client.embed_text("a"),
-            client.embed_text("bb"),
-            client.embed_text("ccc"),
-            server
-        );
+        let (one, two, three, _stream) =
+            tokio::join!(client.embed_text("a"), client.embed_text("bb"), client.embed_text("ccc"), server);
         assert_eq!(axis(&one.unwrap()), Some(1));
         assert_eq!(axis(&two.unwrap()), Some(2));
         let three = three.unwrap();
@@ -114,12 +97,8 @@ fn what_is_no_unit_vector_is_refused() {
     let mut too_short = embedding(0).encode(1);
     too_short.truncate(too_short.len() - 4);
     too_short[16..HEADER_BYTES].copy_from_slice(&(32u32 + 4 * 511).to_le_bytes());
-    let another_kind = Response::Info(Info {
-        pid: 1,
-        threads: 1,
-        version: String::new(),
-        model: crate::ModelState::Loading,
-    });
+    let another_kind =
+        Response::Info(Info { pid: 1, threads: 1, version: String::new(), model: crate::ModelState::Loading });
     for frame in [
         not_finite.encode(1),
         twice_as_long.encode(1),
@@ -154,10 +133,8 @@ fn the_servers_refusal_is_handed_on() {
         let server = async {
             let mut stream = place.accept().await;
             let (id, _) = receive(&mut stream).await;
-            let busy = Response::Error {
-                kind: ErrorKind::Busy,
-                message: "256 requests wait, the limit is 256".to_owned(),
-            };
+            let busy =
+                Response::Error { kind: ErrorKind::Busy, message: "256 requests wait, the limit is 256".to_owned() };
             send(&mut stream, id, &busy).await;
             stream
         };
@@ -327,9 +304,7 @@ fn the_last_clone_closes_the_connection() {
 fn nobody_there_is_unavailable() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
-        let error = Client::connect(&directory.path().join("absent"))
-            .await
-            .unwrap_err();
+        let error = Client::connect(&directory.path().join("absent")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("absent"), "{error}");
     });

@@ -22,11 +22,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(kind: FrameKind, payload: &'a [u8]) -> Self {
-        Self {
-            kind,
-            payload,
-            position: 0,
-        }
+        Self { kind, payload, position: 0 }
     }
 
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Error> {
@@ -68,20 +64,12 @@ impl<'a> Fields<'a> {
 
     fn slice(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let end = self.position + length;
-        let field = self
-            .payload
-            .get(self.position..end)
-            .ok_or_else(|| self.wrong_length(end))?;
+        let field = self.payload.get(self.position..end).ok_or_else(|| self.wrong_length(end))?;
         self.position = end;
         Ok(field)
     }
 
     fn wrong_length(&self, needed: usize) -> Error {
-        Inner::PayloadLength {
-            kind: self.kind as u8,
-            found: self.payload.len(),
-            needed,
-        }
-        .into()
+        Inner::PayloadLength { kind: self.kind as u8, found: self.payload.len(), needed }.into()
     }
 }

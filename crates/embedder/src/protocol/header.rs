@@ -49,17 +49,9 @@ impl FrameKind {
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [
-            Self::Image,
-            Self::Text,
-            Self::AskInfo,
-            Self::Embedding,
-            Self::Info,
-            Self::Error,
-            Self::Goodbye,
-        ]
-        .into_iter()
-        .find(|&kind| kind as u8 == byte)
+        [Self::Image, Self::Text, Self::AskInfo, Self::Embedding, Self::Info, Self::Error, Self::Goodbye]
+            .into_iter()
+            .find(|&kind| kind as u8 == byte)
     }
 }
 
@@ -96,18 +88,10 @@ impl Header {
         let [m0, m1, m2, m3, version, kind, r0, r1, rest @ ..] = *bytes;
         let found = [m0, m1, m2, m3];
         if found != MAGIC {
-            return Err(Inner::Magic {
-                found,
-                expected: MAGIC,
-            }
-            .into());
+            return Err(Inner::Magic { found, expected: MAGIC }.into());
         }
         if version != VERSION {
-            return Err(Inner::Version {
-                found: version,
-                expected: VERSION,
-            }
-            .into());
+            return Err(Inner::Version { found: version, expected: VERSION }.into());
         }
         let kind = FrameKind::from_byte(kind).ok_or(Inner::FrameKind { found: kind })?;
         let reserved = u16::from_le_bytes([r0, r1]);
@@ -118,17 +102,8 @@ impl Header {
         let length = u32::from_le_bytes([l0, l1, l2, l3]);
         let limit = kind.max_payload() as u32;
         if length > limit {
-            return Err(Inner::FrameTooLarge {
-                kind: kind as u8,
-                found: length,
-                limit,
-            }
-            .into());
+            return Err(Inner::FrameTooLarge { kind: kind as u8, found: length, limit }.into());
         }
-        Ok(Self {
-            kind,
-            id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
-            length,
-        })
+        Ok(Self { kind, id: u64::from_le_bytes([i0, i1, i2, i3, i4, i5, i6, i7]), length })
     }
 }

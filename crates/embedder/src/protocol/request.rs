@@ -33,19 +33,11 @@ impl Request {
     pub fn encode(self, id: u64) -> Result<(Header, Bytes), Error> {
         let (kind, payload) = match self {
             Self::Image(image) if image.len() > MAX_IMAGE_BYTES => {
-                return Err(Inner::ImageTooLarge {
-                    found: image.len(),
-                    limit: MAX_IMAGE_BYTES,
-                }
-                .into());
+                return Err(Inner::ImageTooLarge { found: image.len(), limit: MAX_IMAGE_BYTES }.into());
             }
             Self::Image(image) => (FrameKind::Image, image),
             Self::Text(text) if text.len() > MAX_TEXT_BYTES => {
-                return Err(Inner::TextTooLong {
-                    found: text.len(),
-                    limit: MAX_TEXT_BYTES,
-                }
-                .into());
+                return Err(Inner::TextTooLong { found: text.len(), limit: MAX_TEXT_BYTES }.into());
             }
             Self::Text(text) => (FrameKind::Text, Bytes::from(text)),
             Self::Info => (FrameKind::AskInfo, Bytes::new()),
@@ -66,12 +58,9 @@ impl Request {
                 .map(Self::Text)
                 .map_err(|_| Inner::NotUtf8 { kind: kind as u8 }.into()),
             FrameKind::AskInfo if payload.is_empty() => Ok(Self::Info),
-            FrameKind::AskInfo => Err(Inner::PayloadLength {
-                kind: kind as u8,
-                found: payload.len(),
-                needed: 0,
+            FrameKind::AskInfo => {
+                Err(Inner::PayloadLength { kind: kind as u8, found: payload.len(), needed: 0 }.into())
             }
-            .into()),
             _ => Err(Inner::NotARequest { kind: kind as u8 }.into()),
         }
     }

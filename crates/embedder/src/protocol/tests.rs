@@ -20,26 +20,19 @@ fn error_kind() -> impl Strategy<Value = ErrorKind> {
 fn model_state() -> impl Strategy<Value = ModelState> {
     prop_oneof![
         Just(ModelState::Loading),
-        (
-            any::<[u8; 32]>(),
-            any::<[u8; 32]>(),
-            any::<u32>(),
-            any::<[String; 3]>()
-        )
-            .prop_map(
-                |(fingerprint, weights_sha256, dimension, [name, precision, preprocessing])| {
-                    ModelState::Ready(Model {
-                        fingerprint: ModelFingerprint::from_bytes(fingerprint),
-                        weights_sha256,
-                        dimension,
-                        name,
-                        precision,
-                        preprocessing,
-                    })
-                }
-            ),
-        (error_kind(), any::<String>())
-            .prop_map(|(kind, message)| ModelState::Failed { kind, message }),
+        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 3]>()).prop_map(
+            |(fingerprint, weights_sha256, dimension, [name, precision, preprocessing])| {
+                ModelState::Ready(Model {
+                    fingerprint: ModelFingerprint::from_bytes(fingerprint),
+                    weights_sha256,
+                    dimension,
+                    name,
+                    precision,
+                    preprocessing,
+                })
+            }
+        ),
+        (error_kind(), any::<String>()).prop_map(|(kind, message)| ModelState::Failed { kind, message }),
     ]
 }
 
@@ -51,16 +44,9 @@ fn response() -> impl Strategy<Value = Response> {
                 vector: Box::new(vector.try_into().unwrap()),
             }
         }),
-        (any::<u32>(), any::<u32>(), any::<String>(), model_state()).prop_map(
-            |(pid, threads, version, model)| Response::Info(Info {
-                pid,
-                threads,
-                version,
-                model
-            })
-        ),
-        (error_kind(), any::<String>())
-            .prop_map(|(kind, message)| Response::Error { kind, message }),
+        (any::<u32>(), any::<u32>(), any::<String>(), model_state())
+            .prop_map(|(pid, threads, version, model)| Response::Info(Info { pid, threads, version, model })),
+        (error_kind(), any::<String>()).prop_map(|(kind, message)| Response::Error { kind, message }),
         Just(Response::Goodbye),
     ]
 }
@@ -70,13 +56,7 @@ fn header_bytes() -> impl Strategy<Value = [u8; HEADER_BYTES]> {
     (
         prop_oneof![9 => Just(MAGIC), 1 => any::<[u8; 4]>()],
         prop_oneof![9 => Just(VERSION), 1 => any::<u8>()],
-        prop_oneof![
-            Just(0x01u8),
-            Just(0x02),
-            Just(0x03),
-            0x80..=0x85u8,
-            any::<u8>()
-        ],
+        prop_oneof![Just(0x01u8), Just(0x02), Just(0x03), 0x80..=0x85u8, any::<u8>()],
         prop_oneof![9 => Just(0u16), 1 => any::<u16>()],
         any::<u64>(),
         prop_oneof![0..10_000u32, any::<u32>()],
@@ -163,34 +143,18 @@ proptest! {
 #[test]
 fn layout_is_the_documented_one() {
     let (header, payload) = Request::Text("hi".to_owned()).encode(0x0102).unwrap();
-    assert_eq!(
-        header.encode(),
-        *b"PEMB\x01\x02\0\0\x02\x01\0\0\0\0\0\0\x02\0\0\0"
-    );
+    assert_eq!(header.encode(), *b"PEMB\x01\x02\0\0\x02\x01\0\0\0\0\0\0\x02\0\0\0");
     assert_eq!(payload, "hi");
 
-    let error = Response::Error {
-        kind: ErrorKind::Busy,
-        message: "no".to_owned(),
-    };
-    assert_eq!(
-        error.encode(7),
-        *b"PEMB\x01\x83\0\0\x07\0\0\0\0\0\0\0\x06\0\0\0\x0b\0\x02\0no"
-    );
+    let error = Response::Error { kind: ErrorKind::Busy, message: "no".to_owned() };
+    assert_eq!(error.encode(7), *b"PEMB\x01\x83\0\0\x07\0\0\0\0\0\0\0\x06\0\0\0\x0b\0\x02\0no");
 }
 
 #[test]
 fn a_larger_payload_is_refused_by_its_header() {
-    let header = Header {
-        kind: FrameKind::Image,
-        id: 1,
-        length: MAX_IMAGE_BYTES as u32 + 1,
-    };
+    let header = Header { kind: FrameKind::Image, id: 1, length: MAX_IMAGE_BYTES as u32 + 1 };
     let message = Header::decode(&header.encode()).unwrap_err().to_string();
-    assert!(
-        message.contains("16777217") && message.contains("16777216"),
-        "{message}"
-    );
+    assert!(message.contains("16777217") && message.contains("16777216"), "{message}");
 
     let image = Request::Image(vec![0; MAX_IMAGE_BYTES + 1].into());
     assert_eq!(image.encode(1).unwrap_err().kind(), ErrorKind::TooLarge);
@@ -203,21 +167,13 @@ fn another_version_is_named() {
     let mut bytes = Request::Info.encode(1).unwrap().0.encode();
     bytes[4] = 2;
     let message = Header::decode(&bytes).unwrap_err().to_string();
-    assert!(
-        message.contains("version 2") && message.contains("version 1"),
-        "{message}"
-    );
+    assert!(message.contains("version 2") && message.contains("version 1"), "{message}");
 }
 
 #[test]
 fn a_long_message_is_cut_between_characters() {
-    let response = Response::Error {
-        kind: ErrorKind::Inference,
-        message: "é".repeat(2000),
-    };
+    let response = Response::Error { kind: ErrorKind::Inference, message: "é".repeat(2000) };
     let (_, decoded) = decode_response(&response.encode(1));
-    let Response::Error { message, .. } = decoded else {
-        panic!("{decoded:?}")
-    };
+    let Response::Error { message, .. } = decoded else { panic!("{decoded:?}") };
     assert_eq!(message, "é".repeat(512));
 }

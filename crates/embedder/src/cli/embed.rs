@@ -1,0 +1,163 @@
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use clip::{Embedding, Engine, Tokenizer};
+use embedder::ErrorKind;
+use embedder::protocol::MAX_IMAGE_BYTES;
+use serde::Serialize;
+
+use super::{Outcome, threads};
+use crate::failure::Failure;
+use crate::inference::{self, BATCH};
+use crate::model;
+
+/// Embed pictures or texts, one line of JSON each.
+///
+/// A line is {"name":…,"embedding":[512 numbers]} or {"name":…,"error":…}, in the order of the arguments; the name is the
+/// file's as it was given, or the text itself.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Directory with config.json and model.safetensors
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+
+    /// Pictures (JPEG, PNG or WebP); - reads one from standard input
+    #[arg(value_name = "FILE", required_unless_present = "text", conflicts_with = "text")]
+    files: Vec<PathBuf>,
+
+    /// Texts instead of pictures; - reads one per line from standard input
+    #[arg(long, value_name = "TEXT", num_args = 1.., allow_hyphen_values = false)]
+    text: Vec<String>,
+
+    /// Threads to compute with [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pinterest-embedder embed --model model photo.jpg other.webp
+  pinterest-embedder embed --model model - < photo.jpg
+  pinterest-embedder embed --model model --text \"a barn with string lights\"
+  pinterest-embedder embed --model model --text - < one-text-per-line.txt
+
+Exit status: 0 if all were embedded, 1 if any was not; all are tried.";
+
+#[derive(Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    result: Printed<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Printed<'a> {
+    Embedding(&'a [f32]),
+    Error(String),
+}
+
+pub fn run(arguments: Arguments) -> Outcome {
+    threads::set(arguments.threads);
+    let (mut engine, _) = model::load(&arguments.model)?;
+    let mut output = Output::default();
+    if arguments.text.is_empty() {
+        embed_files(&mut *engine, &arguments.files, &mut output)?;
+    } else {
+        embed_texts(&mut *engine, arguments.text, &mut output)?;
+    }
+    Ok(match output.any_failed {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], output: &mut Output) -> io::Result<()> {
+    for chunk in files.chunks(BATCH) {
+        let names = chunk.iter().map(|path| path.to_string_lossy().into_owned());
+        let inputs = chunk.iter().map(|path| inference::decode(&read_image(path)?));
+        let inputs = names.zip(inputs).collect();
+        output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
+    }
+    Ok(())
+}
+
+fn embed_texts(engine: &mut dyn Engine, texts: Vec<String>, output: &mut Output) -> io::Result<()> {
+    let tokenizer = Tokenizer::new();
+    let mut all = Vec::new();
+    for text in texts {
+        match text.as_str() {
+            "-" => all.extend(io::read_to_string(io::stdin())?.lines().map(str::to_owned)),
+            _ => all.push(text),
+        }
+    }
+    for chunk in all.chunks(BATCH) {
+        let inputs = chunk.iter().map(|text| (text.clone(), inference::tokenize(&tokenizer, text))).collect();
+        output.print(inputs, |tokens| inference::embed_texts(engine, tokens))?;
+    }
+    Ok(())
+}
+
+/// Reads no more than is needed to see that a file is too large.
+fn read_image(path: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = MAX_IMAGE_BYTES as u64 + 1;
+    let mut image = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        io::stdin().take(limit).read_to_end(&mut image)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut image))
+    };
+    match read {
+        Ok(_) => Ok(image),
+        // The line it is printed in names the file.
+        Err(error) => Err(Failure::new(ErrorKind::Malformed, error.to_string())),
+    }
+}
+
+#[derive(Default)]
+struct Output {
+    any_failed: bool,
+}
+
+impl Output {
+    /// Embeds those inputs that could be prepared, in one batch, and prints a line for each in their order.
+    fn print<Input>(
+        &mut self,
+        inputs: Vec<(String, Result<Input, Failure>)>,
+        embed: impl FnOnce(&[Input]) -> Vec<Result<Embedding, Failure>>,
+    ) -> io::Result<()> {
+        let mut prepared = Vec::with_capacity(inputs.len());
+        let mut lines = Vec::with_capacity(inputs.len());
+        for (name, input) in inputs {
+            let failure = match input {
+                Ok(input) => {
+                    prepared.push(input);
+                    None
+                }
+                Err(failure) => Some(failure),
+            };
+            lines.push((name, failure));
+        }
+        let mut results = embed(&prepared).into_iter();
+        let mut out = io::stdout().lock();
+        for (name, failure) in lines {
+            let result = match failure {
+                Some(failure) => Err(failure),
+                None => results.next().unwrap_or_else(|| unreachable!("one result per prepared input: this is a bug")),
+            };
+            self.any_failed |= result.is_err();
+            let printed = match &result {
+                Ok(embedding) => Printed::Embedding(embedding.as_slice()),
+                Err(failure) => Printed::Error(failure.to_string()),
+            };
+            serde_json::to_writer(&mut out, &Line { name: &name, result: printed })?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,72 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use embedder::ModelFingerprint;
+use serde::Serialize;
+
+use super::{Outcome, threads};
+use crate::model;
+
+/// Load a model and say what it is.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Directory with config.json and model.safetensors
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Threads to compute with [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pinterest-embedder info --model model
+  pinterest-embedder info --model model --json";
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    fingerprint: String,
+    weights_sha256: String,
+    precision: &'a str,
+    preprocessing: &'a str,
+    dimension: u32,
+    load_seconds: f64,
+}
+
+pub fn run(arguments: Arguments) -> Outcome {
+    threads::set(arguments.threads);
+    let start = Instant::now();
+    let (_, model) = model::load(&arguments.model)?;
+    let report = Report {
+        name: &model.name,
+        fingerprint: model.fingerprint.to_string(),
+        // A digest is displayed as a fingerprint is.
+        weights_sha256: ModelFingerprint::from_bytes(model.weights_sha256).to_string(),
+        precision: &model.precision,
+        preprocessing: &model.preprocessing,
+        dimension: model.dimension,
+        load_seconds: start.elapsed().as_secs_f64(),
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("name            {}", report.name);
+        println!("fingerprint     {}", report.fingerprint);
+        println!("weights SHA-256 {}", report.weights_sha256);
+        println!("precision       {}", report.precision);
+        println!("preprocessing   {}", report.preprocessing);
+        println!("dimension       {}", report.dimension);
+        println!("load time       {:.3} s", report.load_seconds);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,92 @@
+use std::num::NonZeroUsize;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, value_parser};
+
+use super::{Outcome, threads};
+use crate::server::{self, Confinement, Listen, Options};
+
+/// Answer requests on a Unix socket.
+///
+/// Only processes of the same user, and root's, are answered. The model is loaded at once, in the background; while it is
+/// missing or damaged, every request is answered with that error, and repairing the directory is enough.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Directory with config.json and model.safetensors
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+
+    /// Make a socket here, in a directory that nobody else can write
+    #[arg(long, value_name = "PATH", conflicts_with = "listen_fd", required_unless_present = "listen_fd")]
+    socket: Option<PathBuf>,
+
+    /// Accept connections on this inherited, already listening Unix socket; 0 is standard input
+    #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
+    listen_fd: Option<RawFd>,
+
+    /// Threads to compute with [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// End with status 0 after this long without a request; 0 never does
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    idle_timeout: u64,
+
+    /// End with status 124 when one picture or text takes longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
+    image_timeout: u64,
+
+    /// Address space the process may use
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<u64>,
+
+    /// Pictures, and as many texts, that may wait; what comes beyond is refused
+    #[arg(long, value_name = "N", default_value = "256")]
+    max_queue: NonZeroUsize,
+
+    /// End when the process that started this one does
+    #[arg(long)]
+    parent_death: bool,
+
+    /// Do not start unless the parent is this process
+    #[arg(long, value_name = "PID")]
+    parent_pid: Option<u32>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pinterest-embedder serve --model model --socket run/embedder.sock
+  pinterest-embedder serve --model model --listen-fd 0 --idle-timeout 300 \\
+      --memory-limit 2147483648 --parent-death --parent-pid $$ < listening-socket
+
+Exit status: 0 when told to end (SIGTERM, SIGINT) or idle for too long, 1 if it cannot
+serve, 124 if one picture or text took too long (the log names its SHA-256 or its length).";
+
+pub fn run(arguments: Arguments) -> Outcome {
+    let confinement = Confinement {
+        memory_limit: arguments.memory_limit,
+        parent_death: arguments.parent_death,
+        parent_pid: arguments.parent_pid,
+    };
+    confinement.apply()?;
+    let listen = match (arguments.socket, arguments.listen_fd) {
+        (Some(path), _) => Listen::Path(path),
+        (None, Some(descriptor)) => Listen::Descriptor(descriptor),
+        (None, None) => unreachable!("the command line requires one of the two: this is a bug"),
+    };
+    let seconds = Some(arguments.idle_timeout).filter(|&seconds| seconds > 0);
+    server::run(Options {
+        model: arguments.model,
+        listen,
+        threads: threads::set(arguments.threads),
+        idle_timeout: seconds.map(Duration::from_secs),
+        image_timeout: Duration::from_secs(arguments.image_timeout),
+        max_queue: arguments.max_queue.get(),
+    })?;
+    // The other threads may be in the middle of a batch that nobody waits for any more; the process ends under them.
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,93 @@
+//! A batch in, as many results out, whatever becomes of its members.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use clip::{Embedding, Engine, Error, Pixels, Tokenizer};
+use embedder::ErrorKind;
+
+use crate::failure::Failure;
+
+/// Most inputs of one forward pass. Eight give half as much again as one by one; more brings nothing and makes texts wait.
+pub const BATCH: usize = 8;
+
+/// Decodes and prepares one picture. A decoder's panic is this picture's failure.
+pub fn decode(image: &[u8]) -> Result<Pixels, Failure> {
+    let limits = clip::Limits::default();
+    let prepared = catch_unwind(|| {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::panic_if_told(image);
+        clip::preprocess(image, &limits)
+    });
+    match prepared {
+        Ok(pixels) => Ok(pixels?),
+        Err(_) => Err(Failure::new(ErrorKind::Malformed, "the picture's decoder panicked")),
+    }
+}
+
+/// Tokenizes one text.
+pub fn tokenize(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Failure> {
+    match catch_unwind(AssertUnwindSafe(|| tokenizer.encode(text))) {
+        Ok(tokens) => Ok(tokens?),
+        Err(_) => Err(Failure::new(ErrorKind::Inference, "the tokenizer panicked")),
+    }
+}
+
+/// One result per picture, in order.
+pub fn embed_images(engine: &mut dyn Engine, images: &[Pixels]) -> Vec<Result<Embedding, Failure>> {
+    embed(images, |part| engine.embed_images(part))
+}
+
+/// One result per text, in order.
+pub fn embed_texts(engine: &mut dyn Engine, texts: &[Vec<u32>]) -> Vec<Result<Embedding, Failure>> {
+    embed(texts, |part| engine.embed_texts(part))
+}
+
+/// Runs the whole batch, or, if that fails, each member alone: one bad member costs the others time and nothing else.
+fn embed<Input, Output>(
+    inputs: &[Input],
+    mut pass: impl FnMut(&[Input]) -> Result<Vec<Output>, Error>,
+) -> Vec<Result<Output, Failure>> {
+    let mut run = |part: &[Input]| match catch_unwind(AssertUnwindSafe(|| pass(part))) {
+        Ok(Ok(outputs)) if outputs.len() == part.len() => Ok(outputs),
+        Ok(Ok(outputs)) => {
+            Err(Failure::new(ErrorKind::Inference, format!("{} inputs gave {} embeddings", part.len(), outputs.len())))
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Failure::new(ErrorKind::Inference, "the forward pass panicked")),
+    };
+    match run(inputs) {
+        Ok(outputs) => outputs.into_iter().map(Ok).collect(),
+        Err(failure) if inputs.len() == 1 => vec![Err(failure)],
+        Err(_) => inputs.chunks(1).map(|single| run(single).map(|mut outputs| outputs.remove(0))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_member_does_not_spoil_the_batch() {
+        let mut passes = 0;
+        let results = embed(&[1, 2, 13, 4], |part| {
+            passes += 1;
+            assert!(!part.contains(&13), "unlucky");
+            Ok(part.iter().map(|number| number * 10).collect())
+        });
+        let results: Vec<_> = results.into_iter().map(|result| result.ok()).collect();
+        assert_eq!(results, [Some(10), Some(20), None, Some(40)]);
+        assert_eq!(passes, 5);
+    }
+
+    #[test]
+    fn a_missing_output_is_a_failure_not_a_shift() {
+        let results = embed(&[1, 2, 3], |part| Ok(part[..part.len() - 1].to_vec()));
+        assert_eq!(results.len(), 3);
+        assert!(results.iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn no_input_is_no_output() {
+        assert!(embed(&[] as &[i32], |_| Ok(Vec::<i32>::new())).is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! What this process takes from itself before it touches a stranger's bytes.
+
+use std::fs;
+use std::io;
+
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, set_parent_process_death_signal,
+    setrlimit,
+};
+use rustix::thread::set_no_new_privs;
+
+use crate::log;
+
+/// Descriptors: 900 connections and a few more.
+const MAX_DESCRIPTORS: u64 = 1024;
+
+/// What depends on who starts the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// Bytes of address space.
+    pub memory_limit: Option<u64>,
+    /// End with the parent process.
+    pub parent_death: bool,
+    /// The parent process, if known: it may have ended before this one could ask to end with it.
+    pub parent_pid: Option<u32>,
+}
+
+impl Confinement {
+    /// Applies all of it. To be called before there are other threads: the parent-death signal and no-new-privileges are
+    /// inherited by threads started later, not by those that run.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses one, or the parent is not the expected one.
+    pub fn apply(&self) -> io::Result<()> {
+        // First to be killed where memory runs out: what is lost is one batch, not a database. First of these steps, too,
+        // since a process that is not dumpable no longer owns its files in /proc.
+        if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
+            log::line(format_args!("cannot raise oom_score_adj: {error}"));
+        }
+        // A core would hold pictures and texts.
+        lower(Resource::Core, 0)?;
+        lower(Resource::Nofile, MAX_DESCRIPTORS)?;
+        if let Some(bytes) = self.memory_limit {
+            lower(Resource::As, bytes)?;
+        }
+        set_no_new_privs(true)?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        if self.parent_death {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+        }
+        let parent = std::os::unix::process::parent_id();
+        match self.parent_pid {
+            Some(expected) if expected != parent => {
+                Err(io::Error::other(format!("the parent is process {parent}, expected {expected}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lowers both limits, and never raises one.
+fn lower(resource: Resource, limit: u64) -> io::Result<()> {
+    let hard = getrlimit(resource).maximum;
+    let limit = Some(hard.map_or(limit, |hard| hard.min(limit)));
+    setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+    Ok(())
+}

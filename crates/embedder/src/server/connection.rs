@@ -1,0 +1,157 @@
+//! One client: reads its requests, writes its answers.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use embedder::Error;
+use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+use super::answers::{Asker, Outgoing, Ticket};
+use super::queue::{Encoded, Job};
+use super::{PARTING, Shared};
+
+/// Requests of one connection that are read and not answered; the next one is not read until there is room. So one client,
+/// however many requests it pipelines, does not fill the queue that all share.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// How long a client may take to send the rest of a frame it has begun, since it holds a share of the memory for them.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that one permit of the budget for pictures stands for.
+pub const BUDGET_UNIT: usize = 1024;
+
+/// Why no more is read.
+enum End {
+    /// The client closed the connection, or was too slow.
+    Gone,
+    /// The client did what the protocol does not allow.
+    Broken(Error),
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Serves one client until it goes, breaks the protocol, or `stopped` becomes true. When this returns, every request of the
+/// client that still waits is dropped where it would be taken from the queue.
+pub async fn serve(stream: UnixStream, shared: &Shared, mut stopped: watch::Receiver<bool>) {
+    let (from_client, to_client) = stream.into_split();
+    let (answers, outgoing) = mpsc::unbounded_channel();
+    let mut writer = pin!(write_answers(to_client, outgoing));
+    let last = tokio::select! {
+        _ = &mut writer => return,
+        _ = stopped.wait_for(|&stopped| stopped) => Response::Goodbye,
+        end = read_requests(from_client, shared, &answers) => match end {
+            End::Gone => return,
+            End::Broken(error) => Response::Error {
+                kind: error.kind(),
+                message: error.to_string(),
+            },
+        },
+    };
+    let _ = answers.send(Outgoing::Last(last.encode(0)));
+    let _ = timeout(PARTING, writer).await;
+}
+
+async fn write_answers(
+    mut to_client: OwnedWriteHalf,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+) -> io::Result<()> {
+    while let Some(next) = outgoing.recv().await {
+        match next {
+            Outgoing::Answer(frame, ticket) => {
+                to_client.write_all(&frame).await?;
+                drop(ticket);
+            }
+            Outgoing::Last(frame) => return to_client.write_all(&frame).await,
+        }
+    }
+    Ok(())
+}
+
+async fn read_requests(
+    mut from_client: OwnedReadHalf,
+    shared: &Shared,
+    answers: &mpsc::UnboundedSender<Outgoing>,
+) -> End {
+    let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+    loop {
+        if let Err(end) = read_request(&mut from_client, shared, &places, answers).await {
+            return end;
+        }
+    }
+}
+
+/// Reads one request and puts it in its queue.
+async fn read_request(
+    from_client: &mut OwnedReadHalf,
+    shared: &Shared,
+    places: &Arc<Semaphore>,
+    answers: &mpsc::UnboundedSender<Outgoing>,
+) -> Result<(), End> {
+    let place = permits(places, 1).await;
+    let mut header = [0; HEADER_BYTES];
+    from_client.read_exact(&mut header).await?;
+    let header = Header::decode(&header)?;
+    let length = match header.kind.is_request() {
+        true => header.length as usize,
+        // Refused below by its kind; no need to read what it announces.
+        false => 0,
+    };
+    let budget = match header.kind {
+        FrameKind::Image => length.div_ceil(BUDGET_UNIT),
+        _ => 0,
+    };
+    let budget = permits(&shared.image_budget, budget as u32).await;
+    let payload = in_time(read_payload(from_client, length)).await?;
+    let request = Request::decode(header.kind, payload)?;
+
+    let ticket = Ticket { _place: place, _work: shared.activity.begin() };
+    let asker = Asker::new(header.id, answers.clone(), ticket);
+    match request {
+        Request::Image(image) => shared.queue.push_image(Job { input: Encoded { image, _budget: budget }, asker }),
+        Request::Text(input) => shared.queue.push_text(Job { input, asker }),
+        Request::Info => asker.answer(&Response::Info(shared.info())),
+        _ => unreachable!("a kind of request this program decodes but does not serve: this is a bug"),
+    }
+    Ok(())
+}
+
+async fn read_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Result<Bytes> {
+    let mut payload = BytesMut::with_capacity(length);
+    let mut rest = from_client.take(length as u64);
+    while payload.len() < length {
+        if rest.read_buf(&mut payload).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(payload.freeze())
+}
+
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(FRAME_TIMEOUT, work).await?
+}
+
+async fn permits(semaphore: &Arc<Semaphore>, count: u32) -> OwnedSemaphorePermit {
+    Arc::clone(semaphore)
+        .acquire_many_owned(count)
+        .await
+        .unwrap_or_else(|_| unreachable!("nobody closes the semaphore: this is a bug"))
+}

@@ -1,0 +1,193 @@
+//! The server: connections on one thread, decoding on two, the model on one, a watchdog over all.
+//!
+//! ```text
+//! socket ── connection ──► queue ──► decode ──► queue ──► model ──► connection ── socket
+//!                            └──────── texts ───────────────┘
+//! ```
+
+mod activity;
+mod answers;
+mod confine;
+mod connection;
+mod decode;
+mod listener;
+mod model_thread;
+mod queue;
+mod slot;
+mod watchdog;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use embedder::{Info, ModelState};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use self::confine::Confinement;
+pub use self::listener::Listen;
+
+use self::activity::Activity;
+use self::listener::Endpoint;
+use self::queue::Queue;
+use self::watchdog::Watchdog;
+use crate::log;
+
+/// Threads that decode: one large picture does not hold up the others, and a decoder needs about 120 MiB at most.
+const DECODE_THREADS: usize = 2;
+
+/// Connections at once; more wait in the listening socket's queue. Under the limit on descriptors that [`Confinement`] sets.
+const MAX_CONNECTIONS: usize = 900;
+
+/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room.
+const IMAGE_BUDGET: usize = 128 * 1024 * 1024;
+
+/// How long connections may take for their last frame when the server ends.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// How to serve.
+pub struct Options {
+    pub model: PathBuf,
+    pub listen: Listen,
+    pub threads: usize,
+    /// End after this long without a request; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// End if one picture takes longer than this.
+    pub image_timeout: Duration,
+    /// Pictures, and texts, that may wait.
+    pub max_queue: usize,
+}
+
+/// What all connections and threads share.
+struct Shared {
+    queue: Queue,
+    watchdog: Watchdog,
+    activity: Activity,
+    model: Mutex<ModelState>,
+    image_budget: Arc<Semaphore>,
+    threads: usize,
+}
+
+impl Shared {
+    fn info(&self) -> Info {
+        Info {
+            pid: std::process::id(),
+            threads: self.threads as u32,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.model_state().clone(),
+        }
+    }
+
+    fn model_state(&self) -> std::sync::MutexGuard<'_, ModelState> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves until told to end or idle for too long. Call [`Confinement::apply`] first.
+///
+/// # Errors
+///
+/// If the socket cannot be used or a thread not be started.
+pub fn run(options: Options) -> io::Result<()> {
+    let endpoint = options.listen.open()?;
+    let shared = Arc::new(Shared {
+        queue: Queue::new(options.max_queue),
+        watchdog: Watchdog::default(),
+        activity: Activity::default(),
+        model: Mutex::new(ModelState::Loading),
+        image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
+        threads: options.threads,
+    });
+    start_threads(&shared, options.model, options.image_timeout)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(
+        shared,
+        endpoint,
+        options.idle_timeout,
+    ))
+}
+
+fn start_threads(shared: &Arc<Shared>, model: PathBuf, image_timeout: Duration) -> io::Result<()> {
+    let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+        let shared = Arc::clone(shared);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // These threads have no end of their own: without one of them every request would wait for ever.
+                let _ = catch_unwind(AssertUnwindSafe(|| work(&shared)));
+                log::line(format_args!("a thread ended: this is a bug"));
+                std::process::exit(1);
+            })
+            .map(drop)
+    };
+    start("watchdog", Box::new(move |shared| shared.watchdog.run(image_timeout)))?;
+    for _ in 0..DECODE_THREADS {
+        start("decode", Box::new(decode::run))?;
+    }
+    start("model", Box::new(move |shared| model_thread::run(shared, model)))
+}
+
+async fn serve(shared: Arc<Shared>, endpoint: Endpoint, idle_timeout: Option<Duration>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let (listener, _unlinked_when_dropped) = endpoint.into_parts()?;
+
+    tokio::select! {
+        never = accept(&listener, &shared, &stopped, &mut connections) => match never {},
+        () = shared.activity.idle_for(idle_timeout) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // From here on no connection is accepted and no request read: what waits in the listening socket's queue is the next
+    // process's, and who has sent something and gets a goodbye instead of an answer sends it there.
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(PARTING, connections.join_all()).await;
+    Ok(())
+}
+
+async fn accept(
+    listener: &UnixListener,
+    shared: &Arc<Shared>,
+    stopped: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) -> std::convert::Infallible {
+    let user = rustix::process::geteuid().as_raw();
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            unreachable!("nobody closes the semaphore: this is a bug");
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log::line(format_args!("cannot accept a connection: {error}"));
+                // Of the errors that last, most are a lack of descriptors or memory; trying at once would only spin.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        match stream.peer_cred() {
+            Ok(peer) if [user, 0].contains(&peer.uid()) => {}
+            Ok(peer) => {
+                log::line(format_args!("refused a connection of user {}, expected user {user} or 0", peer.uid()));
+                continue;
+            }
+            Err(error) => {
+                log::line(format_args!("refused a connection of unknown user: {error}"));
+                continue;
+            }
+        }
+        let (shared, stopped) = (Arc::clone(shared), stopped.clone());
+        connections.spawn(async move {
+            connection::serve(stream, &shared, stopped).await;
+            drop(permit);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}

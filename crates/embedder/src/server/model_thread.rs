@@ -1,0 +1,103 @@
+//! The thread that owns the model.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clip::{Embedding, Engine, Tokenizer};
+use embedder::protocol::Response;
+use embedder::{Model, ModelFingerprint, ModelState};
+
+use super::Shared;
+use super::answers::Asker;
+use super::queue::{Batch, Decoded, Job};
+use super::slot::Slot;
+use super::watchdog::Subject;
+use crate::failure::Failure;
+use crate::{inference, model};
+
+struct Loaded {
+    engine: Box<dyn Engine>,
+    fingerprint: ModelFingerprint,
+}
+
+pub fn run(shared: &Shared, directory: PathBuf) {
+    let mut slot = Slot::new(directory);
+    let tokenizer = Tokenizer::new();
+    // Loaded before anyone asks; a failure is told to whoever does.
+    let _ = slot.get(Instant::now(), |directory| load(shared, directory));
+    loop {
+        let batch = shared.queue.next_batch();
+        match slot.get(Instant::now(), |directory| load(shared, directory)) {
+            Ok(loaded) => match batch {
+                Batch::Images(jobs) => embed_images(shared, loaded, jobs),
+                Batch::Texts(jobs) => embed_texts(shared, loaded, &tokenizer, jobs),
+            },
+            Err(failure) => match batch {
+                Batch::Images(jobs) => refuse(jobs, &failure),
+                Batch::Texts(jobs) => refuse(jobs, &failure),
+            },
+        }
+    }
+}
+
+/// Loads the model and tells [`Info`](embedder::Info) so.
+fn load(shared: &Shared, directory: &Path) -> Result<Loaded, Failure> {
+    *shared.model_state() = ModelState::Loading;
+    let result = model::load(directory);
+    *shared.model_state() = match &result {
+        Ok((_, model)) => ModelState::Ready(model.clone()),
+        Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },
+    };
+    let (engine, Model { fingerprint, .. }) = result?;
+    Ok(Loaded { engine, fingerprint })
+}
+
+fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
+    let digests = jobs.iter().map(|job| job.input.sha256).collect();
+    let (images, askers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.input.pixels, job.asker)).unzip();
+    let watched = shared.watchdog.watch(Subject::Images(digests));
+    let results = inference::embed_images(&mut *loaded.engine, &images);
+    drop(watched);
+    for (asker, result) in askers.into_iter().zip(results) {
+        answer(asker, loaded.fingerprint, result);
+    }
+}
+
+fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs: Vec<Job<String>>) {
+    let lengths = jobs.iter().map(|job| job.input.len()).collect();
+    let watched = shared.watchdog.watch(Subject::Texts(lengths));
+    let mut texts = Vec::with_capacity(jobs.len());
+    let mut askers = Vec::with_capacity(jobs.len());
+    for Job { input, asker } in jobs {
+        #[cfg(feature = "fault-injection")]
+        if let Some(lie) = crate::fault::strike(input.as_bytes()) {
+            asker.lie(lie);
+            continue;
+        }
+        match inference::tokenize(tokenizer, &input) {
+            Ok(tokens) => {
+                texts.push(tokens);
+                askers.push(asker);
+            }
+            Err(failure) => asker.refuse(failure),
+        }
+    }
+    let results = inference::embed_texts(&mut *loaded.engine, &texts);
+    drop(watched);
+    for (asker, result) in askers.into_iter().zip(results) {
+        answer(asker, loaded.fingerprint, result);
+    }
+}
+
+fn answer(asker: Asker, model: ModelFingerprint, result: Result<Embedding, Failure>) {
+    match result {
+        Ok(embedding) => asker.answer(&Response::Embedding { model, vector: Box::new(embedding.into_array()) }),
+        Err(failure) => asker.refuse(failure),
+    }
+}
+
+fn refuse<Input>(jobs: Vec<Job<Input>>, failure: &Failure) {
+    for job in jobs {
+        job.asker.refuse(failure.clone());
+    }
+}

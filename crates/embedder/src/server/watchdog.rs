@@ -1,0 +1,125 @@
+//! Ends the process when one picture or text takes too long. A thread that never returns cannot be stopped by another one,
+//! but a process can end, and its supervisor starts the next.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use embedder::WATCHDOG_EXIT_STATUS;
+
+use crate::log;
+
+/// What is being worked on, in words that give nothing of it away.
+#[derive(Clone)]
+pub enum Subject {
+    /// The SHA-256 of each picture.
+    Images(Vec<[u8; 32]>),
+    /// The length of each text, in bytes.
+    Texts(Vec<usize>),
+}
+
+/// The work that has begun and not ended.
+#[derive(Default)]
+pub struct Watchdog {
+    state: Mutex<State>,
+    began: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    last_ticket: u64,
+    /// In the order of their beginning, so the first is the one that has taken longest.
+    watched: BTreeMap<u64, (Instant, Subject)>,
+}
+
+/// One piece of work, until dropped.
+pub struct Watched<'a> {
+    watchdog: &'a Watchdog,
+    ticket: u64,
+}
+
+impl Watchdog {
+    pub fn watch(&self, subject: Subject) -> Watched<'_> {
+        let mut state = self.lock();
+        state.last_ticket += 1;
+        let ticket = state.last_ticket;
+        state.watched.insert(ticket, (Instant::now(), subject));
+        drop(state);
+        self.began.notify_one();
+        Watched { watchdog: self, ticket }
+    }
+
+    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than `limit`.
+    pub fn run(&self, limit: Duration) {
+        let subject = self.overdue(limit);
+        log::line(format_args!("gave up after {} seconds on {subject}", limit.as_secs_f64()));
+        std::process::exit(WATCHDOG_EXIT_STATUS);
+    }
+
+    /// Waits until something has taken longer than `limit`. Sleeps while there is nothing to watch.
+    fn overdue(&self, limit: Duration) -> Subject {
+        let mut state = self.lock();
+        loop {
+            state = match state.watched.values().next() {
+                None => self.began.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some((began, subject)) => {
+                    let left = limit.saturating_sub(began.elapsed());
+                    if left.is_zero() {
+                        return subject.clone();
+                    }
+                    self.began.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.watchdog.lock().watched.remove(&self.ticket);
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Images(digests) => {
+                formatter.write_str("images with SHA-256")?;
+                for digest in digests {
+                    formatter.write_str(" ")?;
+                    for byte in digest {
+                        write!(formatter, "{byte:02x}")?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Texts(lengths) => write!(formatter, "texts of {lengths:?} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_overdue_and_not_what_ended() {
+        let watchdog = Watchdog::default();
+        std::thread::scope(|scope| {
+            let overdue = scope.spawn(|| watchdog.overdue(Duration::from_millis(50)));
+            for _ in 0..100 {
+                drop(watchdog.watch(Subject::Texts(vec![7])));
+            }
+            let _stuck = watchdog.watch(Subject::Images(vec![[0xab; 32]]));
+            let later = watchdog.watch(Subject::Texts(vec![8]));
+            let subject = overdue.join().unwrap().to_string();
+            drop(later);
+            assert_eq!(subject, format!("images with SHA-256 {}", "ab".repeat(32)));
+        });
+    }
+}

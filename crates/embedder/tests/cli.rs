@@ -1,0 +1,152 @@
+//! The command line.
+
+mod support;
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use embedder::Client;
+use serde_json::Value;
+use support::{Supervisor, picture, program};
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child =
+        program().args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn embedding(line: &Value) -> Vec<f32> {
+    serde_json::from_value(line["embedding"].clone()).unwrap()
+}
+
+fn model() -> &'static str {
+    support::model().to_str().unwrap()
+}
+
+#[test]
+fn every_file_gets_its_line_and_one_failure_shows_in_the_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["embed".to_owned(), "--model".to_owned(), model().to_owned()];
+    for number in 0..10 {
+        let path = directory.path().join(format!("{number}.png"));
+        let content = match number {
+            4 => b"not a picture".to_vec(),
+            _ => picture(number),
+        };
+        std::fs::write(&path, content).unwrap();
+        arguments.push(path.to_str().unwrap().to_owned());
+    }
+    arguments.push(directory.path().join("absent.png").to_str().unwrap().to_owned());
+    let output = program().args(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 11);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["name"], arguments[3 + number]);
+        match number {
+            4 => assert!(line["error"].as_str().unwrap().contains("JPEG"), "{line}"),
+            10 => assert!(line["error"].as_str().unwrap().contains("No such file"), "{line}"),
+            _ => assert_eq!(embedding(line).len(), 512),
+        }
+        assert_eq!(line.as_object().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn printed_numbers_are_the_servers_to_the_last_bit() {
+    let server = Supervisor::start(&[]);
+    let client = Client::connect(&server.socket()).await.unwrap();
+
+    let served = client.embed_image(picture(3)).await.unwrap();
+    let output = run_with_input(&["embed", "--threads", "1", "--model", model(), "-"], &picture(3));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(embedding(&lines(&output)[0]), *served.vector);
+
+    let served = client.embed_text("a barn").await.unwrap();
+    let output = run(&["embed", "--threads", "1", "--model", model(), "--text", "a barn"]);
+    assert_eq!(output.status.code(), Some(0));
+    let line = &lines(&output)[0];
+    assert_eq!(line["name"], "a barn");
+    assert_eq!(embedding(line), *served.vector);
+}
+
+#[test]
+fn texts_come_from_arguments_and_lines() {
+    let arguments = ["embed", "--model", model(), "--text", "first", "-", "last", " "];
+    let output = run_with_input(&arguments, "second\nthird\n".as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    let lines = lines(&output);
+    let names: Vec<_> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["first", "second", "third", "last", " "]);
+    assert!(lines[4]["error"].is_string());
+    assert!(lines[..4].iter().all(|line| line["embedding"].is_array()));
+}
+
+#[test]
+fn a_model_is_replaced_only_by_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("deep/model");
+    let model = model.to_str().unwrap();
+    let make = |seed: &str, more: &[&str]| {
+        let output = program().args(["init-model", model, "--tiny", "--seed", seed]).args(more).output().unwrap();
+        output.status.code()
+    };
+    let digest = || {
+        let output = run(&["info", "--json", "--model", model]);
+        assert_eq!(output.status.code(), Some(0));
+        lines(&output)[0]["weights_sha256"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(make("1", &[]), Some(0));
+    let first = digest();
+    assert_eq!(make("2", &[]), Some(1));
+    assert_eq!(digest(), first);
+    assert_eq!(make("2", &["--force"]), Some(0));
+    assert_ne!(digest(), first);
+    assert_eq!(make("1", &["--force"]), Some(0));
+    assert_eq!(digest(), first);
+}
+
+#[test]
+fn info_is_for_people_too() {
+    let output = run(&["info", "--model", model()]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().any(|line| line == "dimension       512"), "{text}");
+}
+
+#[test]
+fn a_missing_model_is_one_message() {
+    let output = run(&["embed", "--model", "/nowhere", "photo.jpg"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("/nowhere/config.json") && message.lines().count() == 1, "{message}");
+}
+
+#[test]
+fn every_command_explains_itself_with_examples() {
+    for command in [&[][..], &["embed"], &["info"], &["init-model"], &["serve"]] {
+        let output = program().args(command).arg("--help").output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Examples:\n  pinterest-embedder"), "{text}");
+    }
+    let version = run(&["--version"]);
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("pinterest-embedder {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    for wrong in [&[][..], &["embed"], &["serve", "--model", "x"], &["embed", "--model", "x", "f", "--text", "t"]] {
+        assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}

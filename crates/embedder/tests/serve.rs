@@ -1,0 +1,334 @@
+//! The server as its clients see it.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use embedder::protocol::{FrameKind, HEADER_BYTES, Header, MAX_IMAGE_BYTES, Request, Response};
+use embedder::{Client, Embedded, Error, ErrorKind, ModelState};
+use proptest::prelude::*;
+use rustix::process::Signal;
+use support::{Supervisor, cosine, picture, program};
+
+async fn connect(server: &Supervisor) -> Client {
+    Client::connect(&server.socket()).await.unwrap()
+}
+
+/// Sends all at once; the answers in the order of the pictures.
+async fn embed_together(client: &Client, pictures: Vec<Vec<u8>>) -> Vec<Result<Embedded, Error>> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (number, picture) in pictures.into_iter().enumerate() {
+        let client = client.clone();
+        tasks.spawn(async move { (number, client.embed_image(picture).await) });
+    }
+    let mut answers = tasks.join_all().await;
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+#[tokio::test]
+async fn a_batch_equals_its_parts() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let pictures: Vec<_> = (0..16).map(picture).collect();
+    let together = embed_together(&client, pictures.clone()).await;
+    let mut alone = Vec::new();
+    for picture in pictures {
+        alone.push(client.embed_image(picture).await.unwrap());
+    }
+    for (number, together) in together.into_iter().enumerate() {
+        let together = together.unwrap();
+        let same = cosine(&*together.vector, &*alone[number].vector);
+        assert!(same > 0.999_999, "{number}: {same}");
+        let next = cosine(&*together.vector, &*alone[(number + 1) % 16].vector);
+        assert!(next < 0.999_9, "{number}: {next}");
+    }
+}
+
+#[tokio::test]
+async fn texts_are_answered_beside_pictures() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let (pictures, barn, beach) = tokio::join!(
+        embed_together(&client, (0..16).map(picture).collect()),
+        client.embed_text("a barn with string lights"),
+        client.embed_text("a beach at dusk"),
+    );
+    let (barn, beach) = (barn.unwrap(), beach.unwrap());
+    assert!(cosine(&*barn.vector, &*beach.vector) < 0.999_9);
+    for picture in pictures {
+        assert_eq!(picture.unwrap().model, barn.model);
+    }
+    let again = client.embed_text("a barn with string lights").await.unwrap();
+    assert!(cosine(&*again.vector, &*barn.vector) > 0.999_999);
+}
+
+#[tokio::test]
+async fn a_bad_picture_fails_alone() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let mut cut_off = picture(1);
+    cut_off.truncate(cut_off.len() / 2);
+    let pictures = vec![picture(0), b"<html>404</html>".to_vec(), cut_off, Vec::new(), picture(2)];
+    let kinds: Vec<_> = embed_together(&client, pictures)
+        .await
+        .into_iter()
+        .map(|answer| answer.err().map(|error| error.kind()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            None,
+            Some(ErrorKind::UnsupportedFormat),
+            Some(ErrorKind::Malformed),
+            Some(ErrorKind::UnsupportedFormat),
+            None
+        ]
+    );
+    assert_eq!(client.embed_text(" \n").await.unwrap_err().kind(), ErrorKind::EmptyText);
+    assert_eq!(client.embed_text("x".repeat(10_000)).await.unwrap_err().kind(), ErrorKind::TextTooLong);
+    assert_eq!(server.log(), "");
+}
+
+#[tokio::test]
+async fn says_who_it_is() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let embedded = client.embed_text("x").await.unwrap();
+    let info = client.info().await.unwrap();
+    assert_eq!(info.pid, server.pid());
+    assert_eq!(info.threads, 1);
+    assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+    let ModelState::Ready(model) = info.model else { panic!("{info:?}") };
+    assert_eq!(model.fingerprint, embedded.model);
+    assert_eq!((model.dimension, &*model.precision), (512, "f32"));
+}
+
+#[tokio::test]
+async fn killed_with_a_request_in_flight() {
+    let mut server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    client.embed_image(picture(0)).await.unwrap();
+
+    // Stopped first, so that it cannot answer in time.
+    server.signal(Signal::STOP);
+    let kill = async {
+        tokio::task::yield_now().await;
+        server.signal(Signal::KILL);
+    };
+    let (answer, ()) = tokio::join!(client.embed_image(picture(1)), kill);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Died);
+
+    server.wait();
+    server.restart();
+    client.embed_image(picture(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn ends_when_idle_and_the_next_request_finds_its_successor() {
+    let mut server = Supervisor::start(&["--idle-timeout", "1"]);
+    let client = connect(&server).await;
+    let before = client.embed_image(picture(0)).await.unwrap();
+    assert_eq!(server.wait().code(), Some(0));
+
+    // Nobody runs: the request waits in the socket's queue until somebody does.
+    let request = client.embed_image(picture(0));
+    let restart = async {
+        tokio::task::yield_now().await;
+        server.restart();
+    };
+    let (after, ()) = tokio::join!(request, restart);
+    assert_eq!(after.unwrap().model, before.model);
+    assert_eq!(server.log(), "");
+}
+
+#[tokio::test]
+async fn no_request_is_lost_between_two_servers() {
+    let mut server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    client.embed_text("loaded").await.unwrap();
+    for _ in 0..3 {
+        let requests = embed_together(&client, (0..16).map(picture).collect());
+        let replace = async {
+            tokio::task::yield_now().await;
+            server.signal(Signal::TERM);
+            // Blocks this thread, and so the client, until the server has ended.
+            assert_eq!(server.wait().code(), Some(0));
+            server.restart();
+        };
+        let (answers, ()) = tokio::join!(requests, replace);
+        for answer in answers {
+            answer.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("model");
+    let mut server = Supervisor::with_model(&model, &[]);
+    let client = connect(&server).await;
+    for _ in 0..2 {
+        let error = client.embed_image(picture(0)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ModelMissing);
+        assert!(error.is_model());
+        assert!(error.to_string().contains("config.json"), "{error}");
+    }
+    let info = client.info().await.unwrap();
+    assert!(matches!(&info.model, ModelState::Failed { kind: ErrorKind::ModelMissing, .. }), "{info:?}");
+
+    support::init_model(&model);
+    client.embed_image(picture(0)).await.unwrap();
+
+    // Damage does not reach the model that is loaded, but the next server.
+    std::fs::write(model.join("model.safetensors"), "damaged").unwrap();
+    client.embed_text("x").await.unwrap();
+    server.signal(Signal::TERM);
+    server.wait();
+    server.restart();
+    let error = client.embed_text("x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ModelInvalid);
+    assert!(server.is_running());
+}
+
+/// The frame after which the server closes the connection.
+fn last_frame(stream: &mut UnixStream) -> Response {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut frame = Vec::new();
+    // What we sent and it did not read makes the end of the connection a reset.
+    if let Err(error) = stream.read_to_end(&mut frame) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    let (header, payload) = frame.split_first_chunk::<HEADER_BYTES>().unwrap();
+    let header = Header::decode(header).unwrap();
+    assert_eq!((header.id, header.length as usize), (0, payload.len()));
+    Response::decode(header.kind, payload).unwrap()
+}
+
+#[test]
+fn an_oversized_frame_is_refused_unread() {
+    let server = Supervisor::start(&[]);
+    let mut stream = UnixStream::connect(server.socket()).unwrap();
+    let header = Header { kind: FrameKind::Image, id: 1, length: MAX_IMAGE_BYTES as u32 + 1 };
+    stream.write_all(&header.encode()).unwrap();
+    let Response::Error { kind, message } = last_frame(&mut stream) else { panic!("no error") };
+    assert_eq!(kind, ErrorKind::Protocol);
+    assert!(message.contains("16777217") && message.contains("16777216"), "{message}");
+}
+
+#[test]
+fn arbitrary_bytes_end_one_connection_and_nothing_else() {
+    let mut server = Supervisor::start(&[]);
+    let path = server.socket();
+    let bytes = prop_oneof![
+        prop::collection::vec(any::<u8>(), HEADER_BYTES..2000),
+        // A sound request first.
+        prop::collection::vec(any::<u8>(), HEADER_BYTES..200).prop_map(|rest| {
+            let (header, _) = Request::Info.encode(1).unwrap();
+            [&header.encode()[..], &rest].concat()
+        }),
+    ];
+    proptest!(ProptestConfig::with_cases(200), |(bytes in bytes)| {
+        // Four bytes in 2^32 would begin a frame.
+        prop_assume!(!bytes.starts_with(b"PEMB") || !bytes[HEADER_BYTES..].starts_with(b"PEMB"));
+        let mut stream = UnixStream::connect(&path).unwrap();
+        // The server may refuse while we still write.
+        let _ = stream.write_all(&bytes);
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            prop_assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        }
+        prop_assert!(answer.starts_with(b"PEMB"), "{:?}", answer);
+    });
+    assert!(server.is_running());
+    assert_eq!(server.log(), "");
+}
+
+#[tokio::test]
+async fn makes_a_socket_and_removes_it_when_told_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = program()
+        .current_dir(directory.path())
+        .args(["serve", "--socket", "socket", "--model"])
+        .arg(support::model())
+        .spawn()
+        .unwrap();
+    let path = directory.path().join("socket");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let client = loop {
+        match Client::connect(&path).await {
+            Ok(client) => break client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::task::yield_now().await;
+    };
+    client.embed_text("x").await.unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let told = Instant::now();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(!path.exists());
+    let error = client.embed_text("x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn ends_with_its_parent() {
+    // Both hold the write end of one pipe, so its end is the end of both.
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let script = format!(
+        "{} serve --model {} --socket {} --parent-death --parent-pid $$ & wait",
+        env!("CARGO_BIN_EXE_pinterest-embedder"),
+        support::model().display(),
+        socket.display()
+    );
+    let mut parent = std::process::Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while UnixStream::connect(&socket).is_err() {
+        assert!(Instant::now() < deadline, "the server did not start");
+        std::thread::yield_now();
+    }
+    let killed = Instant::now();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    parent.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+    assert!(UnixStream::connect(&socket).is_err());
+}
+
+#[test]
+fn does_not_start_under_a_foreign_parent() {
+    let output = program()
+        .args(["serve", "--socket", "/nowhere/socket", "--model", "/nowhere", "--parent-death", "--parent-pid", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("expected 1"), "{message}");
+}
+
+#[tokio::test]
+async fn takes_its_rights_from_itself() {
+    let server = Supervisor::start(&["--memory-limit", "4294967296"]);
+    connect(&server).await.info().await.unwrap();
+    let process = Path::new("/proc").join(server.pid().to_string());
+    let read = |name: &str| std::fs::read_to_string(process.join(name)).unwrap();
+    let limit = |name: &str| {
+        let limits = read("limits");
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(limit("Max core file size"), "0 0");
+    assert_eq!(limit("Max open files"), "1024 1024");
+    assert_eq!(limit("Max address space"), "4294967296 4294967296");
+    assert_eq!(read("oom_score_adj").trim(), "1000");
+    assert!(read("status").contains("NoNewPrivs:\t1"));
+}

@@ -1,0 +1,131 @@
+//! A server to test against, started as a supervisor starts it: with a listening socket that outlives it.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::fs::{self, File};
+use std::io::Cursor;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+
+use image::{ImageFormat, RgbImage};
+use tempfile::TempDir;
+
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pinterest-embedder"))
+}
+
+/// A directory with the tiny stand-in model.
+pub fn model() -> &'static Path {
+    static MODEL: LazyLock<PathBuf> = LazyLock::new(|| {
+        // One for each test program: cargo may run them at the same time.
+        let name = std::env::current_exe().unwrap();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name.file_name().unwrap());
+        init_model(&directory);
+        directory
+    });
+    &MODEL
+}
+
+pub fn init_model(directory: &Path) {
+    let made = program().args(["init-model", "--seed", "7", "--tiny", "--force"]).arg(directory).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// A PNG; different for every `number`.
+pub fn picture(number: u8) -> Vec<u8> {
+    let picture = RgbImage::from_fn(240, 300, |x, y| {
+        let stripe = (x / (4 + u32::from(number)) + y / 16) % 2;
+        image::Rgb([number.wrapping_mul(37), (stripe * 200) as u8, (y * 255 / 300) as u8])
+    });
+    let mut png = Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+pub fn cosine(left: &[f32], right: &[f32]) -> f64 {
+    assert_eq!(left.len(), right.len());
+    left.iter().zip(right).map(|(&left, &right)| f64::from(left) * f64::from(right)).sum()
+}
+
+/// A listening socket, and the server on it, if one runs. Killed when dropped.
+pub struct Supervisor {
+    directory: TempDir,
+    listener: UnixListener,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Supervisor {
+    /// Starts a server with the tiny model and these further arguments.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::with_model(model(), arguments)
+    }
+
+    pub fn with_model(model: &Path, arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+        let fixed = ["serve", "--listen-fd", "0", "--threads", "1", "--model"];
+        let model = [model.to_str().unwrap()];
+        let arguments = fixed.iter().chain(&model).chain(arguments);
+        let mut supervisor = Self {
+            directory,
+            listener,
+            arguments: arguments.map(|&argument| argument.to_owned()).collect(),
+            child: None,
+        };
+        supervisor.restart();
+        supervisor
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    /// Starts the next server on the same socket.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "one is running");
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let listener = OwnedFd::from(self.listener.try_clone().unwrap());
+        let child = program().args(&self.arguments).stdin(Stdio::from(listener)).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid() as i32).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the server's end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_none()
+    }
+
+    /// All that the servers wrote to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
