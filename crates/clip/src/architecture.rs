@@ -39,37 +39,19 @@ impl Architecture {
         let (text, vision) = (&self.text, &self.vision);
         let mut list = vec![
             ("logit_scale".to_owned(), vec![]),
-            (
-                "text_projection.weight".to_owned(),
-                vec![DIMENSION, text.hidden],
-            ),
-            (
-                "visual_projection.weight".to_owned(),
-                vec![DIMENSION, vision.hidden],
-            ),
+            ("text_projection.weight".to_owned(), vec![DIMENSION, text.hidden]),
+            ("visual_projection.weight".to_owned(), vec![DIMENSION, vision.hidden]),
         ];
         let mut add = |name: &str, shape: &[usize]| list.push((name.to_owned(), shape.to_vec()));
 
-        add(
-            "text_model.embeddings.token_embedding.weight",
-            &[VOCABULARY, text.hidden],
-        );
-        add(
-            "text_model.embeddings.position_embedding.weight",
-            &[CONTEXT_LENGTH, text.hidden],
-        );
+        add("text_model.embeddings.token_embedding.weight", &[VOCABULARY, text.hidden]);
+        add("text_model.embeddings.position_embedding.weight", &[CONTEXT_LENGTH, text.hidden]);
         add("text_model.final_layer_norm.weight", &[text.hidden]);
         add("text_model.final_layer_norm.bias", &[text.hidden]);
 
         add("vision_model.embeddings.class_embedding", &[vision.hidden]);
-        add(
-            "vision_model.embeddings.patch_embedding.weight",
-            &[vision.hidden, 3, self.patch, self.patch],
-        );
-        add(
-            "vision_model.embeddings.position_embedding.weight",
-            &[self.vision_positions(), vision.hidden],
-        );
+        add("vision_model.embeddings.patch_embedding.weight", &[vision.hidden, 3, self.patch, self.patch]);
+        add("vision_model.embeddings.position_embedding.weight", &[self.vision_positions(), vision.hidden]);
         // The spelling is that of the published checkpoint.
         for norm in ["pre_layrnorm", "post_layernorm"] {
             add(&format!("vision_model.{norm}.weight"), &[vision.hidden]);
@@ -84,11 +66,7 @@ impl Architecture {
                     add(&format!("{layer}.{name}.bias"), &[outputs]);
                 };
                 for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
-                    linear(
-                        &format!("self_attn.{projection}"),
-                        tower.hidden,
-                        tower.hidden,
-                    );
+                    linear(&format!("self_attn.{projection}"), tower.hidden, tower.hidden);
                 }
                 linear("mlp.fc1", tower.hidden, tower.intermediate);
                 linear("mlp.fc2", tower.intermediate, tower.hidden);
@@ -103,27 +81,18 @@ impl Architecture {
 
     /// Reads a transformers `config.json`; the error says what does not fit.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
-        let mut root: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let mut root: Map<String, Value> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let text: TowerJson = section(&mut root, "text_config")?;
         let vision: TowerJson = section(&mut root, "vision_config")?;
-        let root: RootJson =
-            serde_json::from_value(Value::Object(root)).map_err(|error| error.to_string())?;
+        let root: RootJson = serde_json::from_value(Value::Object(root)).map_err(|error| error.to_string())?;
 
         expect("projection_dim", DIMENSION, root.projection_dim)?;
         expect("text_config.vocab_size", VOCABULARY, text.vocab_size)?;
-        expect(
-            "text_config.max_position_embeddings",
-            CONTEXT_LENGTH,
-            text.max_position_embeddings,
-        )?;
+        expect("text_config.max_position_embeddings", CONTEXT_LENGTH, text.max_position_embeddings)?;
         expect("vision_config.image_size", SIDE, vision.image_size)?;
         expect("vision_config.num_channels", 3, vision.num_channels)?;
         if vision.patch_size == 0 || !SIDE.is_multiple_of(vision.patch_size) {
-            return Err(format!(
-                "vision_config.patch_size {} does not divide {SIDE}",
-                vision.patch_size
-            ));
+            return Err(format!("vision_config.patch_size {} does not divide {SIDE}", vision.patch_size));
         }
         Ok(Self {
             name: root.name.filter(|name| !name.is_empty()),
@@ -213,22 +182,12 @@ impl Default for TowerJson {
 }
 
 impl TowerJson {
-    fn tower(
-        &self,
-        section: &str,
-        [hidden, intermediate, heads]: [usize; 3],
-    ) -> Result<Tower, String> {
+    fn tower(&self, section: &str, [hidden, intermediate, heads]: [usize; 3]) -> Result<Tower, String> {
         if self.hidden_act != "quick_gelu" {
-            return Err(format!(
-                "{section}.hidden_act is {:?}, expected \"quick_gelu\"",
-                self.hidden_act
-            ));
+            return Err(format!("{section}.hidden_act is {:?}, expected \"quick_gelu\"", self.hidden_act));
         }
         if self.layer_norm_eps != 1e-5 {
-            return Err(format!(
-                "{section}.layer_norm_eps is {}, expected 1e-5",
-                self.layer_norm_eps
-            ));
+            return Err(format!("{section}.layer_norm_eps is {}, expected 1e-5", self.layer_norm_eps));
         }
         let tower = Tower {
             hidden: self.hidden_size.unwrap_or(hidden),
@@ -288,11 +247,7 @@ fn section(root: &mut Map<String, Value>, name: &str) -> Result<TowerJson, Strin
 }
 
 fn expect(name: &str, expected: usize, found: usize) -> Result<(), String> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("{name} is {found}, expected {expected}"))
-    }
+    if found == expected { Ok(()) } else { Err(format!("{name} is {found}, expected {expected}")) }
 }
 
 #[cfg(test)]
@@ -301,13 +256,8 @@ mod tests {
 
     #[test]
     fn the_defaults_are_vit_b_32() {
-        let architecture =
-            Architecture::from_json(br#"{"text_config": {}, "vision_config": {}}"#).unwrap();
-        let parameters: usize = architecture
-            .tensors()
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum();
+        let architecture = Architecture::from_json(br#"{"text_config": {}, "vision_config": {}}"#).unwrap();
+        let parameters: usize = architecture.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         // The published count of CLIP ViT-B/32.
         assert_eq!(parameters, 151_277_313);
     }
@@ -316,67 +266,30 @@ mod tests {
     fn what_is_written_is_read_back() {
         let architecture = Architecture {
             name: Some("tiny".to_owned()),
-            text: Tower {
-                hidden: 64,
-                intermediate: 128,
-                layers: 2,
-                heads: 1,
-            },
-            vision: Tower {
-                hidden: 128,
-                intermediate: 256,
-                layers: 3,
-                heads: 2,
-            },
+            text: Tower { hidden: 64, intermediate: 128, layers: 2, heads: 1 },
+            vision: Tower { hidden: 128, intermediate: 256, layers: 3, heads: 2 },
             patch: 32,
         };
-        assert_eq!(
-            Architecture::from_json(&architecture.to_json()),
-            Ok(architecture)
-        );
+        assert_eq!(Architecture::from_json(&architecture.to_json()), Ok(architecture));
     }
 
     #[test]
     fn the_second_copy_of_a_section_wins() {
         let json = br#"{"text_config": {"num_hidden_layers": 3}, "text_config_dict": {"hidden_act": "gelu"}}"#;
         let reason = Architecture::from_json(json).unwrap_err();
-        assert!(
-            reason.contains("hidden_act") && reason.contains("gelu"),
-            "{reason}"
-        );
+        assert!(reason.contains("hidden_act") && reason.contains("gelu"), "{reason}");
     }
 
     #[test]
     fn what_would_be_computed_wrongly_is_refused() {
         for (json, expected) in [
-            (
-                r#"{"projection_dim": 768}"#,
-                "projection_dim is 768, expected 512",
-            ),
-            (
-                r#"{"vision_config": {"image_size": 336}}"#,
-                "image_size is 336, expected 224",
-            ),
-            (
-                r#"{"vision_config": {"patch_size": 30}}"#,
-                "patch_size 30 does not divide 224",
-            ),
-            (
-                r#"{"vision_config": {"hidden_size": 100, "num_attention_heads": 3}}"#,
-                "100 is not a multiple of its 3",
-            ),
-            (
-                r#"{"text_config": {"vocab_size": 49409}}"#,
-                "vocab_size is 49409, expected 49408",
-            ),
-            (
-                r#"{"text_config": {"layer_norm_eps": 1e-6}}"#,
-                "layer_norm_eps",
-            ),
-            (
-                r#"{"text_config": {"hidden_size": 4611686018427387904}}"#,
-                "more than 65536",
-            ),
+            (r#"{"projection_dim": 768}"#, "projection_dim is 768, expected 512"),
+            (r#"{"vision_config": {"image_size": 336}}"#, "image_size is 336, expected 224"),
+            (r#"{"vision_config": {"patch_size": 30}}"#, "patch_size 30 does not divide 224"),
+            (r#"{"vision_config": {"hidden_size": 100, "num_attention_heads": 3}}"#, "100 is not a multiple of its 3"),
+            (r#"{"text_config": {"vocab_size": 49409}}"#, "vocab_size is 49409, expected 49408"),
+            (r#"{"text_config": {"layer_norm_eps": 1e-6}}"#, "layer_norm_eps"),
+            (r#"{"text_config": {"hidden_size": 4611686018427387904}}"#, "more than 65536"),
             (r#"{"text_config": 7}"#, "text_config is not an object"),
             ("[]", "invalid type"),
         ] {

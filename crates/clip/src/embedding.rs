@@ -16,15 +16,9 @@ impl Embedding {
     ///
     /// [`Inference`](crate::ErrorKind::Inference) if the length is not [`DIMENSION`], a number is not finite, or all are 0.
     pub fn normalised(features: &[f32]) -> Result<Self, Error> {
-        let mut values: [f32; DIMENSION] = features.try_into().map_err(|_| Inner::WrongLength {
-            expected: DIMENSION,
-            found: features.len(),
-        })?;
-        let norm = values
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let mut values: [f32; DIMENSION] =
+            features.try_into().map_err(|_| Inner::WrongLength { expected: DIMENSION, found: features.len() })?;
+        let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         // A NaN or an infinity anywhere makes the sum one, so this looks at every element.
         if !norm.is_finite() || norm == 0.0 {
             return Err(Inner::NoDirection { norm }.into());
@@ -47,11 +41,7 @@ impl Embedding {
 
     /// Cosine similarity, from -1 to 1: the dot product, since both norms are 1; summed in f64.
     pub fn cosine(&self, other: &Self) -> f64 {
-        self.0
-            .iter()
-            .zip(&other.0)
-            .map(|(&left, &right)| f64::from(left) * f64::from(right))
-            .sum()
+        self.0.iter().zip(&other.0).map(|(&left, &right)| f64::from(left) * f64::from(right)).sum()
     }
 }
 
@@ -87,9 +77,6 @@ mod tests {
     #[test]
     fn wrong_length_names_both_lengths() {
         let message = Embedding::normalised(&[1.0; 768]).unwrap_err().to_string();
-        assert!(
-            message.contains("512") && message.contains("768"),
-            "{message}"
-        );
+        assert!(message.contains("512") && message.contains("768"), "{message}");
     }
 }

@@ -38,18 +38,15 @@ impl Error {
             Inner::UnknownFormat | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
             Inner::Animated { .. } => ErrorKind::Animated,
             Inner::Truncated { .. } | Inner::Undecodable { .. } => ErrorKind::Malformed,
-            Inner::TooManyBytes { .. }
-            | Inner::TooManyPixels { .. }
-            | Inner::SideTooLong { .. } => ErrorKind::TooLarge,
+            Inner::TooManyBytes { .. } | Inner::TooManyPixels { .. } | Inner::SideTooLong { .. } => ErrorKind::TooLarge,
             Inner::EmptyText => ErrorKind::EmptyText,
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Io { .. } => ErrorKind::Io,
-            Inner::Tokens { .. }
-            | Inner::WrongLength { .. }
-            | Inner::NoDirection { .. }
-            | Inner::Forward(_) => ErrorKind::Inference,
+            Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
+                ErrorKind::Inference
+            }
         }
     }
 }
@@ -101,10 +98,7 @@ pub(crate) enum Inner {
     #[error("the {format} is cut off after {bytes} bytes")]
     Truncated { format: &'static str, bytes: usize },
     #[error("the {format} is damaged: {reason}")]
-    Undecodable {
-        format: &'static str,
-        reason: String,
-    },
+    Undecodable { format: &'static str, reason: String },
     #[error("the picture has {found} bytes, more than the limit of {limit}")]
     TooManyBytes { found: usize, limit: usize },
     #[error("the picture has {width} x {height} = {} pixels, more than the limit of {limit}", u64::from(*width) * u64::from(*height))]
@@ -122,10 +116,7 @@ pub(crate) enum Inner {
     #[error("{}: {reason}", path.display())]
     Weights { path: PathBuf, reason: String },
     #[error("{}: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     #[error("{reason}")]
     Tokens { reason: String },
     #[error("the model gave {found} numbers, expected {expected}")]

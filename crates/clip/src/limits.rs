@@ -15,10 +15,6 @@ pub struct Limits {
 impl Default for Limits {
     /// 16 MiB, 16 million pixels, 8,192 pixels a side: far over anything a photograph needs to become 224 x 224.
     fn default() -> Self {
-        Self {
-            max_bytes: 16 * 1024 * 1024,
-            max_pixels: 16_000_000,
-            max_side: 8_192,
-        }
+        Self { max_bytes: 16 * 1024 * 1024, max_pixels: 16_000_000, max_side: 8_192 }
     }
 }

@@ -21,21 +21,19 @@ pub(crate) const END_OF_TEXT: u32 = 49_407;
 const START_LITERAL: &str = "<|startoftext|>";
 const END_LITERAL: &str = "<|endoftext|>";
 
-/// CLIP's byte-pair encoding, equal to `CLIPTokenizer` of transformers. The vocabulary is part of the program.
+/// CLIP's byte-pair encoding. The vocabulary is part of the program.
+///
+/// Equal to `CLIPTokenizer` of transformers but for one oddity: a mark spelled in capitals and followed by punctuation.
+/// Neither repairs broken encodings nor resolves HTML entities, as OpenAI's first implementation did.
 pub struct Tokenizer {
     pieces: instant_clip_tokenizer::Tokenizer,
 }
 
 impl Tokenizer {
     /// Builds the merge tables; takes some tens of milliseconds, so keep it.
-    #[allow(
-        clippy::new_without_default,
-        reason = "costly enough to be asked for by name"
-    )]
+    #[allow(clippy::new_without_default, reason = "costly enough to be asked for by name")]
     pub fn new() -> Self {
-        Self {
-            pieces: instant_clip_tokenizer::Tokenizer::new(),
-        }
+        Self { pieces: instant_clip_tokenizer::Tokenizer::new() }
     }
 
     /// The tokens of `text`: start mark, at most 75 pieces, end mark. Not padded: the mask is causal and the features
@@ -46,11 +44,7 @@ impl Tokenizer {
     /// [`EmptyText`](crate::ErrorKind::EmptyText), [`TextTooLong`](crate::ErrorKind::TextTooLong).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         if text.len() > MAX_TEXT_BYTES {
-            return Err(Inner::TextTooLong {
-                found: text.len(),
-                limit: MAX_TEXT_BYTES,
-            }
-            .into());
+            return Err(Inner::TextTooLong { found: text.len(), limit: MAX_TEXT_BYTES }.into());
         }
         if text.trim().is_empty() {
             return Err(Inner::EmptyText.into());
@@ -59,10 +53,7 @@ impl Tokenizer {
         self.encode_marked(text, &mut tokens);
         tokens.truncate(CONTEXT_LENGTH - 1);
         tokens.push(self.pieces.end_of_text());
-        Ok(tokens
-            .into_iter()
-            .map(|token| token.to_u16().into())
-            .collect())
+        Ok(tokens.into_iter().map(|token| token.to_u16().into()).collect())
     }
 
     /// Encodes the text between literal marks, and the marks as what they stand for.
@@ -77,13 +68,10 @@ impl Tokenizer {
     }
 
     fn next_mark(&self, text: &str) -> Option<(usize, &'static str, Token)> {
-        [
-            (START_LITERAL, self.pieces.start_of_text()),
-            (END_LITERAL, self.pieces.end_of_text()),
-        ]
-        .into_iter()
-        .filter_map(|(literal, mark)| text.find(literal).map(|at| (at, literal, mark)))
-        .min_by_key(|&(at, ..)| at)
+        [(START_LITERAL, self.pieces.start_of_text()), (END_LITERAL, self.pieces.end_of_text())]
+            .into_iter()
+            .filter_map(|(literal, mark)| text.find(literal).map(|at| (at, literal, mark)))
+            .min_by_key(|&(at, ..)| at)
     }
 }
 
@@ -126,33 +114,20 @@ mod tests {
 
     #[test]
     fn marks_of_another_spelling_are_plain_text() {
-        let tokens = Tokenizer::new()
-            .encode("<start_of_text>x<END_OF_TEXT>")
-            .unwrap();
-        assert!(
-            tokens[1..tokens.len() - 1]
-                .iter()
-                .all(|token| *token < 49406),
-            "{tokens:?}"
-        );
+        let tokens = Tokenizer::new().encode("<start_of_text>x<END_OF_TEXT>").unwrap();
+        assert!(tokens[1..tokens.len() - 1].iter().all(|token| *token < 49406), "{tokens:?}");
     }
 
     #[test]
     fn refusals() {
         let tokenizer = Tokenizer::new();
         for empty in ["", " \t\n", "\u{2003}"] {
-            assert_eq!(
-                tokenizer.encode(empty).unwrap_err().kind(),
-                ErrorKind::EmptyText
-            );
+            assert_eq!(tokenizer.encode(empty).unwrap_err().kind(), ErrorKind::EmptyText);
         }
         let error = tokenizer.encode(&"x".repeat(10_000)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TextTooLong);
         let message = error.to_string();
-        assert!(
-            message.contains("10000") && message.contains("4096"),
-            "{message}"
-        );
+        assert!(message.contains("10000") && message.contains("4096"), "{message}");
         assert!(tokenizer.encode(&"x".repeat(MAX_TEXT_BYTES)).is_ok());
     }
 }

@@ -58,19 +58,12 @@ pub trait Engine: Send {
 pub fn load(directory: &Path) -> Result<Box<dyn Engine>, Error> {
     let path = directory.join(CONFIG_FILE);
     let json = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-    let architecture =
-        Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
-    let name = architecture
-        .name
-        .clone()
-        .unwrap_or_else(|| directory_name(directory));
+    let architecture = Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
+    let name = architecture.name.clone().unwrap_or_else(|| directory_name(directory));
     let engine = Reference::load(name, &directory.join(WEIGHTS_FILE), &architecture)?;
     Ok(Box::new(engine))
 }
 
 fn directory_name(directory: &Path) -> String {
-    directory.file_name().map_or_else(
-        || "clip".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    directory.file_name().map_or_else(|| "clip".to_owned(), |name| name.to_string_lossy().into_owned())
 }

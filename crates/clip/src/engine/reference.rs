@@ -25,17 +25,12 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub(super) fn load(
-        name: String,
-        path: &Path,
-        architecture: &Architecture,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(name: String, path: &Path, architecture: &Architecture) -> Result<Self, Error> {
         let Weights { tensors, sha256 } = weights::read(path, architecture)?;
         // The library makes up a class embedding and a logit scale where it finds none; `weights::read` has refused such a
         // file before it comes to that.
         let tensors = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let model =
-            ClipModel::new(tensors, &configuration(architecture)).map_err(Inner::forward)?;
+        let model = ClipModel::new(tensors, &configuration(architecture)).map_err(Inner::forward)?;
         let info = ModelInfo {
             name,
             weights_sha256: sha256,
@@ -47,11 +42,7 @@ impl Reference {
     }
 
     fn image_batch(&self, images: &[Pixels]) -> candle_core::Result<Vec<Vec<f32>>> {
-        let values: Vec<f32> = images
-            .iter()
-            .flat_map(|image| image.as_slice())
-            .copied()
-            .collect();
+        let values: Vec<f32> = images.iter().flat_map(|image| image.as_slice()).copied().collect();
         let input = Tensor::from_vec(values, (images.len(), 3, SIDE, SIDE), &Device::Cpu)?;
         self.model.get_image_features(&input)?.to_vec2()
     }
@@ -79,10 +70,7 @@ impl Engine for Reference {
     }
 
     fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {
-        let texts: Vec<&[u32]> = texts
-            .iter()
-            .map(|text| until_end(text))
-            .collect::<Result<_, _>>()?;
+        let texts: Vec<&[u32]> = texts.iter().map(|text| until_end(text)).collect::<Result<_, _>>()?;
         // One pass takes texts of one length: padding a short text costs up to three times its own work.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&index| texts[index].len());
@@ -98,10 +86,7 @@ impl Engine for Reference {
             }
         }
         embeddings.sort_by_key(|&(index, _)| index);
-        Ok(embeddings
-            .into_iter()
-            .map(|(_, embedding)| embedding)
-            .collect())
+        Ok(embeddings.into_iter().map(|(_, embedding)| embedding).collect())
     }
 }
 
@@ -112,34 +97,19 @@ fn until_end(tokens: &[u32]) -> Result<&[u32], Error> {
     let end = tokens
         .iter()
         .position(|&token| token == END_OF_TEXT)
-        .ok_or_else(|| {
-            refused(format!(
-                "none of the {} tokens is the end mark",
-                tokens.len()
-            ))
-        })?;
+        .ok_or_else(|| refused(format!("none of the {} tokens is the end mark", tokens.len())))?;
     let tokens = &tokens[..=end];
     if tokens.len() > CONTEXT_LENGTH {
-        return Err(refused(format!(
-            "{} tokens, more than {CONTEXT_LENGTH}",
-            tokens.len()
-        )));
+        return Err(refused(format!("{} tokens, more than {CONTEXT_LENGTH}", tokens.len())));
     }
     if let Some(unknown) = tokens.iter().find(|&&token| token as usize >= VOCABULARY) {
-        return Err(refused(format!(
-            "token {unknown} of a vocabulary of {VOCABULARY}"
-        )));
+        return Err(refused(format!("token {unknown} of a vocabulary of {VOCABULARY}")));
     }
     Ok(tokens)
 }
 
 fn configuration(architecture: &Architecture) -> ClipConfig {
-    let Architecture {
-        text,
-        vision,
-        patch,
-        ..
-    } = architecture;
+    let Architecture { text, vision, patch, .. } = architecture;
     ClipConfig {
         text_config: ClipTextConfig {
             vocab_size: VOCABULARY,
@@ -176,20 +146,13 @@ mod tests {
 
     #[test]
     fn a_text_ends_at_its_first_end_mark() {
-        assert_eq!(
-            until_end(&[49406, 320, 49407, 49407, 0]).unwrap(),
-            [49406, 320, 49407]
-        );
+        assert_eq!(until_end(&[49406, 320, 49407, 49407, 0]).unwrap(), [49406, 320, 49407]);
     }
 
     #[test]
     fn tokens_of_no_text_are_refused() {
-        for tokens in [
-            vec![],
-            vec![49406, 320],
-            [vec![320; 77], vec![END_OF_TEXT]].concat(),
-            vec![49_408, END_OF_TEXT],
-        ] {
+        for tokens in [vec![], vec![49406, 320], [vec![320; 77], vec![END_OF_TEXT]].concat(), vec![49_408, END_OF_TEXT]]
+        {
             assert_eq!(until_end(&tokens).unwrap_err().kind(), ErrorKind::Inference);
         }
     }

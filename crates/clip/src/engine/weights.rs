@@ -29,22 +29,10 @@ const MAX_HEADER: u64 = 16 * 1024 * 1024;
 const CHUNK: usize = 1024 * 1024;
 
 pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, Error> {
-    let invalid = |reason: String| -> Error {
-        Inner::Weights {
-            path: path.to_path_buf(),
-            reason,
-        }
-        .into()
-    };
+    let invalid = |reason: String| -> Error { Inner::Weights { path: path.to_path_buf(), reason }.into() };
     let file = File::open(path).map_err(|error| Error::reading(path, error))?;
-    let length = file
-        .metadata()
-        .map_err(|error| Error::reading(path, error))?
-        .len();
-    let mut source = Hashed {
-        file,
-        hash: Sha256::new(),
-    };
+    let length = file.metadata().map_err(|error| Error::reading(path, error))?.len();
+    let mut source = Hashed { file, hash: Sha256::new() };
     let reading = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => invalid(format!("ends early, at {length} bytes")),
         _ => Error::reading(path, error),
@@ -54,30 +42,23 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, 
     source.fill(&mut header_length).map_err(reading)?;
     let header_length = u64::from_le_bytes(header_length);
     if header_length > MAX_HEADER.min(length) {
-        return Err(invalid(format!(
-            "no safetensors file: its header would be {header_length} bytes of {length}"
-        )));
+        return Err(invalid(format!("no safetensors file: its header would be {header_length} bytes of {length}")));
     }
     let mut header = vec![0; header_length as usize];
     source.fill(&mut header).map_err(reading)?;
     // Checks that the tensors follow one another without a gap and that each has the size of its shape.
-    let header: Metadata =
-        serde_json::from_slice(&header).map_err(|error| invalid(error.to_string()))?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|error| invalid(error.to_string()))?;
     let promised = 8 + header_length + header.data_len() as u64;
     if promised != length {
-        return Err(invalid(format!(
-            "has {length} bytes, its header speaks of {promised}"
-        )));
+        return Err(invalid(format!("has {length} bytes, its header speaks of {promised}")));
     }
 
     let expected = architecture.tensors();
     for (name, shape) in &expected {
         check(&header, name, shape).map_err(invalid)?;
     }
-    let expected: HashMap<&str, &[usize]> = expected
-        .iter()
-        .map(|(name, shape)| (name.as_str(), shape.as_slice()))
-        .collect();
+    let expected: HashMap<&str, &[usize]> =
+        expected.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
 
     let mut tensors = HashMap::with_capacity(expected.len());
     let mut chunk = vec![0; CHUNK];
@@ -92,21 +73,13 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, 
             skip(&mut source, info, &mut chunk).map_err(reading)?;
         }
     }
-    Ok(Weights {
-        tensors,
-        sha256: source.finish(),
-    })
+    Ok(Weights { tensors, sha256: source.finish() })
 }
 
 fn check(header: &Metadata, name: &str, shape: &[usize]) -> Result<(), String> {
-    let info = header
-        .info(name)
-        .ok_or_else(|| format!("tensor {name} is missing"))?;
+    let info = header.info(name).ok_or_else(|| format!("tensor {name} is missing"))?;
     if info.shape != shape {
-        return Err(format!(
-            "tensor {name} has shape {:?}, expected {shape:?}",
-            info.shape
-        ));
+        return Err(format!("tensor {name} has shape {:?}, expected {shape:?}", info.shape));
     }
     if info.dtype != Dtype::F32 {
         return Err(format!("tensor {name} is {:?}, expected F32", info.dtype));

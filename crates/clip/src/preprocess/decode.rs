@@ -18,20 +18,12 @@ pub(super) struct Decoded {
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Error> {
     if bytes.len() > limits.max_bytes {
-        return Err(Inner::TooManyBytes {
-            found: bytes.len(),
-            limit: limits.max_bytes,
-        }
-        .into());
+        return Err(Inner::TooManyBytes { found: bytes.len(), limit: limits.max_bytes }.into());
     }
     let (format, decoder) = sniff(bytes)?;
     // Image decoders have a history of panicking on crafted files; one bad picture must stay one bad picture.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes, limits))).map_err(|_| {
-        Inner::Undecodable {
-            format,
-            reason: "the decoder panicked".to_owned(),
-        }
-    })??;
+    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes, limits)))
+        .map_err(|_| Inner::Undecodable { format, reason: "the decoder panicked".to_owned() })??;
     Ok(turn(decoded))
 }
 
@@ -53,20 +45,10 @@ fn sniff(bytes: &[u8]) -> Result<(&'static str, Decoder), Error> {
 /// Refuses a size before a buffer of that size is asked for. Decoders call it with what the header says.
 pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), Error> {
     if width.max(height) > limits.max_side {
-        return Err(Inner::SideTooLong {
-            width,
-            height,
-            limit: limits.max_side,
-        }
-        .into());
+        return Err(Inner::SideTooLong { width, height, limit: limits.max_side }.into());
     }
     if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(Inner::TooManyPixels {
-            width,
-            height,
-            limit: limits.max_pixels,
-        }
-        .into());
+        return Err(Inner::TooManyPixels { width, height, limit: limits.max_pixels }.into());
     }
     Ok(())
 }
@@ -91,11 +73,7 @@ fn turn(decoded: Decoded) -> RgbImage {
 /// Sorts the errors of the `image` crate into ours.
 pub(super) fn image_error(format: &'static str, bytes: &[u8], error: &image::ImageError) -> Error {
     if let image::ImageError::Unsupported(unsupported) = error {
-        return Inner::UnsupportedVariant {
-            format,
-            what: unsupported.to_string(),
-        }
-        .into();
+        return Inner::UnsupportedVariant { format, what: unsupported.to_string() }.into();
     }
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = source {
@@ -103,17 +81,9 @@ pub(super) fn image_error(format: &'static str, bytes: &[u8], error: &image::Ima
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof);
         if end_of_file {
-            return Inner::Truncated {
-                format,
-                bytes: bytes.len(),
-            }
-            .into();
+            return Inner::Truncated { format, bytes: bytes.len() }.into();
         }
         source = current.source();
     }
-    Inner::Undecodable {
-        format,
-        reason: error.to_string(),
-    }
-    .into()
+    Inner::Undecodable { format, reason: error.to_string() }.into()
 }

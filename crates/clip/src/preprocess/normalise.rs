@@ -8,9 +8,8 @@ const DEVIATION: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 pub(super) fn normalise(rgb: &[u8]) -> Box<[f32]> {
     let mut planes = vec![0.0; 3 * SIDE * SIDE].into_boxed_slice();
     for (channel, plane) in planes.chunks_exact_mut(SIDE * SIDE).enumerate() {
-        let table: [f32; 256] = std::array::from_fn(|level| {
-            (level as f32 / 255.0 - MEAN[channel]) / DEVIATION[channel]
-        });
+        let table: [f32; 256] =
+            std::array::from_fn(|level| (level as f32 / 255.0 - MEAN[channel]) / DEVIATION[channel]);
         for (value, pixel) in plane.iter_mut().zip(rgb.chunks_exact(3)) {
             *value = table[usize::from(pixel[channel])];
         }

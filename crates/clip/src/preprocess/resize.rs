@@ -29,9 +29,7 @@ pub(super) fn centre_window(picture: &RgbImage) -> Box<[u8]> {
         .chunks_exact(stride)
         .flat_map(|row| columns.iter().flat_map(|weight| horizontal(row, weight)))
         .collect();
-    rows.iter()
-        .flat_map(|weight| vertical(&narrow, weight, first_row))
-        .collect()
+    rows.iter().flat_map(|weight| vertical(&narrow, weight, first_row)).collect()
 }
 
 /// The inputs of one output position.
@@ -123,28 +121,17 @@ mod tests {
 
     #[test]
     fn a_picture_of_the_right_size_is_left_alone() {
-        let picture = RgbImage::from_fn(224, 224, |x, y| {
-            image::Rgb([x as u8, y as u8, (x ^ y) as u8])
-        });
+        let picture = RgbImage::from_fn(224, 224, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8]));
         assert_eq!(centre_window(&picture)[..], picture.as_raw()[..]);
     }
 
     #[test]
     fn weights_of_every_position_sum_to_one() {
-        for (length, resized) in [
-            (1, 224),
-            (5000, 224),
-            (10, 224),
-            (5000, 112_000),
-            (223, 224),
-        ] {
+        for (length, resized) in [(1, 224), (5000, 224), (10, 224), (5000, 112_000), (223, 224)] {
             for weight in weights(length, resized) {
                 let sum: i32 = weight.factors.iter().sum();
                 let error = (sum - (1 << FRACTION_BITS)).unsigned_abs() as usize;
-                assert!(
-                    error <= weight.factors.len(),
-                    "{length} to {resized}: off by {error}"
-                );
+                assert!(error <= weight.factors.len(), "{length} to {resized}: off by {error}");
                 assert!(weight.end() <= length);
             }
         }
@@ -153,13 +140,8 @@ mod tests {
     #[test]
     fn the_centre_is_kept_and_the_margin_cut() {
         // Three squares of one colour each; only the middle one is inside the window, but for the filter's reach.
-        let picture = RgbImage::from_fn(672, 224, |x, _| {
-            image::Rgb(if x / 224 == 1 {
-                [9, 99, 199]
-            } else {
-                [255, 0, 0]
-            })
-        });
+        let picture =
+            RgbImage::from_fn(672, 224, |x, _| image::Rgb(if x / 224 == 1 { [9, 99, 199] } else { [255, 0, 0] }));
         let window = centre_window(&picture);
         assert_eq!(window.len(), 3 * SIDE * SIDE);
         assert!(window.chunks_exact(3).all(|pixel| pixel == [9, 99, 199]));

@@ -11,15 +11,11 @@ pub(super) fn to_rgb(picture: DynamicImage) -> RgbImage {
         DynamicImage::ImageRgb8(picture) => picture,
         DynamicImage::ImageLuma8(picture) => convert(&picture, |[grey]| [grey; 3]),
         DynamicImage::ImageLumaA8(picture) => convert(&picture, |[grey, _]| [grey; 3]),
-        DynamicImage::ImageRgba8(picture) => {
-            convert(&picture, |[red, green, blue, _]| [red, green, blue])
-        }
+        DynamicImage::ImageRgba8(picture) => convert(&picture, |[red, green, blue, _]| [red, green, blue]),
         DynamicImage::ImageLuma16(picture) => convert(&picture, |[grey]| [high(grey); 3]),
         DynamicImage::ImageLumaA16(picture) => convert(&picture, |[grey, _]| [high(grey); 3]),
         DynamicImage::ImageRgb16(picture) => convert(&picture, |rgb| rgb.map(high)),
-        DynamicImage::ImageRgba16(picture) => convert(&picture, |[red, green, blue, _]| {
-            [red, green, blue].map(high)
-        }),
+        DynamicImage::ImageRgba16(picture) => convert(&picture, |[red, green, blue, _]| [red, green, blue].map(high)),
         // Neither PNG nor WebP has floating-point samples.
         other => other.into_rgb8(),
     }
@@ -79,9 +75,6 @@ mod tests {
     #[test]
     fn alpha_is_dropped_not_composited() {
         let picture = ImageBuffer::from_raw(1, 1, vec![10u8, 20, 30, 0]).unwrap();
-        assert_eq!(
-            to_rgb(DynamicImage::ImageRgba8(picture)).as_raw(),
-            &[10, 20, 30]
-        );
+        assert_eq!(to_rgb(DynamicImage::ImageRgba8(picture)).as_raw(), &[10, 20, 30]);
     }
 }

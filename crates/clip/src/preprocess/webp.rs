@@ -20,8 +20,5 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
     }
     let exif = decoder.exif_metadata().map_err(failed)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    Ok(Decoded {
-        pixels: samples::to_rgb(picture),
-        exif,
-    })
+    Ok(Decoded { pixels: samples::to_rgb(picture), exif })
 }

@@ -17,16 +17,9 @@ use crate::error::Error;
 const BLOCK: usize = 64 * 1024;
 
 /// Writes the tensors of `architecture` as safetensors; returns the file's SHA-256 in hexadecimal.
-pub(super) fn write_weights(
-    path: &Path,
-    architecture: &Architecture,
-    seed: u64,
-) -> Result<String, Error> {
+pub(super) fn write_weights(path: &Path, architecture: &Architecture, seed: u64) -> Result<String, Error> {
     replace(path, |file| {
-        let mut file = Hashed {
-            file,
-            hash: Sha256::new(),
-        };
+        let mut file = Hashed { file, hash: Sha256::new() };
         let tensors = architecture.tensors();
         file.write_all(&header(&tensors)?)?;
         let mut numbers = vec![0.0; BLOCK];
@@ -58,11 +51,7 @@ fn header(tensors: &[(String, Vec<usize>)]) -> io::Result<Vec<u8>> {
     let entries = tensors.iter().map(|(name, shape)| {
         let start = offset;
         offset += 4 * shape.iter().product::<usize>();
-        let info = TensorInfo {
-            dtype: Dtype::F32,
-            shape: shape.clone(),
-            data_offsets: (start, offset),
-        };
+        let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, offset) };
         (name.clone(), info)
     });
     // transformers refuses a file that does not say whose tensors it holds.
@@ -76,17 +65,12 @@ fn header(tensors: &[(String, Vec<usize>)]) -> io::Result<Vec<u8>> {
 }
 
 /// Lets `fill` write a file beside `path`, brings it to the disk and only then gives it the name.
-fn replace<T>(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
-) -> Result<T, Error> {
+fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T, Error> {
     let partial = path.with_extension(format!("partial-{}", std::process::id()));
     let write = || {
         let mut file = BufWriter::new(File::create(&partial)?);
         let result = fill(&mut file)?;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         fs::rename(&partial, path)?;
         if let Some(directory) = path.parent() {
             // The name itself lives in the directory.

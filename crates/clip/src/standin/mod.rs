@@ -28,34 +28,14 @@ impl Size {
         match self {
             Self::Full => Architecture {
                 name: Some(format!("clip-vit-base-patch32-standin-{seed}")),
-                text: Tower {
-                    hidden: 512,
-                    intermediate: 2048,
-                    layers: 12,
-                    heads: 8,
-                },
-                vision: Tower {
-                    hidden: 768,
-                    intermediate: 3072,
-                    layers: 12,
-                    heads: 12,
-                },
+                text: Tower { hidden: 512, intermediate: 2048, layers: 12, heads: 8 },
+                vision: Tower { hidden: 768, intermediate: 3072, layers: 12, heads: 12 },
                 patch: 32,
             },
             Self::Tiny => Architecture {
                 name: Some(format!("clip-tiny-patch32-standin-{seed}")),
-                text: Tower {
-                    hidden: 64,
-                    intermediate: 128,
-                    layers: 2,
-                    heads: 1,
-                },
-                vision: Tower {
-                    hidden: 128,
-                    intermediate: 256,
-                    layers: 2,
-                    heads: 2,
-                },
+                text: Tower { hidden: 64, intermediate: 128, layers: 2, heads: 1 },
+                vision: Tower { hidden: 128, intermediate: 256, layers: 2, heads: 2 },
                 patch: 32,
             },
         }

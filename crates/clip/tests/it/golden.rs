@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::support::{self, Golden};
 
 /// What f32 arithmetic in another order may cost.
-const MIN_COSINE: f64 = 0.99999;
-const MIN_CENTRED_COSINE: f64 = 0.9999;
+pub const MIN_COSINE: f64 = 0.99999;
+pub const MIN_CENTRED_COSINE: f64 = 0.9999;
 
 #[test]
 fn windows_are_equal_to_the_bit() {
@@ -46,11 +46,8 @@ fn compare(size: Size) {
     let golden = Golden::read();
     let mut engine = support::standin(size);
 
-    let pixels: Vec<_> = golden
-        .pictures
-        .iter()
-        .map(|golden| support::preprocess(&support::picture(&golden.name)))
-        .collect();
+    let pixels: Vec<_> =
+        golden.pictures.iter().map(|golden| support::preprocess(&support::picture(&golden.name))).collect();
     let names: Vec<&str> = golden.pictures.iter().map(|golden| golden.name.as_str()).collect();
     assert_close(&names, &engine.embed_images(&pixels).unwrap(), &support::frozen(size, "pictures"));
 

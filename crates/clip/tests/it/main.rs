@@ -1,5 +1,6 @@
 //! The crate as its users see it, against vectors frozen from the reference implementation and against bad input.
 
+mod families;
 mod golden;
 mod mutation;
 mod refusals;

@@ -1,1 +1,134 @@
+//! Pictures of strangers: what is refused, as what, and before what is spent.
 
+use clip::{Error, ErrorKind, Limits};
+use image::RgbImage;
+
+use crate::support::{Golden, picture, png};
+
+fn refused(bytes: &[u8]) -> Error {
+    match clip::preprocess(bytes, &Limits::default()) {
+        Ok(_) => panic!("{} bytes were accepted", bytes.len()),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn other_formats() {
+    for bytes in [
+        &b""[..],
+        b"\xFF",
+        b"GIF89a\x01\x00\x01\x00\x80\x00\x00",
+        b"BM\x3a\x00\x00\x00",
+        b"RIFF\x24\x00\x00\x00WAVEfmt ",
+        b"<!DOCTYPE html><html><body>not found</body></html>",
+        b"\x00\x00\x00\x1cftypavif",
+    ] {
+        assert_eq!(refused(bytes).kind(), ErrorKind::UnsupportedFormat, "{bytes:?}");
+    }
+}
+
+#[test]
+fn animations() {
+    for name in ["animated.png", "animated.webp"] {
+        assert_eq!(refused(&picture(name)).kind(), ErrorKind::Animated, "{name}");
+    }
+}
+
+/// Wherever the connection broke off: no prefix is taken for the picture.
+#[test]
+fn truncated_pictures() {
+    for golden in Golden::read().pictures {
+        let bytes = picture(&golden.name);
+        for tenths in [2, 5, 9] {
+            let cut = (bytes.len() * tenths / 10).max(16);
+            let error = refused(&bytes[..cut]);
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{} cut at {cut}: {error}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn a_cut_jpeg_says_where_it_ends() {
+    let bytes = picture("portrait.jpg");
+    let message = refused(&bytes[..20_000]).to_string();
+    assert_eq!(message, "the JPEG is cut off after 20000 bytes");
+}
+
+#[test]
+fn the_right_first_bytes_and_nothing_after() {
+    for magic in [&b"\xFF\xD8\xFF"[..], b"\x89PNG\r\n\x1A\n", b"RIFF\x24\x00\x00\x00WEBP"] {
+        let noise: Vec<u8> = (0..4_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for tail in [&noise[..], &[0; 4_000], &[]] {
+            let error = refused(&[magic, tail].concat());
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{magic:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn too_many_bytes() {
+    let limits = Limits { max_bytes: 1_000, ..Limits::default() };
+    let error = clip::preprocess(&picture("portrait.jpg"), &limits).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let message = error.to_string();
+    assert!(message.contains("1000") && message.contains(&picture("portrait.jpg").len().to_string()), "{message}");
+}
+
+/// Headers that promise more than is there: refused from the header, whose size is what an allocation would have.
+#[test]
+fn header_bombs() {
+    let sizes: [(u16, u16, &str); 3] = [
+        (16_000, 16_000, "16000 x 16000, more than the limit of 8192 a side"),
+        (9_000, 1, "9000 x 1, more than the limit of 8192 a side"),
+        (8_000, 8_000, "8000 x 8000 = 64000000 pixels, more than the limit of 16000000"),
+    ];
+    for (width, height, expected) in sizes {
+        for bytes in [jpeg_of(width, height), png_of(width, height), webp_of(width, height)] {
+            let error = refused(&bytes);
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}
+
+/// A committed JPEG with another size in its start-of-frame segment.
+fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = picture("portrait.jpg");
+    let frame = bytes.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+    bytes[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+    bytes[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    bytes
+}
+
+fn png_of(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = picture("alpha.png");
+    bytes[16..20].copy_from_slice(&u32::from(width).to_be_bytes());
+    bytes[20..24].copy_from_slice(&u32::from(height).to_be_bytes());
+    bytes
+}
+
+/// The lossless bitstream has 14 bits each of width and height, less one, after its signature byte.
+fn webp_of(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = picture("lossless.webp");
+    let stream = bytes.windows(4).position(|chunk| chunk == b"VP8L").unwrap() + 8;
+    let kept = u32::from_le_bytes(bytes[stream + 1..stream + 5].try_into().unwrap()) >> 28 << 28;
+    let size = kept | u32::from(width - 1) | u32::from(height - 1) << 14;
+    bytes[stream + 1..stream + 5].copy_from_slice(&size.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_limits_themselves_are_allowed() {
+    let limits = Limits { max_pixels: 8 * 8192, ..Limits::default() };
+    assert!(clip::preprocess(&png(&RgbImage::new(8192, 8)), &limits).is_ok());
+    let error = clip::preprocess(&png(&RgbImage::new(8192, 9)), &limits).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn a_damaged_orientation_is_no_reason_to_refuse() {
+    let mut bytes = picture("exif-6.jpg");
+    let block = bytes.windows(6).position(|bytes| bytes == b"Exif\0\0").unwrap() + 6;
+    bytes[block + 4..block + 8].copy_from_slice(&[0xFF; 4]);
+    assert!(clip::preprocess(&bytes, &Limits::default()).is_ok());
+}

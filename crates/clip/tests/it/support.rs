@@ -103,10 +103,7 @@ pub fn standin(size: Size) -> Box<dyn Engine> {
         return engine;
     }
     let written = standin::write(&directory, SEED, size).unwrap();
-    assert_eq!(
-        written.weights_sha256, expected,
-        "the stand-in's weights have changed: make the golden vectors anew"
-    );
+    assert_eq!(written.weights_sha256, expected, "the stand-in's weights have changed: make the golden vectors anew");
     clip::load(&directory).unwrap()
 }
 
@@ -124,12 +121,7 @@ pub fn mean(embeddings: &[Embedding]) -> Vec<f64> {
 /// Cosine after the mean is taken off both: embeddings crowd in a cone, and ranking happens in what is left.
 pub fn centred_cosine(left: &Embedding, right: &Embedding, mean: &[f64]) -> f64 {
     let centred = |embedding: &Embedding| -> Vec<f64> {
-        embedding
-            .as_slice()
-            .iter()
-            .zip(mean)
-            .map(|(&value, mean)| f64::from(value) - mean)
-            .collect()
+        embedding.as_slice().iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect()
     };
     let (left, right) = (centred(left), centred(right));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
