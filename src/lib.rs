@@ -10,6 +10,9 @@ mod errors;
 mod identity;
 mod interruptible;
 mod keys;
+mod once_per_query;
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_tests;
 mod platform;
 mod rows;
 mod settings;
@@ -27,8 +30,8 @@ extension_sql_file!("../sql/guard.sql", name = "guard", bootstrap);
 extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["guard"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
 extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views"]);
-extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["functions"], finalize);
-extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["comments"]);
+extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["functions"]);
+extension_sql_file!("../sql/surface.sql", name = "surface", finalize);
 
 /// Called when the server loads the library. Nothing is created here: no thread, no runtime, no file.
 #[pg_guard]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pinterest::{BoardReference, BookmarkGuard, Client, Error};
 
@@ -10,6 +11,7 @@ use super::{Answer, not_empty, usable};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
+use crate::once_per_query::once_per_query;
 use crate::rows::board_row;
 use crate::settings;
 use crate::store::board::KnownBoard;
@@ -21,7 +23,7 @@ use crate::vector::Vector;
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_list_boards(
     account_id: default!(Option<i64>, "NULL"),
-) -> Answer<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -34,6 +36,7 @@ fn pinterest_list_boards(
             name!(description, Option<String>),
         ),
     >,
+    ErrorReport,
 > {
     let account_id = account::resolve(&current_role(), account_id)?;
     let token = usable::access(account_id)?.token;
@@ -94,7 +97,15 @@ pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Vec<KnownBoa
 
 /// The direction of the mean of a board's image embeddings, of unit length.
 #[pg_extern(stable, parallel_restricted)]
-fn pinterest_board_embedding(board: &str, account_id: default!(Option<i64>, "NULL")) -> Answer<Vector> {
+fn pinterest_board_embedding(
+    board: &str,
+    account_id: default!(Option<i64>, "NULL"),
+    call: pg_sys::FunctionCallInfo,
+) -> Answer<Vector> {
+    Ok(once_per_query(call, (board.to_owned(), account_id), || mean_direction(board, account_id))?)
+}
+
+fn mean_direction(board: &str, account_id: Option<i64>) -> Result<Vector, Failure> {
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let board = known(board, account_id)?;
     let mean = pin_image::board_mean(board.account_id, &board.board_id)?;
@@ -102,13 +113,11 @@ fn pinterest_board_embedding(board: &str, account_id: default!(Option<i64>, "NUL
         return Err(Failure::new(
             Kind::ModelsMixed,
             format!("the images of board \"{}\" were embedded by {} different models", board.name, mean.models),
-        )
-        .into());
+        ));
     }
     let Some(vector) = mean.mean.and_then(Vector::normalized) else {
         return Err(Failure::new(Kind::NotReady, format!("board \"{}\" has no embedded image", board.name))
-            .with_hint("Import it with pinterest_import_board(); the view pinterest.imports shows how far it is.")
-            .into());
+            .with_hint("Import it with pinterest_import_board(); the view pinterest.imports shows how far it is."));
     };
     Ok(vector)
 }
@@ -118,7 +127,7 @@ fn pinterest_board_embedding(board: &str, account_id: default!(Option<i64>, "NUL
 fn pinterest_purge_board(
     board: &str,
     account_id: default!(Option<i64>, "NULL"),
-) -> Answer<TableIterator<'static, (name!(pins, i64), name!(images, i64))>> {
+) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let board = known(board, account_id)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;

@@ -3,9 +3,9 @@
 use std::ffi::CStr;
 
 use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::Answer;
 use crate::errors::Failure;
 use crate::identity::as_worker;
 use crate::interruptible::block_on;
@@ -49,11 +49,12 @@ const CHECKS: [Check; 10] = [
 /// Checks what an import depends on, one row each.
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
-fn pinterest_doctor() -> Answer<
+fn pinterest_doctor() -> Result<
     TableIterator<
         'static,
         (name!(check_name, String), name!(status, String), name!(detail, String), name!(hint, Option<String>)),
     >,
+    ErrorReport,
 > {
     let rows: Vec<_> = CHECKS
         .iter()

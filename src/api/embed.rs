@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use super::Answer;
 use crate::errors::{Failure, Kind};
 use crate::interruptible::block_on;
+use crate::once_per_query::once_per_query;
 use crate::vector::Vector;
 use crate::workers::registry;
 use crate::{platform, settings, threads};
@@ -41,7 +42,7 @@ fn pinterest_embed_image(image: &[u8]) -> Answer<Vector> {
 
 /// The CLIP embedding of a text, of unit length: comparable with those of images.
 #[pg_extern(stable, parallel_restricted)]
-fn pinterest_embed_text(text: &str) -> Answer<Vector> {
+fn pinterest_embed_text(text: &str, call: pg_sys::FunctionCallInfo) -> Answer<Vector> {
     if text.trim().is_empty() {
         return Err(Failure::new(Kind::BadArgument, "the text is empty").into());
     }
@@ -53,10 +54,12 @@ fn pinterest_embed_text(text: &str) -> Answer<Vector> {
         .with_hint("CLIP reads 77 tokens, about 50 words; the rest would be cut off.")
         .into());
     }
-    let text = text.to_owned();
-    Ok(ask(move |client| {
-        let text = text.clone();
-        async move { client.embed_text(text).await }
+    Ok(once_per_query(call, text.to_owned(), || {
+        let text = text.to_owned();
+        ask(move |client| {
+            let text = text.clone();
+            async move { client.embed_text(text).await }
+        })
     })?)
 }
 

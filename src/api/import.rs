@@ -13,7 +13,7 @@ use crate::identity::{as_worker, current_role};
 use crate::store::import::{self, Progress};
 use crate::store::{account, installation, with_latest_snapshot};
 use crate::workers::registry;
-use crate::{platform, settings, threads};
+use crate::{settings, threads};
 
 /// Longer than any id, title or address of a board.
 const LONGEST_REFERENCE: usize = 2048;
@@ -95,7 +95,8 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
                 _ => return Ok(progress.state),
             },
         };
-        registry::wake_at_commit()?;
+        // Where nothing is preloaded, nobody else starts the worker after a restart of the server.
+        registry::ensure_worker()?;
         threads::wait(None, Some(left));
     }
 }
@@ -129,7 +130,7 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
 fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
     let account_id = import::account_of(import_id)?;
     let cancelled = as_worker(|| import::cancel(account_id, import_id))?;
-    if cancelled && !platform::in_recovery() {
+    if cancelled {
         registry::wake_at_commit()?;
     }
     Ok(cancelled)

@@ -7,7 +7,7 @@ use crate::identity::as_worker;
 use crate::store::with_latest_snapshot;
 use crate::threads;
 use crate::tokens::{Access, REFRESH_PATIENCE, Sealer};
-use crate::workers::registry::{self, Worker};
+use crate::workers::registry;
 
 /// Between looks at a token that the worker refreshes.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -29,9 +29,8 @@ pub fn access(account_id: i64) -> Result<Access, Failure> {
             return Err(Failure::new(Kind::NotReady, format!("the access token of account {account_id} has expired and no worker has refreshed it"))
                 .with_hint("SELECT * FROM pinterest_doctor() shows what keeps the worker."));
         }
-        registry::wake_at_commit()?;
-        if let Some(worker) = Worker::Database(crate::platform::current_database()).running().first() {
-            registry::wake(worker.pid);
+        if let Some(worker) = registry::ensure_worker()? {
+            registry::wake(worker);
         }
         threads::wait(None, Some(LOOK_AGAIN));
     }

@@ -95,8 +95,10 @@ pub fn set_status(account_id: i64, status: Status, cause: Option<&str>) -> Resul
     Ok(())
 }
 
-/// Tells listeners that an account needs its user. The payload is the id, nothing else.
-pub fn notify_needs_reauth(account_id: i64) -> Result<(), Failure> {
+/// Only the user can help: the account's waiting imports are parked, and listeners told the id, nothing else.
+pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
+    set_status(account_id, Status::NeedsReauth, Some(cause))?;
+    super::import::park(account_id, cause)?;
     write("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()], |_| Ok(()))?;
     Ok(())
 }

@@ -104,7 +104,7 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
 /// image of that import still stands with the present model.
 pub fn is_unchanged(account_id: i64, board_id: &str, model_id: Option<i64>, keep_images: bool) -> Result<bool, Failure> {
     let rows = read(
-        "SELECT b.pins_modified_at IS NOT NULL AND b.pins_modified_at = b.imported_modified_at \
+        "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) \
          AND NOT EXISTS (SELECT FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL))) \

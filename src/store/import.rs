@@ -337,7 +337,8 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
     execute(
         "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
-         wake_at = clock_timestamp() + make_interval(secs => $8), claimed_by = NULL, lease_until = NULL, \
+         wake_at = clock_timestamp() + make_interval(secs => $8), \
+         attempts = CASE WHEN $4 IN ('waiting_quota', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
          phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
          finished_at = CASE WHEN $9 THEN clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",

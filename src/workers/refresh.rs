@@ -178,11 +178,7 @@ async fn refused(context: &Context, account_id: i64, used: &Refreshable, error: 
                 return Ok(());
             }
             match kind {
-                ErrorKind::NeedsReauth => {
-                    account::set_status(account_id, Status::NeedsReauth, Some(&cause))?;
-                    import::park(account_id, &cause)?;
-                    account::notify_needs_reauth(account_id)
-                }
+                ErrorKind::NeedsReauth => account::needs_reauth(account_id, &cause),
                 ErrorKind::AppCredentials => account::set_status(account_id, Status::Connected, Some(&cause)),
                 _ if uncertain => account::set_status(account_id, Status::RefreshUncertain, Some(&cause)),
                 _ => Ok(()),

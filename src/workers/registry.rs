@@ -4,7 +4,7 @@
 //! process table, which every process may do and no role can fake.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use pgrx::pg_sys;
 
@@ -217,24 +217,34 @@ fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {
     }
 }
 
-/// The worker to wake when the current transaction commits; 0 for none.
-static WAKE_AT_COMMIT: AtomicI32 = AtomicI32::new(0);
+/// Whether the current transaction wakes this database's worker when it commits, and the worker's process; 0 while it
+/// is on its way.
+static WAKE_AT_COMMIT: AtomicBool = AtomicBool::new(false);
+static WORKER: AtomicI32 = AtomicI32::new(0);
 
-/// Makes sure that this database's worker runs, and wakes it when the current transaction commits: not before, it would
-/// find nothing, and once, however many calls the transaction makes.
+/// Wakes this database's worker when the current transaction commits: not before, it would find nothing, and once,
+/// however many calls the transaction makes.
 pub fn wake_at_commit() -> Result<(), Failure> {
-    let database = Worker::Database(crate::platform::current_database());
+    WORKER.store(ensure_worker()?.unwrap_or(0), Ordering::Relaxed);
+    WAKE_AT_COMMIT.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Makes sure that this database's worker and those it needs run or start; its process, once known. On a standby none
+/// of them does anything.
+pub fn ensure_worker() -> Result<Option<i32>, Failure> {
+    if crate::platform::in_recovery() {
+        return Ok(None);
+    }
     if !is_running(Worker::Launcher) {
         start_once(Worker::Launcher)?;
     }
     ensure_supervisor()?;
-    let pid = match database.running().first() {
-        Some(instance) => instance.pid,
-        // Not known yet; a worker that has just started looks for work on its own until this transaction is over.
-        None => start_once(database)?.unwrap_or(0),
-    };
-    WAKE_AT_COMMIT.store(pid, Ordering::Relaxed);
-    Ok(())
+    let own = Worker::Database(crate::platform::current_database());
+    match own.running().first() {
+        Some(instance) => Ok(Some(instance.pid)),
+        None => start_once(own),
+    }
 }
 
 /// Makes sure that the embedder's supervisor runs or starts.
@@ -268,6 +278,11 @@ fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
     })
 }
 
+/// The process of a worker that this session has asked for, once it runs. Allocates nothing: a commit must not fail.
+fn asked_for(name: &CStr) -> Option<i32> {
+    ASKED.with_borrow(|asked| asked.iter().find(|(own, _)| *own == name).and_then(|(_, starting)| starting.pid().ok().flatten()))
+}
+
 /// Sets another server process' latch; a process that is gone is not missed.
 pub fn wake(pid: i32) {
     // SAFETY: a look-up in the process array; the entry's latch lives in shared memory for good.
@@ -284,12 +299,13 @@ pub fn wake(pid: i32) {
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
-            let pid = WAKE_AT_COMMIT.swap(0, Ordering::Relaxed);
-            if pid != 0 {
-                wake(pid);
+            if WAKE_AT_COMMIT.swap(false, Ordering::Relaxed) {
+                let known = WORKER.load(Ordering::Relaxed);
+                let pid = if known != 0 { Some(known) } else { asked_for(c"pg_pinterest worker") };
+                pid.into_iter().for_each(wake);
             }
         }
-        pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(0, Ordering::Relaxed),
+        pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(false, Ordering::Relaxed),
         _ => {}
     }
 }

@@ -18,7 +18,7 @@ pub struct Api {
     attempts: i32,
     token: Secret,
     generation: i64,
-    refreshed: bool,
+    refreshable: bool,
 }
 
 impl Api {
@@ -42,21 +42,24 @@ impl Api {
             attempts,
             token: access.token,
             generation: access.generation,
-            refreshed: false,
+            refreshable: access.refreshable,
         })
     }
 
     /// Makes a call; a token that Pinterest has just stopped to accept is refreshed once, and the call made once more.
+    /// Where that does not help, the account needs its user.
     pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, pinterest::Error>
     where
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
     {
         let mut result = request(self.client.clone(), self.token.clone()).await;
-        if matches!(&result, Err(error) if error.kind() == ErrorKind::Unauthorized) && !self.refreshed {
-            self.refreshed = true;
-            if self.renew().await.is_ok() {
-                result = request(self.client.clone(), self.token.clone()).await;
-            }
+        if is_unauthorized(&result) && std::mem::take(&mut self.refreshable) && self.renew().await.is_ok() {
+            result = request(self.client.clone(), self.token.clone()).await;
+        }
+        if let Err(error) = &result
+            && is_unauthorized(&result)
+        {
+            self.needs_reauth(error.to_string()).await;
         }
         let answer = result?;
         self.observe(&answer.rate_limit).await;
@@ -75,6 +78,21 @@ impl Api {
         Ok(())
     }
 
+    async fn needs_reauth(&self, cause: String) {
+        let (account_id, generation) = (self.account_id, self.generation);
+        // Should it fail, the import's own state tells the user the same.
+        let _ = self
+            .context
+            .database
+            .run(move || {
+                if store::token::get(account_id)?.generation != generation {
+                    return Ok(());
+                }
+                store::account::needs_reauth(account_id, &cause)
+            })
+            .await;
+    }
+
     async fn observe(&self, rate: &RateLimit) {
         if rate.limit.is_none() && rate.remaining.is_none() && rate.reset.is_none() {
             return;
@@ -85,6 +103,10 @@ impl Api {
         // The next answer says it again.
         let _ = self.context.database.run(move || store::quota::observe(account_id, limit, remaining, reset)).await;
     }
+}
+
+fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {
+    matches!(result, Err(error) if error.kind() == ErrorKind::Unauthorized)
 }
 
 async fn load(context: &Context, account_id: i64) -> Result<crate::tokens::Access, Interruption> {

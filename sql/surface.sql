@@ -1,3 +1,5 @@
+-- The functions that the library defines: what \df+ says of them, and that nobody may call them until somebody grants it.
+
 COMMENT ON FUNCTION pinterest_register_app(text, text, text, text) IS
     'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. Call it with bind parameters: the secret is sealed before it is stored, but the statement itself is the server''s to log';
 COMMENT ON FUNCTION pinterest_authorize_url(text, boolean) IS
@@ -30,3 +32,23 @@ COMMENT ON FUNCTION pinterest_grant(text, text) IS
     'Grants a role what it needs: user (connect, import, search), reader (search) or admin';
 COMMENT ON FUNCTION pinterest_adopt() IS
     'Lets a restored copy of the database send requests from this cluster; only when the original is gone for good';
+
+REVOKE ALL ON FUNCTION
+    pinterest.board_mean(bigint, text),
+    pinterest_register_app(text, text, text, text),
+    pinterest_authorize_url(text, boolean),
+    pinterest_connect(text, text),
+    pinterest_store_token(text, text, integer, integer, text, text, bigint, text),
+    pinterest_disconnect(bigint, boolean),
+    pinterest_list_boards(bigint),
+    pinterest_import_board(text, bigint, boolean),
+    pinterest_wait_for_import(bigint, interval),
+    pinterest_cancel_import(bigint),
+    pinterest_embed_image(bytea),
+    pinterest_embed_text(text),
+    pinterest_board_embedding(text, bigint),
+    pinterest_purge_board(text, bigint),
+    pinterest_doctor(),
+    pinterest_grant(text, text),
+    pinterest_adopt()
+FROM PUBLIC;
