@@ -97,14 +97,12 @@ impl Kind {
                 Some("SELECT * FROM pinterest.quota shows what is left and when it renews."),
             ),
             Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
-            Kind::BadImage => (
-                Code::ERRCODE_INVALID_BINARY_REPRESENTATION,
-                Some("The image is cut off or damaged: fetch it again."),
-            ),
-            Kind::UnsupportedImage => (
-                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                Some("JPEG, PNG and WebP with a single frame are decoded."),
-            ),
+            Kind::BadImage => {
+                (Code::ERRCODE_INVALID_BINARY_REPRESENTATION, Some("The image is cut off or damaged: fetch it again."))
+            }
+            Kind::UnsupportedImage => {
+                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("JPEG, PNG and WebP with a single frame are decoded."))
+            }
             Kind::TooLarge => (Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED, None),
             Kind::ModelMissing => (
                 Code::ERRCODE_UNDEFINED_FILE,
@@ -112,10 +110,9 @@ impl Kind {
                     "Set pinterest.model_dir to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.",
                 ),
             ),
-            Kind::ModelInvalid => (
-                Code::ERRCODE_DATA_CORRUPTED,
-                Some("Bring the model again with pgvector_setup/clip-weights."),
-            ),
+            Kind::ModelInvalid => {
+                (Code::ERRCODE_DATA_CORRUPTED, Some("Bring the model again with pgvector_setup/clip-weights."))
+            }
             Kind::ModelsMixed => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
                 Some("Import the board again, so that one model embeds all of its images."),

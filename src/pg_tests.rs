@@ -40,8 +40,7 @@ mod tests {
         let values: Vec<f32> = (0..DIMENSION).map(|i| (i as f32 - 256.0) / 7.0).collect();
         let boxed: Box<[f32; DIMENSION]> = values.clone().into_boxed_slice().try_into().unwrap();
         let vector = Vector::new(boxed).unwrap();
-        let text: String =
-            Spi::get_one_with_args("SELECT $1::text", &[vector.clone().parameter()]).unwrap().unwrap();
+        let text: String = Spi::get_one_with_args("SELECT $1::text", &[vector.clone().parameter()]).unwrap().unwrap();
         let parsed: Vec<f32> = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed, values);
         let back: Vector = Spi::get_one_with_args("SELECT $1", &[vector.clone().parameter()]).unwrap().unwrap();
@@ -117,12 +116,12 @@ mod tests {
     fn a_secret_is_sealed_before_it_is_stored() {
         register_app();
         let account = store_token();
-        let plain: i64 = one(
-            "SELECT count(*) FROM pinterest.app a, pinterest.token t \
-             WHERE position('canary'::bytea IN a.client_secret) > 0 OR position('canary'::bytea IN t.access_token) > 0",
-        );
+        let plain: i64 = one("SELECT count(*) FROM pinterest.app a, pinterest.token t \
+             WHERE position('canary'::bytea IN a.client_secret) > 0 OR position('canary'::bytea IN t.access_token) > 0");
         assert_eq!(plain, 0);
-        let refreshed = one::<i64>("SELECT pinterest_store_token('canary-second', account_id => account_id) FROM pinterest.account");
+        let refreshed = one::<i64>(
+            "SELECT pinterest_store_token('canary-second', account_id => account_id) FROM pinterest.account",
+        );
         assert_eq!(refreshed, account);
         assert_eq!(one::<i64>("SELECT generation FROM pinterest.token"), 2);
     }
@@ -217,7 +216,9 @@ mod tests {
 
     #[pg_test]
     fn where_tokens_go_is_not_a_users_to_set() {
-        for setting in ["api_host", "authorize_host", "image_hosts", "ca_file", "key_file", "model_dir", "embedder_path"] {
+        for setting in
+            ["api_host", "authorize_host", "image_hosts", "ca_file", "key_file", "model_dir", "embedder_path"]
+        {
             assert_eq!(sqlstate(&format!("SET pinterest.{setting} = 'x'")), "55P02", "{setting}");
         }
         assert_eq!(sqlstate("SET pinterest.api_hots = 'x'"), "42602");
@@ -238,7 +239,10 @@ mod tests {
     #[pg_test]
     fn a_copy_of_the_database_stays_quiet_until_adopted() {
         register_app();
-        Spi::run("SET LOCAL ROLE pinterest_worker; UPDATE pinterest.installation SET system_identifier = '1'; RESET ROLE").unwrap();
+        Spi::run(
+            "SET LOCAL ROLE pinterest_worker; UPDATE pinterest.installation SET system_identifier = '1'; RESET ROLE",
+        )
+        .unwrap();
         assert_eq!(sqlstate("SELECT pinterest_store_token('token')"), "55000");
         assert!(one::<bool>("SELECT pinterest_adopt()"));
         assert!(!one::<bool>("SELECT pinterest_adopt()"));
@@ -247,7 +251,8 @@ mod tests {
 
     #[pg_test]
     fn the_doctor_has_a_row_for_each_check() {
-        let problems: Vec<String> = names("SELECT check_name FROM pinterest_doctor() WHERE status = 'problem' ORDER BY 1");
+        let problems: Vec<String> =
+            names("SELECT check_name FROM pinterest_doctor() WHERE status = 'problem' ORDER BY 1");
         assert!(problems.contains(&"model directory".to_owned()), "{problems:?}");
         assert!(!problems.contains(&"version".to_owned()), "{problems:?}");
     }

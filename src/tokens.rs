@@ -120,7 +120,8 @@ impl Sealer {
     /// What a refresh of the account needs.
     pub fn refreshable(&self, account_id: i64) -> Result<Refreshable, Failure> {
         let sealed = token::get(account_id)?;
-        let missing = |what| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no {what} to refresh with"));
+        let missing =
+            |what| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no {what} to refresh with"));
         let app_id = sealed.app_id.ok_or_else(|| missing("app"))?;
         let refresh_token = sealed.refresh_token.ok_or_else(|| missing("refresh token"))?;
         let generation = sealed.generation;

@@ -84,7 +84,8 @@ impl FromDatum for Vector {
             let start = pg_sys::pg_detoast_datum(datum.cast_mut_ptr::<pg_sys::varlena>()).cast::<u8>();
             let dimension = start.add(pg_sys::VARHDRSZ).cast::<u16>().read();
             if usize::from(dimension) != DIMENSION {
-                let failure = Failure::new(Kind::BadArgument, format!("expected {DIMENSION} dimensions, not {dimension}"));
+                let failure =
+                    Failure::new(Kind::BadArgument, format!("expected {DIMENSION} dimensions, not {dimension}"));
                 std::panic::panic_any(pgrx::pg_sys::panic::ErrorReport::from(failure));
             }
             let mut values = Box::new([0f32; DIMENSION]);

@@ -72,8 +72,9 @@ pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Fai
     let mut found = matching(reference, account_id)?;
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(Kind::NotFound, format!("no board \"{reference}\" has been seen"))
-            .with_hint("Import it with pinterest_import_board(); SELECT * FROM pinterest_list_boards() lists what there is.")),
+        0 => Err(Failure::new(Kind::NotFound, format!("no board \"{reference}\" has been seen")).with_hint(
+            "Import it with pinterest_import_board(); SELECT * FROM pinterest_list_boards() lists what there is.",
+        )),
         several => Err(Failure::new(Kind::BadArgument, format!("{several} boards are named \"{reference}\""))
             .with_hint("Pass the board's id, or account_id.")
             .with_detail(

@@ -23,7 +23,10 @@ const LONGEST_LIFE_DAYS: i32 = 400;
 
 /// The page on which a user lets the app read their boards.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_authorize_url(app: default!(Option<&str>, "NULL"), secret_boards: default!(bool, "false")) -> Answer<String> {
+fn pinterest_authorize_url(
+    app: default!(Option<&str>, "NULL"),
+    secret_boards: default!(bool, "false"),
+) -> Answer<String> {
     let owner = current_role();
     let endpoints = settings::endpoints()?;
     let state = oauth_state::from_random(keys::random()?);
@@ -97,12 +100,8 @@ fn pinterest_store_token(
     grant.refresh_token = refresh_token.map(Secret::new);
     grant.refresh_token_expires_in =
         refresh_token_expires_in.map(|seconds| lifetime(seconds, "refresh_token_expires_in")).transpose()?;
-    grant.scopes = scopes
-        .unwrap_or_default()
-        .split([' ', ','])
-        .filter(|scope| !scope.is_empty())
-        .map(str::to_owned)
-        .collect();
+    grant.scopes =
+        scopes.unwrap_or_default().split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
     let known = account_id.map(|id| account::resolve(&owner, Some(id))).transpose()?;
     let account_id = as_worker(|| {
         // An access token alone is good for as long as it lives, without any app.

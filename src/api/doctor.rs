@@ -133,9 +133,9 @@ fn key() -> Finding {
         Ok(format!("active key {}", ring.active()))
     });
     match Finding::of(checked) {
-        Finding::Good(text) if settings::key_file().is_none() => {
-            Finding::Note(format!("{text}, in the data directory, so in base backups too: move it out and set pinterest.key_file"))
-        }
+        Finding::Good(text) if settings::key_file().is_none() => Finding::Note(format!(
+            "{text}, in the data directory, so in base backups too: move it out and set pinterest.key_file"
+        )),
         other => other,
     }
 }
@@ -157,7 +157,8 @@ fn embedder_program() -> Finding {
     } else {
         Finding::Bad(
             format!("{} is not there", path.display()),
-            "make install puts it beside the server's programs; pinterest.embedder_path names another place.".to_owned(),
+            "make install puts it beside the server's programs; pinterest.embedder_path names another place."
+                .to_owned(),
         )
     }
 }

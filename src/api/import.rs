@@ -31,7 +31,10 @@ fn pinterest_import_board(
     if board.len() > LONGEST_REFERENCE {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("board must be an id, a title or an address of at most {LONGEST_REFERENCE} bytes, not {}", board.len()),
+            format!(
+                "board must be an id, a title or an address of at most {LONGEST_REFERENCE} bytes, not {}",
+                board.len()
+            ),
         )
         .into());
     }
@@ -54,8 +57,7 @@ fn pinterest_import_board(
 /// A missing model is better heard of now than read in an import's row.
 fn check_model_dir() -> Result<(), Failure> {
     let missing = |what: String| Failure::new(Kind::ModelMissing, what);
-    let directory =
-        settings::model_dir().ok_or_else(|| missing("pinterest.model_dir is not set".to_owned()))?;
+    let directory = settings::model_dir().ok_or_else(|| missing("pinterest.model_dir is not set".to_owned()))?;
     for file in ["config.json", "model.safetensors"] {
         if !directory.join(file).is_file() {
             return Err(missing(format!("there is no readable {file} in {}", directory.display())));
@@ -80,9 +82,12 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
     loop {
         let progress = with_latest_snapshot(|| import::progress(import_id))?;
         if progress.uncommitted {
-            return Err(Failure::new(Kind::NotReady, format!("import {import_id} was queued by this transaction, which has not committed"))
-                .with_hint("Commit first, then wait.")
-                .into());
+            return Err(Failure::new(
+                Kind::NotReady,
+                format!("import {import_id} was queued by this transaction, which has not committed"),
+            )
+            .with_hint("Commit first, then wait.")
+            .into());
         }
         if progress.is_final() || progress.state == "needs_reauth" {
             warn_unless_completed(import_id, &progress);

@@ -22,12 +22,18 @@ pub fn access(account_id: i64) -> Result<Access, Failure> {
             return Ok(access);
         }
         if !access.refreshable {
-            return Err(Failure::new(Kind::NeedsReauth, format!("the access token of account {account_id} has expired"))
-                .with_hint("Store a new one with pinterest_store_token(), or connect through pinterest_authorize_url()."));
+            return Err(Failure::new(
+                Kind::NeedsReauth,
+                format!("the access token of account {account_id} has expired"),
+            )
+            .with_hint("Store a new one with pinterest_store_token(), or connect through pinterest_authorize_url()."));
         }
         if Instant::now() >= until {
-            return Err(Failure::new(Kind::NotReady, format!("the access token of account {account_id} has expired and no worker has refreshed it"))
-                .with_hint("SELECT * FROM pinterest_doctor() shows what keeps the worker."));
+            return Err(Failure::new(
+                Kind::NotReady,
+                format!("the access token of account {account_id} has expired and no worker has refreshed it"),
+            )
+            .with_hint("SELECT * FROM pinterest_doctor() shows what keeps the worker."));
         }
         if let Some(worker) = registry::ensure_worker()? {
             registry::wake(worker);

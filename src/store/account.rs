@@ -106,10 +106,7 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
 /// Deletes the tokens, or the account with everything imported through it; returns whether it was there.
 pub fn disconnect(account_id: i64, purge: bool) -> Result<bool, Failure> {
     if purge {
-        return Ok(execute(
-            "DELETE FROM pinterest.account WHERE account_id = $1",
-            &[account_id.into()],
-        )? > 0);
+        return Ok(execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])? > 0);
     }
     execute("DELETE FROM pinterest.token WHERE account_id = $1", &[account_id.into()])?;
     Ok(execute(

@@ -102,7 +102,12 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
 
 /// What an import has to compare: the board's change marker now and at its last complete import, and whether every
 /// image of that import still stands with the present model.
-pub fn is_unchanged(account_id: i64, board_id: &str, model_id: Option<i64>, keep_images: bool) -> Result<bool, Failure> {
+pub fn is_unchanged(
+    account_id: i64,
+    board_id: &str,
+    model_id: Option<i64>,
+    keep_images: bool,
+) -> Result<bool, Failure> {
     let rows = read(
         "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) \
          AND NOT EXISTS (SELECT FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \

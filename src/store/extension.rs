@@ -14,10 +14,9 @@ pub fn version() -> Result<Option<String>, Failure> {
     if unsafe { pg_sys::get_extension_oid(c"pg_pinterest".as_ptr(), true) } == pg_sys::InvalidOid {
         return Ok(None);
     }
-    let rows = read(
-        "SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'",
-        &[],
-        |row| row.get::<String>(1),
-    )?;
+    let rows =
+        read("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'", &[], |row| {
+            row.get::<String>(1)
+        })?;
     Ok(rows.into_iter().next())
 }

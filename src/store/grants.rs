@@ -28,11 +28,9 @@ impl Level {
 
 /// Grants the level to the role, with the caller's rights.
 pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
-    let found = read(
-        "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = $1::name)",
-        &[role.into()],
-        |row| row.get::<bool>(1),
-    )?;
+    let found = read("SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = $1::name)", &[role.into()], |row| {
+        row.get::<bool>(1)
+    })?;
     if found != [true] {
         return Err(Failure::new(Kind::NotFound, format!("role \"{role}\" does not exist")));
     }

@@ -82,7 +82,12 @@ impl Progress {
 }
 
 /// Queues an import.
-pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, keep_images: bool) -> Result<i64, Failure> {
+pub fn enqueue(
+    account_id: i64,
+    board_reference: &str,
+    board_id: Option<&str>,
+    keep_images: bool,
+) -> Result<i64, Failure> {
     let ids = write(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, state) \
          SELECT a.account_id, $2, $3, $4, CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
@@ -100,9 +105,7 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
          AND i.xmin = pg_current_xact_id_if_assigned()::xid AND i.fence = 0 \
          FROM pinterest.import i WHERE i.import_id = $1",
         &[import_id.into()],
-        |row| {
-            Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? })
-        },
+        |row| Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? }),
     )?;
     rows.into_iter().next().ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("import {import_id} does not exist or belongs to another role"))
@@ -113,9 +116,10 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
 /// The account of an import that the caller may see. Runs with the caller's rights.
 pub fn account_of(import_id: i64) -> Result<i64, Failure> {
     progress(import_id)?;
-    let rows = read("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
-        row.get(1)
-    })?;
+    let rows =
+        read("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
+            row.get(1)
+        })?;
     rows.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("import {import_id} does not exist")))
 }
 

@@ -37,7 +37,9 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
         ],
         |row| row.get(1),
     )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Database, "another process is just recording the same model"))
+    ids.into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(Kind::Database, "another process is just recording the same model"))
 }
 
 /// Does the key stand for the model with this fingerprint?

@@ -171,7 +171,13 @@ pub fn reuse_by_content_hash(account_id: i64, model_id: i64) -> Result<Vec<(i64,
 }
 
 /// Claims up to `limit` images of the import that are ready.
-pub fn claim(account_id: i64, import_id: i64, by: &str, live: &[String], limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
+pub fn claim(
+    account_id: i64,
+    import_id: i64,
+    by: &str,
+    live: &[String],
+    limit: i64,
+) -> Result<Vec<ClaimedImage>, Failure> {
     write(
         "WITH ready AS ( \
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \

@@ -4,7 +4,12 @@ use super::execute;
 use crate::errors::Failure;
 
 /// Records the rate-limit headers of an answer in the category of reading requests.
-pub fn observe(account_id: i64, limit: Option<i64>, remaining: Option<i64>, reset_in: Option<f64>) -> Result<(), Failure> {
+pub fn observe(
+    account_id: i64,
+    limit: Option<i64>,
+    remaining: Option<i64>,
+    reset_in: Option<f64>,
+) -> Result<(), Failure> {
     execute(
         "INSERT INTO pinterest.quota AS q (account_id, category, app_id, request_limit, remaining, reset_at) \
          SELECT a.account_id, 'org_read', a.app_id, $2, $3, clock_timestamp() + make_interval(secs => $4) \

@@ -75,11 +75,11 @@ fn may_serve() -> bool {
             }
             Some(_) => {}
         }
-        if let Some(installation) = store::installation::find()? {
-            if let Err(copy) = installation.check_not_a_copy() {
-                pgrx::log!("pg_pinterest: idle: {copy}");
-                return Ok(false);
-            }
+        if let Some(installation) = store::installation::find()?
+            && let Err(copy) = installation.check_not_a_copy()
+        {
+            pgrx::log!("pg_pinterest: idle: {copy}");
+            return Ok(false);
         }
         let role = crate::identity::worker_role()?;
         // SAFETY: the process began as a superuser; from here on it is a role without rights beyond our tables.
@@ -111,12 +111,8 @@ fn serve() -> Result<(), Failure> {
     let (database, jobs) = bridge(bell);
     let (settings_changed, config_watch) = watch::channel(config()?);
     let wake = Arc::new(Notify::new());
-    let context = Context {
-        database,
-        identity: registry::own_identity().into(),
-        config: config_watch,
-        wake: wake.clone(),
-    };
+    let context =
+        Context { database, identity: registry::own_identity().into(), config: config_watch, wake: wake.clone() };
     network::start(move |stop| run(context, stop)).map_err(trouble)?;
     process::show_activity(None);
     loop {
@@ -161,7 +157,7 @@ async fn run(context: Context, mut stop: watch::Receiver<bool>) {
     let mut idle_since = tokio::time::Instant::now();
     let mut polls = 0;
     loop {
-        match context.database.run(|| store::extension::version()).await {
+        match context.database.run(store::extension::version).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
             // Dropped, or updated under a library of another version.
             Ok(_) => return,

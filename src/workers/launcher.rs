@@ -60,7 +60,8 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
             match &visit.starting {
                 Some((starting, _)) if starting.pid().is_ok() => continue,
                 Some((_, began)) => {
-                    visit.pause = if began.elapsed() < SHORT_LIFE { (visit.pause * 2).min(BACKOFF.1) } else { BACKOFF.0 };
+                    visit.pause =
+                        if began.elapsed() < SHORT_LIFE { (visit.pause * 2).min(BACKOFF.1) } else { BACKOFF.0 };
                     visit.next = now + visit.pause;
                     visit.starting = None;
                 }

@@ -11,5 +11,3 @@ mod refresh;
 pub mod registry;
 mod supervisor;
 mod transaction;
-
-

@@ -133,12 +133,7 @@ async fn refresh(context: &Context, account_id: i64) -> Result<bool, Pause> {
 }
 
 /// Stores the answer before anything else is done with it.
-async fn store(
-    context: &Context,
-    account_id: i64,
-    used: Refreshable,
-    grant: TokenGrant,
-) -> Result<bool, Failure> {
+async fn store(context: &Context, account_id: i64, used: Refreshable, grant: TokenGrant) -> Result<bool, Failure> {
     let shared = std::sync::Arc::new((used, grant));
     let mut attempt = 0;
     loop {

@@ -280,7 +280,9 @@ fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
 
 /// The process of a worker that this session has asked for, once it runs. Allocates nothing: a commit must not fail.
 fn asked_for(name: &CStr) -> Option<i32> {
-    ASKED.with_borrow(|asked| asked.iter().find(|(own, _)| *own == name).and_then(|(_, starting)| starting.pid().ok().flatten()))
+    ASKED.with_borrow(|asked| {
+        asked.iter().find(|(own, _)| *own == name).and_then(|(_, starting)| starting.pid().ok().flatten())
+    })
 }
 
 /// Sets another server process' latch; a process that is gone is not missed.
@@ -298,12 +300,10 @@ pub fn wake(pid: i32) {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
-            if WAKE_AT_COMMIT.swap(false, Ordering::Relaxed) {
-                let known = WORKER.load(Ordering::Relaxed);
-                let pid = if known != 0 { Some(known) } else { asked_for(c"pg_pinterest worker") };
-                pid.into_iter().for_each(wake);
-            }
+        pg_sys::XactEvent::XACT_EVENT_COMMIT if WAKE_AT_COMMIT.swap(false, Ordering::Relaxed) => {
+            let known = WORKER.load(Ordering::Relaxed);
+            let pid = if known != 0 { Some(known) } else { asked_for(c"pg_pinterest worker") };
+            pid.into_iter().for_each(wake);
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(false, Ordering::Relaxed),
         _ => {}

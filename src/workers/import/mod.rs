@@ -56,18 +56,15 @@ impl Imports {
         self.deliver_cancellations().await;
         while self.tasks.len() < AT_ONCE {
             let identity = self.context.identity.to_string();
-            let claimed = self
-                .context
-                .database
-                .run(move || store::import::claim(&identity, &registry::live_identities()))
-                .await;
+            let claimed =
+                self.context.database.run(move || store::import::claim(&identity, &registry::live_identities())).await;
             let Ok(Some(claimed)) = claimed else { break };
             let import_id = claimed.import_id;
             let cancelled = Arc::new(Notify::new());
             self.cancel.insert(import_id, cancelled.clone());
             let run = run::Run::new(self.context.clone(), self.embedder_gate.clone(), claimed, cancelled);
             self.tasks.spawn_local(async move {
-                run.to_its_end().await;
+                run.finish().await;
                 import_id
             });
         }

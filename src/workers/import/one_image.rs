@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 
 use super::api::Api;
 use super::failure::Interruption;
-use crate::rows::{Candidate, candidates_json};
 use crate::errors::Failure;
+use crate::rows::{Candidate, candidates_json};
 use crate::store;
 use crate::store::pin_image::{ClaimedImage, Embedded, Outcome};
 use crate::vector::Vector;
@@ -138,10 +138,10 @@ impl OneImage {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
-        if let Some(fresh) = self.fresh_candidates(claimed).await {
-            if let Ok(download) = self.climb(fresh, claimed).await? {
-                return Ok(download);
-            }
+        if let Some(fresh) = self.fresh_candidates(claimed).await
+            && let Ok(download) = self.climb(fresh, claimed).await?
+        {
+            return Ok(download);
         }
         done(Outcome::Failed(format!("none of its sizes can be downloaded: {refused}")))
     }

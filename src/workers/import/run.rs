@@ -10,11 +10,11 @@ use super::api::Api;
 use super::failure::{Interruption, held};
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
-use crate::{platform, rows};
 use crate::store;
 use crate::store::import::{ClaimedImport, Stop};
 use crate::store::model::ModelRow;
 use crate::workers::database::Context;
+use crate::{platform, rows};
 
 /// Between signs of life; three of them fit into a lease.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -45,7 +45,7 @@ impl Run {
     }
 
     /// Works on the import until it is done or something stops it, and records which.
-    pub async fn to_its_end(self) {
+    pub async fn finish(self) {
         let result = tokio::select! {
             result = self.work() => result,
             interruption = self.watch() => Err(interruption),
@@ -57,11 +57,7 @@ impl Run {
         };
         let claimed = self.claimed;
         // Where even this fails the lease runs out, and the import is claimed again.
-        let _ = self
-            .context
-            .database
-            .run(move || store::import::stop(&claimed, stop, failure.as_ref(), wake_in))
-            .await;
+        let _ = self.context.database.run(move || store::import::stop(&claimed, stop, failure.as_ref(), wake_in)).await;
     }
 
     /// Signs of life, until the claim is lost or its end asked for.
@@ -142,15 +138,16 @@ impl Run {
             _ => None,
         });
         let board = match id {
-            Some(id) => api.call(|client, token| {
-                let id = id.clone();
-                async move { client.board(&token, &id).await }
-            })
-            .await
-            .map_err(|error| self.not_found(api, error))?,
-            None => listing::find_board(api, &reference).await?.ok_or_else(|| {
-                Interruption::fail(self.no_such_board())
-            })?,
+            Some(id) => api
+                .call(|client, token| {
+                    let id = id.clone();
+                    async move { client.board(&token, &id).await }
+                })
+                .await
+                .map_err(|error| self.not_found(api, error))?,
+            None => {
+                listing::find_board(api, &reference).await?.ok_or_else(|| Interruption::fail(self.no_such_board()))?
+            }
         };
         let (row, claim) = (rows::board_row(&board), claimed.clone());
         let board_id = row.board_id.clone();
