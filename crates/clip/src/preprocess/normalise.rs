@@ -2,6 +2,7 @@ use super::SIDE;
 
 // CLIP's own figures, in transformers `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD`: red, green, blue.
 const MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+#[allow(clippy::excessive_precision, reason = "as published, to be found by a search")]
 const DEVIATION: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
 /// `(level / 255 - mean) / deviation` per channel, rows of RGB to planes of red, green, blue.

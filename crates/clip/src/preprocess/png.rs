@@ -18,7 +18,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
 
     let mut allocation = image::Limits::no_limits();
     // Bounds what compressed text, profiles and the row buffers may ask for; the pixels are bounded above.
-    allocation.max_alloc = Some(16 * limits.max_pixels);
+    allocation.max_alloc = Some(limits.max_pixels.saturating_mul(16));
     let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation).map_err(failed)?;
     if decoder.is_apng().map_err(failed)? {
         return Err(Inner::Animated { format: FORMAT }.into());

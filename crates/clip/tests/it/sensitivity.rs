@@ -70,6 +70,7 @@ fn decoded_jpeg(bytes: &[u8]) -> RgbImage {
 /// The levels that mean and deviation turn into `level / 127.5 - 1`.
 fn scaled_to_one(bytes: &[u8]) -> RgbImage {
     const MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+    #[allow(clippy::excessive_precision, reason = "as published")]
     const DEVIATION: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
     let mut picture = window(bytes);
     for pixel in picture.pixels_mut() {
