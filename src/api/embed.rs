@@ -13,9 +13,10 @@ use crate::vector::Vector;
 use crate::workers::registry;
 use crate::{platform, settings, threads};
 
-/// As the embedder's own limits; checked here so that nothing oversized is copied around.
+/// As the embedder's own limit; checked here so that nothing oversized is copied around.
 const LONGEST_IMAGE: usize = embedder::protocol::MAX_IMAGE_BYTES;
-const LONGEST_TEXT: usize = embedder::protocol::MAX_TEXT_BYTES;
+/// Ten times what 77 tokens of CLIP's vocabulary can hold: more is a mistake, not a query.
+const LONGEST_TEXT: usize = 4096;
 /// How long a supervisor that has just been asked for may take to listen.
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
