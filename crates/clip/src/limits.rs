@@ -1,7 +1,7 @@
 /// What a picture may cost before any of it is decoded.
 ///
-/// Decoders hold up to two and a half times the size of the decoded picture (progressive JPEG, lossless WebP), so the
-/// pixel limit is the one that bounds memory: 16 million pixels are about 120 MiB at the peak.
+/// Decoders hold several times the size of the decoded picture (all coefficients of a progressive JPEG, 16-bit samples of
+/// a PNG), so the pixel limit is the one that bounds memory: 16 million pixels stay under 200 MB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Encoded size, in bytes.

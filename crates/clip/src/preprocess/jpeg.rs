@@ -46,8 +46,11 @@ fn decompress(source: Source<'_>, limits: &Limits) -> Result<Decoded, Error> {
             started.read_scanlines::<u8>().map_err(failed)?
         }
         4 => {
-            let mut started = header.to_colorspace(ColorSpace::JCS_CMYK).map_err(failed)?;
-            let inks = started.read_scanlines::<[u8; 4]>().map_err(failed)?;
+            let inks = {
+                // Gives its memory back before the conversion asks for some.
+                let mut started = header.to_colorspace(ColorSpace::JCS_CMYK).map_err(failed)?;
+                started.read_scanlines::<[u8; 4]>().map_err(failed)?
+            };
             // Adobe writes CMYK inverted, and Pillow takes every CMYK JPEG for one of Adobe's.
             inks.into_iter().flat_map(|ink| samples::cmyk_to_rgb(ink.map(|level| 255 - level))).collect()
         }

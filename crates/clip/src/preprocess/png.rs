@@ -17,8 +17,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
     check_size(width, height, limits)?;
 
     let mut allocation = image::Limits::no_limits();
-    // Bounds what compressed text, profiles and the row buffers may ask for; the pixels are bounded above.
-    allocation.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    // Bounds what a compressed profile or text unfolds to; the pixels are bounded above.
+    allocation.max_alloc = Some(limits.max_bytes as u64);
     let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation).map_err(failed)?;
     if decoder.is_apng().map_err(failed)? {
         return Err(Inner::Animated { format: FORMAT }.into());

@@ -117,6 +117,47 @@ fn webp_of(width: u16, height: u16) -> Vec<u8> {
     bytes
 }
 
+/// A small canvas around a large frame, which the decoder would only compare after decoding.
+#[test]
+fn a_webp_frame_larger_than_its_canvas() {
+    let bytes = webp_with(&chunk(b"VP8X", &[0, 0, 0, 0, 15, 0, 0, 15, 0, 0]), &{
+        let mut frame = picture("lossy.webp")[12..].to_vec();
+        frame[14..18].copy_from_slice(&[0xFF, 0x3F, 0xFF, 0x3F]);
+        frame
+    });
+    let error = refused(&bytes);
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("16383 x 16383"), "{error}");
+}
+
+/// A metadata chunk that claims to be 4 GiB long, for which the decoder would make room.
+#[test]
+fn a_webp_chunk_longer_than_the_file() {
+    let mut metadata = chunk(b"EXIF", b"II*\0");
+    metadata[4..8].copy_from_slice(&0xFFFF_FFF0u32.to_le_bytes());
+    let frame = &picture("lossy.webp")[12..];
+    let bytes = webp_with(&chunk(b"VP8X", &[0b1000, 0, 0, 0, 43, 1, 0, 143, 1, 0]), &[frame, &metadata].concat());
+    assert_eq!(refused(&bytes).kind(), ErrorKind::Malformed);
+}
+
+fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&name[..], &(content.len() as u32).to_le_bytes(), content].concat()
+}
+
+fn webp_with(first: &[u8], rest: &[u8]) -> Vec<u8> {
+    chunk(b"RIFF", &[b"WEBP", first, rest].concat())
+}
+
+#[test]
+fn bytes_after_the_picture_are_ignored() {
+    for name in ["portrait.jpg", "alpha.png", "lossy.webp"] {
+        let whole = picture(name);
+        let more = [&whole[..], b"trailing bytes"].concat();
+        let limits = Limits::default();
+        assert_eq!(clip::window(&more, &limits).unwrap(), clip::window(&whole, &limits).unwrap(), "{name}");
+    }
+}
+
 #[test]
 fn the_limits_themselves_are_allowed() {
     let limits = Limits { max_pixels: 8 * 8192, ..Limits::default() };

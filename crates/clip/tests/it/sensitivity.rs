@@ -21,9 +21,11 @@ fn the_full_model_shows_wrong_preprocessing() {
     wrong_preprocessing_shows(Size::Full);
 }
 
+type Mistake = fn(&[u8]) -> RgbImage;
+
 /// Each mistake is made on the way to a 224 x 224 picture, which right preprocessing then leaves alone.
 fn wrong_preprocessing_shows(size: Size) {
-    let mistakes: [(&str, fn(&[u8]) -> RgbImage); 4] = [
+    let mistakes: [(&str, Mistake); 4] = [
         ("squashed instead of cropped", squashed),
         ("scaled to [-1, 1]", scaled_to_one),
         ("blue, green, red", reversed),
