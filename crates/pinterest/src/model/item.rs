@@ -13,7 +13,7 @@ pub(crate) trait Item: DeserializeOwned {
     /// Reads one item; `None` if it has no usable id, as the "more ideas" tiles of a board listing.
     fn read(raw: &str) -> Option<Self> {
         // A derived reader would take the elements of a list for members in order.
-        if !is_object(raw) {
+        if !is_object(raw) || nesting(raw) > MAX_NESTING {
             return None;
         }
         let raw = replace_unstorable_escapes(raw);
@@ -22,6 +22,10 @@ pub(crate) trait Item: DeserializeOwned {
         Some(item)
     }
 }
+
+/// Levels of lists and objects an item may have. Pinterest's have six; the text is kept, and other JSON readers give up
+/// on it, or fall over, at depths that this crate's reader does not notice.
+const MAX_NESTING: usize = 64;
 
 /// Most digits an id may have; today's have 18 or 19.
 const MAX_ID: usize = 32;
@@ -34,6 +38,25 @@ pub(crate) fn is_id(text: &str) -> bool {
 /// Whether a valid JSON text is an object.
 pub(super) fn is_object(raw: &str) -> bool {
     raw.trim_start().starts_with('{')
+}
+
+/// The deepest nesting of lists and objects in a valid JSON text.
+fn nesting(raw: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in raw.bytes() {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Deserializes the one required member.
@@ -105,6 +128,15 @@ mod tests {
             (r#""\u00e4ä\"""#, r#""\u00e4ä\"""#),
         ] {
             assert_eq!(replace_unstorable_escapes(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn nesting_counts_outside_strings() {
+        for (raw, expected) in
+            [("1", 0), ("{}", 1), (r#"{"a": [{}, [[]]]}"#, 4), (r#"{"[[[": "{\"[[[\\"}"#, 1), (r#"["\\", [1]]"#, 2)]
+        {
+            assert_eq!(nesting(raw), expected, "{raw}");
         }
     }
 

@@ -72,7 +72,7 @@ pub fn truncated() -> Reply {
 
 /// Has no length at all and is cut: the end of the connection looks like the end of the body.
 pub fn truncated_without_length() -> Reply {
-    Reply::whole(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"items\": [".to_vec())
+    without_length("{\"items\": [")
 }
 
 /// Says fewer bytes than it sends.
@@ -101,12 +101,23 @@ pub fn gzip() -> Reply {
 
 /// A hundred thousand header lines.
 pub fn many_headers() -> Reply {
-    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n".to_vec();
-    for number in 0..100_000 {
+    headers(100_000)
+}
+
+/// So many header lines.
+pub fn headers(count: usize) -> Reply {
+    let body = r#"{"items": []}"#;
+    let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+    for number in 1..count {
         bytes.extend_from_slice(format!("x-{number}: a\r\n").as_bytes());
     }
-    bytes.extend_from_slice(b"\r\n{}");
+    bytes.extend_from_slice(format!("\r\n{body}").as_bytes());
     Reply::whole(bytes)
+}
+
+/// A body whose length is told by its end only.
+pub fn without_length(body: &str) -> Reply {
+    Reply::whole(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}"))
 }
 
 /// One header line of a megabyte.

@@ -45,6 +45,9 @@ async fn a_drip_is_told_from_silence() {
     let server = Server::start(|_| slow_drip()).await;
     let error = impatient_client(&server).boards(&token(), None).await.unwrap_err();
     assert!(error.to_string().contains("bytes per second, the least is 4096"), "{error}");
+    let server = Server::start(|_| silence()).await;
+    let error = impatient_client(&server).boards(&token(), None).await.unwrap_err();
+    assert!(error.to_string().contains("the server stopped sending"), "{error}");
 }
 
 #[tokio::test]
@@ -61,11 +64,26 @@ async fn the_total_time_ends_what_no_other_timer_does() {
 #[tokio::test]
 async fn a_page_of_exactly_the_cap_is_read() {
     for (extra, is_read) in [(0, true), (1, false)] {
-        let mut limits = impatient_limits();
-        limits.page = 4096;
-        let server =
-            Server::start(move |_| json(format!("{:<width$}", r#"{"items": []}"#, width = 4096 + extra))).await;
-        let result = client_with(&server, |builder| builder.limits(limits)).boards(&token(), None).await;
+        let body = format!("{:<width$}", r#"{"items": []}"#, width = 4096 + extra);
+        for reply in [json as fn(_) -> _, |body: String| without_length(&body)] {
+            let body = body.clone();
+            let server = Server::start(move |_| reply(body.clone())).await;
+            let mut limits = impatient_limits();
+            limits.page = 4096;
+            let result = client_with(&server, |builder| builder.limits(limits)).boards(&token(), None).await;
+            match result {
+                Ok(_) => assert!(is_read),
+                Err(error) => assert_eq!((error.kind(), is_read), (ErrorKind::TooLarge, false), "{error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sixty_four_header_lines_are_read() {
+    for (count, is_read) in [(64, true), (65, false)] {
+        let server = Server::start(move |_| headers(count)).await;
+        let result = impatient_client(&server).boards(&token(), None).await;
         assert_eq!(result.is_ok(), is_read, "{result:?}");
     }
 }
