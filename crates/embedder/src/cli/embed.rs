@@ -31,10 +31,10 @@ pub struct Arguments {
     files: Vec<PathBuf>,
 
     /// Texts instead of pictures; - reads one per line from standard input
-    #[arg(long, value_name = "TEXT", num_args = 1.., allow_hyphen_values = false)]
+    #[arg(long, value_name = "TEXT", num_args = 1..)]
     text: Vec<String>,
 
-    /// Threads to compute with [default: the number of processors]
+    /// Threads to compute with [default: half the number of processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

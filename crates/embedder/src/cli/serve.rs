@@ -28,16 +28,16 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
     listen_fd: Option<RawFd>,
 
-    /// Threads to compute with [default: the number of processors]
+    /// Threads to compute with [default: half the number of processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
     /// End with status 0 after this long without a request; 0 never does
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = value_parser!(u64).range(..=31_536_000))]
     idle_timeout: u64,
 
-    /// End with status 124 when one picture or text takes longer
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
+    /// End with status 124 when a picture or text takes longer; a batch may take as many times this as it has members
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     image_timeout: u64,
 
     /// Address space the process may use
@@ -60,8 +60,8 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   pinterest-embedder serve --model model --socket run/embedder.sock
-  pinterest-embedder serve --model model --listen-fd 0 --idle-timeout 300 \\
-      --memory-limit 2147483648 --parent-death --parent-pid $$ < listening-socket
+  systemd-socket-activate --listen=$PWD/run/embedder.sock \\
+      pinterest-embedder serve --model model --listen-fd 3 --idle-timeout 300
 
 Exit status: 0 when told to end (SIGTERM, SIGINT) or idle for too long, 1 if it cannot
 serve, 124 if one picture or text took too long (the log names its SHA-256 or its length).";

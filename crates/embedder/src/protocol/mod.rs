@@ -23,12 +23,17 @@
 //! | 0x83 | response, error | error kind (2), message (string) |
 //! | 0x84 | response, goodbye | empty |
 //!
+//! Error kinds: 1 unsupported format, 2 animated, 3 malformed, 4 too large, 5 empty text, 6 text too long, 7 model missing,
+//! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol; see [`ErrorKind`](crate::ErrorKind).
+//!
 //! A string is its length in bytes (2) and that many bytes of UTF-8.
 //!
 //! Two responses have the number 0 and end the connection. An error under 0 says what the client did that the protocol does
 //! not allow. A goodbye says that the server ends in good order and that no request without an answer will get one, nor
 //! has harmed the server: all may be sent again elsewhere. A connection that ends without a goodbye may have ended because
 //! of one of the requests in flight.
+//!
+//! A client that closes its side, even for writing alone, gives up what it has not been answered.
 
 mod fields;
 mod header;

@@ -1,7 +1,7 @@
 //! Ends the process when one picture or text takes too long. A thread that never returns cannot be stopped by another one,
 //! but a process can end, and its supervisor starts the next.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,8 +29,7 @@ pub struct Watchdog {
 #[derive(Default)]
 struct State {
     last_ticket: u64,
-    /// In the order of their beginning, so the first is the one that has taken longest.
-    watched: BTreeMap<u64, (Instant, Subject)>,
+    watched: HashMap<u64, (Instant, Subject)>,
 }
 
 /// One piece of work, until dropped.
@@ -50,26 +49,27 @@ impl Watchdog {
         Watched { watchdog: self, ticket }
     }
 
-    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than `limit`.
+    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than `limit` for each picture
+    /// or text in it.
     pub fn run(&self, limit: Duration) {
         let subject = self.overdue(limit);
-        log::line(format_args!("gave up after {} seconds on {subject}", limit.as_secs_f64()));
+        log::line(format_args!("gave up after {} seconds each on {subject}", limit.as_secs_f64()));
         std::process::exit(WATCHDOG_EXIT_STATUS);
     }
 
-    /// Waits until something has taken longer than `limit`. Sleeps while there is nothing to watch.
+    /// Waits until something has taken too long. Sleeps while there is nothing to watch.
     fn overdue(&self, limit: Duration) -> Subject {
         let mut state = self.lock();
         loop {
-            state = match state.watched.values().next() {
+            let next = state
+                .watched
+                .values()
+                .map(|(began, subject)| ((limit * subject.count()).saturating_sub(began.elapsed()), subject))
+                .min_by_key(|(left, _)| *left);
+            state = match next {
                 None => self.began.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some((began, subject)) => {
-                    let left = limit.saturating_sub(began.elapsed());
-                    if left.is_zero() {
-                        return subject.clone();
-                    }
-                    self.began.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+                Some((Duration::ZERO, subject)) => return subject.clone(),
+                Some((left, _)) => self.began.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
     }
@@ -82,6 +82,16 @@ impl Watchdog {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         self.watchdog.lock().watched.remove(&self.ticket);
+    }
+}
+
+impl Subject {
+    fn count(&self) -> u32 {
+        let count = match self {
+            Self::Images(digests) => digests.len(),
+            Self::Texts(lengths) => lengths.len(),
+        };
+        count as u32
     }
 }
 
@@ -115,10 +125,10 @@ mod tests {
             for _ in 0..100 {
                 drop(watchdog.watch(Subject::Texts(vec![7])));
             }
+            let slower = watchdog.watch(Subject::Texts(vec![8; 1000]));
             let _stuck = watchdog.watch(Subject::Images(vec![[0xab; 32]]));
-            let later = watchdog.watch(Subject::Texts(vec![8]));
             let subject = overdue.join().unwrap().to_string();
-            drop(later);
+            drop(slower);
             assert_eq!(subject, format!("images with SHA-256 {}", "ab".repeat(32)));
         });
     }
