@@ -140,7 +140,7 @@ pub fn draw(family: Family, seed: u64, width: u32, height: u32) -> RgbImage {
 }
 
 /// Shorter side, in pixels, from which on a picture is painted at half its size.
-const LARGE: u32 = 720;
+const LARGE: u32 = 900;
 /// Strength of the film grain, in steps of 256.
 const GRAIN: f32 = 3.0;
 /// How much darker the corners are.

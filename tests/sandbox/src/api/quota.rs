@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_window_ends() {
         let mut quota = Quota::new(Tier::Custom { limit: 2, window: Duration::from_secs(10), shared: true });
-        let at = |second| Duration::from_secs(1000 + second);
+        let at = |second: u64| Duration::from_secs(1000 + second);
         assert_eq!(quota.spend(0, at(0)).remaining, 1);
         assert!(!quota.spend(1, at(1)).refused);
         let third = quota.spend(0, at(4));

@@ -90,13 +90,16 @@ fn png_bomb(bytes: &mut [u8]) {
     bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
 }
 
-/// WebP lossless, 4: after the signature byte come 14 bits of width − 1 and 14 bits of height − 1.
+/// WebP lossless, 4: after the signature byte come 14 bits of width − 1 and 14 bits of height − 1. One below the most
+/// they can say, because decoders disagree about the most.
 fn webp_bomb(bytes: &mut [u8]) {
+    const SIDE_LESS_ONE: u32 = 0x3FFE;
     let chunk = bytes
         .windows(4)
         .position(|name| name == b"VP8L")
         .unwrap_or_else(|| unreachable!("this is a bug: a lossless WebP has a VP8L chunk"));
-    let sizes = &mut bytes[chunk + 9..chunk + 12];
-    sizes.fill(0xFF);
-    bytes[chunk + 12] |= 0x0F;
+    let sides = (SIDE_LESS_ONE | SIDE_LESS_ONE << 14).to_le_bytes();
+    bytes[chunk + 9..chunk + 12].copy_from_slice(&sides[..3]);
+    // The upper half of the last byte is not about size.
+    bytes[chunk + 12] = bytes[chunk + 12] & 0xF0 | sides[3];
 }

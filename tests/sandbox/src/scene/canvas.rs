@@ -140,7 +140,8 @@ impl Canvas {
         mut ripple: impl FnMut(f32, f32) -> f32,
         mut tint: impl FnMut(f32, f32) -> (Color, f32),
     ) {
-        let surface = self.row(line);
+        // A picture of a few rows may have none above the line: its first row is kept as the one to mirror.
+        let surface = self.row(line).max(1);
         let width = self.columns;
         for row in surface..self.rows {
             let depth = row - surface;
