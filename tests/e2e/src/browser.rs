@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, parse_pem, PemItem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::Result;
 

@@ -30,10 +30,7 @@ pub(crate) fn script(path: &str, arguments: &[&str]) -> Result<PathBuf> {
 /// Runs a command to its end; its standard error becomes the error where it fails.
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let name = command.get_program().to_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", display(&name)))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", display(&name)))?;
     if !output.status.success() {
         bail!(
             "{} ends with {}: {}{}",

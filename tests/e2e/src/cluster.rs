@@ -173,10 +173,7 @@ impl Cluster {
               WHERE backend_type = $1 AND pid <> pg_catalog.pg_backend_pid() ORDER BY pid",
             &[&backend_type],
         )?;
-        Ok(rows
-            .iter()
-            .map(|row| Backend { pid: row.get(0), backend_type: row.get(1), database: row.get(2) })
-            .collect())
+        Ok(rows.iter().map(|row| Backend { pid: row.get(0), backend_type: row.get(1), database: row.get(2) }).collect())
     }
 
     /// Waits until there is a server process of one kind, and returns the first.
@@ -258,7 +255,11 @@ impl Cluster {
         const LINES: usize = 40;
         let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        format!("--- end of {} ---\n{}", self.place.log().display(), lines[lines.len().saturating_sub(LINES)..].join("\n"))
+        format!(
+            "--- end of {} ---\n{}",
+            self.place.log().display(),
+            lines[lines.len().saturating_sub(LINES)..].join("\n")
+        )
     }
 }
 

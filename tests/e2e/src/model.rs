@@ -1,9 +1,10 @@
-//! Stand-in models: untrained weights derived from a seed, made once by the embedder itself.
+//! Models to embed with: real weights where there are any, else stand-ins, untrained weights derived from a seed and
+//! made once by the embedder itself.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::Result;
 use crate::checkout::{run, runtime_directory};
@@ -39,4 +40,44 @@ fn stand_in(installation: &Installation, name: &str, arguments: &[&str]) -> Resu
     run(&mut init)?;
     fs::rename(&unfinished, &directory).context("cannot put the model in place")?;
     Ok(directory)
+}
+
+/// A model directory, and whether its weights know anything.
+pub struct Model {
+    directory: PathBuf,
+    trained: bool,
+}
+
+impl Model {
+    /// The weights in `$CLIP_MODEL_DIR`, else those that `pgvector_setup/clip-weights
+    /// target/models/clip-vit-base-patch32` brought, else a stand-in.
+    pub fn find(installation: &Installation) -> Result<Self> {
+        if let Some(directory) = std::env::var_os("CLIP_MODEL_DIR").filter(|value| !value.is_empty()) {
+            let directory = PathBuf::from(directory);
+            ensure!(is_model(&directory), "CLIP_MODEL_DIR: no model in {}", directory.display());
+            return Ok(Self { directory, trained: true });
+        }
+        let downloaded = runtime_directory("models")?.join("clip-vit-base-patch32");
+        if is_model(&downloaded) {
+            return Ok(Self { directory: downloaded, trained: true });
+        }
+        Ok(Self { directory: full_stand_in(installation)?, trained: false })
+    }
+
+    /// Where it lies.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What to know about rankings made with it.
+    pub fn notice(&self) -> Option<&'static str> {
+        (!self.trained).then_some(
+            "These are untrained stand-in weights: the ranking reflects colour and texture, not meaning \
+             (pgvector_setup/clip-weights brings the real ones).",
+        )
+    }
+}
+
+fn is_model(directory: &Path) -> bool {
+    ["config.json", "model.safetensors"].iter().all(|file| directory.join(file).is_file())
 }

@@ -24,11 +24,7 @@ impl Process {
     /// All processes that run now.
     pub fn all() -> Vec<Self> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(Self::get)
-            .collect()
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Self::get).collect()
     }
 
     /// One process; `None` where it has ended, be it only a zombie by now.
@@ -81,13 +77,17 @@ impl Process {
     }
 }
 
+/// Asks a process to end (SIGTERM).
+pub fn terminate(pid: i32) -> Result<()> {
+    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    kill_process(target, Signal::TERM).with_context(|| format!("cannot end {pid}"))
+}
+
 /// Kills a process as nothing else can (SIGKILL) and waits until it is gone.
 pub fn kill9(pid: i32) -> Result<()> {
     let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
     kill_process(target, Signal::KILL).with_context(|| format!("cannot kill {pid}"))?;
-    wait_for("a killed process to end", Duration::from_secs(10), || {
-        Ok(Process::get(pid).is_none().then_some(()))
-    })
+    wait_for("a killed process to end", Duration::from_secs(10), || Ok(Process::get(pid).is_none().then_some(())))
 }
 
 #[cfg(test)]

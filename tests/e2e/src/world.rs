@@ -10,12 +10,12 @@ use postgres::Client;
 use sandbox::Sandbox;
 use tempfile::NamedTempFile;
 
+use crate::Result;
 use crate::browser::Browser;
 use crate::cluster::Cluster;
 use crate::server_user::ServerUser;
-use crate::Result;
 
-pub use builder::Builder;
+pub use builder::{Builder, settings};
 pub use imports::Import;
 
 /// Everything that a test of the main job needs. Fields drop in order: the server stops before its Pinterest does.
@@ -74,10 +74,8 @@ impl World {
     /// Connects an account for the role of this session as a person would: authorization page, code, exchange. Returns
     /// the account's id.
     pub fn connect_account(&self, client: &mut Client) -> Result<i64> {
-        let url: String = client
-            .query_one("SELECT pinterest_authorize_url()", &[])
-            .context("pinterest_authorize_url")?
-            .get(0);
+        let url: String =
+            client.query_one("SELECT pinterest_authorize_url()", &[]).context("pinterest_authorize_url")?.get(0);
         let redirect = self.browser()?.authorize(&url)?;
         let row = client
             .query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])

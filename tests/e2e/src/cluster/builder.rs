@@ -80,10 +80,8 @@ impl Builder {
         settings.extend(self.settings);
 
         let path = place.data().join("postgresql.conf");
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let mut file =
+            OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
         for (name, value) in &settings {
             writeln!(file, "{name} = {}", quote_literal(value))?;
         }

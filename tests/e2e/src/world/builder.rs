@@ -8,11 +8,11 @@ use sandbox::Sandbox;
 use tempfile::NamedTempFile;
 
 use super::World;
+use crate::Result;
 use crate::cluster::Cluster;
 use crate::installation::Installation;
 use crate::model::tiny_stand_in;
 use crate::server_user::ServerUser;
-use crate::Result;
 
 /// Describes a world to start.
 #[derive(Debug)]
@@ -26,13 +26,7 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self {
-            preload: true,
-            connected: true,
-            sandbox: sandbox::Config::demo(),
-            model: None,
-            settings: Vec::new(),
-        }
+        Self { preload: true, connected: true, sandbox: sandbox::Config::demo(), model: None, settings: Vec::new() }
     }
 }
 
@@ -84,11 +78,7 @@ impl Builder {
         let host = sandbox.host();
         let cluster = Cluster::builder()
             .preload(self.preload)
-            .setting("pinterest.api_host", &host)
-            .setting("pinterest.authorize_host", &host)
-            .setting("pinterest.image_hosts", &host)
-            .setting("pinterest.ca_file", authority.path().display().to_string())
-            .setting("pinterest.model_dir", model.display().to_string())
+            .settings(settings(&host, authority.path(), &model))
             .settings(self.settings)
             .start()?;
         let mut world = World { cluster, sandbox, account: None, _authority: authority };
@@ -100,6 +90,17 @@ impl Builder {
         }
         Ok(world)
     }
+}
+
+/// Settings that lead a server to a sandbox at `localhost:PORT` and to a model.
+pub fn settings(host: &str, ca_file: &Path, model: &Path) -> [(&'static str, String); 5] {
+    [
+        ("pinterest.api_host", host.to_string()),
+        ("pinterest.authorize_host", host.to_string()),
+        ("pinterest.image_hosts", host.to_string()),
+        ("pinterest.ca_file", ca_file.display().to_string()),
+        ("pinterest.model_dir", model.display().to_string()),
+    ]
 }
 
 /// Copies the sandbox's authority to where the server's user can read it.

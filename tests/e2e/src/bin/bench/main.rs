@@ -1,0 +1,79 @@
+//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails.
+
+mod embedder;
+mod import;
+
+use std::time::{Duration, Instant};
+
+use e2e::process::Process;
+use e2e::{Installation, Model, Result, World};
+use postgres::Client;
+use sandbox::{Config, Family};
+
+/// Pins of the imported board.
+const PINS: u64 = 200;
+/// What every answer of Pinterest and its image host waits.
+const LATENCY: Duration = Duration::from_millis(50);
+/// Different pictures per family: drawing them is the sandbox's work, not ours, and is done before the clock starts.
+const POOL: u32 = 12;
+const BOARD: &str = "Bench";
+
+fn main() -> Result<()> {
+    let installation = Installation::staged()?.with_extension()?;
+    let model = Model::find(&installation)?;
+    println!("{}, model {}", installation.version(), model.directory().display());
+
+    embedder::measure(&installation, &model)?;
+
+    let mut config = Config::with_board(BOARD, &Family::ALL, PINS);
+    config.latency = LATENCY;
+    config.image_latency = LATENCY;
+    config.images.pool = Some(POOL);
+    let world = World::builder().sandbox(config).model(model.directory()).start()?;
+    text_queries(&world)?;
+    import::measure(&world, BOARD)?;
+    memory(&world)
+}
+
+/// The first text query of a server starts the embedder and loads the weights; the next ones don't, in any session.
+fn text_queries(world: &World) -> Result<()> {
+    let query = |client: &mut Client, text: &str| -> Result<Duration> {
+        let began = Instant::now();
+        client.query_one("SELECT pinterest_embed_text($1)::text", &[&text])?;
+        Ok(began.elapsed())
+    };
+    let first = query(&mut world.connect()?, "a barn with string lights")?;
+    let second = query(&mut world.connect()?, "a beach at sunset")?;
+    figure("first pinterest_embed_text", milliseconds(first));
+    figure("second, in another session", milliseconds(second));
+    Ok(())
+}
+
+fn memory(world: &World) -> Result<()> {
+    let mut client = world.connect()?;
+    client.execute("SELECT pinterest_board_embedding($1)", &[&BOARD])?;
+    let pid: i32 = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[])?.get(0);
+    let workers = client.query(
+        "SELECT pid, backend_type FROM pg_catalog.pg_stat_activity WHERE backend_type LIKE 'pg_pinterest%' ORDER BY 2",
+        &[],
+    )?;
+    let mut processes = vec![("session".to_string(), Process::get(pid))];
+    processes.extend(workers.iter().map(|row| (row.get::<_, String>(1), Process::get(row.get(0)))));
+    processes.push(("pinterest-embedder".into(), world.cluster.embedder()?));
+    for (name, process) in processes {
+        let Some(process) = process else { continue };
+        let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let (resident, private) = (megabytes(process.resident_memory()?), megabytes(process.private_memory()?));
+        figure(&format!("memory of {name}"), format!("{resident:.1} MB resident, {private:.1} MB of its own"));
+    }
+    Ok(())
+}
+
+/// One line of the report.
+fn figure(name: &str, value: String) {
+    println!("{name:<44} {value}");
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,48 @@
+//! The table a user would have already: venues with a photo each.
+
+use e2e::Result;
+use postgres::Client;
+use sandbox::scene::{self, Family};
+
+use crate::picture;
+
+/// Names, three to a kind of place. The pictures are drawn from the same families as the pins, with seeds of their own.
+const VENUES: [(Family, [&str; 3]); 8] = [
+    (Family::Beach, ["Driftwood Pavilion", "Tidewater Arch", "The Salt House"]),
+    (Family::Barn, ["Alder Hill Barn", "Hollow Creek Barn", "The Hayloft"]),
+    (Family::Ballroom, ["Grand Meridian", "Hotel Aurelia", "The Gilded Room"]),
+    (Family::Garden, ["Rosewood Gardens", "Larkspur Walk", "The Walled Garden"]),
+    (Family::Rooftop, ["Skyline Terrace", "Foundry Rooftop", "The Lantern Deck"]),
+    (Family::Vineyard, ["Castello Vines", "Three Rows Winery", "Hillcrest Vineyard"]),
+    (Family::Lake, ["Mirror Lake Lodge", "Stillwater Boathouse", "Pine Lake House"]),
+    (Family::Forest, ["Mossgrove", "The Old Oaks", "Fernhollow Chapel"]),
+];
+/// Far from the seeds of any board's pins.
+const FIRST_SEED: u64 = 0x0076_656E_7565;
+
+/// How many there are.
+pub fn count() -> usize {
+    VENUES.iter().map(|(_, names)| names.len()).sum()
+}
+
+/// Makes the table, embeds its photos in the database and indexes the embeddings.
+pub fn create(client: &mut Client) -> Result<()> {
+    client.batch_execute(
+        "CREATE TABLE venues (
+             id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+             name      text NOT NULL,
+             kind      text NOT NULL,
+             photo     bytea NOT NULL,
+             embedding vector(512)
+         )",
+    )?;
+    let insert = client
+        .prepare("INSERT INTO venues (name, kind, photo, embedding) VALUES ($1, $2, $3, pinterest_embed_image($3))")?;
+    let places = VENUES.iter().flat_map(|(family, names)| names.iter().map(move |name| (*family, *name)));
+    for (seed, (family, name)) in (FIRST_SEED..).zip(places) {
+        let photo = picture::jpeg(&scene::draw(family, seed, 800, 1200))?;
+        client.execute(&insert, &[&name, &family.name(), &photo])?;
+    }
+    client.batch_execute("CREATE INDEX ON venues USING hnsw (embedding vector_cosine_ops)")?;
+    Ok(())
+}
