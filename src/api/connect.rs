@@ -63,12 +63,13 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     let (grant, user) = block_on(move || async move {
         let client = Client::new(endpoints)?;
         let grant = client.exchange_code(&credentials, &code).await?;
-        let user = client.user_account(&grant.access_token).await?.value;
+        // The code is spent: the tokens are kept even where the user's name cannot be had.
+        let user = client.user_account(&grant.access_token).await.ok().map(|answer| answer.value);
         Ok::<_, Error>((grant, user))
     })?;
+    let (user_id, username) = user.map(|user| (user.id, user.username)).unwrap_or_default();
     let account_id = as_worker(|| {
-        let account_id =
-            account::upsert(&owner, Some(app_id), user.id.as_deref(), user.username.as_deref(), &grant.scopes)?;
+        let account_id = account::upsert(&owner, Some(app_id), user_id.as_deref(), username.as_deref(), &grant.scopes)?;
         store_grant(account_id, &grant)?;
         Ok(account_id)
     })?;

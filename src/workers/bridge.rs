@@ -46,13 +46,10 @@ impl Database {
 }
 
 impl Jobs {
-    /// Runs what waits; the number of jobs.
-    pub fn run_waiting(&self) -> usize {
-        let mut done = 0;
+    /// Runs what waits.
+    pub fn run_waiting(&self) {
         while let Ok(job) = self.0.try_recv() {
             job();
-            done += 1;
         }
-        done
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::bridge::{Database, bridge};
 use super::registry::{self, Worker};
@@ -17,6 +18,15 @@ use crate::{settings, threads};
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// Right after its start a worker may have been started by a transaction that is not over yet.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
+
+/// Why the process was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// By the launcher, to see whether anything is due.
+    ToLook,
+    /// By a call whose work may not be committed yet.
+    ToWork,
+}
 
 /// What the network thread is told at its start, and again after a reload.
 #[derive(Clone)]
@@ -51,7 +61,9 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     if Worker::Database(unsafe { pg_sys::MyDatabaseId }).is_superfluous() || !may_serve() {
         return;
     }
-    let started = match serve() {
+    // SAFETY: set in every background worker. The launcher is the one that wants to hear of a worker's end.
+    let sent = if unsafe { (*pg_sys::MyBgworkerEntry).bgw_notify_pid } != 0 { Sent::ToLook } else { Sent::ToWork };
+    let started = match serve(sent) {
         Ok(()) => return,
         Err(error) => error,
     };
@@ -103,7 +115,7 @@ fn config() -> Result<Config, Failure> {
     })
 }
 
-fn serve() -> Result<(), Failure> {
+fn serve(sent: Sent) -> Result<(), Failure> {
     // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
     set("lock_timeout", "5s");
     let trouble = |error: std::io::Error| Failure::new(crate::errors::Kind::Busy, error.to_string());
@@ -113,7 +125,7 @@ fn serve() -> Result<(), Failure> {
     let wake = Arc::new(Notify::new());
     let context =
         Context { database, identity: registry::own_identity().into(), config: config_watch, wake: wake.clone() };
-    network::start(move |stop| run(context, stop)).map_err(trouble)?;
+    network::start(move |stop| run(context, sent, stop)).map_err(trouble)?;
     process::show_activity(None);
     loop {
         let woken = ear.wait(Some(POLL.1));
@@ -126,9 +138,10 @@ fn serve() -> Result<(), Failure> {
             }
         }
         process::show_activity(Some(c"working"));
-        if jobs.run_waiting() == 0 && woken.latch {
+        if woken.latch {
             wake.notify_one();
         }
+        jobs.run_waiting();
         process::show_activity(None);
         if network::has_ended() {
             jobs.run_waiting();
@@ -151,10 +164,12 @@ fn set(name: &str, value: &str) {
 }
 
 /// The network thread: looks for work whenever somebody woke it, and by the clock; ends when there was none for a while.
-async fn run(context: Context, mut stop: watch::Receiver<bool>) {
+async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
     let mut imports = import::Imports::new(context.clone());
     let mut refreshes = refresh::Refreshes::new(context.clone());
-    let mut idle_since = tokio::time::Instant::now();
+    let idle_timeout = || context.config.borrow().idle_timeout;
+    // Sent to see whether anything is due, it leaves at once where nothing is.
+    let mut stay_until = Instant::now() + if sent == Sent::ToLook { Duration::ZERO } else { idle_timeout() };
     let mut polls = 0;
     loop {
         match context.database.run(store::extension::version).await {
@@ -167,17 +182,18 @@ async fn run(context: Context, mut stop: watch::Receiver<bool>) {
         refreshes.look_for_work().await;
         let busy = imports.are_running() || refreshes.are_running();
         if busy {
-            idle_since = tokio::time::Instant::now();
+            stay_until = Instant::now() + idle_timeout();
         }
-        if idle_since.elapsed() >= context.config.borrow().idle_timeout {
+        let due_soon = imports.next_wake().is_some_and(|wake| wake <= idle_timeout());
+        if !due_soon && Instant::now() >= stay_until {
             return;
         }
         polls += 1;
         let pause = match imports.next_wake() {
-            _ if polls <= FIRST_POLLS.0 && !busy => FIRST_POLLS.1,
+            _ if sent == Sent::ToWork && polls <= FIRST_POLLS.0 && !busy => FIRST_POLLS.1,
             Some(wake) => wake.clamp(Duration::from_millis(50), POLL.0),
             None if busy => POLL.0,
-            None => POLL.1.min(context.config.borrow().idle_timeout),
+            None => POLL.1.min(idle_timeout()),
         };
         tokio::select! {
             () = context.wake.notified() => {}
