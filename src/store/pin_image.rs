@@ -170,7 +170,8 @@ pub fn reuse_by_content_hash(account_id: i64, model_id: i64) -> Result<Vec<(i64,
     )
 }
 
-/// Claims up to `limit` images of the import that are ready.
+/// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first: the
+/// others get its embedding when it has one.
 pub fn claim(
     account_id: i64,
     import_id: i64,
@@ -183,6 +184,8 @@ pub fn claim(
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
          AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id = $1 AND o.content_hash = i.content_hash \
+             AND o.import_id = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position)) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
