@@ -3,6 +3,7 @@
 mod demo;
 mod mix;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ pub enum Privacy {
 }
 
 /// The registered app. The defaults cannot be mistaken for live credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct App {
     /// `client_id`.
     pub client_id: String,
@@ -246,7 +247,7 @@ impl Config {
     }
 }
 
-/// Most pins a board may start with; ids have room for a thousand million per board.
+/// Most pins a board may start with; ids have room for ten times as many.
 const MAX_PINS: u64 = 100_000_000;
 
 impl AccountSpec {
@@ -319,6 +320,17 @@ impl BoardSpec {
     pub fn collaborator(mut self, username: impl Into<String>) -> Self {
         self.collaborators.push(username.into());
         self
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &"[redacted]")
+            .field("redirect_uris", &self.redirect_uris)
+            .finish()
     }
 }
 

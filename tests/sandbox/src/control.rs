@@ -44,6 +44,13 @@ pub(crate) struct Order<'a> {
     pub(crate) body: &'a [u8],
 }
 
+impl<'a> Order<'a> {
+    /// The path below `/control/`.
+    fn name(&self) -> &'a str {
+        self.path.trim_start_matches("/control/")
+    }
+}
+
 #[derive(Deserialize)]
 struct OfAccount {
     account: String,
@@ -93,70 +100,58 @@ pub(crate) fn answer(state: &State, order: &Order<'_>) -> Answer {
 }
 
 fn carry_out(state: &State, order: &Order<'_>) -> Result<Value, Refusal> {
-    let done = |(): ()| json!({});
-    match (order.method, order.path.trim_start_matches("/control/")) {
+    match (order.method, order.name()) {
         ("GET", "boards") => Ok(json!(state.boards())),
         ("GET", "requests") => Ok(json!({
             "counts": state.requests.counts(),
             "total": state.requests.total(),
             "latest": state.requests.latest(),
         })),
-        ("DELETE", "requests") => Ok(done(state.requests.reset())),
         ("GET", "faults") => Ok(rules(state)),
         ("POST", "faults") => Ok(json!({ "id": state.faults.add(read::<Rule>(order)?) })),
-        ("DELETE", "faults") => Ok(done(state.faults.clear())),
-        ("POST", "release") => Ok(done(state.faults.release(&read::<AtGate>(order)?.gate))),
         ("GET", "tokens") => {
-            let account = order.query.get("account");
-            let account = account.ok_or_else(|| Refusal::invalid_parameter("account"))?;
+            let account = order.query.get("account").ok_or_else(|| Refusal::invalid_parameter("account"))?;
             Ok(json!({
                 "access_token": state.valid_access_token(account),
                 "refresh_token": state.valid_refresh_token(account),
             }))
         }
         ("POST", "tokens/issue") => {
-            let grant = state.issue_grant(&read::<OfAccount>(order)?.account);
-            Ok(json!(grant.map_err(unknown)?))
-        }
-        ("POST", "tokens/revoke") => {
-            let revoked = state.revoke(&read::<OfAccount>(order)?.account);
-            revoked.map(done).map_err(unknown)
-        }
-        ("POST", "tokens/expire_access") => {
-            let expired = state.expire_access_tokens(&read::<OfAccount>(order)?.account);
-            expired.map(done).map_err(unknown)
-        }
-        ("POST", "sign_in") => {
-            let signed_in = state.sign_in(&read::<OfAccount>(order)?.account);
-            signed_in.map(done).map_err(unknown)
-        }
-        ("POST", "clock/advance") => {
-            let seconds = read::<InTime>(order)?.seconds;
-            Ok(done(state.clock.advance(Duration::from_secs(seconds))))
+            let OfAccount { account } = read(order)?;
+            Ok(json!(state.issue_grant(&account).map_err(unknown)?))
         }
         ("POST", "pins/add") => {
             let OnBoard { board, count } = read(order)?;
-            let pins = state.add_pins(&board, count).map_err(unknown)?;
-            Ok(json!({ "pins": pins }))
+            Ok(json!({ "pins": state.add_pins(&board, count).map_err(unknown)? }))
         }
-        ("POST", "pins/remove") => {
-            let removed = state.remove_pin(&read::<OfPin>(order)?.pin);
-            removed.map(done).map_err(unknown)
+        _ => act(state, order).map(|()| json!({})),
+    }
+}
+
+/// Orders with nothing to tell but that they were carried out.
+fn act(state: &State, order: &Order<'_>) -> Result<(), Refusal> {
+    match (order.method, order.name()) {
+        ("DELETE", "requests") => state.requests.reset(),
+        ("DELETE", "faults") => state.faults.clear(),
+        ("POST", "release") => state.faults.release(&read::<AtGate>(order)?.gate),
+        ("POST", "clock/advance") => state.clock.advance(Duration::from_secs(read::<InTime>(order)?.seconds)),
+        ("POST", "bookmarks/expire") => state.expire_bookmarks(),
+        ("POST", "tokens/revoke") => state.revoke(&read::<OfAccount>(order)?.account).map_err(unknown)?,
+        ("POST", "tokens/expire_access") => {
+            state.expire_access_tokens(&read::<OfAccount>(order)?.account).map_err(unknown)?;
         }
+        ("POST", "sign_in") => state.sign_in(&read::<OfAccount>(order)?.account).map_err(unknown)?,
+        ("POST", "pins/remove") => state.remove_pin(&read::<OfPin>(order)?.pin).map_err(unknown)?,
         ("POST", "pins/move") => {
             let ToBoard { pin, board } = read(order)?;
-            state.move_pin(&pin, &board).map(done).map_err(unknown)
+            state.move_pin(&pin, &board).map_err(unknown)?;
         }
-        ("POST", "boards/remove") => {
-            let removed = state.remove_board(&read::<OnBoard>(order)?.board);
-            removed.map(done).map_err(unknown)
-        }
-        ("POST", "bookmarks/expire") => Ok(done(state.expire_bookmarks())),
-        (method, path) => {
-            let message = format!("The control path has no {method} {path}");
-            Err(Refusal::new(404, 404, message))
+        ("POST", "boards/remove") => state.remove_board(&read::<OnBoard>(order)?.board).map_err(unknown)?,
+        (method, name) => {
+            return Err(Refusal::new(404, 404, format!("The control path has no {method} {name}")));
         }
     }
+    Ok(())
 }
 
 fn rules(state: &State) -> Value {

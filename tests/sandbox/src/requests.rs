@@ -39,11 +39,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// True for what spends API quota.
-    pub fn is_api(self) -> bool {
-        !matches!(self, Self::Authorize | Self::Image | Self::VideoCover | Self::Unknown)
-    }
-
     /// True for what the CDN serves.
     pub fn is_picture(self) -> bool {
         matches!(self, Self::Image | Self::VideoCover)

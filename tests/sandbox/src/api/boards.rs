@@ -62,7 +62,7 @@ fn json_of(context: &Context<'_>, board: &Board) -> Value {
     let surprises = &context.state.config().surprises;
     let url = |place: u64, size: &str| {
         let pin = Pin::derive(world, board.at(place)?, surprises);
-        media::picture_url(context, pin.picture(world, surprises, 0), size)
+        Some(media::picture_url(context, pin.picture(world, surprises, 0), size))
     };
     let thumbnails: Vec<String> = (0..5).filter_map(|place| url(place, "150x150")).collect();
     json!({

@@ -41,11 +41,10 @@ pub(super) fn json_of(context: &Context<'_>, pin: &Pin) -> Option<Value> {
     })
 }
 
-/// Address of a picture in a size, for things that show one picture of a pin; `None` where the size is unheard of.
-pub(super) fn picture_url(context: &Context<'_>, key: PictureKey, size: &str) -> Option<String> {
+/// Address of a picture in one of [`SIZES`], for things that show a pin by one picture.
+pub(super) fn picture_url(context: &Context<'_>, key: PictureKey, size: &str) -> String {
     let picture = Picture::derive(context.world, key, &context.state.config().images);
-    Size::parse(size)?;
-    Some(url(context, key, size, picture.format.extension()))
+    url(context, key, size, picture.format.extension())
 }
 
 fn url(context: &Context<'_>, key: PictureKey, size: &str, extension: &str) -> String {

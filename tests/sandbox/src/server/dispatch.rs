@@ -157,14 +157,14 @@ async fn handle(state: &State, call: &Call, faults: &[Fault]) -> Answer {
 }
 
 fn way(faults: &[Fault]) -> Delivery {
-    let ways = faults.iter().filter_map(|fault| match fault {
+    let mut ways = faults.iter().rev().filter_map(|fault| match fault {
         Fault::SlowBody { bytes_per_second } => Some(Delivery::Slow { bytes_per_second: *bytes_per_second }),
         Fault::EndlessBody => Some(Delivery::Endless),
         Fault::WrongContentLength { difference } => Some(Delivery::WrongLength { difference: *difference }),
         Fault::ResetAfterHeaders => Some(Delivery::ResetHalfway),
         _ => None,
     });
-    ways.last().unwrap_or_default()
+    ways.next().unwrap_or_default()
 }
 
 fn send(state: &State, answer: Answer, delivery: Delivery, reset: Reset) -> Response<Body> {

@@ -44,6 +44,8 @@ enum Listing {
     Explicit(Vec<PinKey>),
 }
 
+/// Most pins that can be added at once: they are listed one by one from then on.
+const MAX_ADDED: u64 = 1_000_000;
 /// Seconds between one pin and the next.
 const PIN_INTERVAL: u64 = 600;
 
@@ -127,6 +129,9 @@ impl World {
     }
 
     pub(crate) fn add_pins(&mut self, board_id: &str, count: u64) -> Result<Vec<PinKey>, Error> {
+        if count > MAX_ADDED {
+            return Err(Error::configuration(format!("{count} pins at once are more than {MAX_ADDED}")));
+        }
         let board = self.board_mut(board_id)?;
         let first = board.next_serial;
         board.next_serial += count;

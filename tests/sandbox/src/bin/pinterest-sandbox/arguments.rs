@@ -210,11 +210,23 @@ mod tests {
         }
     }
 
+    /// The names a type is read by, from the message that complains of another.
+    fn names<T: serde::de::DeserializeOwned + std::fmt::Debug>(wrong: &str) -> Vec<String> {
+        let message = serde_json::from_str::<T>(wrong).expect_err("no such name").to_string();
+        let (_, names) = message.split_once("expected one of ").expect("a list of names");
+        names.split('`').skip(1).step_by(2).map(str::to_string).collect()
+    }
+
     #[test]
-    fn help_names_every_fault_rule_part() {
+    fn help_names_every_fault_and_kind() {
         let help = include_str!("help.txt");
-        for family in Family::ALL {
-            assert!(help.contains(family.name()));
+        let faults = names::<sandbox::Fault>(r#"{"name": "?"}"#);
+        let kinds = names::<sandbox::Kind>(r#""?""#);
+        assert!(faults.len() > 30 && kinds.len() > 10, "{faults:?} {kinds:?}");
+        let aliases = ["truncated_json", "truncated_image", "wrong_extension"];
+        for name in faults.iter().chain(&kinds).filter(|name| !aliases.contains(&name.as_str()) && *name != "unknown") {
+            assert!(help.contains(name), "{name}");
         }
+        assert!(Family::ALL.iter().all(|family| help.contains(family.name())));
     }
 }
