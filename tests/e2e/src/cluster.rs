@@ -275,7 +275,7 @@ impl Drop for Cluster {
         // It may be stopped already; nothing can be done about a failure here, and the next run sweeps what is left.
         let _ = self.stop(Stop::Immediate);
         if failed || std::env::var_os("KEEP").is_some_and(|value| !value.is_empty()) {
-            self.place.leave();
+            self.place.leave_data();
             eprintln!("the cluster's directory stays: {}", self.place.root().display());
         }
     }

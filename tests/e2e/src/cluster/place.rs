@@ -69,12 +69,17 @@ impl Place {
         &self.socket_path
     }
 
-    /// Keeps the directories when this is dropped.
+    /// Keeps everything when this is dropped, for a server that goes on running.
     pub(super) fn leave(&mut self) {
-        self.leave = true;
+        self.leave_data();
         if let Some(sockets) = self.sockets.take() {
             let _ = sockets.keep();
         }
+    }
+
+    /// Keeps data and log of a server that has stopped.
+    pub(super) fn leave_data(&mut self) {
+        self.leave = true;
     }
 
     pub(super) fn left(&self) -> bool {

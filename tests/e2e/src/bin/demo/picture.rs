@@ -13,7 +13,7 @@ use postgres::Client;
 const WIDTH: u32 = 320;
 const QUALITY: u8 = 85;
 /// Pins shown of a board.
-const PINS: i64 = 15;
+const PINS: i64 = 24;
 
 /// Encodes a picture.
 pub fn jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
