@@ -6,7 +6,7 @@
 //! | `GET /control/requests` | | counts per kind, total, the latest requests |
 //! | `DELETE /control/requests` | | forgets them |
 //! | `GET /control/faults` | | rules in force, with how often each fired |
-//! | `POST /control/faults` | a [`Rule`](crate::Rule) | puts it in force, answers `{"id": …}` |
+//! | `POST /control/faults` | a [`Rule`] | puts it in force, answers `{"id": …}` |
 //! | `DELETE /control/faults` | | ends all rules |
 //! | `POST /control/release` | `{"gate"}` | lets requests pass that are held there |
 //! | `GET /control/tokens` | `?account=` | newest access and refresh token that are good |
