@@ -268,6 +268,16 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome) -> Res
     Ok(touched > 0)
 }
 
+/// Gives back what this worker has claimed of an import that it stops working on; the broken-off attempts do not count.
+pub fn release(account_id: i64, import_id: i64, by: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, fence = fence + 1 \
+         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by = $3",
+        &[account_id.into(), import_id.into(), by.into()],
+    )?;
+    Ok(())
+}
+
 /// The pending images of an import: how many there are, and seconds until the first of them is ready.
 pub fn pending(account_id: i64, import_id: i64) -> Result<(i64, f64), Failure> {
     let rows = read(

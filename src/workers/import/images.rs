@@ -88,10 +88,7 @@ impl<'a> Images<'a> {
                 match ended {
                     Ok((image, Verdict::Done(outcome))) => outcomes.push((image, *outcome)),
                     Ok((image, Verdict::Suspect)) => suspects.push(image),
-                    Ok((image, Verdict::Stop(interruption))) => {
-                        self.give_back(vec![image]).await?;
-                        return Err(interruption);
-                    }
+                    Ok((_, Verdict::Stop(interruption))) => return Err(interruption),
                     // A panic: the image's lease runs out, its attempt is counted.
                     Err(_) => {}
                 }
@@ -125,11 +122,6 @@ impl<'a> Images<'a> {
     async fn pending(&self) -> Result<(i64, f64), Interruption> {
         let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
         Ok(self.run.context.database.run(move || store::pin_image::pending(account_id, import_id)).await?)
-    }
-
-    async fn give_back(&self, images: Vec<ClaimedImage>) -> Result<(), Interruption> {
-        let retry = || Outcome::Retry { reason: "interrupted".to_owned(), after: Duration::ZERO, blame: false };
-        self.record(images.into_iter().map(|image| (image, retry())).collect()).await
     }
 
     async fn record(&self, outcomes: Vec<(ClaimedImage, Outcome)>) -> Result<(), Interruption> {

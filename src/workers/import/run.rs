@@ -55,9 +55,16 @@ impl Run {
             Err(Interruption::Cancelled) => (Stop::Cancelled, None, Duration::ZERO),
             Err(Interruption::Stopped { stop, failure, wake_in }) => (stop, Some(failure), wake_in),
         };
-        let claimed = self.claimed;
-        // Where even this fails the lease runs out, and the import is claimed again.
-        let _ = self.context.database.run(move || store::import::stop(&claimed, stop, failure.as_ref(), wake_in)).await;
+        let (claimed, identity) = (self.claimed, self.context.identity.to_string());
+        // Where even this fails the leases run out, and all is claimed again.
+        let _ = self
+            .context
+            .database
+            .run(move || {
+                store::pin_image::release(claimed.account_id, claimed.import_id, &identity)?;
+                store::import::stop(&claimed, stop, failure.as_ref(), wake_in)
+            })
+            .await;
     }
 
     /// Signs of life, until the claim is lost or its end asked for.
