@@ -1,0 +1,140 @@
+//! Pictures and pins that are not as they should be: each ends with a reason, and the rest of the board comes in.
+
+use std::collections::BTreeMap;
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
+use sandbox::faults::PictureFormat;
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::{import, value};
+
+/// The sizes that the sandbox names, in the order in which they are tried.
+const LADDER: [&str; 4] = ["600x", "1200x", "400x300", "150x150"];
+
+/// An image as it ended.
+#[derive(Debug)]
+struct Image {
+    state: String,
+    reason: String,
+    source_size: String,
+}
+
+#[test]
+fn each_ends_with_its_reason() -> Result<()> {
+    let world = World::builder().sandbox(Config::with_board("Beach", &[Family::Beach], 14)).start()?;
+    let mut client = world.connect()?;
+
+    // The first import only brings the URLs: the CDN refuses everything.
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    let row = import(&mut client, "Beach")?;
+    assert_eq!((row.total, row.failed), (14, 14), "{row:?}");
+    let pins = pins(&mut client)?;
+    world.sandbox.faults().remove(closed);
+
+    let elsewhere = || Fault::Redirect { status: 302, location: "https://127.0.0.2/picture.jpg".into() };
+    let best = |fault: Fault| vec![(LADDER[0], fault)];
+    let all = |fault: Fault| LADDER.map(|size| (size, fault.clone())).to_vec();
+    let cases: [(&str, Vec<(&str, Fault)>, &str); 12] = [
+        ("truncated", best(Fault::TruncatedBody), "failed"),
+        ("bomb.jpg", best(Fault::ImageBomb { format: PictureFormat::Jpeg }), "skipped"),
+        ("bomb.png", best(Fault::ImageBomb { format: PictureFormat::Png }), "skipped"),
+        ("bomb.webp", best(Fault::ImageBomb { format: PictureFormat::Webp }), "skipped"),
+        ("gif", best(Fault::Gif), "skipped"),
+        ("svg", best(Fault::UnknownType), "skipped"),
+        ("refused", best(Fault::CdnForbidden), "embedded from 1200x"),
+        ("endless", best(Fault::EndlessBody), "embedded from 1200x"),
+        ("moved", best(Fault::Redirect600xTo564x), "embedded from 600x"),
+        ("elsewhere", all(elsewhere()), "failed"),
+        ("webp.jpg", best(Fault::OtherFormat { format: PictureFormat::Webp }), "embedded from 600x"),
+        // Noise inside a JPEG is a picture of noise; it has to come to an end like any other.
+        ("noise", best(Fault::CorruptImage), "embedded from 600x"),
+    ];
+    for ((_, path), (_, faults, _)) in pins.iter().zip(&cases) {
+        for (size, fault) in faults {
+            world.sandbox.faults().add(Rule::on(path.replacen(LADDER[0], size, 1), fault.clone()));
+        }
+    }
+    let row = import(&mut client, "Beach")?;
+    assert_eq!((row.total, row.embedded, row.skipped, row.failed), (14, 7, 5, 2), "{row:?}");
+
+    let images = images(&mut client)?;
+    for ((pin, _), (case, _, expected)) in pins.iter().zip(&cases) {
+        let image = &images[pin];
+        let ended = match image.state.as_str() {
+            "embedded" => format!("embedded from {}", image.source_size),
+            state => state.to_owned(),
+        };
+        assert_eq!(&ended, expected, "{case}: {image:?}");
+        assert_eq!(image.reason.is_empty(), image.state == "embedded", "{case}: {image:?}");
+    }
+    for (pin, _) in &pins[cases.len()..] {
+        assert_eq!(images[pin].source_size, "600x", "{:?}", images[pin]);
+    }
+
+    // What the CDN has mended by the next time comes in then; what is no picture for us stays as it is.
+    world.sandbox.faults().clear();
+    let row = import(&mut client, "Beach")?;
+    assert_eq!((row.embedded + row.reused, row.failed), (14, 0), "{row:?}");
+    Ok(())
+}
+
+#[test]
+fn pins_of_every_kind() -> Result<()> {
+    let media = MediaMix {
+        video: 20,
+        multiple_images: 10,
+        multiple_videos: 10,
+        multiple_mixed: 10,
+        without_media: 20,
+        unknown_media: 10,
+    };
+    let board = BoardSpec::new("Mixed", &[Family::Garden], 20).media(media);
+    let account = AccountSpec::new("example_user").board(board);
+    let config = Config { accounts: vec![account], surprises: Surprises::default(), ..Config::demo() };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let row = import(&mut client, "Mixed")?;
+    assert_eq!(row.pins_listed, 20, "{row:?}");
+    assert_eq!(row.failed, 0, "{row:?}");
+    let bare: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin WHERE media_type IS NULL")?;
+    assert!(bare > 0);
+    assert_eq!(i64::from(row.pins_without_image), bare, "{row:?}");
+    for media in ["video", "multiple_images", "multiple_videos", "multiple_mixed", "hologram", "image"] {
+        let images = client.query_one(
+            "SELECT count(*), count(*) FILTER (WHERE i.state = 'embedded') FROM pinterest.pin p
+               JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE p.media_type = $1",
+            &[&media],
+        )?;
+        let (all, embedded): (i64, i64) = (images.get(0), images.get(1));
+        assert!(all > 0 && all == embedded, "{media}: {embedded} of {all}");
+    }
+    let parts: i64 = value(
+        &mut client,
+        "SELECT count(*) FROM pinterest.pin_image WHERE position > 0
+            AND NOT EXISTS (SELECT FROM pinterest.pin_image b WHERE (b.account_id, b.pin_id, b.position)
+                          = (pin_image.account_id, pin_image.pin_id, pin_image.position - 1))",
+    )?;
+    assert_eq!(parts, 0, "the parts of a carousel are numbered without gaps");
+    Ok(())
+}
+
+/// Each pin with the path of its best picture, in the order of their ids.
+fn pins(client: &mut Client) -> Result<Vec<(String, String)>> {
+    let rows = client.query(
+        "SELECT pin_id, regexp_replace(candidates -> 0 ->> 'url', '^https://[^/]*', '') FROM pinterest.pin_image
+          ORDER BY pin_id",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+fn images(client: &mut Client) -> Result<BTreeMap<String, Image>> {
+    let rows = client.query("SELECT pin_id, state, reason, source_size FROM pinterest.pin_image", &[])?;
+    let text = |row: &postgres::Row, index: usize| row.get::<_, Option<String>>(index).unwrap_or_default();
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), Image { state: text(row, 1), reason: text(row, 2), source_size: text(row, 3) }))
+        .collect())
+}

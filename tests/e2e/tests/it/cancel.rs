@@ -1,0 +1,84 @@
+//! Cancelling an import.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::{
+    GATE, Row, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value,
+};
+
+const SOON_ENOUGH: Duration = Duration::from_secs(1);
+
+fn cancel(client: &mut Client, import: i64) -> Result<bool> {
+    Ok(client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?.get(0))
+}
+
+#[test]
+fn what_is_in_stays() -> Result<()> {
+    let world = quick_world("Beach", 30)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 6);
+    let import = start(&mut client, "Beach")?;
+    until(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
+
+    let asked = Instant::now();
+    assert!(cancel(&mut client, import)?);
+    let row = until_state(&mut client, import, "cancelled")?;
+    assert!(asked.elapsed() < SOON_ENOUGH, "it took {:?}", asked.elapsed());
+    assert_eq!((row.phase.as_str(), row.embedded), ("finished", 6), "{row:?}");
+    assert!(!cancel(&mut client, import)?, "it has ended");
+    let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
+    assert_eq!(state, "cancelled");
+
+    // Nothing goes on behind its back; what came in is good for the next import.
+    let pictures = world.sandbox.requests().pictures();
+    world.sandbox.faults().release(GATE);
+    let again = start(&mut client, "Beach")?;
+    let row = complete(&mut client, again)?;
+    assert_eq!((row.total, row.embedded, row.reused), (30, 24, 6), "{row:?}");
+    assert_eq!(world.sandbox.requests().pictures() - pictures, 24);
+    assert_eq!(Row::of(&mut client, import)?.state, "cancelled");
+    Ok(())
+}
+
+#[test]
+fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
+    let names = ["One", "Two", "Three", "Four", "Five"];
+    let board = |name: &&str| BoardSpec::new(*name, &[Family::Beach], 3).media(MediaMix::images_only());
+    let mut account = AccountSpec::new("example_user");
+    account.boards = names.iter().map(board).collect();
+    let config = Config {
+        accounts: vec![account],
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
+    let imports = names.iter().map(|name| start(&mut client, name)).collect::<Result<Vec<_>>>()?;
+    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, crate::support::SOON), "four lists are read at once");
+    let (listing, queued) = (imports[0], imports[4]);
+    assert_eq!(Row::of(&mut client, queued)?.state, "queued");
+
+    assert!(cancel(&mut client, queued)?);
+    assert_eq!(Row::of(&mut client, queued)?.state, "cancelled", "nobody has it: at once");
+    let asked = Instant::now();
+    assert!(cancel(&mut client, listing)?);
+    until_state(&mut client, listing, "cancelled")?;
+    assert!(asked.elapsed() < SOON_ENOUGH, "it took {:?}", asked.elapsed());
+
+    world.sandbox.faults().release(GATE);
+    for import in &imports[1..4] {
+        complete(&mut client, *import)?;
+    }
+    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    assert_eq!(pins, 9);
+    let refused = refusal(client.query_one("SELECT pinterest_cancel_import(987654)", &[]));
+    assert_eq!(refused.code, "42704", "{refused:?}");
+    Ok(())
+}

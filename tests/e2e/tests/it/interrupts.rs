@@ -1,0 +1,133 @@
+//! Ctrl-C and statement_timeout end every call that waits for somebody else, at once.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::{Client, NoTls};
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::{GATE, SOON, hold_pictures_after, quick_world, refusal, start, value};
+
+/// How soon a call has to end after it was told to.
+const AT_ONCE: Duration = Duration::from_millis(200);
+/// A machine that is busy with other tests may delay one signal; a call that does not listen delays all.
+const TRIES: usize = 5;
+const QUERY_CANCELED: &str = "57014";
+
+/// Has the statement, which would wait for long, ended by statement_timeout and by a cancel request.
+fn ends_at_once(world: &World, statement: &str) -> Result<()> {
+    let mut client = world.connect()?;
+    let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+
+    const TIMEOUT: Duration = Duration::from_millis(300);
+    client.batch_execute(&format!("SET statement_timeout = {}", TIMEOUT.as_millis()))?;
+    soon_enough(statement, || {
+        let began = Instant::now();
+        let refused = refusal(client.simple_query(statement));
+        assert_eq!(refused.code, QUERY_CANCELED, "{statement}: {refused:?}");
+        Ok(began.elapsed().saturating_sub(TIMEOUT))
+    })?;
+    client.batch_execute("RESET statement_timeout")?;
+
+    let token = client.cancel_token();
+    soon_enough(statement, || {
+        let (refused, ended, cancelled) = std::thread::scope(|scope| -> Result<_> {
+            let caller = scope.spawn(|| (refusal(client.simple_query(statement)), Instant::now()));
+            until_waiting(world, pid)?;
+            let cancelled = Instant::now();
+            token.cancel_query(NoTls)?;
+            let Ok((refused, ended)) = caller.join() else { panic!("{statement} was not refused") };
+            Ok((refused, ended, cancelled))
+        })?;
+        assert_eq!(refused.code, QUERY_CANCELED, "{statement}: {refused:?}");
+        Ok(ended - cancelled)
+    })?;
+
+    // The session is as good as before.
+    assert_eq!(value::<i32>(&mut client, "SELECT pg_backend_pid()")?, pid);
+    Ok(())
+}
+
+fn soon_enough(statement: &str, mut attempt: impl FnMut() -> Result<Duration>) -> Result<()> {
+    let mut fastest = Duration::MAX;
+    for _ in 0..TRIES {
+        fastest = fastest.min(attempt()?);
+        if fastest <= AT_ONCE {
+            return Ok(());
+        }
+    }
+    panic!("{statement} ends {fastest:?} after it was told to");
+}
+
+/// Waits until a session is inside a statement, in a wait of ours.
+fn until_waiting(world: &World, pid: i32) -> Result<()> {
+    let mut observer = world.connect()?;
+    wait_for("the statement to wait", SOON, || {
+        let waiting: bool = observer
+            .query_one(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity
+                  WHERE pid = $1 AND state = 'active' AND wait_event_type = 'Extension')",
+                &[&pid],
+            )?
+            .get(0);
+        Ok(waiting.then_some(()))
+    })
+}
+
+#[test]
+fn a_code_exchange() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let redirect = world.browser()?.authorize(&url)?;
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "token".into() }));
+    // The state is used up only by a call that ends well, so the statement can be tried again and again.
+    ends_at_once(&world, &format!("SELECT pinterest_connect('{}', '{}')", redirect.code, redirect.state))?;
+    world.sandbox.faults().release("token");
+    Ok(())
+}
+
+#[test]
+fn a_live_list() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: "boards".into() }));
+    ends_at_once(&world, "SELECT * FROM pinterest_list_boards()")?;
+    world.sandbox.faults().clear();
+    let mut client = world.connect()?;
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_an_import() -> Result<()> {
+    let world = quick_world("Beach", 4)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 1);
+    let import = start(&mut client, "Beach")?;
+    ends_at_once(&world, &format!("SELECT pinterest_wait_for_import({import})"))?;
+    // The import is none the worse for it.
+    world.sandbox.faults().release(GATE);
+    crate::support::complete(&mut client, import)?;
+    Ok(())
+}
+
+#[test]
+fn an_embedding_by_an_embedder_that_hangs() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    embed(&mut client)?;
+    let Some(embedder) = world.cluster.embedder()? else { panic!("it has just answered") };
+    let Some(pid) = Pid::from_raw(embedder.pid) else { panic!("{} is no process id", embedder.pid) };
+    kill_process(pid, Signal::STOP)?;
+    ends_at_once(&world, "SELECT pinterest_embed_text('a barn')")?;
+    kill_process(pid, Signal::CONT)?;
+    embed(&mut client)?;
+    assert_eq!(world.cluster.embedder()?.map(|found| found.pid), Some(embedder.pid));
+    Ok(())
+}
+
+fn embed(client: &mut Client) -> Result<()> {
+    client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
+    Ok(())
+}

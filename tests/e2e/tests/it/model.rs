@@ -1,0 +1,68 @@
+//! The model directory: missing, empty, gone while it is in use.
+
+use std::fs;
+
+use e2e::{Result, ServerUser, World, tiny_stand_in};
+
+use crate::support::{complete, import, quick_board, quick_world, refusal, start};
+
+#[test]
+fn a_missing_model_is_said_at_once() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 2)).model("/nonexistent/model").start()?;
+    let mut client = world.connect()?;
+    let asked = world.sandbox.requests().total();
+    for statement in ["SELECT pinterest_import_board('Beach')", "SELECT pinterest_embed_text('a barn')::text"] {
+        let refused = refusal(client.query_one(statement, &[]));
+        assert_eq!(refused.code, "58P01", "{statement}: {refused:?}");
+        assert!(refused.hint.contains("pinterest.model_dir"), "{refused:?}");
+    }
+    assert_eq!(world.sandbox.requests().total(), asked, "nothing was asked of Pinterest");
+    Ok(())
+}
+
+#[test]
+fn a_running_model_outlives_its_directory() -> Result<()> {
+    let installation = e2e::Installation::staged()?.with_extension()?;
+    let directory = tempfile::Builder::new().prefix("pg_pinterest-model-").tempdir()?;
+    for file in fs::read_dir(tiny_stand_in(&installation)?)? {
+        let file = file?;
+        fs::copy(file.path(), directory.path().join(file.file_name()))?;
+        ServerUser::get()?.own(&directory.path().join(file.file_name()))?;
+    }
+    ServerUser::get()?.own(directory.path())?;
+    let world = World::builder().sandbox(quick_board("Beach", 3)).model(directory.path()).start()?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    fs::remove_dir_all(directory.path())?;
+
+    // It is in memory: queries go on.
+    client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
+    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach')", &[]));
+    assert_eq!(refused.code, "58P01", "{refused:?}");
+    let embedder = world.cluster.embedder()?.expect("it has just answered");
+    world.cluster.kill9(embedder.pid)?;
+    let refused = refusal(client.query_one("SELECT pinterest_embed_text('another barn')::text", &[]));
+    assert_eq!(refused.code, "58P01", "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn images_of_two_models_are_not_averaged() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    client.batch_execute(
+        "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             VALUES ('\\x00', 'another', 'x', 'f32', 'x', 512);
+         UPDATE pinterest.pin_image SET model_id = (SELECT model_id FROM pinterest.model WHERE name = 'another')
+          WHERE ctid = (SELECT min(ctid) FROM pinterest.pin_image)",
+    )?;
+    let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[]));
+    assert_eq!(refused.code, "22023", "{refused:?}");
+    // The hint's way out works: the image of the other model is embedded again.
+    let id = start(&mut client, "Beach")?;
+    let row = complete(&mut client, id)?;
+    assert_eq!((row.embedded, row.reused), (1, 2), "{row:?}");
+    client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Calls that must not succeed, each with its SQLSTATE.
+
+use e2e::{Result, World};
+
+use crate::support::{quick_board, quick_world, refusal, value};
+
+#[test]
+fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 2)).start()?;
+    let mut client = world.connect()?;
+    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let redirect = world.browser()?.authorize(&url)?;
+    let connect = "SELECT pinterest_connect($1, $2)";
+    let asked = world.sandbox.requests().total();
+
+    // Nobody outside hears of a state that is not good.
+    let unknown = "A".repeat(redirect.state.len());
+    for state in ["", "not a state", unknown.as_str()] {
+        let refused = refusal(client.query_one(connect, &[&redirect.code, &state]));
+        assert_eq!(refused.code, "28000", "{refused:?}");
+        assert!(refused.hint.contains("pinterest_authorize_url"), "{refused:?}");
+    }
+    world.cluster.create_role("other")?;
+    client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
+    let mut other = world.cluster.connect_as("other")?;
+    let refused = refusal(other.query_one(connect, &[&redirect.code, &redirect.state]));
+    assert_eq!(refused.code, "28000", "a foreign state is like an unknown one: {refused:?}");
+    assert_eq!(world.sandbox.requests().total(), asked);
+
+    let account: i64 = client.query_one(connect, &[&redirect.code, &redirect.state])?.get(0);
+    assert_eq!(account, world.account(), "the same person again is the same account");
+    let refused = refusal(client.query_one(connect, &[&redirect.code, &redirect.state]));
+    assert_eq!(refused.code, "28000", "used: {refused:?}");
+
+    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let redirect = world.browser()?.authorize(&url)?;
+    let refused = refusal(client.query_one(connect, &[&"no such code", &redirect.state]));
+    assert_eq!(refused.code, "28000", "{refused:?}");
+    assert!(!format!("{refused:?}").contains("no such code"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn foreign_and_missing_things_look_alike() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut owner = world.connect()?;
+    let import: i64 = value(&mut owner, "SELECT pinterest_import_board('Beach')")?;
+    crate::support::complete(&mut owner, import)?;
+    world.cluster.create_role("other")?;
+    owner.batch_execute("SELECT pinterest_grant('other', 'user')")?;
+    let mut other = world.cluster.connect_as("other")?;
+    let account = world.account();
+    for (foreign, missing, code) in [
+        (
+            format!("SELECT pinterest_import_board('Beach', {account})"),
+            "SELECT pinterest_import_board('Beach', 987654)".to_string(),
+            "42501",
+        ),
+        (
+            format!("SELECT * FROM pinterest_list_boards({account})"),
+            "SELECT * FROM pinterest_list_boards(987654)".into(),
+            "42501",
+        ),
+        (format!("SELECT pinterest_disconnect({account})"), "SELECT pinterest_disconnect(987654)".into(), "42501"),
+        (
+            format!("SELECT pinterest_store_token('token', account_id => {account})"),
+            "SELECT pinterest_store_token('token', account_id => 987654)".into(),
+            "42501",
+        ),
+        (
+            format!("SELECT pinterest_wait_for_import({import})"),
+            "SELECT pinterest_wait_for_import(987654)".into(),
+            "42704",
+        ),
+        (format!("SELECT pinterest_cancel_import({import})"), "SELECT pinterest_cancel_import(987654)".into(), "42704"),
+    ] {
+        let (foreign, missing) = (refusal(other.query(&foreign, &[])), refusal(other.query(&missing, &[])));
+        assert_eq!((foreign.code.as_str(), missing.code.as_str()), (code, code), "{foreign:?} {missing:?}");
+        // The message differs in the number alone: it does not tell whether the thing is there.
+        let number = if code == "42501" { account } else { import };
+        assert_eq!(foreign.message.replace(&number.to_string(), "N"), missing.message.replace("987654", "N"));
+    }
+    let refused = refusal(other.query_one("SELECT pinterest_import_board('Beach')", &[]));
+    assert_eq!(refused.code, "42704", "no account of one's own: {refused:?}");
+    assert!(refused.hint.contains("pinterest_authorize_url"), "{refused:?}");
+    let refused = refusal(other.query_one("SELECT pinterest_board_embedding('Beach')", &[]));
+    assert_eq!(refused.code, "42704", "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_is_granted_to_everybody() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    world.cluster.create_role("nobody")?;
+    let mut nobody = world.cluster.connect_as("nobody")?;
+    let mut client = world.connect()?;
+    let open: Vec<String> = client
+        .query(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p
+               JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+               JOIN pg_extension e ON d.refobjid = e.oid AND e.extname = 'pg_pinterest'
+              WHERE has_function_privilege('nobody', p.oid, 'EXECUTE')
+             UNION ALL
+             SELECT c.oid::regclass::text FROM pg_class c
+              WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+                AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('nobody', c.oid, 'USAGE, SELECT, UPDATE')
+                    ELSE has_any_column_privilege('nobody', c.oid, 'SELECT, INSERT, UPDATE')
+                         OR has_table_privilege('nobody', c.oid, 'DELETE, TRUNCATE, TRIGGER, REFERENCES') END",
+            &[],
+        )?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(open.is_empty(), "{open:?}");
+    for statement in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest.imports"] {
+        let refused = refusal(nobody.query(statement, &[]));
+        assert_eq!(refused.code, "42501", "{statement}: {refused:?}");
+    }
+    // A user of the extension still has no way to the tokens.
+    client.batch_execute("SELECT pinterest_grant('nobody', 'user')")?;
+    for table in ["token", "oauth_state", "installation"] {
+        let refused = refusal(nobody.query(&format!("SELECT * FROM pinterest.{table}"), &[]));
+        assert_eq!(refused.code, "42501", "{table}: {refused:?}");
+    }
+    let refused = refusal(nobody.query("SELECT client_secret FROM pinterest.app", &[]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+    let refused = refusal(nobody.query("SELECT pinterest_grant('nobody', 'admin')", &[]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+    // Nobody short of a superuser decides where tokens are sent.
+    for setting in ["api_host", "image_hosts", "ca_file", "key_file", "embedder_path"] {
+        let refused = refusal(nobody.query(&format!("SET pinterest.{setting} = 'x'"), &[]));
+        assert_eq!(refused.code, "55P02", "{setting}: {refused:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn texts_and_images_have_limits() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut client = world.connect()?;
+    let text = "SELECT pinterest_embed_text($1)::text";
+    let too_long = "barn ".repeat(3000);
+    for (input, code) in [("", "22023"), (" \n", "22023"), (too_long.as_str(), "54000")] {
+        let refused = refusal(client.query_one(text, &[&input]));
+        assert_eq!(refused.code, code, "{} bytes: {refused:?}", input.len());
+    }
+    // Far beyond the model's 77 tokens, within the limit.
+    client.query_one(text, &[&"barn ".repeat(800)])?;
+    let image = "SELECT pinterest_embed_image($1)::text";
+    let gif: &[u8] =
+        b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+    let cut: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+    let huge = vec![0_u8; (16 << 20) + 1];
+    for (input, code) in [(&b""[..], "22P03"), (b"text", "0A000"), (gif, "0A000"), (cut, "22P03"), (&huge, "54000")] {
+        let refused = refusal(client.query_one(image, &[&input]));
+        assert_eq!(refused.code, code, "{} bytes: {refused:?}", input.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! A board that was imported before.
+
+use e2e::Result;
+use sandbox::Kind;
+
+use crate::support::{complete, import, quick_world, start, value};
+
+#[test]
+fn an_unchanged_board_costs_one_request() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    world.sandbox.requests().reset();
+    let row = import(&mut client, "Beach")?;
+    assert_eq!(world.sandbox.requests().counts().into_iter().collect::<Vec<_>>(), [(Kind::Board, 1)]);
+    assert_eq!((row.embedded, row.pins_removed), (0, 0), "{row:?}");
+    let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
+    assert_eq!(embedded, 6);
+    Ok(())
+}
+
+#[test]
+fn a_changed_board_costs_what_changed() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    let before: Vec<u8> = value(&mut client, MEAN)?;
+    let board = world.sandbox.board_id("Beach")?;
+    let gone = world.sandbox.pin_ids(&board)?.remove(2);
+    world.sandbox.remove_pin(&gone)?;
+    let fresh = world.sandbox.add_pins(&board, 2)?;
+
+    world.sandbox.requests().reset();
+    let id = start(&mut client, "Beach")?;
+    let row = complete(&mut client, id)?;
+    assert_eq!(world.sandbox.requests().pictures(), 2, "only the new ones are downloaded");
+    assert_eq!((row.total, row.embedded, row.reused, row.pins_removed), (7, 2, 5, 1), "{row:?}");
+    let removed: Vec<String> = client
+        .query("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL", &[])?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(removed, [gone.clone()]);
+    for pin in fresh {
+        let state: String =
+            client.query_one("SELECT state FROM pinterest.pin_image WHERE pin_id = $1", &[&pin])?.get(0);
+        assert_eq!(state, "embedded");
+    }
+    // What is gone does not shape the taste any more, and keeps its row.
+    assert_ne!(value::<Vec<u8>>(&mut client, MEAN)?, before);
+    let rows: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image")?;
+    assert_eq!(rows, 8);
+    Ok(())
+}
+
+/// The board's mean in its exact bytes.
+const MEAN: &str = "SELECT vector_send(pinterest_board_embedding('Beach'))";
+
+#[test]
+fn one_picture_on_two_pins_is_downloaded_once() -> Result<()> {
+    let mut config = crate::support::quick_board("Beach", 20);
+    config.surprises.repeated_pictures = 50;
+    let world = e2e::World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let row = import(&mut client, "Beach")?;
+    assert_eq!(row.embedded + row.reused, 20, "{row:?}");
+    assert!(row.reused > 0, "{row:?}");
+    let distinct: i64 = value(&mut client, "SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?;
+    assert_eq!(i64::from(row.embedded), distinct, "each picture is embedded once: {row:?}");
+    Ok(())
+}
