@@ -281,11 +281,11 @@ async fn makes_a_socket_and_removes_it_when_told_to_end() {
 
 #[test]
 fn ends_with_its_parent() {
-    // Both hold the write end of one pipe, so its end is the end of both.
+    // Both hold the write end of one pipe, so its end is the end of both. The idle timeout is for a server that fails here.
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
     let script = format!(
-        "{} serve --model {} --socket {} --parent-death --parent-pid $$ & wait",
+        "{} serve --model {} --socket {} --parent-death --parent-pid $$ --idle-timeout 5 & wait",
         env!("CARGO_BIN_EXE_pinterest-embedder"),
         support::model().display(),
         socket.display()

@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     text: Vec<String>,
 
-    /// Threads to compute with [default: half the number of processors]
+    /// Threads to compute with [default: the number of processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

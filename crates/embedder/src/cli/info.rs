@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Threads to compute with [default: half the number of processors]
+    /// Threads to compute with [default: the number of processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
     listen_fd: Option<RawFd>,
 
-    /// Threads to compute with [default: half the number of processors]
+    /// Threads to compute with [default: the number of processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
