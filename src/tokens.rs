@@ -39,6 +39,8 @@ pub struct Refreshable {
     pub previous: Option<Secret>,
     /// The answer to the last refresh got lost.
     pub uncertain: bool,
+    /// Attempts since the last answer, with this one.
+    pub attempts: i32,
 }
 
 /// The key ring together with what it binds secrets to.
@@ -134,6 +136,7 @@ impl Sealer {
                 .map(|bytes| self.unseal(Purpose::PreviousRefreshToken, account_id, generation, &bytes))
                 .transpose()?,
             uncertain: sealed.status == account::Status::RefreshUncertain.as_str(),
+            attempts: sealed.attempts,
         })
     }
 

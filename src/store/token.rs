@@ -22,6 +22,8 @@ pub struct SealedTokens {
     pub app_id: Option<i64>,
     /// The account's status.
     pub status: String,
+    /// Refreshes begun since the last answer.
+    pub attempts: i32,
 }
 
 /// New tokens to store, sealed for the generation they will have.
@@ -44,7 +46,7 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
     let rows = read(
         "SELECT t.generation, t.access_token, t.refresh_token, t.previous_refresh_token, \
          EXTRACT(EPOCH FROM t.access_expires_at - clock_timestamp())::float8, \
-         a.app_id, a.status FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
+         a.app_id, a.status, t.attempts FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1",
         &[account_id.into()],
         |row| {
@@ -56,6 +58,7 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
                 access_expires_in: row.get(5)?,
                 app_id: row.maybe(6)?,
                 status: row.get(7)?,
+                attempts: row.get(8)?,
             })
         },
     )?;

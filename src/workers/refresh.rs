@@ -11,6 +11,7 @@ use super::import::Interruption;
 use super::registry;
 use crate::errors::{Failure, Kind};
 use crate::store::account::Status;
+use crate::store::import::Stop;
 use crate::store::{account, import, token};
 use crate::tokens::{Refreshable, Sealer};
 
@@ -99,7 +100,7 @@ async fn attempt(context: &Context, account_id: i64, generation: Option<i64>) ->
     }
     match result {
         Ok(stored) => Ok(stored),
-        Err(pause) => Err(pause.failure.into()),
+        Err(pause) => Err(pause.into()),
     }
 }
 
@@ -107,11 +108,22 @@ async fn attempt(context: &Context, account_id: i64, generation: Option<i64>) ->
 struct Pause {
     failure: Failure,
     again_in: Duration,
+    /// The same request may succeed later without anybody changing anything.
+    passes: bool,
 }
 
 impl From<Failure> for Pause {
     fn from(failure: Failure) -> Self {
-        Pause { failure, again_in: Duration::from_secs(60) }
+        Pause { failure, again_in: Duration::from_secs(60), passes: false }
+    }
+}
+
+impl From<Pause> for Interruption {
+    fn from(pause: Pause) -> Self {
+        if pause.passes {
+            return Interruption::Stopped { stop: Stop::Queued, failure: pause.failure, wake_in: pause.again_in };
+        }
+        pause.failure.into()
     }
 }
 
@@ -158,7 +170,10 @@ async fn store(context: &Context, account_id: i64, used: Refreshable, grant: Tok
 /// Draws the consequences of a refusal, which may be none.
 async fn refused(context: &Context, account_id: i64, used: &Refreshable, error: pinterest::Error) -> Pause {
     let generation = used.generation;
-    let delay = retry::next_delay(1, &error, fastrand::f64()).unwrap_or(LONGEST_PAUSE);
+    // However long the trouble lasts, the token lives longer: this never gives up.
+    let attempt = used.attempts.unsigned_abs().clamp(1, retry::MAX_ATTEMPTS - 1);
+    let delay = retry::next_delay(attempt, &error, fastrand::f64()).unwrap_or(LONGEST_PAUSE);
+    let passes = error.is_retryable();
     let kind = error.kind();
     let uncertain = error.may_have_been_processed();
     let cause = match (kind, used.uncertain) {
@@ -181,5 +196,8 @@ async fn refused(context: &Context, account_id: i64, used: &Refreshable, error: 
         })
         .await;
     let again_in = if kind == ErrorKind::AppCredentials { APP_REFUSED_PAUSE } else { delay };
-    Pause { failure: recorded.err().unwrap_or_else(|| error.into()), again_in }
+    match recorded {
+        Ok(()) => Pause { failure: error.into(), again_in, passes },
+        Err(failure) => Pause { failure, again_in, passes: false },
+    }
 }

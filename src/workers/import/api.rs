@@ -9,6 +9,31 @@ use crate::tokens::Sealer;
 use crate::workers::database::Context;
 use crate::workers::refresh;
 
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub enum Refused {
+    /// Pinterest refuses it, or the way there is broken.
+    Call(pinterest::Error),
+    /// The token could not be renewed, which says what becomes of the import.
+    Renewal(Interruption),
+}
+
+impl Refused {
+    /// The kind of Pinterest's refusal.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Refused::Call(error) => Some(error.kind()),
+            Refused::Renewal(_) => None,
+        }
+    }
+}
+
+impl From<pinterest::Error> for Refused {
+    fn from(error: pinterest::Error) -> Self {
+        Refused::Call(error)
+    }
+}
+
 /// Pinterest, as one account sees it.
 pub struct Api {
     /// For image downloads, which carry no token.
@@ -48,12 +73,14 @@ impl Api {
 
     /// Makes a call; a token that Pinterest has just stopped to accept is refreshed once, and the call made once more.
     /// Where that does not help, the account needs its user.
-    pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, pinterest::Error>
+    pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, Refused>
     where
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
     {
         let mut result = request(self.client.clone(), self.token.clone()).await;
-        if is_unauthorized(&result) && std::mem::take(&mut self.refreshable) && self.renew().await.is_ok() {
+        if is_unauthorized(&result) && std::mem::take(&mut self.refreshable) {
+            // Only a fresh token that is refused as well says anything about the account.
+            self.renew().await.map_err(Refused::Renewal)?;
             result = request(self.client.clone(), self.token.clone()).await;
         }
         if let Err(error) = &result
@@ -66,9 +93,12 @@ impl Api {
         Ok(answer.value)
     }
 
-    /// What the error means for the import.
-    pub fn interruption(&self, error: pinterest::Error) -> Interruption {
-        Interruption::from_api(error, self.attempts, fastrand::f64())
+    /// What the refusal means for the import.
+    pub fn interruption(&self, refused: impl Into<Refused>) -> Interruption {
+        match refused.into() {
+            Refused::Call(error) => Interruption::from_api(error, self.attempts, fastrand::f64()),
+            Refused::Renewal(interruption) => interruption,
+        }
     }
 
     async fn renew(&mut self) -> Result<(), Interruption> {

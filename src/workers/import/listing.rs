@@ -62,13 +62,13 @@ pub async fn list(
             .await;
         let page = match page {
             Ok(page) => page,
-            Err(error) if error.kind() == ErrorKind::StaleBookmark && may_start_over => {
+            Err(error) if error.kind() == Some(ErrorKind::StaleBookmark) && may_start_over => {
                 let claimed = run.claimed.clone();
                 run.context.database.run(move || store::import::forget_bookmark(&claimed)).await?;
                 (bookmark, may_start_over) = (None, false);
                 continue;
             }
-            Err(error) if error.kind() == ErrorKind::ListingLimit => {
+            Err(error) if error.kind() == Some(ErrorKind::ListingLimit) => {
                 let claimed = run.claimed.clone();
                 run.context
                     .database

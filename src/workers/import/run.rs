@@ -6,7 +6,7 @@ use std::time::Duration;
 use pinterest::BoardReference;
 use tokio::sync::{Notify, Semaphore};
 
-use super::api::Api;
+use super::api::{Api, Refused};
 use super::failure::{Interruption, held};
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
@@ -174,10 +174,10 @@ impl Run {
         Ok(board_id)
     }
 
-    fn not_found(&self, api: &Api, error: pinterest::Error) -> Interruption {
-        match error.kind() {
-            pinterest::ErrorKind::NotFound => Interruption::fail(self.no_such_board()),
-            _ => api.interruption(error),
+    fn not_found(&self, api: &Api, refused: Refused) -> Interruption {
+        match refused.kind() {
+            Some(pinterest::ErrorKind::NotFound) => Interruption::fail(self.no_such_board()),
+            _ => api.interruption(refused),
         }
     }
 

@@ -3,12 +3,17 @@
 mod bad_pictures;
 mod boards;
 mod cancel;
+mod drops;
 mod embedder_deaths;
 mod harness;
 mod interrupts;
+mod life_cycle;
 mod main_job;
 mod model;
+mod pressure;
 mod ranking;
 mod refusals;
 mod reimport;
+mod resting;
 mod support;
+mod tokens;
