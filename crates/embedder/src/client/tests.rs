@@ -1,9 +1,11 @@
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 
 use super::*;
 use crate::protocol::{HEADER_BYTES, Header};
@@ -22,8 +24,10 @@ fn place() -> Place {
     Place { listener: UnixListener::bind(&path).unwrap(), path, _directory: directory }
 }
 
+/// Runs a test whose two sides wait for each other, and so would wait for ever where one of them is wrong.
 fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(test)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { timeout(Duration::from_secs(20), test).await.expect("the two sides wait for each other") })
 }
 
 impl Place {
