@@ -1,18 +1,24 @@
 //! A look at everything an import depends on.
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::interruptible::block_on;
 use crate::store::{extension, installation};
 use crate::tokens::Sealer;
 use crate::workers::registry::{self, Worker};
 use crate::{platform, settings};
+
+/// How long the embedder may take to start and load its model before that is a finding.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between questions to an embedder that loads its model.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a check found.
 enum Finding {
@@ -168,13 +174,20 @@ fn embedder_answers() -> Finding {
         return Finding::Note("not started; the first call that embeds starts it".to_owned());
     }
     let info = block_on(|| async {
-        let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
-        loop {
-            let info = client.info().await?;
-            if info.model != embedder::ModelState::Loading {
-                return Ok::<_, embedder::Error>(info);
+        let answer = async {
+            let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
+            loop {
+                let info = client.info().await?;
+                if info.model != embedder::ModelState::Loading {
+                    return Ok::<_, embedder::Error>(info);
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(_) => Err(Failure::new(Kind::Busy, format!("no answer within {} seconds", PATIENCE.as_secs()))
+                .with_hint("The server log says why it does not start, or what it is busy with.")),
         }
     });
     Finding::of(info.and_then(|info| match info.model {
