@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::bridge::{Database, bridge};
-use super::registry::{self, Worker};
+use super::registry::{self, Sent, Worker};
 use super::{import, network, process, refresh, transaction};
 use crate::errors::Failure;
 use crate::store;
@@ -18,15 +18,6 @@ use crate::{settings, threads};
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// Right after its start a worker may have been started by a transaction that is not over yet.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
-
-/// Why the process was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    /// By the launcher, to see whether anything is due.
-    ToLook,
-    /// By a call whose work may not be committed yet.
-    ToWork,
-}
 
 /// What the network thread is told at its start, and again after a reload.
 #[derive(Clone)]
@@ -61,9 +52,7 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     if Worker::Database(unsafe { pg_sys::MyDatabaseId }).is_superfluous() || !may_serve() {
         return;
     }
-    // SAFETY: set in every background worker. The launcher is the one that wants to hear of a worker's end.
-    let sent = if unsafe { (*pg_sys::MyBgworkerEntry).bgw_notify_pid } != 0 { Sent::ToLook } else { Sent::ToWork };
-    let started = match serve(sent) {
+    let started = match serve(Sent::own()) {
         Ok(()) => return,
         Err(error) => error,
     };

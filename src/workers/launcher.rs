@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 
 use super::process;
-use super::registry::{Starting, Worker, served_databases};
+use super::registry::{Sent, Starting, Worker, served_databases};
 use super::transaction;
 use crate::errors::Failure;
 use crate::threads;
 
 /// Between looks at the list of databases.
 const ROUND: Duration = Duration::from_secs(60);
+/// Between two looks at the least.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+/// After a worker's start was announced: only now is it to be seen among the processes.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// A worker that ended after less than this found nothing to do, or failed.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// Back-off after short lives: doubles from the first to the second.
@@ -24,6 +28,8 @@ struct Visit {
     starting: Option<(Starting, Instant)>,
     next: Instant,
     pause: Duration,
+    /// A worker was there at the last look.
+    served: bool,
 }
 
 /// Entry point of the launcher.
@@ -35,8 +41,12 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
         return;
     }
     process::show_activity(None);
+    // SAFETY: a plain read of a process-wide variable.
+    let own = unsafe { pg_sys::MyProcPid };
     let mut visits: HashMap<pg_sys::Oid, Visit> = HashMap::new();
     let mut out_of_slots = false;
+    // By a worker that starts or has ended.
+    let mut woken = false;
     loop {
         if process::take_reload() {
             visits.clear();
@@ -46,13 +56,20 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
             Ok(databases) => {
                 visits.retain(|oid, _| databases.contains(oid));
                 for oid in databases {
-                    visits.entry(oid).or_insert(Visit { starting: None, next: now, pause: BACKOFF.0 });
+                    visits.entry(oid).or_insert(Visit { starting: None, next: now, pause: BACKOFF.0, served: false });
                 }
             }
             Err(failure) => pgrx::log!("pg_pinterest: cannot list the databases: {failure}"),
         }
         let served = served_databases();
-        let mut due: Vec<_> = visits.iter_mut().filter(|(oid, _)| !served.contains(oid)).collect();
+        for (oid, visit) in &mut visits {
+            let left = std::mem::replace(&mut visit.served, served.contains(oid)) && !visit.served;
+            if left && visit.starting.is_none() {
+                // One that a call had started: it may have been terminated at work, or left while more was queued.
+                visit.next = now;
+            }
+        }
+        let mut due: Vec<_> = visits.iter_mut().filter(|(_, visit)| !visit.served).collect();
         // Those that have waited longest come first: with more databases than slots they take turns.
         due.sort_by_key(|(_, visit)| visit.next);
         let mut full = false;
@@ -68,7 +85,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
                 None => {}
             }
             if visit.next <= now && !full {
-                match Worker::Database(*oid).start(true) {
+                match Worker::Database(*oid).start(Sent::ToLook, Some(own)) {
                     Ok(starting) => visit.starting = Some((starting, now)),
                     Err(failure) => {
                         full = true;
@@ -82,12 +99,12 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
         out_of_slots = full;
         let pause = visits
             .values()
-            .filter(|visit| visit.starting.is_none())
+            .filter(|visit| visit.starting.is_none() && !visit.served)
             .map(|visit| visit.next.saturating_duration_since(now))
             .min()
             .unwrap_or(ROUND)
-            .clamp(Duration::from_secs(1), ROUND);
-        threads::wait(None, Some(pause));
+            .clamp(SHORTEST_ROUND, ROUND);
+        woken = threads::wait(None, Some(if woken { SECOND_LOOK } else { pause })).latch;
     }
 }
 

@@ -21,6 +21,23 @@ pub enum Worker {
     Database(pg_sys::Oid),
 }
 
+/// Why a database's worker is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// By the launcher, to see whether anything is due.
+    ToLook,
+    /// By a call whose work may not be committed yet.
+    ToWork,
+}
+
+impl Sent {
+    /// Why this process was started.
+    pub fn own() -> Self {
+        // SAFETY: set in every background worker, copied from what `start` registered.
+        if unsafe { (*pg_sys::MyBgworkerEntry).bgw_extra[0] } != 0 { Sent::ToLook } else { Sent::ToWork }
+    }
+}
+
 /// A running worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance {
@@ -97,13 +114,11 @@ impl Worker {
         self.running().first().is_some_and(|oldest| oldest.pid != own)
     }
 
-    /// Starts an instance; its process id is not known yet. `notify` gets a signal when it starts and ends.
-    pub fn start(self, notify: bool) -> Result<Starting, Failure> {
+    /// Starts an instance; its process id is not known yet. The process `notify` gets a signal when it starts and ends.
+    pub fn start(self, sent: Sent, notify: Option<i32>) -> Result<Starting, Failure> {
         let mut worker = self.registration();
-        if notify {
-            // SAFETY: a plain read of a process-wide variable.
-            worker.bgw_notify_pid = unsafe { pg_sys::MyProcPid };
-        }
+        worker.bgw_extra[0] = (sent == Sent::ToLook).into();
+        worker.bgw_notify_pid = notify.unwrap_or(0);
         let mut handle = std::ptr::null_mut();
         // A transaction's context would be gone before a launcher looks at the handle again.
         // SAFETY: a fully initialised registration; the handle is allocated in TopMemoryContext.
@@ -271,7 +286,9 @@ fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
         if let Some((_, starting)) = asked.iter().find(|(name, _)| *name == worker.type_name()) {
             return Ok(starting.pid().ok().flatten());
         }
-        let starting = worker.start(false)?;
+        // The launcher sends another to look when this one has left: what was queued while it was leaving is not forgotten.
+        let launcher = Worker::Launcher.running().first().map(|launcher| launcher.pid);
+        let starting = worker.start(Sent::ToWork, launcher)?;
         let pid = starting.pid().ok().flatten();
         asked.push((worker.type_name(), starting));
         Ok(pid)

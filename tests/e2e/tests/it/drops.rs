@@ -2,7 +2,7 @@
 
 use e2e::cluster::SUPERUSER;
 use e2e::process::Process;
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World, wait_for, wait_until};
 use postgres::Client;
 
 use crate::support::{GATE, SOON, hold_pictures_after, import, quick_board, quick_world, start, until, value};
@@ -24,7 +24,7 @@ fn the_extension_in_mid_import() -> Result<()> {
     client
         .batch_execute("SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE; RESET statement_timeout")?;
     until_the_worker_has_left(&world)?;
-    assert!(Process::get(worker.pid).is_none());
+    assert!(wait_until(SOON, || Process::get(worker.pid).is_none()));
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
 
     // Its requests went with it: what was held back is answered to nobody, and nobody asks for the rest.
