@@ -15,7 +15,7 @@ use crate::once_per_query::once_per_query;
 use crate::rows::board_row;
 use crate::settings;
 use crate::store::board::KnownBoard;
-use crate::store::{account, board, pin_image};
+use crate::store::{account, board, pin_image, refuse_if_read_only};
 use crate::vector::Vector;
 
 /// The account's boards as Pinterest lists them now; they are remembered in pinterest.board.
@@ -38,6 +38,7 @@ fn pinterest_list_boards(
     >,
     ErrorReport,
 > {
+    refuse_if_read_only(c"pinterest_list_boards()");
     let account_id = account::resolve(&current_role(), account_id)?;
     let token = usable::access(account_id)?.token;
     let endpoints = settings::endpoints()?;

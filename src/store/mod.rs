@@ -78,18 +78,28 @@ fn read<T>(
     Spi::connect(|client| client.select(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
+/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would as well, but pgrx assigns a
+/// transaction id before it runs one, which on a standby ends in an internal error; and a request to Pinterest whose
+/// answer cannot be stored should not be made.
+pub fn refuse_if_read_only(what: &std::ffi::CStr) {
+    // SAFETY: a NUL-terminated string; main thread.
+    unsafe { pg_sys::PreventCommandIfReadOnly(what.as_ptr()) };
+}
+
 /// Runs a statement that writes, and returns what its RETURNING gives.
 fn write<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
+    refuse_if_read_only(c"a write of pg_pinterest");
     let _pinned = PinnedSearchPath::new();
     Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
 /// Runs a statement that writes; the number of rows it touched.
 fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
+    refuse_if_read_only(c"a write of pg_pinterest");
     let _pinned = PinnedSearchPath::new();
     Spi::connect_mut(|client| {
         client.update(sql, None, parameters)?;

@@ -4,8 +4,10 @@ mod builder;
 mod place;
 mod template;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -116,15 +118,28 @@ impl Cluster {
     /// Runs SQL through the real psql as superuser, stopping at the first error, and returns what it prints (unaligned,
     /// rows only).
     pub fn psql(&self, sql: &str) -> Result<String> {
-        let mut command = ServerUser::get()?.command(self.installation.program("psql"));
-        command
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-            .arg("--host")
-            .arg(self.socket_directory())
-            .args(["--port", &self.port.to_string(), "--username", SUPERUSER, "--dbname", DATABASE])
-            .args(["--command", sql]);
+        let mut command = self.program("psql")?;
+        command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]).args([
+            "--dbname",
+            DATABASE,
+            "--command",
+            sql,
+        ]);
         let output = run(&mut command)?;
         String::from_utf8(output.stdout).context("psql prints no UTF-8")
+    }
+
+    /// A client program of the installation, as pg_dump, that will connect as superuser.
+    pub fn program(&self, name: &str) -> Result<Command> {
+        let mut command = ServerUser::get()?.command(self.installation.program(name));
+        command.args(self.address());
+        Ok(command)
+    }
+
+    /// Arguments that lead a client program here as superuser.
+    fn address(&self) -> Vec<OsString> {
+        let (host, port) = (self.socket_directory().as_os_str().to_owned(), self.port.to_string().into());
+        vec!["--host".into(), host, "--port".into(), port, "--username".into(), SUPERUSER.into()]
     }
 
     /// The data directory.

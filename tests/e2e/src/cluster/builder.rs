@@ -1,5 +1,6 @@
 //! What a cluster starts with.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::TcpListener;
@@ -8,10 +9,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::place::Place;
-use super::template::Template;
+use super::template::{self, Template};
 use super::{Cluster, quote_literal};
 use crate::Result;
+use crate::checkout::run;
 use crate::installation::Installation;
+use crate::server_user::ServerUser;
 
 /// Describes a cluster to start. Tests change what they are about; the rest is a server with default settings, except
 /// that nothing survives a power cut (`fsync = off`).
@@ -20,9 +23,36 @@ pub struct Builder {
     preload: bool,
     settings: Vec<(String, String)>,
     directory: Option<PathBuf>,
+    origin: Origin,
+}
+
+/// Where a data directory comes from.
+#[derive(Debug, Default)]
+enum Origin {
+    /// A copy of the template: what every test has that does not ask for more.
+    #[default]
+    Template,
+    /// An initdb of its own.
+    Initdb,
+    /// A base backup of a running server, described by the arguments that lead to it.
+    BaseBackup(Vec<OsString>),
 }
 
 impl Builder {
+    /// Gives the cluster a system identifier of its own; all others share the template's.
+    #[must_use]
+    pub fn own_identity(mut self) -> Self {
+        self.origin = Origin::Initdb;
+        self
+    }
+
+    /// Makes it a hot standby of a running cluster, with that cluster's settings.
+    #[must_use]
+    pub fn standby_of(mut self, primary: &Cluster) -> Self {
+        self.origin = Origin::BaseBackup(primary.address());
+        self
+    }
+
     /// Whether `shared_preload_libraries` names the extension; not by default.
     #[must_use]
     pub fn preload(mut self, preload: bool) -> Self {
@@ -58,7 +88,15 @@ impl Builder {
             installation = installation.with_extension()?;
         }
         let place = Place::make(self.directory.clone())?;
-        Template::of(&installation)?.copy_to(&place.data())?;
+        match &self.origin {
+            Origin::Template => Template::of(&installation)?.copy_to(&place.data())?,
+            Origin::Initdb => template::initdb(&installation, &place.data())?,
+            Origin::BaseBackup(address) => {
+                let mut backup = ServerUser::get()?.command(installation.program("pg_basebackup"));
+                backup.args(address).args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--pgdata"]);
+                run(backup.arg(place.data()))?;
+            }
+        }
 
         let port = free_port()?;
         let mut settings: Vec<(String, String)> = vec![

@@ -39,12 +39,7 @@ impl Template {
             fs::remove_dir_all(unfinished).context("cannot remove an unfinished cluster template")?;
         }
         user.private_directory(unfinished)?;
-        let mut initdb = user.command(installation.program("initdb"));
-        initdb
-            .args(["--username", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
-            .args(["--no-instructions", "--pgdata"])
-            .arg(unfinished);
-        run(&mut initdb)?;
+        initdb(installation, unfinished)?;
         fs::rename(unfinished, data).context("cannot put the cluster template in place")
     }
 
@@ -54,4 +49,14 @@ impl Template {
         copy.args(["-R", "-p", "--"]).arg(&self.data).arg(data);
         run(&mut copy).map(drop)
     }
+}
+
+/// Makes a data directory.
+pub(super) fn initdb(installation: &Installation, data: &Path) -> Result<()> {
+    let mut initdb = ServerUser::get()?.command(installation.program("initdb"));
+    initdb
+        .args(["--username", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+        .args(["--no-instructions", "--pgdata"])
+        .arg(data);
+    run(&mut initdb).map(drop)
 }

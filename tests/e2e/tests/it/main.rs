@@ -3,6 +3,7 @@
 mod bad_pictures;
 mod boards;
 mod cancel;
+mod copies;
 mod drops;
 mod embedder_deaths;
 mod harness;
@@ -15,5 +16,8 @@ mod ranking;
 mod refusals;
 mod reimport;
 mod resting;
+mod secrets;
+mod standby;
 mod support;
+mod tenants;
 mod tokens;

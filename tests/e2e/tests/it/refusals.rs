@@ -157,3 +157,24 @@ fn texts_and_images_have_limits() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_read_only_transaction_asks_nobody() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut client = world.connect()?;
+    let asked = world.sandbox.requests().total();
+    client.batch_execute("SET default_transaction_read_only = on")?;
+    for call in [
+        "SELECT pinterest_import_board('Beach')",
+        "SELECT * FROM pinterest_list_boards()",
+        "SELECT pinterest_authorize_url()",
+        "SELECT pinterest_connect('code', repeat('A', 43))",
+        "SELECT pinterest_store_token('token')",
+    ] {
+        let refused = refusal(client.query(call, &[]));
+        assert_eq!(refused.code, "25006", "{call}: {refused:?}");
+    }
+    client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
+    assert_eq!(world.sandbox.requests().total(), asked);
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Two roles on one database: each does the whole main job, and neither sees the other.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::Family;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+
+use crate::support::{complete, refusal, start, value};
+
+/// One of the two, signed in.
+fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> {
+    world.cluster.create_role(role)?;
+    world.connect()?.execute("SELECT pinterest_grant($1, 'user')", &[&role])?;
+    let mut client = world.cluster.connect_as(role)?;
+    assert!(!value::<bool>(&mut client, "SELECT usesuper FROM pg_user WHERE usename = CURRENT_USER")?);
+    world.sandbox.sign_in(username)?;
+    world.register_app(&mut client, "wedding")?;
+    world.connect_account(&mut client)?;
+    client.query("SELECT * FROM pinterest_list_boards()", &[])?;
+    let import = start(&mut client, "Places")?;
+    complete(&mut client, import)?;
+    client.batch_execute(
+        "CREATE TEMPORARY TABLE venues AS SELECT pinterest_embed_text('a barn') AS embedding;
+         SELECT embedding <=> pinterest_board_embedding('Places') FROM venues",
+    )?;
+    Ok((client, import))
+}
+
+#[test]
+fn neither_sees_the_others() -> Result<()> {
+    let account = |username: &str, pins| {
+        let board = BoardSpec::new("Places", &[Family::Beach], pins).media(MediaMix::images_only());
+        AccountSpec::new(username).board(board.sections(&["One"]))
+    };
+    let config = Config {
+        accounts: vec![account("example_amy", 3), account("example_ben", 5)],
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).connected(false).start()?;
+    world.connect()?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    let (mut amy, _) = main_job(&world, "amy", "example_amy")?;
+    let (mut ben, bens_import) = main_job(&world, "ben", "example_ben")?;
+
+    for (client, username, pins) in [(&mut amy, "example_amy", 3), (&mut ben, "example_ben", 5)] {
+        for (table, rows) in [
+            ("pin", pins),
+            ("pin_image", pins),
+            ("board", 1),
+            ("board_section", 1),
+            ("import", 1),
+            ("imports", 1),
+            ("account", 1),
+            ("accounts", 1),
+        ] {
+            let seen: i64 = value(client, &format!("SELECT count(*) FROM pinterest.{table}"))?;
+            assert_eq!(seen, rows, "{username} and {table}");
+        }
+        assert_eq!(value::<String>(client, "SELECT username FROM pinterest.accounts")?, username);
+        assert_eq!(value::<i64>(client, "SELECT count(app_id) FROM pinterest.app")?, 1);
+        assert!(value::<i64>(client, "SELECT count(*) FROM pinterest.quota")? <= 1);
+    }
+    let amys: Vec<u8> = value(&mut amy, "SELECT vector_send(pinterest_board_embedding('Places'))")?;
+    let bens: Vec<u8> = value(&mut ben, "SELECT vector_send(pinterest_board_embedding('Places'))")?;
+    assert_ne!(amys, bens, "one name, two boards");
+
+    let account: i64 = value(&mut ben, "SELECT account_id FROM pinterest.accounts")?;
+    for (statement, code) in [
+        (format!("SELECT pinterest_board_embedding('Places', {account})"), "42501"),
+        (format!("SELECT pinterest_wait_for_import({bens_import})"), "42704"),
+        (format!("SELECT pinterest_cancel_import({bens_import})"), "42704"),
+        (format!("SELECT pinterest_purge_board('Places', {account})"), "42501"),
+        ("UPDATE pinterest.pin SET title = 'x'".into(), "42501"),
+        ("DELETE FROM pinterest.import".into(), "42501"),
+        ("INSERT INTO pinterest.board (account_id, board_id, name) VALUES (1, 'x', 'x')".into(), "42501"),
+        ("SET ROLE pinterest_worker".into(), "42501"),
+    ] {
+        let refused = refusal(amy.batch_execute(&statement));
+        assert_eq!(refused.code, code, "{statement}: {refused:?}");
+    }
+    // Her own purge leaves his board alone.
+    let purged = amy.query_one("SELECT pins, images FROM pinterest_purge_board('Places')", &[])?;
+    assert_eq!((purged.get::<_, i64>(0), purged.get::<_, i64>(1)), (3, 3));
+    assert_eq!(value::<i64>(&mut amy, "SELECT count(*) FROM pinterest.pin_image")?, 0);
+    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.pin_image")?, 5);
+    Ok(())
+}
+
+#[test]
+fn a_reader_ranks_and_does_no_more() -> Result<()> {
+    let world = crate::support::quick_world("Beach", 2)?;
+    let mut owner = world.connect()?;
+    crate::support::import(&mut owner, "Beach")?;
+    world.cluster.create_role("reader")?;
+    owner.batch_execute("SELECT pinterest_grant('reader', 'reader')")?;
+    let mut reader = world.cluster.connect_as("reader")?;
+    reader.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
+    reader.query("SELECT * FROM pinterest_doctor()", &[])?;
+    assert_eq!(value::<i64>(&mut reader, "SELECT count(*) FROM pinterest.imports")?, 0);
+    for call in [
+        "SELECT pinterest_import_board('Beach')",
+        "SELECT pinterest_authorize_url()",
+        "SELECT pinterest_store_token('token')",
+        "SELECT pinterest_adopt()",
+    ] {
+        let refused = refusal(reader.batch_execute(call));
+        assert_eq!(refused.code, "42501", "{call}: {refused:?}");
+    }
+    Ok(())
+}
