@@ -170,6 +170,9 @@ fn embedder_program() -> Finding {
 }
 
 fn embedder_answers() -> Finding {
+    if settings::model_dir().is_none() {
+        return Finding::Note("not asked: it has no model".to_owned());
+    }
     if !registry::is_running(Worker::Supervisor) {
         return Finding::Note("not started; the first call that embeds starts it".to_owned());
     }

@@ -19,6 +19,9 @@ const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// Pause after a failure: doubles from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
+/// Short lives in a row, after which those who wait are turned away.
+const FAILURES: u32 = 3;
+
 /// Entry point of the supervisor.
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
@@ -36,6 +39,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         }
     };
     let mut pause = BACKOFF.0;
+    let mut failures = 0;
     loop {
         process::show_activity(None);
         while !threads::wait(Some(listener.as_raw_fd()), None).readable {
@@ -44,21 +48,26 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         process::take_reload();
         process::show_activity(Some(c"running pinterest-embedder"));
         let started = Instant::now();
-        match Running::start(&listener) {
-            Ok(running) => match running.wait() {
-                Ok(status) if status.success() => {}
-                Ok(status) => pgrx::log!("pg_pinterest: pinterest-embedder {}", describe(status)),
-                Err(error) => pgrx::log!("pg_pinterest: lost sight of pinterest-embedder: {error}"),
-            },
-            Err(error) => {
-                pgrx::log!("pg_pinterest: cannot start {}: {error}", settings::embedder_path().display());
-                // Whoever waits in the backlog learns it at once.
-                let _ = listener.accept();
+        let ended_well = match Running::start(&listener).and_then(Running::wait) {
+            Ok(status) => {
+                if !status.success() {
+                    pgrx::log!("pg_pinterest: pinterest-embedder {}", describe(status));
+                }
+                status.success()
             }
-        }
-        if started.elapsed() >= SHORT_LIFE {
-            pause = BACKOFF.0;
+            Err(error) => {
+                pgrx::log!("pg_pinterest: cannot run {}: {error}", settings::embedder_path().display());
+                false
+            }
+        };
+        if ended_well || started.elapsed() >= SHORT_LIFE {
+            (pause, failures) = (BACKOFF.0, 0);
         } else {
+            failures += 1;
+            if failures >= FAILURES {
+                // Not a mishap any more: whoever waits in the backlog learns it, instead of waiting for ever.
+                while listener.accept().is_ok() {}
+            }
             let until = Instant::now() + pause;
             while let Some(left) = until.checked_duration_since(Instant::now()) {
                 if threads::wait(None, Some(left)).latch && process::take_reload() {
