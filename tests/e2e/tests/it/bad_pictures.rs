@@ -36,7 +36,9 @@ fn each_ends_with_its_reason() -> Result<()> {
     let elsewhere = || Fault::Redirect { status: 302, location: "https://127.0.0.2/picture.jpg".into() };
     let best = |fault: Fault| vec![(LADDER[0], fault)];
     let all = |fault: Fault| LADDER.map(|size| (size, fault.clone())).to_vec();
-    let cases: [(&str, Vec<(&str, Fault)>, &str); 12] = [
+    // Name, faults by size, and what becomes of the image.
+    type Case<'a> = (&'a str, Vec<(&'a str, Fault)>, &'a str);
+    let cases: [Case<'_>; 12] = [
         ("truncated", best(Fault::TruncatedBody), "failed"),
         ("bomb.jpg", best(Fault::ImageBomb { format: PictureFormat::Jpeg }), "skipped"),
         ("bomb.png", best(Fault::ImageBomb { format: PictureFormat::Png }), "skipped"),

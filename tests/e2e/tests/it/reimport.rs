@@ -40,7 +40,7 @@ fn a_changed_board_costs_what_changed() -> Result<()> {
         .iter()
         .map(|row| row.get(0))
         .collect();
-    assert_eq!(removed, [gone.clone()]);
+    assert_eq!(removed, std::slice::from_ref(&gone));
     for pin in fresh {
         let state: String =
             client.query_one("SELECT state FROM pinterest.pin_image WHERE pin_id = $1", &[&pin])?.get(0);

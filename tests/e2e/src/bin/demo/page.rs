@@ -87,7 +87,13 @@ mod tests {
         let venue =
             |name: &str, distance| Ranked { name: name.into(), kind: "barn".into(), distance, photo: photo.clone() };
         let ranked = [venue("<script>alert(1)</script>", 0.1), venue("\"quoted\" & 'so'", 0.2)];
-        let page = html(&Contents { board: "a<b", pins: 2, pictures: &[photo.clone()], ranked: &ranked, notice: None });
+        let page = html(&Contents {
+            board: "a<b",
+            pins: 2,
+            pictures: std::slice::from_ref(&photo),
+            ranked: &ranked,
+            notice: None,
+        });
         let page = page.unwrap();
         assert!(!page.contains("<script>"), "markup in a name");
         assert!(page.contains("&lt;script&gt;") && page.contains("&quot;quoted&quot; &amp; &#39;so&#39;"));
