@@ -11,6 +11,7 @@ mod interrupts;
 mod life_cycle;
 mod main_job;
 mod model;
+mod poison;
 mod pressure;
 mod ranking;
 mod refusals;

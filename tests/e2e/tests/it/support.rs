@@ -31,6 +31,21 @@ pub fn hold_pictures_after(world: &World, passing: u64) {
 /// The gate of [`hold_pictures_after`].
 pub const GATE: &str = "pictures";
 
+/// Imports a board while the CDN refuses every picture. That brings the pins and the paths of their best pictures, by
+/// which faults can be laid under single ones before the next import.
+pub fn pins_without_pictures(world: &World, client: &mut Client, board: &str) -> Result<Vec<(String, String)>> {
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    let row = import(client, board)?;
+    assert_eq!(row.failed, row.total, "{row:?}");
+    world.sandbox.faults().remove(closed);
+    let rows = client.query(
+        "SELECT pin_id, regexp_replace(candidates -> 0 ->> 'url', '^https://[^/]*', '') FROM pinterest.pin_image
+          ORDER BY pin_id",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// What a statement was refused with.
 #[derive(Debug)]
 pub struct Refusal {

@@ -166,6 +166,11 @@ pub enum Fault {
     Gif,
     /// A file of no picture type at all.
     UnknownType,
+    /// This text in place of the picture.
+    Verbatim {
+        /// The whole file.
+        text: String,
+    },
 
     // The connection, and time.
     /// The connection is reset before the request has any effect.

@@ -45,6 +45,7 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
             *content_type = "image/svg+xml".into();
             *bytes = Bytes::from_static(SVG);
         }
+        Fault::Verbatim { text } => *bytes = text.clone().into(),
         _ => {}
     }
 }
