@@ -48,7 +48,7 @@ fn run() -> Result<()> {
 
     let installation = Installation::staged()?.with_extension()?;
     let mut steps = Steps::begin();
-    let model = steps.run("Find a model", || {
+    let model = steps.run("Find a model, or make a stand-in", || {
         let model = Model::find(&installation)?;
         Ok((model.directory().display().to_string(), model))
     })?;
