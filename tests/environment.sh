@@ -22,8 +22,10 @@ export PGRX_BUILD_FLAGS="--workspace --features pinterest-embedder/default"
 
 # Cargo's default features choose Postgres 15; any other major is chosen by switching the defaults off, for the whole
 # workspace, so that the embedder's have to be named again.
+# shellcheck disable=SC2034 # for those who source this
 features=()
 if [ "$pg_major" != 15 ]; then
+    # shellcheck disable=SC2034
     features=(--no-default-features --features "pg_pinterest/pg$pg_major,pinterest-embedder/default")
 fi
 export cargo_output
