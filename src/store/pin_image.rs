@@ -42,6 +42,8 @@ pub struct ClaimedImage {
     pub position: i32,
     /// JSON: the URLs, best first.
     pub candidates: String,
+    /// The CDN's content hash.
+    pub content_hash: Option<String>,
     /// With this one.
     pub attempts: i32,
     /// Must be unchanged when the result is recorded.
@@ -151,21 +153,21 @@ pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives pending images whose content hash stands embedded in the account that embedding; returns how many of which
-/// import. A claimed one is left to its claimer.
-pub fn reuse_by_content_hash(account_id: i64, model_id: i64) -> Result<Vec<(i64, i32)>, Failure> {
+/// Gives pending images that have one of these content hashes the embedding that stands under it in the account;
+/// returns how many of which import. A claimed one is left to its claimer.
+pub fn reuse_by_content_hash(account_id: i64, model_id: i64, hashes: Vec<String>) -> Result<Vec<(i64, i32)>, Failure> {
     write(
         "WITH reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, embedding = s.embedding, model_id = s.model_id, \
          sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1 \
          FROM (SELECT DISTINCT ON (e.content_hash) e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
              FROM pinterest.pin_image e WHERE e.account_id = $1 AND e.state = 'embedded' AND e.model_id = $2 \
-             AND e.content_hash IN (SELECT w.content_hash FROM pinterest.pin_image w WHERE w.account_id = $1 AND w.state = 'pending')) s \
+             AND e.content_hash = ANY ($3)) s \
          WHERE t.account_id = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
          AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &[account_id.into(), model_id.into()],
+        &[account_id.into(), model_id.into(), hashes.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -190,15 +192,16 @@ pub fn claim(
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
-         RETURNING t.pin_id, t.position, t.candidates::text, t.attempts, t.fence",
+         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.attempts, t.fence",
         &[account_id.into(), import_id.into(), by.into(), live.to_vec().into(), limit.into(), LEASE.into()],
         |row| {
             Ok(ClaimedImage {
                 pin_id: row.get(1)?,
                 position: row.get(2)?,
                 candidates: row.get(3)?,
-                attempts: row.get(4)?,
-                fence: row.get(5)?,
+                content_hash: row.maybe(4)?,
+                attempts: row.get(5)?,
+                fence: row.get(6)?,
             })
         },
     )

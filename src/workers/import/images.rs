@@ -152,7 +152,10 @@ impl<'a> Images<'a> {
                     }
                 }
                 store::import::count_done(claimed.account_id, claimed.import_id, done)?;
-                for (import_id, reused) in store::pin_image::reuse_by_content_hash(claimed.account_id, model_id)? {
+                let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
+                for (import_id, reused) in
+                    store::pin_image::reuse_by_content_hash(claimed.account_id, model_id, hashes)?
+                {
                     store::import::count_done(claimed.account_id, import_id, Done { reused, ..Done::default() })?;
                 }
                 Ok(claim)

@@ -121,7 +121,8 @@ async fn record(
             let bare = counts.iter().filter(|(_, number)| *number == 0).count();
             let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
             store::import::record_page(&claimed, bookmark.as_deref(), number(fresh.len()), number(bare), found)?;
-            for (import_id, reused) in store::pin_image::reuse_by_content_hash(account_id, model_id)? {
+            let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
+            for (import_id, reused) in store::pin_image::reuse_by_content_hash(account_id, model_id, hashes)? {
                 store::import::count_done(account_id, import_id, Done { reused, ..Done::default() })?;
             }
             Ok(Claim::Held)
