@@ -162,5 +162,5 @@ pub fn unit_random() -> Result<f64, Failure> {
     Ok(f64::from(u32::from_ne_bytes(keys::random::<4>()?)) / (f64::from(u32::MAX) + 1.0))
 }
 
-/// How long a caller waits for a refresh that the worker does.
+/// How long a caller waits for a refresh that another process does.
 pub const REFRESH_PATIENCE: Duration = Duration::from_secs(40);

@@ -70,6 +70,7 @@ fn pinterest_list_boards(
 /// The board that the caller means, among those seen so far.
 pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
     not_empty(reference, "board")?;
+    let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let mut found = matching(reference, account_id)?;
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -108,7 +109,6 @@ fn pinterest_board_embedding(
 }
 
 fn mean_direction(board: &str, account_id: Option<i64>) -> Result<Vector, Failure> {
-    let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let board = known(board, account_id)?;
     let mean = pin_image::board_mean(board.account_id, &board.board_id)?;
     if mean.models > 1 {
@@ -130,7 +130,6 @@ fn pinterest_purge_board(
     board: &str,
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
-    let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let board = known(board, account_id)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;
     Ok(TableIterator::once(counts))

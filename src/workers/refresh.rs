@@ -13,7 +13,7 @@ use crate::errors::{Failure, Kind};
 use crate::store::account::Status;
 use crate::store::import::Stop;
 use crate::store::{account, import, token};
-use crate::tokens::{Refreshable, Sealer};
+use crate::tokens::{REFRESH_PATIENCE, Refreshable, Sealer};
 
 /// Accounts refreshed at one time.
 const AT_ONCE: usize = 4;
@@ -23,8 +23,6 @@ const APP_REFUSED_PAUSE: Duration = Duration::from_secs(60 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Storing an answer is tried for minutes: what is lost here, only the user can bring back.
 const STORE_ATTEMPTS: u32 = 60;
-/// How long a caller waits for a refresh that another process has under way.
-const OTHERS_PATIENCE: Duration = Duration::from_secs(40);
 
 /// The refreshes of this worker.
 pub struct Refreshes {
@@ -67,7 +65,7 @@ impl Refreshes {
 
 /// Refreshes the tokens of this generation now, or waits for whoever is at it; returns once they are newer.
 pub async fn now(context: &Context, account_id: i64, generation: i64) -> Result<(), Interruption> {
-    let until = tokio::time::Instant::now() + OTHERS_PATIENCE;
+    let until = tokio::time::Instant::now() + REFRESH_PATIENCE;
     loop {
         if attempt(context, account_id, Some(generation)).await? {
             return Ok(());
