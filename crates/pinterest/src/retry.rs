@@ -38,13 +38,22 @@ pub fn next_delay(attempt: u32, error: &Error, random: f64) -> Option<Duration> 
         return None;
     }
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
-    let asked = error.retry_after().or((error.kind() == ErrorKind::SpamHold).then_some(SPAM_HOLD));
-    if let Some(asked) = asked {
-        let asked = clamp_retry_after(asked);
-        return Some(asked + asked.mul_f64(RETRY_AFTER_JITTER * random));
+    if let Some(asked) = asked_for(error, random) {
+        return Some(asked);
     }
-    let ceiling = SHORTEST_DELAY.saturating_mul(GROWTH.saturating_pow(attempt)).min(LONGEST_DELAY);
-    Some(SHORTEST_DELAY + ceiling.saturating_sub(SHORTEST_DELAY).mul_f64(random))
+    Some(SHORTEST_DELAY + ceiling(attempt).saturating_sub(SHORTEST_DELAY).mul_f64(random))
+}
+
+/// The wait the server asked for, or that a spam hold takes, with its jitter.
+pub(crate) fn asked_for(error: &Error, random: f64) -> Option<Duration> {
+    let asked = error.retry_after().or((error.kind() == ErrorKind::SpamHold).then_some(SPAM_HOLD))?;
+    let asked = clamp_retry_after(asked);
+    Some(asked + asked.mul_f64(RETRY_AFTER_JITTER * random))
+}
+
+/// The longest wait of our own choosing after this many attempts.
+pub(crate) fn ceiling(attempt: u32) -> Duration {
+    SHORTEST_DELAY.saturating_mul(GROWTH.saturating_pow(attempt)).min(LONGEST_DELAY)
 }
 
 /// Brings a wait a server asked for into one second to 24 hours.

@@ -1,0 +1,23 @@
+//! Keeping grants alive: when to refresh, how to ask, and what a failed attempt means.
+//!
+//! Pinterest rotates refresh tokens, and whether a used one lives on for a while is not documented: it is taken to be
+//! dead. So one request at a time per account, its answer stored before anything else happens, and three questions
+//! with an answer each, none of which needs a database, a clock or a source of randomness of its own:
+//!
+//! 1. [`after`]: when is a grant due?
+//! 2. [`ask`]: what does the server say? A failure comes with its [`Verdict`]: again, the app's fault, or lost.
+//! 3. [`Breaker`]: are the accounts refused, or is it the app?
+//!
+//! What is left to the caller is the bookkeeping: an intent written before the request, the answer stored by
+//! compare-and-swap on the generation that was asked with. A verdict counts only if the generation has not moved
+//! meanwhile; if it has, somebody else was faster and the refusal was a race.
+
+mod ask;
+mod breaker;
+mod schedule;
+mod verdict;
+
+pub use ask::{Ask, Refusal, ask};
+pub use breaker::Breaker;
+pub use schedule::{WARN_BEFORE, after, refresh_after};
+pub use verdict::{Attempt, Cause, Verdict, judge};

@@ -1,0 +1,186 @@
+//! What a failed refresh means for the account.
+
+use std::time::Duration;
+
+use crate::retry::{self, LONGEST_DELAY, SHORTEST_DELAY};
+use crate::{Error, ErrorKind};
+
+/// What is known about the attempt that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Attempts since the last answer that was stored, this one included: from 1.
+    pub number: u32,
+    /// An earlier attempt with this refresh token may have been processed: its answer got lost, or whoever asked died.
+    pub uncertain: bool,
+    /// The refresh token is past the expiry it was granted with.
+    pub refresh_token_expired: bool,
+}
+
+/// What to do about a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Ask again with the same refresh token.
+    Again {
+        /// After this long; see [`judge`].
+        again_in: Duration,
+        /// This attempt, or one before it, may have been processed: the next one is [`Attempt::uncertain`].
+        uncertain: bool,
+    },
+    /// The app's credentials were refused, which says nothing about the account: it stays what it was.
+    AppRefused,
+    /// Only its owner can bring the account back, by consenting again. See [`crate::refresh::Breaker::believes`].
+    Lost(Cause),
+}
+
+/// Why an account is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The refresh token was refused although nothing of ours went wrong: revoked, or the password changed.
+    Rejected,
+    /// The refresh token was refused after its expiry: nothing asked in time.
+    Expired,
+    /// The refresh token was refused after an attempt whose answer got lost: most likely that answer replaced it.
+    LostResponse,
+}
+
+impl Cause {
+    /// A word for tables and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::LostResponse => "lost_response",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Judges a failed attempt.
+///
+/// Only a definite refusal of this refresh token loses an account, and no number of attempts does: trouble passes, and
+/// the token lives longer than most of it. Waits grow threefold from seconds to one hour; `random`, uniform in
+/// `[0, 1)`, chooses from the upper half of each. A wait the server asks for holds instead, up to a day
+/// ([`retry::LONGEST_RETRY_AFTER`]).
+pub fn judge(attempt: &Attempt, error: &Error, random: f64) -> Verdict {
+    match error.kind() {
+        ErrorKind::AppCredentials => Verdict::AppRefused,
+        // Its age explains the refusal best, whatever else happened.
+        ErrorKind::NeedsReauth if attempt.refresh_token_expired => Verdict::Lost(Cause::Expired),
+        ErrorKind::NeedsReauth if attempt.uncertain => Verdict::Lost(Cause::LostResponse),
+        ErrorKind::NeedsReauth => Verdict::Lost(Cause::Rejected),
+        _ => Verdict::Again {
+            again_in: wait(attempt.number, error, random),
+            uncertain: attempt.uncertain || error.may_have_been_processed(),
+        },
+    }
+}
+
+/// Unlike [`retry::next_delay`] this never ends, and never falls below half its ceiling: that bounds the requests of a
+/// day, however long the trouble lasts.
+fn wait(number: u32, error: &Error, random: f64) -> Duration {
+    let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
+    if let Some(asked) = retry::asked_for(error, random) {
+        return asked;
+    }
+    let ceiling = retry::ceiling(number.max(1));
+    (ceiling / 2).mul_f64(1.0 + random).clamp(SHORTEST_DELAY, LONGEST_DELAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIRST: Attempt = Attempt { number: 1, uncertain: false, refresh_token_expired: false };
+
+    fn error(kind: ErrorKind) -> Error {
+        Error::new(kind, "")
+    }
+
+    #[test]
+    fn only_a_definite_refusal_loses_the_account() {
+        use Cause::*;
+        let refused = error(ErrorKind::NeedsReauth);
+        for (uncertain, refresh_token_expired, cause) in
+            [(false, false, Rejected), (true, false, LostResponse), (false, true, Expired), (true, true, Expired)]
+        {
+            let attempt = Attempt { number: 1, uncertain, refresh_token_expired };
+            assert_eq!(judge(&attempt, &refused, 0.5), Verdict::Lost(cause), "{attempt:?}");
+        }
+    }
+
+    #[test]
+    fn the_apps_fault_is_not_the_accounts() {
+        for uncertain in [false, true] {
+            let attempt = Attempt { uncertain, refresh_token_expired: true, ..FIRST };
+            assert_eq!(judge(&attempt, &error(ErrorKind::AppCredentials), 0.5), Verdict::AppRefused);
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_processed_stays_uncertain() {
+        let uncertain = |attempt: Attempt, error: Error| match judge(&attempt, &error, 0.5) {
+            Verdict::Again { uncertain, .. } => uncertain,
+            verdict => panic!("{verdict:?}"),
+        };
+        assert!(!uncertain(FIRST, error(ErrorKind::Unreachable)));
+        assert!(uncertain(FIRST, error(ErrorKind::Protocol).outcome_unknown()));
+        assert!(uncertain(Attempt { uncertain: true, ..FIRST }, error(ErrorKind::Unreachable)));
+    }
+
+    #[test]
+    fn the_server_is_obeyed() {
+        let limited = error(ErrorKind::RateLimited).with_retry_after(Some(Duration::from_secs(67_150)));
+        let verdict = judge(&Attempt { number: 30, ..FIRST }, &limited, 0.0);
+        assert_eq!(verdict, Verdict::Again { again_in: Duration::from_secs(67_150), uncertain: false });
+    }
+
+    /// With the upper half of each ceiling, a day cannot hold more: the seven that lead to the hour, then two an hour.
+    #[test]
+    fn a_day_of_trouble_costs_some_fifty_requests() {
+        let mut elapsed = Duration::ZERO;
+        let mut number = 0;
+        while elapsed < Duration::from_secs(24 * 60 * 60) {
+            number += 1;
+            elapsed += wait(number, &error(ErrorKind::Unreachable), 0.0);
+        }
+        assert!(number <= 55, "{number} requests");
+    }
+
+    proptest! {
+        #[test]
+        fn trouble_never_ends_it_and_never_waits_more_than_an_hour(
+            number in any::<u32>(),
+            uncertain in any::<bool>(),
+            refresh_token_expired in any::<bool>(),
+            processed in any::<bool>(),
+            kind in prop::sample::select(vec![
+                ErrorKind::Transient, ErrorKind::Unreachable, ErrorKind::Tls, ErrorKind::RateLimited, ErrorKind::Refused,
+                ErrorKind::TooLarge, ErrorKind::Protocol, ErrorKind::Config,
+            ]),
+            random in prop::num::f64::ANY,
+        ) {
+            let attempt = Attempt { number, uncertain, refresh_token_expired };
+            let error = if processed { error(kind).outcome_unknown() } else { error(kind) };
+            match judge(&attempt, &error, random) {
+                Verdict::Again { again_in, uncertain: then } => {
+                    prop_assert!((SHORTEST_DELAY..=LONGEST_DELAY).contains(&again_in), "{:?}", again_in);
+                    prop_assert_eq!(then, uncertain || processed);
+                }
+                verdict => prop_assert!(false, "{:?}", verdict),
+            }
+        }
+
+        #[test]
+        fn waits_grow(number in 1u32..6, random in 0.0..1.0, next in 0.0..1.0) {
+            let error = error(ErrorKind::Unreachable);
+            prop_assert!(wait(number, &error, random) < wait(number + 1, &error, next));
+        }
+    }
+}
