@@ -5,6 +5,7 @@
 //! thread, keeps no global state and runs on a current-thread tokio runtime (with `enable_io` and `enable_time`).
 //! Retrying is the caller's: no call is sent twice, and [`retry`] says when to try again.
 
+mod app_secrets;
 mod board_reference;
 mod client;
 mod error;
@@ -14,6 +15,7 @@ mod net;
 mod oauth;
 pub mod oauth_state;
 mod page;
+mod private_file;
 mod rate_limit;
 pub mod refresh;
 pub mod retry;
@@ -21,6 +23,7 @@ pub mod seal;
 mod secret;
 mod timestamp;
 
+pub use app_secrets::read_app_secret;
 pub use board_reference::BoardReference;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};

@@ -72,7 +72,7 @@ impl fmt::Display for SealError {
             }
             Reason::UnknownKey { sealed_with, ring } => {
                 let ring: Vec<_> = ring.iter().map(ToString::to_string).collect();
-                write!(formatter, "sealed with key {sealed_with}, the key file has {}", ring.join(", "))
+                write!(formatter, "sealed with key {sealed_with}, the key ring has {}", ring.join(", "))
             }
             Reason::NotAuthentic { sealed_with } => write!(
                 formatter,

@@ -1,18 +1,13 @@
 //! The key file: what is accepted as one, and how the first one is made.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
-use zeroize::Zeroizing;
 
 use super::error::{Reason, SealError};
 use super::key_ring::KeyRing;
-
-/// Bytes a key file may have: hundreds of keys with comments.
-const MAX_LENGTH: u64 = 64 * 1024;
+use crate::private_file;
 
 /// Reads a key file that is kept safely: a regular file, not reached through a symbolic link, owned by the user this
 /// process runs as or by root, without any right for group and others.
@@ -20,40 +15,7 @@ const MAX_LENGTH: u64 = 64 * 1024;
 /// # Errors
 /// [`super::SealErrorKind::KeyFile`] with the rule broken, [`super::SealErrorKind::KeyText`] with the line.
 pub fn read_key_file(path: &Path) -> Result<KeyRing, SealError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
-        let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-        if is_link {
-            refuse(path, "it is a symbolic link; name the file itself")
-        } else {
-            io_error(path, "cannot be opened", &error)
-        }
-    })?;
-    // Of the open file, not of the path: there is no gap in which it could be exchanged.
-    let metadata = file.metadata().map_err(|error| io_error(path, "cannot be examined", &error))?;
-    let me = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() {
-        return Err(refuse(path, "it is not a regular file"));
-    }
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(refuse(
-            path,
-            format!("it belongs to user {}, neither to {me} (this process) nor to root", metadata.uid()),
-        ));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(refuse(
-            path,
-            format!("its mode is {:04o}; group and others may have no right: chmod 0600", metadata.mode() & 0o7777),
-        ));
-    }
-    // Room for all of it at once, so that growing leaves no copies behind.
-    let mut text =
-        Zeroizing::new(String::with_capacity(usize::try_from(metadata.len().min(MAX_LENGTH)).unwrap_or(0) + 1));
-    file.take(MAX_LENGTH + 1).read_to_string(&mut text).map_err(|error| io_error(path, "cannot be read", &error))?;
-    if text.len() as u64 > MAX_LENGTH {
-        return Err(refuse(path, format!("it has more than {MAX_LENGTH} bytes")));
-    }
+    let text = private_file::read(path).map_err(|rule| refuse(path, rule))?;
     KeyRing::parse(&text)
         .map_err(|error| if let Reason::KeyText(rule) = error.reason() { refuse_text(path, rule) } else { error })
 }
@@ -108,12 +70,12 @@ fn refuse_text(path: &Path, rule: &str) -> SealError {
 }
 
 fn io_error(path: &Path, what: &str, error: &io::Error) -> SealError {
-    refuse(path, format!("it {what}: {error}"))
+    refuse(path, private_file::failed(what, error))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::seal::SealErrorKind;
@@ -155,42 +117,11 @@ mod tests {
     #[test]
     fn a_file_that_is_not_kept_safely_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let key = "ab".repeat(32);
-        write(&path("open"), &key, 0o644);
-        write(&path("group"), &key, 0o640);
-        write(&path("good"), &key, 0o400);
-        write(&path("long"), &"#\n".repeat(40_000), 0o600);
-        write(&path("binary"), "", 0o600);
-        fs::write(path("binary"), [0xff; 32]).unwrap();
-        symlink(path("good"), path("link")).unwrap();
-        fs::create_dir(path("directory")).unwrap();
-        for (name, expected) in [
-            ("missing", "cannot be opened"),
-            ("open", "its mode is 0644"),
-            ("group", "its mode is 0640"),
-            ("long", "more than 65536 bytes"),
-            ("binary", "cannot be read"),
-            ("link", "it is a symbolic link"),
-            ("directory", "it is not a regular file"),
-        ] {
-            let error = read_key_file(&path(name)).unwrap_err();
-            assert_eq!(error.kind(), SealErrorKind::KeyFile);
-            assert!(error.to_string().contains(expected), "{name}: {error}");
-        }
-        read_key_file(&path("good")).unwrap();
-    }
-
-    #[test]
-    fn another_users_file_is_refused() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
-        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        write(&path, &"ab".repeat(32), 0o600);
-        std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
-        assert!(read_key_file(&path).unwrap_err().to_string().contains("belongs to user 12345"));
+        write(&path, &"ab".repeat(32), 0o644);
+        let error = read_key_file(&path).unwrap_err();
+        assert_eq!(error.kind(), SealErrorKind::KeyFile);
+        assert!(error.to_string().contains("/key: its mode is 0644"), "{error}");
     }
 
     #[test]

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(error.kind(), SealErrorKind::UnknownKey);
         assert_eq!(
             error.to_string(),
-            format!("sealed with key {}, the key file has {}", ring(1).active(), ring(2).active())
+            format!("sealed with key {}, the key ring has {}", ring(1).active(), ring(2).active())
         );
     }
 
