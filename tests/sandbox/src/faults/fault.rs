@@ -97,7 +97,7 @@ pub enum Fault {
     DuplicateItems,
 
     // Changes to a JSON answer.
-    /// A token answer without `refresh_token` and its expiries.
+    /// A token answer without `refresh_token` and its expiries; a refresh token that was sent stays good.
     WithoutRefreshToken,
     /// A token answer without `scope`.
     WithoutScope,

@@ -128,7 +128,11 @@ impl Ledger {
     }
 
     pub(crate) fn accepts_refresh(&self, refresh_token: &str, now: Duration) -> bool {
-        self.refresh.get(refresh_token).is_some_and(|token| now < token.expires)
+        self.accepted_refresh(refresh_token, now).is_some()
+    }
+
+    pub(crate) fn accepted_refresh(&self, refresh_token: &str, now: Duration) -> Option<&Token> {
+        self.refresh.get(refresh_token).filter(|token| now < token.expires)
     }
 
     pub(crate) fn newest_access(&self, account: usize, now: Duration) -> Option<String> {

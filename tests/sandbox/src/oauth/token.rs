@@ -10,9 +10,10 @@ use crate::server::answer::{Answer, Refusal};
 use crate::server::query::Query;
 use crate::state::State;
 
-/// Answers a token request. `authorization` is the header as it came, `form` the body.
-pub(crate) fn answer(state: &State, authorization: Option<&str>, form: &Query) -> Answer {
-    match grant(state, authorization, form) {
+/// Answers a token request. `authorization` is the header as it came, `form` the body; a refresh that does not rotate
+/// leaves the refresh token as it is.
+pub(crate) fn answer(state: &State, authorization: Option<&str>, form: &Query, rotates: bool) -> Answer {
+    match grant(state, authorization, form, rotates) {
         Ok((grant, response_type)) => Answer::json(200, token_json(&grant, response_type)),
         Err(refusal) => refusal.into(),
     }
@@ -29,7 +30,12 @@ pub(crate) fn revoke(state: &State, authorization: Option<&str>, form: &Query) -
     }
 }
 
-fn grant(state: &State, authorization: Option<&str>, form: &Query) -> Result<(Grant, &'static str), Refusal> {
+fn grant(
+    state: &State,
+    authorization: Option<&str>,
+    form: &Query,
+    rotates: bool,
+) -> Result<(Grant, &'static str), Refusal> {
     if !is_app(state.config(), authorization) {
         return Err(Refusal::authentication_failed());
     }
@@ -47,7 +53,8 @@ fn grant(state: &State, authorization: Option<&str>, form: &Query) -> Result<(Gr
         "refresh_token" => {
             let scopes = form.get("scope").map(parse_scopes).transpose();
             let scopes = scopes.map_err(|_| Refusal::invalid_parameter("scope"))?;
-            let grant = state.refresh(required("refresh_token")?, scopes).ok_or_else(Refusal::invalid_grant)?;
+            let token = required("refresh_token")?;
+            let grant = state.refresh(token, scopes, rotates).ok_or_else(Refusal::invalid_grant)?;
             Ok((grant, "refresh_token"))
         }
         "client_credentials" if state.config().tokens.client_credentials => {

@@ -134,7 +134,8 @@ async fn handle(state: &State, call: &Call, faults: &[Fault]) -> Answer {
         Route::Token | Route::Revoke => {
             let form = Query::parse(&call.body);
             if call.route == Route::Token {
-                oauth::token::answer(state, authorization, &form)
+                let rotates = !faults.contains(&Fault::WithoutRefreshToken);
+                oauth::token::answer(state, authorization, &form, rotates)
             } else {
                 oauth::token::revoke(state, authorization, &form)
             }

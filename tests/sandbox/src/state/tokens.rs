@@ -24,15 +24,26 @@ impl State {
         Some(self.grant(account, scopes, with_refresh_token))
     }
 
-    /// Rotates; `None` where the token is not good or asks for scopes it never had.
-    pub(crate) fn refresh(&self, refresh_token: &str, scopes: Option<Vec<&'static str>>) -> Option<Grant> {
-        let old = self.ledger().refresh(refresh_token, self.clock.now())?;
+    /// Grants anew, with a new refresh token where it rotates; `None` where the token is not good or asks for scopes it
+    /// never had.
+    pub(crate) fn refresh(
+        &self,
+        refresh_token: &str,
+        scopes: Option<Vec<&'static str>>,
+        rotates: bool,
+    ) -> Option<Grant> {
+        let now = self.clock.now();
+        let old = if rotates {
+            self.ledger().refresh(refresh_token, now)?
+        } else {
+            self.ledger().accepted_refresh(refresh_token, now)?.clone()
+        };
         let scopes = match scopes {
             None => old.scopes,
             Some(wanted) if wanted.iter().all(|scope| old.scopes.contains(scope)) => wanted,
             Some(_) => return None,
         };
-        Some(self.grant(old.account, scopes, true))
+        Some(self.grant(old.account, scopes, rotates))
     }
 
     /// Client credentials speak for the app's owner: the first account.

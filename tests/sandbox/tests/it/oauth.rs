@@ -226,3 +226,14 @@ fn token_answers_can_lack_fields_or_lie() {
     assert_eq!(answer["expires_in"], "soon");
     assert!(answer.get("token_type").is_none());
 }
+
+#[test]
+fn without_a_new_refresh_token_the_old_one_stays_good() {
+    let (sandbox, client) = start(TokenRules::default());
+    let token = exchange(&client, &code(&client)).json()["refresh_token"].clone();
+    sandbox.faults().add(Rule::on(Kind::Token, Fault::WithoutRefreshToken).once());
+    assert!(refresh(&client, &token).json().get("refresh_token").is_none());
+    assert!(sandbox.accepts_refresh_token(token.as_str().expect("a token")));
+    assert_eq!(refresh(&client, &token).status, 200);
+    assert_eq!(refresh(&client, &token).refusal(), (401, 283));
+}
