@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use postgres::Client;
 use sandbox::Sandbox;
-use tempfile::NamedTempFile;
 
 use crate::Result;
 use crate::browser::Browser;
 use crate::cluster::Cluster;
+use crate::server_file::ServerFile;
 use crate::server_user::ServerUser;
 
 pub use builder::{Builder, settings};
@@ -27,7 +27,7 @@ pub struct World {
     pub sandbox: Sandbox,
     account: Option<i64>,
     /// The sandbox's authority where the server reads it.
-    _authority: NamedTempFile,
+    _authority: ServerFile,
 }
 
 impl World {

@@ -34,8 +34,8 @@ enum Origin {
     Template,
     /// An initdb of its own.
     Initdb,
-    /// A base backup of a running server, described by the arguments that lead to it.
-    BaseBackup(Vec<OsString>),
+    /// A base backup of a running server, described by the arguments that lead to it: to follow it, or to go its own way.
+    BaseBackup { address: Vec<OsString>, follow: bool },
 }
 
 impl Builder {
@@ -49,7 +49,14 @@ impl Builder {
     /// Makes it a hot standby of a running cluster, with that cluster's settings.
     #[must_use]
     pub fn standby_of(mut self, primary: &Cluster) -> Self {
-        self.origin = Origin::BaseBackup(primary.address());
+        self.origin = Origin::BaseBackup { address: primary.address(), follow: true };
+        self
+    }
+
+    /// Makes it a physical copy of a running cluster that takes writes, as after a restore from a base backup.
+    #[must_use]
+    pub fn copy_of(mut self, original: &Cluster) -> Self {
+        self.origin = Origin::BaseBackup { address: original.address(), follow: false };
         self
     }
 
@@ -91,10 +98,13 @@ impl Builder {
         match &self.origin {
             Origin::Template => Template::of(&installation)?.copy_to(&place.data())?,
             Origin::Initdb => template::initdb(&installation, &place.data())?,
-            Origin::BaseBackup(address) => {
+            Origin::BaseBackup { address, follow } => {
                 let mut backup = ServerUser::get()?.command(installation.program("pg_basebackup"));
-                backup.args(address).args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--pgdata"]);
-                run(backup.arg(place.data()))?;
+                backup.args(address).args(["--checkpoint=fast", "--no-sync"]);
+                if *follow {
+                    backup.arg("--write-recovery-conf");
+                }
+                run(backup.arg("--pgdata").arg(place.data()))?;
             }
         }
 

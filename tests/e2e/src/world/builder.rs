@@ -1,18 +1,16 @@
 //! What a world starts with.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sandbox::Sandbox;
-use tempfile::NamedTempFile;
 
 use super::World;
 use crate::Result;
 use crate::cluster::Cluster;
 use crate::installation::Installation;
 use crate::model::tiny_stand_in;
-use crate::server_user::ServerUser;
+use crate::server_file::ServerFile;
 
 /// Describes a world to start.
 #[derive(Debug)]
@@ -74,7 +72,9 @@ impl Builder {
             Some(directory) => directory,
             None => tiny_stand_in(&Installation::staged()?.with_extension()?)?,
         };
-        let authority = readable_copy(sandbox.ca_file())?;
+        // The sandbox's own file is not one that the server's user can read.
+        let pem = std::fs::read(sandbox.ca_file()).context("cannot read the sandbox's authority")?;
+        let authority = ServerFile::new(".pem", &pem)?;
         let host = sandbox.host();
         let cluster = Cluster::builder()
             .preload(self.preload)
@@ -101,17 +101,4 @@ pub fn settings(host: &str, ca_file: &Path, model: &Path) -> [(&'static str, Str
         ("pinterest.ca_file", ca_file.display().to_string()),
         ("pinterest.model_dir", model.display().to_string()),
     ]
-}
-
-/// Copies the sandbox's authority to where the server's user can read it.
-fn readable_copy(ca_file: &Path) -> Result<NamedTempFile> {
-    let pem = std::fs::read(ca_file).with_context(|| format!("cannot read {}", ca_file.display()))?;
-    let mut copy = tempfile::Builder::new()
-        .prefix("pg_pinterest-")
-        .suffix(".pem")
-        .tempfile()
-        .context("cannot make a temporary file")?;
-    copy.write_all(&pem).context("cannot write a temporary file")?;
-    ServerUser::get()?.own(copy.path())?;
-    Ok(copy)
 }

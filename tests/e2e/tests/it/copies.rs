@@ -31,7 +31,7 @@ fn restored(world: &World) -> Result<Cluster> {
 }
 
 fn copy_check(client: &mut Client) -> Result<String> {
-    value(client, "SELECT status FROM pinterest_doctor() WHERE check_name = 'copy of a database'")
+    value(client, "SELECT status FROM pinterest_doctor() WHERE check_name = 'clone fence'")
 }
 
 #[test]

@@ -2,29 +2,13 @@
 
 use std::time::Duration;
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
+use e2e::{Result, wait_for};
 use postgres::fallible_iterator::FallibleIterator;
-use sandbox::config::{Config, OldRefreshToken, TokenRules};
+use sandbox::config::{OldRefreshToken, TokenRules};
 use sandbox::{Fault, Kind, Rule};
 
-use crate::support::{SOON, complete, import, quick_board, quick_world, start, until_state, value};
-
-const USER: &str = "example_user";
-
-fn world_with(tokens: TokenRules) -> Result<World> {
-    World::builder().sandbox(Config { tokens, ..quick_board("Beach", 3) }).start()
-}
-
-/// Refreshes that the sandbox was asked for.
-fn refreshes(world: &World) -> usize {
-    let asked = world.sandbox.requests().latest();
-    asked.iter().filter(|request| request.grant_type.as_deref() == Some("refresh_token")).count()
-}
-
-fn status(client: &mut Client) -> Result<String> {
-    value(client, "SELECT concat_ws(': ', status, cause) FROM pinterest.accounts")
-}
+use crate::grants::{USER, refreshes, status, with_tokens};
+use crate::support::{SOON, complete, import, quick_world, start, until_state, value};
 
 #[test]
 fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
@@ -49,7 +33,7 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
 
 #[test]
 fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
-    let world = world_with(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() })?;
+    let world = with_tokens(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() }).start()?;
     // Nobody calls anything.
     wait_for("two refreshes", SOON, || Ok((refreshes(&world) >= 2).then_some(())))?;
     let mut client = world.connect()?;
@@ -142,7 +126,7 @@ fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
 #[test]
 fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
     let grace = OldRefreshToken::AliveFor(Duration::from_secs(600));
-    let world = world_with(TokenRules { old_refresh_token: grace, ..TokenRules::default() })?;
+    let world = with_tokens(TokenRules { old_refresh_token: grace, ..TokenRules::default() }).start()?;
     let mut client = world.connect()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::LostAnswer).once());
     world.sandbox.expire_access_tokens(USER)?;

@@ -1,0 +1,77 @@
+//! What the tests of tokens share: refreshes as the sandbox counts them, and an account as its row shows it.
+
+use e2e::{Result, World, wait_for, world};
+use postgres::Client;
+use sandbox::Kind;
+use sandbox::config::{Config, TokenRules};
+
+use crate::support::{SOON, quick_board, value};
+
+/// The one account of most worlds.
+pub const USER: &str = "example_user";
+/// `backend_type` of the process that refreshes and imports.
+pub const WORKER: &str = "pg_pinterest worker";
+
+/// A world with these rules for its tokens.
+pub fn with_tokens(tokens: TokenRules) -> world::Builder {
+    World::builder().sandbox(Config { tokens, ..quick_board("Beach", 3) })
+}
+
+/// Refreshes that the sandbox has answered, well or not.
+pub fn refreshes(world: &World) -> usize {
+    let asked = world.sandbox.requests().latest();
+    asked.iter().filter(|request| request.grant_type.as_deref() == Some("refresh_token")).count()
+}
+
+/// Token requests that have arrived at the sandbox, answered or not.
+pub fn arrived(world: &World) -> u64 {
+    world.sandbox.requests().count(Kind::Token)
+}
+
+/// Status and cause of the account with the highest id.
+pub fn status(client: &mut Client) -> Result<String> {
+    value(client, "SELECT concat_ws(': ', status, cause) FROM pinterest.accounts ORDER BY account_id DESC LIMIT 1")
+}
+
+/// Has an account's tokens renewed now; the role's only one where none is named.
+pub fn refresh(client: &mut Client, account: Option<i64>) -> Result<(), postgres::Error> {
+    client.query_one("SELECT pinterest_refresh($1)::text", &[&account]).map(drop)
+}
+
+/// The generation of an account's tokens.
+pub fn generation(client: &mut Client, account: i64) -> Result<i64> {
+    Ok(client.query_one("SELECT generation FROM pinterest.token WHERE account_id = $1", &[&account])?.get(0))
+}
+
+/// Waits until an account's status begins with this.
+pub fn until_status(client: &mut Client, account: i64, wanted: &str) -> Result<String> {
+    let mut last = String::new();
+    let found = wait_for(wanted, SOON, || {
+        let row = client.query_one(
+            "SELECT concat_ws(': ', status, cause) FROM pinterest.accounts WHERE account_id = $1",
+            &[&account],
+        )?;
+        last = row.get(0);
+        Ok(last.starts_with(wanted).then(|| last.clone()))
+    });
+    found.map_err(|error| error.context(last))
+}
+
+/// One row of pinterest_doctor(): status, detail and hint.
+pub fn doctor(client: &mut Client, check: &str) -> Result<(String, String)> {
+    let row = client.query_one(
+        "SELECT status, concat_ws(' ', detail, hint) FROM pinterest_doctor() WHERE check_name = $1",
+        &[&check],
+    )?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Stores a fresh grant of the sandbox under a username of its own; returns the account's id.
+pub fn store_grant(world: &World, client: &mut Client, username: &str) -> Result<i64> {
+    let grant = world.sandbox.issue_grant(USER)?;
+    let row = client.query_one(
+        "SELECT pinterest_store_token($1, $2, app => 'sandbox', username => $3)",
+        &[&grant.access_token, &grant.refresh_token, &username],
+    )?;
+    Ok(row.get(0))
+}
