@@ -1,5 +1,6 @@
 //! What the tests of tokens share: refreshes as the sandbox counts them, and an account as its row shows it.
 
+use e2e::process::Process;
 use e2e::{Result, World, wait_for, world};
 use postgres::Client;
 use sandbox::Kind;
@@ -55,6 +56,13 @@ pub fn until_status(client: &mut Client, account: i64, wanted: &str) -> Result<S
         Ok(last.starts_with(wanted).then(|| last.clone()))
     });
     found.map_err(|error| error.context(last))
+}
+
+/// Ends the worker, so that another starts and looks at everything that may be due.
+pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))
 }
 
 /// One row of pinterest_doctor(): status, detail and hint.

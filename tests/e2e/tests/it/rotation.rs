@@ -176,7 +176,7 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
     let mut client = world.connect()?;
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     let refused = refusal(refresh(&mut client, None));
-    assert_eq!(refused.code, "XX001", "{refused:?}");
+    assert_eq!(refused.code, "55000", "{refused:?}");
     assert!(names_both(&refused.message), "{refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
     let status: String = value(&mut client, "SELECT status FROM pinterest.accounts")?;

@@ -1,0 +1,67 @@
+//! The steps of a refresh that tests stop it at, and what must hold after each.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::{OldRefreshToken, TokenRules};
+
+use crate::grants::{USER, generation, refresh, status, with_tokens};
+use crate::support::{SOON, value};
+
+/// A session that waits for a refresh.
+pub type Session = JoinHandle<Result<(), postgres::Error>>;
+
+/// From the server being back to the account being connected.
+pub const RECOVERY: Duration = Duration::from_secs(10);
+/// A world where a used refresh token is dead at once, or good for a while longer.
+pub fn world(grace: bool) -> Result<World> {
+    let alive = OldRefreshToken::AliveFor(Duration::from_secs(600));
+    let old_refresh_token = if grace { alive } else { OldRefreshToken::Dead };
+    with_tokens(TokenRules { old_refresh_token, ..TokenRules::default() }).start()
+}
+
+/// Makes the account's tokens due. Nobody is told: the next worker that looks will see.
+pub fn due(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
+}
+
+/// A session that wants the tokens renewed, and ends as the server does.
+pub fn wanted(world: &World) -> Result<Session> {
+    let mut client = world.connect()?;
+    Ok(std::thread::spawn(move || refresh(&mut client, None)))
+}
+
+/// Waits until the worker waits for a lock, as one that another session holds.
+pub fn until_blocked(client: &mut Client) -> Result<()> {
+    wait_for("the worker to wait for a lock", SOON, || {
+        let blocked: bool = value(
+            client,
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')",
+        )?;
+        Ok(blocked.then_some(()))
+    })
+}
+
+/// Waits until the sandbox has rotated the refresh token.
+pub fn until_rotated(world: &World, before: &Option<String>) -> Result<()> {
+    wait_for("the sandbox to rotate the token", SOON, || {
+        Ok((world.sandbox.valid_refresh_token(USER) != *before).then_some(()))
+    })
+}
+
+/// The account is connected again soon, under this generation, and its tokens are those that the sandbox holds good.
+pub fn recovered(world: &World, client: &mut Client, back: Instant, wanted: i64) -> Result<()> {
+    wait_for("a refresh", SOON, || {
+        let found = generation(client, world.account())?;
+        assert!(found <= wanted, "generation {found}");
+        Ok((found == wanted).then_some(()))
+    })?;
+    assert!(back.elapsed() < RECOVERY, "it took {:?}", back.elapsed());
+    assert_eq!(status(client)?, "connected");
+    refresh(client, None)?;
+    assert_eq!(generation(client, world.account())?, wanted + 1);
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+    Ok(())
+}
