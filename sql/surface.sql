@@ -1,15 +1,23 @@
 -- The functions that the library defines: what \df+ says of them, and that nobody may call them until somebody grants it.
 
 COMMENT ON FUNCTION pinterest_register_app(text, text, text, text) IS
-    'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. Call it with bind parameters: the secret is sealed before it is stored, but the statement itself is the server''s to log';
+    'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. With a NULL secret it is read from pinterest.app_secret_file and never passes through SQL. Else call it by SELECT with bind parameters: the channels by which they can reach a log are those of pinterest_store_token()';
 COMMENT ON FUNCTION pinterest_authorize_url(text, boolean) IS
     'The address of the page where a user lets the app read their boards, secret ones too if asked; good for ten minutes and one use';
 COMMENT ON FUNCTION pinterest_connect(text, text) IS
     'Exchanges the code and state of the redirect for tokens and stores them sealed; returns the account''s id';
 COMMENT ON FUNCTION pinterest_store_token(text, text, integer, integer, text, text, bigint, text) IS
-    'Stores tokens that the app obtained itself; returns the account''s id. Call it by SELECT, with bind parameters, on a connection whose statements are not logged: log_statement, log_min_duration_statement, log_parameter_max_length_on_error, auto_explain and debug_print_plan can show the argument. pinterest_connect() has no such channel';
+    'Stores tokens that the app obtained itself; returns the account''s id. pinterest_connect() is better: there no token passes through SQL. Call this one by SELECT with bind parameters, never with literals. Then these settings can still show the tokens: log_min_duration_statement, log_min_duration_sample, log_transaction_sample_rate and log_statement (unless log_parameter_max_length = 0), log_parameter_max_length_on_error (unless 0, the default), debug_print_parse, debug_print_rewritten and debug_print_plan, auto_explain.log_min_duration (in the plan; its parameters unless auto_explain.log_parameter_max_length = 0). A literal is shown by each of them, by any error (log_min_error_statement), by pg_stat_activity to members of pg_read_all_stats, and kept by pg_stat_statements where the call stands in CALL, DO or EXECUTE';
+COMMENT ON FUNCTION pinterest_refresh(bigint) IS
+    'Renews an account''s tokens now, even while its app is paused; returns when the new access token expires. The worker renews them anyway before they expire';
 COMMENT ON FUNCTION pinterest_disconnect(bigint, boolean) IS
-    'Deletes an account''s tokens; with purge also the account and all pins, images and vectors imported through it';
+    'Deletes an account''s tokens; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each went. Pinterest has no call that revokes a user''s consent: they remove the app in their settings';
+COMMENT ON FUNCTION pinterest_export(bigint, boolean, boolean) IS
+    'All that is kept of an account as one JSON document, with vectors and kept image bytes (base64) if asked; never a token';
+COMMENT ON FUNCTION pinterest_keys() IS
+    'The keys that seal tokens, by fingerprint: which one is active, which the server has, and how many secrets name each';
+COMMENT ON FUNCTION pinterest_rotate_key() IS
+    'Has a worker seal everything anew with the first key of the ring, in small transactions; returns how many secrets wait for that. pinterest_keys() shows how far it is; when no secret names the old key any more, it can go';
 COMMENT ON FUNCTION pinterest_list_boards(bigint) IS
     'The account''s boards as Pinterest lists them now';
 COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean) IS
@@ -31,7 +39,7 @@ COMMENT ON FUNCTION pinterest_doctor() IS
 COMMENT ON FUNCTION pinterest_grant(text, text) IS
     'Grants a role what it needs: user (connect, import, search), reader (search) or admin';
 COMMENT ON FUNCTION pinterest_adopt() IS
-    'Lets a restored copy of the database send requests from this cluster; only when the original is gone for good';
+    'Lets this copy of the database send requests, on this host; only when the original is gone for good. See pinterest.clone_fence';
 
 REVOKE ALL ON FUNCTION
     pinterest.board_mean(bigint, text),
@@ -39,7 +47,11 @@ REVOKE ALL ON FUNCTION
     pinterest_authorize_url(text, boolean),
     pinterest_connect(text, text),
     pinterest_store_token(text, text, integer, integer, text, text, bigint, text),
+    pinterest_refresh(bigint),
     pinterest_disconnect(bigint, boolean),
+    pinterest_export(bigint, boolean, boolean),
+    pinterest_keys(),
+    pinterest_rotate_key(),
     pinterest_list_boards(bigint),
     pinterest_import_board(text, bigint, boolean),
     pinterest_wait_for_import(bigint, interval),

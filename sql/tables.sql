@@ -10,24 +10,39 @@ CREATE TABLE pinterest.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     installation_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
     system_identifier text NOT NULL,
+    host text NOT NULL,
+    rotation_requested_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this installation; internal';
 COMMENT ON COLUMN pinterest.installation.installation_id IS 'Bound into every sealed secret; never changes';
 COMMENT ON COLUMN pinterest.installation.system_identifier IS 'The cluster that may send requests out; pinterest_adopt() sets it';
+COMMENT ON COLUMN pinterest.installation.host IS 'Digest of the host and data directory that may send requests out under clone_fence = strict; pinterest_adopt() sets it';
+COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rotate_key() was called and the worker is not through yet';
 
 CREATE TABLE pinterest.app (
     app_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     owner name NOT NULL,
     name text NOT NULL CHECK (name OPERATOR(pg_catalog.<>) ''),
     client_id text NOT NULL,
-    client_secret bytea NOT NULL,
+    client_secret bytea,
     redirect_uri text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    refused_in_row integer NOT NULL DEFAULT 0,
+    refused_since timestamptz,
+    pauses integer NOT NULL DEFAULT 0,
+    paused_until timestamptz,
+    cause text,
     UNIQUE (owner, name)
 );
 COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest; the client secret is sealed';
 COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and may use it';
+COMMENT ON COLUMN pinterest.app.client_secret IS 'Sealed; NULL: read from pinterest.app_secret_file whenever it is needed';
+COMMENT ON COLUMN pinterest.app.refused_in_row IS 'Refresh tokens that Pinterest refused since it last accepted one';
+COMMENT ON COLUMN pinterest.app.refused_since IS 'When the first of them was refused';
+COMMENT ON COLUMN pinterest.app.pauses IS 'Pauses in a row; while above 0, no refusal counts against an account';
+COMMENT ON COLUMN pinterest.app.paused_until IS 'Until then no tokens of the app are refreshed, then one account''s, as a probe';
+COMMENT ON COLUMN pinterest.app.cause IS 'Why the app is paused';
 COMMENT ON COLUMN pinterest.app.redirect_uri IS 'Literally as registered with Pinterest, trailing slash included';
 
 CREATE TABLE pinterest.account (
@@ -39,15 +54,18 @@ CREATE TABLE pinterest.account (
     status text NOT NULL DEFAULT 'connected'
         CHECK (status OPERATOR(pg_catalog.=) ANY (ARRAY['connected', 'refresh_uncertain', 'needs_reauth', 'disconnected'])),
     cause text,
+    status_since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     scopes text[] NOT NULL DEFAULT '{}',
+    scopes_requested text[] NOT NULL DEFAULT '{}',
     connected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (owner, app_id, pinterest_user_id)
 );
 COMMENT ON TABLE pinterest.account IS 'Connected Pinterest accounts; a role sees its own';
 COMMENT ON COLUMN pinterest.account.owner IS 'The role that connected the account and owns what is imported through it';
 COMMENT ON COLUMN pinterest.account.app_id IS 'The app whose credentials refresh the tokens; NULL: tokens are only as good as they were stored';
-COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected';
-COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it';
+COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected; the first word is rejected, expired, lost_response or unreadable where only the user can help';
+COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
+COMMENT ON COLUMN pinterest.account.scopes_requested IS 'What the user was asked for';
 
 CREATE TABLE pinterest.token (
     account_id bigint PRIMARY KEY REFERENCES pinterest.account ON DELETE CASCADE,
@@ -61,19 +79,22 @@ CREATE TABLE pinterest.token (
     refresh_after timestamptz NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
     attempt_by text,
-    attempt_until timestamptz
+    attempt_until timestamptz,
+    warned_generation bigint
 );
 COMMENT ON TABLE pinterest.token IS 'Sealed OAuth tokens; granted to nobody';
 COMMENT ON COLUMN pinterest.token.generation IS 'Grows with every stored answer; bound into the sealed bytes and compared before they are replaced';
 COMMENT ON COLUMN pinterest.token.previous_refresh_token IS 'The refresh token before the current one, for an answer that got lost';
 COMMENT ON COLUMN pinterest.token.refresh_after IS 'When the refresh worker renews the tokens';
 COMMENT ON COLUMN pinterest.token.attempt_by IS 'The process with a refresh under way; the attempt is open until its answer is stored or attempt_until has passed';
+COMMENT ON COLUMN pinterest.token.warned_generation IS 'The generation of which was said that it lapses soon';
 
 CREATE TABLE pinterest.oauth_state (
     state_hash bytea PRIMARY KEY,
     owner name NOT NULL,
     app_id bigint NOT NULL REFERENCES pinterest.app ON DELETE CASCADE,
     redirect_uri text NOT NULL,
+    scopes text[] NOT NULL,
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE pinterest.oauth_state IS 'Authorizations under way: SHA-256 of the single-use state; granted to nobody';

@@ -28,13 +28,32 @@ COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding sto
 COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
 
 CREATE VIEW pinterest.accounts WITH (security_barrier) AS
-SELECT a.account_id, a.owner, p.name AS app, a.username, a.status, a.cause, a.scopes,
+SELECT a.account_id, a.owner, p.name AS app, a.username, a.status, COALESCE(a.cause, p.cause) AS cause,
+       CASE WHEN lapse.at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN 'the tokens have run out'
+            WHEN lapse.at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) LEAST('7 days'::pg_catalog.interval, (lapse.at OPERATOR(pg_catalog.-) t.refreshed_at) OPERATOR(pg_catalog./) 4::pg_catalog.float8))
+            THEN 'cannot be renewed after ' OPERATOR(pg_catalog.||) pg_catalog.date_trunc('second', lapse.at)::pg_catalog.text
+       END AS warning,
+       a.scopes,
+       CASE WHEN pg_catalog.cardinality(a.scopes) OPERATOR(pg_catalog.=) 0 THEN NULL
+            ELSE ARRAY(SELECT r.scope FROM pg_catalog.unnest(a.scopes_requested) AS r(scope) WHERE r.scope OPERATOR(pg_catalog.<>) ALL (a.scopes))
+       END AS scopes_missing,
        t.access_expires_at, t.refresh_expires_at, t.refreshed_at,
-       CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL THEN NULL ELSE t.refresh_after END AS next_refresh_at,
+       CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL OR a.status OPERATOR(pg_catalog.=) 'needs_reauth' THEN NULL
+            ELSE GREATEST(t.refresh_after, p.paused_until)
+       END AS next_refresh_at,
        a.connected_at
 FROM pinterest.account a
 LEFT JOIN pinterest.app p USING (app_id)
 LEFT JOIN pinterest.token t USING (account_id)
+LEFT JOIN LATERAL (SELECT CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL THEN t.access_expires_at ELSE t.refresh_expires_at END AS at) AS lapse ON true
 WHERE a.owner OPERATOR(pg_catalog.=) CURRENT_USER
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
-COMMENT ON VIEW pinterest.accounts IS 'Your connected accounts: status, granted scopes, expiry of both tokens, next refresh';
+COMMENT ON VIEW pinterest.accounts IS 'Your accounts: status with cause, scopes granted and missing, expiry of both tokens, last and next refresh';
+COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer got lost; settled by the next refresh), needs_reauth (its user has to connect again) or disconnected';
+COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed';
+COMMENT ON COLUMN pinterest.accounts.warning IS 'Set while the last means of renewing the tokens lapses soon: have the user connect again';
+COMMENT ON COLUMN pinterest.accounts.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
+COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not granted; NULL: not known';
+COMMENT ON COLUMN pinterest.accounts.refresh_expires_at IS 'Renewed with every refresh; NULL: no refresh token, or Pinterest did not say';
+COMMENT ON COLUMN pinterest.accounts.refreshed_at IS 'When the present tokens were granted';
+COMMENT ON COLUMN pinterest.accounts.next_refresh_at IS 'When the worker renews the tokens; NULL: it cannot';

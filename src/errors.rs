@@ -44,8 +44,10 @@ pub enum Kind {
     ModelInvalid,
     /// Vectors of different models, which have no common distance.
     ModelsMixed,
-    /// Sealed bytes that the key ring does not open.
+    /// Sealed bytes that were altered, or moved from another place.
     SealBroken,
+    /// Sealed with a key that the server does not have.
+    KeyMissing,
     /// A configured file or setting that cannot be used.
     Config,
     /// The server refused a statement of a worker: a lock, a full disk, an object that is gone.
@@ -119,7 +121,11 @@ impl Kind {
             ),
             Kind::SealBroken => (
                 Code::ERRCODE_DATA_CORRUPTED,
-                Some("Put the key that sealed the row back into pinterest.key_file, or connect the account again."),
+                Some("Sealed bytes are good in their own row alone: connect the account, or register the app, again."),
+            ),
+            Kind::KeyMissing => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                Some("Put the key that sealed them back into the key file, behind the first one."),
             ),
             Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
             Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
@@ -202,7 +208,11 @@ impl From<pgrx::spi::SpiError> for Failure {
 
 impl From<pinterest::seal::SealError> for Failure {
     fn from(error: pinterest::seal::SealError) -> Self {
-        Failure::new(Kind::SealBroken, error.to_string())
+        let kind = match error.kind() {
+            pinterest::seal::SealErrorKind::UnknownKey => Kind::KeyMissing,
+            _ => Kind::SealBroken,
+        };
+        Failure::new(kind, error.to_string())
     }
 }
 

@@ -1,29 +1,59 @@
 //! The key ring, read for the one call that needs it and zeroed after.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pinterest::seal::{KeyRing, SealError};
 
 use crate::errors::{Failure, Kind};
-use crate::{platform, settings};
+use crate::{key_command, platform, settings};
 
 /// Where a key is made when none is configured.
 const DEFAULT_NAME: &str = "pinterest.key";
 
-/// Reads the configured key file, or the one in the data directory, which is made on first use.
-pub fn ring() -> Result<KeyRing, Failure> {
-    let trouble = |error: SealError| {
-        Failure::new(Kind::Config, error.to_string())
-            .with_hint("The file must be a regular one, owned by the server's user or root, with mode 0600 or 0400.")
-    };
-    if let Some(path) = settings::key_file() {
-        return pinterest::seal::read_key_file(&path).map_err(trouble);
+thread_local! {
+    // What a worker's key command printed: run in a worker's transactions it would keep them open over a network.
+    static REMEMBERED: RefCell<Option<Rc<KeyRing>>> = const { RefCell::new(None) };
+}
+
+/// Runs the key command, if there is one, and keeps its keys for this process' life or until the next call. For workers,
+/// outside a transaction.
+pub fn remember() -> Result<(), Failure> {
+    let ring = settings::key_command().map(|command| key_command::run(&command)).transpose()?;
+    REMEMBERED.replace(ring.map(Rc::new));
+    Ok(())
+}
+
+/// The keys that the command prints, or of the configured file, or of the one in the data directory, which is made on
+/// first use.
+pub fn ring() -> Result<Rc<KeyRing>, Failure> {
+    if let Some(ring) = REMEMBERED.with_borrow(Clone::clone) {
+        return Ok(ring);
     }
+    match (settings::key_command(), settings::key_file()) {
+        (Some(_), Some(_)) => {
+            Err(Failure::new(Kind::Config, "pinterest.key_command and pinterest.key_file are both set")
+                .with_hint("The keys come from one place: leave one of the two empty."))
+        }
+        (Some(command), None) => key_command::run(&command).map(Rc::new),
+        (None, Some(path)) => pinterest::seal::read_key_file(&path).map(Rc::new).map_err(in_file),
+        (None, None) => default_file().map(Rc::new),
+    }
+}
+
+fn in_file(error: SealError) -> Failure {
+    Failure::new(Kind::Config, error.to_string())
+        .with_hint("The file must be a regular one, owned by the server's user or root, with mode 0600 or 0400.")
+}
+
+fn default_file() -> Result<KeyRing, Failure> {
     let path = platform::data_directory().join(DEFAULT_NAME);
     if path.exists() || platform::in_recovery() {
-        return pinterest::seal::read_key_file(&path).map_err(trouble);
+        return pinterest::seal::read_key_file(&path).map_err(in_file);
     }
-    let ring = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(trouble)?;
+    let ring = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(in_file)?;
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
         format!("made a key for sealing tokens in the data directory: {}", path.display()),

@@ -6,9 +6,11 @@
 #![allow(unsafe_code)]
 
 mod api;
+mod document;
 mod errors;
 mod identity;
 mod interruptible;
+mod key_command;
 mod keys;
 mod once_per_query;
 #[cfg(any(test, feature = "pg_test"))]

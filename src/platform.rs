@@ -5,11 +5,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use pgrx::pg_sys;
+use sha2::{Digest, Sha256};
 
 /// The embedder's socket, relative to the data directory, which is every server process' working directory: short
 /// enough for `sun_path` wherever the cluster lies. `pg_stat_tmp` is private to the server's user, left out of base
 /// backups, and since Postgres 15 there for extensions' transient files.
 pub const EMBEDDER_SOCKET: &str = "pg_stat_tmp/pinterest-embedder.sock";
+
+/// A database worker's own socket, to which backends send what cannot wait for their commit. Beside the embedder's.
+pub fn worker_socket(pid: i32) -> PathBuf {
+    PathBuf::from(format!("pg_stat_tmp/pinterest-worker.{pid}.sock"))
+}
 
 fn path_from(text: &CStr) -> PathBuf {
     Path::new(std::ffi::OsStr::from_bytes(text.to_bytes())).to_path_buf()
@@ -32,6 +38,55 @@ pub fn data_directory() -> PathBuf {
 pub fn system_identifier() -> String {
     // SAFETY: reads shared memory that exists in every server process.
     unsafe { pg_sys::GetSystemIdentifier() }.to_string()
+}
+
+/// What tells this host and data directory from others: SHA-256 over the host's name, its machine id where it has one,
+/// and the data directory's real path. Hosts cloned with all three look the same.
+pub fn host_digest() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: writes at most the length given, less than the array's, so that it stays NUL-terminated.
+    unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
+    let directory = data_directory();
+    let directory = directory.canonicalize().unwrap_or(directory);
+    let mut digest = Sha256::new();
+    for part in [name.as_slice(), machine.as_slice(), directory.as_os_str().as_bytes()] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Keeps this process from leaving a core dump while it holds a key or a token; also from being traced by other processes
+/// of its user. Where the system has no such switch it does nothing.
+pub struct NoCoreDump {
+    before: bool,
+}
+
+impl NoCoreDump {
+    /// From now on, until dropped.
+    pub fn new() -> Self {
+        #[cfg(target_os = "linux")]
+        // SAFETY: two system calls on plain integers.
+        let before = unsafe {
+            let before = libc::prctl(libc::PR_GET_DUMPABLE) == 1;
+            libc::prctl(libc::PR_SET_DUMPABLE, 0);
+            before
+        };
+        #[cfg(not(target_os = "linux"))]
+        let before = false;
+        NoCoreDump { before }
+    }
+}
+
+impl Drop for NoCoreDump {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if self.before {
+            // SAFETY: a system call on plain integers.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
+        }
+    }
 }
 
 /// True on a standby.

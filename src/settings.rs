@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pinterest::{Endpoints, Host};
 
 use crate::errors::{Failure, Kind};
@@ -21,6 +21,17 @@ static IMAGE_HOSTS: Text = Text::new(Some(c"i.pinimg.com"));
 static CA_FILE: Text = Text::new(Some(c""));
 /// Empty: a key is made in the data directory on first use, with a WARNING to move it out.
 static KEY_FILE: Text = Text::new(Some(c""));
+/// Empty: a file is the simpler way; a command is for those whose keys lie in a vault.
+static KEY_COMMAND: Text = Text::new(Some(c""));
+/// Empty: client secrets are registered by SQL.
+static APP_SECRET_FILE: Text = Text::new(Some(c""));
+/// on: a restored dump stays quiet by itself, and a failover needs nobody. Only its DBA knows a physical copy from a
+/// failover, so what tells them apart has to be asked for.
+static CLONE_FENCE: GucSetting<CloneFence> = GucSetting::<CloneFence>::new(CloneFence::On);
+/// 0: nothing is deleted unasked. What may be kept is between the operator and Pinterest, see the README.
+static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+/// 1: one worker keeps the embedder busy and refreshes thousands of accounts.
+static WORKERS_PER_DATABASE: GucSetting<i32> = GucSetting::<i32>::new(1);
 /// Empty: nothing is guessed, calls that embed say what to set.
 static MODEL_DIR: Text = Text::new(Some(c""));
 /// Empty: beside the server's own programs, where `make install` puts it.
@@ -35,6 +46,20 @@ static EMBEDDER_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(4096);
 static WORKER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// 8: more parallel downloads lower the success rate at public CDNs instead of raising the speed.
 static DOWNLOADS: GucSetting<i32> = GucSetting::<i32>::new(8);
+
+/// What keeps a copy of a database from sending requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum CloneFence {
+    /// Nothing.
+    #[name = c"off"]
+    Off,
+    /// Another system identifier: a restored dump, a logical subscriber.
+    #[name = c"on"]
+    On,
+    /// Another host or data directory as well: a physical copy, a promoted standby.
+    #[name = c"strict"]
+    Strict,
+}
 
 /// Defines the settings and reserves their prefix, so that a mistyped one is refused.
 ///
@@ -84,6 +109,28 @@ pub fn define(preloading: bool) {
         fixed(),
     );
     text(
+        c"pinterest.key_command",
+        c"Shell command that prints the keys that seal tokens, instead of pinterest.key_file.",
+        c"Run by each process that needs the keys, within 10 seconds.",
+        &KEY_COMMAND,
+        fixed(),
+    );
+    text(
+        c"pinterest.app_secret_file",
+        c"File with client secrets of apps, a client id and its secret on each line.",
+        c"For apps registered without a secret. Kept as safely as the key file.",
+        &APP_SECRET_FILE,
+        fixed(),
+    );
+    GucRegistry::define_enum_guc(
+        c"pinterest.clone_fence",
+        c"What keeps a copy of the database from sending requests until pinterest_adopt(): off, on or strict.",
+        c"on: a restored dump and a logical subscriber. strict: also another host or data directory, so a promoted standby too.",
+        &CLONE_FENCE,
+        fixed(),
+        GucFlags::default(),
+    );
+    text(
         c"pinterest.model_dir",
         c"Directory of the CLIP ViT-B/32 model (config.json, model.safetensors).",
         c"Made by pgvector_setup/clip-weights.",
@@ -128,6 +175,22 @@ pub fn define(preloading: bool) {
         &WORKER_IDLE_TIMEOUT,
         (1, 86_400),
         GucFlags::UNIT_S,
+    );
+    int(
+        c"pinterest.workers_per_database",
+        c"Workers that serve one database at the same time.",
+        c"More than one is of use only where many accounts import at the same time and cores are idle.",
+        &WORKERS_PER_DATABASE,
+        (1, 8),
+        GucFlags::default(),
+    );
+    int(
+        c"pinterest.retention",
+        c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
+        c"A pin that a later import lists again counts from then.",
+        &RETENTION,
+        (0, i32::MAX),
+        GucFlags::UNIT_MIN,
     );
     int(
         c"pinterest.parallel_downloads",
@@ -192,6 +255,31 @@ pub fn endpoints() -> Result<Endpoints, Failure> {
 /// The configured key file, if any.
 pub fn key_file() -> Option<PathBuf> {
     path(&KEY_FILE)
+}
+
+/// The command that prints the keys, if any.
+pub fn key_command() -> Option<String> {
+    Some(string(&KEY_COMMAND)).filter(|command| !command.is_empty())
+}
+
+/// The file with client secrets, if any.
+pub fn app_secret_file() -> Option<PathBuf> {
+    path(&APP_SECRET_FILE)
+}
+
+/// What keeps a copy of a database quiet.
+pub fn clone_fence() -> CloneFence {
+    CLONE_FENCE.get()
+}
+
+/// How long imported rows live; `None` for ever.
+pub fn retention() -> Option<Duration> {
+    seconds(&RETENTION).map(|minutes| minutes * 60)
+}
+
+/// Workers that serve one database.
+pub fn workers_per_database() -> usize {
+    usize::try_from(WORKERS_PER_DATABASE.get()).unwrap_or(1)
 }
 
 /// The model directory, if one is set.

@@ -1,16 +1,20 @@
 //! Tokens between the table and the client: opened for the call that needs them, sealed before they are stored.
 //! Everything here runs on the main thread, inside a transaction, as `pinterest_worker`.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use pinterest::refresh::Attempt;
 use pinterest::seal::{Binding, KeyRing, Purpose};
 use pinterest::{AppCredentials, Secret, TokenGrant};
 
 use crate::errors::{Failure, Kind};
-use crate::keys;
+use crate::platform::NoCoreDump;
 use crate::store::installation::{self, Installation};
+use crate::store::seal::{self, Place, SealedRow};
 use crate::store::token::{self, NewTokens};
 use crate::store::{account, app};
+use crate::{keys, settings};
 
 /// Less life than this and a token counts as expired: a request may take half a minute.
 const MARGIN: f64 = 60.0;
@@ -37,16 +41,15 @@ pub struct Refreshable {
     pub refresh_token: Secret,
     /// The one before it.
     pub previous: Option<Secret>,
-    /// The answer to the last refresh got lost.
-    pub uncertain: bool,
-    /// Attempts since the last answer, with this one.
-    pub attempts: i32,
+    /// What is known of the attempts before.
+    pub attempt: Attempt,
 }
 
 /// The key ring together with what it binds secrets to.
 pub struct Sealer {
-    ring: KeyRing,
+    ring: Rc<KeyRing>,
     installation: Installation,
+    _no_core_dump: NoCoreDump,
 }
 
 impl Sealer {
@@ -54,7 +57,8 @@ impl Sealer {
     pub fn open() -> Result<Self, Failure> {
         let installation = installation::get_or_create()?;
         installation.check_not_a_copy()?;
-        Ok(Sealer { ring: keys::ring()?, installation })
+        let _no_core_dump = NoCoreDump::new();
+        Ok(Sealer { ring: keys::ring()?, installation, _no_core_dump })
     }
 
     fn binding(&self, purpose: Purpose, row: i64, generation: i64) -> Binding<'_> {
@@ -87,18 +91,18 @@ impl Sealer {
                 .transpose()?,
             access_expires_in: grant.expires_in,
             refresh_expires_in: grant.refresh_token_expires_in,
-            refresh_after: pinterest::refresh_after(grant.expires_in, unit_random()?),
+            refresh_after: pinterest::refresh::after(grant.expires_in, grant.refresh_token_expires_in, unit_random()?),
         })
     }
 
     /// The app's credentials.
     pub fn credentials(&self, app_id: i64) -> Result<AppCredentials, Failure> {
         let (app, sealed) = app::with_secret(app_id)?;
-        Ok(AppCredentials {
-            client_id: app.client_id,
-            client_secret: self.unseal(Purpose::ClientSecret, app_id, 0, &sealed)?,
-            redirect_uri: app.redirect_uri,
-        })
+        let client_secret = match sealed {
+            Some(sealed) => self.unseal(Purpose::ClientSecret, app_id, 0, &sealed)?,
+            None => secret_of_file(&app.client_id)?,
+        };
+        Ok(AppCredentials { client_id: app.client_id, client_secret, redirect_uri: app.redirect_uri })
     }
 
     /// The account's access token, expired or not.
@@ -135,17 +139,62 @@ impl Sealer {
                 .previous_refresh_token
                 .map(|bytes| self.unseal(Purpose::PreviousRefreshToken, account_id, generation, &bytes))
                 .transpose()?,
-            uncertain: sealed.status == account::Status::RefreshUncertain.as_str(),
-            attempts: sealed.attempts,
+            attempt: Attempt {
+                number: sealed.attempts.unsigned_abs(),
+                uncertain: sealed.status == account::Status::RefreshUncertain.as_str(),
+                refresh_token_expired: sealed.refresh_expires_in.is_some_and(|left| left <= 0.0),
+            },
         })
     }
 
-    /// Opens one stored secret, if there is any, to see that the key ring fits.
-    pub fn check(&self) -> Result<(), Failure> {
-        match app::any_id()? {
-            Some(app_id) => self.credentials(app_id).map(drop),
-            None => Ok(()),
+    /// The key ring's active key and all of its keys, by fingerprint.
+    pub fn keys(&self) -> (String, Vec<String>) {
+        (self.ring.active().to_string(), self.ring.fingerprints().iter().map(ToString::to_string).collect())
+    }
+
+    /// Compares the keys that sealed secrets name with the ring: those it lacks, each with the number of its secrets.
+    /// An error where it has none of them, so that nothing can be opened.
+    pub fn check(&self) -> Result<Vec<seal::SealedWith>, Failure> {
+        let (_, ring) = self.keys();
+        let (known, missing): (Vec<_>, Vec<_>) =
+            seal::by_key()?.into_iter().partition(|key| ring.contains(&key.fingerprint));
+        match missing.first() {
+            Some(_) if known.is_empty() => Err(missing_keys(&missing, &ring)),
+            _ => Ok(missing),
         }
+    }
+
+    /// Seals the next batch of rows with the active key that name another of the ring's. Returns the id of the last one,
+    /// `None` at the end, and how many could not be opened, which stay as they are.
+    pub fn reseal(&self, place: Place, after: i64, limit: i64) -> Result<(Option<i64>, usize), Failure> {
+        let (active, ring) = self.keys();
+        let old: Vec<String> = ring.into_iter().filter(|key| *key != active).collect();
+        let rows = seal::batch(place, after, &old, limit)?;
+        let last = rows.last().map(|row| row.id);
+        let mut broken = 0;
+        for row in rows {
+            match self.sealed_anew(place, &row) {
+                Ok(secrets) => seal::put_back(place, SealedRow { secrets, ..row })?,
+                Err(failure) if matches!(failure.kind, Kind::SealBroken | Kind::KeyMissing) => broken += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok((last, broken))
+    }
+
+    fn sealed_anew(&self, place: Place, row: &SealedRow) -> Result<[Option<Vec<u8>>; 3], Failure> {
+        let purposes = match place {
+            Place::Tokens => [Purpose::AccessToken, Purpose::RefreshToken, Purpose::PreviousRefreshToken],
+            Place::Apps => [Purpose::ClientSecret; 3],
+        };
+        let mut anew = [None, None, None];
+        for ((purpose, sealed), slot) in purposes.into_iter().zip(&row.secrets).zip(&mut anew) {
+            if let Some(sealed) = sealed {
+                let secret = self.unseal(purpose, row.id, row.generation, sealed)?;
+                *slot = Some(self.seal(purpose, row.id, row.generation, &secret)?);
+            }
+        }
+        Ok(anew)
     }
 
     /// Stores a refresh's answer, unless another has been stored meanwhile; true where it was stored.
@@ -155,6 +204,32 @@ impl Sealer {
         let previous = self.seal(Purpose::PreviousRefreshToken, account_id, next, &used.refresh_token)?;
         token::compare_and_swap(account_id, used.generation, new, Some(previous), &grant.scopes)
     }
+}
+
+/// The client secret that `pinterest.app_secret_file` has for a client id.
+pub fn secret_of_file(client_id: &str) -> Result<Secret, Failure> {
+    let Some(path) = settings::app_secret_file() else {
+        return Err(Failure::new(
+            Kind::NotReady,
+            "the app was registered without a client secret, and there is no file",
+        )
+        .with_hint("Set pinterest.app_secret_file, or register the app again with its secret."));
+    };
+    let found = pinterest::read_app_secret(&path, client_id).map_err(|error| {
+        Failure::new(Kind::Config, error.to_string())
+            .with_hint("Each line holds a client id and its secret; the file is kept as safely as the key file.")
+    })?;
+    found.ok_or_else(|| {
+        Failure::new(Kind::NotFound, format!("{} has no secret for client id {client_id}", path.display()))
+            .with_hint("Add a line with the client id and its secret.")
+    })
+}
+
+/// Secrets that name keys which the ring lacks.
+pub fn missing_keys(missing: &[seal::SealedWith], ring: &[String]) -> Failure {
+    let missing: Vec<_> =
+        missing.iter().map(|key| format!("{} secrets are sealed with key {}", key.secrets, key.fingerprint)).collect();
+    Failure::new(Kind::KeyMissing, format!("{}; the server has {}", missing.join(", "), ring.join(", ")))
 }
 
 /// A number in [0, 1).

@@ -7,22 +7,30 @@ use pinterest::seal::Purpose;
 use super::{Answer, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
-use crate::store::app;
-use crate::tokens::Sealer;
+use crate::store::{app, app_pause};
+use crate::tokens::{Sealer, secret_of_file};
+use crate::workers::registry;
 
-/// Registers an app of the calling role, or replaces what it registered under that name; returns its id.
+/// Registers an app of the calling role, or replaces what it registered under that name; returns its id. Without a
+/// client secret it is read from `pinterest.app_secret_file` whenever it is needed.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_register_app(name: &str, client_id: &str, client_secret: &str, redirect_uri: &str) -> Answer<i64> {
+fn pinterest_register_app(name: &str, client_id: &str, client_secret: Option<&str>, redirect_uri: &str) -> Answer<i64> {
     without_control_characters(name, "name")?;
     without_control_characters(client_id, "client_id")?;
-    without_control_characters(client_secret, "client_secret")?;
+    if let Some(secret) = client_secret {
+        without_control_characters(secret, "client_secret")?;
+    }
     without_control_characters(redirect_uri, "redirect_uri")?;
     if !redirect_uri.contains("://") {
         return Err(Failure::new(Kind::BadArgument, "redirect_uri must be an absolute URI")
             .with_hint("Write it literally as it is registered with Pinterest, trailing slash included.")
             .into());
     }
-    let secret = Secret::new(client_secret);
+    let secret = client_secret.map(Secret::new);
+    if secret.is_none() {
+        // A missing line is better heard of now than by the first user who consents.
+        secret_of_file(client_id)?;
+    }
     let owner = current_role();
     let app_id = as_worker(|| {
         let sealer = Sealer::open()?;
@@ -31,14 +39,18 @@ fn pinterest_register_app(name: &str, client_id: &str, client_secret: &str, redi
             None => app::next_id()?,
         };
         // Sealed before there is a row: a constraint's DETAIL, the WAL and the heap see ciphertext only.
-        let sealed = sealer.seal(Purpose::ClientSecret, app_id, 0, &secret)?;
+        let sealed = secret.as_ref().map(|secret| sealer.seal(Purpose::ClientSecret, app_id, 0, secret)).transpose()?;
         let app = app::App {
             app_id,
             name: name.to_owned(),
             client_id: client_id.to_owned(),
             redirect_uri: redirect_uri.to_owned(),
         };
-        app::upsert(&owner, &app, sealed)
+        app::upsert(&owner, &app, sealed)?;
+        // Refusals of the credentials before say nothing about these.
+        app_pause::resume(app_id)?;
+        Ok(app_id)
     })?;
+    registry::wake_at_commit()?;
     Ok(app_id)
 }

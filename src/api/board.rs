@@ -5,13 +5,15 @@ use std::convert::Infallible;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pinterest::{BoardReference, BookmarkGuard, Client, Error};
+use pinterest::model::Board;
+use pinterest::{BoardReference, BookmarkGuard, Client, Error, ErrorKind, Secret};
 
 use super::{Answer, not_empty, usable};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
 use crate::once_per_query::once_per_query;
+use crate::platform::NoCoreDump;
 use crate::rows::board_row;
 use crate::settings;
 use crate::store::board::KnownBoard;
@@ -40,31 +42,47 @@ fn pinterest_list_boards(
 > {
     refuse_if_read_only(c"pinterest_list_boards()");
     let account_id = account::resolve(&current_role(), account_id)?;
-    let token = usable::access(account_id)?.token;
-    let endpoints = settings::endpoints()?;
-    let boards = block_on(move || async move {
-        let client = Client::new(endpoints)?;
-        let mut guard = BookmarkGuard::new();
-        let mut bookmark: Option<String> = None;
-        let mut boards = Vec::new();
-        loop {
-            let page = client.boards(&token, bookmark.as_deref()).await?.value;
-            boards.extend(page.items);
-            match page.bookmark {
-                Some(next) => {
-                    guard.admit(&next)?;
-                    bookmark = Some(next);
-                }
-                None => return Ok::<_, Error>(boards),
-            }
+    let _no_core_dump = NoCoreDump::new();
+    let access = usable::access(account_id)?;
+    let boards = match live_list(access.token)? {
+        // Pinterest may have stopped to accept a token before its time; only a fresh one's refusal is final.
+        Err(refused) if refused.kind() == ErrorKind::Unauthorized && access.refreshable => {
+            usable::renew(account_id, access.generation)?;
+            live_list(usable::access(account_id)?.token)?.map_err(Failure::from)?
         }
-    })?;
+        boards => boards.map_err(Failure::from)?,
+    };
     let mut seen = std::collections::HashSet::new();
     let rows: Vec<_> = boards.iter().filter(|board| seen.insert(board.id.as_str())).map(board_row).collect();
     as_worker(|| board::upsert(account_id, &rows))?;
     Ok(TableIterator::new(rows.into_iter().map(move |row| {
         (account_id, row.board_id, row.name, row.privacy, row.owner_username, row.pin_count, row.description)
     })))
+}
+
+/// All pages of the account's boards.
+fn live_list(token: Secret) -> Result<Result<Vec<Board>, Error>, Failure> {
+    let endpoints = settings::endpoints()?;
+    block_on(move || async move {
+        let client = Client::new(endpoints)?;
+        let mut guard = BookmarkGuard::new();
+        let mut bookmark: Option<String> = None;
+        let mut boards = Vec::new();
+        loop {
+            let page = match client.boards(&token, bookmark.as_deref()).await {
+                Ok(page) => page.value,
+                Err(error) => return Ok(Err(error)),
+            };
+            boards.extend(page.items);
+            match page.bookmark {
+                Some(next) => {
+                    guard.admit(&next)?;
+                    bookmark = Some(next);
+                }
+                None => return Ok::<_, Error>(Ok(boards)),
+            }
+        }
+    })
 }
 
 /// The board that the caller means, among those seen so far.

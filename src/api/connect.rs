@@ -5,11 +5,14 @@ use std::time::Duration;
 use pgrx::prelude::*;
 use pinterest::{Client, Error, Secret, TokenGrant, oauth_state};
 
-use super::{Answer, not_empty, without_control_characters};
+use super::{Answer, not_empty, usable, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
-use crate::store::{account, app, import, oauth_state as states, token};
+use crate::platform::NoCoreDump;
+use crate::store::{
+    account, app, app_pause, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot,
+};
 use crate::tokens::Sealer;
 use crate::workers::registry;
 use crate::{keys, settings};
@@ -32,15 +35,16 @@ fn pinterest_authorize_url(
     let state = oauth_state::from_random(keys::random()?);
     let hash = oauth_state::digest(state.expose())
         .ok_or_else(|| Failure::new(Kind::Internal, "a state of our own making is malformed"))?;
-    let app = as_worker(|| {
-        let app = app::of_owner(&owner, app)?;
-        states::insert(&hash, &owner, app.app_id, &app.redirect_uri)?;
-        Ok(app)
-    })?;
     let mut scopes = SCOPES.to_vec();
     if secret_boards {
         scopes.extend(SECRET_SCOPES);
     }
+    let app = as_worker(|| {
+        let app = app::of_owner(&owner, app)?;
+        let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
+        states::insert(&hash, &owner, app.app_id, &app.redirect_uri, &scopes)?;
+        Ok(app)
+    })?;
     Ok(pinterest::authorize_url(&endpoints, &app.client_id, &app.redirect_uri, &scopes, &state))
 }
 
@@ -53,11 +57,12 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     let unknown = || Failure::new(Kind::BadAuthorization, "the state is unknown, used or expired");
     let hash = oauth_state::digest(state).ok_or_else(unknown)?;
     let endpoints = settings::endpoints()?;
-    let (app_id, credentials) = as_worker(|| {
+    let _no_core_dump = NoCoreDump::new();
+    let (app_id, requested, credentials) = as_worker(|| {
         let authorization = states::consume(&hash, &owner)?.ok_or_else(unknown)?;
         let mut credentials = Sealer::open()?.credentials(authorization.app_id)?;
         credentials.redirect_uri = authorization.redirect_uri;
-        Ok((authorization.app_id, credentials))
+        Ok((authorization.app_id, authorization.scopes, credentials))
     })?;
     let code = Secret::new(code);
     let (grant, user) = block_on(move || async move {
@@ -69,8 +74,10 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     })?;
     let (user_id, username) = user.map(|user| (user.id, user.username)).unwrap_or_default();
     let account_id = as_worker(|| {
-        let account_id = account::upsert(&owner, Some(app_id), user_id.as_deref(), username.as_deref(), &grant.scopes)?;
+        let (user_id, username) = (user_id.as_deref(), username.as_deref());
+        let account_id = account::upsert(&owner, Some(app_id), user_id, username, &grant.scopes, &requested)?;
         store_grant(account_id, &grant)?;
+        app_pause::resume(app_id)?;
         Ok(account_id)
     })?;
     registry::wake_at_commit()?;
@@ -115,7 +122,7 @@ fn pinterest_store_token(
                 account::reconnect(account_id, app_id, &grant.scopes)?;
                 account_id
             }
-            None => account::upsert(&owner, app_id, None, username, &grant.scopes)?,
+            None => account::upsert(&owner, app_id, None, username, &grant.scopes, &SCOPES.map(str::to_owned))?,
         };
         store_grant(account_id, &grant)?;
         Ok(account_id)
@@ -142,9 +149,12 @@ fn lifetime(seconds: i32, argument: &str) -> Result<Duration, Failure> {
     }
 }
 
-/// Deletes the account's tokens, or with `purge` the account and everything imported through it.
+/// Renews the account's tokens now; returns when the new access token expires.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_disconnect(account_id: i64, purge: default!(bool, "false")) -> Answer<bool> {
-    let account_id = account::resolve(&current_role(), Some(account_id))?;
-    Ok(as_worker(|| account::disconnect(account_id, purge))?)
+fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
+    refuse_if_read_only(c"pinterest_refresh()");
+    let account_id = account::resolve(&current_role(), account_id)?;
+    let generation = usable::standing(account_id)?.generation;
+    usable::renew(account_id, generation)?;
+    Ok(with_latest_snapshot(|| as_worker(|| token::access_expiry(account_id)))?)
 }

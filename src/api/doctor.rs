@@ -10,8 +10,9 @@ use pgrx::prelude::*;
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::interruptible::block_on;
-use crate::store::{extension, installation};
-use crate::tokens::Sealer;
+use crate::settings::CloneFence;
+use crate::store::{app_pause, extension, installation, seal};
+use crate::tokens::{Sealer, missing_keys};
 use crate::workers::registry::{self, Worker};
 use crate::{platform, settings};
 
@@ -39,12 +40,14 @@ impl Finding {
 type Check = (&'static str, fn() -> Finding);
 
 /// In the order in which things depend on each other.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 12] = [
     ("version", version),
     ("preloaded", preloaded),
-    ("copy of a database", copy),
+    ("clone fence", clone_fence),
     ("hosts", hosts),
     ("key", key),
+    ("secrets", secrets),
+    ("apps", apps),
     ("model directory", model_directory),
     ("embedder program", embedder_program),
     ("embedder", embedder_answers),
@@ -101,14 +104,22 @@ fn preloaded() -> Finding {
     }
 }
 
-fn copy() -> Finding {
-    Finding::of(as_worker(|| match installation::find()? {
-        None => Ok("not used yet".to_owned()),
-        Some(installation) => {
-            installation.check_not_a_copy()?;
-            Ok("this cluster may send requests".to_owned())
+fn clone_fence() -> Finding {
+    let fence = settings::clone_fence();
+    let checked = as_worker(|| match installation::find()? {
+        None => Ok(()),
+        Some(installation) => installation.check_not_a_copy(),
+    });
+    let rule = match fence {
+        CloneFence::Off => {
+            return Finding::Note("off: nothing keeps a copy of this database from sending requests".to_owned());
         }
-    }))
+        CloneFence::On => "on: this cluster may send requests; a restored dump or a logical subscriber may not",
+        CloneFence::Strict => {
+            "strict: this data directory on this host may send requests; no copy may, and no promoted standby"
+        }
+    };
+    Finding::of(checked.map(|()| rule.to_owned()))
 }
 
 fn hosts() -> Finding {
@@ -127,22 +138,56 @@ fn hosts() -> Finding {
 }
 
 fn key() -> Finding {
+    let configured = settings::key_file().is_some() || settings::key_command().is_some();
     // Made on first use; a look should not make it.
-    if settings::key_file().is_none() && !platform::data_directory().join("pinterest.key").exists() {
+    if !configured && !platform::data_directory().join("pinterest.key").exists() {
         return Finding::Note("no key yet: one is made in the data directory with the first secret".to_owned());
     }
-    let checked = as_worker(|| {
-        let ring = crate::keys::ring()?;
-        if installation::find()?.is_some() {
-            Sealer::open()?.check()?;
-        }
-        Ok(format!("active key {}", ring.active()))
-    });
-    match Finding::of(checked) {
-        Finding::Good(text) if settings::key_file().is_none() => Finding::Note(format!(
+    let active = as_worker(|| Ok(format!("active key {}", crate::keys::ring()?.active())));
+    match Finding::of(active) {
+        Finding::Good(text) if !configured => Finding::Note(format!(
             "{text}, in the data directory, so in base backups too: move it out and set pinterest.key_file"
         )),
         other => other,
+    }
+}
+
+fn secrets() -> Finding {
+    let checked = as_worker(|| {
+        let Some(installation) = installation::find()? else { return Ok(Finding::Good("none yet".to_owned())) };
+        if let Err(copy) = installation.check_not_a_copy() {
+            return Ok(Finding::Note(format!("not looked at: {copy}")));
+        }
+        let sealer = Sealer::open()?;
+        let (active, ring) = sealer.keys();
+        let missing = sealer.check()?;
+        if !missing.is_empty() {
+            return Ok(Finding::of(Err(missing_keys(&missing, &ring))));
+        }
+        let named = seal::by_key()?;
+        let all: i64 = named.iter().map(|key| key.secrets).sum();
+        let old: i64 = named.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum();
+        Ok(match (old, installation.rotation_requested) {
+            (0, _) => Finding::Good(format!("{all}, all sealed with the active key")),
+            (_, true) => Finding::Note(format!("{old} of {all} wait for being sealed with the active key")),
+            (_, false) => Finding::Note(format!(
+                "{old} of {all} are sealed with an older key; pinterest_rotate_key() seals them anew"
+            )),
+        })
+    });
+    checked.unwrap_or_else(|failure| Finding::of(Err(failure)))
+}
+
+/// Those that the caller may see.
+fn apps() -> Finding {
+    match app_pause::paused() {
+        Ok(paused) if paused.is_empty() => Finding::Good("none is paused".to_owned()),
+        Ok(paused) => Finding::Bad(
+            format!("refreshes are paused: {}", paused.join("; ")),
+            "Compare client id and secret with the app's page at Pinterest; pinterest_register_app() ends the pause."
+                .to_owned(),
+        ),
+        Err(failure) => Finding::of(Err(failure)),
     }
 }
 

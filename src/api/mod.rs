@@ -9,7 +9,9 @@ mod board;
 mod connect;
 mod doctor;
 mod embed;
+mod forget;
 mod import;
+mod keys;
 mod maintenance;
 mod usable;
 

@@ -62,13 +62,22 @@ pub fn upsert(
     user_id: Option<&str>,
     username: Option<&str>,
     scopes: &[String],
+    requested: &[String],
 ) -> Result<i64, Failure> {
     let ids = write(
-        "INSERT INTO pinterest.account AS a (owner, app_id, pinterest_user_id, username, scopes) \
-         VALUES ($1::name, $2, $3, $4, $5) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
-         username = EXCLUDED.username, scopes = EXCLUDED.scopes, status = 'connected', cause = NULL, \
-         connected_at = clock_timestamp() RETURNING a.account_id",
-        &[owner.into(), app_id.into(), user_id.into(), username.into(), scopes.to_vec().into()],
+        "INSERT INTO pinterest.account AS a (owner, app_id, pinterest_user_id, username, scopes, scopes_requested) \
+         VALUES ($1::name, $2, $3, $4, $5, $6) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
+         username = EXCLUDED.username, scopes = EXCLUDED.scopes, scopes_requested = EXCLUDED.scopes_requested, \
+         status = 'connected', cause = NULL, status_since = clock_timestamp(), connected_at = clock_timestamp() \
+         RETURNING a.account_id",
+        &[
+            owner.into(),
+            app_id.into(),
+            user_id.into(),
+            username.into(),
+            scopes.to_vec().into(),
+            requested.to_vec().into(),
+        ],
         |row| row.get(1),
     )?;
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
@@ -77,7 +86,7 @@ pub fn upsert(
 /// Marks an account that got new tokens by hand as connected.
 pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.account SET status = 'connected', cause = NULL, \
+        "UPDATE pinterest.account SET status = 'connected', cause = NULL, status_since = clock_timestamp(), \
          app_id = COALESCE($2, app_id), scopes = CASE WHEN cardinality($3) = 0 \
          THEN scopes ELSE $3 END, connected_at = clock_timestamp() \
          WHERE account_id = $1",
@@ -89,7 +98,8 @@ pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Res
 /// Sets the status with its cause.
 pub fn set_status(account_id: i64, status: Status, cause: Option<&str>) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.account SET status = $2, cause = $3 WHERE account_id = $1",
+        "UPDATE pinterest.account SET cause = $3, status = $2, \
+         status_since = CASE status WHEN $2 THEN status_since ELSE clock_timestamp() END WHERE account_id = $1",
         &[account_id.into(), status.as_str().into(), cause.into()],
     )?;
     Ok(())
@@ -103,14 +113,58 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Deletes the tokens, or the account with everything imported through it; returns whether it was there.
-pub fn disconnect(account_id: i64, purge: bool) -> Result<bool, Failure> {
-    if purge {
-        return Ok(execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])? > 0);
-    }
-    execute("DELETE FROM pinterest.token WHERE account_id = $1", &[account_id.into()])?;
-    Ok(execute(
-        "UPDATE pinterest.account SET status = 'disconnected', cause = NULL WHERE account_id = $1",
+/// What a disconnect erased.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Erased {
+    /// Tokens of every kind: access, refresh and previous refresh token.
+    pub tokens: i64,
+    /// Boards.
+    pub boards: i64,
+    /// Pins.
+    pub pins: i64,
+    /// Images.
+    pub images: i64,
+    /// Embeddings among them.
+    pub vectors: i64,
+    /// Imports, past and under way.
+    pub imports: i64,
+}
+
+/// Deletes the tokens, or the account with everything imported through it. One transaction, the caller's: all or
+/// nothing.
+pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
+    // First, so that nothing is added to what is counted.
+    write("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()], |_| Ok(()))?;
+    let counts = write(
+        "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \
+             RETURNING num_nonnulls(t.access_token, t.refresh_token, t.previous_refresh_token) AS tokens) \
+         SELECT (SELECT COALESCE(sum(tokens), 0) FROM gone)::int8, \
+             (SELECT count(*) FROM pinterest.board WHERE account_id = $1), \
+             (SELECT count(*) FROM pinterest.pin WHERE account_id = $1), \
+             count(*), count(i.embedding), \
+             (SELECT count(*) FROM pinterest.import WHERE account_id = $1) \
+         FROM pinterest.pin_image i WHERE i.account_id = $1",
         &[account_id.into()],
-    )? > 0)
+        |row| {
+            Ok(Erased {
+                tokens: row.get(1)?,
+                boards: row.get(2)?,
+                pins: row.get(3)?,
+                images: row.get(4)?,
+                vectors: row.get(5)?,
+                imports: row.get(6)?,
+            })
+        },
+    )?;
+    let counts = counts.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a count returned no row"))?;
+    if purge {
+        execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])?;
+        return Ok(counts);
+    }
+    execute(
+        "UPDATE pinterest.account SET status = 'disconnected', cause = NULL, status_since = clock_timestamp() \
+         WHERE account_id = $1",
+        &[account_id.into()],
+    )?;
+    Ok(Erased { tokens: counts.tokens, ..Erased::default() })
 }

@@ -1,4 +1,5 @@
-//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed.
+//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_pause` keeps
+//! the columns of its breaker.
 
 use super::{read, write};
 use crate::errors::{Failure, Kind};
@@ -33,8 +34,9 @@ pub fn lock_id(owner: &str, name: &str) -> Result<Option<i64>, Failure> {
     Ok(ids.into_iter().next())
 }
 
-/// Inserts an app, or replaces what the owner registered under that name before.
-pub fn upsert(owner: &str, app: &App, sealed_secret: Vec<u8>) -> Result<i64, Failure> {
+/// Inserts an app, or replaces what the owner registered under that name before. Without a secret it is read from a
+/// file whenever it is needed.
+pub fn upsert(owner: &str, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
     let ids = write(
         "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri) \
          OVERRIDING SYSTEM VALUE VALUES ($1, $2::name, $3, $4, $5, $6) \
@@ -73,22 +75,16 @@ pub fn of_owner(owner: &str, name: Option<&str>) -> Result<App, Failure> {
     }
 }
 
-/// The app and its sealed secret.
-pub fn with_secret(app_id: i64) -> Result<(App, Vec<u8>), Failure> {
+/// The app and its sealed secret, if it is kept here.
+pub fn with_secret(app_id: i64) -> Result<(App, Option<Vec<u8>>), Failure> {
     let apps = read(
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.client_secret FROM pinterest.app a \
          WHERE a.app_id = $1",
         &[app_id.into()],
         |row| {
             let app = App { app_id: row.get(1)?, name: row.get(2)?, client_id: row.get(3)?, redirect_uri: row.get(4)? };
-            Ok((app, row.get(5)?))
+            Ok((app, row.maybe(5)?))
         },
     )?;
     apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
-}
-
-/// Some app's key, if there is any app.
-pub fn any_id() -> Result<Option<i64>, Failure> {
-    let ids = read("SELECT a.app_id FROM pinterest.app a ORDER BY a.app_id DESC LIMIT 1", &[], |row| row.get(1))?;
-    Ok(ids.into_iter().next())
 }

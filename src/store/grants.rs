@@ -11,7 +11,7 @@ pub enum Level {
     Reader,
     /// Also connect accounts and import.
     User,
-    /// Also grant and adopt.
+    /// Also grant, adopt and rotate keys.
     Admin,
 }
 
@@ -19,8 +19,10 @@ impl Level {
     /// The functions of this level and those below, as a regular expression over their names.
     fn functions(self) -> &'static str {
         match self {
-            Level::Reader => "^(board_mean|pinterest_(board_embedding|embed_image|embed_text|wait_for_import|doctor))$",
-            Level::User => "^(board_mean|pinterest_(?!grant$|adopt$).*)$",
+            Level::Reader => {
+                "^(board_mean|pinterest_(board_embedding|embed_image|embed_text|wait_for_import|export|doctor))$"
+            }
+            Level::User => "^(board_mean|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
             Level::Admin => "^(board_mean|pinterest_.*)$",
         }
     }
@@ -39,7 +41,8 @@ pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
          UNION ALL SELECT format('GRANT SELECT ON pinterest.account, pinterest.board, pinterest.board_section, \
             pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.quota, pinterest.model, pinterest.imports, \
             pinterest.accounts TO %I', $1) \
-         UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, created_at) \
+         UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, created_at, refused_in_row, pauses, \
+            paused_until, cause) \
             ON pinterest.app TO %I', $1) \
          UNION ALL SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, $1) \
          FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \

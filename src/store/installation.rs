@@ -1,66 +1,96 @@
-//! `pinterest.installation`: the id bound into sealed secrets, and the cluster that may send requests out.
+//! `pinterest.installation`: the id bound into sealed secrets, and the place that may send requests out.
 
 use pgrx::Uuid;
 
-use super::{execute, read, write};
+use super::{Row, execute, read, write};
 use crate::errors::{Failure, Kind};
-use crate::platform;
+use crate::settings::CloneFence;
+use crate::{platform, settings};
 
 /// The installation's row.
 pub struct Installation {
     /// Bound into every sealed secret; never changes.
     pub id: String,
+    /// `pinterest_rotate_key()` was called and not everything is sealed anew yet.
+    pub rotation_requested: bool,
     system_identifier: String,
+    host: String,
 }
 
 impl Installation {
-    /// Refuses to go on in a restored copy: its requests would rotate the original's tokens away.
-    pub fn check_not_a_copy(&self) -> Result<(), Failure> {
-        if self.system_identifier == platform::system_identifier() {
-            return Ok(());
-        }
-        Err(Failure::new(Kind::NotReady, "this database is a copy that was made in another cluster")
-            .with_detail(format!(
-                "Its requests belong to the cluster {}, this is {}.",
-                self.system_identifier,
-                platform::system_identifier()
-            ))
-            .with_hint("If the original is gone for good, call pinterest_adopt(); else leave the copy quiet."))
+    fn of(row: &Row<'_, '_>) -> Result<Self, Failure> {
+        Ok(Installation {
+            id: row.get::<Uuid>(1)?.to_string(),
+            rotation_requested: row.get(2)?,
+            system_identifier: row.get(3)?,
+            host: row.get(4)?,
+        })
     }
-}
 
-fn load() -> Result<Option<Installation>, Failure> {
-    let rows = read("SELECT i.installation_id, i.system_identifier FROM pinterest.installation i", &[], |row| {
-        Ok(Installation { id: row.get::<Uuid>(1)?.to_string(), system_identifier: row.get(2)? })
-    })?;
-    Ok(rows.into_iter().next())
+    /// Refuses to go on in a copy, as far as `pinterest.clone_fence` can tell one: its requests would rotate the
+    /// original's tokens away.
+    pub fn check_not_a_copy(&self) -> Result<(), Failure> {
+        let fence = settings::clone_fence();
+        let cluster = platform::system_identifier();
+        if fence != CloneFence::Off && self.system_identifier != cluster {
+            return Err(Failure::new(Kind::NotReady, "this database is a copy that was made in another cluster")
+                .with_detail(format!("Its requests belong to cluster {}, this is {cluster}.", self.system_identifier))
+                .with_hint("If the original is gone for good, call pinterest_adopt(); else leave the copy quiet."));
+        }
+        if fence == CloneFence::Strict && self.host != platform::host_digest() {
+            return Err(Failure::new(
+                Kind::NotReady,
+                "this database was last in charge on another host or in another data directory",
+            )
+            .with_detail("pinterest.clone_fence is strict: a physical copy and a promoted standby look alike.")
+            .with_hint(
+                "After a failover or a move call pinterest_adopt(); in a copy beside the original leave it quiet.",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The installation's row, if anything was ever sealed here.
 pub fn find() -> Result<Option<Installation>, Failure> {
-    load()
+    let rows = read(
+        "SELECT i.installation_id, i.rotation_requested_at IS NOT NULL, i.system_identifier, i.host \
+         FROM pinterest.installation i",
+        &[],
+        |row| Installation::of(&row),
+    )?;
+    Ok(rows.into_iter().next())
 }
 
 /// The installation's row, made on first use.
 pub fn get_or_create() -> Result<Installation, Failure> {
-    if let Some(installation) = load()? {
+    if let Some(installation) = find()? {
         return Ok(installation);
     }
     let made = write(
-        "INSERT INTO pinterest.installation (system_identifier) VALUES ($1) ON CONFLICT (singleton) \
-         DO UPDATE SET singleton = true RETURNING installation_id, system_identifier",
-        &[platform::system_identifier().into()],
-        |row| Ok(Installation { id: row.get::<Uuid>(1)?.to_string(), system_identifier: row.get(2)? }),
+        "INSERT INTO pinterest.installation AS i (system_identifier, host) VALUES ($1, $2) ON CONFLICT (singleton) \
+         DO UPDATE SET singleton = true \
+         RETURNING i.installation_id, i.rotation_requested_at IS NOT NULL, i.system_identifier, i.host",
+        &[platform::system_identifier().into(), platform::host_digest().into()],
+        |row| Installation::of(&row),
     )?;
     made.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the installation's row cannot be made"))
 }
 
-/// Lets this cluster send requests out; true where that changed something.
+/// Lets this cluster, on this host, send requests out; true where that changed something.
 pub fn adopt() -> Result<bool, Failure> {
     let changed = execute(
-        "UPDATE pinterest.installation SET system_identifier = $1 \
-         WHERE system_identifier <> $1",
-        &[platform::system_identifier().into()],
+        "UPDATE pinterest.installation SET system_identifier = $1, host = $2 WHERE (system_identifier, host) <> ($1, $2)",
+        &[platform::system_identifier().into(), platform::host_digest().into()],
     )?;
     Ok(changed > 0)
+}
+
+/// Remembers that everything is to be sealed anew, or that it has been.
+pub fn request_rotation(requested: bool) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.installation SET rotation_requested_at = CASE WHEN $1 THEN clock_timestamp() END",
+        &[requested.into()],
+    )?;
+    Ok(())
 }

@@ -3,7 +3,9 @@
 
 pub mod account;
 pub mod app;
+pub mod app_pause;
 pub mod board;
+pub mod export;
 pub mod extension;
 pub mod grants;
 pub mod import;
@@ -13,6 +15,8 @@ pub mod oauth_state;
 pub mod pin;
 pub mod pin_image;
 pub mod quota;
+pub mod retention;
+pub mod seal;
 pub mod token;
 
 use pgrx::datum::DatumWithOid;
@@ -76,6 +80,26 @@ fn read<T>(
 ) -> Result<Vec<T>, Failure> {
     let _pinned = PinnedSearchPath::new();
     Spi::connect(|client| client.select(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
+}
+
+/// Has the current transaction's commit wait for the disk where `synchronous_commit` is off: a crash that loses a token
+/// which Pinterest has rotated loses the account.
+fn commit_durably() {
+    // SAFETY: reads a process-wide setting; a setting that every role may set, until the end of the transaction.
+    unsafe {
+        if pg_sys::synchronous_commit == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
+            pg_sys::set_config_option(
+                c"synchronous_commit".as_ptr(),
+                c"local".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_LOCAL,
+                true,
+                0,
+                false,
+            );
+        }
+    }
 }
 
 /// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would as well, but pgrx assigns a

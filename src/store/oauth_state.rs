@@ -12,10 +12,18 @@ pub struct Authorization {
     pub app_id: i64,
     /// The redirect URI that was sent along; the exchange must repeat it.
     pub redirect_uri: String,
+    /// What the user was asked for.
+    pub scopes: Vec<String>,
 }
 
 /// Keeps the hash of a new state for ten minutes; drops expired ones, and the oldest beyond the limit.
-pub fn insert(state_hash: &[u8], owner: &str, app_id: i64, redirect_uri: &str) -> Result<(), Failure> {
+pub fn insert(
+    state_hash: &[u8],
+    owner: &str,
+    app_id: i64,
+    redirect_uri: &str,
+    scopes: &[String],
+) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.oauth_state s WHERE s.expires_at < clock_timestamp() \
          OR s.state_hash IN (SELECT o.state_hash FROM pinterest.oauth_state o \
@@ -23,9 +31,9 @@ pub fn insert(state_hash: &[u8], owner: &str, app_id: i64, redirect_uri: &str) -
         &[owner.into(), (LIMIT_PER_OWNER - 1).into()],
     )?;
     execute(
-        "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, expires_at) VALUES \
-         ($1, $2::name, $3, $4, clock_timestamp() + '10 minutes'::interval)",
-        &[state_hash.to_vec().into(), owner.into(), app_id.into(), redirect_uri.into()],
+        "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
+         ($1, $2::name, $3, $4, $5, clock_timestamp() + '10 minutes'::interval)",
+        &[state_hash.to_vec().into(), owner.into(), app_id.into(), redirect_uri.into(), scopes.to_vec().into()],
     )?;
     Ok(())
 }
@@ -35,9 +43,9 @@ pub fn consume(state_hash: &[u8], owner: &str) -> Result<Option<Authorization>, 
     let found = write(
         "DELETE FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
          AND s.owner = $2::name \
-         AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri",
+         AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri, s.scopes",
         &[state_hash.to_vec().into(), owner.into()],
-        |row| Ok(Authorization { app_id: row.get(1)?, redirect_uri: row.get(2)? }),
+        |row| Ok(Authorization { app_id: row.get(1)?, redirect_uri: row.get(2)?, scopes: row.get(3)? }),
     )?;
     Ok(found.into_iter().next())
 }

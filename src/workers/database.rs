@@ -8,11 +8,16 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::bridge::{Database, bridge};
+use super::chores::Chores;
+use super::farewell::Farewell;
 use super::registry::{self, Sent, Worker};
+use super::requests::Requests;
 use super::{import, network, process, refresh, transaction};
 use crate::errors::Failure;
+use crate::platform::NoCoreDump;
 use crate::store;
-use crate::{settings, threads};
+use crate::tokens::{Sealer, missing_keys};
+use crate::{keys, settings, threads};
 
 /// Looks for work that no latch announced: with work waiting, and without.
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -28,6 +33,8 @@ pub struct Config {
     pub parallel_downloads: usize,
     /// How long to stay without work.
     pub idle_timeout: Duration,
+    /// How long imported rows live; `None` for ever.
+    pub retention: Option<Duration>,
 }
 
 /// What every task on the network thread shares.
@@ -48,10 +55,13 @@ pub struct Context {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     process::begin(Some(pg_sys::Oid::from(argument.value() as u32)));
+    let _no_core_dump = NoCoreDump::new();
     // SAFETY: a plain read of a process-wide variable.
-    if Worker::Database(unsafe { pg_sys::MyDatabaseId }).is_superfluous() || !may_serve() {
+    let kind = Worker::Database(unsafe { pg_sys::MyDatabaseId });
+    if kind.is_superfluous() || !may_serve() {
         return;
     }
+    kind.start_siblings(Sent::own());
     let started = match serve(Sent::own()) {
         Ok(()) => return,
         Err(error) => error,
@@ -64,6 +74,10 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
 /// Is the extension here, in this library's version, and may this cluster send requests out? Then the process goes on
 /// as `pinterest_worker`, without a way back.
 fn may_serve() -> bool {
+    if let Err(failure) = keys::remember() {
+        pgrx::log!("pg_pinterest: idle: {failure}");
+        return false;
+    }
     let ready = transaction::run(|| {
         match store::extension::version()? {
             None => return Ok(false),
@@ -82,6 +96,11 @@ fn may_serve() -> bool {
             pgrx::log!("pg_pinterest: idle: {copy}");
             return Ok(false);
         }
+        if let Err(failure) = check_keys() {
+            let hint = failure.hint().map(|hint| format!(" HINT: {hint}")).unwrap_or_default();
+            pgrx::log!("pg_pinterest: idle: {failure}.{hint}");
+            return Ok(false);
+        }
         let role = crate::identity::worker_role()?;
         // SAFETY: the process began as a superuser; from here on it is a role without rights beyond our tables.
         unsafe { pg_sys::SetSessionAuthorization(role, false) };
@@ -96,17 +115,31 @@ fn may_serve() -> bool {
     }
 }
 
+/// Do the keys at hand open what is sealed here? A worker without the right ones would find each account broken.
+fn check_keys() -> Result<(), Failure> {
+    if store::installation::find()?.is_none() {
+        return Ok(());
+    }
+    let missing = Sealer::open()?.check()?;
+    if !missing.is_empty() {
+        let (_, ring) = Sealer::open()?.keys();
+        pgrx::log!("pg_pinterest: {}", missing_keys(&missing, &ring));
+    }
+    Ok(())
+}
+
 fn config() -> Result<Config, Failure> {
     Ok(Config {
         endpoints: settings::endpoints()?,
         parallel_downloads: settings::parallel_downloads(),
         idle_timeout: settings::worker_idle_timeout(),
+        retention: settings::retention(),
     })
 }
 
 fn serve(sent: Sent) -> Result<(), Failure> {
     // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
-    set("lock_timeout", "5s");
+    set("lock_timeout", "2s");
     let trouble = |error: std::io::Error| Failure::new(crate::errors::Kind::Busy, error.to_string());
     let (bell, ear) = threads::bell().map_err(trouble)?;
     let (database, jobs) = bridge(bell);
@@ -116,9 +149,13 @@ fn serve(sent: Sent) -> Result<(), Failure> {
         Context { database, identity: registry::own_identity().into(), config: config_watch, wake: wake.clone() };
     network::start(move |stop| run(context, sent, stop)).map_err(trouble)?;
     process::show_activity(None);
+    let mut farewell = Farewell::default();
     loop {
-        let woken = ear.wait(Some(POLL.1));
+        let woken = ear.wait(Some(farewell.pause(POLL.1)));
         if process::take_reload() {
+            if let Err(failure) = keys::remember() {
+                pgrx::log!("pg_pinterest: the keys before the reload stay: {failure}");
+            }
             match config() {
                 Ok(config) => {
                     settings_changed.send_replace(config);
@@ -156,10 +193,20 @@ fn set(name: &str, value: &str) {
 async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
     let mut imports = import::Imports::new(context.clone());
     let mut refreshes = refresh::Refreshes::new(context.clone());
+    let mut chores = Chores::new(context.clone());
+    let requests = match Requests::new(context.clone()) {
+        Ok(requests) => requests,
+        Err(error) => {
+            let line = format!("pg_pinterest: no socket for requests: {error}");
+            let _ = context.database.run(move || Ok(pgrx::log!("{line}"))).await;
+            return;
+        }
+    };
     let idle_timeout = || context.config.borrow().idle_timeout;
     // Sent to see whether anything is due, it leaves at once where nothing is.
     let mut stay_until = Instant::now() + if sent == Sent::ToLook { Duration::ZERO } else { idle_timeout() };
     let mut polls = 0;
+    let mut leaving = false;
     loop {
         match context.database.run(store::extension::version).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
@@ -169,13 +216,23 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
         }
         imports.look_for_work().await;
         refreshes.look_for_work().await;
-        let busy = imports.are_running() || refreshes.are_running();
+        chores.look_for_work().await;
+        let busy = imports.are_running() || refreshes.are_running() || requests.are_running();
         if busy {
             stay_until = Instant::now() + idle_timeout();
         }
         let due_soon = imports.next_wake().is_some_and(|wake| wake <= idle_timeout());
-        if !due_soon && Instant::now() >= stay_until {
-            return;
+        if !busy && !chores.are_running() && !due_soon && Instant::now() >= stay_until {
+            if leaving {
+                return;
+            }
+            // Marked first, then one more look, see `registry`.
+            leaving = true;
+            let _ = context.database.run(|| Ok(registry::mark_as_leaving(true))).await;
+            continue;
+        }
+        if std::mem::take(&mut leaving) {
+            let _ = context.database.run(|| Ok(registry::mark_as_leaving(false))).await;
         }
         polls += 1;
         let pause = match imports.next_wake() {
@@ -188,6 +245,7 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
             () = context.wake.notified() => {}
             () = imports.one_ends(), if imports.are_running() => {}
             () = refreshes.one_ends(), if refreshes.are_running() => {}
+            () = chores.one_ends(), if chores.are_running() => {}
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }

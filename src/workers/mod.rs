@@ -2,12 +2,15 @@
 //! kind has its own file; `bridge` is how asynchronous code on the network thread reaches the database on the main one.
 
 mod bridge;
+mod chores;
 mod database;
+mod farewell;
 mod import;
 mod launcher;
 mod network;
 mod process;
 mod refresh;
 pub mod registry;
+pub mod requests;
 mod supervisor;
 mod transaction;

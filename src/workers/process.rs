@@ -4,6 +4,8 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::farewell;
+
 /// Installs the handlers, unblocks signals, and connects: to `database`, or to the shared catalogs alone.
 ///
 /// SIGTERM ends the process inside any wait or statement (`die`, as in a client backend); pgrx's own handler sets a
@@ -23,8 +25,7 @@ pub fn begin(database: Option<pg_sys::Oid>) {
 
 // The bindings' own wrappers guard against longjmp, which a signal handler neither needs nor may do.
 unsafe extern "C-unwind" fn die(signal: i32) {
-    // SAFETY: async-signal-safe by its purpose.
-    unsafe { pg_sys::die(signal) }
+    farewell::on_sigterm(signal);
 }
 
 unsafe extern "C-unwind" fn reload(signal: i32) {

@@ -2,13 +2,18 @@
 //!
 //! Without `shared_preload_libraries` there is no shared memory of ours, so what runs is read from the server's own
 //! process table, which every process may do and no role can fake.
+//!
+//! A database's worker that finds nothing to do leaves, and nothing that is committed meanwhile may be forgotten. So it
+//! first marks its entry in that table, then looks a last time; a commit first becomes visible, then looks for a worker
+//! without the mark. Whichever comes second sees the other: either the worker stays, or the commit starts a new one.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
 
 use crate::errors::{Failure, Kind};
+use crate::settings;
 
 /// A kind of worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,12 @@ pub struct Instance {
     pub pid: i32,
     /// Its database; `InvalidOid` where it has none.
     pub database: pg_sys::Oid,
+    /// It takes on nothing any more.
+    leaving: bool,
 }
+
+/// The application name of a worker that is leaving.
+const LEAVING: &CStr = c"leaving";
 
 impl Instance {
     /// A name that no later process has: process ids come again, with the start time they do not.
@@ -100,18 +110,51 @@ impl Worker {
         name == self.type_name() && !matches!(self, Worker::Database(own) if own != database)
     }
 
-    /// The running instances, the oldest first.
+    /// How many instances may run.
+    fn wanted(self) -> usize {
+        match self {
+            Worker::Launcher | Worker::Supervisor => 1,
+            Worker::Database(_) => settings::workers_per_database(),
+        }
+    }
+
+    /// The running instances that are not about to leave, the oldest first.
     pub fn running(self) -> Vec<Instance> {
+        let mut found = self.listed();
+        found.retain(|instance| !instance.leaving);
+        found
+    }
+
+    fn listed(self) -> Vec<Instance> {
         let mut found = all(|name, database| self.matches(name, database));
         found.sort_by_key(|instance| (instance.started, instance.pid));
         found
     }
 
-    /// True where an older instance than this process runs: of two that were started at once, the younger leaves.
+    /// True where enough older instances than this process run: of several that were started at once, the younger leave.
     pub fn is_superfluous(self) -> bool {
         // SAFETY: a plain read of a process-wide variable.
         let own = unsafe { pg_sys::MyProcPid };
-        self.running().first().is_some_and(|oldest| oldest.pid != own)
+        let running = self.running();
+        !running.is_empty() && running.iter().take(self.wanted()).all(|instance| instance.pid != own)
+    }
+
+    /// True where `starting` is an instance that has yet to look for work.
+    fn is_coming(self, name: &CStr, starting: &Starting) -> bool {
+        name == self.type_name()
+            && match starting.pid() {
+                Ok(None) => true,
+                Ok(Some(pid)) => !self.listed().iter().any(|listed| listed.pid == pid && listed.leaving),
+                Err(()) => false,
+            }
+    }
+
+    /// Starts one more where fewer run than may. Each instance does so at its start, until there are enough.
+    pub fn start_siblings(self, sent: Sent) {
+        if self.running().len() < self.wanted() {
+            // Without a free slot there is one fewer.
+            let _ = self.start(sent, None);
+        }
     }
 
     /// Starts an instance; its process id is not known yet. The process `notify` gets a signal when it starts and ends.
@@ -179,13 +222,14 @@ pub fn live_identities() -> Vec<String> {
 pub fn own_identity() -> String {
     // SAFETY: plain reads of process-wide variables.
     let (pid, started) = unsafe { (pg_sys::MyProcPid, pg_sys::MyStartTimestamp) };
-    Instance { started, pid, database: pg_sys::InvalidOid }.identity()
+    Instance { started, pid, database: pg_sys::InvalidOid, leaving: false }.identity()
 }
 
 /// Databases that a worker serves.
 pub fn served_databases() -> Vec<pg_sys::Oid> {
     all(|name, _| name == Worker::Database(pg_sys::InvalidOid).type_name())
         .into_iter()
+        .filter(|instance| !instance.leaving)
         .map(|instance| instance.database)
         .collect()
 }
@@ -207,6 +251,7 @@ fn all(wanted: impl Fn(&CStr, pg_sys::Oid) -> bool) -> Vec<Instance> {
                     started: entry.st_proc_start_timestamp,
                     pid: entry.st_procpid,
                     database: entry.st_databaseid,
+                    leaving: !entry.st_appname.is_null() && CStr::from_ptr(entry.st_appname) == LEAVING,
                 });
             }
         }
@@ -232,15 +277,13 @@ fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {
     }
 }
 
-/// Whether the current transaction wakes this database's worker when it commits, and the worker's process; 0 while it
-/// is on its way.
+/// Whether the current transaction wakes this database's workers when it commits.
 static WAKE_AT_COMMIT: AtomicBool = AtomicBool::new(false);
-static WORKER: AtomicI32 = AtomicI32::new(0);
 
-/// Wakes this database's worker when the current transaction commits: not before, it would find nothing, and once,
+/// Wakes this database's workers when the current transaction commits: not before, they would find nothing, and once,
 /// however many calls the transaction makes.
 pub fn wake_at_commit() -> Result<(), Failure> {
-    WORKER.store(ensure_worker()?.unwrap_or(0), Ordering::Relaxed);
+    ensure_worker()?;
     WAKE_AT_COMMIT.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -283,10 +326,10 @@ thread_local! {
 fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
     ASKED.with_borrow_mut(|asked| {
         asked.retain(|(_, starting)| starting.pid().is_ok());
-        if let Some((_, starting)) = asked.iter().find(|(name, _)| *name == worker.type_name()) {
+        if let Some((_, starting)) = asked.iter().find(|(name, starting)| worker.is_coming(name, starting)) {
             return Ok(starting.pid().ok().flatten());
         }
-        // The launcher sends another to look when this one has left: what was queued while it was leaving is not forgotten.
+        // The launcher learns when it has ended: terminated at its work, another goes on with it.
         let launcher = Worker::Launcher.running().first().map(|launcher| launcher.pid);
         let starting = worker.start(Sent::ToWork, launcher)?;
         let pid = starting.pid().ok().flatten();
@@ -295,11 +338,12 @@ fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
     })
 }
 
-/// The process of a worker that this session has asked for, once it runs. Allocates nothing: a commit must not fail.
-fn asked_for(name: &CStr) -> Option<i32> {
-    ASKED.with_borrow(|asked| {
-        asked.iter().find(|(own, _)| *own == name).and_then(|(_, starting)| starting.pid().ok().flatten())
-    })
+/// Says that this worker takes on nothing any more, so that whoever commits work from now on starts another; or takes
+/// that back.
+pub fn mark_as_leaving(leaving: bool) {
+    let name = if leaving { LEAVING } else { c"" };
+    // SAFETY: a NUL-terminated string, copied by the callee into this process' own entry.
+    unsafe { pg_sys::pgstat_report_appname(name.as_ptr()) };
 }
 
 /// Sets another server process' latch; a process that is gone is not missed.
@@ -313,14 +357,20 @@ pub fn wake(pid: i32) {
     }
 }
 
-/// Wakes the worker after a commit. A prepared transaction does not come here; the worker's slow poll finds its work.
+/// Wakes the workers after a commit. A prepared transaction does not come here; a worker's slow poll finds its work.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT if WAKE_AT_COMMIT.swap(false, Ordering::Relaxed) => {
-            let known = WORKER.load(Ordering::Relaxed);
-            let pid = if known != 0 { Some(known) } else { asked_for(c"pg_pinterest worker") };
-            pid.into_iter().for_each(wake);
+            let own = Worker::Database(crate::platform::current_database());
+            let running = own.running();
+            running.iter().for_each(|instance| wake(instance.pid));
+            let is_coming =
+                || ASKED.with_borrow(|asked| asked.iter().any(|(name, starting)| own.is_coming(name, starting)));
+            if running.is_empty() && !is_coming() {
+                // The one that was there has left since. A commit must not fail: without a slot the launcher sends one.
+                let _ = own.start(Sent::ToWork, None);
+            }
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(false, Ordering::Relaxed),
         _ => {}

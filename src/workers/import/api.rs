@@ -7,7 +7,7 @@ use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::tokens::Sealer;
 use crate::workers::database::Context;
-use crate::workers::refresh;
+use crate::workers::refresh::{self, Urgency};
 
 /// Why a call brought nothing.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Api {
         let client = Client::new(endpoints).map_err(|error| Interruption::local(error.into(), attempts))?;
         let mut access = load(&context, account_id).await?;
         if access.expired && access.refreshable {
-            refresh::now(&context, account_id, access.generation).await?;
+            refresh::now(&context, account_id, access.generation, Urgency::Needed).await?;
             access = load(&context, account_id).await?;
         }
         if access.expired && !access.refreshable {
@@ -102,7 +102,7 @@ impl Api {
     }
 
     async fn renew(&mut self) -> Result<(), Interruption> {
-        refresh::now(&self.context, self.account_id, self.generation).await?;
+        refresh::now(&self.context, self.account_id, self.generation, Urgency::Needed).await?;
         let access = load(&self.context, self.account_id).await?;
         (self.token, self.generation) = (access.token, access.generation);
         Ok(())

@@ -1,0 +1,46 @@
+//! Taking leave: tokens erased, everything of an account erased, everything of it handed over.
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::Answer;
+use crate::document::Document;
+use crate::identity::{as_worker, current_role};
+use crate::store::{account, export};
+
+/// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns what went.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)] // Columns of an SQL function.
+fn pinterest_disconnect(
+    account_id: i64,
+    purge: default!(bool, "false"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(tokens, i64),
+            name!(boards, i64),
+            name!(pins, i64),
+            name!(images, i64),
+            name!(vectors, i64),
+            name!(imports, i64),
+        ),
+    >,
+    ErrorReport,
+> {
+    let account_id = account::resolve(&current_role(), Some(account_id))?;
+    let erased = as_worker(|| account::disconnect(account_id, purge))?;
+    Ok(TableIterator::once((erased.tokens, erased.boards, erased.pins, erased.images, erased.vectors, erased.imports)))
+}
+
+/// All that is kept of an account, as one JSON document. Never a token.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_export(
+    account_id: default!(Option<i64>, "NULL"),
+    vectors: default!(bool, "false"),
+    images: default!(bool, "false"),
+) -> Answer<Document> {
+    let account_id = account::resolve(&current_role(), account_id)?;
+    Ok(Document(export::account(account_id, vectors, images)?))
+}

@@ -1,0 +1,55 @@
+//! For the DBA: the keys that seal tokens, and their rotation.
+
+use std::collections::BTreeMap;
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::Answer;
+use crate::identity::as_worker;
+use crate::store::{installation, seal};
+use crate::tokens::{Sealer, missing_keys};
+use crate::workers::registry;
+
+/// The keys of the ring and those that sealed secrets name: which one seals, which are at hand, how many name each.
+#[pg_extern(volatile, parallel_unsafe)]
+#[allow(clippy::type_complexity)] // Columns of an SQL function.
+fn pinterest_keys() -> Result<
+    TableIterator<
+        'static,
+        (name!(fingerprint, String), name!(active, bool), name!(in_ring, bool), name!(secrets, i64)),
+    >,
+    ErrorReport,
+> {
+    let (active, ring, named) = as_worker(|| {
+        let (active, ring) = Sealer::open()?.keys();
+        Ok((active, ring, seal::by_key()?))
+    })?;
+    let mut secrets: BTreeMap<String, i64> = named.into_iter().map(|key| (key.fingerprint, key.secrets)).collect();
+    let mut rows = Vec::new();
+    for fingerprint in ring {
+        let named = secrets.remove(&fingerprint).unwrap_or_default();
+        let is_active = fingerprint == active;
+        rows.push((fingerprint, is_active, true, named));
+    }
+    rows.extend(secrets.into_iter().map(|(fingerprint, named)| (fingerprint, false, false, named)));
+    Ok(TableIterator::new(rows))
+}
+
+/// Has a worker seal everything anew with the first key of the ring; returns how many secrets wait for that.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_rotate_key() -> Answer<i64> {
+    let waiting = as_worker(|| {
+        let (active, ring) = Sealer::open()?.keys();
+        let (known, missing): (Vec<_>, Vec<_>) =
+            seal::by_key()?.into_iter().partition(|key| ring.contains(&key.fingerprint));
+        if !missing.is_empty() {
+            return Err(missing_keys(&missing, &ring));
+        }
+        installation::request_rotation(true)?;
+        Ok(known.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum())
+    })?;
+    registry::wake_at_commit()?;
+    Ok(waiting)
+}

@@ -1,0 +1,118 @@
+//! The breaker columns of `pinterest.app`: while Pinterest refuses every account of an app, none of them is to blame.
+
+use std::time::Duration;
+
+use pinterest::refresh::Breaker;
+
+use super::{execute, read, write};
+use crate::errors::Failure;
+
+/// May tokens of an app be refreshed?
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Permission {
+    /// Nothing speaks against it.
+    Granted,
+    /// As the one account that asks for all.
+    AsProbe,
+    /// Not for so many seconds.
+    Paused(f64),
+}
+
+/// Asks for permission. Of all accounts of an app whose pause has ended one gets it, until its lease runs out.
+pub fn permission(app_id: i64) -> Result<Permission, Failure> {
+    let left = read(
+        "SELECT CASE WHEN p.pauses > 0 THEN EXTRACT(EPOCH FROM p.paused_until - clock_timestamp())::float8 END \
+         FROM pinterest.app p WHERE p.app_id = $1",
+        &[app_id.into()],
+        |row| row.maybe::<f64>(1),
+    )?;
+    match left.into_iter().next().flatten() {
+        None => Ok(Permission::Granted),
+        Some(left) if left > 0.0 => Ok(Permission::Paused(left)),
+        Some(_) => {
+            let taken = execute(
+                "UPDATE pinterest.app SET paused_until = clock_timestamp() + '90 seconds'::interval \
+                 WHERE app_id = $1 AND pauses > 0 AND paused_until <= clock_timestamp()",
+                &[app_id.into()],
+            )?;
+            Ok(if taken > 0 { Permission::AsProbe } else { Permission::Paused(1.0) })
+        }
+    }
+}
+
+/// The breaker and whether a pause is under way, the row locked: what is decided by it is recorded in this transaction.
+pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
+    let found = write(
+        "SELECT p.refused_in_row, p.pauses, p.pauses > 0 AND p.paused_until > clock_timestamp() FROM pinterest.app p \
+         WHERE p.app_id = $1 FOR UPDATE",
+        &[app_id.into()],
+        |row| {
+            let count = |column| row.get::<i32>(column).map(i32::unsigned_abs);
+            Ok((Breaker { refused_in_row: count(1)?, pauses: count(2)? }, row.get(3)?))
+        },
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Records a refusal; `pause` where one begins with it. Accounts lost in this row of refusals, which a pause casts doubt
+/// on, are given back.
+pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &str) -> Result<(), Failure> {
+    let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    execute(
+        "UPDATE pinterest.app SET refused_in_row = $2, pauses = $3, \
+         paused_until = COALESCE(clock_timestamp() + make_interval(secs => $4), paused_until), \
+         refused_since = COALESCE(refused_since, clock_timestamp()), cause = $5 WHERE app_id = $1",
+        &[
+            app_id.into(),
+            count(breaker.refused_in_row).into(),
+            count(breaker.pauses).into(),
+            pause.map(|pause| pause.as_secs_f64()).into(),
+            cause.into(),
+        ],
+    )?;
+    if pause.is_some() {
+        execute(
+            "UPDATE pinterest.account a SET status = 'refresh_uncertain', cause = 'refused with every account of the app', \
+             status_since = clock_timestamp() FROM pinterest.app p \
+             WHERE p.app_id = $1 AND a.app_id = $1 AND a.status = 'needs_reauth' AND a.status_since >= p.refused_since \
+             AND split_part(a.cause, ':', 1) IN ('rejected', 'lost_response')",
+            &[app_id.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Ends the pause and forgets the refusals: Pinterest has accepted the app, or it was registered anew. What waited for
+/// it goes on.
+pub fn resume(app_id: i64) -> Result<(), Failure> {
+    let resumed = write(
+        "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \
+         FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR UPDATE) AS was \
+         WHERE p.app_id = was.app_id AND (p.refused_in_row > 0 OR p.pauses > 0) RETURNING was.pauses > 0",
+        &[app_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if resumed == [true] {
+        execute(
+            "UPDATE pinterest.token t SET refresh_after = LEAST(t.refresh_after, clock_timestamp()) \
+             FROM pinterest.account a WHERE a.account_id = t.account_id AND a.app_id = $1 AND t.attempts > 0",
+            &[app_id.into()],
+        )?;
+        execute(
+            "UPDATE pinterest.import i SET wake_at = clock_timestamp() FROM pinterest.account a \
+             WHERE a.account_id = i.account_id AND a.app_id = $1 AND i.state = 'queued' AND i.error_code = '28000'",
+            &[app_id.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Apps that are paused, with their owners and why.
+pub fn paused() -> Result<Vec<String>, Failure> {
+    read(
+        "SELECT format('%s of %s until %s: %s', p.name, p.owner, date_trunc('second', p.paused_until), p.cause) \
+         FROM pinterest.app p WHERE p.pauses > 0 ORDER BY p.app_id",
+        &[],
+        |row| row.get(1),
+    )
+}

@@ -1,0 +1,45 @@
+//! All that is kept of an account, as JSON. Runs with the caller's rights; tokens are not among what it may read.
+
+use pgrx::datum::JsonString;
+
+use super::read;
+use crate::errors::{Failure, Kind};
+
+/// The account with its boards, sections, pins, images and imports; with embeddings and kept image bytes if asked.
+pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<JsonString, Failure> {
+    let found = read(
+        "SELECT json_build_object( \
+           'exported_at', clock_timestamp(), \
+           'account', json_build_object('account_id', a.account_id, 'owner', a.owner, \
+               'pinterest_user_id', a.pinterest_user_id, 'username', a.username, 'status', a.status, 'cause', a.cause, \
+               'scopes', to_json(a.scopes), 'connected_at', a.connected_at), \
+           'boards', (SELECT COALESCE(json_agg(json_build_object('board_id', b.board_id, 'name', b.name, \
+               'description', b.description, 'privacy', b.privacy, 'owner_username', b.owner_username, \
+               'pin_count', b.pin_count, 'created_at', b.created_at, 'imported_at', b.imported_at, \
+               'sections', (SELECT COALESCE(json_agg(json_build_object('section_id', s.section_id, 'name', s.name) \
+                       ORDER BY s.section_id), '[]') FROM pinterest.board_section s \
+                   WHERE s.account_id = b.account_id AND s.board_id = b.board_id), \
+               'pins', (SELECT COALESCE(json_agg(json_build_object('pin_id', p.pin_id, \
+                       'board_section_id', p.board_section_id, 'imported_at', p.imported_at, \
+                       'removed_at', p.removed_at, 'pinterest', p.raw, \
+                       'images', (SELECT COALESCE(json_agg(json_build_object('position', i.position, 'kind', i.kind, \
+                               'candidates', i.candidates, 'state', i.state, 'reason', i.reason, \
+                               'sha256', encode(i.sha256, 'hex'), 'embedded_at', i.embedded_at, \
+                               'model', encode(m.fingerprint, 'hex'), \
+                               'embedding', CASE WHEN $2 THEN i.embedding::text::json END, \
+                               'image_base64', CASE WHEN $3 THEN encode(i.image, 'base64') END) \
+                               ORDER BY i.position), '[]') \
+                           FROM pinterest.pin_image i LEFT JOIN pinterest.model m USING (model_id) \
+                           WHERE i.account_id = p.account_id AND i.pin_id = p.pin_id)) ORDER BY p.pin_id), '[]') \
+                   FROM pinterest.pin p WHERE p.account_id = b.account_id AND p.board_id = b.board_id)) \
+               ORDER BY b.board_id), '[]') FROM pinterest.board b WHERE b.account_id = a.account_id), \
+           'imports', (SELECT COALESCE(json_agg(json_build_object('import_id', i.import_id, 'board', i.board_reference, \
+               'board_id', i.board_id, 'state', i.state, 'reason', i.reason, 'created_at', i.created_at, \
+               'finished_at', i.finished_at) ORDER BY i.import_id), '[]') \
+               FROM pinterest.import i WHERE i.account_id = a.account_id)) \
+         FROM pinterest.account a WHERE a.account_id = $1",
+        &[account_id.into(), vectors.into(), images.into()],
+        |row| row.get(1),
+    )?;
+    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+}

@@ -1,0 +1,87 @@
+//! Everything sealed, whatever table it lies in: which keys it names, and its sealing anew, batch by batch.
+
+use super::{execute, read, write};
+use crate::errors::Failure;
+
+/// Secrets that name one key.
+pub struct SealedWith {
+    /// The key's fingerprint, 16 hex digits.
+    pub fingerprint: String,
+    /// How many there are.
+    pub secrets: i64,
+}
+
+/// The keys that sealed secrets name, and how many name each. Byte 3 to 10 of a sealed secret, see `pinterest::seal`.
+pub fn by_key() -> Result<Vec<SealedWith>, Failure> {
+    read(
+        "SELECT encode(substr(s.sealed, 3, 8), 'hex'), count(*) FROM ( \
+             SELECT t.access_token AS sealed FROM pinterest.token t UNION ALL \
+             SELECT t.refresh_token FROM pinterest.token t UNION ALL \
+             SELECT t.previous_refresh_token FROM pinterest.token t UNION ALL \
+             SELECT p.client_secret FROM pinterest.app p) AS s \
+         WHERE s.sealed IS NOT NULL GROUP BY 1 ORDER BY 1",
+        &[],
+        |row| Ok(SealedWith { fingerprint: row.get(1)?, secrets: row.get(2)? }),
+    )
+}
+
+/// A row with something to be sealed anew.
+pub struct SealedRow {
+    /// The account's or app's id.
+    pub id: i64,
+    /// Bound into the sealed bytes; 0 for an app.
+    pub generation: i64,
+    /// Access, refresh and previous refresh token; or the client secret and nothing.
+    pub secrets: [Option<Vec<u8>>; 3],
+}
+
+/// Where sealed secrets lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// pinterest.token.
+    Tokens,
+    /// pinterest.app.
+    Apps,
+}
+
+/// The next rows after `after`, at most `limit`, that hold anything sealed with one of `keys`, locked.
+pub fn batch(place: Place, after: i64, keys: &[String], limit: i64) -> Result<Vec<SealedRow>, Failure> {
+    let statement = match place {
+        Place::Tokens => {
+            "SELECT t.account_id, t.generation, t.access_token, t.refresh_token, t.previous_refresh_token \
+             FROM pinterest.token t WHERE t.account_id > $1 AND ( \
+                 encode(substr(t.access_token, 3, 8), 'hex') = ANY ($2) \
+                 OR encode(substr(t.refresh_token, 3, 8), 'hex') = ANY ($2) \
+                 OR encode(substr(t.previous_refresh_token, 3, 8), 'hex') = ANY ($2)) \
+             ORDER BY t.account_id LIMIT $3 FOR UPDATE"
+        }
+        Place::Apps => {
+            "SELECT p.app_id, 0::int8, p.client_secret, NULL::bytea, NULL::bytea FROM pinterest.app p \
+             WHERE p.app_id > $1 AND encode(substr(p.client_secret, 3, 8), 'hex') = ANY ($2) \
+             ORDER BY p.app_id LIMIT $3 FOR UPDATE"
+        }
+    };
+    write(statement, &[after.into(), keys.to_vec().into(), limit.into()], |row| {
+        Ok(SealedRow {
+            id: row.get(1)?,
+            generation: row.get(2)?,
+            secrets: [row.maybe(3)?, row.maybe(4)?, row.maybe(5)?],
+        })
+    })
+}
+
+/// Puts what was sealed anew into its place; the row was locked by [`batch`] in this transaction.
+pub fn put_back(place: Place, row: SealedRow) -> Result<(), Failure> {
+    let [first, second, third] = row.secrets;
+    match place {
+        Place::Tokens => execute(
+            "UPDATE pinterest.token SET access_token = $2, refresh_token = $3, previous_refresh_token = $4 \
+             WHERE account_id = $1",
+            &[row.id.into(), first.into(), second.into(), third.into()],
+        )?,
+        Place::Apps => {
+            execute("UPDATE pinterest.app SET client_secret = $2 WHERE app_id = $1", &[row.id.into(), first.into()])?
+        }
+    };
+    Ok(())
+}

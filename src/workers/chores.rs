@@ -1,0 +1,126 @@
+//! What a database's worker does beside imports and refreshes: warns of tokens that lapse, deletes what has lived long
+//! enough, and seals everything anew after a change of keys. One after another, in small transactions.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::database::Context;
+use crate::errors::Failure;
+use crate::store::seal::Place;
+use crate::store::{account, installation, retention, token};
+use crate::tokens::Sealer;
+
+/// Between rounds.
+const ROUND: Duration = Duration::from_secs(60);
+/// Rows of one transaction: short enough that nobody waits for its locks.
+const BATCH: i64 = 100;
+
+/// The chores of this worker.
+pub struct Chores {
+    context: Context,
+    tasks: JoinSet<()>,
+    next_round: Instant,
+}
+
+impl Chores {
+    /// A round is due at once.
+    pub fn new(context: Context) -> Self {
+        Chores { context, tasks: JoinSet::new(), next_round: Instant::now() }
+    }
+
+    /// Starts what is due.
+    pub async fn look_for_work(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        if !self.tasks.is_empty() {
+            return;
+        }
+        let rotate = self.context.database.run(|| Ok(installation::find()?.is_some_and(|row| row.rotation_requested)));
+        let rotate = rotate.await.unwrap_or(false);
+        let round = Instant::now() >= self.next_round;
+        if !rotate && !round {
+            return;
+        }
+        if round {
+            self.next_round = Instant::now() + ROUND;
+        }
+        let context = self.context.clone();
+        self.tasks.spawn_local(async move {
+            let done = async {
+                if rotate {
+                    seal_anew(&context).await?;
+                }
+                if round {
+                    warn(&context).await?;
+                    end_what_is_old(&context).await?;
+                }
+                Ok::<_, Failure>(())
+            };
+            if let Err(failure) = done.await {
+                let _ = context.database.run(move || Ok(pgrx::log!("pg_pinterest: a chore waits: {failure}"))).await;
+                tokio::time::sleep(ROUND / 4).await;
+            }
+        });
+    }
+
+    /// Is any under way?
+    pub fn are_running(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Waits for one to end.
+    pub async fn one_ends(&mut self) {
+        self.tasks.join_next().await;
+    }
+}
+
+/// Says early that tokens lapse, and in the end that they have.
+async fn warn(context: &Context) -> Result<(), Failure> {
+    let days = pinterest::refresh::WARN_BEFORE.as_secs_f64() / 86_400.0;
+    context
+        .database
+        .run(move || {
+            for (account_id, at) in token::warn_of_lapses(days)? {
+                pgrx::log!("pg_pinterest: the tokens of account {account_id} cannot be renewed after {at}");
+            }
+            for account_id in token::lapsed()? {
+                account::needs_reauth(account_id, "expired: there is no refresh token, or no app to use it with")?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+async fn end_what_is_old(context: &Context) -> Result<(), Failure> {
+    let Some(age) = context.config.borrow().retention else { return Ok(()) };
+    while context.database.run(move || retention::delete_pins(age, BATCH)).await? > 0 {}
+    while context.database.run(move || retention::delete_boards_and_imports(age, BATCH)).await? > 0 {}
+    Ok(())
+}
+
+/// Goes on wherever the last worker was interrupted: a row that is done names the active key.
+async fn seal_anew(context: &Context) -> Result<(), Failure> {
+    let mut broken = 0;
+    for place in [Place::Apps, Place::Tokens] {
+        let mut after = 0;
+        loop {
+            let (last, failed) = context.database.run(move || Sealer::open()?.reseal(place, after, BATCH)).await?;
+            broken += failed;
+            match last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+    }
+    context
+        .database
+        .run(move || {
+            installation::request_rotation(false)?;
+            let (active, _) = Sealer::open()?.keys();
+            let left = if broken > 0 { format!(", {broken} rows excepted that do not open") } else { String::new() };
+            pgrx::log!("pg_pinterest: everything is sealed with key {active}{left}");
+            Ok(())
+        })
+        .await
+}
