@@ -11,4 +11,5 @@ mod quota;
 mod replies;
 mod resources;
 mod server;
+mod simulation;
 mod transfer;
