@@ -9,14 +9,14 @@ COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, their imag
 CREATE TABLE pinterest.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     installation_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
-    system_identifier text NOT NULL,
+    database_identity text NOT NULL,
     host text NOT NULL,
     rotation_requested_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this installation; internal';
 COMMENT ON COLUMN pinterest.installation.installation_id IS 'Bound into every sealed secret; never changes';
-COMMENT ON COLUMN pinterest.installation.system_identifier IS 'The cluster that may send requests out; pinterest_adopt() sets it';
+COMMENT ON COLUMN pinterest.installation.database_identity IS 'System identifier and oid of the database that may send requests out; pinterest_adopt() sets it';
 COMMENT ON COLUMN pinterest.installation.host IS 'Digest of the host and data directory that may send requests out under clone_fence = strict; pinterest_adopt() sets it';
 COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rotate_key() was called and the worker is not through yet';
 

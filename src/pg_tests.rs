@@ -208,7 +208,11 @@ mod tests {
         assert_eq!(sqlstate("SELECT client_secret FROM pinterest.app"), "42501");
         assert_eq!(sqlstate("SELECT name FROM pinterest.app"), "00000");
         assert_eq!(sqlstate("UPDATE pinterest.account SET owner = current_user"), "42501");
-        assert_eq!(sqlstate("SELECT pinterest_adopt()"), "42501");
+        for call in ["pinterest_adopt()", "pinterest_keys()", "pinterest_rotate_key()"] {
+            assert_eq!(sqlstate(&format!("SELECT {call}")), "42501", "{call}");
+        }
+        assert_eq!(sqlstate(&format!("SELECT pinterest_export({account})")), "42501");
+        assert_eq!(sqlstate(&format!("SELECT pinterest_refresh({account})")), "42501");
         let own: i64 = one("SELECT pinterest_store_token('other-token', username => 'berta')");
         assert_eq!(one::<i64>("SELECT account_id FROM pinterest.accounts"), own);
         assert_eq!(one::<String>("SELECT current_user::text"), "pinterest_test_other");
@@ -216,10 +220,21 @@ mod tests {
 
     #[pg_test]
     fn where_tokens_go_is_not_a_users_to_set() {
-        for setting in
-            ["api_host", "authorize_host", "image_hosts", "ca_file", "key_file", "model_dir", "embedder_path"]
-        {
+        for setting in [
+            "api_host",
+            "authorize_host",
+            "image_hosts",
+            "ca_file",
+            "key_file",
+            "key_command",
+            "app_secret_file",
+            "model_dir",
+            "embedder_path",
+        ] {
             assert_eq!(sqlstate(&format!("SET pinterest.{setting} = 'x'")), "55P02", "{setting}");
+        }
+        for setting in ["clone_fence = off", "retention = '1min'", "workers_per_database = 2"] {
+            assert_eq!(sqlstate(&format!("SET pinterest.{setting}")), "55P02", "{setting}");
         }
         assert_eq!(sqlstate("SET pinterest.api_hots = 'x'"), "42602");
     }
@@ -240,7 +255,7 @@ mod tests {
     fn a_copy_of_the_database_stays_quiet_until_adopted() {
         register_app();
         Spi::run(
-            "SET LOCAL ROLE pinterest_worker; UPDATE pinterest.installation SET system_identifier = '1'; RESET ROLE",
+            "SET LOCAL ROLE pinterest_worker; UPDATE pinterest.installation SET database_identity = '1'; RESET ROLE",
         )
         .unwrap();
         assert_eq!(sqlstate("SELECT pinterest_store_token('token')"), "55000");

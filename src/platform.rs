@@ -34,10 +34,12 @@ pub fn data_directory() -> PathBuf {
     path_from(unsafe { CStr::from_ptr(pg_sys::DataDir) })
 }
 
-/// The identifier that initdb gave this cluster. A physical copy keeps it, a restored dump lives under another.
-pub fn system_identifier() -> String {
+/// The identifier that initdb gave this cluster, and this database's oid in it. A physical copy keeps both; a restored
+/// dump and a copy by CREATE DATABASE … TEMPLATE live under others, pg_upgrade keeps the oid alone.
+pub fn database_identity() -> String {
     // SAFETY: reads shared memory that exists in every server process.
-    unsafe { pg_sys::GetSystemIdentifier() }.to_string()
+    let system = unsafe { pg_sys::GetSystemIdentifier() };
+    format!("{system}/{}", current_database().to_u32())
 }
 
 /// What tells this host and data directory from others: SHA-256 over the host's name, its machine id where it has one,

@@ -53,7 +53,7 @@ pub enum CloneFence {
     /// Nothing.
     #[name = c"off"]
     Off,
-    /// Another system identifier: a restored dump, a logical subscriber.
+    /// Another system identifier or database: a restored dump, a logical subscriber.
     #[name = c"on"]
     On,
     /// Another host or data directory as well: a physical copy, a promoted standby.

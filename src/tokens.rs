@@ -53,7 +53,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Reads the key ring; refuses in a copy of another cluster's database.
+    /// Reads the key ring; refuses in a copy of another database.
     pub fn open() -> Result<Self, Failure> {
         let installation = installation::get_or_create()?;
         installation.check_not_a_copy()?;

@@ -114,9 +114,9 @@ fn clone_fence() -> Finding {
         CloneFence::Off => {
             return Finding::Note("off: nothing keeps a copy of this database from sending requests".to_owned());
         }
-        CloneFence::On => "on: this cluster may send requests; a restored dump or a logical subscriber may not",
+        CloneFence::On => "on: this database may send requests; a restored dump or a logical subscriber may not",
         CloneFence::Strict => {
-            "strict: this data directory on this host may send requests; no copy may, and no promoted standby"
+            "strict: this database on this host may send requests; no copy may, and no promoted standby"
         }
     };
     Finding::of(checked.map(|()| rule.to_owned()))

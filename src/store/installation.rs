@@ -13,7 +13,7 @@ pub struct Installation {
     pub id: String,
     /// `pinterest_rotate_key()` was called and not everything is sealed anew yet.
     pub rotation_requested: bool,
-    system_identifier: String,
+    identity: String,
     host: String,
 }
 
@@ -22,7 +22,7 @@ impl Installation {
         Ok(Installation {
             id: row.get::<Uuid>(1)?.to_string(),
             rotation_requested: row.get(2)?,
-            system_identifier: row.get(3)?,
+            identity: row.get(3)?,
             host: row.get(4)?,
         })
     }
@@ -31,10 +31,13 @@ impl Installation {
     /// original's tokens away.
     pub fn check_not_a_copy(&self) -> Result<(), Failure> {
         let fence = settings::clone_fence();
-        let cluster = platform::system_identifier();
-        if fence != CloneFence::Off && self.system_identifier != cluster {
-            return Err(Failure::new(Kind::NotReady, "this database is a copy that was made in another cluster")
-                .with_detail(format!("Its requests belong to cluster {}, this is {cluster}.", self.system_identifier))
+        let here = platform::database_identity();
+        if fence != CloneFence::Off && self.identity != here {
+            return Err(Failure::new(Kind::NotReady, "this database is a copy of another one")
+                .with_detail(format!(
+                    "The requests belong to {}, this is {here} (system identifier/oid of the database).",
+                    self.identity
+                ))
                 .with_hint("If the original is gone for good, call pinterest_adopt(); else leave the copy quiet."));
         }
         if fence == CloneFence::Strict && self.host != platform::host_digest() {
@@ -54,7 +57,7 @@ impl Installation {
 /// The installation's row, if anything was ever sealed here.
 pub fn find() -> Result<Option<Installation>, Failure> {
     let rows = read(
-        "SELECT i.installation_id, i.rotation_requested_at IS NOT NULL, i.system_identifier, i.host \
+        "SELECT i.installation_id, i.rotation_requested_at IS NOT NULL, i.database_identity, i.host \
          FROM pinterest.installation i",
         &[],
         |row| Installation::of(&row),
@@ -68,20 +71,20 @@ pub fn get_or_create() -> Result<Installation, Failure> {
         return Ok(installation);
     }
     let made = write(
-        "INSERT INTO pinterest.installation AS i (system_identifier, host) VALUES ($1, $2) ON CONFLICT (singleton) \
+        "INSERT INTO pinterest.installation AS i (database_identity, host) VALUES ($1, $2) ON CONFLICT (singleton) \
          DO UPDATE SET singleton = true \
-         RETURNING i.installation_id, i.rotation_requested_at IS NOT NULL, i.system_identifier, i.host",
-        &[platform::system_identifier().into(), platform::host_digest().into()],
+         RETURNING i.installation_id, i.rotation_requested_at IS NOT NULL, i.database_identity, i.host",
+        &[platform::database_identity().into(), platform::host_digest().into()],
         |row| Installation::of(&row),
     )?;
     made.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the installation's row cannot be made"))
 }
 
-/// Lets this cluster, on this host, send requests out; true where that changed something.
+/// Lets this database, on this host, send requests out; true where that changed something.
 pub fn adopt() -> Result<bool, Failure> {
     let changed = execute(
-        "UPDATE pinterest.installation SET system_identifier = $1, host = $2 WHERE (system_identifier, host) <> ($1, $2)",
-        &[platform::system_identifier().into(), platform::host_digest().into()],
+        "UPDATE pinterest.installation SET database_identity = $1, host = $2 WHERE (database_identity, host) <> ($1, $2)",
+        &[platform::database_identity().into(), platform::host_digest().into()],
     )?;
     Ok(changed > 0)
 }
