@@ -8,6 +8,7 @@ mod network;
 mod oauth;
 mod paging;
 mod quota;
+mod refresh;
 mod replies;
 mod resources;
 mod server;

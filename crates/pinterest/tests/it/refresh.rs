@@ -1,0 +1,111 @@
+//! One refresh with all its requests: when the previous token is tried, and what comes of it.
+
+use pinterest::refresh::{Ask, Attempt, Cause, Refusal, Verdict, ask};
+use pinterest::{ErrorKind, Secret, TokenGrant};
+
+use crate::client::{app, client};
+use crate::replies::{html_502, json, refusal};
+use crate::server::{Reply, Server};
+
+const CERTAIN: Attempt = Attempt { number: 1, uncertain: false, refresh_token_expired: false };
+const UNCERTAIN: Attempt = Attempt { number: 2, uncertain: true, refresh_token_expired: false };
+
+fn granted() -> Reply {
+    json(r#"{"access_token": "pina_NEW", "expires_in": 60}"#)
+}
+
+fn refused() -> Reply {
+    refusal("401 Unauthorized", 283, "The authorization grant is invalid")
+}
+
+fn app_refused() -> Reply {
+    refusal("401 Unauthorized", 2, "Authentication failed.")
+}
+
+/// Asks a server that answers one token this way and the other that way; with the tokens it was asked with.
+async fn asked(
+    attempt: Attempt,
+    previous: Option<&str>,
+    current_answer: fn() -> Reply,
+    previous_answer: fn() -> Reply,
+) -> (Result<TokenGrant, Refusal>, String) {
+    let server = Server::start(
+        move |request| {
+            if request.body.contains("CURRENT") { current_answer() } else { previous_answer() }
+        },
+    )
+    .await;
+    let (current, previous) = (Secret::new("pinr.CURRENT"), previous.map(Secret::new));
+    let ask_with = Ask { app: &app(), current: &current, previous: previous.as_ref(), attempt };
+    let answer = ask(&client(&server), ask_with, 0.5).await;
+    let received = server.received();
+    let tokens = received.iter().filter_map(|request| request.body.split_once("refresh_token=pinr."));
+    (answer, tokens.map(|(_, token)| token.split('&').next().unwrap()).collect::<Vec<_>>().join(" "))
+}
+
+fn verdict(answer: Result<TokenGrant, Refusal>) -> (Verdict, ErrorKind) {
+    let refusal = answer.unwrap_err();
+    (refusal.verdict, refusal.error.kind())
+}
+
+#[tokio::test]
+async fn a_certain_refusal_is_the_end() {
+    let (answer, tokens) = asked(CERTAIN, Some("pinr.PREVIOUS"), refused, granted).await;
+    assert_eq!(verdict(answer), (Verdict::Lost(Cause::Rejected), ErrorKind::NeedsReauth));
+    assert_eq!(tokens, "CURRENT");
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_the_previous_token_gets_one_chance() {
+    let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, granted).await;
+    let grant = answer.unwrap();
+    assert_eq!(tokens, "CURRENT PREVIOUS");
+    assert_eq!(grant.access_token.expose(), "pina_NEW");
+    // The answer brought none: the one that worked is the one to keep.
+    assert_eq!(grant.refresh_token.unwrap().expose(), "pinr.PREVIOUS");
+
+    let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, refused).await;
+    assert_eq!(verdict(answer), (Verdict::Lost(Cause::LostResponse), ErrorKind::NeedsReauth));
+    assert_eq!(tokens, "CURRENT PREVIOUS");
+}
+
+#[tokio::test]
+async fn a_current_token_that_works_or_may_work_is_not_replaced() {
+    let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), granted, granted).await;
+    assert!(answer.unwrap().refresh_token.is_none());
+    assert_eq!(tokens, "CURRENT");
+    for unclear in [html_502, app_refused] {
+        let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), unclear, granted).await;
+        assert!(!matches!(verdict(answer).0, Verdict::Lost(_)));
+        assert_eq!(tokens, "CURRENT");
+    }
+}
+
+#[tokio::test]
+async fn without_another_token_there_is_nothing_to_try() {
+    for previous in [None, Some("pinr.CURRENT")] {
+        let (answer, tokens) = asked(UNCERTAIN, previous, refused, granted).await;
+        assert_eq!(verdict(answer).0, Verdict::Lost(Cause::LostResponse));
+        assert_eq!(tokens, "CURRENT");
+    }
+}
+
+#[tokio::test]
+async fn an_unclear_answer_to_the_previous_token_loses_nothing() {
+    let (answer, _) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, html_502).await;
+    let (verdict_of_both, kind) = verdict(answer);
+    assert!(matches!(verdict_of_both, Verdict::Again { uncertain: true, .. }), "{verdict_of_both:?}");
+    assert_eq!(kind, ErrorKind::Transient);
+
+    let (answer, _) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, app_refused).await;
+    assert_eq!(verdict(answer).0, Verdict::AppRefused);
+}
+
+#[tokio::test]
+async fn the_age_of_the_token_explains_a_refusal() {
+    let expired = Attempt { refresh_token_expired: true, ..CERTAIN };
+    let (answer, _) = asked(expired, None, refused, granted).await;
+    assert_eq!(verdict(answer).0, Verdict::Lost(Cause::Expired));
+    let (answer, _) = asked(expired, None, granted, granted).await;
+    assert!(answer.is_ok());
+}
