@@ -1,20 +1,39 @@
 //! A database dumped and restored elsewhere stays quiet until somebody says that it is the only one.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use e2e::cluster::SUPERUSER;
 use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, wait_for, world};
 use postgres::Client;
 
+use crate::grants::{WORKER, refresh};
 use crate::support::{
     GATE, SOON, complete, hold_pictures_after, import, quick_world, refusal, start, until, until_state, value,
 };
 
+/// Dumps the world's database into a file.
+fn dump(world: &World) -> Result<PathBuf> {
+    let file = world.cluster.directory().join("dump");
+    succeed(world.cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg("postgres"))?;
+    Ok(file)
+}
+
+/// Restores a dump into a database of a cluster.
+fn restore(dump: &Path, cluster: &Cluster, database: &str) -> Result<()> {
+    succeed(cluster.program("pg_restore")?.args(["--exit-on-error", "--dbname", database]).arg(dump))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let output = command.output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 /// Dumps the world's database and restores it into a new cluster, key and all.
 fn restored(world: &World) -> Result<Cluster> {
-    let dump = world.cluster.directory().join("dump");
-    let made =
-        world.cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&dump).arg("postgres").output()?;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let dump = dump(world)?;
     let authority = world.server_file("authority.pem", &fs::read(world.sandbox.ca_file())?)?;
     let model = tiny_stand_in(world.cluster.installation())?;
     let copy = Cluster::builder()
@@ -25,8 +44,7 @@ fn restored(world: &World) -> Result<Cluster> {
     let key = copy.data_directory().join("pinterest.key");
     fs::copy(world.cluster.data_directory().join("pinterest.key"), &key)?;
     ServerUser::get()?.own(&key)?;
-    let read = copy.program("pg_restore")?.args(["--exit-on-error", "--dbname", "postgres"]).arg(&dump).output()?;
-    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    restore(&dump, &copy, "postgres")?;
     Ok(copy)
 }
 
@@ -70,7 +88,7 @@ fn quiet_until_adopted() -> Result<()> {
     // A worker that a wait has started looks around and leaves; searching is nobody's business outside.
     client.query_one("SELECT pinterest_wait_for_import($1, interval '2 seconds')", &[&pending])?;
     client.query_one("SELECT pinterest_board_embedding('Beach') <=> pinterest_embed_text('sand')", &[])?;
-    wait_for("the worker to leave", SOON, || Ok(copy.backends("pg_pinterest worker")?.is_empty().then_some(())))?;
+    wait_for("the worker to leave", SOON, || Ok(copy.backends(WORKER)?.is_empty().then_some(())))?;
     assert_eq!(world.sandbox.requests().total(), asked);
     assert_eq!(world.sandbox.valid_refresh_token("example_user"), refresh_token);
 
@@ -105,6 +123,37 @@ fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
              VALUES ('\\x00', 'another', 'x', 'f32', 'x', 512)",
     )?;
+    Ok(())
+}
+
+#[test]
+fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    original.batch_execute("CREATE DATABASE copy")?;
+    restore(&dump(&world)?, &world.cluster, "copy")?;
+    let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
+    let asked = world.sandbox.requests().total();
+    for call in ["SELECT pinterest_refresh()", "SELECT pinterest_import_board('Beach')"] {
+        let refused = refusal(copy.query(call, &[]));
+        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
+    }
+    assert_eq!(copy_check(&mut copy)?, "problem");
+    assert_eq!(world.sandbox.requests().total(), asked);
+    // The original goes on, and one that is renamed is still the original.
+    refresh(&mut original, None)?;
+    drop((original, copy));
+    let mut other = world.cluster.connect_to(SUPERUSER, "template1")?;
+    for worker in world.cluster.backends(WORKER)? {
+        other.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    }
+    wait_for("the database to be renamed", SOON, || {
+        Ok(other.batch_execute("ALTER DATABASE postgres RENAME TO renamed").is_ok().then_some(()))
+    })?;
+    let mut renamed = world.cluster.connect_to(SUPERUSER, "renamed")?;
+    refresh(&mut renamed, None)?;
     Ok(())
 }
 

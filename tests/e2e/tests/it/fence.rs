@@ -94,7 +94,13 @@ fn a_subscriber_to_all_tables() -> Result<()> {
     client.batch_execute("ALTER SUBSCRIPTION everything DISABLE")?;
     world.cluster.stop(e2e::Stop::Fast)?;
     assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
-    assert_open(&mut client, world.account())
+    assert_open(&mut client, world.account())?;
+    // Sequences do not come along with the rows.
+    let row = import(&mut client, "Beach")?;
+    assert_eq!(row.reused, 3, "{row:?}");
+    world.register_app(&mut client, "another")?;
+    client.query_one("SELECT pinterest_store_token('token', username => 'another')", &[])?;
+    Ok(())
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Erased {
 fn there(client: &mut impl postgres::GenericClient, account: i64) -> Result<Erased> {
     Erased::of(
         client,
-        "SELECT (SELECT sum(num_nonnulls(access_token, refresh_token, previous_refresh_token))
+        "SELECT (SELECT COALESCE(sum(num_nonnulls(access_token, refresh_token, previous_refresh_token)), 0)
                    FROM pinterest.token WHERE account_id = $1) AS tokens,
                 (SELECT count(*) FROM pinterest.board WHERE account_id = $1) AS boards,
                 (SELECT count(*) FROM pinterest.pin WHERE account_id = $1) AS pins,

@@ -58,11 +58,14 @@ pub fn until_status(client: &mut Client, account: i64, wanted: &str) -> Result<S
     found.map_err(|error| error.context(last))
 }
 
-/// Ends the worker, so that another starts and looks at everything that may be due.
+/// Ends the worker and starts another, which looks at everything that may be due.
 pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
-    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))
+    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))?;
+    // There is one key only: nothing is to be done, but by a worker.
+    client.query_one("SELECT pinterest_rotate_key()", &[])?;
+    Ok(())
 }
 
 /// One row of pinterest_doctor(): status, detail and hint.

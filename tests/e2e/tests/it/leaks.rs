@@ -9,7 +9,7 @@ use e2e::{Result, ServerFile, ServerUser, World};
 use postgres::{Client, SimpleQueryMessage};
 use sandbox::{Fault, Kind, Rule};
 
-use crate::canaries::{Canary, assert_absent, assert_absent_below};
+use crate::canaries::{Canary, assert_absent, assert_absent_below, log_in_one_line};
 use crate::grants::{USER, WORKER, refresh, until_status};
 use crate::support::{SOON, import, quick_board, refusal};
 
@@ -55,10 +55,11 @@ fn talkative_world(secrets: &ServerFile) -> Result<(World, Client)> {
     client.batch_execute(
         "CREATE EXTENSION pg_pinterest CASCADE;
          CREATE EXTENSION pg_stat_statements;
-         CREATE PUBLICATION everything FOR ALL TABLES;
-         SELECT pg_create_logical_replication_slot('text', 'test_decoding');
-         SELECT pg_create_logical_replication_slot('binary', 'pgoutput')",
+         CREATE PUBLICATION everything FOR ALL TABLES",
     )?;
+    for (slot, plugin) in [("text", "test_decoding"), ("binary", "pgoutput")] {
+        client.execute("SELECT pg_create_logical_replication_slot($1, $2)", &[&slot, &plugin])?;
+    }
     client.query_one(
         "SELECT pinterest_register_app('sandbox', $1, NULL, $2)",
         &[&app.client_id, &app.redirect_uris[0]],
@@ -161,7 +162,7 @@ fn what_comes_over_https_or_from_a_file_is_found_nowhere() -> Result<()> {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     assert_absent_below(&canaries, &backup)?;
 
-    let log = world.cluster.log()?;
+    let log = log_in_one_line(&world)?;
     for witness in ["Query Text", "pinterest.token", "parameters: $1", "violates check constraint", ":targetList"] {
         assert!(log.contains(witness), "the log is not talkative: no {witness:?}");
     }

@@ -30,7 +30,7 @@ fn from_other(target: &str, source: &str) -> String {
 fn a_caller_is_told_and_nothing_is_sent() -> Result<()> {
     let (world, mut client, [first, second]) = two_accounts()?;
     let asked = world.sandbox.requests().total();
-    let own = |change: &str| format!("UPDATE pinterest.token SET {change} WHERE account_id = $1 AND $2 > 0");
+    let own = |change: &str| format!("UPDATE pinterest.token SET {change} WHERE account_id = $1 AND $2::bigint > 0");
     for tampering in [
         from_other("access_token", "access_token"),
         own("access_token = refresh_token"),
@@ -61,15 +61,15 @@ fn the_worker_flags_the_account_and_lives() -> Result<()> {
         ("another row's", from_other("refresh_token", "refresh_token")),
         (
             "another column's",
-            "UPDATE pinterest.token SET refresh_token = access_token WHERE account_id = $1 AND $2 > 0".into(),
+            "UPDATE pinterest.token SET refresh_token = access_token WHERE account_id = $1 AND $2::bigint > 0".into(),
         ),
         (
             "an older one's",
-            "UPDATE pinterest.token SET generation = generation - 1 WHERE account_id = $1 AND $2 > 0".into(),
+            "UPDATE pinterest.token SET generation = generation - 1 WHERE account_id = $1 AND $2::bigint > 0".into(),
         ),
         (
             "a damaged one's",
-            "UPDATE pinterest.token SET refresh_token = substr(refresh_token, 1, 60) WHERE account_id = $1 AND $2 > 0"
+            "UPDATE pinterest.token SET refresh_token = substr(refresh_token, 1, 60) WHERE account_id = $1 AND $2::bigint > 0"
                 .into(),
         ),
     ] {
