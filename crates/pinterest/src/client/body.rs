@@ -16,7 +16,10 @@ pub(super) async fn read(mut response: Response, cap: usize, limits: &Limits) ->
     if let Some(length) = announced.filter(|&length| length > cap as u64) {
         return Err(too_large(format!("the answer has {length} bytes"), cap));
     }
-    let mut body = Vec::with_capacity(announced.map_or(0, |length| usize::try_from(length).unwrap_or(cap)));
+    // Room for the whole, or for all of a token answer where nothing is announced: growing leaves copies behind, and
+    // who zeroes this one could not reach them.
+    let room = announced.map_or(limits.token_answer, |length| usize::try_from(length).unwrap_or(cap));
+    let mut body = Vec::with_capacity(room.min(cap));
     let mut rate = RateGuard::new(limits);
     while let Some(piece) = response.chunk().await.map_err(from_reqwest)? {
         if body.len() + piece.len() > cap {

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 
 use http::header::AUTHORIZATION;
-use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, TokenUrl,
+    HttpResponse, RedirectUrl, RefreshToken, RequestTokenError, TokenUrl,
 };
 use zeroize::Zeroize;
 
@@ -16,20 +17,8 @@ use crate::error::{Call, Error, ErrorKind, Redactor};
 use crate::oauth::{AppCredentials, TokenAnswer, TokenGrant};
 use crate::secret::Secret;
 
-/// The library's client with Pinterest's token answer. Its own error answers are never used: ours are sorted out
-/// before it sees them.
-type OAuthClient<HasTokenUrl = EndpointNotSet> = oauth2::Client<
-    BasicErrorResponse,
-    TokenAnswer,
-    BasicTokenIntrospectionResponse,
-    StandardRevocableToken,
-    BasicRevocationErrorResponse,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    HasTokenUrl,
->;
+/// The library's client, with a token endpoint and nothing else.
+type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 const ACTION_CODE: &str = "POST /v5/oauth/token (authorization_code)";
 const ACTION_REFRESH: &str = "POST /v5/oauth/token (refresh_token)";
@@ -48,13 +37,14 @@ impl Client {
         })?;
         let oauth = oauth.set_redirect_uri(redirect);
         let redactor = Redactor::new([&app.client_secret, code]);
-        let http = TokenExchange { client: self, call: Call::CodeExchange, redactor: &redactor };
+        let http = TokenExchange::new(self, Call::CodeExchange, &redactor);
         let request = oauth
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             // Apps older than September 2025 get a refresh token that ends for good without it.
             .add_extra_param("continuous_refresh", "true")
             .request_async(&http);
-        grant(request).await.map_err(|error| error.while_doing(ACTION_CODE))
+        let outcome = request.await;
+        http.finish(outcome).map_err(|error| error.while_doing(ACTION_CODE))
     }
 
     /// Exchanges a refresh token for a new grant. The old token may be dead afterwards, whatever came back.
@@ -66,50 +56,70 @@ impl Client {
     pub async fn refresh(&self, app: &AppCredentials, refresh_token: &Secret) -> Result<TokenGrant, Error> {
         let oauth = self.oauth_client(app).map_err(|error| error.while_doing(ACTION_REFRESH))?;
         let redactor = Redactor::new([&app.client_secret, refresh_token]);
-        let http = TokenExchange { client: self, call: Call::Refresh, redactor: &redactor };
+        let http = TokenExchange::new(self, Call::Refresh, &redactor);
         let token = RefreshToken::new(refresh_token.expose().to_owned());
         let request = oauth.exchange_refresh_token(&token).request_async(&http);
-        let granted = grant(request).await.map_err(|error| error.while_doing(ACTION_REFRESH));
+        let outcome = request.await;
         token.into_secret().zeroize();
-        granted
+        http.finish(outcome).map_err(|error| error.while_doing(ACTION_REFRESH))
     }
 
-    fn oauth_client(&self, app: &AppCredentials) -> Result<OAuthClient<EndpointSet>, Error> {
+    fn oauth_client(&self, app: &AppCredentials) -> Result<OAuthClient, Error> {
         let url = self
             .base
             .join("oauth/token")
             .map_err(|_| Error::new(ErrorKind::Config, "the API host is no host of a URL"))?;
-        Ok(<OAuthClient>::new(ClientId::new(app.client_id.clone()))
+        Ok(BasicClient::new(ClientId::new(app.client_id.clone()))
             .set_client_secret(ClientSecret::new(app.client_secret.expose().to_owned()))
             .set_auth_type(AuthType::BasicAuth)
             .set_token_uri(TokenUrl::from_url(url)))
     }
 }
 
-/// The library's way to the network: our exchange, and of its answers only the successes. Everything else is an error
-/// here already, so that neither the library's idea of error bodies nor the `Debug` of its errors, which holds the
-/// body, comes into play.
+/// The library's way to the network, and all it learns of the answer is whether there was one. Refusals are sorted out
+/// before it sees them. A grant is read here: the library knows no `refresh_token_expires_in`, has unsigned lifetimes,
+/// prints the body in its errors, and drops it unzeroed.
 struct TokenExchange<'a> {
     client: &'a Client,
     call: Call,
     redactor: &'a Redactor<'a>,
+    granted: OnceLock<TokenGrant>,
 }
 
-impl TokenExchange<'_> {
+/// What the library reads in place of a grant.
+const STAND_IN: &[u8] = br#"{"access_token": "read elsewhere", "token_type": "bearer"}"#;
+
+impl<'a> TokenExchange<'a> {
+    fn new(client: &'a Client, call: Call, redactor: &'a Redactor<'a>) -> Self {
+        Self { client, call, redactor, granted: OnceLock::new() }
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
-        let mut request = reqwest::Request::try_from(request)
-            .map_err(|_| Error::new(ErrorKind::Config, "the token request cannot be built from these arguments"))?;
+        let mut request = reqwest::Request::try_from(request).map_err(|_| unbuildable())?;
         if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
             value.set_sensitive(true);
         }
         let mut answered = self.client.exchange(request, self.client.limits.token_answer).await?;
-        if !answered.is_success() {
-            let error = self.client.refusal(self.call, &answered, self.redactor);
-            answered.body.zeroize();
+        let granted = if answered.is_success() {
+            TokenAnswer::read(&answered.body)
+        } else {
+            Err(self.client.refusal(self.call, &answered, self.redactor))
+        };
+        answered.body.zeroize();
+        // One request is made, so nothing is there yet.
+        let _ = self.granted.set(granted?);
+        Ok(HttpResponse::new(STAND_IN.to_vec()))
+    }
+
+    /// What came of the request, whatever the library made of it.
+    fn finish(
+        self,
+        outcome: Result<BasicTokenResponse, RequestTokenError<Error, BasicErrorResponse>>,
+    ) -> Result<TokenGrant, Error> {
+        if let Err(RequestTokenError::Request(error)) = outcome {
             return Err(error);
         }
-        // Status and headers stay here: the library takes 200 and one Content-Type only.
-        Ok(HttpResponse::new(answered.body))
+        self.granted.into_inner().ok_or_else(unbuildable)
     }
 }
 
@@ -123,18 +133,6 @@ impl<'c> AsyncHttpClient<'c> for TokenExchange<'_> {
     }
 }
 
-/// Waits for the answer and takes it apart at once: the library's error may hold the token.
-async fn grant<F>(request: F) -> Result<TokenGrant, Error>
-where
-    F: Future<Output = Result<TokenAnswer, RequestTokenError<Error, BasicErrorResponse>>>,
-{
-    match request.await {
-        Ok(answer) => answer.into_grant(),
-        Err(RequestTokenError::Request(error)) => Err(error),
-        Err(RequestTokenError::Parse(error, mut body)) => {
-            body.zeroize();
-            Err(TokenAnswer::unreadable(&error.path().to_string()))
-        }
-        Err(RequestTokenError::ServerResponse(_) | RequestTokenError::Other(_)) => Err(TokenAnswer::unreadable("")),
-    }
+fn unbuildable() -> Error {
+    Error::new(ErrorKind::Config, "the token request cannot be built from these arguments")
 }

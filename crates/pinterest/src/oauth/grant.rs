@@ -1,11 +1,8 @@
 //! The token endpoint's answer.
 
-use std::fmt;
 use std::time::Duration;
 
-use oauth2::basic::BasicTokenType;
-use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use crate::{Error, ErrorKind, Secret};
 
@@ -40,35 +37,54 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 const MEMBERS: [&str; 6] =
     ["access_token", "token_type", "expires_in", "refresh_token", "refresh_token_expires_in", "scope"];
 
-/// The answer as it is on the wire. The standard answer of the OAuth library has unsigned lifetimes, splits scopes
-/// at spaces only and knows no `refresh_token_expires_in`.
+/// The answer as it is on the wire.
 #[derive(Deserialize)]
 pub(crate) struct TokenAnswer {
-    access_token: AccessToken,
+    #[serde(deserialize_with = "secret")]
+    access_token: Secret,
     #[serde(default = "bearer")]
-    token_type: BasicTokenType,
+    token_type: String,
     expires_in: i64,
-    #[serde(default)]
-    refresh_token: Option<RefreshToken>,
+    #[serde(default, deserialize_with = "secret_or_none")]
+    refresh_token: Option<Secret>,
     #[serde(default)]
     refresh_token_expires_in: Option<i64>,
     #[serde(default)]
     scope: Option<String>,
 }
 
-fn bearer() -> BasicTokenType {
-    BasicTokenType::Bearer
+fn bearer() -> String {
+    "bearer".to_owned()
+}
+
+/// Zeroed even where a later member makes the answer unreadable.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
+
+fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
 }
 
 impl TokenAnswer {
+    /// Reads the body of a success. What follows the grant does not matter: to lose the tokens over it would.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] with the member that is wrong, never with its value.
+    pub(crate) fn read(body: &[u8]) -> Result<TokenGrant, Error> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let answer: Self =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| Self::unreadable(&error.path().to_string()))?;
+        answer.into_grant()
+    }
+
     /// Checks the answer and takes the tokens over without copying them.
-    pub(crate) fn into_grant(self) -> Result<TokenGrant, Error> {
-        if !self.token_type.as_ref().eq_ignore_ascii_case("bearer") {
+    fn into_grant(self) -> Result<TokenGrant, Error> {
+        if !self.token_type.eq_ignore_ascii_case("bearer") {
             return Err(nonsense("token_type is not bearer"));
         }
-        let access_token = Secret::new(self.access_token.into_secret());
-        let refresh_token =
-            self.refresh_token.map(|token| Secret::new(token.into_secret())).filter(|token| !token.is_empty());
+        let access_token = self.access_token;
+        let refresh_token = self.refresh_token.filter(|token| !token.is_empty());
         for (name, token) in [("access_token", Some(&access_token)), ("refresh_token", refresh_token.as_ref())] {
             if token
                 .is_some_and(|token| token.is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()))
@@ -91,7 +107,7 @@ impl TokenAnswer {
 
     /// The error for an answer that could not be read. Takes the place in the document only: the parser's own message
     /// may quote a value.
-    pub(crate) fn unreadable(path: &str) -> Error {
+    fn unreadable(path: &str) -> Error {
         match MEMBERS.iter().find(|member| **member == path) {
             Some(member) => nonsense(&format!("{member} is missing or of the wrong type")),
             None => nonsense("it is not the JSON object of a token grant"),
@@ -111,49 +127,12 @@ fn nonsense(rule: &str) -> Error {
     Error::new(ErrorKind::Protocol, format!("the token answer makes no sense: {rule}")).outcome_unknown()
 }
 
-impl fmt::Debug for TokenAnswer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("TokenAnswer([redacted])")
-    }
-}
-
-/// The library asks for it to let answers be stored; ours never is.
-impl Serialize for TokenAnswer {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("a token answer is never written"))
-    }
-}
-
-impl TokenResponse for TokenAnswer {
-    type TokenType = BasicTokenType;
-
-    fn access_token(&self) -> &AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &BasicTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        u64::try_from(self.expires_in).ok().map(Duration::from_secs)
-    }
-
-    fn refresh_token(&self) -> Option<&RefreshToken> {
-        self.refresh_token.as_ref()
-    }
-
-    fn scopes(&self) -> Option<&Vec<Scope>> {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn grant(json: &str) -> Result<TokenGrant, Error> {
-        serde_json::from_str::<TokenAnswer>(json).map_err(|_| TokenAnswer::unreadable("expires_in"))?.into_grant()
+        TokenAnswer::read(json.as_bytes())
     }
 
     #[test]
@@ -177,6 +156,7 @@ mod tests {
             r#"{"access_token": "a", "expires_in": 1}"#,
             r#"{"access_token": "a", "expires_in": 1, "refresh_token": null, "refresh_token_expires_in": null, "scope": null}"#,
             r#"{"access_token": "a", "expires_in": 1, "refresh_token": ""}"#,
+            r#"{"access_token": "a", "expires_in": 1} <!-- cached -->"#,
         ] {
             let grant = grant(json).unwrap();
             assert!(
@@ -204,6 +184,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Protocol, "{members}");
             assert!(error.may_have_been_processed());
             assert!(!format!("{error} {error:?}").contains("CANARY"));
+        }
+        for json in ["", "null", "[]", r#"{"access_token": "pina_CANARY", "expi"#] {
+            assert_eq!(grant(json).unwrap_err().kind(), ErrorKind::Protocol, "{json}");
         }
         for token in ["", "a\\nb", "ä"] {
             assert!(grant(&format!(r#"{{"access_token": "{token}", "expires_in": 1}}"#)).is_err(), "{token}");
