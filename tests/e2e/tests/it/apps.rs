@@ -139,6 +139,7 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
     mode(0o600)?;
     refresh(&mut client, Some(account))?;
     client.batch_execute("CHECKPOINT")?;
-    assert_absent(&[secret.clone()], "the server's log", world.cluster.log()?.as_bytes());
-    assert_absent_below(&[secret], &world.cluster.data_directory())
+    let secret = [secret];
+    assert_absent(&secret, "the server's log", world.cluster.log()?.as_bytes());
+    assert_absent_below(&secret, &world.cluster.data_directory())
 }

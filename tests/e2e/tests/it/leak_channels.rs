@@ -91,6 +91,9 @@ fn log_shows(world: &World, client: &mut Client, call: &Call, on_error: bool, ca
     } else {
         result?;
     }
+    let activity: String = value(&mut world.connect()?, "SELECT string_agg(query, ' ') FROM pg_stat_activity")?;
+    assert!(activity.contains(call.name), "{activity}");
+    assert!(!activity.contains(canary), "{activity}");
     // Whatever the call had written is in the log once its session has answered another one.
     client.batch_execute("SELECT 1")?;
     let log = one_line(&world.cluster.log()?[before..]);
@@ -150,7 +153,6 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
 
     for (place, query) in [
         ("pg_stat_statements", "SELECT string_agg(query, ' ') FROM pg_stat_statements"),
-        ("pg_stat_activity", "SELECT string_agg(query, ' ') FROM pg_stat_activity"),
         ("the stream", "SELECT string_agg(data, ' ') FROM pg_logical_slot_get_changes('text', NULL, NULL)"),
     ] {
         let content: String = value(&mut client, query)?;

@@ -29,12 +29,13 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
             .map(|mut client| {
                 let start = &start;
                 scope.spawn(move || {
-                    // Who leaves early would have the others wait at the barrier for ever.
-                    (0..ROUNDS).fold(Ok(()), |outcome, _| {
+                    let mut outcome = Ok(());
+                    for _ in 0..ROUNDS {
                         start.wait();
-                        let refreshed = refresh(&mut client, Some(account));
-                        outcome.and(refreshed)
-                    })
+                        // Who left early would have the others wait at the barrier for ever.
+                        outcome = outcome.and(refresh(&mut client, Some(account)));
+                    }
+                    outcome
                 })
             })
             .collect();
