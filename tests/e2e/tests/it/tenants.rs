@@ -28,12 +28,12 @@ fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> 
 
 #[test]
 fn neither_sees_the_others() -> Result<()> {
-    let account = |username: &str, pins| {
-        let board = BoardSpec::new("Places", &[Family::Beach], pins).media(MediaMix::images_only());
+    let account = |username: &str, family, pins| {
+        let board = BoardSpec::new("Places", &[family], pins).media(MediaMix::images_only());
         AccountSpec::new(username).board(board.sections(&["One"]))
     };
     let config = Config {
-        accounts: vec![account("example_amy", 3), account("example_ben", 5)],
+        accounts: vec![account("example_amy", Family::Beach, 3), account("example_ben", Family::Barn, 5)],
         surprises: Surprises::none(),
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
