@@ -104,7 +104,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
 
     // The old key can go; everything still opens.
     file.write(ring(&[2]).as_bytes())?;
-    assert_eq!(doctor(&mut client, "key")?.0, "ok");
+    assert_eq!(doctor(&mut client, "secrets")?.0, "ok");
     for account in [accounts[0], accounts[200], accounts[259], world.account()] {
         let before = generation(&mut client, account)?;
         refresh(&mut client, Some(account))?;
@@ -164,7 +164,7 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
     assert!(names_both(&refused.message) && refused.message.contains(&old.secrets.to_string()), "{refused:?}");
     let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
     assert!(names_both(&refused.message), "{refused:?}");
-    let (status, text) = doctor(&mut client, "key")?;
+    let (status, text) = doctor(&mut client, "secrets")?;
     assert!(status == "problem" && names_both(&text), "{status}: {text}");
 
     // A worker that starts now idles and says so once.
@@ -185,7 +185,7 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
 
     // Put back, it heals without a restart.
     file.write(ring(&[2, 1]).as_bytes())?;
-    assert_eq!(doctor(&mut client, "key")?.0, "ok");
+    assert_eq!(doctor(&mut client, "secrets")?.0, "note");
     refresh(&mut client, None)?;
     assert!(log_lines(&world)? <= 2, "one line for each worker that came and went, not one a second");
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
