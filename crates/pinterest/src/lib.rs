@@ -31,6 +31,5 @@ pub use net::{Endpoints, Host, LookUp, LookUpFuture, SystemLookUp};
 pub use oauth::{AppCredentials, TokenGrant, authorize_url};
 pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};
 pub use rate_limit::RateLimit;
-pub use refresh::refresh_after;
 pub use secret::Secret;
 pub use timestamp::{Timestamp, TimestampError};

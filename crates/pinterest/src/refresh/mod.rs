@@ -8,9 +8,13 @@
 //! 2. [`ask`]: what does the server say? A failure comes with its [`Verdict`]: again, the app's fault, or lost.
 //! 3. [`Breaker`]: are the accounts refused, or is it the app?
 //!
-//! What is left to the caller is the bookkeeping: an intent written before the request, the answer stored by
-//! compare-and-swap on the generation that was asked with. A verdict counts only if the generation has not moved
-//! meanwhile; if it has, somebody else was faster and the refusal was a race.
+//! What is left to the caller is the bookkeeping:
+//! - An intent is written before the request, and is the lock. Whoever takes over one that a dead worker left has an
+//!   [`Attempt::uncertain`] before them, and records that first of all: it has to outlive every further failure.
+//! - The answer is stored by compare-and-swap on the generation that was asked with. Where it brings no refresh token,
+//!   the old one stays with what is left of its life.
+//! - A verdict counts only if the generation has not moved meanwhile; if it has, somebody else was faster and the
+//!   refusal was a race.
 
 mod ask;
 mod breaker;
@@ -19,5 +23,5 @@ mod verdict;
 
 pub use ask::{Ask, Refusal, ask};
 pub use breaker::Breaker;
-pub use schedule::{WARN_BEFORE, after, refresh_after};
+pub use schedule::{WARN_BEFORE, after};
 pub use verdict::{Attempt, Cause, Verdict, judge};

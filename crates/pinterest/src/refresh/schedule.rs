@@ -42,11 +42,6 @@ pub fn after(expires_in: Duration, refresh_expires_in: Option<Duration>, random:
     latest.mul_f64(1.0 - random / 20.0).max(NEVER_BEFORE)
 }
 
-/// [`after`] for a grant whose refresh token's life is not known.
-pub fn refresh_after(expires_in: Duration, random: f64) -> Duration {
-    after(expires_in, None, random)
-}
-
 /// The latest time for a token of this life.
 fn latest(life: Duration) -> Duration {
     life.saturating_sub(LEAST_LEAD.max(life / 10)).max(life / 2)

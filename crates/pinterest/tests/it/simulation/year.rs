@@ -19,7 +19,7 @@ const TOGETHER: usize = 30;
 const REVOKED: usize = 3;
 
 /// Of the attempts in fair weather, this share goes wrong in one way or another.
-const MISHAPS: f64 = 0.06;
+const MISHAPS: f64 = 0.1;
 
 struct Year<'a> {
     world: World,
@@ -104,8 +104,8 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
     assert!(year.lost().iter().any(|(account, _)| *account == REVOKED));
     year.reconnect();
 
-    // A token that is due the moment the server goes off has still twenty days when it comes back, less its interval.
-    year.live_until(130 * DAY).await;
+    // Whoever was renewed twenty days ago and is due the moment the server goes off has forty days left.
+    year.live_until(110 * DAY).await;
     mishaps.set(0.0);
     year.live_until(131 * DAY).await;
     year.reconnect();
@@ -143,19 +143,15 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
 
 #[tokio::test]
 async fn single_use() {
-    for seed in 1..=2 {
-        live_through(OldRefreshToken::Dead, seed).await;
-    }
+    live_through(OldRefreshToken::Dead, 1).await;
 }
 
 #[tokio::test]
 async fn with_grace() {
-    for seed in 3..=4 {
-        live_through(OldRefreshToken::AliveFor(Duration::from_secs(HOUR)), seed).await;
-    }
+    live_through(OldRefreshToken::AliveFor(Duration::from_secs(HOUR)), 2).await;
 }
 
 #[tokio::test]
 async fn without_rotation() {
-    live_through(OldRefreshToken::Alive, 5).await;
+    live_through(OldRefreshToken::Alive, 3).await;
 }
