@@ -41,6 +41,8 @@ pub struct Refreshable {
     pub refresh_token: Secret,
     /// The one before it.
     pub previous: Option<Secret>,
+    /// What is left of the refresh token's life, where that is known.
+    pub refresh_expires_in: Option<Duration>,
     /// What is known of the attempts before.
     pub attempt: Attempt,
 }
@@ -75,23 +77,28 @@ impl Sealer {
         Ok(self.ring.open(&self.binding(purpose, row, generation), sealed)?)
     }
 
-    /// Seals a grant for the generation it will have. `kept` stands in where the grant brings no refresh token.
+    /// Seals a grant for the generation it will have. `kept`, with what is left of its life, stands in where
+    /// the grant brings no refresh token.
     pub fn seal_grant(
         &self,
         account_id: i64,
         generation: i64,
         grant: &TokenGrant,
-        kept: Option<&Secret>,
+        kept: Option<(&Secret, Option<Duration>)>,
     ) -> Result<NewTokens, Failure> {
-        let refresh_token = grant.refresh_token.as_ref().or(kept);
+        let refresh_token = grant.refresh_token.as_ref().or(kept.map(|(secret, _)| secret));
+        let refresh_expires_in = match &grant.refresh_token {
+            Some(_) => grant.refresh_token_expires_in,
+            None => kept.and_then(|(_, left)| left),
+        };
         Ok(NewTokens {
             access_token: self.seal(Purpose::AccessToken, account_id, generation, &grant.access_token)?,
             refresh_token: refresh_token
                 .map(|secret| self.seal(Purpose::RefreshToken, account_id, generation, secret))
                 .transpose()?,
             access_expires_in: grant.expires_in,
-            refresh_expires_in: grant.refresh_token_expires_in,
-            refresh_after: pinterest::refresh::after(grant.expires_in, grant.refresh_token_expires_in, unit_random()?),
+            refresh_expires_in,
+            refresh_after: pinterest::refresh::after(grant.expires_in, refresh_expires_in, unit_random()?),
         })
     }
 
@@ -139,6 +146,7 @@ impl Sealer {
                 .previous_refresh_token
                 .map(|bytes| self.unseal(Purpose::PreviousRefreshToken, account_id, generation, &bytes))
                 .transpose()?,
+            refresh_expires_in: sealed.refresh_expires_in.map(|left| Duration::from_secs_f64(left.max(0.0))),
             attempt: Attempt {
                 number: sealed.attempts.unsigned_abs(),
                 uncertain: sealed.status == account::Status::RefreshUncertain.as_str(),
@@ -200,7 +208,7 @@ impl Sealer {
     /// Stores a refresh's answer, unless another has been stored meanwhile; true where it was stored.
     pub fn store_refresh(&self, account_id: i64, used: &Refreshable, grant: &TokenGrant) -> Result<bool, Failure> {
         let next = used.generation + 1;
-        let new = self.seal_grant(account_id, next, grant, Some(&used.refresh_token))?;
+        let new = self.seal_grant(account_id, next, grant, Some((&used.refresh_token, used.refresh_expires_in)))?;
         let previous = self.seal(Purpose::PreviousRefreshToken, account_id, next, &used.refresh_token)?;
         token::compare_and_swap(account_id, used.generation, new, Some(previous), &grant.scopes)
     }

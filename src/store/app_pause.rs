@@ -72,7 +72,8 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
     )?;
     if pause.is_some() {
         execute(
-            "UPDATE pinterest.account a SET status = 'refresh_uncertain', cause = 'refused with every account of the app', \
+            "UPDATE pinterest.account a SET status = CASE split_part(a.cause, ':', 1) WHEN 'rejected' THEN 'connected' \
+             ELSE 'refresh_uncertain' END, cause = 'refused with every account of the app', \
              status_since = clock_timestamp() FROM pinterest.app p \
              WHERE p.app_id = $1 AND a.app_id = $1 AND a.status = 'needs_reauth' AND a.status_since >= p.refused_since \
              AND split_part(a.cause, ':', 1) IN ('rejected', 'lost_response')",
@@ -88,7 +89,7 @@ pub fn resume(app_id: i64) -> Result<(), Failure> {
     let resumed = write(
         "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \
          FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR UPDATE) AS was \
-         WHERE p.app_id = was.app_id AND (p.refused_in_row > 0 OR p.pauses > 0) RETURNING was.pauses > 0",
+         WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
         &[app_id.into()],
         |row| row.get::<bool>(1),
     )?;

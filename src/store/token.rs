@@ -232,12 +232,15 @@ pub fn due(limit: i64, live: &[String]) -> Result<Vec<i64>, Failure> {
 /// is shorter; listeners are told the ids, nothing else. Returns the ids with their expiry.
 pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     let lapsing = write(
-        "UPDATE pinterest.token t SET warned_generation = t.generation FROM pinterest.account a, \
-         LATERAL (SELECT CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL THEN t.access_expires_at \
-                  ELSE t.refresh_expires_at END AS at) AS lapse \
-         WHERE a.account_id = t.account_id AND a.status IN ('connected', 'refresh_uncertain') \
-         AND t.warned_generation IS DISTINCT FROM t.generation \
-         AND lapse.at < clock_timestamp() + LEAST(make_interval(secs => $1 * 86400), (lapse.at - t.refreshed_at) / 4) \
+        "UPDATE pinterest.token t SET warned_generation = t.generation \
+         FROM (SELECT o.account_id, o.refreshed_at, \
+                   CASE WHEN o.refresh_token IS NULL OR a.app_id IS NULL THEN o.access_expires_at \
+                   ELSE o.refresh_expires_at END AS at \
+               FROM pinterest.token o JOIN pinterest.account a USING (account_id) \
+               WHERE a.status IN ('connected', 'refresh_uncertain') \
+               AND o.warned_generation IS DISTINCT FROM o.generation) AS lapse \
+         WHERE t.account_id = lapse.account_id AND lapse.at < clock_timestamp() \
+             + LEAST(make_interval(secs => $1 * 86400), (lapse.at - lapse.refreshed_at) / 4) \
          RETURNING t.account_id, date_trunc('second', lapse.at)::text",
         &[days.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),

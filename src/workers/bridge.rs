@@ -43,6 +43,22 @@ impl Database {
         }
         result.await.unwrap_or_else(|_| Err(Failure::new(Kind::Database, "the worker is ending")))
     }
+
+    /// Does what needs the main thread and cannot fail.
+    pub async fn have_done(&self, work: impl FnOnce() + Send + 'static) {
+        // A worker that is ending does nothing any more.
+        let _ = self
+            .run(|| {
+                work();
+                Ok(())
+            })
+            .await;
+    }
+
+    /// Writes a line to the server's log.
+    pub async fn log(&self, line: String) {
+        self.have_done(move || pgrx::log!("pg_pinterest: {line}")).await;
+    }
 }
 
 impl Jobs {

@@ -58,7 +58,7 @@ impl Chores {
                 Ok::<_, Failure>(())
             };
             if let Err(failure) = done.await {
-                let _ = context.database.run(move || Ok(pgrx::log!("pg_pinterest: a chore waits: {failure}"))).await;
+                context.database.log(format!("a chore waits: {failure}")).await;
                 tokio::time::sleep(ROUND / 4).await;
             }
         });

@@ -197,8 +197,7 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
     let requests = match Requests::new(context.clone()) {
         Ok(requests) => requests,
         Err(error) => {
-            let line = format!("pg_pinterest: no socket for requests: {error}");
-            let _ = context.database.run(move || Ok(pgrx::log!("{line}"))).await;
+            context.database.log(format!("no socket for requests: {error}")).await;
             return;
         }
     };
@@ -228,11 +227,11 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
             }
             // Marked first, then one more look, see `registry`.
             leaving = true;
-            let _ = context.database.run(|| Ok(registry::mark_as_leaving(true))).await;
+            context.database.have_done(|| registry::mark_as_leaving(true)).await;
             continue;
         }
         if std::mem::take(&mut leaving) {
-            let _ = context.database.run(|| Ok(registry::mark_as_leaving(false))).await;
+            context.database.have_done(|| registry::mark_as_leaving(false)).await;
         }
         polls += 1;
         let pause = match imports.next_wake() {

@@ -130,6 +130,14 @@ fn open(account_id: i64, identity: &str, forced: Option<(i64, Urgency)>) -> Resu
     let Some(opened) = token::open_attempt(account_id, identity, &registry::live_identities(), generation)? else {
         return Ok(Opening::Nothing);
     };
+    if opened.interrupted {
+        // First of all: whatever else happens, the next refusal has to be read with this in mind.
+        account::set_status(
+            account_id,
+            Status::RefreshUncertain,
+            Some("a refresh was interrupted before it was stored"),
+        )?;
+    }
     let asked = matches!(forced, Some((_, Urgency::Asked)));
     let probe = match app_pause::permission(opened.app_id)? {
         Permission::Paused(left) if !asked => {
@@ -138,13 +146,6 @@ fn open(account_id: i64, identity: &str, forced: Option<(i64, Urgency)>) -> Resu
         }
         permission => permission != Permission::Granted,
     };
-    if opened.interrupted {
-        account::set_status(
-            account_id,
-            Status::RefreshUncertain,
-            Some("a refresh was interrupted before it was stored"),
-        )?;
-    }
     Ok(Opening::Opened { app_id: opened.app_id, probe })
 }
 
@@ -289,7 +290,8 @@ fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Co
     if pause.is_some() && !before.is_open() {
         pgrx::log!("pg_pinterest: refreshes of app {app_id} are paused, Pinterest refuses it: {message}");
     }
-    if after != before {
+    // A lost answer counts for nothing as long as the app is not paused, but it is taken back with the others.
+    if after != before || (cause == Some(Cause::LostResponse) && !before.is_open()) {
         app_pause::refused(app_id, after, pause, message)?;
     }
     match lost {
