@@ -106,7 +106,7 @@ impl Sealer {
     pub fn credentials(&self, app_id: i64) -> Result<AppCredentials, Failure> {
         let (app, sealed) = app::with_secret(app_id)?;
         let client_secret = match sealed {
-            Some(sealed) => self.unseal(Purpose::ClientSecret, app_id, 0, &sealed)?,
+            Some(sealed) => self.unseal(Purpose::ClientSecret, app_id, 0, &sealed).map_err(of_app)?,
             None => secret_of_file(&app.client_id)?,
         };
         Ok(AppCredentials { client_id: app.client_id, client_secret, redirect_uri: app.redirect_uri })
@@ -211,6 +211,15 @@ impl Sealer {
         let new = self.seal_grant(account_id, next, grant, Some((&used.refresh_token, used.refresh_expires_in)))?;
         let previous = self.seal(Purpose::PreviousRefreshToken, account_id, next, &used.refresh_token)?;
         token::compare_and_swap(account_id, used.generation, new, Some(previous), &grant.scopes)
+    }
+}
+
+/// A client secret that does not open is not the fault of the account it was wanted for.
+fn of_app(failure: Failure) -> Failure {
+    match failure.kind {
+        Kind::SealBroken => Failure::new(Kind::NotReady, format!("the app's client secret: {failure}"))
+            .with_hint("Register the app again with pinterest_register_app()."),
+        _ => failure,
     }
 }
 

@@ -74,9 +74,10 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     })?;
     let (user_id, username) = user.map(|user| (user.id, user.username)).unwrap_or_default();
     let account_id = as_worker(|| {
+        let sealer = Sealer::open()?;
         let (user_id, username) = (user_id.as_deref(), username.as_deref());
         let account_id = account::upsert(&owner, Some(app_id), user_id, username, &grant.scopes, &requested)?;
-        store_grant(account_id, &grant)?;
+        store_grant(&sealer, account_id, &grant)?;
         app_pause::resume(app_id)?;
         Ok(account_id)
     })?;
@@ -112,6 +113,8 @@ fn pinterest_store_token(
         scopes.unwrap_or_default().split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
     let known = account_id.map(|id| account::resolve(&owner, Some(id))).transpose()?;
     let account_id = as_worker(|| {
+        // First of all: it refuses in a copy of the database.
+        let sealer = Sealer::open()?;
         // An access token alone is good for as long as it lives, without any app.
         let app_id = match (app, refresh_token) {
             (None, None) => None,
@@ -124,16 +127,16 @@ fn pinterest_store_token(
             }
             None => account::upsert(&owner, app_id, None, username, &grant.scopes, &SCOPES.map(str::to_owned))?,
         };
-        store_grant(account_id, &grant)?;
+        store_grant(&sealer, account_id, &grant)?;
         Ok(account_id)
     })?;
     registry::wake_at_commit()?;
     Ok(account_id)
 }
 
-fn store_grant(account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
+fn store_grant(sealer: &Sealer, account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
     let generation = token::lock_next_generation(account_id)?;
-    let sealed = Sealer::open()?.seal_grant(account_id, generation, grant, None)?;
+    let sealed = sealer.seal_grant(account_id, generation, grant, None)?;
     token::replace(account_id, generation, sealed)?;
     import::unpark(account_id)?;
     Ok(())

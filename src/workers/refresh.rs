@@ -179,7 +179,10 @@ impl From<Pause> for Interruption {
 
 async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -> Result<bool, Pause> {
     let used = match context.database.run(move || Sealer::open()?.refreshable(account_id)).await {
-        Err(failure) if failure.kind == Kind::SealBroken => return Err(unreadable(context, account_id, failure).await),
+        Err(failure) if failure.kind == Kind::SealBroken => {
+            unreadable(context, account_id, &failure).await?;
+            return Err(failure.into());
+        }
         used => used?,
     };
     let client = Client::new(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
@@ -194,11 +197,10 @@ async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -
     }
 }
 
-/// Tokens that were altered, or moved from another row, are of no use to anybody.
-async fn unreadable(context: &Context, account_id: i64, failure: Failure) -> Pause {
+/// Tokens that were altered, or moved from another row, are of no use to anybody: only the user can help.
+pub async fn unreadable(context: &Context, account_id: i64, failure: &Failure) -> Result<(), Failure> {
     let cause = format!("unreadable: {failure}");
-    let recorded = context.database.run(move || account::needs_reauth(account_id, &cause)).await;
-    Pause::from(recorded.err().unwrap_or(failure))
+    context.database.run(move || account::needs_reauth(account_id, &cause)).await
 }
 
 /// Stores the answer before anything else is done with it.

@@ -140,5 +140,11 @@ fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {
 }
 
 async fn load(context: &Context, account_id: i64) -> Result<crate::tokens::Access, Interruption> {
-    Ok(context.database.run(move || Sealer::open()?.access(account_id)).await?)
+    let access = context.database.run(move || Sealer::open()?.access(account_id)).await;
+    if let Err(failure) = &access
+        && failure.kind == Kind::SealBroken
+    {
+        refresh::unreadable(context, account_id, failure).await?;
+    }
+    Ok(access?)
 }

@@ -66,8 +66,9 @@ impl Interruption {
 impl From<Failure> for Interruption {
     fn from(failure: Failure) -> Self {
         let stop = match failure.kind {
-            Kind::NeedsReauth => Stop::NeedsReauth,
-            Kind::Database | Kind::Busy => Stop::Queued,
+            Kind::NeedsReauth | Kind::SealBroken => Stop::NeedsReauth,
+            // It may heal, or somebody may mend it: the keys, a setting, the app.
+            Kind::Database | Kind::Busy | Kind::NotReady | Kind::KeyMissing | Kind::Config => Stop::Queued,
             _ => Stop::Failed,
         };
         Interruption::Stopped { stop, failure, wake_in: LOCAL_PAUSE }
