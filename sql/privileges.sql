@@ -10,7 +10,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.oauth_state, pinterest.board,
     pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.quota
 TO pinterest_worker;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA pinterest TO pinterest_worker;
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA pinterest TO pinterest_worker;
 
 ALTER TABLE pinterest.installation ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.app ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

@@ -86,6 +86,21 @@ pub fn adopt() -> Result<bool, Failure> {
         "UPDATE pinterest.installation SET database_identity = $1, host = $2 WHERE (database_identity, host) <> ($1, $2)",
         &[platform::database_identity().into(), platform::host_digest().into()],
     )?;
+    if changed > 0 {
+        // Logical replication brings the rows and leaves the sequences where they were.
+        read(
+            "SELECT setval('pinterest.app_app_id_seq', GREATEST((SELECT max(app_id) FROM pinterest.app), \
+                 (SELECT last_value FROM pinterest.app_app_id_seq))), \
+             setval('pinterest.account_account_id_seq', GREATEST((SELECT max(account_id) FROM pinterest.account), \
+                 (SELECT last_value FROM pinterest.account_account_id_seq))), \
+             setval('pinterest.model_model_id_seq', GREATEST((SELECT max(model_id) FROM pinterest.model), \
+                 (SELECT last_value FROM pinterest.model_model_id_seq))), \
+             setval('pinterest.import_import_id_seq', GREATEST((SELECT max(import_id) FROM pinterest.import), \
+                 (SELECT last_value FROM pinterest.import_import_id_seq)))",
+            &[],
+            |_| Ok(()),
+        )?;
+    }
     Ok(changed > 0)
 }
 
