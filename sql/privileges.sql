@@ -8,7 +8,8 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA pinterest FROM PUBLIC;
 GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.oauth_state, pinterest.board,
-    pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.quota
+    pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.import_outcome,
+    pinterest.quota_ledger
 TO pinterest_worker;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA pinterest TO pinterest_worker;
 
@@ -22,7 +23,8 @@ ALTER TABLE pinterest.board_section ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL S
 ALTER TABLE pinterest.pin ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.pin_image ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.import ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pinterest.quota ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.import_outcome ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.quota_ledger ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 -- pinterest.model belongs to no account: which models made embeddings is no secret among those who may read them.
 
 CREATE POLICY worker ON pinterest.installation TO pinterest_worker USING (true) WITH CHECK (true);
@@ -35,7 +37,8 @@ CREATE POLICY worker ON pinterest.board_section TO pinterest_worker USING (true)
 CREATE POLICY worker ON pinterest.pin TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.pin_image TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.import TO pinterest_worker USING (true) WITH CHECK (true);
-CREATE POLICY worker ON pinterest.quota TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.import_outcome TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.quota_ledger TO pinterest_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY own ON pinterest.app FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
 CREATE POLICY own ON pinterest.account FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
@@ -45,4 +48,5 @@ CREATE POLICY own ON pinterest.board_section FOR SELECT USING (account_id IN (SE
 CREATE POLICY own ON pinterest.pin FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.pin_image FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.import FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
-CREATE POLICY own ON pinterest.quota FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.import_outcome FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.quota_ledger FOR SELECT USING (app_id IN (SELECT p.app_id FROM pinterest.app p) OR account_id IN (SELECT a.account_id FROM pinterest.account a));

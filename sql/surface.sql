@@ -1,7 +1,7 @@
 -- The functions that the library defines: what \df+ says of them, and that nobody may call them until somebody grants it.
 
-COMMENT ON FUNCTION pinterest_register_app(text, text, text, text) IS
-    'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. With a NULL secret it is read from pinterest.app_secret_file and never passes through SQL. Else call it by SELECT with bind parameters: the channels by which they can reach a log are those of pinterest_store_token()';
+COMMENT ON FUNCTION pinterest_register_app(text, text, text, text, text) IS
+    'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. tier is the access Pinterest gave it, trial or standard. With a NULL secret it is read from pinterest.app_secret_file and never passes through SQL. Else call it by SELECT with bind parameters: the channels by which they can reach a log are those of pinterest_store_token()';
 COMMENT ON FUNCTION pinterest_authorize_url(text, boolean) IS
     'The address of the page where a user lets the app read their boards, secret ones too if asked; good for ten minutes and one use';
 COMMENT ON FUNCTION pinterest_connect(text, text) IS
@@ -20,8 +20,16 @@ COMMENT ON FUNCTION pinterest_rotate_key() IS
     'Has a worker seal everything anew with the first key of the ring, in small transactions; returns how many secrets wait for that. pinterest_keys() shows how far it is; when no secret names the old key any more, it can go';
 COMMENT ON FUNCTION pinterest_list_boards(bigint) IS
     'The account''s boards as Pinterest lists them now';
-COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean) IS
+COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval) IS
     'Queues the import of a board, by id, title or address; returns the import''s id. A worker does it after the commit: see pinterest.imports';
+COMMENT ON FUNCTION pinterest_sync_board(text, interval, bigint) IS
+    'Keeps a board that was imported before fresh: a worker imports it again after every such time, at least five minutes; NULL ends that';
+COMMENT ON FUNCTION pinterest_retry_failed(bigint) IS
+    'Puts the images that an import has failed on back to work; returns how many there are';
+COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
+    'Pauses an account''s imports, running ones too, or lets them go on (pause => false); its tokens are refreshed all the same';
+COMMENT ON FUNCTION pinterest_workers() IS
+    'The launcher, the supervisor and this database''s workers; behind the view pinterest.workers';
 COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
     'Waits until an import has ended, or for the timeout; returns its state';
 COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
@@ -43,7 +51,7 @@ COMMENT ON FUNCTION pinterest_adopt() IS
 
 REVOKE ALL ON FUNCTION
     pinterest.board_mean(bigint, text),
-    pinterest_register_app(text, text, text, text),
+    pinterest_register_app(text, text, text, text, text),
     pinterest_authorize_url(text, boolean),
     pinterest_connect(text, text),
     pinterest_store_token(text, text, integer, integer, text, text, bigint, text),
@@ -53,7 +61,11 @@ REVOKE ALL ON FUNCTION
     pinterest_keys(),
     pinterest_rotate_key(),
     pinterest_list_boards(bigint),
-    pinterest_import_board(text, bigint, boolean),
+    pinterest_import_board(text, bigint, boolean, text[], integer, interval),
+    pinterest_sync_board(text, interval, bigint),
+    pinterest_retry_failed(bigint),
+    pinterest_pause_account(bigint, boolean),
+    pinterest_workers(),
     pinterest_wait_for_import(bigint, interval),
     pinterest_cancel_import(bigint),
     pinterest_embed_image(bytea),
@@ -64,3 +76,11 @@ REVOKE ALL ON FUNCTION
     pinterest_grant(text, text),
     pinterest_adopt()
 FROM PUBLIC;
+
+-- Here, not among the views: the function behind it is the library's.
+CREATE VIEW pinterest.workers AS
+SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images,
+       pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => w.seconds_since_heartbeat) AS heartbeat_at
+FROM pinterest_workers() w;
+COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has';
+REVOKE ALL ON pinterest.workers FROM PUBLIC;

@@ -27,6 +27,7 @@ CREATE TABLE pinterest.app (
     client_id text NOT NULL,
     client_secret bytea,
     redirect_uri text NOT NULL,
+    tier text NOT NULL DEFAULT 'trial' CHECK (tier OPERATOR(pg_catalog.=) ANY (ARRAY['trial', 'standard'])),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     refused_in_row integer NOT NULL DEFAULT 0,
     refused_since timestamptz,
@@ -37,6 +38,7 @@ CREATE TABLE pinterest.app (
 );
 COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest; the client secret is sealed';
 COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and may use it';
+COMMENT ON COLUMN pinterest.app.tier IS 'Access that Pinterest gave the app: on trial all of its accounts share one quota, on standard each has its own';
 COMMENT ON COLUMN pinterest.app.client_secret IS 'Sealed; NULL: read from pinterest.app_secret_file whenever it is needed';
 COMMENT ON COLUMN pinterest.app.refused_in_row IS 'Refresh tokens that Pinterest refused since it last accepted one';
 COMMENT ON COLUMN pinterest.app.refused_since IS 'When the first of them was refused';
@@ -57,6 +59,7 @@ CREATE TABLE pinterest.account (
     status_since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     scopes text[] NOT NULL DEFAULT '{}',
     scopes_requested text[] NOT NULL DEFAULT '{}',
+    paused_at timestamptz,
     connected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     UNIQUE (owner, app_id, pinterest_user_id)
 );
@@ -66,6 +69,7 @@ COMMENT ON COLUMN pinterest.account.app_id IS 'The app whose credentials refresh
 COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected; the first word is rejected, expired, lost_response or unreadable where only the user can help';
 COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.account.scopes_requested IS 'What the user was asked for';
+COMMENT ON COLUMN pinterest.account.paused_at IS 'Since when its imports pause, see pinterest_pause_account(); its tokens are refreshed all the same';
 
 CREATE TABLE pinterest.token (
     account_id bigint PRIMARY KEY REFERENCES pinterest.account ON DELETE CASCADE,
@@ -110,7 +114,11 @@ CREATE TABLE pinterest.board (
     created_at timestamptz,
     pins_modified_at timestamptz,
     imported_modified_at timestamptz,
+    imported_pin_count integer,
     imported_at timestamptz,
+    sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
+    next_sync_at timestamptz,
+    sync_keeps_images boolean NOT NULL DEFAULT false,
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (account_id, board_id)
 );
@@ -118,6 +126,8 @@ COMMENT ON TABLE pinterest.board IS 'Boards seen through an account';
 COMMENT ON COLUMN pinterest.board.pin_count IS 'As Pinterest reports it; counts pins that an app may not be able to see';
 COMMENT ON COLUMN pinterest.board.pins_modified_at IS 'Pinterest''s change marker, board_pins_modified_at';
 COMMENT ON COLUMN pinterest.board.imported_modified_at IS 'The change marker at the last complete import; equal to pins_modified_at: nothing to do';
+COMMENT ON COLUMN pinterest.board.imported_pin_count IS 'pin_count at the last complete import';
+COMMENT ON COLUMN pinterest.board.sync_every IS 'The worker imports the board anew after this time, see pinterest_sync_board()';
 
 CREATE TABLE pinterest.board_section (
     account_id bigint NOT NULL,
@@ -144,6 +154,7 @@ CREATE TABLE pinterest.pin (
     parent_pin_id text,
     created_at timestamptz,
     raw json NOT NULL,
+    no_image text,
     import_id bigint NOT NULL,
     imported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     removed_at timestamptz,
@@ -153,6 +164,7 @@ CREATE TABLE pinterest.pin (
 CREATE INDEX pin_board ON pinterest.pin (account_id, board_id);
 COMMENT ON TABLE pinterest.pin IS 'Pins of imported boards';
 COMMENT ON COLUMN pinterest.pin.raw IS 'The pin as Pinterest sent it; json, not jsonb: text with \u0000 must not fail an import';
+COMMENT ON COLUMN pinterest.pin.no_image IS 'Why the pin has no image; NULL where it has one';
 COMMENT ON COLUMN pinterest.pin.import_id IS 'The import that saw the pin last';
 COMMENT ON COLUMN pinterest.pin.removed_at IS 'When an import found the pin gone from the board';
 
@@ -179,6 +191,7 @@ CREATE TABLE pinterest.pin_image (
     state text NOT NULL DEFAULT 'pending'
         CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'embedded', 'skipped', 'failed'])),
     reason text,
+    reason_code text,
     import_id bigint NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -206,13 +219,15 @@ CREATE TABLE pinterest.pin_image (
 ALTER TABLE pinterest.pin_image ALTER COLUMN embedding SET STORAGE PLAIN;
 CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at)
     WHERE state OPERATOR(pg_catalog.=) 'pending';
-CREATE INDEX pin_image_content ON pinterest.pin_image (account_id, content_hash) WHERE content_hash IS NOT NULL;
-CREATE INDEX pin_image_sha256 ON pinterest.pin_image (account_id, sha256) WHERE sha256 IS NOT NULL;
+-- By the hash first: pinterest.reuse_across_accounts looks for it in all accounts.
+CREATE INDEX pin_image_content ON pinterest.pin_image (content_hash, account_id) WHERE content_hash IS NOT NULL;
+CREATE INDEX pin_image_sha256 ON pinterest.pin_image (sha256, account_id) WHERE sha256 IS NOT NULL;
 COMMENT ON TABLE pinterest.pin_image IS 'The images of pins, their state and their CLIP embeddings';
 COMMENT ON COLUMN pinterest.pin_image.position IS '0-based place within the pin';
 COMMENT ON COLUMN pinterest.pin_image.candidates IS 'URLs that Pinterest gave for this image, best first: [{"size", "url", "cropped"}]';
 COMMENT ON COLUMN pinterest.pin_image.content_hash IS 'The content hash in the CDN''s URLs: equal hash, equal picture';
 COMMENT ON COLUMN pinterest.pin_image.reason IS 'Why the image is skipped or failed, or why the last attempt on a pending one failed';
+COMMENT ON COLUMN pinterest.pin_image.reason_code IS 'The reason in a word, as pinterest.import_report counts it';
 COMMENT ON COLUMN pinterest.pin_image.import_id IS 'The import that brought the image to its state, or has to';
 COMMENT ON COLUMN pinterest.pin_image.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
 COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was downloaded';
@@ -227,12 +242,17 @@ CREATE TABLE pinterest.import (
     board_reference text NOT NULL,
     board_id text,
     keep_images boolean NOT NULL DEFAULT false,
+    sections text[],
+    section_ids text[],
+    max_images integer CHECK (max_images OPERATOR(pg_catalog.>) 0),
+    sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
     state text NOT NULL DEFAULT 'queued'
         CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth', 'completed', 'failed', 'cancelled'])),
     phase text NOT NULL DEFAULT 'resolving'
         CHECK (phase OPERATOR(pg_catalog.=) ANY (ARRAY['resolving', 'listing', 'images', 'finished'])),
     bookmark text,
     listing_complete boolean NOT NULL DEFAULT false,
+    coverage text CHECK (coverage OPERATOR(pg_catalog.=) ANY (ARRAY['whole', 'until_known', 'until_limit', 'sample', 'sections', 'unchanged'])),
     modified_at_start timestamptz,
     cancel_requested boolean NOT NULL DEFAULT false,
     reason text,
@@ -245,6 +265,7 @@ CREATE TABLE pinterest.import (
     fence bigint NOT NULL DEFAULT 0,
     pins_reported integer,
     pins_listed integer NOT NULL DEFAULT 0,
+    pins_new integer NOT NULL DEFAULT 0,
     pins_without_image integer NOT NULL DEFAULT 0,
     pins_removed integer NOT NULL DEFAULT 0,
     images_total integer NOT NULL DEFAULT 0,
@@ -262,22 +283,43 @@ CREATE INDEX import_ready ON pinterest.import (wake_at)
     WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota']);
 COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is made for reading';
 COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commits together with the page before it';
+COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
+COMMENT ON COLUMN pinterest.import.max_images IS 'The listing ends with the pin that brings so many images';
+COMMENT ON COLUMN pinterest.import.sync_every IS 'What board.sync_every becomes when the import completes';
+COMMENT ON COLUMN pinterest.import.coverage IS 'How much of the board the listing covered; only a whole one shows which pins are gone';
+COMMENT ON COLUMN pinterest.import.pins_new IS 'Of the listed pins, those that this board had not shown before';
 COMMENT ON COLUMN pinterest.import.modified_at_start IS 'The board''s change marker when the listing began';
 COMMENT ON COLUMN pinterest.import.error_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.import.wake_at IS 'When a queued or waiting import goes on';
 COMMENT ON COLUMN pinterest.import.fence IS 'Grows with every claim; a worker records only under the fence it claimed with';
 
-CREATE TABLE pinterest.quota (
-    account_id bigint NOT NULL REFERENCES pinterest.account ON DELETE CASCADE,
-    category text NOT NULL,
-    app_id bigint,
-    request_limit bigint,
-    remaining bigint,
-    reset_at timestamptz,
-    observed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (account_id, category)
+CREATE TABLE pinterest.import_outcome (
+    account_id bigint NOT NULL,
+    import_id bigint NOT NULL,
+    item text NOT NULL CHECK (item OPERATOR(pg_catalog.=) ANY (ARRAY['pin', 'image'])),
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (account_id, import_id, item, outcome, reason),
+    FOREIGN KEY (account_id, import_id) REFERENCES pinterest.import ON DELETE CASCADE
 );
-COMMENT ON TABLE pinterest.quota IS 'What Pinterest last said about an account''s request quota';
+COMMENT ON TABLE pinterest.import_outcome IS 'What became of the pins and images of each import, counted; the view pinterest.import_report is made for reading';
+
+-- Either an app's (trial: one budget for all of its accounts), or an account's.
+CREATE TABLE pinterest.quota_ledger (
+    quota_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app_id bigint REFERENCES pinterest.app ON DELETE CASCADE,
+    account_id bigint REFERENCES pinterest.account ON DELETE CASCADE,
+    category text NOT NULL,
+    request_limit bigint NOT NULL,
+    remaining bigint NOT NULL,
+    window_length interval NOT NULL,
+    reset_at timestamptz NOT NULL,
+    observed_at timestamptz
+);
+CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id, 0), COALESCE(account_id, 0), category);
+COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows and what is left of them; the view pinterest.quota is made for reading';
+COMMENT ON COLUMN pinterest.quota_ledger.observed_at IS 'When an answer of Pinterest''s last said how it stands; NULL: what is documented';
 
 -- Without these calls pg_dump leaves the rows out, without a word.
 SELECT pg_catalog.pg_extension_config_dump('pinterest.installation', '');
@@ -295,4 +337,6 @@ SELECT pg_catalog.pg_extension_config_dump('pinterest.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.pin_image', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.import', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.import_import_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('pinterest.quota', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.import_outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger_quota_id_seq', '');

@@ -9,7 +9,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
             ELSE (i.images_embedded OPERATOR(pg_catalog.+) i.images_reused OPERATOR(pg_catalog.+) i.images_skipped OPERATOR(pg_catalog.+) i.images_failed)::pg_catalog.float8
                  OPERATOR(pg_catalog./) i.images_total::pg_catalog.float8
        END AS progress,
-       i.pins_reported, i.pins_listed, i.pins_without_image, i.pins_removed,
+       i.coverage, i.pins_reported, i.pins_listed, i.pins_new, i.pins_without_image, i.pins_removed,
        i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed,
        i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
@@ -23,6 +23,8 @@ COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, co
 COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
+COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), sample (max_images), sections, or unchanged (nothing to list)';
+COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that the board had not shown before';
 COMMENT ON COLUMN pinterest.imports.pins_reported IS 'Pins on the board as Pinterest counts them';
 COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding stood already: no download, no inference';
 COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
@@ -41,7 +43,7 @@ SELECT a.account_id, a.owner, p.name AS app, a.username, a.status, COALESCE(a.ca
        CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL OR a.status OPERATOR(pg_catalog.=) 'needs_reauth' THEN NULL
             ELSE GREATEST(t.refresh_after, p.paused_until)
        END AS next_refresh_at,
-       a.connected_at
+       a.paused_at, a.connected_at
 FROM pinterest.account a
 LEFT JOIN pinterest.app p USING (app_id)
 LEFT JOIN pinterest.token t USING (account_id)
@@ -57,3 +59,39 @@ COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not grante
 COMMENT ON COLUMN pinterest.accounts.refresh_expires_at IS 'Renewed with every refresh; NULL: no refresh token, or Pinterest did not say';
 COMMENT ON COLUMN pinterest.accounts.refreshed_at IS 'When the present tokens were granted';
 COMMENT ON COLUMN pinterest.accounts.next_refresh_at IS 'When the worker renews the tokens; NULL: it cannot';
+
+CREATE VIEW pinterest.import_report WITH (security_barrier) AS
+SELECT i.import_id, i.account_id, COALESCE(b.name, i.board_reference) AS board, line.item, line.outcome, line.reason, line.count
+FROM pinterest.import i
+JOIN pinterest.account a USING (account_id)
+LEFT JOIN pinterest.board b ON b.account_id OPERATOR(pg_catalog.=) i.account_id AND b.board_id OPERATOR(pg_catalog.=) i.board_id
+CROSS JOIN LATERAL (
+    SELECT 1 AS place, 'pin' AS item, 'reported' AS outcome, NULL::pg_catalog.text AS reason, i.pins_reported::pg_catalog.int8 AS count
+    UNION ALL SELECT 2, 'pin', 'listed', i.coverage, i.pins_listed
+    UNION ALL SELECT 3, 'pin', o.outcome, NULLIF(o.reason, ''), o.count FROM pinterest.import_outcome o
+        WHERE o.account_id OPERATOR(pg_catalog.=) i.account_id AND o.import_id OPERATOR(pg_catalog.=) i.import_id AND o.item OPERATOR(pg_catalog.=) 'pin'
+    UNION ALL SELECT 4, 'pin', 'removed', NULL, i.pins_removed WHERE i.pins_removed OPERATOR(pg_catalog.>) 0
+    UNION ALL SELECT 5, 'image', 'found', NULL, i.images_total
+    UNION ALL SELECT 6, 'image', o.outcome, NULLIF(o.reason, ''), o.count FROM pinterest.import_outcome o
+        WHERE o.account_id OPERATOR(pg_catalog.=) i.account_id AND o.import_id OPERATOR(pg_catalog.=) i.import_id AND o.item OPERATOR(pg_catalog.=) 'image'
+    UNION ALL SELECT 7, 'image', 'pending', NULL, p.pending FROM (
+        SELECT i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
+            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS pending) AS p
+        WHERE p.pending OPERATOR(pg_catalog.>) 0
+) AS line
+WHERE a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
+ORDER BY i.import_id, line.place, line.outcome, line.count DESC;
+COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image and left_out; found images the sum of embedded, reused, skipped, failed and pending';
+
+CREATE VIEW pinterest.quota WITH (security_barrier) AS
+SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,
+       CASE WHEN q.reset_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN q.request_limit ELSE q.remaining END AS remaining,
+       q.window_length, q.reset_at, q.observed_at
+FROM pinterest.quota_ledger q
+LEFT JOIN pinterest.account a ON a.account_id OPERATOR(pg_catalog.=) q.account_id
+LEFT JOIN pinterest.app p ON p.app_id OPERATOR(pg_catalog.=) COALESCE(q.app_id, a.app_id)
+WHERE COALESCE(a.owner, p.owner) OPERATOR(pg_catalog.=) CURRENT_USER
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
+COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as the ledger has it: on trial one line for an app, on standard one for each account';
+COMMENT ON COLUMN pinterest.quota.observed_at IS 'When Pinterest last said so; NULL: what it documents';

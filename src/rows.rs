@@ -1,8 +1,8 @@
 //! From the client's types to rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use pinterest::model::{Board, ImageCandidate, Pin, PinImageKind};
+use pinterest::model::{Board, ImageCandidate, NoImage, Pin, PinImageKind};
 use serde::{Deserialize, Serialize};
 
 use crate::store::board::BoardRow;
@@ -18,6 +18,28 @@ pub struct PageRows {
     pub images: Vec<ImageRow>,
     /// Each pin with the number of its images.
     pub image_counts: Vec<(String, i32)>,
+}
+
+impl PageRows {
+    /// Leaves pins out, with their images; returns how many that were.
+    pub fn retain(&mut self, mut keep: impl FnMut(&PinRow, i32) -> bool) -> i32 {
+        let counts: HashMap<_, _> = self.image_counts.iter().cloned().collect();
+        let before = self.pins.len();
+        self.pins.retain(|pin| keep(pin, counts.get(&pin.pin_id).copied().unwrap_or(0)));
+        let kept: HashSet<&str> = self.pins.iter().map(|pin| pin.pin_id.as_str()).collect();
+        self.images.retain(|image| kept.contains(image.pin_id.as_str()));
+        self.image_counts.retain(|(pin_id, _)| kept.contains(pin_id.as_str()));
+        i32::try_from(before - kept.len()).unwrap_or(i32::MAX)
+    }
+}
+
+/// Why a pin has no image, in a word.
+fn no_image(reason: &NoImage) -> &'static str {
+    match reason {
+        NoImage::NoMedia => "no_media",
+        NoImage::NoUrl { .. } => "no_url",
+        _ => "unknown_media_type",
+    }
 }
 
 /// One URL of an image, as `pin_image.candidates` holds it.
@@ -72,7 +94,9 @@ pub fn page_rows(pins: &[Pin]) -> PageRows {
     let mut rows = PageRows::default();
     let mut seen = HashSet::new();
     for pin in pins.iter().filter(|pin| seen.insert(pin.id.as_str())) {
-        let images = pin.images().unwrap_or_default();
+        let found = pin.images();
+        let no_image = found.as_ref().err().map(no_image);
+        let images = found.unwrap_or_default();
         rows.image_counts.push((pin.id.clone(), i32::try_from(images.len()).unwrap_or(i32::MAX)));
         rows.images.extend(images.iter().map(|image| ImageRow {
             pin_id: pin.id.clone(),
@@ -97,6 +121,7 @@ pub fn page_rows(pins: &[Pin]) -> PageRows {
             parent_pin_id: maybe(&pin.parent_pin_id),
             created_at: pin.created_at.map(|time| time.as_microseconds()),
             raw: pin.raw.clone(),
+            no_image,
         });
     }
     rows

@@ -30,6 +30,8 @@ static APP_SECRET_FILE: Text = Text::new(Some(c""));
 static CLONE_FENCE: GucSetting<CloneFence> = GucSetting::<CloneFence>::new(CloneFence::On);
 /// 0: nothing is deleted unasked. What may be kept is between the operator and Pinterest, see the README.
 static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+/// off: Pinterest's guidelines ask to keep what comes from different people's accounts apart.
+static REUSE_ACROSS_ACCOUNTS: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// 1: one worker keeps the embedder busy and refreshes thousands of accounts.
 static WORKERS_PER_DATABASE: GucSetting<i32> = GucSetting::<i32>::new(1);
 /// Empty: nothing is guessed, calls that embed say what to set.
@@ -184,6 +186,14 @@ pub fn define(preloading: bool) {
         (1, 8),
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"pinterest.reuse_across_accounts",
+        c"An image that any account has an embedding of is neither downloaded nor embedded again.",
+        c"Off: within one account only.",
+        &REUSE_ACROSS_ACCOUNTS,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     int(
         c"pinterest.retention",
         c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
@@ -275,6 +285,11 @@ pub fn clone_fence() -> CloneFence {
 /// How long imported rows live; `None` for ever.
 pub fn retention() -> Option<Duration> {
     seconds(&RETENTION).map(|minutes| minutes * 60)
+}
+
+/// May embeddings be copied from one account's images to another's?
+pub fn reuse_across_accounts() -> bool {
+    REUSE_ACROSS_ACCOUNTS.get()
 }
 
 /// Workers that serve one database.

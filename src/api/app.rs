@@ -14,7 +14,18 @@ use crate::workers::registry;
 /// Registers an app of the calling role, or replaces what it registered under that name; returns its id. Without a
 /// client secret it is read from `pinterest.app_secret_file` whenever it is needed.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_register_app(name: &str, client_id: &str, client_secret: Option<&str>, redirect_uri: &str) -> Answer<i64> {
+fn pinterest_register_app(
+    name: &str,
+    client_id: &str,
+    client_secret: Option<&str>,
+    redirect_uri: &str,
+    tier: default!(&str, "'trial'"),
+) -> Answer<i64> {
+    if !["trial", "standard"].contains(&tier) {
+        return Err(Failure::new(Kind::BadArgument, format!("there is no tier \"{tier}\""))
+            .with_hint("Pinterest gives apps trial access first, and standard access on request.")
+            .into());
+    }
     without_control_characters(name, "name")?;
     without_control_characters(client_id, "client_id")?;
     if let Some(secret) = client_secret {
@@ -45,6 +56,7 @@ fn pinterest_register_app(name: &str, client_id: &str, client_secret: Option<&st
             name: name.to_owned(),
             client_id: client_id.to_owned(),
             redirect_uri: redirect_uri.to_owned(),
+            tier: tier.to_owned(),
         };
         app::upsert(&owner, &app, sealed)?;
         // Refusals of the credentials before say nothing about these.

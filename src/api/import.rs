@@ -6,17 +6,19 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
-use super::board::matching;
+use super::board::{known, matching};
 use super::{Answer, not_empty};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
-use crate::store::import::{self, Progress};
+use crate::store::import::{self, Progress, Wishes};
 use crate::store::{account, installation, with_latest_snapshot};
 use crate::workers::registry;
 use crate::{settings, threads};
 
 /// Longer than any id, title or address of a board.
 const LONGEST_REFERENCE: usize = 2048;
+/// Seconds between imports of a board that is kept fresh.
+const SHORTEST_SYNC: f64 = 300.0;
 /// Between looks at the import's row: well under what a person notices.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -26,7 +28,12 @@ fn pinterest_import_board(
     board: &str,
     account_id: default!(Option<i64>, "NULL"),
     keep_images: default!(bool, "false"),
+    sections: default!(Option<Vec<String>>, "NULL"),
+    max_images: default!(Option<i32>, "NULL"),
+    sync_every: default!(Option<Interval>, "NULL"),
 ) -> Answer<i64> {
+    let wishes = Wishes { keep_images, sections, max_images, sync_every };
+    check_wishes(&wishes)?;
     let board = not_empty(board, "board")?.trim();
     if board.len() > LONGEST_REFERENCE {
         return Err(Failure::new(
@@ -48,10 +55,71 @@ fn pinterest_import_board(
     }
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;
-        import::enqueue(account_id, board, known.first().map(|board| board.board_id.as_str()), keep_images)
+        import::enqueue(account_id, board, known.first().map(|board| board.board_id.as_str()), wishes)
     })?;
     registry::wake_at_commit()?;
     Ok(import_id)
+}
+
+fn check_wishes(wishes: &Wishes) -> Result<(), Failure> {
+    let bad = |what: &str| Err(Failure::new(Kind::BadArgument, what));
+    if wishes.max_images.is_some_and(|images| images <= 0) {
+        return bad("max_images must be positive");
+    }
+    if let Some(sections) = &wishes.sections
+        && (sections.is_empty() || sections.iter().any(|section| section.trim().is_empty()))
+    {
+        return bad("sections must name at least one section, and none that is empty");
+    }
+    if wishes.sync_every.is_some() && (wishes.sections.is_some() || wishes.max_images.is_some()) {
+        return bad("a board that is kept fresh is imported whole: no sections, no max_images");
+    }
+    check_sync_interval(wishes.sync_every.as_ref())
+}
+
+/// Shorter intervals would spend the quota on looking.
+fn check_sync_interval(every: Option<&Interval>) -> Result<(), Failure> {
+    match every.map(seconds) {
+        Some(seconds) if seconds < SHORTEST_SYNC => Err(Failure::new(
+            Kind::BadArgument,
+            format!("a board can be imported again every {} minutes at the earliest", SHORTEST_SYNC / 60.0),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps a board that was imported before fresh: the worker imports it again after every such time. NULL ends that.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_sync_board(board: &str, every: Option<Interval>, account_id: default!(Option<i64>, "NULL")) -> Answer<()> {
+    check_sync_interval(every.as_ref())?;
+    let board = known(board, account_id)?;
+    as_worker(|| crate::store::board::sync(board.account_id, &board.board_id, every))?;
+    registry::wake_at_commit()?;
+    Ok(())
+}
+
+/// Puts the images that an import has failed on back to work; returns how many there are.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
+    let account_id = import::account_of(import_id)?;
+    let failed = as_worker(|| import::retry_failed(account_id, import_id))?;
+    registry::wake_at_commit()?;
+    Ok(failed)
+}
+
+/// Pauses the account's imports, or lets them go on; false where that changed nothing.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> Answer<bool> {
+    let account_id = account::resolve(&current_role(), Some(account_id))?;
+    let changed = as_worker(|| {
+        let changed = account::pause(account_id, pause)?;
+        if pause {
+            import::requeue_running(account_id)?;
+        }
+        Ok(changed)
+    })?;
+    registry::wake_at_commit()?;
+    Ok(changed)
 }
 
 /// A missing model is better heard of now than read in an import's row.
@@ -106,10 +174,14 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
     }
 }
 
+fn seconds(interval: &Interval) -> f64 {
+    f64::from(interval.months()) * 30.0 * 86_400.0
+        + f64::from(interval.days()) * 86_400.0
+        + interval.micros() as f64 / 1e6
+}
+
 fn deadline(timeout: &Interval) -> Result<Instant, Failure> {
-    let seconds = f64::from(timeout.months()) * 30.0 * 86_400.0
-        + f64::from(timeout.days()) * 86_400.0
-        + timeout.micros() as f64 / 1e6;
+    let seconds = seconds(timeout);
     if seconds < 0.0 {
         return Err(Failure::new(Kind::BadArgument, "timeout must not be negative"));
     }

@@ -14,6 +14,7 @@ mod import;
 mod keys;
 mod maintenance;
 mod usable;
+mod workers;
 
 use pgrx::pg_sys::panic::ErrorReport;
 

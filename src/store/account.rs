@@ -113,6 +113,16 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Pauses the account's imports, or lets them go on; true where that changed something.
+pub fn pause(account_id: i64, pause: bool) -> Result<bool, Failure> {
+    let changed = execute(
+        "UPDATE pinterest.account SET paused_at = CASE WHEN $2 THEN clock_timestamp() END \
+         WHERE account_id = $1 AND (paused_at IS NOT NULL) <> $2",
+        &[account_id.into(), pause.into()],
+    )?;
+    Ok(changed > 0)
+}
+
 /// What a disconnect erased.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Erased {

@@ -1,7 +1,7 @@
 //! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_pause` keeps
 //! the columns of its breaker.
 
-use super::{read, write};
+use super::{Row, read, write};
 use crate::errors::{Failure, Kind};
 
 /// An app without its secret.
@@ -15,6 +15,8 @@ pub struct App {
     pub client_id: String,
     /// Literally as registered with Pinterest.
     pub redirect_uri: String,
+    /// trial or standard.
+    pub tier: String,
 }
 
 /// A new key for a row whose secret must be sealed, with the key bound in, before it is inserted.
@@ -38,10 +40,11 @@ pub fn lock_id(owner: &str, name: &str) -> Result<Option<i64>, Failure> {
 /// file whenever it is needed.
 pub fn upsert(owner: &str, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
     let ids = write(
-        "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri) \
-         OVERRIDING SYSTEM VALUE VALUES ($1, $2::name, $3, $4, $5, $6) \
+        "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri, tier) \
+         OVERRIDING SYSTEM VALUE VALUES ($1, $2::name, $3, $4, $5, $6, $7) \
          ON CONFLICT (app_id) DO UPDATE SET client_id = EXCLUDED.client_id, \
-         client_secret = EXCLUDED.client_secret, redirect_uri = EXCLUDED.redirect_uri RETURNING a.app_id",
+         client_secret = EXCLUDED.client_secret, redirect_uri = EXCLUDED.redirect_uri, \
+         tier = EXCLUDED.tier RETURNING a.app_id",
         &[
             app.app_id.into(),
             owner.into(),
@@ -49,20 +52,31 @@ pub fn upsert(owner: &str, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<
             app.client_id.as_str().into(),
             sealed_secret.into(),
             app.redirect_uri.as_str().into(),
+            app.tier.as_str().into(),
         ],
         |row| row.get(1),
     )?;
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the app's row cannot be written"))
 }
 
+fn app_of(row: &Row<'_, '_>) -> Result<App, Failure> {
+    Ok(App {
+        app_id: row.get(1)?,
+        name: row.get(2)?,
+        client_id: row.get(3)?,
+        redirect_uri: row.get(4)?,
+        tier: row.get(5)?,
+    })
+}
+
 /// `owner`'s app of that name, or its only one.
 pub fn of_owner(owner: &str, name: Option<&str>) -> Result<App, Failure> {
     let mut apps = read(
-        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri FROM pinterest.app a \
+        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier FROM pinterest.app a \
          WHERE a.owner = $1::name \
          AND ($2 IS NULL OR a.name = $2) ORDER BY a.app_id",
         &[owner.into(), name.into()],
-        |row| Ok(App { app_id: row.get(1)?, name: row.get(2)?, client_id: row.get(3)?, redirect_uri: row.get(4)? }),
+        |row| app_of(&row),
     )?;
     match (apps.len(), name) {
         (1, _) => Ok(apps.remove(0)),
@@ -78,13 +92,10 @@ pub fn of_owner(owner: &str, name: Option<&str>) -> Result<App, Failure> {
 /// The app and its sealed secret, if it is kept here.
 pub fn with_secret(app_id: i64) -> Result<(App, Option<Vec<u8>>), Failure> {
     let apps = read(
-        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.client_secret FROM pinterest.app a \
+        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.client_secret FROM pinterest.app a \
          WHERE a.app_id = $1",
         &[app_id.into()],
-        |row| {
-            let app = App { app_id: row.get(1)?, name: row.get(2)?, client_id: row.get(3)?, redirect_uri: row.get(4)? };
-            Ok((app, row.maybe(5)?))
-        },
+        |row| Ok((app_of(&row)?, row.maybe(6)?)),
     )?;
     apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
 }

@@ -1,5 +1,7 @@
 //! `pinterest.board` and `pinterest.board_section`.
 
+use pgrx::datum::Interval;
+
 use super::{execute, read};
 use crate::errors::{Failure, Kind};
 
@@ -100,24 +102,45 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
     )
 }
 
-/// What an import has to compare: the board's change marker now and at its last complete import, and whether every
-/// image of that import still stands with the present model.
-pub fn is_unchanged(
+/// What an import has to know of the board's last one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastImport {
+    /// The change marker is that of the last complete import, whose images all stand with the present model.
+    pub unchanged: bool,
+    /// Pinterest's pin count at the last complete import, whose images all stand: what is new lies before what is known.
+    pub pin_count: Option<i32>,
+}
+
+/// How the board's last complete import stands to the board as Pinterest describes it now.
+pub fn last_import(
     account_id: i64,
     board_id: &str,
     model_id: Option<i64>,
     keep_images: bool,
-) -> Result<bool, Failure> {
+) -> Result<LastImport, Failure> {
     let rows = read(
-        "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \
+        "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) AND whole.all_stand, \
+         CASE WHEN whole.all_stand AND b.imported_modified_at IS NOT NULL THEN b.imported_pin_count END \
+         FROM pinterest.board b, LATERAL (SELECT NOT EXISTS (SELECT FROM pinterest.pin p \
+             JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL))) \
-         FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
+             AS all_stand) AS whole \
+         WHERE b.account_id = $1 AND b.board_id = $2",
         &[account_id.into(), board_id.into(), model_id.into(), keep_images.into()],
-        |row| row.get::<bool>(1),
+        |row| Ok(LastImport { unchanged: row.get(1)?, pin_count: row.maybe(2)? }),
     )?;
-    Ok(rows.first().copied().unwrap_or(false))
+    Ok(rows.first().copied().unwrap_or_default())
+}
+
+/// Keeps the board fresh from now on, or not any more.
+pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3 \
+         WHERE account_id = $1 AND board_id = $2",
+        &[account_id.into(), board_id.into(), every.into()],
+    )?;
+    Ok(())
 }
 
 /// Deletes the board with its pins, images and vectors; the number of pins and images that went.

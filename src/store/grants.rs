@@ -20,7 +20,7 @@ impl Level {
     fn functions(self) -> &'static str {
         match self {
             Level::Reader => {
-                "^(board_mean|pinterest_(board_embedding|embed_image|embed_text|wait_for_import|export|doctor))$"
+                "^(board_mean|pinterest_(board_embedding|embed_image|embed_text|wait_for_import|export|doctor|workers))$"
             }
             Level::User => "^(board_mean|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
             Level::Admin => "^(board_mean|pinterest_.*)$",
@@ -39,9 +39,10 @@ pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
     let statements = read(
         "SELECT format('GRANT USAGE ON SCHEMA pinterest TO %I', $1) \
          UNION ALL SELECT format('GRANT SELECT ON pinterest.account, pinterest.board, pinterest.board_section, \
-            pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.quota, pinterest.model, pinterest.imports, \
-            pinterest.accounts TO %I', $1) \
-         UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, created_at, refused_in_row, pauses, \
+            pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.import_outcome, pinterest.quota_ledger, \
+            pinterest.model, pinterest.imports, pinterest.import_report, pinterest.accounts, pinterest.quota, \
+            pinterest.workers TO %I', $1) \
+         UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, tier, created_at, refused_in_row, pauses, \
             paused_until, cause) \
             ON pinterest.app TO %I', $1) \
          UNION ALL SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, $1) \

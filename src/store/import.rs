@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{execute, read, write};
+use pgrx::datum::Interval;
+
+use super::{execute, import_outcome, read, write};
 use crate::errors::{Failure, Kind};
 use crate::store::pin_image::PageCounts;
 
@@ -22,6 +24,12 @@ pub struct ClaimedImport {
     pub board_id: Option<String>,
     /// Whether to keep the image bytes.
     pub keep_images: bool,
+    /// Names or ids of the sections to import; `None` for the whole board.
+    pub sections: Option<Vec<String>>,
+    /// Ends the listing.
+    pub max_images: Option<i32>,
+    /// Images found so far.
+    pub images_total: i32,
     /// Where the listing goes on.
     pub bookmark: Option<String>,
     /// The listing is done; images are left.
@@ -81,21 +89,53 @@ impl Progress {
     }
 }
 
+/// What a caller may ask of an import.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Keep the image bytes.
+    pub keep_images: bool,
+    /// Names or ids of sections; `None` for the whole board.
+    pub sections: Option<Vec<String>>,
+    /// End the listing with the pin that brings so many.
+    pub max_images: Option<i32>,
+    /// Import the board again after this time, for ever.
+    pub sync_every: Option<Interval>,
+}
+
 /// Queues an import.
-pub fn enqueue(
-    account_id: i64,
-    board_reference: &str,
-    board_id: Option<&str>,
-    keep_images: bool,
-) -> Result<i64, Failure> {
+pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, wishes: Wishes) -> Result<i64, Failure> {
     let ids = write(
-        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, state) \
-         SELECT a.account_id, $2, $3, $4, CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
+         sync_every, state) SELECT a.account_id, $2, $3, $4, $5, $6, $7, \
+         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
-        &[account_id.into(), board_reference.into(), board_id.into(), keep_images.into()],
+        &[
+            account_id.into(),
+            board_reference.into(),
+            board_id.into(),
+            wishes.keep_images.into(),
+            wishes.sections.into(),
+            wishes.max_images.into(),
+            wishes.sync_every.into(),
+        ],
         |row| row.get(1),
     )?;
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+}
+
+/// Queues imports of boards whose time for it has come; how many.
+pub fn enqueue_syncs() -> Result<usize, Failure> {
+    execute(
+        "WITH due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every \
+             FROM pinterest.account a WHERE a.account_id = b.account_id AND b.next_sync_at <= clock_timestamp() \
+             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
+                 AND i.board_id = b.board_id AND i.state NOT IN ('completed', 'failed', 'cancelled')) \
+             RETURNING b.account_id, b.board_id, b.sync_keeps_images) \
+         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images) \
+         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images FROM due d",
+        &[],
+    )
 }
 
 /// How an import stands. Runs with the caller's rights.
@@ -107,20 +147,21 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
         &[import_id.into()],
         |row| Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? }),
     )?;
-    rows.into_iter().next().ok_or_else(|| {
-        Failure::new(Kind::NotFound, format!("import {import_id} does not exist or belongs to another role"))
-            .with_hint("SELECT * FROM pinterest.imports lists yours.")
-    })
+    rows.into_iter().next().ok_or_else(|| unknown(import_id))
 }
 
 /// The account of an import that the caller may see. Runs with the caller's rights.
 pub fn account_of(import_id: i64) -> Result<i64, Failure> {
-    progress(import_id)?;
     let rows =
         read("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
             row.get(1)
         })?;
-    rows.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("import {import_id} does not exist")))
+    rows.into_iter().next().ok_or_else(|| unknown(import_id))
+}
+
+fn unknown(import_id: i64) -> Failure {
+    Failure::new(Kind::NotFound, format!("import {import_id} does not exist or belongs to another role"))
+        .with_hint("SELECT * FROM pinterest.imports lists yours.")
 }
 
 /// Asks for the end of an import: at once where no worker has it, else as soon as its worker sees it. False where it
@@ -142,9 +183,12 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
     let claimed = write(
         "WITH next AS ( \
          SELECT i.account_id, i.import_id FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
-         WHERE a.status IN ('connected', 'refresh_uncertain') AND \
+         WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND \
          ((i.state IN ('queued', 'waiting_quota') AND i.wake_at <= clock_timestamp()) \
           OR (i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($2)))) \
+         AND NOT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = i.account_id AND o.board_id = i.board_id \
+             AND o.import_id <> i.import_id AND o.state = 'running' AND o.lease_until >= clock_timestamp() \
+             AND o.claimed_by = ANY ($2)) \
          ORDER BY (SELECT count(*) FROM pinterest.import r WHERE r.account_id = i.account_id AND r.state = 'running' \
              AND r.lease_until >= clock_timestamp() AND r.claimed_by = ANY ($2)), i.wake_at, i.import_id \
          LIMIT 1 FOR UPDATE OF i SKIP LOCKED) \
@@ -152,7 +196,7 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
          fence = t.fence + 1, attempts = t.attempts + 1, started_at = COALESCE(t.started_at, clock_timestamp()) \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
-         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence",
+         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, t.images_total",
         &[by.into(), live.to_vec().into(), LEASE.into()],
         |row| {
             Ok(ClaimedImport {
@@ -166,6 +210,9 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
                 listing_begun: row.get(8)?,
                 attempts: row.get(9)?,
                 fence: row.get(10)?,
+                sections: row.maybe(11)?,
+                max_images: row.maybe(12)?,
+                images_total: row.get(13)?,
             })
         },
     )?;
@@ -222,28 +269,128 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Counts a page of the listing; its bookmark commits together with its pins.
+/// Does another import of the same board run?
+pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
+         AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4))",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into(), live.to_vec().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// What a worker has in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InHand {
+    /// Imports.
+    pub imports: i64,
+    /// Images of these.
+    pub images: i64,
+    /// Its last sign of life: seconds ago; `None` while it has nothing in hand.
+    pub heartbeat: Option<f64>,
+}
+
+/// What the worker of that identity has in hand.
+pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
+    let found = read(
+        "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' AND p.claimed_by = $1), \
+         EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
+         FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
+        &[identity.into(), LEASE.into()],
+        |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Do imports of other accounts wait for a worker?
+pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
+         WHERE i.account_id <> $1 AND i.state = 'queued' AND i.wake_at <= clock_timestamp() \
+         AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL)",
+        &[account_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// With a page on which everything is known: does what is new so far account for the whole difference since the last
+/// complete import? Then nothing is gone, and whatever follows is known as well.
+pub fn nothing_else_changed(claimed: &ClaimedImport, pins_before: Option<i32>, new: i32) -> Result<bool, Failure> {
+    let Some(before) = pins_before else { return Ok(false) };
+    let found = read(
+        "SELECT COALESCE(i.pins_reported = $3 + i.pins_new + $4, false) FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into(), before.into(), new.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// How much of a board a listing covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of it.
+    Whole,
+    /// All that is new; the rest is known and nothing is gone.
+    UntilKnown,
+    /// As much as Pinterest lists.
+    UntilLimit,
+    /// As many images as were asked for.
+    Sample,
+    /// The sections asked for.
+    Sections,
+}
+
+impl Coverage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Coverage::Whole => "whole",
+            Coverage::UntilKnown => "until_known",
+            Coverage::UntilLimit => "until_limit",
+            Coverage::Sample => "sample",
+            Coverage::Sections => "sections",
+        }
+    }
+}
+
+/// A recorded page of the listing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageListed {
+    /// Pins that this import had not seen before.
+    pub pins: i32,
+    /// Of these, not on this board until now.
+    pub new: i32,
+    /// Of these, without any image.
+    pub without_image: i32,
+}
+
+/// Counts a page of the listing; its bookmark commits together with its pins. `coverage` ends the listing.
 pub fn record_page(
     claimed: &ClaimedImport,
     bookmark: Option<&str>,
-    pins: i32,
-    pins_without_image: i32,
+    pins: PageListed,
     images: PageCounts,
+    coverage: Option<Coverage>,
 ) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET bookmark = $4, listing_complete = $4 IS NULL, \
-         phase = CASE WHEN $4 IS NULL THEN 'images' ELSE 'listing' END, attempts = 0, pins_listed = pins_listed + $5, \
-         pins_without_image = pins_without_image + $6, images_total = images_total + $7, images_reused = images_reused + $8 \
+        "UPDATE pinterest.import SET bookmark = CASE WHEN $10 IS NULL THEN $4 END, listing_complete = $10 IS NOT NULL, \
+         coverage = $10, phase = CASE WHEN $10 IS NULL THEN 'listing' ELSE 'images' END, attempts = 0, \
+         pins_listed = pins_listed + $5, pins_without_image = pins_without_image + $6, \
+         images_total = images_total + $7, images_reused = images_reused + $8, pins_new = pins_new + $9 \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[
             claimed.account_id.into(),
             claimed.import_id.into(),
             claimed.fence.into(),
             bookmark.into(),
-            pins.into(),
-            pins_without_image.into(),
+            pins.pins.into(),
+            pins.without_image.into(),
             images.total.into(),
             images.reused.into(),
+            pins.new.into(),
+            coverage.map(Coverage::as_str).into(),
         ],
     )?;
     Ok(())
@@ -252,88 +399,126 @@ pub fn record_page(
 /// The listing ends before the board does: Pinterest shows no more.
 pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET listing_complete = true, bookmark = NULL, phase = 'images', reason = $4 \
+        "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', reason = $4 \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), reason.into()],
+        &[
+            claimed.account_id.into(),
+            claimed.import_id.into(),
+            claimed.fence.into(),
+            reason.into(),
+            Coverage::UntilLimit.as_str().into(),
+        ],
     )?;
     Ok(())
 }
 
-/// The listing starts over, once, because its bookmark has gone stale.
+/// The listing starts over, once, because its bookmark has gone stale. What was left out is not remembered pin by pin, so
+/// it is counted anew.
 pub fn forget_bookmark(claimed: &ClaimedImport) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET bookmark = NULL WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        "WITH again AS (DELETE FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 \
+             AND o.item = 'pin' AND o.outcome = 'left_out' RETURNING o.count) \
+         UPDATE pinterest.import SET bookmark = NULL, \
+             pins_listed = pins_listed - (SELECT COALESCE(sum(a.count), 0) FROM again a) \
+         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
-    )?;
-    Ok(())
-}
-
-/// Images done since the last count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Fresh embeddings.
-    pub embedded: i32,
-    /// Copied embeddings.
-    pub reused: i32,
-    /// Never will be.
-    pub skipped: i32,
-    /// Given up.
-    pub failed: i32,
-}
-
-/// Adds to an import's counts. Any worker may: images are reused across an account's imports.
-pub fn count_done(account_id: i64, import_id: i64, done: Done) -> Result<(), Failure> {
-    if done == Done::default() {
-        return Ok(());
-    }
-    execute(
-        "UPDATE pinterest.import SET images_embedded = images_embedded + $3, images_reused = images_reused + $4, \
-         images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0 \
-         WHERE account_id = $1 AND import_id = $2",
-        &[
-            account_id.into(),
-            import_id.into(),
-            done.embedded.into(),
-            done.reused.into(),
-            done.skipped.into(),
-            done.failed.into(),
-        ],
     )?;
     Ok(())
 }
 
 /// The board has not changed since its last complete import: every image counts as reused.
 pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    import_outcome::count_unchanged(claimed.account_id, claimed.import_id, board_id)?;
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', listing_complete = true, \
-         finished_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, reason = 'unchanged since the last import', \
-         images_total = c.images, images_reused = c.embedded, images_skipped = c.images - c.embedded, pins_listed = c.pins, \
-         pins_without_image = c.bare \
-         FROM (SELECT count(i.position)::int4 AS images, (count(*) FILTER (WHERE i.state = 'embedded'))::int4 AS embedded, \
-             count(DISTINCT p.pin_id)::int4 AS pins, (count(*) FILTER (WHERE i.position IS NULL))::int4 AS bare \
-             FROM pinterest.pin p LEFT JOIN pinterest.pin_image i USING (account_id, pin_id) \
-             WHERE p.account_id = $1 AND p.board_id = $4 AND p.removed_at IS NULL) c \
-         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), board_id.into()],
+         coverage = 'unchanged', finished_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, \
+         reason = 'unchanged since the last import' WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
     )?;
+    finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
 }
 
-/// All images are done. The change marker counts as imported only where none failed: the next import tries those again.
-pub fn complete(claimed: &ClaimedImport, board_id: &str, removed: i32) -> Result<(), Failure> {
+/// All images are done. Where the listing covered the whole board, pins that it did not show are marked as removed.
+///
+/// The change marker counts as imported only where nothing is missing: else the next import has to look again.
+pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    let whole = read(
+        "SELECT COALESCE(i.coverage = 'whole', false) FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    let removed =
+        if whole == [true] { super::pin::mark_removed(claimed.account_id, board_id, claimed.import_id)? } else { 0 };
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
-         claimed_by = NULL, lease_until = NULL, pins_removed = $4 \
+         claimed_by = NULL, lease_until = NULL, pins_removed = pins_removed + $4 \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), removed.into()],
+        &[
+            claimed.account_id.into(),
+            claimed.import_id.into(),
+            claimed.fence.into(),
+            i32::try_from(removed).unwrap_or(i32::MAX).into(),
+        ],
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
-         imported_modified_at = CASE WHEN i.images_failed = 0 THEN i.modified_at_start END \
+         imported_pin_count = CASE WHEN i.coverage IN ('whole', 'until_known') THEN i.pins_reported ELSE b.imported_pin_count END, \
+         imported_modified_at = CASE WHEN i.coverage NOT IN ('whole', 'until_known', 'until_limit') THEN b.imported_modified_at \
+             WHEN i.images_failed = 0 THEN i.modified_at_start END \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
     )?;
+    finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
+}
+
+/// From now on the worker keeps the board fresh, where the import was asked to see to that.
+fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
+         sync_keeps_images = i.keep_images FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 AND b.board_id = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Puts the failed images of an import that has ended back to work; how many there are.
+pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
+    let ended = write(
+        "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 FOR UPDATE",
+        &[account_id.into(), import_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if ended != [true] {
+        return Err(Failure::new(Kind::NotReady, format!("import {import_id} has not ended"))
+            .with_hint("pinterest_wait_for_import() waits for its end."));
+    }
+    let failed = super::pin_image::retry_failed(account_id, import_id)?;
+    if failed > 0 {
+        import_outcome::forget_failed(account_id, import_id)?;
+        execute(
+            "UPDATE pinterest.import SET state = 'queued', \
+             phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
+             images_failed = images_failed - $3, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
+             cancel_requested = false, reason = NULL, error_code = NULL, hint = NULL, fence = fence + 1 \
+             WHERE account_id = $1 AND import_id = $2",
+            &[account_id.into(), import_id.into(), i32::try_from(failed).unwrap_or(i32::MAX).into()],
+        )?;
+    }
+    Ok(failed)
+}
+
+/// Takes the account's running imports from their workers; they wait in the queue.
+pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
+         wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running'",
+        &[account_id.into()],
+    )?;
+    Ok(())
 }
 
 /// Stops working on an import, with the reason. It goes on after `wake_in`, where its state allows.
@@ -393,7 +578,8 @@ pub fn next_wake() -> Result<Option<f64>, Failure> {
     let rows = read(
         "SELECT EXTRACT(EPOCH FROM min(i.wake_at) - clock_timestamp())::float8 FROM pinterest.import i \
          JOIN pinterest.account a USING (account_id) \
-         WHERE i.state IN ('queued', 'waiting_quota') AND a.status IN ('connected', 'refresh_uncertain')",
+         WHERE i.state IN ('queued', 'waiting_quota') AND a.status IN ('connected', 'refresh_uncertain') \
+         AND a.paused_at IS NULL",
         &[],
         |row| row.maybe(1),
     )?;

@@ -9,6 +9,7 @@ pub mod export;
 pub mod extension;
 pub mod grants;
 pub mod import;
+pub mod import_outcome;
 pub mod installation;
 pub mod model;
 pub mod oauth_state;

@@ -1,6 +1,6 @@
 //! `pinterest.pin`: pins, upserted page by page.
 
-use super::{execute, write};
+use super::{execute, read, write};
 use crate::errors::Failure;
 
 /// A pin as a page of a listing brings it. Times are microseconds since 1970-01-01 UTC.
@@ -30,6 +30,18 @@ pub struct PinRow {
     pub created_at: Option<i64>,
     /// As Pinterest sent it.
     pub raw: String,
+    /// Why it has no image, in a word.
+    pub no_image: Option<&'static str>,
+}
+
+/// Of these pins, those that stand on the board already.
+pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> Result<Vec<String>, Failure> {
+    read(
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.pin_id = ANY ($3) \
+         AND p.removed_at IS NULL",
+        &[account_id.into(), board_id.into(), pin_ids.into()],
+        |row| row.get(1),
+    )
 }
 
 /// Upserts the pins of a page; returns the ids that this import had not seen before. `pins` holds no id twice.
@@ -41,17 +53,17 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
     }
     write(
         "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, description, \
-         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw) \
+         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image) \
          SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, p.dominant_color, \
-         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json \
+         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json, p.no_image \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
-         $12::text[], $13::text[], $14::int8[], $15::text[]) AS p(pin_id, board_section_id, title, description, link, \
-         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw) \
+         $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[]) AS p(pin_id, board_section_id, title, description, link, \
+         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
          board_section_id = EXCLUDED.board_section_id, title = EXCLUDED.title, description = EXCLUDED.description, \
          link = EXCLUDED.link, alt_text = EXCLUDED.alt_text, dominant_color = EXCLUDED.dominant_color, \
          creative_type = EXCLUDED.creative_type, media_type = EXCLUDED.media_type, parent_pin_id = EXCLUDED.parent_pin_id, \
-         created_at = EXCLUDED.created_at, raw = EXCLUDED.raw, imported_at = clock_timestamp(), removed_at = NULL \
+         created_at = EXCLUDED.created_at, raw = EXCLUDED.raw, no_image = EXCLUDED.no_image, imported_at = clock_timestamp(), removed_at = NULL \
          WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id",
         &[
             account_id.into(),
@@ -69,6 +81,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.parent_pin_id.clone()).into(),
             column(pins, |p| p.created_at).into(),
             column(pins, |p| p.raw.clone()).into(),
+            column(pins, |p| p.no_image.map(str::to_owned)).into(),
         ],
         |row| row.get(1),
     )

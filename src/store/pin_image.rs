@@ -50,6 +50,22 @@ pub struct ClaimedImage {
     pub fence: i64,
 }
 
+/// Why an image is skipped or failed.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    /// In a word, as reports count it.
+    pub code: &'static str,
+    /// In a sentence.
+    pub text: String,
+}
+
+impl Reason {
+    /// A word and a sentence.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Reason { code, text: text.into() }
+    }
+}
+
 /// What became of an image.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -65,9 +81,9 @@ pub enum Outcome {
         cropped: bool,
     },
     /// It never will.
-    Skipped(String),
+    Skipped(Reason),
     /// It did not, after all attempts.
-    Failed(String),
+    Failed(Reason),
     /// Again after a pause.
     Retry {
         /// Why this attempt failed.
@@ -113,7 +129,7 @@ pub fn upsert_page(
          SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash \
          FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, candidates, content_hash) \
          ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
-         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, \
+         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
          next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
          (state, embedding, model_id, embedded_at, image) = (SELECT k.state, k.embedding, k.model_id, k.embedded_at, k.image \
              FROM (VALUES (true, t.state, t.embedding, t.model_id, t.embedded_at, t.image), (false, 'pending', NULL, NULL, NULL, NULL)) \
@@ -153,33 +169,39 @@ pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives pending images that have one of these content hashes the embedding that stands under it in the account;
-/// returns how many of which import. A claimed one is left to its claimer.
-pub fn reuse_by_content_hash(account_id: i64, model_id: i64, hashes: Vec<String>) -> Result<Vec<(i64, i32)>, Failure> {
+/// Gives pending images of the account that have one of these content hashes the embedding that stands under it, in the
+/// account or with `across` in any; returns how many of which import. A claimed one is left to its claimer.
+pub fn reuse_by_content_hash(
+    account_id: i64,
+    model_id: i64,
+    hashes: Vec<String>,
+    across: bool,
+) -> Result<Vec<(i64, i32)>, Failure> {
     write(
         "WITH reused AS ( \
-         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, embedding = s.embedding, model_id = s.model_id, \
+         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
          sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1 \
          FROM (SELECT DISTINCT ON (e.content_hash) e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
-             FROM pinterest.pin_image e WHERE e.account_id = $1 AND e.state = 'embedded' AND e.model_id = $2 \
+             FROM pinterest.pin_image e WHERE (e.account_id = $1 OR $4) AND e.state = 'embedded' AND e.model_id = $2 \
              AND e.content_hash = ANY ($3)) s \
          WHERE t.account_id = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
          AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &[account_id.into(), model_id.into(), hashes.into()],
+        &[account_id.into(), model_id.into(), hashes.into(), across.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
 
-/// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first: the
-/// others get its embedding when it has one.
+/// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first, and
+/// none that another import of the account (with `across`, of any) has in work: they get its embedding when it has one.
 pub fn claim(
     account_id: i64,
     import_id: i64,
     by: &str,
     live: &[String],
     limit: i64,
+    across: bool,
 ) -> Result<Vec<ClaimedImage>, Failure> {
     write(
         "WITH ready AS ( \
@@ -188,12 +210,23 @@ pub fn claim(
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id = $1 AND o.content_hash = i.content_hash \
              AND o.import_id = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position)) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id = $1 OR $7) \
+             AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
+             AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4)) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.attempts, t.fence",
-        &[account_id.into(), import_id.into(), by.into(), live.to_vec().into(), limit.into(), LEASE.into()],
+        &[
+            account_id.into(),
+            import_id.into(),
+            by.into(),
+            live.to_vec().into(),
+            limit.into(),
+            LEASE.into(),
+            across.into(),
+        ],
         |row| {
             Ok(ClaimedImage {
                 pin_id: row.get(1)?,
@@ -207,24 +240,24 @@ pub fn claim(
     )
 }
 
-/// Does the account hold an embedding of these very bytes by this model?
-pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64) -> Result<bool, Failure> {
+/// Does the account, or with `across` any, hold an embedding of these very bytes by this model?
+pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool) -> Result<bool, Failure> {
     let found = read(
-        "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.sha256 = $2 \
+        "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $4) AND i.sha256 = $2 \
          AND i.state = 'embedded' AND i.model_id = $3)",
-        &[account_id.into(), sha256.to_vec().into(), model_id.into()],
+        &[account_id.into(), sha256.to_vec().into(), model_id.into(), across.into()],
         |row| row.get(1),
     )?;
     Ok(found.first().copied().unwrap_or(false))
 }
 
 /// Records what became of a claimed image, unless the claim has passed to another. True where it was recorded.
-pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome) -> Result<bool, Failure> {
+pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across: bool) -> Result<bool, Failure> {
     // The claim: every statement below is fenced by it.
     let claim = || [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
     let touched = match outcome {
         Outcome::Embedded(done) => execute(
-            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, embedding = $5, model_id = $6, sha256 = $7, \
+            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
              source_size = $8, cropped = $9, image = $10, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &claim()
@@ -240,22 +273,25 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome) -> Res
                 .collect::<Vec<_>>(),
         )?,
         Outcome::SameBytes { sha256, source_size, cropped } => execute(
-            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, embedding = s.embedding, model_id = s.model_id, \
+            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
              sha256 = $5, source_size = $6, cropped = $7, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
-                 WHERE i.account_id = $1 AND i.sha256 = $5 AND i.state = 'embedded' ORDER BY i.embedded_at DESC LIMIT 1) s \
+                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' ORDER BY i.embedded_at DESC LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &claim()
                 .into_iter()
-                .chain([sha256.to_vec().into(), source_size.as_str().into(), (*cropped).into()])
+                .chain([sha256.to_vec().into(), source_size.as_str().into(), (*cropped).into(), across.into()])
                 .collect::<Vec<_>>(),
         )?,
         Outcome::Skipped(reason) | Outcome::Failed(reason) => {
             let state = if matches!(outcome, Outcome::Skipped(_)) { "skipped" } else { "failed" };
             execute(
-                "UPDATE pinterest.pin_image SET state = $5, reason = $6, claimed_by = NULL, lease_until = NULL \
-                 WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
-                &claim().into_iter().chain([state.into(), reason.as_str().into()]).collect::<Vec<_>>(),
+                "UPDATE pinterest.pin_image SET state = $5, reason = $6, reason_code = $7, claimed_by = NULL, \
+                 lease_until = NULL WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+                &claim()
+                    .into_iter()
+                    .chain([state.into(), reason.text.as_str().into(), reason.code.into()])
+                    .collect::<Vec<_>>(),
             )?
         }
         Outcome::Retry { reason, after, blame } => execute(
@@ -269,6 +305,17 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome) -> Res
         )?,
     };
     Ok(touched > 0)
+}
+
+/// Puts the failed images of an import back to work; how many there are.
+pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
+    let failed = execute(
+        "UPDATE pinterest.pin_image SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
+         next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
+         WHERE account_id = $1 AND import_id = $2 AND state = 'failed'",
+        &[account_id.into(), import_id.into()],
+    )?;
+    Ok(i64::try_from(failed).unwrap_or(i64::MAX))
 }
 
 /// Gives back what this worker has claimed of an import that it stops working on; the broken-off attempts do not count.

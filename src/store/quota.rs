@@ -1,9 +1,35 @@
-//! `pinterest.quota`: what Pinterest last said about an account's requests.
+//! `pinterest.quota_ledger`: requests that Pinterest allows, kept by what its answers say. On trial access all accounts
+//! of an app share one budget a day, on standard access each has its own a minute; the documented numbers hold until an
+//! answer tells others. All workers share the ledger, and it survives them.
 
-use super::execute;
+use super::{execute, write};
 use crate::errors::Failure;
 
-/// Records the rate-limit headers of an answer in the category of reading requests.
+/// Reading requests, which all of ours are.
+const CATEGORY: &str = "org_read";
+
+/// May a request be made for the account? Takes it from the budget where it may; else the seconds until it renews.
+pub fn take(account_id: i64) -> Result<Option<f64>, Failure> {
+    let left = write(
+        "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, window_length, reset_at) \
+         SELECT k.app_id, k.account_id, $2, 1000, 999, k.window_length, clock_timestamp() + k.window_length \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id), \
+         LATERAL (SELECT CASE WHEN p.tier = 'trial' THEN p.app_id END AS app_id, \
+             CASE WHEN p.tier = 'trial' THEN NULL ELSE a.account_id END AS account_id, \
+             CASE WHEN p.tier = 'trial' THEN '1 day'::interval ELSE '1 minute'::interval END AS window_length) AS k \
+         WHERE a.account_id = $1 \
+         ON CONFLICT ((COALESCE(app_id, 0)), (COALESCE(account_id, 0)), category) DO UPDATE SET \
+             remaining = CASE WHEN q.reset_at <= clock_timestamp() THEN q.request_limit - 1 \
+                 ELSE GREATEST(q.remaining - 1, -1) END, \
+             reset_at = CASE WHEN q.reset_at <= clock_timestamp() THEN clock_timestamp() + q.window_length ELSE q.reset_at END \
+         RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END",
+        &[account_id.into(), CATEGORY.into()],
+        |row| row.maybe::<f64>(1),
+    )?;
+    Ok(left.into_iter().next().flatten().map(|seconds| seconds.max(0.0)))
+}
+
+/// What an answer said. The longest time to a reset that was seen is the length of the window.
 pub fn observe(
     account_id: i64,
     limit: Option<i64>,
@@ -11,14 +37,22 @@ pub fn observe(
     reset_in: Option<f64>,
 ) -> Result<(), Failure> {
     execute(
-        "INSERT INTO pinterest.quota AS q (account_id, category, app_id, request_limit, remaining, reset_at) \
-         SELECT a.account_id, 'org_read', a.app_id, $2, $3, clock_timestamp() + make_interval(secs => $4) \
-         FROM pinterest.account a WHERE a.account_id = $1 \
-         ON CONFLICT (account_id, category) DO UPDATE SET app_id = EXCLUDED.app_id, \
-         request_limit = COALESCE(EXCLUDED.request_limit, q.request_limit), \
-         remaining = COALESCE(EXCLUDED.remaining, q.remaining), reset_at = COALESCE(EXCLUDED.reset_at, q.reset_at), \
-         observed_at = clock_timestamp()",
-        &[account_id.into(), limit.into(), remaining.into(), reset_in.into()],
+        "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
+         remaining = COALESCE($3, q.remaining), \
+         reset_at = COALESCE(clock_timestamp() + make_interval(secs => $4), q.reset_at), \
+         window_length = CASE WHEN $4 IS NULL THEN q.window_length \
+             WHEN q.observed_at IS NULL THEN make_interval(secs => GREATEST($4, 1)) \
+             ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
+         observed_at = clock_timestamp() \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
+         WHERE a.account_id = $1 AND q.category = $5 \
+         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+        &[account_id.into(), limit.into(), remaining.into(), reset_in.into(), CATEGORY.into()],
     )?;
     Ok(())
+}
+
+/// An answer said that nothing is left for so many seconds.
+pub fn exhausted(account_id: i64, seconds: f64) -> Result<(), Failure> {
+    observe(account_id, None, Some(0), Some(seconds))
 }

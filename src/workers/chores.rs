@@ -1,5 +1,5 @@
-//! What a database's worker does beside imports and refreshes: warns of tokens that lapse, deletes what has lived long
-//! enough, and seals everything anew after a change of keys. One after another, in small transactions.
+//! What a database's worker does beside imports and refreshes: warns of tokens that lapse, queues imports of boards that
+//! are to be kept fresh, deletes what has lived long enough, and seals everything anew after a change of keys. One after another, in small transactions.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::database::Context;
 use crate::errors::Failure;
 use crate::store::seal::Place;
-use crate::store::{account, installation, retention, token};
+use crate::store::{account, import, installation, retention, token};
 use crate::tokens::Sealer;
 
 /// Between rounds.
@@ -53,6 +53,9 @@ impl Chores {
                 }
                 if round {
                     warn(&context).await?;
+                    if context.database.run(import::enqueue_syncs).await? > 0 {
+                        context.wake.notify_one();
+                    }
                     end_what_is_old(&context).await?;
                 }
                 Ok::<_, Failure>(())

@@ -33,6 +33,8 @@ pub struct Config {
     pub parallel_downloads: usize,
     /// How long to stay without work.
     pub idle_timeout: Duration,
+    /// Embeddings may be copied between accounts.
+    pub reuse_across_accounts: bool,
     /// How long imported rows live; `None` for ever.
     pub retention: Option<Duration>,
 }
@@ -133,6 +135,7 @@ fn config() -> Result<Config, Failure> {
         endpoints: settings::endpoints()?,
         parallel_downloads: settings::parallel_downloads(),
         idle_timeout: settings::worker_idle_timeout(),
+        reuse_across_accounts: settings::reuse_across_accounts(),
         retention: settings::retention(),
     })
 }

@@ -1,21 +1,27 @@
 //! API calls of an import: with the account's token, refreshed once where Pinterest says it has expired.
 
-use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret};
+use std::time::Duration;
 
-use super::failure::Interruption;
+use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret, retry};
+
+use super::failure::{Interruption, QUOTA_PAUSE};
 use crate::errors::{Failure, Kind};
 use crate::store;
+use crate::store::import::Stop;
 use crate::tokens::Sealer;
 use crate::workers::database::Context;
 use crate::workers::refresh::{self, Urgency};
+
+/// A quota that renews within this time is waited for here; a longer wait parks the import.
+const SHORT_WAIT: f64 = 5.0;
 
 /// Why a call brought nothing.
 #[derive(Debug)]
 pub enum Refused {
     /// Pinterest refuses it, or the way there is broken.
     Call(pinterest::Error),
-    /// The token could not be renewed, which says what becomes of the import.
-    Renewal(Interruption),
+    /// The token could not be renewed, or no request is left to make: this is what becomes of the import.
+    Interrupted(Interruption),
 }
 
 impl Refused {
@@ -23,7 +29,7 @@ impl Refused {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Refused::Call(error) => Some(error.kind()),
-            Refused::Renewal(_) => None,
+            Refused::Interrupted(_) => None,
         }
     }
 }
@@ -77,16 +83,23 @@ impl Api {
     where
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
     {
+        self.take_from_quota().await.map_err(Refused::Interrupted)?;
         let mut result = request(self.client.clone(), self.token.clone()).await;
         if is_unauthorized(&result) && std::mem::take(&mut self.refreshable) {
             // Only a fresh token that is refused as well says anything about the account.
-            self.renew().await.map_err(Refused::Renewal)?;
+            self.renew().await.map_err(Refused::Interrupted)?;
+            self.take_from_quota().await.map_err(Refused::Interrupted)?;
             result = request(self.client.clone(), self.token.clone()).await;
         }
         if let Err(error) = &result
             && is_unauthorized(&result)
         {
             self.needs_reauth(error.to_string()).await;
+        }
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::RateLimited
+        {
+            self.exhausted(error).await;
         }
         let answer = result?;
         self.observe(&answer.rate_limit).await;
@@ -97,7 +110,7 @@ impl Api {
     pub fn interruption(&self, refused: impl Into<Refused>) -> Interruption {
         match refused.into() {
             Refused::Call(error) => Interruption::from_api(error, self.attempts, fastrand::f64()),
-            Refused::Renewal(interruption) => interruption,
+            Refused::Interrupted(interruption) => interruption,
         }
     }
 
@@ -121,6 +134,32 @@ impl Api {
                 store::account::needs_reauth(account_id, &cause)
             })
             .await;
+    }
+
+    /// One request of the budget, waited for where it renews soon.
+    async fn take_from_quota(&self) -> Result<(), Interruption> {
+        loop {
+            let account_id = self.account_id;
+            let Some(seconds) = self.context.database.run(move || store::quota::take(account_id)).await? else {
+                return Ok(());
+            };
+            if seconds > SHORT_WAIT {
+                return Err(Interruption::Stopped {
+                    stop: Stop::WaitingQuota,
+                    failure: Failure::new(Kind::RateLimited, "the requests that Pinterest allows are used up"),
+                    wake_in: Duration::from_secs_f64(seconds),
+                });
+            }
+            tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.05))).await;
+        }
+    }
+
+    /// All imports that share this budget wait as long, without asking.
+    async fn exhausted(&self, error: &pinterest::Error) {
+        let seconds = retry::next_delay(1, error, fastrand::f64()).unwrap_or(QUOTA_PAUSE).as_secs_f64();
+        let account_id = self.account_id;
+        // This import waits anyway; the others would learn it by an answer of their own.
+        let _ = self.context.database.run(move || store::quota::exhausted(account_id, seconds)).await;
     }
 
     async fn observe(&self, rate: &RateLimit) {

@@ -14,6 +14,8 @@ pub enum Interruption {
     Lost,
     /// The user asked for the end.
     Cancelled,
+    /// Others' imports have waited long enough for this one's place.
+    Yield,
     /// To be recorded, and gone on with after the pause where the state allows.
     Stopped {
         /// The state to leave it in.
@@ -30,7 +32,7 @@ const ATTEMPTS: i32 = 8;
 /// A pause when a condition on this server has to change first: a model put in place, a lock released.
 const LOCAL_PAUSE: Duration = Duration::from_secs(15);
 /// A rate limit without a word on how long.
-const QUOTA_PAUSE: Duration = Duration::from_secs(60);
+pub const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 
 impl Interruption {
     /// Ends the import.

@@ -1,5 +1,6 @@
 //! The images of an import: claimed in batches, worked on side by side, recorded together.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use tokio::task::JoinSet;
 use super::failure::{Interruption, held};
 use super::one_image::{OneImage, Verdict};
 use super::run::Run;
+use crate::errors::Failure;
 use crate::store;
-use crate::store::import::{Claim, Done};
+use crate::store::import::Claim;
+use crate::store::import_outcome::{self, ImageOutcome};
 use crate::store::pin_image::{ClaimedImage, Outcome};
 use crate::workers::registry;
 
@@ -40,6 +43,8 @@ impl<'a> Images<'a> {
             import_attempts: run.claimed.attempts,
             keep_image: run.claimed.keep_images,
             model_id,
+            across: run.context.config.borrow().reuse_across_accounts,
+            ladder: Rc::default(),
         };
         Images { run, one, limit: downloads * IN_WORK_PER_DOWNLOAD }
     }
@@ -113,8 +118,9 @@ impl<'a> Images<'a> {
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
         let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
         let (identity, limit) = (self.run.context.identity.to_string(), i64::try_from(limit).unwrap_or(1));
+        let across = self.one.across;
         let claim = self.run.context.database.run(move || {
-            store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit)
+            store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit, across)
         });
         Ok(claim.await?)
     }
@@ -128,7 +134,7 @@ impl<'a> Images<'a> {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let (claimed, model_id) = (self.run.claimed.clone(), self.one.model_id);
+        let (claimed, model_id, across) = (self.run.claimed.clone(), self.one.model_id, self.one.across);
         let claim = self
             .run
             .context
@@ -138,29 +144,33 @@ impl<'a> Images<'a> {
                 if claim == Claim::Lost {
                     return Ok(claim);
                 }
-                let mut done = Done::default();
+                let mut counted = Vec::new();
                 for (image, outcome) in &outcomes {
-                    if !store::pin_image::record(claimed.account_id, image, outcome)? {
+                    if !store::pin_image::record(claimed.account_id, image, outcome, across)? {
                         continue;
                     }
-                    match outcome {
-                        Outcome::Embedded(_) => done.embedded += 1,
-                        Outcome::SameBytes { .. } => done.reused += 1,
-                        Outcome::Skipped(_) => done.skipped += 1,
-                        Outcome::Failed(_) => done.failed += 1,
-                        Outcome::Retry { .. } => {}
-                    }
+                    counted.push(match outcome {
+                        Outcome::Embedded(_) => (ImageOutcome::Embedded, "", 1),
+                        Outcome::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
+                        Outcome::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),
+                        Outcome::Failed(reason) => (ImageOutcome::Failed, reason.code, 1),
+                        Outcome::Retry { .. } => continue,
+                    });
                 }
-                store::import::count_done(claimed.account_id, claimed.import_id, done)?;
+                import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
                 let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
-                for (import_id, reused) in
-                    store::pin_image::reuse_by_content_hash(claimed.account_id, model_id, hashes)?
-                {
-                    store::import::count_done(claimed.account_id, import_id, Done { reused, ..Done::default() })?;
-                }
+                reuse(claimed.account_id, model_id, hashes, across)?;
                 Ok(claim)
             })
             .await?;
         held(claim)
     }
+}
+
+/// Gives pending images of the account the embeddings that stand under these content hashes, and counts them.
+pub fn reuse(account_id: i64, model_id: i64, hashes: Vec<String>, across: bool) -> Result<(), Failure> {
+    for (import_id, reused) in store::pin_image::reuse_by_content_hash(account_id, model_id, hashes, across)? {
+        import_outcome::count_images(account_id, import_id, &[(ImageOutcome::Reused, "same_picture", reused)])?;
+    }
+    Ok(())
 }

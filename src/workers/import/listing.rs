@@ -1,15 +1,22 @@
 //! The listing of a board: page by page, each page's bookmark committed with its pins.
 
+use std::collections::HashSet;
+
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, ErrorKind};
 use tokio::sync::Notify;
 
 use super::api::Api;
 use super::failure::{Interruption, held};
+use super::images::reuse;
 use super::run::Run;
+use crate::errors::{Failure, Kind};
 use crate::rows::{PageRows, page_rows};
 use crate::store;
-use crate::store::import::{Claim, Done};
+use crate::store::board::LastImport;
+use crate::store::import::{Claim, Coverage, PageListed};
+use crate::store::import_outcome::{self, PinOutcome};
+use crate::store::pin::PinRow;
 
 /// Looks through the account's boards.
 pub async fn find_board(api: &mut Api, reference: &BoardReference) -> Result<Option<Board>, Interruption> {
@@ -40,99 +47,185 @@ pub async fn find_board(api: &mut Api, reference: &BoardReference) -> Result<Opt
     }
 }
 
-/// Lists the board's pins from where the last attempt stopped. False where Pinterest shows only a part of the board.
-pub async fn list(
-    run: &Run,
-    api: &mut Api,
-    board_id: &str,
+/// The listing of one import.
+pub struct Listing<'a> {
+    run: &'a Run,
+    board_id: &'a str,
     model_id: i64,
-    progress: &Notify,
-) -> Result<bool, Interruption> {
-    sections(run, api, board_id).await?;
-    let mut guard = BookmarkGuard::new();
-    let mut bookmark = run.claimed.bookmark.clone();
-    // How long a bookmark lives is not documented: a resumed listing may have to start over, once.
-    let mut may_start_over = bookmark.is_some();
-    loop {
-        let page = api
-            .call(|client, token| {
-                let (board_id, bookmark) = (board_id.to_owned(), bookmark.clone());
-                async move { client.board_pins(&token, &board_id, bookmark.as_deref()).await }
-            })
-            .await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) if error.kind() == Some(ErrorKind::StaleBookmark) && may_start_over => {
-                let claimed = run.claimed.clone();
-                run.context.database.run(move || store::import::forget_bookmark(&claimed)).await?;
-                (bookmark, may_start_over) = (None, false);
-                continue;
+    last: LastImport,
+}
+
+/// What becomes of a page before it is stored.
+struct Taken {
+    rows: PageRows,
+    /// Pins that the import was asked to leave out, and why.
+    left_out: Vec<(&'static str, i32)>,
+    /// The sample is full with this page.
+    full: bool,
+}
+
+impl<'a> Listing<'a> {
+    /// Of a board whose last import stands as `last` says.
+    pub fn new(run: &'a Run, board_id: &'a str, model_id: i64, last: LastImport) -> Self {
+        Listing { run, board_id, model_id, last }
+    }
+
+    /// Lists the board's pins from where the last attempt stopped.
+    pub async fn list(&self, api: &mut Api, progress: &Notify) -> Result<(), Interruption> {
+        let found = sections(self.run, api, self.board_id).await?;
+        let wanted = self.wanted_sections(&found)?;
+        let mut images = self.run.claimed.images_total;
+        let mut guard = BookmarkGuard::new();
+        let mut bookmark = self.run.claimed.bookmark.clone();
+        // How long a bookmark lives is not documented: a resumed listing may have to start over, once.
+        let mut may_start_over = bookmark.is_some();
+        loop {
+            let page = api
+                .call(|client, token| {
+                    let (board_id, bookmark) = (self.board_id.to_owned(), bookmark.clone());
+                    async move { client.board_pins(&token, &board_id, bookmark.as_deref()).await }
+                })
+                .await;
+            let page = match page {
+                Ok(page) => page,
+                Err(error) if error.kind() == Some(ErrorKind::StaleBookmark) && may_start_over => {
+                    let claimed = self.run.claimed.clone();
+                    self.run.context.database.run(move || store::import::forget_bookmark(&claimed)).await?;
+                    (bookmark, may_start_over) = (None, false);
+                    continue;
+                }
+                Err(error) if error.kind() == Some(ErrorKind::ListingLimit) => return self.stopped_by_limit().await,
+                Err(error) => return Err(api.interruption(error)),
+            };
+            may_start_over = false;
+            let next = page.bookmark.clone();
+            let taken = self.take(page_rows(&page.items), wanted.as_ref(), &mut images);
+            let done = self.record(taken, next.clone()).await?;
+            progress.notify_one();
+            match next {
+                Some(next) if !done => {
+                    guard.admit(&next).map_err(|error| api.interruption(error))?;
+                    bookmark = Some(next);
+                }
+                _ => return Ok(()),
             }
-            Err(error) if error.kind() == Some(ErrorKind::ListingLimit) => {
-                let claimed = run.claimed.clone();
-                run.context
-                    .database
-                    .run(move || {
-                        store::import::record_listing_limit(&claimed, "complete up to Pinterest's limit of one listing")
-                    })
-                    .await?;
-                return Ok(false);
-            }
-            Err(error) => return Err(api.interruption(error)),
-        };
-        may_start_over = false;
-        let next = page.bookmark.clone();
-        record(run, board_id, model_id, page_rows(&page.items), next.clone()).await?;
-        progress.notify_one();
-        match next {
-            Some(next) => {
-                guard.admit(&next).map_err(|error| api.interruption(error))?;
-                bookmark = Some(next);
-            }
-            None => return Ok(true),
         }
+    }
+
+    /// The ids of the sections that the import was asked for.
+    fn wanted_sections(&self, found: &[(String, String)]) -> Result<Option<HashSet<String>>, Interruption> {
+        let Some(asked) = &self.run.claimed.sections else { return Ok(None) };
+        let mut wanted = HashSet::new();
+        for section in asked {
+            let (before, fold) = (wanted.len(), section.trim().to_lowercase());
+            let fits = |(id, name): &&(String, String)| id == section || name.trim().to_lowercase() == fold;
+            wanted.extend(found.iter().filter(fits).map(|(id, _)| id.clone()));
+            if wanted.len() == before && !found.iter().any(|known| fits(&known)) {
+                let names: Vec<_> = found.iter().map(|(_, name)| name.as_str()).collect();
+                let failure = Failure::new(Kind::NotFound, format!("the board has no section \"{section}\""))
+                    .with_hint(format!("It has: {}.", names.join(", ")));
+                return Err(Interruption::fail(failure));
+            }
+        }
+        Ok(Some(wanted))
+    }
+
+    /// Leaves out what the import was not asked for. `images` is how many it has found so far.
+    fn take(&self, mut rows: PageRows, wanted: Option<&HashSet<String>>, images: &mut i32) -> Taken {
+        let mut left_out = Vec::new();
+        if let Some(wanted) = wanted {
+            let inside =
+                |pin: &PinRow, _| pin.board_section_id.as_ref().is_some_and(|section| wanted.contains(section));
+            left_out.push(("other_section", rows.retain(inside)));
+        }
+        let limit = self.run.claimed.max_images.unwrap_or(i32::MAX);
+        let beyond = rows.retain(|_, count| {
+            let fits = *images < limit;
+            if fits {
+                *images = images.saturating_add(count);
+            }
+            fits
+        });
+        left_out.push(("beyond_max_images", beyond));
+        Taken { rows, left_out, full: *images >= limit }
+    }
+
+    async fn stopped_by_limit(&self) -> Result<(), Interruption> {
+        let claimed = self.run.claimed.clone();
+        let reason = "complete up to Pinterest's limit of one listing";
+        self.run.context.database.run(move || store::import::record_listing_limit(&claimed, reason)).await?;
+        Ok(())
+    }
+
+    /// Stores a page; true where it is the last one that is needed.
+    async fn record(&self, taken: Taken, bookmark: Option<String>) -> Result<bool, Interruption> {
+        let (claimed, board_id) = (self.run.claimed.clone(), self.board_id.to_owned());
+        let (model_id, last) = (self.model_id, self.last);
+        let across = self.run.context.config.borrow().reuse_across_accounts;
+        let (claim, done) = self
+            .run
+            .context
+            .database
+            .run(move || {
+                let (account_id, import_id) = (claimed.account_id, claimed.import_id);
+                let claim = store::import::lock(&claimed)?;
+                if claim != Claim::Held {
+                    return Ok((claim, false));
+                }
+                let Taken { rows, left_out, full } = taken;
+                let ids: Vec<_> = rows.pins.iter().map(|pin| pin.pin_id.clone()).collect();
+                let listed = ids.len();
+                let known = store::pin::known_on_board(account_id, &board_id, ids)?.len();
+                let fresh: HashSet<String> =
+                    store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?.into_iter().collect();
+                let bare: Vec<_> = rows
+                    .pins
+                    .iter()
+                    .filter(|pin| fresh.contains(&pin.pin_id))
+                    .filter_map(|pin| pin.no_image)
+                    .map(|reason| (PinOutcome::WithoutImage, reason, 1))
+                    .collect();
+                let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| fresh.contains(pin)).collect();
+                let images: Vec<_> = rows.images.into_iter().filter(|image| fresh.contains(&image.pin_id)).collect();
+                store::pin_image::trim(account_id, &counts)?;
+                let found =
+                    store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
+                let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+                let left: i32 = left_out.iter().map(|(_, count)| count).sum();
+                let pins = PageListed {
+                    pins: number(fresh.len()) + left,
+                    new: number(listed - known),
+                    without_image: number(bare.len()),
+                };
+                let coverage = match (&bookmark, full) {
+                    (_, true) if left > 0 || bookmark.is_some() => Some(Coverage::Sample),
+                    (None, _) if claimed.sections.is_some() => Some(Coverage::Sections),
+                    (None, _) => Some(Coverage::Whole),
+                    _ if claimed.sections.is_none() && known == listed && listed > 0 => {
+                        store::import::nothing_else_changed(&claimed, last.pin_count, pins.new)?
+                            .then_some(Coverage::UntilKnown)
+                    }
+                    _ => None,
+                };
+                store::import::record_page(&claimed, bookmark.as_deref(), pins, found, coverage)?;
+                let with_images = (PinOutcome::WithImages, "", number(fresh.len() - bare.len()));
+                let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
+                let outcomes: Vec<_> = bare.into_iter().chain([with_images]).chain(left_out).collect();
+                import_outcome::count_pins(account_id, import_id, &outcomes)?;
+                // Images whose embedding stood already; upsert_page has counted them in the import's row.
+                import_outcome::count_kept(account_id, import_id, found.reused)?;
+                let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
+                reuse(account_id, model_id, hashes, across)?;
+                Ok((Claim::Held, coverage.is_some()))
+            })
+            .await?;
+        held(claim)?;
+        Ok(done)
     }
 }
 
-async fn record(
-    run: &Run,
-    board_id: &str,
-    model_id: i64,
-    page: PageRows,
-    bookmark: Option<String>,
-) -> Result<(), Interruption> {
-    let (claimed, board_id) = (run.claimed.clone(), board_id.to_owned());
-    let claim = run
-        .context
-        .database
-        .run(move || {
-            let (account_id, import_id) = (claimed.account_id, claimed.import_id);
-            let claim = store::import::lock(&claimed)?;
-            if claim != Claim::Held {
-                return Ok(claim);
-            }
-            let fresh: std::collections::HashSet<String> =
-                store::pin::upsert_page(account_id, &board_id, import_id, &page.pins)?.into_iter().collect();
-            let counts: Vec<_> = page.image_counts.into_iter().filter(|(pin, _)| fresh.contains(pin)).collect();
-            let images: Vec<_> = page.images.into_iter().filter(|image| fresh.contains(&image.pin_id)).collect();
-            store::pin_image::trim(account_id, &counts)?;
-            let found =
-                store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
-            let bare = counts.iter().filter(|(_, number)| *number == 0).count();
-            let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-            store::import::record_page(&claimed, bookmark.as_deref(), number(fresh.len()), number(bare), found)?;
-            let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
-            for (import_id, reused) in store::pin_image::reuse_by_content_hash(account_id, model_id, hashes)? {
-                store::import::count_done(account_id, import_id, Done { reused, ..Done::default() })?;
-            }
-            Ok(Claim::Held)
-        })
-        .await?;
-    held(claim)
-}
-
 /// The names of the board's sections. A board listing already holds the sections' pins.
-async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interruption> {
+async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(String, String)>, Interruption> {
     let mut guard = BookmarkGuard::new();
     let mut bookmark: Option<String> = None;
     let mut found = Vec::new();
@@ -156,7 +249,7 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interr
             None => break,
         }
     }
-    let (account_id, board_id) = (run.claimed.account_id, board_id.to_owned());
-    run.context.database.run(move || store::board::replace_sections(account_id, &board_id, &found)).await?;
-    Ok(())
+    let (account_id, board_id, stored) = (run.claimed.account_id, board_id.to_owned(), found.clone());
+    run.context.database.run(move || store::board::replace_sections(account_id, &board_id, &stored)).await?;
+    Ok(found)
 }

@@ -1,5 +1,8 @@
 //! One image: downloaded from the best size that can be had, recognised or embedded.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use super::failure::Interruption;
 use crate::errors::Failure;
 use crate::rows::{Candidate, candidates_json};
 use crate::store;
-use crate::store::pin_image::{ClaimedImage, Embedded, Outcome};
+use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
 use crate::vector::Vector;
 use crate::workers::database::Context;
 
@@ -45,6 +48,30 @@ pub struct OneImage {
     pub import_attempts: i32,
     pub keep_image: bool,
     pub model_id: i64,
+    /// Embeddings of other accounts' images may be taken.
+    pub across: bool,
+    pub ladder: Rc<RefCell<Ladder>>,
+}
+
+/// Sizes that this import has been refused again and again without a success between: tried last.
+#[derive(Debug, Default)]
+pub struct Ladder(HashMap<String, u32>);
+
+/// Refusals of one size in a row that are no coincidence any more.
+const REFUSALS: u32 = 3;
+
+impl Ladder {
+    fn sort(&self, candidates: &mut [Candidate]) {
+        candidates.sort_by_key(|candidate| self.0.get(&candidate.size).is_some_and(|&refused| refused >= REFUSALS));
+    }
+
+    fn refused(&mut self, size: &str) {
+        *self.0.entry(size.to_owned()).or_default() += 1;
+    }
+
+    fn worked(&mut self, size: &str) {
+        self.0.remove(size);
+    }
 }
 
 struct Download {
@@ -61,8 +88,9 @@ impl OneImage {
             Ok(download) => download,
             Err(verdict) => return verdict,
         };
-        let (account_id, sha256, model_id) = (self.account_id, image.sha256, self.model_id);
-        let known = self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id)).await;
+        let (account_id, sha256, model_id, across) = (self.account_id, image.sha256, self.model_id, self.across);
+        let known =
+            self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id, across)).await;
         match known {
             Ok(true) if !self.keep_image => {
                 return done(Outcome::SameBytes { sha256, source_size: size, cropped });
@@ -85,7 +113,7 @@ impl OneImage {
                     cropped,
                     image: self.keep_image.then_some(image.bytes),
                 }))),
-                Err(failure) => done(Outcome::Failed(failure.message)),
+                Err(failure) => done(Outcome::Failed(Reason::new("bad_vector", failure.message))),
             },
             Err(error) => self.embedder_verdict(&error, claimed, alone),
         }
@@ -107,13 +135,13 @@ impl OneImage {
         let reason = error.to_string();
         let again = |blame| Outcome::Retry { reason: reason.clone(), after: EMBEDDER_PAUSE, blame };
         let outcome = match error.kind() {
-            EmbedderError::UnsupportedFormat | EmbedderError::Animated | EmbedderError::TooLarge => {
-                Outcome::Skipped(reason)
-            }
-            EmbedderError::Malformed => Outcome::Failed(reason),
+            EmbedderError::UnsupportedFormat => Outcome::Skipped(Reason::new("unsupported_format", reason)),
+            EmbedderError::Animated => Outcome::Skipped(Reason::new("animated", reason)),
+            EmbedderError::TooLarge => Outcome::Skipped(Reason::new("too_large", reason)),
+            EmbedderError::Malformed => Outcome::Failed(Reason::new("malformed", reason)),
             EmbedderError::Died if !alone => return Verdict::Suspect,
             EmbedderError::Died if claimed.attempts >= DEATHS => {
-                Outcome::Failed("the embedder died on this image each time".to_owned())
+                Outcome::Failed(Reason::new("embedder_died", "the embedder died on this image each time"))
             }
             EmbedderError::Died => again(true),
             EmbedderError::Busy => again(false),
@@ -121,7 +149,7 @@ impl OneImage {
                 let failure = Failure::from_embedder(error.kind(), reason);
                 return Verdict::Stop(Interruption::local(failure, self.import_attempts));
             }
-            _ if claimed.attempts >= ATTEMPTS => Outcome::Failed(reason),
+            _ if claimed.attempts >= ATTEMPTS => Outcome::Failed(Reason::new("embedder", reason)),
             _ => again(true),
         };
         Verdict::Done(Box::new(outcome))
@@ -132,7 +160,7 @@ impl OneImage {
         let done = |outcome| Err(Verdict::Done(Box::new(outcome)));
         let candidates: Vec<Candidate> = serde_json::from_str(&claimed.candidates).unwrap_or_default();
         if candidates.is_empty() {
-            return done(Outcome::Skipped("Pinterest gives no URL for this image".to_owned()));
+            return done(Outcome::Skipped(Reason::new("no_url", "Pinterest gives no URL for this image")));
         }
         let refused = match self.climb(candidates, claimed).await? {
             Ok(download) => return Ok(download),
@@ -143,21 +171,29 @@ impl OneImage {
         {
             return Ok(download);
         }
-        done(Outcome::Failed(format!("none of its sizes can be downloaded: {refused}")))
+        let reason = format!("none of its sizes can be downloaded: {refused}");
+        done(Outcome::Failed(Reason::new("not_downloadable", reason)))
     }
 
     /// The first size that can be had, or why the last one cannot.
     async fn climb(
         &self,
-        candidates: Vec<Candidate>,
+        mut candidates: Vec<Candidate>,
         claimed: &ClaimedImage,
     ) -> Result<Result<Download, String>, Verdict> {
+        self.ladder.borrow().sort(&mut candidates);
         let _slot = self.download_gate.acquire().await;
         let mut refused = String::new();
         for Candidate { size, url, cropped } in candidates {
             match self.client.fetch_image(&url).await {
-                Ok(image) => return Ok(Ok(Download { image, size, cropped })),
-                Err(error) if error.rules_out_url() => refused = error.to_string(),
+                Ok(image) => {
+                    self.ladder.borrow_mut().worked(&size);
+                    return Ok(Ok(Download { image, size, cropped }));
+                }
+                Err(error) if error.rules_out_url() => {
+                    self.ladder.borrow_mut().refused(&size);
+                    refused = error.to_string();
+                }
                 Err(error) => {
                     let attempt = claimed.attempts.unsigned_abs();
                     let delay = retry::next_delay(attempt, &error, fastrand::f64());
@@ -165,7 +201,7 @@ impl OneImage {
                         Some(after) if claimed.attempts < ATTEMPTS && error.is_retryable() => {
                             Outcome::Retry { reason: error.to_string(), after, blame: true }
                         }
-                        _ => Outcome::Failed(error.to_string()),
+                        _ => Outcome::Failed(Reason::new("download", error.to_string())),
                     };
                     return Err(Verdict::Done(Box::new(outcome)));
                 }

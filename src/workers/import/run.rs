@@ -14,10 +14,15 @@ use crate::store;
 use crate::store::import::{ClaimedImport, Stop};
 use crate::store::model::ModelRow;
 use crate::workers::database::Context;
+use crate::workers::registry;
 use crate::{platform, rows};
 
 /// Between signs of life; three of them fit into a lease.
 const HEARTBEAT: Duration = Duration::from_secs(25);
+/// How long an import keeps its place while others' wait for one.
+const TURN: Duration = Duration::from_secs(5 * 60);
+/// Another import of the same board is under way.
+const DOUBLED_PAUSE: Duration = Duration::from_secs(2);
 /// How long the model may take to load before an import gives its turn to another.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,6 +58,7 @@ impl Run {
         let (stop, failure, wake_in) = match result {
             Ok(()) | Err(Interruption::Lost) => return,
             Err(Interruption::Cancelled) => (Stop::Cancelled, None, Duration::ZERO),
+            Err(Interruption::Yield) => (Stop::Queued, None, Duration::ZERO),
             Err(Interruption::Stopped { stop, failure, wake_in }) => (stop, Some(failure), wake_in),
         };
         let (claimed, identity) = (self.claimed, self.context.identity.to_string());
@@ -69,6 +75,7 @@ impl Run {
 
     /// Signs of life, until the claim is lost or its end asked for.
     async fn watch(&self) -> Interruption {
+        let begun = tokio::time::Instant::now();
         loop {
             tokio::select! {
                 () = self.cancelled.notified() => {}
@@ -79,6 +86,12 @@ impl Run {
             if let Ok(Err(interruption)) = claim.map(held) {
                 return interruption;
             }
+            let account_id = self.claimed.account_id;
+            if begun.elapsed() >= TURN
+                && self.context.database.run(move || store::import::others_wait(account_id)).await.unwrap_or(false)
+            {
+                return Interruption::Yield;
+            }
         }
     }
 
@@ -88,38 +101,35 @@ impl Run {
         let board_id = self.resolve(&mut api).await?;
         let (embedder, model_id) = self.model().await?;
 
-        if !claimed.listing_begun {
-            let (claim, board, keep) = (claimed.clone(), board_id.clone(), claimed.keep_images);
-            let unchanged = self
-                .context
-                .database
-                .run(move || {
-                    let unchanged = store::board::is_unchanged(claim.account_id, &board, Some(model_id), keep)?;
-                    if unchanged {
-                        store::import::complete_unchanged(&claim, &board)?;
-                    }
-                    Ok(unchanged)
-                })
-                .await?;
-            if unchanged {
-                return Ok(());
-            }
-        }
+        let (claim, board) = (claimed.clone(), board_id.clone());
+        let last = self
+            .context
+            .database
+            .run(move || {
+                let last = store::board::last_import(claim.account_id, &board, Some(model_id), claim.keep_images)?;
+                let unchanged = last.unchanged && !claim.listing_begun && claim.sections.is_none();
+                if unchanged {
+                    store::import::complete_unchanged(&claim, &board)?;
+                }
+                Ok((!unchanged).then_some(last))
+            })
+            .await?;
+        let Some(last) = last else { return Ok(()) };
 
         // Images are worked on while the listing goes on.
         let progress = Notify::new();
         let listed = tokio::sync::watch::Sender::new(claimed.listing_complete);
         let pictures = images::Images::new(self, api.client.clone(), embedder, model_id);
         let complete_listing = async {
-            if claimed.listing_complete {
-                return Ok(true);
+            if !claimed.listing_complete {
+                let listing = listing::Listing::new(self, &board_id, model_id, last);
+                listing.list(&mut api, &progress).await?;
+                listed.send_replace(true);
+                progress.notify_one();
             }
-            let whole = listing::list(self, &mut api, &board_id, model_id, &progress).await?;
-            listed.send_replace(true);
-            progress.notify_one();
-            Ok::<_, Interruption>(whole)
+            Ok::<_, Interruption>(())
         };
-        let (whole, ()) = tokio::try_join!(complete_listing, pictures.work(&progress, listed.subscribe()))?;
+        tokio::try_join!(complete_listing, pictures.work(&progress, listed.subscribe()))?;
 
         let (claim, board) = (claimed.clone(), board_id);
         self.context
@@ -128,9 +138,7 @@ impl Run {
                 if store::import::lock(&claim)? == store::import::Claim::Lost {
                     return Ok(());
                 }
-                let removed =
-                    if whole { store::pin::mark_removed(claim.account_id, &board, claim.import_id)? } else { 0 };
-                store::import::complete(&claim, &board, i32::try_from(removed).unwrap_or(i32::MAX))
+                store::import::complete(&claim, &board)
             })
             .await?;
         Ok(())
@@ -158,19 +166,25 @@ impl Run {
         };
         let (row, claim) = (rows::board_row(&board), claimed.clone());
         let board_id = row.board_id.clone();
-        let claim = self
+        let (claim, doubled) = self
             .context
             .database
             .run(move || {
                 let held = store::import::lock(&claim)?;
-                if held == store::import::Claim::Held {
+                let doubled = store::import::is_doubled(&claim, &row.board_id, &registry::live_identities())?;
+                if held == store::import::Claim::Held && !doubled {
                     store::board::upsert(claim.account_id, std::slice::from_ref(&row))?;
                     store::import::record_board(&claim, &row.board_id)?;
                 }
-                Ok(held)
+                Ok((held, doubled))
             })
             .await?;
         held(claim)?;
+        if doubled {
+            // It would take the images over that the other one has counted.
+            let failure = Failure::new(Kind::Busy, "another import of the board is under way");
+            return Err(Interruption::Stopped { stop: Stop::Queued, failure, wake_in: DOUBLED_PAUSE });
+        }
         Ok(board_id)
     }
 

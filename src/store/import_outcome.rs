@@ -1,0 +1,160 @@
+//! `pinterest.import_outcome` and the counts of `pinterest.import`: what became of every pin and every image. Both are
+//! written in the transaction that brings a pin or image to its state, so they agree whatever happens in between.
+
+use super::execute;
+use crate::errors::Failure;
+
+/// What became of listed pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinOutcome {
+    /// It has at least one.
+    WithImages,
+    /// It has none, for a reason.
+    WithoutImage,
+    /// The import was asked for a part of the board that it is not in.
+    LeftOut,
+}
+
+/// What became of images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageOutcome {
+    /// A fresh embedding.
+    Embedded,
+    /// An embedding that stood already.
+    Reused,
+    /// Never will be.
+    Skipped,
+    /// Given up; pinterest_retry_failed() tries again.
+    Failed,
+}
+
+impl PinOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            PinOutcome::WithImages => "with_images",
+            PinOutcome::WithoutImage => "without_image",
+            PinOutcome::LeftOut => "left_out",
+        }
+    }
+}
+
+impl ImageOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            ImageOutcome::Embedded => "embedded",
+            ImageOutcome::Reused => "reused",
+            ImageOutcome::Skipped => "skipped",
+            ImageOutcome::Failed => "failed",
+        }
+    }
+}
+
+/// One outcome with its reason, which is a word and may be empty, and how often it came about.
+pub type Counted<T> = (T, &'static str, i32);
+
+/// Counts listed pins.
+pub fn count_pins(account_id: i64, import_id: i64, counted: &[Counted<PinOutcome>]) -> Result<(), Failure> {
+    add(
+        account_id,
+        import_id,
+        "pin",
+        counted.iter().map(|(outcome, reason, count)| (outcome.as_str(), *reason, *count)),
+    )
+}
+
+/// Counts images that stood embedded already; the import's row counts them with their page.
+pub fn count_kept(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
+    add(account_id, import_id, "image", [(ImageOutcome::Reused.as_str(), "kept", count)].into_iter())
+}
+
+/// Counts images, in the import's row as well. Any worker may: images are reused across an account's imports.
+pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOutcome>]) -> Result<(), Failure> {
+    if counted.iter().all(|(_, _, count)| *count == 0) {
+        return Ok(());
+    }
+    let sum = |wanted: ImageOutcome| -> i32 {
+        counted.iter().filter(|(outcome, _, _)| *outcome == wanted).map(|(_, _, count)| count).sum()
+    };
+    execute(
+        "UPDATE pinterest.import SET images_embedded = images_embedded + $3, images_reused = images_reused + $4, \
+         images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0 \
+         WHERE account_id = $1 AND import_id = $2",
+        &[
+            account_id.into(),
+            import_id.into(),
+            sum(ImageOutcome::Embedded).into(),
+            sum(ImageOutcome::Reused).into(),
+            sum(ImageOutcome::Skipped).into(),
+            sum(ImageOutcome::Failed).into(),
+        ],
+    )?;
+    add(
+        account_id,
+        import_id,
+        "image",
+        counted.iter().map(|(outcome, reason, count)| (outcome.as_str(), *reason, *count)),
+    )
+}
+
+fn add<'a>(
+    account_id: i64,
+    import_id: i64,
+    item: &str,
+    counted: impl Iterator<Item = (&'a str, &'a str, i32)>,
+) -> Result<(), Failure> {
+    let counted: Vec<_> = counted.filter(|(_, _, count)| *count != 0).collect();
+    if counted.is_empty() {
+        return Ok(());
+    }
+    execute(
+        "INSERT INTO pinterest.import_outcome AS o (account_id, import_id, item, outcome, reason, count) \
+         SELECT i.account_id, i.import_id, $3, n.outcome, n.reason, sum(n.count) FROM pinterest.import i, \
+             unnest($4::text[], $5::text[], $6::int4[]) AS n(outcome, reason, count) \
+         WHERE i.account_id = $1 AND i.import_id = $2 GROUP BY i.account_id, i.import_id, n.outcome, n.reason \
+         ON CONFLICT (account_id, import_id, item, outcome, reason) DO UPDATE SET count = o.count + EXCLUDED.count",
+        &[
+            account_id.into(),
+            import_id.into(),
+            item.into(),
+            counted.iter().map(|(outcome, _, _)| (*outcome).to_owned()).collect::<Vec<_>>().into(),
+            counted.iter().map(|(_, reason, _)| (*reason).to_owned()).collect::<Vec<_>>().into(),
+            counted.iter().map(|(_, _, count)| *count).collect::<Vec<_>>().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Counts the whole board as it stands: nothing has changed since its last import.
+pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Result<(), Failure> {
+    execute(
+        "WITH pins AS (SELECT p.pin_id, p.no_image FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), \
+         outcomes AS (SELECT 'image' AS item, CASE i.state WHEN 'embedded' THEN 'reused' ELSE i.state END AS outcome, \
+                 CASE i.state WHEN 'embedded' THEN 'unchanged' ELSE COALESCE(i.reason_code, '') END AS reason \
+                 FROM pins JOIN pinterest.pin_image i ON i.account_id = $1 AND i.pin_id = pins.pin_id \
+             UNION ALL SELECT 'pin', CASE WHEN pins.no_image IS NULL THEN 'with_images' ELSE 'without_image' END, \
+                 COALESCE(pins.no_image, '') FROM pins), \
+         counted AS (INSERT INTO pinterest.import_outcome (account_id, import_id, item, outcome, reason, count) \
+             SELECT $1, $2, o.item, o.outcome, o.reason, count(*) FROM outcomes o GROUP BY o.item, o.outcome, o.reason \
+             RETURNING item, outcome, count) \
+         UPDATE pinterest.import SET \
+             pins_listed = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'pin'), \
+             pins_without_image = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'without_image'), \
+             images_total = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'image'), \
+             images_reused = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'reused'), \
+             images_skipped = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'skipped') \
+         WHERE account_id = $1 AND import_id = $2",
+        &[account_id.into(), import_id.into(), board_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Takes back what failed, which is about to be tried again.
+pub fn forget_failed(account_id: i64, import_id: i64) -> Result<(), Failure> {
+    execute(
+        "DELETE FROM pinterest.import_outcome o \
+         WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = 'failed'",
+        &[account_id.into(), import_id.into()],
+    )?;
+    Ok(())
+}
