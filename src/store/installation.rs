@@ -96,7 +96,9 @@ pub fn adopt() -> Result<bool, Failure> {
              setval('pinterest.model_model_id_seq', GREATEST((SELECT max(model_id) FROM pinterest.model), \
                  (SELECT last_value FROM pinterest.model_model_id_seq))), \
              setval('pinterest.import_import_id_seq', GREATEST((SELECT max(import_id) FROM pinterest.import), \
-                 (SELECT last_value FROM pinterest.import_import_id_seq)))",
+                 (SELECT last_value FROM pinterest.import_import_id_seq))), \
+             setval('pinterest.quota_ledger_quota_id_seq', GREATEST((SELECT max(quota_id) FROM pinterest.quota_ledger), \
+                 (SELECT last_value FROM pinterest.quota_ledger_quota_id_seq)))",
             &[],
             |_| Ok(()),
         )?;
