@@ -5,9 +5,8 @@ use e2e::process::Process;
 use e2e::{Result, World, wait_for, wait_until};
 use postgres::Client;
 
+use crate::grants::WORKER;
 use crate::support::{GATE, SOON, hold_pictures_after, import, quick_board, quick_world, start, until, value};
-
-const WORKER: &str = "pg_pinterest worker";
 
 fn until_the_worker_has_left(world: &World) -> Result<()> {
     wait_for("the worker to leave", SOON, || Ok(world.cluster.backends(WORKER)?.is_empty().then_some(())))

@@ -58,6 +58,15 @@ pub fn until_status(client: &mut Client, account: i64, wanted: &str) -> Result<S
     found.map_err(|error| error.context(last))
 }
 
+/// Kills the worker, which takes every session along; returns one of the server that is back.
+pub fn kill_worker(world: &World) -> Result<Client> {
+    let mut bystander = world.connect()?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    world.cluster.kill9(worker.pid)?;
+    wait_for("the server to notice", SOON, || Ok(bystander.simple_query("").is_err().then_some(())))?;
+    wait_for("the server to be back", SOON, || Ok(world.connect().ok()))
+}
+
 /// Ends the worker and starts another, which looks at everything that may be due.
 pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;

@@ -7,13 +7,13 @@ use e2e::process::{Process, kill9, terminate};
 use e2e::{Result, Stop, World, wait_for, wait_until};
 use postgres::Client;
 
+use crate::grants::{WORKER, kill_worker};
 use crate::support::{GATE, Row, SOON, hold_pictures_after, quick_board, start, until, value};
 
 const PINS: u64 = 20;
 const IN: u64 = 5;
 /// The launcher hears of a worker's end; it does not find it out on its rounds.
 const REPLACED: Duration = Duration::from_secs(10);
-const WORKER: &str = "pg_pinterest worker";
 
 /// A world in the middle of an import: of its pictures some are in and the others held back.
 fn halfway(preload: bool) -> Result<(World, i64)> {
@@ -61,8 +61,7 @@ fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
 #[test]
 fn the_worker_crashes() -> Result<()> {
     let (world, import) = halfway(true)?;
-    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-    world.cluster.kill9(worker.pid)?;
+    kill_worker(&world)?;
     ends_by_itself(&world, import)?;
     Ok(())
 }

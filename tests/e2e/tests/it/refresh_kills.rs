@@ -2,25 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
 use sandbox::{Fault, Kind, Rule};
 
-use crate::grants::{USER, WORKER, arrived, generation, refresh, until_status};
+use crate::grants::{USER, arrived, generation, kill_worker, refresh, until_status};
 use crate::refresh_steps::{RECOVERY, Session, due, recovered, until_blocked, until_rotated, wanted, world};
 use crate::support::{SOON, import, refusal};
 
 /// Longer than a test waits for anything.
 const FOREVER: Fault = Fault::Delay { milliseconds: 600_000 };
 
-/// Kills the worker, which takes every session along, and waits until the server is back.
-fn kill_worker(world: &World, session: Session) -> Result<(Client, Instant)> {
-    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-    world.cluster.kill9(worker.pid)?;
+/// Kills the worker, and with it the session that waits for it. Returns another session, and when the server was back.
+fn killed(world: &World, session: Session) -> Result<(Client, Instant)> {
+    let client = kill_worker(world)?;
     let Ok(outcome) = session.join() else { panic!("the session panicked") };
     assert!(outcome.is_err(), "the session should have ended with the server");
-    let client = wait_for("the server to be back", SOON, || Ok(world.connect().ok()))?;
     Ok((client, Instant::now()))
 }
 
@@ -34,7 +32,7 @@ fn before_the_intent() -> Result<()> {
     blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE")?;
     let session = wanted(&world)?;
     until_blocked(&mut client)?;
-    let (mut client, back) = kill_worker(&world, session)?;
+    let (mut client, back) = killed(&world, session)?;
     recovered(&world, &mut client, back, 2)?;
     assert_eq!(arrived(&world) - before, 2, "one after the kill, one on demand");
     Ok(())
@@ -49,7 +47,7 @@ fn while_the_request_is_under_way() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }).once());
     let session = wanted(&world)?;
     assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
-    let (mut client, back) = kill_worker(&world, session)?;
+    let (mut client, back) = killed(&world, session)?;
     recovered(&world, &mut client, back, 2)?;
     assert_eq!(arrived(&world) - before, 3, "the one held back, one after the kill, one on demand");
     Ok(())
@@ -65,7 +63,7 @@ fn while_the_answer_is_under_way() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Token, FOREVER).once());
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
-    let (mut client, back) = kill_worker(&world, session)?;
+    let (mut client, back) = killed(&world, session)?;
     recovered(&world, &mut client, back, 2)?;
     assert_eq!(arrived(&world) - before, 3);
     Ok(())
@@ -83,7 +81,7 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Token, FOREVER).once());
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
-    let (mut client, back) = kill_worker(&world, session)?;
+    let (mut client, back) = killed(&world, session)?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_needs_reauth")?;
     let status = until_status(&mut client, world.account(), "needs_reauth")?;
@@ -114,7 +112,7 @@ fn while_the_answer_waits_to_be_stored() -> Result<()> {
     blocker.batch_execute("BEGIN; SELECT FROM pinterest.token FOR UPDATE")?;
     world.sandbox.faults().release("answer");
     until_blocked(&mut client)?;
-    let (mut client, back) = kill_worker(&world, session)?;
+    let (mut client, back) = killed(&world, session)?;
     recovered(&world, &mut client, back, 2)?;
     assert_eq!(arrived(&world) - before, 3);
     Ok(())
@@ -126,9 +124,7 @@ fn right_after_storing() -> Result<()> {
     let mut client = world.connect()?;
     let before = arrived(&world);
     refresh(&mut client, None)?;
-    let mut bystander = world.connect()?;
-    let session = std::thread::spawn(move || bystander.batch_execute("SELECT pg_sleep(600)"));
-    let (mut client, _) = kill_worker(&world, session)?;
+    let mut client = kill_worker(&world)?;
     // A worker that has looked around finds nothing to do.
     import(&mut client, "Beach")?;
     assert_eq!(arrived(&world) - before, 1);

@@ -5,9 +5,8 @@ use std::time::Duration;
 use e2e::{Result, World, wait_for};
 use sandbox::config::Config;
 
+use crate::grants::WORKER;
 use crate::support::{SOON, complete, import, quick_board, start, until, value};
-
-const WORKER: &str = "pg_pinterest worker";
 
 #[test]
 fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use e2e::{Result, ServerFile, World, wait_for};
 use postgres::Client;
 
-use crate::grants::{WORKER, doctor, generation, refresh, store_grant};
+use crate::grants::{doctor, generation, kill_worker, refresh, store_grant};
 use crate::key_files::{key_file, ring};
 use crate::support::{SOON, import, quick_board, refusal, value};
 
@@ -134,12 +134,8 @@ fn a_rotation_that_is_killed_goes_on() -> Result<()> {
         Ok((sealed_anew > 0).then_some(sealed_anew))
     })?;
     assert!(half < all, "{half} of {all}");
-    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-    world.cluster.kill9(worker.pid)?;
-    // Every session ends with it, the one that held the row too.
-    let mut client = wait_for("the server to be back", SOON, || {
-        Ok(world.connect().ok().filter(|client| !client.is_closed() && blocker.is_valid(SOON).is_err()))
-    })?;
+    // The session that held the row ends with it.
+    let mut client = kill_worker(&world)?;
     until_rotated(&mut client)?;
     file.write(ring(&[2]).as_bytes())?;
     for account in [accounts[0], accounts[250], world.account()] {
