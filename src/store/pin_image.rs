@@ -203,6 +203,11 @@ pub fn claim(
     limit: i64,
     across: bool,
 ) -> Result<Vec<ClaimedImage>, Failure> {
+    // Of several workers one after another, so that each sees what the others have in work.
+    write("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()], |_| Ok(()))?;
+    if across {
+        write("SELECT FROM pinterest.installation FOR NO KEY UPDATE", &[], |_| Ok(()))?;
+    }
     write(
         "WITH ready AS ( \
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use embedder::ErrorKind as EmbedderError;
-use pinterest::{FetchedImage, retry};
+use pinterest::{ErrorKind, FetchedImage, retry};
 use tokio::sync::Semaphore;
 
-use super::api::Api;
+use super::api::{Api, Refused};
 use super::failure::Interruption;
 use crate::errors::Failure;
 use crate::rows::{Candidate, candidates_json};
@@ -166,7 +166,7 @@ impl OneImage {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
-        if let Some(fresh) = self.fresh_candidates(claimed).await
+        if let Some(fresh) = self.fresh_candidates(claimed).await?
             && let Ok(download) = self.climb(fresh, claimed).await?
         {
             return Ok(download);
@@ -210,18 +210,41 @@ impl OneImage {
         Ok(Err(refused))
     }
 
-    async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Option<Vec<Candidate>> {
-        let mut api = Api::open(self.context.clone(), self.account_id, 1).await.ok()?;
+    /// What Pinterest gives for the image now, where that is something else. Not a word about the image where the call
+    /// has to wait: for the quota, for the user, for better times.
+    async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Result<Option<Vec<Candidate>>, Verdict> {
+        let api = Api::open(self.context.clone(), self.account_id, self.import_attempts).await;
+        let mut api = api.map_err(Verdict::Stop)?;
         let pin = api
             .call(|client, token| {
                 let pin_id = claimed.pin_id.clone();
                 async move { client.pin(&token, &pin_id).await }
             })
-            .await
-            .ok()?;
-        let images = pin.images().ok()?;
-        let image = images.into_iter().find(|image| image.position == claimed.position)?;
+            .await;
+        let pin = match pin {
+            Ok(pin) => pin,
+            Err(Refused::Call(error)) if error.is_retryable() && !is_about_the_account(error.kind()) => {
+                let after = retry::next_delay(claimed.attempts.unsigned_abs(), &error, fastrand::f64());
+                return match after {
+                    Some(after) if claimed.attempts < ATTEMPTS => {
+                        let reason = error.to_string();
+                        Err(Verdict::Done(Box::new(Outcome::Retry { reason, after, blame: true })))
+                    }
+                    _ => Ok(None),
+                };
+            }
+            Err(Refused::Call(error)) if !is_about_the_account(error.kind()) => return Ok(None),
+            Err(refused) => return Err(Verdict::Stop(api.interruption(refused))),
+        };
+        let images = pin.images().unwrap_or_default();
+        let Some(image) = images.into_iter().find(|image| image.position == claimed.position) else { return Ok(None) };
         let fresh = candidates_json(&image.candidates);
-        if fresh == claimed.candidates { None } else { serde_json::from_str(&fresh).ok() }
+        Ok(if fresh == claimed.candidates { None } else { serde_json::from_str(&fresh).ok() })
     }
+}
+
+/// Does a refusal concern all calls of the account, and so the import?
+fn is_about_the_account(kind: ErrorKind) -> bool {
+    use ErrorKind::{MissingScope, NeedsReauth, RateLimited, SpamHold, Unauthorized};
+    matches!(kind, RateLimited | SpamHold | Unauthorized | NeedsReauth | MissingScope)
 }
