@@ -1,0 +1,184 @@
+//! Imports in the hands of workers: claimed for a while, kept by signs of life, recorded under the claim's fence.
+
+use super::{execute, read, write};
+use crate::errors::Failure;
+
+/// How long a claimed import is its claimer's without a sign of life.
+const LEASE: &str = "90 seconds";
+
+/// An import that the caller works on.
+#[derive(Clone, Debug)]
+pub struct ClaimedImport {
+    /// Key.
+    pub account_id: i64,
+    /// Key.
+    pub import_id: i64,
+    /// What the user wrote.
+    pub board_reference: String,
+    /// Once resolved.
+    pub board_id: Option<String>,
+    /// Whether to keep the image bytes.
+    pub keep_images: bool,
+    /// Names or ids of the sections to import; `None` for the whole board.
+    pub sections: Option<Vec<String>>,
+    /// Ends the listing.
+    pub max_images: Option<i32>,
+    /// Images found so far.
+    pub images_total: i32,
+    /// Where the listing goes on.
+    pub bookmark: Option<String>,
+    /// The listing is done; images are left.
+    pub listing_complete: bool,
+    /// Pages were recorded before: this is a continuation.
+    pub listing_begun: bool,
+    /// Attempts since the last progress, with this one.
+    pub attempts: i32,
+    /// Must be unchanged when something is recorded.
+    pub fence: i64,
+}
+
+/// Claims the next import that is ready: of the account with the fewest running ones, the oldest first.
+pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure> {
+    let claimed = write(
+        "WITH next AS ( \
+         SELECT i.account_id, i.import_id FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
+         WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND \
+         ((i.state IN ('queued', 'waiting_quota') AND i.wake_at <= clock_timestamp()) \
+          OR (i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($2)))) \
+         AND NOT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = i.account_id AND o.board_id = i.board_id \
+             AND o.import_id <> i.import_id AND o.state = 'running' AND o.lease_until >= clock_timestamp() \
+             AND o.claimed_by = ANY ($2)) \
+         ORDER BY (SELECT count(*) FROM pinterest.import r WHERE r.account_id = i.account_id AND r.state = 'running' \
+             AND r.lease_until >= clock_timestamp() AND r.claimed_by = ANY ($2)), i.wake_at, i.import_id \
+         LIMIT 1 FOR UPDATE OF i SKIP LOCKED) \
+         UPDATE pinterest.import t SET state = 'running', claimed_by = $1, lease_until = clock_timestamp() + $3::interval, \
+         fence = t.fence + 1, attempts = t.attempts + 1, started_at = COALESCE(t.started_at, clock_timestamp()) \
+         FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
+         RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
+         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, t.images_total",
+        &[by.into(), live.to_vec().into(), LEASE.into()],
+        |row| {
+            Ok(ClaimedImport {
+                account_id: row.get(1)?,
+                import_id: row.get(2)?,
+                board_reference: row.get(3)?,
+                board_id: row.maybe(4)?,
+                keep_images: row.get(5)?,
+                bookmark: row.maybe(6)?,
+                listing_complete: row.get(7)?,
+                listing_begun: row.get(8)?,
+                attempts: row.get(9)?,
+                fence: row.get(10)?,
+                sections: row.maybe(11)?,
+                max_images: row.maybe(12)?,
+                images_total: row.get(13)?,
+            })
+        },
+    )?;
+    Ok(claimed.into_iter().next())
+}
+
+/// Whether the claim still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Go on.
+    Held,
+    /// The user asked for the end.
+    CancelRequested,
+    /// Another worker has it, or it was deleted.
+    Lost,
+}
+
+/// Locks the import's row for the rest of the transaction and says whether the claim still holds.
+pub fn lock(claimed: &ClaimedImport) -> Result<Claim, Failure> {
+    let rows = write(
+        "SELECT i.cancel_requested FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 AND i.state = 'running' FOR UPDATE",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(match rows.first() {
+        None => Claim::Lost,
+        Some(true) => Claim::CancelRequested,
+        Some(false) => Claim::Held,
+    })
+}
+
+/// A sign of life: the lease starts anew.
+pub fn extend_lease(claimed: &ClaimedImport) -> Result<Claim, Failure> {
+    let claim = lock(claimed)?;
+    execute(
+        "UPDATE pinterest.import SET lease_until = clock_timestamp() + $4::interval \
+         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), LEASE.into()],
+    )?;
+    Ok(claim)
+}
+
+/// Does another import of the same board run?
+pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
+         AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4))",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into(), live.to_vec().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// What a worker has in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InHand {
+    /// Imports.
+    pub imports: i64,
+    /// Images of these.
+    pub images: i64,
+    /// Its last sign of life: seconds ago; `None` while it has nothing in hand.
+    pub heartbeat: Option<f64>,
+}
+
+/// What the worker of that identity has in hand.
+pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
+    let found = read(
+        "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' AND p.claimed_by = $1), \
+         EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
+         FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
+        &[identity.into(), LEASE.into()],
+        |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Do imports of other accounts wait for a worker?
+pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
+         WHERE i.account_id <> $1 AND i.state = 'queued' AND i.wake_at <= clock_timestamp() \
+         AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL)",
+        &[account_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// Of these imports, the ones whose end was asked for.
+pub fn cancel_requested(import_ids: &[i64]) -> Result<Vec<i64>, Failure> {
+    read(
+        "SELECT i.import_id FROM pinterest.import i WHERE i.import_id = ANY ($1) AND (i.cancel_requested OR i.state <> 'running')",
+        &[import_ids.to_vec().into()],
+        |row| row.get(1),
+    )
+}
+
+/// Seconds until the next import that waits may go on; `None` where none waits.
+pub fn next_wake() -> Result<Option<f64>, Failure> {
+    let rows = read(
+        "SELECT EXTRACT(EPOCH FROM min(i.wake_at) - clock_timestamp())::float8 FROM pinterest.import i \
+         JOIN pinterest.account a USING (account_id) \
+         WHERE i.state IN ('queued', 'waiting_quota') AND a.status IN ('connected', 'refresh_uncertain') \
+         AND a.paused_at IS NULL",
+        &[],
+        |row| row.maybe(1),
+    )?;
+    Ok(rows.into_iter().next().flatten())
+}

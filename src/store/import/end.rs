@@ -1,0 +1,122 @@
+//! How an import ends, for good or for now.
+
+use std::time::Duration;
+
+use super::claim::ClaimedImport;
+use super::{execute, read, write};
+use crate::errors::Failure;
+use crate::store::{import_outcome, pin};
+
+/// How an import stops being worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Tried again at its wake time.
+    Queued,
+    /// Waits for Pinterest's quota.
+    WaitingQuota,
+    /// Waits for the user.
+    NeedsReauth,
+    /// For good.
+    Failed,
+    /// For good, as asked.
+    Cancelled,
+}
+
+impl Stop {
+    fn as_str(self) -> &'static str {
+        match self {
+            Stop::Queued => "queued",
+            Stop::WaitingQuota => "waiting_quota",
+            Stop::NeedsReauth => "needs_reauth",
+            Stop::Failed => "failed",
+            Stop::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The board has not changed since its last complete import: every image counts as reused.
+pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    import_outcome::count_unchanged(claimed.account_id, claimed.import_id, board_id)?;
+    execute(
+        "UPDATE pinterest.import SET state = 'completed', phase = 'finished', listing_complete = true, \
+         coverage = 'unchanged', finished_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, \
+         reason = 'unchanged since the last import' WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+    )?;
+    finish_sync(claimed, board_id)?;
+    notify_finished(claimed.import_id)
+}
+
+/// All images are done. Where the listing covered the whole board, pins that it did not show are marked as removed.
+///
+/// The change marker counts as imported only where nothing is missing: else the next import has to look again.
+pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    let whole = read(
+        "SELECT COALESCE(i.coverage = 'whole', false) FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    let removed = if whole == [true] { pin::mark_removed(claimed.account_id, board_id, claimed.import_id)? } else { 0 };
+    execute(
+        "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
+         claimed_by = NULL, lease_until = NULL, pins_removed = pins_removed + $4 \
+         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[
+            claimed.account_id.into(),
+            claimed.import_id.into(),
+            claimed.fence.into(),
+            i32::try_from(removed).unwrap_or(i32::MAX).into(),
+        ],
+    )?;
+    execute(
+        "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
+         imported_pin_count = CASE WHEN i.coverage IN ('whole', 'until_known') THEN i.pins_reported ELSE b.imported_pin_count END, \
+         imported_modified_at = CASE WHEN i.coverage NOT IN ('whole', 'until_known', 'until_limit') THEN b.imported_modified_at \
+             WHEN i.images_failed = 0 THEN i.modified_at_start END \
+         FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+    )?;
+    finish_sync(claimed, board_id)?;
+    notify_finished(claimed.import_id)
+}
+
+/// From now on the worker keeps the board fresh, where the import was asked to see to that.
+fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
+         sync_keeps_images = i.keep_images FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 AND b.board_id = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Stops working on an import, with the reason. It goes on after `wake_in`, where its state allows.
+pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake_in: Duration) -> Result<(), Failure> {
+    let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
+    execute(
+        "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
+         wake_at = clock_timestamp() + make_interval(secs => $8), \
+         attempts = CASE WHEN $4 IN ('waiting_quota', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
+         phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
+         finished_at = CASE WHEN $9 THEN clock_timestamp() END \
+         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[
+            claimed.account_id.into(),
+            claimed.import_id.into(),
+            claimed.fence.into(),
+            stop.as_str().into(),
+            failure.map(|failure| failure.message.clone()).into(),
+            failure.map(Failure::sqlstate).into(),
+            failure.and_then(|failure| failure.hint().map(str::to_owned)).into(),
+            wake_in.as_secs_f64().into(),
+            ended.into(),
+        ],
+    )?;
+    if ended { notify_finished(claimed.import_id) } else { Ok(()) }
+}
+
+fn notify_finished(import_id: i64) -> Result<(), Failure> {
+    write("SELECT pg_notify('pinterest_import', $1::text)", &[import_id.into()], |_| Ok(()))?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! `pinterest.import`: imports from the queue to their end.
+
+mod claim;
+mod end;
+mod listing;
+mod queue;
+
+pub use claim::{
+    Claim, ClaimedImport, cancel_requested, claim, extend_lease, in_hand, is_doubled, lock, next_wake, others_wait,
+};
+pub use end::{Stop, complete, complete_unchanged, stop};
+pub use listing::{
+    Coverage, PageListed, forget_bookmark, nothing_else_changed, record_board, record_listing_limit, record_page,
+};
+pub use queue::{
+    Progress, Wishes, account_of, cancel, enqueue, enqueue_syncs, park, progress, requeue_running, retry_failed, unpark,
+};
+
+use super::{execute, read, write};

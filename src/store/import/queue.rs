@@ -1,0 +1,171 @@
+//! What callers do with imports: queue, watch, cancel, try again, park.
+
+use pgrx::datum::Interval;
+
+use super::{execute, read, write};
+use crate::errors::{Failure, Kind};
+use crate::store::{import_outcome, pin_image};
+
+/// What a caller who waits has to know.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The state.
+    pub state: String,
+    /// Why it stopped or waits.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Queued by the transaction that asks, so that no worker can see it yet.
+    pub uncommitted: bool,
+}
+
+impl Progress {
+    /// No worker will touch it again.
+    pub fn is_final(&self) -> bool {
+        matches!(self.state.as_str(), "completed" | "failed" | "cancelled")
+    }
+}
+
+/// What a caller may ask of an import.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Keep the image bytes.
+    pub keep_images: bool,
+    /// Names or ids of sections; `None` for the whole board.
+    pub sections: Option<Vec<String>>,
+    /// End the listing with the pin that brings so many.
+    pub max_images: Option<i32>,
+    /// Import the board again after this time, for ever.
+    pub sync_every: Option<Interval>,
+}
+
+/// Queues an import.
+pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, wishes: Wishes) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
+         sync_every, state) SELECT a.account_id, $2, $3, $4, $5, $6, $7, \
+         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
+         FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
+        &[
+            account_id.into(),
+            board_reference.into(),
+            board_id.into(),
+            wishes.keep_images.into(),
+            wishes.sections.into(),
+            wishes.max_images.into(),
+            wishes.sync_every.into(),
+        ],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+}
+
+/// Queues imports of boards whose time for it has come; how many.
+pub fn enqueue_syncs() -> Result<usize, Failure> {
+    execute(
+        "WITH due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every \
+             FROM pinterest.account a WHERE a.account_id = b.account_id AND b.next_sync_at <= clock_timestamp() \
+             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
+                 AND i.board_id = b.board_id AND i.state NOT IN ('completed', 'failed', 'cancelled')) \
+             RETURNING b.account_id, b.board_id, b.sync_keeps_images) \
+         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images) \
+         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images FROM due d",
+        &[],
+    )
+}
+
+/// How an import stands. Runs with the caller's rights.
+pub fn progress(import_id: i64) -> Result<Progress, Failure> {
+    let rows = read(
+        "SELECT i.state, i.reason, i.hint, pg_current_xact_id_if_assigned() IS NOT NULL \
+         AND i.xmin = pg_current_xact_id_if_assigned()::xid AND i.fence = 0 \
+         FROM pinterest.import i WHERE i.import_id = $1",
+        &[import_id.into()],
+        |row| Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? }),
+    )?;
+    rows.into_iter().next().ok_or_else(|| unknown(import_id))
+}
+
+/// The account of an import that the caller may see. Runs with the caller's rights.
+pub fn account_of(import_id: i64) -> Result<i64, Failure> {
+    let rows =
+        read("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
+            row.get(1)
+        })?;
+    rows.into_iter().next().ok_or_else(|| unknown(import_id))
+}
+
+fn unknown(import_id: i64) -> Failure {
+    Failure::new(Kind::NotFound, format!("import {import_id} does not exist or belongs to another role"))
+        .with_hint("SELECT * FROM pinterest.imports lists yours.")
+}
+
+/// Asks for the end of an import: at once where no worker has it, else as soon as its worker sees it. False where it
+/// had ended before.
+pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
+    let touched = execute(
+        "UPDATE pinterest.import SET cancel_requested = true, \
+         state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
+         phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
+         finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
+         WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')",
+        &[account_id.into(), import_id.into()],
+    )?;
+    Ok(touched > 0)
+}
+
+/// Puts the failed images of an import that has ended back to work; how many there are.
+pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
+    let ended = write(
+        "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 FOR UPDATE",
+        &[account_id.into(), import_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if ended != [true] {
+        return Err(Failure::new(Kind::NotReady, format!("import {import_id} has not ended"))
+            .with_hint("pinterest_wait_for_import() waits for its end."));
+    }
+    let failed = pin_image::retry_failed(account_id, import_id)?;
+    if failed > 0 {
+        import_outcome::forget_failed(account_id, import_id)?;
+        execute(
+            "UPDATE pinterest.import SET state = 'queued', \
+             phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
+             images_failed = images_failed - $3, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
+             cancel_requested = false, reason = NULL, error_code = NULL, hint = NULL, fence = fence + 1 \
+             WHERE account_id = $1 AND import_id = $2",
+            &[account_id.into(), import_id.into(), i32::try_from(failed).unwrap_or(i32::MAX).into()],
+        )?;
+    }
+    Ok(failed)
+}
+
+/// Takes the account's running imports from their workers; they wait in the queue.
+pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
+         wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running'",
+        &[account_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Puts the account's parked imports back into the queue.
+pub fn unpark(account_id: i64) -> Result<usize, Failure> {
+    execute(
+        "UPDATE pinterest.import SET state = 'queued', wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
+         error_code = NULL, hint = NULL WHERE account_id = $1 AND state = 'needs_reauth'",
+        &[account_id.into()],
+    )
+}
+
+/// Parks the account's imports that wait in the queue: only the user can help.
+pub fn park(account_id: i64, reason: &str) -> Result<usize, Failure> {
+    execute(
+        "UPDATE pinterest.import SET state = 'needs_reauth', reason = $2, claimed_by = NULL, lease_until = NULL \
+         WHERE account_id = $1 AND state IN ('queued', 'waiting_quota')",
+        &[account_id.into(), reason.into()],
+    )
+}
