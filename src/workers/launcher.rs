@@ -21,7 +21,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// A worker that ended after less than this found nothing to do, or failed.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// Back-off after short lives: doubles from the first to the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
 /// What the launcher remembers of a database.
 struct Visit {

@@ -77,6 +77,8 @@ pub struct BoardSpec {
     pub formats: FormatMix,
     /// Other accounts that see it as a group board.
     pub collaborators: Vec<String>,
+    /// Another board, of whichever account, whose pictures its pins show: each that of the pin of its own number.
+    pub pictures_of: Option<String>,
 }
 
 /// `privacy` of a board.
@@ -232,6 +234,12 @@ impl Config {
             if board.pins > MAX_PINS {
                 return refuse(format!("board {:?} has {} pins, more than {MAX_PINS}", board.name, board.pins));
             }
+            if let Some(name) = &board.pictures_of {
+                let boards = || self.accounts.iter().flat_map(|account| &account.boards);
+                if !boards().any(|other| other.name == *name && other.pins >= board.pins) {
+                    return refuse(format!("board {:?} finds no {} pins on a board {name:?}", board.name, board.pins));
+                }
+            }
             board.media.check().map_err(Error::configuration)?;
             board.formats.check().map_err(Error::configuration)?;
         }
@@ -278,6 +286,7 @@ impl BoardSpec {
             media: MediaMix::default(),
             formats: FormatMix::default(),
             collaborators: Vec::new(),
+            pictures_of: None,
         }
     }
 
@@ -320,6 +329,13 @@ impl BoardSpec {
     #[must_use]
     pub fn collaborator(mut self, username: impl Into<String>) -> Self {
         self.collaborators.push(username.into());
+        self
+    }
+
+    /// Has its pins show the pictures of another board, which needs as many pins at least.
+    #[must_use]
+    pub fn pictures_of(mut self, board: impl Into<String>) -> Self {
+        self.pictures_of = Some(board.into());
         self
     }
 }

@@ -12,6 +12,7 @@ use crate::server::route::Route;
 
 const HTML: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n\
     <body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n";
+const LOGIN_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Log in</title></head><body><form></form></body></html>\n";
 const ACCESS_DENIED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
     <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
 
@@ -60,6 +61,7 @@ pub(crate) fn instead(fault: &Fault, route: &Route, host: &str, path: &str) -> O
             return Some(headers.iter().fold(answer, with_header));
         }
         Fault::Html502 => return Some(Answer::bytes(502, "text/html", HTML)),
+        Fault::Html200 => return Some(Answer::bytes(200, "text/html", LOGIN_PAGE)),
         Fault::CdnForbidden => return Some(access_denied()),
         Fault::Redirect { status, location } => return Some(Answer::redirect(*status, location)),
         Fault::Redirect600xTo564x => {

@@ -58,6 +58,9 @@ pub enum Fault {
     /// 502 with an HTML body.
     #[serde(rename = "html_502")]
     Html502,
+    /// 200 with an HTML body, as of a proxy that wants a password.
+    #[serde(rename = "html_200")]
+    Html200,
     /// Any status, code and message.
     Status {
         /// HTTP status.

@@ -98,6 +98,14 @@ impl World {
         &self.boards[pin.board as usize]
     }
 
+    /// The pin whose pictures a pin shows: itself, or its counterpart on the board that its own takes them from.
+    pub(crate) fn shown_by(&self, pin: PinKey) -> PinKey {
+        let of = self.home(pin).spec.pictures_of.as_deref();
+        let source = of.and_then(|name| self.boards.iter().find(|board| board.spec.name == name));
+        let counterpart = source.map(|board| PinKey { board: board.index, ..pin });
+        counterpart.filter(|pin| self.ever_was(*pin)).unwrap_or(pin)
+    }
+
     /// The pin of an id, where there is one.
     pub(crate) fn pin(&self, id: &str) -> Option<PinKey> {
         let pin = self.identities.pin_key(id)?;

@@ -54,13 +54,14 @@ impl Pin {
         }
     }
 
-    /// The picture an item of this pin shows: its own, or that of an earlier pin.
+    /// The picture an item of this pin shows: its own, that of an earlier pin, or that of another board's.
     pub(crate) fn picture(&self, world: &World, surprises: &Surprises, item: u16) -> PictureKey {
+        let own = world.shown_by(self.key);
         let repeats = item == 0
             && self.variant == Variant::Image
-            && hit(world.seed, salt::REPEATED, self.key, surprises.repeated_pictures);
-        let earlier = PinKey { serial: self.key.serial / 2, ..self.key };
-        PictureKey { pin: if repeats { earlier } else { self.key }, item }
+            && hit(world.seed, salt::REPEATED, own, surprises.repeated_pictures);
+        let earlier = PinKey { serial: own.serial / 2, ..own };
+        PictureKey { pin: if repeats { earlier } else { own }, item }
     }
 }
 

@@ -165,3 +165,21 @@ fn a_pool_gives_few_pictures_in_files_that_differ() {
     assert_eq!(pixels(&one), pixels(&two));
     assert_eq!(pixels(&one).dimensions(), (1200, 1800));
 }
+
+#[test]
+fn a_board_can_show_the_pictures_of_another() {
+    let mut config = Config::with_board("Board", &[Family::Barn], 4);
+    let twin = BoardSpec::new("Twin", &[Family::Lake], 3).media(MediaMix::images_only()).pictures_of("Board");
+    config.accounts[0].boards.push(twin);
+    let sandbox = Sandbox::start(config.clone()).expect("a sandbox");
+    let client = Client::of(&sandbox, "example_user");
+    let pictures = |name: &str| {
+        let board = sandbox.board_id(name).expect("a board");
+        let pins = client.json(&format!("/v5/boards/{board}/pins"));
+        let pins = pins["items"].as_array().expect("pins").clone();
+        pins.iter().map(|pin| pin["media"]["images"]["600x"]["url"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(pictures("Twin"), pictures("Board")[1..]);
+    config.accounts[0].boards[1].pins = 5;
+    assert!(Sandbox::start(config).is_err(), "there is no fifth picture");
+}
