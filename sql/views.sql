@@ -86,7 +86,7 @@ COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: 
 
 CREATE VIEW pinterest.quota WITH (security_barrier) AS
 SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,
-       CASE WHEN q.reset_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN q.request_limit ELSE q.remaining END AS remaining,
+       CASE WHEN q.reset_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN q.request_limit ELSE GREATEST(q.remaining, 0) END AS remaining,
        q.window_length, q.reset_at, q.observed_at
 FROM pinterest.quota_ledger q
 LEFT JOIN pinterest.account a ON a.account_id OPERATOR(pg_catalog.=) q.account_id

@@ -21,6 +21,11 @@ pub struct PageRows {
 }
 
 impl PageRows {
+    /// The pins' ids.
+    pub fn ids(&self) -> Vec<String> {
+        self.pins.iter().map(|pin| pin.pin_id.clone()).collect()
+    }
+
     /// Leaves pins out, with their images; returns how many that were.
     pub fn retain(&mut self, mut keep: impl FnMut(&PinRow, i32) -> bool) -> i32 {
         let counts: HashMap<_, _> = self.image_counts.iter().cloned().collect();

@@ -22,7 +22,7 @@ pub enum ImageOutcome {
     Embedded,
     /// An embedding that stood already.
     Reused,
-    /// Never will be.
+    /// Never will be, or another import of the account has taken it over.
     Skipped,
     /// Given up; pinterest_retry_failed() tries again.
     Failed,
@@ -149,12 +149,16 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
     Ok(())
 }
 
-/// Takes back what failed, which is about to be tried again.
-pub fn forget_failed(account_id: i64, import_id: i64) -> Result<(), Failure> {
+/// Takes back failures, by the word of their reason: they are about to be tried again.
+pub fn take_back_failed(account_id: i64, import_id: i64, again: Vec<(String, i64)>) -> Result<(), Failure> {
+    let (reasons, counts): (Vec<String>, Vec<i64>) = again.into_iter().unzip();
     execute(
-        "DELETE FROM pinterest.import_outcome o \
-         WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = 'failed'",
-        &[account_id.into(), import_id.into()],
+        "WITH less AS (UPDATE pinterest.import_outcome o SET count = o.count - n.count \
+             FROM unnest($3::text[], $4::int8[]) AS n(reason, count) WHERE o.account_id = $1 AND o.import_id = $2 \
+             AND o.item = 'image' AND o.outcome = 'failed' AND o.reason = n.reason AND o.count > n.count RETURNING o.reason) \
+         DELETE FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' \
+             AND o.outcome = 'failed' AND o.reason = ANY ($3) AND o.reason NOT IN (SELECT l.reason FROM less l)",
+        &[account_id.into(), import_id.into(), reasons.into(), counts.into()],
     )?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `pinterest.pin`: pins, upserted page by page.
 
+use std::collections::HashSet;
+
 use super::{execute, read, write};
 use crate::errors::Failure;
 
@@ -34,14 +36,25 @@ pub struct PinRow {
     pub no_image: Option<&'static str>,
 }
 
+/// Of these pins, those that an earlier page of the import has brought.
+pub fn seen_by(account_id: i64, import_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
+    let seen = read(
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.import_id = $2 AND p.pin_id = ANY ($3)",
+        &[account_id.into(), import_id.into(), pin_ids.into()],
+        |row| row.get(1),
+    )?;
+    Ok(seen.into_iter().collect())
+}
+
 /// Of these pins, those that stand on the board already.
-pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> Result<Vec<String>, Failure> {
-    read(
+pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
+    let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.pin_id = ANY ($3) \
          AND p.removed_at IS NULL",
         &[account_id.into(), board_id.into(), pin_ids.into()],
         |row| row.get(1),
-    )
+    )?;
+    Ok(known.into_iter().collect())
 }
 
 /// Upserts the pins of a page; returns the ids that this import had not seen before. `pins` holds no id twice.

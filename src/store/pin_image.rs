@@ -193,6 +193,17 @@ pub fn reuse_by_content_hash(
     )
 }
 
+/// The content hashes of an import's pending images under which some account has an embedding.
+pub fn pending_hashes(account_id: i64, import_id: i64) -> Result<Vec<String>, Failure> {
+    read(
+        "SELECT DISTINCT i.content_hash FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
+         AND i.state = 'pending' AND EXISTS (SELECT FROM pinterest.pin_image e \
+             WHERE e.content_hash = i.content_hash AND e.state = 'embedded')",
+        &[account_id.into(), import_id.into()],
+        |row| row.get(1),
+    )
+}
+
 /// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first, and
 /// none that another import of the account (with `across`, of any) has in work: they get its embedding when it has one.
 pub fn claim(
@@ -312,22 +323,26 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
     Ok(touched > 0)
 }
 
-/// Puts the failed images of an import back to work; how many there are.
-pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
-    let failed = execute(
-        "UPDATE pinterest.pin_image SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
-         next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
-         WHERE account_id = $1 AND import_id = $2 AND state = 'failed'",
+/// Puts the failed images of an import back to work; how many there are, by the word of their reason.
+pub fn retry_failed(account_id: i64, import_id: i64) -> Result<Vec<(String, i64)>, Failure> {
+    write(
+        "WITH failed AS (SELECT f.pin_id, f.position, COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
+             WHERE f.account_id = $1 AND f.import_id = $2 AND f.state = 'failed' FOR UPDATE), \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
+             next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
+             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position RETURNING f.code) \
+         SELECT a.code, count(*) FROM again a GROUP BY a.code",
         &[account_id.into(), import_id.into()],
-    )?;
-    Ok(i64::try_from(failed).unwrap_or(i64::MAX))
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
 }
 
-/// Gives back what this worker has claimed of an import that it stops working on; the broken-off attempts do not count.
-pub fn release(account_id: i64, import_id: i64, by: &str) -> Result<(), Failure> {
+/// Gives back what a worker has claimed of an import that is not worked on any more; broken-off attempts do not count.
+pub fn release(account_id: i64, import_id: i64, by: Option<&str>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, fence = fence + 1 \
-         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by = $3",
+         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by IS NOT NULL \
+         AND ($3 IS NULL OR claimed_by = $3)",
         &[account_id.into(), import_id.into(), by.into()],
     )?;
     Ok(())

@@ -52,7 +52,14 @@ pub fn observe(
     Ok(())
 }
 
-/// An answer said that nothing is left for so many seconds.
+/// An answer said that nothing is left for so many seconds; that says nothing about the length of the window.
 pub fn exhausted(account_id: i64, seconds: f64) -> Result<(), Failure> {
-    observe(account_id, None, Some(0), Some(seconds))
+    execute(
+        "UPDATE pinterest.quota_ledger q SET remaining = 0, reset_at = clock_timestamp() + make_interval(secs => $2) \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
+         WHERE a.account_id = $1 AND q.category = $3 \
+         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+        &[account_id.into(), seconds.into(), CATEGORY.into()],
+    )?;
+    Ok(())
 }

@@ -23,8 +23,6 @@ pub struct ClaimedImport {
     pub sections: Option<Vec<String>>,
     /// Ends the listing.
     pub max_images: Option<i32>,
-    /// Images found so far.
-    pub images_total: i32,
     /// Where the listing goes on.
     pub bookmark: Option<String>,
     /// The listing is done; images are left.
@@ -55,7 +53,7 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
          fence = t.fence + 1, attempts = t.attempts + 1, started_at = COALESCE(t.started_at, clock_timestamp()) \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
-         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, t.images_total",
+         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images",
         &[by.into(), live.to_vec().into(), LEASE.into()],
         |row| {
             Ok(ClaimedImport {
@@ -71,7 +69,6 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
                 fence: row.get(10)?,
                 sections: row.maybe(11)?,
                 max_images: row.maybe(12)?,
-                images_total: row.get(13)?,
             })
         },
     )?;

@@ -51,12 +51,17 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
 ///
 /// The change marker counts as imported only where nothing is missing: else the next import has to look again.
 pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
-    let whole = read(
-        "SELECT COALESCE(i.coverage = 'whole', false) FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+    let found = read(
+        "SELECT COALESCE(i.coverage = 'whole', false), i.images_total - i.images_embedded - i.images_reused \
+         - i.images_skipped - i.images_failed FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into()],
-        |row| row.get::<bool>(1),
+        |row| Ok((row.get::<bool>(1)?, row.get::<i32>(2)?)),
     )?;
-    let removed = if whole == [true] { pin::mark_removed(claimed.account_id, board_id, claimed.import_id)? } else { 0 };
+    let (whole, elsewhere) = found.into_iter().next().unwrap_or_default();
+    // A pin that has moved meanwhile is the other board's import's to work on.
+    let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere)];
+    import_outcome::count_images(claimed.account_id, claimed.import_id, &taken_over)?;
+    let removed = if whole { pin::mark_removed(claimed.account_id, board_id, claimed.import_id)? } else { 0 };
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
          claimed_by = NULL, lease_until = NULL, pins_removed = pins_removed + $4 \

@@ -18,7 +18,17 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// With a page on which everything is known: does what is new so far account for the whole difference since the last
+/// Images that the import has found so far.
+pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
+    let found = read(
+        "SELECT i.images_total FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// With a page that ends with what is known: does what is new so far account for the whole difference since the last
 /// complete import? Then nothing is gone, and whatever follows is known as well.
 pub fn nothing_else_changed(claimed: &ClaimedImport, pins_before: Option<i32>, new: i32) -> Result<bool, Failure> {
     let Some(before) = pins_before else { return Ok(false) };

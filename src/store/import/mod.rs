@@ -10,7 +10,8 @@ pub use claim::{
 };
 pub use end::{Stop, complete, complete_unchanged, stop};
 pub use listing::{
-    Coverage, PageListed, forget_bookmark, nothing_else_changed, record_board, record_listing_limit, record_page,
+    Coverage, PageListed, forget_bookmark, images_found, nothing_else_changed, record_board, record_listing_limit,
+    record_page,
 };
 pub use queue::{
     Progress, Wishes, account_of, cancel, enqueue, enqueue_syncs, park, progress, requeue_running, retry_failed, unpark,

@@ -127,9 +127,10 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
         return Err(Failure::new(Kind::NotReady, format!("import {import_id} has not ended"))
             .with_hint("pinterest_wait_for_import() waits for its end."));
     }
-    let failed = pin_image::retry_failed(account_id, import_id)?;
+    let again = pin_image::retry_failed(account_id, import_id)?;
+    let failed = again.iter().map(|(_, count)| count).sum();
     if failed > 0 {
-        import_outcome::forget_failed(account_id, import_id)?;
+        import_outcome::take_back_failed(account_id, import_id, again)?;
         execute(
             "UPDATE pinterest.import SET state = 'queued', \
              phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
@@ -142,14 +143,15 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
     Ok(failed)
 }
 
-/// Takes the account's running imports from their workers; they wait in the queue.
+/// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue.
 pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
-    execute(
+    let requeued = write(
         "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
-         wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running'",
+         wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' RETURNING import_id",
         &[account_id.into()],
+        |row| row.get(1),
     )?;
-    Ok(())
+    requeued.into_iter().try_for_each(|import_id| pin_image::release(account_id, import_id, None))
 }
 
 /// Puts the account's parked imports back into the queue.

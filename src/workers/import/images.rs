@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::failure::{Interruption, held};
 use super::one_image::{OneImage, Verdict};
 use super::run::Run;
+use super::same_bytes::Turn;
 use crate::errors::Failure;
 use crate::store;
 use crate::store::import::Claim;
@@ -45,13 +46,14 @@ impl<'a> Images<'a> {
             model_id,
             across: run.context.config.borrow().reuse_across_accounts,
             ladder: Rc::default(),
+            same_bytes: run.same_bytes.clone(),
         };
         Images { run, one, limit: downloads * IN_WORK_PER_DOWNLOAD }
     }
 
     /// Works until the listing is complete and no image is pending. `progress` rings when there may be new ones.
     pub async fn work(self, progress: &Notify, listed: watch::Receiver<bool>) -> Result<(), Interruption> {
-        let mut tasks: JoinSet<(ClaimedImage, Verdict)> = JoinSet::new();
+        let mut tasks: JoinSet<(ClaimedImage, (Verdict, Option<Turn>))> = JoinSet::new();
         let mut suspects: Vec<ClaimedImage> = Vec::new();
         let mut ready_in = Duration::ZERO;
         loop {
@@ -88,25 +90,31 @@ impl<'a> Images<'a> {
                 continue;
             }
             let mut outcomes = Vec::new();
+            let mut turns = Vec::new();
             let mut next = tasks.join_next().await;
             while let Some(ended) = next {
                 match ended {
-                    Ok((image, Verdict::Done(outcome))) => outcomes.push((image, *outcome)),
-                    Ok((image, Verdict::Suspect)) => suspects.push(image),
-                    Ok((_, Verdict::Stop(interruption))) => return Err(interruption),
+                    Ok((image, (Verdict::Done(outcome), turn))) => {
+                        outcomes.push((image, *outcome));
+                        turns.extend(turn);
+                    }
+                    Ok((image, (Verdict::Suspect, _))) => suspects.push(image),
+                    Ok((_, (Verdict::Stop(interruption), _))) => return Err(interruption),
                     // A panic: the image's lease runs out, its attempt is counted.
                     Err(_) => {}
                 }
                 next = tasks.try_join_next();
             }
             self.record(outcomes).await?;
+            drop(turns);
         }
     }
 
     /// The embedder died with these in its hands. One by one, so that only the guilty one is blamed.
     async fn try_alone(&self, suspects: Vec<ClaimedImage>) -> Result<(), Interruption> {
         for image in suspects {
-            match self.one.work(&image, true).await {
+            let (verdict, _turn) = self.one.work(&image, true).await;
+            match verdict {
                 Verdict::Done(outcome) => self.record(vec![(image, *outcome)]).await?,
                 Verdict::Suspect => {}
                 Verdict::Stop(interruption) => return Err(interruption),
@@ -118,8 +126,13 @@ impl<'a> Images<'a> {
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
         let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
         let (identity, limit) = (self.run.context.identity.to_string(), i64::try_from(limit).unwrap_or(1));
-        let across = self.one.across;
+        let (across, model_id) = (self.one.across, self.one.model_id);
         let claim = self.run.context.database.run(move || {
+            if across {
+                // What another account's import has embedded meanwhile; its worker gives to its own account alone.
+                let hashes = store::pin_image::pending_hashes(account_id, import_id)?;
+                reuse(account_id, model_id, hashes, across)?;
+            }
             store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit, across)
         });
         Ok(claim.await?)

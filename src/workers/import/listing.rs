@@ -55,15 +55,6 @@ pub struct Listing<'a> {
     last: LastImport,
 }
 
-/// What becomes of a page before it is stored.
-struct Taken {
-    rows: PageRows,
-    /// Pins that the import was asked to leave out, and why.
-    left_out: Vec<(&'static str, i32)>,
-    /// The sample is full with this page.
-    full: bool,
-}
-
 impl<'a> Listing<'a> {
     /// Of a board whose last import stands as `last` says.
     pub fn new(run: &'a Run, board_id: &'a str, model_id: i64, last: LastImport) -> Self {
@@ -74,7 +65,6 @@ impl<'a> Listing<'a> {
     pub async fn list(&self, api: &mut Api, progress: &Notify) -> Result<(), Interruption> {
         let found = sections(self.run, api, self.board_id).await?;
         let wanted = self.wanted_sections(&found)?;
-        let mut images = self.run.claimed.images_total;
         let mut guard = BookmarkGuard::new();
         let mut bookmark = self.run.claimed.bookmark.clone();
         // How long a bookmark lives is not documented: a resumed listing may have to start over, once.
@@ -99,8 +89,7 @@ impl<'a> Listing<'a> {
             };
             may_start_over = false;
             let next = page.bookmark.clone();
-            let taken = self.take(page_rows(&page.items), wanted.as_ref(), &mut images);
-            let done = self.record(taken, next.clone()).await?;
+            let done = self.record(page_rows(&page.items), wanted.clone(), next.clone()).await?;
             progress.notify_one();
             match next {
                 Some(next) if !done => {
@@ -123,31 +112,14 @@ impl<'a> Listing<'a> {
             if wanted.len() == before && !found.iter().any(|known| fits(&known)) {
                 let names: Vec<_> = found.iter().map(|(_, name)| name.as_str()).collect();
                 let failure = Failure::new(Kind::NotFound, format!("the board has no section \"{section}\""))
-                    .with_hint(format!("It has: {}.", names.join(", ")));
+                    .with_hint(match names.as_slice() {
+                        [] => "It has no sections.".to_owned(),
+                        names => format!("It has: {}.", names.join(", ")),
+                    });
                 return Err(Interruption::fail(failure));
             }
         }
         Ok(Some(wanted))
-    }
-
-    /// Leaves out what the import was not asked for. `images` is how many it has found so far.
-    fn take(&self, mut rows: PageRows, wanted: Option<&HashSet<String>>, images: &mut i32) -> Taken {
-        let mut left_out = Vec::new();
-        if let Some(wanted) = wanted {
-            let inside =
-                |pin: &PinRow, _| pin.board_section_id.as_ref().is_some_and(|section| wanted.contains(section));
-            left_out.push(("other_section", rows.retain(inside)));
-        }
-        let limit = self.run.claimed.max_images.unwrap_or(i32::MAX);
-        let beyond = rows.retain(|_, count| {
-            let fits = *images < limit;
-            if fits {
-                *images = images.saturating_add(count);
-            }
-            fits
-        });
-        left_out.push(("beyond_max_images", beyond));
-        Taken { rows, left_out, full: *images >= limit }
     }
 
     async fn stopped_by_limit(&self) -> Result<(), Interruption> {
@@ -158,7 +130,12 @@ impl<'a> Listing<'a> {
     }
 
     /// Stores a page; true where it is the last one that is needed.
-    async fn record(&self, taken: Taken, bookmark: Option<String>) -> Result<bool, Interruption> {
+    async fn record(
+        &self,
+        mut rows: PageRows,
+        wanted: Option<HashSet<String>>,
+        bookmark: Option<String>,
+    ) -> Result<bool, Interruption> {
         let (claimed, board_id) = (self.run.claimed.clone(), self.board_id.to_owned());
         let (model_id, last) = (self.model_id, self.last);
         let across = self.run.context.config.borrow().reuse_across_accounts;
@@ -172,10 +149,28 @@ impl<'a> Listing<'a> {
                 if claim != Claim::Held {
                     return Ok((claim, false));
                 }
-                let Taken { rows, left_out, full } = taken;
-                let ids: Vec<_> = rows.pins.iter().map(|pin| pin.pin_id.clone()).collect();
-                let listed = ids.len();
-                let known = store::pin::known_on_board(account_id, &board_id, ids)?.len();
+                let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;
+                let mut left_out = Vec::new();
+                if let Some(wanted) = wanted {
+                    left_out.push(("other_section", rows.retain(|pin, _| is_in(pin, &wanted))));
+                }
+                // A pin that this import has seen before has been counted.
+                let mut images = store::import::images_found(&claimed)?;
+                let limit = claimed.max_images.unwrap_or(i32::MAX);
+                let beyond = rows.retain(|pin, count| {
+                    let known = seen.contains(&pin.pin_id);
+                    let fits = known || images < limit;
+                    if fits && !known {
+                        images = images.saturating_add(count);
+                    }
+                    fits
+                });
+                left_out.push(("beyond_max_images", beyond));
+                let full = images >= limit;
+                let known = store::pin::known_on_board(account_id, &board_id, rows.ids())?;
+                let new = rows.pins.iter().filter(|pin| !known.contains(&pin.pin_id)).count();
+                // Pinterest lists what is new first.
+                let ends_known = rows.pins.last().is_some_and(|pin| known.contains(&pin.pin_id));
                 let fresh: HashSet<String> =
                     store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?.into_iter().collect();
                 let bare: Vec<_> = rows
@@ -194,14 +189,14 @@ impl<'a> Listing<'a> {
                 let left: i32 = left_out.iter().map(|(_, count)| count).sum();
                 let pins = PageListed {
                     pins: number(fresh.len()) + left,
-                    new: number(listed - known),
+                    new: number(new),
                     without_image: number(bare.len()),
                 };
                 let coverage = match (&bookmark, full) {
                     (_, true) if left > 0 || bookmark.is_some() => Some(Coverage::Sample),
                     (None, _) if claimed.sections.is_some() => Some(Coverage::Sections),
                     (None, _) => Some(Coverage::Whole),
-                    _ if claimed.sections.is_none() && known == listed && listed > 0 => {
+                    _ if claimed.sections.is_none() && ends_known => {
                         store::import::nothing_else_changed(&claimed, last.pin_count, pins.new)?
                             .then_some(Coverage::UntilKnown)
                     }
@@ -222,6 +217,10 @@ impl<'a> Listing<'a> {
         held(claim)?;
         Ok(done)
     }
+}
+
+fn is_in(pin: &PinRow, sections: &HashSet<String>) -> bool {
+    pin.board_section_id.as_ref().is_some_and(|section| sections.contains(section))
 }
 
 /// The names of the board's sections. A board listing already holds the sections' pins.

@@ -7,6 +7,7 @@ mod images;
 mod listing;
 mod one_image;
 mod run;
+mod same_bytes;
 
 pub use failure::Interruption;
 
@@ -33,6 +34,7 @@ pub struct Imports {
     context: Context,
     /// Embedding requests hold one permit each; one that may kill the embedder takes all, so that only it is blamed.
     embedder_gate: Arc<Semaphore>,
+    same_bytes: same_bytes::SameBytes,
     tasks: JoinSet<i64>,
     cancel: HashMap<i64, Arc<Notify>>,
     next_wake: Option<Duration>,
@@ -44,6 +46,7 @@ impl Imports {
         Imports {
             context,
             embedder_gate: Arc::new(Semaphore::new(EMBEDDER_PERMITS as usize)),
+            same_bytes: same_bytes::SameBytes::default(),
             tasks: JoinSet::new(),
             cancel: HashMap::new(),
             next_wake: None,
@@ -62,7 +65,8 @@ impl Imports {
             let import_id = claimed.import_id;
             let cancelled = Arc::new(Notify::new());
             self.cancel.insert(import_id, cancelled.clone());
-            let run = run::Run::new(self.context.clone(), self.embedder_gate.clone(), claimed, cancelled);
+            let (gate, same_bytes) = (self.embedder_gate.clone(), self.same_bytes.clone());
+            let run = run::Run::new(self.context.clone(), gate, same_bytes, claimed, cancelled);
             self.tasks.spawn_local(async move {
                 run.finish().await;
                 import_id

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::api::{Api, Refused};
 use super::failure::Interruption;
+use super::same_bytes::{SameBytes, Turn};
 use crate::errors::Failure;
 use crate::rows::{Candidate, candidates_json};
 use crate::store;
@@ -51,6 +52,7 @@ pub struct OneImage {
     /// Embeddings of other accounts' images may be taken.
     pub across: bool,
     pub ladder: Rc<RefCell<Ladder>>,
+    pub same_bytes: SameBytes,
 }
 
 /// Sizes that this import has been refused again and again without a success between: tried last.
@@ -82,12 +84,21 @@ struct Download {
 
 impl OneImage {
     /// Downloads and embeds. `alone`: no other image is with the embedder meanwhile, so its death is this one's fault.
-    pub async fn work(&self, claimed: &ClaimedImage, alone: bool) -> Verdict {
+    ///
+    /// The turn is to be kept until the verdict is recorded.
+    pub async fn work(&self, claimed: &ClaimedImage, alone: bool) -> (Verdict, Option<Turn>) {
+        match self.download(claimed).await {
+            Ok(download) => {
+                let turn = self.same_bytes.turn(download.image.sha256).await;
+                (self.recognise_or_embed(download, claimed, alone).await, Some(turn))
+            }
+            Err(verdict) => (verdict, None),
+        }
+    }
+
+    async fn recognise_or_embed(&self, download: Download, claimed: &ClaimedImage, alone: bool) -> Verdict {
         let done = |outcome| Verdict::Done(Box::new(outcome));
-        let Download { image, size, cropped } = match self.download(claimed).await {
-            Ok(download) => download,
-            Err(verdict) => return verdict,
-        };
+        let Download { image, size, cropped } = download;
         let (account_id, sha256, model_id, across) = (self.account_id, image.sha256, self.model_id, self.across);
         let known =
             self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id, across)).await;

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::api::{Api, Refused};
 use super::failure::{Interruption, held};
+use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
 use crate::store;
@@ -33,6 +34,8 @@ pub struct Run {
     pub context: Context,
     /// See [`super::Imports`].
     pub embedder_gate: Arc<Semaphore>,
+    /// See [`super::Imports`].
+    pub same_bytes: SameBytes,
     /// The claim.
     pub claimed: ClaimedImport,
     cancelled: Arc<Notify>,
@@ -43,10 +46,11 @@ impl Run {
     pub fn new(
         context: Context,
         embedder_gate: Arc<Semaphore>,
+        same_bytes: SameBytes,
         claimed: ClaimedImport,
         cancelled: Arc<Notify>,
     ) -> Self {
-        Run { context, embedder_gate, claimed, cancelled }
+        Run { context, embedder_gate, same_bytes, claimed, cancelled }
     }
 
     /// Works on the import until it is done or something stops it, and records which.
@@ -67,7 +71,7 @@ impl Run {
             .context
             .database
             .run(move || {
-                store::pin_image::release(claimed.account_id, claimed.import_id, &identity)?;
+                store::pin_image::release(claimed.account_id, claimed.import_id, Some(&identity))?;
                 store::import::stop(&claimed, stop, failure.as_ref(), wake_in)
             })
             .await;
