@@ -11,9 +11,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// Entries of which the dead ones are not looked for.
 const FEW: usize = 256;
 
-/// The SHA-256 of pictures in work, of all imports of this worker.
+/// By SHA-256.
+type Locks = HashMap<[u8; 32], Weak<Mutex<()>>>;
+
+/// The pictures in work, of all imports of this worker.
 #[derive(Clone, Debug, Default)]
-pub struct SameBytes(Rc<RefCell<HashMap<[u8; 32], Weak<Mutex<()>>>>>);
+pub struct SameBytes(Rc<RefCell<Locks>>);
 
 /// Nobody else works on the same bytes until it is dropped, which is after the outcome was recorded.
 pub type Turn = OwnedMutexGuard<()>;

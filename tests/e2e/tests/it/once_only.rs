@@ -3,11 +3,11 @@
 use e2e::{Result, World};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Fault, Rule};
+use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::grants::USER;
 use crate::imports::{Report, imported, queue};
-use crate::support::{GATE, Row, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, value};
+use crate::support::{GATE, Row, SOON, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, value};
 
 const PINS: u64 = 40;
 const OTHER: &str = "example_other";
@@ -91,9 +91,25 @@ fn on_boards_that_are_imported_at_the_same_time() -> Result<()> {
 /// Workers of one database see each other's claims in its tables alone.
 #[test]
 fn by_several_workers_at_the_same_time() -> Result<()> {
-    let world = world(&[("Two", USER)], &[("pinterest.workers_per_database", "2")])?;
+    let twins = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight"];
+    let world = world(&twins.map(|name| (name, USER)), &[("pinterest.workers_per_database", "2")])?;
     let mut client = world.connect()?;
-    let embedded = side_by_side(&world, &mut client, ["'One'".into(), "'Two'".into()])?;
+    // A worker has four imports in hand: the other four are the second's. All lists come at once.
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
+    let boards = twins.into_iter().chain(["One"]);
+    let imports = boards.map(|board| queue(&mut client, &format!("'{board}'"))).collect::<Result<Vec<_>>>()?;
+    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 8, SOON));
+    let busy: Vec<i64> = client
+        .query("SELECT imports FROM pinterest.workers WHERE imports > 0", &[])?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(busy, [4, 4]);
+    world.sandbox.faults().release(GATE);
+    let mut embedded = 0;
+    for import in imports {
+        embedded += Report::completed(&mut client, import)?.sum("image", "embedded");
+    }
     let pictures = distinct(&mut client)?;
     assert_eq!((u64::try_from(embedded)?, world.sandbox.requests().pictures()), (pictures, pictures));
     Ok(())
