@@ -19,7 +19,7 @@ const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 /// After a worker's start was announced: only now is it to be seen among the processes.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// A worker that ended after less than this found nothing to do, or failed.
-const SHORT_LIFE: Duration = Duration::from_secs(10);
+const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// Back-off after short lives: doubles from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 

@@ -8,7 +8,8 @@ use crate::store::pin_image::PageCounts;
 /// The board is known; the listing begins with its change marker of this moment.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import i SET board_id = $4, phase = 'listing', attempts = 0, reason = NULL, error_code = NULL, \
+        "UPDATE pinterest.import i SET board_id = $4, \
+         phase = CASE WHEN i.listing_complete THEN 'images' ELSE 'listing' END, attempts = 0, reason = NULL, error_code = NULL, \
          hint = NULL, pins_reported = b.pin_count, \
          modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at ELSE i.modified_at_start END \
          FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 \
