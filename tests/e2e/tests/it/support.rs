@@ -8,7 +8,7 @@ use sandbox::config::{Config, ImageRules};
 use sandbox::{Family, Fault, Kind, Rule};
 
 /// Longer than anything takes that a test waits for, on a machine that is busy with other things.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// A Pinterest with one board of single pictures that cost next to nothing to serve: a test that asks for fifty of them
 /// is not about their looks.
