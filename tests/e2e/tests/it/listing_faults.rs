@@ -1,0 +1,168 @@
+//! Answers of the API that are broken in every way, in the middle of a listing: what passes is waited for, what does not
+//! ends the import with a reason, and nothing is lost or comes twice.
+
+use std::time::Duration;
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::{Family, Fault, Kind, Rule};
+use serde_json::json;
+
+use crate::support::{Row, complete, start, value};
+
+const PINS: i32 = 5;
+/// A drip is given half a minute before it is given up.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A world with a board for each case, listed two pins a page.
+fn world(names: &[&str]) -> Result<World> {
+    let board = |name: &&str| BoardSpec::new(*name, &[Family::Beach], PINS as u64).media(MediaMix::images_only());
+    let config = Config {
+        accounts: vec![names.iter().map(board).fold(AccountSpec::new("example_user"), AccountSpec::board)],
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 2 })],
+        ..Config::demo()
+    };
+    World::builder().sandbox(config).start()
+}
+
+fn pages_of(world: &World, board: &str) -> Result<String> {
+    Ok(format!("/v5/boards/{}/pins", world.sandbox.board_id(board)?))
+}
+
+fn ended(client: &mut Client, import: i64) -> Result<Row> {
+    wait_for("the import's end", PATIENCE, || {
+        let row = Row::of(client, import)?;
+        Ok(["completed", "failed", "cancelled"].contains(&row.state.as_str()).then_some(row))
+    })
+}
+
+#[test]
+fn what_passes_costs_time_and_nothing_else() -> Result<()> {
+    let text = |message: &str| Fault::Status { status: 400, code: 99, message: message.into(), headers: [].into() };
+    let cases: Vec<(&str, Fault)> = vec![
+        ("400 code 12", Fault::SomethingWentWrong),
+        ("400 in words", text("Sorry! Something went wrong on our end")),
+        ("409", Fault::Conflict),
+        ("500", Fault::ServerError { status: 500 }),
+        ("503", Fault::ServerError { status: 503 }),
+        ("502 in HTML", Fault::Html502),
+        ("200 in HTML", Fault::Html200),
+        ("half the JSON", Fault::TruncatedBody),
+        ("a drip", Fault::SlowBody { bytes_per_second: 50 }),
+        ("less than announced", Fault::WrongContentLength { difference: 100 }),
+        ("cut before the answer", Fault::ResetBeforeHeaders),
+        ("cut within the answer", Fault::ResetAfterHeaders),
+        ("no answer", Fault::LostAnswer),
+    ];
+    let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
+    let world = world(&names)?;
+    let mut client = world.connect()?;
+    let mut imports = Vec::new();
+    for (name, fault) in &cases {
+        // On the second page, twice: the first is in by then, and an attempt has failed in the same way before.
+        let rule = Rule::on(pages_of(&world, name)?, fault.clone()).skip(1);
+        let rule = world.sandbox.faults().add(if *name == "a drip" { rule.once() } else { rule.times(2) });
+        imports.push((name, rule, start(&mut client, name)?));
+    }
+    for (name, rule, import) in imports {
+        let row = ended(&mut client, import)?;
+        assert_eq!((row.state.as_str(), row.pins_listed, row.embedded), ("completed", PINS, PINS), "{name}: {row:?}");
+        assert!(row.reason.is_empty(), "{name}: what is over is not told any more: {row:?}");
+        complete(&mut client, import)?;
+        let fired = world.sandbox.faults().fired(rule);
+        assert!(fired > 0, "{name}");
+        let path = pages_of(&world, name)?;
+        let pages = world.sandbox.requests().latest().iter().filter(|request| request.path == path).count() as u64;
+        assert_eq!(pages, 3 + fired, "{name}: no page is listed twice");
+    }
+    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    assert_eq!(pins, i64::from(PINS) * cases.len() as i64);
+    Ok(())
+}
+
+#[test]
+fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
+    let inside = |status: u16, location: &str| Fault::Redirect { status, location: location.into() };
+    let circle = Fault::RepeatedBookmark;
+    let cases: Vec<(&str, Fault, &str)> = vec![
+        ("endless", Fault::EndlessBody, "at most"),
+        ("packed", Fault::GzipBomb { mebibytes: 64 }, ""),
+        ("headers", Fault::ManyHeaders { count: 1_000 }, "headers"),
+        ("a header", Fault::HugeHeader { bytes: 1 << 20 }, "headers"),
+        ("in circles", circle, "bookmark"),
+        ("to itself", inside(302, "https://127.0.0.1:5432/"), "302"),
+        ("to metadata", inside(307, "http://169.254.169.254/latest/meta-data/"), "307"),
+        ("to a file", inside(301, "file:///etc/passwd"), "301"),
+        ("forbidden", Fault::Forbidden, "403"),
+    ];
+    let names: Vec<_> = cases.iter().map(|(name, _, _)| *name).collect();
+    let world = world(&names)?;
+    let mut client = world.connect()?;
+    let mut imports = Vec::new();
+    for (name, fault, words) in &cases {
+        world.sandbox.faults().add(Rule::on(pages_of(&world, name)?, fault.clone()).skip(1));
+        imports.push((name, words, start(&mut client, name)?));
+    }
+    for (name, words, import) in &imports {
+        let row = ended(&mut client, *import)?;
+        assert_eq!((row.state.as_str(), row.phase.as_str()), ("failed", "finished"), "{name}: {row:?}");
+        assert!(!row.reason.is_empty() && row.reason.contains(**words), "{name}: {row:?}");
+        assert_eq!(row.error_code.len(), 5, "{name}: {row:?}");
+        // What had come in stays, and nothing is called removed.
+        assert!(row.pins_listed >= 2 && row.pins_removed == 0, "{name}: {row:?}");
+    }
+    // Pinterest mends its ways.
+    world.sandbox.faults().clear();
+    for (name, _, _) in &imports {
+        let import = start(&mut client, name)?;
+        let row = complete(&mut client, import)?;
+        assert_eq!((row.pins_listed, row.embedded + row.reused), (PINS, PINS), "{name}: {row:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn odd_pages_are_listed_to_the_end() -> Result<()> {
+    let cases: Vec<(&str, Fault)> = vec![
+        ("an empty page that goes on", Fault::EmptyPageWithBookmark),
+        ("each pin twice", Fault::DuplicateItems),
+        ("more than announced", Fault::Delay { milliseconds: 300 }),
+        (
+            "an unknown field",
+            Fault::EditJson { set: json!({"surprise": [1]}).as_object().cloned().unwrap_or_default(), remove: vec![] },
+        ),
+        ("no type", Fault::WrongContentType { value: "text/html".into() }),
+    ];
+    let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
+    let world = world(&names)?;
+    let mut client = world.connect()?;
+    for (name, fault) in &cases {
+        let rule = Rule::on(pages_of(&world, name)?, fault.clone());
+        world.sandbox.faults().add(if *fault == Fault::EmptyPageWithBookmark { rule.once() } else { rule });
+        let import = start(&mut client, name)?;
+        let row = complete(&mut client, import)?;
+        assert_eq!((row.pins_listed, row.embedded), (PINS, PINS), "{name}: {row:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
+    let world = world(&["Beach"])?;
+    let mut client = world.connect()?;
+    // Parked with the bookmark of the second page, which means nothing by the time the import goes on.
+    world.sandbox.faults().add(
+        Rule::on(Kind::BoardPins, Fault::RateLimited { retry_after: Some("1".into()), reset: None }).skip(1).once(),
+    );
+    let import = start(&mut client, "Beach")?;
+    crate::support::until_state(&mut client, import, "waiting_quota")?;
+    world.sandbox.expire_bookmarks();
+    let row = complete(&mut client, import)?;
+    assert_eq!((row.pins_listed, row.total, row.embedded), (PINS, PINS, PINS), "{row:?}");
+    // The page before, the refusal, the stale one, and all three anew.
+    assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 6);
+    Ok(())
+}

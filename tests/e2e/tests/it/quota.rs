@@ -1,0 +1,264 @@
+//! Pinterest's quota: a ledger kept by what its answers say, shared by whoever shares the budget, and imports that wait
+//! for it without asking.
+
+use std::ops::RangeInclusive;
+
+use e2e::{Result, Stop, World, wait_for};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises, Tier};
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::{GATE, Row, SOON, complete, until, until_state, value};
+
+const API: [Kind; 7] =
+    [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections, Kind::SectionPins, Kind::Pin];
+const MINUTES: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Two people with boards of five pins, `Amy 1` and so on, that are listed in three pages; both connected by one app.
+/// Returns their accounts.
+fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])> {
+    let person = |name: &str| {
+        let board = |number: usize| {
+            BoardSpec::new(format!("{name} {number}"), &[Family::Beach], 5).media(MediaMix::images_only())
+        };
+        (1..=boards).map(board).fold(AccountSpec::new(format!("example_{name}").to_lowercase()), AccountSpec::board)
+    };
+    let config = Config {
+        accounts: vec![person("Amy"), person("Ben")],
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 2 })],
+        tier,
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    world.sandbox.sign_in("example_ben")?;
+    let ben = world.connect_account(&mut client)?;
+    let amy = world.account();
+    Ok((world, client, [amy, ben]))
+}
+
+/// Registers the app anew, with standard access.
+fn upgrade(world: &World, client: &mut Client) -> Result<()> {
+    let app = &world.sandbox.config().app;
+    client.query_one(
+        "SELECT pinterest_register_app('sandbox', $1, $2, $3, tier => 'standard')",
+        &[&app.client_id, &app.client_secret, &app.redirect_uris[0]],
+    )?;
+    Ok(())
+}
+
+fn start(client: &mut Client, account: i64, board: &str) -> Result<i64> {
+    Ok(client.query_one("SELECT pinterest_import_board($1, $2)", &[&board, &account])?.get(0))
+}
+
+/// Seconds until a waiting import goes on.
+fn wait_of(client: &mut Client, import: i64) -> Result<f64> {
+    let sql =
+        "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1";
+    Ok(client.query_one(sql, &[&import])?.get(0))
+}
+
+/// Turns the time back at which the budgets renew and imports go on.
+fn time_has_come(client: &mut Client, account: i64) -> Result<()> {
+    client.batch_execute(
+        "UPDATE pinterest.quota_ledger SET reset_at = clock_timestamp();
+         UPDATE pinterest.import SET wake_at = clock_timestamp() WHERE state = 'waiting_quota'",
+    )?;
+    // Changes nothing, and has the worker look.
+    client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    Ok(())
+}
+
+/// The lines of the ledger: account, limit and what is left of it.
+fn ledger(client: &mut Client) -> Result<Vec<(Option<i64>, i64, i64)>> {
+    let rows = client.query(
+        "SELECT account_id, request_limit, remaining,
+                app = 'sandbox' AND observed_at IS NOT NULL AND window_length BETWEEN interval '9 minutes' AND interval '10 minutes'
+                AND reset_at - clock_timestamp() BETWEEN interval '9 minutes' AND interval '10 minutes'
+           FROM pinterest.quota ORDER BY account_id",
+        &[],
+    )?;
+    assert!(rows.iter().all(|row| row.get(3)), "{rows:?}");
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}
+
+fn asked(world: &World) -> i64 {
+    API.iter().map(|kind| world.sandbox.requests().count(*kind)).sum::<u64>() as i64
+}
+
+#[test]
+fn on_trial_an_apps_accounts_share_what_the_answers_say() -> Result<()> {
+    let (world, mut client, accounts) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: true }, 1)?;
+    for (account, board) in accounts.into_iter().zip(["Amy 1", "Ben 1"]) {
+        let import = start(&mut client, account, board)?;
+        assert_eq!(complete(&mut client, import)?.pins_listed, 5);
+        assert_eq!(ledger(&mut client)?, [(None, 70, 70 - asked(&world))]);
+    }
+    Ok(())
+}
+
+#[test]
+fn on_standard_each_account_has_its_own() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: false }, 1)?;
+    upgrade(&world, &mut client)?;
+    let before = asked(&world);
+    let import = start(&mut client, amy, "Amy 1")?;
+    complete(&mut client, import)?;
+    let spent = asked(&world) - before;
+    let of_amy = ledger(&mut client)?;
+    assert!(matches!(of_amy[..], [(Some(account), 70, _)] if account == amy), "{of_amy:?}");
+
+    // The same work costs the other the same; the first one's line stands.
+    let import = start(&mut client, ben, "Ben 1")?;
+    complete(&mut client, import)?;
+    assert_eq!(asked(&world) - before, 2 * spent);
+    let both = ledger(&mut client)?;
+    assert_eq!(both, [of_amy[0], (Some(ben), 70, of_amy[0].2)]);
+    Ok(())
+}
+
+#[test]
+fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
+    let limited = |retry_after: Option<&str>, reset: Option<u64>| Fault::RateLimited {
+        retry_after: retry_after.map(str::to_owned),
+        reset,
+    };
+    // Where Pinterest says how long, at most a tenth is added; else it is two to six seconds.
+    let cases: [(Fault, RangeInclusive<f64>); 8] = [
+        (limited(Some("40"), None), 35.0..=44.0),
+        (limited(None, None), 0.0..=6.0),
+        (limited(None, Some(40)), 35.0..=44.0),
+        (Fault::trial_quota_spent(), 67_140.0..=73_866.0),
+        (limited(Some("Wed, 21 Oct 2099 07:28:00 GMT"), None), 86_390.0..=95_040.0),
+        (limited(Some("soon"), None), 0.0..=6.0),
+        (Fault::RetryAfterText { seconds: 40 }, 35.0..=44.0),
+        (Fault::Spam, 21_590.0..=23_760.0),
+    ];
+    let (world, mut client, [amy, _]) = two_people(Tier::Standard, cases.len())?;
+    for (number, (fault, expected)) in cases.into_iter().enumerate() {
+        let case = format!("{fault:?}");
+        let before = world.sandbox.requests().count(Kind::BoardPins);
+        let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).skip(1).once());
+        let import = start(&mut client, amy, &format!("Amy {}", number + 1))?;
+        let row = until_state(&mut client, import, "waiting_quota")?;
+        let wait = wait_of(&mut client, import)?;
+        assert!(expected.contains(&wait), "{case}: {wait} s");
+        assert_eq!(
+            (row.error_code.as_str(), row.pins_listed, row.phase.as_str()),
+            ("53400", 2, "listing"),
+            "{case}: {row:?}"
+        );
+        assert!(!row.reason.is_empty(), "{case}");
+        let kept: bool =
+            value(&mut client, &format!("SELECT bookmark <> '' FROM pinterest.import WHERE import_id = {import}"))?;
+        assert!(kept, "{case}");
+        assert!(world.sandbox.faults().fired(rule) == 1, "{case}");
+        world.sandbox.faults().remove(rule);
+
+        time_has_come(&mut client, amy)?;
+        assert_eq!(complete(&mut client, import)?.pins_listed, 5, "{case}");
+        // The first page, the refusal, and from there on: no page twice.
+        assert_eq!(world.sandbox.requests().count(Kind::BoardPins) - before, 4, "{case}");
+    }
+    Ok(())
+}
+
+#[test]
+fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::trial_quota_spent()).once());
+    let amys = start(&mut client, amy, "Amy 1")?;
+    until_state(&mut client, amys, "waiting_quota")?;
+    let asked_before = asked(&world);
+    let bens = start(&mut client, ben, "Ben 1")?;
+    let waits = |client: &mut Client, import: i64| -> Result<()> {
+        let row = until_state(client, import, "waiting_quota")?;
+        assert_eq!(row.error_code, "53400", "{row:?}");
+        let wait = wait_of(client, import)?;
+        assert!((66_000.0..74_000.0).contains(&wait), "{wait} s");
+        Ok(())
+    };
+    waits(&mut client, bens)?;
+    assert_eq!(asked(&world), asked_before);
+    let left: i64 = value(&mut client, "SELECT remaining FROM pinterest.quota")?;
+    assert_eq!(left, 0);
+
+    // A restart forgets none of it.
+    world.cluster.restart(Stop::Fast)?;
+    let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
+    let more = start(&mut client, ben, "Ben 2")?;
+    for import in [amys, bens, more] {
+        waits(&mut client, import)?;
+    }
+    assert_eq!(asked(&world), asked_before);
+
+    // With a budget of its own the account owes nothing to the other's.
+    upgrade(&world, &mut client)?;
+    client.query_one("SELECT pinterest_cancel_import($1)", &[&more])?;
+    let own = start(&mut client, ben, "Ben 2")?;
+    complete(&mut client, own)?;
+    assert_eq!(Row::of(&mut client, amys)?.state, "waiting_quota");
+
+    time_has_come(&mut client, amy)?;
+    for import in [amys, bens] {
+        assert_eq!(complete(&mut client, import)?.pins_listed, 5);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
+    let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
+    let silent = Fault::RateLimited { retry_after: None, reset: None };
+    world.sandbox.faults().add(Rule::on(Kind::Boards, silent).once());
+    let import = start(&mut client, amy, "Amy 1")?;
+    until_state(&mut client, import, "waiting_quota")?;
+    let documented: bool = value(&mut client, "SELECT window_length = interval '1 day' FROM pinterest.quota")?;
+    assert!(documented);
+    Ok(())
+}
+
+#[test]
+fn a_budget_far_smaller_than_the_work_brings_all_of_it_in() -> Result<()> {
+    let window = std::time::Duration::from_secs(2);
+    let (world, mut client, accounts) = two_people(Tier::Custom { limit: 6, window, shared: true }, 2)?;
+    let mut imports = Vec::new();
+    for (account, name) in accounts.into_iter().zip(["Amy", "Ben"]) {
+        imports.push(start(&mut client, account, &format!("{name} 1"))?);
+        imports.push(start(&mut client, account, &format!("{name} 2"))?);
+    }
+    for import in imports {
+        assert_eq!(complete(&mut client, import)?.embedded, 5);
+    }
+    // Sections once and three pages for each of four boards, besides finding them: three windows at least. The sandbox
+    // rounds the time to the next one down, so that one request may come too early for each.
+    let refused = world.sandbox.requests().latest().iter().filter(|request| request.status == Some(429)).count();
+    let windows = asked(&world) as usize / 6 + 1;
+    assert!(refused <= 4 * windows, "{refused} of {} requests were made in vain", asked(&world));
+    Ok(())
+}
+
+#[test]
+fn the_next_place_goes_to_the_account_with_the_fewest() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 6)?;
+    world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: GATE.into() }));
+    let amys = (1..=6).map(|number| start(&mut client, amy, &format!("Amy {number}"))).collect::<Result<Vec<_>>>()?;
+    assert!(world.sandbox.requests().wait_for(Kind::Boards, 4, SOON), "four are worked on at once");
+    // The last in the queue, and its account's only one.
+    let bens = start(&mut client, ben, "Ben 1")?;
+    world.sandbox.faults().release(GATE);
+    for import in amys.iter().chain([&bens]) {
+        until(&mut client, *import, "the import's end", |row| row.state == "completed")?;
+    }
+    let later: i64 = client
+        .query_one(
+            "SELECT count(*) FROM pinterest.imports WHERE import_id = ANY ($1)
+                AND started_at > (SELECT started_at FROM pinterest.imports WHERE import_id = $2)",
+            &[&amys, &bens],
+        )?
+        .get(0);
+    assert_eq!(later, 2, "those of the other account that waited as well");
+    Ok(())
+}

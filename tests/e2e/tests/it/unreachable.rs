@@ -1,0 +1,81 @@
+//! A Pinterest that cannot be reached safely: no name, no trusted certificate, nobody there. Nothing is sent, the import
+//! waits with the reason, and goes on when it can.
+
+use std::net::TcpListener;
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::{Certificate, Config};
+
+use crate::support::{Row, complete, quick_board, start, until};
+
+/// A world whose account came by a token of its own: over these connections none could be had.
+fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
+    let builder = World::builder().sandbox(config).connected(false);
+    let world = settings.iter().fold(builder, |builder, (name, value)| builder.setting(name, value)).start()?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    world.register_app(&mut client, "sandbox")?;
+    let grant = world.sandbox.issue_grant("example_user")?;
+    client.query_one("SELECT pinterest_store_token($1, $2)", &[&grant.access_token, &grant.refresh_token])?;
+    Ok((world, client))
+}
+
+/// Starts an import that finds no way, and returns how it waits.
+fn waits(client: &mut Client) -> Result<(i64, Row)> {
+    let import = start(client, "Beach")?;
+    let row = until(client, import, "a failed attempt", |row| !row.reason.is_empty())?;
+    assert_eq!(
+        (row.state.as_str(), row.phase.as_str(), row.error_code.as_str()),
+        ("queued", "resolving", "08001"),
+        "{row:?}"
+    );
+    let later: bool = client
+        .query_one(
+            "SELECT wake_at > clock_timestamp() AND attempts = 1 FROM pinterest.imports WHERE import_id = $1",
+            &[&import],
+        )?
+        .get(0);
+    assert!(later, "it is tried again after a pause");
+    Ok((import, row))
+}
+
+#[test]
+fn a_certificate_that_cannot_be_trusted_gets_no_token() -> Result<()> {
+    for (certificate, words) in [
+        (Certificate::Expired, "expired"),
+        (Certificate::WrongHost, "not valid for"),
+        (Certificate::SelfSigned, "certificate"),
+    ] {
+        let (world, mut client) = world(Config { certificate, ..quick_board("Beach", 2) }, &[])?;
+        let (_, row) = waits(&mut client)?;
+        assert!(row.reason.contains("TLS failed") && row.reason.contains(words), "{certificate:?}: {row:?}");
+        assert_eq!(world.sandbox.requests().total(), 0, "{certificate:?}: no request was made");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
+    // RFC 2606: a name that never is one.
+    let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", "api.pinterest.invalid")])?;
+    let (_, row) = waits(&mut client)?;
+    assert!(!row.reason.contains("pina_"), "{row:?}");
+    assert_eq!(world.sandbox.requests().total(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_server_that_comes_back_is_found() -> Result<()> {
+    // A port that nobody listens on any more.
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", &format!("localhost:{port}"))])?;
+    let (import, row) = waits(&mut client)?;
+    assert!(row.reason.contains("no connection"), "{row:?}");
+    world.cluster.set("pinterest.api_host", &world.sandbox.host())?;
+    world.cluster.restart(e2e::Stop::Fast)?;
+    let mut client = world.connect()?;
+    let row = complete(&mut client, import)?;
+    assert_eq!((row.embedded, row.reason.as_str()), (2, ""), "{row:?}");
+    Ok(())
+}
