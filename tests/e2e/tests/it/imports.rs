@@ -47,7 +47,7 @@ const WORDS: [(&str, &str, &[&str]); 9] = [
     ("pin", "removed", &[""]),
     ("image", "embedded", &[""]),
     ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged"]),
-    ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large"]),
+    ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import"]),
     ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder"]),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use e2e::{Result, World, wait_for};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Kind};
+use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::grants::{USER, restart_worker};
 use crate::imports::{Report, imported, queue};
@@ -61,6 +61,28 @@ fn a_pin_that_is_gone() -> Result<()> {
     assert_eq!(removed, [gone]);
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 255), "{report:?}");
+    Ok(())
+}
+
+/// An import of a part makes pins known; that must not make up for others that are gone.
+#[test]
+fn a_pin_that_is_gone_after_a_sample() -> Result<()> {
+    let world = quick_world("Beach", 12)?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    let board = world.sandbox.board_id("Beach")?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 5 }));
+    world.sandbox.add_pins(&board, 2)?;
+    let (_, report) = imported(&mut client, "'Beach', max_images => 2")?;
+    assert_eq!(report.count("pin", "with_images", ""), 2, "{report:?}");
+    let pins = world.sandbox.pin_ids(&board)?;
+    for gone in &pins[12..] {
+        world.sandbox.remove_pin(gone)?;
+    }
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 2), "{report:?}");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 12), "{report:?}");
     Ok(())
 }
 
@@ -123,6 +145,8 @@ fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
     for (import, pins) in [(arrives, 7), (leaves, 6)] {
         let report = Report::completed(&mut client, import)?;
         assert_eq!(report.sum("pin", "listed"), pins, "{report:?}");
+        let elsewhere = report.count("image", "skipped", "other_import");
+        assert_eq!(elsewhere, i64::from(import == leaves), "{report:?}");
     }
     assert_eq!(whereabouts(&mut client, &pin)?, ["Far"]);
     let pending: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state <> 'embedded'")?;
