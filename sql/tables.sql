@@ -114,7 +114,7 @@ CREATE TABLE pinterest.board (
     created_at timestamptz,
     pins_modified_at timestamptz,
     imported_modified_at timestamptz,
-    imported_pin_count integer,
+    unlisted_pins integer,
     imported_at timestamptz,
     sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
     next_sync_at timestamptz,
@@ -126,7 +126,7 @@ COMMENT ON TABLE pinterest.board IS 'Boards seen through an account';
 COMMENT ON COLUMN pinterest.board.pin_count IS 'As Pinterest reports it; counts pins that an app may not be able to see';
 COMMENT ON COLUMN pinterest.board.pins_modified_at IS 'Pinterest''s change marker, board_pins_modified_at';
 COMMENT ON COLUMN pinterest.board.imported_modified_at IS 'The change marker at the last complete import; equal to pins_modified_at: nothing to do';
-COMMENT ON COLUMN pinterest.board.imported_pin_count IS 'pin_count at the last complete import';
+COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed, at the last complete import';
 COMMENT ON COLUMN pinterest.board.sync_every IS 'The worker imports the board anew after this time, see pinterest_sync_board()';
 
 CREATE TABLE pinterest.board_section (
@@ -217,8 +217,10 @@ CREATE TABLE pinterest.pin_image (
 ) WITH (fillfactor = 70);
 -- 512 dimensions are 2,056 bytes, just over the toast threshold; inline, an exact scan is several times faster.
 ALTER TABLE pinterest.pin_image ALTER COLUMN embedding SET STORAGE PLAIN;
-CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at)
+-- In the order in which images are claimed, and where a claim looks for the same picture.
+CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at, pin_id, position)
     WHERE state OPERATOR(pg_catalog.=) 'pending';
+CREATE INDEX pin_image_pending ON pinterest.pin_image (content_hash) WHERE state OPERATOR(pg_catalog.=) 'pending';
 -- By the hash first: pinterest.reuse_across_accounts looks for it in all accounts.
 CREATE INDEX pin_image_content ON pinterest.pin_image (content_hash, account_id) WHERE content_hash IS NOT NULL;
 CREATE INDEX pin_image_sha256 ON pinterest.pin_image (sha256, account_id) WHERE sha256 IS NOT NULL;

@@ -107,8 +107,8 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
 pub struct LastImport {
     /// The change marker is that of the last complete import, whose images all stand with the present model.
     pub unchanged: bool,
-    /// Pinterest's pin count at the last complete import, whose images all stand: what is new lies before what is known.
-    pub pin_count: Option<i32>,
+    /// All images of the last complete import stand: what is new lies before what is known.
+    pub complete: bool,
 }
 
 /// How the board's last complete import stands to the board as Pinterest describes it now.
@@ -120,7 +120,7 @@ pub fn last_import(
 ) -> Result<LastImport, Failure> {
     let rows = read(
         "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) AND whole.all_stand, \
-         CASE WHEN whole.all_stand AND b.imported_modified_at IS NOT NULL THEN b.imported_pin_count END \
+         whole.all_stand AND b.imported_modified_at IS NOT NULL \
          FROM pinterest.board b, LATERAL (SELECT NOT EXISTS (SELECT FROM pinterest.pin p \
              JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
@@ -128,7 +128,7 @@ pub fn last_import(
              AS all_stand) AS whole \
          WHERE b.account_id = $1 AND b.board_id = $2",
         &[account_id.into(), board_id.into(), model_id.into(), keep_images.into()],
-        |row| Ok(LastImport { unchanged: row.get(1)?, pin_count: row.maybe(2)? }),
+        |row| Ok(LastImport { unchanged: row.get(1)?, complete: row.get(2)? }),
     )?;
     Ok(rows.first().copied().unwrap_or_default())
 }

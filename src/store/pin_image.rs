@@ -184,7 +184,7 @@ pub fn reuse_by_content_hash(
          FROM (SELECT DISTINCT ON (e.content_hash) e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
              FROM pinterest.pin_image e WHERE (e.account_id = $1 OR $4) AND e.state = 'embedded' AND e.model_id = $2 \
              AND e.content_hash = ANY ($3)) s \
-         WHERE t.account_id = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
+         WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
          AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
@@ -193,13 +193,13 @@ pub fn reuse_by_content_hash(
     )
 }
 
-/// The content hashes of an import's pending images under which some account has an embedding.
-pub fn pending_hashes(account_id: i64, import_id: i64) -> Result<Vec<String>, Failure> {
+/// The content hashes of the images that the import works on next.
+pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<String>, Failure> {
     read(
-        "SELECT DISTINCT i.content_hash FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
-         AND i.state = 'pending' AND EXISTS (SELECT FROM pinterest.pin_image e \
-             WHERE e.content_hash = i.content_hash AND e.state = 'embedded')",
-        &[account_id.into(), import_id.into()],
+        "SELECT DISTINCT n.content_hash FROM (SELECT i.content_hash FROM pinterest.pin_image i \
+             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
+             ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
+        &[account_id.into(), import_id.into(), limit.into()],
         |row| row.get(1),
     )
 }
@@ -214,6 +214,9 @@ pub fn claim(
     limit: i64,
     across: bool,
 ) -> Result<Vec<ClaimedImage>, Failure> {
+    // Both looks for the same picture stay subqueries, one for each image in the index's order (OFFSET 0): as joins they
+    // compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`: before the first
+    // ANALYZE the planner cannot tell the index by content hash from the one by import.
     // Of several workers one after another, so that each sees what the others have in work.
     write("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()], |_| Ok(()))?;
     if across {
@@ -224,11 +227,11 @@ pub fn claim(
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
          AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id = $1 AND o.content_hash = i.content_hash \
-             AND o.import_id = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position)) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id = $1 OR $7) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id + 0 = $1 AND o.content_hash = i.content_hash \
+             AND o.import_id + 0 = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
              AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
-             AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4)) \
+             AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \

@@ -75,7 +75,9 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
-         imported_pin_count = CASE WHEN i.coverage IN ('whole', 'until_known') THEN i.pins_reported ELSE b.imported_pin_count END, \
+         unlisted_pins = CASE WHEN i.coverage IN ('whole', 'until_known') THEN i.pins_reported - (SELECT count(*) \
+             FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) \
+             ELSE b.unlisted_pins END, \
          imported_modified_at = CASE WHEN i.coverage NOT IN ('whole', 'until_known', 'until_limit') THEN b.imported_modified_at \
              WHEN i.images_failed = 0 THEN i.modified_at_start END \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",

@@ -29,14 +29,15 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
-/// With a page that ends with what is known: does what is new so far account for the whole difference since the last
-/// complete import? Then nothing is gone, and whatever follows is known as well.
-pub fn nothing_else_changed(claimed: &ClaimedImport, pins_before: Option<i32>, new: i32) -> Result<bool, Failure> {
-    let Some(before) = pins_before else { return Ok(false) };
+/// With a page that ends with what is known: do the pins that stand on the board now, with those that Pinterest counted
+/// and did not list at the last complete import, make up its count? Then nothing is gone and nothing else is new.
+pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     let found = read(
-        "SELECT COALESCE(i.pins_reported = $3 + i.pins_new + $4, false) FROM pinterest.import i \
+        "SELECT COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
+         FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into(), before.into(), new.into()],
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
         |row| row.get::<bool>(1),
     )?;
     Ok(found == [true])

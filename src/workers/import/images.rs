@@ -128,11 +128,9 @@ impl<'a> Images<'a> {
         let (identity, limit) = (self.run.context.identity.to_string(), i64::try_from(limit).unwrap_or(1));
         let (across, model_id) = (self.one.across, self.one.model_id);
         let claim = self.run.context.database.run(move || {
-            if across {
-                // What another account's import has embedded meanwhile; its worker gives to its own account alone.
-                let hashes = store::pin_image::pending_hashes(account_id, import_id)?;
-                reuse(account_id, model_id, hashes, across)?;
-            }
+            // What has been embedded since their page was recorded: by another worker, or for another account.
+            let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
+            reuse(account_id, model_id, hashes, across)?;
             store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit, across)
         });
         Ok(claim.await?)

@@ -196,9 +196,8 @@ impl<'a> Listing<'a> {
                     (_, true) if left > 0 || bookmark.is_some() => Some(Coverage::Sample),
                     (None, _) if claimed.sections.is_some() => Some(Coverage::Sections),
                     (None, _) => Some(Coverage::Whole),
-                    _ if claimed.sections.is_none() && ends_known => {
-                        store::import::nothing_else_changed(&claimed, last.pin_count, pins.new)?
-                            .then_some(Coverage::UntilKnown)
+                    _ if last.complete && claimed.sections.is_none() && ends_known => {
+                        store::import::nothing_else_changed(&claimed, &board_id)?.then_some(Coverage::UntilKnown)
                     }
                     _ => None,
                 };
