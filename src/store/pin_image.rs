@@ -181,9 +181,10 @@ pub fn reuse_by_content_hash(
         "WITH reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
          sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1 \
-         FROM (SELECT DISTINCT ON (e.content_hash) e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
-             FROM pinterest.pin_image e WHERE (e.account_id = $1 OR $4) AND e.state = 'embedded' AND e.model_id = $2 \
-             AND e.content_hash = ANY ($3)) s \
+         FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h CROSS JOIN LATERAL \
+             (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
+             FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
+             AND e.state = 'embedded' AND e.model_id = $2 LIMIT 1) AS s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
          AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
          RETURNING t.import_id) \

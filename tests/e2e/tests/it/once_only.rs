@@ -7,7 +7,9 @@ use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::grants::USER;
 use crate::imports::{Report, imported, queue};
-use crate::support::{GATE, Row, SOON, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, value};
+use crate::support::{
+    GATE, Row, SOON, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, value,
+};
 
 const PINS: u64 = 40;
 const OTHER: &str = "example_other";

@@ -211,7 +211,8 @@ impl Walk {
     /// Every account adds up, also in the middle of it.
     fn check(&mut self) -> Result<()> {
         for import in self.imports.clone() {
-            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Report::of(&mut self.client, import)));
+            let checked =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Report::of(&mut self.client, import)));
             match checked {
                 Ok(report) => drop(report?),
                 Err(_) => panic!("import {import} does not add up after {:#?}", self.trace),
