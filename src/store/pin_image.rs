@@ -205,24 +205,42 @@ pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<St
     )
 }
 
-/// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first, and
-/// none that another import of the account (with `across`, of any) has in work: they get its embedding when it has one.
-pub fn claim(
-    account_id: i64,
-    import_id: i64,
-    by: &str,
-    live: &[String],
-    limit: i64,
-    across: bool,
-) -> Result<Vec<ClaimedImage>, Failure> {
-    // Both looks for the same picture stay subqueries, one for each image in the index's order (OFFSET 0): as joins they
-    // compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`: before the first
-    // ANALYZE the planner cannot tell the index by content hash from the one by import.
-    // Of several workers one after another, so that each sees what the others have in work.
+/// Whose images are claimed, for whom, and where else their embeddings may come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimer<'a> {
+    /// The import's account.
+    pub account_id: i64,
+    /// The import.
+    pub import_id: i64,
+    /// The model that embeds.
+    pub model_id: i64,
+    /// Each image is downloaded, whatever is known of it.
+    pub keep_images: bool,
+    /// Embeddings of other accounts' images count too.
+    pub across: bool,
+    /// The worker.
+    pub by: &'a str,
+    /// All workers that are alive.
+    pub live: &'a [String],
+}
+
+/// Lets workers claim one after another, until the transaction ends, so that each sees what the others have in work.
+pub fn lock_claims(account_id: i64, across: bool) -> Result<(), Failure> {
     write("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()], |_| Ok(()))?;
     if across {
         write("SELECT FROM pinterest.installation FOR NO KEY UPDATE", &[], |_| Ok(()))?;
     }
+    Ok(())
+}
+
+/// Claims up to `limit` images of the import that are ready. Of those that show the same picture only the first, none
+/// that another import of the account (with `across`, of any) has in work, and none that has an embedding already:
+/// they get it without being claimed, see [`reuse_by_content_hash`].
+pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
+    let Claimer { account_id, import_id, model_id, keep_images, across, by, live } = claimer;
+    // The looks for the same picture stay subqueries, one for each image in the index's order (OFFSET 0): as joins they
+    // compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`: before the first
+    // ANALYZE the planner cannot tell the index by content hash from the one by import.
     write(
         "WITH ready AS ( \
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
@@ -233,6 +251,8 @@ pub fn claim(
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
              AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
              AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
+         AND ($9 OR NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.content_hash = i.content_hash \
+             AND (o.account_id + 0 = $1 OR $7) AND o.state = 'embedded' AND o.model_id = $8 OFFSET 0)) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
@@ -246,6 +266,8 @@ pub fn claim(
             limit.into(),
             LEASE.into(),
             across.into(),
+            model_id.into(),
+            keep_images.into(),
         ],
         |row| {
             Ok(ClaimedImage {

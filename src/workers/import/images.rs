@@ -15,7 +15,7 @@ use crate::errors::Failure;
 use crate::store;
 use crate::store::import::Claim;
 use crate::store::import_outcome::{self, ImageOutcome};
-use crate::store::pin_image::{ClaimedImage, Outcome};
+use crate::store::pin_image::{ClaimedImage, Claimer, Outcome};
 use crate::workers::registry;
 
 /// Images in work for each download slot: while one half downloads, the other is with the embedder.
@@ -125,13 +125,16 @@ impl<'a> Images<'a> {
 
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
         let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
-        let (identity, limit) = (self.run.context.identity.to_string(), i64::try_from(limit).unwrap_or(1));
-        let (across, model_id) = (self.one.across, self.one.model_id);
+        let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
+        let (across, model_id, keep_images) = (self.one.across, self.one.model_id, self.one.keep_image);
         let claim = self.run.context.database.run(move || {
+            store::pin_image::lock_claims(account_id, across)?;
             // What has been embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
             reuse(account_id, model_id, hashes, across)?;
-            store::pin_image::claim(account_id, import_id, &identity, &registry::live_identities(), limit, across)
+            let live = registry::live_identities();
+            let claimer = Claimer { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
+            store::pin_image::claim(claimer, limit)
         });
         Ok(claim.await?)
     }

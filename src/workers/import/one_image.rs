@@ -24,6 +24,10 @@ use crate::workers::database::Context;
 const ATTEMPTS: i32 = 4;
 /// Deaths of the embedder on the same image.
 const DEATHS: i32 = 3;
+/// How long an image waits for an embedder that is busy, within its lease.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+/// Between attempts.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a fresh embedder may take to listen to us again.
 const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
 
@@ -137,9 +141,19 @@ impl OneImage {
 
     async fn embed(&self, bytes: &[u8], alone: bool) -> Result<embedder::Embedded, embedder::Error> {
         let permits = if alone { super::EMBEDDER_PERMITS } else { 1 };
-        // Closed never, so this fails never.
-        let _permit = self.embedder_gate.acquire_many(permits).await;
-        self.embedder.embed_image(bytes.to_vec()).await
+        let until = tokio::time::Instant::now() + BUSY_PATIENCE;
+        loop {
+            // Closed never, so this fails never.
+            let permit = self.embedder_gate.acquire_many(permits).await;
+            match self.embedder.embed_image(bytes.to_vec()).await {
+                // Other workers and searches keep it busy: better waited for here than downloaded again.
+                Err(error) if error.kind() == EmbedderError::Busy && tokio::time::Instant::now() < until => {
+                    drop(permit);
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     fn embedder_verdict(&self, error: &embedder::Error, claimed: &ClaimedImage, alone: bool) -> Verdict {
