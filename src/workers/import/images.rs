@@ -128,7 +128,7 @@ impl<'a> Images<'a> {
         let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
         let (across, model_id, keep_images) = (self.one.across, self.one.model_id, self.one.keep_image);
         let claim = self.run.context.database.run(move || {
-            store::pin_image::lock_claims(account_id, across)?;
+            store::pin_image::take_turns(account_id, across)?;
             // What has been embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
             reuse(account_id, model_id, hashes, across)?;
@@ -154,6 +154,7 @@ impl<'a> Images<'a> {
             .context
             .database
             .run(move || {
+                store::pin_image::take_turns(claimed.account_id, across)?;
                 let claim = store::import::lock(&claimed)?;
                 if claim == Claim::Lost {
                     return Ok(claim);

@@ -145,6 +145,7 @@ impl<'a> Listing<'a> {
             .database
             .run(move || {
                 let (account_id, import_id) = (claimed.account_id, claimed.import_id);
+                store::pin_image::take_turns(account_id, across)?;
                 let claim = store::import::lock(&claimed)?;
                 if claim != Claim::Held {
                     return Ok((claim, false));
