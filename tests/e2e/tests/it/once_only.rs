@@ -1,6 +1,6 @@
 //! Each picture is downloaded and embedded once, whoever shows it.
 
-use e2e::{Result, World};
+use e2e::{Result, World, wait_for};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
 use sandbox::{Family, Fault, Kind, Rule};
@@ -100,13 +100,13 @@ fn by_several_workers_at_the_same_time() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
     let boards = twins.into_iter().chain(["One"]);
     let imports = boards.map(|board| queue(&mut client, &format!("'{board}'"))).collect::<Result<Vec<_>>>()?;
+    let mut busy = Vec::<i64>::new();
+    let shared = wait_for("two workers with four imports each", SOON, || {
+        busy = value(&mut client, "SELECT ARRAY(SELECT imports FROM pinterest.workers WHERE kind LIKE '%worker')")?;
+        Ok((busy == [4, 4]).then_some(()))
+    });
+    shared.map_err(|error| error.context(format!("{busy:?}")))?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 8, SOON));
-    let busy: Vec<i64> = client
-        .query("SELECT imports FROM pinterest.workers WHERE imports > 0", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
-    assert_eq!(busy, [4, 4]);
     world.sandbox.faults().release(GATE);
     let mut embedded = 0;
     for import in imports {
