@@ -158,12 +158,15 @@ pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
     Ok(found == [true])
 }
 
-/// Of these imports, the ones whose end was asked for.
-pub fn cancel_requested(import_ids: &[i64]) -> Result<Vec<i64>, Failure> {
+/// Of these imports with their fences, the ones whose end was asked for, or that are in others' hands.
+pub fn taken_away(running: &[(i64, i64)]) -> Result<Vec<(i64, i64)>, Failure> {
+    let (ids, fences): (Vec<i64>, Vec<i64>) = running.iter().copied().unzip();
     read(
-        "SELECT i.import_id FROM pinterest.import i WHERE i.import_id = ANY ($1) AND (i.cancel_requested OR i.state <> 'running')",
-        &[import_ids.to_vec().into()],
-        |row| row.get(1),
+        "SELECT r.import_id, r.fence FROM unnest($1::int8[], $2::int8[]) AS r(import_id, fence) \
+         WHERE NOT EXISTS (SELECT FROM pinterest.import i WHERE i.import_id = r.import_id AND i.fence = r.fence \
+             AND i.state = 'running' AND NOT i.cancel_requested)",
+        &[ids.into(), fences.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
 

@@ -124,19 +124,24 @@ impl<'a> Images<'a> {
     }
 
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
-        let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
+        let claimed = self.run.claimed.clone();
+        let (account_id, import_id) = (claimed.account_id, claimed.import_id);
         let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
         let (across, model_id, keep_images) = (self.one.across, self.one.model_id, self.one.keep_image);
         let claim = self.run.context.database.run(move || {
             store::pin_image::take_turns(account_id, across)?;
+            // An import that was taken from this run is given images by its next one alone.
+            if store::import::lock(&claimed)? == Claim::Lost {
+                return Ok(None);
+            }
             // What has been embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
             reuse(account_id, model_id, hashes, across)?;
             let live = registry::live_identities();
             let claimer = Claimer { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
-            store::pin_image::claim(claimer, limit)
+            store::pin_image::claim(claimer, limit).map(Some)
         });
-        Ok(claim.await?)
+        claim.await?.ok_or(Interruption::Lost)
     }
 
     async fn pending(&self) -> Result<(i64, f64), Interruption> {

@@ -29,14 +29,18 @@ const AT_ONCE: usize = 4;
 /// Requests to the embedder at one time, from all imports of this worker.
 const EMBEDDER_PERMITS: u32 = 32;
 
+/// An import's id and the fence it was claimed with: paused and let go on, it may be claimed again while the run before
+/// has yet to notice.
+type RunKey = (i64, i64);
+
 /// The imports of this worker.
 pub struct Imports {
     context: Context,
     /// Embedding requests hold one permit each; one that may kill the embedder takes all, so that only it is blamed.
     embedder_gate: Arc<Semaphore>,
     same_bytes: same_bytes::SameBytes,
-    tasks: JoinSet<i64>,
-    cancel: HashMap<i64, Arc<Notify>>,
+    tasks: JoinSet<RunKey>,
+    cancel: HashMap<RunKey, Arc<Notify>>,
     next_wake: Option<Duration>,
 }
 
@@ -62,14 +66,14 @@ impl Imports {
             let claimed =
                 self.context.database.run(move || store::import::claim(&identity, &registry::live_identities())).await;
             let Ok(Some(claimed)) = claimed else { break };
-            let import_id = claimed.import_id;
+            let key = (claimed.import_id, claimed.fence);
             let cancelled = Arc::new(Notify::new());
-            self.cancel.insert(import_id, cancelled.clone());
+            self.cancel.insert(key, cancelled.clone());
             let (gate, same_bytes) = (self.embedder_gate.clone(), self.same_bytes.clone());
             let run = run::Run::new(self.context.clone(), gate, same_bytes, claimed, cancelled);
             self.tasks.spawn_local(async move {
                 run.finish().await;
-                import_id
+                key
             });
         }
         let wake = self.context.database.run(store::import::next_wake).await.ok().flatten();
@@ -77,13 +81,13 @@ impl Imports {
     }
 
     async fn deliver_cancellations(&mut self) {
-        let running: Vec<i64> = self.cancel.keys().copied().collect();
+        let running: Vec<RunKey> = self.cancel.keys().copied().collect();
         if running.is_empty() {
             return;
         }
-        let ended = self.context.database.run(move || store::import::cancel_requested(&running)).await;
-        for import_id in ended.unwrap_or_default() {
-            if let Some(cancelled) = self.cancel.get(&import_id) {
+        let ended = self.context.database.run(move || store::import::taken_away(&running)).await;
+        for key in ended.unwrap_or_default() {
+            if let Some(cancelled) = self.cancel.get(&key) {
                 cancelled.notify_one();
             }
         }
@@ -112,10 +116,10 @@ impl Imports {
         }
     }
 
-    fn forget(&mut self, ended: Result<i64, tokio::task::JoinError>) {
+    fn forget(&mut self, ended: Result<RunKey, tokio::task::JoinError>) {
         match ended {
-            Ok(import_id) => {
-                self.cancel.remove(&import_id);
+            Ok(key) => {
+                self.cancel.remove(&key);
             }
             // A panic's lease runs out; which import it was is not known here.
             Err(_) if self.tasks.is_empty() => self.cancel.clear(),

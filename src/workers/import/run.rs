@@ -71,6 +71,10 @@ impl Run {
             .context
             .database
             .run(move || {
+                // Where another run has it by now, what is claimed is that one's.
+                if store::import::lock(&claimed)? == store::import::Claim::Lost {
+                    return Ok(());
+                }
                 store::pin_image::release(claimed.account_id, claimed.import_id, Some(&identity))?;
                 store::import::stop(&claimed, stop, failure.as_ref(), wake_in)
             })
