@@ -155,6 +155,21 @@ fn across_accounts_at_the_same_time() -> Result<()> {
     Ok(())
 }
 
+/// Bytes that are kept are kept with each image; that is no reason to get them twice.
+#[test]
+fn with_their_bytes_kept() -> Result<()> {
+    let world = world(&[], &[])?;
+    let mut client = world.connect()?;
+    let (_, report) = imported(&mut client, "'One', keep_images => true")?;
+    let pictures = distinct(&mut client)?;
+    assert!(pictures < PINS, "{pictures}");
+    let embedded = u64::try_from(report.sum("image", "embedded"))?;
+    assert_eq!((embedded, world.sandbox.requests().pictures()), (pictures, pictures), "{report:?}");
+    let kept: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE sha256(image) = sha256")?;
+    assert_eq!(u64::try_from(kept)?, PINS);
+    Ok(())
+}
+
 /// Has every picture of a board but the first come as that one's file, from its own address; the first is
 /// the newest pin's.
 fn one_file(world: &World, client: &mut Client) -> Result<()> {
