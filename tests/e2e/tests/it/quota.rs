@@ -2,21 +2,22 @@
 //! for it without asking.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use e2e::{Result, Stop, World, wait_for};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises, Tier};
 use sandbox::{Family, Fault, Kind, Rule};
 
-use crate::support::{GATE, Row, SOON, complete, until, until_state, value};
+use crate::support::{Row, SOON, complete, until_state, value};
 
 const API: [Kind; 7] =
     [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections, Kind::SectionPins, Kind::Pin];
-const MINUTES: std::time::Duration = std::time::Duration::from_secs(600);
+const MINUTES: Duration = Duration::from_secs(600);
 
 /// Two people with boards of five pins, `Amy 1` and so on, that are listed in three pages; both connected by one app.
 /// Returns their accounts.
-fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])> {
+pub fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])> {
     let person = |name: &str| {
         let board = |number: usize| {
             BoardSpec::new(format!("{name} {number}"), &[Family::Beach], 5).media(MediaMix::images_only())
@@ -49,7 +50,7 @@ fn upgrade(world: &World, client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-fn start(client: &mut Client, account: i64, board: &str) -> Result<i64> {
+pub fn start(client: &mut Client, account: i64, board: &str) -> Result<i64> {
     Ok(client.query_one("SELECT pinterest_import_board($1, $2)", &[&board, &account])?.get(0))
 }
 
@@ -84,7 +85,7 @@ fn ledger(client: &mut Client) -> Result<Vec<(Option<i64>, i64, i64)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-fn asked(world: &World) -> i64 {
+pub fn asked(world: &World) -> i64 {
     API.iter().map(|kind| world.sandbox.requests().count(*kind)).sum::<u64>() as i64
 }
 
@@ -217,48 +218,5 @@ fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
     until_state(&mut client, import, "waiting_quota")?;
     let documented: bool = value(&mut client, "SELECT window_length = interval '1 day' FROM pinterest.quota")?;
     assert!(documented);
-    Ok(())
-}
-
-#[test]
-fn a_budget_far_smaller_than_the_work_brings_all_of_it_in() -> Result<()> {
-    let window = std::time::Duration::from_secs(2);
-    let (world, mut client, accounts) = two_people(Tier::Custom { limit: 6, window, shared: true }, 2)?;
-    let mut imports = Vec::new();
-    for (account, name) in accounts.into_iter().zip(["Amy", "Ben"]) {
-        imports.push(start(&mut client, account, &format!("{name} 1"))?);
-        imports.push(start(&mut client, account, &format!("{name} 2"))?);
-    }
-    for import in imports {
-        assert_eq!(complete(&mut client, import)?.embedded, 5);
-    }
-    // Sections once and three pages for each of four boards, besides finding them: three windows at least. The sandbox
-    // rounds the time to the next one down, so that one request may come too early for each.
-    let refused = world.sandbox.requests().latest().iter().filter(|request| request.status == Some(429)).count();
-    let windows = asked(&world) as usize / 6 + 1;
-    assert!(refused <= 4 * windows, "{refused} of {} requests were made in vain", asked(&world));
-    Ok(())
-}
-
-#[test]
-fn the_next_place_goes_to_the_account_with_the_fewest() -> Result<()> {
-    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 6)?;
-    world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: GATE.into() }));
-    let amys = (1..=6).map(|number| start(&mut client, amy, &format!("Amy {number}"))).collect::<Result<Vec<_>>>()?;
-    assert!(world.sandbox.requests().wait_for(Kind::Boards, 4, SOON), "four are worked on at once");
-    // The last in the queue, and its account's only one.
-    let bens = start(&mut client, ben, "Ben 1")?;
-    world.sandbox.faults().release(GATE);
-    for import in amys.iter().chain([&bens]) {
-        until(&mut client, *import, "the import's end", |row| row.state == "completed")?;
-    }
-    let later: i64 = client
-        .query_one(
-            "SELECT count(*) FROM pinterest.imports WHERE import_id = ANY ($1)
-                AND started_at > (SELECT started_at FROM pinterest.imports WHERE import_id = $2)",
-            &[&amys, &bens],
-        )?
-        .get(0);
-    assert_eq!(later, 2, "those of the other account that waited as well");
     Ok(())
 }

@@ -44,6 +44,8 @@ fn refusals_by_name() {
     assert_eq!(say(Fault::InvalidApplication).json()["data"], "Invalid Application ID");
     let html = say(Fault::Html502);
     assert_eq!((html.status, html.header("content-type")), (502, Some("text/html")));
+    let page = say(Fault::Html200);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html")));
     let trial = say(Fault::trial_quota_spent());
     assert_eq!((trial.status, trial.header("x-ratelimit-reset")), (429, Some("67150")));
     let dated = say(Fault::RateLimited { retry_after: Some("Fri, 31 Dec 1999 23:59:59 GMT".into()), reset: None });
@@ -182,9 +184,15 @@ fn rules_are_read_from_json() {
     assert_eq!((rule.skip, rule.times, rule.probability), (2, None, 1.0));
     let again: Rule = serde_json::from_value(serde_json::to_value(&rule).expect("JSON")).expect("a rule");
     assert_eq!(again, rule);
-    for name in
-        ["html_502", "redirect_600x_to_564x", "truncated_json", "truncated_image", "lost_answer", "rate_limited"]
-    {
+    for name in [
+        "html_502",
+        "html_200",
+        "redirect_600x_to_564x",
+        "truncated_json",
+        "truncated_image",
+        "lost_answer",
+        "rate_limited",
+    ] {
         let rule = serde_json::from_value::<Rule>(serde_json::json!({ "fault": { "name": name } }));
         assert!(rule.is_ok(), "{name}: {rule:?}");
     }
