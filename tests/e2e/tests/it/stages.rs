@@ -62,29 +62,27 @@ fn world() -> Result<World> {
     World::builder().sandbox(config).start()
 }
 
-/// Interrupts an import in each stage in turn. `interrupt` returns once it has.
-fn in_each_stage(interrupt: impl Fn(&World) -> Result<()>) -> Result<World> {
-    let world = world()?;
-    for stage in Stage::ALL {
-        let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
-        let name = format!("{stage:?}");
-        let board = world.sandbox.board_id(&name)?;
-        let (on, passing) = stage.held(&board);
-        let rule = Rule { on, ..Rule::on(Selector::any(), Fault::Hold { gate: name.clone() }) };
-        let rule = world.sandbox.faults().add(rule.skip(passing));
-        world.sandbox.requests().reset();
-        let import = start(&mut client, &board)?;
-        until(&mut client, import, &name, |row| stage.is_reached(row))?;
-        wait_for("a request to be held", SOON, || Ok((world.sandbox.faults().fired(rule) > 0).then_some(())))?;
-        drop(client);
-        interrupt(&world)?;
-        world.sandbox.faults().release(&name);
-        let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
-        let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
-        check(&mut client, &world, stage, &board, &row)?;
-        world.sandbox.faults().remove(rule);
-    }
-    Ok(world)
+/// Interrupts an import in one stage. `interrupt` returns once it has.
+fn interrupted(world: &World, stage: Stage, interrupt: impl Fn(&World) -> Result<()>) -> Result<()> {
+    let connected = || wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()));
+    let mut client = connected()?;
+    let name = format!("{stage:?}");
+    let board = world.sandbox.board_id(&name)?;
+    let (on, passing) = stage.held(&board);
+    let rule = Rule { on, ..Rule::on(Selector::any(), Fault::Hold { gate: name.clone() }) };
+    let rule = world.sandbox.faults().add(rule.skip(passing));
+    world.sandbox.requests().reset();
+    let import = start(&mut client, &board)?;
+    until(&mut client, import, &name, |row| stage.is_reached(row))?;
+    wait_for("a request to be held", SOON, || Ok((world.sandbox.faults().fired(rule) > 0).then_some(())))?;
+    drop(client);
+    interrupt(world)?;
+    world.sandbox.faults().release(&name);
+    let mut client = connected()?;
+    let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
+    check(&mut client, world, stage, &board, &row)?;
+    world.sandbox.faults().remove(rule);
+    Ok(())
 }
 
 fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Row) -> Result<()> {
@@ -121,27 +119,37 @@ fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Ro
 
 #[test]
 fn the_worker_is_killed() -> Result<()> {
-    in_each_stage(|world| kill9(world.cluster.wait_for_backend(WORKER, SOON)?.pid))?;
+    let world = world()?;
+    for stage in Stage::ALL {
+        interrupted(&world, stage, |world| kill9(world.cluster.wait_for_backend(WORKER, SOON)?.pid))?;
+    }
     Ok(())
 }
 
 #[test]
 fn the_worker_is_terminated_and_no_session_notices() -> Result<()> {
-    let world = in_each_stage(|world| {
-        let mut bystander = world.connect()?;
-        bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
-        let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-        let ended: bool = bystander.query_one("SELECT pg_terminate_backend($1, 10000)", &[&worker.pid])?.get(0);
-        assert!(ended, "the worker is still there");
-        bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
-        Ok(())
-    })?;
-    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    for stage in Stage::ALL {
+        // The launcher takes its time with workers that end again and again soon after their start.
+        let world = world()?;
+        interrupted(&world, stage, |world| {
+            let mut bystander = world.connect()?;
+            bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
+            let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+            let ended: bool = bystander.query_one("SELECT pg_terminate_backend($1, 10000)", &[&worker.pid])?.get(0);
+            assert!(ended, "the worker is still there");
+            bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
+            Ok(())
+        })?;
+        assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    }
     Ok(())
 }
 
 #[test]
 fn the_server_is_stopped_at_once() -> Result<()> {
-    in_each_stage(|world| world.cluster.restart(Stop::Immediate))?;
+    let world = world()?;
+    for stage in Stage::ALL {
+        interrupted(&world, stage, |world| world.cluster.restart(Stop::Immediate))?;
+    }
     Ok(())
 }
