@@ -48,7 +48,7 @@ const WORDS: [(&str, &str, &[&str]); 9] = [
     ("image", "embedded", &[""]),
     ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged"]),
     ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import"]),
-    ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder"]),
+    ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder", "bad_vector"]),
 ];
 
 impl Report {

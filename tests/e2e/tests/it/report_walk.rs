@@ -35,6 +35,7 @@ fn adds_up_on_a_third() -> Result<()> {
     walk(3)
 }
 
+/// `$WALK` is another seed to walk by.
 fn walk(seed: u64) -> Result<()> {
     let seed = std::env::var("WALK").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
     let mut random = Rng::with_seed(seed);
