@@ -79,6 +79,8 @@ pub enum Outcome {
         source_size: String,
         /// It is a fixed-box crop.
         cropped: bool,
+        /// The bytes, where they are to be kept.
+        image: Option<Vec<u8>>,
     },
     /// It never will.
     Skipped(Reason),
@@ -170,26 +172,29 @@ pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
 }
 
 /// Gives pending images of the account that have one of these content hashes the embedding that stands under it, in the
-/// account or with `across` in any; returns how many of which import. A claimed one is left to its claimer.
+/// account or with `across` in any; returns how many of which import. A claimed one is left to its claimer. Imports that
+/// keep images are served only `with_bytes`, by images that have theirs.
 pub fn reuse_by_content_hash(
     account_id: i64,
     model_id: i64,
     hashes: Vec<String>,
     across: bool,
+    with_bytes: bool,
 ) -> Result<Vec<(i64, i32)>, Failure> {
     write(
         "WITH reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-         sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1 \
+         sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1, \
+         image = CASE WHEN k.keep_images THEN s.image END \
          FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h CROSS JOIN LATERAL \
-             (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped \
+             (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.image \
              FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
-             AND e.state = 'embedded' AND e.model_id = $2 LIMIT 1) AS s \
+             AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s, pinterest.import k \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
-         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = t.import_id AND i.keep_images) \
+         AND k.account_id = $1 AND k.import_id = t.import_id AND ($5 OR NOT k.keep_images) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &[account_id.into(), model_id.into(), hashes.into(), across.into()],
+        &[account_id.into(), model_id.into(), hashes.into(), across.into(), with_bytes.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -214,7 +219,7 @@ pub struct Claimer<'a> {
     pub import_id: i64,
     /// The model that embeds.
     pub model_id: i64,
-    /// Each image is downloaded, whatever is known of it.
+    /// Only embeddings of images whose bytes are kept can be taken over.
     pub keep_images: bool,
     /// Embeddings of other accounts' images count too.
     pub across: bool,
@@ -252,8 +257,9 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
              AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
              AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
-         AND ($9 OR NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.content_hash = i.content_hash \
-             AND (o.account_id + 0 = $1 OR $7) AND o.state = 'embedded' AND o.model_id = $8 OFFSET 0)) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.content_hash = i.content_hash \
+             AND (o.account_id + 0 = $1 OR $7) AND o.state = 'embedded' AND o.model_id = $8 \
+             AND (o.image IS NOT NULL OR NOT $9) OFFSET 0) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
@@ -315,15 +321,21 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
                 ])
                 .collect::<Vec<_>>(),
         )?,
-        Outcome::SameBytes { sha256, source_size, cropped } => execute(
+        Outcome::SameBytes { sha256, source_size, cropped, image } => execute(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-             sha256 = $5, source_size = $6, cropped = $7, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             sha256 = $5, source_size = $6, cropped = $7, image = $9, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
                  WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' ORDER BY i.embedded_at DESC LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &claim()
                 .into_iter()
-                .chain([sha256.to_vec().into(), source_size.as_str().into(), (*cropped).into(), across.into()])
+                .chain([
+                    sha256.to_vec().into(),
+                    source_size.as_str().into(),
+                    (*cropped).into(),
+                    across.into(),
+                    image.clone().into(),
+                ])
                 .collect::<Vec<_>>(),
         )?,
         Outcome::Skipped(reason) | Outcome::Failed(reason) => {

@@ -136,7 +136,7 @@ impl<'a> Images<'a> {
             }
             // What has been embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
-            reuse(account_id, model_id, hashes, across)?;
+            reuse(account_id, model_id, hashes, across, keep_images)?;
             let live = registry::live_identities();
             let claimer = Claimer { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
             store::pin_image::claim(claimer, limit).map(Some)
@@ -179,7 +179,7 @@ impl<'a> Images<'a> {
                 }
                 import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
                 let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
-                reuse(claimed.account_id, model_id, hashes, across)?;
+                reuse(claimed.account_id, model_id, hashes, across, claimed.keep_images)?;
                 Ok(claim)
             })
             .await?;
@@ -188,8 +188,15 @@ impl<'a> Images<'a> {
 }
 
 /// Gives pending images of the account the embeddings that stand under these content hashes, and counts them.
-pub fn reuse(account_id: i64, model_id: i64, hashes: Vec<String>, across: bool) -> Result<(), Failure> {
-    for (import_id, reused) in store::pin_image::reuse_by_content_hash(account_id, model_id, hashes, across)? {
+pub fn reuse(
+    account_id: i64,
+    model_id: i64,
+    hashes: Vec<String>,
+    across: bool,
+    with_bytes: bool,
+) -> Result<(), Failure> {
+    let reused = store::pin_image::reuse_by_content_hash(account_id, model_id, hashes, across, with_bytes)?;
+    for (import_id, reused) in reused {
         import_outcome::count_images(account_id, import_id, &[(ImageOutcome::Reused, "same_picture", reused)])?;
     }
     Ok(())

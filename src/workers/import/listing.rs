@@ -210,7 +210,7 @@ impl<'a> Listing<'a> {
                 // Images whose embedding stood already; upsert_page has counted them in the import's row.
                 import_outcome::count_kept(account_id, import_id, found.reused)?;
                 let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
-                reuse(account_id, model_id, hashes, across)?;
+                reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
                 Ok((Claim::Held, coverage.is_some()))
             })
             .await?;

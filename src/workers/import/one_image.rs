@@ -107,10 +107,11 @@ impl OneImage {
         let known =
             self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id, across)).await;
         match known {
-            Ok(true) if !self.keep_image => {
-                return done(Outcome::SameBytes { sha256, source_size: size, cropped });
+            Ok(true) => {
+                let image = self.keep_image.then_some(image.bytes);
+                return done(Outcome::SameBytes { sha256, source_size: size, cropped, image });
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
         }
         match self.embed(&image.bytes, alone).await {
