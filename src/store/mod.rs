@@ -1,5 +1,5 @@
 //! All SQL of the Rust side, one file per table. Statements are constants with parameters, and run under a pinned
-//! search_path: a caller's own could put a foreign operator in place of `=`.
+//! search_path (a caller's own could put a foreign operator in place of `=`) and with row security on.
 
 pub mod account;
 pub mod app;
@@ -41,30 +41,36 @@ impl Row<'_, '_> {
     }
 }
 
-/// Pins search_path until dropped; an aborting transaction restores it as well.
-struct PinnedSearchPath(i32);
+/// Pins the settings that change what a statement means until dropped; an aborting transaction restores them as well.
+struct Pinned(i32);
 
-impl PinnedSearchPath {
+/// Names and operators are the server's own; policies apply instead of raising an error where they would.
+const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 2] =
+    [(c"search_path", c"pg_catalog, pg_temp"), (c"row_security", c"on")];
+
+impl Pinned {
     fn new() -> Self {
-        // SAFETY: a setting that every role may set, saved at a nest level of its own.
+        // SAFETY: settings that every role may set, saved at a nest level of their own.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
-            pg_sys::set_config_option(
-                c"search_path".as_ptr(),
-                c"pg_catalog, pg_temp".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-            PinnedSearchPath(level)
+            for (name, value) in PINNED {
+                pg_sys::set_config_option(
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    pg_sys::GucContext::PGC_USERSET,
+                    pg_sys::GucSource::PGC_S_SESSION,
+                    pg_sys::GucAction::GUC_ACTION_SAVE,
+                    true,
+                    0,
+                    false,
+                );
+            }
+            Pinned(level)
         }
     }
 }
 
-impl Drop for PinnedSearchPath {
+impl Drop for Pinned {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: closes the level opened in new().
@@ -79,7 +85,7 @@ fn read<T>(
     parameters: &[DatumWithOid<'_>],
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    let _pinned = PinnedSearchPath::new();
+    let _pinned = Pinned::new();
     Spi::connect(|client| client.select(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
@@ -118,14 +124,14 @@ fn write<T>(
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     refuse_if_read_only(c"a write of pg_pinterest");
-    let _pinned = PinnedSearchPath::new();
+    let _pinned = Pinned::new();
     Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
 /// Runs a statement that writes; the number of rows it touched.
 fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
     refuse_if_read_only(c"a write of pg_pinterest");
-    let _pinned = PinnedSearchPath::new();
+    let _pinned = Pinned::new();
     Spi::connect_mut(|client| {
         client.update(sql, None, parameters)?;
         // SAFETY: set by the statement that just ran.

@@ -143,6 +143,12 @@ fn config() -> Result<Config, Failure> {
 fn serve(sent: Sent) -> Result<(), Failure> {
     // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
     set("lock_timeout", "2s");
+    // Claims rest on each statement's seeing what was committed before it, whatever the database's default is.
+    set("default_transaction_isolation", "read committed");
+    set("default_transaction_deferrable", "off");
+    // Nobody waits in a transaction here, and no statement takes long but those of an administrator's making.
+    set("statement_timeout", "0");
+    set("idle_in_transaction_session_timeout", "0");
     let trouble = |error: std::io::Error| Failure::new(crate::errors::Kind::Busy, error.to_string());
     let (bell, ear) = threads::bell().map_err(trouble)?;
     let (database, jobs) = bridge(bell);

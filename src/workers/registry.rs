@@ -401,7 +401,10 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
                 let _ = own.start(Sent::ToWork, None);
             }
         }
-        pg_sys::XactEvent::XACT_EVENT_ABORT => WAKE_AT_COMMIT.store(false, Ordering::Relaxed),
+        // Who commits a prepared transaction is another session, perhaps.
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
+            WAKE_AT_COMMIT.store(false, Ordering::Relaxed)
+        }
         _ => {}
     }
 }

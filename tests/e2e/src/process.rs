@@ -83,6 +83,13 @@ pub fn terminate(pid: i32) -> Result<()> {
     kill_process(target, Signal::TERM).with_context(|| format!("cannot end {pid}"))
 }
 
+/// Has a process stand still (SIGSTOP), or go on (SIGCONT).
+pub fn suspend(pid: i32, suspend: bool) -> Result<()> {
+    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    kill_process(target, if suspend { Signal::STOP } else { Signal::CONT })
+        .with_context(|| format!("cannot reach {pid}"))
+}
+
 /// Kills a process as nothing else can (SIGKILL) and waits until it is gone.
 pub fn kill9(pid: i32) -> Result<()> {
     let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;

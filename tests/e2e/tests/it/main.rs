@@ -4,6 +4,7 @@ mod apps;
 mod bad_pictures;
 mod boards;
 mod breaker;
+mod bystanders;
 mod canaries;
 mod cancel;
 mod chance;
