@@ -181,17 +181,20 @@ pub fn reuse_by_content_hash(
     across: bool,
     with_bytes: bool,
 ) -> Result<Vec<(i64, i32)>, Failure> {
+    // The twins first, then the pending images under their hashes: the import is no join, nor its id or account a way in,
+    // or all of its pending images are compared with all twins.
     write(
-        "WITH reused AS ( \
+        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h \
+             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.image \
+                 FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
+                 AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
+         reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
          sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1, \
-         image = CASE WHEN k.keep_images THEN s.image END \
-         FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h CROSS JOIN LATERAL \
-             (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.image \
-             FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
-             AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s, pinterest.import k \
+         image = CASE WHEN (SELECT k.keep_images FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id) THEN s.image END \
+         FROM twins s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
-         AND k.account_id = $1 AND k.import_id = t.import_id AND ($5 OR NOT k.keep_images) \
+         AND ($5 OR NOT (SELECT k.keep_images FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
         &[account_id.into(), model_id.into(), hashes.into(), across.into(), with_bytes.into()],
