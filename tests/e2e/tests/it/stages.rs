@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use e2e::process::kill9;
 use e2e::{Result, Stop, World, wait_for};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
 use sandbox::{Family, Fault, Kind, Rule, Selector};
 
+use crate::grants::kill_worker;
 use crate::support::{Row, SOON, start, until, value};
 
 const PINS: u64 = 12;
@@ -121,7 +121,7 @@ fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Ro
 fn the_worker_is_killed() -> Result<()> {
     let world = world()?;
     for stage in Stage::ALL {
-        interrupted(&world, stage, |world| kill9(world.cluster.wait_for_backend(WORKER, SOON)?.pid))?;
+        interrupted(&world, stage, |world| kill_worker(world).map(drop))?;
     }
     Ok(())
 }
