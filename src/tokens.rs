@@ -160,16 +160,20 @@ impl Sealer {
         (self.ring.active().to_string(), self.ring.fingerprints().iter().map(ToString::to_string).collect())
     }
 
-    /// Compares the keys that sealed secrets name with the ring: those it lacks, each with the number of its secrets.
-    /// An error where it has none of them, so that nothing can be opened.
-    pub fn check(&self) -> Result<Vec<seal::SealedWith>, Failure> {
+    /// The keys that sealed secrets name: those of the ring, and those that it lacks.
+    pub fn named_keys(&self) -> Result<(Vec<seal::SealedWith>, Vec<seal::SealedWith>), Failure> {
         let (_, ring) = self.keys();
-        let (known, missing): (Vec<_>, Vec<_>) =
-            seal::by_key()?.into_iter().partition(|key| ring.contains(&key.fingerprint));
-        match missing.first() {
-            Some(_) if known.is_empty() => Err(missing_keys(&missing, &ring)),
-            _ => Ok(missing),
-        }
+        Ok(seal::by_key()?.into_iter().partition(|key| ring.contains(&key.fingerprint)))
+    }
+
+    /// The refusal for secrets that name keys which the ring lacks.
+    pub fn missing_keys(&self, missing: &[seal::SealedWith]) -> Failure {
+        let missing: Vec<_> = missing
+            .iter()
+            .map(|key| format!("{} secrets are sealed with key {}", key.secrets, key.fingerprint))
+            .collect();
+        let (_, ring) = self.keys();
+        Failure::new(Kind::KeyMissing, format!("{}; the server has {}", missing.join(", "), ring.join(", ")))
     }
 
     /// Seals the next batch of rows with the active key that name another of the ring's. Returns the id of the last one,
@@ -240,13 +244,6 @@ pub fn secret_of_file(client_id: &str) -> Result<Secret, Failure> {
         Failure::new(Kind::NotFound, format!("{} has no secret for client id {client_id}", path.display()))
             .with_hint("Add a line with the client id and its secret.")
     })
-}
-
-/// Secrets that name keys which the ring lacks.
-pub fn missing_keys(missing: &[seal::SealedWith], ring: &[String]) -> Failure {
-    let missing: Vec<_> =
-        missing.iter().map(|key| format!("{} secrets are sealed with key {}", key.secrets, key.fingerprint)).collect();
-    Failure::new(Kind::KeyMissing, format!("{}; the server has {}", missing.join(", "), ring.join(", ")))
 }
 
 /// A number in [0, 1).

@@ -6,7 +6,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pinterest::model::Board;
-use pinterest::{BoardReference, BookmarkGuard, Client, Error, ErrorKind, Secret};
+use pinterest::{BoardReference, BookmarkGuard, Client, Error, Secret};
 
 use super::{Answer, not_empty, usable};
 use crate::errors::{Failure, Kind};
@@ -44,13 +44,13 @@ fn pinterest_list_boards(
     let account_id = account::resolve(&current_role(), account_id)?;
     let _no_core_dump = NoCoreDump::new();
     let access = usable::access(account_id)?;
-    let boards = match live_list(access.token)? {
+    let boards = match live_list(access.token) {
         // Pinterest may have stopped to accept a token before its time; only a fresh one's refusal is final.
-        Err(refused) if refused.kind() == ErrorKind::Unauthorized && access.refreshable => {
+        Err(refused) if refused.kind == Kind::NeedsReauth && access.refreshable => {
             usable::renew(account_id, access.generation)?;
-            live_list(usable::access(account_id)?.token)?.map_err(Failure::from)?
+            live_list(usable::access(account_id)?.token)?
         }
-        boards => boards.map_err(Failure::from)?,
+        boards => boards?,
     };
     let mut seen = std::collections::HashSet::new();
     let rows: Vec<_> = boards.iter().filter(|board| seen.insert(board.id.as_str())).map(board_row).collect();
@@ -61,7 +61,7 @@ fn pinterest_list_boards(
 }
 
 /// All pages of the account's boards.
-fn live_list(token: Secret) -> Result<Result<Vec<Board>, Error>, Failure> {
+fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     let endpoints = settings::endpoints()?;
     block_on(move || async move {
         let client = Client::new(endpoints)?;
@@ -69,17 +69,14 @@ fn live_list(token: Secret) -> Result<Result<Vec<Board>, Error>, Failure> {
         let mut bookmark: Option<String> = None;
         let mut boards = Vec::new();
         loop {
-            let page = match client.boards(&token, bookmark.as_deref()).await {
-                Ok(page) => page.value,
-                Err(error) => return Ok(Err(error)),
-            };
+            let page = client.boards(&token, bookmark.as_deref()).await?.value;
             boards.extend(page.items);
             match page.bookmark {
                 Some(next) => {
                     guard.admit(&next)?;
                     bookmark = Some(next);
                 }
-                None => return Ok::<_, Error>(Ok(boards)),
+                None => return Ok::<_, Error>(boards),
             }
         }
     })

@@ -11,8 +11,8 @@ use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::interruptible::block_on;
 use crate::settings::CloneFence;
-use crate::store::{app_pause, extension, installation, seal};
-use crate::tokens::{Sealer, missing_keys};
+use crate::store::{app_pause, extension, installation};
+use crate::tokens::Sealer;
 use crate::workers::registry::{self, Worker};
 use crate::{platform, settings};
 
@@ -159,12 +159,11 @@ fn secrets() -> Finding {
             return Ok(Finding::Note(format!("not looked at: {copy}")));
         }
         let sealer = Sealer::open()?;
-        let (active, ring) = sealer.keys();
-        let missing = sealer.check()?;
+        let (named, missing) = sealer.named_keys()?;
         if !missing.is_empty() {
-            return Ok(Finding::of(Err(missing_keys(&missing, &ring))));
+            return Ok(Finding::of(Err(sealer.missing_keys(&missing))));
         }
-        let named = seal::by_key()?;
+        let (active, _) = sealer.keys();
         let all: i64 = named.iter().map(|key| key.secrets).sum();
         let old: i64 = named.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum();
         Ok(match (old, installation.rotation_requested) {

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use super::Answer;
 use crate::identity::as_worker;
 use crate::store::{installation, seal};
-use crate::tokens::{Sealer, missing_keys};
+use crate::tokens::Sealer;
 use crate::workers::registry;
 
 /// The keys of the ring and those that sealed secrets name: which one seals, which are at hand, how many name each.
@@ -41,12 +41,12 @@ fn pinterest_keys() -> Result<
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_rotate_key() -> Answer<i64> {
     let waiting = as_worker(|| {
-        let (active, ring) = Sealer::open()?.keys();
-        let (known, missing): (Vec<_>, Vec<_>) =
-            seal::by_key()?.into_iter().partition(|key| ring.contains(&key.fingerprint));
+        let sealer = Sealer::open()?;
+        let (known, missing) = sealer.named_keys()?;
         if !missing.is_empty() {
-            return Err(missing_keys(&missing, &ring));
+            return Err(sealer.missing_keys(&missing));
         }
+        let (active, _) = sealer.keys();
         installation::request_rotation(true)?;
         Ok(known.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum())
     })?;

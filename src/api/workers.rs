@@ -31,8 +31,8 @@ fn pinterest_workers() -> Result<
     let rows = as_worker(|| {
         registry::listed()
             .into_iter()
-            .map(|process| {
-                let in_hand = import::in_hand(&process.identity)?;
+            .map(|(worker, process)| {
+                let in_hand = import::in_hand(&process.identity())?;
                 let state = match (process.leaving, in_hand.imports) {
                     (true, _) => "leaving",
                     (false, 0) => "idle",
@@ -42,7 +42,7 @@ fn pinterest_workers() -> Result<
                 let started = unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(process.started), false) }
                     .ok_or_else(|| Failure::new(Kind::Internal, "a start time is NULL"))?;
                 Ok((
-                    process.kind,
+                    worker.type_name().to_string_lossy().into_owned(),
                     process.pid,
                     state.to_owned(),
                     started,

@@ -36,30 +36,33 @@ pub fn observe(
     remaining: Option<i64>,
     reset_in: Option<f64>,
 ) -> Result<(), Failure> {
-    execute(
-        "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
-         remaining = COALESCE($3, q.remaining), \
-         reset_at = COALESCE(clock_timestamp() + make_interval(secs => $4), q.reset_at), \
-         window_length = CASE WHEN $4 IS NULL THEN q.window_length \
-             WHEN q.observed_at IS NULL THEN make_interval(secs => GREATEST($4, 1)) \
-             ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
-         observed_at = clock_timestamp() \
-         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
-         WHERE a.account_id = $1 AND q.category = $5 \
-         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[account_id.into(), limit.into(), remaining.into(), reset_in.into(), CATEGORY.into()],
-    )?;
-    Ok(())
+    update(account_id, limit, remaining, reset_in, true)
 }
 
 /// An answer said that nothing is left for so many seconds; that says nothing about the length of the window.
 pub fn exhausted(account_id: i64, seconds: f64) -> Result<(), Failure> {
+    update(account_id, None, Some(0), Some(seconds), false)
+}
+
+fn update(
+    account_id: i64,
+    limit: Option<i64>,
+    remaining: Option<i64>,
+    reset_in: Option<f64>,
+    tells_window: bool,
+) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.quota_ledger q SET remaining = 0, reset_at = clock_timestamp() + make_interval(secs => $2) \
+        "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
+         remaining = COALESCE($3, q.remaining), \
+         reset_at = COALESCE(clock_timestamp() + make_interval(secs => $4), q.reset_at), \
+         window_length = CASE WHEN $4 IS NULL OR NOT $6 THEN q.window_length \
+             WHEN q.observed_at IS NULL THEN make_interval(secs => GREATEST($4, 1)) \
+             ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
+         observed_at = CASE WHEN $6 THEN clock_timestamp() ELSE q.observed_at END \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
-         WHERE a.account_id = $1 AND q.category = $3 \
+         WHERE a.account_id = $1 AND q.category = $5 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[account_id.into(), seconds.into(), CATEGORY.into()],
+        &[account_id.into(), limit.into(), remaining.into(), reset_in.into(), CATEGORY.into(), tells_window.into()],
     )?;
     Ok(())
 }

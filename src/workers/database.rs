@@ -16,7 +16,7 @@ use super::{import, network, process, refresh, transaction};
 use crate::errors::Failure;
 use crate::platform::NoCoreDump;
 use crate::store;
-use crate::tokens::{Sealer, missing_keys};
+use crate::tokens::Sealer;
 use crate::{keys, settings, threads};
 
 /// Looks for work that no latch announced: with work waiting, and without.
@@ -122,11 +122,16 @@ fn check_keys() -> Result<(), Failure> {
     if store::installation::find()?.is_none() {
         return Ok(());
     }
-    let missing = Sealer::open()?.check()?;
-    if !missing.is_empty() {
-        let (_, ring) = Sealer::open()?.keys();
-        pgrx::log!("pg_pinterest: {}", missing_keys(&missing, &ring));
+    let sealer = Sealer::open()?;
+    let (known, missing) = sealer.named_keys()?;
+    if missing.is_empty() {
+        return Ok(());
     }
+    let failure = sealer.missing_keys(&missing);
+    if known.is_empty() {
+        return Err(failure);
+    }
+    pgrx::log!("pg_pinterest: {failure}");
     Ok(())
 }
 

@@ -46,13 +46,14 @@ impl Sent {
 /// A running worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance {
-    started: i64,
+    /// Microseconds since 2000-01-01 UTC, as Postgres counts.
+    pub started: i64,
     /// Its process.
     pub pid: i32,
     /// Its database; `InvalidOid` where it has none.
     pub database: pg_sys::Oid,
     /// It takes on nothing any more.
-    leaving: bool,
+    pub leaving: bool,
 }
 
 /// The application name of a worker that is leaving.
@@ -225,32 +226,11 @@ pub fn own_identity() -> String {
     Instance { started, pid, database: pg_sys::InvalidOid, leaving: false }.identity()
 }
 
-/// One running process of ours, for a person to read.
-pub struct Listed {
-    /// `pg_pinterest launcher`, `supervisor` or `worker`.
-    pub kind: String,
-    /// The process.
-    pub pid: i32,
-    /// See [`Instance::identity`].
-    pub identity: String,
-    /// Microseconds since 2000-01-01 UTC, as Postgres counts.
-    pub started: i64,
-    /// It takes on nothing any more.
-    pub leaving: bool,
-}
-
 /// The launcher, the supervisor and the workers of this database.
-pub fn listed() -> Vec<Listed> {
+pub fn listed() -> Vec<(Worker, Instance)> {
     [Worker::Launcher, Worker::Supervisor, Worker::Database(crate::platform::current_database())]
         .into_iter()
         .flat_map(|worker| worker.listed().into_iter().map(move |instance| (worker, instance)))
-        .map(|(worker, instance)| Listed {
-            kind: worker.type_name().to_string_lossy().into_owned(),
-            pid: instance.pid,
-            identity: instance.identity(),
-            started: instance.started,
-            leaving: instance.leaving,
-        })
         .collect()
 }
 

@@ -8,7 +8,7 @@ use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::grants::{USER, WORKER, arrived};
-use crate::refresh_steps::{due, recovered, until_blocked, until_rotated, wanted, world};
+use crate::refresh_steps::{due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world};
 use crate::support::{SOON, value};
 
 #[test]
@@ -16,12 +16,7 @@ fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
     let world = world(false)?;
     let mut client = world.connect()?;
     let before = arrived(&world);
-    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
-    let session = wanted(&world)?;
-    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
-    let mut blocker = world.connect()?;
-    blocker.batch_execute("BEGIN; SELECT FROM pinterest.token FOR UPDATE")?;
-    world.sandbox.faults().release("answer");
+    let (session, mut blocker) = wanted_and_locked(&world)?;
     // Beyond the worker's patience with a lock: it lets go and comes back, the answer in its hands.
     for _ in 0..2 {
         until_blocked(&mut client)?;

@@ -8,7 +8,9 @@ use postgres::fallible_iterator::FallibleIterator;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::grants::{USER, arrived, generation, kill_worker, refresh, until_status};
-use crate::refresh_steps::{RECOVERY, Session, due, recovered, until_blocked, until_rotated, wanted, world};
+use crate::refresh_steps::{
+    RECOVERY, Session, due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world,
+};
 use crate::support::{SOON, import, refusal};
 
 /// Longer than a test waits for anything.
@@ -105,12 +107,7 @@ fn while_the_answer_waits_to_be_stored() -> Result<()> {
     let mut client = world.connect()?;
     let before = arrived(&world);
     due(&mut client)?;
-    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
-    let session = wanted(&world)?;
-    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
-    let mut blocker = world.connect()?;
-    blocker.batch_execute("BEGIN; SELECT FROM pinterest.token FOR UPDATE")?;
-    world.sandbox.faults().release("answer");
+    let (session, _blocker) = wanted_and_locked(&world)?;
     until_blocked(&mut client)?;
     let (mut client, back) = killed(&world, session)?;
     recovered(&world, &mut client, back, 2)?;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use e2e::{Result, World, wait_for};
 use postgres::Client;
 use sandbox::config::{OldRefreshToken, TokenRules};
+use sandbox::{Fault, Kind, Rule};
 
-use crate::grants::{USER, generation, refresh, status, with_tokens};
+use crate::grants::{USER, arrived, generation, refresh, status, with_tokens};
 use crate::support::{SOON, value};
 
 /// A session that waits for a refresh.
@@ -31,6 +32,18 @@ pub fn due(client: &mut Client) -> Result<()> {
 pub fn wanted(world: &World) -> Result<Session> {
     let mut client = world.connect()?;
     Ok(std::thread::spawn(move || refresh(&mut client, None)))
+}
+
+/// A session that wants the tokens renewed, and another that has their row locked before the answer is there to be stored.
+pub fn wanted_and_locked(world: &World) -> Result<(Session, Client)> {
+    let before = arrived(world);
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
+    let session = wanted(world)?;
+    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+    let mut blocker = world.connect()?;
+    blocker.batch_execute("BEGIN; SELECT FROM pinterest.token FOR UPDATE")?;
+    world.sandbox.faults().release("answer");
+    Ok((session, blocker))
 }
 
 /// Waits until the worker waits for a lock, as one that another session holds.
