@@ -23,6 +23,8 @@ pub enum ErrorKind {
     ModelInvalid,
     /// A file of the model could not be read or written.
     Io,
+    /// The processor cannot compute in the precision that was asked for.
+    Unsupported,
     /// The forward pass failed, or its result is no direction.
     Inference,
 }
@@ -44,6 +46,7 @@ impl Error {
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Io { .. } => ErrorKind::Io,
+            Inner::Unsupported { .. } => ErrorKind::Unsupported,
             Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
                 ErrorKind::Inference
             }
@@ -117,6 +120,8 @@ pub(crate) enum Inner {
     Weights { path: PathBuf, reason: String },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("precision {precision} needs {needed}, which this processor lacks")]
+    Unsupported { precision: &'static str, needed: &'static str },
     #[error("{reason}")]
     Tokens { reason: String },
     #[error("the model gave {found} numbers, expected {expected}")]

@@ -36,7 +36,7 @@ impl From<clip::Error> for Failure {
             clip::ErrorKind::EmptyText => ErrorKind::EmptyText,
             clip::ErrorKind::TextTooLong => ErrorKind::TextTooLong,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,
-            clip::ErrorKind::ModelInvalid => ErrorKind::ModelInvalid,
+            clip::ErrorKind::ModelInvalid | clip::ErrorKind::Unsupported => ErrorKind::ModelInvalid,
             clip::ErrorKind::Io => ErrorKind::ModelUnreadable,
             _ => ErrorKind::Inference,
         };

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::failure::Failure;
 
 /// Loads the model in `directory`; a panic on the way is the model's fault.
-pub fn load(directory: &Path) -> Result<(Box<dyn clip::Engine>, Model), Failure> {
-    let engine = catch_unwind(AssertUnwindSafe(|| clip::load(directory)))
+pub fn load(directory: &Path, options: &clip::Options) -> Result<(Box<dyn clip::Engine>, Model), Failure> {
+    let engine = catch_unwind(AssertUnwindSafe(|| clip::load(directory, options)))
         .map_err(|_| Failure::new(ErrorKind::ModelInvalid, "loading the model panicked"))??;
     let model = describe(engine.info())?;
     Ok((engine, model))
@@ -59,6 +59,7 @@ mod tests {
             name: "a".to_owned(),
             weights_sha256: "0123456789abcdef".repeat(4),
             precision: "f32".to_owned(),
+            kernels: clip::Kernels::Candle,
             preprocessing: "crop".to_owned(),
             dimension: 512,
         }

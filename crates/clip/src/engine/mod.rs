@@ -1,10 +1,12 @@
 //! The model behind a small interface.
 
+mod options;
 mod reference;
 mod weights;
 
 use std::path::Path;
 
+pub use options::{Kernels, Options, Precision, UnknownName};
 use reference::Reference;
 
 use crate::architecture::Architecture;
@@ -21,8 +23,10 @@ pub struct ModelInfo {
     pub name: String,
     /// SHA-256 of `model.safetensors`, 64 lower-case hexadecimal digits.
     pub weights_sha256: String,
-    /// Precision of the arithmetic: `f32`.
+    /// Precision of the arithmetic: `f32`, `bf16`, or `int8` with the size of its groups.
     pub precision: String,
+    /// Which code multiplies matrices. The same precision gives the same vectors up to rounding on each.
+    pub kernels: Kernels,
     /// [`PREPROCESSING`](crate::PREPROCESSING).
     pub preprocessing: String,
     /// Length of an embedding.
@@ -54,12 +58,16 @@ pub trait Engine: Send {
 /// # Errors
 ///
 /// [`ModelMissing`](crate::ErrorKind::ModelMissing) if a file does not exist, [`Io`](crate::ErrorKind::Io) if it cannot
-/// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model.
-pub fn load(directory: &Path) -> Result<Box<dyn Engine>, Error> {
+/// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model,
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if the processor has no kernels for the precision.
+pub fn load(directory: &Path, options: &Options) -> Result<Box<dyn Engine>, Error> {
     let path = directory.join(CONFIG_FILE);
     let json = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
     let architecture = Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
     let name = architecture.name.clone().unwrap_or_else(|| directory_name(directory));
+    if !matches!(options.precision, Precision::Auto | Precision::F32) {
+        return Err(Inner::Unsupported { precision: options.precision.name(), needed: "kernels of its own" }.into());
+    }
     let engine = Reference::load(name, &directory.join(WEIGHTS_FILE), &architecture)?;
     Ok(Box::new(engine))
 }

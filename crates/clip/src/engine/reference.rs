@@ -9,7 +9,7 @@ use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
 
 use super::weights::{self, Weights};
-use super::{Engine, ModelInfo};
+use super::{Engine, Kernels, ModelInfo};
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::preprocess::SIDE;
@@ -35,6 +35,7 @@ impl Reference {
             name,
             weights_sha256: sha256,
             precision: "f32".to_owned(),
+            kernels: Kernels::Candle,
             preprocessing: PREPROCESSING.to_owned(),
             dimension: DIMENSION,
         };

@@ -12,7 +12,6 @@ use std::path::Path;
 use crate::architecture::{Architecture, Tower};
 use crate::engine::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::error::Error;
-use crate::{DIMENSION, ModelInfo, PREPROCESSING};
 
 /// How large the stand-in is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,15 @@ impl Size {
     }
 }
 
+/// What [`write`] wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The name in `config.json`.
+    pub name: String,
+    /// SHA-256 of `model.safetensors`, 64 lower-case hexadecimal digits.
+    pub weights_sha256: String,
+}
+
 /// Writes `config.json` and `model.safetensors` into `directory`, which is made if it does not exist; transformers loads
 /// the result with `CLIPModel.from_pretrained`. The same `seed` and `size` give the same bytes on every machine.
 ///
@@ -50,16 +58,10 @@ impl Size {
 /// # Errors
 ///
 /// [`Io`](crate::ErrorKind::Io).
-pub fn write(directory: &Path, seed: u64, size: Size) -> Result<ModelInfo, Error> {
+pub fn write(directory: &Path, seed: u64, size: Size) -> Result<Written, Error> {
     let architecture = size.architecture(seed);
     std::fs::create_dir_all(directory).map_err(|error| Error::writing(directory, error))?;
     let weights_sha256 = file::write_weights(&directory.join(WEIGHTS_FILE), &architecture, seed)?;
     file::write_whole(&directory.join(CONFIG_FILE), &architecture.to_json())?;
-    Ok(ModelInfo {
-        name: architecture.name.unwrap_or_default(),
-        weights_sha256,
-        precision: "f32".to_owned(),
-        preprocessing: PREPROCESSING.to_owned(),
-        dimension: DIMENSION,
-    })
+    Ok(Written { name: architecture.name.unwrap_or_default(), weights_sha256 })
 }

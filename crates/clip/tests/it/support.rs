@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use clip::standin::{self, Size};
-use clip::{Embedding, Engine, Limits, Pixels};
+use clip::{Embedding, Engine, Limits, Options, Pixels};
 use image::RgbImage;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -97,14 +97,14 @@ pub fn standin(size: Size) -> Box<dyn Engine> {
     let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("standin-{}", directory_name(size)));
     let expected = Golden::read().weights_sha256(size).to_owned();
-    if let Ok(engine) = clip::load(&directory)
+    if let Ok(engine) = clip::load(&directory, &Options::default())
         && engine.info().weights_sha256 == expected
     {
         return engine;
     }
     let written = standin::write(&directory, SEED, size).unwrap();
     assert_eq!(written.weights_sha256, expected, "the stand-in's weights have changed: make the golden vectors anew");
-    clip::load(&directory).unwrap()
+    clip::load(&directory, &Options::default()).unwrap()
 }
 
 /// The mean of the embeddings, as a vector that is not normalised.

@@ -1,6 +1,5 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,7 +9,8 @@ use embedder::ErrorKind;
 use embedder::protocol::MAX_IMAGE_BYTES;
 use serde::Serialize;
 
-use super::{Outcome, threads};
+use super::Outcome;
+use super::model::ModelArguments;
 use crate::failure::Failure;
 use crate::inference::{self, BATCH};
 use crate::model;
@@ -22,9 +22,8 @@ use crate::model;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Directory with config.json and model.safetensors
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
 
     /// Pictures (JPEG, PNG or WebP); - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present = "text", conflicts_with = "text")]
@@ -33,10 +32,6 @@ pub struct Arguments {
     /// Texts instead of pictures; - reads one per line from standard input
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     text: Vec<String>,
-
-    /// Threads to compute with [default: the number of processors]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
 }
 
 const EXAMPLES: &str = "\
@@ -63,8 +58,8 @@ enum Printed<'a> {
 }
 
 pub fn run(arguments: Arguments) -> Outcome {
-    threads::set(arguments.threads);
-    let (mut engine, _) = model::load(&arguments.model)?;
+    let options = arguments.model.options();
+    let (mut engine, _) = model::load(&arguments.model.directory, &options)?;
     let mut output = Output::default();
     if arguments.text.is_empty() {
         embed_files(&mut *engine, &arguments.files, &mut output)?;

@@ -1,5 +1,3 @@
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -7,24 +5,20 @@ use clap::Args;
 use embedder::ModelFingerprint;
 use serde::Serialize;
 
-use super::{Outcome, threads};
+use super::Outcome;
+use super::model::ModelArguments;
 use crate::model;
 
 /// Load a model and say what it is.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Directory with config.json and model.safetensors
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
 
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-
-    /// Threads to compute with [default: the number of processors]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
 }
 
 const EXAMPLES: &str = "\
@@ -44,9 +38,9 @@ struct Report<'a> {
 }
 
 pub fn run(arguments: Arguments) -> Outcome {
-    threads::set(arguments.threads);
+    let options = arguments.model.options();
     let start = Instant::now();
-    let (_, model) = model::load(&arguments.model)?;
+    let (_, model) = model::load(&arguments.model.directory, &options)?;
     let report = Report {
         name: &model.name,
         fingerprint: model.fingerprint.to_string(),

@@ -3,8 +3,8 @@
 mod embed;
 mod info;
 mod init_model;
+mod model;
 mod serve;
-mod threads;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::{Outcome, threads};
+use super::Outcome;
+use super::model::ModelArguments;
 use crate::server::{self, Confinement, Listen, Options};
 
 /// Answer requests on a Unix socket.
@@ -16,9 +17,8 @@ use crate::server::{self, Confinement, Listen, Options};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Directory with config.json and model.safetensors
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
 
     /// Make a socket here, in a directory that nobody else can write
     #[arg(long, value_name = "PATH", conflicts_with = "listen_fd", required_unless_present = "listen_fd")]
@@ -27,10 +27,6 @@ pub struct Arguments {
     /// Accept connections on this inherited, already listening Unix socket; 0 is standard input
     #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
     listen_fd: Option<RawFd>,
-
-    /// Threads to compute with [default: the number of processors]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
 
     /// End with status 0 after this long without a request; 0 never does
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = value_parser!(u64).range(..=31_536_000))]
@@ -80,9 +76,9 @@ pub fn run(arguments: Arguments) -> Outcome {
     };
     let seconds = Some(arguments.idle_timeout).filter(|&seconds| seconds > 0);
     server::run(Options {
-        model: arguments.model,
+        options: arguments.model.options(),
+        model: arguments.model.directory,
         listen,
-        threads: threads::set(arguments.threads),
         idle_timeout: seconds.map(Duration::from_secs),
         image_timeout: Duration::from_secs(arguments.image_timeout),
         max_queue: arguments.max_queue.get(),

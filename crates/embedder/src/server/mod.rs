@@ -53,8 +53,8 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How to serve.
 pub struct Options {
     pub model: PathBuf,
+    pub options: clip::Options,
     pub listen: Listen,
-    pub threads: usize,
     /// End after this long without a request; `None`: never.
     pub idle_timeout: Option<Duration>,
     /// End if one picture takes longer than this.
@@ -101,9 +101,9 @@ pub fn run(options: Options) -> io::Result<()> {
         activity: Activity::default(),
         model: Mutex::new(ModelState::Loading),
         image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
-        threads: options.threads,
+        threads: options.options.threads.get(),
     });
-    start_threads(&shared, options.model, options.image_timeout)?;
+    start_threads(&shared, options.model, options.options, options.image_timeout)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(
         shared,
         endpoint,
@@ -111,7 +111,12 @@ pub fn run(options: Options) -> io::Result<()> {
     ))
 }
 
-fn start_threads(shared: &Arc<Shared>, model: PathBuf, image_timeout: Duration) -> io::Result<()> {
+fn start_threads(
+    shared: &Arc<Shared>,
+    model: PathBuf,
+    options: clip::Options,
+    image_timeout: Duration,
+) -> io::Result<()> {
     let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
         thread::Builder::new()
@@ -128,7 +133,7 @@ fn start_threads(shared: &Arc<Shared>, model: PathBuf, image_timeout: Duration) 
     for _ in 0..DECODE_THREADS {
         start("decode", Box::new(decode::run))?;
     }
-    start("model", Box::new(move |shared| model_thread::run(shared, model)))
+    start("model", Box::new(move |shared| model_thread::run(shared, model, &options)))
 }
 
 async fn serve(shared: Arc<Shared>, endpoint: Endpoint, idle_timeout: Option<Duration>) -> io::Result<()> {

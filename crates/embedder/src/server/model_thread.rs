@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clip::{Embedding, Engine, Tokenizer};
+use clip::{Embedding, Engine, Options, Tokenizer};
 use embedder::protocol::Response;
 use embedder::{Model, ModelFingerprint, ModelState};
 
@@ -20,14 +20,14 @@ struct Loaded {
     fingerprint: ModelFingerprint,
 }
 
-pub fn run(shared: &Shared, directory: PathBuf) {
+pub fn run(shared: &Shared, directory: PathBuf, options: &Options) {
     let mut slot = Slot::new(directory);
     let tokenizer = Tokenizer::new();
     // Loaded before anyone asks; a failure is told to whoever does.
-    let _ = slot.get(Instant::now(), |directory| load(shared, directory));
+    let _ = slot.get(Instant::now(), |directory| load(shared, directory, options));
     loop {
         let batch = shared.queue.next_batch();
-        match slot.get(Instant::now(), |directory| load(shared, directory)) {
+        match slot.get(Instant::now(), |directory| load(shared, directory, options)) {
             Ok(loaded) => match batch {
                 Batch::Images(jobs) => embed_images(shared, loaded, jobs),
                 Batch::Texts(jobs) => embed_texts(shared, loaded, &tokenizer, jobs),
@@ -41,9 +41,9 @@ pub fn run(shared: &Shared, directory: PathBuf) {
 }
 
 /// Loads the model and tells [`Info`](embedder::Info) so.
-fn load(shared: &Shared, directory: &Path) -> Result<Loaded, Failure> {
+fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, Failure> {
     *shared.model_state() = ModelState::Loading;
-    let result = model::load(directory);
+    let result = model::load(directory, options);
     *shared.model_state() = match &result {
         Ok((_, model)) => ModelState::Ready(model.clone()),
         Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },
