@@ -50,6 +50,13 @@ impl fmt::Debug for Window {
 pub struct Pixels(Box<[f32]>);
 
 impl Pixels {
+    /// A model input that was prepared elsewhere: `3 * 224 * 224` values, channels first, row by row, already normalised.
+    /// `None` for any other number of values, or if one is not finite.
+    pub fn from_values(values: Box<[f32]>) -> Option<Self> {
+        let right = values.len() == 3 * SIDE * SIDE && values.iter().all(|value| value.is_finite());
+        right.then_some(Self(values))
+    }
+
     /// The values, `3 * 224 * 224` of them.
     pub fn as_slice(&self) -> &[f32] {
         &self.0
