@@ -23,6 +23,8 @@ pub enum ErrorKind {
     ModelInvalid,
     /// A file of the server's model cannot be read.
     ModelUnreadable,
+    /// The server's processor cannot compute in the precision, or with the kernels, that the server was started with.
+    Unsupported,
     /// The forward pass failed.
     Inference,
     /// The server has as many requests waiting as it takes.
@@ -51,6 +53,7 @@ impl ErrorKind {
             Self::Inference => 10,
             Self::Busy => 11,
             Self::Protocol => 12,
+            Self::Unsupported => 13,
             Self::Unavailable | Self::Died => return None,
         })
     }
@@ -69,6 +72,7 @@ impl ErrorKind {
             10 => Self::Inference,
             11 => Self::Busy,
             12 => Self::Protocol,
+            13 => Self::Unsupported,
             _ => return None,
         })
     }
@@ -104,9 +108,13 @@ impl Error {
         )
     }
 
-    /// The server has no usable model: every input will fail until someone repairs the model directory.
+    /// The server has no usable model: every input will fail until someone repairs the model directory or, where it is
+    /// [`Unsupported`](ErrorKind::Unsupported), starts the server with another precision.
     pub fn is_model(&self) -> bool {
-        matches!(self.kind(), ErrorKind::ModelMissing | ErrorKind::ModelInvalid | ErrorKind::ModelUnreadable)
+        matches!(
+            self.kind(),
+            ErrorKind::ModelMissing | ErrorKind::ModelInvalid | ErrorKind::ModelUnreadable | ErrorKind::Unsupported
+        )
     }
 
     /// The same request may succeed a little later. After [`Died`](ErrorKind::Died) this very request may be what the
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn codes_round_trip_and_are_distinct() {
         let kinds: Vec<_> = (0..=u16::MAX).filter_map(ErrorKind::from_code).collect();
-        assert_eq!(kinds.len(), 12);
+        assert_eq!(kinds.len(), 13);
         for kind in kinds {
             assert_eq!(kind.code().and_then(ErrorKind::from_code), Some(kind));
         }

@@ -36,7 +36,8 @@ impl From<clip::Error> for Failure {
             clip::ErrorKind::EmptyText => ErrorKind::EmptyText,
             clip::ErrorKind::TextTooLong => ErrorKind::TextTooLong,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,
-            clip::ErrorKind::ModelInvalid | clip::ErrorKind::Unsupported => ErrorKind::ModelInvalid,
+            clip::ErrorKind::ModelInvalid => ErrorKind::ModelInvalid,
+            clip::ErrorKind::Unsupported => ErrorKind::Unsupported,
             clip::ErrorKind::Io => ErrorKind::ModelUnreadable,
             _ => ErrorKind::Inference,
         };

@@ -35,6 +35,7 @@ fn describe(info: &clip::ModelInfo) -> Result<Model, Failure> {
         dimension,
         name: info.name.clone(),
         precision: info.precision.clone(),
+        kernels: info.kernels.to_string(),
         preprocessing: info.preprocessing.clone(),
     })
 }
@@ -66,12 +67,17 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_depends_on_all_that_changes_vectors_and_not_on_the_name() {
+    fn the_fingerprint_depends_on_all_that_changes_vectors_and_on_nothing_else() {
         let base = describe(&info()).unwrap();
         assert_eq!(base.weights_sha256[..2], [0x01, 0x23]);
 
         let renamed = clip::ModelInfo { name: "b".to_owned(), ..info() };
         assert_eq!(describe(&renamed).unwrap().fingerprint, base.fingerprint);
+
+        // The same numbers up to rounding: what one server embedded before a change of processors is comparable after it.
+        let elsewhere = describe(&clip::ModelInfo { kernels: clip::Kernels::Avx2, ..info() }).unwrap();
+        assert_eq!(elsewhere.fingerprint, base.fingerprint);
+        assert_eq!((&*base.kernels, &*elsewhere.kernels), ("candle", "avx2"));
 
         for other in [
             clip::ModelInfo { weights_sha256: "f".repeat(64), ..info() },

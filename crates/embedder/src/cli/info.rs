@@ -32,6 +32,7 @@ struct Report<'a> {
     fingerprint: String,
     weights_sha256: String,
     precision: &'a str,
+    kernels: &'a str,
     preprocessing: &'a str,
     dimension: u32,
     load_seconds: f64,
@@ -47,6 +48,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         // A digest is displayed as a fingerprint is.
         weights_sha256: ModelFingerprint::from_bytes(model.weights_sha256).to_string(),
         precision: &model.precision,
+        kernels: &model.kernels,
         preprocessing: &model.preprocessing,
         dimension: model.dimension,
         load_seconds: start.elapsed().as_secs_f64(),
@@ -58,6 +60,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         println!("fingerprint     {}", report.fingerprint);
         println!("weights SHA-256 {}", report.weights_sha256);
         println!("precision       {}", report.precision);
+        println!("kernels         {}", report.kernels);
         println!("preprocessing   {}", report.preprocessing);
         println!("dimension       {}", report.dimension);
         println!("load time       {:.3} s", report.load_seconds);

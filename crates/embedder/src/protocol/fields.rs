@@ -43,6 +43,10 @@ impl<'a> Fields<'a> {
         self.bytes().map(u32::from_le_bytes)
     }
 
+    pub(super) fn u64(&mut self) -> Result<u64, Error> {
+        self.bytes().map(u64::from_le_bytes)
+    }
+
     pub(super) fn f32(&mut self) -> Result<f32, Error> {
         self.bytes().map(f32::from_le_bytes)
     }

@@ -44,8 +44,33 @@ pub struct Info {
     pub threads: u32,
     /// Its version.
     pub version: String,
+    /// What it has done and has yet to do.
+    pub statistics: Statistics,
     /// What became of the model.
     pub model: ModelState,
+}
+
+/// What a server has done since it started, and what waits now.
+///
+/// Pictures by passes is how many share a forward pass; texts remembered of all texts is what the cache is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Pictures that went through the model.
+    pub images: u64,
+    /// Forward passes that took.
+    pub image_passes: u64,
+    /// Texts that went through the model.
+    pub texts: u64,
+    /// Forward passes that took.
+    pub text_passes: u64,
+    /// Texts answered from memory, without the model.
+    pub texts_remembered: u64,
+    /// Pictures that wait, decoded or not.
+    pub images_waiting: u32,
+    /// Texts that wait.
+    pub texts_waiting: u32,
+    /// What a picture takes of a forward pass of late, in microseconds; 0 before the first.
+    pub image_microseconds: u32,
 }
 
 /// What became of a server's model.
@@ -77,6 +102,8 @@ pub struct Model {
     pub name: String,
     /// Precision of the arithmetic.
     pub precision: String,
+    /// Which code multiplies matrices. Not part of the fingerprint: in one precision, all give the same up to rounding.
+    pub kernels: String,
     /// Names the procedure from encoded picture to model input.
     pub preprocessing: String,
 }
@@ -140,6 +167,7 @@ fn put_info(frame: &mut Vec<u8>, info: &Info) {
     frame.extend_from_slice(&info.pid.to_le_bytes());
     frame.extend_from_slice(&info.threads.to_le_bytes());
     put_string(frame, cut(&info.version, MAX_STRING_BYTES));
+    put_statistics(frame, &info.statistics);
     match &info.model {
         ModelState::Loading => frame.push(0),
         ModelState::Ready(model) => {
@@ -147,7 +175,7 @@ fn put_info(frame: &mut Vec<u8>, info: &Info) {
             frame.extend_from_slice(model.fingerprint.as_bytes());
             frame.extend_from_slice(&model.weights_sha256);
             frame.extend_from_slice(&model.dimension.to_le_bytes());
-            for text in [&model.name, &model.precision, &model.preprocessing] {
+            for text in [&model.name, &model.precision, &model.kernels, &model.preprocessing] {
                 put_string(frame, cut(text, MAX_STRING_BYTES));
             }
         }
@@ -163,6 +191,7 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
         pid: fields.u32()?,
         threads: fields.u32()?,
         version: fields.string()?,
+        statistics: take_statistics(fields)?,
         model: match fields.byte()? {
             0 => ModelState::Loading,
             1 => ModelState::Ready(Model {
@@ -171,6 +200,7 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
                 dimension: fields.u32()?,
                 name: fields.string()?,
                 precision: fields.string()?,
+                kernels: fields.string()?,
                 preprocessing: fields.string()?,
             }),
             2 => {
@@ -179,6 +209,30 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
             }
             found => return Err(Inner::ModelStateCode { found }.into()),
         },
+    })
+}
+
+fn put_statistics(frame: &mut Vec<u8>, statistics: &Statistics) {
+    let Statistics { images, image_passes, texts, text_passes, texts_remembered, .. } = *statistics;
+    for count in [images, image_passes, texts, text_passes, texts_remembered] {
+        frame.extend_from_slice(&count.to_le_bytes());
+    }
+    let Statistics { images_waiting, texts_waiting, image_microseconds, .. } = *statistics;
+    for number in [images_waiting, texts_waiting, image_microseconds] {
+        frame.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+fn take_statistics(fields: &mut Fields<'_>) -> Result<Statistics, Error> {
+    Ok(Statistics {
+        images: fields.u64()?,
+        image_passes: fields.u64()?,
+        texts: fields.u64()?,
+        text_passes: fields.u64()?,
+        texts_remembered: fields.u64()?,
+        images_waiting: fields.u32()?,
+        texts_waiting: fields.u32()?,
+        image_microseconds: fields.u32()?,
     })
 }
 

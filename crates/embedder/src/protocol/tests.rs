@@ -14,26 +14,44 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn error_kind() -> impl Strategy<Value = ErrorKind> {
-    (1u16..=12).prop_map(|code| ErrorKind::from_code(code).unwrap())
+    (1u16..=13).prop_map(|code| ErrorKind::from_code(code).unwrap())
 }
 
 fn model_state() -> impl Strategy<Value = ModelState> {
     prop_oneof![
         Just(ModelState::Loading),
-        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 3]>()).prop_map(
-            |(fingerprint, weights_sha256, dimension, [name, precision, preprocessing])| {
+        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 4]>()).prop_map(
+            |(fingerprint, weights_sha256, dimension, [name, precision, kernels, preprocessing])| {
                 ModelState::Ready(Model {
                     fingerprint: ModelFingerprint::from_bytes(fingerprint),
                     weights_sha256,
                     dimension,
                     name,
                     precision,
+                    kernels,
                     preprocessing,
                 })
             }
         ),
         (error_kind(), any::<String>()).prop_map(|(kind, message)| ModelState::Failed { kind, message }),
     ]
+}
+
+fn statistics() -> impl Strategy<Value = Statistics> {
+    (any::<[u64; 5]>(), any::<[u32; 3]>()).prop_map(|(counts, numbers)| {
+        let [images, image_passes, texts, text_passes, texts_remembered] = counts;
+        let [images_waiting, texts_waiting, image_microseconds] = numbers;
+        Statistics {
+            images,
+            image_passes,
+            texts,
+            text_passes,
+            texts_remembered,
+            images_waiting,
+            texts_waiting,
+            image_microseconds,
+        }
+    })
 }
 
 fn response() -> impl Strategy<Value = Response> {
@@ -44,8 +62,11 @@ fn response() -> impl Strategy<Value = Response> {
                 vector: Box::new(vector.try_into().unwrap()),
             }
         }),
-        (any::<u32>(), any::<u32>(), any::<String>(), model_state())
-            .prop_map(|(pid, threads, version, model)| Response::Info(Info { pid, threads, version, model })),
+        (any::<[u32; 2]>(), any::<String>(), statistics(), model_state()).prop_map(
+            |([pid, threads], version, statistics, model)| {
+                Response::Info(Info { pid, threads, version, statistics, model })
+            }
+        ),
         (error_kind(), any::<String>()).prop_map(|(kind, message)| Response::Error { kind, message }),
         Just(Response::Goodbye),
     ]
@@ -97,6 +118,9 @@ proptest! {
         prop_assert_eq!(header.id, id);
         // Compared as bytes, since an embedding may hold NaN.
         prop_assert_eq!(decoded.encode(id), frame);
+        if let Response::Info(_) = response {
+            prop_assert_eq!(decoded, response);
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use embedder::{Info, ModelState};
+use embedder::{Info, ModelState, Statistics};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -79,6 +79,7 @@ impl Shared {
             pid: std::process::id(),
             threads: self.threads as u32,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            statistics: Statistics::default(),
             model: self.model_state().clone(),
         }
     }
