@@ -23,7 +23,7 @@ pub enum ErrorKind {
     ModelInvalid,
     /// A file of the model could not be read or written.
     Io,
-    /// The processor cannot compute in the precision that was asked for.
+    /// The machine cannot compute in the precision or on the device that was asked for.
     Unsupported,
     /// The forward pass failed, or its result is no direction.
     Inference,
@@ -46,7 +46,7 @@ impl Error {
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Io { .. } => ErrorKind::Io,
-            Inner::Unsupported { .. } => ErrorKind::Unsupported,
+            Inner::Unsupported { .. } | Inner::Device { .. } => ErrorKind::Unsupported,
             Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
                 ErrorKind::Inference
             }
@@ -122,6 +122,8 @@ pub(crate) enum Inner {
     Io { path: PathBuf, source: std::io::Error },
     #[error("precision {precision} needs {needed}, which this processor lacks")]
     Unsupported { precision: &'static str, needed: &'static str },
+    #[error("cannot use the device {device}")]
+    Device { device: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{reason}")]
     Tokens { reason: String },
     #[error("the model gave {found} numbers, expected {expected}")]

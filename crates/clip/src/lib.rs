@@ -20,7 +20,7 @@ pub mod standin;
 mod tokenizer;
 
 pub use embedding::{DIMENSION, Embedding};
-pub use engine::{Engine, Kernels, ModelInfo, Options, Precision, UnknownName, load};
+pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, load, pack};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use preprocess::{PREPROCESSING, Pixels, SIDE, Window, preprocess, window};

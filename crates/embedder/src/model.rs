@@ -63,6 +63,7 @@ mod tests {
             kernels: clip::Kernels::Candle,
             preprocessing: "crop".to_owned(),
             dimension: 512,
+            notice: None,
         }
     }
 

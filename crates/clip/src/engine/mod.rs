@@ -1,17 +1,22 @@
 //! The model behind a small interface.
 
+mod fast;
 mod options;
 mod reference;
+mod towers;
 mod weights;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub use options::{Kernels, Options, Precision, UnknownName};
+use candle_core::Device;
+use fast::Fast;
+pub use options::{DeviceKind, Kernels, Options, Precision, UnknownName};
 use reference::Reference;
+use towers::Model;
 
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
-use crate::{Embedding, Pixels};
+use crate::{DIMENSION, Embedding, PREPROCESSING, Pixels};
 
 pub(crate) const CONFIG_FILE: &str = "config.json";
 pub(crate) const WEIGHTS_FILE: &str = "model.safetensors";
@@ -31,6 +36,8 @@ pub struct ModelInfo {
     pub preprocessing: String,
     /// Length of an embedding.
     pub dimension: usize,
+    /// What could be better about how the model was loaded, in one sentence.
+    pub notice: Option<String>,
 }
 
 /// A loaded CLIP model. Owned by one thread; an engine may keep scratch memory between calls.
@@ -55,21 +62,69 @@ pub trait Engine: Send {
 
 /// Loads `config.json` and `model.safetensors` from `directory`, in the layout of the transformers library.
 ///
+/// The fast kernels compute on weights packed once: into `model.{precision}.packed` beside the checkpoint if the directory
+/// can be written, else into private memory on every load, of which [`ModelInfo::notice`] tells.
+///
 /// # Errors
 ///
 /// [`ModelMissing`](crate::ErrorKind::ModelMissing) if a file does not exist, [`Io`](crate::ErrorKind::Io) if it cannot
 /// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model,
 /// [`Unsupported`](crate::ErrorKind::Unsupported) if the processor has no kernels for the precision.
 pub fn load(directory: &Path, options: &Options) -> Result<Box<dyn Engine>, Error> {
+    let (architecture, checkpoint) = open(directory)?;
+    let variant = variant(&architecture, options)?;
+    let info = |variant: Option<&fast::Variant>, weights_sha256, notice| ModelInfo {
+        name: architecture.name.clone().unwrap_or_else(|| directory_name(directory)),
+        weights_sha256,
+        precision: variant.map_or(Precision::F32.name(), |variant| variant.name).to_owned(),
+        kernels: variant.map_or(Kernels::Candle, |variant| variant.kernels),
+        preprocessing: PREPROCESSING.to_owned(),
+        dimension: DIMENSION,
+        notice,
+    };
+    Ok(match variant {
+        Some(variant) => {
+            let fast::Loaded { towers, sha256, notice } =
+                Fast::load(&variant, &checkpoint, &architecture, options.threads)?;
+            Box::new(Model { info: info(Some(&variant), sha256, notice), towers, device: Device::Cpu })
+        }
+        None => {
+            let device = options.device.open()?;
+            let (towers, sha256) = Reference::load(&checkpoint, &architecture, &device)?;
+            Box::new(Model { info: info(None, weights::hexadecimal(&sha256), None), towers, device })
+        }
+    })
+}
+
+/// Packs the weights of the model in `directory` as [`load`] with the same options would, whether or not they are packed
+/// already, and returns the path of the file; `None` if that engine packs none.
+///
+/// # Errors
+///
+/// Those of [`load`], and [`Io`](crate::ErrorKind::Io) if the file cannot be written.
+pub fn pack(directory: &Path, options: &Options) -> Result<Option<PathBuf>, Error> {
+    let (architecture, checkpoint) = open(directory)?;
+    let variant = variant(&architecture, options)?;
+    variant.map(|variant| fast::write(&variant, &checkpoint, &architecture)).transpose()
+}
+
+/// What `directory` says of its model, and where its weights are.
+fn open(directory: &Path) -> Result<(Architecture, PathBuf), Error> {
     let path = directory.join(CONFIG_FILE);
     let json = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
     let architecture = Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
-    let name = architecture.name.clone().unwrap_or_else(|| directory_name(directory));
-    if !matches!(options.precision, Precision::Auto | Precision::F32) {
-        return Err(Inner::Unsupported { precision: options.precision.name(), needed: "kernels of its own" }.into());
-    }
-    let engine = Reference::load(name, &directory.join(WEIGHTS_FILE), &architecture)?;
-    Ok(Box::new(engine))
+    Ok((architecture, directory.join(WEIGHTS_FILE)))
+}
+
+/// The fast kernels to use, if any.
+fn variant(architecture: &Architecture, options: &Options) -> Result<Option<fast::Variant>, Error> {
+    let Options { precision, kernels, device, .. } = *options;
+    // candle's own kernels serve every other device, and models of a shape the fast ones do not know.
+    let kernels = match device == DeviceKind::Cpu && fast::fits(architecture) {
+        true => kernels,
+        false => Some(kernels.unwrap_or(Kernels::Candle)),
+    };
+    Ok(fast::choose(precision, kernels)?)
 }
 
 fn directory_name(directory: &Path) -> String {

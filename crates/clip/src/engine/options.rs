@@ -4,6 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use candle_core::Device;
+
+use crate::error::{Error, Inner};
+
 /// Precision of the matrix products. Sums, norms, softmax and the residual stream are f32 in each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -59,6 +63,42 @@ impl Kernels {
     }
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The first CUDA device, in candle's f32. In builds with the feature `cuda`.
+    Cuda,
+    /// The first Metal device, in candle's f32. In builds with the feature `metal`.
+    Metal,
+}
+
+impl DeviceKind {
+    /// All, in the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Cuda, Self::Metal];
+
+    /// As it is written in settings and output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
+
+    pub(super) fn open(self) -> Result<Device, Error> {
+        // In builds without its feature candle itself says so.
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda => Device::new_cuda(0),
+            Self::Metal => Device::new_metal(0),
+        }
+        .map_err(|error| Inner::Device { device: self.name(), source: error.into() }.into())
+    }
+}
+
 /// How to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -66,6 +106,8 @@ pub struct Options {
     pub precision: Precision,
     /// Which code multiplies matrices; `None`: the fastest that the processor has for the precision.
     pub kernels: Option<Kernels>,
+    /// What computes.
+    pub device: DeviceKind,
     /// Threads, the calling one included. candle's part of the work runs on rayon's global pool instead.
     pub threads: NonZeroUsize,
 }
@@ -73,7 +115,7 @@ pub struct Options {
 impl Default for Options {
     /// The fastest way on one thread.
     fn default() -> Self {
-        Self { precision: Precision::Auto, kernels: None, threads: NonZeroUsize::MIN }
+        Self { precision: Precision::Auto, kernels: None, device: DeviceKind::Cpu, threads: NonZeroUsize::MIN }
     }
 }
 
@@ -114,6 +156,7 @@ macro_rules! named {
 
 named!(Precision);
 named!(Kernels);
+named!(DeviceKind);
 
 #[cfg(test)]
 mod tests {

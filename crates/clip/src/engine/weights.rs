@@ -3,12 +3,11 @@
 //! The file is read, not mapped: a bad page of a mapped file kills the process, and a file replaced under a running model
 //! would change its answers. Nothing is held twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
@@ -17,9 +16,10 @@ use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 
 pub(super) struct Weights {
-    pub tensors: HashMap<String, Tensor>,
-    /// Of the whole file, in lower-case hexadecimal.
-    pub sha256: String,
+    /// By name, each with the numbers of its shape in the architecture.
+    pub tensors: HashMap<String, Vec<f32>>,
+    /// Of the whole file.
+    pub sha256: [u8; 32],
 }
 
 /// Header bytes of a checkpoint of this size are some 50 kB.
@@ -57,23 +57,34 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, 
     for (name, shape) in &expected {
         check(&header, name, shape).map_err(invalid)?;
     }
-    let expected: HashMap<&str, &[usize]> =
-        expected.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+    let expected: HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
 
     let mut tensors = HashMap::with_capacity(expected.len());
     let mut chunk = vec![0; CHUNK];
     for name in header.offset_keys() {
         let info = header.info(&name).expect("a listed tensor has an entry");
-        if let Some(&shape) = expected.get(name.as_str()) {
+        if expected.contains(name.as_str()) {
             let values = read_floats(&mut source, info, &mut chunk).map_err(reading)?;
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(Inner::forward)?;
-            tensors.insert(name, tensor);
+            tensors.insert(name, values);
         } else {
             // Position indices and the like, which transformers keeps in older files; they belong to the hash only.
             skip(&mut source, info, &mut chunk).map_err(reading)?;
         }
     }
     Ok(Weights { tensors, sha256: source.finish() })
+}
+
+/// SHA-256 of the whole file.
+pub(super) fn digest(path: &Path) -> Result<[u8; 32], Error> {
+    let reading = |error| Error::reading(path, error);
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path).map_err(reading)?, &mut hash).map_err(reading)?;
+    Ok(hash.finalize().into())
+}
+
+/// 64 lower-case digits.
+pub(super) fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check(header: &Metadata, name: &str, shape: &[usize]) -> Result<(), String> {
@@ -126,7 +137,7 @@ impl Hashed {
         Ok(())
     }
 
-    fn finish(self) -> String {
-        format!("{:x}", self.hash.finalize())
+    fn finish(self) -> [u8; 32] {
+        self.hash.finalize().into()
     }
 }

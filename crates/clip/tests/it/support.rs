@@ -1,10 +1,11 @@
 //! The committed fixtures and the stand-ins, which are written once and kept under the target directory.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use clip::standin::{self, Size};
-use clip::{Embedding, Engine, Limits, Options, Pixels};
+use clip::{Embedding, Engine, ErrorKind, Kernels, Limits, Options, Pixels, Precision};
 use image::RgbImage;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -91,20 +92,46 @@ fn directory_name(size: Size) -> &'static str {
     }
 }
 
-/// The stand-in the vectors were frozen with. Written on first use; one left by an older version is written anew.
+/// Candle's engine, the reference, on the stand-in the vectors were frozen with.
 pub fn standin(size: Size) -> Box<dyn Engine> {
+    clip::load(&standin_directory(size), &options(Precision::F32, Kernels::Candle, 2)).unwrap()
+}
+
+/// A way to compute.
+pub fn options(precision: Precision, kernels: Kernels, threads: usize) -> Options {
+    Options { precision, kernels: Some(kernels), threads: NonZeroUsize::new(threads).unwrap(), ..Options::default() }
+}
+
+/// Every precision on every kind of kernels that this processor has, candle's own aside.
+pub fn variants() -> Vec<(Precision, Kernels)> {
+    let mut variants = vec![];
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for kernels in [Kernels::Avx2, Kernels::Avx512] {
+            match clip::load(&standin_directory(Size::Tiny), &options(precision, kernels, 1)) {
+                Ok(_) => variants.push((precision, kernels)),
+                Err(error) if error.kind() == ErrorKind::Unsupported => println!("{error}"),
+                Err(error) => panic!("{precision} {kernels}: {error}"),
+            }
+        }
+    }
+    variants
+}
+
+/// Where the stand-in lies that the vectors were frozen with. Written on first use; one left by an older version is written
+/// anew.
+pub fn standin_directory(size: Size) -> PathBuf {
     static WRITING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("standin-{}", directory_name(size)));
     let expected = Golden::read().weights_sha256(size).to_owned();
-    if let Ok(engine) = clip::load(&directory, &Options::default())
-        && engine.info().weights_sha256 == expected
-    {
-        return engine;
+    let known = directory.join("written.sha256");
+    if std::fs::read_to_string(&known).is_ok_and(|found| found == expected) {
+        return directory;
     }
     let written = standin::write(&directory, SEED, size).unwrap();
     assert_eq!(written.weights_sha256, expected, "the stand-in's weights have changed: make the golden vectors anew");
-    clip::load(&directory, &Options::default()).unwrap()
+    std::fs::write(known, expected).unwrap();
+    directory
 }
 
 /// The mean of the embeddings, as a vector that is not normalised.

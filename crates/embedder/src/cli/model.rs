@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use clap::Args;
-use clip::{Kernels, Options, Precision};
+use clip::{DeviceKind, Kernels, Options, Precision};
 
 #[derive(Args)]
 pub struct ModelArguments {
@@ -20,6 +20,10 @@ pub struct ModelArguments {
     /// Code that multiplies matrices: candle, avx2 or avx512 [default: the fastest that this processor has]
     #[arg(long, value_name = "NAME")]
     kernels: Option<Kernels>,
+
+    /// What computes: cpu, or cuda or metal in a build with that feature
+    #[arg(long, value_name = "NAME", default_value_t)]
+    device: DeviceKind,
 
     /// Threads to compute with [default: the number of processors]
     #[arg(long, value_name = "N")]
@@ -38,6 +42,6 @@ impl ModelArguments {
         unsafe {
             std::env::set_var("RAYON_NUM_THREADS", threads.to_string());
         }
-        Options { precision: self.precision, kernels: self.kernels, threads }
+        Options { precision: self.precision, kernels: self.kernels, device: self.device, threads }
     }
 }

@@ -1,0 +1,261 @@
+//! How numbers are written into the words that products multiply.
+//!
+//! Weights W, N x K as in the checkpoint, are cut into panels of [`PANEL`] outputs. A panel holds one step per word of K;
+//! a step holds [`PANEL`] words, one per output, each with one (f32), two (bf16) or four (int8) consecutive inputs, the
+//! first in the lowest bits. Outputs beyond N are zero. Activations are rows of the same words.
+
+use super::simd::{MultiplyBf16, MultiplyInt8, Simd};
+
+/// Outputs of a panel: three vectors of sixteen, or three times two of eight.
+pub(super) const PANEL: usize = 48;
+
+/// Inputs that share a scale in int8. A head of attention has as many, so its result is scaled as it is made.
+pub(super) const GROUP: usize = 64;
+
+/// What a word holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Kind {
+    /// One f32.
+    F32 = 1,
+    /// Two bfloat16.
+    Bf16 = 2,
+    /// Four bytes, of weights signed, of activations with 128 for zero.
+    Int8 = 4,
+}
+
+impl Kind {
+    /// Numbers in a word.
+    pub(super) const fn per_word(self) -> usize {
+        self as usize
+    }
+
+    /// Scales of a row, or of an output, with `inputs` numbers.
+    pub(super) const fn groups(self, inputs: usize) -> usize {
+        match self {
+            Self::Int8 => inputs / GROUP,
+            Self::F32 | Self::Bf16 => 0,
+        }
+    }
+}
+
+/// A row of activations.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub words: &'a [u32],
+    pub scales: &'a [f32],
+}
+
+/// The weights of [`PANEL`] outputs.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    /// `[steps][PANEL]`
+    pub words: &'a [u32],
+    /// `[groups][PANEL]`
+    pub scales: &'a [f32],
+    /// `[groups][PANEL]`: -128 times the sum of the group's weights, which takes the activations' zero off again.
+    pub starts: &'a [u32],
+}
+
+/// The arithmetic of a product on one kind of processor.
+pub(super) trait Format: 'static {
+    /// The processor's instructions.
+    type Simd: Simd;
+    /// What a word holds.
+    const KIND: Kind;
+
+    /// Writes `values` as activations; as many as make whole words and groups.
+    fn encode(simd: Self::Simd, values: &[f32], words: &mut [u32], scales: &mut [f32]);
+
+    /// Writes one vector as activations, in formats without scales.
+    fn encode_vector(simd: Self::Simd, value: <Self::Simd as Simd>::Floats, words: &mut [u32]);
+
+    /// The products of `ROWS` rows with `VECTORS` vectors of outputs, from the `first` vector of the panel on.
+    fn sums<const ROWS: usize, const VECTORS: usize>(
+        simd: Self::Simd,
+        rows: [Row<'_>; ROWS],
+        panel: Panel<'_>,
+        first: usize,
+    ) -> [[<Self::Simd as Simd>::Floats; VECTORS]; ROWS];
+}
+
+/// f32 on any processor.
+pub(super) struct F32<S>(std::marker::PhantomData<S>);
+
+/// bfloat16 products, summed in f32.
+pub(super) struct Bf16<S>(std::marker::PhantomData<S>);
+
+/// Products of bytes, summed exactly within a group and in f32 over groups.
+pub(super) struct Int8<S>(std::marker::PhantomData<S>);
+
+/// Steps ahead that weights are fetched: a few hundred cycles, what the second-level cache takes under load.
+const AHEAD: usize = 12;
+
+/// Asks for the weights that are needed [`AHEAD`] steps later.
+#[inline(always)]
+fn prefetch<S: Simd>(simd: S, words: &[u32], step: usize) {
+    for line in 0..PANEL / 16 {
+        simd.prefetch(words, (step + AHEAD) * PANEL + 16 * line);
+    }
+}
+
+/// The tile all formats without scales have in common: per step one load of each weight vector, one broadcast of each
+/// row's word, and a product of each with each.
+#[inline(always)]
+fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    rows: [Row<'_>; ROWS],
+    words: &[u32],
+    first: usize,
+    dot: impl Fn(S::Floats, S::Words, S::Words) -> S::Floats,
+) -> [[S::Floats; VECTORS]; ROWS] {
+    let steps = words.len() / PANEL;
+    // Of one length, so that no index below needs a check.
+    let rows = rows.map(|row| &row.words[..steps]);
+    let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+    for (step, column) in words.chunks_exact(PANEL).enumerate() {
+        prefetch(simd, words, step);
+        let mut weights = [simd.splat_word(0); VECTORS];
+        for (vector, weights) in weights.iter_mut().enumerate() {
+            *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
+        }
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let activation = simd.splat_word(row[step]);
+            for (sum, &weight) in sums.iter_mut().zip(&weights) {
+                *sum = dot(*sum, activation, weight);
+            }
+        }
+    }
+    sums
+}
+
+impl<S: Simd> Format for F32<S> {
+    type Simd = S;
+    const KIND: Kind = Kind::F32;
+
+    #[inline(always)]
+    fn encode(_: S, values: &[f32], words: &mut [u32], _: &mut [f32]) {
+        for (word, value) in words.iter_mut().zip(values) {
+            *word = value.to_bits();
+        }
+    }
+
+    #[inline(always)]
+    fn encode_vector(simd: S, value: S::Floats, words: &mut [u32]) {
+        simd.store(bytemuck::cast_slice_mut(words), value);
+    }
+
+    #[inline(always)]
+    fn sums<const ROWS: usize, const VECTORS: usize>(
+        simd: S,
+        rows: [Row<'_>; ROWS],
+        panel: Panel<'_>,
+        first: usize,
+    ) -> [[S::Floats; VECTORS]; ROWS] {
+        #[inline(always)]
+        fn dot<S: Simd>(simd: S) -> impl Fn(S::Floats, S::Words, S::Words) -> S::Floats {
+            move |sum, activation, weight| simd.multiply_add(simd.floats(activation), simd.floats(weight), sum)
+        }
+        tile(simd, rows, panel.words, first, dot(simd))
+    }
+}
+
+impl<S: MultiplyBf16> Format for Bf16<S> {
+    type Simd = S;
+    const KIND: Kind = Kind::Bf16;
+
+    #[inline(always)]
+    fn encode(simd: S, values: &[f32], words: &mut [u32], _: &mut [f32]) {
+        for (values, words) in values.chunks_exact(S::LANES).zip(words.chunks_exact_mut(S::LANES / 2)) {
+            simd.store_bf16(words, simd.load(values));
+        }
+    }
+
+    #[inline(always)]
+    fn encode_vector(simd: S, value: S::Floats, words: &mut [u32]) {
+        simd.store_bf16(words, value);
+    }
+
+    #[inline(always)]
+    fn sums<const ROWS: usize, const VECTORS: usize>(
+        simd: S,
+        rows: [Row<'_>; ROWS],
+        panel: Panel<'_>,
+        first: usize,
+    ) -> [[S::Floats; VECTORS]; ROWS] {
+        tile(simd, rows, panel.words, first, #[inline(always)] |sum, activation, weight| simd.dot_bf16(sum, activation, weight))
+    }
+}
+
+impl<S: MultiplyInt8> Format for Int8<S> {
+    type Simd = S;
+    const KIND: Kind = Kind::Int8;
+
+    #[inline(always)]
+    fn encode(simd: S, values: &[f32], words: &mut [u32], scales: &mut [f32]) {
+        let groups = values.chunks_exact(GROUP).zip(words.chunks_exact_mut(GROUP / 4));
+        for ((values, words), scale) in groups.zip(scales) {
+            let mut largest = simd.splat(0.0);
+            for values in values.chunks_exact(S::LANES) {
+                largest = simd.max(largest, simd.absolute(simd.load(values)));
+            }
+            let largest = simd.largest(largest);
+            *scale = largest / 127.0;
+            let inverse = simd.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+            for (values, words) in values.chunks_exact(S::LANES).zip(words.chunks_exact_mut(S::LANES / 4)) {
+                simd.store_bytes(words, simd.multiply(simd.load(values), inverse));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn encode_vector(_: S, _: S::Floats, _: &mut [u32]) {
+        unreachable!("a scale belongs to a group, not to a vector: this is a bug")
+    }
+
+    #[inline(always)]
+    fn sums<const ROWS: usize, const VECTORS: usize>(
+        simd: S,
+        rows: [Row<'_>; ROWS],
+        panel: Panel<'_>,
+        first: usize,
+    ) -> [[S::Floats; VECTORS]; ROWS] {
+        const STEPS: usize = GROUP / 4;
+        let groups = panel.scales.len() / PANEL;
+        let words = rows.map(|row| &row.words[..groups * STEPS]);
+        let scales = rows.map(|row| &row.scales[..groups]);
+        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+        for group in 0..groups {
+            let lanes = |vector: usize| group * PANEL + (first + vector) * S::LANES;
+            let mut integers = [[simd.splat_word(0); VECTORS]; ROWS];
+            for vector in 0..VECTORS {
+                let start = simd.load_words(&panel.starts[lanes(vector)..]);
+                for integers in &mut integers {
+                    integers[vector] = start;
+                }
+            }
+            for step in group * STEPS..(group + 1) * STEPS {
+                prefetch(simd, panel.words, step);
+                let column = &panel.words[step * PANEL..][..PANEL];
+                let mut weights = [simd.splat_word(0); VECTORS];
+                for (vector, weights) in weights.iter_mut().enumerate() {
+                    *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
+                }
+                for (words, integers) in words.iter().zip(&mut integers) {
+                    let activation = simd.splat_word(words[step]);
+                    for (integer, &weight) in integers.iter_mut().zip(&weights) {
+                        *integer = simd.dot_int8(*integer, activation, weight);
+                    }
+                }
+            }
+            for vector in 0..VECTORS {
+                let weight_scale = simd.load(&panel.scales[lanes(vector)..]);
+                for ((scales, integers), sums) in scales.iter().zip(&integers).zip(&mut sums) {
+                    let scale = simd.multiply(weight_scale, simd.splat(scales[group]));
+                    sums[vector] = simd.multiply_add(simd.from_integers(integers[vector]), scale, sums[vector]);
+                }
+            }
+        }
+        sums
+    }
+}

@@ -1,0 +1,172 @@
+//! Layer norm, straight into the next product's activations.
+
+use std::marker::PhantomData;
+
+use super::buffer::Parts;
+use super::format::Format;
+use super::layout;
+use super::pool::Pool;
+use super::product::ActivationParts;
+use super::simd::{Simd, Work};
+
+/// transformers' `layer_norm_eps` of CLIP.
+const EPSILON: f32 = 1e-5;
+
+/// Rows of one task: enough that handing it out costs little.
+const ROWS: usize = 16;
+
+/// Gain and shift where they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Norm<'a> {
+    gain: &'a [f32],
+    shift: &'a [f32],
+}
+
+impl<'a> Norm<'a> {
+    /// The norm of the model in `storage`.
+    pub(super) fn new(storage: &'a [u32], norm: &layout::Norm) -> Self {
+        let part = |range: &std::ops::Range<usize>| bytemuck::cast_slice(&storage[range.clone()]);
+        Self { gain: part(&norm.gain), shift: part(&norm.shift) }
+    }
+}
+
+/// Normalises the first `rows` of `input`, which has `stride` numbers from row to row, into `output`.
+pub(super) fn normalise<F: Format>(
+    simd: F::Simd,
+    pool: &Pool,
+    norm: Norm<'_>,
+    (input, stride): (&[f32], usize),
+    rows: usize,
+    output: &ActivationParts<'_>,
+) {
+    pool.for_each(rows.div_ceil(ROWS), |task| {
+        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+        simd.vectorize(Rows { norm, input, stride, rows, output, format: PhantomData::<F> });
+    });
+}
+
+struct Rows<'a, F> {
+    norm: Norm<'a>,
+    input: &'a [f32],
+    stride: usize,
+    rows: (usize, usize),
+    output: &'a ActivationParts<'a>,
+    format: PhantomData<F>,
+}
+
+/// The widest row that is normalised on the stack.
+pub(super) const MAX_WIDTH: usize = 1024;
+
+impl<F: Format> Work<F::Simd> for Rows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    fn run(self, simd: F::Simd) {
+        let width = self.norm.gain.len();
+        let mut normalised = [0.0; MAX_WIDTH];
+        for row in self.rows.0..self.rows.1 {
+            normalise_row(simd, self.norm, &self.input[row * self.stride..][..width], &mut normalised[..width]);
+            // SAFETY: `normalise` gives every row to one task.
+            unsafe { self.output.encode::<F>(simd, row, 0, &normalised[..width]) };
+        }
+    }
+}
+
+/// Mean, then variance about it, as torch has it; sums of the lanes in f32.
+#[inline(always)]
+pub(super) fn normalise_row<S: Simd>(simd: S, norm: Norm<'_>, input: &[f32], output: &mut [f32]) {
+    let count = simd.splat(1.0 / input.len() as f32);
+    let mut sum = simd.splat(0.0);
+    for values in input.chunks_exact(S::LANES) {
+        sum = simd.add(sum, simd.load(values));
+    }
+    let mean = simd.multiply(simd.splat(simd.sum(sum)), count);
+    let mut sum = simd.splat(0.0);
+    for values in input.chunks_exact(S::LANES) {
+        let deviation = simd.subtract(simd.load(values), mean);
+        sum = simd.multiply_add(deviation, deviation, sum);
+    }
+    let variance = simd.sum(sum) / input.len() as f32;
+    let inverse = simd.splat(1.0 / (variance + EPSILON).sqrt());
+    let parameters = norm.gain.chunks_exact(S::LANES).zip(norm.shift.chunks_exact(S::LANES));
+    let values = input.chunks_exact(S::LANES).zip(output.chunks_exact_mut(S::LANES));
+    for ((input, output), (gain, shift)) in values.zip(parameters) {
+        let deviation = simd.multiply(simd.subtract(simd.load(input), mean), inverse);
+        simd.store(output, simd.multiply_add(deviation, simd.load(gain), simd.load(shift)));
+    }
+}
+
+/// Writes rows as activations, as they are.
+pub(super) fn encode<F: Format>(
+    simd: F::Simd,
+    pool: &Pool,
+    (input, stride): (&[f32], usize),
+    rows: usize,
+    output: &ActivationParts<'_>,
+) {
+    pool.for_each(rows.div_ceil(ROWS), |task| {
+        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+        simd.vectorize(Plain { input, stride, rows, output, format: PhantomData::<F> });
+    });
+}
+
+struct Plain<'a, F> {
+    input: &'a [f32],
+    stride: usize,
+    rows: (usize, usize),
+    output: &'a ActivationParts<'a>,
+    format: PhantomData<F>,
+}
+
+impl<F: Format> Work<F::Simd> for Plain<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    fn run(self, simd: F::Simd) {
+        for row in self.rows.0..self.rows.1 {
+            let values = &self.input[row * self.stride..][..self.output.width()];
+            // SAFETY: `encode` gives every row to one task.
+            unsafe { self.output.encode::<F>(simd, row, 0, values) };
+        }
+    }
+}
+
+/// Normalises rows in place: the vision tower's first norm, whose result is the residual stream itself.
+pub(super) fn normalise_in_place<S: Simd>(
+    simd: S,
+    pool: &Pool,
+    norm: Norm<'_>,
+    (stream, stride): (&mut [f32], usize),
+    rows: usize,
+) {
+    let parts = Parts::new(stream, stride);
+    pool.for_each(rows.div_ceil(ROWS), |task| {
+        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+        simd.vectorize(InPlace { norm, parts: &parts, rows });
+    });
+}
+
+struct InPlace<'a> {
+    norm: Norm<'a>,
+    parts: &'a Parts<'a, f32>,
+    rows: (usize, usize),
+}
+
+impl<S: Simd> Work<S> for InPlace<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    fn run(self, simd: S) {
+        let width = self.norm.gain.len();
+        let mut input = [0.0; MAX_WIDTH];
+        for row in self.rows.0..self.rows.1 {
+            // SAFETY: `normalise_in_place` gives every row to one task.
+            let values = unsafe { self.parts.part(row, 0..width) };
+            input[..width].copy_from_slice(values);
+            normalise_row(simd, self.norm, &input[..width], values);
+        }
+    }
+}

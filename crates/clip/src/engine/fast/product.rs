@@ -1,0 +1,277 @@
+//! Activations times packed weights, shared out over the threads by panels of weights.
+
+use std::marker::PhantomData;
+
+use super::buffer::{Buffer, Parts};
+use super::format::{Format, Kind, PANEL, Panel, Row};
+use super::layout;
+use super::pool::Pool;
+use super::simd::{Simd, Work, quick_gelu};
+
+/// Rows that go through all panels before the next rows do: they stay in the second-level cache beside a panel. A rest of
+/// less than half of this joins the last ones.
+const CHUNK: usize = 400;
+
+/// Rows of words, with their scales where the format has any.
+pub(super) struct Activations {
+    kind: Kind,
+    width: usize,
+    stride: usize,
+    words: Buffer<u32>,
+    scales: Buffer<f32>,
+}
+
+/// Words between rows beyond their own: without them eight rows would compete for the same sets of the cache.
+const GAP: usize = 16;
+
+impl Activations {
+    /// Rows of `width` numbers; none yet.
+    pub(super) fn new(kind: Kind, width: usize) -> Self {
+        // A panel's worth of outputs may reach beyond the width.
+        let numbers = width.next_multiple_of(PANEL);
+        let stride = (numbers / kind.per_word()).next_multiple_of(16) + GAP;
+        Self { kind, width, stride, words: Buffer::new(0), scales: Buffer::new(0) }
+    }
+
+    /// Makes room for `rows`.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.words.reserve(rows * self.stride);
+        self.scales.reserve(rows * self.groups());
+    }
+
+    fn groups(&self) -> usize {
+        self.kind.groups(self.width)
+    }
+
+    #[inline(always)]
+    fn row(&self, row: usize) -> Row<'_> {
+        let groups = self.groups();
+        Row { words: &self.words[row * self.stride..][..self.stride], scales: &self.scales[row * groups..][..groups] }
+    }
+
+    /// For threads that write different rows or columns at once.
+    pub(super) fn parts(&mut self) -> ActivationParts<'_> {
+        let (kind, width, groups) = (self.kind, self.width, self.groups());
+        ActivationParts {
+            kind,
+            width,
+            words: Parts::new(&mut self.words, self.stride),
+            scales: Parts::new(&mut self.scales, groups),
+        }
+    }
+}
+
+/// [`Activations`] that several threads write.
+pub(super) struct ActivationParts<'a> {
+    kind: Kind,
+    width: usize,
+    words: Parts<'a, u32>,
+    scales: Parts<'a, f32>,
+}
+
+impl ActivationParts<'_> {
+    /// Numbers in a row.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes `values` from `column` on, which begins a group.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else has these columns of the row meanwhile.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "handed on to the caller")]
+    pub(super) unsafe fn encode<F: Format>(&self, simd: F::Simd, row: usize, column: usize, values: &[f32]) {
+        let per_word = self.kind.per_word();
+        let (first_word, first_group) = (column / per_word, self.kind.groups(column));
+        let words = first_word..first_word + values.len() / per_word;
+        let scales = first_group..first_group + self.kind.groups(values.len());
+        // SAFETY: promised by the caller.
+        let (words, scales) = unsafe { (self.words.part(row, words), self.scales.part(row, scales)) };
+        F::encode(simd, values, words, scales);
+    }
+}
+
+/// What becomes of a product's results, the bias added.
+pub(super) enum Target<'a> {
+    /// They are kept.
+    Store(Parts<'a, f32>),
+    /// They are added to what is there.
+    Add(Parts<'a, f32>),
+    /// Quick-GELU of them is kept.
+    Gelu(Parts<'a, f32>),
+    /// Quick-GELU of them becomes the next product's activations; in formats without scales.
+    GeluEncoded(ActivationParts<'a>),
+}
+
+/// Packed weights where they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub words: &'a [u32],
+    pub bias: &'a [f32],
+    pub scales: &'a [f32],
+    pub starts: &'a [u32],
+    pub panel_words: usize,
+    pub panel_scales: usize,
+}
+
+impl<'a> Weights<'a> {
+    /// The weights of a product of the model in `storage`.
+    pub(super) fn new(storage: &'a [u32], product: &layout::Product) -> Self {
+        Self {
+            words: &storage[product.words.clone()],
+            bias: bytemuck::cast_slice(&storage[product.bias.clone()]),
+            scales: bytemuck::cast_slice(&storage[product.scales.clone()]),
+            starts: &storage[product.starts.clone()],
+            panel_words: product.panel_words(),
+            panel_scales: product.panel_scales(),
+        }
+    }
+
+    fn panels(&self) -> usize {
+        self.bias.len() / PANEL
+    }
+
+    #[inline(always)]
+    fn panel(&self, index: usize) -> (Panel<'a>, &'a [f32]) {
+        let groups = index * self.panel_scales..(index + 1) * self.panel_scales;
+        let panel = Panel {
+            words: &self.words[index * self.panel_words..][..self.panel_words],
+            scales: &self.scales[groups.clone()],
+            starts: &self.starts[groups],
+        };
+        (panel, &self.bias[index * PANEL..][..PANEL])
+    }
+}
+
+/// Multiplies the first `rows` of `activations` with `weights`. No sum is ever split, so the result of a row depends neither
+/// on the other rows nor on the number of threads.
+pub(super) fn multiply<F: Format>(
+    simd: F::Simd,
+    pool: &Pool,
+    activations: &Activations,
+    rows: usize,
+    weights: Weights<'_>,
+    target: &Target<'_>,
+) {
+    let mut first = 0;
+    while first < rows {
+        let left = rows - first;
+        let end = if left < CHUNK + CHUNK / 2 { rows } else { first + CHUNK };
+        pool.for_each(weights.panels(), |panel| {
+            simd.vectorize(Strip { activations, rows: (first, end), weights, panel, target, format: PhantomData::<F> });
+        });
+        first = end;
+    }
+}
+
+/// Some rows times one panel.
+struct Strip<'a, F> {
+    activations: &'a Activations,
+    rows: (usize, usize),
+    weights: Weights<'a>,
+    panel: usize,
+    target: &'a Target<'a>,
+    format: PhantomData<F>,
+}
+
+impl<F: Format> Work<F::Simd> for Strip<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, simd: F::Simd) {
+        let vectors = PANEL / F::Simd::LANES;
+        for first in (0..vectors).step_by(F::Simd::TILE_VECTORS) {
+            let (mut row, end) = self.rows;
+            while row < end {
+                let height = height(end - row, F::Simd::TILE_ROWS);
+                // Both conditions are constants: only one of the branches is compiled.
+                if F::Simd::TILE_VECTORS == 3 {
+                    match height {
+                        8 => self.tile::<8, 3>(simd, row, first),
+                        7 => self.tile::<7, 3>(simd, row, first),
+                        6 => self.tile::<6, 3>(simd, row, first),
+                        5 => self.tile::<5, 3>(simd, row, first),
+                        4 => self.tile::<4, 3>(simd, row, first),
+                        3 => self.tile::<3, 3>(simd, row, first),
+                        2 => self.tile::<2, 3>(simd, row, first),
+                        _ => self.tile::<1, 3>(simd, row, first),
+                    }
+                } else {
+                    match height {
+                        6 => self.tile::<6, 2>(simd, row, first),
+                        5 => self.tile::<5, 2>(simd, row, first),
+                        4 => self.tile::<4, 2>(simd, row, first),
+                        3 => self.tile::<3, 2>(simd, row, first),
+                        2 => self.tile::<2, 2>(simd, row, first),
+                        _ => self.tile::<1, 2>(simd, row, first),
+                    }
+                }
+                row += height;
+            }
+        }
+    }
+}
+
+/// Rows of the next tile when `left` are to come: the last two tiles are of about the same height, since a low one reads
+/// all the weights for little work.
+#[inline(always)]
+fn height(left: usize, most: usize) -> usize {
+    if left <= most {
+        left
+    } else if left < 2 * most {
+        left.div_ceil(2)
+    } else {
+        most
+    }
+}
+
+impl<F: Format> Strip<'_, F> {
+    #[inline(always)]
+    fn tile<const ROWS: usize, const VECTORS: usize>(&self, simd: F::Simd, row: usize, first: usize) {
+        let (panel, bias) = self.weights.panel(self.panel);
+        let mut rows = [self.activations.row(row); ROWS];
+        for (offset, slot) in rows.iter_mut().enumerate() {
+            *slot = self.activations.row(row + offset);
+        }
+        let sums = F::sums::<ROWS, VECTORS>(simd, rows, panel, first);
+        for vector in 0..VECTORS {
+            let at = (first + vector) * F::Simd::LANES;
+            let bias = simd.load(&bias[at..]);
+            for (offset, sums) in sums.iter().enumerate() {
+                self.finish(simd, row + offset, self.panel * PANEL + at, simd.add(sums[vector], bias));
+            }
+        }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "each panel's columns are written by the one task that has the panel")]
+    fn finish(&self, simd: F::Simd, row: usize, column: usize, value: <F::Simd as Simd>::Floats) {
+        let lanes = F::Simd::LANES;
+        match self.target {
+            Target::Store(parts) => {
+                // SAFETY: `multiply` gives every panel of a chunk to one task, and these are the panel's own columns.
+                let part = unsafe { parts.part(row, column..column + lanes) };
+                simd.store(part, value);
+            }
+            Target::Add(parts) => {
+                // SAFETY: as above.
+                let part = unsafe { parts.part(row, column..column + lanes) };
+                let sum = simd.add(simd.load(part), value);
+                simd.store(part, sum);
+            }
+            Target::Gelu(parts) => {
+                // SAFETY: as above.
+                let part = unsafe { parts.part(row, column..column + lanes) };
+                simd.store(part, quick_gelu(simd, value));
+            }
+            Target::GeluEncoded(parts) => {
+                let per_word = F::KIND.per_word();
+                // SAFETY: as above; a panel is a whole number of words wide.
+                let part = unsafe { parts.words.part(row, column / per_word..(column + lanes) / per_word) };
+                F::encode_vector(simd, quick_gelu(simd, value), part);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! AVX2 with FMA: eight lanes, what every server processor of the last ten years has.
+#![allow(unsafe_code, reason = "vector instructions; a value of the type exists only where the processor has them")]
+
+use std::arch::x86_64::*;
+
+use super::{MultiplyBf16, Simd, Work};
+
+/// For f32, and for bfloat16 unpacked to it.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Avx2(());
+
+impl Avx2 {
+    /// The instructions, if the processor has them.
+    pub(in super::super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+// SAFETY of every block below: `self` exists, so `detect` has found the instructions. What reads or writes memory does so
+// through a slice whose length has been checked.
+impl Simd for Avx2 {
+    type Floats = __m256;
+    type Words = __m256i;
+    const LANES: usize = 8;
+    // 12 sums, 2 of weights and 1 of an activation: 15 of 16 registers.
+    const TILE_ROWS: usize = 6;
+    const TILE_VECTORS: usize = 2;
+
+    #[inline(always)]
+    fn vectorize<W: Work<Self>>(self, work: W) -> W::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn vectorized<W: Work<Avx2>>(simd: Avx2, work: W) -> W::Output {
+            work.run(simd)
+        }
+        unsafe { vectorized(self, work) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> __m256 {
+        unsafe { _mm256_loadu_ps(from[..Self::LANES].as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32], value: __m256) {
+        unsafe { _mm256_storeu_ps(to[..Self::LANES].as_mut_ptr(), value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn divide(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: __m256, n: __m256) -> __m256 {
+        // 2^n by its exponent field.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self, a: __m256) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(self, a: __m256) -> f32 {
+        unsafe {
+            let four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn absolute(self, a: __m256) -> __m256 {
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+
+    #[inline(always)]
+    fn load_words(self, from: &[u32]) -> __m256i {
+        unsafe { _mm256_loadu_si256(from[..Self::LANES].as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> __m256i {
+        unsafe { _mm256_set1_epi32(word as i32) }
+    }
+
+    #[inline(always)]
+    fn floats(self, words: __m256i) -> __m256 {
+        unsafe { _mm256_castsi256_ps(words) }
+    }
+
+    #[inline(always)]
+    fn from_integers(self, words: __m256i) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(words) }
+    }
+
+    #[inline(always)]
+    fn store_bf16(self, to: &mut [u32], value: __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(value);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+            // Each half of the register packs its own four numbers; the permutation brings the two results together.
+            let halves = _mm256_srli_epi32::<16>(rounded);
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(halves, halves));
+            _mm_storeu_si128(to[..Self::LANES / 2].as_mut_ptr().cast(), _mm256_castsi256_si128(packed));
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, from: &[T], at: usize) {
+        // A prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast()) }
+    }
+}
+
+impl MultiplyBf16 for Avx2 {
+    #[inline(always)]
+    fn dot_bf16(self, sums: __m256, a: __m256i, b: __m256i) -> __m256 {
+        // A bfloat16 is the upper half of an f32. SAFETY: `self` exists.
+        unsafe {
+            let high = _mm256_set1_epi32(0xFFFF_0000_u32 as i32);
+            let low = |words| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words));
+            let high = |words| _mm256_castsi256_ps(_mm256_and_si256(words, high));
+            _mm256_fmadd_ps(low(a), low(b), _mm256_fmadd_ps(high(a), high(b), sums))
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! AVX-512: sixteen lanes. Three types, since not every such processor multiplies bfloat16 or bytes.
+#![allow(unsafe_code, reason = "vector instructions; a value of each type exists only where the processor has them")]
+
+use std::arch::x86_64::*;
+
+use super::{MultiplyBf16, MultiplyInt8, Simd, Work};
+
+macro_rules! avx512 {
+    ($(#[$doc:meta])* $name:ident, $($feature:tt)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(in super::super) struct $name(());
+
+        impl $name {
+            /// The instructions, if the processor has them.
+            pub(in super::super) fn detect() -> Option<Self> {
+                (true $(&& is_x86_feature_detected!($feature))*).then_some(Self(()))
+            }
+        }
+
+        // SAFETY of every block below: `self` exists, so `detect` has found the instructions. What reads or writes memory
+        // does so through a slice whose length has been checked.
+        impl Simd for $name {
+            type Floats = __m512;
+            type Words = __m512i;
+            const LANES: usize = 16;
+            // 24 sums, 3 of weights and 1 of an activation: 28 of 32 registers, and with 11 loads for 24 products the
+            // multipliers are what limits.
+            const TILE_ROWS: usize = 8;
+            const TILE_VECTORS: usize = 3;
+
+            #[inline(always)]
+            fn vectorize<W: Work<Self>>(self, work: W) -> W::Output {
+                $(#[target_feature(enable = $feature)])*
+                fn vectorized<W: Work<$name>>(simd: $name, work: W) -> W::Output {
+                    work.run(simd)
+                }
+                unsafe { vectorized(self, work) }
+            }
+
+            #[inline(always)]
+            fn splat(self, value: f32) -> __m512 {
+                unsafe { _mm512_set1_ps(value) }
+            }
+
+            #[inline(always)]
+            fn load(self, from: &[f32]) -> __m512 {
+                unsafe { _mm512_loadu_ps(from[..Self::LANES].as_ptr()) }
+            }
+
+            #[inline(always)]
+            fn store(self, to: &mut [f32], value: __m512) {
+                unsafe { _mm512_storeu_ps(to[..Self::LANES].as_mut_ptr(), value) }
+            }
+
+            #[inline(always)]
+            fn add(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_add_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn subtract(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_sub_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn multiply(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_mul_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn divide(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_div_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn multiply_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+                unsafe { _mm512_fmadd_ps(a, b, c) }
+            }
+
+            #[inline(always)]
+            fn max(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_max_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn min(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { _mm512_min_ps(a, b) }
+            }
+
+            #[inline(always)]
+            fn round(self, a: __m512) -> __m512 {
+                unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+            }
+
+            #[inline(always)]
+            fn scale(self, a: __m512, n: __m512) -> __m512 {
+                unsafe { _mm512_scalef_ps(a, n) }
+            }
+
+            #[inline(always)]
+            fn sum(self, a: __m512) -> f32 {
+                unsafe { _mm512_reduce_add_ps(a) }
+            }
+
+            #[inline(always)]
+            fn largest(self, a: __m512) -> f32 {
+                unsafe { _mm512_reduce_max_ps(a) }
+            }
+
+            #[inline(always)]
+            fn absolute(self, a: __m512) -> __m512 {
+                unsafe { _mm512_abs_ps(a) }
+            }
+
+            #[inline(always)]
+            fn load_words(self, from: &[u32]) -> __m512i {
+                unsafe { _mm512_loadu_si512(from[..Self::LANES].as_ptr().cast()) }
+            }
+
+            #[inline(always)]
+            fn splat_word(self, word: u32) -> __m512i {
+                unsafe { _mm512_set1_epi32(word as i32) }
+            }
+
+            #[inline(always)]
+            fn floats(self, words: __m512i) -> __m512 {
+                unsafe { _mm512_castsi512_ps(words) }
+            }
+
+            #[inline(always)]
+            fn from_integers(self, words: __m512i) -> __m512 {
+                unsafe { _mm512_cvtepi32_ps(words) }
+            }
+
+            #[inline(always)]
+            fn store_bf16(self, to: &mut [u32], value: __m512) {
+                // In integers, so that it needs no more than AVX-512 BW and rounds alike on every processor.
+                unsafe {
+                    let bits = _mm512_castps_si512(value);
+                    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+                    let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
+                    _mm256_storeu_si256(to[..Self::LANES / 2].as_mut_ptr().cast(), halves);
+                }
+            }
+
+            #[inline(always)]
+            fn prefetch<T>(self, from: &[T], at: usize) {
+                // A prefetch of any address is harmless.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast()) }
+            }
+        }
+    };
+}
+
+avx512!(
+    /// For f32.
+    Avx512,
+    "avx512f" "avx512bw" "avx512dq" "avx512vl"
+);
+avx512!(
+    /// For bfloat16.
+    Avx512Bf16,
+    "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512bf16"
+);
+avx512!(
+    /// For bytes.
+    Avx512Vnni,
+    "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
+);
+
+impl MultiplyBf16 for Avx512Bf16 {
+    #[inline(always)]
+    fn dot_bf16(self, sums: __m512, a: __m512i, b: __m512i) -> __m512 {
+        // SAFETY: `self` exists. Both types are 64 bytes of which every pattern is valid.
+        unsafe {
+            let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
+            _mm512_dpbf16_ps(sums, a, b)
+        }
+    }
+}
+
+impl MultiplyInt8 for Avx512Vnni {
+    #[inline(always)]
+    fn dot_int8(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` exists.
+        unsafe { _mm512_dpbusd_epi32(sums, a, b) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [u32], value: __m512) {
+        // SAFETY: `self` exists, and the slice has been checked.
+        unsafe {
+            let integers = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(128));
+            _mm_storeu_si128(to[..Self::LANES / 4].as_mut_ptr().cast(), _mm512_cvtepi32_epi8(integers));
+        }
+    }
+}

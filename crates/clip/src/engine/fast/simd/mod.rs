@@ -1,0 +1,101 @@
+//! Vectors of f32 behind a type that proves the processor has the instructions.
+//!
+//! A [`Simd`] value can only be had from its `detect`, so its methods are safe to call: an instruction that the processor
+//! lacks is out of reach. All of them are `#[inline(always)]` and become single instructions only inside
+//! [`Simd::vectorize`], which enters a function compiled with those instructions; outside they would be calls.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod math;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Vnni};
+pub(super) use math::{exp, quick_gelu};
+
+/// Something to be compiled with a processor's vector instructions.
+pub(super) trait Work<S> {
+    /// What it gives.
+    type Output;
+
+    /// Does it. To be `#[inline(always)]`, with everything it calls.
+    fn run(self, simd: S) -> Self::Output;
+}
+
+/// A processor's vector instructions. Slices are to hold at least [`LANES`](Self::LANES) numbers where a vector is meant.
+pub(super) trait Simd: Copy + Send + Sync + 'static {
+    /// A vector of f32.
+    type Floats: Copy;
+    /// A vector of 32-bit words: whatever a product multiplies.
+    type Words: Copy;
+    /// Numbers in a vector.
+    const LANES: usize;
+    /// Rows of a tile whose sums, with [`TILE_VECTORS`](Self::TILE_VECTORS) vectors a row, fit the registers.
+    const TILE_ROWS: usize;
+    /// Vectors in a row of a tile.
+    const TILE_VECTORS: usize;
+
+    /// Runs `work` compiled with the instructions.
+    fn vectorize<W: Work<Self>>(self, work: W) -> W::Output;
+
+    /// `value` in every lane.
+    fn splat(self, value: f32) -> Self::Floats;
+    /// The first numbers of `from`.
+    fn load(self, from: &[f32]) -> Self::Floats;
+    /// To the first numbers of `to`.
+    fn store(self, to: &mut [f32], value: Self::Floats);
+    /// `a + b`
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a - b`
+    fn subtract(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b`
+    fn multiply(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a / b`
+    fn divide(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b + c`, rounded once.
+    fn multiply_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// The larger of each pair.
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// The smaller of each pair.
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// To the nearest whole number, ties to even.
+    fn round(self, a: Self::Floats) -> Self::Floats;
+    /// `a * 2^n` for whole `n` from -126 to 127.
+    fn scale(self, a: Self::Floats, n: Self::Floats) -> Self::Floats;
+    /// The sum of the lanes.
+    fn sum(self, a: Self::Floats) -> f32;
+    /// The largest lane.
+    fn largest(self, a: Self::Floats) -> f32;
+    /// The bits without their signs.
+    fn absolute(self, a: Self::Floats) -> Self::Floats;
+
+    /// The first words of `from`.
+    fn load_words(self, from: &[u32]) -> Self::Words;
+    /// `word` in every lane.
+    fn splat_word(self, word: u32) -> Self::Words;
+    /// The words as the f32 they are.
+    fn floats(self, words: Self::Words) -> Self::Floats;
+    /// The words as signed integers, converted.
+    fn from_integers(self, words: Self::Words) -> Self::Floats;
+    /// Rounds to bfloat16, ties to even, two numbers a word, the first in the low half: `LANES / 2` words.
+    fn store_bf16(self, to: &mut [u32], value: Self::Floats);
+    /// Brings the line at `from[at..]` nearer, if there is one.
+    fn prefetch<T>(self, from: &[T], at: usize);
+}
+
+/// Instructions that multiply pairs of bfloat16.
+pub(super) trait MultiplyBf16: Simd {
+    /// `sums + a.low * b.low + a.high * b.high` in each lane.
+    fn dot_bf16(self, sums: Self::Floats, a: Self::Words, b: Self::Words) -> Self::Floats;
+}
+
+/// Instructions that multiply fours of bytes.
+pub(super) trait MultiplyInt8: Simd {
+    /// `sums + Σ a[i] * b[i]` over the four bytes of each lane, those of `a` unsigned, those of `b` signed; sums are i32.
+    fn dot_int8(self, sums: Self::Words, a: Self::Words, b: Self::Words) -> Self::Words;
+    /// Rounds numbers from -127 to 127, ties to even, and adds 128: a byte each, `LANES / 4` words.
+    fn store_bytes(self, to: &mut [u32], value: Self::Floats);
+}

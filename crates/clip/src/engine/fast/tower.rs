@@ -1,0 +1,220 @@
+//! The transformer that both towers are.
+
+use super::attention::{Inputs, Sequence, attend};
+use super::buffer::{Buffer, Parts};
+use super::format::{Format, Kind};
+use super::layout::{self, Layer, TowerLayout};
+use super::norm::{Norm, normalise};
+use super::pool::Pool;
+use super::product::{Activations, Target, Weights, multiply};
+use crate::DIMENSION;
+
+/// What a tower computes with: the model's words, the processor's instructions and the threads.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a, S> {
+    pub storage: &'a [u32],
+    pub simd: S,
+    pub pool: &'a Pool,
+}
+
+/// Rows of numbers, a panel's worth of room at the end of each.
+pub(super) struct Rows {
+    pub values: Buffer<f32>,
+    pub stride: usize,
+}
+
+impl Rows {
+    pub(super) fn new(width: usize) -> Self {
+        // The gap as between activations: without it the rows of a tile compete for the same sets of the cache.
+        Self { values: Buffer::new(0), stride: layout::panels(width) * super::format::PANEL + 16 }
+    }
+
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.values.reserve(rows * self.stride);
+    }
+
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.stride..][..self.stride]
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.stride..][..self.stride]
+    }
+
+    pub(super) fn parts(&mut self) -> Parts<'_, f32> {
+        Parts::new(&mut self.values, self.stride)
+    }
+}
+
+/// A tower and the memory it works in, kept from call to call.
+pub(super) struct Tower {
+    layout: TowerLayout,
+    hidden: usize,
+    causal: bool,
+    /// The residual stream, which the caller fills.
+    pub stream: Rows,
+    /// The stream's rows that are wanted in the end.
+    wanted: Rows,
+    attention: Rows,
+    narrow: Activations,
+    wide: Activations,
+    /// The perceptron's hidden numbers, in formats that need whole groups before they can encode.
+    unencoded: Option<Rows>,
+    /// As wide as the narrow ones, in the format of the model's edges.
+    projected: Activations,
+    features: Rows,
+}
+
+impl Tower {
+    pub(super) fn new(layout: &TowerLayout, causal: bool) -> Self {
+        let layer = &layout.layers[0];
+        let (kind, hidden, intermediate) = (layer.widen.kind, layer.widen.inputs, layer.widen.outputs);
+        Self {
+            hidden,
+            causal,
+            stream: Rows::new(hidden),
+            wanted: Rows::new(hidden),
+            attention: Rows::new(3 * hidden),
+            narrow: Activations::new(kind, hidden),
+            wide: Activations::new(kind, intermediate),
+            unencoded: (kind == Kind::Int8).then(|| Rows::new(intermediate)),
+            projected: Activations::new(layout.projection.kind, hidden),
+            features: Rows::new(DIMENSION),
+            layout: layout.clone(),
+        }
+    }
+
+    /// Makes room for `rows` of `sequences`.
+    pub(super) fn reserve(&mut self, rows: usize, sequences: usize) {
+        for matrix in [&mut self.stream, &mut self.attention] {
+            matrix.reserve(rows);
+        }
+        for matrix in [&mut self.wanted, &mut self.features] {
+            matrix.reserve(sequences);
+        }
+        self.narrow.reserve(rows);
+        self.wide.reserve(rows);
+        self.projected.reserve(sequences);
+        if let Some(matrix) = &mut self.unencoded {
+            matrix.reserve(rows);
+        }
+    }
+
+    /// From the embedded input in [`stream`](Self::stream) to the features of each sequence's wanted row, not normalised.
+    ///
+    /// `sequences` name, one after the other, their rows and the one row of each that is wanted.
+    pub(super) fn run<F, E>(
+        &mut self,
+        context: Context<'_, F::Simd>,
+        edge: Context<'_, E::Simd>,
+        sequences: &[Sequence],
+    ) -> Vec<[f32; DIMENSION]>
+    where
+        F: Format,
+        E: Format,
+    {
+        let rows = sequences.last().map_or(0, |sequence| sequence.rows.end);
+        let layers = std::mem::take(&mut self.layout.layers);
+        let (last, others) = layers.split_last().unwrap_or_else(|| unreachable!("no tower is empty: this is a bug"));
+        let whole: Vec<Sequence> = sequences
+            .iter()
+            .map(|sequence| Sequence {
+                rows: sequence.rows.clone(),
+                queries: 0..sequence.rows.len(),
+                output: sequence.rows.start,
+            })
+            .collect();
+        for layer in others {
+            self.attend::<F>(context, layer, rows, &whole);
+            self.perceptron::<F>(context, layer, rows);
+        }
+        // Of the last layer's result one row a sequence is wanted: past the keys and values nothing else need be computed.
+        self.attend_last::<F>(context, last, rows, sequences);
+        std::mem::swap(&mut self.stream, &mut self.wanted);
+        self.perceptron::<F>(context, last, sequences.len());
+        self.layout.layers = layers;
+        let features = self.project::<E>(edge, sequences.len());
+        std::mem::swap(&mut self.stream, &mut self.wanted);
+        features
+    }
+
+    fn weigh<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
+        let Context { storage, simd, pool } = context;
+        let norm = Norm::new(storage, &layer.before_attention);
+        normalise::<F>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.narrow.parts());
+        let weights = Weights::new(storage, &layer.attention);
+        multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Store(self.attention.parts()));
+    }
+
+    fn mix<F: Format>(&mut self, context: Context<'_, F::Simd>, sequences: &[Sequence]) {
+        let (values, stride) = (&*self.attention.values, self.attention.stride);
+        let inputs = Inputs { values, stride, width: self.hidden, causal: self.causal };
+        attend::<F>(context.simd, context.pool, inputs, sequences, &self.narrow.parts());
+    }
+
+    fn attend<F: Format>(
+        &mut self,
+        context: Context<'_, F::Simd>,
+        layer: &Layer,
+        rows: usize,
+        sequences: &[Sequence],
+    ) {
+        self.weigh::<F>(context, layer, rows);
+        self.mix::<F>(context, sequences);
+        let weights = Weights::new(context.storage, &layer.after_attention);
+        let target = Target::Add(self.stream.parts());
+        multiply::<F>(context.simd, context.pool, &self.narrow, rows, weights, &target);
+    }
+
+    fn attend_last<F: Format>(
+        &mut self,
+        context: Context<'_, F::Simd>,
+        layer: &Layer,
+        rows: usize,
+        sequences: &[Sequence],
+    ) {
+        self.weigh::<F>(context, layer, rows);
+        self.mix::<F>(context, sequences);
+        for (index, sequence) in sequences.iter().enumerate() {
+            let row = self.stream.row(sequence.rows.start + sequence.queries.start);
+            self.wanted.row_mut(index).copy_from_slice(row);
+        }
+        let weights = Weights::new(context.storage, &layer.after_attention);
+        let target = Target::Add(self.wanted.parts());
+        multiply::<F>(context.simd, context.pool, &self.narrow, sequences.len(), weights, &target);
+    }
+
+    fn perceptron<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
+        let Context { storage, simd, pool } = context;
+        let norm = Norm::new(storage, &layer.before_perceptron);
+        normalise::<F>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.narrow.parts());
+        let weights = Weights::new(storage, &layer.widen);
+        match &mut self.unencoded {
+            None => {
+                let target = Target::GeluEncoded(self.wide.parts());
+                multiply::<F>(simd, pool, &self.narrow, rows, weights, &target);
+            }
+            Some(hidden) => {
+                multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Gelu(hidden.parts()));
+                super::norm::encode::<F>(simd, pool, (&hidden.values, hidden.stride), rows, &self.wide.parts());
+            }
+        }
+        let weights = Weights::new(storage, &layer.narrow);
+        multiply::<F>(simd, pool, &self.wide, rows, weights, &Target::Add(self.stream.parts()));
+    }
+
+    fn project<E: Format>(&mut self, context: Context<'_, E::Simd>, rows: usize) -> Vec<[f32; DIMENSION]> {
+        let Context { storage, simd, pool } = context;
+        let norm = Norm::new(storage, &self.layout.last);
+        normalise::<E>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.projected.parts());
+        let weights = Weights::new(storage, &self.layout.projection);
+        multiply::<E>(simd, pool, &self.projected, rows, weights, &Target::Store(self.features.parts()));
+        (0..rows)
+            .map(|row| {
+                let mut features = [0.0; DIMENSION];
+                features.copy_from_slice(&self.features.row(row)[..DIMENSION]);
+                features
+            })
+            .collect()
+    }
+}

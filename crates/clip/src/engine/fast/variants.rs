@@ -1,0 +1,110 @@
+//! Which kernels there are for which precision, and which of them this processor can run.
+
+use super::format::{Bf16, F32, Format, Int8, Kind};
+use super::layout::Layout;
+use super::model::{Model, Towers};
+use super::pool::Pool;
+use super::storage::Storage;
+use crate::architecture::Architecture;
+use crate::engine::options::{Kernels, Precision};
+use crate::error::Inner;
+
+/// A precision on one kind of processor.
+pub(in super::super) struct Variant {
+    pub precision: Precision,
+    pub kernels: Kernels,
+    /// What `pinterest.model` and the packed file call the arithmetic.
+    pub name: &'static str,
+    /// What the processor must have, in words.
+    needed: &'static str,
+    pub(super) kind: Kind,
+    available: fn() -> bool,
+    pub(super) build: fn(Storage, Layout, Pool, usize) -> Box<dyn Towers>,
+}
+
+/// Whether there are fast kernels for models of this shape.
+pub(in super::super) fn fits(architecture: &Architecture) -> bool {
+    Layout::fits(architecture)
+}
+
+/// Grouped int8: its name has the size of the groups, on which its results depend.
+const INT8_NAME: &str = "int8-g64";
+
+/// All there are, for each precision the faster ones first.
+#[cfg(target_arch = "x86_64")]
+const VARIANTS: [Variant; 5] = {
+    use super::simd::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
+
+    macro_rules! variant {
+        ($precision:ident, $kernels:ident, $name:expr, $needed:literal, $inner:ident<$simd:ident>, $edge:ident<$edge_simd:ident>) => {
+            Variant {
+                precision: Precision::$precision,
+                kernels: Kernels::$kernels,
+                name: $name,
+                needed: $needed,
+                kind: <$inner<$simd> as Format>::KIND,
+                available: || $simd::detect().is_some() && $edge_simd::detect().is_some(),
+                build: |storage, layout, pool, patch| match ($simd::detect(), $edge_simd::detect()) {
+                    (Some(inner), Some(edge)) => Box::new(Model::<$inner<$simd>, $edge<$edge_simd>>::new(
+                        storage,
+                        layout,
+                        (inner, edge),
+                        pool,
+                        patch,
+                    )),
+                    _ => unreachable!("chosen without a look at the processor: this is a bug"),
+                },
+            }
+        };
+    }
+
+    [
+        variant!(Bf16, Avx512, "bf16", "AVX-512 with BF16", Bf16<Avx512Bf16>, Bf16<Avx512Bf16>),
+        variant!(Bf16, Avx2, "bf16", "AVX2 with FMA", Bf16<Avx2>, Bf16<Avx2>),
+        variant!(F32, Avx512, "f32", "AVX-512", F32<Avx512>, F32<Avx512>),
+        variant!(F32, Avx2, "f32", "AVX2 with FMA", F32<Avx2>, F32<Avx2>),
+        variant!(Int8, Avx512, INT8_NAME, "AVX-512 with VNNI", Int8<Avx512Vnni>, F32<Avx512>),
+    ]
+};
+
+/// On other processors candle's own kernels serve.
+#[cfg(not(target_arch = "x86_64"))]
+const VARIANTS: [Variant; 0] = [];
+
+/// The variant for a precision, with `kernels` if any are asked for; `None` stands for candle.
+///
+/// # Errors
+///
+/// If the processor has none.
+pub(in super::super) fn choose(precision: Precision, kernels: Option<Kernels>) -> Result<Option<Variant>, Inner> {
+    choose_from(VARIANTS, precision, kernels, |variant| (variant.available)())
+}
+
+fn choose_from<const COUNT: usize>(
+    variants: [Variant; COUNT],
+    precision: Precision,
+    kernels: Option<Kernels>,
+    available: impl Fn(&Variant) -> bool,
+) -> Result<Option<Variant>, Inner> {
+    let asked = |variant: &Variant| kernels.is_none_or(|kernels| variant.kernels == kernels);
+    let mut needed = "kernels that there are not";
+    for variant in variants {
+        let fits = match precision {
+            // Unpacked bfloat16 is no faster than f32, so it is never chosen unasked.
+            Precision::Auto => variant.kind == Kind::F32 || (variant.kind == Kind::Bf16 && variant.kernels == Kernels::Avx512),
+            _ => variant.precision == precision,
+        };
+        if fits && asked(&variant) {
+            if available(&variant) {
+                return Ok(Some(variant));
+            }
+            needed = variant.needed;
+        }
+    }
+    let candle_will_do =
+        matches!(precision, Precision::Auto | Precision::F32) && kernels.is_none_or(|kernels| kernels == Kernels::Candle);
+    match candle_will_do {
+        true => Ok(None),
+        false => Err(Inner::Unsupported { precision: precision.name(), needed }),
+    }
+}
