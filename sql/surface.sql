@@ -26,6 +26,8 @@ COMMENT ON FUNCTION pinterest_sync_board(text, interval, bigint) IS
     'Keeps a board that was imported before fresh: a worker imports it again after every such time, at least five minutes; NULL ends that';
 COMMENT ON FUNCTION pinterest_retry_failed(bigint) IS
     'Puts the images that an import has failed on back to work; returns how many there are';
+COMMENT ON FUNCTION pinterest_reembed_board(text, bigint) IS
+    'Queues the work of bringing a board''s images to the present model: those whose embedding another one made are embedded again, from the kept bytes where there are any, else from a new download. Nothing is listed. Returns the import''s id: see pinterest.imports';
 COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
     'Pauses an account''s imports, running ones too, or lets them go on (pause => false); its tokens are refreshed all the same';
 COMMENT ON FUNCTION pinterest_workers() IS
@@ -38,6 +40,10 @@ COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
     'CLIP ViT-B/32 embedding of a JPEG, PNG or WebP: 512 dimensions, unit length';
 COMMENT ON FUNCTION pinterest_embed_text(text) IS
     'CLIP ViT-B/32 embedding of a text: 512 dimensions, unit length, comparable with those of images';
+COMMENT ON FUNCTION pinterest_embed_images(bytea[]) IS
+    'pinterest_embed_image() for up to 1,000 images of 256 MB together, sent to the embedder at once: their embeddings in the same order, NULL for NULL. An image that cannot be embedded fails the call, with its place in the message';
+COMMENT ON FUNCTION pinterest_embed_texts(text[]) IS
+    'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. A text that cannot be embedded fails the call, with its place in the message';
 COMMENT ON FUNCTION pinterest_board_embedding(text, bigint) IS
     'Direction of the mean of a board''s image embeddings, unit length; the board by id, title or address';
 COMMENT ON FUNCTION pinterest_purge_board(text, bigint) IS
@@ -64,12 +70,15 @@ REVOKE ALL ON FUNCTION
     pinterest_import_board(text, bigint, boolean, text[], integer, interval),
     pinterest_sync_board(text, interval, bigint),
     pinterest_retry_failed(bigint),
+    pinterest_reembed_board(text, bigint),
     pinterest_pause_account(bigint, boolean),
     pinterest_workers(),
     pinterest_wait_for_import(bigint, interval),
     pinterest_cancel_import(bigint),
     pinterest_embed_image(bytea),
     pinterest_embed_text(text),
+    pinterest_embed_images(bytea[]),
+    pinterest_embed_texts(text[]),
     pinterest_board_embedding(text, bigint),
     pinterest_purge_board(text, bigint),
     pinterest_doctor(),

@@ -176,9 +176,14 @@ CREATE TABLE pinterest.model (
     precision text NOT NULL,
     preprocessing text NOT NULL,
     dimension integer NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    used_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE pinterest.model IS 'What made an embedding: weights, precision and preprocessing; vectors of different models have no common distance';
+COMMENT ON TABLE pinterest.model IS 'What made an embedding: weights, precision and preprocessing; vectors of different models have no common distance. The view pinterest.models is made for reading';
+COMMENT ON COLUMN pinterest.model.fingerprint IS 'SHA-256 over weights, precision, preprocessing and dimension: models that differ in one of them are different';
+COMMENT ON COLUMN pinterest.model.precision IS 'Precision of the matrix products, as pinterest.clip_precision chose it: f32, bf16, or int8 with the size of its groups';
+COMMENT ON COLUMN pinterest.model.preprocessing IS 'Names the procedure from encoded picture to model input';
+COMMENT ON COLUMN pinterest.model.used_at IS 'When an import last began to work with it';
 
 -- One row per image of a pin: a carousel has several, a video has its cover. It is the work item as well.
 CREATE TABLE pinterest.pin_image (
@@ -235,6 +240,7 @@ COMMENT ON COLUMN pinterest.pin_image.fence IS 'Grows with every claim; a result
 COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was downloaded';
 COMMENT ON COLUMN pinterest.pin_image.cropped IS 'The only size to be had was one that Pinterest crops to a fixed box';
 COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'Of the downloaded bytes';
+COMMENT ON COLUMN pinterest.pin_image.model_id IS 'What made the embedding; pinterest_reembed_board() has the present model make those that others made';
 COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, kept only where the import asked for it';
 
@@ -248,13 +254,15 @@ CREATE TABLE pinterest.import (
     section_ids text[],
     max_images integer CHECK (max_images OPERATOR(pg_catalog.>) 0),
     sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
+    reembed boolean NOT NULL DEFAULT false,
+    model_id bigint REFERENCES pinterest.model,
     state text NOT NULL DEFAULT 'queued'
         CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth', 'completed', 'failed', 'cancelled'])),
     phase text NOT NULL DEFAULT 'resolving'
         CHECK (phase OPERATOR(pg_catalog.=) ANY (ARRAY['resolving', 'listing', 'images', 'finished'])),
     bookmark text,
     listing_complete boolean NOT NULL DEFAULT false,
-    coverage text CHECK (coverage OPERATOR(pg_catalog.=) ANY (ARRAY['whole', 'until_known', 'until_limit', 'sample', 'sections', 'unchanged'])),
+    coverage text CHECK (coverage OPERATOR(pg_catalog.=) ANY (ARRAY['whole', 'until_known', 'until_limit', 'sample', 'sections', 'unchanged', 'stored'])),
     modified_at_start timestamptz,
     cancel_requested boolean NOT NULL DEFAULT false,
     reason text,
@@ -288,6 +296,8 @@ COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commi
 COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
 COMMENT ON COLUMN pinterest.import.max_images IS 'The listing ends with the pin that brings so many images';
 COMMENT ON COLUMN pinterest.import.sync_every IS 'What board.sync_every becomes when the import completes';
+COMMENT ON COLUMN pinterest.import.reembed IS 'Made by pinterest_reembed_board(): lists nothing, and works on images whose embedding another model made';
+COMMENT ON COLUMN pinterest.import.model_id IS 'The model that embeds its images; another one, where it changed while the import was under way, takes them all over';
 COMMENT ON COLUMN pinterest.import.coverage IS 'How much of the board the listing covered; only a whole one shows which pins are gone';
 COMMENT ON COLUMN pinterest.import.pins_new IS 'Of the listed pins, those that this board had not shown before';
 COMMENT ON COLUMN pinterest.import.modified_at_start IS 'The board''s change marker when the listing began';

@@ -13,7 +13,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
        i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed,
        i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
-       i.reason, i.error_code, i.hint, i.attempts, i.wake_at, i.created_at, i.started_at, i.finished_at
+       i.reason, i.error_code, i.hint, i.attempts, i.wake_at, i.created_at, i.started_at, i.finished_at, i.model_id
 FROM pinterest.import i
 JOIN pinterest.account a USING (account_id)
 LEFT JOIN pinterest.board b ON b.account_id OPERATOR(pg_catalog.=) i.account_id AND b.board_id OPERATOR(pg_catalog.=) i.board_id
@@ -23,11 +23,12 @@ COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, co
 COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
-COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), sample (max_images), sections, or unchanged (nothing to list)';
+COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
 COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that the board had not shown before';
 COMMENT ON COLUMN pinterest.imports.pins_reported IS 'Pins on the board as Pinterest counts them';
 COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding stood already: no download, no inference';
 COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
+COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its images, see pinterest.models';
 
 CREATE VIEW pinterest.accounts WITH (security_barrier) AS
 SELECT a.account_id, a.owner, p.name AS app, a.username, a.status, COALESCE(a.cause, p.cause) AS cause,
@@ -95,3 +96,17 @@ WHERE COALESCE(a.owner, p.owner) OPERATOR(pg_catalog.=) CURRENT_USER
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as the ledger has it: on trial one line for an app, on standard one for each account';
 COMMENT ON COLUMN pinterest.quota.observed_at IS 'When Pinterest last said so; NULL: what it documents';
+
+CREATE VIEW pinterest.models WITH (security_barrier) AS
+SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dimension,
+       m.used_at OPERATOR(pg_catalog.=) pg_catalog.max(m.used_at) OVER () AS current,
+       (SELECT pg_catalog.count(*) FROM pinterest.pin_image i JOIN pinterest.account a USING (account_id)
+         WHERE i.model_id OPERATOR(pg_catalog.=) m.model_id
+           AND (a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+                OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls)))) AS images,
+       m.used_at, m.created_at
+FROM pinterest.model m;
+COMMENT ON VIEW pinterest.models IS 'The models that have made embeddings, and how many of your images each has';
+COMMENT ON COLUMN pinterest.models.current IS 'The one that the last import worked with; pinterest_doctor() tells the one that the embedder runs now';
+COMMENT ON COLUMN pinterest.models.images IS 'Images of your accounts with an embedding that this model made; pinterest_reembed_board() has the present model make those of a board anew';
+COMMENT ON COLUMN pinterest.models.used_at IS 'When an import last began to work with it';

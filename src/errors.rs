@@ -42,6 +42,8 @@ pub enum Kind {
     ModelMissing,
     /// The model directory holds something else than a CLIP ViT-B/32.
     ModelInvalid,
+    /// The processor has no kernels for the precision that is set.
+    PrecisionUnsupported,
     /// Vectors of different models, which have no common distance.
     ModelsMixed,
     /// Sealed bytes that were altered, or moved from another place.
@@ -115,9 +117,12 @@ impl Kind {
             Kind::ModelInvalid => {
                 (Code::ERRCODE_DATA_CORRUPTED, Some("Bring the model again with pgvector_setup/clip-weights."))
             }
+            Kind::PrecisionUnsupported => {
+                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("Set pinterest.clip_precision to auto or f32."))
+            }
             Kind::ModelsMixed => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                Some("Import the board again, so that one model embeds all of its images."),
+                Some("pinterest_reembed_board() has the present model embed the images of all others."),
             ),
             Kind::SealBroken => (
                 Code::ERRCODE_DATA_CORRUPTED,
@@ -160,6 +165,12 @@ impl Failure {
     /// Adds a detail.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says which element of an array it is about, counted from 1 as SQL does.
+    pub fn at_element(mut self, place: usize) -> Self {
+        self.message = format!("element {place}: {}", self.message);
         self
     }
 
@@ -245,7 +256,8 @@ impl Failure {
             Theirs::Malformed => Kind::BadImage,
             Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
             Theirs::EmptyText => Kind::BadArgument,
-            Theirs::ModelMissing => Kind::ModelMissing,
+            Theirs::ModelMissing | Theirs::ModelUnreadable => Kind::ModelMissing,
+            Theirs::Unsupported => Kind::PrecisionUnsupported,
             Theirs::ModelInvalid => Kind::ModelInvalid,
             Theirs::Busy => Kind::Busy,
             Theirs::Unavailable => Kind::NotReady,

@@ -38,6 +38,10 @@ static WORKERS_PER_DATABASE: GucSetting<i32> = GucSetting::<i32>::new(1);
 static MODEL_DIR: Text = Text::new(Some(c""));
 /// Empty: beside the server's own programs, where `make install` puts it.
 static EMBEDDER_PATH: Text = Text::new(Some(c""));
+/// auto: the fastest precision whose vectors rank as the reference's do, so bf16 where the processor multiplies it itself
+/// (cosine to f32 above 0.9999 at several times the speed), else f32. A cluster of unlike servers, a primary and standbys
+/// that may take its place, names one of the two, so that all of them make vectors of one model.
+static CLIP_PRECISION: GucSetting<ClipPrecision> = GucSetting::<ClipPrecision>::new(ClipPrecision::Auto);
 /// 0: the embedder takes as many threads as there are cores; the server's own work is light beside inference.
 static EMBEDDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// Ten minutes: long enough to stay warm between an app's searches, short enough to give 600 MB back overnight.
@@ -61,6 +65,35 @@ pub enum CloneFence {
     /// Another host or data directory as well: a physical copy, a promoted standby.
     #[name = c"strict"]
     Strict,
+}
+
+/// The precision that the embedder computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum ClipPrecision {
+    /// bf16 where the processor multiplies it itself, else f32.
+    #[name = c"auto"]
+    Auto,
+    /// As the reference does.
+    #[name = c"f32"]
+    F32,
+    /// Weights and activations rounded to bfloat16.
+    #[name = c"bf16"]
+    Bf16,
+    /// Weights and activations as 8-bit integers.
+    #[name = c"int8"]
+    Int8,
+}
+
+impl ClipPrecision {
+    /// As the embedder's command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClipPrecision::Auto => "auto",
+            ClipPrecision::F32 => "f32",
+            ClipPrecision::Bf16 => "bf16",
+            ClipPrecision::Int8 => "int8",
+        }
+    }
 }
 
 /// Defines the settings and reserves their prefix, so that a mistyped one is refused.
@@ -146,10 +179,19 @@ pub fn define(preloading: bool) {
         &EMBEDDER_PATH,
         fixed(),
     );
+    // Changed by a reload, which is safe: what one precision embedded is never mixed with another's, see pinterest.model.
+    GucRegistry::define_enum_guc(
+        c"pinterest.clip_precision",
+        c"Precision that the embedder computes in: auto, f32, bf16 or int8.",
+        c"auto: bf16 where the processor multiplies it itself, else f32. int8 is the fastest and not validated on trained weights. Each makes vectors of its own model; a reload starts the embedder anew.",
+        &CLIP_PRECISION,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     int(
         c"pinterest.embedder_threads",
         c"Threads of the embedder; 0 for one per core.",
-        c"Takes effect when the embedder starts next.",
+        c"A reload starts the embedder anew.",
         &EMBEDDER_THREADS,
         (0, 256),
         GucFlags::default(),
@@ -157,7 +199,7 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.embedder_idle_timeout",
         c"The embedder ends and gives its memory back after this time without a request; 0 keeps it.",
-        c"The next request starts it again.",
+        c"The next request starts it again, as does a reload that changes this.",
         &EMBEDDER_IDLE_TIMEOUT,
         (0, 86_400),
         GucFlags::UNIT_S,
@@ -165,7 +207,7 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.embedder_memory_limit",
         c"Address space that the embedder may take; 0 for no limit.",
-        c"An image that needs more ends the embedder, not the server.",
+        c"An image that needs more ends the embedder, not the server. A reload starts the embedder anew.",
         &EMBEDDER_MEMORY_LIMIT,
         (0, 1 << 20),
         GucFlags::UNIT_MB,
@@ -305,6 +347,11 @@ pub fn model_dir() -> Option<PathBuf> {
 /// The embedding program.
 pub fn embedder_path() -> PathBuf {
     path(&EMBEDDER_PATH).unwrap_or_else(|| crate::platform::server_bindir().join("pinterest-embedder"))
+}
+
+/// The precision that the embedder is to compute in.
+pub fn clip_precision() -> ClipPrecision {
+    CLIP_PRECISION.get()
 }
 
 /// Threads of the embedder; `None` for one per core.

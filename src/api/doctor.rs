@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
+use embedder::{Info, ModelState};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -11,6 +12,7 @@ use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::interruptible::block_on;
 use crate::settings::CloneFence;
+use crate::store::model::share_of;
 use crate::store::{app_pause, extension, installation};
 use crate::tokens::Sealer;
 use crate::workers::registry::{self, Worker};
@@ -40,7 +42,7 @@ impl Finding {
 type Check = (&'static str, fn() -> Finding);
 
 /// In the order in which things depend on each other.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("version", version),
     ("preloaded", preloaded),
     ("clone fence", clone_fence),
@@ -51,6 +53,7 @@ const CHECKS: [Check; 12] = [
     ("model directory", model_directory),
     ("embedder program", embedder_program),
     ("embedder", embedder_answers),
+    ("embeddings", embeddings),
     ("launcher", launcher),
     ("worker", worker),
 ];
@@ -213,19 +216,26 @@ fn embedder_program() -> Finding {
     }
 }
 
-fn embedder_answers() -> Finding {
-    if settings::model_dir().is_none() {
-        return Finding::Note("not asked: it has no model".to_owned());
-    }
-    if !registry::is_running(Worker::Supervisor) {
-        return Finding::Note("not started; the first call that embeds starts it".to_owned());
-    }
-    let info = block_on(|| async {
+/// What keeps a check from asking the embedder.
+fn not_asked() -> Option<Finding> {
+    let reason = if settings::model_dir().is_none() {
+        "not asked: it has no model"
+    } else if !registry::is_running(Worker::Supervisor) {
+        "not started; the first call that embeds starts it"
+    } else {
+        return None;
+    };
+    Some(Finding::Note(reason.to_owned()))
+}
+
+/// The embedder's own word, once it has loaded its model or failed to.
+fn ask_embedder() -> Result<Info, Failure> {
+    block_on(|| async {
         let answer = async {
             let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
             loop {
                 let info = client.info().await?;
-                if info.model != embedder::ModelState::Loading {
+                if info.model != ModelState::Loading {
                     return Ok::<_, embedder::Error>(info);
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -236,15 +246,53 @@ fn embedder_answers() -> Finding {
             Err(_) => Err(Failure::new(Kind::Busy, format!("no answer within {} seconds", PATIENCE.as_secs()))
                 .with_hint("The server log says why it does not start, or what it is busy with.")),
         }
-    });
-    Finding::of(info.and_then(|info| match info.model {
-        embedder::ModelState::Ready(model) => Ok(format!(
-            "process {}, {} threads, model {} ({}, {} numbers)",
-            info.pid, info.threads, model.name, model.precision, model.dimension
+    })
+}
+
+fn embedder_answers() -> Finding {
+    if let Some(note) = not_asked() {
+        return note;
+    }
+    let info = match ask_embedder() {
+        Ok(info) => info,
+        Err(failure) => return Finding::of(Err(failure)),
+    };
+    match info.model {
+        ModelState::Ready(model) => {
+            let text = format!(
+                "process {}, {} threads, model {} ({} by kernels {}, {} numbers)",
+                info.pid, info.threads, model.name, model.precision, model.kernels, model.dimension
+            );
+            if model.precision.starts_with("int8") {
+                Finding::Note(format!(
+                    "{text}: int8 is not validated on trained weights; f32 and bf16 are the safe ones"
+                ))
+            } else {
+                Finding::Good(text)
+            }
+        }
+        ModelState::Failed { kind, message } => Finding::of(Err(Failure::from_embedder(kind, message))),
+        ModelState::Loading => Finding::Note("loading its model".to_owned()),
+    }
+}
+
+/// Of the images that the caller may see: does the model that the embedder runs now have them all?
+fn embeddings() -> Finding {
+    if let Some(note) = not_asked() {
+        return note;
+    }
+    let Ok(Info { model: ModelState::Ready(model), .. }) = ask_embedder() else {
+        return Finding::Note("not looked at: the embedder has no model".to_owned());
+    };
+    match share_of(model.fingerprint.as_bytes()) {
+        Ok((all, own)) if all == own => Finding::Good(format!("{all}, all by the embedder's model")),
+        Ok((all, own)) => Finding::Note(format!(
+            "{} of {all} are by other models than the embedder's; \
+             pinterest_reembed_board() embeds them again, SELECT * FROM pinterest.models lists them",
+            all - own
         )),
-        embedder::ModelState::Failed { kind, message } => Err(Failure::from_embedder(kind, message)),
-        embedder::ModelState::Loading => Ok("loading its model".to_owned()),
-    }))
+        Err(failure) => Finding::of(Err(failure)),
+    }
 }
 
 fn launcher() -> Finding {

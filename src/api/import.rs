@@ -98,6 +98,20 @@ fn pinterest_sync_board(board: &str, every: Option<Interval>, account_id: defaul
     Ok(())
 }
 
+/// Queues the work of bringing a board's images to the present model: those that another one embedded are embedded again.
+/// Returns the import's id.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_reembed_board(board: &str, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
+    let board = known(board, account_id)?;
+    check_model_dir()?;
+    let import_id = as_worker(|| {
+        installation::get_or_create()?.check_not_a_copy()?;
+        import::enqueue_reembedding(board.account_id, &board.board_id)
+    })?;
+    registry::wake_at_commit()?;
+    Ok(import_id)
+}
+
 /// Puts the images that an import has failed on back to work; returns how many there are.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {

@@ -20,7 +20,7 @@ impl Level {
     fn functions(self) -> &'static str {
         match self {
             Level::Reader => {
-                "^(board_mean|pinterest_(board_embedding|embed_image|embed_text|wait_for_import|export|doctor|workers))$"
+                "^(board_mean|pinterest_(board_embedding|embed_images?|embed_texts?|wait_for_import|export|doctor|workers))$"
             }
             Level::User => "^(board_mean|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
             Level::Admin => "^(board_mean|pinterest_.*)$",
@@ -40,7 +40,7 @@ pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
         "SELECT format('GRANT USAGE ON SCHEMA pinterest TO %I', $1) \
          UNION ALL SELECT format('GRANT SELECT ON pinterest.account, pinterest.board, pinterest.board_section, \
             pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.import_outcome, pinterest.quota_ledger, \
-            pinterest.model, pinterest.imports, pinterest.import_report, pinterest.accounts, pinterest.quota, \
+            pinterest.model, pinterest.models, pinterest.imports, pinterest.import_report, pinterest.accounts, pinterest.quota, \
             pinterest.workers TO %I', $1) \
          UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, tier, created_at, refused_in_row, pauses, \
             paused_until, cause) \

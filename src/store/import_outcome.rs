@@ -162,3 +162,29 @@ pub fn take_back_failed(account_id: i64, import_id: i64, again: Vec<(String, i64
     )?;
     Ok(())
 }
+
+/// Takes back embeddings that the import has counted, fresh ones first, then those that stood: another model is about to
+/// make them all anew.
+pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Result<(), Failure> {
+    if number == 0 {
+        return Ok(());
+    }
+    execute(
+        "WITH line AS (SELECT o.outcome, o.reason, o.count, \
+             LEAST(o.count, GREATEST($3 - COALESCE(sum(o.count) OVER (ORDER BY o.outcome, o.reason \
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0), 0)) AS less \
+             FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' \
+             AND o.outcome IN ('embedded', 'reused')), \
+         gone AS (DELETE FROM pinterest.import_outcome o USING line l WHERE o.account_id = $1 AND o.import_id = $2 \
+             AND o.item = 'image' AND o.outcome = l.outcome AND o.reason = l.reason AND l.less = l.count), \
+         fewer AS (UPDATE pinterest.import_outcome o SET count = o.count - l.less FROM line l WHERE o.account_id = $1 \
+             AND o.import_id = $2 AND o.item = 'image' AND o.outcome = l.outcome AND o.reason = l.reason \
+             AND l.less BETWEEN 1 AND l.count - 1) \
+         UPDATE pinterest.import SET \
+             images_embedded = images_embedded - COALESCE((SELECT sum(l.less) FROM line l WHERE l.outcome = 'embedded'), 0), \
+             images_reused = images_reused - COALESCE((SELECT sum(l.less) FROM line l WHERE l.outcome = 'reused'), 0) \
+         WHERE account_id = $1 AND import_id = $2",
+        &[account_id.into(), import_id.into(), i64::from(number).into()],
+    )?;
+    Ok(())
+}

@@ -16,6 +16,7 @@ pub mod oauth_state;
 pub mod pin;
 pub mod pin_image;
 pub mod quota;
+pub mod reembed;
 pub mod retention;
 pub mod seal;
 pub mod token;

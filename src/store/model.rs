@@ -20,13 +20,14 @@ pub struct ModelRow {
     pub dimension: i32,
 }
 
-/// The model's key, its row made on first sight.
+/// The model's key, its row made on first sight: an import begins to work with it.
 pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
     let ids = write(
-        "WITH made AS (INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension) \
-         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM pinterest.model m WHERE m.fingerprint = $1) \
-         ON CONFLICT (fingerprint) DO NOTHING RETURNING model_id) \
-         SELECT model_id FROM made UNION ALL SELECT m.model_id FROM pinterest.model m WHERE m.fingerprint = $1 LIMIT 1",
+        "WITH known AS (UPDATE pinterest.model m SET used_at = clock_timestamp() WHERE m.fingerprint = $1 RETURNING m.model_id), \
+         made AS (INSERT INTO pinterest.model AS m (fingerprint, name, weights_sha256, precision, preprocessing, dimension) \
+             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known) \
+             ON CONFLICT (fingerprint) DO UPDATE SET used_at = clock_timestamp() RETURNING m.model_id) \
+         SELECT k.model_id FROM known k UNION ALL SELECT m.model_id FROM made m",
         &[
             model.fingerprint.clone().into(),
             model.name.as_str().into(),
@@ -37,9 +38,7 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
         ],
         |row| row.get(1),
     )?;
-    ids.into_iter()
-        .next()
-        .ok_or_else(|| Failure::new(Kind::Database, "another process is just recording the same model"))
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an upsert returned no row"))
 }
 
 /// Does the key stand for the model with this fingerprint?
@@ -50,4 +49,16 @@ pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
         |row| row.get(1),
     )?;
     Ok(found.first().copied().unwrap_or(false))
+}
+
+/// How many images that the caller may see are embedded, and how many of them by the model with this fingerprint. Runs
+/// with the caller's rights.
+pub fn share_of(fingerprint: &[u8]) -> Result<(i64, i64), Failure> {
+    let found = super::read(
+        "SELECT count(*), count(*) FILTER (WHERE m.fingerprint = $1) \
+         FROM pinterest.pin_image i JOIN pinterest.model m USING (model_id)",
+        &[fingerprint.to_vec().into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(found.first().copied().unwrap_or_default())
 }

@@ -44,6 +44,8 @@ pub struct ClaimedImage {
     pub candidates: String,
     /// The CDN's content hash.
     pub content_hash: Option<String>,
+    /// Its bytes are there: see [`kept`].
+    pub kept: bool,
     /// With this one.
     pub attempts: i32,
     /// Must be unchanged when the result is recorded.
@@ -73,13 +75,15 @@ pub enum Outcome {
     Embedded(Box<Embedded>),
     /// The same bytes stood embedded already; their vector is copied.
     SameBytes {
+        /// The model that made it.
+        model_id: i64,
         /// Of the downloaded bytes.
         sha256: [u8; 32],
         /// The size that was downloaded.
         source_size: String,
         /// It is a fixed-box crop.
         cropped: bool,
-        /// The bytes, where they are to be kept.
+        /// The bytes, where they are to be kept and are not yet.
         image: Option<Vec<u8>>,
     },
     /// It never will.
@@ -110,12 +114,12 @@ pub struct Embedded {
     pub source_size: String,
     /// It is a fixed-box crop.
     pub cropped: bool,
-    /// The bytes, where they are to be kept.
+    /// The bytes, where they are to be kept and are not yet.
     pub image: Option<Vec<u8>>,
 }
 
 /// Upserts the images of pins that an import sees for the first time. An embedded one stays so where the content hash
-/// and the model are the same; all others become pending.
+/// and the model are the same; all others become pending. Kept bytes stay where the content hash is the same.
 pub fn upsert_page(
     account_id: i64,
     import_id: i64,
@@ -133,9 +137,10 @@ pub fn upsert_page(
          ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
          candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
          next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
-         (state, embedding, model_id, embedded_at, image) = (SELECT k.state, k.embedding, k.model_id, k.embedded_at, k.image \
-             FROM (VALUES (true, t.state, t.embedding, t.model_id, t.embedded_at, t.image), (false, 'pending', NULL, NULL, NULL, NULL)) \
-                 AS k(same, state, embedding, model_id, embedded_at, image) \
+         image = CASE WHEN t.content_hash = EXCLUDED.content_hash THEN t.image END, \
+         (state, embedding, model_id, embedded_at) = (SELECT k.state, k.embedding, k.model_id, k.embedded_at \
+             FROM (VALUES (true, t.state, t.embedding, t.model_id, t.embedded_at), (false, 'pending', NULL, NULL, NULL)) \
+                 AS k(same, state, embedding, model_id, embedded_at) \
              WHERE k.same = (t.state = 'embedded' AND COALESCE(t.content_hash = EXCLUDED.content_hash, false) \
                  AND t.model_id = $8 AND (NOT $9 OR t.image IS NOT NULL))) \
          RETURNING t.state",
@@ -172,8 +177,9 @@ pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
 }
 
 /// Gives pending images of the account that have one of these content hashes the embedding that stands under it, in the
-/// account or with `across` in any; returns how many of which import. A claimed one is left to its claimer. Imports that
-/// keep images are served only `with_bytes`, by images that have theirs.
+/// account or with `across` in any; returns how many of which import. A claimed one is left to its claimer, those of an
+/// import that works with another model to that. Imports that keep images are served only `with_bytes`, by images that
+/// have theirs.
 pub fn reuse_by_content_hash(
     account_id: i64,
     model_id: i64,
@@ -190,11 +196,16 @@ pub fn reuse_by_content_hash(
                  AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
          reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-         sha256 = s.sha256, source_size = s.source_size, cropped = s.cropped, embedded_at = clock_timestamp(), fence = t.fence + 1, \
-         image = CASE WHEN (SELECT k.keep_images FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id) THEN s.image END \
+         embedded_at = clock_timestamp(), fence = t.fence + 1, \
+         (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
+             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, s.cropped, \
+                 CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id) \
+                     THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
+             WHERE k.kept = (t.image IS NOT NULL)) \
          FROM twins s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
-         AND ($5 OR NOT (SELECT k.keep_images FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id)) \
+         AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id \
+             AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
         &[account_id.into(), model_id.into(), hashes.into(), across.into(), with_bytes.into()],
@@ -267,7 +278,7 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
-         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.attempts, t.fence",
+         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL, t.attempts, t.fence",
         &[
             account_id.into(),
             import_id.into(),
@@ -285,11 +296,24 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
                 position: row.get(2)?,
                 candidates: row.get(3)?,
                 content_hash: row.maybe(4)?,
-                attempts: row.get(5)?,
-                fence: row.get(6)?,
+                kept: row.get(5)?,
+                attempts: row.get(6)?,
+                fence: row.get(7)?,
             })
         },
     )
+}
+
+/// The kept bytes of a claimed image, with the size they were downloaded in and whether that is a fixed-box crop; `None`
+/// where the claim has passed to another.
+pub fn kept(account_id: i64, claimed: &ClaimedImage) -> Result<Option<(Vec<u8>, String, bool)>, Failure> {
+    let rows = read(
+        "SELECT i.image, COALESCE(i.source_size, ''), COALESCE(i.cropped, false) FROM pinterest.pin_image i \
+         WHERE i.account_id = $1 AND i.pin_id = $2 AND i.position = $3 AND i.fence = $4 AND i.image IS NOT NULL",
+        &[account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()],
+        |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
+    Ok(rows.into_iter().next())
 }
 
 /// Does the account, or with `across` any, hold an embedding of these very bytes by this model?
@@ -310,7 +334,7 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
     let touched = match outcome {
         Outcome::Embedded(done) => execute(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
-             source_size = $8, cropped = $9, image = $10, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             source_size = $8, cropped = $9, image = COALESCE($10, image), embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &claim()
                 .into_iter()
@@ -324,11 +348,11 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
                 ])
                 .collect::<Vec<_>>(),
         )?,
-        Outcome::SameBytes { sha256, source_size, cropped, image } => execute(
+        Outcome::SameBytes { model_id, sha256, source_size, cropped, image } => execute(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-             sha256 = $5, source_size = $6, cropped = $7, image = $9, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             sha256 = $5, source_size = $6, cropped = $7, image = COALESCE($9, image), embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
-                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' ORDER BY i.embedded_at DESC LIMIT 1) s \
+                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &claim()
                 .into_iter()
@@ -338,6 +362,7 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
                     (*cropped).into(),
                     across.into(),
                     image.clone().into(),
+                    (*model_id).into(),
                 ])
                 .collect::<Vec<_>>(),
         )?,

@@ -1,10 +1,13 @@
 //! The embedder's supervisor. It owns the listening socket for good and starts the program when somebody connects, so a
-//! client's connection waits in the backlog while the program starts, whether for the first time or after a crash.
+//! client's connection waits in the backlog while the program starts, whether for the first time, after a crash, or because
+//! a reload has changed what it is started with.
 
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 
 /// Short lives in a row, after which those who wait are turned away.
 const FAILURES: u32 = 3;
+
+/// How long the program may take to say goodbye to its clients; it allows itself a second.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// Entry point of the supervisor.
 #[pgrx::pg_guard]
@@ -40,23 +46,32 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
     };
     let mut pause = BACKOFF.0;
     let mut failures = 0;
+    // One that is replaced was wanted, so its successor is started before anybody asks for it.
+    let mut replaced = false;
     loop {
         process::show_activity(None);
-        while !threads::wait(Some(listener.as_raw_fd()), None).readable {
+        while !replaced && !threads::wait(Some(listener.as_raw_fd()), None).readable {
             process::take_reload();
         }
         process::take_reload();
         process::show_activity(Some(c"running pinterest-embedder"));
         let started = Instant::now();
-        let ended_well = match Running::start(&listener).and_then(Running::wait) {
-            Ok(status) => {
+        let command = CommandLine::wanted(&listener);
+        let ended = Running::start(&listener, &command).and_then(|running| running.wait(&listener, &command));
+        replaced = matches!(ended, Ok(End::Replaced));
+        let ended_well = match ended {
+            Ok(End::Replaced) => {
+                pgrx::log!("pg_pinterest: the settings of pinterest-embedder have changed: it starts anew");
+                true
+            }
+            Ok(End::ByItself(status)) => {
                 if !status.success() {
                     pgrx::log!("pg_pinterest: pinterest-embedder {}", describe(status));
                 }
                 status.success()
             }
             Err(error) => {
-                pgrx::log!("pg_pinterest: cannot run {}: {error}", settings::embedder_path().display());
+                pgrx::log!("pg_pinterest: cannot run {}: {error}", command.program.display());
                 false
             }
         };
@@ -99,6 +114,44 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// How the program is started. Where two of them differ, one process does not do for the other.
+#[derive(PartialEq, Eq)]
+struct CommandLine {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// As the settings of this moment want it.
+    fn wanted(listener: &UnixListener) -> Self {
+        let mut arguments: Vec<OsString> = vec!["serve".into()];
+        let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        add("--listen-fd", listener.as_raw_fd().to_string().into());
+        add("--model", settings::model_dir().unwrap_or_default().into());
+        add("--precision", settings::clip_precision().name().into());
+        add("--parent-pid", std::process::id().to_string().into());
+        if let Some(threads) = settings::embedder_threads() {
+            add("--threads", threads.to_string().into());
+        }
+        if let Some(timeout) = settings::embedder_idle_timeout() {
+            add("--idle-timeout", timeout.as_secs().to_string().into());
+        }
+        if let Some(limit) = settings::embedder_memory_limit() {
+            add("--memory-limit", limit.to_string().into());
+        }
+        arguments.push("--parent-death".into());
+        CommandLine { program: settings::embedder_path(), arguments }
+    }
+}
+
+/// How a run of the program ended.
+enum End {
+    /// Idle, or in trouble.
+    ByItself(ExitStatus),
+    /// Told to, because the settings ask for another.
+    Replaced,
+}
+
 /// The program, killed when dropped.
 struct Running {
     child: Child,
@@ -107,21 +160,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(listener: &UnixListener) -> std::io::Result<Running> {
+    fn start(listener: &UnixListener, wanted: &CommandLine) -> std::io::Result<Running> {
         let (lifeline, theirs) = UnixStream::pair()?;
-        let mut command = Command::new(settings::embedder_path());
-        command.arg("serve").arg("--listen-fd").arg(listener.as_raw_fd().to_string());
-        command.arg("--model").arg(settings::model_dir().unwrap_or_default());
-        command.arg("--parent-death").arg("--parent-pid").arg(std::process::id().to_string());
-        if let Some(threads) = settings::embedder_threads() {
-            command.arg("--threads").arg(threads.to_string());
-        }
-        if let Some(timeout) = settings::embedder_idle_timeout() {
-            command.arg("--idle-timeout").arg(timeout.as_secs().to_string());
-        }
-        if let Some(limit) = settings::embedder_memory_limit() {
-            command.arg("--memory-limit").arg(limit.to_string());
-        }
+        let mut command = Command::new(&wanted.program);
+        command.args(&wanted.arguments);
         command.env_clear().stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
         let descriptor = listener.as_raw_fd();
         // SAFETY: between fork and exec only async-signal-safe calls on plain integers.
@@ -131,18 +173,36 @@ impl Running {
         Ok(Running { child: command.spawn()?, lifeline })
     }
 
-    fn wait(mut self) -> std::io::Result<ExitStatus> {
+    /// Waits for its end, and brings it about where a reload asks for another command line than its own.
+    fn wait(mut self, listener: &UnixListener, own: &CommandLine) -> std::io::Result<End> {
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
+                return Ok(End::ByItself(status));
             }
             // The end of the lifeline comes a moment before the process can be reaped.
-            let ended = threads::wait(Some(self.lifeline.as_raw_fd()), None).readable;
-            process::take_reload();
-            if ended {
-                return self.child.wait();
+            if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable {
+                return Ok(End::ByItself(self.child.wait()?));
+            }
+            if process::take_reload() && CommandLine::wanted(listener) != *own {
+                self.end()?;
+                return Ok(End::Replaced);
             }
         }
+    }
+
+    /// Has it say goodbye: clients send what it has not answered again, to its successor. Killed where it does not.
+    fn end(&mut self) -> std::io::Result<()> {
+        let until = Instant::now() + PARTING;
+        // SAFETY: a system call on plain integers; the child is not reaped yet, so the process id is still its own.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            if threads::wait(Some(self.lifeline.as_raw_fd()), Some(left)).readable {
+                self.child.wait()?;
+                return Ok(());
+            }
+        }
+        pgrx::log!("pg_pinterest: pinterest-embedder does not end by itself and is killed");
+        Ok(())
     }
 }
 

@@ -25,6 +25,10 @@ pub struct ClaimedImport {
     pub max_images: Option<i32>,
     /// Where the listing goes on.
     pub bookmark: Option<String>,
+    /// No listing: images that another model embedded are put back to work.
+    pub reembed: bool,
+    /// The model that it has worked with so far.
+    pub model_id: Option<i64>,
     /// The listing is done; images are left.
     pub listing_complete: bool,
     /// Pages were recorded before: this is a continuation.
@@ -53,7 +57,8 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
          fence = t.fence + 1, attempts = t.attempts + 1, started_at = COALESCE(t.started_at, clock_timestamp()) \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
-         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images",
+         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, \
+         t.reembed, t.model_id",
         &[by.into(), live.to_vec().into(), LEASE.into()],
         |row| {
             Ok(ClaimedImport {
@@ -69,6 +74,8 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
                 fence: row.get(10)?,
                 sections: row.maybe(11)?,
                 max_images: row.maybe(12)?,
+                reembed: row.get(13)?,
+                model_id: row.maybe(14)?,
             })
         },
     )?;

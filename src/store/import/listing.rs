@@ -19,6 +19,25 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
     Ok(())
 }
 
+/// The model that embeds the import's images from now on.
+pub fn record_model(claimed: &ClaimedImport, model_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET model_id = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), model_id.into()],
+    )?;
+    Ok(())
+}
+
+/// All images that another model embedded are found: there is nothing to list.
+pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images' \
+         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), Coverage::Stored.as_str().into()],
+    )?;
+    Ok(())
+}
+
 /// Images that the import has found so far.
 pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
     let found = read(
@@ -56,6 +75,8 @@ pub enum Coverage {
     Sample,
     /// The sections asked for.
     Sections,
+    /// Nothing was listed: the images are those that stood.
+    Stored,
 }
 
 impl Coverage {
@@ -66,6 +87,7 @@ impl Coverage {
             Coverage::UntilLimit => "until_limit",
             Coverage::Sample => "sample",
             Coverage::Sections => "sections",
+            Coverage::Stored => "stored",
         }
     }
 }

@@ -11,10 +11,11 @@ pub use claim::{
 pub use end::{Stop, complete, complete_unchanged, stop};
 pub use listing::{
     Coverage, PageListed, forget_bookmark, images_found, nothing_else_changed, record_board, record_listing_limit,
-    record_page,
+    record_model, record_page, record_stored,
 };
 pub use queue::{
-    Progress, Wishes, account_of, cancel, enqueue, enqueue_syncs, park, progress, requeue_running, retry_failed, unpark,
+    Progress, Wishes, account_of, cancel, enqueue, enqueue_reembedding, enqueue_syncs, park, progress, requeue_running,
+    retry_failed, unpark,
 };
 
 use super::{execute, read, write};

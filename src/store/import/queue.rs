@@ -60,6 +60,18 @@ pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, w
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
+/// Queues the work of bringing a board's images to the present model.
+pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, reembed, state) SELECT a.account_id, $2, $2, true, \
+         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
+         FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
+        &[account_id.into(), board_id.into()],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+}
+
 /// Queues imports of boards whose time for it has come; how many.
 pub fn enqueue_syncs() -> Result<usize, Failure> {
     execute(

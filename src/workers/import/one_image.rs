@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use embedder::ErrorKind as EmbedderError;
 use pinterest::{ErrorKind, FetchedImage, retry};
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::api::{Api, Refused};
 use super::failure::Interruption;
 use super::same_bytes::{SameBytes, Turn};
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::rows::{Candidate, candidates_json};
 use crate::store;
+use crate::store::import::Stop;
 use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
 use crate::vector::Vector;
 use crate::workers::database::Context;
@@ -87,11 +89,15 @@ struct Download {
 }
 
 impl OneImage {
-    /// Downloads and embeds. `alone`: no other image is with the embedder meanwhile, so its death is this one's fault.
+    /// Downloads, where the bytes are not kept, and embeds. `alone`: no other image is with the embedder meanwhile, so its death is this one's fault.
     ///
     /// The turn is to be kept until the verdict is recorded.
     pub async fn work(&self, claimed: &ClaimedImage, alone: bool) -> (Verdict, Option<Turn>) {
-        match self.download(claimed).await {
+        let download = match claimed.kept {
+            true => self.kept(claimed).await,
+            false => self.download(claimed).await,
+        };
+        match download {
             Ok(download) => {
                 let turn = self.same_bytes.turn(download.image.sha256).await;
                 (self.recognise_or_embed(download, claimed, alone).await, Some(turn))
@@ -103,31 +109,33 @@ impl OneImage {
     async fn recognise_or_embed(&self, download: Download, claimed: &ClaimedImage, alone: bool) -> Verdict {
         let done = |outcome| Verdict::Done(Box::new(outcome));
         let Download { image, size, cropped } = download;
+        let keep_image = self.keep_image && !claimed.kept;
         let (account_id, sha256, model_id, across) = (self.account_id, image.sha256, self.model_id, self.across);
         let known =
             self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id, across)).await;
         match known {
             Ok(true) => {
-                let image = self.keep_image.then_some(image.bytes);
-                return done(Outcome::SameBytes { sha256, source_size: size, cropped, image });
+                let image = keep_image.then_some(image.bytes);
+                return done(Outcome::SameBytes { model_id, sha256, source_size: size, cropped, image });
             }
             Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
         }
         match self.embed(&image.bytes, alone).await {
             Ok(embedded) => match Vector::new(embedded.vector) {
-                // The model was replaced while the import ran: the next claim sees the new one.
-                _ if self.model_changed(&embedded.model).await => Verdict::Stop(Interruption::local(
-                    Failure::new(crate::errors::Kind::NotReady, "the model was replaced during the import"),
-                    1,
-                )),
+                // The model was replaced while the import ran: the next run begins with the new one, at once.
+                _ if self.model_changed(&embedded.model).await => Verdict::Stop(Interruption::Stopped {
+                    stop: Stop::Queued,
+                    failure: Failure::new(Kind::NotReady, "the model was replaced during the import"),
+                    wake_in: Duration::ZERO,
+                }),
                 Ok(embedding) => done(Outcome::Embedded(Box::new(Embedded {
                     embedding,
                     model_id,
                     sha256,
                     source_size: size,
                     cropped,
-                    image: self.keep_image.then_some(image.bytes),
+                    image: keep_image.then_some(image.bytes),
                 }))),
                 Err(failure) => done(Outcome::Failed(Reason::new("bad_vector", failure.message))),
             },
@@ -171,7 +179,7 @@ impl OneImage {
             }
             EmbedderError::Died => again(true),
             EmbedderError::Busy => again(false),
-            EmbedderError::Unavailable | EmbedderError::ModelMissing | EmbedderError::ModelInvalid => {
+            _ if error.is_model() || error.kind() == EmbedderError::Unavailable => {
                 let failure = Failure::from_embedder(error.kind(), reason);
                 return Verdict::Stop(Interruption::local(failure, self.import_attempts));
             }
@@ -179,6 +187,19 @@ impl OneImage {
             _ => again(true),
         };
         Verdict::Done(Box::new(outcome))
+    }
+
+    /// The bytes that an earlier import kept.
+    async fn kept(&self, claimed: &ClaimedImage) -> Result<Download, Verdict> {
+        let (account_id, image) = (self.account_id, claimed.clone());
+        match self.context.database.run(move || store::pin_image::kept(account_id, &image)).await {
+            Ok(Some((bytes, size, cropped))) => {
+                let sha256 = Sha256::digest(&bytes).into();
+                Ok(Download { image: FetchedImage { bytes, sha256 }, size, cropped })
+            }
+            Ok(None) => Err(Verdict::Stop(Interruption::Lost)),
+            Err(failure) => Err(Verdict::Stop(failure.into())),
+        }
     }
 
     /// Tries the sizes that Pinterest gave, best first; where none can be had, asks once for fresh ones.

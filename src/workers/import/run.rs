@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinterest::BoardReference;
+use pinterest::model::Board;
 use tokio::sync::{Notify, Semaphore};
 
 use super::api::{Api, Refused};
@@ -12,8 +13,9 @@ use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
 use crate::store;
-use crate::store::import::{ClaimedImport, Stop};
+use crate::store::import::{Claim, ClaimedImport, Stop};
 use crate::store::model::ModelRow;
+use crate::store::reembed;
 use crate::workers::database::Context;
 use crate::workers::registry;
 use crate::{platform, rows};
@@ -72,7 +74,7 @@ impl Run {
             .database
             .run(move || {
                 // Where another run has it by now, what is claimed is that one's.
-                if store::import::lock(&claimed)? == store::import::Claim::Lost {
+                if store::import::lock(&claimed)? == Claim::Lost {
                     return Ok(());
                 }
                 store::pin_image::release(claimed.account_id, claimed.import_id, Some(&identity))?;
@@ -108,6 +110,8 @@ impl Run {
         let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts).await?;
         let board_id = self.resolve(&mut api).await?;
         let (embedder, model_id) = self.model().await?;
+        self.begin_with(model_id, &board_id).await?;
+        let found = claimed.listing_complete || claimed.reembed;
 
         let (claim, board) = (claimed.clone(), board_id.clone());
         let last = self
@@ -115,7 +119,7 @@ impl Run {
             .database
             .run(move || {
                 let last = store::board::last_import(claim.account_id, &board, Some(model_id), claim.keep_images)?;
-                let unchanged = last.unchanged && !claim.listing_begun && claim.sections.is_none();
+                let unchanged = last.unchanged && !claim.listing_begun && !found && claim.sections.is_none();
                 if unchanged {
                     store::import::complete_unchanged(&claim, &board)?;
                 }
@@ -126,10 +130,10 @@ impl Run {
 
         // Images are worked on while the listing goes on.
         let progress = Notify::new();
-        let listed = tokio::sync::watch::Sender::new(claimed.listing_complete);
+        let listed = tokio::sync::watch::Sender::new(found);
         let pictures = images::Images::new(self, api.client.clone(), embedder, model_id);
         let complete_listing = async {
-            if !claimed.listing_complete {
+            if !found {
                 let listing = listing::Listing::new(self, &board_id, model_id, last);
                 listing.list(&mut api, &progress).await?;
                 listed.send_replace(true);
@@ -143,7 +147,7 @@ impl Run {
         self.context
             .database
             .run(move || {
-                if store::import::lock(&claim)? == store::import::Claim::Lost {
+                if store::import::lock(&claim)? == Claim::Lost {
                     return Ok(());
                 }
                 store::import::complete(&claim, &board)
@@ -152,39 +156,70 @@ impl Run {
         Ok(())
     }
 
-    /// The board's id, its row brought up to date.
-    async fn resolve(&self, api: &mut Api) -> Result<String, Interruption> {
+    /// Takes note of the model. Where the import has worked with another one before, or was made to bring the board to this
+    /// one, what others have embedded goes back to work.
+    async fn begin_with(&self, model_id: i64, board_id: &str) -> Result<(), Interruption> {
         let claimed = &self.claimed;
-        let Ok(reference) = claimed.board_reference.parse::<BoardReference>();
-        let id = claimed.board_id.clone().or_else(|| match &reference {
-            BoardReference::Id(id) => Some(id.clone()),
-            _ => None,
-        });
-        let board = match id {
-            Some(id) => api
-                .call(|client, token| {
-                    let id = id.clone();
-                    async move { client.board(&token, &id).await }
-                })
-                .await
-                .map_err(|error| self.not_found(api, error))?,
-            None => {
-                listing::find_board(api, &reference).await?.ok_or_else(|| Interruption::fail(self.no_such_board()))?
+        if claimed.model_id.is_some_and(|before| before != model_id) {
+            self.put_back(model_id, reembed::Of::Import).await?;
+        }
+        let claim = claimed.clone();
+        self.context.database.run(move || store::import::record_model(&claim, model_id)).await?;
+        if claimed.reembed && !claimed.listing_complete {
+            self.put_back(model_id, reembed::Of::Board(board_id.to_owned())).await?;
+            let claim = claimed.clone();
+            self.context.database.run(move || store::import::record_stored(&claim)).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_back(&self, model_id: i64, of: reembed::Of) -> Result<(), Interruption> {
+        let across = self.context.config.borrow().reuse_across_accounts;
+        let mut after = reembed::Place::default();
+        loop {
+            let (claim, of) = (self.claimed.clone(), of.clone());
+            let batch = self.context.database.run(move || {
+                store::pin_image::take_turns(claim.account_id, across)?;
+                let claimed = store::import::lock(&claim)?;
+                let place = match claimed {
+                    Claim::Held => reembed::put_back(&claim, model_id, &of, &after)?,
+                    _ => None,
+                };
+                Ok((claimed, place))
+            });
+            let (claim, place) = batch.await?;
+            held(claim)?;
+            match place {
+                Some(place) => after = place,
+                None => return Ok(()),
             }
+        }
+    }
+
+    /// The board's id, its row brought up to date where the import is about to list it.
+    async fn resolve(&self, api: &mut Api) -> Result<String, Interruption> {
+        let row = match &self.claimed.board_id {
+            Some(known) if self.claimed.reembed => Err(known.clone()),
+            _ => Ok(rows::board_row(&self.look_up(api).await?)),
         };
-        let (row, claim) = (rows::board_row(&board), claimed.clone());
-        let board_id = row.board_id.clone();
-        let (claim, doubled) = self
+        let claim = self.claimed.clone();
+        let (claim, board_id, doubled) = self
             .context
             .database
             .run(move || {
+                let board_id = match &row {
+                    Ok(row) => row.board_id.clone(),
+                    Err(known) => known.clone(),
+                };
                 let held = store::import::lock(&claim)?;
-                let doubled = store::import::is_doubled(&claim, &row.board_id, &registry::live_identities())?;
-                if held == store::import::Claim::Held && !doubled {
-                    store::board::upsert(claim.account_id, std::slice::from_ref(&row))?;
-                    store::import::record_board(&claim, &row.board_id)?;
+                let doubled = store::import::is_doubled(&claim, &board_id, &registry::live_identities())?;
+                if held == Claim::Held && !doubled {
+                    if let Ok(row) = row {
+                        store::board::upsert(claim.account_id, std::slice::from_ref(&row))?;
+                    }
+                    store::import::record_board(&claim, &board_id)?;
                 }
-                Ok((held, doubled))
+                Ok((held, board_id, doubled))
             })
             .await?;
         held(claim)?;
@@ -194,6 +229,26 @@ impl Run {
             return Err(Interruption::Stopped { stop: Stop::Queued, failure, wake_in: DOUBLED_PAUSE });
         }
         Ok(board_id)
+    }
+
+    /// The board as Pinterest describes it now.
+    async fn look_up(&self, api: &mut Api) -> Result<Board, Interruption> {
+        let claimed = &self.claimed;
+        let Ok(reference) = claimed.board_reference.parse::<BoardReference>();
+        let id = claimed.board_id.clone().or_else(|| match &reference {
+            BoardReference::Id(id) => Some(id.clone()),
+            _ => None,
+        });
+        match id {
+            Some(id) => api
+                .call(|client, token| {
+                    let id = id.clone();
+                    async move { client.board(&token, &id).await }
+                })
+                .await
+                .map_err(|error| self.not_found(api, error)),
+            None => listing::find_board(api, &reference).await?.ok_or_else(|| Interruption::fail(self.no_such_board())),
+        }
     }
 
     fn not_found(&self, api: &Api, refused: Refused) -> Interruption {

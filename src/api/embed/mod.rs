@@ -1,0 +1,127 @@
+//! Embeddings of images and texts, by the embedder that serves the whole cluster.
+
+mod ask;
+
+use bytes::Bytes;
+use embedder::protocol::MAX_IMAGE_BYTES;
+use pgrx::datum::UnboxDatum;
+use pgrx::prelude::*;
+
+use self::ask::{Input, all, one};
+use super::Answer;
+use crate::errors::{Failure, Kind};
+use crate::once_per_query::once_per_query;
+use crate::vector::Vector;
+
+/// Ten times what 77 tokens of CLIP's vocabulary can hold: more is a mistake, not a query.
+const LONGEST_TEXT: usize = 4096;
+/// Elements of one array: half a minute of a statement that keeps nothing when it is cancelled. More rows take more calls.
+const MOST_ELEMENTS: usize = 1000;
+/// Bytes of one array's images, which stand in memory a second time while the call runs.
+const MOST_BYTES: usize = 256 << 20;
+
+/// The CLIP embedding of an image, of unit length.
+#[pg_extern(volatile, parallel_restricted)]
+fn pinterest_embed_image(image: &[u8]) -> Answer<Vector> {
+    Ok(one(image_input(image)?)?)
+}
+
+/// The CLIP embedding of a text, of unit length: comparable with those of images.
+#[pg_extern(stable, parallel_restricted)]
+fn pinterest_embed_text(text: &str, call: pg_sys::FunctionCallInfo) -> Answer<Vector> {
+    let input = text_input(text)?;
+    Ok(once_per_query(call, text.to_owned(), || one(input))?)
+}
+
+/// The embeddings of many images, in their order; NULL for NULL.
+#[pg_extern(volatile, parallel_restricted)]
+fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>>> {
+    let images = checked(images, "images")?;
+    let bytes: usize = images.iter().flatten().map(<[u8]>::len).sum();
+    if bytes > MOST_BYTES {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the images have {bytes} bytes together, more than the limit of {MOST_BYTES}"),
+        )
+        .with_hint("Embed them in several calls.")
+        .into());
+    }
+    Ok(all(inputs(&images, image_input)?)?)
+}
+
+/// The embeddings of many texts, in their order; NULL for NULL.
+#[pg_extern(stable, parallel_restricted)]
+fn pinterest_embed_texts(texts: Array<'_, &str>, call: pg_sys::FunctionCallInfo) -> Answer<Vec<Option<Vector>>> {
+    let texts = checked(texts, "texts")?;
+    let inputs = inputs(&texts, text_input)?;
+    let key: Vec<Option<String>> = texts.iter().map(|text| text.map(str::to_owned)).collect();
+    Ok(once_per_query(call, key, || all(inputs))?)
+}
+
+/// As the embedder would refuse it; checked here so that nothing oversized is copied around.
+fn image_input(image: &[u8]) -> Result<Input, Failure> {
+    if image.is_empty() {
+        return Err(Failure::new(Kind::BadImage, "the image has 0 bytes"));
+    }
+    if image.len() > MAX_IMAGE_BYTES {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the image has {} bytes, more than the limit of {MAX_IMAGE_BYTES}", image.len()),
+        ));
+    }
+    Ok(Input::Image(Bytes::copy_from_slice(image)))
+}
+
+fn text_input(text: &str) -> Result<Input, Failure> {
+    if text.trim().is_empty() {
+        return Err(Failure::new(Kind::BadArgument, "the text is empty"));
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the text has {} bytes, more than the limit of {LONGEST_TEXT}", text.len()),
+        )
+        .with_hint("CLIP reads 77 tokens, about 50 words; the rest would be cut off."));
+    }
+    Ok(Input::Text(text.to_owned()))
+}
+
+/// Each element's input; a refusal names its place.
+fn inputs<'a, T>(
+    array: &'a Array<'_, T>,
+    input: impl Fn(T::As<'a>) -> Result<Input, Failure>,
+) -> Result<Vec<Option<Input>>, Failure>
+where
+    T: UnboxDatum,
+{
+    let placed = |(index, element): (usize, Option<T::As<'a>>)| {
+        element.map(&input).transpose().map_err(|failure| failure.at_element(index + 1))
+    };
+    array.iter().enumerate().map(placed).collect()
+}
+
+/// The array, if it is one of one dimension with no more elements than one call takes. A result of another shape than the
+/// argument's would lose the places of the elements.
+fn checked<'a, T: UnboxDatum>(array: Array<'a, T>, name: &str) -> Result<Array<'a, T>, Failure> {
+    let elements = array.len();
+    let start = array.into_array_type();
+    // SAFETY: a detoasted array with elements of T, which lives in the call's memory: nothing frees it before its end.
+    let (dimensions, array) = unsafe {
+        let datum = pg_sys::Datum::from(start);
+        ((*start).ndim, Array::from_polymorphic_datum(datum, false, (*start).elemtype))
+    };
+    if dimensions > 1 {
+        return Err(Failure::new(
+            Kind::BadArgument,
+            format!("{name} must be an array of one dimension, not of {dimensions}"),
+        ));
+    }
+    if elements > MOST_ELEMENTS {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("{name} has {elements} elements, more than the limit of {MOST_ELEMENTS}"),
+        )
+        .with_hint("Embed them in several calls."));
+    }
+    array.ok_or_else(|| Failure::new(Kind::Internal, "an array became NULL"))
+}

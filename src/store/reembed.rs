@@ -1,0 +1,75 @@
+//! Images whose embedding another model made than the one that embeds now: back to work, a batch at a time. They keep
+//! what is known of them, the kept bytes above all, and give their embedding up at once: half of a board by one model and
+//! half by another have no common direction.
+
+use super::{execute, write};
+use crate::errors::Failure;
+use crate::store::import::ClaimedImport;
+use crate::store::import_outcome;
+
+/// Images put back in one transaction: it is over in a few milliseconds.
+const BATCH: i64 = 500;
+
+/// Which images.
+#[derive(Clone, Debug)]
+pub enum Of {
+    /// Those of the pins that are on this board now; they become the import's.
+    Board(String),
+    /// Those that the import has brought to their state itself.
+    Import,
+}
+
+/// How far the walk through an account's images has come: the last one put back.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pin_id: String,
+    position: i32,
+}
+
+/// Puts the next batch back to work, and counts it; the place it ends at, or `None` where nothing is left. Under the
+/// import's lock.
+pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Of, after: &Place) -> Result<Option<Place>, Failure> {
+    let board_id = match of {
+        Of::Board(board_id) => Some(board_id.as_str()),
+        Of::Import => None,
+    };
+    // By the primary key, so that all batches together walk through the account once.
+    let places = write(
+        "WITH old AS ( \
+         SELECT i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND (i.pin_id, i.position) > ($4, $5) \
+         AND i.state = 'embedded' AND i.model_id <> $3 \
+         AND CASE WHEN $6 IS NULL THEN i.import_id = $2 ELSE EXISTS (SELECT FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.pin_id = i.pin_id AND p.board_id = $6 AND p.removed_at IS NULL) END \
+         ORDER BY i.pin_id, i.position LIMIT $7 FOR UPDATE), \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', import_id = $2, embedding = NULL, model_id = NULL, \
+             embedded_at = NULL, attempts = 0, next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, \
+             fence = t.fence + 1 FROM old o WHERE t.account_id = $1 AND t.pin_id = o.pin_id AND t.position = o.position \
+             RETURNING t.pin_id, t.position) \
+         SELECT a.pin_id, a.position FROM again a ORDER BY a.pin_id, a.position",
+        &[
+            claimed.account_id.into(),
+            claimed.import_id.into(),
+            model_id.into(),
+            after.pin_id.as_str().into(),
+            after.position.into(),
+            board_id.into(),
+            BATCH.into(),
+        ],
+        |row| Ok(Place { pin_id: row.get(1)?, position: row.get(2)? }),
+    )?;
+    let number = i32::try_from(places.len()).unwrap_or(i32::MAX);
+    match of {
+        Of::Board(_) => find(claimed, number)?,
+        Of::Import => import_outcome::take_back_embedded(claimed.account_id, claimed.import_id, number)?,
+    }
+    Ok(places.into_iter().next_back())
+}
+
+/// Counts images that the import has found.
+fn find(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET images_total = images_total + $3 WHERE account_id = $1 AND import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into(), number.into()],
+    )?;
+    Ok(())
+}
