@@ -7,7 +7,8 @@ use embedder::ErrorKind;
 
 use crate::failure::Failure;
 
-/// Most inputs of one forward pass. Eight give half as much again as one by one; more brings nothing and makes texts wait.
+/// Inputs of one forward pass where nobody else waits. Eight give the reference engine half as much again as one by one, and
+/// keep all threads of any engine at work; more brings nothing.
 pub const BATCH: usize = 8;
 
 /// Decodes and prepares one picture. A decoder's panic is this picture's failure.

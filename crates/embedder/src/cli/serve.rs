@@ -44,6 +44,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value = "256")]
     max_queue: NonZeroUsize,
 
+    /// How long a forward pass may take: as many pictures, or texts, share one as fit. A text that comes during a pass waits
+    /// for its end, a picture for the texts before it as well
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=60_000))]
+    max_pass_time: u64,
+
     /// End when the process that started this one does
     #[arg(long)]
     parent_death: bool,
@@ -82,6 +87,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         idle_timeout: seconds.map(Duration::from_secs),
         image_timeout: Duration::from_secs(arguments.image_timeout),
         max_queue: arguments.max_queue.get(),
+        max_pass_time: Duration::from_millis(arguments.max_pass_time),
     })?;
     // The other threads may be in the middle of a batch that nobody waits for any more; the process ends under them.
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,10 @@ pub enum Outgoing {
     Last(Vec<u8>),
 }
 
+/// Tells the connections of one server apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionNumber(pub u64);
+
 /// A request's place among those in flight; free again when dropped.
 pub struct Ticket {
     pub _place: OwnedSemaphorePermit,
@@ -22,14 +26,24 @@ pub struct Ticket {
 
 /// Whoever waits for the answer to one request.
 pub struct Asker {
+    connection: ConnectionNumber,
     id: u64,
     answers: mpsc::UnboundedSender<Outgoing>,
     ticket: Ticket,
 }
 
 impl Asker {
-    pub fn new(id: u64, answers: mpsc::UnboundedSender<Outgoing>, ticket: Ticket) -> Self {
-        Self { id, answers, ticket }
+    pub fn new(
+        connection: ConnectionNumber,
+        id: u64,
+        answers: mpsc::UnboundedSender<Outgoing>,
+        ticket: Ticket,
+    ) -> Self {
+        Self { connection, id, answers, ticket }
+    }
+
+    pub fn connection(&self) -> ConnectionNumber {
+        self.connection
     }
 
     /// The connection has ended: nobody wants the answer.

@@ -15,7 +15,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
-use super::answers::{Asker, Outgoing, Ticket};
+use super::answers::{Asker, ConnectionNumber, Outgoing, Ticket};
 use super::queue::{Encoded, Job};
 use super::{PARTING, Shared};
 
@@ -51,14 +51,14 @@ impl From<Error> for End {
 
 /// Serves one client until it goes, breaks the protocol, or `stopped` becomes true. When this returns, every request of the
 /// client that still waits is dropped where it would be taken from the queue.
-pub async fn serve(stream: UnixStream, shared: &Shared, mut stopped: watch::Receiver<bool>) {
+pub async fn serve(stream: UnixStream, number: ConnectionNumber, shared: &Shared, mut stopped: watch::Receiver<bool>) {
     let (from_client, to_client) = stream.into_split();
     let (answers, outgoing) = mpsc::unbounded_channel();
     let mut writer = pin!(write_answers(to_client, outgoing));
     let last = tokio::select! {
         _ = &mut writer => return,
         _ = stopped.wait_for(|&stopped| stopped) => Response::Goodbye,
-        end = read_requests(from_client, shared, &answers) => match end {
+        end = read_requests(from_client, number, shared, &answers) => match end {
             End::Gone => return,
             End::Broken(error) => Response::Error {
                 kind: error.kind(),
@@ -88,20 +88,22 @@ async fn write_answers(
 
 async fn read_requests(
     mut from_client: OwnedReadHalf,
+    number: ConnectionNumber,
     shared: &Shared,
     answers: &mpsc::UnboundedSender<Outgoing>,
 ) -> End {
     let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     loop {
-        if let Err(end) = read_request(&mut from_client, shared, &places, answers).await {
+        if let Err(end) = read_request(&mut from_client, number, shared, &places, answers).await {
             return end;
         }
     }
 }
 
-/// Reads one request and puts it in its queue.
+/// Reads one request, and answers it where that takes no work, else puts it in its queue.
 async fn read_request(
     from_client: &mut OwnedReadHalf,
+    number: ConnectionNumber,
     shared: &Shared,
     places: &Arc<Semaphore>,
     answers: &mpsc::UnboundedSender<Outgoing>,
@@ -124,10 +126,13 @@ async fn read_request(
     let request = Request::decode(header.kind, payload)?;
 
     let ticket = Ticket { _place: place, _work: shared.activity.begin() };
-    let asker = Asker::new(header.id, answers.clone(), ticket);
+    let asker = Asker::new(number, header.id, answers.clone(), ticket);
     match request {
         Request::Image(image) => shared.queue.push_image(Job { input: Encoded { image, _budget: budget }, asker }),
-        Request::Text(input) => shared.queue.push_text(Job { input, asker }),
+        Request::Text(input) => match shared.recent_texts.get(&input) {
+            Some(answer) => asker.answer(&answer),
+            None => shared.queue.push_text(Job { input, asker }),
+        },
         Request::Info => asker.answer(&Response::Info(shared.info())),
         _ => unreachable!("a kind of request this program decodes but does not serve: this is a bug"),
     }

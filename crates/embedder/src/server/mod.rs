@@ -1,8 +1,9 @@
 //! The server: connections on one thread, decoding on two, the model on one, a watchdog over all.
 //!
 //! ```text
-//! socket ── connection ──► queue ──► decode ──► queue ──► model ──► connection ── socket
-//!                            └──────── texts ───────────────┘
+//! socket ── connection ─┬─ pictures ──► queue ──► decode ──► queue ──► model ──┬─► connection ── socket
+//!                       └─ texts ──► recent texts ──► queue ────────────┘      │
+//!                                     └─ found ────────────────────────────────┘
 //! ```
 
 mod activity;
@@ -12,8 +13,11 @@ mod connection;
 mod decode;
 mod listener;
 mod model_thread;
+mod pass_size;
 mod queue;
+mod recent_texts;
 mod slot;
+mod turns;
 mod watchdog;
 
 use std::io;
@@ -33,8 +37,10 @@ pub use self::confine::Confinement;
 pub use self::listener::Listen;
 
 use self::activity::Activity;
+use self::answers::ConnectionNumber;
 use self::listener::Endpoint;
 use self::queue::Queue;
+use self::recent_texts::RecentTexts;
 use self::watchdog::Watchdog;
 use crate::log;
 
@@ -61,11 +67,14 @@ pub struct Options {
     pub image_timeout: Duration,
     /// Pictures, and texts, that may wait.
     pub max_queue: usize,
+    /// How long a forward pass may take, as far as the number of its inputs decides that.
+    pub max_pass_time: Duration,
 }
 
 /// What all connections and threads share.
 struct Shared {
     queue: Queue,
+    recent_texts: RecentTexts,
     watchdog: Watchdog,
     activity: Activity,
     model: Mutex<ModelState>,
@@ -79,7 +88,7 @@ impl Shared {
             pid: std::process::id(),
             threads: self.threads as u32,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            statistics: Statistics::default(),
+            statistics: Statistics { texts_remembered: self.recent_texts.found(), ..self.queue.statistics() },
             model: self.model_state().clone(),
         }
     }
@@ -97,7 +106,8 @@ impl Shared {
 pub fn run(options: Options) -> io::Result<()> {
     let endpoint = options.listen.open()?;
     let shared = Arc::new(Shared {
-        queue: Queue::new(options.max_queue),
+        queue: Queue::new(options.max_queue, options.max_pass_time),
+        recent_texts: RecentTexts::new(),
         watchdog: Watchdog::default(),
         activity: Activity::default(),
         model: Mutex::new(ModelState::Loading),
@@ -165,7 +175,7 @@ async fn accept(
 ) -> std::convert::Infallible {
     let user = rustix::process::geteuid().as_raw();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
+    for number in (0..).map(ConnectionNumber) {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             unreachable!("nobody closes the semaphore: this is a bug");
         };
@@ -191,9 +201,10 @@ async fn accept(
         }
         let (shared, stopped) = (Arc::clone(shared), stopped.clone());
         connections.spawn(async move {
-            connection::serve(stream, &shared, stopped).await;
+            connection::serve(stream, number, &shared, stopped).await;
             drop(permit);
         });
         while connections.try_join_next().is_some() {}
     }
+    unreachable!("connections are not counted to the end: this is a bug")
 }

@@ -1,9 +1,10 @@
 //! The thread that owns the model.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
-use clip::{Embedding, Engine, Options, Tokenizer};
+use clip::{Embedding, Engine, Kernels, Options, Tokenizer};
 use embedder::protocol::Response;
 use embedder::{Model, ModelFingerprint, ModelState};
 
@@ -22,9 +23,13 @@ struct Loaded {
 
 pub fn run(shared: &Shared, directory: PathBuf, options: &Options) {
     let mut slot = Slot::new(directory);
-    let tokenizer = Tokenizer::new();
-    // Loaded before anyone asks; a failure is told to whoever does.
-    let _ = slot.get(Instant::now(), |directory| load(shared, directory, options));
+    let tokenizer = thread::scope(|scope| {
+        // Takes about as long as mapping a model that is packed.
+        let tokenizer = scope.spawn(Tokenizer::new);
+        // Loaded before anyone asks; a failure is told to whoever does.
+        let _ = slot.get(Instant::now(), |directory| load(shared, directory, options));
+        tokenizer.join().expect("the vocabulary is part of the program")
+    });
     loop {
         let batch = shared.queue.next_batch();
         match slot.get(Instant::now(), |directory| load(shared, directory, options)) {
@@ -49,6 +54,7 @@ fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, 
         Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },
     };
     let (engine, Model { fingerprint, .. }) = result?;
+    shared.queue.set_batches_pay(engine.info().kernels == Kernels::Candle);
     Ok(Loaded { engine, fingerprint })
 }
 
@@ -56,7 +62,9 @@ fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
     let (images, askers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.input.pixels, job.asker)).unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
+    let began = Instant::now();
     let results = inference::embed_images(&mut *loaded.engine, &images);
+    shared.queue.images_took(images.len(), began.elapsed());
     drop(watched);
     for (asker, result) in askers.into_iter().zip(results) {
         answer(asker, loaded.fingerprint, result);
@@ -67,7 +75,7 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
     let lengths = jobs.iter().map(|job| job.input.len()).collect();
     let watched = shared.watchdog.watch(Subject::Texts(lengths));
     let mut texts = Vec::with_capacity(jobs.len());
-    let mut askers = Vec::with_capacity(jobs.len());
+    let mut prepared = Vec::with_capacity(jobs.len());
     for Job { input, asker } in jobs {
         #[cfg(feature = "fault-injection")]
         if let Some(lie) = crate::fault::strike(input.as_bytes()) {
@@ -77,14 +85,21 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
         match inference::tokenize(tokenizer, &input) {
             Ok(tokens) => {
                 texts.push(tokens);
-                askers.push(asker);
+                prepared.push((input, asker));
             }
             Err(failure) => asker.refuse(failure),
         }
     }
+    let began = Instant::now();
     let results = inference::embed_texts(&mut *loaded.engine, &texts);
+    if !texts.is_empty() {
+        shared.queue.texts_took(texts.len(), began.elapsed());
+    }
     drop(watched);
-    for (asker, result) in askers.into_iter().zip(results) {
+    for ((text, asker), result) in prepared.into_iter().zip(results) {
+        if let Ok(embedding) = &result {
+            shared.recent_texts.put(&text, loaded.fingerprint, embedding.clone().into_array());
+        }
         answer(asker, loaded.fingerprint, result);
     }
 }

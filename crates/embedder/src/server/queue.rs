@@ -1,16 +1,19 @@
-//! Work between the connections and the threads. Texts overtake pictures, yet neither keeps the other waiting for ever.
+//! Work between the connections and the threads. Texts overtake pictures, yet neither keeps the other waiting for ever, and
+//! clients take turns.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clip::Pixels;
-use embedder::ErrorKind;
+use embedder::{ErrorKind, Statistics};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answers::Asker;
+use super::DECODE_THREADS;
+use super::answers::{Asker, ConnectionNumber};
+use super::pass_size::PassSize;
+use super::turns::Turns;
 use crate::failure::Failure;
-use crate::inference::BATCH;
 
 /// A picture as it was received, with its share of the budget for such.
 pub struct Encoded {
@@ -44,31 +47,49 @@ pub struct Queue {
     limit: usize,
 }
 
-#[derive(Default)]
+type Line<Input> = Turns<ConnectionNumber, Job<Input>>;
+
 struct State {
-    encoded: VecDeque<Job<Encoded>>,
+    encoded: Line<Encoded>,
     decoding: usize,
-    decoded: VecDeque<Job<Decoded>>,
-    texts: VecDeque<Job<String>>,
+    decoded: Line<Decoded>,
+    texts: Line<String>,
     /// The model's last batch was one of texts.
     texts_had_their_turn: bool,
+    pass_size: PassSize,
+    /// Of the passes that were reported; what waits is counted when asked for.
+    done: Statistics,
 }
 
 impl Queue {
-    /// A queue that holds at most `limit` pictures and as many texts.
-    pub fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), to_decode: Condvar::new(), to_embed: Condvar::new(), limit }
+    /// A queue that holds at most `limit` pictures and as many texts, for passes of at most `pass_time`.
+    pub fn new(limit: usize, pass_time: Duration) -> Self {
+        let state = State {
+            encoded: Turns::default(),
+            decoding: 0,
+            decoded: Turns::default(),
+            texts: Turns::default(),
+            texts_had_their_turn: false,
+            pass_size: PassSize::new(pass_time),
+            done: Statistics::default(),
+        };
+        Self { state: Mutex::new(state), to_decode: Condvar::new(), to_embed: Condvar::new(), limit }
+    }
+
+    /// See [`PassSize::set_batches_pay`].
+    pub fn set_batches_pay(&self, batches_pay: bool) {
+        self.lock().pass_size.set_batches_pay(batches_pay);
     }
 
     /// Takes a picture, or refuses it if too many wait.
     pub fn push_image(&self, job: Job<Encoded>) {
         let mut state = self.lock();
-        let waiting = state.encoded.len() + state.decoding + state.decoded.len();
+        let waiting = state.images_waiting();
         if waiting >= self.limit {
             drop(state);
             return job.asker.refuse(busy("pictures", waiting, self.limit));
         }
-        state.encoded.push_back(job);
+        state.encoded.push(job.asker.connection(), job);
         drop(state);
         self.to_decode.notify_one();
     }
@@ -81,16 +102,19 @@ impl Queue {
             drop(state);
             return job.asker.refuse(busy("texts", waiting, self.limit));
         }
-        state.texts.push_back(job);
+        state.pass_size.text_came(Instant::now());
+        state.texts.push(job.asker.connection(), job);
         drop(state);
         self.to_embed.notify_one();
     }
 
-    /// Waits for a picture to decode. One batch is decoded ahead of the model, no more: decoded pictures are large.
+    /// Waits for a picture to decode. What the model's next pass takes is decoded ahead, and for each decoder one more, so
+    /// that a large picture does not leave the model without work; what is decoded beyond that only takes memory.
     pub fn next_image(&self) -> Job<Encoded> {
         let mut state = self.lock();
         loop {
-            if state.decoding + state.decoded.len() < BATCH
+            let ahead = state.pass_size.images(Instant::now()) + DECODE_THREADS;
+            if state.decoding + state.decoded.len() < ahead
                 && let Some(job) = take_wanted(&mut state.encoded)
             {
                 state.decoding += 1;
@@ -104,24 +128,25 @@ impl Queue {
     pub fn decoded(&self, job: Option<Job<Decoded>>) {
         let mut state = self.lock();
         state.decoding -= 1;
-        let failed = job.is_none();
-        state.decoded.extend(job);
-        drop(state);
-        if failed {
+        let Some(job) = job else {
+            drop(state);
             self.to_decode.notify_one();
-        } else {
-            self.to_embed.notify_one();
-        }
+            return;
+        };
+        state.decoded.push(job.asker.connection(), job);
+        drop(state);
+        self.to_embed.notify_one();
     }
 
-    /// Waits for work for the model: whatever has come together, up to [`BATCH`]. Texts go first, for somebody waits at a
-    /// prompt for them, but between two batches of texts goes one of pictures.
+    /// Waits for work for the model: whatever has come together, up to the size of a pass. Texts go first, for somebody
+    /// waits at a prompt for them, but between two batches of texts goes one of pictures.
     pub fn next_batch(&self) -> Batch {
         let mut state = self.lock();
         loop {
             let images_wait = !state.decoded.is_empty();
             if !(state.texts_had_their_turn && images_wait) {
-                let texts = take_batch(&mut state.texts);
+                let size = state.pass_size.texts();
+                let texts = take_batch(&mut state.texts, size);
                 if !texts.is_empty() {
                     state.texts_had_their_turn = true;
                     return Batch::Texts(texts);
@@ -129,7 +154,8 @@ impl Queue {
             }
             state.texts_had_their_turn = false;
             if images_wait {
-                let images = take_batch(&mut state.decoded);
+                let size = state.pass_size.images(Instant::now());
+                let images = take_batch(&mut state.decoded, size);
                 self.to_decode.notify_all();
                 if !images.is_empty() {
                     return Batch::Images(images);
@@ -140,8 +166,42 @@ impl Queue {
         }
     }
 
+    /// Reports a pass of `count` pictures.
+    pub fn images_took(&self, count: usize, time: Duration) {
+        let mut state = self.lock();
+        state.pass_size.images_took(count, time);
+        state.done.images += count as u64;
+        state.done.image_passes += 1;
+    }
+
+    /// Reports a pass of `count` texts.
+    pub fn texts_took(&self, count: usize, time: Duration) {
+        let mut state = self.lock();
+        state.pass_size.texts_took(count, time);
+        state.done.texts += count as u64;
+        state.done.text_passes += 1;
+    }
+
+    /// All but the texts that were answered without coming here.
+    pub fn statistics(&self) -> Statistics {
+        let state = self.lock();
+        let image_time = state.pass_size.image_time().unwrap_or_default();
+        Statistics {
+            images_waiting: state.images_waiting() as u32,
+            texts_waiting: state.texts.len() as u32,
+            image_microseconds: u32::try_from(image_time.as_micros()).unwrap_or(u32::MAX),
+            ..state.done
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn images_waiting(&self) -> usize {
+        self.encoded.len() + self.decoding + self.decoded.len()
     }
 }
 
@@ -150,15 +210,17 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
 }
 
 fn busy(what: &str, waiting: usize, limit: usize) -> Failure {
-    Failure::new(ErrorKind::Busy, format!("{waiting} {what} are waiting for the embedder, the limit is {limit}"))
+    let message =
+        format!("{waiting} {what} are waiting for the embedder, the limit is {limit}: ask again a little later");
+    Failure::new(ErrorKind::Busy, message)
 }
 
-fn take_wanted<Input>(jobs: &mut VecDeque<Job<Input>>) -> Option<Job<Input>> {
-    std::iter::from_fn(|| jobs.pop_front()).find(|job| !job.asker.is_gone())
+fn take_wanted<Input>(line: &mut Line<Input>) -> Option<Job<Input>> {
+    std::iter::from_fn(|| line.pop()).find(|job| !job.asker.is_gone())
 }
 
-fn take_batch<Input>(jobs: &mut VecDeque<Job<Input>>) -> Vec<Job<Input>> {
-    std::iter::from_fn(|| take_wanted(jobs)).take(BATCH).collect()
+fn take_batch<Input>(line: &mut Line<Input>, size: usize) -> Vec<Job<Input>> {
+    std::iter::from_fn(|| take_wanted(line)).take(size).collect()
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::inference::BATCH;
 use crate::server::activity::Activity;
 use crate::server::answers::{Outgoing, Ticket};
 
+const PASS_TIME: Duration = Duration::from_millis(60);
+
 struct Client {
+    connection: ConnectionNumber,
     answers: UnboundedSender<Outgoing>,
     outgoing: UnboundedReceiver<Outgoing>,
     permits: Arc<Semaphore>,
@@ -16,15 +20,21 @@ struct Client {
 }
 
 impl Client {
-    fn new() -> Self {
+    fn new(connection: u64) -> Self {
         let (answers, outgoing) = unbounded_channel();
-        Self { answers, outgoing, permits: Arc::new(Semaphore::new(1000)), activity: Activity::default() }
+        Self {
+            connection: ConnectionNumber(connection),
+            answers,
+            outgoing,
+            permits: Arc::new(Semaphore::new(1000)),
+            activity: Activity::default(),
+        }
     }
 
     fn job<Input>(&self, input: Input) -> Job<Input> {
         let ticket =
             Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: self.activity.begin() };
-        Job { input, asker: Asker::new(1, self.answers.clone(), ticket) }
+        Job { input, asker: Asker::new(self.connection, 1, self.answers.clone(), ticket) }
     }
 
     fn push_text(&self, queue: &Queue, text: &str) {
@@ -66,41 +76,126 @@ fn next_texts(queue: &Queue) -> Vec<String> {
     }
 }
 
-fn next_image_count(queue: &Queue) -> usize {
+/// Whose pictures they are.
+fn next_images(queue: &Queue) -> Vec<u64> {
     match queue.next_batch() {
-        Batch::Images(jobs) => jobs.len(),
+        Batch::Images(jobs) => jobs.into_iter().map(|job| job.asker.connection().0).collect(),
         Batch::Texts(_) => panic!("expected pictures"),
     }
 }
 
+fn next_image_count(queue: &Queue) -> usize {
+    next_images(queue).len()
+}
+
+/// A queue that has learnt that a pass of `images` pictures, or of `texts` texts, just fits.
+fn queue_for(images: u32, texts: u32) -> Queue {
+    let queue = Queue::new(100, PASS_TIME);
+    // A little less than their share: a rounding error is not to cost one.
+    queue.images_took(1, PASS_TIME * 99 / (images * 100));
+    queue.texts_took(1, PASS_TIME * 99 / (texts * 100));
+    queue
+}
+
 #[test]
 fn texts_and_pictures_take_turns() {
-    let queue = Queue::new(100);
-    let client = Client::new();
-    for _ in 0..2 * BATCH {
+    let queue = queue_for(3, 5);
+    let client = Client::new(1);
+    for _ in 0..6 {
         client.push_image(&queue);
     }
-    for _ in 0..BATCH {
+    for _ in 0..5 {
         decode_one(&queue);
     }
-    for number in 0..=BATCH {
+    for number in 0..6 {
         client.push_text(&queue, &number.to_string());
     }
-    assert_eq!(next_texts(&queue).len(), BATCH);
-    assert_eq!(next_image_count(&queue), BATCH);
-    assert_eq!(next_texts(&queue), [BATCH.to_string()]);
+    assert_eq!(next_texts(&queue), ["0", "1", "2", "3", "4"]);
+    assert_eq!(next_image_count(&queue), 3);
+    assert_eq!(next_texts(&queue), ["5"]);
+    assert_eq!(next_image_count(&queue), 2);
     decode_one(&queue);
     assert_eq!(next_image_count(&queue), 1);
 }
 
 #[test]
-fn no_more_than_a_batch_is_decoded_ahead() {
-    let queue = Arc::new(Queue::new(100));
-    let client = Client::new();
-    for _ in 0..BATCH + 1 {
+fn a_stream_of_texts_does_not_starve_pictures() {
+    let queue = queue_for(1, 1);
+    let client = Client::new(1);
+    for _ in 0..3 {
+        client.push_image(&queue);
+        decode_one(&queue);
+    }
+    let mut pictures = 0;
+    for _ in 0..6 {
+        client.push_text(&queue, "another");
+        match queue.next_batch() {
+            Batch::Images(jobs) => pictures += jobs.len(),
+            Batch::Texts(_) => {}
+        }
+    }
+    assert_eq!(pictures, 3);
+}
+
+#[test]
+fn one_picture_does_not_wait_for_another_clients_sixty_four() {
+    let queue = queue_for(2, 1);
+    let (importer, other) = (Client::new(1), Client::new(2));
+    for _ in 0..64 {
+        importer.push_image(&queue);
+    }
+    // As many as are decoded ahead.
+    for _ in 0..2 + DECODE_THREADS {
+        decode_one(&queue);
+    }
+    other.push_image(&queue);
+    assert_eq!(next_images(&queue), [1, 1]);
+    for _ in 0..2 {
+        decode_one(&queue);
+    }
+    assert_eq!(next_images(&queue), [1, 2]);
+    assert_eq!(next_images(&queue), [1, 1]);
+}
+
+#[test]
+fn one_text_does_not_wait_for_another_clients_sixty_four() {
+    let queue = queue_for(1, 4);
+    let (bulk, other) = (Client::new(1), Client::new(2));
+    for number in 0..64 {
+        bulk.push_text(&queue, &number.to_string());
+    }
+    other.push_text(&queue, "a barn");
+    assert_eq!(next_texts(&queue), ["0", "a barn", "1", "2"]);
+    assert_eq!(next_texts(&queue), ["3", "4", "5", "6"]);
+}
+
+#[test]
+fn a_text_makes_the_next_passes_short_where_batches_pay() {
+    let queue = queue_for(1, 1);
+    queue.set_batches_pay(true);
+    let client = Client::new(1);
+    let decode = |count| {
+        for _ in 0..count {
+            client.push_image(&queue);
+            decode_one(&queue);
+        }
+    };
+    decode(BATCH + DECODE_THREADS);
+    assert_eq!(next_image_count(&queue), BATCH);
+    client.push_text(&queue, "a barn");
+    assert_eq!(next_texts(&queue), ["a barn"]);
+    assert_eq!(next_image_count(&queue), 1);
+    assert_eq!(next_image_count(&queue), 1);
+}
+
+#[test]
+fn no_more_is_decoded_ahead_than_the_next_pass_and_the_decoders_need() {
+    let queue = Arc::new(queue_for(3, 1));
+    let client = Client::new(1);
+    for _ in 0..4 + DECODE_THREADS {
         client.push_image(&queue);
     }
-    for _ in 0..BATCH {
+    for _ in 0..3 + DECODE_THREADS {
         decode_one(&queue);
     }
     let (taken, when_taken) = std::sync::mpsc::channel();
@@ -113,15 +208,44 @@ fn no_more_than_a_batch_is_decoded_ahead() {
         }
     });
     assert!(when_taken.try_recv().is_err());
-    assert_eq!(next_image_count(&queue), BATCH);
+    assert_eq!(next_image_count(&queue), 3);
     when_taken.recv().unwrap();
     decoder.join().unwrap();
 }
 
 #[test]
+fn statistics_count_what_was_done_and_what_waits() {
+    let queue = Queue::new(100, PASS_TIME);
+    let client = Client::new(1);
+    assert_eq!(queue.statistics(), Statistics::default());
+    for _ in 0..3 {
+        client.push_image(&queue);
+    }
+    client.push_text(&queue, "a barn");
+    decode_one(&queue);
+    let waiting = Statistics { images_waiting: 3, texts_waiting: 1, ..Statistics::default() };
+    assert_eq!(queue.statistics(), waiting);
+    next_texts(&queue);
+    queue.texts_took(1, Duration::from_millis(3));
+    next_image_count(&queue);
+    queue.images_took(1, Duration::from_millis(20));
+    let expected = Statistics {
+        images: 1,
+        image_passes: 1,
+        texts: 1,
+        text_passes: 1,
+        texts_remembered: 0,
+        images_waiting: 2,
+        texts_waiting: 0,
+        image_microseconds: 20_000,
+    };
+    assert_eq!(queue.statistics(), expected);
+}
+
+#[test]
 fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
-    let queue = Queue::new(3);
-    let mut client = Client::new();
+    let queue = Queue::new(3, PASS_TIME);
+    let mut client = Client::new(1);
     for _ in 0..3 {
         client.push_image(&queue);
     }
@@ -130,7 +254,7 @@ fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
     client.push_image(&queue);
     let (kind, message) = client.refusal().unwrap();
     assert_eq!(kind, ErrorKind::Busy);
-    assert_eq!(message, "3 pictures are waiting for the embedder, the limit is 3");
+    assert_eq!(message, "3 pictures are waiting for the embedder, the limit is 3: ask again a little later");
     client.push_text(&queue, "not affected");
     assert!(client.refusal().is_none());
     assert_eq!(next_texts(&queue), ["not affected"]);
@@ -138,8 +262,8 @@ fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
 
 #[test]
 fn work_whose_asker_has_gone_is_skipped() {
-    let queue = Queue::new(100);
-    let (gone, stays) = (Client::new(), Client::new());
+    let queue = Queue::new(100, PASS_TIME);
+    let (gone, stays) = (Client::new(1), Client::new(2));
     for _ in 0..3 {
         gone.push_text(&queue, "unwanted");
         gone.push_image(&queue);

@@ -1,0 +1,200 @@
+//! How many inputs share a forward pass.
+
+use std::time::{Duration, Instant};
+
+use crate::inference::BATCH;
+
+/// Most inputs of one pass, however short.
+pub const MOST: usize = 32;
+
+/// How long after a text the next one is reckoned with: somebody who searches asks again within seconds.
+const ATTENTION: Duration = Duration::from_secs(5);
+
+/// What one more pass counts in the moving average: noise is smoothed, and a change is believed after a handful of passes.
+const WEIGHT: f64 = 0.25;
+
+/// Chooses sizes so that a pass stays under a limit, for a text that arrives during one waits for its end.
+///
+/// Where batches pay, which is where the engine prepares its weights anew in each pass, the limit is not all: eight pictures
+/// take candle on two cores 645 ms together and 1,050 ms one by one. So with nobody asking, an import gets eight; the first
+/// text after a pause waits for them, and those that follow do not. Texts always get eight there, since they only have one
+/// another to wait for. An engine that packs its weights once gains a tenth from a second picture and nothing to speak of
+/// from a third: there the limit holds always.
+pub struct PassSize {
+    limit: Duration,
+    batches_pay: bool,
+    image: Pace,
+    text: Pace,
+    last_text: Option<Instant>,
+}
+
+impl PassSize {
+    /// Sizes for passes of at most `limit`, as far as single inputs allow that.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, batches_pay: false, image: Pace::default(), text: Pace::default(), last_text: None }
+    }
+
+    /// Whether the engine is one of those that take eight inputs in much less than eight times the time of one.
+    pub fn set_batches_pay(&mut self, batches_pay: bool) {
+        self.batches_pay = batches_pay;
+    }
+
+    /// A text has to wait for the model.
+    pub fn text_came(&mut self, now: Instant) {
+        self.last_text = Some(now);
+    }
+
+    /// A pass of `count` pictures has taken `time`.
+    pub fn images_took(&mut self, count: usize, time: Duration) {
+        self.image.learn(count, time);
+    }
+
+    /// A pass of `count` texts has taken `time`.
+    pub fn texts_took(&mut self, count: usize, time: Duration) {
+        self.text.learn(count, time);
+    }
+
+    /// Most pictures of a pass that begins now.
+    pub fn images(&self, now: Instant) -> usize {
+        let attended = self.last_text.is_some_and(|last| now.saturating_duration_since(last) < ATTENTION);
+        self.image.inputs(self.limit).max(if self.batches_pay && !attended { BATCH } else { 1 })
+    }
+
+    /// Most texts of a pass.
+    pub fn texts(&self) -> usize {
+        self.text.inputs(self.limit).max(if self.batches_pay { BATCH } else { 1 })
+    }
+
+    /// What a picture takes of a pass; `None` before the first.
+    pub fn image_time(&self) -> Option<Duration> {
+        self.image.seconds.map(Duration::from_secs_f64)
+    }
+}
+
+/// A moving average of what one input takes of a pass.
+#[derive(Default)]
+struct Pace {
+    seconds: Option<f64>,
+}
+
+impl Pace {
+    fn learn(&mut self, count: usize, time: Duration) {
+        if count == 0 {
+            return;
+        }
+        let latest = time.as_secs_f64() / count as f64;
+        self.seconds = Some(match self.seconds {
+            None => latest,
+            Some(seconds) => seconds + WEIGHT * (latest - seconds),
+        });
+    }
+
+    /// How many fit in `limit`: one while nothing is known, and one where even that does not fit.
+    fn inputs(&self, limit: Duration) -> usize {
+        match self.seconds {
+            None => 1,
+            // Whatever the division gives, the conversion makes it a number: a pass of no length allows as many as there are.
+            Some(seconds) => ((limit.as_secs_f64() / seconds) as usize).clamp(1, MOST),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(60);
+
+    fn milliseconds(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    /// After many passes in which a picture took this long.
+    fn used_to(image: Duration) -> PassSize {
+        let mut size = PassSize::new(LIMIT);
+        for _ in 0..50 {
+            size.images_took(2, 2 * image);
+        }
+        size
+    }
+
+    #[test]
+    fn a_pass_stays_under_the_limit() {
+        let now = Instant::now();
+        for (image, count) in [(200, 1), (61, 1), (31, 1), (29, 2), (19, 3), (8, 7), (1, MOST)] {
+            assert_eq!(used_to(milliseconds(image)).images(now), count, "{image} ms");
+        }
+        assert_eq!(used_to(Duration::ZERO).images(now), MOST);
+    }
+
+    #[test]
+    fn the_first_pass_is_of_one() {
+        let size = PassSize::new(LIMIT);
+        assert_eq!((size.images(Instant::now()), size.texts(), size.image_time()), (1, 1, None));
+    }
+
+    #[test]
+    fn one_slow_pass_is_noise_and_five_are_a_change() {
+        let now = Instant::now();
+        let mut size = used_to(milliseconds(10));
+        assert_eq!(size.images(now), 6);
+        size.images_took(6, milliseconds(90));
+        assert_eq!(size.images(now), 5);
+        for _ in 0..5 {
+            size.images_took(4, milliseconds(100));
+        }
+        assert_eq!(size.images(now), 2);
+        let time = size.image_time().unwrap();
+        assert!(milliseconds(20) < time && time < milliseconds(25), "{time:?}");
+    }
+
+    #[test]
+    fn where_batches_pay_an_import_gets_them_while_nobody_asks() {
+        let start = Instant::now();
+        let mut size = used_to(milliseconds(130));
+        assert_eq!(size.images(start), 1);
+        size.set_batches_pay(true);
+        assert_eq!(size.images(start), BATCH);
+        size.text_came(start);
+        assert_eq!(size.images(start), 1);
+        assert_eq!(size.images(start + ATTENTION / 2), 1);
+        assert_eq!(size.images(start + ATTENTION), BATCH);
+        size.text_came(start + ATTENTION);
+        assert_eq!(size.images(start + ATTENTION), 1);
+    }
+
+    #[test]
+    fn a_fast_engine_takes_more_than_eight_either_way() {
+        let mut size = used_to(milliseconds(3));
+        size.set_batches_pay(true);
+        assert_eq!(size.images(Instant::now()), 20);
+    }
+
+    #[test]
+    fn texts_have_a_pace_of_their_own() {
+        let mut size = used_to(milliseconds(30));
+        for _ in 0..50 {
+            size.texts_took(2, milliseconds(20));
+        }
+        assert_eq!((size.images(Instant::now()), size.texts()), (2, 6));
+        for _ in 0..50 {
+            size.texts_took(6, milliseconds(6));
+        }
+        assert_eq!(size.texts(), MOST);
+        for _ in 0..50 {
+            size.texts_took(MOST, milliseconds(100 * MOST as u64));
+        }
+        assert_eq!(size.texts(), 1);
+        size.set_batches_pay(true);
+        assert_eq!(size.texts(), BATCH);
+    }
+
+    #[test]
+    fn no_inputs_teach_nothing() {
+        let mut size = PassSize::new(LIMIT);
+        size.texts_took(0, milliseconds(5));
+        assert_eq!(size.texts(), 1);
+        size.texts_took(1, milliseconds(5));
+        assert_eq!(size.texts(), 12);
+    }
+}
