@@ -22,7 +22,7 @@ pub use browser::Browser;
 pub use checkout::{checkout, runtime_directory};
 pub use cluster::{Cluster, Stop};
 pub use installation::Installation;
-pub use model::{Model, full_stand_in, tiny_stand_in};
+pub use model::{Model, full_stand_in, other_tiny_stand_in, tiny_stand_in};
 pub use server_file::ServerFile;
 pub use server_user::ServerUser;
 pub use wait::{wait_for, wait_until};

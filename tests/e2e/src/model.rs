@@ -12,18 +12,25 @@ use crate::installation::Installation;
 
 /// Seed of the stand-ins, so that all tests look at the same vectors.
 const SEED: &str = "1";
+/// Seed of the one that differs from them in its weights alone.
+const OTHER_SEED: &str = "2";
 
 /// Directory of a tiny model with 512-dimensional output, for tests: loads in no time, embeds in milliseconds.
 pub fn tiny_stand_in(installation: &Installation) -> Result<PathBuf> {
-    stand_in(installation, "stand-in-tiny", &["--tiny"])
+    stand_in(installation, "stand-in-tiny", SEED, &["--tiny"])
+}
+
+/// Directory of another tiny model, whose vectors have no common distance with those of [`tiny_stand_in`].
+pub fn other_tiny_stand_in(installation: &Installation) -> Result<PathBuf> {
+    stand_in(installation, "stand-in-tiny-other", OTHER_SEED, &["--tiny"])
 }
 
 /// Directory of a model of CLIP ViT-B/32's full size, for the demo and the benchmark where the real weights are absent.
 pub fn full_stand_in(installation: &Installation) -> Result<PathBuf> {
-    stand_in(installation, "stand-in", &[])
+    stand_in(installation, "stand-in", SEED, &[])
 }
 
-fn stand_in(installation: &Installation, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+fn stand_in(installation: &Installation, name: &str, seed: &str, arguments: &[&str]) -> Result<PathBuf> {
     let models = runtime_directory("models")?;
     let directory = models.join(name);
     let lock = File::create(models.join(format!("{name}.lock"))).context("cannot lock the model directory")?;
@@ -36,7 +43,7 @@ fn stand_in(installation: &Installation, name: &str, arguments: &[&str]) -> Resu
         fs::remove_dir_all(&unfinished).context("cannot remove an unfinished model")?;
     }
     let mut init = std::process::Command::new(installation.embedder());
-    init.arg("init-model").arg(&unfinished).args(["--seed", SEED]).args(arguments);
+    init.arg("init-model").arg(&unfinished).args(["--seed", seed]).args(arguments);
     run(&mut init)?;
     fs::rename(&unfinished, &directory).context("cannot put the model in place")?;
     Ok(directory)

@@ -55,6 +55,13 @@ impl Process {
         }
     }
 
+    /// Its command line, the program first.
+    pub fn arguments(&self) -> Result<Vec<String>> {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", self.pid))
+            .with_context(|| format!("{} ({}) has ended", self.name, self.pid))?;
+        Ok(line.split_terminator('\0').map(str::to_owned).collect())
+    }
+
     /// Bytes of memory that are resident and not shared with another process's file mapping: what this process costs.
     pub fn private_memory(&self) -> Result<u64> {
         self.memory("RssAnon:")

@@ -121,6 +121,11 @@ fn an_embedding_by_an_embedder_that_hangs() -> Result<()> {
     let Some(pid) = Pid::from_raw(embedder.pid) else { panic!("{} is no process id", embedder.pid) };
     kill_process(pid, Signal::STOP)?;
     ends_at_once(&world, "SELECT pinterest_embed_text('a barn')")?;
+    ends_at_once(&world, "SELECT pinterest_embed_texts(array_fill('a barn'::text, '{200}'))")?;
+    ends_at_once(
+        &world,
+        "SELECT pinterest_embed_images(array_fill(convert_to(repeat('x', 1 << 20), 'UTF8'), '{200}'))",
+    )?;
     kill_process(pid, Signal::CONT)?;
     embed(&mut client)?;
     assert_eq!(world.cluster.embedder()?.map(|found| found.pid), Some(embedder.pid));

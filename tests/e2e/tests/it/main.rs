@@ -1,6 +1,7 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
 mod apps;
+mod arrays;
 mod bad_pictures;
 mod boards;
 mod breaker;
@@ -13,6 +14,7 @@ mod copies;
 mod coverage;
 mod drops;
 mod embedder_deaths;
+mod embedder_settings;
 mod export;
 mod fence;
 mod forget;
@@ -35,6 +37,7 @@ mod poison;
 mod pressure;
 mod quota;
 mod ranking;
+mod reembed;
 mod refresh_endings;
 mod refresh_kills;
 mod refresh_race;

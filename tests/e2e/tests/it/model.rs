@@ -59,7 +59,7 @@ fn images_of_two_models_are_not_averaged() -> Result<()> {
     )?;
     let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[]));
     assert_eq!(refused.code, "22023", "{refused:?}");
-    // The hint's way out works: the image of the other model is embedded again.
+    // An import is a way out as well: the image of the other model is embedded again.
     let id = start(&mut client, "Beach")?;
     let row = complete(&mut client, id)?;
     assert_eq!((row.embedded, row.reused), (1, 2), "{row:?}");
