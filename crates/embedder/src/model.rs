@@ -37,6 +37,7 @@ fn describe(info: &clip::ModelInfo) -> Result<Model, Failure> {
         precision: info.precision.clone(),
         kernels: info.kernels.to_string(),
         preprocessing: info.preprocessing.clone(),
+        notice: info.notice.clone(),
     })
 }
 

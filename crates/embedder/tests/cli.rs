@@ -125,6 +125,34 @@ fn info_is_for_people_too() {
 }
 
 #[test]
+fn weights_are_packed_ahead_of_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().to_str().unwrap();
+    support::init_model(directory.path());
+    let files = || std::fs::read_dir(directory.path()).unwrap().count();
+    let before = files();
+
+    // candle has nothing to pack, on any processor.
+    let output = run(&["pack", "--model", model, "--precision", "f32", "--kernels", "candle"]);
+    assert_eq!((output.status.code(), output.stdout.len(), files()), (Some(0), 0, before));
+
+    let output = run(&["pack", "--model", model]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let path = String::from_utf8(output.stdout).unwrap();
+    match path.trim_end() {
+        "" => assert_eq!(files(), before),
+        path => {
+            assert_eq!(std::path::Path::new(path).parent(), Some(directory.path()));
+            let made = std::fs::metadata(path).unwrap().modified().unwrap();
+            // Loading finds it and leaves it.
+            assert_eq!(run(&["info", "--model", model]).status.code(), Some(0));
+            assert_eq!(files(), before + 1);
+            assert_eq!(std::fs::metadata(path).unwrap().modified().unwrap(), made);
+        }
+    }
+}
+
+#[test]
 fn a_missing_model_is_one_message() {
     let output = run(&["embed", "--model", "/nowhere", "photo.jpg"]);
     assert_eq!(output.status.code(), Some(1));
@@ -135,7 +163,7 @@ fn a_missing_model_is_one_message() {
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    for command in [&[][..], &["embed"], &["info"], &["init-model"], &["serve"]] {
+    for command in [&[][..], &["embed"], &["info"], &["init-model"], &["pack"], &["serve"]] {
         let output = program().args(command).arg("--help").output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         let text = String::from_utf8(output.stdout).unwrap();

@@ -66,6 +66,24 @@ async fn what_hangs_is_ended_and_named_by_its_digest_alone() {
 }
 
 #[tokio::test]
+async fn a_known_text_does_not_wait_for_the_model() {
+    let mut server = Supervisor::start(&["--image-timeout", "2"]);
+    let client = connect(&server).await;
+    let known = client.embed_text("a barn").await.unwrap();
+    let passes = async || client.info().await.unwrap().statistics;
+    let (hung, ()) = tokio::join!(client.embed_text(fault("hang")), async {
+        // Sent over the same connection, so the text has come before the first of these; until the model's thread has it.
+        while passes().await.texts_waiting > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(client.embed_text("a barn").await.unwrap() == known);
+        assert_eq!(passes().await.texts_remembered, 1);
+    });
+    assert_eq!(hung.unwrap_err().kind(), ErrorKind::Died);
+    assert_eq!(server.wait().code(), Some(WATCHDOG_EXIT_STATUS));
+}
+
+#[tokio::test]
 async fn a_decoders_panic_is_the_pictures_failure() {
     let mut server = Supervisor::start(&[]);
     let client = connect(&server).await;

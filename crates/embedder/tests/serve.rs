@@ -9,10 +9,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use embedder::protocol::{FrameKind, HEADER_BYTES, Header, MAX_IMAGE_BYTES, Request, Response};
-use embedder::{Client, Embedded, Error, ErrorKind, ModelState};
+use embedder::{Client, Embedded, Error, ErrorKind, ModelState, Statistics};
 use proptest::prelude::*;
 use rustix::process::Signal;
-use support::{Supervisor, cosine, picture, program};
+use support::{Supervisor, cosine, large_picture, picture, program};
 
 async fn connect(server: &Supervisor) -> Client {
     Client::connect(&server.socket()).await.unwrap()
@@ -96,7 +96,7 @@ async fn a_bad_picture_fails_alone() {
 
 #[tokio::test]
 async fn says_who_it_is() {
-    let server = Supervisor::start(&[]);
+    let server = Supervisor::start(&["--precision", "f32", "--kernels", "candle"]);
     let client = connect(&server).await;
     let embedded = client.embed_text("x").await.unwrap();
     let info = client.info().await.unwrap();
@@ -105,7 +105,118 @@ async fn says_who_it_is() {
     assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
     let ModelState::Ready(model) = info.model else { panic!("{info:?}") };
     assert_eq!(model.fingerprint, embedded.model);
-    assert_eq!((model.dimension, &*model.precision), (512, "f32"));
+    assert_eq!((model.dimension, &*model.precision, &*model.kernels, model.notice), (512, "f32", "candle", None));
+}
+
+async fn statistics(client: &Client) -> Statistics {
+    client.info().await.unwrap().statistics
+}
+
+/// Three clients that each have as many pictures in flight as one may; returns when most of them wait, about a second's work.
+async fn busy_with_pictures() -> (Supervisor, tokio::task::JoinSet<Vec<Result<Embedded, Error>>>) {
+    let server = Supervisor::start(&["--max-pass-time", "1"]);
+    let picture = large_picture();
+    let mut imports = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let client = connect(&server).await;
+        let pictures = vec![picture.clone(); 64];
+        imports.spawn(async move { embed_together(&client, pictures).await });
+    }
+    let client = connect(&server).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while statistics(&client).await.images_waiting < 150 {
+        assert!(Instant::now() < deadline, "{:?}", statistics(&client).await);
+        tokio::task::yield_now().await;
+    }
+    (server, imports)
+}
+
+async fn all_answered(imports: tokio::task::JoinSet<Vec<Result<Embedded, Error>>>) {
+    let answers: Vec<_> = imports.join_all().await.into_iter().flatten().collect();
+    assert_eq!(answers.len(), 3 * 64);
+    for answer in answers {
+        answer.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_text_overtakes_the_pictures_of_other_clients() {
+    let (server, imports) = busy_with_pictures().await;
+    let client = connect(&server).await;
+    for number in 0..3 {
+        client.embed_text(format!("barn number {number}")).await.unwrap();
+    }
+    let after = statistics(&client).await;
+    assert!(after.images_waiting >= 50, "{after:?}");
+    all_answered(imports).await;
+}
+
+#[tokio::test]
+async fn a_picture_waits_for_one_of_each_other_client_and_not_for_all_they_have() {
+    let (server, imports) = busy_with_pictures().await;
+    let client = connect(&server).await;
+    for number in 0..3 {
+        client.embed_image(picture(100 + number)).await.unwrap();
+    }
+    let after = statistics(&client).await;
+    assert!(after.images_waiting >= 50, "{after:?}");
+    all_answered(imports).await;
+}
+
+#[tokio::test]
+async fn pictures_do_not_wait_for_the_end_of_a_stream_of_texts() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    // Aborted with the set. Several, so that one waits whenever the model is free.
+    let mut askers = tokio::task::JoinSet::new();
+    for asker in 0..8 {
+        let client = connect(&server).await;
+        askers.spawn(async move {
+            for number in 0.. {
+                client.embed_text(format!("barn {number} of {asker}")).await.unwrap();
+            }
+        });
+    }
+    while statistics(&client).await.texts < 8 {
+        tokio::task::yield_now().await;
+    }
+    for answer in embed_together(&client, (0..32).map(picture).collect()).await {
+        answer.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_text_asked_again_is_answered_the_same_without_the_model() {
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let first = client.embed_text("a barn with string lights").await.unwrap();
+    let other = connect(&server).await;
+    let again = other.embed_text("a barn with string lights").await.unwrap();
+    assert!(first == again);
+    client.embed_text("A barn with string lights").await.unwrap();
+    let Statistics { texts, text_passes, texts_remembered, .. } = statistics(&client).await;
+    assert_eq!((texts, text_passes, texts_remembered), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn beyond_the_limit_requests_are_refused_and_may_be_repeated() {
+    let server = Supervisor::start(&["--max-queue", "1"]);
+    let client = connect(&server).await;
+    client.embed_text("the model is loaded").await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let client = client.clone();
+        tasks.spawn(async move { client.embed_text(format!("barn number {number}")).await });
+    }
+    let (answered, refused): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().partition(Result::is_ok);
+    assert!(!answered.is_empty() && !refused.is_empty(), "{} answered, {} refused", answered.len(), refused.len());
+    for refusal in refused {
+        let error = refusal.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        assert!(error.is_retryable());
+        assert_eq!(error.to_string(), "1 texts are waiting for the embedder, the limit is 1: ask again a little later");
+    }
+    client.embed_text("barn number 0").await.unwrap();
 }
 
 #[tokio::test]
@@ -330,5 +441,24 @@ async fn takes_its_rights_from_itself() {
     assert_eq!(limit("Max open files"), "1024 1024");
     assert_eq!(limit("Max address space"), "4294967296 4294967296");
     assert_eq!(read("oom_score_adj").trim(), "1000");
+    let niceness = |task: &Path| {
+        let status = std::fs::read_to_string(task.join("stat")).unwrap();
+        // Of the fields after the program's name, which may hold anything, the seventeenth.
+        let (_, fields) = status.rsplit_once(')').unwrap();
+        fields.split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    let ours = niceness(Path::new("/proc/thread-self"));
+    assert_eq!(niceness(&process), ours + 5);
+    for thread in std::fs::read_dir(process.join("task")).unwrap() {
+        let thread = thread.unwrap().path();
+        let decodes = std::fs::read_to_string(thread.join("comm")).unwrap().trim() == "decode";
+        let expected = ours + if decodes { 10 } else { 5 };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // The thread does it itself, once it runs.
+        while niceness(&thread) != expected {
+            assert!(Instant::now() < deadline, "{} of {}", niceness(&thread), thread.display());
+            std::thread::yield_now();
+        }
+    }
     assert!(read("status").contains("NoNewPrivs:\t1"));
 }

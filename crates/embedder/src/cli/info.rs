@@ -35,6 +35,8 @@ struct Report<'a> {
     kernels: &'a str,
     preprocessing: &'a str,
     dimension: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'a str>,
     load_seconds: f64,
 }
 
@@ -51,6 +53,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         kernels: &model.kernels,
         preprocessing: &model.preprocessing,
         dimension: model.dimension,
+        notice: model.notice.as_deref(),
         load_seconds: start.elapsed().as_secs_f64(),
     };
     if arguments.json {
@@ -64,6 +67,9 @@ pub fn run(arguments: Arguments) -> Outcome {
         println!("preprocessing   {}", report.preprocessing);
         println!("dimension       {}", report.dimension);
         println!("load time       {:.3} s", report.load_seconds);
+        if let Some(notice) = report.notice {
+            println!("notice          {notice}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ mod embed;
 mod info;
 mod init_model;
 mod model;
+mod pack;
 mod serve;
 
 use std::error::Error;
@@ -36,6 +37,7 @@ enum Command {
     Embed(embed::Arguments),
     Info(info::Arguments),
     InitModel(init_model::Arguments),
+    Pack(pack::Arguments),
     Serve(serve::Arguments),
 }
 
@@ -45,6 +47,7 @@ pub fn run() -> ExitCode {
         Command::Embed(arguments) => embed::run(arguments),
         Command::Info(arguments) => info::run(arguments),
         Command::InitModel(arguments) => init_model::run(arguments),
+        Command::Pack(arguments) => pack::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
     };
     outcome.unwrap_or_else(|error| {

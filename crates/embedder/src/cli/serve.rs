@@ -44,8 +44,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value = "256")]
     max_queue: NonZeroUsize,
 
-    /// How long a forward pass may take: as many pictures, or texts, share one as fit. A text that comes during a pass waits
-    /// for its end, a picture for the texts before it as well
+    /// How long a forward pass may take: as many pictures, or texts, share one as fit, and one where none does. A text that
+    /// comes during a pass waits for its end
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=60_000))]
     max_pass_time: u64,
 

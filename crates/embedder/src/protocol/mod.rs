@@ -19,7 +19,7 @@
 //! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
 //! | 0x03 | request, info | empty |
 //! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32) |
-//! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
+//! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing, notice or nothing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
 //! | 0x83 | response, error | error kind (2), message (string) |
 //! | 0x84 | response, goodbye | empty |
 //!

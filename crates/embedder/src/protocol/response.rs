@@ -106,6 +106,8 @@ pub struct Model {
     pub kernels: String,
     /// Names the procedure from encoded picture to model input.
     pub preprocessing: String,
+    /// What could be better about how it was loaded, in one sentence.
+    pub notice: Option<String>,
 }
 
 impl Response {
@@ -175,7 +177,8 @@ fn put_info(frame: &mut Vec<u8>, info: &Info) {
             frame.extend_from_slice(model.fingerprint.as_bytes());
             frame.extend_from_slice(&model.weights_sha256);
             frame.extend_from_slice(&model.dimension.to_le_bytes());
-            for text in [&model.name, &model.precision, &model.kernels, &model.preprocessing] {
+            let notice = model.notice.as_deref().unwrap_or_default();
+            for text in [&*model.name, &model.precision, &model.kernels, &model.preprocessing, notice] {
                 put_string(frame, cut(text, MAX_STRING_BYTES));
             }
         }
@@ -202,6 +205,7 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
                 precision: fields.string()?,
                 kernels: fields.string()?,
                 preprocessing: fields.string()?,
+                notice: Some(fields.string()?).filter(|notice| !notice.is_empty()),
             }),
             2 => {
                 let (kind, message) = take_failure(fields)?;

@@ -20,8 +20,8 @@ fn error_kind() -> impl Strategy<Value = ErrorKind> {
 fn model_state() -> impl Strategy<Value = ModelState> {
     prop_oneof![
         Just(ModelState::Loading),
-        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 4]>()).prop_map(
-            |(fingerprint, weights_sha256, dimension, [name, precision, kernels, preprocessing])| {
+        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 4]>(), prop::option::of(".+")).prop_map(
+            |(fingerprint, weights_sha256, dimension, [name, precision, kernels, preprocessing], notice)| {
                 ModelState::Ready(Model {
                     fingerprint: ModelFingerprint::from_bytes(fingerprint),
                     weights_sha256,
@@ -30,6 +30,7 @@ fn model_state() -> impl Strategy<Value = ModelState> {
                     precision,
                     kernels,
                     preprocessing,
+                    notice,
                 })
             }
         ),

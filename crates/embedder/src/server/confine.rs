@@ -14,6 +14,11 @@ use crate::log;
 /// Descriptors: 900 connections and a few more.
 const MAX_DESCRIPTORS: u64 = 1024;
 
+/// How far this process stands back behind those that started it, in steps of niceness: where processors are short, a
+/// process of the database gets three times what a thread here gets. An import can wait, and where they are not short it
+/// makes no difference.
+const NICENESS: i32 = 5;
+
 /// What depends on who starts the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
@@ -38,6 +43,7 @@ impl Confinement {
         if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
             log::line(format_args!("cannot raise oom_score_adj: {error}"));
         }
+        rustix::process::nice(NICENESS)?;
         // A core would hold pictures and texts.
         lower(Resource::Core, 0)?;
         lower(Resource::Nofile, MAX_DESCRIPTORS)?;

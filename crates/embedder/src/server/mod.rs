@@ -1,9 +1,9 @@
 //! The server: connections on one thread, decoding on two, the model on one, a watchdog over all.
 //!
 //! ```text
-//! socket ── connection ─┬─ pictures ──► queue ──► decode ──► queue ──► model ──┬─► connection ── socket
-//!                       └─ texts ──► recent texts ──► queue ────────────┘      │
-//!                                     └─ found ────────────────────────────────┘
+//! socket ── connection ─┬─ picture ──► queue ──► decode ──► queue ─┬─► model ─┬─► connection ── socket
+//!                       └─ text ──► recent texts ─┬─ new ──► queue ─┘          │
+//!                                                 └─ known ────────────────────┘
 //! ```
 
 mod activity;

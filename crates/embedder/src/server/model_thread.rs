@@ -14,7 +14,7 @@ use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
 use super::watchdog::Subject;
 use crate::failure::Failure;
-use crate::{inference, model};
+use crate::{inference, log, model};
 
 struct Loaded {
     engine: Box<dyn Engine>,
@@ -49,6 +49,9 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options) {
 fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, Failure> {
     *shared.model_state() = ModelState::Loading;
     let result = model::load(directory, options);
+    if let Ok((_, Model { notice: Some(notice), .. })) = &result {
+        log::line(format_args!("{notice}"));
+    }
     *shared.model_state() = match &result {
         Ok((_, model)) => ModelState::Ready(model.clone()),
         Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },

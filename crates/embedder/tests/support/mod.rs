@@ -45,6 +45,13 @@ pub fn picture(number: u8) -> Vec<u8> {
     png.into_inner()
 }
 
+/// A PNG that takes some milliseconds to decode.
+pub fn large_picture() -> Vec<u8> {
+    let mut png = Cursor::new(Vec::new());
+    RgbImage::from_pixel(2000, 1500, image::Rgb([200, 150, 100])).write_to(&mut png, ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
 pub fn cosine(left: &[f32], right: &[f32]) -> f64 {
     assert_eq!(left.len(), right.len());
     left.iter().zip(right).map(|(&left, &right)| f64::from(left) * f64::from(right)).sum()
