@@ -4,42 +4,48 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use e2e::{Result, World, wait_for};
+use postgres::Client;
 
-use crate::figure;
+use crate::{figure, texts};
 
 const LONG: Duration = Duration::from_secs(1800);
 
-/// Imports the board twice: all of it, then with nothing changed.
+/// Imports the board twice: all of it, then with nothing changed. Then once more from nothing, while somebody searches.
 pub fn measure(world: &World, board: &str) -> Result<()> {
     let mut client = world.connect()?;
-    for what in ["import", "import again, unchanged"] {
-        let began = Instant::now();
-        let import: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&board])?.get(0);
-        let mut listed = None;
-        let (state, pins, embedded) = wait_for("the import", LONG, || {
-            let row = client.query_one(
-                "SELECT state, phase, pins_listed, images_embedded, reason FROM pinterest.imports WHERE import_id = $1",
-                &[&import],
-            )?;
-            let (state, phase): (String, String) = (row.get(0), row.get(1));
-            if matches!(phase.as_str(), "images" | "finished") {
-                listed.get_or_insert_with(|| began.elapsed());
-            }
-            let ended = matches!(state.as_str(), "completed" | "failed" | "cancelled" | "needs_reauth");
-            Ok(ended.then(|| (state, row.get::<_, i32>(2), row.get::<_, i32>(3))))
-        })?;
-        ensure!(state == "completed", "the {what} is {state}");
-        let all = began.elapsed();
-        let listed = listed.unwrap_or(all);
-        figure(&format!("{what}: {pins} pins"), format!("{:.2} s", all.as_secs_f64()));
-        if embedded > 0 {
-            let images = all - listed;
-            figure("  until all pins are listed", format!("{:.2} s", listed.as_secs_f64()));
-            figure(
-                "  from there to the last embedding",
-                format!("{:.2} s, {:.1} images/s", images.as_secs_f64(), f64::from(embedded) / images.as_secs_f64()),
-            );
+    import(&mut client, board, "import")?;
+    import(&mut client, board, "import again, unchanged")?;
+    client.execute("SELECT pinterest_purge_board($1)", &[&board])?;
+    texts::beside(world, || import(&mut client, board, "import beside text queries"))
+}
+
+fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
+    let began = Instant::now();
+    let import: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&board])?.get(0);
+    let mut listed = None;
+    let (state, pins, embedded) = wait_for("the import", LONG, || {
+        let row = client.query_one(
+            "SELECT state, phase, pins_listed, images_embedded, reason FROM pinterest.imports WHERE import_id = $1",
+            &[&import],
+        )?;
+        let (state, phase): (String, String) = (row.get(0), row.get(1));
+        if matches!(phase.as_str(), "images" | "finished") {
+            listed.get_or_insert_with(|| began.elapsed());
         }
+        let ended = matches!(state.as_str(), "completed" | "failed" | "cancelled" | "needs_reauth");
+        Ok(ended.then(|| (state, row.get::<_, i32>(2), row.get::<_, i32>(3))))
+    })?;
+    ensure!(state == "completed", "the {what} is {state}");
+    let all = began.elapsed();
+    let listed = listed.unwrap_or(all);
+    figure(&format!("{what}: {pins} pins"), format!("{:.2} s", all.as_secs_f64()));
+    if embedded > 0 {
+        let images = all - listed;
+        figure("  until all pins are listed", format!("{:.2} s", listed.as_secs_f64()));
+        figure(
+            "  from there to the last embedding",
+            format!("{:.2} s, {:.1} images/s", images.as_secs_f64(), f64::from(embedded) / images.as_secs_f64()),
+        );
     }
     Ok(())
 }

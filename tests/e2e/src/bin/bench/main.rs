@@ -2,12 +2,12 @@
 
 mod embedder;
 mod import;
+mod texts;
 
 use std::time::{Duration, Instant};
 
 use e2e::process::Process;
 use e2e::{Installation, Model, Result, World};
-use postgres::Client;
 use sandbox::{Config, Family};
 
 /// Pins of the imported board.
@@ -30,23 +30,9 @@ fn main() -> Result<()> {
     config.image_latency = LATENCY;
     config.images.pool = Some(POOL);
     let world = World::builder().sandbox(config).model(model.directory()).start()?;
-    text_queries(&world)?;
+    texts::measure(&world)?;
     import::measure(&world, BOARD)?;
     memory(&world)
-}
-
-/// The first text query of a server starts the embedder and loads the weights; the next ones don't, in any session.
-fn text_queries(world: &World) -> Result<()> {
-    let query = |client: &mut Client, text: &str| -> Result<Duration> {
-        let began = Instant::now();
-        client.query_one("SELECT pinterest_embed_text($1)::text", &[&text])?;
-        Ok(began.elapsed())
-    };
-    let first = query(&mut world.connect()?, "a barn with string lights")?;
-    let second = query(&mut world.connect()?, "a beach at sunset")?;
-    figure("first pinterest_embed_text", milliseconds(first));
-    figure("second, in another session", milliseconds(second));
-    Ok(())
 }
 
 fn memory(world: &World) -> Result<()> {
