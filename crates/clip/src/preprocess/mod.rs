@@ -10,6 +10,8 @@ mod normalise;
 mod png;
 mod resize;
 mod samples;
+#[cfg(test)]
+mod steps;
 mod webp;
 
 use std::fmt;

@@ -22,9 +22,6 @@ use super::SIDE;
 const ROW: usize = 3 * SIDE;
 
 /// Resizes the short side to 224 and cuts out the centre 224 x 224: rows of RGB.
-///
-/// The long side becomes `floor(224 * long / short)`, the margin `floor((that - 224) / 2)`, as in transformers'
-/// `get_resize_output_image_size` and `center_crop`.
 pub(super) fn centre_window(picture: &RgbImage) -> Box<[u8]> {
     let plan = Plan::new(picture);
     #[cfg(target_arch = "x86_64")]
@@ -32,6 +29,35 @@ pub(super) fn centre_window(picture: &RgbImage) -> Box<[u8]> {
         return window;
     }
     portable::window(&plan)
+}
+
+/// What every implementation that runs here makes of a picture, by name.
+#[cfg(test)]
+pub(super) fn centre_windows(picture: &RgbImage) -> Vec<(&'static str, Box<[u8]>)> {
+    let plan = Plan::new(picture);
+    let portable = [("portable", portable::window(&plan))];
+    #[cfg(target_arch = "x86_64")]
+    let fast = avx2::window(&plan).map(|window| ("avx2", window));
+    #[cfg(not(target_arch = "x86_64"))]
+    let fast = None;
+    portable.into_iter().chain(fast).collect()
+}
+
+/// Where the window lies, as in transformers' `get_resize_output_image_size` and `center_crop`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Geometry {
+    /// Width and height after the resize: the short side 224, the long side `floor(224 * long / short)`.
+    pub resized: [usize; 2],
+    /// Left and top of the window in the resized picture: `floor((side - 224) / 2)`.
+    pub crop: [usize; 2],
+}
+
+impl Geometry {
+    pub fn new(width: usize, height: usize) -> Self {
+        let short = width.min(height);
+        let resized = [width, height].map(|side| SIDE * side / short);
+        Self { resized, crop: resized.map(|side| (side - SIDE) / 2) }
+    }
 }
 
 /// What the two passes work on.
@@ -49,14 +75,14 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(picture: &'a RgbImage) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let short = width.min(height);
+        let Geometry { resized, crop } = Geometry::new(width, height);
         let stride = 3 * width;
-        let mut rows = Weights::new(height, SIDE * height / short);
+        let mut rows = Weights::new(height, resized[1], crop[1]);
         let needed = rows.rebase();
         Self {
             samples: &picture.as_raw()[stride * needed.start..stride * needed.end],
             stride,
-            columns: Weights::new(width, SIDE * width / short),
+            columns: Weights::new(width, resized[0], crop[0]),
             rows,
         }
     }
@@ -68,22 +94,4 @@ impl<'a> Plan<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_of_the_right_size_is_left_alone() {
-        let picture = RgbImage::from_fn(224, 224, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8]));
-        assert_eq!(centre_window(&picture)[..], picture.as_raw()[..]);
-    }
-
-    #[test]
-    fn the_centre_is_kept_and_the_margin_cut() {
-        // Three squares of one colour each; only the middle one is inside the window, but for the filter's reach.
-        let picture =
-            RgbImage::from_fn(672, 224, |x, _| image::Rgb(if x / 224 == 1 { [9, 99, 199] } else { [255, 0, 0] }));
-        let window = centre_window(&picture);
-        assert_eq!(window.len(), 3 * SIDE * SIDE);
-        assert!(window.chunks_exact(3).all(|pixel| pixel == [9, 99, 199]));
-    }
-}
+mod tests;
