@@ -50,6 +50,7 @@ mod resting;
 mod retention;
 mod rotation;
 mod scopes;
+mod searches;
 mod stages;
 mod standby;
 mod states;

@@ -1,0 +1,39 @@
+//! Searches while an import is under way.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::Config;
+use sandbox::{Family, Kind};
+
+use crate::support::{Row, complete, start, until};
+
+/// Searches that have to come back while pictures wait.
+const SEARCHES: usize = 5;
+
+/// Images found and not yet at their end.
+fn pending(row: &Row) -> i32 {
+    row.total - row.done()
+}
+
+fn search(client: &mut Client, number: usize) -> Result<()> {
+    // Each another text, so that none is answered from memory.
+    client.query_one("SELECT pinterest_embed_text($1)::text", &[&format!("barn {number}")])?;
+    Ok(())
+}
+
+#[test]
+fn a_text_does_not_wait_for_the_pictures_before_it() -> Result<()> {
+    let world = World::builder().sandbox(Config::with_board("Beach", &Family::ALL, 150)).start()?;
+    let mut client = world.connect()?;
+    search(&mut client, SEARCHES)?;
+    let import = start(&mut client, "Beach")?;
+    let first = until(&mut client, import, "work on the images", |row| row.embedded > 0 && pending(row) > 20)?;
+    for number in 0..SEARCHES {
+        search(&mut client, number)?;
+    }
+    let row = Row::of(&mut client, import)?;
+    assert!(pending(&row) > 0, "all pictures went before {SEARCHES} texts: {first:?}, then {row:?}");
+    complete(&mut client, import)?;
+    assert!(world.sandbox.requests().count(Kind::Image) > 0);
+    Ok(())
+}
