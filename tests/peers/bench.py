@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Measures all contestants in interleaved rounds, prints the tables and writes them to docs/performance.md.
+
+`tests/peers/run` prepares what this needs and calls it.
+"""
+
+import argparse
+import datetime
+import re
+import sys
+from pathlib import Path
+
+import accuracy
+import aims
+import machine
+import numpy as np
+import report
+from contestants import CONTESTANTS, REFERENCE
+from figures import Figures
+from file_names import IMAGES, TOKENS, WEIGHTS_SHA256
+from process import Worker, WorkerFailed
+from rounds import Case, Pace, measure
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+DOCUMENT = CHECKOUT / "docs" / "performance.md"
+THREADS = [1, 2]
+SEED = 1
+
+
+def parse():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--model", type=Path, required=True, help="directory with config.json and model.safetensors")
+    arguments.add_argument("--inputs", type=Path, required=True, help="directory that prepare.py has filled")
+    arguments.add_argument("--peer", type=Path, required=True, help="the example program of crates/clip")
+    arguments.add_argument("--quick", action="store_true", help="one short round, not written to the document")
+    arguments.add_argument("--only", metavar="KEY,...", help="these contestants alone, not written to the document")
+    return arguments.parse_args()
+
+
+def command(contestant, threads, arguments):
+    options = ["--model", arguments.model, "--threads", threads]
+    if contestant.module is not None:
+        program = [sys.executable, HERE / "worker.py", contestant.module]
+        return [*program, "--precision", contestant.variant, "--inputs", arguments.inputs, *options]
+    inputs = ["--images", arguments.inputs / IMAGES, "--tokens", arguments.inputs / TOKENS]
+    kernels = ["--kernels", contestant.kernels] if contestant.kernels else []
+    return [arguments.peer, "engine", "--precision", contestant.precision, *kernels, *inputs, *options]
+
+
+def start(contestants, arguments, logs):
+    """Workers by (engine, threads), and why some could not start."""
+    workers, absent = {}, {}
+    for contestant in contestants:
+        for threads in THREADS:
+            print(f"loading {contestant.name}, {threads} threads", file=sys.stderr)
+            log = logs / f"{contestant.key}-{threads}.log"
+            try:
+                workers[contestant.key, threads] = Worker(command(contestant, threads, arguments), threads, log)
+            except WorkerFailed as failure:
+                absent[contestant.key] = str(failure)
+                break
+    return workers, absent
+
+
+def check_weights(workers, arguments):
+    """The engines of crates/clip say which weights they hold."""
+    expected = (arguments.inputs / WEIGHTS_SHA256).read_text()
+    for (engine, _), worker in workers.items():
+        found = worker.ready.get("weights_sha256", expected)
+        if found != expected:
+            sys.exit(f"{engine} has weights {found}, the others {expected}")
+    return expected
+
+
+def compare(workers, contestants, kind, batch, directory):
+    """How near each is to the reference, which has to take part."""
+    vectors = {}
+    for contestant in contestants:
+        worker = workers.get((contestant.key, THREADS[-1]))
+        if worker is not None and (kind == "images" or contestant.texts):
+            path = directory / f"{contestant.key}-{kind}.f32"
+            worker.ask(embed={"kind": kind, "batch": batch, "path": str(path)})
+            vectors[contestant.key] = np.fromfile(path, "<f4").reshape(-1, 512)
+    if REFERENCE not in vectors:
+        return {}
+    return {key: accuracy.nearness(found, vectors[REFERENCE]) for key, found in vectors.items()}
+
+
+def versions(workers):
+    """Libraries behind the workers, each once; candle's from the lock file, the rest as they say themselves."""
+    candle = re.search(r'name = "candle-transformers"\nversion = "(.*)"', (CHECKOUT / "Cargo.lock").read_text())[1]
+    found = {worker.ready["version"] for (engine, _), worker in workers.items() if "-" in engine and not engine.startswith("clip")}
+    return ", ".join([f"candle {candle}", *sorted(found)])
+
+
+def main():
+    arguments = parse()
+    wanted = arguments.only.split(",") if arguments.only else [it.key for it in CONTESTANTS]
+    contestants = [it for it in CONTESTANTS if it.key in wanted]
+    if len(contestants) != len(wanted):
+        sys.exit(f"expected some of {', '.join(it.key for it in CONTESTANTS)}")
+    by_key = {it.key: it for it in CONTESTANTS}
+    pace = Pace(rounds=1, measurement=0.2, peak=0.1) if arguments.quick else Pace(rounds=5, measurement=0.8, peak=0.3)
+    batches = [1, 8] if arguments.quick else [1, 8, 32]
+    images = [Case(threads, "images", batch) for threads in THREADS for batch in batches]
+    texts = [Case(threads, "texts", 1) for threads in THREADS]
+
+    results = arguments.inputs.parent / "results"
+    results.mkdir(exist_ok=True)
+    peaks = {threads: Worker([arguments.peer, "peak", "--threads", threads], threads, results / "peak.log") for threads in THREADS}
+    workers, absent = start(contestants, arguments, results)
+    try:
+        weights = check_weights(workers, arguments)
+        near_images = compare(workers, contestants, "images", 8, results)
+        near_texts = compare(workers, contestants, "texts", 1, results)
+
+        def takes_part(engine, case):
+            return case.kind == "images" or by_key[engine].texts
+
+        measured = measure(workers, peaks, [*images, *texts], takes_part, pace, SEED)
+    finally:
+        for worker in [*workers.values(), *peaks.values()]:
+            worker.close()
+
+    figures = Figures(measured)
+    details = [
+        f"- {by_key[engine].name}: {worker.ready['detail']}"
+        for (engine, threads), worker in workers.items()
+        if threads == THREADS[-1] and worker.ready["detail"]
+    ]
+    parts = [
+        f"{datetime.date.today():%d %B %Y}; {machine.processor()}; {machine.memory()}; {machine.system()}. "
+        f"{versions(workers)}. Weights {weights[:12]}…; {pace.rounds} rounds. Other programs used "
+        f"{measured.foreign:.1%} of the machine meanwhile, waiting engines at most {measured.idle:.1%} of a processor.",
+        "### Aims",
+        report.ratios(aims.aims(figures, lambda key: by_key[key].name)),
+        "### Images per second",
+        report.speeds(figures, contestants, images),
+        "### Milliseconds per call",
+        report.latencies(figures, contestants, images),
+        "### Share of the processor's peak in the same precision",
+        report.shares(figures, contestants, images),
+        "The peak, registers only, and the images per second that it would be, at " + report.counted_work() + ":",
+        report.peaks(figures, peaks[THREADS[0]].ready["instructions"], THREADS),
+        "### Cosine to PyTorch f32, 32 images",
+        report.nearness(contestants, near_images),
+        "### One text of eight tokens",
+        report.texts(figures, contestants, THREADS, near_texts),
+        "### What ran",
+        "\n".join(details),
+        *(f"Not available: {by_key[key].name} ({reason})." for key, reason in absent.items()),
+    ]
+    text = "\n\n".join(parts)
+    print(text)
+    if not arguments.quick and not arguments.only:
+        DOCUMENT.write_text(report.between_marks(DOCUMENT.read_text(), text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,4 @@
+"""The engines in Python. Each module has a VERSION and a class Engine with `images`, `texts` and `detail`.
+
+`images` takes N x 3 x 224 x 224 float32 and `texts` N x T int64; both return N x 512 features, not normalised.
+"""

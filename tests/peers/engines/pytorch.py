@@ -1,0 +1,36 @@
+"""transformers' CLIPModel on PyTorch, eager, with the library's choice of attention."""
+
+import contextlib
+
+import torch
+import transformers
+from transformers import CLIPModel
+
+VERSION = f"torch {torch.__version__.partition('+')[0]}, transformers {transformers.__version__}"
+
+
+class Engine:
+    def __init__(self, model, _inputs, precision, threads):
+        torch.set_num_threads(threads)
+        torch.set_num_interop_threads(1)
+        self.model = CLIPModel.from_pretrained(model).eval()
+        self.precision = precision
+        # Two ways to the same arithmetic: weights rounded once, or weights kept and rounded where torch thinks it right.
+        if precision == "bf16":
+            self.model = self.model.to(torch.bfloat16)
+        self.detail = f"{self.model.config._attn_implementation} attention, {torch.backends.cpu.get_cpu_capability()}"
+
+    def _run(self, call, **inputs):
+        autocast = self.precision == "bf16-autocast"
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16) if autocast else contextlib.nullcontext():
+            output = call(**inputs)
+        return getattr(output, "pooler_output", output).float().numpy()
+
+    def images(self, values):
+        pixels = torch.from_numpy(values)
+        if self.precision == "bf16":
+            pixels = pixels.to(torch.bfloat16)
+        return self._run(self.model.get_image_features, pixel_values=pixels)
+
+    def texts(self, values):
+        return self._run(self.model.get_text_features, input_ids=torch.from_numpy(values))
