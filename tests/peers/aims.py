@@ -33,11 +33,13 @@ def aims(figures, name):
         Aim(f"clip f32 to {name('onnxruntime-f32')}, {at}", 1.15, faster("clip-f32", ["onnxruntime-f32"], MANY)),
         Aim(f"clip bf16 to the processor's bf16 peak, {at}", 0.85, share),
         Aim(
-            f"clip bf16 to {name('candle')}, a text of 8 tokens, 1 thread", 4.0,
+            f"clip bf16 to {name('candle')}, a text of 8 tokens, 1 thread",
+            4.0,
             faster("clip-bf16", ["candle"], text_case(1)),
         ),
         Aim(
-            f"clip bf16 to {name('candle')}, a text of 8 tokens, 2 threads", 4.0,
+            f"clip bf16 to {name('candle')}, a text of 8 tokens, 2 threads",
+            4.0,
             faster("clip-bf16", ["candle"], text_case(2)),
         ),
     ]

@@ -26,6 +26,8 @@ CHECKOUT = HERE.parent.parent
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
 THREADS = [1, 2]
 SEED = 1
+# What other programs may use of the machine before the figures are doubtful.
+QUIET = 0.05
 
 
 def parse():
@@ -84,13 +86,15 @@ def compare(workers, contestants, kind, batch, directory):
             vectors[contestant.key] = np.fromfile(path, "<f4").reshape(-1, 512)
     if REFERENCE not in vectors:
         return {}
-    return {key: accuracy.nearness(found, vectors[REFERENCE]) for key, found in vectors.items()}
+    reference = vectors.pop(REFERENCE)
+    return {key: accuracy.nearness(found, reference) for key, found in vectors.items()}
 
 
-def versions(workers):
-    """Libraries behind the workers, each once; candle's from the lock file, the rest as they say themselves."""
+def versions(workers, contestants):
+    """The other libraries, each once; candle's version from the lock file, the rest as they say themselves."""
     candle = re.search(r'name = "candle-transformers"\nversion = "(.*)"', (CHECKOUT / "Cargo.lock").read_text())[1]
-    found = {worker.ready["version"] for (engine, _), worker in workers.items() if "-" in engine and not engine.startswith("clip")}
+    others = {it.key for it in contestants if it.module is not None}
+    found = {worker.ready["version"] for (engine, _), worker in workers.items() if engine in others}
     return ", ".join([f"candle {candle}", *sorted(found)])
 
 
@@ -108,7 +112,10 @@ def main():
 
     results = arguments.inputs.parent / "results"
     results.mkdir(exist_ok=True)
-    peaks = {threads: Worker([arguments.peer, "peak", "--threads", threads], threads, results / "peak.log") for threads in THREADS}
+    peaks = {
+        threads: Worker([arguments.peer, "peak", "--threads", threads], threads, results / f"peak-{threads}.log")
+        for threads in THREADS
+    }
     workers, absent = start(contestants, arguments, results)
     try:
         weights = check_weights(workers, arguments)
@@ -131,7 +138,7 @@ def main():
     ]
     parts = [
         f"{datetime.date.today():%d %B %Y}; {machine.processor()}; {machine.memory()}; {machine.system()}. "
-        f"{versions(workers)}. Weights {weights[:12]}…; {pace.rounds} rounds. Other programs used "
+        f"{versions(workers, contestants)}. Weights {weights[:12]}…; {pace.rounds} rounds. Other programs used "
         f"{measured.foreign:.1%} of the machine meanwhile, waiting engines at most {measured.idle:.1%} of a processor.",
         "### Aims",
         report.ratios(aims.aims(figures, lambda key: by_key[key].name)),
@@ -153,6 +160,8 @@ def main():
     ]
     text = "\n\n".join(parts)
     print(text)
+    if measured.foreign > QUIET:
+        print(f"\nOther programs used {measured.foreign:.0%} of the machine: the figures say little", file=sys.stderr)
     if not arguments.quick and not arguments.only:
         DOCUMENT.write_text(report.between_marks(DOCUMENT.read_text(), text))
 

@@ -59,7 +59,8 @@ class Figures:
         return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
     def fastest(self, engines, case):
-        return min((engine for engine in engines if self.has(engine, case)), key=lambda it: self.seconds(it, case), default=None)
+        present = [engine for engine in engines if self.has(engine, case)]
+        return min(present, key=lambda engine: self.seconds(engine, case), default=None)
 
 
 def text_case(threads):

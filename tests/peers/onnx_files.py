@@ -46,6 +46,12 @@ def write(model_directory, directory):
 
 def export(module, example, dynamic, name, path):
     torch.onnx.export(
-        module.eval(), (example,), path, dynamic_shapes=(dynamic,), input_names=[name], output_names=["features"],
-        dynamo=True, verbose=False,
+        module.eval(),
+        (example,),
+        path,
+        dynamic_shapes=(dynamic,),
+        input_names=[name],
+        output_names=["features"],
+        dynamo=True,
+        verbose=False,
     )

@@ -26,8 +26,12 @@ class Worker:
         self.log = Path(log)
         with self.log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                env=environment, text=True,
+                [str(word) for word in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                text=True,
             )
         try:
             self.ready = self._read()

@@ -1,6 +1,7 @@
 """The figures as Markdown, for the terminal and for docs/performance.md."""
 
 from figures import text_case
+from rounds import PRECISIONS
 from work import operations, operations_as_written
 
 BEGIN = "<!-- Written by `make bench-peers`; what stands between the two marks is replaced. -->"
@@ -13,13 +14,16 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
+def emphasised(contestant):
+    return f"**{contestant.name}**" if contestant.ours else contestant.name
+
+
 def by_case(figures, contestants, cases, cell):
     head = ["", *(f"{case.threads}T b{case.batch}" for case in cases)]
     rows = []
     for contestant in contestants:
         if any(figures.has(contestant.key, case) for case in cases):
-            name = f"**{contestant.name}**" if contestant.ours else contestant.name
-            rows.append([name, *(cell(contestant, case) for case in cases)])
+            rows.append([emphasised(contestant), *(cell(contestant, case) for case in cases)])
     return table(head, rows)
 
 
@@ -40,15 +44,16 @@ def shares(figures, contestants, cases):
 
 
 def peaks(figures, instructions, threads):
-    head = ["", *(f"{number}T, 10⁹ operations/s" for number in threads), *(f"{number}T, images/s" for number in threads)]
+    rates, images = ([f"{number}T, {unit}" for number in threads] for unit in ("10⁹ operations/s", "images/s"))
+    head = ["", *rates, *images]
     rows = []
-    for precision, instruction in instructions.items():
+    for precision in PRECISIONS:
         found = [figures.peak(precision, number) for number in threads]
         if None in found:
             rows.append([f"{precision}: not available", *["–"] * (2 * len(threads))])
         else:
             cells = [f"{rate / 1e9:.0f}" for rate in found] + [f"{rate / operations():.0f}" for rate in found]
-            rows.append([f"{precision}: `{instruction}`", *cells])
+            rows.append([f"{precision}: `{instructions[precision]}`", *cells])
     return table(head, rows)
 
 
@@ -59,7 +64,7 @@ def nearness(contestants, found):
         if contestant.key in found:
             near = found[contestant.key]
             plain, centred = (near.least, near.mean), (near.centred_least, near.centred_mean)
-            rows.append([contestant.name, *(f"{it:.6f}" for it in plain), *(f"{it:.5f}" for it in centred)])
+            rows.append([emphasised(contestant), *(f"{it:.6f}" for it in plain), *(f"{it:.5f}" for it in centred)])
     return table(head, rows)
 
 
@@ -67,11 +72,11 @@ def texts(figures, contestants, threads, found):
     head = ["", *(f"{number}T, ms" for number in threads), "cosine, least", "centred, least"]
     rows = []
     for contestant in contestants:
-        if contestant.key in found:
+        if all(figures.has(contestant.key, text_case(number)) for number in threads):
             times = [f"{figures.seconds(contestant.key, text_case(number)) * 1e3:.2f}" for number in threads]
-            near = found[contestant.key]
-            name = f"**{contestant.name}**" if contestant.ours else contestant.name
-            rows.append([name, *times, f"{near.least:.6f}", f"{near.centred_least:.5f}"])
+            near = found.get(contestant.key)
+            cosines = [f"{near.least:.6f}", f"{near.centred_least:.5f}"] if near else ["–", "–"]
+            rows.append([emphasised(contestant), *times, *cosines])
     return table(head, rows)
 
 

@@ -60,7 +60,8 @@ def measure(workers, peaks, cases, takes_part, pace, seed):
 
     for number in range(pace.rounds):
         for case in shuffle.sample(cases, len(cases)):
-            print(f"round {number + 1} of {pace.rounds}: {case.threads} threads, {case.batch} {case.kind}", file=sys.stderr)
+            what = f"{case.threads} threads, {case.batch} {case.kind}"
+            print(f"round {number + 1} of {pace.rounds}: {what}", file=sys.stderr)
             if case.kind == "images":
                 for precision in PRECISIONS:
                     answer = peaks[case.threads].ask(peak=precision, seconds=pace.peak)
@@ -84,10 +85,12 @@ def measure(workers, peaks, cases, takes_part, pace, seed):
 
 
 def one(worker, case, repeats, key, pace):
-    """Seconds of each call. A first call, untimed, brings threads and caches back from waiting; long calls need none."""
+    """Seconds of each call. An untimed one brings threads and caches back from waiting; long calls need none."""
     if key not in repeats:
+        # The very first call of a batch size may compile or allocate; the second says how long one takes.
         worker.time(case.kind, case.batch, 1)
-    if repeats.get(key, 2) > 1:
-        (first,) = worker.time(case.kind, case.batch, 1)
-        repeats.setdefault(key, max(1, round(pace.measurement / first)))
+        (seconds,) = worker.time(case.kind, case.batch, 1)
+        repeats[key] = max(1, round(pace.measurement / seconds))
+    elif repeats[key] > 1:
+        worker.time(case.kind, case.batch, 1)
     return worker.time(case.kind, case.batch, repeats[key])

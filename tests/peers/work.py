@@ -8,7 +8,7 @@ TOKENS = PATCHES + 1
 
 
 def operations():
-    """Operations that cannot be left out: after its keys and values, the last layer is needed for the class row alone."""
+    """What cannot be left out: after its keys and values, the last layer is needed for the class row alone."""
     patches = PATCHES * product(WIDTH, PATCH_VALUES)
     full = layer(rows=TOKENS)
     last = layer(rows=1)

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU with all graph optimisations, its default. int8 is dynamic quantisation of the vision tower."""
+"""ONNX Runtime on the CPU with all graph optimisations, its default; in int8 the vision tower alone."""
 
 import onnxruntime
 
