@@ -11,11 +11,11 @@ use candle_transformers::models::clip::{ClipConfig, ClipModel};
 
 use super::towers::Towers;
 use super::weights::{self, Weights};
+use crate::DIMENSION;
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::preprocess::SIDE;
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
-use crate::DIMENSION;
 
 pub(super) struct Reference {
     model: ClipModel,

@@ -61,9 +61,8 @@ impl<T: Towers> Engine for Model<T> {
         let texts: Vec<&[u32]> = texts.iter().map(|text| checked(text)).collect::<Result<_, _>>()?;
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&index| texts[index].len());
-        let together = |&left: &usize, &right: &usize| {
-            self.towers.mixes_lengths() || texts[left].len() == texts[right].len()
-        };
+        let together =
+            |&left: &usize, &right: &usize| self.towers.mixes_lengths() || texts[left].len() == texts[right].len();
 
         let mut embeddings = Vec::with_capacity(texts.len());
         for batch in order.chunk_by(together).flat_map(|alike| alike.chunks(self.towers.batch())) {

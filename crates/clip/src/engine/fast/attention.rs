@@ -80,11 +80,13 @@ impl<F: Format> Work<F::Simd> for Head<'_, F> {
         let length = sequence.rows.len();
         let padded = length.next_multiple_of(F::Simd::LANES);
 
-        // Keys by columns, so that a vector holds one number of several keys. What is beyond the last key stays zero.
+        // Keys by columns, so that a vector holds one number of several keys.
         let mut keys = [0.0; HEAD * MAX_LENGTH];
-        for row in 0..length {
-            for (number, &value) in inputs.part(1, first + row, head).iter().enumerate() {
-                keys[number * padded + row] = value;
+        for row in (0..length).step_by(F::Simd::LANES) {
+            // Beyond the last key are rows of another sequence or of an earlier pass; `softmax` replaces their scores.
+            let from = &inputs.values[(first + row) * inputs.stride + inputs.width + head * HEAD..];
+            for number in (0..HEAD).step_by(F::Simd::LANES) {
+                simd.transpose(&from[number..], inputs.stride, &mut keys[number * padded + row..], padded);
             }
         }
 
@@ -201,3 +203,6 @@ fn softmax<S: Simd>(simd: S, scores: &mut [f32], visible: usize) -> f32 {
     }
     simd.sum(sum)
 }
+
+#[cfg(test)]
+mod tests;

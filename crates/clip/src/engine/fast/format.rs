@@ -3,6 +3,7 @@
 //! Weights W, N x K as in the checkpoint, are cut into panels of [`PANEL`] outputs. A panel holds one step per word of K;
 //! a step holds [`PANEL`] words, one per output, each with one (f32), two (bf16) or four (int8) consecutive inputs, the
 //! first in the lowest bits. Outputs beyond N are zero. Activations are rows of the same words.
+#![allow(unsafe_code, reason = "a check of each index would cost a third of the loop that all time is spent in")]
 
 use super::simd::{MultiplyBf16, MultiplyInt8, Simd};
 
@@ -99,6 +100,18 @@ fn prefetch<S: Simd>(simd: S, words: &[u32], step: usize) {
     }
 }
 
+/// The word of `row` at `step`.
+///
+/// # Safety
+///
+/// `step` is less than the row's length. The compiler cannot see that of eight rows at once, and would check each.
+#[inline(always)]
+unsafe fn word(row: &[u32], step: usize) -> u32 {
+    debug_assert!(step < row.len());
+    // SAFETY: promised by the caller.
+    unsafe { *row.get_unchecked(step) }
+}
+
 /// The tile all formats without scales have in common: per step one load of each weight vector, one broadcast of each
 /// row's word, and a product of each with each.
 #[inline(always)]
@@ -110,7 +123,6 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     dot: impl Fn(S::Floats, S::Words, S::Words) -> S::Floats,
 ) -> [[S::Floats; VECTORS]; ROWS] {
     let steps = words.len() / PANEL;
-    // Of one length, so that no index below needs a check.
     let rows = rows.map(|row| &row.words[..steps]);
     let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
     for (step, column) in words.chunks_exact(PANEL).enumerate() {
@@ -120,7 +132,8 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
             *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
         }
         for (row, sums) in rows.iter().zip(&mut sums) {
-            let activation = simd.splat_word(row[step]);
+            // SAFETY: there are as many steps as chunks, and each row has just been cut to as many words.
+            let activation = simd.splat_word(unsafe { word(row, step) });
             for (sum, &weight) in sums.iter_mut().zip(&weights) {
                 *sum = dot(*sum, activation, weight);
             }
@@ -183,7 +196,14 @@ impl<S: MultiplyBf16> Format for Bf16<S> {
         panel: Panel<'_>,
         first: usize,
     ) -> [[S::Floats; VECTORS]; ROWS] {
-        tile(simd, rows, panel.words, first, #[inline(always)] |sum, activation, weight| simd.dot_bf16(sum, activation, weight))
+        tile(
+            simd,
+            rows,
+            panel.words,
+            first,
+            #[inline(always)]
+            |sum, activation, weight| simd.dot_bf16(sum, activation, weight),
+        )
     }
 }
 
@@ -242,7 +262,8 @@ impl<S: MultiplyInt8> Format for Int8<S> {
                     *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
                 }
                 for (words, integers) in words.iter().zip(&mut integers) {
-                    let activation = simd.splat_word(words[step]);
+                    // SAFETY: the step is one of the groups', to whose words each row has been cut above.
+                    let activation = simd.splat_word(unsafe { word(words, step) });
                     for (integer, &weight) in integers.iter_mut().zip(&weights) {
                         *integer = simd.dot_int8(*integer, activation, weight);
                     }

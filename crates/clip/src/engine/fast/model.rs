@@ -8,7 +8,7 @@ use super::format::Format;
 use super::layout::Layout;
 use super::norm::{Norm, normalise_in_place};
 use super::pool::Pool;
-use super::product::{Activations, ActivationParts, Target, Weights, multiply};
+use super::product::{ActivationParts, Activations, Target, Weights, multiply};
 use super::simd::{Simd, Work};
 use super::storage::Storage;
 use super::tower::{Context, Tower};

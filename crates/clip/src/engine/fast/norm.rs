@@ -170,3 +170,47 @@ impl<S: Simd> Work<S> for InPlace<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Whole<'a>(Norm<'a>, &'a [f32], &'a mut [f32]);
+
+    impl<S: Simd> Work<S> for Whole<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self, simd: S) {
+            normalise_row(simd, self.0, self.1, self.2);
+        }
+    }
+
+    fn check<S: Simd>(simd: S) {
+        for (width, offset) in [(64, 0.0f32), (128, 0.0), (512, 100.0), (768, -3.0), (1024, 0.5)] {
+            let tolerance = 2e-5 * f64::from(1.0 + offset.abs());
+            let input: Vec<f32> = (0..width).map(|at| ((at * 7919) % 1009) as f32 / 300.0 + offset).collect();
+            let gain: Vec<f32> = (0..width).map(|at| 1.0 + (at % 5) as f32 / 7.0).collect();
+            let shift: Vec<f32> = (0..width).map(|at| (at % 3) as f32 - 1.0).collect();
+            let mut found = vec![0.0; width];
+            simd.vectorize(Whole(Norm { gain: &gain, shift: &shift }, &input, &mut found));
+
+            let mean = input.iter().map(|&value| f64::from(value)).sum::<f64>() / width as f64;
+            let variance = input.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / width as f64;
+            for (at, found) in found.iter().enumerate() {
+                let normal = (f64::from(input[at]) - mean) / (variance + f64::from(EPSILON)).sqrt();
+                let expected = normal * f64::from(gain[at]) + f64::from(shift[at]);
+                assert!((f64::from(*found) - expected).abs() < tolerance, "{found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn as_defined() {
+        #[cfg(target_arch = "x86_64")]
+        {
+            crate::engine::fast::simd::Avx2::detect().map(check);
+            crate::engine::fast::simd::Avx512::detect().map(check);
+        }
+    }
+}

@@ -32,6 +32,14 @@ pub(super) fn pack(layout: &Layout, tensors: &Tensors) -> Buffer<u32> {
     packer.words
 }
 
+/// Packs the product of one linear map alone, in `length` words.
+#[cfg(test)]
+pub(super) fn pack_product(product: &Product, length: usize, tensors: &Tensors, name: &str) -> Buffer<u32> {
+    let mut packer = Packer { words: Buffer::new(length), tensors };
+    packer.product(product, &[Source::biased(name)]);
+    packer.words
+}
+
 /// A linear map of the checkpoint, `{name}.weight` and `{name}.bias`.
 struct Source<'a> {
     name: &'a str,

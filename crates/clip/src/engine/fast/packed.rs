@@ -99,7 +99,8 @@ impl<'a> Source<'a> {
         Ok(match written {
             Ok(file) => Opened { storage: Storage::Mapped { file, header: HEADER }, sha256, notice: None },
             Err(error) => {
-                let notice = format!("cannot write {}: {error}; the weights stay in private memory", self.path().display());
+                let notice =
+                    format!("cannot write {}: {error}; the weights stay in private memory", self.path().display());
                 Opened { storage: Storage::Owned(words), sha256, notice: Some(notice) }
             }
         })
@@ -120,7 +121,8 @@ impl<'a> Source<'a> {
             }
             let header = Header { stamp: stamp.clone(), ..header.clone() };
             // Not a loss if it fails: the next start hashes once more.
-            let _ = File::options().write(true).open(self.path()).and_then(|file| file.write_all_at(&header.encode(), 0));
+            let _ =
+                File::options().write(true).open(self.path()).and_then(|file| file.write_all_at(&header.encode(), 0));
         }
         let sha256 = hexadecimal(&header.checkpoint_sha256);
         Ok(Some(Opened { storage: Storage::Mapped { file, header: HEADER }, sha256, notice: None }))

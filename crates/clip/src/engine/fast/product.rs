@@ -49,6 +49,12 @@ impl Activations {
         Row { words: &self.words[row * self.stride..][..self.stride], scales: &self.scales[row * groups..][..groups] }
     }
 
+    /// The words of a row.
+    #[cfg(test)]
+    pub(super) fn words(&self, row: usize) -> &[u32] {
+        self.row(row).words
+    }
+
     /// For threads that write different rows or columns at once.
     pub(super) fn parts(&mut self) -> ActivationParts<'_> {
         let (kind, width, groups) = (self.kind, self.width, self.groups());
@@ -275,3 +281,6 @@ impl<F: Format> Strip<'_, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The transformer that both towers are.
 
-use super::attention::{Inputs, Sequence, attend};
+use super::attention::{Inputs, MAX_LENGTH, Sequence, attend};
 use super::buffer::{Buffer, Parts};
 use super::format::{Format, Kind};
 use super::layout::{self, Layer, TowerLayout};
@@ -86,9 +86,9 @@ impl Tower {
 
     /// Makes room for `rows` of `sequences`.
     pub(super) fn reserve(&mut self, rows: usize, sequences: usize) {
-        for matrix in [&mut self.stream, &mut self.attention] {
-            matrix.reserve(rows);
-        }
+        self.stream.reserve(rows);
+        // Attention turns whole squares of keys, the last of which reaches beyond its sequence.
+        self.attention.reserve(rows + MAX_LENGTH);
         for matrix in [&mut self.wanted, &mut self.features] {
             matrix.reserve(sequences);
         }
@@ -152,13 +152,7 @@ impl Tower {
         attend::<F>(context.simd, context.pool, inputs, sequences, &self.narrow.parts());
     }
 
-    fn attend<F: Format>(
-        &mut self,
-        context: Context<'_, F::Simd>,
-        layer: &Layer,
-        rows: usize,
-        sequences: &[Sequence],
-    ) {
+    fn attend<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize, sequences: &[Sequence]) {
         self.weigh::<F>(context, layer, rows);
         self.mix::<F>(context, sequences);
         let weights = Weights::new(context.storage, &layer.after_attention);

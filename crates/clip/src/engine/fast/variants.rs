@@ -91,7 +91,9 @@ fn choose_from<const COUNT: usize>(
     for variant in variants {
         let fits = match precision {
             // Unpacked bfloat16 is no faster than f32, so it is never chosen unasked.
-            Precision::Auto => variant.kind == Kind::F32 || (variant.kind == Kind::Bf16 && variant.kernels == Kernels::Avx512),
+            Precision::Auto => {
+                variant.kind == Kind::F32 || (variant.kind == Kind::Bf16 && variant.kernels == Kernels::Avx512)
+            }
             _ => variant.precision == precision,
         };
         if fits && asked(&variant) {
@@ -101,8 +103,8 @@ fn choose_from<const COUNT: usize>(
             needed = variant.needed;
         }
     }
-    let candle_will_do =
-        matches!(precision, Precision::Auto | Precision::F32) && kernels.is_none_or(|kernels| kernels == Kernels::Candle);
+    let candle_will_do = matches!(precision, Precision::Auto | Precision::F32)
+        && kernels.is_none_or(|kernels| kernels == Kernels::Candle);
     match candle_will_do {
         true => Ok(None),
         false => Err(Inner::Unsupported { precision: precision.name(), needed }),

@@ -123,6 +123,36 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let mut rows = [self.splat(0.0); 8];
+        for (index, row) in rows.iter_mut().enumerate() {
+            *row = self.load(&from[index * from_stride..]);
+        }
+        // Squares of 2, then of 4, within each half of the registers; then halves change places.
+        unsafe {
+            let mut pairs = rows;
+            for at in (0..8).step_by(2) {
+                pairs[at] = _mm256_unpacklo_ps(rows[at], rows[at + 1]);
+                pairs[at + 1] = _mm256_unpackhi_ps(rows[at], rows[at + 1]);
+            }
+            let mut fours = rows;
+            for at in (0..8).step_by(4) {
+                fours[at] = _mm256_shuffle_ps::<0x44>(pairs[at], pairs[at + 2]);
+                fours[at + 1] = _mm256_shuffle_ps::<0xEE>(pairs[at], pairs[at + 2]);
+                fours[at + 2] = _mm256_shuffle_ps::<0x44>(pairs[at + 1], pairs[at + 3]);
+                fours[at + 3] = _mm256_shuffle_ps::<0xEE>(pairs[at + 1], pairs[at + 3]);
+            }
+            for column in 0..4 {
+                rows[column] = _mm256_permute2f128_ps::<0x20>(fours[column], fours[column + 4]);
+                rows[column + 4] = _mm256_permute2f128_ps::<0x31>(fours[column], fours[column + 4]);
+            }
+        }
+        for (index, &row) in rows.iter().enumerate() {
+            self.store(&mut to[index * to_stride..], row);
+        }
+    }
+
+    #[inline(always)]
     fn load_words(self, from: &[u32]) -> __m256i {
         unsafe { _mm256_loadu_si256(from[..Self::LANES].as_ptr().cast()) }
     }

@@ -70,7 +70,12 @@ macro_rules! avx512 {
 
             #[inline(always)]
             fn divide(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_div_ps(a, b) }
+                // An estimate of 14 bits and a step of Newton's method: a third of what a division takes.
+                unsafe {
+                    let estimate = _mm512_rcp14_ps(b);
+                    let error = _mm512_fnmadd_ps(b, estimate, _mm512_set1_ps(1.0));
+                    _mm512_mul_ps(a, _mm512_fmadd_ps(estimate, error, estimate))
+                }
             }
 
             #[inline(always)]
@@ -111,6 +116,43 @@ macro_rules! avx512 {
             #[inline(always)]
             fn absolute(self, a: __m512) -> __m512 {
                 unsafe { _mm512_abs_ps(a) }
+            }
+
+            #[inline(always)]
+            fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+                let mut rows = [self.splat(0.0); 16];
+                for (index, row) in rows.iter_mut().enumerate() {
+                    *row = self.load(&from[index * from_stride..]);
+                }
+                // Squares of 2, then of 4, within each quarter of the registers; then quarters change places.
+                unsafe {
+                    let mut pairs = rows;
+                    for at in (0..16).step_by(2) {
+                        pairs[at] = _mm512_unpacklo_ps(rows[at], rows[at + 1]);
+                        pairs[at + 1] = _mm512_unpackhi_ps(rows[at], rows[at + 1]);
+                    }
+                    let mut fours = rows;
+                    for at in (0..16).step_by(4) {
+                        fours[at] = _mm512_shuffle_ps::<0x44>(pairs[at], pairs[at + 2]);
+                        fours[at + 1] = _mm512_shuffle_ps::<0xEE>(pairs[at], pairs[at + 2]);
+                        fours[at + 2] = _mm512_shuffle_ps::<0x44>(pairs[at + 1], pairs[at + 3]);
+                        fours[at + 3] = _mm512_shuffle_ps::<0xEE>(pairs[at + 1], pairs[at + 3]);
+                    }
+                    for column in 0..4 {
+                        let [a, b, c, d] = [fours[column], fours[column + 4], fours[column + 8], fours[column + 12]];
+                        let even = _mm512_shuffle_f32x4::<0x88>(a, b);
+                        let odd = _mm512_shuffle_f32x4::<0xDD>(a, b);
+                        let later_even = _mm512_shuffle_f32x4::<0x88>(c, d);
+                        let later_odd = _mm512_shuffle_f32x4::<0xDD>(c, d);
+                        rows[column] = _mm512_shuffle_f32x4::<0x88>(even, later_even);
+                        rows[column + 4] = _mm512_shuffle_f32x4::<0x88>(odd, later_odd);
+                        rows[column + 8] = _mm512_shuffle_f32x4::<0xDD>(even, later_even);
+                        rows[column + 12] = _mm512_shuffle_f32x4::<0xDD>(odd, later_odd);
+                    }
+                }
+                for (index, &row) in rows.iter().enumerate() {
+                    self.store(&mut to[index * to_stride..], row);
+                }
             }
 
             #[inline(always)]

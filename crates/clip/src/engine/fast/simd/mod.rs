@@ -53,7 +53,7 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     fn subtract(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a * b`
     fn multiply(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `a / b`
+    /// `a / b` within 2 ulp, for `b` of at least 1.
     fn divide(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a * b + c`, rounded once.
     fn multiply_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
@@ -71,6 +71,10 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     fn largest(self, a: Self::Floats) -> f32;
     /// The bits without their signs.
     fn absolute(self, a: Self::Floats) -> Self::Floats;
+
+    /// Writes the columns of a square of [`LANES`](Self::LANES) by `LANES` numbers as rows: its rows begin `from_stride`
+    /// apart in `from`, those of the result `to_stride` apart in `to`.
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize);
 
     /// The first words of `from`.
     fn load_words(self, from: &[u32]) -> Self::Words;
@@ -99,3 +103,6 @@ pub(super) trait MultiplyInt8: Simd {
     /// Rounds numbers from -127 to 127, ties to even, and adds 128: a byte each, `LANES / 4` words.
     fn store_bytes(self, to: &mut [u32], value: Self::Floats);
 }
+
+#[cfg(test)]
+mod tests;

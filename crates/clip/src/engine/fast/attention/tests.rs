@@ -1,0 +1,127 @@
+use half::bf16;
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::fast::format::{Bf16, F32, Kind};
+use crate::engine::fast::product::Activations;
+#[cfg(target_arch = "x86_64")]
+use crate::engine::fast::simd::{Avx2, Avx512, Avx512Bf16};
+
+const HEADS: usize = 3;
+const WIDTH: usize = HEADS * HEAD;
+
+struct Case {
+    lengths: Vec<usize>,
+    causal: bool,
+    /// Only the last row of each sequence is wanted.
+    last_only: bool,
+}
+
+impl Case {
+    fn run<F: Format>(&self, simd: F::Simd) {
+        let rows: usize = self.lengths.iter().sum();
+        let stride = 3 * WIDTH + 16;
+        // Rows beyond the last hold what a careless kernel would be led astray by.
+        let mut values = vec![f32::NAN; (rows + MAX_LENGTH) * stride];
+        for (index, value) in values[..rows * stride].iter_mut().enumerate() {
+            *value = ((index * 7919) % 2003) as f32 / 1000.0 - 1.0;
+        }
+        let mut sequences = vec![];
+        let (mut first, mut output) = (0, 0);
+        for &length in &self.lengths {
+            let queries = if self.last_only { length - 1..length } else { 0..length };
+            sequences.push(Sequence { rows: first..first + length, queries: queries.clone(), output });
+            first += length;
+            output += queries.len();
+        }
+        let mut found = Activations::new(F::KIND, WIDTH);
+        found.reserve(output);
+        let inputs = Inputs { values: &values, stride, width: WIDTH, causal: self.causal };
+        let pool = Pool::new(std::num::NonZeroUsize::new(2).unwrap()).unwrap();
+        attend::<F>(simd, &pool, inputs, &sequences, &found.parts());
+
+        for sequence in &sequences {
+            for head in 0..HEADS {
+                for query in sequence.queries.clone() {
+                    let expected = plain(inputs, sequence, head, query);
+                    let row = found.words(sequence.output + query - sequence.queries.start);
+                    for (number, expected) in expected.into_iter().enumerate() {
+                        let column = head * HEAD + number;
+                        let (found, tolerance) = match F::KIND {
+                            Kind::Bf16 => {
+                                let half = (row[column / 2] >> (16 * (column % 2))) as u16;
+                                (bf16::from_bits(half).to_f64(), expected.abs() / 256.0 + 1e-5)
+                            }
+                            _ => (f64::from(f32::from_bits(row[column])), 1e-5),
+                        };
+                        assert!((found - expected).abs() <= tolerance, "{found}, expected {expected}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn run_everywhere(&self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = Avx2::detect() {
+                self.run::<F32<_>>(simd);
+            }
+            if let Some(simd) = Avx512::detect() {
+                self.run::<F32<_>>(simd);
+            }
+            if let Some(simd) = Avx512Bf16::detect() {
+                self.run::<Bf16<_>>(simd);
+            }
+        }
+    }
+}
+
+/// The definition, in f64.
+fn plain(inputs: Inputs<'_>, sequence: &Sequence, head: usize, query: usize) -> Vec<f64> {
+    let first = sequence.rows.start;
+    let visible = if inputs.causal { query + 1 } else { sequence.rows.len() };
+    let number = |value: &f32| f64::from(*value);
+    let dot = |key: usize| -> f64 {
+        let (query, key) = (inputs.part(0, first + query, head), inputs.part(1, first + key, head));
+        query.iter().zip(key).map(|(a, b)| number(a) * number(b)).sum()
+    };
+    let scores: Vec<f64> = (0..visible).map(dot).collect();
+    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    (0..HEAD)
+        .map(|at| {
+            weights
+                .iter()
+                .enumerate()
+                .map(|(key, weight)| weight / sum * number(&inputs.part(2, first + key, head)[at]))
+                .sum()
+        })
+        .collect()
+}
+
+#[test]
+fn pictures() {
+    for last_only in [false, true] {
+        Case { lengths: vec![50, 50], causal: false, last_only }.run_everywhere();
+    }
+}
+
+#[test]
+fn texts_of_every_length() {
+    for length in 1..=77 {
+        for last_only in [false, true] {
+            Case { lengths: vec![length], causal: true, last_only }.run_everywhere();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn any_sequences(lengths in prop::collection::vec(1..=77usize, 1..6), causal: bool, last_only: bool) {
+        Case { lengths, causal, last_only }.run_everywhere();
+    }
+}
