@@ -1,5 +1,7 @@
 //! Settings of the embedder that change while it runs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use e2e::process::Process;
 use e2e::{Result, World, wait_for};
 use postgres::Client;
@@ -82,6 +84,34 @@ fn an_import_goes_on_with_the_next_one() -> Result<()> {
     let blamed: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE attempts > 1")?;
     assert_eq!(blamed, 0, "no image is to blame for an embedder that was told to end");
     assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.model")?, 1);
+    Ok(())
+}
+
+#[test]
+fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
+    let world = world(1)?;
+    let mut client = world.connect()?;
+    client.query_one(A_TEXT, &[])?;
+    let done = AtomicBool::new(false);
+    let searched = std::thread::scope(|scope| -> Result<_> {
+        let searching = scope.spawn(|| -> Result<usize> {
+            let mut rounds = 0;
+            while !done.load(Ordering::Relaxed) {
+                // Each time other texts, so that none is answered from memory.
+                let texts: Vec<String> = (0..400).map(|number| format!("barn {rounds} {number}")).collect();
+                client.query_one("SELECT pinterest_embed_texts($1)::text", &[&texts])?;
+                rounds += 1;
+            }
+            Ok(rounds)
+        });
+        let changed =
+            ["1", "2", "1", "2"].map(|threads| change(&world, "pinterest.embedder_threads", threads).map(drop));
+        done.store(true, Ordering::Relaxed);
+        changed.into_iter().collect::<Result<()>>()?;
+        let Ok(searched) = searching.join() else { panic!("the thread that searches has panicked") };
+        searched
+    })?;
+    assert!(searched > 0);
     Ok(())
 }
 
