@@ -7,13 +7,7 @@ use super::queue::{Decoded, Job};
 use super::watchdog::Subject;
 use crate::inference;
 
-/// How far decoding stands back behind the model, in steps of niceness. The model's threads wait for one another in every
-/// layer, so one that is held up holds up all; a decoder has time until the next pass, and the processors when there is none.
-const NICENESS: i32 = 5;
-
 pub fn run(shared: &Shared) {
-    // On Linux this is the thread's own affair. A refusal costs a little speed and nothing else.
-    let _ = rustix::process::nice(NICENESS);
     loop {
         let job = shared.queue.next_image();
         shared.queue.decoded(decode(shared, job));
