@@ -75,7 +75,7 @@ impl Client {
     /// [`Unavailable`](ErrorKind::Unavailable), [`Died`](ErrorKind::Died), [`Protocol`](ErrorKind::Protocol).
     pub async fn info(&self) -> Result<Info, Error> {
         match self.ask(Request::Info).await? {
-            Response::Info(info) => Ok(info),
+            Response::Info(info) => Ok(*info),
             _ => Err(Inner::WrongAnswer { expected: "info" }.into()),
         }
     }

@@ -101,13 +101,13 @@ fn what_is_no_unit_vector_is_refused() {
     let mut too_short = embedding(0).encode(1);
     too_short.truncate(too_short.len() - 4);
     too_short[16..HEADER_BYTES].copy_from_slice(&(32u32 + 4 * 511).to_le_bytes());
-    let another_kind = Response::Info(Info {
+    let another_kind = Response::Info(Box::new(Info {
         pid: 1,
         threads: 1,
         version: String::new(),
         statistics: crate::Statistics::default(),
         model: crate::ModelState::Loading,
-    });
+    }));
     for frame in [
         not_finite.encode(1),
         twice_as_long.encode(1),

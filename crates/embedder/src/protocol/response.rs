@@ -23,7 +23,7 @@ pub enum Response {
         vector: Box<[f32; DIMENSION]>,
     },
     /// The answer to a question for the server's state.
-    Info(Info),
+    Info(Box<Info>),
     /// The answer to what failed.
     Error {
         /// The kind of failure; not one of the two that only a client can see.
@@ -152,7 +152,7 @@ impl Response {
                 }
                 Self::Embedding { model, vector }
             }
-            FrameKind::Info => Self::Info(take_info(&mut fields)?),
+            FrameKind::Info => Self::Info(Box::new(take_info(&mut fields)?)),
             FrameKind::Error => {
                 let (kind, message) = take_failure(&mut fields)?;
                 Self::Error { kind, message }

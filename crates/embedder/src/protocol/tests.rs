@@ -65,7 +65,7 @@ fn response() -> impl Strategy<Value = Response> {
         }),
         (any::<[u32; 2]>(), any::<String>(), statistics(), model_state()).prop_map(
             |([pid, threads], version, statistics, model)| {
-                Response::Info(Info { pid, threads, version, statistics, model })
+                Response::Info(Box::new(Info { pid, threads, version, statistics, model }))
             }
         ),
         (error_kind(), any::<String>()).prop_map(|(kind, message)| Response::Error { kind, message }),

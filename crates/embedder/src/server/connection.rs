@@ -133,7 +133,7 @@ async fn read_request(
             Some(answer) => asker.answer(&answer),
             None => shared.queue.push_text(Job { input, asker }),
         },
-        Request::Info => asker.answer(&Response::Info(shared.info())),
+        Request::Info => asker.answer(&Response::Info(Box::new(shared.info()))),
         _ => unreachable!("a kind of request this program decodes but does not serve: this is a bug"),
     }
     Ok(())
