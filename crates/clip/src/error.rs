@@ -46,7 +46,7 @@ impl Error {
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Io { .. } => ErrorKind::Io,
-            Inner::Unsupported { .. } | Inner::Device { .. } => ErrorKind::Unsupported,
+            Inner::Unsupported { .. } | Inner::NoKernels { .. } | Inner::Device { .. } => ErrorKind::Unsupported,
             Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
                 ErrorKind::Inference
             }
@@ -122,6 +122,8 @@ pub(crate) enum Inner {
     Io { path: PathBuf, source: std::io::Error },
     #[error("precision {precision} needs {needed}, which this processor lacks")]
     Unsupported { precision: &'static str, needed: &'static str },
+    #[error("there are no {kernels} kernels for precision {precision} on {machine}")]
+    NoKernels { precision: &'static str, kernels: &'static str, machine: &'static str },
     #[error("cannot use the device {device}")]
     Device { device: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{reason}")]

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod limits;
 mod preprocess;
+mod replace;
 pub mod standin;
 mod tokenizer;
 

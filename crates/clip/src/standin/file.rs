@@ -1,7 +1,7 @@
-//! Files that are either whole or not there.
+//! The stand-in's files.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::values::Values;
 use crate::architecture::Architecture;
 use crate::error::Error;
+use crate::replace::replace;
 
 /// Numbers made and written at a time.
 const BLOCK: usize = 64 * 1024;
@@ -38,11 +39,12 @@ pub(super) fn write_weights(path: &Path, architecture: &Architecture, seed: u64)
         }
         Ok(format!("{:x}", file.hash.finalize()))
     })
+    .map_err(|error| Error::writing(path, error))
 }
 
 /// Writes `contents` to `path`.
 pub(super) fn write_whole(path: &Path, contents: &[u8]) -> Result<(), Error> {
-    replace(path, |file| file.write_all(contents))
+    replace(path, |file| file.write_all(contents)).map_err(|error| Error::writing(path, error))
 }
 
 /// The length of the header and the header, padded to eight bytes so that the tensors are aligned.
@@ -62,26 +64,6 @@ fn header(tensors: &[(String, Vec<usize>)]) -> io::Result<Vec<u8>> {
     let mut header = (json.len() as u64).to_le_bytes().to_vec();
     header.append(&mut json);
     Ok(header)
-}
-
-/// Lets `fill` write a file beside `path`, brings it to the disk and only then gives it the name.
-fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T, Error> {
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
-    let write = || {
-        let mut file = BufWriter::new(File::create(&partial)?);
-        let result = fill(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&partial, path)?;
-        if let Some(directory) = path.parent() {
-            // The name itself lives in the directory.
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(result)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&partial);
-        Error::writing(path, error)
-    })
 }
 
 struct Hashed<'a> {

@@ -1,8 +1,10 @@
 //! The crate as its users see it, against vectors frozen from the reference implementation and against bad input.
 
+mod batches;
 mod families;
 mod golden;
 mod mutation;
+mod packed;
 mod refusals;
 mod sensitivity;
 mod standin;

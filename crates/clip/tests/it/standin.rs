@@ -5,10 +5,15 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use clip::standin::{self, Size};
-use clip::{DIMENSION, Error, ErrorKind, Options, PREPROCESSING, Tokenizer};
+use clip::{DIMENSION, Error, ErrorKind, Kernels, Options, PREPROCESSING, Precision, Tokenizer};
 use tempfile::TempDir;
 
 use crate::support::{self, SEED};
+
+/// candle's engine, which leaves no packed weights beside the files that these tests are about.
+fn reference() -> Options {
+    support::options(Precision::F32, Kernels::Candle, 1)
+}
 
 fn written(seed: u64) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -17,7 +22,7 @@ fn written(seed: u64) -> TempDir {
 }
 
 fn refused(directory: &Path) -> Error {
-    match clip::load(directory, &Options::default()) {
+    match clip::load(directory, &reference()) {
         Ok(engine) => panic!("{:?} was loaded", engine.info()),
         Err(error) => error,
     }
@@ -42,7 +47,7 @@ fn what_is_loaded_is_what_was_written() {
     let path = directory.path().join("models/tiny");
     standin::write(&path, SEED, Size::Tiny).unwrap();
     let written = standin::write(&path, SEED, Size::Tiny).unwrap();
-    let engine = clip::load(&path, &Options::default()).unwrap();
+    let engine = clip::load(&path, &reference()).unwrap();
     let info = engine.info();
     assert_eq!((&info.name, &info.weights_sha256), (&written.name, &written.weights_sha256));
     assert_eq!(info.name, "clip-tiny-patch32-standin-42");
@@ -147,7 +152,7 @@ fn a_missing_tensor_is_an_error_and_never_a_random_one() {
 #[test]
 fn tensors_beyond_the_model_are_passed_over() {
     let directory = written(SEED);
-    let info = clip::load(directory.path(), &Options::default()).unwrap().info().clone();
+    let info = clip::load(directory.path(), &reference()).unwrap().info().clone();
     // As the published checkpoint has them: indices, at the end.
     let length = WEIGHTS.len() - 8 - u64::from_le_bytes(WEIGHTS[..8].try_into().unwrap()) as usize;
     let entry = format!(
@@ -159,7 +164,7 @@ fn tensors_beyond_the_model_are_passed_over() {
     let mut weights = fs::read(&path).unwrap();
     weights.extend_from_slice(&[7; 16]);
     fs::write(&path, weights).unwrap();
-    let more = clip::load(directory.path(), &Options::default()).unwrap();
+    let more = clip::load(directory.path(), &reference()).unwrap();
     assert_ne!(more.info().weights_sha256, info.weights_sha256);
 }
 
@@ -186,8 +191,7 @@ fn the_hash_is_that_of_the_file() {
     let last = weights.len() - 1;
     weights[last] ^= 1;
     let (whole, changed) = (with_weights(&WEIGHTS), with_weights(&weights));
-    let hash =
-        |directory: &TempDir| clip::load(directory.path(), &Options::default()).unwrap().info().weights_sha256.clone();
+    let hash = |directory: &TempDir| clip::load(directory.path(), &reference()).unwrap().info().weights_sha256.clone();
     assert_ne!(hash(&whole), hash(&changed));
 }
 
@@ -236,8 +240,7 @@ fn the_published_config_is_understood() {
     }
     fs::write(&path, config.to_string()).unwrap();
     let text = Tokenizer::new().encode("a beach").unwrap();
-    let found =
-        clip::load(directory.path(), &Options::default()).unwrap().embed_texts(std::slice::from_ref(&text)).unwrap();
+    let found = clip::load(directory.path(), &reference()).unwrap().embed_texts(std::slice::from_ref(&text)).unwrap();
     let plain = support::standin(Size::Tiny).embed_texts(&[text]).unwrap();
     assert_eq!(found, plain);
 }

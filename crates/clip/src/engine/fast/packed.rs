@@ -38,6 +38,7 @@ use super::variants::Variant;
 use crate::architecture::Architecture;
 use crate::engine::weights::{self, Weights, hexadecimal};
 use crate::error::Error;
+use crate::replace::replace;
 
 const MAGIC: [u8; 8] = *b"PINCLIP\0";
 
@@ -144,23 +145,11 @@ impl<'a> Source<'a> {
     }
 
     fn write(&self, header: &Header, words: &[u32]) -> io::Result<()> {
-        let path = self.path();
-        let unfinished = path.with_extension(format!("packed.{}", std::process::id()));
-        let write = || {
-            let mut file = File::create(&unfinished)?;
+        replace(&self.path(), |file| {
             let mut page = header.encode();
             page.resize(HEADER, 0);
             file.write_all(&page)?;
-            file.write_all(bytemuck::cast_slice(words))?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            match path.parent() {
-                Some(directory) => File::open(directory)?.sync_all(),
-                None => Ok(()),
-            }
-        };
-        write().inspect_err(|_| {
-            let _ = fs::remove_file(&unfinished);
+            file.write_all(bytemuck::cast_slice(words))
         })
     }
 }

@@ -87,7 +87,7 @@ fn choose_from<const COUNT: usize>(
     available: impl Fn(&Variant) -> bool,
 ) -> Result<Option<Variant>, Inner> {
     let asked = |variant: &Variant| kernels.is_none_or(|kernels| variant.kernels == kernels);
-    let mut needed = "kernels that there are not";
+    let mut needed = None;
     for variant in variants {
         let fits = match precision {
             // Unpacked bfloat16 is no faster than f32, so it is never chosen unasked.
@@ -100,13 +100,77 @@ fn choose_from<const COUNT: usize>(
             if available(&variant) {
                 return Ok(Some(variant));
             }
-            needed = variant.needed;
+            needed = Some(variant.needed);
         }
     }
     let candle_will_do = matches!(precision, Precision::Auto | Precision::F32)
         && kernels.is_none_or(|kernels| kernels == Kernels::Candle);
-    match candle_will_do {
-        true => Ok(None),
-        false => Err(Inner::Unsupported { precision: precision.name(), needed }),
+    match (candle_will_do, needed) {
+        (true, _) => Ok(None),
+        (false, Some(needed)) => Err(Inner::Unsupported { precision: precision.name(), needed }),
+        (false, None) => {
+            let kernels = kernels.map_or("fast", Kernels::name);
+            Err(Inner::NoKernels { precision: precision.name(), kernels, machine: std::env::consts::ARCH })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct Processor(&'static [&'static str]);
+
+    const OLD: Processor = Processor(&[]);
+    const COMMON: Processor = Processor(&["AVX2 with FMA"]);
+    const WIDE: Processor = Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI"]);
+    const NEW: Processor = Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI", "AVX-512 with BF16"]);
+
+    fn chosen(processor: Processor, precision: Precision, kernels: Option<Kernels>) -> Result<&'static str, String> {
+        match choose_from(VARIANTS, precision, kernels, |variant| processor.0.contains(&variant.needed)) {
+            Ok(None) => Ok("candle"),
+            Ok(Some(variant)) => Ok(match (variant.name, variant.kernels) {
+                ("bf16", Kernels::Avx512) => "bf16 avx512",
+                ("bf16", _) => "bf16 avx2",
+                ("f32", Kernels::Avx512) => "f32 avx512",
+                ("f32", _) => "f32 avx2",
+                (name, _) => name,
+            }),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn each_processor_gets_the_fastest_it_has() {
+        for (processor, auto, f32, bf16, int8) in [
+            (OLD, "candle", "candle", None, None),
+            (COMMON, "f32 avx2", "f32 avx2", Some("bf16 avx2"), None),
+            (WIDE, "f32 avx512", "f32 avx512", Some("bf16 avx2"), Some(INT8_NAME)),
+            (NEW, "bf16 avx512", "f32 avx512", Some("bf16 avx512"), Some(INT8_NAME)),
+        ] {
+            assert_eq!(chosen(processor, Precision::Auto, None), Ok(auto));
+            assert_eq!(chosen(processor, Precision::F32, None), Ok(f32));
+            assert_eq!(chosen(processor, Precision::Bf16, None).ok(), bf16);
+            assert_eq!(chosen(processor, Precision::Int8, None).ok(), int8);
+            for precision in [Precision::Auto, Precision::F32] {
+                assert_eq!(chosen(processor, precision, Some(Kernels::Candle)), Ok("candle"));
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn what_is_asked_for_is_given_or_refused() {
+        assert_eq!(chosen(NEW, Precision::Auto, Some(Kernels::Avx2)), Ok("f32 avx2"));
+        assert_eq!(chosen(NEW, Precision::Bf16, Some(Kernels::Avx2)), Ok("bf16 avx2"));
+        let refused = |precision, kernels| chosen(COMMON, precision, kernels).unwrap_err();
+        assert_eq!(
+            refused(Precision::Int8, None),
+            "precision int8 needs AVX-512 with VNNI, which this processor lacks"
+        );
+        assert!(refused(Precision::F32, Some(Kernels::Avx512)).contains("needs AVX-512,"));
+        assert!(refused(Precision::Bf16, Some(Kernels::Candle)).starts_with("there are no candle kernels"));
     }
 }
