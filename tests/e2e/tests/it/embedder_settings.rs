@@ -104,8 +104,12 @@ fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
             }
             Ok(rounds)
         });
-        let changed =
-            ["1", "2", "1", "2"].map(|threads| change(&world, "pinterest.embedder_threads", threads).map(drop));
+        let changed = ["1", "2", "1"].map(|threads| -> Result<()> {
+            change(&world, "pinterest.embedder_threads", threads)?;
+            // A request is sent again once: the next change waits until this one is through.
+            world.connect()?.query_one(A_TEXT, &[])?;
+            Ok(())
+        });
         done.store(true, Ordering::Relaxed);
         changed.into_iter().collect::<Result<()>>()?;
         let Ok(searched) = searching.join() else { panic!("the thread that searches has panicked") };
