@@ -263,12 +263,13 @@ fn embedder_answers() -> Finding {
                 "process {}, {} threads, model {} ({} by kernels {}, {} numbers)",
                 info.pid, info.threads, model.name, model.precision, model.kernels, model.dimension
             );
-            if model.precision.starts_with("int8") {
-                Finding::Note(format!(
-                    "{text}: int8 is not validated on trained weights; f32 and bf16 are the safe ones"
-                ))
-            } else {
+            let doubt =
+                model.precision.starts_with("int8").then(|| "int8 is not validated on trained weights".to_owned());
+            let remarks: Vec<String> = doubt.into_iter().chain(model.notice).collect();
+            if remarks.is_empty() {
                 Finding::Good(text)
+            } else {
+                Finding::Note(format!("{text}; {}", remarks.join("; ")))
             }
         }
         ModelState::Failed { kind, message } => Finding::of(Err(Failure::from_embedder(kind, message))),

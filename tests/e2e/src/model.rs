@@ -58,7 +58,15 @@ pub struct Model {
 impl Model {
     /// The weights in `$CLIP_MODEL_DIR`, else those that `pgvector_setup/clip-weights
     /// target/models/clip-vit-base-patch32` brought, else a stand-in.
+    /// Its weights are packed where that can be: the server's user may not be able to, and would pack them at each start.
     pub fn find(installation: &Installation) -> Result<Self> {
+        let model = Self::look(installation)?;
+        let mut pack = std::process::Command::new(installation.embedder());
+        pack.arg("pack").arg("--model").arg(&model.directory).output().context("cannot run pinterest-embedder")?;
+        Ok(model)
+    }
+
+    fn look(installation: &Installation) -> Result<Self> {
         if let Some(directory) = std::env::var_os("CLIP_MODEL_DIR").filter(|value| !value.is_empty()) {
             let directory = PathBuf::from(directory);
             ensure!(is_model(&directory), "CLIP_MODEL_DIR: no model in {}", directory.display());

@@ -125,8 +125,9 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
     let mut client = world.connect()?;
     client.query_one(A_TEXT, &[])?;
     let (status, words) = doctor(&mut client, "embedder")?;
-    assert_eq!(status, "ok", "{words}");
-    assert!(words.contains("(f32 by kernels "), "{words}");
+    // A note where the server's user may not write the packed weights beside the model.
+    assert!(status == "ok" || status == "note" && words.contains(".packed"), "{status}: {words}");
+    assert!(words.contains("(f32 by kernels ") && !words.contains("validated"), "{words}");
 
     let fast = change(&world, "pinterest.clip_precision", "int8")?;
     assert_eq!(option(&fast, "--precision")?.as_deref(), Some("int8"));
