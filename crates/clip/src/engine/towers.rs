@@ -48,7 +48,10 @@ impl<T: Towers> Engine for Model<T> {
     fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
         let mut embeddings = Vec::with_capacity(images.len());
         for batch in images.chunks(self.towers.batch()) {
-            let pixels = batch.iter().flat_map(|image| image.as_slice()).copied().collect();
+            let mut pixels = Vec::with_capacity(batch.len() * 3 * SIDE * SIDE);
+            for image in batch {
+                pixels.extend_from_slice(image.as_slice());
+            }
             let features = Tensor::from_vec(pixels, (batch.len(), 3, SIDE, SIDE), &self.device)
                 .and_then(|pixels| self.towers.images(&pixels))
                 .map_err(Inner::forward)?;

@@ -15,6 +15,9 @@ pub(super) const MAX_LENGTH: usize = 80;
 /// Query rows worked on together: with four vectors a row, 16 sums.
 const ROWS: usize = 4;
 
+/// Rows whose attention, in one head, is worth another thread's while.
+const ENOUGH: usize = 50;
+
 /// Consecutive rows that attend to one another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sequence {
@@ -47,7 +50,9 @@ pub(super) fn attend<F: Format>(
     output: &ActivationParts<'_>,
 ) {
     let heads = inputs.width / HEAD;
-    pool.for_each(sequences.len() * heads, |task| {
+    // A head of few tokens takes less than handing it to another thread.
+    let rows = sequences.first().map_or(1, |sequence| sequence.rows.len());
+    pool.for_each_at_least(ENOUGH / rows, sequences.len() * heads, |task| {
         let (sequence, head) = (&sequences[task / heads], task % heads);
         simd.vectorize(Head { inputs, sequence, head, output, format: PhantomData::<F> });
     });

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::attention::Sequence;
 use super::format::Format;
 use super::layout::Layout;
-use super::norm::{Norm, normalise_in_place};
+use super::norm::{Embedding, Norm, begin};
 use super::pool::Pool;
 use super::product::{ActivationParts, Activations, Target, Weights, multiply};
 use super::simd::{Simd, Work};
@@ -79,27 +79,28 @@ impl<F: Format, E: Format> Model<F, E> {
         let target = Target::Store(self.vision.stream.parts());
         multiply::<E>(self.edge, &self.pool, &self.patches, rows, weights, &target);
 
-        let class = Self::floats(&self.storage, &self.layout.class);
-        let table = Self::floats(&self.storage, &self.layout.vision.positions);
-        let width = class.len();
-        for row in 0..rows {
-            let stream = &mut self.vision.stream.row_mut(row)[..width];
-            let position = row % positions;
-            if position == 0 {
-                stream.copy_from_slice(class);
-            }
-            for (value, addend) in stream.iter_mut().zip(&table[position * width..][..width]) {
-                *value += addend;
-            }
-        }
+        let table = Embedding {
+            class: Self::floats(&self.storage, &self.layout.class),
+            positions: Self::floats(&self.storage, &self.layout.vision.positions),
+        };
         let norm = Norm::new(&self.storage, &self.layout.before_vision);
         let stride = self.vision.stream.stride;
-        normalise_in_place(self.inner, &self.pool, norm, (&mut self.vision.stream.values, stride), rows);
+        begin(self.inner, &self.pool, norm, table, (&mut self.vision.stream.values, stride), rows);
     }
 }
 
 impl<F: Format, E: Format> Towers for Model<F, E> {
     fn images(&mut self, pixels: &[f32]) -> Vec<[f32; DIMENSION]> {
+        self.pool.clone().run(|| self.pass_of_images(pixels))
+    }
+
+    fn texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
+        self.pool.clone().run(|| self.pass_of_texts(texts))
+    }
+}
+
+impl<F: Format, E: Format> Model<F, E> {
+    fn pass_of_images(&mut self, pixels: &[f32]) -> Vec<[f32; DIMENSION]> {
         let images = pixels.len() / (3 * SIDE * SIDE);
         let positions = (SIDE / self.side).pow(2) + 1;
         self.embed_patches(pixels, images);
@@ -111,7 +112,7 @@ impl<F: Format, E: Format> Towers for Model<F, E> {
         self.vision.run::<F, E>(context, edge, &sequences)
     }
 
-    fn texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
+    fn pass_of_texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
         let mut sequences = Vec::with_capacity(texts.len());
         let mut rows = 0;
         for (output, text) in texts.iter().enumerate() {

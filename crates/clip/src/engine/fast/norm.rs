@@ -133,40 +133,57 @@ impl<F: Format> Work<F::Simd> for Plain<'_, F> {
     }
 }
 
-/// Normalises rows in place: the vision tower's first norm, whose result is the residual stream itself.
-pub(super) fn normalise_in_place<S: Simd>(
+/// What the vision tower adds to its patches.
+#[derive(Clone, Copy)]
+pub(super) struct Embedding<'a> {
+    /// Stands in the place of a patch before the first one.
+    pub class: &'a [f32],
+    /// `[positions][width]`
+    pub positions: &'a [f32],
+}
+
+/// Turns embedded patches into the vision tower's residual stream: class and positions, then its first norm, in place.
+pub(super) fn begin<S: Simd>(
     simd: S,
     pool: &Pool,
     norm: Norm<'_>,
+    embedding: Embedding<'_>,
     (stream, stride): (&mut [f32], usize),
     rows: usize,
 ) {
     let parts = Parts::new(stream, stride);
     pool.for_each(rows.div_ceil(ROWS), |task| {
         let rows = (task * ROWS, rows.min((task + 1) * ROWS));
-        simd.vectorize(InPlace { norm, parts: &parts, rows });
+        simd.vectorize(Begin { norm, embedding, parts: &parts, rows });
     });
 }
 
-struct InPlace<'a> {
+struct Begin<'a> {
     norm: Norm<'a>,
+    embedding: Embedding<'a>,
     parts: &'a Parts<'a, f32>,
     rows: (usize, usize),
 }
 
-impl<S: Simd> Work<S> for InPlace<'_> {
+impl<S: Simd> Work<S> for Begin<'_> {
     type Output = ();
 
     #[inline(always)]
     #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
     fn run(self, simd: S) {
         let width = self.norm.gain.len();
-        let mut input = [0.0; MAX_WIDTH];
+        let Embedding { class, positions } = self.embedding;
+        let mut sum = [0.0; MAX_WIDTH];
         for row in self.rows.0..self.rows.1 {
-            // SAFETY: `normalise_in_place` gives every row to one task.
-            let values = unsafe { self.parts.part(row, 0..width) };
-            input[..width].copy_from_slice(values);
-            normalise_row(simd, self.norm, &input[..width], values);
+            // SAFETY: `begin` gives every row to one task.
+            let stream = unsafe { self.parts.part(row, 0..width) };
+            let position = row % (positions.len() / width);
+            let patch = if position == 0 { class } else { &*stream };
+            let addends = &positions[position * width..][..width];
+            for ((sum, patch), addend) in sum.iter_mut().zip(patch).zip(addends) {
+                *sum = patch + addend;
+            }
+            normalise_row(simd, self.norm, &sum[..width], stream);
         }
     }
 }

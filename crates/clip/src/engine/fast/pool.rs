@@ -1,6 +1,7 @@
 //! The threads of an engine.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -8,7 +9,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::error::{Error, Inner};
 
 /// One thread, the caller's, or a pool of several. Idle threads of a pool sleep.
-pub(super) struct Pool(Option<ThreadPool>);
+#[derive(Clone)]
+pub(super) struct Pool(Option<Arc<ThreadPool>>);
 
 impl Pool {
     /// Starts the threads.
@@ -25,10 +27,11 @@ impl Pool {
             .thread_name(|index| format!("clip-{index}"))
             .build()
             .map_err(|error| Inner::Forward(error.into()))?;
-        Ok(Self(Some(pool)))
+        Ok(Self(Some(Arc::new(pool))))
     }
 
-    /// Does `work` where [`for_each`](Self::for_each) finds the others nearby.
+    /// Does `work` on one of the threads. To be around everything that calls [`for_each`](Self::for_each), which shares out
+    /// among the threads of the pool it is called on.
     pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.0 {
             Some(pool) => pool.install(work),
@@ -38,8 +41,16 @@ impl Pool {
 
     /// Calls `task` with every number below `count`, in any order, on any thread, and returns when all calls have.
     pub(super) fn for_each(&self, count: usize, task: impl Fn(usize) + Sync + Send) {
+        self.for_each_at_least(1, count, task);
+    }
+
+    /// As [`for_each`](Self::for_each), with at least `least` calls in a row on one thread.
+    pub(super) fn for_each_at_least(&self, least: usize, count: usize, task: impl Fn(usize) + Sync + Send) {
+        let least = least.max(1);
         match &self.0 {
-            Some(_) if count > 1 => (0..count).into_par_iter().with_max_len(1).for_each(task),
+            Some(_) if count > least => {
+                (0..count).into_par_iter().with_min_len(least).with_max_len(least).for_each(task);
+            }
             _ => (0..count).for_each(task),
         }
     }

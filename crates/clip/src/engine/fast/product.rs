@@ -8,9 +8,9 @@ use super::layout;
 use super::pool::Pool;
 use super::simd::{Simd, Work, quick_gelu};
 
-/// Rows that go through all panels before the next rows do: they stay in the second-level cache beside a panel. A rest of
-/// less than half of this joins the last ones.
-const CHUNK: usize = 400;
+/// About as many rows are multiplied with a panel at a time. With 768 inputs of bfloat16 they stay in the second-level
+/// cache beside the panel, and a thread that is held up has little left when the others are done.
+const CHUNK: usize = 200;
 
 /// Rows of words, with their scales where the format has any.
 pub(super) struct Activations {
@@ -161,15 +161,16 @@ pub(super) fn multiply<F: Format>(
     weights: Weights<'_>,
     target: &Target<'_>,
 ) {
-    let mut first = 0;
-    while first < rows {
-        let left = rows - first;
-        let end = if left < CHUNK + CHUNK / 2 { rows } else { first + CHUNK };
-        pool.for_each(weights.panels(), |panel| {
-            simd.vectorize(Strip { activations, rows: (first, end), weights, panel, target, format: PhantomData::<F> });
-        });
-        first = end;
-    }
+    // Of one height but for the last, in whole tiles.
+    let chunks = rows.div_ceil(CHUNK);
+    let height = rows.div_ceil(chunks.max(1)).next_multiple_of(F::Simd::TILE_ROWS);
+    let panels = weights.panels();
+    // By chunks first: threads that begin far from one another then work on rows of their own.
+    pool.for_each(chunks * panels, |task| {
+        let first = task / panels * height;
+        let rows = (first, rows.min(first + height));
+        simd.vectorize(Strip { activations, rows, weights, panel: task % panels, target, format: PhantomData::<F> });
+    });
 }
 
 /// Some rows times one panel.
