@@ -105,7 +105,8 @@ def main():
     if len(contestants) != len(wanted):
         sys.exit(f"expected some of {', '.join(it.key for it in CONTESTANTS)}")
     by_key = {it.key: it for it in CONTESTANTS}
-    pace = Pace(rounds=1, measurement=0.2, peak=0.1) if arguments.quick else Pace(rounds=5, measurement=0.8, peak=0.3)
+    quick, full = Pace(1, measurement=0.2, peak=0.1, limit=60), Pace(5, measurement=0.8, peak=0.3, limit=600)
+    pace = quick if arguments.quick else full
     batches = [1, 8] if arguments.quick else [1, 8, 32]
     images = [Case(threads, "images", batch) for threads in THREADS for batch in batches]
     texts = [Case(threads, "texts", 1) for threads in THREADS]
@@ -138,8 +139,9 @@ def main():
     ]
     parts = [
         f"{datetime.date.today():%d %B %Y}; {machine.processor()}; {machine.memory()}; {machine.system()}. "
-        f"{versions(workers, contestants)}. Weights {weights[:12]}…; {pace.rounds} rounds. Other programs used "
-        f"{measured.foreign:.1%} of the machine meanwhile, waiting engines at most {measured.idle:.1%} of a processor.",
+        f"{versions(workers, contestants)}. Weights {weights[:12]}…; {measured.rounds} of {pace.rounds} rounds. "
+        f"Other programs used {measured.foreign:.1%} of the machine meanwhile, "
+        f"waiting engines at most {measured.idle:.1%} of a processor.",
         "### Aims",
         report.ratios(aims.aims(figures, lambda key: by_key[key].name)),
         "### Images per second",
@@ -150,8 +152,7 @@ def main():
         report.shares(figures, contestants, images),
         "The peak, registers only, and the images per second that it would be, at " + report.counted_work() + ":",
         report.peaks(figures, peaks[THREADS[0]].ready["instructions"], THREADS),
-        "### Cosine to PyTorch f32, 32 images",
-        report.nearness(contestants, near_images),
+        *(["### Cosine to PyTorch f32, 32 images", report.nearness(contestants, near_images)] if near_images else []),
         "### One text of eight tokens",
         report.texts(figures, contestants, THREADS, near_texts),
         "### What ran",

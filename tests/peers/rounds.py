@@ -3,6 +3,7 @@
 import random
 import statistics
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Pace:
     measurement: float
     # Seconds per peak.
     peak: float
+    # Seconds for all rounds: none begins that may not end in time. The first always does.
+    limit: float
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Measured:
 
     seconds: dict
     peaks: dict
+    rounds: int = 0
     # The most that waiting workers used of one processor during somebody else's turn.
     idle: float = 0.0
     # What processes that are not part of the run used of the whole machine.
@@ -58,7 +62,12 @@ def measure(workers, peaks, cases, takes_part, pace, seed):
     busy_before, all_before = busy_seconds()
     ours_before = sum(worker.processor_seconds() for worker in everybody)
 
+    began = time.monotonic()
     for number in range(pace.rounds):
+        elapsed = time.monotonic() - began
+        if number and elapsed * (number + 1) / number > pace.limit:
+            break
+        measured.rounds = number + 1
         for case in shuffle.sample(cases, len(cases)):
             what = f"{case.threads} threads, {case.batch} {case.kind}"
             print(f"round {number + 1} of {pace.rounds}: {what}", file=sys.stderr)
