@@ -3,8 +3,8 @@
 //! in cosine, forty times what the golden tests allow.
 //!
 //! Always at full size. Decoding at half of it, where 896 to 1800 pixels of the short side are left, would save a fifth to
-//! three fifths of the time, but it clips colours after averaging them instead of before: drawn photographs came out within 9 levels
-//! after the resize, small print with halved chroma up to 29 levels off (18 at 3600 x 4000; 1 - cosine 7e-6).
+//! three fifths of the time, but it clips colours after averaging them instead of before: drawn photographs came out within
+//! 9 levels after the resize, small print with halved chroma up to 29 levels off (18 at 3600 x 4000; 1 - cosine 7e-6).
 
 use std::any::Any;
 use std::cell::Cell;
