@@ -4,7 +4,7 @@ mod embedder;
 mod import;
 mod texts;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::process::Process;
 use e2e::{Installation, Model, Result, World};
