@@ -1,14 +1,10 @@
 //! What this process takes from itself before it touches a stranger's bytes.
 
-use std::fs;
 use std::io;
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior, set_parent_process_death_signal,
-    setrlimit,
-};
-use rustix::thread::set_no_new_privs;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+#[cfg(target_os = "linux")]
 use crate::log;
 
 /// Descriptors: 900 connections and a few more.
@@ -38,11 +34,7 @@ impl Confinement {
     ///
     /// If the system refuses one, or the parent is not the expected one.
     pub fn apply(&self) -> io::Result<()> {
-        // First to be killed where memory runs out: what is lost is one batch, not a database. First of these steps, too,
-        // since a process that is not dumpable no longer owns its files in /proc.
-        if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
-            log::line(format_args!("cannot raise oom_score_adj: {error}"));
-        }
+        sacrifice();
         rustix::process::nice(NICENESS)?;
         // A core would hold pictures and texts.
         lower(Resource::Core, 0)?;
@@ -50,11 +42,7 @@ impl Confinement {
         if let Some(bytes) = self.memory_limit {
             lower(Resource::As, bytes)?;
         }
-        set_no_new_privs(true)?;
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        if self.parent_death {
-            set_parent_process_death_signal(Some(Signal::KILL))?;
-        }
+        seal(self.parent_death)?;
         let parent = std::os::unix::process::parent_id();
         match self.parent_pid {
             Some(expected) if expected != parent => {
@@ -62,6 +50,39 @@ impl Confinement {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// First to be killed where memory runs out: what is lost is one batch, not a database. First of all steps, too, since a
+/// process that is not dumpable no longer owns its files in /proc.
+#[cfg(target_os = "linux")]
+fn sacrifice() {
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
+        log::line(format_args!("cannot raise oom_score_adj: {error}"));
+    }
+}
+
+/// Other systems have no such choice.
+#[cfg(not(target_os = "linux"))]
+fn sacrifice() {}
+
+#[cfg(target_os = "linux")]
+fn seal(parent_death: bool) -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal};
+
+    rustix::thread::set_no_new_privs(true)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    if parent_death {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(parent_death: bool) -> io::Result<()> {
+    match parent_death {
+        true => Err(io::Error::other("--parent-death: this system tells no process of its parent's end")),
+        false => Ok(()),
     }
 }
 

@@ -8,7 +8,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, flock};
-use rustix::net::{AddressFamily, sockopt};
+use rustix::net::AddressFamily;
+#[cfg(not(target_os = "linux"))]
+use rustix::net::getsockname;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt;
 use rustix::process::{geteuid, umask};
 
 /// Where to listen.
@@ -55,11 +59,21 @@ fn inherit(descriptor: RawFd) -> io::Result<Endpoint> {
     // the system tells below whether it is open at all. Called once.
     #[allow(unsafe_code, reason = "a descriptor that is inherited is known by its number alone")]
     let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    let listens = sockopt::socket_domain(&socket)? == AddressFamily::UNIX && sockopt::socket_acceptconn(&socket)?;
-    if !listens {
+    if !listens(&socket)? {
         return Err(io::Error::other(format!("descriptor {descriptor} is not a listening Unix socket")));
     }
     Ok(Endpoint { listener: socket.into(), made: None })
+}
+
+#[cfg(target_os = "linux")]
+fn listens(socket: &OwnedFd) -> io::Result<bool> {
+    Ok(sockopt::socket_domain(socket)? == AddressFamily::UNIX && sockopt::socket_acceptconn(socket)?)
+}
+
+/// Whether it listens cannot be asked everywhere; one that does not fails at the first connection.
+#[cfg(not(target_os = "linux"))]
+fn listens(socket: &OwnedFd) -> io::Result<bool> {
+    Ok(getsockname(socket)?.address_family() == AddressFamily::UNIX)
 }
 
 fn bind(path: &Path) -> io::Result<Endpoint> {

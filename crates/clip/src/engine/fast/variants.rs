@@ -1,8 +1,8 @@
 //! Which kernels there are for which precision, and which of them this processor can run.
 
-use super::format::{Bf16, F32, Format, Int8, Kind};
+use super::format::Kind;
 use super::layout::Layout;
-use super::model::{Model, Towers};
+use super::model::Towers;
 use super::pool::Pool;
 use super::storage::Storage;
 use crate::architecture::Architecture;
@@ -33,6 +33,8 @@ const INT8_NAME: &str = "int8-g64";
 /// All there are, for each precision the faster ones first.
 #[cfg(target_arch = "x86_64")]
 const VARIANTS: [Variant; 5] = {
+    use super::format::{Bf16, F32, Format, Int8};
+    use super::model::Model;
     use super::simd::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
 
     macro_rules! variant {
