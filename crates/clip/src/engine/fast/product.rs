@@ -10,7 +10,7 @@ use super::simd::{Simd, Work, quick_gelu};
 
 /// About as many rows are multiplied with a panel at a time. With 768 inputs of bfloat16 they stay in the second-level
 /// cache beside the panel, and a thread that is held up has little left when the others are done.
-const CHUNK: usize = 200;
+const CHUNK: usize = 400;
 
 /// Rows of words, with their scales where the format has any.
 pub(super) struct Activations {
