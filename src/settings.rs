@@ -44,7 +44,7 @@ static EMBEDDER_PATH: Text = Text::new(Some(c""));
 static CLIP_PRECISION: GucSetting<ClipPrecision> = GucSetting::<ClipPrecision>::new(ClipPrecision::Auto);
 /// 0: the embedder takes as many threads as there are cores; the server's own work is light beside inference.
 static EMBEDDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
-/// Ten minutes: long enough to stay warm between an app's searches, short enough to give 600 MB back overnight.
+/// Ten minutes: long enough to stay warm between an app's searches, short enough to give its memory back overnight.
 static EMBEDDER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 /// 4 GB: weights and their load-time copy take 1.3 GB, a 16-megapixel picture in each decoder thread 120 MB.
 static EMBEDDER_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(4096);

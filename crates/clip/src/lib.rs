@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The reference for every step is `CLIPModel`, `CLIPImageProcessor` on Pillow and `CLIPTokenizer` of the transformers
-//! library; `tests/fixtures` of the repository keeps vectors frozen from it. Nothing here touches the network, starts a
-//! thread or reads the clock. Matrix products run on rayon's global pool, whose size is the calling program's to set.
+//! library; `tests/fixtures` of the repository keeps vectors frozen from it. Nothing here touches the network or reads the
+//! clock. A fast engine starts the threads it is asked for; candle's run on rayon's global pool, whose size is the calling
+//! program's to set.
 
 mod architecture;
 mod embedding;

@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Busy,
     /// The other side sent what the protocol does not allow, or an answer that is no embedding.
     Protocol,
-    /// Nobody listens at the socket. Made by the client, never sent.
+    /// Nobody listens at the socket, or who does goes away each time. Made by the client, never sent.
     Unavailable,
     /// The connection was lost after the request was sent and before its answer. Made by the client, never sent.
     Died,
@@ -89,7 +89,7 @@ impl Error {
             Inner::Described { kind, .. } => kind,
             Inner::ImageTooLarge { .. } => ErrorKind::TooLarge,
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
-            Inner::Connect { .. } => ErrorKind::Unavailable,
+            Inner::Connect { .. } | Inner::Leaving { .. } => ErrorKind::Unavailable,
             Inner::Died { .. } => ErrorKind::Died,
             _ => ErrorKind::Protocol,
         }
@@ -152,6 +152,8 @@ pub(crate) enum Inner {
     TextTooLong { found: usize, limit: usize },
     #[error("no embedder answers at {}: {source}", path.display())]
     Connect { path: PathBuf, source: io::Error },
+    #[error("{servers} embedders one after another went away without having begun")]
+    Leaving { servers: usize },
     #[error("the embedder closed the connection before it answered")]
     Died { source: Option<io::Error> },
 

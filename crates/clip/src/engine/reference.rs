@@ -48,8 +48,8 @@ impl Towers for Reference {
     }
 
     /// Eight give this engine half as much again as one; more gives nothing and costs memory.
-    fn batch(&self) -> usize {
-        8
+    fn at_once(&self) -> (usize, usize) {
+        (8, 8)
     }
 
     /// Padding a short text costs up to three times its own work.

@@ -17,8 +17,8 @@ pub(super) trait Towers: Send {
     /// not of unit length.
     fn texts(&self, tokens: &Tensor) -> candle_core::Result<Tensor>;
 
-    /// Inputs of one pass, beyond which a larger batch gains nothing and costs memory.
-    fn batch(&self) -> usize;
+    /// Pictures and texts of one pass, beyond which a larger batch gains nothing and costs memory.
+    fn at_once(&self) -> (usize, usize);
 
     /// Whether texts of different lengths cost no more together than alone.
     fn mixes_lengths(&self) -> bool;
@@ -47,7 +47,7 @@ impl<T: Towers> Engine for Model<T> {
 
     fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
         let mut embeddings = Vec::with_capacity(images.len());
-        for batch in images.chunks(self.towers.batch()) {
+        for batch in images.chunks(self.towers.at_once().0) {
             let mut pixels = Vec::with_capacity(batch.len() * 3 * SIDE * SIDE);
             for image in batch {
                 pixels.extend_from_slice(image.as_slice());
@@ -68,7 +68,7 @@ impl<T: Towers> Engine for Model<T> {
             |&left: &usize, &right: &usize| self.towers.mixes_lengths() || texts[left].len() == texts[right].len();
 
         let mut embeddings = Vec::with_capacity(texts.len());
-        for batch in order.chunk_by(together).flat_map(|alike| alike.chunks(self.towers.batch())) {
+        for batch in order.chunk_by(together).flat_map(|alike| alike.chunks(self.towers.at_once().1)) {
             let length = batch.iter().map(|&index| texts[index].len()).max().unwrap_or(0);
             let padded = |&index: &usize| {
                 let padding = std::iter::repeat_n(END_OF_TEXT, length - texts[index].len());

@@ -52,7 +52,8 @@ fn a_damaged_one_is_made_anew() {
     let path = packed(model.path());
     let whole = fs::read(&path).unwrap();
 
-    let damages: [(&str, fn(&mut Vec<u8>)); 8] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 8] = [
         ("empty", |bytes| bytes.clear()),
         ("a header cut off", |bytes| bytes.truncate(100)),
         ("words cut off", |bytes| bytes.truncate(bytes.len() - 64)),

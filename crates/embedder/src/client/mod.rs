@@ -22,8 +22,8 @@ use crate::protocol::{Info, Request, Response};
 /// Any number of requests may be in flight at once: join the futures. Dropping a future gives its request up. Dropping the
 /// last clone closes the connection, and the server skips what it had not begun.
 ///
-/// A server that goes away while idle, as one does after its idle timeout, is not an error: the next request, or one it
-/// had not taken, is sent once more over a new connection. A request lost with a server that died holding it is reported
+/// A server that goes away in good order, as one does after its idle timeout, is not an error: the next request, or one it
+/// had not taken, is sent again over a new connection. A request lost with a server that died holding it is reported
 /// as [`Died`](ErrorKind::Died) and not repeated, for it may be the reason.
 ///
 /// No call has a time limit of its own; wrap it in `tokio::time::timeout`.
@@ -31,6 +31,9 @@ use crate::protocol::{Info, Request, Response};
 pub struct Client {
     shared: Arc<Shared>,
 }
+
+/// Servers in a row that a request is sent to while each goes away without having taken it; more is a fault elsewhere.
+const CONNECTIONS: usize = 5;
 
 struct Shared {
     path: PathBuf,
@@ -88,17 +91,17 @@ impl Client {
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Error> {
-        let first = self.link().await?.ask(request.clone()).await;
-        let outcome = match first {
-            Outcome::NotTaken => self.link().await?.ask(request).await,
-            taken => taken,
-        };
-        match outcome {
-            Outcome::Answered(Response::Error { kind, message }) => Err(Inner::Described { kind, message }.into()),
-            Outcome::Answered(response) => Ok(response),
-            Outcome::Failed(error) => Err(error),
-            Outcome::NotTaken => Err(Inner::Died { source: None }.into()),
+        for _ in 0..CONNECTIONS {
+            match self.link().await?.ask(request.clone()).await {
+                Outcome::Answered(Response::Error { kind, message }) => {
+                    return Err(Inner::Described { kind, message }.into());
+                }
+                Outcome::Answered(response) => return Ok(response),
+                Outcome::Failed(error) => return Err(error),
+                Outcome::NotTaken => {}
+            }
         }
+        Err(Inner::Leaving { servers: CONNECTIONS }.into())
     }
 
     /// The connection, or a new one if it is closed.

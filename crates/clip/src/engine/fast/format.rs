@@ -273,7 +273,7 @@ impl<S: MultiplyInt8> Format for Int8<S> {
                 let weight_scale = simd.load(&panel.scales[lanes(vector)..]);
                 for ((scales, integers), sums) in scales.iter().zip(&integers).zip(&mut sums) {
                     let scale = simd.multiply(weight_scale, simd.splat(scales[group]));
-                    sums[vector] = simd.multiply_add(simd.from_integers(integers[vector]), scale, sums[vector]);
+                    sums[vector] = simd.multiply_add(simd.convert(integers[vector]), scale, sums[vector]);
                 }
             }
         }

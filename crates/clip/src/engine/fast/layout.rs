@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
+use super::attention::MAX_LENGTH;
 use super::format::{GROUP, Kind, PANEL};
+use super::norm::MAX_WIDTH;
 use crate::DIMENSION;
 use crate::architecture::{Architecture, Tower};
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
@@ -95,9 +97,16 @@ impl Layout {
     /// Whether the kernels can compute such a model: every published CLIP of this size, and narrower ones.
     pub(super) fn fits(architecture: &Architecture) -> bool {
         let fits = |tower: &Tower| {
-            tower.hidden == HEAD * tower.heads && tower.intermediate.is_multiple_of(GROUP) && tower.layers > 0
+            tower.hidden == HEAD * tower.heads
+                && tower.hidden <= MAX_WIDTH
+                && tower.intermediate.is_multiple_of(GROUP)
+                && tower.layers > 0
         };
-        fits(&architecture.vision) && fits(&architecture.text) && (3 * architecture.patch.pow(2)).is_multiple_of(GROUP)
+        fits(&architecture.vision)
+            && fits(&architecture.text)
+            && architecture.vision_positions() <= MAX_LENGTH
+            // Lines of a patch are encoded one by one, in whole vectors.
+            && architecture.patch.is_multiple_of(LINE)
     }
 
     /// The places of a model's parts, with the products of its layers in `kind`.
@@ -162,6 +171,31 @@ impl Next {
                 .collect(),
             last: self.norm(hidden),
             projection: self.product(edges, hidden, DIMENSION),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_other_shapes_are_left_to_candle() {
+        let base = Architecture::from_json(br#"{"text_config": {}, "vision_config": {}}"#).unwrap();
+        assert!(Layout::fits(&base));
+        type Change = fn(&mut Architecture);
+        let changes: [(&str, Change); 6] = [
+            ("197 positions", |other| other.patch = 16),
+            ("a patch of no whole vectors", |other| other.patch = 56),
+            ("heads of 96", |other| other.vision.heads = 8),
+            ("too wide", |other| (other.text.hidden, other.text.heads) = (1280, 20)),
+            ("an odd perceptron", |other| other.text.intermediate = 2000),
+            ("no layers", |other| other.vision.layers = 0),
+        ];
+        for (change, make) in changes {
+            let mut other = base.clone();
+            make(&mut other);
+            assert!(!Layout::fits(&other), "{change}");
         }
     }
 }

@@ -243,41 +243,59 @@ impl<F: Format> Strip<'_, F> {
             *slot = self.activations.row(row + offset);
         }
         let sums = F::sums::<ROWS, VECTORS>(simd, rows, panel, first);
-        for vector in 0..VECTORS {
-            let at = (first + vector) * F::Simd::LANES;
-            let bias = simd.load(&bias[at..]);
-            for (offset, sums) in sums.iter().enumerate() {
-                self.finish(simd, row + offset, self.panel * PANEL + at, simd.add(sums[vector], bias));
+        let mut biases = [simd.splat(0.0); VECTORS];
+        for (vector, slot) in biases.iter_mut().enumerate() {
+            *slot = simd.load(&bias[(first + vector) * F::Simd::LANES..]);
+        }
+        for (offset, mut sums) in sums.into_iter().enumerate() {
+            for (sum, &bias) in sums.iter_mut().zip(&biases) {
+                *sum = simd.add(*sum, bias);
             }
+            self.finish(simd, row + offset, self.panel * PANEL + first * F::Simd::LANES, sums);
         }
     }
 
     #[inline(always)]
     #[allow(unsafe_code, reason = "each panel's columns are written by the one task that has the panel")]
-    fn finish(&self, simd: F::Simd, row: usize, column: usize, value: <F::Simd as Simd>::Floats) {
+    fn finish<const VECTORS: usize>(
+        &self,
+        simd: F::Simd,
+        row: usize,
+        column: usize,
+        values: [<F::Simd as Simd>::Floats; VECTORS],
+    ) {
         let lanes = F::Simd::LANES;
+        let columns = column..column + VECTORS * lanes;
         match self.target {
             Target::Store(parts) => {
-                // SAFETY: `multiply` gives every panel of a chunk to one task, and these are the panel's own columns.
-                let part = unsafe { parts.part(row, column..column + lanes) };
-                simd.store(part, value);
+                // SAFETY: `multiply` gives the rows of a chunk times a panel to one task, and these are the panel's columns.
+                let part = unsafe { parts.part(row, columns) };
+                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+                    simd.store(to, value);
+                }
             }
             Target::Add(parts) => {
                 // SAFETY: as above.
-                let part = unsafe { parts.part(row, column..column + lanes) };
-                let sum = simd.add(simd.load(part), value);
-                simd.store(part, sum);
+                let part = unsafe { parts.part(row, columns) };
+                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+                    let sum = simd.add(simd.load(to), value);
+                    simd.store(to, sum);
+                }
             }
             Target::Gelu(parts) => {
                 // SAFETY: as above.
-                let part = unsafe { parts.part(row, column..column + lanes) };
-                simd.store(part, quick_gelu(simd, value));
+                let part = unsafe { parts.part(row, columns) };
+                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+                    simd.store(to, quick_gelu(simd, value));
+                }
             }
             Target::GeluEncoded(parts) => {
                 let per_word = F::KIND.per_word();
                 // SAFETY: as above; a panel is a whole number of words wide.
-                let part = unsafe { parts.words.part(row, column / per_word..(column + lanes) / per_word) };
-                F::encode_vector(simd, quick_gelu(simd, value), part);
+                let part = unsafe { parts.words.part(row, columns.start / per_word..columns.end / per_word) };
+                for (to, value) in part.chunks_exact_mut(lanes / per_word).zip(values) {
+                    F::encode_vector(simd, quick_gelu(simd, value), to);
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The transformer that both towers are.
 
+use std::sync::Arc;
+
 use super::attention::{Inputs, MAX_LENGTH, Sequence, attend};
 use super::buffer::{Buffer, Parts};
 use super::format::{Format, Kind};
@@ -48,7 +50,7 @@ impl Rows {
 
 /// A tower and the memory it works in, kept from call to call.
 pub(super) struct Tower {
-    layout: TowerLayout,
+    layout: Arc<TowerLayout>,
     hidden: usize,
     causal: bool,
     /// The residual stream, which the caller fills.
@@ -80,7 +82,7 @@ impl Tower {
             unencoded: (kind == Kind::Int8).then(|| Rows::new(intermediate)),
             projected: Activations::new(layout.projection.kind, hidden),
             features: Rows::new(DIMENSION),
-            layout: layout.clone(),
+            layout: Arc::new(layout.clone()),
         }
     }
 
@@ -114,8 +116,9 @@ impl Tower {
         E: Format,
     {
         let rows = sequences.last().map_or(0, |sequence| sequence.rows.end);
-        let layers = std::mem::take(&mut self.layout.layers);
-        let (last, others) = layers.split_last().unwrap_or_else(|| unreachable!("no tower is empty: this is a bug"));
+        let layout = Arc::clone(&self.layout);
+        let (last, others) =
+            layout.layers.split_last().unwrap_or_else(|| unreachable!("no tower is empty: this is a bug"));
         let whole: Vec<Sequence> = sequences
             .iter()
             .map(|sequence| Sequence {
@@ -125,19 +128,25 @@ impl Tower {
             })
             .collect();
         for layer in others {
-            self.attend::<F>(context, layer, rows, &whole);
-            self.perceptron::<F>(context, layer, rows);
+            self.weigh::<F>(context, layer, rows);
+            self.mix::<F>(context, &whole);
+            self.finish::<F>(context, layer, rows);
         }
         // Of the last layer's result one row a sequence is wanted: past the keys and values nothing else need be computed.
-        self.attend_last::<F>(context, last, rows, sequences);
+        self.weigh::<F>(context, last, rows);
+        self.mix::<F>(context, sequences);
+        for (index, sequence) in sequences.iter().enumerate() {
+            let row = self.stream.row(sequence.rows.start + sequence.queries.start);
+            self.wanted.row_mut(index).copy_from_slice(row);
+        }
         std::mem::swap(&mut self.stream, &mut self.wanted);
-        self.perceptron::<F>(context, last, sequences.len());
-        self.layout.layers = layers;
+        self.finish::<F>(context, last, sequences.len());
         let features = self.project::<E>(edge, sequences.len());
         std::mem::swap(&mut self.stream, &mut self.wanted);
         features
     }
 
+    /// Queries, keys and values of the stream's rows.
     fn weigh<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
         let Context { storage, simd, pool } = context;
         let norm = Norm::new(storage, &layer.before_attention);
@@ -146,40 +155,19 @@ impl Tower {
         multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Store(self.attention.parts()));
     }
 
+    /// What the queries find, as activations.
     fn mix<F: Format>(&mut self, context: Context<'_, F::Simd>, sequences: &[Sequence]) {
         let (values, stride) = (&*self.attention.values, self.attention.stride);
         let inputs = Inputs { values, stride, width: self.hidden, causal: self.causal };
         attend::<F>(context.simd, context.pool, inputs, sequences, &self.narrow.parts());
     }
 
-    fn attend<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize, sequences: &[Sequence]) {
-        self.weigh::<F>(context, layer, rows);
-        self.mix::<F>(context, sequences);
-        let weights = Weights::new(context.storage, &layer.after_attention);
-        let target = Target::Add(self.stream.parts());
-        multiply::<F>(context.simd, context.pool, &self.narrow, rows, weights, &target);
-    }
-
-    fn attend_last<F: Format>(
-        &mut self,
-        context: Context<'_, F::Simd>,
-        layer: &Layer,
-        rows: usize,
-        sequences: &[Sequence],
-    ) {
-        self.weigh::<F>(context, layer, rows);
-        self.mix::<F>(context, sequences);
-        for (index, sequence) in sequences.iter().enumerate() {
-            let row = self.stream.row(sequence.rows.start + sequence.queries.start);
-            self.wanted.row_mut(index).copy_from_slice(row);
-        }
-        let weights = Weights::new(context.storage, &layer.after_attention);
-        let target = Target::Add(self.wanted.parts());
-        multiply::<F>(context.simd, context.pool, &self.narrow, sequences.len(), weights, &target);
-    }
-
-    fn perceptron<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
+    /// The rest of a layer: adds what attention found to the stream, and then what the perceptron makes of it.
+    fn finish<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
         let Context { storage, simd, pool } = context;
+        let weights = Weights::new(storage, &layer.after_attention);
+        multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Add(self.stream.parts()));
+
         let norm = Norm::new(storage, &layer.before_perceptron);
         normalise::<F>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.narrow.parts());
         let weights = Weights::new(storage, &layer.widen);
@@ -197,6 +185,7 @@ impl Tower {
         multiply::<F>(simd, pool, &self.wide, rows, weights, &Target::Add(self.stream.parts()));
     }
 
+    /// The features of the stream's rows, in the space both towers share.
     fn project<E: Format>(&mut self, context: Context<'_, E::Simd>, rows: usize) -> Vec<[f32; DIMENSION]> {
         let Context { storage, simd, pool } = context;
         let norm = Norm::new(storage, &self.layout.last);

@@ -101,7 +101,6 @@ fn activations<F: Format>(simd: F::Simd, case: &Case, values: &[f32]) -> Activat
     for (row, values) in values.chunks_exact(case.inputs).enumerate() {
         simd.vectorize(Encode { output: &output, values, row, format: PhantomData::<F> });
     }
-    drop(output);
     activations
 }
 
@@ -169,7 +168,6 @@ impl Trial for Case {
             let mut output = vec![mark as f32; self.rows * stride];
             let target = target(Parts::new(&mut output, stride));
             pool.run(|| multiply::<F>(simd, &pool, &activations, self.rows, weights_view, &target));
-            drop(target);
             for (row, (found, expected)) in
                 output.chunks_exact(stride).zip(expected.chunks_exact(self.outputs)).enumerate()
             {
@@ -195,7 +193,6 @@ impl Trial for Case {
         next.reserve(self.rows);
         let target = Target::GeluEncoded(next.parts());
         pool.run(|| multiply::<F>(simd, &pool, &activations, self.rows, weights_view, &target));
-        drop(target);
         for (row, expected) in expected.chunks_exact(self.outputs).enumerate() {
             for (column, &expected) in expected.iter().enumerate() {
                 let found = match (F::KIND, next.row(row).words[column / F::KIND.per_word()]) {
@@ -265,7 +262,6 @@ fn sums_of_bytes_are_exact() {
                 let mut output = vec![7.0; case.rows * PANEL];
                 let target = Target::Store(Parts::new(&mut output, PANEL));
                 multiply::<F>(simd, &pool, &activations, case.rows, Weights::new(&storage, &product), &target);
-                drop(target);
                 let expected = left * right * case.inputs as f32;
                 assert!(output.iter().all(|value| (value - expected).abs() <= 1e-3), "{left} {right}: {}", output[0]);
             }

@@ -168,21 +168,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_integers(self, words: __m256i) -> __m256 {
+    fn convert(self, words: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(words) }
-    }
-
-    #[inline(always)]
-    fn store_bf16(self, to: &mut [u32], value: __m256) {
-        unsafe {
-            let bits = _mm256_castps_si256(value);
-            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
-            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
-            // Each half of the register packs its own four numbers; the permutation brings the two results together.
-            let halves = _mm256_srli_epi32::<16>(rounded);
-            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(halves, halves));
-            _mm_storeu_si128(to[..Self::LANES / 2].as_mut_ptr().cast(), _mm256_castsi256_si128(packed));
-        }
     }
 
     #[inline(always)]
@@ -201,6 +188,19 @@ impl MultiplyBf16 for Avx2 {
             let low = |words| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words));
             let high = |words| _mm256_castsi256_ps(_mm256_and_si256(words, high));
             _mm256_fmadd_ps(low(a), low(b), _mm256_fmadd_ps(high(a), high(b), sums))
+        }
+    }
+
+    #[inline(always)]
+    fn store_bf16(self, to: &mut [u32], value: __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(value);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+            // Each half of the register packs its own four numbers; the permutation brings the two results together.
+            let halves = _mm256_srli_epi32::<16>(rounded);
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(halves, halves));
+            _mm_storeu_si128(to[..Self::LANES / 2].as_mut_ptr().cast(), _mm256_castsi256_si128(packed));
         }
     }
 }

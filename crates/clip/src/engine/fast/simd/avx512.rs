@@ -171,20 +171,8 @@ macro_rules! avx512 {
             }
 
             #[inline(always)]
-            fn from_integers(self, words: __m512i) -> __m512 {
+            fn convert(self, words: __m512i) -> __m512 {
                 unsafe { _mm512_cvtepi32_ps(words) }
-            }
-
-            #[inline(always)]
-            fn store_bf16(self, to: &mut [u32], value: __m512) {
-                // In integers, so that it needs no more than AVX-512 BW and rounds alike on every processor.
-                unsafe {
-                    let bits = _mm512_castps_si512(value);
-                    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-                    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
-                    let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
-                    _mm256_storeu_si256(to[..Self::LANES / 2].as_mut_ptr().cast(), halves);
-                }
             }
 
             #[inline(always)]
@@ -219,6 +207,15 @@ impl MultiplyBf16 for Avx512Bf16 {
         unsafe {
             let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
             _mm512_dpbf16_ps(sums, a, b)
+        }
+    }
+
+    #[inline(always)]
+    fn store_bf16(self, to: &mut [u32], value: __m512) {
+        // SAFETY: `self` exists, and the slice has been checked. Both types are 32 bytes of which every pattern is valid.
+        unsafe {
+            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+            _mm256_storeu_si256(to[..Self::LANES / 2].as_mut_ptr().cast(), halves);
         }
     }
 }

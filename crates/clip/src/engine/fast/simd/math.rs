@@ -6,6 +6,7 @@ use super::Simd;
 ///
 /// Range reduction and polynomial are those of Cephes' `expf` (Stephen L. Moshier, `single/expf.c`).
 #[inline(always)]
+#[allow(clippy::excessive_precision, reason = "as published")]
 pub(in super::super) fn exp<S: Simd>(simd: S, x: S::Floats) -> S::Floats {
     let x = simd.min(simd.max(x, simd.splat(-87.0)), simd.splat(88.0));
     let n = simd.round(simd.multiply(x, simd.splat(std::f32::consts::LOG2_E)));

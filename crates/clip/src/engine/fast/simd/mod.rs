@@ -83,9 +83,7 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     /// The words as the f32 they are.
     fn floats(self, words: Self::Words) -> Self::Floats;
     /// The words as signed integers, converted.
-    fn from_integers(self, words: Self::Words) -> Self::Floats;
-    /// Rounds to bfloat16, ties to even, two numbers a word, the first in the low half: `LANES / 2` words.
-    fn store_bf16(self, to: &mut [u32], value: Self::Floats);
+    fn convert(self, words: Self::Words) -> Self::Floats;
     /// Brings the line at `from[at..]` nearer, if there is one.
     fn prefetch<T>(self, from: &[T], at: usize);
 }
@@ -94,6 +92,9 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
 pub(super) trait MultiplyBf16: Simd {
     /// `sums + a.low * b.low + a.high * b.high` in each lane.
     fn dot_bf16(self, sums: Self::Floats, a: Self::Words, b: Self::Words) -> Self::Floats;
+    /// Rounds to bfloat16, ties to even, two numbers a word, the first in the low half: `LANES / 2` words. What is too small
+    /// for a normal number may become zero.
+    fn store_bf16(self, to: &mut [u32], value: Self::Floats);
 }
 
 /// Instructions that multiply fours of bytes.
