@@ -17,7 +17,7 @@ use crate::checkout::run;
 use crate::installation::Installation;
 use crate::process::Process;
 use crate::server_user::ServerUser;
-use crate::wait::wait_for;
+use crate::wait::{wait_for, was_in_vain};
 use crate::{Result, process};
 
 pub use builder::Builder;
@@ -283,7 +283,7 @@ impl Drop for Cluster {
         if self.place.left() {
             return;
         }
-        let failed = std::thread::panicking();
+        let failed = std::thread::panicking() || was_in_vain();
         if failed {
             eprintln!("{}", self.log_tail());
         }

@@ -1,5 +1,6 @@
 //! Waiting for a state that somebody publishes, instead of sleeping for as long as it usually takes.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -9,23 +10,43 @@ use crate::Result;
 /// How often a condition is looked at: often enough not to show in a test's time, rarely enough to cost nothing.
 const INTERVAL: Duration = Duration::from_millis(20);
 
+thread_local! {
+    static IN_VAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread has waited for something that never came. Then a cluster's log says why, so it is worth keeping,
+/// though the test ends with an error and without a panic.
+pub(crate) fn was_in_vain() -> bool {
+    IN_VAIN.get()
+}
+
 /// Waits until the condition holds; false where it did not within `timeout`.
 #[must_use = "the condition may never have held"]
 pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    wait_for("", timeout, || Ok(condition().then_some(()))).is_ok()
+    look_for(timeout, || Ok(condition().then_some(()))).is_ok_and(|found| found.is_some())
 }
 
 /// Waits until `look` finds something and returns it. The error names `what` was waited for.
-pub fn wait_for<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn wait_for<T>(what: &str, timeout: Duration, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    match look_for(timeout, look)? {
+        Some(found) => Ok(found),
+        None => {
+            IN_VAIN.set(true);
+            bail!("waited {timeout:?} for {what}");
+        }
+    }
+}
+
+fn look_for<T>(timeout: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let deadline = Instant::now() + timeout;
     loop {
         // Read before looking, so that a slow look is followed by one more when time has run out meanwhile.
         let over = Instant::now() >= deadline;
         if let Some(found) = look()? {
-            return Ok(found);
+            return Ok(Some(found));
         }
         if over {
-            bail!("waited {timeout:?} for {what}");
+            return Ok(None);
         }
         std::thread::sleep(INTERVAL);
     }

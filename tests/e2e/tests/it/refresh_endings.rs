@@ -37,9 +37,9 @@ fn asked_to_end(end: impl Fn(&World, &mut Client) -> Result<()>) -> Result<()> {
     let world = world(false)?;
     let mut client = world.connect()?;
     let before = arrived(&world);
-    due(&mut client)?;
     let old = world.sandbox.valid_refresh_token(USER);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Delay { milliseconds: 1500 }).once());
+    due(&mut client)?;
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
     end(&world, &mut client)?;

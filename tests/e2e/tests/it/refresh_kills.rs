@@ -9,7 +9,7 @@ use sandbox::{Fault, Kind, Rule};
 
 use crate::grants::{USER, arrived, generation, kill_worker, refresh, until_status};
 use crate::refresh_steps::{
-    RECOVERY, Session, due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world,
+    RECOVERY, Session, due, due_and_locked, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world,
 };
 use crate::support::{SOON, import, refusal};
 
@@ -29,9 +29,7 @@ fn before_the_intent() -> Result<()> {
     let world = world(false)?;
     let mut client = world.connect()?;
     let before = arrived(&world);
-    due(&mut client)?;
-    let mut blocker = world.connect()?;
-    blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE")?;
+    let _blocker = due_and_locked(&world, &mut client)?;
     let session = wanted(&world)?;
     until_blocked(&mut client)?;
     let (mut client, back) = killed(&world, session)?;
@@ -45,8 +43,8 @@ fn while_the_request_is_under_way() -> Result<()> {
     let world = world(false)?;
     let mut client = world.connect()?;
     let before = arrived(&world);
-    due(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }).once());
+    due(&mut client)?;
     let session = wanted(&world)?;
     assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
     let (mut client, back) = killed(&world, session)?;
@@ -60,9 +58,9 @@ fn while_the_answer_is_under_way() -> Result<()> {
     let world = world(true)?;
     let mut client = world.connect()?;
     let before = arrived(&world);
-    due(&mut client)?;
     let old = world.sandbox.valid_refresh_token(USER);
     world.sandbox.faults().add(Rule::on(Kind::Token, FOREVER).once());
+    due(&mut client)?;
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
     let (mut client, back) = killed(&world, session)?;
@@ -78,9 +76,9 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
     // Twice, so that there is a token before the current one to fall back on.
     refresh(&mut client, None)?;
     let before = arrived(&world);
-    due(&mut client)?;
     let old = world.sandbox.valid_refresh_token(USER);
     world.sandbox.faults().add(Rule::on(Kind::Token, FOREVER).once());
+    due(&mut client)?;
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
     let (mut client, back) = killed(&world, session)?;

@@ -28,6 +28,26 @@ pub fn due(client: &mut Client) -> Result<()> {
     Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
 }
 
+/// Makes the account's tokens due and locks their table in one stroke, so that no worker's look comes between. Returns the
+/// session that has the lock.
+pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
+    client.batch_execute("BEGIN; UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
+    let mut blocker = world.connect()?;
+    let pid: i32 = value(&mut blocker, "SELECT pg_backend_pid()")?;
+    let locking = std::thread::spawn(move || {
+        blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE").map(|()| blocker)
+    });
+    wait_for("the lock to be asked for", SOON, || {
+        let asked: bool =
+            client.query_one("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?.get(0);
+        Ok(asked.then_some(()))
+    })?;
+    // Whoever asks from here on stands behind the lock.
+    client.batch_execute("COMMIT")?;
+    let Ok(blocker) = locking.join() else { panic!("the session that locks panicked") };
+    Ok(blocker?)
+}
+
 /// A session that wants the tokens renewed, and ends as the server does.
 pub fn wanted(world: &World) -> Result<Session> {
     let mut client = world.connect()?;
