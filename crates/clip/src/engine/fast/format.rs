@@ -5,6 +5,8 @@
 //! first in the lowest bits. Outputs beyond N are zero. Activations are rows of the same words.
 #![allow(unsafe_code, reason = "a check of each index would cost a third of the loop that all time is spent in")]
 
+use std::ops::Range;
+
 use super::simd::{MultiplyBf16, MultiplyInt8, Simd};
 
 /// Outputs of a panel: three vectors of sixteen, or three times two of eight.
@@ -112,34 +114,38 @@ unsafe fn word(row: &[u32], step: usize) -> u32 {
     unsafe { *row.get_unchecked(step) }
 }
 
-/// The tile all formats without scales have in common: per step one load of each weight vector, one broadcast of each
-/// row's word, and a product of each with each.
+/// The loop that all formats have in common and all time is spent in: per step one load of each weight vector, one
+/// broadcast of each row's word, and a product of each with each, added to `sums`.
+///
+/// # Panics
+///
+/// If a row or the panel ends before the last of `steps`.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_products<S: Simd, Sum: Copy, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     rows: [Row<'_>; ROWS],
-    words: &[u32],
+    panel: &[u32],
     first: usize,
-    dot: impl Fn(S::Floats, S::Words, S::Words) -> S::Floats,
-) -> [[S::Floats; VECTORS]; ROWS] {
-    let steps = words.len() / PANEL;
-    let rows = rows.map(|row| &row.words[..steps]);
-    let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
-    for (step, column) in words.chunks_exact(PANEL).enumerate() {
-        prefetch(simd, words, step);
+    steps: Range<usize>,
+    sums: &mut [[Sum; VECTORS]; ROWS],
+    dot: impl Fn(Sum, S::Words, S::Words) -> Sum,
+) {
+    let rows = rows.map(|row| &row.words[..steps.end]);
+    let columns = panel[steps.start * PANEL..steps.end * PANEL].chunks_exact(PANEL);
+    for (step, column) in steps.zip(columns) {
+        prefetch(simd, panel, step);
         let mut weights = [simd.splat_word(0); VECTORS];
         for (vector, weights) in weights.iter_mut().enumerate() {
             *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
         }
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            // SAFETY: there are as many steps as chunks, and each row has just been cut to as many words.
+        for (row, sums) in rows.iter().zip(&mut *sums) {
+            // SAFETY: each row has just been cut to the end of the steps.
             let activation = simd.splat_word(unsafe { word(row, step) });
             for (sum, &weight) in sums.iter_mut().zip(&weights) {
                 *sum = dot(*sum, activation, weight);
             }
         }
     }
-    sums
 }
 
 impl<S: Simd> Format for F32<S> {
@@ -165,11 +171,18 @@ impl<S: Simd> Format for F32<S> {
         panel: Panel<'_>,
         first: usize,
     ) -> [[S::Floats; VECTORS]; ROWS] {
-        #[inline(always)]
-        fn dot<S: Simd>(simd: S) -> impl Fn(S::Floats, S::Words, S::Words) -> S::Floats {
-            move |sum, activation, weight| simd.multiply_add(simd.floats(activation), simd.floats(weight), sum)
-        }
-        tile(simd, rows, panel.words, first, dot(simd))
+        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+        add_products(
+            simd,
+            rows,
+            panel.words,
+            first,
+            0..panel.words.len() / PANEL,
+            &mut sums,
+            #[inline(always)]
+            |sum, activation, weight| simd.multiply_add(simd.floats(activation), simd.floats(weight), sum),
+        );
+        sums
     }
 }
 
@@ -196,14 +209,18 @@ impl<S: MultiplyBf16> Format for Bf16<S> {
         panel: Panel<'_>,
         first: usize,
     ) -> [[S::Floats; VECTORS]; ROWS] {
-        tile(
+        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+        add_products(
             simd,
             rows,
             panel.words,
             first,
+            0..panel.words.len() / PANEL,
+            &mut sums,
             #[inline(always)]
             |sum, activation, weight| simd.dot_bf16(sum, activation, weight),
-        )
+        );
+        sums
     }
 }
 
@@ -242,7 +259,6 @@ impl<S: MultiplyInt8> Format for Int8<S> {
     ) -> [[S::Floats; VECTORS]; ROWS] {
         const STEPS: usize = GROUP / 4;
         let groups = panel.scales.len() / PANEL;
-        let words = rows.map(|row| &row.words[..groups * STEPS]);
         let scales = rows.map(|row| &row.scales[..groups]);
         let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
         for group in 0..groups {
@@ -254,21 +270,16 @@ impl<S: MultiplyInt8> Format for Int8<S> {
                     integers[vector] = start;
                 }
             }
-            for step in group * STEPS..(group + 1) * STEPS {
-                prefetch(simd, panel.words, step);
-                let column = &panel.words[step * PANEL..][..PANEL];
-                let mut weights = [simd.splat_word(0); VECTORS];
-                for (vector, weights) in weights.iter_mut().enumerate() {
-                    *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
-                }
-                for (words, integers) in words.iter().zip(&mut integers) {
-                    // SAFETY: the step is one of the groups', to whose words each row has been cut above.
-                    let activation = simd.splat_word(unsafe { word(words, step) });
-                    for (integer, &weight) in integers.iter_mut().zip(&weights) {
-                        *integer = simd.dot_int8(*integer, activation, weight);
-                    }
-                }
-            }
+            add_products(
+                simd,
+                rows,
+                panel.words,
+                first,
+                group * STEPS..(group + 1) * STEPS,
+                &mut integers,
+                #[inline(always)]
+                |integer, activation, weight| simd.dot_int8(integer, activation, weight),
+            );
             for vector in 0..VECTORS {
                 let weight_scale = simd.load(&panel.scales[lanes(vector)..]);
                 for ((scales, integers), sums) in scales.iter().zip(&integers).zip(&mut sums) {

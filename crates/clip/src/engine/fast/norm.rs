@@ -1,6 +1,7 @@
 //! Layer norm, straight into the next product's activations.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::buffer::Parts;
 use super::format::Format;
@@ -15,6 +16,11 @@ const EPSILON: f32 = 1e-5;
 /// Rows of one task: enough that handing it out costs little.
 const ROWS: usize = 16;
 
+/// Shares rows out, each to one task.
+fn by_rows(pool: &Pool, rows: usize, task: impl Fn(Range<usize>) + Sync + Send) {
+    pool.for_each(rows.div_ceil(ROWS), |index| task(index * ROWS..rows.min((index + 1) * ROWS)));
+}
+
 /// Gain and shift where they lie.
 #[derive(Clone, Copy)]
 pub(super) struct Norm<'a> {
@@ -25,7 +31,7 @@ pub(super) struct Norm<'a> {
 impl<'a> Norm<'a> {
     /// The norm of the model in `storage`.
     pub(super) fn new(storage: &'a [u32], norm: &layout::Norm) -> Self {
-        let part = |range: &std::ops::Range<usize>| bytemuck::cast_slice(&storage[range.clone()]);
+        let part = |range: &Range<usize>| bytemuck::cast_slice(&storage[range.clone()]);
         Self { gain: part(&norm.gain), shift: part(&norm.shift) }
     }
 }
@@ -39,8 +45,7 @@ pub(super) fn normalise<F: Format>(
     rows: usize,
     output: &ActivationParts<'_>,
 ) {
-    pool.for_each(rows.div_ceil(ROWS), |task| {
-        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+    by_rows(pool, rows, |rows| {
         simd.vectorize(Rows { norm, input, stride, rows, output, format: PhantomData::<F> });
     });
 }
@@ -49,7 +54,7 @@ struct Rows<'a, F> {
     norm: Norm<'a>,
     input: &'a [f32],
     stride: usize,
-    rows: (usize, usize),
+    rows: Range<usize>,
     output: &'a ActivationParts<'a>,
     format: PhantomData<F>,
 }
@@ -65,7 +70,7 @@ impl<F: Format> Work<F::Simd> for Rows<'_, F> {
     fn run(self, simd: F::Simd) {
         let width = self.norm.gain.len();
         let mut normalised = [0.0; MAX_WIDTH];
-        for row in self.rows.0..self.rows.1 {
+        for row in self.rows {
             normalise_row(simd, self.norm, &self.input[row * self.stride..][..width], &mut normalised[..width]);
             // SAFETY: `normalise` gives every row to one task.
             unsafe { self.output.encode::<F>(simd, row, 0, &normalised[..width]) };
@@ -105,8 +110,7 @@ pub(super) fn encode<F: Format>(
     rows: usize,
     output: &ActivationParts<'_>,
 ) {
-    pool.for_each(rows.div_ceil(ROWS), |task| {
-        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+    by_rows(pool, rows, |rows| {
         simd.vectorize(Plain { input, stride, rows, output, format: PhantomData::<F> });
     });
 }
@@ -114,7 +118,7 @@ pub(super) fn encode<F: Format>(
 struct Plain<'a, F> {
     input: &'a [f32],
     stride: usize,
-    rows: (usize, usize),
+    rows: Range<usize>,
     output: &'a ActivationParts<'a>,
     format: PhantomData<F>,
 }
@@ -125,7 +129,7 @@ impl<F: Format> Work<F::Simd> for Plain<'_, F> {
     #[inline(always)]
     #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
     fn run(self, simd: F::Simd) {
-        for row in self.rows.0..self.rows.1 {
+        for row in self.rows {
             let values = &self.input[row * self.stride..][..self.output.width()];
             // SAFETY: `encode` gives every row to one task.
             unsafe { self.output.encode::<F>(simd, row, 0, values) };
@@ -152,8 +156,7 @@ pub(super) fn begin<S: Simd>(
     rows: usize,
 ) {
     let parts = Parts::new(stream, stride);
-    pool.for_each(rows.div_ceil(ROWS), |task| {
-        let rows = (task * ROWS, rows.min((task + 1) * ROWS));
+    by_rows(pool, rows, |rows| {
         simd.vectorize(Begin { norm, embedding, parts: &parts, rows });
     });
 }
@@ -162,7 +165,7 @@ struct Begin<'a> {
     norm: Norm<'a>,
     embedding: Embedding<'a>,
     parts: &'a Parts<'a, f32>,
-    rows: (usize, usize),
+    rows: Range<usize>,
 }
 
 impl<S: Simd> Work<S> for Begin<'_> {
@@ -174,7 +177,7 @@ impl<S: Simd> Work<S> for Begin<'_> {
         let width = self.norm.gain.len();
         let Embedding { class, positions } = self.embedding;
         let mut sum = [0.0; MAX_WIDTH];
-        for row in self.rows.0..self.rows.1 {
+        for row in self.rows {
             // SAFETY: `begin` gives every row to one task.
             let stream = unsafe { self.parts.part(row, 0..width) };
             let position = row % (positions.len() / width);
