@@ -9,7 +9,7 @@ GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.oauth_state, pinterest.board,
     pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.import_outcome,
-    pinterest.quota_ledger
+    pinterest.quota_ledger, pinterest.tracked_column, pinterest.tracked_row
 TO pinterest_worker;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA pinterest TO pinterest_worker;
 
@@ -25,6 +25,8 @@ ALTER TABLE pinterest.pin_image ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECUR
 ALTER TABLE pinterest.import ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.import_outcome ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.quota_ledger ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.tracked_column ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.tracked_row ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 -- pinterest.model belongs to no account: which models made embeddings is no secret among those who may read them.
 
 CREATE POLICY worker ON pinterest.installation TO pinterest_worker USING (true) WITH CHECK (true);
@@ -39,6 +41,8 @@ CREATE POLICY worker ON pinterest.pin_image TO pinterest_worker USING (true) WIT
 CREATE POLICY worker ON pinterest.import TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.import_outcome TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.quota_ledger TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.tracked_column TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.tracked_row TO pinterest_worker USING (true) WITH CHECK (true);
 
 CREATE POLICY own ON pinterest.app FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
 CREATE POLICY own ON pinterest.account FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
@@ -50,3 +54,7 @@ CREATE POLICY own ON pinterest.pin_image FOR SELECT USING (account_id IN (SELECT
 CREATE POLICY own ON pinterest.import FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.import_outcome FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.quota_ledger FOR SELECT USING (app_id IN (SELECT p.app_id FROM pinterest.app p) OR account_id IN (SELECT a.account_id FROM pinterest.account a));
+-- A table may belong to a group: whoever has its rights has those on its tracking. By pg_roles: the owner may be gone.
+CREATE POLICY own ON pinterest.tracked_column FOR SELECT USING (EXISTS (SELECT FROM pg_catalog.pg_roles r
+    WHERE r.rolname OPERATOR(pg_catalog.=) owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+CREATE POLICY own ON pinterest.tracked_row FOR SELECT USING (tracked_column_id IN (SELECT c.tracked_column_id FROM pinterest.tracked_column c));

@@ -333,6 +333,69 @@ CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id,
 COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows and what is left of them; the view pinterest.quota is made for reading';
 COMMENT ON COLUMN pinterest.quota_ledger.observed_at IS 'When an answer of Pinterest''s last said how it stands; NULL: what is documented';
 
+-- A vector column of a user's table that follows another column. No oid: the trigger pinterest_track_<id> ties the row to
+-- its table, and goes along through renames, dumps and restores.
+CREATE TABLE pinterest.tracked_column (
+    tracked_column_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner name NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    key_columns text[] NOT NULL CHECK (pg_catalog.cardinality(key_columns) OPERATOR(pg_catalog.>) 0),
+    source_kind text NOT NULL
+        CHECK (source_kind OPERATOR(pg_catalog.=) ANY (ARRAY['image', 'image_url', 'text'])),
+    source_column text NOT NULL,
+    embedding_column text NOT NULL,
+    problem text,
+    problem_code text,
+    problem_hint text,
+    next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE pinterest.tracked_column IS 'Vector columns of your tables that follow another column; the view pinterest.tracked is made for reading';
+COMMENT ON COLUMN pinterest.tracked_column.owner IS 'The table''s owner when it was declared; a table that changed hands is not worked on';
+COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'As it was when declared, for reading; the trigger pinterest_track_<tracked_column_id> is what ties the table to this row';
+COMMENT ON COLUMN pinterest.tracked_column.problem IS 'Why no row of it can be worked on now; NULL: nothing is in the way';
+COMMENT ON COLUMN pinterest.tracked_column.problem_code IS 'SQLSTATE of the problem';
+COMMENT ON COLUMN pinterest.tracked_column.next_attempt_at IS 'When the workers look again whether the problem is gone';
+
+-- From one sequence for all rows: a row that is deleted and inserted again never looks like the one that a worker has read.
+CREATE SEQUENCE pinterest.tracked_version;
+COMMENT ON SEQUENCE pinterest.tracked_version IS 'Versions of tracked rows';
+
+-- One row per row of the user's table whose source is not NULL; the work item.
+CREATE TABLE pinterest.tracked_row (
+    tracked_column_id bigint NOT NULL REFERENCES pinterest.tracked_column ON DELETE CASCADE,
+    key text[] COLLATE pg_catalog."C" NOT NULL,
+    state text NOT NULL DEFAULT 'pending'
+        CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'embedded', 'failed'])),
+    reason text,
+    reason_code text,
+    version bigint NOT NULL DEFAULT pg_catalog.nextval('pinterest.tracked_version'),
+    fence bigint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    claimed_by text,
+    lease_until timestamptz,
+    source_sha256 bytea,
+    model_id bigint REFERENCES pinterest.model,
+    embedded_at timestamptz,
+    PRIMARY KEY (tracked_column_id, key),
+    CONSTRAINT tracked_row_embedded_has_source_and_model
+        CHECK (state OPERATOR(pg_catalog.<>) 'embedded' OR source_sha256 IS NOT NULL AND model_id IS NOT NULL),
+    CONSTRAINT tracked_row_failed_has_reason CHECK (state OPERATOR(pg_catalog.<>) 'failed' OR reason IS NOT NULL)
+) WITH (fillfactor = 70);
+CREATE INDEX tracked_row_ready ON pinterest.tracked_row (tracked_column_id, next_attempt_at)
+    WHERE state OPERATOR(pg_catalog.=) 'pending';
+CREATE INDEX tracked_row_model ON pinterest.tracked_row (tracked_column_id, model_id) WHERE model_id IS NOT NULL;
+COMMENT ON TABLE pinterest.tracked_row IS 'The rows of tracked tables that have a source, and how it stands with their embeddings; pinterest.tracked and pinterest.tracked_failures are made for reading';
+COMMENT ON COLUMN pinterest.tracked_row.key IS 'The key columns'' values as text';
+COMMENT ON COLUMN pinterest.tracked_row.reason IS 'Why the row failed, or why the last attempt on a pending one did';
+COMMENT ON COLUMN pinterest.tracked_row.reason_code IS 'SQLSTATE of the reason';
+COMMENT ON COLUMN pinterest.tracked_row.version IS 'Grows with every change of the source; an embedding is recorded only under the version that was read';
+COMMENT ON COLUMN pinterest.tracked_row.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
+COMMENT ON COLUMN pinterest.tracked_row.source_sha256 IS 'Of the source that the embedding in the table was made from';
+COMMENT ON COLUMN pinterest.tracked_row.model_id IS 'What made the embedding that is in the table; NULL: none is';
+
 -- Without these calls pg_dump leaves the rows out, without a word.
 SELECT pg_catalog.pg_extension_config_dump('pinterest.installation', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.app', '');
@@ -352,3 +415,7 @@ SELECT pg_catalog.pg_extension_config_dump('pinterest.import_import_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('pinterest.import_outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger_quota_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.tracked_column', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.tracked_column_tracked_column_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.tracked_version', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.tracked_row', '');

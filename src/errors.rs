@@ -8,8 +8,14 @@ use pgrx::pg_sys::panic::ErrorReport;
 pub enum Kind {
     /// An argument breaks a rule that the message names.
     BadArgument,
-    /// No app, account, board or import by that name or id.
+    /// No app, account, board, import or table by that name or id.
     NotFound,
+    /// A table has no column of that name.
+    NoColumn,
+    /// A view, or something else that is no table, where a table has to be.
+    WrongObject,
+    /// Asked for with a type, or of a kind of table, for which it is not made.
+    Unsupported,
     /// The object belongs to another role, or does not exist: one answer for both.
     NotYours,
     /// The account has no usable token.
@@ -65,6 +71,9 @@ impl Kind {
         match self {
             Kind::BadArgument => (Code::ERRCODE_INVALID_PARAMETER_VALUE, None),
             Kind::NotFound => (Code::ERRCODE_UNDEFINED_OBJECT, None),
+            Kind::NoColumn => (Code::ERRCODE_UNDEFINED_COLUMN, None),
+            Kind::WrongObject => (Code::ERRCODE_WRONG_OBJECT_TYPE, None),
+            Kind::Unsupported => (Code::ERRCODE_FEATURE_NOT_SUPPORTED, None),
             Kind::NotYours => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 Some("SELECT * FROM pinterest.accounts lists the accounts of the current role."),

@@ -44,7 +44,7 @@ impl Vector {
 }
 
 /// The oid of `vector`, taken from our own column: pgvector may live in any schema.
-fn vector_type() -> pg_sys::Oid {
+pub fn vector_type() -> pg_sys::Oid {
     // SAFETY: catalog look-ups inside a transaction; a missing object gives InvalidOid, which SPI refuses.
     unsafe {
         let schema = pg_sys::get_namespace_oid(c"pinterest".as_ptr(), true);

@@ -41,7 +41,7 @@ pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
          UNION ALL SELECT format('GRANT SELECT ON pinterest.account, pinterest.board, pinterest.board_section, \
             pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.import_outcome, pinterest.quota_ledger, \
             pinterest.model, pinterest.models, pinterest.imports, pinterest.import_report, pinterest.accounts, pinterest.quota, \
-            pinterest.workers TO %I', $1) \
+            pinterest.workers, pinterest.tracked_column, pinterest.tracked_row TO %I', $1) \
          UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, tier, created_at, refused_in_row, pauses, \
             paused_until, cause) \
             ON pinterest.app TO %I', $1) \

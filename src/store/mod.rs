@@ -20,6 +20,8 @@ pub mod reembed;
 pub mod retention;
 pub mod seal;
 pub mod token;
+pub mod track;
+pub mod user_table;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::SpiHeapTupleData;

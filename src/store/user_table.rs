@@ -1,0 +1,284 @@
+//! Tables that are not ours, as the catalogs describe them.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+use super::read;
+use crate::errors::{Failure, Kind};
+use crate::vector::vector_type;
+
+/// What kind of relation it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// An ordinary table.
+    Table,
+    /// A partitioned table.
+    Partitioned,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A foreign table.
+    Foreign,
+    /// An index, a sequence, a composite type, a TOAST table.
+    Other,
+}
+
+impl Relation {
+    fn of(relkind: &str) -> Self {
+        match relkind {
+            "r" => Relation::Table,
+            "p" => Relation::Partitioned,
+            "v" => Relation::View,
+            "m" => Relation::MaterializedView,
+            "f" => Relation::Foreign,
+            _ => Relation::Other,
+        }
+    }
+
+    /// The kind with its article.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Relation::Table => "a table",
+            Relation::Partitioned => "a partitioned table",
+            Relation::View => "a view",
+            Relation::MaterializedView => "a materialized view",
+            Relation::Foreign => "a foreign table",
+            Relation::Other => "no table",
+        }
+    }
+}
+
+/// A column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its name as SQL has to write it.
+    pub quoted: String,
+    /// Its place in a row, from 1 on.
+    pub number: i16,
+    /// Its type.
+    pub type_oid: pg_sys::Oid,
+    /// What its type comes down to where that is a domain; the type itself where not.
+    pub base_type: pg_sys::Oid,
+    /// The base type's modifier, -1 for none.
+    pub modifier: i32,
+    /// Its type as SQL writes it, with the modifier.
+    pub type_name: String,
+    /// Declared NOT NULL.
+    pub not_null: bool,
+    /// Computed by the server from other columns.
+    pub generated: bool,
+}
+
+impl Column {
+    /// Is it one of pgvector's `vector`s?
+    pub fn is_vector(&self) -> bool {
+        self.base_type == vector_type()
+    }
+
+    /// The number of dimensions that a `vector` column is declared with.
+    pub fn dimension(&self) -> Option<i32> {
+        (self.is_vector() && self.modifier > 0).then_some(self.modifier)
+    }
+}
+
+/// A table, view or the like.
+#[derive(Clone, Debug)]
+pub struct UserTable {
+    /// Its oid.
+    pub oid: pg_sys::Oid,
+    /// The schema's name.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Schema and name as SQL has to write them.
+    pub quoted: String,
+    /// What it is.
+    pub kind: Relation,
+    /// Of one session only.
+    pub temporary: bool,
+    /// Name of the role that owns it.
+    pub owner: String,
+    /// Its columns in their order.
+    pub columns: Vec<Column>,
+    /// Names of the primary key's columns in their order; empty where there is none.
+    pub primary_key: Vec<String>,
+    /// Names of the columns of each index that holds for every row at every moment and allows no duplicates.
+    pub unique_keys: Vec<Vec<String>>,
+}
+
+impl UserTable {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column of that name, or a refusal that names both.
+    pub fn required_column(&self, name: &str) -> Result<&Column, Failure> {
+        self.column(name).ok_or_else(|| {
+            let columns: Vec<&str> = self.columns.iter().map(|column| column.quoted.as_str()).collect();
+            Failure::new(Kind::NoColumn, format!("column \"{name}\" of {} does not exist", self.quoted))
+                .with_hint(format!("It has {}.", columns.join(", ")))
+        })
+    }
+
+    /// The table as a FROM clause and an UPDATE have to name it for the rows that triggers and unique indexes know:
+    /// tables that inherit from an ordinary one are others; a partitioned one has no rows but in its partitions.
+    pub fn rows(&self) -> String {
+        match self.kind {
+            Relation::Table => format!("ONLY {}", self.quoted),
+            _ => self.quoted.clone(),
+        }
+    }
+}
+
+/// Describes a relation. Everybody may read these catalogs; to read the relation itself takes rights on it.
+pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
+    let found = read(
+        "SELECT n.nspname::text, c.relname::text, format('%I.%I', n.nspname, c.relname), c.relkind::text, \
+             c.relpersistence = 't', pg_get_userbyid(c.relowner)::text \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
+        &[table.into()],
+        |row| {
+            Ok(UserTable {
+                oid: table,
+                schema: row.get(1)?,
+                name: row.get(2)?,
+                quoted: row.get(3)?,
+                kind: Relation::of(&row.get::<String>(4)?),
+                temporary: row.get(5)?,
+                owner: row.get(6)?,
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                unique_keys: Vec::new(),
+            })
+        },
+    )?;
+    let Some(mut described) = found.into_iter().next() else {
+        return Err(Failure::new(Kind::NotFound, format!("there is no table with the oid {}", table.to_u32())));
+    };
+    described.columns = columns(table)?;
+    for (primary, names) in unique_keys(table)? {
+        if primary {
+            described.primary_key = names.clone();
+        }
+        described.unique_keys.push(names);
+    }
+    Ok(described)
+}
+
+fn columns(table: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
+    read(
+        "SELECT a.attname::text, quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod, \
+             format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '' \
+         FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        &[table.into()],
+        |row| {
+            let (type_oid, mut modifier) = (row.get::<pg_sys::Oid>(4)?, row.get::<i32>(5)?);
+            // SAFETY: catalog look-ups inside a transaction; the modifier is read and written in place.
+            let base_type = unsafe { pg_sys::getBaseTypeAndTypmod(type_oid, &raw mut modifier) };
+            Ok(Column {
+                name: row.get(1)?,
+                quoted: row.get(2)?,
+                number: row.get(3)?,
+                type_oid,
+                base_type,
+                modifier,
+                type_name: row.get(6)?,
+                not_null: row.get(7)?,
+                generated: row.get(8)?,
+            })
+        },
+    )
+}
+
+/// Whether it is the primary key, and the columns, of each unique index that holds at any time and for all rows: not a
+/// partial one, none over expressions, none that is checked at the end of a transaction, none left behind half made.
+fn unique_keys(table: pg_sys::Oid) -> Result<Vec<(bool, Vec<String>)>, Failure> {
+    read(
+        "SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.place) \
+         FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place), pg_attribute a \
+         WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL \
+             AND i.indexprs IS NULL AND k.place <= i.indnkeyatts AND a.attrelid = i.indrelid AND a.attnum = k.number \
+         GROUP BY i.indexrelid, i.indisprimary ORDER BY i.indisprimary DESC, i.indexrelid",
+        &[table.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// The trigger function whose triggers tie tables to `pinterest.tracked_column`.
+pub fn trigger_function() -> pg_sys::Oid {
+    // SAFETY: catalog look-ups inside a transaction; a missing function gives InvalidOid, which no trigger has.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"pinterest".as_ptr(), true);
+        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            1,
+            pg_sys::Datum::from(c"track_change".as_ptr()),
+            pg_sys::Datum::from(no_arguments),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::from(0_usize),
+        )
+    }
+}
+
+/// The table that a tracked column is on: the one with the trigger `pinterest_track_<id>`, if it belongs to `owner`.
+/// Anybody may put a trigger of that name on a table of their own.
+pub fn by_trigger(tracked_column_id: i64, owner: &str) -> Result<Option<UserTable>, Failure> {
+    let found = read(
+        "SELECT t.tgrelid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
+         WHERE t.tgname = 'pinterest_track_' || $1 AND t.tgfoid = $2 AND t.tgparentid = 0 \
+             AND pg_get_userbyid(c.relowner) = $3::name ORDER BY t.tgrelid LIMIT 1",
+        &[tracked_column_id.into(), trigger_function().into(), owner.into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    found.into_iter().next().map(describe).transpose()
+}
+
+/// Splits a list of names as SQL writes it: `venue_id, "N"`. Names without quotes become lower case.
+pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
+    split(list, b',').filter(|names| !names.is_empty()).ok_or_else(|| {
+        Failure::new(Kind::BadArgument, format!("{argument} is no list of column names: {list}"))
+            .with_hint("Names as in SQL, with commas between them; names in mixed case take double quotes.")
+    })
+}
+
+/// One name as SQL writes it.
+pub fn identifier(name: &str, argument: &str) -> Result<String, Failure> {
+    let mut names = split(name, b',').unwrap_or_default();
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(name),
+        _ => Err(Failure::new(Kind::BadArgument, format!("{argument} is no name of a column: {name}"))
+            .with_hint("A name as in SQL; one in mixed case takes double quotes.")),
+    }
+}
+
+/// A table's name as SQL writes it: the schema, where it is given, and the name.
+pub fn table_name(name: &str) -> Result<(Option<String>, String), Failure> {
+    let mut names = split(name, b'.').unwrap_or_default();
+    match (names.pop(), names.pop(), names.is_empty()) {
+        (Some(table), schema, true) => Ok((schema, table)),
+        _ => Err(Failure::new(Kind::BadArgument, format!("table is no name of a table: {name}"))
+            .with_hint("A name as in SQL, with or without its schema.")),
+    }
+}
+
+/// The server's own reading of identifiers; `None` where its syntax is broken.
+fn split(list: &str, separator: u8) -> Option<Vec<String>> {
+    let text = CString::new(list).ok()?;
+    let mut names: *mut pg_sys::List = std::ptr::null_mut();
+    // SAFETY: a copy in the current memory context, which the callee writes into and the names point into.
+    unsafe {
+        let copy = pg_sys::pstrdup(text.as_ptr());
+        if !pg_sys::SplitIdentifierString(copy, separator as std::ffi::c_char, &raw mut names) {
+            return None;
+        }
+        let length = if names.is_null() { 0 } else { (*names).length };
+        let cells = if length == 0 { &[] } else { std::slice::from_raw_parts((*names).elements, length as usize) };
+        Some(cells.iter().map(|cell| CStr::from_ptr(cell.ptr_value.cast()).to_string_lossy().into_owned()).collect())
+    }
+}
