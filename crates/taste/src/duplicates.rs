@@ -1,0 +1,46 @@
+use crate::product::dot;
+use crate::vectors::Vectors;
+
+/// Cosine distance up to which two images count as the same picture.
+///
+/// CLIP sees a picture again after scaling or recompressing within about 0.02 and finds other pictures of the same place
+/// mostly beyond 0.1.
+pub const DEFAULT_THRESHOLD: f64 = 0.05;
+
+/// Images between two calls of `check`.
+const STRIDE: usize = 64;
+
+/// Groups of images within `threshold` (a cosine distance, 0 to 2) of the first of their group; only groups of two or more,
+/// in the order of their first image, each in ascending order.
+///
+/// The images are gone through in order: each joins the nearest leader within the threshold, or leads a group of its own.
+/// No chain of small steps can join what differs, as it would with connected components: all members are within the
+/// threshold of the leader, and within about four times it of each other.
+pub fn duplicates(images: &Vectors, threshold: f64, check: &mut dyn FnMut()) -> Vec<Vec<usize>> {
+    // A little room for rounding, so that threshold 0 finds what is equal.
+    let least = 1.0 - threshold - 1e-6;
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut leaders = Vectors::new(images.dimension());
+    for (index, image) in images.rows().enumerate() {
+        let mut nearest = None;
+        let mut most = f64::NEG_INFINITY;
+        for (leader, row) in leaders.rows().enumerate() {
+            if leader % STRIDE == 0 {
+                check();
+            }
+            let similarity = f64::from(dot(image, row));
+            if similarity >= least && similarity > most {
+                (nearest, most) = (Some(leader), similarity);
+            }
+        }
+        match nearest {
+            Some(leader) => groups[leader].push(index),
+            None => {
+                leaders.push_row(images, index);
+                groups.push(vec![index]);
+            }
+        }
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
+}
