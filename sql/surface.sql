@@ -46,6 +46,8 @@ COMMENT ON FUNCTION pinterest_embed_texts(text[]) IS
     'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. A text that cannot be embedded fails the call, with its place in the message';
 COMMENT ON FUNCTION pinterest_board_embedding(text, bigint) IS
     'Direction of the mean of a board''s image embeddings, unit length; the board by id, title or address';
+COMMENT ON FUNCTION pinterest_gallery(text, json, text, boolean, bigint) IS
+    'One HTML page of a board''s pictures by theme, of the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or of both. Pictures by link; with embed the kept ones in the page itself. Save it by psql -At -o page.html';
 COMMENT ON FUNCTION pinterest_purge_board(text, bigint) IS
     'Deletes a board with its pins, images, vectors and imports; returns the counts';
 COMMENT ON FUNCTION pinterest_doctor() IS
@@ -80,6 +82,7 @@ REVOKE ALL ON FUNCTION
     pinterest_embed_images(bytea[]),
     pinterest_embed_texts(text[]),
     pinterest_board_embedding(text, bigint),
+    pinterest_gallery(text, json, text, boolean, bigint),
     pinterest_purge_board(text, bigint),
     pinterest_doctor(),
     pinterest_grant(text, text),

@@ -10,6 +10,7 @@ mod connect;
 mod doctor;
 mod embed;
 mod forget;
+mod gallery;
 mod import;
 mod keys;
 mod maintenance;

@@ -20,7 +20,7 @@ impl Level {
     fn functions(self) -> &'static str {
         match self {
             Level::Reader => {
-                "^(board_mean|pinterest_(board_embedding|embed_images?|embed_texts?|wait_for_import|export|doctor|workers))$"
+                "^(board_mean|pinterest_(board_embedding|embed_images?|embed_texts?|wait_for_import|export|gallery|doctor|workers))$"
             }
             Level::User => "^(board_mean|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
             Level::Admin => "^(board_mean|pinterest_.*)$",

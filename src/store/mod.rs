@@ -7,6 +7,7 @@ pub mod app_pause;
 pub mod board;
 pub mod export;
 pub mod extension;
+pub mod gallery;
 pub mod grants;
 pub mod import;
 pub mod import_outcome;

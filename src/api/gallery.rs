@@ -1,0 +1,148 @@
+//! A board, or what a query found, as a page to look at.
+
+use std::collections::HashMap;
+
+use gallery::{Address, Board, Budget, Page, Picture, Pin, Rows, Theme};
+use pgrx::prelude::*;
+
+use super::board::known;
+use super::{Answer, without_control_characters};
+use crate::document::Document;
+use crate::errors::{Failure, Kind};
+use crate::rows::Candidate;
+use crate::store::gallery::{self as store, ImageKey, ShownImage};
+
+/// Pictures of one theme; its row says how many more there are.
+const MOST_PICTURES: usize = 48;
+/// Bytes of `rows`: room for more than all the pictures that a page carries, in hexadecimal.
+const MOST_BYTES: usize = 128 << 20;
+/// The size of Pinterest's that suits a page: twice the width that its largest pictures have there.
+const SIZE: &str = "600x";
+
+/// A self-contained HTML page of a board, of a query's rows, or of both.
+#[pg_extern(stable, parallel_restricted)]
+fn pinterest_gallery(
+    board: default!(Option<&str>, "NULL"),
+    rows: default!(Option<Document>, "NULL"),
+    title: default!(Option<&str>, "NULL"),
+    embed: default!(bool, "false"),
+    account_id: default!(Option<i64>, "NULL"),
+) -> Answer<String> {
+    Ok(page(board, rows, title, embed, account_id)?)
+}
+
+fn page(
+    board: Option<&str>,
+    rows: Option<Document>,
+    title: Option<&str>,
+    embed: bool,
+    account_id: Option<i64>,
+) -> Result<String, Failure> {
+    if board.is_none() && rows.is_none() {
+        return Err(Failure::new(Kind::BadArgument, "neither board nor rows is given").with_hint(
+            "json_agg() of no rows is NULL: pass COALESCE((SELECT json_agg(r) FROM (…) AS r), '[]') as rows.",
+        ));
+    }
+    let title = title.map(|title| without_control_characters(title, "title").map(str::to_owned)).transpose()?;
+    let mut budget = Budget::default();
+    let rows = rows.map(|Document(json)| cards(&json.0, &mut budget)).transpose()?;
+    let shown = board.map(|board| shown_board(board, account_id)).transpose()?;
+    let (board, keys) = shown.unzip();
+    let mut page = Page { title, board, rows };
+    if embed {
+        embed_kept(&mut page, keys.unwrap_or_default(), budget.left())?;
+    }
+    Ok(gallery::render(&page, &mut check))
+}
+
+/// Lets the statement be cancelled.
+fn check() {
+    pgrx::check_for_interrupts!();
+}
+
+fn cards(json: &str, budget: &mut Budget) -> Result<Rows, Failure> {
+    if json.len() > MOST_BYTES {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the rows have {} bytes, more than the limit of {MOST_BYTES}", json.len()),
+        )
+        .with_hint("Leave out columns that the page does not show, or LIMIT the query."));
+    }
+    Rows::parse(json, budget, &mut check).map_err(|error| {
+        Failure::new(Kind::BadArgument, error.to_string())
+            .with_hint("Pass rows as json_agg() makes them: (SELECT json_agg(r) FROM (SELECT …) AS r).")
+    })
+}
+
+/// The board, and which image each of its pictures is.
+fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<ImageKey>), Failure> {
+    let board = known(reference, account_id)?;
+    let heading = store::heading(board.account_id, &board.board_id)?;
+    let images = store::newest(board.account_id, &board.board_id, MOST_PICTURES as i64)?;
+    let keys = images.iter().map(|image| image.key.clone()).collect();
+    let pictures = u64::try_from(heading.images).unwrap_or_default();
+    let theme = Theme {
+        label: None,
+        weight: None,
+        pictures,
+        shown: images.iter().map(|image| pin(image, &board.name)).collect(),
+    };
+    let page = Board {
+        name: board.name,
+        description: heading.description.filter(|description| !description.trim().is_empty()),
+        owner: board.owner_username,
+        pins: u64::try_from(heading.pins).unwrap_or_default(),
+        pictures,
+        themes: vec![theme],
+    };
+    Ok((page, keys))
+}
+
+fn pin(image: &ShownImage, board: &str) -> Pin {
+    let words = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let description = words(&image.alt_text).or_else(|| words(&image.title));
+    Pin {
+        link: Address::of_pin(&image.key.pin_id),
+        description: description.unwrap_or_else(|| format!("A pin on {board}")),
+        picture: address(&image.candidates).as_deref().and_then(Picture::linked),
+    }
+}
+
+/// The address of the size that suits a page, else of the best there is.
+fn address(candidates: &str) -> Option<String> {
+    let candidates: Vec<Candidate> = serde_json::from_str(candidates).ok()?;
+    let suitable = candidates.iter().find(|candidate| candidate.size == SIZE).or(candidates.first());
+    suitable.map(|candidate| candidate.url.clone())
+}
+
+/// Puts kept bytes in the place of addresses: the board's pictures first, then those of the pins that rows give as
+/// reasons. What was not kept, or does not fit any more, stays linked.
+fn embed_kept(page: &mut Page, keys: Vec<ImageKey>, budget: usize) -> Result<(), Failure> {
+    let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
+    let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
+    let mut places: Vec<(ImageKey, &mut Option<Picture>)> =
+        keys.into_iter().zip(pins.map(|pin| &mut pin.picture)).collect();
+    places.extend(reasons.filter_map(|reason| {
+        let key = ImageKey {
+            account_id: reason.account_id?,
+            pin_id: reason.pin_id.clone()?,
+            position: reason.position.unwrap_or(0),
+        };
+        Some((key, &mut reason.picture))
+    }));
+    let wanted: Vec<ImageKey> = places.iter().map(|(key, _)| key.clone()).collect();
+    let kept: HashMap<ImageKey, Vec<u8>> =
+        store::kept(&wanted, i64::try_from(budget).unwrap_or(i64::MAX))?.into_iter().collect();
+    let mut left = Budget::of(budget);
+    for (key, place) in places {
+        check();
+        let Some(bytes) = kept.get(&key) else { continue };
+        // A pin that is a reason for several rows is in the page several times.
+        if left.take(bytes.len())
+            && let Some(picture) = Picture::embedded(bytes.clone())
+        {
+            *place = Some(picture);
+        }
+    }
+    Ok(())
+}
