@@ -3,7 +3,7 @@
 //! `KEEP=1` leaves both running; `demo stop` (`make demo-stop`) ends them.
 
 mod environment;
-mod page;
+mod gallery;
 mod picture;
 mod pinterest;
 mod progress;
@@ -68,7 +68,7 @@ fn run() -> Result<()> {
         Ok((format!("{}, socket in {}", installation.version(), cluster.socket_directory().display()), cluster))
     })?;
 
-    main_job(&mut steps, &cluster, &pinterest, &model, &directory.join("ranking.html"))?;
+    main_job(&mut steps, &cluster, &pinterest, &directory.join("gallery.html"))?;
     steps.end();
 
     let environment = Environment {
@@ -80,7 +80,7 @@ fn run() -> Result<()> {
         model: model.directory().to_path_buf(),
         embedder: installation.embedder(),
     };
-    println!("\nThe ranking with its pictures: {}", e2e::checkout().join("target/demo/ranking.html").display());
+    println!("\nThe board and its venues, to look at: {}", e2e::checkout().join("target/demo/gallery.html").display());
     if keep {
         environment.write(&directory)?;
         cluster.keep();
@@ -91,13 +91,7 @@ fn run() -> Result<()> {
 }
 
 /// What a user of the extension types.
-fn main_job(
-    steps: &mut Steps,
-    cluster: &Cluster,
-    pinterest: &LocalPinterest,
-    model: &Model,
-    page: &Path,
-) -> Result<()> {
+fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, page: &Path) -> Result<()> {
     let mut client = cluster.connect()?;
     steps.sql("CREATE EXTENSION pg_pinterest CASCADE", || {
         client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
@@ -137,11 +131,11 @@ fn main_job(
             .collect();
         Ok((boards.join(", "), ()))
     })?;
-    let import = steps.sql(&format!("SELECT pinterest_import_board('{BOARD}')"), || {
-        let id: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&BOARD])?.get(0);
+    let import = steps.sql(&format!("SELECT pinterest_import_board('{BOARD}', keep_images => true)"), || {
+        let id: i64 = client.query_one("SELECT pinterest_import_board($1, keep_images => true)", &[&BOARD])?.get(0);
         Ok((format!("import {id}, under way in the background"), id))
     })?;
-    let pins = steps.run_with_lines("Watch pinterest.imports", || progress::watch(&mut client, import))?;
+    steps.run_with_lines("Watch pinterest.imports", || progress::watch(&mut client, import))?;
     steps.run(&format!("Fill a table of {} venues: pinterest_embed_image(photo)", venues::count()), || {
         venues::create(&mut client)?;
         Ok(("and index it: USING hnsw (embedding vector_cosine_ops)".into(), ()))
@@ -154,13 +148,9 @@ fn main_job(
         Ok((format!("{} rows", ranked.len()), ranked))
     })?;
     ranking::print(&ranked);
-    steps.run("Write the ranking as a page", || {
-        let pictures = picture::of_board(&mut client, &browser, BOARD)?;
-        page::write(
-            page,
-            &page::Contents { board: BOARD, pins, pictures: &pictures, ranked: &ranked, notice: model.notice() },
-        )?;
-        Ok((String::new(), ()))
+    steps.sql(gallery::SQL, || {
+        let bytes = gallery::write(&mut client, BOARD, page)?;
+        Ok((format!("a page of {:.1} MB that needs no network", bytes as f64 / 1e6), ()))
     })
 }
 

@@ -1,0 +1,181 @@
+//! A real browser, told what to do through its DevTools protocol
+//! (<https://chromedevtools.github.io/devtools-protocol/>): what it says of a page does not depend on scripts in the page,
+//! which the page may forbid.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use e2e::Result;
+use serde_json::{Value, json};
+
+/// What the program is called by one distribution or the other.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/// For any one answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A headless Chromium with one empty page.
+pub struct Chromium {
+    browser: Child,
+    commands: ChildStdin,
+    messages: Receiver<Value>,
+    session: String,
+    sent: u64,
+    /// Messages that are no answer.
+    events: Vec<Value>,
+    _profile: tempfile::TempDir,
+}
+
+impl Chromium {
+    /// Starts one; `None`, and a line that says so, where there is no such program.
+    pub fn start() -> Result<Option<Self>> {
+        let found = NAMES.iter().find(|name| {
+            let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            asked.is_ok_and(|status| status.success())
+        });
+        let Some(program) = found else {
+            eprintln!("SKIPPED: no {} on this machine, so no browser looks at the page", NAMES.join(", "));
+            return Ok(None);
+        };
+        let profile = tempfile::tempdir()?;
+        // It reads commands from descriptor 3 and answers on 4; the shell moves its own input and output there. Tests may
+        // run as root, as which Chromium's sandbox does not work.
+        let mut browser = Command::new("sh")
+            .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", program])
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
+            .args(["--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        let commands = browser.stdin.take().context("no way to send commands")?;
+        let mut answers = BufReader::new(browser.stdout.take().context("no way to read answers")?);
+        let (sender, messages) = channel();
+        // Ends with the browser.
+        std::thread::spawn(move || {
+            let mut message = Vec::new();
+            while answers.read_until(0, &mut message).is_ok_and(|length| length > 0) {
+                message.pop();
+                let Ok(value) = serde_json::from_slice(&message) else { break };
+                if sender.send(value).is_err() {
+                    break;
+                }
+                message.clear();
+            }
+        });
+        let mut chromium = Chromium {
+            browser,
+            commands,
+            messages,
+            session: String::new(),
+            sent: 0,
+            events: Vec::new(),
+            _profile: profile,
+        };
+        let target = chromium.ask("Target.createTarget", json!({"url": "about:blank"}))?;
+        let attached =
+            chromium.ask("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}))?;
+        chromium.session = attached["sessionId"].as_str().context("no session")?.to_owned();
+        for domain in ["Page", "Runtime", "Log", "Network", "Security"] {
+            chromium.ask(&format!("{domain}.enable"), json!({}))?;
+        }
+        // The local Pinterest's authority is not one that browsers know.
+        chromium.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))?;
+        Ok(Some(chromium))
+    }
+
+    /// Opens a file and waits until it is loaded.
+    pub fn open(&mut self, file: &Path) -> Result<()> {
+        self.events.clear();
+        self.ask("Page.navigate", json!({"url": format!("file://{}", file.display())}))?;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            let event = self.next(deadline)?;
+            self.events.push(event);
+        }
+        Ok(())
+    }
+
+    /// How wide the page's window is, in CSS pixels, and whether its user likes it dark.
+    pub fn look(&mut self, width: u32, dark: bool) -> Result<()> {
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700}),
+        )?;
+        let scheme = if dark { "dark" } else { "light" };
+        self.ask(
+            "Emulation.setEmulatedMedia",
+            json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
+        )?;
+        Ok(())
+    }
+
+    /// The value of an expression, which may be a promise. The page's own policy does not hold for it.
+    pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
+        let answer = self
+            .ask("Runtime.evaluate", json!({"expression": expression, "awaitPromise": true, "returnByValue": true}))?;
+        ensure!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
+        Ok(answer["result"]["value"].clone())
+    }
+
+    /// What the console shows since the page was opened: errors, warnings, uncaught exceptions, refusals by its policy.
+    pub fn complaints(&self) -> Vec<String> {
+        let shown = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];
+        let complaints = self.events.iter().filter(|event| shown.iter().any(|method| event["method"] == *method));
+        complaints.map(|event| event["params"].to_string()).collect()
+    }
+
+    /// Addresses that were asked for since the page was opened, those of its own bytes aside.
+    pub fn requests(&self) -> Vec<String> {
+        let sent = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
+        let addresses = sent.filter_map(|event| event["params"]["request"]["url"].as_str());
+        addresses.filter(|url| !url.starts_with("data:")).map(str::to_owned).collect()
+    }
+
+    fn ask(&mut self, method: &str, parameters: Value) -> Result<Value> {
+        self.sent += 1;
+        let mut command = json!({"id": self.sent, "method": method, "params": parameters});
+        if !self.session.is_empty() {
+            command["sessionId"] = json!(self.session);
+        }
+        let mut bytes = serde_json::to_vec(&command)?;
+        bytes.push(0);
+        self.commands.write_all(&bytes).context("Chromium takes no commands")?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let message = self.next(deadline)?;
+            if message["id"] == json!(self.sent) {
+                ensure!(message["error"].is_null(), "{method}: {}", message["error"]);
+                return Ok(message["result"].clone());
+            }
+            self.events.push(message);
+        }
+    }
+
+    fn next(&mut self, deadline: Instant) -> Result<Value> {
+        match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(message) => Ok(message),
+            Err(error) => bail!("Chromium says nothing: {error}"),
+        }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // Its helpers end with it; it ends when its commands do, or now.
+        let _ = self.ask("Browser.close", json!({}));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if matches!(self.browser.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.browser.kill();
+        let _ = self.browser.wait();
+    }
+}
