@@ -2,12 +2,12 @@
 //!
 //! Layout (pgvector, `src/vector.h`): varlena header, `int16 dim`, `int16 unused`, then `dim` × `float4`.
 
-use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, DatumWithOid};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::{FromDatum, IntoDatum, Nullable, pg_sys};
 
 use crate::errors::{Failure, Kind};
 
@@ -27,6 +27,19 @@ impl Vector {
         } else {
             Err(Failure::new(Kind::Internal, "an embedding holds a number that is not finite"))
         }
+    }
+
+    /// Takes a direction that was computed from embeddings; refuses another number of dimensions.
+    pub fn from_slice(values: &[f32]) -> Result<Self, Failure> {
+        let found = values.len();
+        let values: Box<[f32]> = values.into();
+        let wrong = |_| Failure::new(Kind::Internal, format!("a direction has {found} dimensions, not {DIMENSION}"));
+        Self::new(values.try_into().map_err(wrong)?)
+    }
+
+    /// The numbers.
+    pub fn values(&self) -> &[f32; DIMENSION] {
+        &self.0
     }
 
     /// This vector with length 1, or `None` where its length is 0.
@@ -92,6 +105,22 @@ impl FromDatum for Vector {
             values.as_mut_ptr().copy_from_nonoverlapping(start.add(HEADER).cast::<f32>(), DIMENSION);
             Some(Vector(values))
         }
+    }
+}
+
+// SAFETY: the SQL type below is the one whose datum from_polymorphic_datum reads.
+unsafe impl<'fcx> ArgAbi<'fcx> for Vector {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: as the caller promises; a NULL never comes here.
+        match unsafe { arg.unbox_arg_using_from_datum() } {
+            Some(vector) => vector,
+            None => panic!("a vector that is not NULL became NULL"),
+        }
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: as the caller promises.
+        unsafe { arg.unbox_arg_using_from_datum().into() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Boards: the live list, the mean vector, the purge.
+//! Boards: the live list, which one is meant, the purge.
 
 use std::convert::Infallible;
 
@@ -8,17 +8,15 @@ use pgrx::prelude::*;
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Client, Error, Secret};
 
-use super::{Answer, not_empty, usable};
+use super::{not_empty, usable};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
-use crate::once_per_query::once_per_query;
 use crate::platform::NoCoreDump;
 use crate::rows::board_row;
 use crate::settings;
 use crate::store::board::KnownBoard;
-use crate::store::{account, board, pin_image, refuse_if_read_only};
-use crate::vector::Vector;
+use crate::store::{account, board, refuse_if_read_only};
 
 /// The account's boards as Pinterest lists them now; they are remembered in pinterest.board.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -111,32 +109,6 @@ pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Vec<KnownBoa
     let mut boards = board::visible(account_id)?;
     boards.retain(|board| parsed.matches(&board.board_id, &board.name, board.owner_username.as_deref()));
     Ok(boards)
-}
-
-/// The direction of the mean of a board's image embeddings, of unit length.
-#[pg_extern(stable, parallel_restricted)]
-fn pinterest_board_embedding(
-    board: &str,
-    account_id: default!(Option<i64>, "NULL"),
-    call: pg_sys::FunctionCallInfo,
-) -> Answer<Vector> {
-    Ok(once_per_query(call, (board.to_owned(), account_id), || mean_direction(board, account_id))?)
-}
-
-fn mean_direction(board: &str, account_id: Option<i64>) -> Result<Vector, Failure> {
-    let board = known(board, account_id)?;
-    let mean = pin_image::board_mean(board.account_id, &board.board_id)?;
-    if mean.models > 1 {
-        return Err(Failure::new(
-            Kind::ModelsMixed,
-            format!("the images of board \"{}\" were embedded by {} different models", board.name, mean.models),
-        ));
-    }
-    let Some(vector) = mean.mean.and_then(Vector::normalized) else {
-        return Err(Failure::new(Kind::NotReady, format!("board \"{}\" has no embedded image", board.name))
-            .with_hint("Import it with pinterest_import_board(); the view pinterest.imports shows how far it is."));
-    };
-    Ok(vector)
 }
 
 /// Deletes a board's pins, images, vectors and imports; returns how many pins and images that were.

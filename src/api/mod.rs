@@ -6,14 +6,22 @@
 
 mod app;
 mod board;
+mod board_embedding;
+mod classify;
+mod collected;
 mod connect;
 mod doctor;
+mod duplicates;
 mod embed;
 mod forget;
 mod gallery;
 mod import;
 mod keys;
+mod like;
 mod maintenance;
+mod prompts;
+mod recommend;
+mod themes;
 mod usable;
 mod workers;
 

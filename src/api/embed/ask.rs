@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use embedder::{Client, Embedded, Error, ErrorKind};
+use embedder::{Client, Embedded, Error, ErrorKind, ModelFingerprint};
 use tokio::task::JoinSet;
 
 use crate::errors::{Failure, Kind};
@@ -51,18 +51,36 @@ pub fn all(inputs: Vec<Option<Input>>) -> Result<Vec<Option<Vector>>, Failure> {
     if places.is_empty() {
         return Ok(vectors);
     }
-    let answers = ask(inputs.into_iter().flatten().collect(), BUSY_PATIENCE)?.map_err(|Refused { place, error }| {
-        let to_blame = error.is_input();
-        let failure = Failure::from(error);
-        if to_blame { failure.at_element(places[place] + 1) } else { failure }
-    })?;
-    if answers.iter().any(|answer| answer.model != answers[0].model) {
-        return Err(Failure::new(Kind::NotReady, "the model was replaced during the call").with_hint("Call again."));
-    }
-    for (place, answer) in places.into_iter().zip(answers) {
-        vectors[place] = Some(Vector::new(answer.vector)?);
+    let (answers, _) = by_one_model(inputs.into_iter().flatten().collect(), &|place| places[place])?;
+    for (place, answer) in places.iter().zip(answers) {
+        vectors[*place] = Some(answer);
     }
     Ok(vectors)
+}
+
+/// The embeddings of all inputs, of which there is at least one, and the model that made them.
+pub fn all_by_one_model(inputs: Vec<Input>) -> Result<(Vec<Vector>, ModelFingerprint), Failure> {
+    by_one_model(inputs, &|place| place)
+}
+
+/// Asks with patience, and refuses answers of different models. `element` tells an input's place in the caller's array.
+fn by_one_model(
+    inputs: Vec<Input>,
+    element: &dyn Fn(usize) -> usize,
+) -> Result<(Vec<Vector>, ModelFingerprint), Failure> {
+    let answers = ask(inputs, BUSY_PATIENCE)?.map_err(|Refused { place, error }| {
+        let to_blame = error.is_input();
+        let failure = Failure::from(error);
+        if to_blame { failure.at_element(element(place) + 1) } else { failure }
+    })?;
+    let Some(model) = answers.first().map(|answer| answer.model) else {
+        return Err(Failure::new(Kind::Internal, "an input has no answer"));
+    };
+    if answers.iter().any(|answer| answer.model != model) {
+        return Err(Failure::new(Kind::NotReady, "the model was replaced during the call").with_hint("Call again."));
+    }
+    let vectors = answers.into_iter().map(|answer| Vector::new(answer.vector)).collect::<Result<_, _>>()?;
+    Ok((vectors, model))
 }
 
 /// Asks the embedder, starting its supervisor where none runs.

@@ -3,6 +3,7 @@
 mod ask;
 
 use bytes::Bytes;
+use embedder::ModelFingerprint;
 use embedder::protocol::MAX_IMAGE_BYTES;
 use pgrx::datum::UnboxDatum;
 use pgrx::prelude::*;
@@ -56,6 +57,12 @@ fn pinterest_embed_texts(texts: Array<'_, &str>, call: pg_sys::FunctionCallInfo)
     let inputs = inputs(&texts, text_input)?;
     let key: Vec<Option<String>> = texts.iter().map(|text| text.map(str::to_owned)).collect();
     Ok(once_per_query(call, key, || all(inputs))?)
+}
+
+/// The embeddings of texts, in their order, and the model that made them all.
+pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerprint), Failure> {
+    let placed = |(index, text): (usize, &String)| text_input(text).map_err(|failure| failure.at_element(index + 1));
+    ask::all_by_one_model(texts.iter().enumerate().map(placed).collect::<Result<_, _>>()?)
 }
 
 /// As the embedder would refuse it; checked here so that nothing oversized is copied around.

@@ -1,0 +1,153 @@
+//! One vector for a board: the direction of the mean of its images, weighted as the caller likes.
+
+use pgrx::JsonB;
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use serde_json::Value;
+
+use super::board::known;
+use super::collected::{Collected, without_images};
+use super::{Answer, seconds};
+use crate::errors::{Failure, Kind};
+use crate::once_per_query::once_per_query;
+use crate::store::board::KnownBoard;
+use crate::store::{board_images, pin_image};
+use crate::vector::Vector;
+
+/// The direction of the mean of a board's image embeddings, of unit length. Newer pins may count more than older ones,
+/// sections more than others, and one theme may stand for the board.
+#[pg_extern(stable, parallel_restricted)]
+fn pinterest_board_embedding(
+    board: &str,
+    account_id: default!(Option<i64>, "NULL"),
+    half_life: default!(Option<Interval>, "NULL"),
+    sections: default!(Option<JsonB>, "NULL"),
+    theme: default!(Option<i32>, "NULL"),
+    call: pg_sys::FunctionCallInfo,
+) -> Answer<Vector> {
+    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections: sections.map(|json| json.0), theme };
+    let key = (board.to_owned(), account_id, wanted.clone());
+    Ok(once_per_query(call, key, || {
+        let board = known(board, account_id)?;
+        if wanted == Wanted::default() { mean_direction(&board) } else { weighted_direction(board, &wanted) }
+    })?)
+}
+
+/// What the images are weighted by.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Wanted {
+    /// Seconds after which a pin counts half as much.
+    half_life: Option<f64>,
+    /// Weights by name or id of a section; `""` is the board outside of sections.
+    sections: Option<Value>,
+    /// Number of a theme of `pinterest_board_themes`.
+    theme: Option<i32>,
+}
+
+/// The plain mean, which the server computes without handing out every image.
+fn mean_direction(board: &KnownBoard) -> Result<Vector, Failure> {
+    let mean = pin_image::board_mean(board.account_id, &board.board_id)?;
+    if mean.models > 1 {
+        return Err(Failure::new(
+            Kind::ModelsMixed,
+            format!("the images of board \"{}\" were embedded by {} different models", board.name, mean.models),
+        ));
+    }
+    mean.mean.and_then(Vector::normalized).ok_or_else(|| without_images(&[board]))
+}
+
+fn weighted_direction(board: KnownBoard, wanted: &Wanted) -> Result<Vector, Failure> {
+    let collected = Collected::of_board(board)?.some()?;
+    collected.model()?;
+    let mut weights = vec![1.0; collected.images.len()];
+    if let Some(half_life) = wanted.half_life {
+        by_age(&mut weights, &collected, half_life)?;
+    }
+    if let Some(sections) = &wanted.sections {
+        by_section(&mut weights, &collected, sections)?;
+    }
+    if let Some(theme) = wanted.theme {
+        of_theme(&mut weights, &collected, theme)?;
+    }
+    match taste::mean_direction(&collected.vectors, Some(&weights)) {
+        Some(direction) => Vector::from_slice(&direction),
+        None => Err(Failure::new(
+            Kind::BadArgument,
+            format!("no image of board \"{}\" is left with a weight above 0", collected.boards[0].name),
+        )),
+    }
+}
+
+/// Half the weight for each half-life before the newest pin: counted from now, the direction would be the same, and old
+/// boards would vanish in rounding.
+fn by_age(weights: &mut [f64], collected: &Collected, half_life: f64) -> Result<(), Failure> {
+    if half_life <= 0.0 {
+        return Err(Failure::new(Kind::BadArgument, "half_life must be longer than 0"));
+    }
+    let times = || collected.images.iter().map(|(_, image)| image.pinned_at);
+    let newest = times().fold(f64::NEG_INFINITY, f64::max);
+    for (weight, time) in weights.iter_mut().zip(times()) {
+        *weight *= (-(newest - time) / half_life).exp2();
+    }
+    Ok(())
+}
+
+/// Multiplies by the weights of sections; those that are not named count 1.
+fn by_section(weights: &mut [f64], collected: &Collected, wanted: &Value) -> Result<(), Failure> {
+    let Value::Object(wanted) = wanted else {
+        return Err(Failure::new(Kind::BadArgument, "sections must be an object of weights")
+            .with_hint("As in '{\"Ceremony\": 2, \"Dress\": 0}'; \"\" means the board outside of its sections."));
+    };
+    let board = &collected.boards[0];
+    let known = board_images::sections_of(board.account_id, &board.board_id)?;
+    for (name, weight) in wanted {
+        let weight = weight.as_f64().filter(|weight| weight.is_finite() && *weight >= 0.0).ok_or_else(|| {
+            Failure::new(Kind::BadArgument, format!("the weight of section \"{name}\" must be a number, 0 or more"))
+        })?;
+        let fold = name.trim().to_lowercase();
+        let ids: Vec<&str> = known
+            .iter()
+            .filter(|(id, section)| id == name || section.trim().to_lowercase() == fold)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        if ids.is_empty() && !name.is_empty() {
+            let names: Vec<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
+            return Err(Failure::new(Kind::NotFound, format!("board \"{}\" has no section \"{name}\"", board.name))
+                .with_hint(match names.as_slice() {
+                    [] => "It has no sections.".to_owned(),
+                    names => format!("It has: {}.", names.join(", ")),
+                }));
+        }
+        for (factor, (_, image)) in weights.iter_mut().zip(&collected.images) {
+            let meant = match &image.section_id {
+                Some(section) => ids.contains(&section.as_str()),
+                None => name.is_empty(),
+            };
+            if meant {
+                *factor *= weight;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the images of one theme, numbered as `pinterest_board_themes` numbers them.
+fn of_theme(weights: &mut [f64], collected: &Collected, theme: i32) -> Result<(), Failure> {
+    let themes = collected.themes(None, None);
+    let members = usize::try_from(theme).ok().and_then(|theme| themes.get(theme.checked_sub(1)?));
+    let Some(found) = members else {
+        return Err(Failure::new(
+            Kind::BadArgument,
+            format!("theme must be from 1 to {}, the themes of board \"{}\", not {theme}", themes.len(), collected.boards[0].name),
+        )
+        .with_hint("SELECT * FROM pinterest_board_themes() lists them."));
+    };
+    let mut inside = vec![false; weights.len()];
+    found.members.iter().for_each(|&member| inside[member] = true);
+    for (weight, inside) in weights.iter_mut().zip(inside) {
+        if !inside {
+            *weight = 0.0;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Which of several texts an embedding fits best.
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use taste::Direction;
+
+use super::prompts::{embedded, labels as checked};
+use crate::errors::{Failure, Kind};
+use crate::vector::Vector;
+
+/// How likely each label is, likeliest first: the softmax over CLIP's scaled cosines.
+#[pg_extern(stable, parallel_restricted)]
+fn pinterest_classify(
+    embedding: Vector,
+    labels: Vec<Option<String>>,
+) -> Result<
+    TableIterator<'static, (name!(label, String), name!(probability, f64), name!(similarity, f64))>,
+    ErrorReport,
+> {
+    let direction = direction(&embedding)?;
+    let labels = checked(labels)?;
+    let prompts = embedded(labels.clone())?;
+    let mut found = taste::classify(&direction, &prompts.vectors);
+    found.sort_by(|left, right| right.similarity.total_cmp(&left.similarity));
+    Ok(TableIterator::new(
+        found.into_iter().map(move |of| (labels[of.label].clone(), of.probability, of.similarity)),
+    ))
+}
+
+/// An argument's direction; refuses zeros and what is not finite.
+pub fn direction(embedding: &Vector) -> Result<Direction, Failure> {
+    Direction::normalised(embedding.values())
+        .map_err(|error| Failure::new(Kind::BadArgument, format!("embedding: {error}")))
+}

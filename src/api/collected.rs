@@ -1,0 +1,139 @@
+//! The images of one board or several, as everything that looks for tastes takes them.
+
+use pgrx::notice;
+use taste::{Theme, ThemeOptions, Vectors};
+
+use super::board::known;
+use crate::errors::{Failure, Kind};
+use crate::store::board::KnownBoard;
+use crate::store::board_images::{self, BoardImage, Place};
+use crate::vector::{DIMENSION, Vector};
+
+/// Raises the ERROR of an interrupt that has come.
+pub fn check() {
+    pgrx::check_for_interrupts!();
+}
+
+/// The embedded images of boards, row for row.
+pub struct Collected {
+    /// The boards, each once.
+    pub boards: Vec<KnownBoard>,
+    /// The images with the place of their board among [`Collected::boards`].
+    pub images: Vec<(usize, BoardImage)>,
+    /// Their embeddings.
+    pub vectors: Vectors,
+}
+
+impl Collected {
+    /// The images of a board that the caller may see; there may be none.
+    pub fn of_board(board: KnownBoard) -> Result<Self, Failure> {
+        Self::of_boards(vec![board])
+    }
+
+    /// The images of the boards that these words mean, in the caller's order.
+    pub fn named(references: &[String], account_id: Option<i64>) -> Result<Self, Failure> {
+        let mut boards: Vec<KnownBoard> = Vec::new();
+        for reference in references {
+            let board = known(reference, account_id)?;
+            if !boards.iter().any(|other| same(other, &board)) {
+                boards.push(board);
+            }
+        }
+        Self::of_boards(boards)
+    }
+
+    fn of_boards(boards: Vec<KnownBoard>) -> Result<Self, Failure> {
+        let mut images = Vec::new();
+        let mut vectors = Vectors::new(DIMENSION);
+        for (place, board) in boards.iter().enumerate() {
+            for (image, embedding) in board_images::of(board.account_id, &board.board_id)? {
+                push(&mut vectors, &embedding)?;
+                images.push((place, image));
+            }
+        }
+        Ok(Self { boards, images, vectors })
+    }
+
+    /// Refuses boards without an image. Where some have images and others none, says which are left out: a couple should
+    /// not go without an answer because one of their boards is still empty.
+    pub fn some(self) -> Result<Self, Failure> {
+        let empty: Vec<&KnownBoard> =
+            self.boards.iter().enumerate().filter(|(place, _)| self.images_of(*place) == 0).map(|(_, b)| b).collect();
+        if self.images.is_empty() {
+            return Err(without_images(&empty));
+        }
+        for board in empty {
+            notice!("board \"{}\" has no embedded image and is left out", board.name);
+        }
+        Ok(self)
+    }
+
+    /// How many images a board has, by its place among the boards.
+    fn images_of(&self, place: usize) -> usize {
+        self.images.iter().filter(|(of, _)| *of == place).count()
+    }
+
+    /// Gives every board the same voice, however many pins it has: the weight of each image.
+    pub fn even_weights(&self) -> Vec<f64> {
+        let mut counts = vec![0u32; self.boards.len()];
+        self.images.iter().for_each(|(place, _)| counts[*place] += 1);
+        self.images.iter().map(|(place, _)| 1.0 / f64::from(counts[*place])).collect()
+    }
+
+    /// The model that made all embeddings, `None` where there are none; refuses several.
+    pub fn model(&self) -> Result<Option<i64>, Failure> {
+        let mut models: Vec<i64> = self.images.iter().map(|(_, image)| image.model_id).collect();
+        models.sort_unstable();
+        models.dedup();
+        match models.as_slice() {
+            [] => Ok(None),
+            [model] => Ok(Some(*model)),
+            several => Err(Failure::new(
+                Kind::ModelsMixed,
+                format!("the images of {} were embedded by {} different models", named(&self.boards), several.len()),
+            )),
+        }
+    }
+
+    /// The themes of all images together.
+    pub fn themes(&self, weights: Option<&[f64]>, count: Option<usize>) -> Vec<Theme> {
+        let options = ThemeOptions { count, ..ThemeOptions::default() };
+        taste::themes(&self.vectors, weights, &options, &mut check)
+    }
+
+    /// How an image is named.
+    pub fn place(&self, row: usize) -> Place {
+        let (board, image) = &self.images[row];
+        (self.boards[*board].account_id, image.pin_id.clone(), image.position)
+    }
+}
+
+/// Are these one board?
+pub fn same(left: &KnownBoard, right: &KnownBoard) -> bool {
+    (left.account_id, &left.board_id) == (right.account_id, &right.board_id)
+}
+
+/// Adds an embedding, which is a direction.
+pub fn push(vectors: &mut Vectors, embedding: &Vector) -> Result<(), Failure> {
+    vectors.push(embedding.values()).map_err(|error| Failure::new(Kind::Internal, error.to_string()))
+}
+
+/// The boards in a sentence.
+pub fn named(boards: &[KnownBoard]) -> String {
+    let names: Vec<String> = boards.iter().map(|board| format!("\"{}\"", board.name)).collect();
+    match names.as_slice() {
+        [name] => format!("board {name}"),
+        names => format!("boards {}", names.join(", ")),
+    }
+}
+
+/// The refusal of boards without an image.
+pub fn without_images(boards: &[&KnownBoard]) -> Failure {
+    let names: Vec<String> = boards.iter().map(|board| format!("\"{}\"", board.name)).collect();
+    let message = match names.as_slice() {
+        [name] => format!("board {name} has no embedded image"),
+        names => format!("none of the boards {} has an embedded image", names.join(", ")),
+    };
+    Failure::new(Kind::NotReady, message)
+        .with_hint("Import it with pinterest_import_board(); the view pinterest.imports shows how far it is.")
+}

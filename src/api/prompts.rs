@@ -1,0 +1,89 @@
+//! Texts that many rows of one statement are compared with: embedded once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use embedder::ModelFingerprint;
+use pgrx::pg_sys;
+use taste::Vectors;
+
+use super::collected::push;
+use super::embed::texts_with_model;
+use crate::errors::{Failure, Kind};
+use crate::store::model;
+use crate::vector::DIMENSION;
+
+/// Labels of one call: more is a mistake, not a list to choose from.
+const MOST_LABELS: usize = 1000;
+
+/// Texts with their embeddings.
+pub struct Prompts {
+    /// In the order they were given.
+    pub vectors: Vectors,
+    model: ModelFingerprint,
+}
+
+impl Prompts {
+    /// Refuses texts and images of different models.
+    pub fn check_model(&self, model_id: i64, of: &str) -> Result<(), Failure> {
+        if model::is(model_id, self.model.as_bytes())? {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::ModelsMixed,
+            format!("{of} were embedded by another model than the one that embeds texts now"),
+        ))
+    }
+}
+
+/// What was embedded last, and for which statement of the client: another one may find another model.
+type Remembered = Option<(i64, Vec<String>, Rc<Prompts>)>;
+
+thread_local! {
+    static LAST: RefCell<Remembered> = const { RefCell::new(None) };
+}
+
+/// The embeddings of texts. A set-returning function has no place of its own to keep them from row to row.
+pub fn embedded(texts: Vec<String>) -> Result<Rc<Prompts>, Failure> {
+    // SAFETY: reads when the client's statement began; inside one.
+    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+    let known = LAST.with_borrow(|last| match last {
+        Some((of, known, prompts)) if *of == statement && *known == texts => Some(prompts.clone()),
+        _ => None,
+    });
+    if let Some(prompts) = known {
+        return Ok(prompts);
+    }
+    let (embeddings, model) = texts_with_model(&texts)?;
+    let mut vectors = Vectors::with_capacity(DIMENSION, embeddings.len());
+    embeddings.iter().try_for_each(|embedding| push(&mut vectors, embedding))?;
+    let prompts = Rc::new(Prompts { vectors, model });
+    LAST.set(Some((statement, texts, prompts.clone())));
+    Ok(prompts)
+}
+
+/// The labels of an array, each once, none NULL.
+pub fn labels(labels: Vec<Option<String>>) -> Result<Vec<String>, Failure> {
+    if labels.is_empty() {
+        return Err(Failure::new(Kind::BadArgument, "labels must hold at least one label"));
+    }
+    if labels.len() > MOST_LABELS {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("labels has {} elements, more than the limit of {MOST_LABELS}", labels.len()),
+        ));
+    }
+    let mut found: Vec<String> = Vec::with_capacity(labels.len());
+    for (index, label) in labels.into_iter().enumerate() {
+        let Some(label) = label else {
+            return Err(Failure::new(Kind::BadArgument, "a label must not be NULL").at_element(index + 1));
+        };
+        if found.contains(&label) {
+            return Err(
+                Failure::new(Kind::BadArgument, format!("label \"{label}\" comes twice")).at_element(index + 1)
+            );
+        }
+        found.push(label);
+    }
+    Ok(found)
+}

@@ -1,0 +1,104 @@
+//! The embedded images of boards, as themes and recommendations read them. Every statement runs with the caller's rights.
+
+use std::collections::HashMap;
+
+use super::read;
+use crate::errors::Failure;
+use crate::vector::Vector;
+
+/// An embedded image of a pin that is on its board.
+#[derive(Clone, Debug)]
+pub struct BoardImage {
+    /// The pin.
+    pub pin_id: String,
+    /// 0-based place within the pin.
+    pub position: i32,
+    /// The section that the pin lies in.
+    pub section_id: Option<String>,
+    /// When it was pinned, or else imported: seconds since 1970.
+    pub pinned_at: f64,
+    /// What made the embedding.
+    pub model_id: i64,
+}
+
+/// All embedded images of a board with their embeddings, by pin and position: the same board gives the same themes each
+/// time.
+pub fn of(account_id: i64, board_id: &str) -> Result<Vec<(BoardImage, Vector)>, Failure> {
+    read(
+        "SELECT i.pin_id, i.position, p.board_section_id, \
+         EXTRACT(EPOCH FROM COALESCE(p.created_at, p.imported_at))::float8, i.model_id, i.embedding \
+         FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
+         ORDER BY i.pin_id COLLATE \"C\", i.position",
+        &[account_id.into(), board_id.into()],
+        |row| {
+            let image = BoardImage {
+                pin_id: row.get(1)?,
+                position: row.get(2)?,
+                section_id: row.maybe(3)?,
+                pinned_at: row.get(4)?,
+                model_id: row.get(5)?,
+            };
+            Ok((image, row.get(6)?))
+        },
+    )
+}
+
+/// What tells equal bytes: of the image at the same place in [`of`].
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    /// Of the downloaded bytes, where they were.
+    pub sha256: Option<Vec<u8>>,
+    /// The CDN's content hash.
+    pub content_hash: Option<String>,
+}
+
+/// The hashes of a board's embedded images, by pin and position.
+pub fn bytes_of(account_id: i64, board_id: &str) -> Result<HashMap<(String, i32), Bytes>, Failure> {
+    let rows = read(
+        "SELECT i.pin_id, i.position, i.sha256, i.content_hash \
+         FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded'",
+        &[account_id.into(), board_id.into()],
+        |row| Ok(((row.get(1)?, row.get(2)?), Bytes { sha256: row.maybe(3)?, content_hash: row.maybe(4)? })),
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The sections of a board: id and name.
+pub fn sections_of(account_id: i64, board_id: &str) -> Result<Vec<(String, String)>, Failure> {
+    read(
+        "SELECT s.section_id, s.name FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2 \
+         ORDER BY s.name, s.section_id",
+        &[account_id.into(), board_id.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// How an image is named: account, pin, position.
+pub type Place = (i64, String, i32);
+
+/// What a person sees of an image.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The pin's title.
+    pub title: Option<String>,
+    /// Where the picture lies at Pinterest, the best size that it gave.
+    pub image_url: Option<String>,
+}
+
+/// What a person sees of these images.
+pub fn shown(places: &[Place]) -> Result<HashMap<Place, Shown>, Failure> {
+    let accounts: Vec<i64> = places.iter().map(|(account, _, _)| *account).collect();
+    let pins: Vec<String> = places.iter().map(|(_, pin, _)| pin.clone()).collect();
+    let positions: Vec<i32> = places.iter().map(|(_, _, position)| *position).collect();
+    let rows = read(
+        "SELECT i.account_id, i.pin_id, i.position, p.title, i.candidates -> 0 ->> 'url' \
+         FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
+         JOIN pinterest.pin_image i ON i.account_id = w.account_id AND i.pin_id = w.pin_id AND i.position = w.position \
+         JOIN pinterest.pin p ON p.account_id = w.account_id AND p.pin_id = w.pin_id",
+        &[accounts.into(), pins.into(), positions.into()],
+        |row| Ok(((row.get(1)?, row.get(2)?, row.get(3)?), Shown { title: row.maybe(4)?, image_url: row.maybe(5)? })),
+    )?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,61 @@
+//! The pins nearest to an embedding. Runs with the caller's rights.
+
+use super::read;
+use crate::errors::Failure;
+use crate::vector::Vector;
+
+/// A pin by its image that is nearest.
+#[derive(Clone, Debug)]
+pub struct NearPin {
+    /// The account it was imported through.
+    pub account_id: i64,
+    /// Its board.
+    pub board_id: String,
+    /// The board's title.
+    pub board: String,
+    /// Pinterest's id.
+    pub pin_id: String,
+    /// Which of its images is meant.
+    pub position: i32,
+    /// Its title.
+    pub title: Option<String>,
+    /// Where the picture lies at Pinterest.
+    pub image_url: Option<String>,
+    /// Cosine distance.
+    pub distance: f64,
+}
+
+/// The `k` nearest pins of one board, one account, or all that the caller may see, nearest first.
+pub fn to(embedding: &Vector, k: i32, account_id: Option<i64>, board_id: Option<&str>) -> Result<Vec<NearPin>, Failure> {
+    // The operator is pgvector's, in whatever schema: the function bound it when it was created.
+    read(
+        "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
+         FROM pinterest.nearest_pins($1, $2, $3, $4) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
+        &[embedding.clone().parameter(), k.into(), account_id.into(), board_id.into()],
+        |row| {
+            Ok(NearPin {
+                account_id: row.get(1)?,
+                board_id: row.get(2)?,
+                board: row.get(3)?,
+                pin_id: row.get(4)?,
+                position: row.get(5)?,
+                title: row.maybe(6)?,
+                image_url: row.maybe(7)?,
+                distance: row.get(8)?,
+            })
+        },
+    )
+}
+
+/// How many models made the embeddings among which [`to`] looks.
+pub fn models(account_id: Option<i64>, board_id: Option<&str>) -> Result<i64, Failure> {
+    let found = read(
+        "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \
+         JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
+         WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
+         AND p.removed_at IS NULL AND i.state = 'embedded'",
+        &[account_id.into(), board_id.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.first().copied().unwrap_or(0))
+}
