@@ -4,10 +4,11 @@
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, DatumWithOid};
+use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum, Nullable, pg_sys};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use crate::errors::{Failure, Kind};
 

@@ -138,7 +138,11 @@ fn of_theme(weights: &mut [f64], collected: &Collected, theme: i32) -> Result<()
     let Some(found) = members else {
         return Err(Failure::new(
             Kind::BadArgument,
-            format!("theme must be from 1 to {}, the themes of board \"{}\", not {theme}", themes.len(), collected.boards[0].name),
+            format!(
+                "theme must be from 1 to {}, the themes of board \"{}\", not {theme}",
+                themes.len(),
+                collected.boards[0].name
+            ),
         )
         .with_hint("SELECT * FROM pinterest_board_themes() lists them."));
     };

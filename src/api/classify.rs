@@ -14,18 +14,14 @@ use crate::vector::Vector;
 fn pinterest_classify(
     embedding: Vector,
     labels: Vec<Option<String>>,
-) -> Result<
-    TableIterator<'static, (name!(label, String), name!(probability, f64), name!(similarity, f64))>,
-    ErrorReport,
-> {
+) -> Result<TableIterator<'static, (name!(label, String), name!(probability, f64), name!(similarity, f64))>, ErrorReport>
+{
     let direction = direction(&embedding)?;
     let labels = checked(labels)?;
     let prompts = embedded(labels.clone())?;
     let mut found = taste::classify(&direction, &prompts.vectors);
     found.sort_by(|left, right| right.similarity.total_cmp(&left.similarity));
-    Ok(TableIterator::new(
-        found.into_iter().map(move |of| (labels[of.label].clone(), of.probability, of.similarity)),
-    ))
+    Ok(TableIterator::new(found.into_iter().map(move |of| (labels[of.label].clone(), of.probability, of.similarity))))
 }
 
 /// An argument's direction; refuses zeros and what is not finite.

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
 use super::board::{known, matching};
-use super::{Answer, not_empty};
+use super::{Answer, not_empty, seconds};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::store::import::{self, Progress, Wishes};
@@ -186,12 +186,6 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
         registry::ensure_worker()?;
         threads::wait(None, Some(left));
     }
-}
-
-fn seconds(interval: &Interval) -> f64 {
-    f64::from(interval.months()) * 30.0 * 86_400.0
-        + f64::from(interval.days()) * 86_400.0
-        + interval.micros() as f64 / 1e6
 }
 
 fn deadline(timeout: &Interval) -> Result<Instant, Failure> {

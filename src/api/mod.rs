@@ -25,6 +25,7 @@ mod themes;
 mod usable;
 mod workers;
 
+use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::errors::{Failure, Kind};
@@ -46,4 +47,11 @@ fn without_control_characters<'a>(value: &'a str, argument: &str) -> Result<&'a 
         return Err(Failure::new(Kind::BadArgument, format!("{argument} must not hold control characters")));
     }
     not_empty(value, argument)
+}
+
+/// The length of an interval; a month counts 30 days.
+fn seconds(interval: &Interval) -> f64 {
+    f64::from(interval.months()) * 30.0 * 86_400.0
+        + f64::from(interval.days()) * 86_400.0
+        + interval.micros() as f64 / 1e6
 }

@@ -79,9 +79,7 @@ pub fn labels(labels: Vec<Option<String>>) -> Result<Vec<String>, Failure> {
             return Err(Failure::new(Kind::BadArgument, "a label must not be NULL").at_element(index + 1));
         };
         if found.contains(&label) {
-            return Err(
-                Failure::new(Kind::BadArgument, format!("label \"{label}\" comes twice")).at_element(index + 1)
-            );
+            return Err(Failure::new(Kind::BadArgument, format!("label \"{label}\" comes twice")).at_element(index + 1));
         }
         found.push(label);
     }

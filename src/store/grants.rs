@@ -20,10 +20,10 @@ impl Level {
     fn functions(self) -> &'static str {
         match self {
             Level::Reader => {
-                "^(board_mean|pinterest_(board_embedding|embed_images?|embed_texts?|wait_for_import|export|gallery|doctor|workers))$"
+                "^(board_mean|nearest_pins|pinterest_(board_embedding|board_themes|classify|recommend|pins_like|boards_like|duplicates|embed_images?|embed_texts?|wait_for_import|export|gallery|doctor|workers))$"
             }
-            Level::User => "^(board_mean|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
-            Level::Admin => "^(board_mean|pinterest_.*)$",
+            Level::User => "^(board_mean|nearest_pins|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
+            Level::Admin => "^(board_mean|nearest_pins|pinterest_.*)$",
         }
     }
 }

@@ -26,7 +26,12 @@ pub struct NearPin {
 }
 
 /// The `k` nearest pins of one board, one account, or all that the caller may see, nearest first.
-pub fn to(embedding: &Vector, k: i32, account_id: Option<i64>, board_id: Option<&str>) -> Result<Vec<NearPin>, Failure> {
+pub fn to(
+    embedding: &Vector,
+    k: i32,
+    account_id: Option<i64>,
+    board_id: Option<&str>,
+) -> Result<Vec<NearPin>, Failure> {
     // The operator is pgvector's, in whatever schema: the function bound it when it was created.
     read(
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \

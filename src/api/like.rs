@@ -1,0 +1,144 @@
+//! The other directions: pins like an embedding, boards like a board.
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{notice, prelude::*};
+
+use super::board::known;
+use super::classify::direction;
+use super::collected::{Collected, check, same};
+use super::recommend::pin_page;
+use crate::errors::{Failure, Kind};
+use crate::identity::current_role;
+use crate::store::{account, board, nearest_pins};
+use crate::vector::Vector;
+
+/// More than anybody reads.
+const MOST_ROWS: i32 = 10_000;
+
+/// The pins nearest to an embedding, of an image or a text; each pin once.
+#[pg_extern(stable, parallel_restricted)]
+#[allow(clippy::type_complexity)] // Columns of an SQL function.
+fn pinterest_pins_like(
+    embedding: Option<Vector>,
+    k: default!(i32, "20"),
+    board: default!(Option<&str>, "NULL"),
+    account_id: default!(Option<i64>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(rank, i32),
+            name!(account_id, i64),
+            name!(board_id, String),
+            name!(board, String),
+            name!(pin_id, String),
+            name!(position, i32),
+            name!(title, Option<String>),
+            name!(link, String),
+            name!(image_url, Option<String>),
+            name!(distance, f64),
+        ),
+    >,
+    ErrorReport,
+> {
+    check_k(k)?;
+    // As a comparison with NULL: not an error, and nothing is near.
+    let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
+    direction(&embedding)?;
+    let (account_id, board_id) = match board {
+        Some(board) => {
+            let board = known(board, account_id)?;
+            (Some(board.account_id), Some(board.board_id))
+        }
+        None => (account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?, None),
+    };
+    let models = nearest_pins::models(account_id, board_id.as_deref())?;
+    if models > 1 {
+        return Err(Failure::new(
+            Kind::ModelsMixed,
+            format!("the pins to compare with were embedded by {models} different models"),
+        )
+        .into());
+    }
+    let found = nearest_pins::to(&embedding, k, account_id, board_id.as_deref())?;
+    Ok(TableIterator::new(
+        (1..)
+            .zip(found)
+            .map(|(rank, pin)| {
+                (
+                    rank,
+                    pin.account_id,
+                    pin.board_id,
+                    pin.board,
+                    pin.pin_id.clone(),
+                    pin.position,
+                    pin.title,
+                    pin_page(&pin.pin_id),
+                    pin.image_url,
+                    pin.distance,
+                )
+            })
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// The caller's boards that are most like one of them: by their themes, not by their means.
+#[pg_extern(stable, parallel_restricted)]
+#[allow(clippy::type_complexity)] // Columns of an SQL function.
+fn pinterest_boards_like(
+    board: &str,
+    k: default!(i32, "10"),
+    account_id: default!(Option<i64>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(rank, i32),
+            name!(account_id, i64),
+            name!(board_id, String),
+            name!(board, String),
+            name!(images, i64),
+            name!(similarity, f64),
+        ),
+    >,
+    ErrorReport,
+> {
+    check_k(k)?;
+    let wanted = Collected::of_board(known(board, account_id)?)?.some()?;
+    let model = wanted.model()?;
+    let themes = wanted.themes(None, None);
+    let mut found = Vec::new();
+    let mut left_out = Vec::new();
+    // Of all accounts: account_id says which board is meant, and the other may be the partner's.
+    for other in board::visible(None)?.into_iter().filter(|other| !same(other, &wanted.boards[0])) {
+        check();
+        let other = Collected::of_board(other)?;
+        if other.images.is_empty() {
+            continue;
+        }
+        if other.model().ok() != Some(model) {
+            left_out.push(format!("\"{}\"", other.boards[0].name));
+            continue;
+        }
+        let likeness = taste::likeness(&themes, &other.themes(None, None));
+        let images = i64::try_from(other.images.len()).unwrap_or(i64::MAX);
+        found.extend(other.boards.into_iter().map(|board| (board, images, likeness)));
+    }
+    if !left_out.is_empty() {
+        notice!("boards embedded by another model are left out: {}", left_out.join(", "));
+    }
+    // A stable sort: ties stay in the order of account and id.
+    found.sort_by(|left, right| right.2.total_cmp(&left.2));
+    found.truncate(usize::try_from(k).unwrap_or(usize::MAX));
+    Ok(TableIterator::new((1..).zip(found).map(|(rank, (board, images, similarity))| {
+        (rank, board.account_id, board.board_id, board.name, images, similarity)
+    })))
+}
+
+fn check_k(k: i32) -> Result<(), Failure> {
+    if (1..=MOST_ROWS).contains(&k) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::BadArgument, format!("k must be from 1 to {MOST_ROWS}, not {k}")))
+}

@@ -1,0 +1,164 @@
+//! Rows of a user's table that suit boards: the best match over the boards' themes, none too like another, and why.
+
+mod because;
+mod columns;
+mod pool;
+mod tastes;
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{JsonB, PgRelation};
+
+pub use because::pin_page;
+
+use super::not_empty;
+use crate::errors::{Failure, Kind};
+use crate::identity::as_worker;
+use crate::store::{track, user_table};
+use columns::Columns;
+use tastes::Tastes;
+
+/// More than anybody reads; the candidates of every theme are held in memory.
+const MOST_PICKS: i32 = 1000;
+
+/// What [`pinterest_recommend`] was asked for.
+struct Wish {
+    boards: Vec<Option<String>>,
+    table: pg_sys::Oid,
+    k: i32,
+    diversity: f64,
+    only: Option<String>,
+    explain: bool,
+    not_boards: Option<Vec<Option<String>>>,
+    key: Option<String>,
+    embedding: Option<String>,
+    account_id: Option<i64>,
+    contrasts: Option<Vec<Option<String>>>,
+}
+
+/// A recommended row: rank, key, score, distance, theme, because.
+type Recommended = (i32, String, f64, f64, i32, Option<JsonB>);
+
+// What \df shows is what the benchmark found best.
+const _: () = assert!(taste::DEFAULT_DIVERSITY == 0.3);
+
+/// The rows of a table that suit a board.
+#[pg_extern(stable, parallel_restricted)]
+#[allow(clippy::type_complexity, clippy::too_many_arguments)] // Columns and arguments of an SQL function.
+fn pinterest_recommend(
+    board: &str,
+    table: PgRelation,
+    k: default!(i32, "10"),
+    diversity: default!(f64, "0.3"),
+    only: default!(Option<String>, "NULL"),
+    explain: default!(bool, "false"),
+    not_boards: default!(Option<Vec<Option<String>>>, "NULL"),
+    key: default!(Option<String>, "NULL"),
+    embedding: default!(Option<String>, "NULL"),
+    account_id: default!(Option<i64>, "NULL"),
+    contrasts: default!(Option<Vec<Option<String>>>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(rank, i32),
+            name!(key, String),
+            name!(score, f64),
+            name!(distance, f64),
+            name!(theme, i32),
+            name!(because, Option<JsonB>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let boards = vec![Some(board.to_owned())];
+    let table = table.oid();
+    let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
+    Ok(TableIterator::new(recommend(wish)?))
+}
+
+/// The rows of a table that suit several boards, of one account or more.
+#[pg_extern(name = "pinterest_recommend", stable, parallel_restricted)]
+#[allow(clippy::type_complexity, clippy::too_many_arguments)] // Columns and arguments of an SQL function.
+fn pinterest_recommend_boards(
+    boards: Vec<Option<String>>,
+    table: PgRelation,
+    k: default!(i32, "10"),
+    diversity: default!(f64, "0.3"),
+    only: default!(Option<String>, "NULL"),
+    explain: default!(bool, "false"),
+    not_boards: default!(Option<Vec<Option<String>>>, "NULL"),
+    key: default!(Option<String>, "NULL"),
+    embedding: default!(Option<String>, "NULL"),
+    account_id: default!(Option<i64>, "NULL"),
+    contrasts: default!(Option<Vec<Option<String>>>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(rank, i32),
+            name!(key, String),
+            name!(score, f64),
+            name!(distance, f64),
+            name!(theme, i32),
+            name!(because, Option<JsonB>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let table = table.oid();
+    let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
+    Ok(TableIterator::new(recommend(wish)?))
+}
+
+fn recommend(wish: Wish) -> Result<Vec<Recommended>, Failure> {
+    let k = match usize::try_from(wish.k) {
+        Ok(k) if (1..=MOST_PICKS).contains(&wish.k) => k,
+        _ => return Err(bad(format!("k must be from 1 to {MOST_PICKS}, not {}", wish.k))),
+    };
+    if !(0.0..=1.0).contains(&wish.diversity) {
+        return Err(bad(format!("diversity must be from 0 to 1, not {}", wish.diversity)));
+    }
+    let described = user_table::describe(wish.table)?;
+    let columns = Columns::choose(&described, wish.key.as_deref(), wish.embedding.as_deref())?;
+    let tastes = Tastes::of(
+        &named(wish.boards, "board")?,
+        &named(wish.not_boards.unwrap_or_default(), "not_boards")?,
+        wish.only.as_deref(),
+        wish.contrasts,
+        wish.account_id,
+    )?;
+    let pool = pool::gather(&columns.search()?, &tastes.taste, k)?;
+    // After the statement above: who may not read the table has been refused by the server.
+    let models = as_worker(|| track::models_of(wish.table, &columns.embedding.name))?;
+    tastes.check_models(&models, &described.quoted)?;
+    let picks = taste::recommend(&tastes.taste, &pool.vectors, k, wish.diversity, &mut super::collected::check);
+    let reasons = if wish.explain { because::of(&tastes, &pool, &picks)? } else { Vec::new() };
+    let mut reasons = reasons.into_iter();
+    Ok(picks
+        .iter()
+        .enumerate()
+        .map(|(place, pick)| {
+            let theme = i32::try_from(pick.theme + 1).unwrap_or(i32::MAX);
+            let rank = i32::try_from(place + 1).unwrap_or(i32::MAX);
+            (rank, pool.keys[pick.candidate].clone(), pick.score, 1.0 - pick.similarity, theme, reasons.next())
+        })
+        .collect())
+}
+
+/// The boards of an argument, none NULL or empty.
+fn named(boards: Vec<Option<String>>, argument: &str) -> Result<Vec<String>, Failure> {
+    boards
+        .into_iter()
+        .enumerate()
+        .map(|(index, board)| match board {
+            Some(board) => not_empty(&board, argument).map(|board| board.to_owned()),
+            None => Err(bad(format!("{argument} must not be NULL")).at_element(index + 1)),
+        })
+        .collect()
+}
+
+fn bad(message: String) -> Failure {
+    Failure::new(Kind::BadArgument, message)
+}

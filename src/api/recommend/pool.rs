@@ -1,0 +1,99 @@
+//! The rows to choose from: those near each theme.
+
+use std::collections::HashMap;
+
+use taste::{Direction, ErrorKind, Taste, Vectors};
+
+use crate::errors::{Failure, Kind};
+use crate::store::candidates::Search;
+use crate::vector::{DIMENSION, Vector};
+
+/// Rows near each theme for every row that is wanted: diversity needs something to choose from.
+const OVERSAMPLING: usize = 4;
+/// The least rows near each theme.
+const LEAST: usize = 50;
+/// The most rows near each theme that are asked for where a key has many rows.
+const MOST: usize = 16_384;
+
+/// Candidates, each key once.
+pub struct Pool {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// The embedding of each key's best row.
+    pub vectors: Vectors,
+}
+
+/// The candidates for `k` picks. Where a key has many rows, the best counts, and as many more rows are looked at as it
+/// takes to find enough keys.
+pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure> {
+    let directions: Vec<Vector> =
+        taste.themes.iter().map(|theme| Vector::from_slice(&theme.direction)).collect::<Result<_, _>>()?;
+    let wanted = (OVERSAMPLING * k).max(LEAST);
+    let mut each = wanted;
+    loop {
+        let mut best = Best::default();
+        let mut rows = vec![0; directions.len()];
+        search.nearest(&directions, each, |place, candidate| {
+            rows[place] += 1;
+            best.add(taste, candidate.key, &candidate.embedding)
+        })?;
+        let all = rows.iter().all(|&rows| rows < each);
+        if all || best.keys.len() >= wanted || each >= MOST {
+            return best.pool();
+        }
+        each *= 4;
+    }
+}
+
+/// The best row of each key so far.
+#[derive(Default)]
+struct Best {
+    places: HashMap<String, usize>,
+    keys: Vec<String>,
+    directions: Vec<Direction>,
+}
+
+impl Best {
+    fn add(&mut self, taste: &Taste, key: String, embedding: &Vector) -> Result<(), Failure> {
+        let direction = match Direction::normalised(embedding.values()) {
+            Ok(direction) => direction,
+            // A row of zeros points nowhere: it is no candidate, as a row without an embedding is none.
+            Err(error) if error.kind() == ErrorKind::Zero => return Ok(()),
+            Err(error) => return Err(Failure::new(Kind::Internal, error.to_string())),
+        };
+        match self.places.get(&key) {
+            None => {
+                self.places.insert(key.clone(), self.keys.len());
+                self.keys.push(key);
+                self.directions.push(direction);
+            }
+            Some(&place) => {
+                let known = &mut self.directions[place];
+                if *known != direction && matching(taste, &direction) > matching(taste, known) {
+                    *known = direction;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In the order of the keys, which ties are broken by: whichever way the rows were found.
+    fn pool(self) -> Result<Pool, Failure> {
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        order.sort_by(|&left, &right| self.keys[left].cmp(&self.keys[right]));
+        let mut pool = Pool { keys: Vec::new(), vectors: Vectors::with_capacity(DIMENSION, order.len()) };
+        for place in order {
+            pool.keys.push(self.keys[place].clone());
+            pool.vectors
+                .push(&self.directions[place])
+                .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+        }
+        Ok(pool)
+    }
+}
+
+/// Cosine with the theme that fits best.
+fn matching(taste: &Taste, direction: &Direction) -> f32 {
+    let cosine = |theme: &taste::Theme| theme.direction.iter().zip(direction.iter()).map(|(l, r)| l * r).sum::<f32>();
+    taste.themes.iter().map(cosine).fold(f32::NEG_INFINITY, f32::max)
+}

@@ -1,0 +1,78 @@
+//! Rows of a user's table that are near a direction. The statement runs with the caller's rights and the caller's own
+//! search_path, which a view of theirs may need: everything of ours in it names its schema.
+
+use pgrx::Spi;
+use pgrx::pg_sys::{BuiltinOid, PgOid};
+
+use super::index_settings::Raised;
+use super::user_table::{Column, UserTable};
+use super::{Row, read};
+use crate::errors::{Failure, Kind};
+use crate::vector::{Vector, vector_type};
+
+/// A row that may be recommended.
+pub struct Candidate {
+    /// The key as text.
+    pub key: String,
+    /// Of any length but 0.
+    pub embedding: Vector,
+}
+
+/// The rows nearest to a direction, of one table, view or the like.
+pub struct Search {
+    statement: String,
+}
+
+impl Search {
+    /// Over this embedding column, each row named by these columns: as text one of them, several as a JSON array.
+    pub fn new(table: &UserTable, key: &[&Column], embedding: &Column) -> Result<Self, Failure> {
+        let columns: Vec<String> = key.iter().map(|column| format!("c.{}", column.quoted)).collect();
+        let name = match columns.as_slice() {
+            [one] => format!("{one}::pg_catalog.text"),
+            several => format!("pg_catalog.json_build_array({})::pg_catalog.text", several.join(", ")),
+        };
+        let named: String = columns.iter().map(|column| format!(" AND {column} IS NOT NULL")).collect();
+        let vector = format!("c.{}", embedding.quoted);
+        let schema = vector_schema()?;
+        Ok(Self {
+            statement: format!(
+                "SELECT {name}, {vector}::{schema}.vector FROM {} AS c WHERE {vector} IS NOT NULL{named} \
+                 ORDER BY {vector} OPERATOR({schema}.<=>) $1 LIMIT $2",
+                table.quoted
+            ),
+        })
+    }
+
+    /// The `each` rows nearest to each direction, through the table's index where the planner takes it. A row near two
+    /// directions comes twice. Calls `take` with the place of the direction and the row.
+    pub fn nearest(
+        &self,
+        directions: &[Vector],
+        each: usize,
+        mut take: impl FnMut(usize, Candidate) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let _raised = Raised::for_candidates(each);
+        let limit = i64::try_from(each).unwrap_or(i64::MAX);
+        Spi::connect(|client| {
+            let types = [PgOid::from(vector_type()), PgOid::BuiltIn(BuiltinOid::INT8OID)];
+            let prepared = client.prepare(self.statement.as_str(), &types)?;
+            for (place, direction) in directions.iter().enumerate() {
+                for row in client.select(&prepared, None, &[direction.clone().parameter(), limit.into()])? {
+                    let row = Row(&row);
+                    take(place, Candidate { key: row.get(1)?, embedding: row.get(2)? })?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The schema that pgvector lives in, as SQL has to write it.
+fn vector_schema() -> Result<String, Failure> {
+    let found = read(
+        "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",
+        &[vector_type().into()],
+        |row| row.get(1),
+    )?;
+    found.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the type vector is gone"))
+}

@@ -1,0 +1,90 @@
+//! pgvector's settings for searches through its indexes, raised while one statement of ours runs.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+use crate::vector::vector_type;
+
+/// The most that pgvector takes for hnsw.ef_search.
+const MOST_EF_SEARCH: usize = 1000;
+/// Lists of an IVFFlat index that are looked through: a fifth of what pgvector recommends to make for 100,000 rows. The
+/// default of 1 finds about half of the nearest.
+const PROBES: usize = 20;
+
+/// Settings raised until dropped; an aborting transaction lowers them as well.
+pub struct Raised(i32);
+
+impl Raised {
+    /// Has an index scan look at no fewer than `candidates` rows, and go on where a filter takes some of them away.
+    /// What the caller has set higher stays; a pgvector without a setting is left alone.
+    pub fn for_candidates(candidates: usize) -> Self {
+        load_pgvector();
+        // SAFETY: a nest level of our own, closed when this is dropped.
+        let raised = Raised(unsafe { pg_sys::NewGUCNestLevel() });
+        raise(c"hnsw.ef_search", candidates.min(MOST_EF_SEARCH));
+        raise(c"ivfflat.probes", PROBES);
+        // What an index gives is ranked again, so its order need not be strict.
+        for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
+            if current(name).is_some_and(|value| value == "off") {
+                set(name, c"relaxed_order");
+            }
+        }
+        raised
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: closes the level opened in for_candidates().
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+        }
+    }
+}
+
+fn raise(name: &CStr, least: usize) {
+    let too_low = |value: String| value.parse::<usize>().is_ok_and(|value| value < least);
+    if current(name).is_some_and(too_low)
+        && let Ok(value) = CString::new(least.to_string())
+    {
+        set(name, &value);
+    }
+}
+
+/// The value of a setting, where there is such a one.
+fn current(name: &CStr) -> Option<String> {
+    // SAFETY: reads a setting; a missing one gives NULL, the text is the setting's own.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
+fn set(name: &CStr, value: &CStr) {
+    // SAFETY: a setting that exists and that every role may set, saved at the present nest level.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// The settings are there once the library is, and a session loads it with the first function of pgvector that it calls:
+/// here the one that writes vectors.
+fn load_pgvector() {
+    // SAFETY: catalog look-ups inside a transaction; fmgr_info loads the library of a function in C.
+    unsafe {
+        let (mut output, mut variable_length) = (pg_sys::InvalidOid, false);
+        pg_sys::getTypeOutputInfo(vector_type(), &raw mut output, &raw mut variable_length);
+        let mut function = pg_sys::FmgrInfo::default();
+        pg_sys::fmgr_info(output, &raw mut function);
+    }
+}
