@@ -15,7 +15,7 @@ COMMENT ON FUNCTION pinterest.board_mean(bigint, text) IS
 
 CREATE FUNCTION pinterest.nearest_pins(
     to_embedding vector, at_most integer, of_account bigint, of_board text,
-    OUT account_id bigint, OUT board_id text, OUT board text, OUT pin_id text, OUT position integer, OUT title text,
+    OUT account_id bigint, OUT board_id text, OUT board text, OUT pin_id text, OUT "position" integer, OUT title text,
     OUT image_url text, OUT distance double precision)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC

@@ -47,6 +47,7 @@ impl Collected {
         let mut vectors = Vectors::new(DIMENSION);
         for (place, board) in boards.iter().enumerate() {
             for (image, embedding) in board_images::of(board.account_id, &board.board_id)? {
+                check();
                 push(&mut vectors, &embedding)?;
                 images.push((place, image));
             }

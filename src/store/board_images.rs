@@ -32,6 +32,7 @@ pub fn of(account_id: i64, board_id: &str) -> Result<Vec<(BoardImage, Vector)>, 
          ORDER BY i.pin_id COLLATE \"C\", i.position",
         &[account_id.into(), board_id.into()],
         |row| {
+            pgrx::check_for_interrupts!();
             let image = BoardImage {
                 pin_id: row.get(1)?,
                 position: row.get(2)?,

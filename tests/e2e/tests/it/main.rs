@@ -52,6 +52,8 @@ mod resting;
 mod retention;
 mod rotation;
 mod scopes;
+mod search_tastes;
+mod search_world;
 mod searches;
 mod stages;
 mod standby;
