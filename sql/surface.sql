@@ -36,6 +36,14 @@ COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
     'Waits until an import has ended, or for the timeout; returns its state';
 COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
     'Ends an import, keeping what is in; false if it had ended';
+COMMENT ON FUNCTION pinterest_track(regclass, text, text, text, text, text) IS
+    'Declares that a vector(512) column of your table follows another: image (bytea), image_url or text, exactly one of them. Workers keep it so. key is a list of columns with a unique index, by default the primary key. Returns how many rows are to be embedded; called again, all are looked at anew, and those that have not changed cost nothing. See pinterest.tracked';
+COMMENT ON FUNCTION pinterest_untrack(text, text) IS
+    'Ends the tracking of a table''s column, or of all of them; the vectors stay. Knows a dropped table by the name it had. Returns how many columns';
+COMMENT ON FUNCTION pinterest_retry_tracked(regclass, text) IS
+    'Puts the rows of a tracked table that have failed back to work; returns how many there are';
+COMMENT ON FUNCTION pinterest_wait_for_tracked(regclass, interval) IS
+    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending';
 COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
     'CLIP ViT-B/32 embedding of a JPEG, PNG or WebP: 512 dimensions, unit length';
 COMMENT ON FUNCTION pinterest_embed_text(text) IS
@@ -91,6 +99,10 @@ REVOKE ALL ON FUNCTION
     pinterest_workers(),
     pinterest_wait_for_import(bigint, interval),
     pinterest_cancel_import(bigint),
+    pinterest_track(regclass, text, text, text, text, text),
+    pinterest_untrack(text, text),
+    pinterest_retry_tracked(regclass, text),
+    pinterest_wait_for_tracked(regclass, interval),
     pinterest_embed_image(bytea),
     pinterest_embed_text(text),
     pinterest_embed_images(bytea[]),

@@ -20,7 +20,7 @@ const LONGEST_REFERENCE: usize = 2048;
 /// Seconds between imports of a board that is kept fresh.
 const SHORTEST_SYNC: f64 = 300.0;
 /// Between looks at the import's row: well under what a person notices.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Queues the import of a board; a worker does it once the transaction has committed. Returns the import's id.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -188,7 +188,7 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
     }
 }
 
-fn deadline(timeout: &Interval) -> Result<Instant, Failure> {
+pub(super) fn deadline(timeout: &Interval) -> Result<Instant, Failure> {
     let seconds = seconds(timeout);
     if seconds < 0.0 {
         return Err(Failure::new(Kind::BadArgument, "timeout must not be negative"));

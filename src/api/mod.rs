@@ -22,6 +22,7 @@ mod maintenance;
 mod prompts;
 mod recommend;
 mod themes;
+mod track;
 mod usable;
 mod workers;
 

@@ -20,10 +20,12 @@ impl Level {
     fn functions(self) -> &'static str {
         match self {
             Level::Reader => {
-                "^(board_mean|nearest_pins|pinterest_(board_embedding|board_themes|classify|recommend|pins_like|boards_like|duplicates|embed_images?|embed_texts?|wait_for_import|export|gallery|doctor|workers))$"
+                "^(board_mean|nearest_pins|pinterest_(board_embedding|board_themes|classify|recommend|pins_like|boards_like|duplicates|embed_images?|embed_texts?|wait_for_(import|tracked)|export|gallery|doctor|workers))$"
             }
-            Level::User => "^(board_mean|nearest_pins|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$",
-            Level::Admin => "^(board_mean|nearest_pins|pinterest_.*)$",
+            Level::User => {
+                "^(board_mean|nearest_pins|track_(change|stale)|pinterest_(?!grant$|adopt$|keys$|rotate_key$).*)$"
+            }
+            Level::Admin => "^(board_mean|nearest_pins|track_(change|stale)|pinterest_.*)$",
         }
     }
 }
@@ -41,7 +43,7 @@ pub fn grant(role: &str, level: Level) -> Result<(), Failure> {
          UNION ALL SELECT format('GRANT SELECT ON pinterest.account, pinterest.board, pinterest.board_section, \
             pinterest.pin, pinterest.pin_image, pinterest.import, pinterest.import_outcome, pinterest.quota_ledger, \
             pinterest.model, pinterest.models, pinterest.imports, pinterest.import_report, pinterest.accounts, pinterest.quota, \
-            pinterest.workers, pinterest.tracked_column, pinterest.tracked_row TO %I', $1) \
+            pinterest.workers, pinterest.tracked_column, pinterest.tracked_row, pinterest.tracked, pinterest.tracked_failures TO %I', $1) \
          UNION ALL SELECT format('GRANT SELECT (app_id, owner, name, client_id, redirect_uri, tier, created_at, refused_in_row, pauses, \
             paused_until, cause) \
             ON pinterest.app TO %I', $1) \

@@ -57,10 +57,6 @@ pub struct Column {
     pub name: String,
     /// Its name as SQL has to write it.
     pub quoted: String,
-    /// Its place in a row, from 1 on.
-    pub number: i16,
-    /// Its type.
-    pub type_oid: pg_sys::Oid,
     /// What its type comes down to where that is a domain; the type itself where not.
     pub base_type: pg_sys::Oid,
     /// The base type's modifier, -1 for none.
@@ -172,24 +168,22 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
 
 fn columns(table: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
     read(
-        "SELECT a.attname::text, quote_ident(a.attname), a.attnum, a.atttypid, a.atttypmod, \
+        "SELECT a.attname::text, quote_ident(a.attname), a.atttypid, a.atttypmod, \
              format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '' \
          FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         &[table.into()],
         |row| {
-            let (type_oid, mut modifier) = (row.get::<pg_sys::Oid>(4)?, row.get::<i32>(5)?);
+            let (type_oid, mut modifier) = (row.get::<pg_sys::Oid>(3)?, row.get::<i32>(4)?);
             // SAFETY: catalog look-ups inside a transaction; the modifier is read and written in place.
             let base_type = unsafe { pg_sys::getBaseTypeAndTypmod(type_oid, &raw mut modifier) };
             Ok(Column {
                 name: row.get(1)?,
                 quoted: row.get(2)?,
-                number: row.get(3)?,
-                type_oid,
                 base_type,
                 modifier,
-                type_name: row.get(6)?,
-                not_null: row.get(7)?,
-                generated: row.get(8)?,
+                type_name: row.get(5)?,
+                not_null: row.get(6)?,
+                generated: row.get(7)?,
             })
         },
     )

@@ -297,6 +297,14 @@ pub fn wake_at_commit() -> Result<(), Failure> {
     Ok(())
 }
 
+/// [`wake_at_commit`] from inside a user's statement, which must not fail for want of a worker, and may call this for
+/// every row. Who commits, or the launcher, tries again.
+pub fn wake_at_commit_if_possible() {
+    if !WAKE_AT_COMMIT.swap(true, Ordering::Relaxed) {
+        let _ = ensure_worker();
+    }
+}
+
 /// Makes sure that this database's worker and those it needs run or start; its process, once known. On a standby none
 /// of them does anything.
 pub fn ensure_worker() -> Result<Option<i32>, Failure> {

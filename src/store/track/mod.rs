@@ -1,6 +1,10 @@
 //! Vector columns of users' tables that follow another column: `pinterest.tracked_column`, and `pinterest.tracked_row`,
 //! which is the workers' queue.
 
+pub mod declaration;
+pub mod fill;
+pub mod queue;
+
 use pgrx::pg_sys;
 
 use super::{read, user_table};

@@ -1,0 +1,197 @@
+//! The calls: declare, end, try again.
+
+use pgrx::prelude::*;
+use pgrx::{PgRelation, pg_sys};
+
+use super::checks::{Sources, declared, own_table};
+use crate::api::Answer;
+use crate::errors::{Failure, Kind};
+use crate::identity::as_worker;
+use crate::store::track::declaration::Declaration;
+use crate::store::track::{self, TrackedColumn, declaration, fill, queue};
+use crate::store::user_table::{self, UserTable, describe};
+use crate::workers::registry;
+
+/// Declares that a `vector(512)` column of the caller's table follows another column: exactly one of `image` (encoded
+/// pictures), `image_url` (their addresses) and `text`. Puts every row that has a source into the queue, also where the
+/// column is tracked already; returns how many.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_track(
+    table: PgRelation,
+    key: default!(Option<&str>, "NULL"),
+    image: default!(Option<&str>, "NULL"),
+    image_url: default!(Option<&str>, "NULL"),
+    text: default!(Option<&str>, "NULL"),
+    embedding: default!(&str, "'embedding'"),
+) -> Answer<i64> {
+    crate::store::refuse_if_read_only(c"pinterest_track()");
+    refuse_old_snapshot("keeps rows out of sight that were committed since it was taken")?;
+    let table = describe(closed(table))?;
+    own_table(&table)?;
+    declaration::lock(&table)?;
+    // What was seen before the lock may have changed.
+    let table = describe(table.oid)?;
+    let wanted = declared(&table, key, &Sources { image, image_url, text }, embedding)?;
+    let tracked = existing(&table, &wanted)?;
+    let since = as_worker(queue::next_version)?;
+    let id = match tracked {
+        Some(tracked) => {
+            as_worker(|| declaration::refresh(tracked.tracked_column_id, &table))?;
+            // They may have been disabled, or some of them dropped.
+            declaration::drop_triggers(tracked.tracked_column_id, &table)?;
+            tracked.tracked_column_id
+        }
+        None => as_worker(|| declaration::insert(&table, &wanted))?,
+    };
+    declaration::create_triggers(id, &table, &wanted)?;
+    let width = wanted.key_columns.len();
+    let rows = fill::keys(&table, &wanted, |values| as_worker(|| queue::enqueue_many(id, values, width)))?;
+    as_worker(|| queue::remove_older(id, since))?;
+    registry::wake_at_commit()?;
+    Ok(rows)
+}
+
+/// Ends the tracking of a table's column, or of all of them; the vectors stay. A table that is gone is known by the name
+/// it had when it was declared. Returns how many columns are tracked no more.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_untrack(table: &str, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    crate::store::refuse_if_read_only(c"pinterest_untrack()");
+    let (schema, name) = user_table::table_name(table)?;
+    let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
+    let present = declaration::resolve(table)?;
+    let mut ended = Vec::new();
+    if let Some(oid) = present {
+        let table = describe(oid)?;
+        own_table(&table)?;
+        declaration::lock(&table)?;
+        for tracked in of(&table)? {
+            if embedding.as_ref().is_none_or(|embedding| *embedding == tracked.embedding_column) {
+                declaration::drop_triggers(tracked.tracked_column_id, &table)?;
+                ended.push(tracked.tracked_column_id);
+            }
+        }
+        drop_strays(&table)?;
+    }
+    let mut gone = declaration::without_table(schema.as_deref(), &name, embedding.as_deref())?;
+    // Those that lost their triggers just now look like it too.
+    gone.retain(|id| !ended.contains(id));
+    if present.is_none() && gone.is_empty() {
+        return Err(Failure::new(
+            Kind::NotFound,
+            format!("there is no table {table}, and none of that name was tracked"),
+        )
+        .with_hint("SELECT * FROM pinterest.tracked lists the tracked columns of your tables.")
+        .into());
+    }
+    ended.extend(gone);
+    as_worker(|| declaration::delete(&ended))?;
+    Ok(i64::try_from(ended.len()).unwrap_or(i64::MAX))
+}
+
+/// Puts the rows that have failed back to work; returns how many there are.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_retry_tracked(table: PgRelation, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    let table = describe(closed(table))?;
+    own_table(&table)?;
+    let ids = required_ids(&table, embedding)?;
+    let failed = as_worker(|| queue::retry_failed(&ids))?;
+    registry::wake_at_commit()?;
+    Ok(failed)
+}
+
+/// The relation's oid. An open relation could have no trigger dropped.
+pub fn closed(table: PgRelation) -> pg_sys::Oid {
+    table.oid()
+}
+
+/// A transaction whose snapshot stands still cannot do what it takes to see others' commits.
+pub fn refuse_old_snapshot(what: &str) -> Result<(), Failure> {
+    // SAFETY: a plain read of a process-wide variable.
+    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
+        return Err(Failure::new(Kind::NotReady, format!("this transaction's snapshot {what}"))
+            .with_hint("Call it in a READ COMMITTED transaction."));
+    }
+    Ok(())
+}
+
+/// Ids of the table's tracked columns, at least one; of a single one where its name is given.
+pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
+    let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
+    let ids: Vec<i64> = of(table)?
+        .into_iter()
+        .filter(|tracked| embedding.as_ref().is_none_or(|embedding| *embedding == tracked.embedding_column))
+        .map(|tracked| tracked.tracked_column_id)
+        .collect();
+    if ids.is_empty() {
+        let which = embedding.map(|embedding| format!("column \"{embedding}\" of ")).unwrap_or_default();
+        return Err(Failure::new(Kind::NotFound, format!("{which}{} is not tracked", table.quoted))
+            .with_hint("pinterest_track() declares it."));
+    }
+    Ok(ids)
+}
+
+/// The table's tracked columns. A copy of a table from another database may bear the triggers of a column that is
+/// another table's here.
+fn of(table: &UserTable) -> Result<Vec<TrackedColumn>, Failure> {
+    let mut tracked = track::of_table(table.oid)?;
+    let mut failure = None;
+    tracked.retain(|tracked| match user_table::by_trigger(tracked.tracked_column_id, &table.owner) {
+        Ok(found) => found.is_some_and(|found| found.oid == table.oid),
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    });
+    failure.map_or(Ok(tracked), Err)
+}
+
+/// Drops triggers that stand for nothing of this table: it changed hands, or came from another database.
+fn drop_strays(table: &UserTable) -> Result<(), Failure> {
+    let live: Vec<i64> = track::of_table(table.oid)?.iter().map(|tracked| tracked.tracked_column_id).collect();
+    let mine: Vec<i64> = of(table)?.iter().map(|tracked| tracked.tracked_column_id).collect();
+    for id in declaration::triggers_on(table.oid)? {
+        if !mine.contains(&id) || !live.contains(&id) {
+            declaration::drop_triggers(id, table)?;
+        }
+    }
+    Ok(())
+}
+
+/// The tracked column that is declared like that already. A declaration whose columns are gone makes room; one that says
+/// something else of the same embedding column is a refusal.
+fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedColumn>, Failure> {
+    drop_strays(table)?;
+    let mut same = None;
+    for tracked in of(table)? {
+        if wanted.is(&tracked) {
+            same = Some(tracked);
+        } else if table.column(&tracked.embedding_column).is_none()
+            || (tracked.embedding_column == wanted.embedding_column && !is_whole(table, &tracked))
+        {
+            declaration::drop_triggers(tracked.tracked_column_id, table)?;
+            as_worker(|| declaration::delete(&[tracked.tracked_column_id]))?;
+        } else if tracked.embedding_column == wanted.embedding_column {
+            return Err(Failure::new(
+                Kind::BadArgument,
+                format!(
+                    "column \"{}\" of {} follows {} \"{}\" by the key {} already",
+                    tracked.embedding_column,
+                    table.quoted,
+                    tracked.source_kind,
+                    tracked.source_column,
+                    tracked.key_columns.join(", ")
+                ),
+            )
+            .with_hint("pinterest_untrack() ends that; the vectors stay."));
+        }
+    }
+    Ok(same)
+}
+
+/// Are all its columns still there?
+fn is_whole(table: &UserTable, tracked: &TrackedColumn) -> bool {
+    [&tracked.source_column, &tracked.embedding_column]
+        .into_iter()
+        .chain(&tracked.key_columns)
+        .all(|name| table.column(name).is_some())
+}

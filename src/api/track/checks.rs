@@ -1,0 +1,192 @@
+//! What has to hold before a column can be tracked.
+
+use pgrx::pg_sys;
+
+use crate::errors::{Failure, Kind};
+use crate::store::track::declaration::{self, Declaration};
+use crate::store::user_table::{self, Relation, UserTable};
+use crate::vector::DIMENSION;
+
+/// The three arguments that name a source.
+pub struct Sources<'a> {
+    /// Of encoded pictures.
+    pub image: Option<&'a str>,
+    /// Of addresses of pictures.
+    pub image_url: Option<&'a str>,
+    /// Of texts.
+    pub text: Option<&'a str>,
+}
+
+impl Sources<'_> {
+    /// The one that is given: its kind and the column's name.
+    fn only(&self) -> Result<(&'static str, String), Failure> {
+        let given: Vec<(&'static str, &str)> =
+            [("image", self.image), ("image_url", self.image_url), ("text", self.text)]
+                .into_iter()
+                .filter_map(|(kind, column)| Some((kind, column?)))
+                .collect();
+        match given.as_slice() {
+            [(kind, column)] => Ok((kind, user_table::identifier(column, kind)?)),
+            _ => Err(Failure::new(
+                Kind::BadArgument,
+                format!("exactly one of image, image_url and text names the source, not {}", given.len()),
+            )
+            .with_hint("Several sources take several calls, each with an embedding column of its own.")),
+        }
+    }
+}
+
+/// Refuses what is no table of the caller's.
+pub fn own_table(table: &UserTable) -> Result<(), Failure> {
+    if !matches!(table.kind, Relation::Table | Relation::Partitioned) {
+        return Err(Failure::new(
+            Kind::WrongObject,
+            format!("{} is {}: only tables can be tracked", table.quoted, table.kind.noun()),
+        )
+        .with_hint("Track the tables that it reads from."));
+    }
+    if !declaration::is_owner(table)? {
+        return Err(Failure::new(Kind::NotYours, format!("must be owner of table {}", table.quoted))
+            .with_hint(format!("It belongs to \"{}\".", table.owner)));
+    }
+    if table.temporary {
+        return Err(Failure::new(Kind::Unsupported, format!("{} is a temporary table", table.quoted))
+            .with_hint("No worker can see it: use a table that stays."));
+    }
+    Ok(())
+}
+
+/// What the caller wants, with every name resolved and every column of a type that will do.
+pub fn declared(
+    table: &UserTable,
+    key: Option<&str>,
+    sources: &Sources<'_>,
+    embedding: &str,
+) -> Result<Declaration, Failure> {
+    let (source_kind, source_column) = sources.only()?;
+    let declaration = Declaration {
+        key_columns: match key {
+            Some(list) => user_table::identifiers(list, "key")?,
+            None => table.primary_key.clone(),
+        },
+        source_kind,
+        source_column,
+        embedding_column: user_table::identifier(embedding, "embedding")?,
+    };
+    check_source(table, &declaration)?;
+    check_embedding(table, &declaration)?;
+    check_key(table, &declaration.key_columns)?;
+    Ok(declaration)
+}
+
+fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
+    let source = table.required_column(&declaration.source_column)?;
+    let (wanted, types): (_, &[pg_sys::Oid]) = match declaration.source_kind {
+        "image" => ("bytea", &[pg_sys::BYTEAOID]),
+        _ => ("text or varchar", &[pg_sys::TEXTOID, pg_sys::VARCHAROID]),
+    };
+    if source.generated {
+        // What a BEFORE trigger sees of the new row has no value in it yet.
+        return Err(Failure::new(
+            Kind::Unsupported,
+            format!("{} is a generated column: whether an UPDATE changes it is known too late", source.quoted),
+        )
+        .with_hint("Follow an ordinary column, which a BEFORE trigger of yours may fill from others."));
+    }
+    if types.contains(&source.base_type) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::BadArgument,
+        format!(
+            "{} => '{}' takes a column of type {wanted}, not {}",
+            declaration.source_kind, source.quoted, source.type_name
+        ),
+    )
+    .with_hint("image names encoded pictures (bytea), image_url their addresses, text what is to be embedded as text."))
+}
+
+fn check_embedding(table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
+    let embedding = table.required_column(&declaration.embedding_column)?;
+    let bad = |message: String| {
+        Err(Failure::new(Kind::BadArgument, message)
+            .with_hint(format!("ALTER TABLE {} ADD COLUMN embedding vector({DIMENSION});", table.quoted)))
+    };
+    if !embedding.is_vector() {
+        return bad(format!(
+            "the embedding column {} must be of type vector({DIMENSION}), not {}",
+            embedding.quoted, embedding.type_name
+        ));
+    }
+    match embedding.dimension() {
+        Some(dimension) if usize::try_from(dimension) == Ok(DIMENSION) => {}
+        Some(dimension) => {
+            return bad(format!(
+                "the embedding column {} has {dimension} dimensions, an embedding has {DIMENSION}",
+                embedding.quoted
+            ));
+        }
+        None => {
+            return bad(format!(
+                "the embedding column {} has no fixed number of dimensions, an embedding has {DIMENSION}",
+                embedding.quoted
+            ));
+        }
+    }
+    if embedding.generated {
+        return bad(format!("the embedding column {} is generated: nothing can be written to it", embedding.quoted));
+    }
+    Ok(())
+}
+
+/// Types whose values look the same as text wherever they are read, and are found again by it.
+const KEY_TYPES: [pg_sys::Oid; 7] = [
+    pg_sys::INT2OID,
+    pg_sys::INT4OID,
+    pg_sys::INT8OID,
+    pg_sys::TEXTOID,
+    pg_sys::VARCHAROID,
+    pg_sys::BPCHAROID,
+    pg_sys::UUIDOID,
+];
+
+fn check_key(table: &UserTable, key: &[String]) -> Result<(), Failure> {
+    if key.is_empty() {
+        return Err(Failure::new(Kind::BadArgument, format!("{} has no primary key", table.quoted))
+            .with_hint("Name the columns of a unique index as key."));
+    }
+    let mut sorted = key.to_vec();
+    sorted.sort();
+    if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::new(Kind::BadArgument, format!("key names the column \"{}\" twice", twice[0])));
+    }
+    for name in key {
+        let column = table.required_column(name)?;
+        if !KEY_TYPES.contains(&column.base_type) {
+            return Err(Failure::new(
+                Kind::Unsupported,
+                format!("key column {} is of type {}", column.quoted, column.type_name),
+            )
+            .with_hint("Keys are of smallint, integer, bigint, text, varchar, char or uuid."));
+        }
+        if !column.not_null {
+            return Err(Failure::new(Kind::BadArgument, format!("key column {} can be NULL", column.quoted))
+                .with_hint(format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;", table.quoted, column.quoted)));
+        }
+    }
+    let is_this_key = |unique: &Vec<String>| {
+        let mut unique = unique.clone();
+        unique.sort();
+        unique == sorted
+    };
+    if !table.unique_keys.iter().any(is_this_key) {
+        return Err(Failure::new(
+            Kind::BadArgument,
+            format!("no unique index of {} is over exactly {}", table.quoted, key.join(", ")),
+        )
+        .with_hint(
+            "A row is found again by its key: make a unique index over these columns, not partial and not deferrable.",
+        ));
+    }
+    Ok(())
+}

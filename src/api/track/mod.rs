@@ -1,0 +1,6 @@
+//! Vector columns of users' tables that follow another column.
+
+mod calls;
+mod checks;
+mod trigger;
+mod wait;

@@ -1,0 +1,179 @@
+//! `pinterest.tracked_column` and the triggers that tie its rows to users' tables. Triggers are made and dropped with the
+//! caller's rights, rows are written as pinterest_worker.
+
+use pgrx::pg_sys;
+
+use super::TrackedColumn;
+use crate::errors::{Failure, Kind};
+use crate::store::user_table::{self, UserTable};
+use crate::store::{execute, read, write};
+
+/// What a caller wants tracked, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// Names of the key columns.
+    pub key_columns: Vec<String>,
+    /// image, image_url or text.
+    pub source_kind: &'static str,
+    /// Name of the column that is followed.
+    pub source_column: String,
+    /// Name of the column that follows.
+    pub embedding_column: String,
+}
+
+impl Declaration {
+    /// Is that how the column is tracked already?
+    pub fn is(&self, tracked: &TrackedColumn) -> bool {
+        self.key_columns == tracked.key_columns
+            && self.source_kind == tracked.source_kind
+            && self.source_column == tracked.source_column
+            && self.embedding_column == tracked.embedding_column
+    }
+}
+
+/// Keeps writers, and other calls like the one that locks, off the table until the transaction ends: rows that they have
+/// written and not committed would be seen neither here nor by the triggers.
+pub fn lock(table: &UserTable) -> Result<(), Failure> {
+    let statement =
+        one("SELECT 'LOCK TABLE ' || $1 || ' IN SHARE ROW EXCLUSIVE MODE'", &[table.quoted.as_str().into()])?;
+    execute(&statement, &[])?;
+    Ok(())
+}
+
+/// Has the caller the rights of the table's owner?
+pub fn is_owner(table: &UserTable) -> Result<bool, Failure> {
+    let found =
+        read("SELECT pg_has_role($1::name, 'USAGE')", &[table.owner.as_str().into()], |row| row.get::<bool>(1))?;
+    Ok(found == [true])
+}
+
+/// The ids that the triggers on a table bear, whoever made them.
+pub fn triggers_on(table: pg_sys::Oid) -> Result<Vec<i64>, Failure> {
+    read(
+        "SELECT substr(t.tgname, length('pinterest_track_') + 1)::bigint FROM pg_trigger t \
+         WHERE t.tgrelid = $1 AND t.tgfoid = $2 AND t.tgparentid = 0 AND t.tgname ~ '^pinterest_track_[0-9]{1,18}$' ORDER BY 1",
+        &[table.into(), user_table::trigger_function().into()],
+        |row| row.get(1),
+    )
+}
+
+/// Writes the declaration down; the tracked column's id.
+pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
+         embedding_column) VALUES ($1::name, $2, $3, $4, $5, $6, $7) RETURNING tracked_column_id",
+        &[
+            table.owner.as_str().into(),
+            table.schema.as_str().into(),
+            table.name.as_str().into(),
+            declaration.key_columns.clone().into(),
+            declaration.source_kind.into(),
+            declaration.source_column.as_str().into(),
+            declaration.embedding_column.as_str().into(),
+        ],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an insert returned no row"))
+}
+
+/// Takes note of the table's present name, and has the workers look at once whether what kept them is gone.
+pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, problem = NULL, problem_code = NULL, \
+         problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
+        &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into()],
+    )?;
+    Ok(())
+}
+
+/// Ends the tracking of columns; what is known of their rows goes along.
+pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
+    execute(
+        "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
+        &[tracked_column_ids.to_vec().into()],
+    )?;
+    Ok(())
+}
+
+/// Columns of tables that are gone, or that changed hands, by the name that is remembered. With the caller's rights.
+pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
+    let found = read(
+        "SELECT c.tracked_column_id, c.owner::text FROM pinterest.tracked_column c \
+         WHERE c.table_name = $1 AND ($2 IS NULL OR c.table_schema = $2) AND ($3 IS NULL OR c.embedding_column = $3) \
+         ORDER BY c.tracked_column_id",
+        &[name.into(), schema.into(), embedding.into()],
+        |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
+    )?;
+    let mut gone = Vec::new();
+    for (id, owner) in found {
+        if user_table::by_trigger(id, &owner)?.is_none() {
+            gone.push(id);
+        }
+    }
+    Ok(gone)
+}
+
+/// The relation that a name means to the caller, if any.
+pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
+    // Not under a pinned search_path: it is the caller's that says which table the name means.
+    Ok(pgrx::Spi::get_one_with_args::<pg_sys::Oid>(
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+        &[name.into()],
+    )?)
+}
+
+/// Makes the triggers of a tracked column.
+///
+/// - `pinterest_track_<id>`, after an INSERT, is the one that ties the table to the tracked column;
+/// - `…_update`, `…_delete` and `…_truncate` keep the queue;
+/// - `…_stale`, before an UPDATE that changes the source, empties the embedding.
+///
+/// Every UPDATE fires, not those alone that name the source: a trigger of the user's may set it. Whether it changed the
+/// function finds out, without unpacking a value that stayed where it was; a WHEN clause would unpack it.
+pub fn create_triggers(tracked_column_id: i64, table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
+    let statements = read(
+        "WITH names AS (SELECT 'pinterest_track_' || $2 AS name, \
+             (SELECT format('EXECUTE FUNCTION pinterest.track_change(%L, %L, %s)', $2, $3, \
+                     string_agg(format('%L', k.name), ', ' ORDER BY k.place)) \
+                 FROM unnest($5::text[]) WITH ORDINALITY AS k(name, place)) AS change) \
+         SELECT format('CREATE TRIGGER %I AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.%I IS NOT NULL) %s', n.name, $1, $3, n.change) \
+             FROM names n \
+         UNION ALL SELECT format('CREATE TRIGGER %I AFTER UPDATE ON %s FOR EACH ROW %s', n.name || '_update', $1, n.change) FROM names n \
+         UNION ALL SELECT format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW %s', n.name || '_delete', $1, n.change) FROM names n \
+         UNION ALL SELECT format('CREATE TRIGGER %I AFTER TRUNCATE ON %s FOR EACH STATEMENT %s', n.name || '_truncate', $1, n.change) \
+             FROM names n \
+         UNION ALL SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW \
+             EXECUTE FUNCTION pinterest.track_stale(%L, %L)', n.name || '_stale', $1, $3, $4) FROM names n",
+        &[
+            table.quoted.as_str().into(),
+            tracked_column_id.to_string().into(),
+            declaration.source_column.as_str().into(),
+            declaration.embedding_column.as_str().into(),
+            declaration.key_columns.clone().into(),
+        ],
+        |row| row.get::<String>(1),
+    )?;
+    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))
+}
+
+/// Drops the triggers that bear a tracked column's id from a table.
+pub fn drop_triggers(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
+    let statements = read(
+        "SELECT format('DROP TRIGGER %I ON %s', t.tgname, $2) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
+         WHERE t.tgrelid = $1 AND t.tgparentid = 0 AND t.tgname ~ ('^pinterest_track_' || $3 || '(_[a-z]+)?$') \
+             AND p.pronamespace = (SELECT f.pronamespace FROM pg_proc f WHERE f.oid = $4)",
+        &[
+            table.oid.into(),
+            table.quoted.as_str().into(),
+            tracked_column_id.to_string().into(),
+            user_table::trigger_function().into(),
+        ],
+        |row| row.get::<String>(1),
+    )?;
+    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))
+}
+
+fn one(sql: &str, parameters: &[pgrx::datum::DatumWithOid<'_>]) -> Result<String, Failure> {
+    let found = read(sql, parameters, |row| row.get(1))?;
+    found.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a statement was not built"))
+}

@@ -1,0 +1,63 @@
+//! The keys of the rows that are there already, read with the caller's rights a batch at a time.
+
+use pgrx::Spi;
+use pgrx::spi::SpiTupleTable;
+
+use super::declaration::Declaration;
+use crate::errors::{Failure, Kind};
+use crate::store::read;
+use crate::store::user_table::UserTable;
+
+/// Rows at a time: a few milliseconds each, and memory that does not grow with the table.
+const BATCH: i64 = 10_000;
+
+/// Hands out the keys of all rows that have a source, all values of a batch in one list; returns how many rows.
+///
+/// The statement runs under the caller's search_path: a policy on the table may need it. It has no operator, and its
+/// names are whole.
+pub fn keys(
+    table: &UserTable,
+    declaration: &Declaration,
+    mut batch: impl FnMut(Vec<String>) -> Result<(), Failure>,
+) -> Result<i64, Failure> {
+    let statement = read(
+        "SELECT format('SELECT ARRAY[%s] FROM %s WHERE %I IS NOT NULL', \
+             (SELECT string_agg(format('%I::pg_catalog.text', k.name), ', ' ORDER BY k.place) \
+                 FROM unnest($1::text[]) WITH ORDINALITY AS k(name, place)), $2, $3)",
+        &[declaration.key_columns.clone().into(), table.rows().into(), declaration.source_column.as_str().into()],
+        |row| row.get::<String>(1),
+    )?;
+    let statement = statement.first().ok_or_else(|| Failure::new(Kind::Internal, "a statement was not built"))?;
+    let cursor = Spi::connect_mut(|client| {
+        Ok::<_, Failure>(client.try_open_cursor_mut(statement.as_str(), &[])?.detach_into_name())
+    })?;
+    let mut rows = 0;
+    loop {
+        // A connection for each batch: what it has fetched goes with it.
+        let (fetched, values) = Spi::connect(|client| {
+            let mut open = client.find_cursor(&cursor)?;
+            let fetched = flatten(open.fetch(BATCH)?)?;
+            if fetched.0 == BATCH {
+                open.detach_into_name();
+            }
+            Ok::<_, Failure>(fetched)
+        })?;
+        if fetched > 0 {
+            batch(values)?;
+        }
+        rows += fetched;
+        if fetched < BATCH {
+            return Ok(rows);
+        }
+    }
+}
+
+fn flatten(table: SpiTupleTable<'_>) -> Result<(i64, Vec<String>), Failure> {
+    let (mut rows, mut values) = (0, Vec::new());
+    for row in table {
+        let key = row.get::<Vec<String>>(1)?.unwrap_or_default();
+        rows += 1;
+        values.extend(key);
+    }
+    Ok((rows, values))
+}

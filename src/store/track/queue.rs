@@ -1,0 +1,203 @@
+//! The queue: `pinterest.tracked_row`, as the triggers on users' tables and the calls on them fill it. Workers lock a
+//! user's row first and its tracked row after it, as whoever changes the user's row does: none waits for the other in a
+//! circle.
+
+use std::cell::OnceCell;
+
+use pgrx::spi::OwnedPreparedStatement;
+use pgrx::{PgBuiltInOids, Spi, pg_sys};
+
+use crate::errors::Failure;
+use crate::store::{Pinned, execute, read, write};
+
+/// Statements that run for every row of a bulk load, planned once in a session.
+struct Saved {
+    sql: &'static str,
+    plan: OnceCell<&'static OwnedPreparedStatement>,
+}
+
+impl Saved {
+    const fn new(sql: &'static str) -> Self {
+        Saved { sql, plan: OnceCell::new() }
+    }
+
+    /// Runs it for a tracked column and a key.
+    fn run(&self, tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
+        let _pinned = Pinned::new();
+        Spi::connect_mut(|client| {
+            let plan = match self.plan.get() {
+                Some(plan) => plan,
+                None => {
+                    let types = [PgBuiltInOids::INT8OID.oid(), PgBuiltInOids::TEXTARRAYOID.oid()];
+                    // Never freed: the plan lives as long as the session, and its end is no time to call the server.
+                    let plan: &'static _ = Box::leak(Box::new(client.prepare_mut(self.sql, &types)?.keep()));
+                    self.plan.get_or_init(|| plan)
+                }
+            };
+            client.update(*plan, None, &[tracked_column_id.into(), key.into()])?;
+            Ok(())
+        })
+    }
+}
+
+thread_local! {
+    // The claim of a worker that has the row in hand stays; the version makes what it found out worthless.
+    static ENQUEUE: Saved = const { Saved::new(
+        "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
+         ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
+             version = nextval('pinterest.tracked_version'), attempts = 0, next_attempt_at = clock_timestamp(), \
+             reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL"
+    ) };
+    static REMOVE: Saved = const { Saved::new("DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2") };
+}
+
+/// Puts a row whose source is new into the queue.
+pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
+    ENQUEUE.with(|saved| saved.run(tracked_column_id, key))
+}
+
+/// Forgets a row that is gone, or has no source any more.
+pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
+    REMOVE.with(|saved| saved.run(tracked_column_id, key))
+}
+
+/// Forgets all rows of a tracked column.
+pub fn remove_all(tracked_column_id: i64) -> Result<(), Failure> {
+    execute("DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1", &[tracked_column_id.into()])?;
+    Ok(())
+}
+
+/// A version that is younger than every row's so far.
+pub fn next_version() -> Result<i64, Failure> {
+    let versions = write("SELECT nextval('pinterest.tracked_version')", &[], |row| row.get(1))?;
+    Ok(versions.into_iter().next().unwrap_or_default())
+}
+
+/// Puts many rows into the queue, `width` values of `values` for each. What is known of the embedding that is there
+/// stays: a worker that finds source and model unchanged has nothing to do.
+pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -> Result<(), Failure> {
+    execute(
+        "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) \
+         SELECT $1, array_agg(v.value ORDER BY v.place) FROM unnest($2::text[]) WITH ORDINALITY AS v(value, place) \
+         GROUP BY (v.place - 1) / $3 \
+         ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
+             version = nextval('pinterest.tracked_version'), attempts = 0, next_attempt_at = clock_timestamp(), \
+             reason = NULL, reason_code = NULL",
+        &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
+    )?;
+    Ok(())
+}
+
+/// Forgets the rows that no call or trigger has put into the queue since `version` was given out.
+pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure> {
+    execute(
+        "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND version < $2",
+        &[tracked_column_id.into(), version.into()],
+    )?;
+    Ok(())
+}
+
+/// Puts failed rows back to work, and has the workers look at once whether what kept them is gone; how many rows.
+pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
+    let again = execute(
+        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, next_attempt_at = clock_timestamp() \
+         WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
+        &[tracked_column_ids.to_vec().into()],
+    )?;
+    look_again(tracked_column_ids)?;
+    Ok(i64::try_from(again).unwrap_or(i64::MAX))
+}
+
+/// Has the workers look at once whether what keeps these columns is gone.
+pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.tracked_column SET next_attempt_at = clock_timestamp() \
+         WHERE tracked_column_id = ANY ($1) AND next_attempt_at > clock_timestamp()",
+        &[tracked_column_ids.to_vec().into()],
+    )?;
+    Ok(())
+}
+
+/// How far the workers are with some columns.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// Rows that wait or are in hand.
+    pub rows: i64,
+    /// Some were put into the queue by the transaction that asks, so that no worker can see them yet.
+    pub uncommitted: bool,
+    /// The columns with such rows and a problem: which, when the workers look again, the problem, its hint.
+    pub problems: Vec<Problem>,
+    /// Rows of columns without a problem.
+    pub workable: i64,
+}
+
+/// What keeps a whole column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which column.
+    pub tracked_column_id: i64,
+    /// When it was or will be looked at again, as text: to be compared only.
+    pub next_attempt_at: String,
+    /// What is the matter.
+    pub problem: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How far the workers are. With the caller's rights.
+pub fn pending(tracked_column_ids: &[i64]) -> Result<Pending, Failure> {
+    let columns = read(
+        "SELECT c.tracked_column_id, q.rows, COALESCE(q.uncommitted, false), c.next_attempt_at::text, c.problem, c.problem_hint \
+         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*), \
+             bool_or(r.fence = 0 AND r.xmin = pg_current_xact_id_if_assigned()::xid) \
+             FROM pinterest.tracked_row r WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending') AS q(rows, uncommitted) \
+         WHERE c.tracked_column_id = ANY ($1)",
+        &[tracked_column_ids.to_vec().into()],
+        |row| {
+            let problem = match row.maybe::<String>(5)? {
+                None => None,
+                Some(problem) => Some(Problem {
+                    tracked_column_id: row.get(1)?,
+                    next_attempt_at: row.get(4)?,
+                    problem,
+                    hint: row.maybe(6)?,
+                }),
+            };
+            Ok((row.get::<i64>(2)?, row.get::<bool>(3)?, problem))
+        },
+    )?;
+    let mut found = Pending::default();
+    for (rows, uncommitted, problem) in columns.into_iter().filter(|(rows, ..)| *rows > 0) {
+        found.rows += rows;
+        found.uncommitted |= uncommitted;
+        match problem {
+            Some(problem) => found.problems.push(problem),
+            None => found.workable += rows,
+        }
+    }
+    Ok(found)
+}
+
+/// The owner of the table on which a trigger was made: a partition has copies of the triggers of the table it is a part
+/// of, and may have an owner of its own.
+pub fn owner_at_root(trigger: pg_sys::Oid) -> Result<Option<String>, Failure> {
+    let found = read(
+        "WITH RECURSIVE up (relation, parent) AS ( \
+             SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
+             UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
+         SELECT pg_get_userbyid(c.relowner)::text FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
+        &[trigger.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Is there a tracked column of that id and owner?
+pub fn belongs_to(tracked_column_id: i64, owner: &str) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 AND c.owner = $2::name)",
+        &[tracked_column_id.into(), owner.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}

@@ -1,0 +1,64 @@
+//! What the tests of tracked columns share. Their servers have no model: the queue stays as the triggers left it.
+
+use e2e::{Cluster, Result, cluster};
+use postgres::{Client, GenericClient};
+
+/// A server with the extension and no model.
+pub fn server() -> Result<(Cluster, Client)> {
+    start(Cluster::builder())
+}
+
+/// The same with further settings.
+pub fn start(builder: cluster::Builder) -> Result<(Cluster, Client)> {
+    let cluster = builder.preload(true).start()?;
+    let mut client = cluster.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    Ok((cluster, client))
+}
+
+/// A table of venues with a description to follow.
+pub const VENUES: &str =
+    "CREATE TABLE venues (id bigint PRIMARY KEY, description text, photo bytea, embedding vector(512));";
+
+/// A server with that table, and its description tracked.
+pub fn tracked_venues() -> Result<(Cluster, Client)> {
+    let (cluster, mut client) = server()?;
+    client.batch_execute(&format!("{VENUES} SELECT pinterest_track('venues', text => 'description')"))?;
+    Ok((cluster, client))
+}
+
+/// The queue of the one tracked column there is: keys in their order, with commas in a key and spaces between keys; a star
+/// where a row's version is not what it was at the last [`settle`].
+pub fn queue(client: &mut impl GenericClient) -> Result<String> {
+    Ok(client
+        .query_one(
+            "SELECT COALESCE(string_agg(array_to_string(key, ',') || CASE state WHEN 'pending' THEN '*' ELSE '' END, ' '
+                    ORDER BY key COLLATE \"C\"), '') FROM pinterest.tracked_row",
+            &[],
+        )?
+        .get(0))
+}
+
+/// Does what workers would: every row in the queue becomes embedded, in the table too.
+pub fn settle(client: &mut impl GenericClient, table: &str) -> Result<()> {
+    client.batch_execute(&format!(
+        "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             VALUES ('\\x01', 'test', '', 'f32', 'test', 512) ON CONFLICT DO NOTHING;
+         UPDATE pinterest.tracked_row SET state = 'embedded', source_sha256 = '\\x00', embedded_at = now(),
+             model_id = (SELECT model_id FROM pinterest.model);
+         UPDATE {table} SET embedding = array_fill(1, '{{512}}')::vector"
+    ))?;
+    Ok(())
+}
+
+/// Keys of rows that have an embedding.
+pub fn embedded(client: &mut impl GenericClient, table: &str) -> Result<String> {
+    Ok(client
+        .query_one(
+            &format!(
+                "SELECT COALESCE(string_agg(id::text, ' ' ORDER BY id), '') FROM {table} WHERE embedding IS NOT NULL"
+            ),
+            &[],
+        )?
+        .get(0))
+}
