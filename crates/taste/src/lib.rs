@@ -29,6 +29,6 @@ pub use error::{Error, ErrorKind};
 pub use gate::{Gated, contrast_prompts, gate};
 pub use likeness::{likeness, nearest};
 pub use mean::mean_direction;
-pub use recommend::{DEFAULT_DIVERSITY, Pick, Taste, recommend};
+pub use recommend::{DEFAULT_DIVERSITY, Pick, Ranking, Taste, rank, recommend};
 pub use themes::{Theme, ThemeOptions, themes};
 pub use vectors::{Direction, Vectors};

@@ -129,11 +129,6 @@ impl Vectors {
         debug_assert_eq!(others.dimension, self.dimension);
         self.values.extend_from_slice(others.row(index));
     }
-
-    /// Puts a direction in the place of a row.
-    pub(crate) fn set(&mut self, index: usize, direction: &Direction) {
-        self.values[index * self.dimension..][..self.dimension].copy_from_slice(direction);
-    }
 }
 
 /// Appends `values` divided by their norm, or nothing.

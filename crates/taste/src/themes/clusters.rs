@@ -1,142 +1,157 @@
-use super::points::Points;
-use crate::product::{add, dot};
-use crate::vectors::{Direction, Vectors};
+use super::gram::Gram;
 
-/// Rounds after which the assignment is taken as it is; a board is settled after about ten.
+/// Rounds after which the assignment is taken as it is; a board is settled after about five.
 const ROUNDS: usize = 50;
 
-/// Points between two calls of `check`.
-const STRIDE: usize = 64;
-
-/// Where a point belongs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Assigned {
-    /// The nearest centre.
-    pub(super) nearest: usize,
-    /// Cosine with it.
-    pub(super) similarity: f32,
-    /// Cosine with the second nearest, -1 where there is none.
-    pub(super) next: f32,
-}
-
-/// Centres, and the points that are nearest to each.
+/// A partition of points into clusters, each around the direction of its members' mean.
 #[derive(Clone)]
 pub(super) struct Clusters {
-    centres: Vectors,
-    /// Length of the weighted sum of each cluster's members; where it is their weight, they all are the same.
+    /// The cluster of each point.
+    pub(super) of: Vec<usize>,
+    /// Weight of each cluster's members.
+    weights: Vec<f64>,
+    /// Length of the weighted sum of each cluster's members.
     lengths: Vec<f64>,
-    /// In the order of the points.
-    pub(super) assigned: Vec<Assigned>,
+    /// Dot products of the points with each cluster's weighted sum, a row for each cluster.
+    sums: Vec<f64>,
+}
+
+/// What clusters are made from.
+pub(super) struct Sample<'a> {
+    pub(super) gram: &'a Gram,
+    pub(super) weights: &'a [f64],
+}
+
+impl Sample<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Of all points together.
+    pub(super) fn weight(&self) -> f64 {
+        self.weights.iter().sum()
+    }
 }
 
 impl Clusters {
     /// One cluster of all points.
-    pub(super) fn one(points: &Points<'_>, check: &mut dyn FnMut()) -> Self {
-        let mut centres = Vectors::new(points.dimension());
-        centres.push_direction(&Direction::from_row(points.row(0)));
-        Self::settled(points, centres, check)
-    }
-
-    /// Lloyd's algorithm from these centres: every point joins the nearest centre, every centre moves to its members' mean,
-    /// until no point changes its cluster.
-    pub(super) fn settled(points: &Points<'_>, centres: Vectors, check: &mut dyn FnMut()) -> Self {
-        let lengths = vec![0.0; centres.len()];
-        let mut clusters = Self { assigned: Vec::new(), lengths, centres };
-        clusters.assign(points, check);
-        for _ in 0..ROUNDS {
-            clusters.centre_all(points, check);
-            if !clusters.assign(points, check) {
-                break;
-            }
-        }
+    pub(super) fn one(sample: &Sample<'_>, check: &mut dyn FnMut()) -> Self {
+        let mut clusters = Self { of: vec![0; sample.len()], weights: vec![0.0], lengths: vec![0.0], sums: Vec::new() };
+        clusters.gather(sample, check);
         clusters
     }
 
+    /// Every point joins the nearest of these points, then Lloyd's algorithm: every point joins the nearest mean, until
+    /// none changes its cluster.
+    pub(super) fn around(sample: &Sample<'_>, seeds: &[usize], check: &mut dyn FnMut()) -> Self {
+        let nearest = |point: usize| first_greatest(seeds.iter().map(|&seed| f64::from(sample.gram.row(seed)[point])));
+        let of = (0..sample.len()).map(nearest).collect();
+        Self::settled(sample, of, seeds.len(), check)
+    }
+
     /// These clusters and one more that starts at a point, settled.
-    pub(super) fn with(&self, points: &Points<'_>, seed: usize, check: &mut dyn FnMut()) -> Self {
-        let mut centres = self.centres.clone();
-        centres.push_direction(&Direction::from_row(points.row(seed)));
-        Self::settled(points, centres, check)
+    pub(super) fn with(&self, sample: &Sample<'_>, seed: usize, check: &mut dyn FnMut()) -> Self {
+        let row = sample.gram.row(seed);
+        let nearer = |point: usize| f64::from(row[point]) > self.cosine(point, self.of[point]);
+        let of = (0..sample.len()).map(|point| if nearer(point) { self.len() } else { self.of[point] }).collect();
+        Self::settled(sample, of, self.len() + 1, check)
+    }
+
+    fn settled(sample: &Sample<'_>, of: Vec<usize>, count: usize, check: &mut dyn FnMut()) -> Self {
+        let none = vec![0.0; count];
+        let mut clusters = Self { of, weights: none.clone(), lengths: none, sums: Vec::new() };
+        for _ in 0..ROUNDS {
+            clusters.gather(sample, check);
+            if !clusters.assign() {
+                return clusters;
+            }
+        }
+        clusters.gather(sample, check);
+        clusters
     }
 
     pub(super) fn len(&self) -> usize {
-        self.centres.len()
+        self.weights.len()
     }
 
-    pub(super) fn centre(&self, cluster: usize) -> &[f32] {
-        self.centres.row(cluster)
+    /// Cosine of a point and the mean of a cluster; -1 where the cluster has no member or its members cancel out.
+    fn cosine(&self, point: usize, cluster: usize) -> f64 {
+        if self.lengths[cluster] <= 1e-9 * self.weights[cluster] {
+            return -1.0;
+        }
+        self.sums[cluster * self.of.len() + point] / self.lengths[cluster]
     }
 
-    pub(super) fn into_centres(self) -> Vectors {
-        self.centres
-    }
-
-    /// Cosine distance of a point and its centre.
+    /// Cosine distance of a point and the mean of its cluster.
     pub(super) fn distance(&self, point: usize) -> f64 {
-        f64::from(1.0 - self.assigned[point].similarity).max(0.0)
+        (1.0 - self.cosine(point, self.of[point])).max(0.0)
     }
 
-    /// How much nearer a point is to the mean of the others in its cluster than to the next centre, from -1 to 1: a
-    /// silhouette with centres for clusters. 0 for a point alone.
+    /// What k-means makes small: the points' distances by weight. With directions it is what the clusters' sums lack of
+    /// their greatest length.
+    pub(super) fn cost(&self) -> f64 {
+        self.weights.iter().zip(&self.lengths).map(|(weight, length)| weight - length).sum()
+    }
+
+    /// How much nearer a point is to the others of its cluster than to those of the next, from -1 to 1; 0 for a point alone
+    /// (Rousseeuw, Silhouettes, 1987).
     ///
-    /// Without the point itself, since its own share draws a centre nearer: in a cut through the middle of one round cluster
-    /// that share is all that sets the halves apart.
-    pub(super) fn silhouette(&self, points: &Points<'_>, point: usize) -> f64 {
-        let assigned = self.assigned[point];
-        let (length, weight) = (self.lengths[assigned.nearest], points.weights[point]);
-        let along = length * f64::from(assigned.similarity);
-        let others = (length * length - 2.0 * weight * along + weight * weight).max(0.0).sqrt();
-        if others <= 1e-6 * weight {
+    /// By the mean over all pairs, the point with itself left out, which the sums give for nothing. Distances to the centres
+    /// would not do: the fewer members, the more of a centre is their noise, and everybody else seems far from it.
+    pub(super) fn silhouette(&self, sample: &Sample<'_>, point: usize) -> f64 {
+        let (own, weight) = (self.of[point], sample.weights[point]);
+        let along = |cluster: usize| self.sums[cluster * self.of.len() + point];
+        let others = self.weights[own] - weight;
+        if others <= 1e-9 * self.weights[own] {
             return 0.0;
         }
-        let own = 1.0 - ((along - weight) / others).clamp(-1.0, 1.0);
-        let next = 1.0 - f64::from(assigned.next).clamp(-1.0, 1.0);
-        let greater = own.max(next);
-        if greater <= 1e-6 { 0.0 } else { (next - own) / greater }
+        let within = 1.0 - (along(own) - weight) / others;
+        let rest = (0..self.len()).filter(|&cluster| cluster != own && self.weights[cluster] > 0.0);
+        let next = rest.map(|cluster| 1.0 - along(cluster) / self.weights[cluster]).fold(f64::INFINITY, f64::min);
+        let greater = within.max(next);
+        if !greater.is_finite() || greater <= SAME { 0.0 } else { (next - within) / greater }
     }
 
-    /// Gives every point to the nearest centre, the first of equally near ones; whether any changed.
-    fn assign(&mut self, points: &Points<'_>, check: &mut dyn FnMut()) -> bool {
-        let mut changed = self.assigned.len() != points.len();
-        let before = std::mem::take(&mut self.assigned);
-        for point in 0..points.len() {
-            if point % STRIDE == 0 {
-                check();
-            }
-            let row = points.row(point);
-            let mut assigned = Assigned { nearest: 0, similarity: f32::NEG_INFINITY, next: -1.0 };
-            for (cluster, centre) in self.centres.rows().enumerate() {
-                let similarity = dot(row, centre);
-                if similarity > assigned.similarity {
-                    assigned = Assigned { nearest: cluster, similarity, next: assigned.similarity.max(-1.0) };
-                } else if similarity > assigned.next {
-                    assigned.next = similarity;
-                }
-            }
-            changed |= before.get(point).is_some_and(|before| before.nearest != assigned.nearest);
-            self.assigned.push(assigned);
+    /// Adds up the members of each cluster.
+    fn gather(&mut self, sample: &Sample<'_>, check: &mut dyn FnMut()) {
+        check();
+        let points = sample.len();
+        self.sums.clear();
+        self.sums.resize(self.len() * points, 0.0);
+        self.weights.fill(0.0);
+        for (point, &cluster) in self.of.iter().enumerate() {
+            let weight = sample.weights[point];
+            let sums = &mut self.sums[cluster * points..][..points];
+            sums.iter_mut().zip(sample.gram.row(point)).for_each(|(sum, &cosine)| *sum += weight * f64::from(cosine));
+            self.weights[cluster] += weight;
         }
+        self.lengths.fill(0.0);
+        for (point, &cluster) in self.of.iter().enumerate() {
+            self.lengths[cluster] += sample.weights[point] * self.sums[cluster * points + point];
+        }
+        self.lengths.iter_mut().for_each(|length| *length = length.max(0.0).sqrt());
+    }
+
+    /// Gives every point to the nearest mean, the first of equally near ones; whether any changed.
+    fn assign(&mut self) -> bool {
+        let nearest = |point: usize| first_greatest((0..self.len()).map(|cluster| self.cosine(point, cluster)));
+        let of: Vec<usize> = (0..self.of.len()).map(nearest).collect();
+        let changed = of != self.of;
+        self.of = of;
         changed
     }
+}
 
-    /// Moves every centre to the mean of its members. One without members, or whose members cancel out, stays.
-    fn centre_all(&mut self, points: &Points<'_>, check: &mut dyn FnMut()) {
-        let dimension = points.dimension();
-        let mut sums = vec![0.0; self.len() * dimension];
-        let mut weights = vec![0.0; self.len()];
-        for (point, assigned) in self.assigned.iter().enumerate() {
-            if point % STRIDE == 0 {
-                check();
-            }
-            let sum = &mut sums[assigned.nearest * dimension..][..dimension];
-            add(sum, points.row(point), points.weights[point]);
-            weights[assigned.nearest] += points.weights[point];
-        }
-        for (cluster, sum) in sums.chunks_exact(dimension).enumerate() {
-            self.lengths[cluster] = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
-            if let Some(direction) = Direction::of_sum(sum, weights[cluster]) {
-                self.centres.set(cluster, &direction);
-            }
+/// Cosine distance up to which two images count as the same: twice what rounding makes of it.
+pub(super) const SAME: f64 = 1e-6;
+
+/// Index of the greatest; the first of equal ones.
+fn first_greatest(values: impl Iterator<Item = f64>) -> usize {
+    let mut greatest = (0, f64::NEG_INFINITY);
+    for (index, value) in values.enumerate() {
+        if value > greatest.1 {
+            greatest = (index, value);
         }
     }
+    greatest.0
 }

@@ -1,14 +1,18 @@
 //! Spherical k-means (Dhillon and Modha, Concept Decompositions for Large Sparse Text Data Using Clustering, 2001): clusters
 //! of directions, each with the direction of its mean as its centre.
 
+mod centres;
 mod clusters;
 mod count;
+mod gram;
 mod points;
 mod seeds;
 
 use crate::mean::{check_weights, weight};
+use crate::product::cosine;
 use crate::vectors::{Direction, Vectors};
-use clusters::Clusters;
+use clusters::Sample;
+use gram::Gram;
 use points::Points;
 
 /// How to look for themes.
@@ -18,14 +22,15 @@ pub struct ThemeOptions {
     pub count: Option<usize>,
     /// The most themes that are tried where the count is to be found out.
     pub most: usize,
-    /// How many images the themes are fitted on, evenly spread over the board; all images then join the nearest.
+    /// How many images the themes are fitted on, chosen all over the board, the same ones every time; all images
+    /// then join the nearest. The time grows with its square.
     pub sample: usize,
 }
 
 impl Default for ThemeOptions {
-    /// Finds up to 8 themes, on at most 1,000 images.
+    /// Finds up to 8 themes, on at most 500 images: ten of a theme that is a fiftieth of the board.
     fn default() -> Self {
-        Self { count: None, most: 8, sample: 1000 }
+        Self { count: None, most: 8, sample: 500 }
     }
 }
 
@@ -62,36 +67,37 @@ pub fn themes(
     if counted.is_empty() {
         return Vec::new();
     }
-    let sampled = points::spread(&counted, options.sample);
-    let sampled_all = sampled.len() == counted.len();
-    let sample = Points::new(images, weights, sampled);
-    let fitted = match options.count {
+    let points = Points::new(images, weights, points::sampled(&counted, options.sample));
+    let sample = Sample { gram: &Gram::new(&points, check), weights: &points.weights };
+    let clusters = match options.count {
         Some(count) => count::exactly(&sample, count, check),
         None => count::best(&sample, options.most, check),
     };
-    if sampled_all {
-        return described(&sample, &fitted);
-    }
+    let centres = centres::of(&points, &clusters.of, clusters.len(), check);
     let all = Points::new(images, weights, counted);
-    described(&all, &Clusters::settled(&all, fitted.into_centres(), check))
+    let of = centres::nearest(&all, &centres, check);
+    described(&all, &of, centres.len(), check)
 }
 
 /// The clusters that have members, as themes.
-fn described(points: &Points<'_>, clusters: &Clusters) -> Vec<Theme> {
+fn described(points: &Points<'_>, of: &[usize], count: usize, check: &mut dyn FnMut()) -> Vec<Theme> {
+    let centres = centres::of(points, of, count, check);
     let total = points.weight();
-    let mut themes: Vec<Theme> = (0..clusters.len())
-        .filter_map(|cluster| {
-            let mut members: Vec<usize> =
-                (0..points.len()).filter(|&point| clusters.assigned[point].nearest == cluster).collect();
-            let weight: f64 = members.iter().map(|&member| points.weights[member]).sum();
-            let similarity = |member: usize| f64::from(clusters.assigned[member].similarity).min(1.0);
-            let cohesion =
-                members.iter().map(|&member| points.weights[member] * similarity(member)).sum::<f64>() / weight;
-            members.sort_by(|&left, &right| similarity(right).total_cmp(&similarity(left)));
-            let members: Vec<usize> = members.into_iter().map(|member| points.rows[member]).collect();
-            let direction = Direction::from_row(clusters.centre(cluster));
-            (!members.is_empty()).then(|| Theme { direction, weight: weight / total, cohesion, members })
+    let mut themes: Vec<Theme> = (0..count)
+        .map(|cluster| {
+            check();
+            let direction = Direction::from_row(centres.row(cluster));
+            let members = (0..points.len()).filter(|&point| of[point] == cluster);
+            let mut members: Vec<(f64, usize)> =
+                members.map(|point| (cosine(points.row(point), &direction), point)).collect();
+            let weight: f64 = members.iter().map(|&(_, point)| points.weights[point]).sum();
+            let cohesion = members.iter().map(|&(similarity, point)| points.weights[point] * similarity).sum::<f64>();
+            // A stable sort: ties stay in the order of the images.
+            members.sort_by(|left, right| right.0.total_cmp(&left.0));
+            let members = members.into_iter().map(|(_, point)| points.rows[point]).collect();
+            Theme { direction, weight: weight / total, cohesion: cohesion / weight, members }
         })
+        .filter(|theme| !theme.members.is_empty())
         .collect();
     let first = |theme: &Theme| theme.members.iter().copied().min();
     themes.sort_by(|left, right| right.weight.total_cmp(&left.weight).then_with(|| first(left).cmp(&first(right))));

@@ -33,10 +33,25 @@ impl<'a> Points<'a> {
     }
 }
 
-/// At most `most` of `rows`, at even distances.
-pub(super) fn spread(rows: &[usize], most: usize) -> Vec<usize> {
+/// At most `most` of `rows`, in their order.
+///
+/// Which ones is scrambled, the same way every time: at even distances, what a board has at every so manieth place would be
+/// all that is seen, or never.
+pub(super) fn sampled(rows: &[usize], most: usize) -> Vec<usize> {
     if rows.len() <= most {
         return rows.to_vec();
     }
-    (0..most).map(|index| rows[index * rows.len() / most]).collect()
+    let mut scrambled: Vec<(u64, usize)> = rows.iter().map(|&row| (scramble(row as u64), row)).collect();
+    scrambled.select_nth_unstable(most);
+    let mut chosen: Vec<usize> = scrambled[..most].iter().map(|&(_, row)| row).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one to one, so that no two rows tie.
+fn scramble(row: u64) -> u64 {
+    let mut value = row.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
 }

@@ -1,48 +1,41 @@
-use super::clusters::Clusters;
-use super::points::Points;
-use crate::product::dot;
+use super::clusters::{SAME, Sample};
 
-/// How many points are tried as a seed.
-const TRIED: usize = 8;
-
-/// The point to start another cluster from: of several that are far from their centres, the one that would bring all
-/// points nearest to a centre. None if every point lies on its centre.
+/// The point to start another cluster from: the one that brings all points nearest to a start, given how far each is from
+/// the nearest so far. None if every point lies on one.
 ///
-/// Greedy k-means++ (Arthur and Vassilvitskii, 2007; Grunau et al., 2023) with its draws taken at even distances of the
-/// cumulated cost instead of at random: as good a spread of tries, and the same every time.
-pub(super) fn next(points: &Points<'_>, clusters: &Clusters, check: &mut dyn FnMut()) -> Option<usize> {
-    let costs: Vec<f64> = (0..points.len()).map(|point| points.weights[point] * clusters.distance(point)).collect();
-    let total: f64 = costs.iter().sum();
-    if total <= 1e-6 * points.weight() {
+/// The greedy choice of k-means++ (Arthur and Vassilvitskii, 2007) among all points instead of a few drawn ones: nothing is
+/// left to chance, and an outlier, which brings only itself nearer, is not chosen as the farthest point would be.
+pub(super) fn next(sample: &Sample<'_>, distances: &[f64], check: &mut dyn FnMut()) -> Option<usize> {
+    if distances.iter().all(|&distance| distance <= SAME) {
         return None;
     }
-    let mut tried: Vec<usize> = Vec::with_capacity(TRIED);
-    let mut cumulated = 0.0;
-    for (point, cost) in costs.iter().enumerate() {
-        cumulated += cost;
-        let due = |tried: usize| (tried as f64 + 0.5) / TRIED as f64 * total;
-        if tried.len() < TRIED && cumulated > due(tried.len()) {
-            tried.push(point);
-            while tried.len() < TRIED && cumulated > due(tried.len()) {
-                tried.push(point);
-            }
+    let mut best = (None, 0.0);
+    for candidate in 0..sample.len() {
+        if candidate % 64 == 0 {
+            check();
+        }
+        let cosines = sample.gram.row(candidate);
+        let gains = cosines.iter().zip(distances).zip(sample.weights);
+        let gain: f64 =
+            gains.map(|((&cosine, distance), weight)| weight * (distance - 1.0 + f64::from(cosine)).max(0.0)).sum();
+        if gain > best.1 {
+            best = (Some(candidate), gain);
         }
     }
-    tried.dedup();
-    let mut best = None;
-    let mut most = f64::NEG_INFINITY;
-    for candidate in tried {
-        check();
-        let row = points.row(candidate);
-        let gain: f64 = (0..points.len())
-            .map(|point| {
-                let distance = f64::from(1.0 - dot(row, points.row(point)));
-                points.weights[point] * (clusters.distance(point) - distance).max(0.0)
-            })
-            .sum();
-        if gain > most {
-            (best, most) = (Some(candidate), gain);
+    best.0
+}
+
+/// Up to `count` points to start from, chosen one after another; fewer where there are fewer different points.
+pub(super) fn chosen(sample: &Sample<'_>, count: usize, check: &mut dyn FnMut()) -> Vec<usize> {
+    // Farther than any point can be.
+    let mut distances = vec![2.0; sample.len()];
+    let mut seeds = Vec::with_capacity(count);
+    while seeds.len() < count {
+        let Some(seed) = next(sample, &distances, check) else { break };
+        for (distance, &cosine) in distances.iter_mut().zip(sample.gram.row(seed)) {
+            *distance = distance.min((1.0 - f64::from(cosine)).max(0.0));
         }
+        seeds.push(seed);
     }
-    best
+    seeds
 }

@@ -1,0 +1,113 @@
+//! How good recommendations are where it is known what is right: `cargo run --release -p taste --example quality`, with a
+//! file of embeddings as `tests/run-quality` makes one for the part on drawn scenes.
+//!
+//! The tables are those of docs/quality.md.
+
+mod geometry;
+mod instance;
+mod methods;
+mod metrics;
+mod random;
+mod scenes;
+mod table;
+
+use geometry::{Kind, World};
+use instance::Instance;
+use methods::Method;
+use taste::{Ranking, ThemeOptions};
+
+/// Boards of each kind; four are of one world.
+const BOARDS: u64 = 60;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for kind in [Kind::Mixed, Kind::VenuesOnly, Kind::OneTaste] {
+        let instances = synthetic(kind);
+        println!("\n## {}, {BOARDS} boards\n", kind.name());
+        themes_found(&instances);
+        if kind != Kind::OneTaste {
+            gate_quality(&instances);
+        }
+        table::methods(&instances, &Method::ALL);
+    }
+    let mixed = synthetic(Kind::Mixed);
+    println!("\n## Settings, themes + gate, mixed boards\n");
+    table::settings(&mixed, &sweep());
+    let averse: Vec<Instance> = synthetic(Kind::Mixed)
+        .into_iter()
+        .map(Instance::averse)
+        .filter(|instance| !instance.liked.is_empty())
+        .collect();
+    println!("\n## Against a board of one of the families\n");
+    table::aversion(&averse);
+    if let Some(file) = std::env::args().nth(1) {
+        let instances = scenes::instances(&std::fs::read_to_string(file)?)?;
+        println!("\n## Drawn scenes, {} boards\n", instances.len());
+        themes_found(&instances);
+        table::methods(&instances, &[Method::Mean, Method::NearestPin, Method::Themes]);
+    }
+    Ok(())
+}
+
+fn synthetic(kind: Kind) -> Vec<Instance> {
+    (0..BOARDS).map(|seed| World::new(seed / 4).board(kind, seed)).collect()
+}
+
+/// One change at a time from the default.
+fn sweep() -> Vec<(String, Ranking)> {
+    let default = Ranking::default();
+    let diversity = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8];
+    let diversity = diversity.map(|diversity| (format!("diversity {diversity}"), Ranking { diversity, ..default }));
+    let handicap = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let handicap = handicap.map(|handicap| (format!("handicap {handicap}"), Ranking { handicap, ..default }));
+    let share = [0.0, 0.01, 0.02, 0.05];
+    let share = share.map(|share| (format!("share {share}"), Ranking { share, ..default }));
+    diversity.into_iter().chain(handicap).chain(share).collect()
+}
+
+/// Whether the themes are the families.
+fn themes_found(instances: &[Instance]) {
+    let mut agreement = Vec::new();
+    let (mut exact, mut near) = (0, 0);
+    for instance in instances {
+        let themes = taste::themes(&instance.board, None, &ThemeOptions::default(), &mut || {});
+        let mut labels = vec![0; instance.board.len()];
+        for (label, theme) in themes.iter().enumerate() {
+            theme.members.iter().for_each(|&member| labels[member] = label);
+        }
+        agreement.push(metrics::adjusted_rand_index(&labels, &instance.shown));
+        let mut sizes = std::collections::BTreeMap::<usize, usize>::new();
+        instance.shown.iter().for_each(|&family| *sizes.entry(family).or_default() += 1);
+        let families = sizes.values().filter(|&&size| size >= 3).count().min(8);
+        exact += usize::from(themes.len() == families);
+        near += usize::from(themes.len().abs_diff(families) <= 1);
+    }
+    println!(
+        "themes: adjusted Rand index {}; as many as families of three or more pins (at most 8) on {exact} boards, \
+         one more or less on {near}\n",
+        table::spread(&agreement)
+    );
+}
+
+/// How often the gate is right, for its form and for two others.
+fn gate_quality(instances: &[Instance]) {
+    println!("| gate | precision | recall |\n| --- | ---: | ---: |");
+    let forms: [(&str, fn(f64) -> bool); 3] = [
+        ("probability ≥ 0.5", |probability| probability >= 0.5),
+        ("probability ≥ 0.2", |probability| probability >= 0.2),
+        ("probability ≥ 0.8", |probability| probability >= 0.8),
+    ];
+    for (name, passes) in forms {
+        let (mut right, mut kept, mut about) = (0, 0, 0);
+        for instance in instances {
+            let Some(topic) = &instance.topic else { continue };
+            let gated = taste::gate(&instance.board, &topic.wanted, &topic.others);
+            for (&family, &probability) in instance.shown.iter().zip(&gated.probabilities) {
+                right += u32::from(topic.is_about[family] && passes(probability));
+                kept += u32::from(passes(probability));
+                about += u32::from(topic.is_about[family]);
+            }
+        }
+        println!("| {name} | {:.3} | {:.3} |", f64::from(right) / f64::from(kept), f64::from(right) / f64::from(about));
+    }
+    println!();
+}
