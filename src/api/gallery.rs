@@ -1,16 +1,18 @@
 //! A board, or what a query found, as a page to look at.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 
 use gallery::{Address, Board, Budget, Page, Picture, Pin, Rows, Theme};
 use pgrx::prelude::*;
 
 use super::board::known;
+use super::collected::{Collected, check};
 use super::{Answer, without_control_characters};
 use crate::document::Document;
 use crate::errors::{Failure, Kind};
 use crate::rows::Candidate;
-use crate::store::gallery::{self as store, ImageKey, ShownImage};
+use crate::store::board_images::Place;
+use crate::store::gallery::{self as store, ShownImage};
 
 /// Pictures of one theme; its row says how many more there are.
 const MOST_PICTURES: usize = 48;
@@ -47,17 +49,12 @@ fn page(
     let mut budget = Budget::default();
     let rows = rows.map(|Document(json)| cards(&json.0, &mut budget)).transpose()?;
     let shown = board.map(|board| shown_board(board, account_id)).transpose()?;
-    let (board, keys) = shown.unzip();
+    let (board, places) = shown.unzip();
     let mut page = Page { title, board, rows };
     if embed {
-        embed_kept(&mut page, keys.unwrap_or_default(), budget.left())?;
+        embed_kept(&mut page, places.unwrap_or_default(), budget.left())?;
     }
     Ok(gallery::render(&page, &mut check))
-}
-
-/// Lets the statement be cancelled.
-fn check() {
-    pgrx::check_for_interrupts!();
 }
 
 fn cards(json: &str, budget: &mut Budget) -> Result<Rows, Failure> {
@@ -74,37 +71,68 @@ fn cards(json: &str, budget: &mut Budget) -> Result<Rows, Failure> {
     })
 }
 
-/// The board, and which image each of its pictures is.
-fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<ImageKey>), Failure> {
-    let board = known(reference, account_id)?;
+/// A board, and which image each of its pictures is, in their order.
+fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<Place>), Failure> {
+    let collected = Collected::of_board(known(reference, account_id)?)?;
+    let board = &collected.boards[0];
     let heading = store::heading(board.account_id, &board.board_id)?;
-    let images = store::newest(board.account_id, &board.board_id, MOST_PICTURES as i64)?;
-    let keys = images.iter().map(|image| image.key.clone()).collect();
-    let pictures = u64::try_from(heading.images).unwrap_or_default();
-    let theme = Theme {
+    let groups = groups(&collected);
+    let rows: Vec<usize> = groups.iter().flat_map(|group| group.shown()).copied().collect();
+    let places: Vec<Place> = rows.iter().map(|row| collected.place(*row)).collect();
+    let images = store::shown(&places)?;
+    let themes = groups.iter().map(|group| Theme {
         label: None,
-        weight: None,
-        pictures,
-        shown: images.iter().map(|image| pin(image, &board.name)).collect(),
-    };
+        weight: group.weight,
+        pictures: group.rows.len() as u64,
+        shown: group
+            .shown()
+            .iter()
+            .map(|row| collected.place(*row))
+            .map(|place| pin(&place, images.get(&place), &board.name))
+            .collect(),
+    });
     let page = Board {
-        name: board.name,
+        name: board.name.clone(),
         description: heading.description.filter(|description| !description.trim().is_empty()),
-        owner: board.owner_username,
+        owner: board.owner_username.clone(),
         pins: u64::try_from(heading.pins).unwrap_or_default(),
-        pictures,
-        themes: vec![theme],
+        pictures: collected.images.len() as u64,
+        themes: themes.collect(),
     };
-    Ok((page, keys))
+    Ok((page, places))
 }
 
-fn pin(image: &ShownImage, board: &str) -> Pin {
+/// Images that stand in one strip, by their rows among the collected.
+struct Group {
+    weight: Option<f64>,
+    rows: Vec<usize>,
+}
+
+impl Group {
+    fn shown(&self) -> &[usize] {
+        &self.rows[..self.rows.len().min(MOST_PICTURES)]
+    }
+}
+
+/// The board's themes, each with the nearest image first. Embeddings of different models have no themes in common: then
+/// all images, the newest first.
+fn groups(collected: &Collected) -> Vec<Group> {
+    if collected.model().is_ok() {
+        let themes = collected.themes(None, None).into_iter();
+        return themes.map(|theme| Group { weight: Some(theme.weight), rows: theme.members }).collect();
+    }
+    let mut rows: Vec<usize> = (0..collected.images.len()).collect();
+    rows.sort_by_key(|row| Reverse(collected.images[*row].1.pinned_at as i64));
+    vec![Group { weight: None, rows }]
+}
+
+fn pin(place: &Place, image: Option<&ShownImage>, board: &str) -> Pin {
     let words = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-    let description = words(&image.alt_text).or_else(|| words(&image.title));
+    let description = image.and_then(|image| words(&image.alt_text).or_else(|| words(&image.title)));
     Pin {
-        link: Address::of_pin(&image.key.pin_id),
+        link: Address::of_pin(&place.1),
         description: description.unwrap_or_else(|| format!("A pin on {board}")),
-        picture: address(&image.candidates).as_deref().and_then(Picture::linked),
+        picture: image.and_then(|image| address(&image.candidates)).as_deref().and_then(Picture::linked),
     }
 }
 
@@ -117,31 +145,26 @@ fn address(candidates: &str) -> Option<String> {
 
 /// Puts kept bytes in the place of addresses: the board's pictures first, then those of the pins that rows give as
 /// reasons. What was not kept, or does not fit any more, stays linked.
-fn embed_kept(page: &mut Page, keys: Vec<ImageKey>, budget: usize) -> Result<(), Failure> {
+fn embed_kept(page: &mut Page, places: Vec<Place>, budget: usize) -> Result<(), Failure> {
     let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
     let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
-    let mut places: Vec<(ImageKey, &mut Option<Picture>)> =
-        keys.into_iter().zip(pins.map(|pin| &mut pin.picture)).collect();
-    places.extend(reasons.filter_map(|reason| {
-        let key = ImageKey {
-            account_id: reason.account_id?,
-            pin_id: reason.pin_id.clone()?,
-            position: reason.position.unwrap_or(0),
-        };
-        Some((key, &mut reason.picture))
+    let mut pictures: Vec<(Place, &mut Option<Picture>)> =
+        places.into_iter().zip(pins.map(|pin| &mut pin.picture)).collect();
+    pictures.extend(reasons.filter_map(|reason| {
+        let place = (reason.account_id?, reason.pin_id.clone()?, reason.position.unwrap_or(0));
+        Some((place, &mut reason.picture))
     }));
-    let wanted: Vec<ImageKey> = places.iter().map(|(key, _)| key.clone()).collect();
-    let kept: HashMap<ImageKey, Vec<u8>> =
-        store::kept(&wanted, i64::try_from(budget).unwrap_or(i64::MAX))?.into_iter().collect();
+    let wanted: Vec<Place> = pictures.iter().map(|(place, _)| place.clone()).collect();
+    let kept = store::kept(&wanted, i64::try_from(budget).unwrap_or(i64::MAX))?;
     let mut left = Budget::of(budget);
-    for (key, place) in places {
+    for (place, picture) in pictures {
         check();
-        let Some(bytes) = kept.get(&key) else { continue };
+        let Some(bytes) = kept.get(&place) else { continue };
         // A pin that is a reason for several rows is in the page several times.
         if left.take(bytes.len())
-            && let Some(picture) = Picture::embedded(bytes.clone())
+            && let Some(embedded) = Picture::embedded(bytes.clone())
         {
-            *place = Some(picture);
+            *picture = Some(embedded);
         }
     }
     Ok(())

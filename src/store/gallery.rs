@@ -1,5 +1,8 @@
 //! What a gallery shows of a board. Runs with the caller's rights.
 
+use std::collections::HashMap;
+
+use super::board_images::Place;
 use super::read;
 use crate::errors::{Failure, Kind};
 
@@ -10,26 +13,11 @@ pub struct Heading {
     pub description: Option<String>,
     /// Pins that are on it.
     pub pins: i64,
-    /// Images of them that have an embedding.
-    pub images: i64,
-}
-
-/// Which image it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ImageKey {
-    /// The account it came through.
-    pub account_id: i64,
-    /// The pin it belongs to.
-    pub pin_id: String,
-    /// 0-based place within the pin.
-    pub position: i32,
 }
 
 /// An image with what its pin says of it.
 #[derive(Clone, Debug)]
 pub struct ShownImage {
-    /// Which it is.
-    pub key: ImageKey,
     /// The pin's title.
     pub title: Option<String>,
     /// The pin's text for those who don't see the picture.
@@ -38,45 +26,38 @@ pub struct ShownImage {
     pub candidates: String,
 }
 
-/// The board's description and counts.
+/// The board's description, and how many pins it has.
 pub fn heading(account_id: i64, board_id: &str) -> Result<Heading, Failure> {
     let found = read(
         "SELECT b.description, (SELECT count(*) FROM pinterest.pin p \
-             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL), \
-         (SELECT count(*) FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \
-             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded') \
+             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL) \
          FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
         &[account_id.into(), board_id.into()],
-        |row| Ok(Heading { description: row.maybe(1)?, pins: row.get(2)?, images: row.get(3)? }),
+        |row| Ok(Heading { description: row.maybe(1)?, pins: row.get(2)? }),
     )?;
     found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, "the board has just been deleted"))
 }
 
-/// The board's newest images that have an embedding.
-pub fn newest(account_id: i64, board_id: &str, most: i64) -> Result<Vec<ShownImage>, Failure> {
-    read(
+/// What is shown of these images.
+pub fn shown(places: &[Place]) -> Result<HashMap<Place, ShownImage>, Failure> {
+    let rows = read(
         "SELECT i.account_id, i.pin_id, i.position, p.title, p.alt_text, i.candidates::text \
-         FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id) \
-         WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
-         ORDER BY p.created_at DESC NULLS LAST, i.pin_id, i.position LIMIT $3",
-        &[account_id.into(), board_id.into(), most.into()],
-        shown,
-    )
-}
-
-fn shown(row: super::Row<'_, '_>) -> Result<ShownImage, Failure> {
-    Ok(ShownImage {
-        key: ImageKey { account_id: row.get(1)?, pin_id: row.get(2)?, position: row.get(3)? },
-        title: row.maybe(4)?,
-        alt_text: row.maybe(5)?,
-        candidates: row.get(6)?,
-    })
+         FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
+         JOIN pinterest.pin_image i ON i.account_id = w.account_id AND i.pin_id = w.pin_id AND i.position = w.position \
+         JOIN pinterest.pin p ON p.account_id = w.account_id AND p.pin_id = w.pin_id",
+        &[accounts(places).into(), pins(places).into(), positions(places).into()],
+        |row| {
+            let image = ShownImage { title: row.maybe(4)?, alt_text: row.maybe(5)?, candidates: row.get(6)? };
+            Ok(((row.get(1)?, row.get(2)?, row.get(3)?), image))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The kept bytes of these images, as far as they come to `budget` bytes when taken in their order.
-pub fn kept(keys: &[ImageKey], budget: i64) -> Result<Vec<(ImageKey, Vec<u8>)>, Failure> {
+pub fn kept(places: &[Place], budget: i64) -> Result<HashMap<Place, Vec<u8>>, Failure> {
     // The lengths of values that are stored out of line are read without the values: only what is returned is fetched.
-    read(
+    let rows = read(
         "SELECT s.account_id, s.pin_id, s.position, s.image FROM ( \
              SELECT i.account_id, i.pin_id, i.position, i.image, w.place, \
                  sum(octet_length(i.image)) OVER (ORDER BY w.place) AS total \
@@ -85,12 +66,20 @@ pub fn kept(keys: &[ImageKey], budget: i64) -> Result<Vec<(ImageKey, Vec<u8>)>, 
                  GROUP BY u.account_id, u.pin_id, u.position) AS w \
              JOIN pinterest.pin_image i USING (account_id, pin_id, position) WHERE i.image IS NOT NULL) AS s \
          WHERE s.total <= $4 ORDER BY s.place",
-        &[
-            keys.iter().map(|key| key.account_id).collect::<Vec<_>>().into(),
-            keys.iter().map(|key| key.pin_id.clone()).collect::<Vec<_>>().into(),
-            keys.iter().map(|key| key.position).collect::<Vec<_>>().into(),
-            budget.into(),
-        ],
-        |row| Ok((ImageKey { account_id: row.get(1)?, pin_id: row.get(2)?, position: row.get(3)? }, row.get(4)?)),
-    )
+        &[accounts(places).into(), pins(places).into(), positions(places).into(), budget.into()],
+        |row| Ok(((row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?)),
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+fn accounts(places: &[Place]) -> Vec<i64> {
+    places.iter().map(|(account, _, _)| *account).collect()
+}
+
+fn pins(places: &[Place]) -> Vec<String> {
+    places.iter().map(|(_, pin, _)| pin.clone()).collect()
+}
+
+fn positions(places: &[Place]) -> Vec<i32> {
+    places.iter().map(|(_, _, position)| *position).collect()
 }
