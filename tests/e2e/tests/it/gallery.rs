@@ -118,6 +118,54 @@ fn a_large_board_is_cut_and_says_so() -> Result<()> {
 }
 
 #[test]
+fn a_mixed_board_shows_its_themes() -> Result<()> {
+    let world = World::builder().sandbox(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16)).start()?;
+    let mut client = world.connect()?;
+    import(&mut client, "Ours")?;
+    let themes =
+        client.query("SELECT images, exemplar_pins[1] FROM pinterest_board_themes('Ours') ORDER BY theme", &[])?;
+    assert!(themes.len() > 1);
+    let html = page(&mut client, "pinterest_gallery('Ours')")?;
+    assert!(html.contains(&format!("{} themes", themes.len())));
+    let strips: Vec<&str> = html.split("<section class=\"theme\"").skip(1).collect();
+    assert_eq!(strips.len(), themes.len());
+    for (strip, theme) in strips.iter().zip(&themes) {
+        let (images, exemplar): (i64, String) = (theme.get(0), theme.get(1));
+        assert_eq!(i64::try_from(count(strip, "<img "))?, images);
+        let first = strip.split("/pin/").nth(1).and_then(|rest| rest.split('/').next());
+        assert_eq!(first, Some(exemplar.as_str()), "the most typical picture comes first");
+    }
+
+    // Embeddings of two models have no themes in common: the page shows the pictures all the same.
+    client.batch_execute(
+        "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             SELECT '\\x00', name, weights_sha256, precision, preprocessing, dimension FROM pinterest.model;
+         UPDATE pinterest.pin_image SET model_id = (SELECT max(model_id) FROM pinterest.model)
+          WHERE pin_id = (SELECT min(pin_id) FROM pinterest.pin_image)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Ours')")?;
+    assert_eq!((count(&html, "<section class=\"theme\""), count(&html, "<img ")), (1, 16));
+    Ok(())
+}
+
+#[test]
+fn a_page_carries_no_more_than_it_should() -> Result<()> {
+    let world = quick_world("Beach", 4)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    // Pictures that nobody kept stay linked; of 12 MB each, two fit.
+    client.batch_execute(
+        "UPDATE pinterest.pin_image SET image = '\\xffd8ff'::bytea || decode(repeat('00', 12000000), 'hex')
+          WHERE pin_id <> (SELECT min(pin_id) FROM pinterest.pin_image)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Beach', embed => true)")?;
+    assert_eq!((count(&html, "src=\"data:image/jpeg;base64,"), count(&html, "src=\"https://")), (2, 2));
+    let html = page(&mut client, "pinterest_gallery('Beach')")?;
+    assert_eq!((count(&html, "src=\"data:"), count(&html, "src=\"https://")), (0, 4));
+    Ok(())
+}
+
+#[test]
 fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
     let config = Config {
         accounts: vec![AccountSpec::new("example_user").board(BoardSpec::new("Honeymoon", &[Family::Beach], 0))],
