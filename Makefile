@@ -6,7 +6,7 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-peers sanitize install lint clean
+.PHONY: help setup build stage demo demo-stop test bench bench-peers bench-quality sanitize install lint clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -33,6 +33,9 @@ bench: setup ## Print the figures of imports and embeddings (release profile)
 
 bench-peers: ## Compare the model with other engines (QUICK=1 for one round; brings 3 GB of Python packages once)
 	@tests/peers/run
+
+bench-quality: setup ## Print how good recommendations are where it is known what is right (docs/quality.md)
+	@tests/run-quality
 
 sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds everything once more)
 	@tests/sanitize

@@ -25,7 +25,7 @@ pub fn duplicates(images: &Vectors, threshold: f64, check: &mut dyn FnMut()) -> 
         let mut nearest = None;
         let mut most = f64::NEG_INFINITY;
         for (leader, row) in leaders.rows().enumerate() {
-            if leader % STRIDE == 0 {
+            if leader.is_multiple_of(STRIDE) {
                 check();
             }
             let similarity = f64::from(dot(image, row));

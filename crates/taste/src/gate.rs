@@ -33,9 +33,12 @@ pub fn gate(images: &Vectors, wanted: &Direction, others: &Vectors) -> Gated {
     Gated { weights, kept, probabilities }
 }
 
+/// About nothing in particular: what fits nothing better is not about the topic either.
+const NEUTRAL: &str = "a photo";
+
 /// What else is on a board that collects for a wedding, and pictures as such.
 const CONTRASTS: &[&str] = &[
-    "a photo",
+    NEUTRAL,
     "a wedding dress",
     "a wedding cake",
     "a bouquet of flowers",
@@ -51,23 +54,23 @@ const CONTRASTS: &[&str] = &[
 
 /// Texts to hold `wanted` against where the caller gives none: other things found on wedding boards, and `a photo`.
 ///
-/// A prompt whose thing `wanted` names itself is left out: `a summer wedding dress` is not held against `a wedding dress`.
-/// `a photo` always stays.
+/// A prompt whose thing `wanted` names itself is left out: `a summer dress` is not held against `a wedding dress`. `a photo`
+/// always stays.
 pub fn contrast_prompts(wanted: &str) -> Vec<&'static str> {
-    let words: Vec<String> = words(wanted).collect();
+    let wanted: Vec<String> = words(wanted).collect();
     let names = |prompt: &str| {
-        let thing = prompt.split(" of ").next().unwrap_or(prompt);
-        self::words(thing).last().is_some_and(|thing| words.contains(&thing))
+        let thing = prompt.split(" of ").next().and_then(|thing| words(thing).last());
+        thing.is_some_and(|thing| wanted.iter().any(|word| same_thing(word, &thing)))
     };
-    CONTRASTS.iter().copied().filter(|prompt| !names(prompt)).collect()
+    CONTRASTS.iter().copied().filter(|&prompt| prompt == NEUTRAL || !names(prompt)).collect()
 }
 
-/// Words in lower case, without a plural's ending.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(|word| {
-        let word = word.to_lowercase();
-        let stem = word.strip_suffix("es").or_else(|| word.strip_suffix('s'));
-        stem.map_or(word.clone(), str::to_string)
-    })
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+/// Whether two words are the same but for a plural's ending.
+fn same_thing(left: &str, right: &str) -> bool {
+    let plural = |one: &str, other: &str| matches!(other.strip_prefix(one), Some("" | "s" | "es"));
+    plural(left, right) || plural(right, left)
 }

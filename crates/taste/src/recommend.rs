@@ -107,7 +107,7 @@ pub fn rank(taste: &Taste, candidates: &Vectors, k: usize, ranking: &Ranking, ch
         let Match { theme, similarity, .. } = matches[candidate];
         picks.push(Pick { candidate, score: marginal(candidate), theme, similarity });
         for (place, &other) in left.iter().enumerate() {
-            if place % STRIDE == 0 {
+            if place.is_multiple_of(STRIDE) {
                 check();
             }
             shown[other] = shown[other].max(centred.similarity(candidate, other));
@@ -148,7 +148,7 @@ fn matches(taste: &Taste, candidates: &Vectors, ranking: &Ranking, check: &mut d
     };
     let rows = candidates.rows().enumerate();
     rows.map(|(index, row)| {
-        if index % STRIDE == 0 {
+        if index.is_multiple_of(STRIDE) {
             check();
         }
         best(row)
@@ -171,14 +171,14 @@ impl Centred {
     fn new(candidates: &Vectors, check: &mut dyn FnMut()) -> Self {
         let mut mean = vec![0.0; candidates.dimension()];
         for (index, row) in candidates.rows().enumerate() {
-            if index % STRIDE == 0 {
+            if index.is_multiple_of(STRIDE) {
                 check();
             }
             add(&mut mean, row, 1.0 / candidates.len() as f64);
         }
         let rows = candidates.rows().enumerate();
         let centred = rows.map(|(index, row)| {
-            if index % STRIDE == 0 {
+            if index.is_multiple_of(STRIDE) {
                 check();
             }
             let rest: Vec<f64> = row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean).collect();

@@ -12,7 +12,7 @@ pub(super) fn of(points: &Points<'_>, clusters: &[usize], count: usize, check: &
     let mut sums = vec![0.0; count * dimension];
     let mut weights = vec![0.0; count];
     for (point, &cluster) in clusters.iter().enumerate() {
-        if point % STRIDE == 0 {
+        if point.is_multiple_of(STRIDE) {
             check();
         }
         add(&mut sums[cluster * dimension..][..dimension], points.row(point), points.weights[point]);
@@ -30,7 +30,7 @@ pub(super) fn of(points: &Points<'_>, clusters: &[usize], count: usize, check: &
 /// The nearest centre of each point, the first of equally near ones.
 pub(super) fn nearest(points: &Points<'_>, centres: &Vectors, check: &mut dyn FnMut()) -> Vec<usize> {
     let nearest = |point: usize| {
-        if point % STRIDE == 0 {
+        if point.is_multiple_of(STRIDE) {
             check();
         }
         let mut nearest = (0, f32::NEG_INFINITY);

@@ -11,7 +11,7 @@ pub(super) fn next(sample: &Sample<'_>, distances: &[f64], check: &mut dyn FnMut
     }
     let mut best = (None, 0.0);
     for candidate in 0..sample.len() {
-        if candidate % 64 == 0 {
+        if candidate.is_multiple_of(64) {
             check();
         }
         let cosines = sample.gram.row(candidate);

@@ -1,0 +1,118 @@
+//! The order of the methods on few boards of known truth, so that a change for the worse is seen; docs/quality.md has the
+//! measurements on many.
+
+#[allow(dead_code, reason = "the benchmark prints more")]
+#[path = "../examples/quality/geometry.rs"]
+mod geometry;
+#[path = "../examples/quality/instance.rs"]
+mod instance;
+#[allow(dead_code, reason = "the benchmark prints more")]
+#[path = "../examples/quality/methods.rs"]
+mod methods;
+#[allow(dead_code, reason = "the benchmark prints more")]
+#[path = "../examples/quality/metrics.rs"]
+mod metrics;
+#[path = "../examples/quality/random.rs"]
+mod random;
+
+use geometry::{Kind, World};
+use instance::Instance;
+use methods::{Method, answer};
+use metrics::{DEEP, Scores, adjusted_rand_index};
+use taste::{Ranking, Taste, ThemeOptions, themes};
+
+fn boards(kind: Kind) -> Vec<Instance> {
+    (100..108).map(|seed| World::new(seed).board(kind, seed)).collect()
+}
+
+/// Mean scores over the boards.
+fn mean(instances: &[Instance], ranking: &Ranking, taste: impl Fn(&Instance) -> Taste) -> Scores {
+    let mut sum = Scores::default();
+    for instance in instances {
+        let scores = Scores::of(instance, &answer(instance, &taste(instance), ranking, DEEP));
+        sum.recall += scores.recall / instances.len() as f64;
+        sum.ndcg += scores.ndcg / instances.len() as f64;
+        sum.novelty += scores.novelty / instances.len() as f64;
+        sum.coverage += scores.coverage / instances.len() as f64;
+        sum.distance += scores.distance / instances.len() as f64;
+    }
+    sum
+}
+
+#[test]
+fn themes_behind_the_gate_beat_everything_else_on_mixed_boards() {
+    let boards = boards(Kind::Mixed);
+    let of = |method: Method| mean(&boards, &Ranking::default(), |board| method.taste(board));
+    let best = of(Method::GatedThemes);
+    for method in [Method::Mean, Method::NearestPin, Method::Themes, Method::GatedMean] {
+        let other = of(method);
+        assert!(best.novelty > other.novelty + 0.03, "{}: {other:?}, best: {best:?}", method.name());
+        assert!(best.recall > other.recall + 0.01, "{}: {other:?}, best: {best:?}", method.name());
+    }
+    assert!(best.novelty > 0.9 && best.coverage > 0.95, "{best:?}");
+}
+
+#[test]
+fn themes_beat_the_mean_where_a_board_shows_nothing_else() {
+    let boards = boards(Kind::VenuesOnly);
+    let of = |method: Method| mean(&boards, &Ranking::default(), |board| method.taste(board));
+    let (themes, average) = (of(Method::Themes), of(Method::Mean));
+    assert!(themes.novelty > average.novelty + 0.1 && themes.recall > average.recall + 0.1, "{themes:?} {average:?}");
+}
+
+#[test]
+fn the_default_diversity_is_worth_its_price() {
+    let boards = boards(Kind::Mixed);
+    let of = |diversity| {
+        mean(&boards, &Ranking { diversity, ..Ranking::default() }, |board| Method::GatedThemes.taste(board))
+    };
+    let (none, default, most) = (of(0.0), of(taste::DEFAULT_DIVERSITY), of(1.0));
+    assert!(default.novelty > none.novelty + 0.05 && default.novelty > most.novelty + 0.05);
+    assert!(default.ndcg > none.ndcg - 0.05, "{default:?} {none:?}");
+    assert!(none.distance < default.distance && default.distance < most.distance);
+}
+
+#[test]
+fn the_families_are_found_and_one_family_is_not_cut_up() {
+    for board in boards(Kind::VenuesOnly) {
+        let themes = themes(&board.board, None, &ThemeOptions::default(), &mut || {});
+        let mut labels = vec![usize::MAX; board.board.len()];
+        for (label, theme) in themes.iter().enumerate() {
+            theme.members.iter().for_each(|&member| labels[member] = label);
+        }
+        let agreement = adjusted_rand_index(&labels, &board.shown);
+        assert!(agreement > 0.8, "adjusted Rand index {agreement:.3}");
+    }
+    for board in boards(Kind::OneTaste) {
+        assert_eq!(themes(&board.board, None, &ThemeOptions::default(), &mut || {}).len(), 1);
+    }
+}
+
+#[test]
+fn what_another_board_shows_sinks() {
+    let boards: Vec<Instance> = boards(Kind::Mixed).into_iter().map(Instance::averse).collect();
+    let of = |averse: bool| {
+        mean(&boards, &Ranking::default(), |board| {
+            let against = themes(&board.disliked, None, &ThemeOptions::default(), &mut || {});
+            let against = if averse { against } else { Vec::new() };
+            Taste { against, ..Method::GatedThemes.taste(board) }
+        })
+    };
+    let (with, without) = (of(true), of(false));
+    assert!(with.ndcg > without.ndcg + 0.15 && with.recall >= without.recall, "{with:?} {without:?}");
+}
+
+#[test]
+fn the_gate_tells_venues_from_the_rest() {
+    let (mut right, mut images) = (0, 0);
+    for board in boards(Kind::Mixed) {
+        let topic = board.topic.as_ref().expect("the world has texts");
+        let gated = taste::gate(&board.board, &topic.wanted, &topic.others);
+        let kept = gated.weights.iter().filter(|&&weight| weight > 0.0).count();
+        assert_eq!(kept, gated.kept);
+        let verdicts = board.shown.iter().zip(&gated.weights);
+        right += verdicts.filter(|(family, weight)| topic.is_about[**family] == (**weight > 0.0)).count();
+        images += board.board.len();
+    }
+    assert!(right as f64 > 0.9 * images as f64, "{right} of {images}");
+}
