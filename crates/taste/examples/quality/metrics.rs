@@ -33,7 +33,7 @@ impl Scores {
         let gains = first.iter().map(|&venue| f64::from(u8::from(instance.is_liked(venue))));
         let ideal = std::iter::repeat_n(1.0, PLACES.min(liked));
         Self {
-            recall: found as f64 / liked.min(DEEP).max(1) as f64,
+            recall: found as f64 / liked.clamp(1, DEEP) as f64,
             ndcg: discounted(gains) / discounted(ideal),
             novelty: discounted(novelties(instance, first)) / discounted(ideal_novelties(instance)),
             coverage: covered(instance, first),
