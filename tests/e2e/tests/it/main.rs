@@ -64,6 +64,7 @@ mod tenants;
 mod tokens;
 mod track_calls;
 mod track_changes;
+mod track_cost;
 mod track_keys;
 mod track_places;
 mod track_refusals;
