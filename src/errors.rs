@@ -1,7 +1,7 @@
 //! The one table of refusals: kind → SQLSTATE and hint. Codes are API and never change.
 
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 
 /// What went wrong, as a caller can branch on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub enum Kind {
     Config,
     /// The server refused a statement of a worker: a lock, a full disk, an object that is gone.
     Database,
+    /// A user's own table refuses what is done to it in its owner's name: its trigger, constraint or policy.
+    TableRefused,
     /// A broken invariant: a bug.
     Internal,
 }
@@ -143,6 +145,7 @@ impl Kind {
             ),
             Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
             Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
+            Kind::TableRefused => (Code::ERRCODE_TRIGGERED_ACTION_EXCEPTION, None),
             Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest; please report it.")),
         }
     }
@@ -157,12 +160,21 @@ pub struct Failure {
     pub message: String,
     detail: Option<String>,
     hint: Option<String>,
+    raised: Option<PgSqlErrorCode>,
 }
 
 impl Failure {
     /// A failure with its kind's hint.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Failure { kind, message: message.into(), detail: None, hint: None }
+        Failure { kind, message: message.into(), detail: None, hint: None, raised: None }
+    }
+
+    /// What a caught ERROR of the server says. Its detail may hold values of rows and stays behind.
+    pub fn of_error(kind: Kind, error: CaughtError) -> Self {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = error;
+        Failure::new(kind, report.message().to_owned()).raised_with(report.sql_error_code())
     }
 
     /// Replaces the kind's hint.
@@ -175,6 +187,17 @@ impl Failure {
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// Remembers the SQLSTATE of the server's ERROR that this failure stands for.
+    pub fn raised_with(mut self, code: PgSqlErrorCode) -> Self {
+        self.raised = Some(code);
+        self
+    }
+
+    /// The SQLSTATE of the server's ERROR that this failure stands for, if it does.
+    pub fn raised(&self) -> Option<PgSqlErrorCode> {
+        self.raised
     }
 
     /// Says which element of an array it is about, counted from 1 as SQL does.

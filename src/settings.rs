@@ -17,6 +17,9 @@ static API_HOST: Text = Text::new(Some(c"api.pinterest.com"));
 static AUTHORIZE_HOST: Text = Text::new(Some(c"www.pinterest.com"));
 /// A URL in Pinterest's JSON is untrusted: images come from these hosts and no other.
 static IMAGE_HOSTS: Text = Text::new(Some(c"i.pinimg.com"));
+/// Empty: a URL in a user's table is written by whoever may write there, and the server would fetch it from inside its
+/// own network. Which hosts that is worth is the administrator's to say.
+static TRACKED_IMAGE_HOSTS: Text = Text::new(Some(c""));
 /// Empty: the platform's roots alone.
 static CA_FILE: Text = Text::new(Some(c""));
 /// Empty: a key is made in the data directory on first use, with a WARNING to move it out.
@@ -127,6 +130,13 @@ pub fn define(preloading: bool) {
         c"Hosts that images may be downloaded from, separated by commas.",
         c"An image URL with any other host is refused.",
         &IMAGE_HOSTS,
+        fixed(),
+    );
+    text(
+        c"pinterest.tracked_image_hosts",
+        c"Hosts that image URLs in tracked columns may be downloaded from, separated by commas.",
+        c"Each with an optional port, over https. A URL with any other host is refused; empty: every one is.",
+        &TRACKED_IMAGE_HOSTS,
         fixed(),
     );
     text(
@@ -289,19 +299,24 @@ fn host(name: &str, value: &str) -> Result<Host, Failure> {
     })
 }
 
+fn hosts(name: &str, setting: &Text) -> Result<Vec<Host>, Failure> {
+    string(setting).split(',').filter(|part| !part.trim().is_empty()).map(|part| host(name, part)).collect()
+}
+
 /// The hosts that requests may go to, and the extra certificate authorities.
 pub fn endpoints() -> Result<Endpoints, Failure> {
-    let images = string(&IMAGE_HOSTS)
-        .split(',')
-        .filter(|part| !part.trim().is_empty())
-        .map(|part| host("pinterest.image_hosts", part))
-        .collect::<Result<_, _>>()?;
+    let images = hosts("pinterest.image_hosts", &IMAGE_HOSTS)?;
     Ok(Endpoints {
         api: host("pinterest.api_host", &string(&API_HOST))?,
         authorize: host("pinterest.authorize_host", &string(&AUTHORIZE_HOST))?,
         images,
         ca_file: path(&CA_FILE),
     })
+}
+
+/// The same for the image URLs of tracked columns: their own hosts, and nothing that a token is sent with.
+pub fn tracked_endpoints() -> Result<Endpoints, Failure> {
+    Ok(Endpoints { images: hosts("pinterest.tracked_image_hosts", &TRACKED_IMAGE_HOSTS)?, ..endpoints()? })
 }
 
 /// The configured key file, if any.

@@ -4,6 +4,7 @@
 mod bridge;
 mod chores;
 mod database;
+mod embedding;
 mod farewell;
 mod import;
 mod launcher;
@@ -13,4 +14,5 @@ mod refresh;
 pub mod registry;
 pub mod requests;
 mod supervisor;
+mod track;
 mod transaction;

@@ -3,7 +3,6 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::{Failure, Kind};
@@ -27,7 +26,7 @@ pub fn run<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         }
         result
     }))
-    .catch_others(|error| Err(failure_of(error)))
+    .catch_others(|error| Err(Failure::of_error(Kind::Database, error)))
     .execute();
     // SAFETY: aborts what is open, if anything; then reports table statistics, without which autovacuum never sees a
     // worker's writes.
@@ -38,11 +37,4 @@ pub fn run<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         pg_sys::pgstat_report_stat(false);
     }
     result
-}
-
-fn failure_of(error: CaughtError) -> Failure {
-    let (CaughtError::PostgresError(report)
-    | CaughtError::ErrorReport(report)
-    | CaughtError::RustPanic { ereport: report, .. }) = error;
-    Failure::new(Kind::Database, report.message().to_owned())
 }

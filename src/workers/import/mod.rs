@@ -15,19 +15,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::database::Context;
+use super::embedding::Gate;
 use super::registry;
 use crate::store;
 
 /// Imports that run side by side. They share one embedder, which a single one already keeps busy; more of them keep
 /// accounts from waiting for each other's downloads.
 const AT_ONCE: usize = 4;
-
-/// Requests to the embedder at one time, from all imports of this worker.
-const EMBEDDER_PERMITS: u32 = 32;
 
 /// An import's id and the fence it was claimed with: paused and let go on, it may be claimed again while the run before
 /// has yet to notice.
@@ -36,8 +34,7 @@ type RunKey = (i64, i64);
 /// The imports of this worker.
 pub struct Imports {
     context: Context,
-    /// Embedding requests hold one permit each; one that may kill the embedder takes all, so that only it is blamed.
-    embedder_gate: Arc<Semaphore>,
+    embedder_gate: Gate,
     same_bytes: same_bytes::SameBytes,
     tasks: JoinSet<RunKey>,
     cancel: HashMap<RunKey, Arc<Notify>>,
@@ -45,11 +42,11 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// None yet.
-    pub fn new(context: Context) -> Self {
+    /// None yet. `embedder_gate` is shared with whatever else of this worker embeds.
+    pub fn new(context: Context, embedder_gate: Gate) -> Self {
         Imports {
             context,
-            embedder_gate: Arc::new(Semaphore::new(EMBEDDER_PERMITS as usize)),
+            embedder_gate,
             same_bytes: same_bytes::SameBytes::default(),
             tasks: JoinSet::new(),
             cancel: HashMap::new(),

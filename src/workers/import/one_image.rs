@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use embedder::ErrorKind as EmbedderError;
 use pinterest::{ErrorKind, FetchedImage, retry};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -21,17 +20,7 @@ use crate::store::import::Stop;
 use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
 use crate::vector::Vector;
 use crate::workers::database::Context;
-
-/// Attempts on one image: a minute of trouble at the CDN passes, and a board does not wait an hour for one picture.
-const ATTEMPTS: i32 = 4;
-/// Deaths of the embedder on the same image.
-const DEATHS: i32 = 3;
-/// How long an image waits for an embedder that is busy, within its lease.
-const BUSY_PATIENCE: Duration = Duration::from_secs(30);
-/// Between attempts.
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// How long a fresh embedder may take to listen to us again.
-const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
+use crate::workers::embedding::{ATTEMPTS, Gate, Input, Judgement, judge};
 
 /// What is known after an attempt.
 pub enum Verdict {
@@ -49,7 +38,7 @@ pub struct OneImage {
     pub context: Context,
     pub client: pinterest::Client,
     pub embedder: embedder::Client,
-    pub embedder_gate: Arc<Semaphore>,
+    pub embedder_gate: Gate,
     pub download_gate: Arc<Semaphore>,
     pub account_id: i64,
     pub import_attempts: i32,
@@ -121,7 +110,8 @@ impl OneImage {
             Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
         }
-        match self.embed(&image.bytes, alone).await {
+        let input = Input::Image(image.bytes.clone().into());
+        match self.embedder_gate.embed(&self.embedder, input, alone).await {
             Ok(embedded) => match Vector::new(embedded.vector) {
                 // The model was replaced while the import ran: the next run begins with the new one, at once.
                 _ if self.model_changed(&embedded.model).await => Verdict::Stop(Interruption::Stopped {
@@ -148,45 +138,14 @@ impl OneImage {
         self.context.database.run(move || store::model::is(model_id, &fingerprint)).await.is_ok_and(|same| !same)
     }
 
-    async fn embed(&self, bytes: &[u8], alone: bool) -> Result<embedder::Embedded, embedder::Error> {
-        let permits = if alone { super::EMBEDDER_PERMITS } else { 1 };
-        let until = tokio::time::Instant::now() + BUSY_PATIENCE;
-        loop {
-            // Closed never, so this fails never.
-            let permit = self.embedder_gate.acquire_many(permits).await;
-            match self.embedder.embed_image(bytes.to_vec()).await {
-                // Other workers and searches keep it busy: better waited for here than downloaded again.
-                Err(error) if error.kind() == EmbedderError::Busy && tokio::time::Instant::now() < until => {
-                    drop(permit);
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-                result => return result,
-            }
-        }
-    }
-
     fn embedder_verdict(&self, error: &embedder::Error, claimed: &ClaimedImage, alone: bool) -> Verdict {
-        let reason = error.to_string();
-        let again = |blame| Outcome::Retry { reason: reason.clone(), after: EMBEDDER_PAUSE, blame };
-        let outcome = match error.kind() {
-            EmbedderError::UnsupportedFormat => Outcome::Skipped(Reason::new("unsupported_format", reason)),
-            EmbedderError::Animated => Outcome::Skipped(Reason::new("animated", reason)),
-            EmbedderError::TooLarge => Outcome::Skipped(Reason::new("too_large", reason)),
-            EmbedderError::Malformed => Outcome::Failed(Reason::new("malformed", reason)),
-            EmbedderError::Died if !alone => return Verdict::Suspect,
-            EmbedderError::Died if claimed.attempts >= DEATHS => {
-                Outcome::Failed(Reason::new("embedder_died", "the embedder died on this image each time"))
-            }
-            EmbedderError::Died => again(true),
-            EmbedderError::Busy => again(false),
-            _ if error.is_model() || error.kind() == EmbedderError::Unavailable => {
-                let failure = Failure::from_embedder(error.kind(), reason);
-                return Verdict::Stop(Interruption::local(failure, self.import_attempts));
-            }
-            _ if claimed.attempts >= ATTEMPTS => Outcome::Failed(Reason::new("embedder", reason)),
-            _ => again(true),
-        };
-        Verdict::Done(Box::new(outcome))
+        Verdict::Done(Box::new(match judge(error, claimed.attempts, alone) {
+            Judgement::Unsuitable(reason) => Outcome::Skipped(reason),
+            Judgement::Failed(reason) => Outcome::Failed(reason),
+            Judgement::Again { reason, after, blame } => Outcome::Retry { reason, after, blame },
+            Judgement::Suspect => return Verdict::Suspect,
+            Judgement::Nobody(failure) => return Verdict::Stop(Interruption::local(failure, self.import_attempts)),
+        }))
     }
 
     /// The bytes that an earlier import kept.

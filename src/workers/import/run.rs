@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinterest::BoardReference;
 use pinterest::model::Board;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use super::api::{Api, Refused};
 use super::failure::{Interruption, held};
@@ -14,11 +14,11 @@ use super::{images, listing};
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::import::{Claim, ClaimedImport, Stop};
-use crate::store::model::ModelRow;
 use crate::store::reembed;
 use crate::workers::database::Context;
+use crate::workers::embedding::{self, Gate};
 use crate::workers::registry;
-use crate::{platform, rows};
+use crate::rows;
 
 /// Between signs of life; three of them fit into a lease.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -26,8 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(25);
 const TURN: Duration = Duration::from_secs(5 * 60);
 /// Another import of the same board is under way.
 const DOUBLED_PAUSE: Duration = Duration::from_secs(2);
-/// How long the model may take to load before an import gives its turn to another.
-const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An import under way.
 #[derive(Clone)]
@@ -35,7 +33,7 @@ pub struct Run {
     /// Shared with all tasks.
     pub context: Context,
     /// See [`super::Imports`].
-    pub embedder_gate: Arc<Semaphore>,
+    pub embedder_gate: Gate,
     /// See [`super::Imports`].
     pub same_bytes: SameBytes,
     /// The claim.
@@ -47,7 +45,7 @@ impl Run {
     /// A claimed import.
     pub fn new(
         context: Context,
-        embedder_gate: Arc<Semaphore>,
+        embedder_gate: Gate,
         same_bytes: SameBytes,
         claimed: ClaimedImport,
         cancelled: Arc<Notify>,
@@ -109,7 +107,10 @@ impl Run {
         let claimed = &self.claimed;
         let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts).await?;
         let board_id = self.resolve(&mut api).await?;
-        let (embedder, model_id) = self.model().await?;
+        let ready = embedding::connect(&self.context.database).await;
+        // No image is to blame, and it may heal.
+        let ready = ready.map_err(|failure| Interruption::local(failure, claimed.attempts))?;
+        let model_id = ready.model_id;
         self.begin_with(model_id, &board_id).await?;
         let found = claimed.listing_complete || claimed.reembed;
 
@@ -131,7 +132,7 @@ impl Run {
         // Images are worked on while the listing goes on.
         let progress = Notify::new();
         let listed = tokio::sync::watch::Sender::new(found);
-        let pictures = images::Images::new(self, api.client.clone(), embedder, model_id);
+        let pictures = images::Images::new(self, api.client.clone(), ready.client, model_id);
         let complete_listing = async {
             if !found {
                 let listing = listing::Listing::new(self, &board_id, model_id, last);
@@ -265,39 +266,4 @@ impl Run {
         )
         .with_hint("SELECT * FROM pinterest_list_boards() lists the account's boards; secret ones need their scope.")
     }
-
-    /// A connection to the embedder, and the key of the model it runs.
-    async fn model(&self) -> Result<(embedder::Client, i64), Interruption> {
-        let attempts = self.claimed.attempts;
-        let local = |error: embedder::Error| Interruption::local(error.into(), attempts);
-        let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await.map_err(local)?;
-        let ready = async {
-            loop {
-                match client.info().await.map_err(local)?.model {
-                    embedder::ModelState::Ready(model) => return Ok(model),
-                    embedder::ModelState::Loading => tokio::time::sleep(Duration::from_millis(50)).await,
-                    embedder::ModelState::Failed { kind, message } => {
-                        return Err(Interruption::local(Failure::from_embedder(kind, message), attempts));
-                    }
-                }
-            }
-        };
-        let model = tokio::time::timeout(MODEL_PATIENCE, ready).await.unwrap_or_else(|_| {
-            Err(Interruption::local(Failure::new(Kind::Busy, "the embedder is still loading its model"), attempts))
-        })?;
-        let row = ModelRow {
-            fingerprint: model.fingerprint.as_bytes().to_vec(),
-            name: model.name,
-            weights_sha256: hexadecimal(&model.weights_sha256),
-            precision: model.precision,
-            preprocessing: model.preprocessing,
-            dimension: i32::try_from(model.dimension).unwrap_or(i32::MAX),
-        };
-        let model_id = self.context.database.run(move || store::model::id_of(&row)).await?;
-        Ok((client, model_id))
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

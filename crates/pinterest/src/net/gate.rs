@@ -10,11 +10,11 @@ const MAX_URL: usize = 4096;
 
 const SCHEME: &str = "https://";
 
-/// Admits an absolute `https` URL whose host and port are literally one of `allowed`.
+/// The host and port of an absolute `https` URL, read as strictly as a download reads it.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`], naming the rule broken and never the URL.
-pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
+pub fn host_of_url(text: &str) -> Result<Host, Error> {
     if text.len() > MAX_URL {
         return refuse(format!("the URL has {} bytes, at most {MAX_URL} are read", text.len()));
     }
@@ -33,9 +33,21 @@ pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
         return refuse("the URL names a user before its host");
     }
     // `Host` refuses dots at the end, numbers in other notations, empty ports and percent signs.
-    let Some(host) = authority.parse::<Host>().ok().filter(|host| allowed.contains(host)) else {
+    match authority.parse::<Host>() {
+        Ok(host) => Ok(host),
+        Err(_) => refuse("the URL's host is not a host name with an optional port"),
+    }
+}
+
+/// Admits an absolute `https` URL whose host and port are literally one of `allowed`.
+///
+/// # Errors
+/// [`ErrorKind::Refused`], naming the rule broken and never the URL.
+pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
+    let host = host_of_url(text)?;
+    if !allowed.contains(&host) {
         return refuse("the URL's host is not a configured image host");
-    };
+    }
     let Ok(mut url) = Url::parse(text) else {
         return refuse("the URL cannot be parsed");
     };
@@ -69,7 +81,7 @@ fn has_scheme(location: &str) -> bool {
     location.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':'))
 }
 
-fn refuse(rule: impl Into<String>) -> Result<Url, Error> {
+fn refuse<T>(rule: impl Into<String>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Refused, rule))
 }
 

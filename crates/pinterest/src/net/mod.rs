@@ -9,6 +9,7 @@ mod tls;
 
 pub(crate) use address::RefusedAddress;
 pub use endpoints::Endpoints;
+pub use gate::host_of_url;
 pub(crate) use gate::{admit_redirect, admit_url};
 pub use host::Host;
 pub(crate) use resolver::GuardedResolver;

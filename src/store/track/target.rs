@@ -1,0 +1,286 @@
+//! The table behind a tracked column, as a worker reads and writes it: in its owner's name, see
+//! [`as_table_owner`](crate::identity::as_table_owner).
+//!
+//! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path stays
+//! the database's, for triggers that rely on it.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::SpiHeapTupleData;
+use pgrx::{Spi, pg_sys};
+
+use crate::errors::{Failure, Kind};
+use crate::identity::as_table_owner;
+use crate::store::user_table::{self, Column};
+use crate::store::{Row, read, refuse_if_read_only};
+use crate::vector::{DIMENSION, Vector};
+
+/// What the source column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An encoded picture.
+    Image,
+    /// The address of one.
+    ImageUrl,
+    /// A text.
+    Text,
+}
+
+impl SourceKind {
+    fn of(name: &str) -> Result<Self, Failure> {
+        match name {
+            "image" => Ok(SourceKind::Image),
+            "image_url" => Ok(SourceKind::ImageUrl),
+            "text" => Ok(SourceKind::Text),
+            _ => Err(Failure::new(Kind::Internal, format!("a source of kind {name}"))),
+        }
+    }
+
+    /// The type that the source is read as.
+    fn type_name(self) -> &'static str {
+        match self {
+            SourceKind::Image => "pg_catalog.bytea",
+            SourceKind::ImageUrl | SourceKind::Text => "pg_catalog.text",
+        }
+    }
+
+    fn takes(self, base_type: pg_sys::Oid) -> bool {
+        match self {
+            SourceKind::Image => base_type == pg_sys::BYTEAOID,
+            SourceKind::ImageUrl | SourceKind::Text => [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&base_type),
+        }
+    }
+}
+
+/// A table and the statements for one row of it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What the source column holds.
+    pub kind: SourceKind,
+    tracked_column_id: i64,
+    table: pg_sys::Oid,
+    quoted: String,
+    owner: pg_sys::Oid,
+    read: String,
+    lock: String,
+    write: String,
+}
+
+/// What a row has in its source column.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Nothing, or there is no such row, or none that the owner may see.
+    None,
+    /// More bytes than are read: so many.
+    TooLarge(i64),
+    /// This.
+    Bytes {
+        /// As they are; a text in UTF-8.
+        bytes: Vec<u8>,
+        /// The row has an embedding.
+        embedded: bool,
+    },
+}
+
+/// A row that is locked for the rest of the transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct LockedRow {
+    /// It has an embedding.
+    pub embedded: bool,
+}
+
+impl Target {
+    /// The table as it is now, checked against the declaration.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::NoColumn`] and [`Kind::BadArgument`]: the whole column cannot be worked on.
+    pub fn find(tracked_column_id: i64) -> Result<Self, Failure> {
+        let found = read(
+            "SELECT c.owner::text, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
+             c.source_column, c.embedding_column FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
+            &[tracked_column_id.into()],
+            |row| {
+                Ok((
+                    row.get::<String>(1)?,
+                    row.get::<String>(2)?,
+                    row.get::<Vec<String>>(3)?,
+                    SourceKind::of(&row.get::<String>(4)?)?,
+                    row.get::<String>(5)?,
+                    row.get::<String>(6)?,
+                ))
+            },
+        )?;
+        let Some((owner, remembered, key_columns, kind, source, embedding)) = found.into_iter().next() else {
+            return Err(Failure::new(Kind::NotFound, "the column is not tracked any more"));
+        };
+        let table = user_table::by_trigger(tracked_column_id, &owner)?.ok_or_else(|| {
+            Failure::new(Kind::NotFound, format!("{remembered} is gone, or does not belong to \"{owner}\" any more"))
+                .with_hint("Its owner calls pinterest_track() again, or pinterest_untrack() where it is gone.")
+        })?;
+        let redeclare = "Call pinterest_untrack(), then pinterest_track() with the columns as they are now.";
+        let source = table.required_column(&source).map_err(|failure| failure.with_hint(redeclare))?;
+        let embedding = table.required_column(&embedding).map_err(|failure| failure.with_hint(redeclare))?;
+        if !kind.takes(source.base_type) {
+            return Err(wrong_type(source, &kind.type_name()["pg_catalog.".len()..]).with_hint(redeclare));
+        }
+        if embedding.dimension() != i32::try_from(DIMENSION).ok() {
+            return Err(wrong_type(embedding, &format!("vector({DIMENSION})")).with_hint(redeclare));
+        }
+        let mut conditions = Vec::new();
+        for (place, name) in (1..).zip(&key_columns) {
+            let column = table.required_column(name).map_err(|failure| failure.with_hint(redeclare))?;
+            let key_type = key_type(column).ok_or_else(|| {
+                wrong_type(column, "an integer, a text or a uuid, as a key is").with_hint(redeclare)
+            })?;
+            let quoted = &column.quoted;
+            conditions
+                .push(format!("t.{quoted} OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[{place}]::{key_type}"));
+        }
+        let (rows, row) = (table.rows(), conditions.join(" AND "));
+        let (source, embedding, source_type) = (&source.quoted, &embedding.quoted, kind.type_name());
+        Ok(Target {
+            kind,
+            tracked_column_id,
+            table: table.oid,
+            owner: role(&owner)?,
+            // The length first, which takes no look at the bytes.
+            read: format!(
+                "SELECT pg_catalog.octet_length(s.source)::pg_catalog.int8, s.embedded, \
+                 CASE WHEN pg_catalog.octet_length(s.source) OPERATOR(pg_catalog.<=) $2 THEN s.source END \
+                 FROM (SELECT t.{source}::{source_type} AS source, t.{embedding} IS NOT NULL AS embedded \
+                     FROM {rows} AS t WHERE {row}) AS s WHERE s.source IS NOT NULL"
+            ),
+            lock: format!(
+                "SELECT t.{embedding} IS NOT NULL FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL \
+                 FOR NO KEY UPDATE"
+            ),
+            write: format!("UPDATE {rows} AS t SET {embedding} = $2 WHERE {row} AND t.{source} IS NOT NULL"),
+            quoted: table.quoted,
+        })
+    }
+
+    /// The source of a row, of at most `limit` bytes. `None` where the table is not what it was: to be found anew.
+    pub fn read(&self, key: &[String], limit: i32) -> Result<Option<Source>, Failure> {
+        if !self.hold(pg_sys::AccessShareLock)? {
+            return Ok(None);
+        }
+        as_table_owner(self.owner, || {
+            let parameters = [key.to_vec().into(), limit.into()];
+            let kind = self.kind;
+            let rows = self.run(&self.read, &parameters, |row| {
+                let (length, embedded) = (row.get::<i64>(1)?, row.get::<bool>(2)?);
+                let bytes = match kind {
+                    SourceKind::Image => row.maybe::<Vec<u8>>(3)?,
+                    SourceKind::ImageUrl | SourceKind::Text => row.maybe::<String>(3)?.map(String::into_bytes),
+                };
+                Ok(match bytes {
+                    Some(bytes) => Source::Bytes { bytes, embedded },
+                    None => Source::TooLarge(length),
+                })
+            })?;
+            Ok(Some(self.only(rows)?.unwrap_or(Source::None)))
+        })
+    }
+
+    /// Locks a row that has a source, as an UPDATE of other columns than its key does; `Some(None)` where there is none,
+    /// `None` where the table is not what it was.
+    pub fn lock(&self, key: &[String]) -> Result<Option<Option<LockedRow>>, Failure> {
+        if !self.hold(pg_sys::RowExclusiveLock)? {
+            return Ok(None);
+        }
+        as_table_owner(self.owner, || {
+            let rows = self.run(&self.lock, &[key.to_vec().into()], |row| Ok(LockedRow { embedded: row.get(1)? }))?;
+            Ok(Some(self.only(rows)?))
+        })
+    }
+
+    /// Writes the embedding of a row that is locked. `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
+    pub fn write(&self, key: &[String], embedding: Vector) -> Result<(), Failure> {
+        as_table_owner(self.owner, || {
+            let parameters = [key.to_vec().into(), embedding.parameter()];
+            let written = Spi::connect_mut(|client| {
+                client.update(self.write.as_str(), None, &parameters)?;
+                // SAFETY: set by the statement that just ran.
+                Ok::<_, Failure>(unsafe { pg_sys::SPI_processed })
+            })?;
+            if written != 1 {
+                return Err(Failure::new(
+                    Kind::TableRefused,
+                    format!("a trigger or policy of {} keeps the embedding from being written", self.quoted),
+                ));
+            }
+            Ok(())
+        })
+    }
+
+    /// Locks the table for the rest of the transaction and says whether it still is what was found: the statements go by
+    /// names, which a table may have passed on to another.
+    fn hold(&self, mode: u32) -> Result<bool, Failure> {
+        refuse_if_read_only(c"a worker of pg_pinterest");
+        as_table_owner(self.owner, || {
+            // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
+            // transaction's end.
+            unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };
+            Ok(())
+        })?;
+        let found = read(
+            "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'pinterest_track_' || $4 AND t.tgfoid = $5 \
+             WHERE c.oid = $1 AND format('%I.%I', n.nspname, c.relname) = $2 AND c.relowner = $3)",
+            &[
+                self.table.into(),
+                self.quoted.as_str().into(),
+                self.owner.into(),
+                self.tracked_column_id.into(),
+                user_table::trigger_function().into(),
+            ],
+            |row| row.get::<bool>(1),
+        )?;
+        Ok(found == [true])
+    }
+
+    fn run<T>(
+        &self,
+        sql: &str,
+        parameters: &[DatumWithOid<'_>],
+        mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        Spi::connect_mut(|client| {
+            let mut rows = Vec::new();
+            for row in client.update(sql, Some(2), parameters)? {
+                let row: SpiHeapTupleData<'_> = row;
+                rows.push(map(Row(&row))?);
+            }
+            Ok(rows)
+        })
+    }
+
+    fn only<T>(&self, mut rows: Vec<T>) -> Result<Option<T>, Failure> {
+        if rows.len() > 1 {
+            return Err(Failure::new(Kind::TableRefused, format!("more than one row of {} has this key", self.quoted)));
+        }
+        Ok(rows.pop())
+    }
+}
+
+fn wrong_type(column: &Column, wanted: &str) -> Failure {
+    Failure::new(Kind::BadArgument, format!("column {} is {}, not {wanted}", column.quoted, column.type_name))
+}
+
+/// The type that a value of a key column is compared as.
+fn key_type(column: &Column) -> Option<&'static str> {
+    Some(match column.base_type {
+        pg_sys::INT2OID => "pg_catalog.int2",
+        pg_sys::INT4OID => "pg_catalog.int4",
+        pg_sys::INT8OID => "pg_catalog.int8",
+        // char without its length would be one character.
+        pg_sys::BPCHAROID => "pg_catalog.bpchar",
+        pg_sys::TEXTOID | pg_sys::VARCHAROID => "pg_catalog.text",
+        pg_sys::UUIDOID => "pg_catalog.uuid",
+        _ => return None,
+    })
+}
+
+fn role(name: &str) -> Result<pg_sys::Oid, Failure> {
+    let found = read("SELECT r.oid FROM pg_roles r WHERE r.rolname = $1::name", &[name.into()], |row| row.get(1))?;
+    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
+}

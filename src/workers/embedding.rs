@@ -1,0 +1,167 @@
+//! The way to the embedder that imports and tracked columns share: how many requests are with it, and who is to blame
+//! when one brings nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use embedder::{Client, Embedded, Error, ErrorKind, ModelFingerprint, ModelState};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::database::Database;
+use crate::errors::{Failure, Kind};
+use crate::platform;
+use crate::store;
+use crate::store::model::ModelRow;
+use crate::store::pin_image::Reason;
+
+/// Requests to the embedder at one time, from all work of this worker.
+const PERMITS: u32 = 32;
+/// Attempts on one input: a minute of trouble on the way passes, and nothing waits an hour for one picture.
+pub const ATTEMPTS: i32 = 4;
+/// Deaths of the embedder on the same input.
+const DEATHS: i32 = 3;
+/// How long an input waits for an embedder that is busy, within its lease.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+/// Between questions to one that is.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// How long a fresh embedder may take to listen to us again.
+const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
+/// How long the model may take to load before work gives its turn to other work.
+const MODEL_PATIENCE: Duration = Duration::from_secs(60);
+/// Between looks at one that loads.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What to embed. Cheap to clone.
+#[derive(Clone)]
+pub enum Input {
+    /// An encoded picture.
+    Image(Bytes),
+    /// A text.
+    Text(String),
+}
+
+/// The requests of this worker that are with the embedder. A clone is the same gate.
+#[derive(Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// Nobody is inside.
+    pub fn new() -> Self {
+        Gate(Arc::new(Semaphore::new(PERMITS as usize)))
+    }
+
+    /// The input's embedding. `alone`: no other request of this worker is with the embedder meanwhile, so its death is
+    /// this input's fault.
+    pub async fn embed(&self, embedder: &Client, input: Input, alone: bool) -> Result<Embedded, Error> {
+        let permits = if alone { PERMITS } else { 1 };
+        let until = Instant::now() + BUSY_PATIENCE;
+        loop {
+            // Closed never, so this fails never.
+            let permit = self.0.acquire_many(permits).await;
+            let answer = match input.clone() {
+                Input::Image(image) => embedder.embed_image(image).await,
+                Input::Text(text) => embedder.embed_text(text).await,
+            };
+            match answer {
+                // Other workers and searches keep it busy: better waited for here than brought here again.
+                Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < until => {
+                    drop(permit);
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// What a refusal means for the input.
+#[derive(Debug)]
+pub enum Judgement {
+    /// It is of a kind that is not embedded.
+    Unsuitable(Reason),
+    /// It cannot be embedded, or could not after all attempts.
+    Failed(Reason),
+    /// Again after a pause. Without blame the attempt does not count.
+    Again {
+        /// Why this attempt failed.
+        reason: String,
+        /// The pause.
+        after: Duration,
+        /// The input may be at fault.
+        blame: bool,
+    },
+    /// The embedder died while it had this input and others: to be tried alone.
+    Suspect,
+    /// Nothing can be embedded now: no model, no embedder.
+    Nobody(Failure),
+}
+
+/// Judges what the embedder answered to an input that was tried `attempts` times, this one included.
+pub fn judge(error: &Error, attempts: i32, alone: bool) -> Judgement {
+    let reason = error.to_string();
+    let again = |reason, blame| Judgement::Again { reason, after: EMBEDDER_PAUSE, blame };
+    match error.kind() {
+        ErrorKind::UnsupportedFormat => Judgement::Unsuitable(Reason::new("unsupported_format", reason)),
+        ErrorKind::Animated => Judgement::Unsuitable(Reason::new("animated", reason)),
+        ErrorKind::TooLarge => Judgement::Unsuitable(Reason::new("too_large", reason)),
+        ErrorKind::TextTooLong => Judgement::Unsuitable(Reason::new("too_large", reason)),
+        ErrorKind::EmptyText => Judgement::Unsuitable(Reason::new("empty_text", reason)),
+        ErrorKind::Malformed => Judgement::Failed(Reason::new("malformed", reason)),
+        ErrorKind::Died if !alone => Judgement::Suspect,
+        ErrorKind::Died if attempts >= DEATHS => {
+            Judgement::Failed(Reason::new("embedder_died", "the embedder died on it each time"))
+        }
+        ErrorKind::Died => again(reason, true),
+        ErrorKind::Busy => again(reason, false),
+        _ if error.is_model() || error.kind() == ErrorKind::Unavailable => {
+            Judgement::Nobody(Failure::from_embedder(error.kind(), reason))
+        }
+        _ if attempts >= ATTEMPTS => Judgement::Failed(Reason::new("embedder", reason)),
+        _ => again(reason, true),
+    }
+}
+
+/// An embedder with its model.
+#[derive(Clone)]
+pub struct Ready {
+    /// The connection.
+    pub client: Client,
+    /// The model's key.
+    pub model_id: i64,
+    /// The model, as each answer names it.
+    pub fingerprint: ModelFingerprint,
+}
+
+/// A connection to the embedder and the key of the model it runs, once that is loaded.
+pub async fn connect(database: &Database) -> Result<Ready, Failure> {
+    let client = Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
+    let loaded = async {
+        loop {
+            match client.info().await?.model {
+                ModelState::Ready(model) => return Ok(model),
+                ModelState::Loading => tokio::time::sleep(LOOK_AGAIN).await,
+                ModelState::Failed { kind, message } => return Err(Failure::from_embedder(kind, message)),
+            }
+        }
+    };
+    let model = tokio::time::timeout(MODEL_PATIENCE, loaded)
+        .await
+        .unwrap_or_else(|_| Err(Failure::new(Kind::Busy, "the embedder is still loading its model")))?;
+    let fingerprint = model.fingerprint;
+    let row = ModelRow {
+        fingerprint: fingerprint.as_bytes().to_vec(),
+        name: model.name,
+        weights_sha256: hexadecimal(&model.weights_sha256),
+        precision: model.precision,
+        preprocessing: model.preprocessing,
+        dimension: i32::try_from(model.dimension).unwrap_or(i32::MAX),
+    };
+    let model_id = database.run(move || store::model::id_of(&row)).await?;
+    Ok(Ready { client, model_id, fingerprint })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
