@@ -125,7 +125,7 @@ FROM PUBLIC;
 
 -- Here, not among the views: the function behind it is the library's.
 CREATE VIEW pinterest.workers AS
-SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images,
+SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images, w.tracked_rows,
        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => w.seconds_since_heartbeat) AS heartbeat_at
 FROM pinterest_workers() w;
 COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has';

@@ -200,6 +200,11 @@ impl Failure {
         self.raised
     }
 
+    /// The SQLSTATE of the server's ERROR that this failure stands for, else its own.
+    pub fn first_sqlstate(&self) -> String {
+        self.raised.map_or_else(|| self.sqlstate(), sqlstate)
+    }
+
     /// Says which element of an array it is about, counted from 1 as SQL does.
     pub fn at_element(mut self, place: usize) -> Self {
         self.message = format!("element {place}: {}", self.message);

@@ -7,6 +7,7 @@
 
 mod api;
 mod document;
+mod embeddable;
 mod errors;
 mod identity;
 mod interruptible;

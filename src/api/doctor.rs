@@ -13,6 +13,7 @@ use crate::identity::as_worker;
 use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
+use crate::store::track::work as track;
 use crate::store::{app_pause, extension, installation};
 use crate::tokens::Sealer;
 use crate::workers::registry::{self, Worker};
@@ -42,7 +43,7 @@ impl Finding {
 type Check = (&'static str, fn() -> Finding);
 
 /// In the order in which things depend on each other.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 15] = [
     ("version", version),
     ("preloaded", preloaded),
     ("clone fence", clone_fence),
@@ -54,6 +55,8 @@ const CHECKS: [Check; 13] = [
     ("embedder program", embedder_program),
     ("embedder", embedder_answers),
     ("embeddings", embeddings),
+    ("tracked columns", tracked_columns),
+    ("tracked image hosts", tracked_image_hosts),
     ("launcher", launcher),
     ("worker", worker),
 ];
@@ -293,6 +296,40 @@ fn embeddings() -> Finding {
             all - own
         )),
         Err(failure) => Finding::of(Err(failure)),
+    }
+}
+
+/// Those that the caller may see.
+fn tracked_columns() -> Finding {
+    let summary = match track::summary() {
+        Ok(summary) => summary,
+        Err(failure) => return Finding::of(Err(failure)),
+    };
+    let text = format!("{}; rows pending {}, failed {}", summary.columns, summary.pending, summary.failed);
+    match summary.problem {
+        _ if summary.columns == 0 => Finding::Good("none".to_owned()),
+        Some(problem) => Finding::Bad(
+            format!("{text}; {} cannot be worked on: {problem}", summary.problems),
+            "SELECT * FROM pinterest.tracked says which, why, and what helps.".to_owned(),
+        ),
+        None if summary.failed > 0 => {
+            Finding::Note(format!("{text}; SELECT * FROM pinterest.tracked_failures says why"))
+        }
+        None => Finding::Good(text),
+    }
+}
+
+fn tracked_image_hosts() -> Finding {
+    match settings::tracked_endpoints() {
+        Err(failure) => Finding::of(Err(failure)),
+        Ok(endpoints) if endpoints.images.is_empty() => Finding::Good(
+            "none: no image URL of a tracked column is downloaded before pinterest.tracked_image_hosts names its host"
+                .to_owned(),
+        ),
+        Ok(endpoints) => {
+            let hosts: Vec<_> = endpoints.images.iter().map(ToString::to_string).collect();
+            Finding::Good(hosts.join(", "))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::store::import;
+use crate::store::track::work;
 use crate::workers::registry;
 
 /// The launcher, the supervisor and this database's workers; the view pinterest.workers shows them.
@@ -23,6 +24,7 @@ fn pinterest_workers() -> Result<
             name!(started_at, TimestampWithTimeZone),
             name!(imports, i64),
             name!(images, i64),
+            name!(tracked_rows, i64),
             name!(seconds_since_heartbeat, Option<f64>),
         ),
     >,
@@ -33,7 +35,8 @@ fn pinterest_workers() -> Result<
             .into_iter()
             .map(|(worker, process)| {
                 let in_hand = import::in_hand(&process.identity())?;
-                let state = match (process.leaving, in_hand.imports) {
+                let tracked_rows = work::in_hand(&process.identity())?;
+                let state = match (process.leaving, in_hand.imports + tracked_rows) {
                     (true, _) => "leaving",
                     (false, 0) => "idle",
                     (false, _) => "working",
@@ -48,6 +51,7 @@ fn pinterest_workers() -> Result<
                     started,
                     in_hand.imports,
                     in_hand.images,
+                    tracked_rows,
                     in_hand.heartbeat,
                 ))
             })

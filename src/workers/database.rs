@@ -12,7 +12,7 @@ use super::chores::Chores;
 use super::farewell::Farewell;
 use super::registry::{self, Sent, Worker};
 use super::requests::Requests;
-use super::{import, network, process, refresh, transaction};
+use super::{embedding, import, network, process, refresh, track, transaction};
 use crate::errors::Failure;
 use crate::platform::NoCoreDump;
 use crate::store;
@@ -29,6 +29,8 @@ const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
 pub struct Config {
     /// Hosts that requests may go to.
     pub endpoints: pinterest::Endpoints,
+    /// Hosts that image URLs of tracked columns may name.
+    pub tracked_endpoints: pinterest::Endpoints,
     /// Images downloaded at the same time for one import.
     pub parallel_downloads: usize,
     /// How long to stay without work.
@@ -138,6 +140,7 @@ fn check_keys() -> Result<(), Failure> {
 fn config() -> Result<Config, Failure> {
     Ok(Config {
         endpoints: settings::endpoints()?,
+        tracked_endpoints: settings::tracked_endpoints()?,
         parallel_downloads: settings::parallel_downloads(),
         idle_timeout: settings::worker_idle_timeout(),
         reuse_across_accounts: settings::reuse_across_accounts(),
@@ -205,7 +208,9 @@ fn set(name: &str, value: &str) {
 
 /// The network thread: looks for work whenever somebody woke it, and by the clock; ends when there was none for a while.
 async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
-    let mut imports = import::Imports::new(context.clone());
+    let gate = embedding::Gate::new();
+    let mut imports = import::Imports::new(context.clone(), gate.clone());
+    let mut tracked = track::Tracked::new(context.clone(), gate);
     let mut refreshes = refresh::Refreshes::new(context.clone());
     let mut chores = Chores::new(context.clone());
     let requests = match Requests::new(context.clone()) {
@@ -228,13 +233,15 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
             Err(_) => {}
         }
         imports.look_for_work().await;
+        tracked.look_for_work().await;
         refreshes.look_for_work().await;
         chores.look_for_work().await;
-        let busy = imports.are_running() || refreshes.are_running() || requests.are_running();
+        let next_wake = imports.next_wake().into_iter().chain(tracked.next_wake()).min();
+        let busy = imports.are_running() || tracked.are_running() || refreshes.are_running() || requests.are_running();
         if busy {
             stay_until = Instant::now() + idle_timeout();
         }
-        let due_soon = imports.next_wake().is_some_and(|wake| wake <= idle_timeout());
+        let due_soon = next_wake.is_some_and(|wake| wake <= idle_timeout());
         if !busy && !chores.are_running() && !due_soon && Instant::now() >= stay_until {
             if leaving {
                 return;
@@ -248,7 +255,7 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
             context.database.have_done(|| registry::mark_as_leaving(false)).await;
         }
         polls += 1;
-        let pause = match imports.next_wake() {
+        let pause = match next_wake {
             _ if sent == Sent::ToWork && polls <= FIRST_POLLS.0 && !busy => FIRST_POLLS.1,
             Some(wake) => wake.clamp(Duration::from_millis(50), POLL.0),
             None if busy => POLL.0,
@@ -257,6 +264,7 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = context.wake.notified() => {}
             () = imports.one_ends(), if imports.are_running() => {}
+            () = tracked.one_ends(), if tracked.are_running() => {}
             () = refreshes.one_ends(), if refreshes.are_running() => {}
             () = chores.one_ends(), if chores.are_running() => {}
             () = tokio::time::sleep(pause) => {}

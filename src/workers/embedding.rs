@@ -9,7 +9,7 @@ use embedder::{Client, Embedded, Error, ErrorKind, ModelFingerprint, ModelState}
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::database::Database;
+use super::bridge::Database;
 use crate::errors::{Failure, Kind};
 use crate::platform;
 use crate::store;
@@ -134,9 +134,13 @@ pub struct Ready {
     pub fingerprint: ModelFingerprint,
 }
 
-/// A connection to the embedder and the key of the model it runs, once that is loaded.
-pub async fn connect(database: &Database) -> Result<Ready, Failure> {
-    let client = Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
+/// A connection to the embedder and the key of the model it runs, once that is loaded. What is `known` from before is
+/// used again as far as it still holds.
+pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready, Failure> {
+    let client = match known {
+        Some(known) => known.client.clone(),
+        None => Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?,
+    };
     let loaded = async {
         loop {
             match client.info().await?.model {
@@ -150,6 +154,9 @@ pub async fn connect(database: &Database) -> Result<Ready, Failure> {
         .await
         .unwrap_or_else(|_| Err(Failure::new(Kind::Busy, "the embedder is still loading its model")))?;
     let fingerprint = model.fingerprint;
+    if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
+        return Ok(known.clone());
+    }
     let row = ModelRow {
         fingerprint: fingerprint.as_bytes().to_vec(),
         name: model.name,

@@ -4,18 +4,16 @@ mod ask;
 
 use bytes::Bytes;
 use embedder::ModelFingerprint;
-use embedder::protocol::MAX_IMAGE_BYTES;
 use pgrx::datum::UnboxDatum;
 use pgrx::prelude::*;
 
 use self::ask::{Input, all, one};
 use super::Answer;
+use crate::embeddable::{check_image, check_text};
 use crate::errors::{Failure, Kind};
 use crate::once_per_query::once_per_query;
 use crate::vector::Vector;
 
-/// Ten times what 77 tokens of CLIP's vocabulary can hold: more is a mistake, not a query.
-const LONGEST_TEXT: usize = 4096;
 /// Elements of one array: half a minute of a statement that keeps nothing when it is cancelled. More rows take more calls.
 const MOST_ELEMENTS: usize = 1000;
 /// Bytes of one array's images, which stand in memory a second time while the call runs.
@@ -65,31 +63,13 @@ pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerpri
     ask::all_by_one_model(texts.iter().enumerate().map(placed).collect::<Result<_, _>>()?)
 }
 
-/// As the embedder would refuse it; checked here so that nothing oversized is copied around.
 fn image_input(image: &[u8]) -> Result<Input, Failure> {
-    if image.is_empty() {
-        return Err(Failure::new(Kind::BadImage, "the image has 0 bytes"));
-    }
-    if image.len() > MAX_IMAGE_BYTES {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("the image has {} bytes, more than the limit of {MAX_IMAGE_BYTES}", image.len()),
-        ));
-    }
+    check_image(image.len())?;
     Ok(Input::Image(Bytes::copy_from_slice(image)))
 }
 
 fn text_input(text: &str) -> Result<Input, Failure> {
-    if text.trim().is_empty() {
-        return Err(Failure::new(Kind::BadArgument, "the text is empty"));
-    }
-    if text.len() > LONGEST_TEXT {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("the text has {} bytes, more than the limit of {LONGEST_TEXT}", text.len()),
-        )
-        .with_hint("CLIP reads 77 tokens, about 50 words; the rest would be cut off."));
-    }
+    check_text(text)?;
     Ok(Input::Text(text.to_owned()))
 }
 

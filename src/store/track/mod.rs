@@ -4,6 +4,10 @@
 pub mod declaration;
 pub mod fill;
 pub mod queue;
+mod target;
+pub mod work;
+
+pub use target::{Source, SourceKind};
 
 use pgrx::pg_sys;
 

@@ -4,14 +4,12 @@
 //! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path stays
 //! the database's, for triggers that rely on it.
 
-use pgrx::datum::DatumWithOid;
-use pgrx::spi::SpiHeapTupleData;
 use pgrx::{Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::identity::as_table_owner;
 use crate::store::user_table::{self, Column};
-use crate::store::{Row, read, refuse_if_read_only};
+use crate::store::{Row, read};
 use crate::vector::{DIMENSION, Vector};
 
 /// What the source column holds.
@@ -128,12 +126,10 @@ impl Target {
         let mut conditions = Vec::new();
         for (place, name) in (1..).zip(&key_columns) {
             let column = table.required_column(name).map_err(|failure| failure.with_hint(redeclare))?;
-            let key_type = key_type(column).ok_or_else(|| {
-                wrong_type(column, "an integer, a text or a uuid, as a key is").with_hint(redeclare)
-            })?;
+            let key_type = key_type(column)
+                .ok_or_else(|| wrong_type(column, "an integer, a text or a uuid, as a key is").with_hint(redeclare))?;
             let quoted = &column.quoted;
-            conditions
-                .push(format!("t.{quoted} OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[{place}]::{key_type}"));
+            conditions.push(format!("t.{quoted} OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[{place}]::{key_type}"));
         }
         let (rows, row) = (table.rows(), conditions.join(" AND "));
         let (source, embedding, source_type) = (&source.quoted, &embedding.quoted, kind.type_name());
@@ -163,19 +159,21 @@ impl Target {
         if !self.hold(pg_sys::AccessShareLock)? {
             return Ok(None);
         }
+        let source = |row: Row<'_, '_>| {
+            let (length, embedded) = (row.get::<i64>(1)?, row.get::<bool>(2)?);
+            let bytes = match self.kind {
+                SourceKind::Image => row.maybe::<Vec<u8>>(3)?,
+                SourceKind::ImageUrl | SourceKind::Text => row.maybe::<String>(3)?.map(String::into_bytes),
+            };
+            Ok(match bytes {
+                Some(bytes) => Source::Bytes { bytes, embedded },
+                None => Source::TooLarge(length),
+            })
+        };
         as_table_owner(self.owner, || {
-            let parameters = [key.to_vec().into(), limit.into()];
-            let kind = self.kind;
-            let rows = self.run(&self.read, &parameters, |row| {
-                let (length, embedded) = (row.get::<i64>(1)?, row.get::<bool>(2)?);
-                let bytes = match kind {
-                    SourceKind::Image => row.maybe::<Vec<u8>>(3)?,
-                    SourceKind::ImageUrl | SourceKind::Text => row.maybe::<String>(3)?.map(String::into_bytes),
-                };
-                Ok(match bytes {
-                    Some(bytes) => Source::Bytes { bytes, embedded },
-                    None => Source::TooLarge(length),
-                })
+            let rows: Vec<Source> = Spi::connect(|client| {
+                let rows = client.select(self.read.as_str(), Some(2), &[key.to_vec().into(), limit.into()])?;
+                rows.map(|row| source(Row(&row))).collect::<Result<_, Failure>>()
             })?;
             Ok(Some(self.only(rows)?.unwrap_or(Source::None)))
         })
@@ -188,7 +186,10 @@ impl Target {
             return Ok(None);
         }
         as_table_owner(self.owner, || {
-            let rows = self.run(&self.lock, &[key.to_vec().into()], |row| Ok(LockedRow { embedded: row.get(1)? }))?;
+            let rows: Vec<LockedRow> = Spi::connect_mut(|client| {
+                let rows = client.update(self.lock.as_str(), Some(2), &[key.to_vec().into()])?;
+                rows.map(|row| Ok(LockedRow { embedded: Row(&row).get(1)? })).collect::<Result<_, Failure>>()
+            })?;
             Ok(Some(self.only(rows)?))
         })
     }
@@ -215,7 +216,6 @@ impl Target {
     /// Locks the table for the rest of the transaction and says whether it still is what was found: the statements go by
     /// names, which a table may have passed on to another.
     fn hold(&self, mode: u32) -> Result<bool, Failure> {
-        refuse_if_read_only(c"a worker of pg_pinterest");
         as_table_owner(self.owner, || {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
             // transaction's end.
@@ -236,22 +236,6 @@ impl Target {
             |row| row.get::<bool>(1),
         )?;
         Ok(found == [true])
-    }
-
-    fn run<T>(
-        &self,
-        sql: &str,
-        parameters: &[DatumWithOid<'_>],
-        mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
-    ) -> Result<Vec<T>, Failure> {
-        Spi::connect_mut(|client| {
-            let mut rows = Vec::new();
-            for row in client.update(sql, Some(2), parameters)? {
-                let row: SpiHeapTupleData<'_> = row;
-                rows.push(map(Row(&row))?);
-            }
-            Ok(rows)
-        })
     }
 
     fn only<T>(&self, mut rows: Vec<T>) -> Result<Option<T>, Failure> {

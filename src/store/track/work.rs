@@ -146,12 +146,7 @@ pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure>
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
-        &[
-            claimed.tracked_column_id.into(),
-            claimed.key.clone().into(),
-            claimed.version.into(),
-            claimed.fence.into(),
-        ],
+        &[claimed.tracked_column_id.into(), claimed.key.clone().into(), claimed.version.into(), claimed.fence.into()],
     )?;
     release(claimed)
 }
@@ -249,6 +244,43 @@ pub fn in_hand(identity: &str) -> Result<i64, Failure> {
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.state = 'pending' AND r.claimed_by = $1",
         &[identity.into()],
         |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// How tracking stands.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Tracked columns.
+    pub columns: i64,
+    /// Of these, those that cannot be worked on.
+    pub problems: i64,
+    /// One of their reasons.
+    pub problem: Option<String>,
+    /// Rows that wait.
+    pub pending: i64,
+    /// Rows that cannot be embedded.
+    pub failed: i64,
+}
+
+/// How it stands with the columns that the caller may see. Runs with the caller's rights.
+pub fn summary() -> Result<Summary, Failure> {
+    let found = read(
+        "SELECT count(*), count(c.problem), min(c.problem), \
+         COALESCE(sum(r.pending), 0)::int8, COALESCE(sum(r.failed), 0)::int8 \
+         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS pending, \
+             count(*) FILTER (WHERE t.state = 'failed') AS failed FROM pinterest.tracked_row t \
+             WHERE t.tracked_column_id = c.tracked_column_id) AS r",
+        &[],
+        |row| {
+            Ok(Summary {
+                columns: row.get(1)?,
+                problems: row.get(2)?,
+                problem: row.maybe(3)?,
+                pending: row.get(4)?,
+                failed: row.get(5)?,
+            })
+        },
     )?;
     Ok(found.into_iter().next().unwrap_or_default())
 }

@@ -12,13 +12,13 @@ use super::failure::{Interruption, held};
 use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
+use crate::rows;
 use crate::store;
 use crate::store::import::{Claim, ClaimedImport, Stop};
 use crate::store::reembed;
 use crate::workers::database::Context;
 use crate::workers::embedding::{self, Gate};
 use crate::workers::registry;
-use crate::rows;
 
 /// Between signs of life; three of them fit into a lease.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -107,7 +107,7 @@ impl Run {
         let claimed = &self.claimed;
         let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts).await?;
         let board_id = self.resolve(&mut api).await?;
-        let ready = embedding::connect(&self.context.database).await;
+        let ready = embedding::connect(&self.context.database, None).await;
         // No image is to blame, and it may heal.
         let ready = ready.map_err(|failure| Interruption::local(failure, claimed.attempts))?;
         let model_id = ready.model_id;

@@ -1,0 +1,153 @@
+//! One row: its source read, embedded and recorded, with no transaction open in between.
+
+use sha2::{Digest, Sha256};
+
+use super::pictures::Pictures;
+use super::verdict::Verdict;
+use crate::embeddable::{LARGEST_IMAGE, LONGEST_TEXT, check_image, check_length, check_text};
+use crate::errors::{Failure, Kind};
+use crate::store::track::work::{self, ClaimedRow, Embedding};
+use crate::store::track::{Source, SourceKind};
+use crate::vector::Vector;
+use crate::workers::database::Context;
+use crate::workers::embedding::{Gate, Input, Judgement, Ready, judge};
+
+/// Bytes of a URL at most; what is longer is no address of a picture.
+const LONGEST_URL: usize = 4096;
+
+/// What an attempt on a row leaves to do.
+pub enum Ended {
+    /// Nothing: it is recorded.
+    Recorded,
+    /// To try it alone.
+    Suspect(Box<ClaimedRow>),
+    /// To note what is wrong with its column. The row is given back.
+    Column(Failure),
+}
+
+/// All that work on a row needs.
+#[derive(Clone)]
+pub struct OneRow {
+    pub context: Context,
+    pub embedder_gate: Gate,
+    pub embedder: Ready,
+    /// Absent where no column holds URLs.
+    pub pictures: Option<Pictures>,
+}
+
+impl OneRow {
+    /// Works on the row and records what becomes of it. `alone`: no other row is with the embedder meanwhile, so its death
+    /// is this one's fault.
+    pub async fn work(&self, claimed: ClaimedRow, alone: bool) -> Ended {
+        let verdict = match self.embed(&claimed, alone).await {
+            Ok(embedding) => Verdict::Embedded(Box::new(embedding)),
+            Err(verdict) => verdict,
+        };
+        match verdict {
+            Verdict::Embedded(embedding) => {
+                let row = claimed.clone();
+                match self.context.database.run(move || work::record(&row, *embedding)).await {
+                    Ok(()) => Ended::Recorded,
+                    Err(failure) => self.settle(&claimed, Verdict::of_database(failure, claimed.attempts)).await,
+                }
+            }
+            Verdict::Suspect => Ended::Suspect(Box::new(claimed)),
+            verdict => self.settle(&claimed, verdict).await,
+        }
+    }
+
+    async fn settle(&self, claimed: &ClaimedRow, verdict: Verdict) -> Ended {
+        let (row, mut ended) = (claimed.clone(), Ended::Recorded);
+        if let Verdict::Column(failure) = &verdict {
+            ended = Ended::Column(failure.clone());
+        }
+        // Where even this fails the lease runs out, and the row is claimed again.
+        let _ = self
+            .context
+            .database
+            .run(move || match verdict {
+                Verdict::Gone => work::forget(&row),
+                Verdict::Failed(failure) => work::fail(&row, &failure.message, &failure.first_sqlstate()),
+                Verdict::Again { failure, after, blame } => {
+                    work::retry(&row, &failure.message, &failure.first_sqlstate(), after, blame)
+                }
+                _ => work::release(&row),
+            })
+            .await;
+        ended
+    }
+
+    async fn embed(&self, claimed: &ClaimedRow, alone: bool) -> Result<Embedding, Verdict> {
+        let (bytes, embedded) = self.read(claimed).await?;
+        let (input, sha256) = match claimed.target.kind {
+            SourceKind::Image => {
+                check_image(bytes.len()).map_err(Verdict::Failed)?;
+                let sha256 = Sha256::digest(&bytes).into();
+                (Input::Image(bytes.into()), sha256)
+            }
+            SourceKind::Text => {
+                let text = text(bytes)?;
+                check_text(&text).map_err(Verdict::Failed)?;
+                let sha256 = Sha256::digest(&text).into();
+                (Input::Text(text), sha256)
+            }
+            SourceKind::ImageUrl => {
+                let Some(pictures) = &self.pictures else { return Err(Verdict::Overtaken) };
+                let image = pictures.fetch(&text(bytes)?, claimed.attempts).await?;
+                (Input::Image(image.bytes.into()), image.sha256)
+            }
+        };
+        let model_id = self.embedder.model_id;
+        let recorded = claimed.recorded.as_ref();
+        if embedded && recorded.is_some_and(|(bytes, model)| bytes[..] == sha256 && *model == model_id) {
+            return Ok(Embedding { vector: None, model_id, sha256 });
+        }
+        let answer = self.embedder_gate.embed(&self.embedder.client, input, alone).await;
+        let answer = answer.map_err(|error| match judge(&error, claimed.attempts, alone) {
+            Judgement::Unsuitable(_) | Judgement::Failed(_) => Verdict::Failed(error.into()),
+            Judgement::Again { after, blame, .. } => Verdict::Again { failure: error.into(), after, blame },
+            Judgement::Suspect => Verdict::Suspect,
+            Judgement::Nobody(failure) => Verdict::Column(failure),
+        })?;
+        if answer.model != self.embedder.fingerprint {
+            return Err(Verdict::Overtaken);
+        }
+        Ok(Embedding { vector: Some(Vector::new(answer.vector).map_err(Verdict::Failed)?), model_id, sha256 })
+    }
+
+    /// The source's bytes, and whether the row has an embedding.
+    async fn read(&self, claimed: &ClaimedRow) -> Result<(Vec<u8>, bool), Verdict> {
+        let kind = claimed.target.kind;
+        let limit = match kind {
+            SourceKind::Image => LARGEST_IMAGE,
+            SourceKind::ImageUrl => LONGEST_URL,
+            SourceKind::Text => LONGEST_TEXT,
+        };
+        let row = claimed.clone();
+        let limit_parameter = i32::try_from(limit).unwrap_or(i32::MAX);
+        let source = self.context.database.run(move || work::source(&row, limit_parameter)).await;
+        match source.map_err(|failure| Verdict::of_database(failure, claimed.attempts))? {
+            Some(Source::Bytes { bytes, embedded }) => Ok((bytes, embedded)),
+            Some(Source::None) => Err(Verdict::Gone),
+            Some(Source::TooLarge(bytes)) => Err(Verdict::Failed(too_large(kind, bytes))),
+            None => Err(Verdict::Overtaken),
+        }
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Verdict> {
+    String::from_utf8(bytes)
+        .map_err(|_| Verdict::Failed(Failure::new(Kind::Internal, "a text of the database is no UTF-8")))
+}
+
+fn too_large(kind: SourceKind, bytes: i64) -> Failure {
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let refused = match kind {
+        SourceKind::Image => check_image(length),
+        SourceKind::Text => check_length(length),
+        SourceKind::ImageUrl => Ok(()),
+    };
+    refused.err().unwrap_or_else(|| {
+        Failure::new(Kind::TooLarge, format!("the URL has {bytes} bytes, more than the limit of {LONGEST_URL}"))
+    })
+}

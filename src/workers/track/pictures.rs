@@ -1,0 +1,52 @@
+//! Pictures behind the URLs in users' tables. Whoever may write to such a table writes the URL, so only hosts are asked
+//! that the administrator named for this, through the same checks as Pinterest's, and never with a token.
+
+use std::sync::Arc;
+
+use pinterest::{Client, Endpoints, FetchedImage, host_of_url, retry};
+use tokio::sync::Semaphore;
+
+use super::verdict::Verdict;
+use crate::errors::{Failure, Kind};
+use crate::workers::embedding::ATTEMPTS;
+
+/// Downloads, as many at a time as for an import.
+#[derive(Clone)]
+pub struct Pictures {
+    /// As of the settings that this was made with.
+    pub endpoints: Endpoints,
+    client: Client,
+    downloads: Arc<Semaphore>,
+}
+
+impl Pictures {
+    /// Ready to download from the endpoints' image hosts.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] where the settings or the certificate authorities are of no use.
+    pub fn new(endpoints: Endpoints, downloads: usize) -> Result<Self, Failure> {
+        let client = Client::new(endpoints.clone())?;
+        Ok(Pictures { endpoints, client, downloads: Arc::new(Semaphore::new(downloads)) })
+    }
+
+    /// The picture, or what its not coming means for the row that was tried `attempts` times.
+    pub async fn fetch(&self, url: &str, attempts: i32) -> Result<FetchedImage, Verdict> {
+        // Blanks and line ends come along with copied addresses and mean nothing.
+        let url = url.trim();
+        let host =
+            host_of_url(url).map_err(|error| Verdict::Failed(Failure::new(Kind::BadArgument, error.to_string())))?;
+        if !self.endpoints.images.contains(&host) {
+            let reason = format!("host not allowed: pinterest.tracked_image_hosts does not name {host}");
+            return Err(Verdict::Failed(Failure::new(Kind::Forbidden, reason)));
+        }
+        // Closed never, so this fails never.
+        let _slot = self.downloads.acquire().await;
+        self.client.fetch_image(url).await.map_err(|error| {
+            let after = retry::next_delay(attempts.max(1).unsigned_abs(), &error, fastrand::f64());
+            match after {
+                Some(after) if attempts < ATTEMPTS => Verdict::Again { failure: error.into(), after, blame: true },
+                _ => Verdict::Failed(error.into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! What a failure means: for the row, for its whole column, or for nobody but the moment.
+
+use std::time::Duration;
+
+use pgrx::PgSqlErrorCode;
+
+use crate::errors::{Failure, Kind};
+use crate::store::track::work::Embedding;
+use crate::workers::embedding::ATTEMPTS;
+
+/// Before a row is tried again that another session had locked.
+const LOCKED_PAUSE: Duration = Duration::from_secs(2);
+/// Before a row is tried again that the server had no room for.
+const FULL_PAUSE: Duration = Duration::from_secs(15);
+
+/// What is known after an attempt on a row.
+#[derive(Debug)]
+pub enum Verdict {
+    /// To be recorded.
+    Embedded(Box<Embedding>),
+    /// There is no such row, or no source in it.
+    Gone,
+    /// It cannot be embedded, or could not after all attempts.
+    Failed(Failure),
+    /// Again after a pause. Without blame the attempt does not count.
+    Again {
+        /// Why this attempt failed.
+        failure: Failure,
+        /// The pause.
+        after: Duration,
+        /// The row may be at fault.
+        blame: bool,
+    },
+    /// Again at once: the table or the model is not what it was when the row was claimed.
+    Overtaken,
+    /// The embedder died while it had this row and others.
+    Suspect,
+    /// No row of the column can be worked on now.
+    Column(Failure),
+}
+
+impl Verdict {
+    /// What it means that the database refused to read or write a row that was tried `attempts` times.
+    pub fn of_database(failure: Failure, attempts: i32) -> Self {
+        match failure.kind {
+            Kind::TableRefused => Self::of_table(failure, attempts),
+            Kind::Database => Verdict::Again { failure, after: LOCKED_PAUSE, blame: false },
+            _ => Verdict::Column(failure),
+        }
+    }
+
+    fn of_table(mut failure: Failure, attempts: i32) -> Self {
+        use PgSqlErrorCode as Code;
+        match failure.raised() {
+            Some(
+                Code::ERRCODE_LOCK_NOT_AVAILABLE
+                | Code::ERRCODE_T_R_DEADLOCK_DETECTED
+                | Code::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            ) => {
+                failure.message = "another session holds a lock on the row or its table".to_owned();
+                return Verdict::Again { failure, after: LOCKED_PAUSE, blame: false };
+            }
+            Some(
+                Code::ERRCODE_INSUFFICIENT_RESOURCES
+                | Code::ERRCODE_DISK_FULL
+                | Code::ERRCODE_OUT_OF_MEMORY
+                | Code::ERRCODE_TOO_MANY_CONNECTIONS,
+            ) => {
+                return Verdict::Again { failure, after: FULL_PAUSE, blame: false };
+            }
+            Some(Code::ERRCODE_QUERY_CANCELED) => {
+                failure.message = "the table took longer than 10 seconds, with its triggers".to_owned();
+            }
+            _ => {}
+        }
+        if attempts >= ATTEMPTS {
+            return Verdict::Failed(failure);
+        }
+        // 1, 3 and 9 seconds: what the table's trigger wants may come with another session's commit.
+        let after = Duration::from_secs(3_u64.pow(attempts.clamp(1, ATTEMPTS).unsigned_abs() - 1));
+        Verdict::Again { failure, after, blame: true }
+    }
+}
