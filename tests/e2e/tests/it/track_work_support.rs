@@ -1,0 +1,105 @@
+//! What the tests of tracked columns at work share.
+
+use std::io::Cursor;
+
+use e2e::{Result, Stop, World, wait_for};
+use image::ImageFormat;
+use postgres::Client;
+use sandbox::scene::{self, Family};
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::{SOON, quick_board};
+
+/// A preloaded world. Its Pinterest has a board of `pictures` pictures of different bytes, which the tests' tables point
+/// at: the CDN is among the hosts that tracked URLs may name.
+pub fn world(pictures: u64) -> Result<World> {
+    let config = sandbox::Config::with_board("Beach", &[Family::Beach, Family::Barn], pictures);
+    let world = World::builder().sandbox(config).start()?;
+    world.cluster.set("pinterest.tracked_image_hosts", &world.sandbox.host())?;
+    world.cluster.restart(Stop::Fast)?;
+    Ok(world)
+}
+
+/// The addresses of the board's pictures.
+pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    crate::support::import(client, "Beach")?;
+    world.sandbox.faults().remove(closed);
+    world.sandbox.requests().reset();
+    let rows =
+        client.query("SELECT candidates -> 0 ->> 'url' FROM pinterest.pin_image ORDER BY pin_id, position", &[])?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// A small world for what needs no pictures of Pinterest's.
+pub fn small_world() -> Result<World> {
+    World::builder().sandbox(quick_board("Beach", 1)).start()
+}
+
+/// A photo.
+pub fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
+    let mut photo = Cursor::new(Vec::new());
+    scene::draw(family, seed, 160, 120).write_to(&mut photo, ImageFormat::Jpeg)?;
+    Ok(photo.into_inner())
+}
+
+/// A table `name (id bigint, description text, embedding vector(512))` whose texts are tracked.
+pub fn texts(client: &mut Client, name: &str) -> Result<()> {
+    client.batch_execute(&format!(
+        "CREATE TABLE {name} (id bigint PRIMARY KEY, description text, embedding vector(512));
+         SELECT pinterest_track('{name}', text => 'description')"
+    ))?;
+    Ok(())
+}
+
+/// How many rows of all tracked columns are in a state.
+pub fn count(client: &mut Client, state: &str) -> Result<i64> {
+    Ok(client.query_one("SELECT count(*) FROM pinterest.tracked_row WHERE state = $1", &[&state])?.get(0))
+}
+
+/// Waits until no row is pending.
+pub fn settled(client: &mut Client) -> Result<()> {
+    let waited = wait_for("no row to be pending", SOON, || Ok((count(client, "pending")? == 0).then_some(())));
+    waited.map_err(|error| match states(client) {
+        Ok(states) => error.context(states),
+        Err(_) => error,
+    })
+}
+
+/// The queue, for a test that failed.
+fn states(client: &mut Client) -> Result<String> {
+    let rows = client.query(
+        "SELECT format('%s %s: %s, %s attempts, %s, claimed by %s; %s', tracked_column_id, r.key, state, attempts, reason,
+                claimed_by, problem)
+           FROM pinterest.tracked_row r JOIN pinterest.tracked_column USING (tracked_column_id) LIMIT 20",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
+}
+
+/// Rows of the table whose embedding is not that of their text.
+pub fn wrong_texts(client: &mut Client, table: &str) -> Result<i64> {
+    let sql = format!(
+        "SELECT count(*) FROM {table}
+          WHERE CASE WHEN description IS NULL THEN embedding IS NOT NULL
+                     ELSE COALESCE(embedding <=> pinterest_embed_text(description) > 1e-6, true) END"
+    );
+    Ok(client.query_one(&sql, &[])?.get(0))
+}
+
+/// State, reason and its SQLSTATE of the row with this key, in whatever column.
+pub fn state(client: &mut Client, key: &str) -> Result<(String, String, String)> {
+    let row = client.query_one(
+        "SELECT state, COALESCE(reason, ''), COALESCE(reason_code, '') FROM pinterest.tracked_row WHERE key = ARRAY[$1]",
+        &[&key],
+    )?;
+    Ok((row.get(0), row.get(1), row.get(2)))
+}
+
+/// Waits until the row with this key is in a state, and returns the reason and its SQLSTATE.
+pub fn until_state(client: &mut Client, key: &str, wanted: &str) -> Result<(String, String)> {
+    wait_for(wanted, SOON, || {
+        let (state, reason, code) = state(client, key)?;
+        Ok((state == wanted).then_some((reason, code)))
+    })
+}
