@@ -200,9 +200,11 @@ impl Failure {
         self.raised
     }
 
-    /// The SQLSTATE of the server's ERROR that this failure stands for, else its own.
+    /// The SQLSTATE of the server's ERROR that this failure stands for, else its own. pgrx knows the server's codes alone
+    /// and takes one that a user made up for an internal error.
     pub fn first_sqlstate(&self) -> String {
-        self.raised.map_or_else(|| self.sqlstate(), sqlstate)
+        let known = self.raised.filter(|&code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR);
+        known.map_or_else(|| self.sqlstate(), sqlstate)
     }
 
     /// Says which element of an array it is about, counted from 1 as SQL does.
