@@ -3,8 +3,8 @@ use crate::vectors::Vectors;
 
 /// Cosine distance up to which two images count as the same picture.
 ///
-/// CLIP sees a picture again after scaling or recompressing within about 0.02 and finds other pictures of the same place
-/// mostly beyond 0.1.
+/// Reasoned, not measured on trained weights: decoding and resizing the same picture in other ways moves its embedding by
+/// less than 0.001, squashing it instead of cropping by up to 0.04; other pictures of the same kind are some 0.15 to 0.3 away.
 pub const DEFAULT_THRESHOLD: f64 = 0.05;
 
 /// Images between two calls of `check`.
@@ -15,7 +15,8 @@ const STRIDE: usize = 64;
 ///
 /// The images are gone through in order: each joins the nearest leader within the threshold, or leads a group of its own.
 /// No chain of small steps can join what differs, as it would with connected components: all members are within the
-/// threshold of the leader, and within about four times it of each other.
+/// threshold of the leader, and within about four times it of each other: an angle may double, and a distance grows with its
+/// square. An image between two leaders goes to the nearer one.
 pub fn duplicates(images: &Vectors, threshold: f64, check: &mut dyn FnMut()) -> Vec<Vec<usize>> {
     // A little room for rounding, so that threshold 0 finds what is equal.
     let least = 1.0 - threshold - 1e-6;

@@ -139,6 +139,13 @@ fn a_chain_of_small_steps_is_not_one_picture() {
 }
 
 #[test]
+fn an_image_between_two_first_ones_joins_the_nearer() {
+    let at = |angle: f32| [angle.cos(), angle.sin(), 0.0];
+    let groups = duplicates(&vectors(&[at(0.0), at(0.3), at(0.1), at(0.2)]), 0.025, &mut || {});
+    assert_eq!(groups, [[0, 2], [1, 3]]);
+}
+
+#[test]
 fn the_gate_says_when_nothing_passes() {
     let wanted = Direction::normalised(&X).unwrap();
     let none = gate(&vectors(&[Y, Y]), &wanted, &vectors(&[Y]));
