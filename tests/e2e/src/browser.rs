@@ -9,9 +9,6 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::Result;
 
-/// Most bytes read of one answer: the sandbox's pictures stay far below.
-const BODY_LIMIT: u64 = 32 << 20;
-
 /// Visits pages over https, trusting the authorities of one PEM file alone. Does not follow redirects.
 #[derive(Clone, Debug)]
 pub struct Browser {
@@ -52,13 +49,6 @@ impl Browser {
             .and_then(|value| value.to_str().ok())
             .with_context(|| format!("the authorization page answers {status} without sending the browser on"))?;
         Redirect::parse(location)
-    }
-
-    /// Downloads something whole, as a picture.
-    pub fn download(&self, url: &str) -> Result<Vec<u8>> {
-        let mut answer = self.agent.get(url).call().with_context(|| format!("cannot download {url}"))?;
-        ensure!(answer.status().is_success(), "{url} answers {}", answer.status());
-        answer.body_mut().with_config().limit(BODY_LIMIT).read_to_vec().with_context(|| format!("cannot read {url}"))
     }
 }
 
