@@ -136,9 +136,15 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
         Ok((format!("import {id}, under way in the background"), id))
     })?;
     steps.run_with_lines("Watch pinterest.imports", || progress::watch(&mut client, import))?;
-    steps.run(&format!("Fill a table of {} venues: pinterest_embed_image(photo)", venues::count()), || {
+    steps.run(&format!("Fill a table of {} venues with photos", venues::count()), || {
         venues::create(&mut client)?;
-        Ok(("and index it: USING hnsw (embedding vector_cosine_ops)".into(), ()))
+        Ok(("and index its vectors: USING hnsw (embedding vector_cosine_ops)".into(), ()))
+    })?;
+    steps.sql("SELECT pinterest_track('venues', image => 'photo')", || {
+        Ok((format!("{} photos to embed, in the background", venues::track(&mut client)?), ()))
+    })?;
+    steps.sql("SELECT pinterest_wait_for_tracked('venues', '5 minutes')", || {
+        Ok((format!("{} venues embedded", venues::wait(&mut client)?), ()))
     })?;
     let ranked = steps.sql(ranking::SQL, || {
         let ranked = ranking::query(&mut client, BOARD)?;

@@ -1,5 +1,6 @@
 //! The table a user would have already: venues with a photo each.
 
+use anyhow::ensure;
 use e2e::Result;
 use postgres::Client;
 use sandbox::scene::{self, Family};
@@ -25,7 +26,7 @@ pub fn count() -> usize {
     VENUES.iter().map(|(_, names)| names.len()).sum()
 }
 
-/// Makes the table, embeds its photos in the database and indexes the embeddings.
+/// Makes the table with its photos, and an index over the embeddings that are to come.
 pub fn create(client: &mut Client) -> Result<()> {
     client.batch_execute(
         "CREATE TABLE venues (
@@ -36,8 +37,7 @@ pub fn create(client: &mut Client) -> Result<()> {
              embedding vector(512)
          )",
     )?;
-    let insert = client
-        .prepare("INSERT INTO venues (name, kind, photo, embedding) VALUES ($1, $2, $3, pinterest_embed_image($3))")?;
+    let insert = client.prepare("INSERT INTO venues (name, kind, photo) VALUES ($1, $2, $3)")?;
     let places = VENUES.iter().flat_map(|(family, names)| names.iter().map(move |name| (*family, *name)));
     for (seed, (family, name)) in (FIRST_SEED..).zip(places) {
         let photo = picture::jpeg(&scene::draw(family, seed, 800, 1200))?;
@@ -45,4 +45,17 @@ pub fn create(client: &mut Client) -> Result<()> {
     }
     client.batch_execute("CREATE INDEX ON venues USING hnsw (embedding vector_cosine_ops)")?;
     Ok(())
+}
+
+/// Has the embeddings follow the photos from now on; how many there are to be made.
+pub fn track(client: &mut Client) -> Result<i64> {
+    Ok(client.query_one("SELECT pinterest_track('venues', image => 'photo')", &[])?.get(0))
+}
+
+/// Waits until all are made; refuses to go on without.
+pub fn wait(client: &mut Client) -> Result<i64> {
+    let left: i64 = client.query_one("SELECT pinterest_wait_for_tracked('venues', '5 minutes')", &[])?.get(0);
+    let embedded: i64 = client.query_one("SELECT count(embedding) FROM venues", &[])?.get(0);
+    ensure!(left == 0 && usize::try_from(embedded)? == count(), "{embedded} of {} photos are embedded", count());
+    Ok(embedded)
 }
