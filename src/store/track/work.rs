@@ -141,6 +141,13 @@ pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure>
     }
 }
 
+/// Has the rest of the transaction give way soon to a session that holds a row of the queue: it has changed the source and
+/// not committed yet.
+pub fn give_way() -> Result<(), Failure> {
+    execute("SET LOCAL lock_timeout = '200ms'", &[])?;
+    Ok(())
+}
+
 /// Ends the claim of a row that is not in the table any more, or has no source. Where the source has changed meanwhile,
 /// it is another row's turn.
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! One row: its source read, embedded and recorded, with no transaction open in between.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::pictures::Pictures;
@@ -14,6 +16,10 @@ use crate::workers::embedding::{Gate, Input, Judgement, Ready, judge};
 
 /// Bytes of a URL at most; what is longer is no address of a picture.
 const LONGEST_URL: usize = 4096;
+
+/// How often, and how far apart, the end of a claim is tried: for most of the lease.
+const SETTLE_TRIES: u32 = 40;
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an attempt on a row leaves to do.
 pub enum Ended {
@@ -57,24 +63,19 @@ impl OneRow {
     }
 
     async fn settle(&self, claimed: &ClaimedRow, verdict: Verdict) -> Ended {
-        let (row, mut ended) = (claimed.clone(), Ended::Recorded);
-        if let Verdict::Column(failure) = &verdict {
-            ended = Ended::Column(failure.clone());
+        // A session that has changed the source holds the row of the queue until it commits. Where even the last try fails
+        // the lease runs out, and the row is claimed again.
+        for _ in 0..SETTLE_TRIES {
+            let (row, verdict) = (claimed.clone(), verdict.clone());
+            if self.context.database.run(move || note(&row, verdict)).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
         }
-        // Where even this fails the lease runs out, and the row is claimed again.
-        let _ = self
-            .context
-            .database
-            .run(move || match verdict {
-                Verdict::Gone => work::forget(&row),
-                Verdict::Failed(failure) => work::fail(&row, &failure.message, &failure.first_sqlstate()),
-                Verdict::Again { failure, after, blame } => {
-                    work::retry(&row, &failure.message, &failure.first_sqlstate(), after, blame)
-                }
-                _ => work::release(&row),
-            })
-            .await;
-        ended
+        match verdict {
+            Verdict::Column(failure) => Ended::Column(failure),
+            _ => Ended::Recorded,
+        }
     }
 
     async fn embed(&self, claimed: &ClaimedRow, alone: bool) -> Result<Embedding, Verdict> {
@@ -132,6 +133,19 @@ impl OneRow {
             Some(Source::TooLarge(bytes)) => Err(Verdict::Failed(too_large(kind, bytes))),
             None => Err(Verdict::Overtaken),
         }
+    }
+}
+
+/// Ends the claim as the verdict says.
+fn note(claimed: &ClaimedRow, verdict: Verdict) -> Result<(), Failure> {
+    work::give_way()?;
+    match verdict {
+        Verdict::Gone => work::forget(claimed),
+        Verdict::Failed(failure) => work::fail(claimed, &failure.message, &failure.first_sqlstate()),
+        Verdict::Again { failure, after, blame } => {
+            work::retry(claimed, &failure.message, &failure.first_sqlstate(), after, blame)
+        }
+        Verdict::Embedded(_) | Verdict::Overtaken | Verdict::Suspect | Verdict::Column(_) => work::release(claimed),
     }
 }
 

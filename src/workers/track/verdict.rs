@@ -14,7 +14,7 @@ const LOCKED_PAUSE: Duration = Duration::from_secs(2);
 const FULL_PAUSE: Duration = Duration::from_secs(15);
 
 /// What is known after an attempt on a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Verdict {
     /// To be recorded.
     Embedded(Box<Embedding>),

@@ -1,11 +1,13 @@
 //! Pictures behind URLs in users' tables: from the hosts that the administrator named, and only while the row wants them.
 
+use std::time::{Duration, Instant};
+
 use e2e::{Result, wait_for};
 use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::{GATE, SOON, value};
-use crate::track_work_support::{count, settled, small_world, state, urls, world};
+use crate::track_work_support::{count, settled, small_world, state, until_state, urls, world};
 
 fn table(client: &mut Client) -> Result<()> {
     client.batch_execute(
@@ -122,6 +124,31 @@ fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
     assert_eq!(same, 3);
     let distinct: i64 = value(&mut client, "SELECT count(DISTINCT embedding::text) FROM venues")?;
     assert_eq!(distinct, 3);
+    Ok(())
+}
+
+#[test]
+fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
+    let world = world(3)?;
+    let mut client = world.connect()?;
+    let urls = urls(&world, &mut client)?;
+    table(&mut client)?;
+    world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }).times(2));
+    client.execute("INSERT INTO venues VALUES (1, $1), (2, 'nowhere'), (3, $2)", &[&urls[0], &urls[1]])?;
+    assert!(world.sandbox.requests().wait_for(Kind::Image, 2, SOON));
+    // Another session changes one of them and takes its time, while the worker comes back with both.
+    let mut slow = world.connect()?;
+    slow.execute("BEGIN", &[])?;
+    slow.execute("UPDATE venues SET url = $1 WHERE id = 1", &[&urls[2]])?;
+    world.sandbox.faults().release(GATE);
+    until_state(&mut client, "3", "embedded")?;
+    let busy = "SELECT count(*) FROM pinterest.tracked_row WHERE key = '{1}' AND claimed_by IS NOT NULL";
+    assert_eq!(value::<i64>(&mut client, busy)?, 1, "its claim cannot be ended yet");
+    slow.execute("COMMIT", &[])?;
+    let begun = Instant::now();
+    settled(&mut client)?;
+    assert!(begun.elapsed() < Duration::from_secs(20), "long before the lease runs out");
+    assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (2, 1));
     Ok(())
 }
 
