@@ -3,7 +3,7 @@
 use e2e::{Cluster, Result};
 use postgres::Client;
 
-use crate::support::value;
+use crate::support::{refusal, value};
 use crate::track_support::{embedded, queue, server, settle, tracked_venues};
 
 fn named(client: &mut Client) -> Result<String> {
@@ -169,5 +169,59 @@ fn replicated_changes_wait_for_the_next_call() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1* 2*");
     assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'description')")?, 2);
     assert_eq!(queue(&mut client)?, "2* 3*");
+    Ok(())
+}
+
+#[test]
+fn the_extension_goes() -> Result<()> {
+    let (_cluster, mut client) = tracked_venues()?;
+    let refused = refusal(client.batch_execute("DROP EXTENSION pg_pinterest"));
+    assert_eq!(refused.code, "2BP01", "{refused:?}");
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    client.batch_execute("DROP EXTENSION pg_pinterest CASCADE")?;
+    client.batch_execute("INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'x'")?;
+    // In the same session: its plans are made anew.
+    client.batch_execute("CREATE EXTENSION pg_pinterest; SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (3, 'lake')")?;
+    assert_eq!(queue(&mut client)?, "1* 2* 3*");
+    Ok(())
+}
+
+#[test]
+fn two_sessions_on_the_same_rows() -> Result<()> {
+    let (cluster, mut client) = tracked_venues()?;
+    client.batch_execute("INSERT INTO venues SELECT n, 'venue' FROM generate_series(1, 50) n")?;
+    std::thread::scope(|scope| -> Result<()> {
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                let cluster = &cluster;
+                scope.spawn(move || -> Result<()> {
+                    let mut client = cluster.connect()?;
+                    for round in 0..60 {
+                        let id = i64::from((round * 7 + writer * 13) % 50 + 1);
+                        // The row, then its place in the queue: as a worker goes about it.
+                        client.execute("UPDATE venues SET description = $2 WHERE id = $1", &[&id, &format!("{writer} {round}")])?;
+                        if round % 10 == 0 {
+                            client.execute("DELETE FROM venues WHERE id = $1", &[&id])?;
+                            client.execute("INSERT INTO venues VALUES ($1, 'again') ON CONFLICT (id) DO UPDATE SET description = 'both'", &[&id])?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
+        }
+        writers.into_iter().try_for_each(|writer| match writer.join() {
+            Ok(done) => done,
+            Err(_) => panic!("a writer panicked"),
+        })
+    })?;
+    let wrong: i64 = value(
+        &mut client,
+        "SELECT count(*) FROM (SELECT ARRAY[id::text] AS key FROM venues) v FULL JOIN pinterest.tracked_row r USING (key)
+          WHERE v.key IS NULL OR r.key IS NULL",
+    )?;
+    assert_eq!(wrong, 0);
     Ok(())
 }
