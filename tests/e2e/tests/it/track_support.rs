@@ -1,9 +1,17 @@
-//! What the tests of tracked columns share. Their servers have no model: the queue stays as the triggers left it.
+//! What the tests of tracked columns share. On their servers workers wait for ever before they look at a tracked column:
+//! the queue stays as the triggers left it.
 
 use e2e::{Cluster, Result, cluster};
 use postgres::{Client, GenericClient};
 
-/// A server with the extension and no model.
+/// Has every tracked column look as if its time had not come.
+const NO_WORKERS: &str = "
+    CREATE FUNCTION wait_for_ever() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.next_attempt_at := 'infinity'; RETURN NEW; END $$;
+    CREATE TRIGGER wait_for_ever BEFORE INSERT OR UPDATE ON pinterest.tracked_column
+        FOR EACH ROW EXECUTE FUNCTION wait_for_ever();";
+
+/// A server with the extension, and nobody who works on tracked columns.
 pub fn server() -> Result<(Cluster, Client)> {
     start(Cluster::builder())
 }
@@ -13,6 +21,7 @@ pub fn start(builder: cluster::Builder) -> Result<(Cluster, Client)> {
     let cluster = builder.preload(true).start()?;
     let mut client = cluster.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    client.batch_execute(NO_WORKERS)?;
     Ok((cluster, client))
 }
 
@@ -28,7 +37,7 @@ pub fn tracked_venues() -> Result<(Cluster, Client)> {
 }
 
 /// The queue of the one tracked column there is: keys in their order, with commas in a key and spaces between keys; a star
-/// where a row's version is not what it was at the last [`settle`].
+/// behind those that are pending.
 pub fn queue(client: &mut impl GenericClient) -> Result<String> {
     Ok(client
         .query_one(
