@@ -6,7 +6,7 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-peers bench-quality sanitize install lint clean
+.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality sanitize install lint clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -30,6 +30,9 @@ test: setup ## Run every test
 
 bench: setup ## Print the figures of imports and embeddings (release profile)
 	@tests/run-bench
+
+bench-search: setup ## Print the figures of recommendations among 100,000 venues (release profile)
+	@tests/run-bench search
 
 bench-peers: ## Compare the model with other engines (QUICK=1 for one round; brings 3 GB of Python packages once)
 	@tests/peers/run

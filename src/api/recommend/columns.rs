@@ -4,7 +4,7 @@ use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::store::candidates::Search;
 use crate::store::track;
-use crate::store::user_table::{Column, UserTable, identifier, identifiers};
+use crate::store::user_table::{Column, Relation, UserTable, identifier, identifiers};
 use crate::vector::DIMENSION;
 
 /// The key and the embedding.
@@ -18,6 +18,11 @@ pub struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// The columns that the caller names; else the primary key, and the only vector column or the only one that is tracked.
     pub fn choose(table: &'a UserTable, key: Option<&str>, embedding: Option<&str>) -> Result<Self, Failure> {
+        if table.kind == Relation::Other {
+            return Err(Failure::new(Kind::BadArgument, format!("{} is no table", table.quoted)).with_hint(
+                "Tables, partitioned and foreign ones too, views and materialized views have rows to recommend.",
+            ));
+        }
         let key: Vec<String> = match key {
             Some(key) => identifiers(key, "key")?,
             None => table.primary_key.clone(),

@@ -131,8 +131,8 @@ fn boards_together_and_boards_against() -> Result<()> {
     assert!(both.contains(&"barn".into()) && both.contains(&"beach".into()), "{both:?}");
     // Boards may be named twice, and one that is empty is left out.
     let named_twice =
-        kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'BARN WEDDING', 'Empty'], 'venues', 6)")?;
-    let once = kinds(&mut client, "pinterest_recommend('Barn wedding', 'venues', 6)")?;
+        kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'BARN WEDDING', 'Empty'], 'venues', 6, 0)")?;
+    let once = kinds(&mut client, "pinterest_recommend('Barn wedding', 'venues', 6, 0)")?;
     assert_eq!(named_twice, once);
     assert_eq!(once[..3], ["barn", "barn", "barn"]);
 

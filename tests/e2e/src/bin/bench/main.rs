@@ -1,7 +1,9 @@
-//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails.
+//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails. `make bench-search` is
+//! about recommendations alone, which need no model.
 
 mod embedder;
 mod import;
+mod search;
 mod texts;
 
 use std::time::Duration;
@@ -20,6 +22,10 @@ const BOARD: &str = "Bench";
 
 fn main() -> Result<()> {
     let installation = Installation::staged()?.with_extension()?;
+    if std::env::args().nth(1).as_deref() == Some("search") {
+        println!("{}", installation.version());
+        return search::measure();
+    }
     let model = Model::find(&installation)?;
     println!("{}, model {}", installation.version(), model.directory().display());
 
@@ -62,4 +68,11 @@ fn figure(name: &str, value: String) {
 
 fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// Median, and the slowest of twenty.
+fn spread(taken: &mut [Duration]) -> String {
+    taken.sort_unstable();
+    let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize];
+    format!("{} at the median, {} for 95 of 100", milliseconds(at(0.5)), milliseconds(at(0.95)))
 }

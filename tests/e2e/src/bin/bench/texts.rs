@@ -8,7 +8,7 @@ use anyhow::ensure;
 use e2e::{Result, World};
 use postgres::Client;
 
-use crate::{figure, milliseconds};
+use crate::{figure, milliseconds, spread};
 
 /// Texts that the warm median is taken of; each another, so that none is answered from memory.
 const WARM: usize = 200;
@@ -76,13 +76,6 @@ fn timed(client: &mut Client, sql: &str, text: &str) -> Result<Duration> {
     let began = Instant::now();
     client.query_one(sql, &[&text])?;
     Ok(began.elapsed())
-}
-
-/// Median, and the slowest of twenty.
-fn spread(taken: &mut [Duration]) -> String {
-    taken.sort_unstable();
-    let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize];
-    format!("{} at the median, {} for 95 of 100", milliseconds(at(0.5)), milliseconds(at(0.95)))
 }
 
 /// Different texts from the `from`th on, each of six words that are one token each: eight with the two marks.
