@@ -52,6 +52,7 @@ mod resting;
 mod retention;
 mod rotation;
 mod scopes;
+mod search_docs;
 mod search_refusals;
 mod search_tastes;
 mod search_ways;

@@ -39,7 +39,7 @@ pub fn measure() -> Result<()> {
     for board in 0..BOARDS {
         fill_board(&mut client, world.account(), board, &mut geometry)?;
     }
-    client.batch_execute("VACUUM ANALYZE venues; VACUUM ANALYZE pinterest.pin; VACUUM ANALYZE pinterest.pin_image")?;
+    client.batch_execute("VACUUM ANALYZE venues, pinterest.pin, pinterest.pin_image")?;
 
     timed(&mut client, "pinterest_recommend, k = 10", |board| {
         format!("SELECT key FROM pinterest_recommend('{board}', 'venues', {K})")
