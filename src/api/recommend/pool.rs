@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use taste::{Direction, ErrorKind, Taste, Vectors};
+use taste::{Direction, ErrorKind, Ranking, Taste, Theme, Vectors};
 
 use crate::errors::{Failure, Kind};
 use crate::store::candidates::Search;
@@ -28,7 +28,9 @@ pub struct Pool {
 pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure> {
     let directions: Vec<Vector> =
         taste.themes.iter().map(|theme| Vector::from_slice(&theme.direction)).collect::<Result<_, _>>()?;
-    let wanted = (OVERSAMPLING * k).max(LEAST);
+    // What boards against push down is to be replaced by what lies farther off.
+    let spare = if taste.against.is_empty() { 1 } else { OVERSAMPLING };
+    let wanted = (OVERSAMPLING * k).max(LEAST) * spare;
     let mut each = wanted;
     loop {
         let mut best = Best::default();
@@ -92,8 +94,12 @@ impl Best {
     }
 }
 
-/// Cosine with the theme that fits best.
-fn matching(taste: &Taste, direction: &Direction) -> f32 {
-    let cosine = |theme: &taste::Theme| theme.direction.iter().zip(direction.iter()).map(|(l, r)| l * r).sum::<f32>();
-    taste.themes.iter().map(cosine).fold(f32::NEG_INFINITY, f32::max)
+/// How well it fits the theme that it fits best, as [`taste::rank`] compares themes.
+fn matching(taste: &Taste, direction: &Direction) -> f64 {
+    let handicap = Ranking::default().handicap;
+    let fit = |theme: &Theme| {
+        let cosine: f32 = theme.direction.iter().zip(direction.iter()).map(|(left, right)| left * right).sum();
+        f64::from(cosine) - handicap * theme.cohesion
+    };
+    taste.themes.iter().map(fit).fold(f64::NEG_INFINITY, f64::max)
 }
