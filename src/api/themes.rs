@@ -40,7 +40,7 @@ fn pinterest_board_themes(
     >,
     ErrorReport,
 > {
-    let count = k.map(|k| theme_count(k)).transpose()?;
+    let count = k.map(theme_count).transpose()?;
     let labels = labels.map(checked).transpose()?;
     let collected = Collected::of_board(known(board, account_id)?)?.some()?;
     let model = collected.model()?;

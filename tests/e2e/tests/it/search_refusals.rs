@@ -168,3 +168,34 @@ fn models_are_not_mixed() -> Result<()> {
     refused(&mut client, weighted, "22023", "2 different models", hint);
     Ok(())
 }
+
+#[test]
+fn a_tracked_column_is_the_one_meant_and_its_models_are_known() -> Result<()> {
+    let (world, mut client) = world()?;
+    client.batch_execute(
+        "ALTER TABLE venues ADD COLUMN own vector(512);
+         SELECT pinterest_track('venues', text => 'description');
+         UPDATE pinterest.tracked_row SET state = 'embedded', model_id = (SELECT max(model_id) FROM pinterest.model)",
+    )?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', 5)")?, 5);
+    assert_eq!(
+        value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', embedding => 'own')")?,
+        0
+    );
+
+    // Rows by another model are noticed whoever asks: who may read the table may know.
+    world.cluster.create_role("app")?;
+    client.batch_execute(
+        "SELECT pinterest_grant('app'); GRANT SELECT ON venues TO app; UPDATE pinterest.account SET owner = 'app';
+         INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             SELECT decode(repeat('ab', 32), 'hex'), name, repeat('0', 64), precision, preprocessing, dimension FROM pinterest.model;
+         UPDATE pinterest.tracked_row SET model_id = (SELECT max(model_id) FROM pinterest.model)
+          WHERE key = (SELECT min(key) FROM pinterest.tracked_row)",
+    )?;
+    let mut app = world.cluster.connect_as("app")?;
+    let call = "SELECT * FROM pinterest_recommend('Mixed', 'venues')";
+    refused(&mut app, call, "22023", "rows of public.venues were embedded by 2 different models", "pinterest_track");
+    client.batch_execute("UPDATE pinterest.tracked_row SET model_id = (SELECT max(model_id) FROM pinterest.model)")?;
+    refused(&mut app, call, "22023", "by different models", "pinterest_track");
+    Ok(())
+}
