@@ -172,10 +172,12 @@ fn models_are_not_mixed() -> Result<()> {
 #[test]
 fn a_tracked_column_is_the_one_meant_and_its_models_are_known() -> Result<()> {
     let (world, mut client) = world()?;
+    // In one transaction, so that no worker sees a row that is pending.
     client.batch_execute(
         "ALTER TABLE venues ADD COLUMN own vector(512);
          SELECT pinterest_track('venues', text => 'description');
-         UPDATE pinterest.tracked_row SET state = 'embedded', model_id = (SELECT max(model_id) FROM pinterest.model)",
+         UPDATE pinterest.tracked_row SET state = 'embedded', source_sha256 = sha256('x'),
+             embedded_at = now(), model_id = (SELECT max(model_id) FROM pinterest.model)",
     )?;
     assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', 5)")?, 5);
     assert_eq!(
