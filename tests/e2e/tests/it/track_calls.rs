@@ -159,3 +159,19 @@ fn the_models_in_a_column() -> Result<()> {
     assert_eq!(value::<i32>(&mut client, models)?, 1);
     Ok(())
 }
+
+#[test]
+fn waiting_ends_where_no_worker_can_go_on() -> Result<()> {
+    let cluster = e2e::Cluster::start()?;
+    let mut client = cluster.connect()?;
+    client.batch_execute(&format!(
+        "CREATE EXTENSION pg_pinterest CASCADE; {VENUES} SELECT pinterest_track('venues', text => 'description');
+         INSERT INTO venues VALUES (1, 'barn')"
+    ))?;
+    // There is no model.
+    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_wait_for_tracked('venues')")?, 1);
+    let row: String =
+        value(&mut client, "SELECT concat_ws(' ', state, problem IS NOT NULL, pending) FROM pinterest.tracked")?;
+    assert_eq!(row, "problem t 1");
+    Ok(())
+}
