@@ -359,6 +359,11 @@ pub fn model_dir() -> Option<PathBuf> {
     path(&MODEL_DIR)
 }
 
+/// The model directory, or a refusal that says what to set.
+pub fn required_model_dir() -> Result<PathBuf, Failure> {
+    model_dir().ok_or_else(|| Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"))
+}
+
 /// The embedding program.
 pub fn embedder_path() -> PathBuf {
     path(&EMBEDDER_PATH).unwrap_or_else(|| crate::platform::server_bindir().join("pinterest-embedder"))

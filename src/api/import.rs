@@ -138,11 +138,11 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
 
 /// A missing model is better heard of now than read in an import's row.
 fn check_model_dir() -> Result<(), Failure> {
-    let missing = |what: String| Failure::new(Kind::ModelMissing, what);
-    let directory = settings::model_dir().ok_or_else(|| missing("pinterest.model_dir is not set".to_owned()))?;
+    let directory = settings::required_model_dir()?;
     for file in ["config.json", "model.safetensors"] {
         if !directory.join(file).is_file() {
-            return Err(missing(format!("there is no readable {file} in {}", directory.display())));
+            let missing = format!("there is no readable {file} in {}", directory.display());
+            return Err(Failure::new(Kind::ModelMissing, missing));
         }
     }
     Ok(())

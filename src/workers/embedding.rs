@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::bridge::Database;
 use crate::errors::{Failure, Kind};
-use crate::platform;
 use crate::store;
 use crate::store::model::ModelRow;
 use crate::store::pin_image::Reason;
+use crate::{platform, settings};
 
 /// Requests to the embedder at one time, from all work of this worker.
 const PERMITS: u32 = 32;
@@ -139,7 +139,11 @@ pub struct Ready {
 pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready, Failure> {
     let client = match known {
         Some(known) => known.client.clone(),
-        None => Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?,
+        None => {
+            // The program would end at once, which tells nobody why.
+            database.run(settings::required_model_dir).await?;
+            Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?
+        }
     };
     let loaded = async {
         loop {

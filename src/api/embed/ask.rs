@@ -85,9 +85,7 @@ fn by_one_model(
 
 /// Asks the embedder, starting its supervisor where none runs.
 fn ask(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, Refused>, Failure> {
-    if settings::model_dir().is_none() {
-        return Err(Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"));
-    }
+    settings::required_model_dir()?;
     let inputs: Arc<[Input]> = inputs.into();
     let until = Instant::now() + SUPERVISOR_PATIENCE;
     loop {

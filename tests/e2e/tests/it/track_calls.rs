@@ -171,7 +171,7 @@ fn waiting_ends_where_no_worker_can_go_on() -> Result<()> {
     // There is no model.
     assert_eq!(value::<i64>(&mut client, "SELECT pinterest_wait_for_tracked('venues')")?, 1);
     let row: String =
-        value(&mut client, "SELECT concat_ws(' ', state, problem IS NOT NULL, pending) FROM pinterest.tracked")?;
-    assert_eq!(row, "problem t 1");
+        value(&mut client, "SELECT concat_ws(', ', state, problem, problem_code, pending) FROM pinterest.tracked")?;
+    assert_eq!(row, "problem, pinterest.model_dir is not set, 58P01, 1");
     Ok(())
 }
