@@ -119,8 +119,10 @@ fn groups(vectors: &Vectors, first: &[usize], threshold: f64) -> Result<Vec<Vec<
     Ok(groups)
 }
 
-/// Cosine distance of two rows.
+/// Cosine distance of two rows: 0 for a row and its equal, whatever f32 has left of their lengths.
 fn distance(vectors: &Vectors, left: usize, right: usize) -> f64 {
-    let products = vectors.row(left).iter().zip(vectors.row(right)).map(|(&l, &r)| f64::from(l) * f64::from(r));
-    (1.0 - products.sum::<f64>()).max(0.0)
+    let dot = |left: usize, right: usize| -> f64 {
+        vectors.row(left).iter().zip(vectors.row(right)).map(|(&l, &r)| f64::from(l) * f64::from(r)).sum()
+    };
+    (1.0 - dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()).max(0.0)
 }

@@ -8,9 +8,11 @@ use std::process::Command;
 
 use anyhow::ensure;
 use e2e::{Result, World, checkout, runtime_directory};
-use sandbox::{Fault, Rule};
+use postgres::error::SqlState;
+use sandbox::{Family, Fault, Rule};
 
 use crate::support::{Row, complete, pins_without_pictures, quick_board, start, value};
+use crate::track_work_support::{photo, settled};
 
 /// What such an embedder listens to.
 const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
@@ -73,6 +75,36 @@ fn poisoned(fault: &str) -> Result<(World, Row, String)> {
         .query_one("SELECT concat_ws(' ', state, attempts, reason) FROM pinterest.pin_image WHERE pin_id = $1", &[pin])?
         .get(0);
     Ok((world, row, ended))
+}
+
+#[test]
+fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
+    let world = World::builder()
+        .sandbox(quick_board("Beach", 1))
+        .setting("pinterest.embedder_path", &embedder()?.display().to_string())
+        .start()?;
+    let mut client = world.connect()?;
+    client.batch_execute(
+        "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, embedding vector(512));
+         SELECT pinterest_track('photos', image => 'photo')",
+    )?;
+    let (sound, deadly) = (photo(Family::Barn, 1)?, format!("{WORDS}abort").into_bytes());
+    client.execute(
+        "INSERT INTO photos SELECT n, CASE n WHEN 4 THEN $2 ELSE $1 END FROM generate_series(1, 12) AS n",
+        &[&sound, &deadly],
+    )?;
+    settled(&mut client)?;
+    let states: String = value(
+        &mut client,
+        "SELECT string_agg(concat_ws(' ', key[1], state, attempts, reason_code), ', ' ORDER BY state, key[1]::int)
+           FROM pinterest.tracked_row WHERE state <> 'embedded'",
+    )?;
+    let code = SqlState::CONNECTION_FAILURE.code();
+    assert_eq!(states, format!("4 failed 3 {code}"));
+    let embedded: i64 = value(&mut client, "SELECT count(*) FROM photos WHERE embedding IS NOT NULL AND id <> 4")?;
+    assert_eq!(embedded, 11);
+    assert!(world.cluster.log()?.matches("pinterest-embedder was ended by signal 6").count() >= 3);
+    Ok(())
 }
 
 #[test]

@@ -5,21 +5,9 @@ use postgres::error::SqlState;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
 use sandbox::scene::Family;
 
+use crate::pages::{blocks, statements};
 use crate::search_world::make_venues;
 use crate::support::import;
-
-/// A fenced block: what it holds, and its language.
-fn blocks(text: &str) -> Vec<(&str, String)> {
-    let mut found = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            found.push((language, body.join("\n")));
-        }
-    }
-    found
-}
 
 #[test]
 fn its_statements_run_and_its_plans_are_true() -> Result<()> {
@@ -49,14 +37,13 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
 
     let text = std::fs::read_to_string(checkout().join("docs/search.md"))?;
     let blocks = blocks(&text);
-    let (mut statements, mut plans, mut wrong) = (0, 0, Vec::new());
+    let (mut run, mut plans, mut wrong) = (0, 0, Vec::new());
     for (index, (language, body)) in blocks.iter().enumerate() {
         if *language != "sql" {
             continue;
         }
-        // No statement of the page has a semicolon within.
-        for statement in body.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-            statements += 1;
+        for statement in statements(body) {
+            run += 1;
             let rows = match client.query(statement, &[]) {
                 Ok(rows) => rows,
                 // Untrained weights may find that no picture is about a topic.
@@ -84,6 +71,6 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
         }
     }
     assert!(wrong.is_empty(), "other plans than docs/search.md shows:\n{}", wrong.join("\n\n"));
-    assert!(statements > 20 && plans == 3, "{statements} statements, {plans} plans");
+    assert!(run > 20 && plans == 3, "{run} statements, {plans} plans");
     Ok(())
 }

@@ -86,6 +86,25 @@ fn recommendations_suit_all_tastes() -> Result<()> {
 }
 
 #[test]
+fn what_resembles_neither_taste_is_not_recommended_though_the_mean_is_nearest_to_it() -> Result<()> {
+    let (_world, mut client) = world()?;
+    client.batch_execute(
+        "INSERT INTO venues (kind, name, description, price, embedding)
+             SELECT 'between', 'Between ' || n, '', 0, l2_normalize(pinterest_board_embedding('Mixed')
+                    + (SELECT array_agg(sin(n * g) / 2000 ORDER BY g)::vector FROM generate_series(1, 512) g))
+               FROM generate_series(1, 6) n",
+    )?;
+    let by_mean = column(
+        &mut client,
+        "SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('Mixed') LIMIT 6",
+    )?;
+    assert!(by_mean.iter().all(|kind| kind == "between"), "{by_mean:?}");
+    let by_themes = column(&mut client, &RANKED.replace("6)", "6, diversity => 0)"))?;
+    assert!(by_themes.iter().all(|kind| kind == "barn" || kind == "beach"), "{by_themes:?}");
+    Ok(())
+}
+
+#[test]
 fn a_recommendation_says_why() -> Result<()> {
     let (world, mut client) = world()?;
     let rows = client

@@ -112,7 +112,7 @@ fn duplicates_by_bytes_and_by_looks() -> Result<()> {
           WHERE (i.account_id, i.pin_id) = (m.account_id, m.pin_id) AND m.n = 21",
     )?;
     let groups = client.query(
-        "SELECT array_agg(m.n::int ORDER BY m.n), array_agg(d.same_bytes ORDER BY m.n), bool_and(d.distance < 1e-6)
+        "SELECT array_agg(m.n::int ORDER BY m.n), array_agg(d.same_bytes ORDER BY m.n), bool_and(d.distance = 0)
            FROM pinterest_duplicates('Mixed', 0) d JOIN mixed m USING (pin_id) GROUP BY d.group_number ORDER BY d.group_number",
         &[],
     )?;

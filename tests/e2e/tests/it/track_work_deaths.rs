@@ -3,6 +3,7 @@
 use e2e::{Result, World, wait_for};
 use sandbox::Family;
 
+use crate::grants::kill_worker;
 use crate::support::{SOON, quick_board, value};
 use crate::track_work_support::{count, photo, settled, small_world, texts, wrong_texts};
 
@@ -47,10 +48,7 @@ fn the_worker_is_killed_at_work() -> Result<()> {
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 1500) n")?;
     for kill in 1..=2 {
         progress(&mut client, kill * 200)?;
-        let worker = world.cluster.wait_for_backend("pg_pinterest worker", SOON)?;
-        world.cluster.kill9(worker.pid)?;
-        // A server process that dies by a signal takes all sessions with it.
-        client = wait_for("the server", SOON, || Ok(world.connect().ok()))?;
+        client = kill_worker(&world)?;
     }
     settled(&mut client)?;
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (1500, 0));
