@@ -90,7 +90,7 @@ fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
     )?;
     let (sound, deadly) = (photo(Family::Barn, 1)?, format!("{WORDS}abort").into_bytes());
     client.execute(
-        "INSERT INTO photos SELECT n, CASE n WHEN 4 THEN $2 ELSE $1 END FROM generate_series(1, 12) AS n",
+        "INSERT INTO photos SELECT n, CASE n WHEN 4 THEN $2::bytea ELSE $1::bytea END FROM generate_series(1, 12) AS n",
         &[&sound, &deadly],
     )?;
     settled(&mut client)?;
