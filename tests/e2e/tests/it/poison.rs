@@ -55,12 +55,17 @@ fn embedder() -> Result<PathBuf> {
     Ok(script)
 }
 
+/// A world with such an embedder, and a board of this many pins.
+fn world(pins: usize) -> Result<World> {
+    World::builder()
+        .sandbox(quick_board("Beach", pins as u64))
+        .setting("pinterest.embedder_path", &embedder()?.display().to_string())
+        .start()
+}
+
 /// Imports a board of which one picture does this to the embedder. Returns how that one ended.
 fn poisoned(fault: &str) -> Result<(World, Row, String)> {
-    let world = World::builder()
-        .sandbox(quick_board("Beach", PINS as u64))
-        .setting("pinterest.embedder_path", &embedder()?.display().to_string())
-        .start()?;
+    let world = world(PINS)?;
     let mut client = world.connect()?;
     let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
@@ -79,10 +84,7 @@ fn poisoned(fault: &str) -> Result<(World, Row, String)> {
 
 #[test]
 fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
-    let world = World::builder()
-        .sandbox(quick_board("Beach", 1))
-        .setting("pinterest.embedder_path", &embedder()?.display().to_string())
-        .start()?;
+    let world = world(1)?;
     let mut client = world.connect()?;
     client.batch_execute(
         "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, embedding vector(512));
