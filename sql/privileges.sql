@@ -44,8 +44,8 @@ CREATE POLICY worker ON pinterest.quota_ledger TO pinterest_worker USING (true) 
 CREATE POLICY worker ON pinterest.tracked_column TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.tracked_row TO pinterest_worker USING (true) WITH CHECK (true);
 
-CREATE POLICY own ON pinterest.app FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
-CREATE POLICY own ON pinterest.account FOR SELECT USING (owner OPERATOR(pg_catalog.=) CURRENT_USER);
+CREATE POLICY own ON pinterest.app FOR SELECT USING (pinterest.is_owner(owner));
+CREATE POLICY own ON pinterest.account FOR SELECT USING (pinterest.is_owner(owner));
 -- The subquery is itself under account's policy; it is planned once, not per row.
 CREATE POLICY own ON pinterest.board FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.board_section FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
@@ -54,7 +54,6 @@ CREATE POLICY own ON pinterest.pin_image FOR SELECT USING (account_id IN (SELECT
 CREATE POLICY own ON pinterest.import FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.import_outcome FOR SELECT USING (account_id IN (SELECT a.account_id FROM pinterest.account a));
 CREATE POLICY own ON pinterest.quota_ledger FOR SELECT USING (app_id IN (SELECT p.app_id FROM pinterest.app p) OR account_id IN (SELECT a.account_id FROM pinterest.account a));
--- A table may belong to a group: whoever has its rights has those on its tracking. By pg_roles: the owner may be gone.
-CREATE POLICY own ON pinterest.tracked_column FOR SELECT USING (EXISTS (SELECT FROM pg_catalog.pg_roles r
-    WHERE r.rolname OPERATOR(pg_catalog.=) owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+-- A table may belong to a group: whoever has its rights has those on its tracking.
+CREATE POLICY own ON pinterest.tracked_column FOR SELECT USING (pinterest.has_rights_of(owner));
 CREATE POLICY own ON pinterest.tracked_row FOR SELECT USING (tracked_column_id IN (SELECT c.tracked_column_id FROM pinterest.tracked_column c));

@@ -75,7 +75,9 @@ COMMENT ON FUNCTION pinterest_purge_board(text, bigint) IS
 COMMENT ON FUNCTION pinterest_doctor() IS
     'Checks what an import depends on: one row each, with a hint where something is wrong';
 COMMENT ON FUNCTION pinterest_grant(text, text) IS
-    'Grants a role what it needs: user (connect, import, search), reader (search) or admin';
+    'Grants a role a level: reader (search), user (also connect and import) or admin (also keys, copies, and granting levels to others). Who has no right to grant all of it is refused';
+COMMENT ON FUNCTION pinterest_revoke(text, boolean) IS
+    'Takes back from a role all that was granted to it on objects of the extension; with cascade also what it granted to others';
 COMMENT ON FUNCTION pinterest_adopt() IS
     'Lets this copy of the database send requests, on this host; only when the original is gone for good. See pinterest.clone_fence';
 
@@ -120,6 +122,7 @@ REVOKE ALL ON FUNCTION
     pinterest_purge_board(text, bigint),
     pinterest_doctor(),
     pinterest_grant(text, text),
+    pinterest_revoke(text, boolean),
     pinterest_adopt()
 FROM PUBLIC;
 

@@ -2,9 +2,6 @@
 -- instead of being adopted. Pinterest's ids are text. Keys lead with account_id, so that the tables can be distributed by
 -- account and no duplicate-key error tells one owner about another's row.
 
-CREATE SCHEMA pinterest;
-COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, their images with embeddings, and the imports that brought them';
-
 -- Public: nothing. One row, made on first use: a row seeded here would collide when a dump is restored.
 CREATE TABLE pinterest.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -22,7 +19,7 @@ COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rot
 
 CREATE TABLE pinterest.app (
     app_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    owner name NOT NULL,
+    owner pinterest.role_owner NOT NULL,
     name text NOT NULL CHECK (name OPERATOR(pg_catalog.<>) ''),
     client_id text NOT NULL,
     client_secret bytea,
@@ -33,9 +30,12 @@ CREATE TABLE pinterest.app (
     refused_since timestamptz,
     pauses integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    cause text,
-    UNIQUE (owner, name)
+    cause text
 );
+-- Apps of owners that are no role of this cluster have no owner that could mistake one for the other: a dump in which
+-- two roles become one of these must not fail to be restored.
+CREATE UNIQUE INDEX app_name ON pinterest.app (owner, name)
+    WHERE pinterest.owner_oid(owner) OPERATOR(pg_catalog.<>) 0::pg_catalog.oid;
 COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest; the client secret is sealed';
 COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and may use it';
 COMMENT ON COLUMN pinterest.app.tier IS 'Access that Pinterest gave the app: on trial all of its accounts share one quota, on standard each has its own';
@@ -49,7 +49,7 @@ COMMENT ON COLUMN pinterest.app.redirect_uri IS 'Literally as registered with Pi
 
 CREATE TABLE pinterest.account (
     account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    owner name NOT NULL,
+    owner pinterest.role_owner NOT NULL,
     app_id bigint REFERENCES pinterest.app,
     pinterest_user_id text,
     username text,
@@ -95,7 +95,7 @@ COMMENT ON COLUMN pinterest.token.warned_generation IS 'The generation of which 
 
 CREATE TABLE pinterest.oauth_state (
     state_hash bytea PRIMARY KEY,
-    owner name NOT NULL,
+    owner pinterest.role_owner NOT NULL,
     app_id bigint NOT NULL REFERENCES pinterest.app ON DELETE CASCADE,
     redirect_uri text NOT NULL,
     scopes text[] NOT NULL,
@@ -333,11 +333,11 @@ CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id,
 COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows and what is left of them; the view pinterest.quota is made for reading';
 COMMENT ON COLUMN pinterest.quota_ledger.observed_at IS 'When an answer of Pinterest''s last said how it stands; NULL: what is documented';
 
--- A vector column of a user's table that follows another column. No oid: the trigger pinterest_track_<id> ties the row to
+-- A vector column of a user's table that follows another column. No oid of the table: the trigger pinterest_track_<id> ties the row to
 -- its table, and goes along through renames, dumps and restores.
 CREATE TABLE pinterest.tracked_column (
     tracked_column_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    owner name NOT NULL,
+    owner pinterest.role_owner NOT NULL,
     table_schema text NOT NULL,
     table_name text NOT NULL,
     key_columns text[] NOT NULL CHECK (pg_catalog.cardinality(key_columns) OPERATOR(pg_catalog.>) 0),

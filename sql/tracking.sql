@@ -15,7 +15,7 @@ COMMENT ON FUNCTION pinterest.track_stale() IS
 REVOKE ALL ON FUNCTION pinterest.track_change(), pinterest.track_stale() FROM PUBLIC;
 
 CREATE VIEW pinterest.tracked WITH (security_barrier) AS
-SELECT c.tracked_column_id, COALESCE(t.name, pg_catalog.format('%I.%I', c.table_schema, c.table_name)) AS "table", c.owner,
+SELECT c.tracked_column_id, COALESCE(t.name, pg_catalog.format('%I.%I', c.table_schema, c.table_name)) AS "table", c.owner::pg_catalog.text AS owner,
        c.key_columns, c.source_kind, c.source_column, c.embedding_column,
        CASE WHEN t.name IS NULL OR c.problem IS NOT NULL THEN 'problem' ELSE 'active' END AS state,
        n.rows, n.embedded, n.pending, n.failed,
@@ -35,7 +35,7 @@ LEFT JOIN LATERAL (
     JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace
     WHERE g.tgname OPERATOR(pg_catalog.=) ('pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text)::pg_catalog.name
       AND g.tgfoid OPERATOR(pg_catalog.=) 'pinterest.track_change()'::pg_catalog.regprocedure
-      AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND pg_catalog.pg_get_userbyid(r.relowner) OPERATOR(pg_catalog.=) c.owner
+      AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND r.relowner OPERATOR(pg_catalog.=) pinterest.owner_oid(c.owner)
     ORDER BY g.tgrelid LIMIT 1
 ) AS t ON true
 CROSS JOIN LATERAL (
@@ -46,7 +46,7 @@ CROSS JOIN LATERAL (
            pg_catalog.array_agg(DISTINCT r.model_id) FILTER (WHERE r.model_id IS NOT NULL) AS models
     FROM pinterest.tracked_row r WHERE r.tracked_column_id OPERATOR(pg_catalog.=) c.tracked_column_id
 ) AS n
-WHERE EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) c.owner AND pg_catalog.pg_has_role(o.oid, 'USAGE'))
+WHERE pinterest.has_rights_of(c.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.tracked IS 'The tracked columns of your tables: what follows what, how many rows are embedded, pending and failed, and the problem where one keeps a whole column';
 COMMENT ON COLUMN pinterest.tracked."table" IS 'The table as it is named now; as it was declared where it is gone';
@@ -62,7 +62,7 @@ SELECT c.tracked_column_id, pg_catalog.format('%I.%I', c.table_schema, c.table_n
 FROM pinterest.tracked_row r
 JOIN pinterest.tracked_column c USING (tracked_column_id)
 WHERE r.reason IS NOT NULL
-  AND (EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) c.owner AND pg_catalog.pg_has_role(o.oid, 'USAGE'))
+  AND (pinterest.has_rights_of(c.owner)
        OR EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (s.rolsuper OR s.rolbypassrls)));
 COMMENT ON VIEW pinterest.tracked_failures IS 'Rows of tracked tables that have failed, or whose last attempt did: the key, why, and how often it was tried';
 COMMENT ON COLUMN pinterest.tracked_failures."table" IS 'As it was named when it was declared';

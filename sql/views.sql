@@ -1,5 +1,5 @@
 -- Views run with their owner's rights before Postgres 15 has security_invoker, and a superuser's view shows everybody's
--- rows. So each compares the owner by itself, on every version.
+-- rows. So each compares the owner by itself, on every version; functions run as whoever reads the view.
 
 CREATE VIEW pinterest.imports WITH (security_barrier) AS
 SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.board_reference) AS board,
@@ -17,7 +17,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
 FROM pinterest.import i
 JOIN pinterest.account a USING (account_id)
 LEFT JOIN pinterest.board b ON b.account_id OPERATOR(pg_catalog.=) i.account_id AND b.board_id OPERATOR(pg_catalog.=) i.board_id
-WHERE a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, counts, progress from 0 to 1, and the reason where one stopped';
 COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
@@ -31,7 +31,9 @@ COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import 
 COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its images, see pinterest.models';
 
 CREATE VIEW pinterest.accounts WITH (security_barrier) AS
-SELECT a.account_id, a.owner, p.name AS app, a.username, a.status, COALESCE(a.cause, p.cause) AS cause,
+SELECT a.account_id, a.owner::pg_catalog.text AS owner, p.name AS app, a.username, a.status,
+       CASE WHEN pinterest.owner_is_gone(a.owner) THEN pg_catalog.concat_ws('; ', 'owner_gone: its owner is no role any more', COALESCE(a.cause, p.cause))
+            ELSE COALESCE(a.cause, p.cause) END AS cause,
        CASE WHEN lapse.at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN 'the tokens have run out'
             WHEN lapse.at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) LEAST('7 days'::pg_catalog.interval, (lapse.at OPERATOR(pg_catalog.-) t.refreshed_at) OPERATOR(pg_catalog./) 4::pg_catalog.float8))
             THEN 'cannot be renewed after ' OPERATOR(pg_catalog.||) pg_catalog.date_trunc('second', lapse.at)::pg_catalog.text
@@ -49,11 +51,12 @@ FROM pinterest.account a
 LEFT JOIN pinterest.app p USING (app_id)
 LEFT JOIN pinterest.token t USING (account_id)
 LEFT JOIN LATERAL (SELECT CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL THEN t.access_expires_at ELSE t.refresh_expires_at END AS at) AS lapse ON true
-WHERE a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.accounts IS 'Your accounts: status with cause, scopes granted and missing, expiry of both tokens, last and next refresh';
 COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer got lost; settled by the next refresh), needs_reauth (its user has to connect again) or disconnected';
-COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed';
+COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that it belongs to; "name (dropped oid)" where that is gone, "name (missing)" where there was none of that name when a dump was restored: see pinterest_reassign()';
+COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed, owner_gone where its owner is no role any more';
 COMMENT ON COLUMN pinterest.accounts.warning IS 'Set while the last means of renewing the tokens lapses soon: have the user connect again';
 COMMENT ON COLUMN pinterest.accounts.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not granted; NULL: not known';
@@ -80,7 +83,7 @@ CROSS JOIN LATERAL (
             OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS pending) AS p
         WHERE p.pending OPERATOR(pg_catalog.>) 0
 ) AS line
-WHERE a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
 ORDER BY i.import_id, line.place, line.outcome, line.count DESC;
 COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image and left_out; found images the sum of embedded, reused, skipped, failed and pending';
@@ -92,7 +95,7 @@ SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,
 FROM pinterest.quota_ledger q
 LEFT JOIN pinterest.account a ON a.account_id OPERATOR(pg_catalog.=) q.account_id
 LEFT JOIN pinterest.app p ON p.app_id OPERATOR(pg_catalog.=) COALESCE(q.app_id, a.app_id)
-WHERE COALESCE(a.owner, p.owner) OPERATOR(pg_catalog.=) CURRENT_USER
+WHERE pinterest.is_owner(COALESCE(a.owner, p.owner))
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as the ledger has it: on trial one line for an app, on standard one for each account';
 COMMENT ON COLUMN pinterest.quota.observed_at IS 'When Pinterest last said so; NULL: what it documents';
@@ -102,7 +105,7 @@ SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dim
        m.used_at OPERATOR(pg_catalog.=) pg_catalog.max(m.used_at) OVER () AS current,
        (SELECT pg_catalog.count(*) FROM pinterest.pin_image i JOIN pinterest.account a USING (account_id)
          WHERE i.model_id OPERATOR(pg_catalog.=) m.model_id
-           AND (a.owner OPERATOR(pg_catalog.=) CURRENT_USER
+           AND (pinterest.is_owner(a.owner)
                 OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls)))) AS images,
        m.used_at, m.created_at
 FROM pinterest.model m;

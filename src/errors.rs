@@ -8,8 +8,14 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 pub enum Kind {
     /// An argument breaks a rule that the message names.
     BadArgument,
+    /// Text that is no value of its type.
+    BadText,
+    /// A name of more bytes than names have.
+    NameTooLong,
     /// No app, account, board, import or table by that name or id.
     NotFound,
+    /// There is one of that name already.
+    Duplicate,
     /// A table has no column of that name.
     NoColumn,
     /// A view, or something else that is no table, where a table has to be.
@@ -72,7 +78,10 @@ impl Kind {
         use PgSqlErrorCode as Code;
         match self {
             Kind::BadArgument => (Code::ERRCODE_INVALID_PARAMETER_VALUE, None),
+            Kind::BadText => (Code::ERRCODE_INVALID_TEXT_REPRESENTATION, None),
+            Kind::NameTooLong => (Code::ERRCODE_NAME_TOO_LONG, None),
             Kind::NotFound => (Code::ERRCODE_UNDEFINED_OBJECT, None),
+            Kind::Duplicate => (Code::ERRCODE_DUPLICATE_OBJECT, None),
             Kind::NoColumn => (Code::ERRCODE_UNDEFINED_COLUMN, None),
             Kind::WrongObject => (Code::ERRCODE_WRONG_OBJECT_TYPE, None),
             Kind::Unsupported => (Code::ERRCODE_FEATURE_NOT_SUPPORTED, None),

@@ -8,14 +8,14 @@ use std::time::Duration;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 
 /// The role that owns every write; made by the install script.
 pub const WORKER_ROLE: &CStr = c"pinterest_worker";
 
-/// The current role's name.
-pub fn current_role() -> String {
-    // SAFETY: the current user is a role that exists, or the call raises an ERROR; the result is palloc'ed text.
-    unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false)) }.to_string_lossy().into_owned()
+/// The current role, as the owner of what it makes.
+pub fn current_role() -> Owner {
+    Owner::current()
 }
 
 /// The oid of `pinterest_worker`.
@@ -53,6 +53,20 @@ pub fn as_worker<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Fail
     // SAFETY: the pair read here is put back by `restore`; an aborting transaction puts it back as well.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
+        pg_sys::SetUserIdAndSecContext(role, restore.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+    work()
+}
+
+/// Runs `work` as a role whose rights the caller has: what SET ROLE would do, and undo, around one statement.
+pub fn as_role<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
+    // SAFETY: as in `as_worker`; a look-up in the catalogs.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
+        if !pg_sys::has_privs_of_role(restore.user, role) {
+            return Err(Failure::new(Kind::NotYours, "permission denied to act for another role"));
+        }
         pg_sys::SetUserIdAndSecContext(role, restore.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     }
     work()

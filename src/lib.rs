@@ -14,6 +14,7 @@ mod interruptible;
 mod key_command;
 mod keys;
 mod once_per_query;
+mod owner;
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_tests;
 mod platform;
@@ -30,7 +31,8 @@ use pgrx::prelude::*;
 pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/guard.sql", name = "guard", bootstrap);
-extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["guard"]);
+extension_sql_file!("../sql/owner.sql", name = "owner", requires = ["guard"]);
+extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["owner"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
 extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views"]);
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["functions"]);

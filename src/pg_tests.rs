@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(sqlstate("SELECT * FROM pinterest.token"), "42501");
         assert_eq!(sqlstate("SELECT client_secret FROM pinterest.app"), "42501");
         assert_eq!(sqlstate("SELECT name FROM pinterest.app"), "00000");
-        assert_eq!(sqlstate("UPDATE pinterest.account SET owner = current_user"), "42501");
+        assert_eq!(sqlstate("UPDATE pinterest.account SET owner = 'pinterest_test_other'"), "42501");
         for call in ["pinterest_adopt()", "pinterest_keys()", "pinterest_rotate_key()"] {
             assert_eq!(sqlstate(&format!("SELECT {call}")), "42501", "{call}");
         }
@@ -250,7 +250,7 @@ mod tests {
     fn an_import_of_this_transaction_cannot_be_waited_for() {
         Spi::run("SET LOCAL ROLE pinterest_worker").unwrap();
         Spi::run(
-            "INSERT INTO pinterest.account (owner) VALUES (current_user); \
+            "INSERT INTO pinterest.account (owner) VALUES ('pinterest_worker'); \
              INSERT INTO pinterest.import (account_id, board_reference) SELECT account_id, 'x' FROM pinterest.account",
         )
         .unwrap();

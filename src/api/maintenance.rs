@@ -9,7 +9,7 @@ use crate::store::grants::{self, Level};
 use crate::store::installation;
 use crate::workers::registry;
 
-/// Grants a role what a user of the extension needs: 'user' imports and searches, 'reader' only reads.
+/// Grants a role a level: 'reader' searches, 'user' also imports, 'admin' also grants.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
     let level = match level {
@@ -23,6 +23,12 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
         }
     };
     Ok(grants::grant(role, level)?)
+}
+
+/// Takes back from a role all that pinterest_grant() grants; with `cascade` also what the role granted to others.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
+    Ok(grants::revoke(role, cascade)?)
 }
 
 /// Lets a copied database send requests out from this cluster; true where that changed something.

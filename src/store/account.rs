@@ -2,6 +2,7 @@
 
 use super::{execute, read, write};
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 
 /// Whether an account that is not disconnected can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Status {
 /// The account that a caller means: the one named, else the only one. Runs with the caller's rights.
 ///
 /// A foreign account and one that does not exist give the same answer.
-pub fn resolve(owner: &str, account_id: Option<i64>) -> Result<i64, Failure> {
+pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
     if let Some(account_id) = account_id {
         let found = read(
             "SELECT a.account_id FROM pinterest.account a WHERE a.account_id = $1",
@@ -40,9 +41,9 @@ pub fn resolve(owner: &str, account_id: Option<i64>) -> Result<i64, Failure> {
         });
     }
     let ids = read(
-        "SELECT a.account_id FROM pinterest.account a WHERE a.owner = $1::name \
+        "SELECT a.account_id FROM pinterest.account a WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND a.status <> 'disconnected' ORDER BY a.account_id",
-        &[owner.into()],
+        &[owner.parameter()],
         |row| row.get::<i64>(1),
     )?;
     match ids.as_slice() {
@@ -57,7 +58,7 @@ pub fn resolve(owner: &str, account_id: Option<i64>) -> Result<i64, Failure> {
 
 /// Inserts the account, or finds the one that the same user connected through the same app before.
 pub fn upsert(
-    owner: &str,
+    owner: &Owner,
     app_id: Option<i64>,
     user_id: Option<&str>,
     username: Option<&str>,
@@ -66,12 +67,12 @@ pub fn upsert(
 ) -> Result<i64, Failure> {
     let ids = write(
         "INSERT INTO pinterest.account AS a (owner, app_id, pinterest_user_id, username, scopes, scopes_requested) \
-         VALUES ($1::name, $2, $3, $4, $5, $6) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
          username = EXCLUDED.username, scopes = EXCLUDED.scopes, scopes_requested = EXCLUDED.scopes_requested, \
          status = 'connected', cause = NULL, status_since = clock_timestamp(), connected_at = clock_timestamp() \
          RETURNING a.account_id",
         &[
-            owner.into(),
+            owner.parameter(),
             app_id.into(),
             user_id.into(),
             username.into(),

@@ -3,6 +3,7 @@
 
 use super::{Row, read, write};
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 
 /// An app without its secret.
 #[derive(Clone, Debug)]
@@ -26,11 +27,11 @@ pub fn next_id() -> Result<i64, Failure> {
 }
 
 /// The key of `owner`'s app of that name, its row locked.
-pub fn lock_id(owner: &str, name: &str) -> Result<Option<i64>, Failure> {
+pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
     let ids = write(
-        "SELECT a.app_id FROM pinterest.app a WHERE a.owner = $1::name \
+        "SELECT a.app_id FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND a.name = $2 FOR UPDATE",
-        &[owner.into(), name.into()],
+        &[owner.parameter(), name.into()],
         |row| row.get(1),
     )?;
     Ok(ids.into_iter().next())
@@ -38,16 +39,16 @@ pub fn lock_id(owner: &str, name: &str) -> Result<Option<i64>, Failure> {
 
 /// Inserts an app, or replaces what the owner registered under that name before. Without a secret it is read from a
 /// file whenever it is needed.
-pub fn upsert(owner: &str, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
+pub fn upsert(owner: &Owner, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
     let ids = write(
         "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri, tier) \
-         OVERRIDING SYSTEM VALUE VALUES ($1, $2::name, $3, $4, $5, $6, $7) \
+         OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (app_id) DO UPDATE SET client_id = EXCLUDED.client_id, \
          client_secret = EXCLUDED.client_secret, redirect_uri = EXCLUDED.redirect_uri, \
          tier = EXCLUDED.tier RETURNING a.app_id",
         &[
             app.app_id.into(),
-            owner.into(),
+            owner.parameter(),
             app.name.as_str().into(),
             app.client_id.as_str().into(),
             sealed_secret.into(),
@@ -70,12 +71,12 @@ fn app_of(row: &Row<'_, '_>) -> Result<App, Failure> {
 }
 
 /// `owner`'s app of that name, or its only one.
-pub fn of_owner(owner: &str, name: Option<&str>) -> Result<App, Failure> {
+pub fn of_owner(owner: &Owner, name: Option<&str>) -> Result<App, Failure> {
     let mut apps = read(
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier FROM pinterest.app a \
-         WHERE a.owner = $1::name \
+         WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND ($2 IS NULL OR a.name = $2) ORDER BY a.app_id",
-        &[owner.into(), name.into()],
+        &[owner.parameter(), name.into()],
         |row| app_of(&row),
     )?;
     match (apps.len(), name) {

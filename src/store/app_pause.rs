@@ -111,7 +111,7 @@ pub fn resume(app_id: i64) -> Result<(), Failure> {
 /// Apps that are paused, with their owners and why.
 pub fn paused() -> Result<Vec<String>, Failure> {
     read(
-        "SELECT format('%s of %s until %s: %s', p.name, p.owner, date_trunc('second', p.paused_until), p.cause) \
+        "SELECT format('%s of %s until %s: %s', p.name, p.owner::text, date_trunc('second', p.paused_until), p.cause) \
          FROM pinterest.app p WHERE p.pauses > 0 ORDER BY p.app_id",
         &[],
         |row| row.get(1),

@@ -10,7 +10,7 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<JsonStrin
     let found = read(
         "SELECT json_build_object( \
            'exported_at', clock_timestamp(), \
-           'account', json_build_object('account_id', a.account_id, 'owner', a.owner, \
+           'account', json_build_object('account_id', a.account_id, 'owner', a.owner::text, \
                'pinterest_user_id', a.pinterest_user_id, 'username', a.username, 'status', a.status, 'cause', a.cause, \
                'scopes', to_json(a.scopes), 'connected_at', a.connected_at), \
            'boards', (SELECT COALESCE(json_agg(json_build_object('board_id', b.board_id, 'name', b.name, \

@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use super::read;
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 use crate::vector::vector_type;
 
 /// What kind of relation it is.
@@ -96,8 +97,8 @@ pub struct UserTable {
     pub kind: Relation,
     /// Of one session only.
     pub temporary: bool,
-    /// Name of the role that owns it.
-    pub owner: String,
+    /// The role that owns it.
+    pub owner: Owner,
     /// Its columns in their order.
     pub columns: Vec<Column>,
     /// Names of the primary key's columns in their order; empty where there is none.
@@ -135,7 +136,7 @@ impl UserTable {
 pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
     let found = read(
         "SELECT n.nspname::text, c.relname::text, format('%I.%I', n.nspname, c.relname), c.relkind::text, \
-             c.relpersistence = 't', pg_get_userbyid(c.relowner)::text \
+             c.relpersistence = 't', c.relowner \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
         &[table.into()],
         |row| {
@@ -146,7 +147,7 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
                 quoted: row.get(3)?,
                 kind: Relation::of(&row.get::<String>(4)?),
                 temporary: row.get(5)?,
-                owner: row.get(6)?,
+                owner: owner(row.get(6)?)?,
                 columns: Vec::new(),
                 primary_key: Vec::new(),
                 unique_keys: Vec::new(),
@@ -164,6 +165,13 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
         described.unique_keys.push(names);
     }
     Ok(described)
+}
+
+/// The owner of a table; it cannot be dropped while there is the table.
+fn owner(role: pg_sys::Oid) -> Result<Owner, Failure> {
+    Owner::of_role(role).ok_or_else(|| {
+        Failure::new(Kind::Internal, format!("a table belongs to role {}, which is none", role.to_u32()))
+    })
 }
 
 fn columns(table: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
@@ -222,12 +230,12 @@ pub fn trigger_function() -> pg_sys::Oid {
 
 /// The table that a tracked column is on: the one with the trigger `pinterest_track_<id>`, if it belongs to `owner`.
 /// Anybody may put a trigger of that name on a table of their own.
-pub fn by_trigger(tracked_column_id: i64, owner: &str) -> Result<Option<UserTable>, Failure> {
+pub fn by_trigger(tracked_column_id: i64, owner: &Owner) -> Result<Option<UserTable>, Failure> {
     let found = read(
         "SELECT t.tgrelid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
          WHERE t.tgname = 'pinterest_track_' || $1 AND t.tgfoid = $2 AND t.tgparentid = 0 \
-             AND pg_get_userbyid(c.relowner) = $3::name ORDER BY t.tgrelid LIMIT 1",
-        &[tracked_column_id.into(), trigger_function().into(), owner.into()],
+             AND c.relowner = $3 ORDER BY t.tgrelid LIMIT 1",
+        &[tracked_column_id.into(), trigger_function().into(), owner.role().into()],
         |row| row.get::<pg_sys::Oid>(1),
     )?;
     found.into_iter().next().map(describe).transpose()

@@ -171,15 +171,14 @@ impl Fired<'_> {
         self.0.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == event
     }
 
-    fn owner(&self) -> Result<Option<String>, Failure> {
+    fn owner(&self) -> Result<Option<pg_sys::Oid>, Failure> {
         // SAFETY: an open relation's row of pg_class, and a trigger of it.
         unsafe {
             let row = &*(*self.0.tg_relation).rd_rel;
             if row.relispartition {
                 return queue::owner_at_root((*self.0.tg_trigger).tgoid);
             }
-            let name = pg_sys::GetUserNameFromId(row.relowner, true);
-            Ok((!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned()))
+            Ok(Some(row.relowner))
         }
     }
 
@@ -203,7 +202,7 @@ impl Fired<'_> {
         }
         let id = self.arguments().first().and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
         let belongs = match (id, self.owner()?) {
-            (Some(id), Some(owner)) => as_worker(|| queue::belongs_to(id, &owner))?,
+            (Some(id), Some(owner)) => as_worker(|| queue::belongs_to(id, owner))?,
             _ => false,
         };
         if !belongs {

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 
 use super::TrackedColumn;
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 use crate::store::user_table::{self, UserTable};
 use crate::store::{execute, read, write};
 
@@ -42,9 +43,8 @@ pub fn lock(table: &UserTable) -> Result<(), Failure> {
 
 /// Has the caller the rights of the table's owner?
 pub fn is_owner(table: &UserTable) -> Result<bool, Failure> {
-    let found =
-        read("SELECT pg_has_role($1::name, 'USAGE')", &[table.owner.as_str().into()], |row| row.get::<bool>(1))?;
-    Ok(found == [true])
+    // SAFETY: a plain read of a process-wide variable.
+    Ok(table.owner.gives_rights_to(unsafe { pg_sys::GetUserId() }))
 }
 
 /// The ids that the triggers on a table bear, whoever made them.
@@ -61,9 +61,9 @@ pub fn triggers_on(table: pg_sys::Oid) -> Result<Vec<i64>, Failure> {
 pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<i64, Failure> {
     let ids = write(
         "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
-         embedding_column) VALUES ($1::name, $2, $3, $4, $5, $6, $7) RETURNING tracked_column_id",
+         embedding_column) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING tracked_column_id",
         &[
-            table.owner.as_str().into(),
+            table.owner.parameter(),
             table.schema.as_str().into(),
             table.name.as_str().into(),
             declaration.key_columns.clone().into(),
@@ -98,11 +98,11 @@ pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
 /// Columns of tables that are gone, or that changed hands, by the name that is remembered. With the caller's rights.
 pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
     let found = read(
-        "SELECT c.tracked_column_id, c.owner::text FROM pinterest.tracked_column c \
+        "SELECT c.tracked_column_id, c.owner FROM pinterest.tracked_column c \
          WHERE c.table_name = $1 AND ($2 IS NULL OR c.table_schema = $2) AND ($3 IS NULL OR c.embedding_column = $3) \
          ORDER BY c.tracked_column_id",
         &[name.into(), schema.into(), embedding.into()],
-        |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
+        |row| Ok((row.get::<i64>(1)?, row.get::<Owner>(2)?)),
     )?;
     let mut gone = Vec::new();
     for (id, owner) in found {

@@ -35,7 +35,7 @@ pub fn of_table(table: pg_sys::Oid) -> Result<Vec<TrackedColumn>, Failure> {
         "SELECT c.tracked_column_id, c.key_columns, c.source_kind, c.source_column, c.embedding_column \
          FROM pg_trigger t JOIN pg_class r ON r.oid = t.tgrelid \
          JOIN pinterest.tracked_column c ON t.tgname = 'pinterest_track_' || c.tracked_column_id \
-             AND c.owner = pg_get_userbyid(r.relowner) \
+             AND pinterest.owner_oid(c.owner) = r.relowner \
          WHERE t.tgrelid = $1 AND t.tgfoid = $2 ORDER BY c.tracked_column_id",
         &[table.into(), user_table::trigger_function().into()],
         |row| {

@@ -180,12 +180,12 @@ pub fn pending(tracked_column_ids: &[i64]) -> Result<Pending, Failure> {
 
 /// The owner of the table on which a trigger was made: a partition has copies of the triggers of the table it is a part
 /// of, and may have an owner of its own.
-pub fn owner_at_root(trigger: pg_sys::Oid) -> Result<Option<String>, Failure> {
+pub fn owner_at_root(trigger: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
     let found = read(
         "WITH RECURSIVE up (relation, parent) AS ( \
              SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
              UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
-         SELECT pg_get_userbyid(c.relowner)::text FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
+         SELECT c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
         &[trigger.into()],
         |row| row.get(1),
     )?;
@@ -193,9 +193,10 @@ pub fn owner_at_root(trigger: pg_sys::Oid) -> Result<Option<String>, Failure> {
 }
 
 /// Is there a tracked column of that id and owner?
-pub fn belongs_to(tracked_column_id: i64, owner: &str) -> Result<bool, Failure> {
+pub fn belongs_to(tracked_column_id: i64, owner: pg_sys::Oid) -> Result<bool, Failure> {
     let found = read(
-        "SELECT EXISTS (SELECT FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 AND c.owner = $2::name)",
+        "SELECT EXISTS (SELECT FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 \
+             AND pinterest.owner_oid(c.owner) = $2)",
         &[tracked_column_id.into(), owner.into()],
         |row| row.get::<bool>(1),
     )?;

@@ -8,6 +8,7 @@ use pgrx::{Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::identity::as_table_owner;
+use crate::owner::Owner;
 use crate::store::user_table::{self, Column};
 use crate::store::{Row, read};
 use crate::vector::{DIMENSION, Vector};
@@ -93,12 +94,12 @@ impl Target {
     /// [`Kind::NotFound`], [`Kind::NoColumn`] and [`Kind::BadArgument`]: the whole column cannot be worked on.
     pub fn find(tracked_column_id: i64) -> Result<Self, Failure> {
         let found = read(
-            "SELECT c.owner::text, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
+            "SELECT c.owner, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
              c.source_column, c.embedding_column FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
             &[tracked_column_id.into()],
             |row| {
                 Ok((
-                    row.get::<String>(1)?,
+                    row.get::<Owner>(1)?,
                     row.get::<String>(2)?,
                     row.get::<Vec<String>>(3)?,
                     SourceKind::of(&row.get::<String>(4)?)?,
@@ -137,7 +138,7 @@ impl Target {
             kind,
             tracked_column_id,
             table: table.oid,
-            owner: role(&owner)?,
+            owner: owner.role(),
             // The length first, which takes no look at the bytes.
             read: format!(
                 "SELECT pg_catalog.octet_length(s.source)::pg_catalog.int8, s.embedded, \
@@ -262,9 +263,4 @@ fn key_type(column: &Column) -> Option<&'static str> {
         pg_sys::UUIDOID => "pg_catalog.uuid",
         _ => return None,
     })
-}
-
-fn role(name: &str) -> Result<pg_sys::Oid, Failure> {
-    let found = read("SELECT r.oid FROM pg_roles r WHERE r.rolname = $1::name", &[name.into()], |row| row.get(1))?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
 }

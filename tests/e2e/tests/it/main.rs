@@ -35,6 +35,7 @@ mod listing_faults;
 mod main_job;
 mod model;
 mod once_only;
+mod owners;
 mod pages;
 mod poison;
 mod pressure;

@@ -63,7 +63,7 @@ fn the_owner_a_member_a_reader_and_a_stranger() -> Result<()> {
         "SELECT pinterest_untrack('venues')",
         "SELECT pinterest_retry_tracked('venues')",
         "SELECT pinterest_wait_for_tracked('venues', '0 s')",
-        "UPDATE pinterest.tracked_column SET owner = CURRENT_USER",
+        "UPDATE pinterest.tracked_column SET owner = 'stranger'",
         "DELETE FROM pinterest.tracked_row",
         "SELECT nextval('pinterest.tracked_version')",
     ] {
