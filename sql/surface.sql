@@ -33,7 +33,13 @@ COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
 COMMENT ON FUNCTION pinterest_workers() IS
     'The launcher, the supervisor and this database''s workers; behind the view pinterest.workers';
 COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
-    'Waits until an import has ended, or for the timeout; returns its state';
+    'Waits until an import has ended, or for the timeout; returns its state. Holds its caller''s snapshot meanwhile: for minutes, pinterest_await_import() is better';
+COMMENT ON PROCEDURE pinterest_await_import(bigint, interval) IS
+    'Waits until an import has ended, or for the timeout, without a transaction meanwhile; warns where it has not completed. Not inside a transaction block';
+COMMENT ON FUNCTION pinterest_pause_workers(text) IS
+    'Sends the workers of a database away, of the current one by default, and keeps them away until pinterest_resume_workers(), over restarts too; returns when they have gone. For CREATE DATABASE … TEMPLATE and ALTER DATABASE … RENAME. Not undone by ROLLBACK. False where they were away';
+COMMENT ON FUNCTION pinterest_resume_workers(text) IS
+    'Lets the workers of a database come again, of the current one by default; what was queued meanwhile is taken on. False where they were not kept away';
 COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
     'Ends an import, keeping what is in; false if it had ended';
 COMMENT ON FUNCTION pinterest_track(regclass, text, text, text, text, text) IS
@@ -43,7 +49,9 @@ COMMENT ON FUNCTION pinterest_untrack(text, text) IS
 COMMENT ON FUNCTION pinterest_retry_tracked(regclass, text) IS
     'Puts the rows of a tracked table that have failed back to work; returns how many there are';
 COMMENT ON FUNCTION pinterest_wait_for_tracked(regclass, interval) IS
-    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending';
+    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending. Holds its caller''s snapshot meanwhile: for minutes, pinterest_await_tracked() is better';
+COMMENT ON PROCEDURE pinterest_await_tracked(regclass, interval) IS
+    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout, without a transaction meanwhile; warns where rows are pending. Not inside a transaction block';
 COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
     'CLIP ViT-B/32 embedding of a JPEG, PNG or WebP: 512 dimensions, unit length';
 COMMENT ON FUNCTION pinterest_embed_text(text) IS
@@ -100,6 +108,8 @@ REVOKE ALL ON FUNCTION
     pinterest_pause_account(bigint, boolean),
     pinterest_workers(),
     pinterest_wait_for_import(bigint, interval),
+    pinterest_pause_workers(text),
+    pinterest_resume_workers(text),
     pinterest_cancel_import(bigint),
     pinterest_track(regclass, text, text, text, text, text),
     pinterest_untrack(text, text),
@@ -125,11 +135,12 @@ REVOKE ALL ON FUNCTION
     pinterest_revoke(text, boolean),
     pinterest_adopt()
 FROM PUBLIC;
+REVOKE ALL ON PROCEDURE pinterest_await_import(bigint, interval), pinterest_await_tracked(regclass, interval) FROM PUBLIC;
 
 -- Here, not among the views: the function behind it is the library's.
 CREATE VIEW pinterest.workers AS
 SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images, w.tracked_rows,
        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => w.seconds_since_heartbeat) AS heartbeat_at
 FROM pinterest_workers() w;
-COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has';
+COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has; one row without a process where pinterest_pause_workers() keeps them away';
 REVOKE ALL ON pinterest.workers FROM PUBLIC;

@@ -6,11 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pgrx::check_for_interrupts;
 use pinterest::Secret;
 use pinterest::seal::KeyRing;
 
 use crate::errors::{Failure, Kind};
-use crate::threads;
+use crate::{program, threads};
 
 /// A vault that has not answered by now will not do so soon.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -24,11 +25,19 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.0.id()) {
-            // SAFETY: the process group that `run` had made for the program.
-            unsafe { libc::killpg(group, libc::SIGKILL) };
+        program::kill(&mut self.0, true);
+    }
+}
+
+impl Running {
+    /// Waits for the latch, `descriptor` becoming readable, or `timeout`, and handles interrupts. The end of this process
+    /// drops nothing: before it, the program is ended here.
+    fn wait(&mut self, descriptor: Option<i32>, timeout: Duration) {
+        threads::wait_only(descriptor, Some(timeout));
+        if threads::is_to_end() {
+            program::kill(&mut self.0, true);
         }
-        let _ = self.0.wait();
+        check_for_interrupts!();
     }
 }
 
@@ -41,13 +50,17 @@ pub fn run(command: &str) -> Result<KeyRing, Failure> {
     };
     let mut child = Command::new("/bin/sh");
     child.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    // SAFETY: between fork and exec only async-signal-safe calls on plain integers.
+    unsafe {
+        child.pre_exec(|| program::keep_only(None));
+    }
     let mut running = Running(child.spawn().map_err(|error| trouble(format!("cannot be started: {error}")))?);
     let Some(output) = running.0.stdout.take() else {
         return Err(Failure::new(Kind::Internal, "a program was started without its output"));
     };
     let until = Instant::now() + TIME_LIMIT;
     let too_slow = || trouble(format!("has not ended within {} seconds", TIME_LIMIT.as_secs()));
-    let text = read(output, until).map_err(|error| match error.kind() {
+    let text = read(&mut running, output, until).map_err(|error| match error.kind() {
         ErrorKind::TimedOut => too_slow(),
         ErrorKind::FileTooLarge => trouble(format!("prints more than {LENGTH_LIMIT} bytes")),
         ErrorKind::InvalidData => trouble("prints what is no text".to_owned()),
@@ -57,7 +70,7 @@ pub fn run(command: &str) -> Result<KeyRing, Failure> {
         match running.0.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() >= until => return Err(too_slow()),
-            Ok(None) => threads::wait(None, Some(LOOK_AGAIN)),
+            Ok(None) => running.wait(None, LOOK_AGAIN),
             Err(error) => return Err(trouble(format!("cannot be waited for: {error}"))),
         };
     };
@@ -68,7 +81,7 @@ pub fn run(command: &str) -> Result<KeyRing, Failure> {
     KeyRing::parse(text.expose()).map_err(|error| trouble(format!("prints no keys: {error}")))
 }
 
-fn read(mut output: ChildStdout, until: Instant) -> std::io::Result<Secret> {
+fn read(running: &mut Running, mut output: ChildStdout, until: Instant) -> std::io::Result<Secret> {
     nonblocking(&output)?;
     // Room for all of it at once: growing would leave copies behind.
     let mut text = Vec::with_capacity(LENGTH_LIMIT + 1);
@@ -81,7 +94,7 @@ fn read(mut output: ChildStdout, until: Instant) -> std::io::Result<Secret> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let left = until.checked_duration_since(Instant::now()).ok_or(ErrorKind::TimedOut)?;
-                threads::wait(Some(output.as_raw_fd()), Some(left));
+                running.wait(Some(output.as_raw_fd()), left);
             }
             Err(error) => return Err(error),
         }

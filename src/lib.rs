@@ -18,6 +18,7 @@ mod owner;
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_tests;
 mod platform;
+mod program;
 mod rows;
 mod settings;
 mod store;
@@ -50,6 +51,7 @@ pub extern "C-unwind" fn _PG_init() {
     threads::keep_panics_of_other_threads_short();
     workers::registry::watch_commits();
     if preloading {
+        workers::reserve_shared_memory();
         workers::registry::Worker::Launcher.register_static();
         workers::registry::Worker::Supervisor.register_static();
     }

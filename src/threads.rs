@@ -56,8 +56,22 @@ pub struct Woken {
     pub readable: bool,
 }
 
-/// Waits for the latch, `descriptor` becoming readable, or `timeout`; then handles interrupts, which may raise an ERROR.
+/// Waits for the latch, `descriptor` becoming readable, or `timeout`; then handles interrupts, which may raise an ERROR or
+/// end the process.
 pub fn wait(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
+    let woken = wait_only(descriptor, timeout);
+    check_for_interrupts!();
+    woken
+}
+
+/// Is this process to end at its next look at interrupts?
+pub fn is_to_end() -> bool {
+    // SAFETY: a plain read of a process-wide flag.
+    unsafe { pg_sys::ProcDiePending != 0 }
+}
+
+/// [`wait`] without a look at interrupts, for those who have something to do before it.
+pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     if descriptor.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
@@ -83,7 +97,6 @@ pub fn wait(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
         }
         happened
     };
-    check_for_interrupts!();
     Woken {
         latch: happened & pg_sys::WL_LATCH_SET as i32 != 0,
         readable: happened & pg_sys::WL_SOCKET_READABLE as i32 != 0,

@@ -14,8 +14,9 @@ use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_pause, extension, installation};
+use crate::store::{app_pause, databases, extension, installation};
 use crate::tokens::Sealer;
+use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
 use crate::{platform, settings};
 
@@ -24,10 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between questions to an embedder that loads its model.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// A worker whose main loop has not gone round for so many seconds is stuck; none of its steps should take as long.
+const SILENCE: f64 = 10.0;
+/// A transaction that is open for so many seconds holds up claims of work and VACUUM.
+const OLD: f64 = 30.0;
+/// A refusal of a worker's start is news for so many seconds.
+const RECENT: f64 = 600.0;
+
 /// What a check found.
 enum Finding {
     Good(String),
     Note(String),
+    /// A note with a hint.
+    Advice(String, String),
     Bad(String, String),
 }
 
@@ -43,7 +53,7 @@ impl Finding {
 type Check = (&'static str, fn() -> Finding);
 
 /// In the order in which things depend on each other.
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 17] = [
     ("version", version),
     ("preloaded", preloaded),
     ("clone fence", clone_fence),
@@ -59,6 +69,8 @@ const CHECKS: [Check; 15] = [
     ("tracked image hosts", tracked_image_hosts),
     ("launcher", launcher),
     ("worker", worker),
+    ("worker slots", worker_slots),
+    ("transactions", transactions),
 ];
 
 /// Checks what an import depends on, one row each.
@@ -77,6 +89,7 @@ fn pinterest_doctor() -> Result<
             let (status, detail, hint) = match check() {
                 Finding::Good(detail) => ("ok", detail, None),
                 Finding::Note(detail) => ("note", detail, None),
+                Finding::Advice(detail, hint) => ("note", detail, Some(hint)),
                 Finding::Bad(detail, hint) => ("problem", detail, (!hint.is_empty()).then_some(hint)),
             };
             ((*name).to_owned(), status.to_owned(), detail, hint)
@@ -338,7 +351,56 @@ fn launcher() -> Finding {
 }
 
 fn worker() -> Finding {
-    running(Worker::Database(platform::current_database()), c"none: starts when there is work, ends a while after")
+    if let Err(paused) = pause::refuse() {
+        return Finding::Advice(
+            "paused: what is queued waits".to_owned(),
+            paused.hint().unwrap_or_default().to_owned(),
+        );
+    }
+    let own = Worker::Database(platform::current_database());
+    let stuck = own.running().into_iter().filter_map(|found| Some((found.pid, found.silent_for()?)));
+    match stuck.max_by(|one, other| one.1.total_cmp(&other.1)).filter(|(_, seconds)| *seconds > SILENCE) {
+        Some((pid, seconds)) => Finding::Bad(
+            format!("process {pid} has not answered for {seconds:.0} seconds"),
+            "pg_stat_activity shows what it waits for. pg_terminate_backend() ends it, and another goes on.".to_owned(),
+        ),
+        None => running(own, c"none: starts when there is work, ends a while after"),
+    }
+}
+
+fn worker_slots() -> Finding {
+    let (used, all) = registry::background_workers();
+    let text = format!("{used} of {all} background worker slots are in use");
+    let hint = || "Raise max_worker_processes, which takes a restart.".to_owned();
+    match registry::last_refusal().filter(|seconds| *seconds < RECENT) {
+        _ if used >= all => Finding::Bad(format!("{text}: no other worker can start"), hint()),
+        Some(seconds) => {
+            Finding::Advice(format!("{text}; {seconds:.0} seconds ago none was free for a worker"), hint())
+        }
+        None => Finding::Good(text),
+    }
+}
+
+/// Those that the caller may see.
+fn transactions() -> Finding {
+    let old = match databases::old_transactions(OLD) {
+        Ok(old) => old,
+        Err(failure) => return Finding::of(Err(failure)),
+    };
+    let Some(oldest) = old.first() else { return Finding::Good(format!("none is older than {OLD:.0} seconds")) };
+    let whose = oldest.role.as_deref().unwrap_or("no role");
+    let what = match (oldest.pid, &oldest.prepared_as) {
+        (Some(pid), _) => format!("process {pid} of {whose}"),
+        (None, Some(gid)) => format!("prepared transaction \"{gid}\" of {whose}"),
+        (None, None) => whose.to_owned(),
+    };
+    let others = if old.len() > 1 { format!(", and {} others", old.len() - 1) } else { String::new() };
+    Finding::Advice(
+        format!("{what} has had one open for {:.0} seconds{others}: it keeps dead rows, which slows workers", oldest.age),
+        "End it, or limit such transactions by idle_in_transaction_session_timeout; pg_terminate_backend(), for a prepared \
+         one ROLLBACK PREPARED."
+            .to_owned(),
+    )
 }
 
 fn running(worker: Worker, otherwise: &CStr) -> Finding {

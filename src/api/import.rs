@@ -1,26 +1,23 @@
 //! Imports: queue, wait, cancel. SQL never does the import itself.
 
-use std::time::{Duration, Instant};
-
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
 use super::board::{known, matching};
+use super::waiting::Waiting;
 use super::{Answer, not_empty, seconds};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
+use crate::settings;
 use crate::store::import::{self, Progress, Wishes};
 use crate::store::{account, installation, with_latest_snapshot};
-use crate::workers::registry;
-use crate::{settings, threads};
+use crate::workers::{pause, registry};
 
 /// Longer than any id, title or address of a board.
 const LONGEST_REFERENCE: usize = 2048;
 /// Seconds between imports of a board that is kept fresh.
 const SHORTEST_SYNC: f64 = 300.0;
-/// Between looks at the import's row: well under what a person notices.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Queues the import of a board; a worker does it once the transaction has committed. Returns the import's id.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -157,10 +154,29 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
             .with_hint("Wait in a READ COMMITTED transaction.")
             .into());
     }
-    let until = match timeout {
-        Some(timeout) => Some(deadline(&timeout)?),
-        None => None,
-    };
+    Ok(wait(import_id, &Waiting::in_function(timeout.as_ref())?)?.state)
+}
+
+/// The same without a snapshot between looks; warns where the import has not completed.
+#[pg_extern(
+    sql = "CREATE PROCEDURE pinterest_await_import(import_id bigint, timeout interval DEFAULT NULL) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn pinterest_await_import(
+    import_id: Option<i64>,
+    timeout: Option<Interval>,
+    call: pg_sys::FunctionCallInfo,
+) -> Answer<()> {
+    let import_id = import_id.ok_or_else(|| Failure::new(Kind::BadArgument, "import_id must not be NULL"))?;
+    let waiting = Waiting::in_procedure(timeout.as_ref(), call)?;
+    let progress = wait(import_id, &waiting)?;
+    waiting.end();
+    if !progress.is_over() {
+        warn_unless_completed(import_id, &progress);
+    }
+    Ok(())
+}
+
+fn wait(import_id: i64, waiting: &Waiting) -> Result<Progress, Failure> {
     loop {
         let progress = with_latest_snapshot(|| import::progress(import_id))?;
         if progress.uncommitted {
@@ -168,32 +184,21 @@ fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>,
                 Kind::NotReady,
                 format!("import {import_id} was queued by this transaction, which has not committed"),
             )
-            .with_hint("Commit first, then wait.")
-            .into());
+            .with_hint("Commit first, then wait."));
         }
-        if progress.is_final() || progress.state == "needs_reauth" {
+        if progress.is_over() {
             warn_unless_completed(import_id, &progress);
-            return Ok(progress.state);
+            return Ok(progress);
         }
-        let left = match until {
-            None => LOOK_AGAIN,
-            Some(until) => match until.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => left.min(LOOK_AGAIN),
-                _ => return Ok(progress.state),
-            },
-        };
-        // Where nothing is preloaded, nobody else starts the worker after a restart of the server.
-        registry::ensure_worker()?;
-        threads::wait(None, Some(left));
+        if let Err(paused) = pause::refuse() {
+            warn(format!("import {import_id} is {}: {paused}", progress.state), paused.hint());
+            return Ok(progress);
+        }
+        if waiting.is_over() {
+            return Ok(progress);
+        }
+        waiting.pause()?;
     }
-}
-
-pub(super) fn deadline(timeout: &Interval) -> Result<Instant, Failure> {
-    let seconds = seconds(timeout);
-    if seconds < 0.0 {
-        return Err(Failure::new(Kind::BadArgument, "timeout must not be negative"));
-    }
-    Ok(Instant::now() + Duration::from_secs_f64(seconds.min(1e9)))
 }
 
 fn warn_unless_completed(import_id: i64, progress: &Progress) {
@@ -201,8 +206,11 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
         return;
     }
     let reason = progress.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let message = format!("import {import_id} is {}{reason}", progress.state);
-    match progress.hint.as_deref() {
+    warn(format!("import {import_id} is {}{reason}", progress.state), progress.hint.as_deref());
+}
+
+fn warn(message: String, hint: Option<&str>) {
+    match hint {
         Some(hint) => pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_pinterest")
             .set_hint(hint.to_owned())
             .report(PgLogLevel::WARNING),

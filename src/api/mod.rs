@@ -24,6 +24,7 @@ mod recommend;
 mod themes;
 mod track;
 mod usable;
+mod waiting;
 mod workers;
 
 use pgrx::datum::Interval;

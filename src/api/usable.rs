@@ -8,7 +8,7 @@ use crate::interruptible::block_on;
 use crate::store::with_latest_snapshot;
 use crate::threads;
 use crate::tokens::{Access, REFRESH_PATIENCE, Sealer};
-use crate::workers::{registry, requests};
+use crate::workers::{pause, registry, requests};
 
 /// Between looks for a worker that takes requests.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -51,6 +51,7 @@ pub fn renew(account_id: i64, generation: i64) -> Result<(), Failure> {
             )
             .with_hint("SELECT * FROM pinterest_doctor() shows what keeps the worker."));
         }
+        pause::refuse()?;
         let Some(worker) = registry::ensure_worker()? else {
             threads::wait(None, Some(LOOK_AGAIN));
             continue;

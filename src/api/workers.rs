@@ -1,15 +1,20 @@
-//! What runs in the background.
+//! What runs in the background, and keeping it away for a while.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::Answer;
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
-use crate::store::import;
+use crate::platform::current_database;
 use crate::store::track::work;
-use crate::workers::registry;
+use crate::store::{databases, import, refuse_if_read_only};
+use crate::workers::pause;
+use crate::workers::registry::{self, Worker};
 
 /// The launcher, the supervisor and this database's workers; the view pinterest.workers shows them.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -19,7 +24,7 @@ fn pinterest_workers() -> Result<
         'static,
         (
             name!(kind, String),
-            name!(pid, i32),
+            name!(pid, Option<i32>),
             name!(state, String),
             name!(started_at, TimestampWithTimeZone),
             name!(imports, i64),
@@ -30,7 +35,7 @@ fn pinterest_workers() -> Result<
     >,
     ErrorReport,
 > {
-    let rows = as_worker(|| {
+    let mut rows = as_worker(|| {
         registry::listed()
             .into_iter()
             .map(|(worker, process)| {
@@ -41,14 +46,11 @@ fn pinterest_workers() -> Result<
                     (false, 0) => "idle",
                     (false, _) => "working",
                 };
-                // SAFETY: the process table's start time is a timestamp as Postgres keeps it.
-                let started = unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(process.started), false) }
-                    .ok_or_else(|| Failure::new(Kind::Internal, "a start time is NULL"))?;
                 Ok((
                     worker.type_name().to_string_lossy().into_owned(),
-                    process.pid,
+                    Some(process.pid),
                     state.to_owned(),
-                    started,
+                    timestamp(process.started)?,
                     in_hand.imports,
                     in_hand.images,
                     tracked_rows,
@@ -57,5 +59,39 @@ fn pinterest_workers() -> Result<
             })
             .collect::<Result<Vec<_>, Failure>>()
     })?;
+    if let Some(since) = pause::since(current_database()) {
+        let kind = Worker::Database(current_database()).type_name().to_string_lossy().into_owned();
+        let since = timestamp(of_system(since))?;
+        rows.push((kind, None, "paused".to_owned(), since, 0, 0, 0, None));
+    }
     Ok(TableIterator::new(rows))
+}
+
+/// From microseconds since 2000-01-01 UTC.
+fn timestamp(microseconds: i64) -> Result<TimestampWithTimeZone, Failure> {
+    // SAFETY: a timestamp as Postgres keeps it.
+    unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(microseconds), false) }
+        .ok_or_else(|| Failure::new(Kind::Internal, "a time is NULL"))
+}
+
+fn of_system(time: SystemTime) -> i64 {
+    /// Microseconds from 1970 to 2000.
+    const EPOCHS: i64 = 946_684_800_000_000;
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    i64::try_from(since_1970).unwrap_or(i64::MAX) - EPOCHS
+}
+
+/// Sends the workers of a database away, by default of the current one, and keeps them away until they are called back;
+/// returns when they have gone. False where they were away.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_pause_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
+    refuse_if_read_only(c"pinterest_pause_workers()");
+    Ok(pause::pause(databases::own(database)?)?)
+}
+
+/// Lets the workers of a database, by default of the current one, come again. False where they were not kept away.
+#[pg_extern(volatile, parallel_unsafe)]
+fn pinterest_resume_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
+    refuse_if_read_only(c"pinterest_resume_workers()");
+    Ok(pause::resume(databases::own(database)?)?)
 }

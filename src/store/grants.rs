@@ -14,7 +14,7 @@ pub enum Level {
     Reader,
     /// Also connect accounts and import.
     User,
-    /// Also grant, adopt and rotate keys; and grant what one has.
+    /// Also grant, adopt, rotate keys and pause workers; and grant what one has.
     Admin,
 }
 
@@ -52,6 +52,8 @@ const FUNCTIONS: [(Level, &[&str]); 3] = [
             "nearest_pins",
             "owner_is_gone",
             "owner_oid",
+            "pinterest_await_import",
+            "pinterest_await_tracked",
             "pinterest_board_embedding",
             "pinterest_board_themes",
             "pinterest_boards_like",
@@ -113,7 +115,9 @@ const FUNCTIONS: [(Level, &[&str]); 3] = [
             "pinterest_adopt",
             "pinterest_grant",
             "pinterest_keys",
+            "pinterest_pause_workers",
             "pinterest_reassign",
+            "pinterest_resume_workers",
             "pinterest_revoke",
             "pinterest_rotate_key",
         ],

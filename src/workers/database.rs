@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::bridge::{Database, bridge};
 use super::chores::Chores;
-use super::farewell::Farewell;
+use super::outcome::{self, Outcome};
 use super::registry::{self, Sent, Worker};
 use super::requests::Requests;
-use super::{embedding, import, network, process, refresh, track, transaction};
+use super::{embedding, farewell, import, network, presence, process, refresh, track, transaction};
 use crate::errors::Failure;
 use crate::platform::NoCoreDump;
 use crate::store;
@@ -23,6 +23,10 @@ use crate::{keys, settings, threads};
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// Right after its start a worker may have been started by a transaction that is not over yet.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
+/// Between two signs of life of the main loop at the most.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long the answer to a refresh is waited for when the database is paused.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// What the network thread is told at its start, and again after a reload.
 #[derive(Clone)]
@@ -58,10 +62,9 @@ pub struct Context {
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
-    process::begin(Some(pg_sys::Oid::from(argument.value() as u32)));
+    let kind = Worker::Database(pg_sys::Oid::from(argument.value() as u32));
+    process::begin(kind);
     let _no_core_dump = NoCoreDump::new();
-    // SAFETY: a plain read of a process-wide variable.
-    let kind = Worker::Database(unsafe { pg_sys::MyDatabaseId });
     if kind.is_superfluous() || !may_serve() {
         return;
     }
@@ -76,47 +79,55 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
 }
 
 /// Is the extension here, in this library's version, and may this cluster send requests out? Then the process goes on
-/// as `pinterest_worker`, without a way back.
+/// as `pinterest_worker`, without a way back. Keys come last: most databases of a cluster have nothing to open.
 fn may_serve() -> bool {
-    if let Err(failure) = keys::remember() {
-        pgrx::log!("pg_pinterest: idle: {failure}");
-        return false;
-    }
-    let ready = transaction::run(|| {
-        match store::extension::version()? {
-            None => return Ok(false),
-            Some(version) if version != env!("CARGO_PKG_VERSION") => {
-                pgrx::log!(
-                    "pg_pinterest: the library is {}, the SQL objects are {version}: ALTER EXTENSION pg_pinterest UPDATE",
-                    env!("CARGO_PKG_VERSION")
-                );
-                return Ok(false);
-            }
-            Some(_) => {}
+    // Nothing that is looked at here may keep the launcher from other databases.
+    set("lock_timeout", "2s");
+    let found = transaction::run(is_here).and_then(|found| {
+        if found != Outcome::Serving {
+            return Ok(found);
         }
-        if let Some(installation) = store::installation::find()?
-            && let Err(copy) = installation.check_not_a_copy()
-        {
-            pgrx::log!("pg_pinterest: idle: {copy}");
-            return Ok(false);
-        }
-        if let Err(failure) = check_keys() {
-            let hint = failure.hint().map(|hint| format!(" HINT: {hint}")).unwrap_or_default();
-            pgrx::log!("pg_pinterest: idle: {failure}.{hint}");
-            return Ok(false);
-        }
-        let role = crate::identity::worker_role()?;
-        // SAFETY: the process began as a superuser; from here on it is a role without rights beyond our tables.
-        unsafe { pg_sys::SetSessionAuthorization(role, false) };
-        Ok(true)
+        keys::remember()?;
+        transaction::run(become_worker)
     });
-    match ready {
-        Ok(ready) => ready,
-        Err(failure) => {
-            pgrx::log!("pg_pinterest: idle: {failure}");
-            false
-        }
+    let outcome = found.unwrap_or_else(|failure| {
+        let hint = failure.hint().map(|hint| format!(" HINT: {hint}")).unwrap_or_default();
+        pgrx::log!("pg_pinterest: idle: {failure}.{hint}");
+        Outcome::Failed
+    });
+    if outcome != Outcome::Serving {
+        outcome::tell(outcome);
     }
+    outcome == Outcome::Serving
+}
+
+fn is_here() -> Result<Outcome, Failure> {
+    match store::extension::version()? {
+        None => return Ok(Outcome::Nothing),
+        Some(version) if version != env!("CARGO_PKG_VERSION") => {
+            pgrx::log!(
+                "pg_pinterest: the library is {}, the SQL objects are {version}: ALTER EXTENSION pg_pinterest UPDATE",
+                env!("CARGO_PKG_VERSION")
+            );
+            return Ok(Outcome::Failed);
+        }
+        Some(_) => {}
+    }
+    if let Some(installation) = store::installation::find()?
+        && let Err(copy) = installation.check_not_a_copy()
+    {
+        pgrx::log!("pg_pinterest: idle: {copy}");
+        return Ok(Outcome::Nothing);
+    }
+    Ok(Outcome::Serving)
+}
+
+fn become_worker() -> Result<Outcome, Failure> {
+    check_keys()?;
+    let role = crate::identity::worker_role()?;
+    // SAFETY: the process began as a superuser; from here on it is a role without rights beyond our tables.
+    unsafe { pg_sys::SetSessionAuthorization(role, false) };
+    Ok(Outcome::Serving)
 }
 
 /// Do the keys at hand open what is sealed here? A worker without the right ones would find each account broken.
@@ -149,8 +160,8 @@ fn config() -> Result<Config, Failure> {
 }
 
 fn serve(sent: Sent) -> Result<(), Failure> {
-    // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
-    set("lock_timeout", "2s");
+    // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction: `lock_timeout`
+    // is set already.
     // Claims rest on each statement's seeing what was committed before it, whatever the database's default is.
     set("default_transaction_isolation", "read committed");
     set("default_transaction_deferrable", "off");
@@ -164,11 +175,13 @@ fn serve(sent: Sent) -> Result<(), Failure> {
     let wake = Arc::new(Notify::new());
     let context =
         Context { database, identity: registry::own_identity().into(), config: config_watch, wake: wake.clone() };
-    network::start(move |stop| run(context, sent, stop)).map_err(trouble)?;
+    let identity = context.identity.clone();
+    network::start(move || run(context, sent)).map_err(trouble)?;
     process::show_activity(None);
-    let mut farewell = Farewell::default();
+    let mut paused: Option<std::time::Instant> = None;
     loop {
-        let woken = ear.wait(Some(farewell.pause(POLL.1)));
+        presence::beat();
+        let woken = ear.wait(Some(HEARTBEAT));
         if process::take_reload() {
             if let Err(failure) = keys::remember() {
                 pgrx::log!("pg_pinterest: the keys before the reload stay: {failure}");
@@ -190,6 +203,15 @@ fn serve(sent: Sent) -> Result<(), Failure> {
             jobs.run_waiting();
             return Ok(());
         }
+        // SAFETY: a plain read of a process-wide variable.
+        if presence::is_paused(unsafe { pg_sys::MyDatabaseId }) {
+            let since = paused.get_or_insert_with(std::time::Instant::now);
+            if !farewell::is_outstanding() || since.elapsed() >= LAST_ANSWERS {
+                network::end();
+                outcome::tell(Outcome::Told);
+                return transaction::run(|| store::import::give_back(&identity));
+            }
+        }
     }
 }
 
@@ -207,7 +229,7 @@ fn set(name: &str, value: &str) {
 }
 
 /// The network thread: looks for work whenever somebody woke it, and by the clock; ends when there was none for a while.
-async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
+async fn run(context: Context, sent: Sent) {
     let gate = embedding::Gate::new();
     let mut imports = import::Imports::new(context.clone(), gate.clone());
     let mut tracked = track::Tracked::new(context.clone(), gate);
@@ -225,11 +247,15 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
     let mut stay_until = Instant::now() + if sent == Sent::ToLook { Duration::ZERO } else { idle_timeout() };
     let mut polls = 0;
     let mut leaving = false;
+    let mut served = sent == Sent::ToWork;
     loop {
         match context.database.run(store::extension::version).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
             // Dropped, or updated under a library of another version.
-            Ok(_) => return,
+            Ok(_) => {
+                context.database.have_done(|| outcome::tell(Outcome::Nothing)).await;
+                return;
+            }
             Err(_) => {}
         }
         imports.look_for_work().await;
@@ -240,10 +266,16 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
         let busy = imports.are_running() || tracked.are_running() || refreshes.are_running() || requests.are_running();
         if busy {
             stay_until = Instant::now() + idle_timeout();
+            if !std::mem::replace(&mut served, true) {
+                context.database.have_done(|| outcome::tell(Outcome::Serving)).await;
+            }
         }
         let due_soon = next_wake.is_some_and(|wake| wake <= idle_timeout());
         if !busy && !chores.are_running() && !due_soon && Instant::now() >= stay_until {
             if leaving {
+                if !served {
+                    context.database.have_done(|| outcome::tell(Outcome::Rested)).await;
+                }
                 return;
             }
             // Marked first, then one more look, see `registry`.
@@ -268,7 +300,6 @@ async fn run(context: Context, sent: Sent, mut stop: watch::Receiver<bool>) {
             () = refreshes.one_ends(), if refreshes.are_running() => {}
             () = chores.one_ends(), if chores.are_running() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }

@@ -1,18 +1,30 @@
 //! A worker that is told to end while the answer to a refresh is on its way stays for a moment: Pinterest may have
 //! rotated the token already, and only this process will learn the new one.
+//!
+//! How long is not for the main thread to say, which may be stuck: a thread of its own sends the process a second SIGTERM
+//! when nothing is outstanding any more, after three seconds at the latest, and the second one, whoever sends it, always
+//! ends the process.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-/// With a statement that waits for a lock as long as it may, this makes five seconds: who stops a server waits no longer.
+use crate::threads;
+
+/// With a moment for the network thread to end, who stops a server waits less than five seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Between looks at whether the answer is stored.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
-static TOLD: AtomicBool = AtomicBool::new(false);
+/// SIGTERMs so far.
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+/// Wakes the thread that watches.
+static WATCHER: OnceLock<UnixStream> = OnceLock::new();
 
 /// Exists from before a refresh is asked for until its answer is stored. On the network thread.
 pub struct Outstanding(());
@@ -31,35 +43,42 @@ impl Drop for Outstanding {
     }
 }
 
-/// What a worker does on SIGTERM: ends at the next look at interrupts, or remembers that it has to.
-pub fn on_sigterm(signal: i32) {
-    // SAFETY: both are what the server's own handlers do; the latch wakes the main loop.
-    unsafe {
-        if OUTSTANDING.load(Ordering::SeqCst) == 0 {
-            pg_sys::die(signal);
-        } else {
-            TOLD.store(true, Ordering::SeqCst);
-            pg_sys::SetLatch(pg_sys::MyLatch);
-        }
-    }
+/// Is an answer on its way, or not stored yet?
+pub fn is_outstanding() -> bool {
+    OUTSTANDING.load(Ordering::SeqCst) > 0
 }
 
-/// The main thread's side.
-#[derive(Default)]
-pub struct Farewell(Option<Instant>);
+/// Was this process told to end?
+pub fn was_told() -> bool {
+    TOLD.load(Ordering::SeqCst) > 0
+}
 
-impl Farewell {
-    /// How long the main thread may wait at most before it looks again. Ends the process, with the next look at
-    /// interrupts, where it was told to and nothing is outstanding any more, or for too long.
-    pub fn pause(&mut self, otherwise: Duration) -> Duration {
-        if !TOLD.load(Ordering::SeqCst) {
-            return otherwise;
-        }
-        let told = self.0.get_or_insert_with(Instant::now);
-        if OUTSTANDING.load(Ordering::SeqCst) == 0 || told.elapsed() >= PATIENCE {
-            // SAFETY: what the signal would have done.
-            unsafe { pg_sys::die(libc::SIGTERM) };
-        }
-        LOOK_AGAIN
+/// What a worker does on SIGTERM: ends at the next look at interrupts, or at the second one. In a signal handler.
+pub fn on_sigterm(signal: i32) {
+    let is_first = TOLD.fetch_add(1, Ordering::SeqCst) == 0;
+    // One byte to a socket that nobody else writes to: it does not block.
+    if is_first && is_outstanding() && WATCHER.get().is_some_and(|mut watcher| watcher.write(&[1]).is_ok()) {
+        return;
     }
+    // SAFETY: what the server's own handler does.
+    unsafe { pg_sys::die(signal) };
+}
+
+/// Starts the thread that watches. Without it, a process ends at the first SIGTERM.
+pub fn watch() -> std::io::Result<()> {
+    let (ours, theirs) = UnixStream::pair()?;
+    threads::spawn("pinterest farewell", move || {
+        let mut told = [0];
+        if !matches!((&theirs).read(&mut told), Ok(1)) {
+            return;
+        }
+        let until = Instant::now() + PATIENCE;
+        while is_outstanding() && Instant::now() < until {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        // SAFETY: a system call; this thread has all signals blocked, so that the main thread gets it.
+        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    })?;
+    let _ = WATCHER.set(ours);
+    Ok(())
 }

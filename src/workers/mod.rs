@@ -1,14 +1,20 @@
-//! Background workers. `registry` knows the three kinds and finds or starts them; `process` is what all share; each
-//! kind has its own file; `bridge` is how asynchronous code on the network thread reaches the database on the main one.
+//! Background workers. `registry` knows the kinds and starts or wakes them; `presence` is the shared memory in which they
+//! are entered, `pause` keeps them out of a database, `deaths` from starting again and again to die; `process` is what all
+//! share; each kind has its own file; `bridge` is how asynchronous code on the network thread reaches the database on the
+//! main one.
 
 mod bridge;
 mod chores;
 mod database;
+mod deaths;
 mod embedding;
 mod farewell;
 mod import;
 mod launcher;
 mod network;
+mod outcome;
+pub mod pause;
+mod presence;
 mod process;
 mod refresh;
 pub mod registry;
@@ -16,3 +22,5 @@ pub mod requests;
 mod supervisor;
 mod track;
 mod transaction;
+
+pub use presence::reserve as reserve_shared_memory;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use tokio::sync::watch;
 
+use super::farewell;
 use crate::threads;
 
-/// How long the thread may take to end.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the thread may take to end: it drops what it awaits, wherever it is.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// The running thread.
 struct Network {
@@ -20,15 +21,22 @@ struct Network {
 
 static NETWORK: Mutex<Option<Network>> = Mutex::new(None);
 
-/// Starts the thread on `main`, which ends soon after the flag it is given turns true.
-pub fn start<F>(main: impl FnOnce(watch::Receiver<bool>) -> F + Send + 'static) -> std::io::Result<()>
+/// Starts the thread on `main`, which is dropped with its tasks where the process ends before.
+pub fn start<F>(main: impl FnOnce() -> F + Send + 'static) -> std::io::Result<()>
 where
     F: Future<Output = ()>,
 {
-    let (stop, stopped) = watch::channel(false);
+    farewell::watch()?;
+    let (stop, mut stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = threads::spawn("pinterest network", move || {
-        runtime.block_on(tokio::task::LocalSet::new().run_until(main(stopped)));
+        runtime.block_on(async {
+            let tasks = tokio::task::LocalSet::new();
+            tokio::select! {
+                () = tasks.run_until(main()) => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
         // Does not wait for a name look-up that hangs.
         runtime.shutdown_background();
     })?;
@@ -48,9 +56,14 @@ pub fn has_ended() -> bool {
 /// Ends the thread before the process takes down what it uses.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
+    end();
+}
+
+/// Ends the thread.
+pub fn end() {
     let Some(network) = NETWORK.lock().ok().and_then(|mut network| network.take()) else { return };
     let _ = network.stop.send(true);
-    let until = Instant::now() + FAREWELL;
+    let until = Instant::now() + PARTING;
     while !network.thread.is_finished() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }

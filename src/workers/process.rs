@@ -4,21 +4,32 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::farewell;
+use super::registry::{self, Worker};
+use super::{deaths, farewell};
 
-/// Installs the handlers, unblocks signals, and connects: to `database`, or to the shared catalogs alone.
+/// Installs the handlers, unblocks signals, enters the process among those that run, and connects: to the worker's
+/// database, or to the shared catalogs alone. Ends the process where it may not start.
 ///
 /// SIGTERM ends the process inside any wait or statement (`die`, as in a client backend); pgrx's own handler sets a
 /// flag that statement execution ignores. SIGUSR1 keeps the server's handler, without which DROP DATABASE would hang.
-pub fn begin(database: Option<pg_sys::Oid>) {
+pub fn begin(worker: Worker) {
     // SAFETY: first calls of a worker's main function, in the order that bgworker.c asks for.
     unsafe {
         pg_sys::pqsignal(libc::SIGTERM, Some(die));
         pg_sys::pqsignal(libc::SIGHUP, Some(reload));
+        pg_sys::pqsignal(libc::SIGQUIT, Some(quit));
         pg_sys::BackgroundWorkerUnblockSignals();
-        match database {
-            Some(oid) => pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0),
-            None => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
+        match registry::join(worker) {
+            Ok(true) => {}
+            Ok(false) => pg_sys::proc_exit(0),
+            Err(failure) => {
+                pgrx::log!("pg_pinterest: {failure}");
+                pg_sys::proc_exit(1);
+            }
+        }
+        match worker.database() {
+            pg_sys::InvalidOid => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
+            oid => pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0),
         }
     }
 }
@@ -26,6 +37,13 @@ pub fn begin(database: Option<pg_sys::Oid>) {
 // The bindings' own wrappers guard against longjmp, which a signal handler neither needs nor may do.
 unsafe extern "C-unwind" fn die(signal: i32) {
     farewell::on_sigterm(signal);
+}
+
+/// The server ends this process at once, because another has crashed or it is told not to wait.
+unsafe extern "C-unwind" fn quit(signal: i32) {
+    deaths::ended_in_order();
+    // SAFETY: what a background worker has for this signal by default.
+    unsafe { pg_sys::SignalHandlerForCrashExit(signal) }
 }
 
 unsafe extern "C-unwind" fn reload(signal: i32) {

@@ -1,17 +1,21 @@
-//! The kinds of worker, how each is registered, and which of them run.
-//!
-//! Without `shared_preload_libraries` there is no shared memory of ours, so what runs is read from the server's own
-//! process table, which every process may do and no role can fake.
+//! The kinds of worker, how each is registered, and which of them are woken and started. Which of them run lies in
+//! `presence`.
 //!
 //! A database's worker that finds nothing to do leaves, and nothing that is committed meanwhile may be forgotten. So it
-//! first marks its entry in that table, then looks a last time; a commit first becomes visible, then looks for a worker
-//! without the mark. Whichever comes second sees the other: either the worker stays, or the commit starts a new one.
+//! first marks its entry there, then looks a last time; a commit first becomes visible, then looks for a worker without
+//! the mark. Whichever comes second sees the other: either the worker stays, or the commit finds none and leaves word for
+//! the launcher, which starts one.
+//!
+//! What may fail is done before the commit: a worker is started then, where none runs. After it an ERROR would be a PANIC,
+//! so that nothing is left to do but to read atomics and to set latches.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use pgrx::pg_sys;
 
+pub use super::presence::{Instance, last_refusal, mark_as_leaving, own_identity};
+use super::{deaths, presence};
 use crate::errors::{Failure, Kind};
 use crate::settings;
 
@@ -43,30 +47,34 @@ impl Sent {
     }
 }
 
-/// A running worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Instance {
-    /// Microseconds since 2000-01-01 UTC, as Postgres counts.
-    pub started: i64,
-    /// Its process.
-    pub pid: i32,
-    /// Its database; `InvalidOid` where it has none.
-    pub database: pg_sys::Oid,
-    /// It takes on nothing any more.
-    pub leaving: bool,
-}
-
-/// The application name of a worker that is leaving.
-const LEAVING: &CStr = c"leaving";
-
-impl Instance {
-    /// A name that no later process has: process ids come again, with the start time they do not.
-    pub fn identity(&self) -> String {
-        format!("{}.{}", self.pid, self.started)
-    }
-}
-
 impl Worker {
+    /// Its number in shared memory and in names of files.
+    pub fn code(self) -> u32 {
+        match self {
+            Worker::Launcher => 1,
+            Worker::Supervisor => 2,
+            Worker::Database(_) => 3,
+        }
+    }
+
+    /// The kind with that number, in that database.
+    pub fn of(code: u32, database: pg_sys::Oid) -> Option<Self> {
+        match code {
+            1 => Some(Worker::Launcher),
+            2 => Some(Worker::Supervisor),
+            3 => Some(Worker::Database(database)),
+            _ => None,
+        }
+    }
+
+    /// Its database; `InvalidOid` where it has none.
+    pub fn database(self) -> pg_sys::Oid {
+        match self {
+            Worker::Launcher | Worker::Supervisor => pg_sys::InvalidOid,
+            Worker::Database(database) => database,
+        }
+    }
+
     /// `backend_type` in pg_stat_activity.
     pub fn type_name(self) -> &'static CStr {
         match self {
@@ -107,10 +115,6 @@ impl Worker {
         worker
     }
 
-    fn matches(self, name: &CStr, database: pg_sys::Oid) -> bool {
-        name == self.type_name() && !matches!(self, Worker::Database(own) if own != database)
-    }
-
     /// How many instances may run.
     fn wanted(self) -> usize {
         match self {
@@ -127,7 +131,9 @@ impl Worker {
     }
 
     fn listed(self) -> Vec<Instance> {
-        let mut found = all(|name, database| self.matches(name, database));
+        // Where the memory is out of reach, nobody can be in it.
+        let _ = presence::attach();
+        let mut found: Vec<_> = presence::instances().filter(|instance| instance.worker == self).collect();
         found.sort_by_key(|instance| (instance.started, instance.pid));
         found
     }
@@ -140,44 +146,56 @@ impl Worker {
         !running.is_empty() && running.iter().take(self.wanted()).all(|instance| instance.pid != own)
     }
 
-    /// True where `starting` is an instance that has yet to look for work.
-    fn is_coming(self, name: &CStr, starting: &Starting) -> bool {
-        name == self.type_name()
-            && match starting.pid() {
-                Ok(None) => true,
-                Ok(Some(pid)) => !self.listed().iter().any(|listed| listed.pid == pid && listed.leaving),
-                Err(()) => false,
-            }
-    }
-
     /// Starts one more where fewer run than may. Each instance does so at its start, until there are enough.
     pub fn start_siblings(self, sent: Sent) {
-        if self.running().len() < self.wanted() {
+        if self.running().len() + presence::expected(self) < self.wanted() {
             // Without a free slot there is one fewer.
-            let _ = self.start(sent, None);
+            let _ = self.start(sent);
         }
     }
 
-    /// Starts an instance; its process id is not known yet. The process `notify` gets a signal when it starts and ends.
-    pub fn start(self, sent: Sent, notify: Option<i32>) -> Result<Starting, Failure> {
+    /// Starts an instance. One that may not start now is no failure: the launcher knows when it may.
+    pub fn start(self, sent: Sent) -> Result<(), Failure> {
+        // The launcher learns when it starts and ends: terminated at its work, another goes on with it.
+        let launcher = Worker::Launcher.running().first().map(|launcher| launcher.pid);
+        self.register(sent, launcher, None).map(drop)
+    }
+
+    /// Starts an instance for the launcher, which learns from the visit of that number what the worker finds.
+    pub fn visit(self, place: usize) -> Result<Option<Starting>, Failure> {
+        presence::attach()?;
+        presence::open_visit(place, self.database());
+        // SAFETY: a plain read of a process-wide variable.
+        self.register(Sent::ToLook, Some(unsafe { pg_sys::MyProcPid }), Some(place))
+    }
+
+    fn register(self, sent: Sent, notify: Option<i32>, visit: Option<usize>) -> Result<Option<Starting>, Failure> {
+        presence::attach()?;
+        if !presence::may_start(self) {
+            return Ok(None);
+        }
         let mut worker = self.registration();
         worker.bgw_extra[0] = (sent == Sent::ToLook).into();
+        worker.bgw_extra[1] = visit.map_or(0, |place| place as std::ffi::c_char + 1);
         worker.bgw_notify_pid = notify.unwrap_or(0);
+        presence::expect(self)?;
         let mut handle = std::ptr::null_mut();
-        // A transaction's context would be gone before a launcher looks at the handle again.
-        // SAFETY: a fully initialised registration; the handle is allocated in TopMemoryContext.
+        // A transaction's context would be gone before the launcher looks at the handle again.
+        // SAFETY: a fully initialised registration; a handle that is wanted is allocated in TopMemoryContext.
         let registered = unsafe {
             let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
-            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
+            let place = if visit.is_some() { &raw mut handle } else { std::ptr::null_mut() };
+            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, place);
             pg_sys::MemoryContextSwitchTo(before);
             registered
         };
         if registered {
-            Ok(Starting(handle))
-        } else {
-            Err(Failure::new(Kind::Busy, "no background worker slot is free")
-                .with_hint("Raise max_worker_processes, which takes a restart."))
+            return Ok((!handle.is_null()).then_some(Starting(handle)));
         }
+        presence::do_not_expect(self);
+        presence::note_refusal();
+        Err(Failure::new(Kind::Busy, "no background worker slot is free")
+            .with_hint("Raise max_worker_processes, which takes a restart."))
     }
 
     /// Registers this kind to be started with the server. Only while preloading.
@@ -187,19 +205,24 @@ impl Worker {
     }
 }
 
-/// A worker that was asked for.
+/// A worker that the launcher asked for.
 pub struct Starting(*mut pg_sys::BackgroundWorkerHandle);
 
 impl Starting {
-    /// Its process, once it runs; `Err` once it has ended or could not be started.
-    pub fn pid(&self) -> Result<Option<i32>, ()> {
+    /// Has it ended, or could it not be started?
+    pub fn has_ended(&self) -> bool {
         let mut pid = 0;
         // SAFETY: a handle that RegisterDynamicBackgroundWorker gave and nobody freed.
         match unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) } {
-            pg_sys::BgwHandleStatus::BGWH_STARTED => Ok(Some(pid)),
-            pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED => Ok(None),
-            _ => Err(()),
+            pg_sys::BgwHandleStatus::BGWH_STARTED | pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED => false,
+            _ => true,
         }
+    }
+
+    /// Has the server end it.
+    pub fn terminate(&self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::TerminateBackgroundWorker(self.0) };
     }
 }
 
@@ -210,20 +233,22 @@ impl Drop for Starting {
     }
 }
 
-/// The identities of all database workers: what a claim is compared with to tell a live owner from a dead one.
-pub fn live_identities() -> Vec<String> {
-    all(|name, _| name == Worker::Database(pg_sys::InvalidOid).type_name())
-        .iter()
-        .map(Instance::identity)
-        .chain([own_identity()])
-        .collect()
+/// Enters this process among those that run. First of all in a worker, before it connects: so a database that is paused
+/// is not even entered. False where the worker may not start.
+pub fn join(worker: Worker) -> Result<bool, Failure> {
+    presence::join(worker)?;
+    let database = worker.database();
+    if database == pg_sys::InvalidOid {
+        return Ok(true);
+    }
+    deaths::begin(worker);
+    Ok(!presence::is_paused(database))
 }
 
-/// This process' identity.
-pub fn own_identity() -> String {
-    // SAFETY: plain reads of process-wide variables.
-    let (pid, started) = unsafe { (pg_sys::MyProcPid, pg_sys::MyStartTimestamp) };
-    Instance { started, pid, database: pg_sys::InvalidOid, leaving: false }.identity()
+/// The identities of all workers of databases: what a claim is compared with to tell a live owner from a dead one.
+pub fn live_identities() -> Vec<String> {
+    let workers = presence::instances().filter(|instance| instance.worker.database() != pg_sys::InvalidOid);
+    workers.map(|instance| instance.identity()).chain([own_identity()]).collect()
 }
 
 /// The launcher, the supervisor and the workers of this database.
@@ -234,38 +259,25 @@ pub fn listed() -> Vec<(Worker, Instance)> {
         .collect()
 }
 
-/// Databases that a worker serves.
+/// Databases that a worker of the kind that imports and refreshes serves.
 pub fn served_databases() -> Vec<pg_sys::Oid> {
-    all(|name, _| name == Worker::Database(pg_sys::InvalidOid).type_name())
-        .into_iter()
-        .filter(|instance| !instance.leaving)
-        .map(|instance| instance.database)
-        .collect()
+    let serving = presence::instances().filter(|instance| !instance.leaving);
+    serving.filter(|instance| matches!(instance.worker, Worker::Database(_))).map(|one| one.worker.database()).collect()
 }
 
-fn all(wanted: impl Fn(&CStr, pg_sys::Oid) -> bool) -> Vec<Instance> {
-    let mut found = Vec::new();
-    // SAFETY: entries are read from the local copy that these functions make; names are NUL-terminated.
+/// How many background workers the server runs, ours and others', and how many it may. Looks at all sessions: for the
+/// doctor alone.
+pub fn background_workers() -> (usize, usize) {
+    // SAFETY: entries are read from the local copy that these functions make.
     unsafe {
         pg_sys::pgstat_clear_snapshot();
-        for index in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
-            let local = local_entry(index);
-            if local.is_null() || (*local).backendStatus.st_backendType != pg_sys::BackendType::B_BG_WORKER {
-                continue;
-            }
-            let entry = &(*local).backendStatus;
-            let name = pg_sys::GetBackgroundWorkerTypeByPid(entry.st_procpid);
-            if !name.is_null() && wanted(CStr::from_ptr(name), entry.st_databaseid) {
-                found.push(Instance {
-                    started: entry.st_proc_start_timestamp,
-                    pid: entry.st_procpid,
-                    database: entry.st_databaseid,
-                    leaving: !entry.st_appname.is_null() && CStr::from_ptr(entry.st_appname) == LEAVING,
-                });
-            }
-        }
+        let is_worker = |index: &i32| {
+            let local = local_entry(*index);
+            !local.is_null() && (*local).backendStatus.st_backendType == pg_sys::BackendType::B_BG_WORKER
+        };
+        let used = (1..=pg_sys::pgstat_fetch_stat_numbackends()).filter(is_worker).count();
+        (used, usize::try_from(pg_sys::max_worker_processes).unwrap_or_default())
     }
-    found
 }
 
 #[cfg(any(feature = "pg14", feature = "pg15"))]
@@ -286,48 +298,52 @@ fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {
     }
 }
 
-/// Whether the current transaction wakes this database's workers when it commits.
-static WAKE_AT_COMMIT: AtomicBool = AtomicBool::new(false);
+/// The kinds of worker, as bits by their numbers, that the current transaction wakes when it commits.
+static WAKE_AT_COMMIT: AtomicU32 = AtomicU32::new(0);
 
 /// Wakes this database's workers when the current transaction commits: not before, they would find nothing, and once,
-/// however many calls the transaction makes.
+/// however many calls the transaction makes. Where none runs, one is started just before; where none can be, the
+/// launcher tries again.
 pub fn wake_at_commit() -> Result<(), Failure> {
-    ensure_worker()?;
-    WAKE_AT_COMMIT.store(true, Ordering::Relaxed);
+    presence::attach()?;
+    wake_kind_at_commit(Worker::Database(crate::platform::current_database()));
     Ok(())
 }
 
-/// [`wake_at_commit`] from inside a user's statement, which must not fail for want of a worker, and may call this for
-/// every row. Who commits, or the launcher, tries again.
+/// [`wake_at_commit`] from inside a user's statement, which must not fail, and may call this for every row.
 pub fn wake_at_commit_if_possible() {
-    if !WAKE_AT_COMMIT.swap(true, Ordering::Relaxed) {
-        let _ = ensure_worker();
+    if presence::attach().is_ok() {
+        wake_kind_at_commit(Worker::Database(crate::platform::current_database()));
     }
+}
+
+fn wake_kind_at_commit(worker: Worker) {
+    WAKE_AT_COMMIT.fetch_or(1 << worker.code(), Ordering::Relaxed);
+}
+
+fn workers_of(bits: u32) -> impl Iterator<Item = Worker> {
+    let database = crate::platform::current_database();
+    (0..u32::BITS).filter(move |code| bits & (1 << code) != 0).filter_map(move |code| Worker::of(code, database))
 }
 
 /// Makes sure that this database's worker and those it needs run or start; its process, once known. On a standby none
 /// of them does anything.
 pub fn ensure_worker() -> Result<Option<i32>, Failure> {
+    ensure(Worker::Database(crate::platform::current_database()))
+}
+
+fn ensure(worker: Worker) -> Result<Option<i32>, Failure> {
     if crate::platform::in_recovery() {
         return Ok(None);
     }
-    if !is_running(Worker::Launcher) {
-        start_once(Worker::Launcher)?;
-    }
+    start_once(Worker::Launcher)?;
     ensure_supervisor()?;
-    let own = Worker::Database(crate::platform::current_database());
-    match own.running().first() {
-        Some(instance) => Ok(Some(instance.pid)),
-        None => start_once(own),
-    }
+    start_once(worker)
 }
 
 /// Makes sure that the embedder's supervisor runs or starts.
 pub fn ensure_supervisor() -> Result<(), Failure> {
-    if !is_running(Worker::Supervisor) {
-        start_once(Worker::Supervisor)?;
-    }
-    Ok(())
+    start_once(Worker::Supervisor).map(drop)
 }
 
 /// Does an instance run?
@@ -335,66 +351,62 @@ pub fn is_running(worker: Worker) -> bool {
     !worker.running().is_empty()
 }
 
-thread_local! {
-    // What this session has asked for and may still be on its way: a burst of calls is to start one worker.
-    static ASKED: std::cell::RefCell<Vec<(&'static CStr, Starting)>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
+/// Its process where one runs, else starts one, unless somebody has done so.
 fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
-    ASKED.with_borrow_mut(|asked| {
-        asked.retain(|(_, starting)| starting.pid().is_ok());
-        if let Some((_, starting)) = asked.iter().find(|(name, starting)| worker.is_coming(name, starting)) {
-            return Ok(starting.pid().ok().flatten());
-        }
-        // The launcher learns when it has ended: terminated at its work, another goes on with it.
-        let launcher = Worker::Launcher.running().first().map(|launcher| launcher.pid);
-        let starting = worker.start(Sent::ToWork, launcher)?;
-        let pid = starting.pid().ok().flatten();
-        asked.push((worker.type_name(), starting));
-        Ok(pid)
-    })
-}
-
-/// Says that this worker takes on nothing any more, so that whoever commits work from now on starts another; or takes
-/// that back.
-pub fn mark_as_leaving(leaving: bool) {
-    let name = if leaving { LEAVING } else { c"" };
-    // SAFETY: a NUL-terminated string, copied by the callee into this process' own entry.
-    unsafe { pg_sys::pgstat_report_appname(name.as_ptr()) };
-}
-
-/// Sets another server process' latch; a process that is gone is not missed.
-pub fn wake(pid: i32) {
-    // SAFETY: a look-up in the process array; the entry's latch lives in shared memory for good.
-    unsafe {
-        let process = pg_sys::BackendPidGetProc(pid);
-        if !process.is_null() {
-            pg_sys::SetLatch(&raw mut (*process).procLatch);
-        }
+    match worker.running().first() {
+        Some(instance) => return Ok(Some(instance.pid)),
+        None if presence::expected(worker) == 0 => worker.start(Sent::ToWork)?,
+        None => {}
     }
+    Ok(None)
 }
 
-/// Wakes the workers after a commit. A prepared transaction does not come here; a worker's slow poll finds its work.
+/// A prepared transaction does not come to its commit here; the slow poll of the worker that is started finds its work.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    let wake = WAKE_AT_COMMIT.load(Ordering::Relaxed);
+    if wake == 0 {
+        return;
+    }
     match event {
-        pg_sys::XactEvent::XACT_EVENT_COMMIT if WAKE_AT_COMMIT.swap(false, Ordering::Relaxed) => {
-            let own = Worker::Database(crate::platform::current_database());
-            let running = own.running();
-            running.iter().for_each(|instance| wake(instance.pid));
-            let is_coming =
-                || ASKED.with_borrow(|asked| asked.iter().any(|(name, starting)| own.is_coming(name, starting)));
-            if running.is_empty() && !is_coming() {
-                // The one that was there has left since. A commit must not fail: without a slot the launcher sends one.
-                let _ = own.start(Sent::ToWork, None);
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+            for worker in workers_of(wake) {
+                if let Err(failure) = ensure(worker) {
+                    // Nobody's transaction fails for that.
+                    pgrx::debug1!("pg_pinterest: {failure}");
+                }
             }
+        }
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            WAKE_AT_COMMIT.store(0, Ordering::Relaxed);
+            workers_of(wake).for_each(wake_or_want);
         }
         // Who commits a prepared transaction is another session, perhaps.
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
-            WAKE_AT_COMMIT.store(false, Ordering::Relaxed)
+            WAKE_AT_COMMIT.store(0, Ordering::Relaxed)
         }
         _ => {}
     }
+}
+
+/// Wakes the instances that go on working, or leaves word for the launcher. Cannot fail.
+fn wake_or_want(worker: Worker) {
+    // The commit is visible from here on.
+    fence(Ordering::SeqCst);
+    let mut found = false;
+    for instance in presence::instances().filter(|instance| instance.worker == worker && !instance.leaving) {
+        instance.wake();
+        found = true;
+    }
+    if !found {
+        presence::want(worker);
+        wake_launcher();
+    }
+}
+
+/// Has the launcher look round.
+pub fn wake_launcher() {
+    presence::instances().filter(|instance| instance.worker == Worker::Launcher).for_each(|launcher| launcher.wake());
 }
 
 /// Hooks the end of transactions. From `_PG_init`.

@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 
 use super::process;
 use super::registry::Worker;
-use crate::{platform, settings, threads};
+use crate::{platform, program, settings, threads};
 
 /// An embedder that lives shorter than this has failed.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ const PARTING: Duration = Duration::from_secs(5);
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
-    process::begin(None);
+    process::begin(Worker::Supervisor);
     if Worker::Supervisor.is_superfluous() {
         return;
     }
@@ -168,7 +168,7 @@ impl Running {
         let descriptor = listener.as_raw_fd();
         // SAFETY: between fork and exec only async-signal-safe calls on plain integers.
         unsafe {
-            command.pre_exec(move || keep_only(descriptor));
+            command.pre_exec(move || program::keep_only(Some(descriptor)));
         }
         Ok(Running { child: command.spawn()?, lifeline })
     }
@@ -179,9 +179,13 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(End::ByItself(status));
             }
-            // The end of the lifeline comes a moment before the process can be reaped.
+            // The end of the lifeline comes a moment before the process can be reaped. One that closes it and stays
+            // serves nobody.
             if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable {
-                return Ok(End::ByItself(self.child.wait()?));
+                return match program::wait_for_end(&mut self.child, Instant::now() + PARTING)? {
+                    Some(status) => Ok(End::ByItself(status)),
+                    None => Err(std::io::Error::other("it does not end, and is killed")),
+                };
             }
             if process::take_reload() && CommandLine::wanted(listener) != *own {
                 self.end()?;
@@ -195,41 +199,15 @@ impl Running {
         let until = Instant::now() + PARTING;
         // SAFETY: a system call on plain integers; the child is not reaped yet, so the process id is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            if threads::wait(Some(self.lifeline.as_raw_fd()), Some(left)).readable {
-                self.child.wait()?;
-                return Ok(());
-            }
+        if program::wait_for_end(&mut self.child, until)?.is_none() {
+            pgrx::log!("pg_pinterest: pinterest-embedder does not end by itself and is killed");
         }
-        pgrx::log!("pg_pinterest: pinterest-embedder does not end by itself and is killed");
         Ok(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has been reaped already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        program::kill(&mut self.child, false);
     }
-}
-
-/// Leaves the child standard input, output, error and `descriptor`; all else of the server's files closes at exec.
-fn keep_only(descriptor: i32) -> std::io::Result<()> {
-    // SAFETY: system calls on plain integers.
-    unsafe {
-        #[cfg(target_os = "linux")]
-        let marked = libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0;
-        #[cfg(not(target_os = "linux"))]
-        let marked = false;
-        if !marked {
-            for other in 3..libc::sysconf(libc::_SC_OPEN_MAX).clamp(3, 65_536) as i32 {
-                libc::fcntl(other, libc::F_SETFD, libc::FD_CLOEXEC);
-            }
-        }
-        if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
-            return Err(std::io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

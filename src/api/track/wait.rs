@@ -1,20 +1,17 @@
 //! Waiting for the workers.
 
-use std::time::Instant;
-
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgRelation, PgSqlErrorCode, pg_sys};
 
 use super::calls::{closed, refuse_old_snapshot, required_ids};
 use crate::api::Answer;
-use crate::api::import::{LOOK_AGAIN, deadline};
+use crate::api::waiting::Waiting;
 use crate::errors::{Failure, Kind};
 use crate::store::track::queue::{self, Problem};
 use crate::store::user_table::describe;
 use crate::store::with_latest_snapshot;
-use crate::threads;
-use crate::workers::registry;
+use crate::workers::pause;
 
 /// Waits until no row of the table's tracked columns is pending, until only rows are that no worker can work on, or for
 /// the timeout; returns how many are pending then.
@@ -23,47 +20,75 @@ fn pinterest_wait_for_tracked(table: PgRelation, timeout: default!(Option<Interv
     refuse_old_snapshot("never sees a row become embedded")?;
     let table = describe(closed(table))?;
     let ids = required_ids(&table, None)?;
-    let until = timeout.as_ref().map(deadline).transpose()?;
+    // The rest of the transaction is this call: no more rows can come from it.
+    if queue::has_uncommitted(&ids)? {
+        return Err(Failure::new(
+            Kind::NotReady,
+            format!("this transaction, which has not committed, put rows of {} into the queue", table.quoted),
+        )
+        .with_hint("Commit first, then wait.")
+        .into());
+    }
+    Ok(wait(&ids, &Waiting::in_function(timeout.as_ref())?)?)
+}
+
+/// The same without a snapshot between looks; warns where rows are pending at the end.
+#[pg_extern(
+    sql = "CREATE PROCEDURE pinterest_await_tracked(\"table\" regclass, timeout interval DEFAULT NULL) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn pinterest_await_tracked(
+    table: Option<PgRelation>,
+    timeout: Option<Interval>,
+    call: pg_sys::FunctionCallInfo,
+) -> Answer<()> {
+    let table = table.ok_or_else(|| Failure::new(Kind::BadArgument, "table must not be NULL"))?;
+    let table = describe(closed(table))?;
+    let ids = required_ids(&table, None)?;
+    let waiting = Waiting::in_procedure(timeout.as_ref(), call)?;
+    let pending = wait(&ids, &waiting)?;
+    waiting.end();
+    if pending > 0 {
+        ereport!(
+            PgLogLevel::WARNING,
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("{pending} rows of {} are pending", table.quoted)
+        );
+    }
+    Ok(())
+}
+
+/// Looks are cheap while rows are pending: how many is counted once, at the end.
+fn wait(ids: &[i64], waiting: &Waiting) -> Result<i64, Failure> {
     // A problem may be solved by now: it counts once a worker has found it again.
     let mut known: Option<Vec<Problem>> = None;
     loop {
-        let pending = with_latest_snapshot(|| queue::pending(&ids))?;
-        if pending.uncommitted {
-            return Err(Failure::new(
-                Kind::NotReady,
-                format!("this transaction, which has not committed, put rows of {} into the queue", table.quoted),
-            )
-            .with_hint("Commit first, then wait.")
-            .into());
-        }
-        if pending.rows == 0 {
+        let standing = with_latest_snapshot(|| queue::standing(ids))?;
+        if !standing.pending {
             return Ok(0);
         }
-        let known = known.get_or_insert_with(|| pending.problems.clone());
-        if pending.workable == 0 && pending.problems.iter().all(|problem| !known.contains(problem)) {
-            pending.problems.iter().for_each(warn);
-            return Ok(pending.rows);
+        let known = known.get_or_insert_with(|| standing.problems.clone());
+        let is_kept = !standing.workable && standing.problems.iter().all(|problem| !known.contains(problem));
+        if is_kept {
+            standing.problems.iter().for_each(|problem| warn(&problem.problem, problem.hint.as_deref()));
         }
-        let left = match until {
-            None => LOOK_AGAIN,
-            Some(until) => match until.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => left.min(LOOK_AGAIN),
-                _ => return Ok(pending.rows),
-            },
-        };
-        // Where nothing is preloaded, nobody else starts the worker after a restart of the server.
-        registry::ensure_worker()?;
-        threads::wait(None, Some(left));
+        let is_paused = pause::refuse().err();
+        if let Some(paused) = &is_paused {
+            warn(&paused.message, paused.hint());
+        }
+        if is_kept || is_paused.is_some() || waiting.is_over() {
+            return with_latest_snapshot(|| queue::count_pending(ids));
+        }
+        waiting.pause()?;
     }
 }
 
-fn warn(problem: &Problem) {
+fn warn(problem: &str, hint: Option<&str>) {
     let report = pg_sys::panic::ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!("the workers cannot go on: {}", problem.problem),
+        format!("the workers cannot go on: {problem}"),
         "pg_pinterest",
     );
-    match problem.hint.as_deref() {
+    match hint {
         Some(hint) => report.set_hint(hint.to_owned()).report(PgLogLevel::WARNING),
         None => report.report(PgLogLevel::WARNING),
     }

@@ -2,6 +2,7 @@
 
 use super::{execute, read, write};
 use crate::errors::Failure;
+use crate::store::pin_image;
 
 /// How long a claimed import is its claimer's without a sign of life.
 const LEASE: &str = "90 seconds";
@@ -151,6 +152,19 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
         |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
     )?;
     Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Takes the imports and images that the worker of that identity has in hand from it; they wait in the queue, and no
+/// attempt counts.
+pub fn give_back(identity: &str) -> Result<(), Failure> {
+    let imports = write(
+        "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
+         attempts = GREATEST(attempts - 1, 0), wake_at = clock_timestamp() \
+         WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
+        &[identity.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    imports.into_iter().try_for_each(|(account, import)| pin_image::release(account, import, Some(identity)))
 }
 
 /// Do imports of other accounts wait for a worker?

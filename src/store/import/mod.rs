@@ -6,7 +6,7 @@ mod listing;
 mod queue;
 
 pub use claim::{
-    Claim, ClaimedImport, claim, extend_lease, in_hand, is_doubled, lock, next_wake, others_wait, taken_away,
+    Claim, ClaimedImport, claim, extend_lease, give_back, in_hand, is_doubled, lock, next_wake, others_wait, taken_away,
 };
 pub use end::{Stop, complete, complete_unchanged, stop};
 pub use listing::{

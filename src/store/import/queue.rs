@@ -20,9 +20,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// No worker will touch it again.
-    pub fn is_final(&self) -> bool {
-        matches!(self.state.as_str(), "completed" | "failed" | "cancelled")
+    /// No worker will touch it again, or none before its user has helped.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "completed" | "failed" | "cancelled" | "needs_reauth")
     }
 }
 

@@ -120,15 +120,13 @@ pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
 
 /// How far the workers are with some columns.
 #[derive(Clone, Debug, Default)]
-pub struct Pending {
-    /// Rows that wait or are in hand.
-    pub rows: i64,
-    /// Some were put into the queue by the transaction that asks, so that no worker can see them yet.
-    pub uncommitted: bool,
-    /// The columns with such rows and a problem: which, when the workers look again, the problem, its hint.
+pub struct Standing {
+    /// Rows wait or are in hand.
+    pub pending: bool,
+    /// Some of them are of columns without a problem.
+    pub workable: bool,
+    /// The problems of columns with such rows.
     pub problems: Vec<Problem>,
-    /// Rows of columns without a problem.
-    pub workable: i64,
 }
 
 /// What keeps a whole column.
@@ -144,38 +142,52 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-/// How far the workers are. With the caller's rights.
-pub fn pending(tracked_column_ids: &[i64]) -> Result<Pending, Failure> {
+/// How far the workers are. With the caller's rights. Reads one row a column, however many are pending.
+pub fn standing(tracked_column_ids: &[i64]) -> Result<Standing, Failure> {
     let columns = read(
-        "SELECT c.tracked_column_id, q.rows, COALESCE(q.uncommitted, false), c.next_attempt_at::text, c.problem, c.problem_hint \
-         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*), \
-             bool_or(r.fence = 0 AND r.xmin = pg_current_xact_id_if_assigned()::xid) \
-             FROM pinterest.tracked_row r WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending') AS q(rows, uncommitted) \
+        "SELECT c.tracked_column_id, c.next_attempt_at::text, c.problem, c.problem_hint \
+         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT FROM pinterest.tracked_row r \
+             WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
+             ORDER BY r.next_attempt_at LIMIT 1) AS q \
          WHERE c.tracked_column_id = ANY ($1)",
         &[tracked_column_ids.to_vec().into()],
         |row| {
-            let problem = match row.maybe::<String>(5)? {
-                None => None,
-                Some(problem) => Some(Problem {
-                    tracked_column_id: row.get(1)?,
-                    next_attempt_at: row.get(4)?,
-                    problem,
-                    hint: row.maybe(6)?,
-                }),
-            };
-            Ok((row.get::<i64>(2)?, row.get::<bool>(3)?, problem))
+            let Some(problem) = row.maybe::<String>(3)? else { return Ok(None) };
+            Ok(Some(Problem {
+                tracked_column_id: row.get(1)?,
+                next_attempt_at: row.get(2)?,
+                problem,
+                hint: row.maybe(4)?,
+            }))
         },
     )?;
-    let mut found = Pending::default();
-    for (rows, uncommitted, problem) in columns.into_iter().filter(|(rows, ..)| *rows > 0) {
-        found.rows += rows;
-        found.uncommitted |= uncommitted;
-        match problem {
-            Some(problem) => found.problems.push(problem),
-            None => found.workable += rows,
-        }
-    }
-    Ok(found)
+    Ok(Standing {
+        pending: !columns.is_empty(),
+        workable: columns.iter().any(Option::is_none),
+        problems: columns.into_iter().flatten().collect(),
+    })
+}
+
+/// How many rows wait or are in hand. With the caller's rights.
+pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
+    let found = read(
+        "SELECT count(*) FROM pinterest.tracked_row r WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending'",
+        &[tracked_column_ids.to_vec().into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next().unwrap_or_default())
+}
+
+/// Has the current transaction put rows into the queue, where no worker can see them yet? With the caller's rights.
+pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pinterest.tracked_row r \
+             WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending' AND r.fence = 0 \
+             AND r.xmin = pg_current_xact_id_if_assigned()::xid)",
+        &[tracked_column_ids.to_vec().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
 }
 
 /// The owner of the table on which a trigger was made: a partition has copies of the triggers of the table it is a part

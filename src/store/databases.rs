@@ -1,0 +1,53 @@
+//! `pg_database` and the sessions in it, as far as the caller may see them.
+
+use pgrx::pg_sys;
+
+use super::read;
+use crate::errors::{Failure, Kind};
+
+/// The oid of a database by its name; of the current one for NULL. Another database has to belong to the caller, or to a
+/// role whose rights the caller has.
+pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
+    let Some(name) = name else { return Ok(crate::platform::current_database()) };
+    let found = read(
+        "SELECT d.oid, d.datname = current_database() OR pg_has_role(d.datdba, 'USAGE') FROM pg_database d \
+         WHERE d.datname = $1::name",
+        &[name.into()],
+        |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<bool>(2)?)),
+    )?;
+    match found.first() {
+        Some((oid, true)) => Ok(*oid),
+        Some((_, false)) => Err(Failure::new(Kind::NotYours, format!("must be owner of database \"{name}\""))
+            .with_hint("Connect to the database itself, or have its owner call this.")),
+        None => Err(Failure::new(Kind::NotFound, format!("database \"{name}\" does not exist"))),
+    }
+}
+
+/// A transaction that has been open for long.
+pub struct OldTransaction {
+    /// Its process; `None` where it is prepared.
+    pub pid: Option<i32>,
+    /// Its role.
+    pub role: Option<String>,
+    /// Its name, where it is prepared.
+    pub prepared_as: Option<String>,
+    /// For how many seconds.
+    pub age: f64,
+}
+
+/// The transactions of this database that have been open for so many seconds, the oldest first. With the caller's rights:
+/// without those of pg_read_all_stats only the caller's own sessions tell when they began, prepared transactions always do.
+pub fn old_transactions(seconds: f64) -> Result<Vec<OldTransaction>, Failure> {
+    read(
+        "SELECT t.pid, t.role, t.gid, t.age FROM (\
+             SELECT a.pid, a.usename::text, NULL, EXTRACT(EPOCH FROM clock_timestamp() - a.xact_start)::float8 \
+             FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type <> 'autovacuum worker' \
+             UNION ALL SELECT NULL, p.owner::text, p.gid, EXTRACT(EPOCH FROM clock_timestamp() - p.prepared)::float8 \
+             FROM pg_prepared_xacts p WHERE p.database = current_database()) AS t(pid, role, gid, age) \
+         WHERE t.age >= $1 ORDER BY t.age DESC",
+        &[seconds.into()],
+        |row| {
+            Ok(OldTransaction { pid: row.maybe(1)?, role: row.maybe(2)?, prepared_as: row.maybe(3)?, age: row.get(4)? })
+        },
+    )
+}
