@@ -190,7 +190,7 @@ impl Worker {
             registered
         };
         if registered {
-            return Ok((!handle.is_null()).then_some(Starting(handle)));
+            return Ok((!handle.is_null()).then(|| Starting(handle)));
         }
         presence::do_not_expect(self);
         presence::note_refusal();
