@@ -114,8 +114,9 @@ fn in_the_key_command() -> Result<(World, ServerFile, Client, i32)> {
     terminate(&mut client, worker.pid)?;
     gone(worker.pid, Instant::now(), AT_MOST)?;
     let asking = wait_for("a worker that asks for keys", SOON, || {
-        let parents = sleepers(&world)?.into_iter().filter_map(|found| Process::get(found.parent));
-        Ok(parents.into_iter().find(|parent| parent.name == "postgres").map(|parent| parent.pid))
+        let Some(sleeper) = sleepers(&world)?.into_iter().next() else { return Ok(None) };
+        let above = std::iter::successors(Some(sleeper), |below| Process::get(below.parent));
+        Ok(above.into_iter().find(|process| process.name == "postgres").map(|process| process.pid))
     })?;
     Ok((world, script, client, asking))
 }
