@@ -6,7 +6,7 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality sanitize install lint clean
+.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality sanitize fuzz chaos sqlsmith install lint clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -42,6 +42,9 @@ bench-quality: setup ## Print how good recommendations are where it is known wha
 
 sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds everything once more)
 	@tests/sanitize
+
+fuzz: ## Fuzz everything that parses foreign bytes for MINUTES=10 in all (builds once more, instrumented)
+	@MINUTES=$(or $(MINUTES),10) tests/fuzz
 
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
 	@tests/install-release

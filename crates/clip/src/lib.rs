@@ -22,6 +22,8 @@ pub mod standin;
 mod tokenizer;
 
 pub use embedding::{DIMENSION, Embedding};
+#[doc(hidden)]
+pub use engine::fuzzing;
 pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, load, pack};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;

@@ -21,7 +21,8 @@ pub fn read_app_secret(path: &Path, client_id: &str) -> Result<Option<Secret>, E
         .map_err(|rule| Error::new(ErrorKind::Config, format!("app secret file {}: {rule}", path.display())))
 }
 
-fn find(text: &str, client_id: &str) -> Result<Option<Secret>, String> {
+/// As [`read_app_secret`], of a file's text.
+pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<Secret>, String> {
     // Which line names which app.
     let mut lines = HashMap::new();
     let mut found = None;

@@ -9,6 +9,8 @@ mod app_secrets;
 mod board_reference;
 mod client;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lenient;
 pub mod model;
 mod net;

@@ -1,6 +1,7 @@
 //! The model behind a small interface.
 
 mod fast;
+pub mod fuzzing;
 mod options;
 mod reference;
 mod towers;

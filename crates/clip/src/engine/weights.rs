@@ -29,9 +29,19 @@ const MAX_HEADER: u64 = 16 * 1024 * 1024;
 const CHUNK: usize = 1024 * 1024;
 
 pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, Error> {
-    let invalid = |reason: String| -> Error { Inner::Weights { path: path.to_path_buf(), reason }.into() };
     let file = File::open(path).map_err(|error| Error::reading(path, error))?;
     let length = file.metadata().map_err(|error| Error::reading(path, error))?.len();
+    read_from(file, length, path, architecture)
+}
+
+/// As [`read`], of a file of `length` bytes that is open already; errors name `path`.
+pub(super) fn read_from(
+    file: impl Read,
+    length: u64,
+    path: &Path,
+    architecture: &Architecture,
+) -> Result<Weights, Error> {
+    let invalid = |reason: String| -> Error { Inner::Weights { path: path.to_path_buf(), reason }.into() };
     let mut source = Hashed { file, hash: Sha256::new() };
     let reading = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => invalid(format!("ends early, at {length} bytes")),
@@ -48,7 +58,8 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, 
     source.fill(&mut header).map_err(reading)?;
     // Checks that the tensors follow one another without a gap and that each has the size of its shape.
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| invalid(error.to_string()))?;
-    let promised = 8 + header_length + header.data_len() as u64;
+    // Offsets are whatever the file says: their sum may be more than any file has.
+    let promised = (8 + header_length).saturating_add(header.data_len() as u64);
     if promised != length {
         return Err(invalid(format!("has {length} bytes, its header speaks of {promised}")));
     }
@@ -102,7 +113,7 @@ fn byte_length(info: &TensorInfo) -> usize {
     info.data_offsets.1 - info.data_offsets.0
 }
 
-fn read_floats(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<Vec<f32>> {
+fn read_floats(source: &mut Hashed<impl Read>, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<Vec<f32>> {
     let mut left = byte_length(info);
     let mut values = Vec::with_capacity(left / 4);
     while left > 0 {
@@ -115,7 +126,7 @@ fn read_floats(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::
     Ok(values)
 }
 
-fn skip(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<()> {
+fn skip(source: &mut Hashed<impl Read>, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<()> {
     let mut left = byte_length(info);
     while left > 0 {
         let part = &mut chunk[..left.min(CHUNK)];
@@ -125,12 +136,12 @@ fn skip(source: &mut Hashed, info: &TensorInfo, chunk: &mut [u8]) -> io::Result<
     Ok(())
 }
 
-struct Hashed {
-    file: File,
+struct Hashed<R> {
+    file: R,
     hash: Sha256,
 }
 
-impl Hashed {
+impl<R: Read> Hashed<R> {
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact(buffer)?;
         self.hash.update(buffer);

@@ -196,6 +196,13 @@ fn another_version_is_named() {
 }
 
 #[test]
+fn a_message_is_one_line() {
+    let response = Response::Error { kind: ErrorKind::Inference, message: "a\nLOG: b\u{1b}".to_owned() };
+    let (_, decoded) = decode_response(&response.encode(1));
+    assert_eq!(decoded, Response::Error { kind: ErrorKind::Inference, message: "a LOG: b ".to_owned() });
+}
+
+#[test]
 fn a_long_message_is_cut_between_characters() {
     let response = Response::Error { kind: ErrorKind::Inference, message: "é".repeat(2000) };
     let (_, decoded) = decode_response(&response.encode(1));

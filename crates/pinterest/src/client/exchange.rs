@@ -1,7 +1,7 @@
 //! One request out, one answer in, with every check between them.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
@@ -76,17 +76,7 @@ impl Client {
 
     /// The error for an answer that is no success.
     pub(super) fn refusal(&self, call: Call, answered: &Answered, redactor: &Redactor<'_>) -> Error {
-        let now = (self.clock)();
-        let refusal = Refusal::read(&answered.body);
-        let kind = refusal.kind(call, answered.status);
-        let reset =
-            || (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(&answered.headers, now).reset)?;
-        let wait = rate_limit::retry_after(&answered.headers, now).or_else(|| refusal.wait_in_text()).or_else(reset);
-        let wait = wait.filter(|_| kind.is_retryable()).map(retry::clamp_retry_after);
-        refusal
-            .into_error(call, answered.status, redactor)
-            .with_retry_after(wait)
-            .with_request_id(self.request_id(&answered.headers, redactor))
+        refusal(call, answered.status, &answered.headers, &answered.body, (self.clock)(), redactor)
     }
 
     pub(super) fn rate_limit(&self, headers: &HeaderMap) -> RateLimit {
@@ -94,7 +84,7 @@ impl Client {
     }
 
     pub(super) fn request_id(&self, headers: &HeaderMap, redactor: &Redactor<'_>) -> Option<String> {
-        Some(redactor.clean(headers.get("x-pinterest-rid")?.to_str().ok()?)).filter(|id| !id.is_empty())
+        request_id(headers, redactor)
     }
 
     fn host_of(&self, request: &Request) -> Option<&Host> {
@@ -104,6 +94,28 @@ impl Client {
             .chain(&self.endpoints.images)
             .find(|host| host.name() == name && host.port() == port)
     }
+}
+
+/// The error for an answer that is no success, as it is read at `now`.
+pub(crate) fn refusal(
+    call: Call,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    redactor: &Redactor<'_>,
+) -> Error {
+    let refusal = Refusal::read(body);
+    let kind = refusal.kind(call, status);
+    let reset = || (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(headers, now).reset)?;
+    let wait = rate_limit::retry_after(headers, now).or_else(|| refusal.wait_in_text()).or_else(reset);
+    let wait = wait.filter(|_| kind.is_retryable()).map(retry::clamp_retry_after);
+    refusal.into_error(call, status, redactor).with_retry_after(wait).with_request_id(request_id(headers, redactor))
+}
+
+/// Pinterest's id of the request, cleaned as every text of a server's is.
+pub(crate) fn request_id(headers: &HeaderMap, redactor: &Redactor<'_>) -> Option<String> {
+    Some(redactor.clean(headers.get("x-pinterest-rid")?.to_str().ok()?)).filter(|id| !id.is_empty())
 }
 
 /// Bounds a whole call.

@@ -15,6 +15,7 @@ use url::Url;
 
 pub use answer::Answer;
 pub use builder::ClientBuilder;
+pub(crate) use exchange::{refusal, request_id};
 pub use image::FetchedImage;
 pub use limits::Limits;
 

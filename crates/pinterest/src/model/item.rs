@@ -69,7 +69,7 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
 ///
 /// JSON allows both, but no Unicode text can hold the second and many stores refuse the first; one such title must not
 /// cost a whole page.
-fn replace_unstorable_escapes(raw: &str) -> Cow<'_, str> {
+pub(super) fn replace_unstorable_escapes(raw: &str) -> Cow<'_, str> {
     const REPLACEMENT: &str = "\\ufffd";
     let mut replaced = String::new();
     let mut copied = 0;

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::UserAccount;
-use super::item::{Item, is_object};
+use super::item::{Item, is_object, replace_unstorable_escapes};
 use crate::error::{Error, ErrorKind};
 use crate::page::Page;
 
@@ -22,6 +22,10 @@ pub(crate) fn read_page<T: Item>(body: &[u8]) -> Result<Page<T>, Error> {
     let bookmark = envelope.bookmark.filter(|bookmark| !bookmark.is_empty());
     if let Some(length) = bookmark.as_ref().map(String::len).filter(|&length| length > MAX_BOOKMARK) {
         return Err(nonsense(format!("the page's bookmark has {length} bytes, at most {MAX_BOOKMARK} are taken")));
+    }
+    // No column of text could hold it, and another one would not be that of the next page.
+    if bookmark.as_ref().is_some_and(|bookmark| bookmark.contains('\0')) {
+        return Err(nonsense("the page's bookmark holds a character that no text has".to_owned()));
     }
     let listed = envelope.items.0.len();
     let items: Vec<T> = envelope.items.0.iter().filter_map(|raw| T::read(raw.get())).collect();
@@ -40,7 +44,7 @@ pub(crate) fn read_account(body: &[u8]) -> Result<UserAccount, Error> {
     if !is_object(raw.get()) {
         return Err(nonsense("the answer is no object".to_owned()));
     }
-    parse(body)
+    parse(replace_unstorable_escapes(raw.get()).as_bytes())
 }
 
 #[derive(serde::Deserialize)]

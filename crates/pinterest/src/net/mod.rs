@@ -7,7 +7,7 @@ mod host;
 mod resolver;
 mod tls;
 
-pub(crate) use address::RefusedAddress;
+pub(crate) use address::{AddressRule, RefusedAddress};
 pub use endpoints::Endpoints;
 pub use gate::host_of_url;
 pub(crate) use gate::{admit_redirect, admit_url};

@@ -101,7 +101,7 @@ impl TokenAnswer {
             },
             access_token,
             refresh_token,
-            scopes: scope.split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+            scopes: scope.split([' ', ',']).filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
         })
     }
 
@@ -113,6 +113,11 @@ impl TokenAnswer {
             None => nonsense("it is not the JSON object of a token grant"),
         }
     }
+}
+
+/// Whether a word is the name of a scope by RFC 6749, section 3.3; nothing else was asked for.
+fn is_scope(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 fn lifetime(name: &str, seconds: i64) -> Result<Duration, Error> {
@@ -163,6 +168,12 @@ mod tests {
                 grant.refresh_token.is_none() && grant.refresh_token_expires_in.is_none() && grant.scopes.is_empty()
             );
         }
+    }
+
+    #[test]
+    fn a_scope_is_a_word_of_the_specification() {
+        let json = r#"{"access_token": "a", "expires_in": 60, "scope": "pins:read,\u0000x \"q\" bo\u00e4rds a\\b"}"#;
+        assert_eq!(grant(json).unwrap().scopes, ["pins:read"]);
     }
 
     #[test]

@@ -125,6 +125,12 @@ impl Layout {
     }
 }
 
+/// Words of such a model in each format, if the kernels can compute it. For the fuzz targets.
+pub(in super::super) fn lengths(architecture: &Architecture) -> Option<[usize; 3]> {
+    let length = |kind| Layout::new(architecture, kind).length;
+    Layout::fits(architecture).then(|| [Kind::F32, Kind::Bf16, Kind::Int8].map(length))
+}
+
 /// The place of the next part.
 struct Next {
     at: usize,

@@ -24,6 +24,7 @@ mod storage;
 mod tower;
 mod variants;
 
+pub(super) use layout::lengths;
 pub(super) use operation::{Fast, Loaded};
-pub(super) use packed::write;
+pub(super) use packed::{rewrite_header, write};
 pub(super) use variants::{Variant, choose, fits};

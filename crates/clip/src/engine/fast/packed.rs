@@ -171,6 +171,11 @@ pub(in super::super) fn write(
     Ok(path)
 }
 
+/// The header of a packed file, if it is one, as it would be written again. For the fuzz targets.
+pub(in super::super) fn rewrite_header(file: &[u8]) -> Option<Vec<u8>> {
+    Header::read(file).map(|header| header.encode())
+}
+
 /// Maps a file whole, its pages brought in at once rather than one fault at a time.
 fn map(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;

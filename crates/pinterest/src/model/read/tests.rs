@@ -80,6 +80,15 @@ fn items_and_bookmarks_have_caps() {
 }
 
 #[test]
+fn no_text_holds_what_no_column_could() {
+    let account = read_account(br#"{"username": "a\u0000b\ud800c", "business_name": "\\u0000"}"#).unwrap();
+    assert_eq!(account.username.as_deref(), Some("a\u{fffd}b\u{fffd}c"));
+    assert_eq!(account.business_name.as_deref(), Some("\\u0000"));
+    let error = read_page::<Pin>(br#"{"items": [], "bookmark": "a\u0000b"}"#).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+}
+
+#[test]
 fn an_item_nested_without_end_is_left_out() {
     let deep = format!(r#"{{"items": [{{"id": "1", "media": {}{}}}]}}"#, "[".repeat(200_000), "]".repeat(200_000));
     let page = read_page::<Pin>(deep.as_bytes()).unwrap();

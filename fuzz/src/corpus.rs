@@ -1,0 +1,81 @@
+//! Corpora as files, and inputs made of them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The committed inputs of a target, by name.
+///
+/// # Errors
+/// Where the directory or a file in it cannot be read.
+pub fn read(name: &str) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let mut paths = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    paths.into_iter().map(|path| fs::read(&path).map(|bytes| (path, bytes))).collect()
+}
+
+/// Longest input that mutations make, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// Text that means something to one of the readers.
+const WORDS: [&[u8]; 24] = [
+    b"\0",
+    b"\\u0000",
+    b"\\ud800",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e999",
+    b"18446744073709551616",
+    b"\"",
+    b"\\",
+    b"{}",
+    b"[]",
+    b"[[[[[[[[",
+    b",",
+    b"\n",
+    b"@@",
+    b"pina_",
+    b"https://",
+    b"..",
+    b"%00",
+    b"\xff",
+    b"\xe2\x80\xa8",
+    b" ",
+    b"@",
+];
+
+/// An input made of others: up to six changes to one of them.
+///
+/// # Panics
+/// Where `inputs` is empty.
+pub fn mutate(inputs: &[Vec<u8>], random: &mut fastrand::Rng) -> Vec<u8> {
+    let pick = |random: &mut fastrand::Rng| &inputs[random.usize(..inputs.len())];
+    let mut input = pick(random).clone();
+    for _ in 0..random.usize(1..=6) {
+        let at = random.usize(..=input.len());
+        let end = at + random.usize(..=(input.len() - at).min(32));
+        match random.u8(..8) {
+            0 if at < input.len() => input[at] ^= 1 << random.u8(..8),
+            1 if at < input.len() => input[at] = random.u8(..),
+            2 => drop(input.drain(at..end)),
+            3 => drop(input.splice(at..end, random.choice(WORDS).unwrap_or_default().iter().copied())),
+            4 => drop(input.splice(at..at, random.choice(WORDS).unwrap_or_default().iter().copied())),
+            5 => {
+                let piece = input[at..end].to_vec();
+                let again = random.usize(1..=8);
+                drop(input.splice(at..at, piece.repeat(again)));
+            }
+            6 => {
+                let other = pick(random);
+                let from = random.usize(..=other.len());
+                input.truncate(at);
+                input.extend_from_slice(&other[from..]);
+            }
+            _ => input.truncate(input.len() - random.usize(..=input.len().min(8))),
+        }
+        input.truncate(LONGEST);
+    }
+    input
+}

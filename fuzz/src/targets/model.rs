@@ -1,0 +1,78 @@
+//! What the embedder reads: pictures, texts, a model's files.
+
+use std::sync::LazyLock;
+
+use clip::fuzzing::{Shape, rewrite_packed_header};
+use clip::{CONTEXT_LENGTH, Limits, SIDE, Tokenizer};
+
+use crate::input::{assert_storable, split};
+
+/// Small enough that an input takes milliseconds.
+const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_side: 2_048 };
+
+/// An encoded picture.
+pub fn picture(input: &[u8]) {
+    match clip::preprocess(input, &LIMITS) {
+        Ok(pixels) => {
+            assert_eq!(pixels.as_slice().len(), 3 * SIDE * SIDE);
+            // Black and white, less the mean, by the deviation: within these for each channel.
+            assert!(pixels.as_slice().iter().all(|value| (-1.8..2.2).contains(value)), "a value out of its range");
+        }
+        Err(error) => {
+            let shown = error.to_string();
+            assert!(!shown.contains("panicked"), "{shown}");
+            assert!(shown.len() < 4_096, "a message of {} bytes", shown.len());
+            assert_storable(&shown);
+        }
+    }
+}
+
+static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::new);
+
+/// A text to embed.
+pub fn text(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Ok(tokens) = TOKENIZER.encode(text) {
+        assert!((2..=CONTEXT_LENGTH).contains(&tokens.len()));
+        assert_eq!((tokens[0], tokens[tokens.len() - 1]), (49_406, 49_407));
+        assert!(tokens.iter().all(|&token| token <= 49_407));
+    }
+}
+
+/// Files of a model's directory: the first byte says which.
+pub fn model_files(input: &[u8]) {
+    let ([which], file) = split(input);
+    match which % 3 {
+        0 => config(file),
+        1 => {
+            // Of the smallest shape there can be, so that a header within reach can be right.
+            let shape = Shape::read(TINY).expect("the shape is right");
+            if let Err(error) = shape.weights(file) {
+                assert!(error.to_string().len() < 4_096);
+            }
+        }
+        _ => {
+            if let Some(header) = rewrite_packed_header(file) {
+                assert!(file.starts_with(&header), "a header is not what it was");
+            }
+        }
+    }
+}
+
+const TINY: &[u8] = br#"{"text_config": {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 1,
+    "num_hidden_layers": 1}, "vision_config": {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 1,
+    "num_hidden_layers": 1}}"#;
+
+fn config(json: &[u8]) {
+    match Shape::read(json) {
+        Ok(shape) => {
+            let written = shape.to_json();
+            let again = Shape::read(&written).expect("a shape's own text cannot be read");
+            assert!(again.to_json() == written, "a shape is not what it was");
+            if let Some(lengths) = shape.packed_lengths() {
+                assert!(lengths[0] > 0 && lengths[1] <= lengths[0] && lengths[2] <= lengths[0], "{lengths:?}");
+            }
+        }
+        Err(reason) => assert!(reason.len() < 1_024, "a reason of {} bytes", reason.len()),
+    }
+}
