@@ -46,6 +46,12 @@ sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds 
 fuzz: ## Fuzz everything that parses foreign bytes for MINUTES=10 in all (builds once more, instrumented)
 	@MINUTES=$(or $(MINUTES),10) tests/fuzz
 
+chaos: stage ## Kill, lock, fill and confuse a server for MINUTES=10, then look at what must hold (SEED=1)
+	@MINUTES=$(MINUTES) SEED=$(SEED) tests/machine chaos
+
+sqlsmith: stage ## Random SQL by SQLsmith for MINUTES=10 as a role of level user (SEED=1)
+	@MINUTES=$(MINUTES) SEED=$(SEED) tests/machine sqlsmith
+
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
 	@tests/install-release
 

@@ -8,6 +8,7 @@
 //! tests run as root, and listen on a Unix socket alone.
 
 mod browser;
+pub mod chaos;
 mod checkout;
 pub mod cluster;
 mod installation;
@@ -15,6 +16,7 @@ mod model;
 pub mod process;
 mod server_file;
 mod server_user;
+pub mod sqlsmith;
 mod wait;
 pub mod world;
 

@@ -1,0 +1,12 @@
+//! A short run of chaos; `make chaos` has longer ones.
+
+use std::time::Duration;
+
+use e2e::{Result, chaos};
+
+#[test]
+fn a_minute_of_chaos_breaks_nothing_that_must_hold() -> Result<()> {
+    let outcome = chaos::run(1, Duration::from_secs(45), &mut |line| println!("{line}"))?;
+    assert!(outcome.steps > 50, "{outcome:?}");
+    Ok(())
+}
