@@ -129,6 +129,7 @@ def by_hand():
     seed("listing", "deep", "\2" + '{"items": [' + '{"id": "1", "x": ' + "[" * 70 + "]" * 70 + "}], \"bookmark\": \"b\"}")
     # Once kept as text with NUL, which no column can hold.
     seed("account", "nul", '\0{"id": "1", "username": "a\\u0000b", "business_name": "\\ud800"}')
+    seed("headers", "nul", "\0\n")
     seed("listing", "nul", '\0{"items": [], "bookmark": "a\\u0000b"}')
     seed("grant", "nul", '{"access_token": "@@", "expires_in": 60, "scope": "pins:read \\u0000x"}')
     seed("account", "no-account", '\0{"username": "@@", "id": 7, "board_count": "x"}')
@@ -191,6 +192,8 @@ def by_hand():
     words = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 1, "num_hidden_layers": 1}
     seed("model_files", "config", b"\0" + json.dumps({"text_config": words, "vision_config": words}).encode())
     seed("model_files", "config-full", b"\0" + b'{"projection_dim": 512, "_name_or_path": "x", "text_config_dict": null}')
+    # Was once quoted in the error as long as it was.
+    seed("model_files", "long-word", b"\0" + json.dumps({"text_config": {"hidden_act": "x" * 2000}}).encode())
     header = json.dumps({"logit_scale": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]},
                          "__metadata__": {"format": "pt"}}).encode()
     seed("model_files", "weights", b"\1" + struct.pack("<Q", len(header)) + header + bytes(4))

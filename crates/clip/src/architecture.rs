@@ -7,6 +7,9 @@ use crate::DIMENSION;
 use crate::preprocess::SIDE;
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
 
+/// Bytes of what is said about a `config.json`: its values may stand in it.
+const LONGEST_REASON: usize = 300;
+
 /// A transformer: pre-norm layers of attention and a two-layer perceptron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tower {
@@ -79,8 +82,18 @@ impl Architecture {
         list
     }
 
-    /// Reads a transformers `config.json`; the error says what does not fit.
+    /// Reads a transformers `config.json`; the error says what does not fit, in a sentence whatever the file holds.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
+        Self::parse(json).map_err(|mut reason| {
+            if reason.len() > LONGEST_REASON {
+                reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+                reason.push('\u{2026}');
+            }
+            reason
+        })
+    }
+
+    fn parse(json: &[u8]) -> Result<Self, String> {
         let mut root: Map<String, Value> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let text: TowerJson = section(&mut root, "text_config")?;
         let vision: TowerJson = section(&mut root, "vision_config")?;

@@ -2,7 +2,7 @@
 
 use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Request, Response};
 
-use crate::input::{assert_clean, split};
+use crate::input::{assert_line, split};
 
 /// A frame: its header and what follows, read by the server and by a client.
 pub fn frames(input: &[u8]) {
@@ -14,7 +14,7 @@ pub fn frames(input: &[u8]) {
             vec![decoded.kind]
         }
         Err(error) => {
-            assert_clean(&error.to_string());
+            assert_line(&error.to_string());
             // What the header keeps out is read as each kind all the same.
             vec![
                 FrameKind::Image,
@@ -42,7 +42,7 @@ fn request(kind: FrameKind, payload: &[u8]) {
             let (header, bytes) = request.encode(7).expect("a request that was read cannot be sent");
             assert_eq!((header.kind, header.length as usize, &*bytes), (kind, payload.len(), payload));
         }
-        Err(error) => assert_clean(&error.to_string()),
+        Err(error) => assert_line(&error.to_string()),
     }
 }
 
@@ -51,7 +51,7 @@ fn response(kind: FrameKind, payload: &[u8]) {
         Ok(response) => {
             assert!(!kind.is_request());
             if let Response::Error { message, .. } = &response {
-                assert_clean(message);
+                assert_line(message);
             }
             // Longer strings than are sent are cut once, and not again.
             let sent = response.encode(7);
@@ -62,6 +62,6 @@ fn response(kind: FrameKind, payload: &[u8]) {
             let again = Response::decode(kind, bytes).expect("a frame that was sent cannot be read");
             assert!(again.encode(7) == sent, "a frame is not what it was");
         }
-        Err(error) => assert_clean(&error.to_string()),
+        Err(error) => assert_line(&error.to_string()),
     }
 }

@@ -153,7 +153,7 @@ const SCHEMA: &str = "
          WHERE p.oid IN (SELECT objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
                           WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.deptype = 'e'
                             AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND e.extname IN ('pg_pinterest', 'vector'))
-            OR p.pronamespace = 'pg_catalog'::regnamespace AND (p.oid % 8 = 0 OR p.prokind <> 'f');";
+            OR p.pronamespace = 'pg_catalog'::regnamespace AND (p.oid::int8 % 8 = 0 OR p.prokind <> 'f');";
 
 /// Lines of a log that no statement may cause.
 pub(crate) fn crashes(log: &str) -> Vec<String> {

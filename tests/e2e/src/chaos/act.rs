@@ -348,7 +348,7 @@ fn write_sql(user: usize, write: Write) -> String {
 
 /// Faults that pass: each for a few requests.
 fn fault(which: usize) -> Rule {
-    let kinds = [Kind::BoardPins, Kind::Boards, Kind::Board, Kind::Image, Kind::Token, Kind::UserAccount];
+    let kinds = [Kind::BoardPins, Kind::Boards, Kind::Board, Kind::Image, Kind::Token];
     let kind = kinds[which % kinds.len()];
     let seconds = |text: &str| Fault::RateLimited { retry_after: Some(text.to_owned()), reset: None };
     let faults = [

@@ -64,7 +64,9 @@ impl Stage {
                         status = format!("connected, and refuses: {error:?}");
                         return Ok(None);
                     }
-                    client.query("SELECT * FROM pinterest_list_boards()", &[]).context("a token that is not taken")?;
+                    client
+                        .query("SELECT * FROM pinterest_list_boards($1)", &[&account])
+                        .context("a token that is not taken")?;
                 }
                 Ok(Some(()))
             });
@@ -129,7 +131,12 @@ impl Stage {
         for _ in 0..4 {
             let mut client = self.connect(user)?;
             client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
-            let import: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&name])?.get(0);
+            let import: i64 = client
+                .query_one(
+                    "SELECT pinterest_import_board($1, (SELECT max(account_id) FROM pinterest.accounts WHERE username = $2))",
+                    &[&name, &username(user)],
+                )?
+                .get(0);
             let state = wait_for("an import", LONG, || {
                 self.hasten()?;
                 let row = client.query_one("SELECT pinterest_wait_for_import($1, interval '3 seconds')", &[&import])?;
@@ -216,8 +223,9 @@ impl Stage {
             wait_for("the tracked rows", LONG, || {
                 self.hasten()?;
                 state = tracked_state(&mut client)?;
-                let pending: i64 =
-                    client.query_one("SELECT pinterest_wait_for_tracked($1, interval '2 seconds')", &[&name])?.get(0);
+                let pending: i64 = client
+                    .query_one("SELECT pinterest_wait_for_tracked($1::text::regclass, interval '2 seconds')", &[&name])?
+                    .get(0);
                 Ok((pending == 0).then_some(()))
             })
             .with_context(|| format!("{name}: {state}"))?;

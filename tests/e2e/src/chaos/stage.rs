@@ -186,7 +186,8 @@ impl Stage {
         self.held.clear();
         self.world.sandbox.faults().clear();
         let mut client = self.world.connect()?;
-        client.batch_execute("ALTER SYSTEM RESET ALL; SELECT pg_reload_conf()")?;
+        client.batch_execute("ALTER SYSTEM RESET ALL")?;
+        client.batch_execute("SELECT pg_reload_conf()")?;
         for number in 0..USERS {
             let _ = self.act(&super::event::Event::Call(number, super::event::Call::Resume))?;
             let _ = self.act(&super::event::Event::Shape(number, super::event::Shape::NoTriggers))?;
