@@ -144,3 +144,74 @@ SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images, w.tracked_rows
 FROM pinterest_workers() w;
 COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has; one row without a process where pinterest_pause_workers() keeps them away';
 REVOKE ALL ON pinterest.workers FROM PUBLIC;
+
+-- Default privileges of the role that creates the extension may have granted something to anybody on what stands above.
+DO $$
+DECLARE
+    statement pg_catalog.text;
+BEGIN
+    FOR statement IN
+        WITH members AS (
+            SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest'
+        ), privileged AS (
+            SELECT 'FUNCTION' AS kind, p.oid::pg_catalog.regprocedure::pg_catalog.text AS name, p.proowner AS owner,
+                   COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl
+            FROM pg_catalog.pg_proc p JOIN members m ON m.objid OPERATOR(pg_catalog.=) p.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            UNION ALL
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass::pg_catalog.text, c.relowner, c.relacl
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+            WHERE n.nspname OPERATOR(pg_catalog.=) 'pinterest' AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'v', 'S']::pg_catalog."char"[])
+            UNION ALL
+            SELECT 'SCHEMA', 'pinterest', n.nspowner, n.nspacl FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'pinterest'
+        )
+        SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s', p.kind, p.name,
+            CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
+        FROM privileged p CROSS JOIN LATERAL pg_catalog.aclexplode(p.acl) AS a
+        WHERE a.grantee OPERATOR(pg_catalog.<>) p.owner
+          AND pg_catalog.pg_get_userbyid(a.grantee) OPERATOR(pg_catalog.<>) 'pinterest_worker'
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+
+-- Functions, operators and types without a schema in their names were looked for in this schema before pgvector's. Each that
+-- stands in a constraint, a view, a policy, an index or a function's body above must be the server's own (initdb's have oids
+-- below 16384), pgvector's or ours, not one of the same name that somebody put here.
+DO $$
+DECLARE
+    planted pg_catalog.text;
+BEGIN
+    WITH RECURSIVE known (extname, classid, objid) AS (
+        SELECT e.extname, d.classid, d.objid FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+          AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (ARRAY['pg_pinterest', 'vector'])
+        UNION
+        -- What is a part of these: array types, rules, constraints, indexes, defaults, policies.
+        SELECT k.extname, d.classid, d.objid FROM known k
+        JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) k.classid AND d.refobjid OPERATOR(pg_catalog.=) k.objid
+        WHERE d.deptype OPERATOR(pg_catalog.=) 'i'
+           OR (d.deptype OPERATOR(pg_catalog.=) 'a' AND k.extname OPERATOR(pg_catalog.=) 'pg_pinterest')
+    )
+    SELECT i.type OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) i.identity INTO planted
+    FROM known k
+    JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) k.classid AND d.objid OPERATOR(pg_catalog.=) k.objid
+    CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) AS i
+    WHERE k.extname OPERATOR(pg_catalog.=) 'pg_pinterest' AND d.refobjid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND d.refclassid OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog.pg_extension'::pg_catalog.regclass, 'pg_catalog.pg_namespace'::pg_catalog.regclass]::pg_catalog.oid[])
+      AND NOT EXISTS (SELECT FROM known o WHERE o.classid OPERATOR(pg_catalog.=) d.refclassid AND o.objid OPERATOR(pg_catalog.=) d.refobjid)
+    ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = pg_catalog.format('pg_pinterest would use the %s, which is neither the server''s nor pgvector''s', planted),
+            HINT = 'Drop it and revoke CREATE on this schema from others, or create pg_pinterest in the schema that holds pgvector.';
+    END IF;
+END
+$$;

@@ -333,10 +333,13 @@ CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id,
 COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows and what is left of them; the view pinterest.quota is made for reading';
 COMMENT ON COLUMN pinterest.quota_ledger.observed_at IS 'When an answer of Pinterest''s last said how it stands; NULL: what is documented';
 
--- A vector column of a user's table that follows another column. No oid of the table: the trigger pinterest_track_<id> ties the row to
--- its table, and goes along through renames, dumps and restores.
+-- A vector column of a user's table that follows another column. The trigger pinterest_track_<id> whose first argument is
+-- `tie` ties the row to its table, and goes along through renames, dumps and restores; the number alone would start anew in
+-- a copy of the schema. The oid says where to look for the trigger first, and is worth nothing without it.
 CREATE TABLE pinterest.tracked_column (
     tracked_column_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tie uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
+    table_oid oid,
     owner pinterest.role_owner NOT NULL,
     table_schema text NOT NULL,
     table_name text NOT NULL,
@@ -353,7 +356,9 @@ CREATE TABLE pinterest.tracked_column (
 );
 COMMENT ON TABLE pinterest.tracked_column IS 'Vector columns of your tables that follow another column; the view pinterest.tracked is made for reading';
 COMMENT ON COLUMN pinterest.tracked_column.owner IS 'The table''s owner when it was declared; a table that changed hands is not worked on';
-COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'As it was when declared, for reading; the trigger pinterest_track_<tracked_column_id> is what ties the table to this row';
+COMMENT ON COLUMN pinterest.tracked_column.tie IS 'The first argument of the triggers on the table: what ties it to this row';
+COMMENT ON COLUMN pinterest.tracked_column.table_oid IS 'Where the triggers were found last; in a restored dump it is another table''s, or nobody''s';
+COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'As it was when declared, for reading; the triggers are what ties the table to this row';
 COMMENT ON COLUMN pinterest.tracked_column.problem IS 'Why no row of it can be worked on now; NULL: nothing is in the way';
 COMMENT ON COLUMN pinterest.tracked_column.problem_code IS 'SQLSTATE of the problem';
 COMMENT ON COLUMN pinterest.tracked_column.next_attempt_at IS 'When the workers look again whether the problem is gone';

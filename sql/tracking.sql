@@ -28,15 +28,26 @@ SELECT c.tracked_column_id, COALESCE(t.name, pg_catalog.format('%I.%I', c.table_
             ELSE c.problem_hint END AS hint,
        c.next_attempt_at, n.models, c.created_at
 FROM pinterest.tracked_column c
+-- By the index where the remembered oid is right; pg_trigger is searched as a whole only where it is not.
 LEFT JOIN LATERAL (
     SELECT pg_catalog.format('%I.%I', s.nspname, r.relname) AS name
-    FROM pg_catalog.pg_trigger g
-    JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) g.tgrelid
+    FROM (SELECT COALESCE(
+        (SELECT g.tgrelid FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) g.tgrelid
+         WHERE g.tgrelid OPERATOR(pg_catalog.=) c.table_oid
+           AND g.tgname OPERATOR(pg_catalog.=) ('pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text)::pg_catalog.name
+           AND g.tgfoid OPERATOR(pg_catalog.=) 'pinterest.track_change()'::pg_catalog.regprocedure
+           AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+           AND pg_catalog.encode(pg_catalog.substring(g.tgargs, 1, 36), 'escape') OPERATOR(pg_catalog.=) c.tie::pg_catalog.text
+           AND r.relowner OPERATOR(pg_catalog.=) pinterest.owner_oid(c.owner)),
+        (SELECT g.tgrelid FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) g.tgrelid
+         WHERE g.tgname OPERATOR(pg_catalog.=) ('pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text)::pg_catalog.name
+           AND g.tgfoid OPERATOR(pg_catalog.=) 'pinterest.track_change()'::pg_catalog.regprocedure
+           AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+           AND pg_catalog.encode(pg_catalog.substring(g.tgargs, 1, 36), 'escape') OPERATOR(pg_catalog.=) c.tie::pg_catalog.text
+           AND r.relowner OPERATOR(pg_catalog.=) pinterest.owner_oid(c.owner)
+         ORDER BY g.tgrelid LIMIT 1)) AS oid) AS found
+    JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) found.oid
     JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace
-    WHERE g.tgname OPERATOR(pg_catalog.=) ('pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text)::pg_catalog.name
-      AND g.tgfoid OPERATOR(pg_catalog.=) 'pinterest.track_change()'::pg_catalog.regprocedure
-      AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND r.relowner OPERATOR(pg_catalog.=) pinterest.owner_oid(c.owner)
-    ORDER BY g.tgrelid LIMIT 1
 ) AS t ON true
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS rows,

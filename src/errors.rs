@@ -68,6 +68,10 @@ pub enum Kind {
     Database,
     /// A user's own table refuses what is done to it in its owner's name: its trigger, constraint or policy.
     TableRefused,
+    /// While a worker was at it, a table's name came to mean another relation, or none: to be found anew.
+    TableMoved,
+    /// A trigger function called otherwise than by a trigger of the shape that it is made for.
+    TriggerProtocol,
     /// A broken invariant: a bug.
     Internal,
 }
@@ -155,6 +159,11 @@ impl Kind {
             Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
             Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
             Kind::TableRefused => (Code::ERRCODE_TRIGGERED_ACTION_EXCEPTION, None),
+            Kind::TableMoved => (Code::ERRCODE_T_R_SERIALIZATION_FAILURE, None),
+            Kind::TriggerProtocol => (
+                Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                Some("pinterest_track() makes the triggers that call it."),
+            ),
             Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest; please report it.")),
         }
     }

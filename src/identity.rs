@@ -72,6 +72,19 @@ pub fn as_role<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) 
     work()
 }
 
+/// Runs `work` with the rights of a table's owner in a security-restricted operation, as REINDEX does whoever calls it:
+/// what a policy or an index of the table's runs has no right of the caller's.
+pub fn in_owners_name<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
+    // SAFETY: as in `as_worker`.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
+        let restricted = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
+        pg_sys::SetUserIdAndSecContext(owner, restore.context | restricted);
+    }
+    work()
+}
+
 /// How long a user's table, with its triggers, may keep a worker.
 const OWNERS_TIME: Duration = Duration::from_secs(10);
 /// How long a lock on a user's table or row is waited for. Shorter than `deadlock_timeout` by default: of a worker and a

@@ -6,9 +6,11 @@
 #![allow(unsafe_code)]
 
 mod api;
+mod catalog_changes;
 mod document;
 mod embeddable;
 mod errors;
+mod expected_relation;
 mod identity;
 mod interruptible;
 mod key_command;

@@ -1,8 +1,9 @@
 //! What the server says about itself: its directories, its identity, its role.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
@@ -88,6 +89,28 @@ impl Drop for NoCoreDump {
             // SAFETY: a system call on plain integers.
             unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
         }
+    }
+}
+
+/// The server's own search_path, as [`remember_search_path`] found it.
+static SEARCH_PATH: OnceLock<CString> = OnceLock::new();
+
+/// Takes note of the server's own `search_path`: once a process has connected, its role's and database's settings hide it.
+pub fn remember_search_path() {
+    SEARCH_PATH.get_or_init(present_search_path);
+}
+
+/// The `search_path` of the server's configuration, as it was before this process connected.
+pub fn remembered_search_path() -> Option<&'static CStr> {
+    SEARCH_PATH.get().map(CString::as_c_str)
+}
+
+/// The `search_path` that a session of this process' role begins with in this database.
+pub fn present_search_path() -> CString {
+    // SAFETY: a setting that every server has; its text is copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOptionResetString(c"search_path".as_ptr());
+        if value.is_null() { CString::default() } else { CStr::from_ptr(value).to_owned() }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_pause, databases, extension, installation};
+use crate::store::{app_pause, databases, extension, installation, surroundings};
 use crate::tokens::Sealer;
 use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
@@ -56,6 +56,8 @@ type Check = (&'static str, fn() -> Finding);
 const CHECKS: [Check; 17] = [
     ("version", version),
     ("preloaded", preloaded),
+    ("schema", schema),
+    ("worker role", worker_role),
     ("clone fence", clone_fence),
     ("hosts", hosts),
     ("key", key),
@@ -120,6 +122,42 @@ fn preloaded() -> Finding {
              after a restart of the server"
                 .to_owned(),
         )
+    }
+}
+
+/// Whether others can put functions beside the extension's, which a call may then mean.
+fn schema() -> Finding {
+    let neighbours = match surroundings::neighbours() {
+        Ok(Some(neighbours)) => neighbours,
+        Ok(None) => return Finding::Note("the extension is not created in this database".to_owned()),
+        Err(failure) => return Finding::of(Err(failure)),
+    };
+    let schema = &neighbours.schema;
+    if !neighbours.namesakes.is_empty() {
+        return Finding::Bad(
+            format!("others' functions bear names of the extension's: {}", neighbours.namesakes.join(", ")),
+            format!("Look at them and drop them; REVOKE CREATE ON SCHEMA {schema} from their owners."),
+        );
+    }
+    if neighbours.creators.is_empty() {
+        return Finding::Good(format!("{schema}: only superusers create functions there"));
+    }
+    Finding::Note(format!(
+        "{schema}: {} may create functions there, and one that fits a call better than the extension's is called instead; \
+         REVOKE CREATE ON SCHEMA {schema} keeps them from it",
+        neighbours.creators.join(", ")
+    ))
+}
+
+/// Whether somebody can act as the role that reads every account.
+fn worker_role() -> Finding {
+    match surroundings::faults_of_worker_role() {
+        Err(failure) => Finding::of(Err(failure)),
+        Ok(faults) if faults.is_empty() => Finding::Good("pinterest_worker: nobody can act as it".to_owned()),
+        Ok(faults) => Finding::Bad(
+            format!("pinterest_worker: {}", faults.join(", ")),
+            "Whoever can act as it reads every account and every sealed token: take that away again.".to_owned(),
+        ),
     }
 }
 

@@ -32,12 +32,15 @@ impl Search {
             several => format!("pg_catalog.json_build_array({})::pg_catalog.text", several.join(", ")),
         };
         let named: String = columns.iter().map(|column| format!(" AND {column} IS NOT NULL")).collect();
-        let vector = format!("c.{}", embedding.quoted);
         let schema = vector_schema()?;
+        // As pgvector's own type: an operator in its schema for a domain over it would fit a bare column better. Such a
+        // cast only relabels, which the server looks through where it looks for an index.
+        let bare = format!("c.{}", embedding.quoted);
+        let vector = format!("{bare}::{schema}.vector");
         Ok(Self {
             statement: format!(
-                "SELECT {name}, {vector}::{schema}.vector FROM {} AS c WHERE {vector} IS NOT NULL{named} \
-                 ORDER BY {vector} OPERATOR({schema}.<=>) $1 LIMIT $2",
+                "SELECT {name}, {vector} FROM {} AS c WHERE {bare} IS NOT NULL{named} \
+                 ORDER BY ({vector}) OPERATOR({schema}.<=>) $1 LIMIT $2",
                 table.quoted
             ),
         })

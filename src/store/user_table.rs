@@ -228,19 +228,6 @@ pub fn trigger_function() -> pg_sys::Oid {
     }
 }
 
-/// The table that a tracked column is on: the one with the trigger `pinterest_track_<id>`, if it belongs to `owner`.
-/// Anybody may put a trigger of that name on a table of their own.
-pub fn by_trigger(tracked_column_id: i64, owner: &Owner) -> Result<Option<UserTable>, Failure> {
-    let found = read(
-        "SELECT t.tgrelid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
-         WHERE t.tgname = 'pinterest_track_' || $1 AND t.tgfoid = $2 AND t.tgparentid = 0 \
-             AND c.relowner = $3 ORDER BY t.tgrelid LIMIT 1",
-        &[tracked_column_id.into(), trigger_function().into(), owner.role().into()],
-        |row| row.get::<pg_sys::Oid>(1),
-    )?;
-    found.into_iter().next().map(describe).transpose()
-}
-
 /// Splits a list of names as SQL writes it: `venue_id, "N"`. Names without quotes become lower case.
 pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
     split(list, b',').filter(|names| !names.is_empty()).ok_or_else(|| {

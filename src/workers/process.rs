@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use super::registry::{self, Worker};
 use super::{deaths, farewell};
+use crate::platform;
 
 /// Installs the handlers, unblocks signals, enters the process among those that run, and connects: to the worker's
 /// database, or to the shared catalogs alone. Ends the process where it may not start.
@@ -13,6 +14,7 @@ use super::{deaths, farewell};
 /// SIGTERM ends the process inside any wait or statement (`die`, as in a client backend); pgrx's own handler sets a
 /// flag that statement execution ignores. SIGUSR1 keeps the server's handler, without which DROP DATABASE would hang.
 pub fn begin(worker: Worker) {
+    platform::remember_search_path();
     // SAFETY: first calls of a worker's main function, in the order that bgworker.c asks for.
     unsafe {
         pg_sys::pqsignal(libc::SIGTERM, Some(die));

@@ -7,8 +7,8 @@ use super::checks::{Sources, declared, own_table};
 use crate::api::Answer;
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
-use crate::store::track::declaration::Declaration;
-use crate::store::track::{self, TrackedColumn, declaration, fill, queue};
+use crate::store::track::declaration::{Declaration, Tie};
+use crate::store::track::{self, TrackedColumn, declaration, fill, queue, tie, trust};
 use crate::store::user_table::{self, UserTable, describe};
 use crate::workers::registry;
 
@@ -31,19 +31,22 @@ fn pinterest_track(
     declaration::lock(&table)?;
     // What was seen before the lock may have changed.
     let table = describe(table.oid)?;
+    own_table(&table)?;
+    trust::check(table.oid)?;
     let wanted = declared(&table, key, &Sources { image, image_url, text }, embedding)?;
     let tracked = existing(&table, &wanted)?;
     let since = as_worker(queue::next_version)?;
-    let id = match tracked {
+    let tie = match tracked {
         Some(tracked) => {
             as_worker(|| declaration::refresh(tracked.tracked_column_id, &table))?;
             // They may have been disabled, or some of them dropped.
             declaration::drop_triggers(tracked.tracked_column_id, &table)?;
-            tracked.tracked_column_id
+            Tie { tracked_column_id: tracked.tracked_column_id, tie: tracked.tie }
         }
         None => as_worker(|| declaration::insert(&table, &wanted))?,
     };
-    declaration::create_triggers(id, &table, &wanted)?;
+    declaration::create_triggers(&tie, &table, &wanted)?;
+    let id = tie.tracked_column_id;
     let width = wanted.key_columns.len();
     let rows = fill::keys(&table, &wanted, |values| as_worker(|| queue::enqueue_many(id, values, width)))?;
     as_worker(|| queue::remove_older(id, since))?;
@@ -130,13 +133,13 @@ pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i6
     Ok(ids)
 }
 
-/// The table's tracked columns. A copy of a table from another database may bear the triggers of a column that is
-/// another table's here.
+/// The table's tracked columns. A copy of a table within the database may bear the triggers of a column that is another
+/// table's.
 fn of(table: &UserTable) -> Result<Vec<TrackedColumn>, Failure> {
     let mut tracked = track::of_table(table.oid)?;
     let mut failure = None;
-    tracked.retain(|tracked| match user_table::by_trigger(tracked.tracked_column_id, &table.owner) {
-        Ok(found) => found.is_some_and(|found| found.oid == table.oid),
+    tracked.retain(|tracked| match tie::relation(tracked.tracked_column_id) {
+        Ok(found) => found == Some(table.oid),
         Err(error) => {
             failure = Some(error);
             false
@@ -147,10 +150,9 @@ fn of(table: &UserTable) -> Result<Vec<TrackedColumn>, Failure> {
 
 /// Drops triggers that stand for nothing of this table: it changed hands, or came from another database.
 fn drop_strays(table: &UserTable) -> Result<(), Failure> {
-    let live: Vec<i64> = track::of_table(table.oid)?.iter().map(|tracked| tracked.tracked_column_id).collect();
     let mine: Vec<i64> = of(table)?.iter().map(|tracked| tracked.tracked_column_id).collect();
     for id in declaration::triggers_on(table.oid)? {
-        if !mine.contains(&id) || !live.contains(&id) {
+        if !mine.contains(&id) {
             declaration::drop_triggers(id, table)?;
         }
     }

@@ -3,10 +3,14 @@
 //!
 //! Raw functions, because the server calls them for every row of a bulk load: pgrx' `#[pg_trigger]` looks up the
 //! relation and its arguments anew for each.
+//!
+//! Whoever may execute them can put them on a table of their own, by a trigger of any timing, level, event and arguments.
+//! [`Fired::new`] checks all of that before anything is followed.
 
 use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
@@ -33,8 +37,7 @@ pub extern "C" fn pg_finfo_pinterest_track_stale() -> &'static pg_sys::Pg_finfo_
     &VERSION_1
 }
 
-/// `pinterest.track_change(tracked_column_id, source, key…)`, after a row changed or the table was emptied: keeps the
-/// queue.
+/// `pinterest.track_change(tie, source, key…)`, after a row changed or the table was emptied: keeps the queue.
 ///
 /// # Safety
 ///
@@ -43,7 +46,7 @@ pub extern "C" fn pg_finfo_pinterest_track_stale() -> &'static pg_sys::Pg_finfo_
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pinterest_track_change(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the server's own arguments, checked to be those of a trigger.
-    let done = unsafe { Fired::new(call).and_then(|fired| fired.change(call)) };
+    let done = unsafe { Fired::new(call, &CHANGE).and_then(|fired| fired.change(call)) };
     if let Err(failure) = done {
         pgrx::pg_sys::panic::ErrorReport::from(failure).report(PgLogLevel::ERROR);
     }
@@ -60,7 +63,7 @@ pub unsafe extern "C-unwind" fn pinterest_track_change(call: pg_sys::FunctionCal
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pinterest_track_stale(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the server's own arguments, checked to be those of a trigger.
-    match unsafe { Fired::new(call).and_then(|fired| fired.without_embedding(call)) } {
+    match unsafe { Fired::new(call, &STALE).and_then(|fired| fired.without_embedding(call)) } {
         Ok(tuple) => tuple.into(),
         Err(failure) => {
             pgrx::pg_sys::panic::ErrorReport::from(failure).report(PgLogLevel::ERROR);
@@ -69,7 +72,36 @@ pub unsafe extern "C-unwind" fn pinterest_track_stale(call: pg_sys::FunctionCall
     }
 }
 
-/// What fired.
+/// The triggers that a function is made for.
+struct Shape {
+    name: &'static str,
+    /// In a sentence that begins with "must be fired".
+    when: &'static str,
+    /// Is it one of these events, given its timing, and whether it is for each row?
+    fits: fn(event: u32, timing: u32, each_row: bool) -> bool,
+    arguments: RangeInclusive<usize>,
+}
+
+static CHANGE: Shape = Shape {
+    name: "pinterest.track_change()",
+    when: "AFTER INSERT, UPDATE or DELETE for each row, or AFTER TRUNCATE",
+    fits: |event, timing, each_row| {
+        timing == pg_sys::TRIGGER_EVENT_AFTER && each_row == (event != pg_sys::TRIGGER_EVENT_TRUNCATE)
+    },
+    // The tie, the source, and a key of as many columns as an index may have and more.
+    arguments: 3..=1_000,
+};
+
+static STALE: Shape = Shape {
+    name: "pinterest.track_stale()",
+    when: "BEFORE UPDATE for each row",
+    fits: |event, timing, each_row| {
+        timing == pg_sys::TRIGGER_EVENT_BEFORE && each_row && event == pg_sys::TRIGGER_EVENT_UPDATE
+    },
+    arguments: 2..=2,
+};
+
+/// What fired: a trigger of the function's shape on a table, with the rows that such a trigger is given.
 struct Fired<'a>(&'a pg_sys::TriggerData);
 
 /// Columns of the table that fired, found out once in a statement.
@@ -90,23 +122,57 @@ struct Value {
 }
 
 impl Fired<'_> {
+    /// # Errors
+    /// [`Kind::TriggerProtocol`]: not called by a trigger, or by one of another shape.
+    ///
     /// # Safety
     ///
     /// `call` is what the server calls a function with.
-    unsafe fn new(call: pg_sys::FunctionCallInfo) -> Result<Self, Failure> {
-        // SAFETY: the context, where there is one, begins with a node's tag.
+    unsafe fn new(call: pg_sys::FunctionCallInfo, shape: &Shape) -> Result<Self, Failure> {
+        let refuse = |what: String| Err(Failure::new(Kind::TriggerProtocol, format!("{} {what}", shape.name)));
+        // SAFETY: the context, where there is one, begins with a node's tag. What it says of a trigger's data is the
+        // server's own; each pointer in it is followed only where it is not NULL.
         unsafe {
             let context = (*call).context;
             if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return Err(Failure::new(Kind::NotReady, "this function is called by triggers only")
-                    .with_hint("pinterest_track() makes them."));
+                return refuse("can only be called by a trigger".to_owned());
             }
-            Ok(Fired(&*context.cast::<pg_sys::TriggerData>()))
+            let data = &*context.cast::<pg_sys::TriggerData>();
+            let event = data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
+            let each_row = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
+            if !(shape.fits)(event, data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK, each_row) {
+                return refuse(format!("must be fired {}", shape.when));
+            }
+            let missing_row = each_row && data.tg_trigtuple.is_null();
+            let missing_new_row = event == pg_sys::TRIGGER_EVENT_UPDATE && data.tg_newtuple.is_null();
+            if missing_row || missing_new_row || data.tg_trigger.is_null() || data.tg_relation.is_null() {
+                return refuse("was called without what a trigger is given".to_owned());
+            }
+            let relation = &*data.tg_relation;
+            if relation.rd_rel.is_null() || relation.rd_att.is_null() {
+                return refuse("was called without what a trigger is given".to_owned());
+            }
+            // A foreign table can be a partition of one that is tracked.
+            let row = &*relation.rd_rel;
+            match row.relkind as u8 {
+                pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE => {}
+                pg_sys::RELKIND_FOREIGN_TABLE if row.relispartition => {}
+                _ => return refuse("must be fired by a table".to_owned()),
+            }
+            let trigger = &*data.tg_trigger;
+            let count = usize::try_from(trigger.tgnargs).unwrap_or(0);
+            let complete = count == 0
+                || !trigger.tgargs.is_null() && (0..count).all(|place| !(*trigger.tgargs.add(place)).is_null());
+            if !shape.arguments.contains(&count) || !complete {
+                return refuse(format!("cannot take {count} arguments"));
+            }
+            Ok(Fired(data))
         }
     }
 
     fn arguments(&self) -> Vec<&CStr> {
-        // SAFETY: as many NUL-terminated strings as the trigger says, which live as long as the relation is open.
+        // SAFETY: as many NUL-terminated strings as the trigger says, none of them NULL as `new` has found; they live as
+        // long as the relation is open.
         unsafe {
             let trigger = &*self.0.tg_trigger;
             (0..trigger.tgnargs as usize).map(|place| CStr::from_ptr(*trigger.tgargs.add(place))).collect()
@@ -171,14 +237,15 @@ impl Fired<'_> {
         self.0.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == event
     }
 
-    fn owner(&self) -> Result<Option<pg_sys::Oid>, Failure> {
+    /// The table on which the trigger was made, and its owner.
+    fn root(&self) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
         // SAFETY: an open relation's row of pg_class, and a trigger of it.
         unsafe {
             let row = &*(*self.0.tg_relation).rd_rel;
             if row.relispartition {
-                return queue::owner_at_root((*self.0.tg_trigger).tgoid);
+                return queue::root((*self.0.tg_trigger).tgoid);
             }
-            Ok(Some(row.relowner))
+            Ok(Some(((*self.0.tg_relation).rd_id, row.relowner)))
         }
     }
 
@@ -200,15 +267,17 @@ impl Fired<'_> {
         if let Some(queue) = columns.queue.get() {
             return Ok(*queue);
         }
-        let id = self.arguments().first().and_then(|id| id.to_str().ok()?.parse::<i64>().ok());
-        let belongs = match (id, self.owner()?) {
-            (Some(id), Some(owner)) => as_worker(|| queue::belongs_to(id, owner))?,
-            _ => false,
+        let arguments: Option<Vec<&str>> = self.arguments().into_iter().map(|name| name.to_str().ok()).collect();
+        let id = match (arguments.as_deref(), self.root()?) {
+            (Some([tie, source, keys @ ..]), Some((table, owner))) => {
+                as_worker(|| queue::of_trigger(&queue::Claim { tie, source, keys, table, owner }))?
+            }
+            _ => None,
         };
-        if !belongs {
-            self.warn("is tracked for a role that does not own it");
+        if id.is_none() {
+            self.warn("has a trigger of pinterest_track() and is not tracked by it for its owner");
         }
-        Ok(*columns.queue.get_or_init(|| id.filter(|_| belongs)))
+        Ok(*columns.queue.get_or_init(|| id))
     }
 
     fn warn(&self, what: &str) {
@@ -274,7 +343,7 @@ impl Fired<'_> {
             // The other trigger warns.
             return Ok(row);
         };
-        if row.is_null() || self.datum(row, embedding).is_none() || !self.changed(source) {
+        if self.datum(row, embedding).is_none() || !self.changed(source) {
             return Ok(row);
         }
         let mut number = embedding.number.get() as i32;
@@ -286,6 +355,9 @@ impl Fired<'_> {
     }
 }
 
+/// `typlen` of types with a length word before their values.
+const VARIABLE: i16 = -1;
+
 impl Value {
     /// Are they other bytes? Texts are compared as the model reads them, whatever their collation.
     fn differ(&self, old: pg_sys::Datum, new: pg_sys::Datum) -> bool {
@@ -295,6 +367,10 @@ impl Value {
         if let Ok(length) = usize::try_from(self.length) {
             // SAFETY: values of a type with this length, passed by reference.
             return unsafe { bytes(old.cast_mut_ptr(), length) != bytes(new.cast_mut_ptr(), length) };
+        }
+        if self.length != VARIABLE {
+            // SAFETY: the other types without a length of their own end in a NUL.
+            return unsafe { CStr::from_ptr(old.cast_mut_ptr()) != CStr::from_ptr(new.cast_mut_ptr()) };
         }
         let (old, new) = (old.cast_mut_ptr::<pg_sys::varlena>(), new.cast_mut_ptr::<pg_sys::varlena>());
         // SAFETY: values of variable length; unpacked, they live in the memory of this call.

@@ -3,9 +3,8 @@
 
 use pgrx::pg_sys;
 
-use super::TrackedColumn;
+use super::{TrackedColumn, tie};
 use crate::errors::{Failure, Kind};
-use crate::owner::Owner;
 use crate::store::user_table::{self, UserTable};
 use crate::store::{execute, read, write};
 
@@ -32,12 +31,27 @@ impl Declaration {
     }
 }
 
-/// Keeps writers, and other calls like the one that locks, off the table until the transaction ends: rows that they have
-/// written and not committed would be seen neither here nor by the triggers.
+// Not among the bindings.
+unsafe extern "C-unwind" {
+    /// Locks what inherits from a relation, its partitions too (catalog/pg_inherits.h, the same in Postgres 14 to 18).
+    fn find_all_inheritors(
+        parent: pg_sys::Oid,
+        mode: pg_sys::LOCKMODE,
+        numbers: *mut *mut pg_sys::List,
+    ) -> *mut pg_sys::List;
+}
+
+/// Keeps writers, and other calls like the one that locks, off the table and its partitions until the transaction ends:
+/// rows that they have written and not committed would be seen neither here nor by the triggers. By oid: a name may come
+/// to mean another relation while a lock is waited for.
 pub fn lock(table: &UserTable) -> Result<(), Failure> {
-    let statement =
-        one("SELECT 'LOCK TABLE ' || $1 || ' IN SHARE ROW EXCLUSIVE MODE'", &[table.quoted.as_str().into()])?;
-    execute(&statement, &[])?;
+    let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+    // SAFETY: waits for others' locks as LOCK TABLE does, and takes none on what is gone; the list is in the memory of
+    // this call.
+    unsafe {
+        pg_sys::LockRelationOid(table.oid, mode);
+        find_all_inheritors(table.oid, mode, std::ptr::null_mut());
+    }
     Ok(())
 }
 
@@ -57,11 +71,20 @@ pub fn triggers_on(table: pg_sys::Oid) -> Result<Vec<i64>, Failure> {
     )
 }
 
-/// Writes the declaration down; the tracked column's id.
-pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<i64, Failure> {
+/// A row of `pinterest.tracked_column`, and what its triggers bear.
+#[derive(Clone, Debug)]
+pub struct Tie {
+    /// The row's key, which is in the triggers' names.
+    pub tracked_column_id: i64,
+    /// The triggers' first argument.
+    pub tie: String,
+}
+
+/// Writes the declaration down.
+pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failure> {
     let ids = write(
         "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
-         embedding_column) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING tracked_column_id",
+         embedding_column, table_oid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING tracked_column_id, tie::text",
         &[
             table.owner.parameter(),
             table.schema.as_str().into(),
@@ -70,8 +93,9 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<i64, Failu
             declaration.source_kind.into(),
             declaration.source_column.as_str().into(),
             declaration.embedding_column.as_str().into(),
+            table.oid.into(),
         ],
-        |row| row.get(1),
+        |row| Ok(Tie { tracked_column_id: row.get(1)?, tie: row.get(2)? }),
     )?;
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an insert returned no row"))
 }
@@ -79,9 +103,9 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<i64, Failu
 /// Takes note of the table's present name, and has the workers look at once whether what kept them is gone.
 pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, problem = NULL, problem_code = NULL, \
+        "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, problem_code = NULL, \
          problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
-        &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into()],
+        &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into(), table.oid.into()],
     )?;
     Ok(())
 }
@@ -98,15 +122,15 @@ pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
 /// Columns of tables that are gone, or that changed hands, by the name that is remembered. With the caller's rights.
 pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
     let found = read(
-        "SELECT c.tracked_column_id, c.owner FROM pinterest.tracked_column c \
+        "SELECT c.tracked_column_id FROM pinterest.tracked_column c \
          WHERE c.table_name = $1 AND ($2 IS NULL OR c.table_schema = $2) AND ($3 IS NULL OR c.embedding_column = $3) \
          ORDER BY c.tracked_column_id",
         &[name.into(), schema.into(), embedding.into()],
-        |row| Ok((row.get::<i64>(1)?, row.get::<Owner>(2)?)),
+        |row| row.get::<i64>(1),
     )?;
     let mut gone = Vec::new();
-    for (id, owner) in found {
-        if user_table::by_trigger(id, &owner)?.is_none() {
+    for id in found {
+        if tie::relation(id)?.is_none() {
             gone.push(id);
         }
     }
@@ -124,16 +148,16 @@ pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
 
 /// Makes the triggers of a tracked column.
 ///
-/// - `pinterest_track_<id>`, after an INSERT, is the one that ties the table to the tracked column;
+/// - `pinterest_track_<id>`, after an INSERT, is the one that ties the table to the tracked column, see [`tie`];
 /// - `…_update`, `…_delete` and `…_truncate` keep the queue;
 /// - `…_stale`, before an UPDATE that changes the source, empties the embedding.
 ///
 /// Every UPDATE fires, not those alone that name the source: a trigger of the user's may set it. Whether it changed the
 /// function finds out, without unpacking a value that stayed where it was; a WHEN clause would unpack it.
-pub fn create_triggers(tracked_column_id: i64, table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
+pub fn create_triggers(new: &Tie, table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
     let statements = read(
         "WITH names AS (SELECT 'pinterest_track_' || $2 AS name, \
-             (SELECT format('EXECUTE FUNCTION pinterest.track_change(%L, %L, %s)', $2, $3, \
+             (SELECT format('EXECUTE FUNCTION pinterest.track_change(%L, %L, %s)', $6, $3, \
                      string_agg(format('%L', k.name), ', ' ORDER BY k.place)) \
                  FROM unnest($5::text[]) WITH ORDINALITY AS k(name, place)) AS change) \
          SELECT format('CREATE TRIGGER %I AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.%I IS NOT NULL) %s', n.name, $1, $3, n.change) \
@@ -146,14 +170,21 @@ pub fn create_triggers(tracked_column_id: i64, table: &UserTable, declaration: &
              EXECUTE FUNCTION pinterest.track_stale(%L, %L)', n.name || '_stale', $1, $3, $4) FROM names n",
         &[
             table.quoted.as_str().into(),
-            tracked_column_id.to_string().into(),
+            new.tracked_column_id.to_string().into(),
             declaration.source_column.as_str().into(),
             declaration.embedding_column.as_str().into(),
             declaration.key_columns.clone().into(),
+            new.tie.as_str().into(),
         ],
         |row| row.get::<String>(1),
     )?;
-    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))
+    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
+    // The statements go by the table's name.
+    if tie::relation(new.tracked_column_id)? != Some(table.oid) {
+        return Err(Failure::new(Kind::TableMoved, format!("{} was renamed or replaced meanwhile", table.quoted))
+            .with_hint("Try again."));
+    }
+    Ok(())
 }
 
 /// Drops the triggers that bear a tracked column's id from a table.
@@ -171,9 +202,4 @@ pub fn drop_triggers(tracked_column_id: i64, table: &UserTable) -> Result<(), Fa
         |row| row.get::<String>(1),
     )?;
     statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))
-}
-
-fn one(sql: &str, parameters: &[pgrx::datum::DatumWithOid<'_>]) -> Result<String, Failure> {
-    let found = read(sql, parameters, |row| row.get(1))?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a statement was not built"))
 }

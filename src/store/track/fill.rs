@@ -1,20 +1,22 @@
-//! The keys of the rows that are there already, read with the caller's rights a batch at a time.
+//! The keys of the rows that are there already, read in the name of the table's owner a batch at a time.
 
 use pgrx::Spi;
 use pgrx::spi::SpiTupleTable;
 
 use super::declaration::Declaration;
 use crate::errors::{Failure, Kind};
+use crate::expected_relation::on_relation;
+use crate::identity::in_owners_name;
 use crate::store::read;
 use crate::store::user_table::UserTable;
 
 /// Rows at a time: a few milliseconds each, and memory that does not grow with the table.
 const BATCH: i64 = 10_000;
 
-/// Hands out the keys of all rows that have a source, all values of a batch in one list; returns how many rows.
+/// Hands out the keys of all rows that have a source, all values of a batch in one list; returns how many rows. Under a
+/// lock on the table.
 ///
-/// The statement runs under the caller's search_path: a policy on the table may need it. It has no operator, and its
-/// names are whole.
+/// The statement runs under the caller's search_path. It has no operator, and its names are whole.
 pub fn keys(
     table: &UserTable,
     declaration: &Declaration,
@@ -28,8 +30,16 @@ pub fn keys(
         |row| row.get::<String>(1),
     )?;
     let statement = statement.first().ok_or_else(|| Failure::new(Kind::Internal, "a statement was not built"))?;
-    let cursor = Spi::connect_mut(|client| {
-        Ok::<_, Failure>(client.try_open_cursor_mut(statement.as_str(), &[])?.detach_into_name())
+    in_owners_name(table.owner.role(), || of_rows(table, statement, &mut batch))
+}
+
+fn of_rows(
+    table: &UserTable,
+    statement: &str,
+    batch: &mut impl FnMut(Vec<String>) -> Result<(), Failure>,
+) -> Result<i64, Failure> {
+    let cursor = on_relation(table.oid, || {
+        Spi::connect_mut(|client| Ok::<_, Failure>(client.try_open_cursor_mut(statement, &[])?.detach_into_name()))
     })?;
     let mut rows = 0;
     loop {

@@ -3,8 +3,11 @@
 
 pub mod declaration;
 pub mod fill;
+mod owners_path;
 pub mod queue;
 mod target;
+pub mod tie;
+pub mod trust;
 pub mod work;
 
 pub use target::{Source, SourceKind};
@@ -19,6 +22,8 @@ use crate::errors::Failure;
 pub struct TrackedColumn {
     /// The key, which is in the triggers' names.
     pub tracked_column_id: i64,
+    /// The first argument of the triggers.
+    pub tie: String,
     /// Names of the key columns.
     pub key_columns: Vec<String>,
     /// image, image_url or text.
@@ -32,15 +37,16 @@ pub struct TrackedColumn {
 /// The tracked columns of a table. With the caller's rights: only those whose owner's rights the caller has.
 pub fn of_table(table: pg_sys::Oid) -> Result<Vec<TrackedColumn>, Failure> {
     read(
-        "SELECT c.tracked_column_id, c.key_columns, c.source_kind, c.source_column, c.embedding_column \
+        "SELECT c.tracked_column_id, c.key_columns, c.source_kind, c.source_column, c.embedding_column, c.tie::text \
          FROM pg_trigger t JOIN pg_class r ON r.oid = t.tgrelid \
          JOIN pinterest.tracked_column c ON t.tgname = 'pinterest_track_' || c.tracked_column_id \
-             AND pinterest.owner_oid(c.owner) = r.relowner \
+             AND pinterest.owner_oid(c.owner) = r.relowner AND encode(substring(t.tgargs, 1, 36), 'escape') = c.tie::text \
          WHERE t.tgrelid = $1 AND t.tgfoid = $2 ORDER BY c.tracked_column_id",
         &[table.into(), user_table::trigger_function().into()],
         |row| {
             Ok(TrackedColumn {
                 tracked_column_id: row.get(1)?,
+                tie: row.get(6)?,
                 key_columns: row.get(2)?,
                 source_kind: row.get(3)?,
                 source_column: row.get(4)?,

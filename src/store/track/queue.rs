@@ -2,43 +2,12 @@
 //! user's row first and its tracked row after it, as whoever changes the user's row does: none waits for the other in a
 //! circle.
 
-use std::cell::OnceCell;
+use pgrx::{PgBuiltInOids, pg_sys};
 
-use pgrx::spi::OwnedPreparedStatement;
-use pgrx::{PgBuiltInOids, Spi, pg_sys};
-
+use super::tie;
 use crate::errors::Failure;
-use crate::store::{Pinned, execute, read, write};
-
-/// Statements that run for every row of a bulk load, planned once in a session.
-struct Saved {
-    sql: &'static str,
-    plan: OnceCell<&'static OwnedPreparedStatement>,
-}
-
-impl Saved {
-    const fn new(sql: &'static str) -> Self {
-        Saved { sql, plan: OnceCell::new() }
-    }
-
-    /// Runs it for a tracked column and a key.
-    fn run(&self, tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-        let _pinned = Pinned::new();
-        Spi::connect_mut(|client| {
-            let plan = match self.plan.get() {
-                Some(plan) => plan,
-                None => {
-                    let types = [PgBuiltInOids::INT8OID.oid(), PgBuiltInOids::TEXTARRAYOID.oid()];
-                    // Never freed: the plan lives as long as the session, and its end is no time to call the server.
-                    let plan: &'static _ = Box::leak(Box::new(client.prepare_mut(self.sql, &types)?.keep()));
-                    self.plan.get_or_init(|| plan)
-                }
-            };
-            client.update(*plan, None, &[tracked_column_id.into(), key.into()])?;
-            Ok(())
-        })
-    }
-}
+use crate::store::saved::Saved;
+use crate::store::{execute, read, write};
 
 thread_local! {
     // The claim of a worker that has the row in hand stays; the version makes what it found out worthless.
@@ -46,19 +15,28 @@ thread_local! {
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
              version = nextval('pinterest.tracked_version'), attempts = 0, next_attempt_at = clock_timestamp(), \
-             reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL"
+             reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL",
+        &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
     ) };
-    static REMOVE: Saved = const { Saved::new("DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2") };
+    static REMOVE: Saved = const { Saved::new(
+        "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2",
+        &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
+    ) };
+    static DECLARED: Saved = const { Saved::new(
+        "SELECT c.tracked_column_id, c.table_oid, pinterest.owner_oid(c.owner) = $2, c.source_column, c.key_columns \
+         FROM pinterest.tracked_column c WHERE c.tie = $1::uuid",
+        &[PgBuiltInOids::TEXTOID, PgBuiltInOids::OIDOID],
+    ) };
 }
 
 /// Puts a row whose source is new into the queue.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    ENQUEUE.with(|saved| saved.run(tracked_column_id, key))
+    ENQUEUE.with(|saved| saved.execute(&[tracked_column_id.into(), key.into()]))
 }
 
 /// Forgets a row that is gone, or has no source any more.
 pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    REMOVE.with(|saved| saved.run(tracked_column_id, key))
+    REMOVE.with(|saved| saved.execute(&[tracked_column_id.into(), key.into()]))
 }
 
 /// Forgets all rows of a tracked column.
@@ -190,27 +168,71 @@ pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
     Ok(found == [true])
 }
 
-/// The owner of the table on which a trigger was made: a partition has copies of the triggers of the table it is a part
+/// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table it is a part
 /// of, and may have an owner of its own.
-pub fn owner_at_root(trigger: pg_sys::Oid) -> Result<Option<pg_sys::Oid>, Failure> {
+pub fn root(trigger: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
     let found = read(
         "WITH RECURSIVE up (relation, parent) AS ( \
              SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
              UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
-         SELECT c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
+         SELECT c.oid, c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
         &[trigger.into()],
-        |row| row.get(1),
+        |row| Ok((row.get(1)?, row.get(2)?)),
     )?;
     Ok(found.into_iter().next())
 }
 
-/// Is there a tracked column of that id and owner?
-pub fn belongs_to(tracked_column_id: i64, owner: pg_sys::Oid) -> Result<bool, Failure> {
-    let found = read(
-        "SELECT EXISTS (SELECT FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 \
-             AND pinterest.owner_oid(c.owner) = $2)",
-        &[tracked_column_id.into(), owner.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+/// What a trigger says of itself.
+pub struct Claim<'a> {
+    /// Its first argument.
+    pub tie: &'a str,
+    /// The column that it follows.
+    pub source: &'a str,
+    /// The columns that it takes the key from.
+    pub keys: &'a [&'a str],
+    /// The table on which it was made.
+    pub table: pg_sys::Oid,
+    /// That table's owner.
+    pub owner: pg_sys::Oid,
+}
+
+/// The tracked column whose queue a trigger may write: declared by the owner of the trigger's own table, for that table
+/// and for the columns that the trigger names. Anybody may make a trigger with any arguments on a table of theirs.
+pub fn of_trigger(claim: &Claim<'_>) -> Result<Option<i64>, Failure> {
+    if !is_uuid(claim.tie) {
+        return Ok(None);
+    }
+    let found = DECLARED.with(|saved| {
+        saved.read(&[claim.tie.into(), claim.owner.into()], |row| {
+            let (id, table) = (row.get::<i64>(1)?, row.maybe::<pg_sys::Oid>(2)?);
+            let (owner, source, keys) = (row.get::<bool>(3)?, row.get::<String>(4)?, row.get::<Vec<String>>(5)?);
+            Ok((owner && source == claim.source && keys == claim.keys).then_some((id, table)))
+        })
+    })?;
+    let Some((id, remembered)) = found.into_iter().next().flatten() else { return Ok(None) };
+    // A remembered oid may be that of another table: after a restore, or where this trigger is a copy.
+    if remembered == Some(claim.table) || tie::relation(id)? == Some(claim.table) { Ok(Some(id)) } else { Ok(None) }
+}
+
+/// As the server writes one.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uuid;
+
+    #[test]
+    fn ties_are_uuids() {
+        assert!(is_uuid("00112233-4455-6677-8899-aabbccddeeff"));
+        for text in ["", "0", "00112233445566778899aabbccddeeff0000", "00112233-4455-6677-8899-aabbccddeefg", "\u{e9}"]
+        {
+            assert!(!is_uuid(text), "{text}");
+        }
+    }
 }

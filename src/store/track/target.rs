@@ -1,12 +1,17 @@
 //! The table behind a tracked column, as a worker reads and writes it: in its owner's name, see
 //! [`as_table_owner`](crate::identity::as_table_owner).
 //!
-//! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path stays
-//! the database's, for triggers that rely on it.
+//! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path is the
+//! owner's own, for triggers that rely on it. A statement runs on the relation that was locked and checked, or not at all,
+//! see [`on_relation`].
+
+use std::ffi::CString;
 
 use pgrx::{Spi, pg_sys};
 
+use super::{owners_path, tie, trust};
 use crate::errors::{Failure, Kind};
+use crate::expected_relation::on_relation;
 use crate::identity::as_table_owner;
 use crate::owner::Owner;
 use crate::store::user_table::{self, Column};
@@ -59,6 +64,7 @@ pub struct Target {
     table: pg_sys::Oid,
     quoted: String,
     owner: pg_sys::Oid,
+    tie: String,
     read: String,
     lock: String,
     write: String,
@@ -91,11 +97,13 @@ impl Target {
     /// The table as it is now, checked against the declaration.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::NoColumn`] and [`Kind::BadArgument`]: the whole column cannot be worked on.
+    /// [`Kind::NotFound`], [`Kind::NoColumn`], [`Kind::BadArgument`], and what [`trust::check`] refuses: the whole column
+    /// cannot be worked on.
     pub fn find(tracked_column_id: i64) -> Result<Self, Failure> {
         let found = read(
             "SELECT c.owner, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
-             c.source_column, c.embedding_column FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
+             c.source_column, c.embedding_column, c.tie::text, c.table_oid \
+             FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
             &[tracked_column_id.into()],
             |row| {
                 Ok((
@@ -105,16 +113,23 @@ impl Target {
                     SourceKind::of(&row.get::<String>(4)?)?,
                     row.get::<String>(5)?,
                     row.get::<String>(6)?,
+                    row.get::<String>(7)?,
+                    row.maybe::<pg_sys::Oid>(8)?,
                 ))
             },
         )?;
-        let Some((owner, remembered, key_columns, kind, source, embedding)) = found.into_iter().next() else {
+        let Some((owner, remembered, key_columns, kind, source, embedding, tie, table_oid)) = found.into_iter().next()
+        else {
             return Err(Failure::new(Kind::NotFound, "the column is not tracked any more"));
         };
-        let table = user_table::by_trigger(tracked_column_id, &owner)?.ok_or_else(|| {
+        let table = tie::table(tracked_column_id)?.ok_or_else(|| {
             Failure::new(Kind::NotFound, format!("{remembered} is gone, or does not belong to \"{owner}\" any more"))
                 .with_hint("Its owner calls pinterest_track() again, or pinterest_untrack() where it is gone.")
         })?;
+        if table_oid != Some(table.oid) {
+            tie::remember(tracked_column_id, table.oid)?;
+        }
+        trust::check(table.oid)?;
         let redeclare = "Call pinterest_untrack(), then pinterest_track() with the columns as they are now.";
         let source = table.required_column(&source).map_err(|failure| failure.with_hint(redeclare))?;
         let embedding = table.required_column(&embedding).map_err(|failure| failure.with_hint(redeclare))?;
@@ -138,13 +153,14 @@ impl Target {
             kind,
             tracked_column_id,
             table: table.oid,
-            owner: owner.role(),
+            owner: table.owner.role(),
+            tie,
             // The length first, which takes no look at the bytes.
             read: format!(
-                "SELECT pg_catalog.octet_length(s.source)::pg_catalog.int8, s.embedded, \
-                 CASE WHEN pg_catalog.octet_length(s.source) OPERATOR(pg_catalog.<=) $2 THEN s.source END \
-                 FROM (SELECT t.{source}::{source_type} AS source, t.{embedding} IS NOT NULL AS embedded \
-                     FROM {rows} AS t WHERE {row}) AS s WHERE s.source IS NOT NULL"
+                "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, \
+                 CASE WHEN pg_catalog.octet_length(t.{source}::{source_type}) OPERATOR(pg_catalog.<=) $2 \
+                     THEN t.{source}::{source_type} END \
+                 FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL"
             ),
             lock: format!(
                 "SELECT t.{embedding} IS NOT NULL FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL \
@@ -157,9 +173,7 @@ impl Target {
 
     /// The source of a row, of at most `limit` bytes. `None` where the table is not what it was: to be found anew.
     pub fn read(&self, key: &[String], limit: i32) -> Result<Option<Source>, Failure> {
-        if !self.hold(pg_sys::AccessShareLock)? {
-            return Ok(None);
-        }
+        let Some(path) = self.hold(pg_sys::AccessShareLock)? else { return Ok(None) };
         let source = |row: Row<'_, '_>| {
             let (length, embedded) = (row.get::<i64>(1)?, row.get::<bool>(2)?);
             let bytes = match self.kind {
@@ -171,7 +185,7 @@ impl Target {
                 None => Source::TooLarge(length),
             })
         };
-        as_table_owner(self.owner, || {
+        self.in_owners_name(&path, || {
             let rows: Vec<Source> = Spi::connect(|client| {
                 let rows = client.select(self.read.as_str(), Some(2), &[key.to_vec().into(), limit.into()])?;
                 rows.map(|row| source(Row(&row))).collect::<Result<_, Failure>>()
@@ -183,10 +197,8 @@ impl Target {
     /// Locks a row that has a source, as an UPDATE of other columns than its key does; `Some(None)` where there is none,
     /// `None` where the table is not what it was.
     pub fn lock(&self, key: &[String]) -> Result<Option<Option<LockedRow>>, Failure> {
-        if !self.hold(pg_sys::RowExclusiveLock)? {
-            return Ok(None);
-        }
-        as_table_owner(self.owner, || {
+        let Some(path) = self.hold(pg_sys::RowExclusiveLock)? else { return Ok(None) };
+        self.in_owners_name(&path, || {
             let rows: Vec<LockedRow> = Spi::connect_mut(|client| {
                 let rows = client.update(self.lock.as_str(), Some(2), &[key.to_vec().into()])?;
                 rows.map(|row| Ok(LockedRow { embedded: Row(&row).get(1)? })).collect::<Result<_, Failure>>()
@@ -197,7 +209,8 @@ impl Target {
 
     /// Writes the embedding of a row that is locked. `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
     pub fn write(&self, key: &[String], embedding: Vector) -> Result<(), Failure> {
-        as_table_owner(self.owner, || {
+        let path = owners_path::of(self.owner)?;
+        self.in_owners_name(&path, || {
             let parameters = [key.to_vec().into(), embedding.parameter()];
             let written = Spi::connect_mut(|client| {
                 client.update(self.write.as_str(), None, &parameters)?;
@@ -214,9 +227,19 @@ impl Target {
         })
     }
 
-    /// Locks the table for the rest of the transaction and says whether it still is what was found: the statements go by
-    /// names, which a table may have passed on to another.
-    fn hold(&self, mode: u32) -> Result<bool, Failure> {
+    /// Runs a statement on the table in its owner's name, under the owner's search_path.
+    fn in_owners_name<T>(&self, path: &CString, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        on_relation(self.table, || {
+            as_table_owner(self.owner, || {
+                owners_path::set(path);
+                work()
+            })
+        })
+    }
+
+    /// Locks the table for the rest of the transaction and looks whether it still is what was found, and may be touched;
+    /// gives the search_path of its owner. `None`: it is to be found anew.
+    fn hold(&self, mode: u32) -> Result<Option<CString>, Failure> {
         as_table_owner(self.owner, || {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
             // transaction's end.
@@ -225,7 +248,8 @@ impl Target {
         })?;
         let found = read(
             "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'pinterest_track_' || $4 AND t.tgfoid = $5 \
+             JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = ('pinterest_track_' || $4)::name AND t.tgfoid = $5 \
+                 AND encode(substring(t.tgargs, 1, 36), 'escape') = $6 \
              WHERE c.oid = $1 AND format('%I.%I', n.nspname, c.relname) = $2 AND c.relowner = $3)",
             &[
                 self.table.into(),
@@ -233,10 +257,15 @@ impl Target {
                 self.owner.into(),
                 self.tracked_column_id.into(),
                 user_table::trigger_function().into(),
+                self.tie.as_str().into(),
             ],
             |row| row.get::<bool>(1),
         )?;
-        Ok(found == [true])
+        if found != [true] {
+            return Ok(None);
+        }
+        trust::check(self.table)?;
+        owners_path::of(self.owner).map(Some)
     }
 
     fn only<T>(&self, mut rows: Vec<T>) -> Result<Option<T>, Failure> {

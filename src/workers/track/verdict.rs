@@ -10,6 +10,8 @@ use crate::workers::embedding::ATTEMPTS;
 
 /// Before a row is tried again that another session had locked.
 const LOCKED_PAUSE: Duration = Duration::from_secs(2);
+/// Before a row is tried again whose table was being renamed.
+const MOVED_PAUSE: Duration = Duration::from_millis(200);
 /// Before a row is tried again that the server had no room for.
 const FULL_PAUSE: Duration = Duration::from_secs(15);
 
@@ -45,6 +47,7 @@ impl Verdict {
         match failure.kind {
             Kind::TableRefused => Self::of_table(failure, attempts),
             Kind::Database => Verdict::Again { failure, after: LOCKED_PAUSE, blame: false },
+            Kind::TableMoved => Verdict::Again { failure, after: MOVED_PAUSE, blame: false },
             _ => Verdict::Column(failure),
         }
     }

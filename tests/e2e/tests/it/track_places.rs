@@ -146,9 +146,10 @@ fn a_copy_of_a_table_alone_is_another() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1*");
     // As a dump of this table alone would bring them.
     let id: i64 = value(&mut client, "SELECT tracked_column_id FROM pinterest.tracked")?;
+    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
     client.batch_execute(&format!(
         "CREATE TRIGGER pinterest_track_{id} AFTER INSERT ON places FOR EACH ROW EXECUTE FUNCTION
-             pinterest.track_change('{id}', 'description', 'id');
+             pinterest.track_change('{tie}', 'description', 'id');
          SELECT pinterest_track('places', text => 'description')"
     ))?;
     let tracked: String = value(

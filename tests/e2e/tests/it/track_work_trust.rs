@@ -153,22 +153,3 @@ fn a_trigger_without_end_keeps_nobody_for_long() -> Result<()> {
     assert!(reason.contains("longer than 10 seconds"), "{reason}");
     Ok(())
 }
-
-#[test]
-fn rows_that_policies_hide_are_left_alone() -> Result<()> {
-    let world = small_world()?;
-    let (mut superuser, mut owner) = table_of(&world, "ann")?;
-    owner.batch_execute(
-        "ALTER TABLE venues ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-         CREATE POLICY shown ON venues USING (id < 10) WITH CHECK (true);
-         INSERT INTO venues VALUES (1, 'barn'), (11, 'hidden')",
-    )?;
-    settled(&mut superuser)?;
-    let row = superuser.query_one(
-        "SELECT count(*) FILTER (WHERE id < 10 AND embedding IS NOT NULL), count(*) FILTER (WHERE embedding IS NOT NULL)
-           FROM ann.venues",
-        &[],
-    )?;
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 1));
-    Ok(())
-}

@@ -1,0 +1,160 @@
+//! May a worker touch a table in its owner's name? Not where policies may hide rows from the owner, which would look like
+//! rows that are gone. And not in the name of a role with power over the server while others' code can run there: a
+//! trigger function of somebody else's would have that power after the next ordinary INSERT.
+//!
+//! An owner without such power runs the same risk in their own sessions, and is not kept from it.
+
+use std::cell::RefCell;
+
+use pgrx::{PgBuiltInOids, pg_sys};
+
+use super::owners_path;
+use crate::catalog_changes;
+use crate::errors::{Failure, Kind};
+use crate::store::saved::Saved;
+use crate::store::user_table;
+
+thread_local! {
+    // A policy for all commands that lets everything pass hides nothing.
+    static HIDING: Saved = const { Saved::new(
+        "SELECT format('%I.%I', n.nspname, c.relname), o.rolname::text FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner \
+         WHERE c.oid = $1 AND c.relrowsecurity AND c.relforcerowsecurity AND NOT (o.rolsuper OR o.rolbypassrls) \
+         AND (NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*' \
+                 AND pg_get_expr(p.polqual, p.polrelid) = 'true' \
+                 AND COALESCE(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' \
+                 AND EXISTS (SELECT FROM unnest(p.polroles) AS r(oid) WHERE r.oid = 0 OR pg_has_role(c.relowner, r.oid, 'USAGE'))) \
+             OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive))",
+        &[PgBuiltInOids::OIDOID],
+    ) };
+    static POWER: Saved = const { Saved::new(
+        "SELECT o.oid, o.rolname::text, format('%I.%I', n.nspname, c.relname) FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner \
+         WHERE c.oid = $1 AND EXISTS (SELECT FROM pg_roles r \
+             WHERE (r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls OR r.rolname IN ( \
+                 'pinterest_worker', 'pg_write_server_files', 'pg_read_server_files', 'pg_execute_server_program', \
+                 'pg_read_all_data', 'pg_write_all_data', 'pg_create_subscription', 'pg_maintain', 'pg_signal_backend')) \
+             AND pg_has_role(o.oid, r.oid, 'MEMBER'))",
+        &[PgBuiltInOids::OIDOID],
+    ) };
+    // Everything that the server may call on the way: from what belongs to the table and its partitions along pg_depend,
+    // whose ends are the server's own objects; with what it says the other way round: constraints of domains, rules,
+    // policies and indexes of relations, members of operator families. A foreign key's check runs as the owner of the
+    // table that it looks at. Owners are in pg_shdepend, but for the bootstrap superuser, who may everything.
+    static FOREIGN: Saved = const { Saved::new(
+        "WITH RECURSIVE tables (oid) AS ( \
+             SELECT $1 UNION SELECT i.inhrelid FROM tables t JOIN pg_inherits i ON i.inhparent = t.oid \
+                 JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition), \
+         reached (classid, objid) AS ( \
+             (SELECT 'pg_class'::regclass::oid, t.oid FROM tables t \
+             UNION SELECT 'pg_trigger'::regclass::oid, g.oid FROM pg_trigger g JOIN tables t ON g.tgrelid = t.oid \
+             UNION SELECT 'pg_attrdef'::regclass::oid, a.oid FROM pg_attrdef a JOIN tables t ON a.adrelid = t.oid \
+             UNION SELECT 'pg_statistic_ext'::regclass::oid, s.oid FROM pg_statistic_ext s JOIN tables t ON s.stxrelid = t.oid) \
+             UNION SELECT n.classid, n.objid FROM reached r CROSS JOIN LATERAL ( \
+                 SELECT d.refclassid AS classid, d.refobjid AS objid FROM pg_depend d \
+                     WHERE d.classid = r.classid AND d.objid = r.objid AND d.deptype NOT IN ('e', 'x') \
+                     AND d.refclassid NOT IN ('pg_namespace'::regclass, 'pg_extension'::regclass) \
+                     AND NOT (r.classid = 'pg_constraint'::regclass \
+                         AND EXISTS (SELECT FROM pg_constraint f WHERE f.oid = r.objid AND f.contype = 'f')) \
+                 UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k \
+                     WHERE r.classid = 'pg_type'::regclass AND k.contypid = r.objid \
+                 UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k \
+                     WHERE r.classid = 'pg_class'::regclass AND k.conrelid = r.objid AND k.contype <> 'f' \
+                 UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w \
+                     WHERE r.classid = 'pg_class'::regclass AND w.ev_class = r.objid \
+                 UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p \
+                     WHERE r.classid = 'pg_class'::regclass AND p.polrelid = r.objid \
+                 UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i \
+                     WHERE r.classid = 'pg_class'::regclass AND i.indrelid = r.objid \
+                 UNION ALL SELECT 'pg_proc'::regclass, m.amproc::oid FROM pg_amproc m \
+                     WHERE r.classid = 'pg_opfamily'::regclass AND m.amprocfamily = r.objid \
+                 UNION ALL SELECT 'pg_operator'::regclass, m.amopopr FROM pg_amop m \
+                     WHERE r.classid = 'pg_opfamily'::regclass AND m.amopfamily = r.objid) AS n), \
+         trusted (oid) AS ( \
+             SELECT o.oid FROM pg_roles o WHERE o.rolsuper OR o.oid = $2 \
+             UNION ALL SELECT g.oid FROM pg_roles g, pg_database d JOIN pg_roles o ON o.oid = d.datdba \
+                 WHERE g.rolname = 'pg_database_owner' AND d.datname = current_database() AND (o.rolsuper OR o.oid = $2)), \
+         found (place, what) AS ( \
+             SELECT 1, format('%s belongs to \"%s\"', pg_describe_object(r.classid, r.objid, 0), pg_get_userbyid(s.refobjid)) \
+             FROM reached r JOIN pg_shdepend s ON s.classid = r.classid AND s.objid = r.objid AND s.objsubid = 0 \
+             JOIN pg_database d ON d.oid = s.dbid \
+             WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' \
+             AND s.refobjid NOT IN (SELECT t.oid FROM trusted t) \
+             UNION ALL SELECT 2, format('%s may make triggers on %I.%I', \
+                 CASE a.grantee WHEN 0 THEN 'everybody' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, c.relname) \
+             FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace, \
+                 aclexplode(c.relacl) AS a \
+             WHERE a.privilege_type = 'TRIGGER' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
+             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" look for what they call', \
+                 CASE a.grantee WHEN 0 THEN 'everybody' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
+                 pg_get_userbyid($2)) \
+             FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
+             WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
+             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
+                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal'))) \
+         SELECT f.what FROM found f ORDER BY f.place, f.what LIMIT 1",
+        &[PgBuiltInOids::OIDOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTARRAYOID],
+    ) };
+    /// The table that was found to be all right last, and what `catalog_changes` said then.
+    static FOUND_GOOD: RefCell<Vec<(pg_sys::Oid, u64)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many tables are remembered.
+const REMEMBERED: usize = 64;
+
+/// Refuses a table that no worker may touch in its owner's name. To be called under a lock on the table, which keeps
+/// others from changing what it depends on there.
+///
+/// # Errors
+/// [`Kind::NotReady`], with what is to be done.
+pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
+    let changes = catalog_changes::count();
+    if FOUND_GOOD.with_borrow(|good| good.contains(&(table, changes))) {
+        return Ok(());
+    }
+    refuse_hiding(table)?;
+    refuse_foreign_code(table)?;
+    FOUND_GOOD.with_borrow_mut(|good| {
+        good.retain(|&(_, then)| then == changes);
+        if good.len() < REMEMBERED {
+            good.push((table, changes));
+        }
+    });
+    Ok(())
+}
+
+fn refuse_hiding(table: pg_sys::Oid) -> Result<(), Failure> {
+    let found =
+        HIDING.with(|saved| saved.read(&[table.into()], |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?))))?;
+    let Some((quoted, owner)) = found.into_iter().next() else { return Ok(()) };
+    Err(Failure::new(
+        Kind::NotReady,
+        format!("policies of {quoted} can hide rows from its owner \"{owner}\", in whose name workers read and write it"),
+    )
+    .with_hint(format!(
+        "ALTER TABLE {quoted} NO FORCE ROW LEVEL SECURITY, or CREATE POLICY … ON {quoted} TO {owner} USING (true) without a restrictive policy beside it."
+    )))
+}
+
+fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
+    let powerful = POWER.with(|saved| {
+        saved
+            .read(&[table.into()], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)))
+    })?;
+    let Some((owner, name, quoted)) = powerful.into_iter().next() else { return Ok(()) };
+    let path = owners_path::of(owner)?.to_string_lossy().into_owned();
+    let mut schemas = user_table::identifiers(&path, "search_path").unwrap_or_default();
+    if schemas.iter().any(|schema| schema == "$user") {
+        schemas.push(name.clone());
+    }
+    let found =
+        FOREIGN.with(|saved| saved.read(&[table.into(), owner.into(), schemas.into()], |row| row.get::<String>(1)))?;
+    let Some(what) = found.into_iter().next() else { return Ok(()) };
+    Err(Failure::new(
+        Kind::NotReady,
+        format!("{quoted} belongs to \"{name}\", a role with power over the server, and others' code can run there: {what}"),
+    )
+    .with_hint(format!(
+        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or leave nothing to others that runs there."
+    )))
+}

@@ -1,0 +1,313 @@
+//! Every function of the extension, found in the catalog, with arguments that make no sense and rows of others, as a role of
+//! each level: a call succeeds or ends in an ERROR that is not an internal one, and the session goes on.
+
+use std::collections::BTreeMap;
+
+use e2e::{Cluster, Result, World};
+use postgres::Client;
+
+use crate::support::{quick_board, value};
+
+/// Arguments of a type, as SQL writes them; the first one makes sense.
+fn values(type_name: &str, world: &Fixture) -> Vec<String> {
+    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+    let long = "repeat('x', 1048576)";
+    match type_name {
+        "text" => list(&[
+            "'Beach'",
+            "NULL",
+            "''",
+            "' '",
+            long,
+            "repeat('\"', 1048577)",
+            "E'\\x01\\n'",
+            "'\u{202e}\u{1f3d6}\u{0301}'",
+            "'a.b.c.d'",
+            "'\"'",
+            "'pg_class'",
+            "'pinterest.token'",
+            "'others.venues'",
+            "'1, 2'",
+            "'description'",
+            "'key'",
+            "'-1'",
+            "'https://pinterest.com/a/b/'",
+            "'https://[::1]/'",
+            "'{\"a\":'",
+            "'user'",
+            "'admin'",
+            "'no such thing'",
+            "'%s%n$1'",
+            "repeat('a,', 5000)",
+        ]),
+        "bigint" => {
+            let mut all = list(&["1", "NULL", "0", "-1", "9223372036854775807", "-9223372036854775808", "999999"]);
+            all.extend([world.foreign_account.to_string(), world.foreign_import.to_string()]);
+            all
+        }
+        "integer" => list(&["10", "NULL", "0", "-1", "2147483647", "-2147483648", "1000001"]),
+        "double precision" => {
+            list(&["0.5", "NULL", "'NaN'", "'Infinity'", "'-Infinity'", "-1", "1e308", "-1e-320", "0"])
+        }
+        "boolean" => list(&["true", "NULL", "false"]),
+        "interval" => list(&[
+            "'1 second'",
+            "NULL",
+            "'0'",
+            "'-1 day'",
+            "'178000000 years'",
+            "'-178000000 years'",
+            "'1 microsecond'",
+            "'2147483647 months 2147483647 days'",
+        ]),
+        "regclass" => list(&[
+            "'venues'",
+            "NULL",
+            "0",
+            "4294967295",
+            "99999999",
+            "'pg_class'",
+            "'pg_toast.pg_toast_1255'",
+            "'pinterest.token'",
+            "'pinterest.tracked_row'",
+            "'others.venues'",
+            "'others.seen'",
+            "'others.far'",
+            "'others.parts'",
+            "'others.numbers'",
+            "'others.venues_pkey'",
+            "'others.kept'",
+            "'mine'",
+            "'information_schema.tables'",
+            "'others.pair'",
+            "'pg_temp.mine'",
+            "'none'",
+            "'pinterest.accounts'",
+            "'others.bare'",
+        ]),
+        "bytea" => list(&[
+            "'\\x'",
+            "NULL",
+            "'\\x00'",
+            "'\\xffd8ffe000104a464946'",
+            "'\\x89504e470d0a1a0a'",
+            "'\\x52494646ffffffff57454250'",
+            "decode(repeat('ff', 1048576), 'hex')",
+        ]),
+        "text[]" => list(&[
+            "ARRAY['Beach', 'Barn']",
+            "NULL",
+            "'{}'",
+            "'{NULL}'",
+            "'{NULL,NULL,a}'",
+            "'[5:6]={a,b}'",
+            "'[-2147483648:-2147483647]={a,b}'",
+            "'{{a,b},{c,d}}'",
+            "'{{{a}}}'",
+            "ARRAY['']",
+            "array_fill('x'::text, ARRAY[1001])",
+            "array_fill(NULL::text, ARRAY[20000])",
+            "ARRAY[repeat('x', 1048576)]",
+            "array_fill('a'::text, ARRAY[2,3,4], ARRAY[7,-7,0])",
+        ]),
+        "bytea[]" => list(&[
+            "ARRAY['\\x00'::bytea]",
+            "NULL",
+            "'{}'",
+            "'{NULL}'",
+            "'[3:4]={NULL,NULL}'",
+            "'{{NULL,NULL},{NULL,NULL}}'",
+            "array_fill('\\x00'::bytea, ARRAY[1001])",
+            "array_fill('\\x00'::bytea, ARRAY[2,2], ARRAY[5,-5])",
+            "ARRAY[decode(repeat('00', 1048576), 'hex')]",
+        ]),
+        "json" => list(&[
+            "'[{\"title\": \"a\"}]'",
+            "NULL",
+            "'null'",
+            "'1'",
+            "'\"\"'",
+            "'[]'",
+            "'{}'",
+            "'[1, [2], null]'",
+            "'[{\"image\": {\"a\": [1]}}]'",
+            "'[{\"title\": \"\\u0000\"}]'",
+            "'[{\"image\": \"javascript:alert(1)\", \"rank\": 1e999}]'",
+            "(repeat('[', 5000) || repeat(']', 5000))::json",
+            "json_build_array(json_build_object('title', repeat('x', 1048576)))",
+        ]),
+        "jsonb" => list(&[
+            "'{\"Ceremony\": 2}'",
+            "NULL",
+            "'null'",
+            "'[]'",
+            "'{}'",
+            "'{\"\": 1e308}'",
+            "'{\"a\": \"b\"}'",
+            "'{\"a\": -1}'",
+            "'{\"a\": {\"b\": []}}'",
+            "'\"\"'",
+            "'{\"a\": 1e-320, \"b\": 1e400}'",
+        ]),
+        "vector" => list(&[
+            "array_fill(1, '{512}')::vector",
+            "NULL",
+            "'[1]'",
+            "'[1,2,3]'",
+            "array_fill(0, '{512}')::vector",
+            "array_fill(3e38, '{512}')::vector",
+            "array_fill(-1e-38, '{512}')::vector",
+            "array_fill(1, '{513}')::vector",
+            "array_fill(1, '{16000}')::vector",
+        ]),
+        other => panic!("what makes no sense as {other}?"),
+    }
+}
+
+/// What belongs to others.
+struct Fixture {
+    foreign_account: i64,
+    foreign_import: i64,
+}
+
+/// A function's name and its arguments' types.
+#[derive(Clone, Debug)]
+struct Function {
+    name: String,
+    arguments: Vec<String>,
+}
+
+fn functions(client: &mut Client) -> Result<Vec<Function>> {
+    let rows = client.query(
+        "SELECT p.oid::regproc::text, ARRAY(SELECT format_type(t.type, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS t(type, place)
+             ORDER BY t.place)
+           FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+           JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pg_pinterest'
+          ORDER BY p.oid::regprocedure::text",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| Function { name: row.get(0), arguments: row.get(1) }).collect())
+}
+
+/// One odd argument among sane ones; all of them NULL; the odd ones together.
+fn calls(function: &Function, fixture: &Fixture) -> Vec<String> {
+    let pools: Vec<Vec<String>> = function.arguments.iter().map(|name| values(name, fixture)).collect();
+    let call = |chosen: &dyn Fn(usize) -> usize| {
+        let arguments = pools.iter().zip(&function.arguments).enumerate().map(|(place, (pool, type_name))| {
+            let value = &pool[chosen(place) % pool.len()];
+            format!("({value})::{type_name}")
+        });
+        format!("SELECT * FROM {}({})", function.name, arguments.collect::<Vec<_>>().join(", "))
+    };
+    let mut all = vec![call(&|_| 0), call(&|_| 1)];
+    for odd in 0..pools.len() {
+        for which in 1..pools[odd].len() {
+            all.push(call(&|place| if place == odd { which } else { 0 }));
+            // The rest left out.
+            all.push(call(&|place| if place == odd { which } else { 1 }));
+        }
+    }
+    let longest = pools.iter().map(Vec::len).max().unwrap_or(0);
+    all.extend((2..longest).map(|which| call(&|place| which + 3 * place)));
+    all.sort();
+    all.dedup();
+    all
+}
+
+const OTHERS: &str = "
+    CREATE SCHEMA others;
+    CREATE TABLE others.venues (id bigint PRIMARY KEY, description text, embedding vector(512));
+    INSERT INTO others.venues VALUES (1, 'barn', array_fill(1, '{512}')::vector);
+    CREATE VIEW others.seen AS SELECT * FROM others.venues; CREATE MATERIALIZED VIEW others.kept AS SELECT * FROM others.venues;
+    CREATE TABLE others.parts (id bigint, embedding vector(512)) PARTITION BY LIST (id); CREATE SEQUENCE others.numbers;
+    CREATE TYPE others.pair AS (a int, b text); CREATE TABLE others.bare ();
+    CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+    CREATE FOREIGN TABLE others.far (id bigint, embedding vector(512)) SERVER nowhere;
+    SELECT pinterest_track('others.venues', text => 'description');
+    GRANT USAGE ON SCHEMA others TO PUBLIC; GRANT CREATE ON SCHEMA public TO reader, users, admin;";
+
+const OWN: &str = "
+    CREATE TABLE IF NOT EXISTS venues (id bigint PRIMARY KEY, description text, key text, embedding vector(512));
+    CREATE TEMP TABLE mine (id bigint PRIMARY KEY, description text, embedding vector(512));
+    SET statement_timeout = '700ms'; SET client_min_messages = error";
+
+#[test]
+fn as_a_role_of_each_level() -> Result<()> {
+    let world =
+        World::builder().sandbox(quick_board("Beach", 2)).setting("log_min_error_statement", "panic").start()?;
+    let mut superuser = world.connect()?;
+    crate::support::import(&mut superuser, "Beach")?;
+    let fixture = Fixture {
+        foreign_account: value(&mut superuser, "SELECT min(account_id) FROM pinterest.account")?,
+        foreign_import: value(&mut superuser, "SELECT min(import_id) FROM pinterest.import")?,
+    };
+    for (role, level) in [("reader", "reader"), ("users", "user"), ("admin", "admin")] {
+        world.cluster.create_role(role)?;
+        superuser.batch_execute(&format!("SELECT pinterest_grant('{role}', '{level}')"))?;
+    }
+    superuser.batch_execute(OTHERS)?;
+    let functions = functions(&mut superuser)?;
+    assert!(functions.len() > 40, "{functions:?}");
+    let postmaster = world.cluster.postmaster()?;
+    for role in ["reader", "users", "admin"] {
+        let codes = as_role(&world.cluster, role, &functions, &fixture)?;
+        assert!(codes.len() > 2, "{role}: {codes:?}");
+    }
+    // What belongs to others is as it was.
+    let left: String = value(
+        &mut superuser,
+        "SELECT concat_ws(' ', (SELECT count(*) FROM pinterest.account WHERE account_id = 1), (SELECT count(*) FROM pinterest.pin),
+             (SELECT count(embedding) FROM pinterest.pin_image), (SELECT count(*) FROM pinterest.tracked_column),
+             (SELECT state FROM pinterest.import ORDER BY import_id LIMIT 1), (SELECT status FROM pinterest.account WHERE account_id = 1))",
+    )?;
+    assert_eq!(left, "1 2 2 1 completed connected");
+    assert_eq!(world.cluster.postmaster()?, postmaster);
+    let log = world.cluster.log()?;
+    for word in ["panicked", "terminated by signal", "PANIC", "XX000", "internal error"] {
+        let line = log.lines().find(|line| line.contains(word));
+        assert!(line.is_none(), "{line:?}");
+    }
+    Ok(())
+}
+
+/// Makes all calls in one session; how often each SQLSTATE came.
+fn as_role(
+    cluster: &Cluster,
+    role: &str,
+    functions: &[Function],
+    fixture: &Fixture,
+) -> Result<BTreeMap<String, usize>> {
+    let mut client = cluster.connect_as(role)?;
+    client.batch_execute("DROP TABLE IF EXISTS public.venues").ok();
+    client.batch_execute(OWN)?;
+    let session: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    let mut codes = BTreeMap::new();
+    for function in functions {
+        for call in calls(function, fixture) {
+            // Nothing stays: the next call meets what this one met.
+            let result = client.batch_execute(&format!("BEGIN; SAVEPOINT s; {call}"));
+            let code = match result {
+                Ok(()) => "00000".to_owned(),
+                Err(error) => match error.as_db_error() {
+                    Some(error) => {
+                        let code = error.code().code().to_owned();
+                        assert!(code != "XX000" && !code.starts_with("58000"), "{role}: {}: {error:?}", short(&call));
+                        code
+                    }
+                    None => panic!("{role}: the session ended with {error}: {}", short(&call)),
+                },
+            };
+            *codes.entry(code).or_default() += 1;
+            client.batch_execute("ROLLBACK")?;
+        }
+    }
+    let now: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    assert_eq!(now, session, "the session went on");
+    client.batch_execute("DROP TABLE public.venues")?;
+    eprintln!("{role}: {codes:?}");
+    Ok(codes)
+}
+
+fn short(call: &str) -> String {
+    call.chars().take(400).collect()
+}
