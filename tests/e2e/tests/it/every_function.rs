@@ -160,6 +160,20 @@ fn values(type_name: &str, world: &Fixture) -> Vec<String> {
             "array_fill(1, '{513}')::vector",
             "array_fill(1, '{16000}')::vector",
         ]),
+        "pinterest.role_owner" => list(&[
+            "'reader'",
+            "NULL",
+            "''",
+            "'no such role'",
+            "'x (dropped 10)'",
+            "'x (missing)'",
+            "repeat('x', 5000)",
+        ]),
+        "cstring" => {
+            list(&["'reader'", "NULL", "''", "'x (dropped 99999999999)'", "'x (dropped -1)'", "E'\\u2603 (missing)'"])
+        }
+        // No statement has a value of it.
+        "internal" => list(&["NULL", "NULL"]),
         other => panic!("what makes no sense as {other}?"),
     }
 }
