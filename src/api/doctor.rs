@@ -53,7 +53,7 @@ impl Finding {
 type Check = (&'static str, fn() -> Finding);
 
 /// In the order in which things depend on each other.
-const CHECKS: [Check; 17] = [
+const CHECKS: &[Check] = &[
     ("version", version),
     ("preloaded", preloaded),
     ("schema", schema),
