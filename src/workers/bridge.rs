@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -62,10 +63,15 @@ impl Database {
 }
 
 impl Jobs {
-    /// Runs what waits.
-    pub fn run_waiting(&self) {
+    /// Runs what waits, and what comes meanwhile, for a while; true where more may wait.
+    pub fn run_waiting(&self, at_most: Duration) -> bool {
+        let until = Instant::now() + at_most;
         while let Ok(job) = self.0.try_recv() {
             job();
+            if Instant::now() >= until {
+                return true;
+            }
         }
+        false
     }
 }

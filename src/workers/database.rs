@@ -25,6 +25,8 @@ const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
 /// Between two signs of life of the main loop at the most.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long the main loop may run jobs before it goes round, however many wait.
+const SLICE: Duration = Duration::from_millis(200);
 /// How long the answer to a refresh is waited for when the database is paused.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
@@ -179,9 +181,10 @@ fn serve(sent: Sent) -> Result<(), Failure> {
     network::start(move || run(context, sent)).map_err(trouble)?;
     process::show_activity(None);
     let mut paused: Option<std::time::Instant> = None;
+    let mut more = false;
     loop {
         presence::beat();
-        let woken = ear.wait(Some(HEARTBEAT));
+        let woken = ear.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
         if process::take_reload() {
             if let Err(failure) = keys::remember() {
                 pgrx::log!("pg_pinterest: the keys before the reload stay: {failure}");
@@ -197,10 +200,10 @@ fn serve(sent: Sent) -> Result<(), Failure> {
         if woken.latch {
             wake.notify_one();
         }
-        jobs.run_waiting();
+        more = jobs.run_waiting(SLICE);
         process::show_activity(None);
         if network::has_ended() {
-            jobs.run_waiting();
+            while jobs.run_waiting(SLICE) {}
             return Ok(());
         }
         // SAFETY: a plain read of a process-wide variable.

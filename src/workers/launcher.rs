@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 
 use super::outcome::Outcome;
-use super::registry::{Sent, Starting, Worker, served_databases};
+use super::registry::{self, Sent, Starting, Worker, served_databases, tracked_databases};
 use super::{pause, presence, process, transaction};
 use crate::errors::Failure;
 use crate::threads;
@@ -17,6 +17,8 @@ use crate::threads;
 const ROUND: Duration = Duration::from_secs(60);
 /// Between two looks at the least.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+/// Between two looks, however many commits find no worker.
+const BREATH: Duration = Duration::from_millis(20);
 /// After a worker's start was announced: only now is it to be seen among the processes.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// After a look that found nothing due, or failed: doubles from the first to the second.
@@ -36,6 +38,8 @@ struct Visit {
     pause: Duration,
     /// A worker was there at the last look.
     served: bool,
+    /// One of tracked columns was.
+    tracked: bool,
 }
 
 /// A look that has begun.
@@ -48,7 +52,7 @@ struct UnderWay {
 
 impl Visit {
     fn new(now: Instant) -> Self {
-        Visit { under_way: None, next: now, pause: BACKOFF.0, served: false }
+        Visit { under_way: None, next: now, pause: BACKOFF.0, served: false, tracked: false }
     }
 
     /// Draws the consequences of a look that is over.
@@ -106,10 +110,14 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
             Err(failure) => pgrx::log!("pg_pinterest: cannot list the databases: {failure}"),
         }
         take_wanted(&mut visits, now);
-        let served = served_databases();
+        let (served, tracked) = (served_databases(), tracked_databases());
         for (oid, visit) in &mut visits {
-            let left = std::mem::replace(&mut visit.served, served.contains(oid)) && !visit.served;
-            if left && visit.under_way.is_none() {
+            let mut left = std::mem::replace(&mut visit.served, served.contains(oid)) && !visit.served;
+            left |= std::mem::replace(&mut visit.tracked, tracked.contains(oid)) && !visit.tracked;
+            if left && visit.served {
+                // The database's worker looks whether rows of tracked columns wait, and starts another.
+                registry::wake_all(Worker::Database(*oid));
+            } else if left && visit.under_way.is_none() {
                 // One that a call had started: it may have been terminated at work, or left while more was queued.
                 visit.next = now;
             }
@@ -148,6 +156,9 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
         });
         let pause = next.min().unwrap_or(ROUND).clamp(SHORTEST_ROUND, ROUND);
         woken = threads::wait(None, Some(if woken { SECOND_LOOK } else { pause })).latch;
+        while let Some(left) = BREATH.checked_sub(now.elapsed()).filter(|left| !left.is_zero()) {
+            threads::wait(None, Some(left));
+        }
     }
 }
 
@@ -183,11 +194,8 @@ fn take_wanted(visits: &mut HashMap<pg_sys::Oid, Visit>, now: Instant) {
                     visit.is_wanted(now);
                 }
             }
-            other if other.running().is_empty() && presence::expected(other) == 0 => {
-                // Without a slot its database's worker tries again.
-                let _ = other.start(Sent::ToWork);
-            }
-            _ => {}
+            // Without a slot its database's worker tries again.
+            other => drop(registry::start_unless_coming(other, Sent::ToWork)),
         }
     }
     if overflow {

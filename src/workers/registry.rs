@@ -10,7 +10,7 @@
 //! so that nothing is left to do but to read atomics and to set latches.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering, fence};
 
 use pgrx::pg_sys;
 
@@ -28,6 +28,8 @@ pub enum Worker {
     Supervisor,
     /// One in a database while there is work: imports and refreshes.
     Database(pg_sys::Oid),
+    /// One in a database while rows of tracked columns wait. Code of the tables' owners runs here and nowhere else.
+    Tracking(pg_sys::Oid),
 }
 
 /// Why a database's worker is started.
@@ -54,6 +56,7 @@ impl Worker {
             Worker::Launcher => 1,
             Worker::Supervisor => 2,
             Worker::Database(_) => 3,
+            Worker::Tracking(_) => 4,
         }
     }
 
@@ -63,6 +66,7 @@ impl Worker {
             1 => Some(Worker::Launcher),
             2 => Some(Worker::Supervisor),
             3 => Some(Worker::Database(database)),
+            4 => Some(Worker::Tracking(database)),
             _ => None,
         }
     }
@@ -71,7 +75,7 @@ impl Worker {
     pub fn database(self) -> pg_sys::Oid {
         match self {
             Worker::Launcher | Worker::Supervisor => pg_sys::InvalidOid,
-            Worker::Database(database) => database,
+            Worker::Database(database) | Worker::Tracking(database) => database,
         }
     }
 
@@ -81,6 +85,7 @@ impl Worker {
             Worker::Launcher => c"pg_pinterest launcher",
             Worker::Supervisor => c"pg_pinterest supervisor",
             Worker::Database(_) => c"pg_pinterest worker",
+            Worker::Tracking(_) => c"pg_pinterest tracking worker",
         }
     }
 
@@ -96,6 +101,13 @@ impl Worker {
             // Restarted by the launcher, with back-off: a database may have been dropped meanwhile.
             Worker::Database(database) => (
                 c"pinterest_database_main",
+                pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
+                pg_sys::BGW_NEVER_RESTART,
+                database.to_u32(),
+            ),
+            // Restarted by the database's worker, and by commits.
+            Worker::Tracking(database) => (
+                c"pinterest_tracking_main",
                 pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
                 pg_sys::BGW_NEVER_RESTART,
                 database.to_u32(),
@@ -119,7 +131,7 @@ impl Worker {
     fn wanted(self) -> usize {
         match self {
             Worker::Launcher | Worker::Supervisor => 1,
-            Worker::Database(_) => settings::workers_per_database(),
+            Worker::Database(_) | Worker::Tracking(_) => settings::workers_per_database(),
         }
     }
 
@@ -251,9 +263,18 @@ pub fn live_identities() -> Vec<String> {
     workers.map(|instance| instance.identity()).chain([own_identity()]).collect()
 }
 
+/// The same without this process.
+pub fn other_identities() -> Vec<String> {
+    let own = own_identity();
+    let mut identities = live_identities();
+    identities.retain(|identity| *identity != own);
+    identities
+}
+
 /// The launcher, the supervisor and the workers of this database.
 pub fn listed() -> Vec<(Worker, Instance)> {
-    [Worker::Launcher, Worker::Supervisor, Worker::Database(crate::platform::current_database())]
+    let own = crate::platform::current_database();
+    [Worker::Launcher, Worker::Supervisor, Worker::Database(own), Worker::Tracking(own)]
         .into_iter()
         .flat_map(|worker| worker.listed().into_iter().map(move |instance| (worker, instance)))
         .collect()
@@ -261,8 +282,17 @@ pub fn listed() -> Vec<(Worker, Instance)> {
 
 /// Databases that a worker of the kind that imports and refreshes serves.
 pub fn served_databases() -> Vec<pg_sys::Oid> {
-    let serving = presence::instances().filter(|instance| !instance.leaving);
-    serving.filter(|instance| matches!(instance.worker, Worker::Database(_))).map(|one| one.worker.database()).collect()
+    with_a_worker(|worker| matches!(worker, Worker::Database(_)))
+}
+
+/// Databases with a worker of tracked columns.
+pub fn tracked_databases() -> Vec<pg_sys::Oid> {
+    with_a_worker(|worker| matches!(worker, Worker::Tracking(_)))
+}
+
+fn with_a_worker(wanted: impl Fn(Worker) -> bool) -> Vec<pg_sys::Oid> {
+    let serving = presence::instances().filter(|instance| !instance.leaving && wanted(instance.worker));
+    serving.map(|instance| instance.worker.database()).collect()
 }
 
 /// How many background workers the server runs, ours and others', and how many it may. Looks at all sessions: for the
@@ -310,11 +340,21 @@ pub fn wake_at_commit() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same for the workers of tracked columns.
+pub fn wake_tracking_at_commit() -> Result<(), Failure> {
+    presence::attach()?;
+    wake_kind_at_commit(Worker::Tracking(crate::platform::current_database()));
+    Ok(())
+}
+
+/// [`wake_tracking_at_commit`] from inside a user's statement, which must not fail, and may call this for every row.
+pub fn wake_tracking_at_commit_if_possible() {
+    let _ = wake_tracking_at_commit();
+}
+
 /// [`wake_at_commit`] from inside a user's statement, which must not fail, and may call this for every row.
 pub fn wake_at_commit_if_possible() {
-    if presence::attach().is_ok() {
-        wake_kind_at_commit(Worker::Database(crate::platform::current_database()));
-    }
+    let _ = wake_at_commit();
 }
 
 fn wake_kind_at_commit(worker: Worker) {
@@ -332,18 +372,26 @@ pub fn ensure_worker() -> Result<Option<i32>, Failure> {
     ensure(Worker::Database(crate::platform::current_database()))
 }
 
+/// The same for the worker of tracked columns.
+pub fn ensure_tracking_worker() -> Result<Option<i32>, Failure> {
+    ensure(Worker::Tracking(crate::platform::current_database()))
+}
+
+/// Refused where the worker itself does not run and no slot is free for it: without the others it does what needs no
+/// embedding.
 fn ensure(worker: Worker) -> Result<Option<i32>, Failure> {
     if crate::platform::in_recovery() {
         return Ok(None);
     }
-    start_once(Worker::Launcher)?;
-    ensure_supervisor()?;
-    start_once(worker)
+    let found = start_unless_coming(worker, Sent::ToWork)?;
+    let _ = start_unless_coming(Worker::Launcher, Sent::ToWork);
+    let _ = ensure_supervisor();
+    Ok(found)
 }
 
 /// Makes sure that the embedder's supervisor runs or starts.
 pub fn ensure_supervisor() -> Result<(), Failure> {
-    start_once(Worker::Supervisor).map(drop)
+    start_unless_coming(Worker::Supervisor, Sent::ToWork).map(drop)
 }
 
 /// Does an instance run?
@@ -351,14 +399,24 @@ pub fn is_running(worker: Worker) -> bool {
     !worker.running().is_empty()
 }
 
-/// Its process where one runs, else starts one, unless somebody has done so.
-fn start_once(worker: Worker) -> Result<Option<i32>, Failure> {
+/// The process of a worker where one runs, else starts one, unless somebody has done so and it has yet to come.
+pub fn start_unless_coming(worker: Worker, sent: Sent) -> Result<Option<i32>, Failure> {
     match worker.running().first() {
         Some(instance) => return Ok(Some(instance.pid)),
-        None if presence::expected(worker) == 0 => worker.start(Sent::ToWork)?,
+        None if presence::expected(worker) == 0 => worker.start(sent)?,
         None => {}
     }
     Ok(None)
+}
+
+/// Says at most once a minute in this session that what is queued waits.
+fn log_that_work_waits(failure: &Failure) {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = presence::now();
+    if now - LAST.load(Ordering::Relaxed) > 60_000_000 {
+        LAST.store(now, Ordering::Relaxed);
+        pgrx::log!("pg_pinterest: {failure}; what is queued waits for a worker");
+    }
 }
 
 /// A prepared transaction does not come to its commit here; the slow poll of the worker that is started finds its work.
@@ -371,9 +429,9 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
     match event {
         pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
             for worker in workers_of(wake) {
+                // Nobody's transaction fails for that.
                 if let Err(failure) = ensure(worker) {
-                    // Nobody's transaction fails for that.
-                    pgrx::debug1!("pg_pinterest: {failure}");
+                    log_that_work_waits(&failure);
                 }
             }
         }
@@ -387,6 +445,11 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
         }
         _ => {}
     }
+}
+
+/// Wakes the instances of a worker.
+pub fn wake_all(worker: Worker) {
+    presence::instances().filter(|instance| instance.worker == worker).for_each(|instance| instance.wake());
 }
 
 /// Wakes the instances that go on working, or leaves word for the launcher. Cannot fail.
@@ -406,7 +469,7 @@ fn wake_or_want(worker: Worker) {
 
 /// Has the launcher look round.
 pub fn wake_launcher() {
-    presence::instances().filter(|instance| instance.worker == Worker::Launcher).for_each(|launcher| launcher.wake());
+    wake_all(Worker::Launcher);
 }
 
 /// Hooks the end of transactions. From `_PG_init`.
