@@ -9,12 +9,21 @@ CREATE TABLE pinterest.installation (
     database_identity text NOT NULL,
     host text NOT NULL,
     rotation_requested_at timestamptz,
+    clock_seen_at timestamptz,
+    clock_uptime bigint,
+    clock_boot text,
+    clock_gaps timestamptz[] NOT NULL DEFAULT '{}',
+    clock_gap_lengths interval[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this installation; internal';
 COMMENT ON COLUMN pinterest.installation.installation_id IS 'Bound into every sealed secret; never changes';
 COMMENT ON COLUMN pinterest.installation.database_identity IS 'System identifier and oid of the database that may send requests out; pinterest_adopt() sets it';
 COMMENT ON COLUMN pinterest.installation.host IS 'Digest of the host and data directory that may send requests out under clone_fence = strict; pinterest_adopt() sets it';
+COMMENT ON COLUMN pinterest.installation.clock_seen_at IS 'What the clock showed when a worker last looked; with clock_uptime and clock_boot it tells time that passed from a clock that was set';
+COMMENT ON COLUMN pinterest.installation.clock_uptime IS 'Microseconds since the machine''s start, then';
+COMMENT ON COLUMN pinterest.installation.clock_boot IS 'Names the machine''s start';
+COMMENT ON COLUMN pinterest.installation.clock_gaps IS 'When the clock was found to have jumped forward; what is older is younger by clock_gap_lengths, see pinterest.retention';
 COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rotate_key() was called and the worker is not through yet';
 
 CREATE TABLE pinterest.app (
@@ -114,19 +123,29 @@ CREATE TABLE pinterest.board (
     created_at timestamptz,
     pins_modified_at timestamptz,
     imported_modified_at timestamptz,
+    imported_pin_count integer,
+    imported_pins integer,
     unlisted_pins integer,
+    gap_pins integer,
+    gap_since timestamptz,
     imported_at timestamptz,
+    confirmed_at timestamptz,
     sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
     next_sync_at timestamptz,
     sync_keeps_images boolean NOT NULL DEFAULT false,
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (account_id, board_id)
 );
+CREATE INDEX board_sync ON pinterest.board (next_sync_at) WHERE next_sync_at IS NOT NULL;
 COMMENT ON TABLE pinterest.board IS 'Boards seen through an account';
 COMMENT ON COLUMN pinterest.board.pin_count IS 'As Pinterest reports it; counts pins that an app may not be able to see';
 COMMENT ON COLUMN pinterest.board.pins_modified_at IS 'Pinterest''s change marker, board_pins_modified_at';
 COMMENT ON COLUMN pinterest.board.imported_modified_at IS 'The change marker at the last complete import; equal to pins_modified_at: nothing to do';
-COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed, at the last complete import';
+COMMENT ON COLUMN pinterest.board.imported_pin_count IS 'pin_count at the last complete import; another one now: the board has changed, whatever the marker says';
+COMMENT ON COLUMN pinterest.board.imported_pins IS 'Pins that stood on the board at the last complete import';
+COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed, at the last complete import: what it is known not to list';
+COMMENT ON COLUMN pinterest.board.gap_pins IS 'By how many pins listings have been short since gap_since, each time the same and with no known pin missing; after a day it becomes unlisted_pins';
+COMMENT ON COLUMN pinterest.board.confirmed_at IS 'When Pinterest last confirmed all pins that stand on the board; their age counts from then, see pinterest.retention';
 COMMENT ON COLUMN pinterest.board.sync_every IS 'The worker imports the board anew after this time, see pinterest_sync_board()';
 
 CREATE TABLE pinterest.board_section (
@@ -157,15 +176,19 @@ CREATE TABLE pinterest.pin (
     no_image text,
     import_id bigint NOT NULL,
     imported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    missing_since timestamptz,
     removed_at timestamptz,
     PRIMARY KEY (account_id, pin_id),
     FOREIGN KEY (account_id, board_id) REFERENCES pinterest.board ON DELETE CASCADE
 );
 CREATE INDEX pin_board ON pinterest.pin (account_id, board_id);
+-- For pinterest.retention.
+CREATE INDEX pin_removed ON pinterest.pin (removed_at) WHERE removed_at IS NOT NULL;
 COMMENT ON TABLE pinterest.pin IS 'Pins of imported boards';
 COMMENT ON COLUMN pinterest.pin.raw IS 'The pin as Pinterest sent it; json, not jsonb: text with \u0000 must not fail an import';
 COMMENT ON COLUMN pinterest.pin.no_image IS 'Why the pin has no image; NULL where it has one';
 COMMENT ON COLUMN pinterest.pin.import_id IS 'The import that saw the pin last';
+COMMENT ON COLUMN pinterest.pin.missing_since IS 'When a whole listing first did not show the pin, among so many that another listing has to confirm it';
 COMMENT ON COLUMN pinterest.pin.removed_at IS 'When an import found the pin gone from the board';
 
 CREATE TABLE pinterest.model (
@@ -210,12 +233,17 @@ CREATE TABLE pinterest.pin_image (
     model_id bigint REFERENCES pinterest.model,
     embedded_at timestamptz,
     image bytea,
+    stale boolean NOT NULL DEFAULT false,
+    previous_hash text,
+    missed_by bigint,
+    misses integer NOT NULL DEFAULT 0,
     PRIMARY KEY (account_id, pin_id, position),
     FOREIGN KEY (account_id, pin_id) REFERENCES pinterest.pin ON DELETE CASCADE,
     CONSTRAINT pin_image_embedding_is_a_unit_vector
         CHECK (pg_catalog.abs(vector_norm(embedding) OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog.<) 1e-3),
     CONSTRAINT pin_image_embedded_has_embedding_and_model
-        CHECK ((state OPERATOR(pg_catalog.=) 'embedded') OPERATOR(pg_catalog.=) (embedding IS NOT NULL)
+        CHECK ((state OPERATOR(pg_catalog.<>) 'embedded' OR embedding IS NOT NULL)
+               AND (state OPERATOR(pg_catalog.<>) ALL (ARRAY['skipped', 'failed']) OR embedding IS NULL)
                AND (embedding IS NULL) OPERATOR(pg_catalog.=) (model_id IS NULL)),
     CONSTRAINT pin_image_without_embedding_has_reason
         CHECK (state OPERATOR(pg_catalog.<>) ALL (ARRAY['skipped', 'failed']) OR reason IS NOT NULL)
@@ -226,6 +254,7 @@ ALTER TABLE pinterest.pin_image ALTER COLUMN embedding SET STORAGE PLAIN;
 CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at, pin_id, position)
     WHERE state OPERATOR(pg_catalog.=) 'pending';
 CREATE INDEX pin_image_pending ON pinterest.pin_image (content_hash) WHERE state OPERATOR(pg_catalog.=) 'pending';
+CREATE INDEX pin_image_missed ON pinterest.pin_image (account_id, missed_by) WHERE missed_by IS NOT NULL;
 -- By the hash first: pinterest.reuse_across_accounts looks for it in all accounts.
 CREATE INDEX pin_image_content ON pinterest.pin_image (content_hash, account_id) WHERE content_hash IS NOT NULL;
 CREATE INDEX pin_image_sha256 ON pinterest.pin_image (sha256, account_id) WHERE sha256 IS NOT NULL;
@@ -241,8 +270,12 @@ COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was download
 COMMENT ON COLUMN pinterest.pin_image.cropped IS 'The only size to be had was one that Pinterest crops to a fixed box';
 COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'Of the downloaded bytes';
 COMMENT ON COLUMN pinterest.pin_image.model_id IS 'What made the embedding; pinterest_reembed_board() has the present model make those that others made';
-COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded';
+COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded, and while pending that of the picture before, until the new one is there';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, kept only where the import asked for it';
+COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding and bytes are those of the picture before: the listing shows another one, which has yet to come in';
+COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the picture before, where stale';
+COMMENT ON COLUMN pinterest.pin_image.missed_by IS 'The last import that saw the pin without this image';
+COMMENT ON COLUMN pinterest.pin_image.misses IS 'How many imports in a row saw the pin without this image, or with another picture in its place that could not be had; deleted or given up for the second one';
 
 CREATE TABLE pinterest.import (
     import_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -262,18 +295,24 @@ CREATE TABLE pinterest.import (
         CHECK (phase OPERATOR(pg_catalog.=) ANY (ARRAY['resolving', 'listing', 'images', 'finished'])),
     bookmark text,
     listing_complete boolean NOT NULL DEFAULT false,
-    coverage text CHECK (coverage OPERATOR(pg_catalog.=) ANY (ARRAY['whole', 'until_known', 'until_limit', 'sample', 'sections', 'unchanged', 'stored'])),
+    listed_at timestamptz,
+    coverage text CHECK (coverage OPERATOR(pg_catalog.=) ANY (ARRAY['whole', 'until_known', 'until_limit', 'incomplete', 'sample', 'sections', 'unchanged', 'stored'])),
     modified_at_start timestamptz,
     cancel_requested boolean NOT NULL DEFAULT false,
     reason text,
     error_code text,
     hint text,
     attempts integer NOT NULL DEFAULT 0,
+    deaths integer NOT NULL DEFAULT 0,
     wake_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    due boolean DEFAULT false,
+    turn_owner text COLLATE pg_catalog."C",
     claimed_by text,
     lease_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
     pins_reported integer,
+    pins_unreadable integer NOT NULL DEFAULT 0,
+    doubts integer NOT NULL DEFAULT 0,
     pins_listed integer NOT NULL DEFAULT 0,
     pins_new integer NOT NULL DEFAULT 0,
     pins_without_image integer NOT NULL DEFAULT 0,
@@ -286,11 +325,21 @@ CREATE TABLE pinterest.import (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     started_at timestamptz,
     finished_at timestamptz,
-    PRIMARY KEY (account_id, import_id)
+    PRIMARY KEY (account_id, import_id),
+    CONSTRAINT import_due_waits
+        CHECK (due IS NULL OR state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota']))
 ) WITH (fillfactor = 70);
 CREATE INDEX import_id ON pinterest.import (import_id);
-CREATE INDEX import_ready ON pinterest.import (wake_at)
-    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota']);
+-- The queue. An import sleeps until its wake_at, is due then, and is claimed in its turn: each step reads the head of one of
+-- these, however many wait behind it.
+CREATE INDEX import_sleeping ON pinterest.import (wake_at) WHERE NOT due;
+CREATE INDEX import_turn ON pinterest.import (turn_owner, account_id) WHERE due;
+CREATE INDEX import_due ON pinterest.import (account_id, wake_at, import_id) WHERE due;
+CREATE INDEX import_held ON pinterest.import (account_id)
+    WHERE due IS NULL AND state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota']);
+CREATE INDEX import_running ON pinterest.import (account_id, board_id) WHERE state OPERATOR(pg_catalog.=) 'running';
+CREATE INDEX import_open ON pinterest.import (account_id, board_id)
+    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth']);
 COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is made for reading';
 COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commits together with the page before it';
 COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
@@ -303,6 +352,12 @@ COMMENT ON COLUMN pinterest.import.pins_new IS 'Of the listed pins, those that t
 COMMENT ON COLUMN pinterest.import.modified_at_start IS 'The board''s change marker when the listing began';
 COMMENT ON COLUMN pinterest.import.error_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.import.wake_at IS 'When a queued or waiting import goes on';
+COMMENT ON COLUMN pinterest.import.due IS 'Of a waiting import: true once its time has come, false before, NULL while its account is paused or cannot be used';
+COMMENT ON COLUMN pinterest.import.turn_owner IS 'Whose turn it takes: the account''s owner when it became due';
+COMMENT ON COLUMN pinterest.import.deaths IS 'How often a worker ended with it in hand since it last came forward; the third time it fails';
+COMMENT ON COLUMN pinterest.import.listed_at IS 'When the last page was in; what the listing proves is found out after that';
+COMMENT ON COLUMN pinterest.import.pins_unreadable IS 'Listed items that could not be read';
+COMMENT ON COLUMN pinterest.import.doubts IS 'Pins and images that were seen otherwise than before, and that the next import has to look at again';
 COMMENT ON COLUMN pinterest.import.fence IS 'Grows with every claim; a worker records only under the fence it claimed with';
 
 CREATE TABLE pinterest.import_outcome (

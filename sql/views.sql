@@ -9,7 +9,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
             ELSE (i.images_embedded OPERATOR(pg_catalog.+) i.images_reused OPERATOR(pg_catalog.+) i.images_skipped OPERATOR(pg_catalog.+) i.images_failed)::pg_catalog.float8
                  OPERATOR(pg_catalog./) i.images_total::pg_catalog.float8
        END AS progress,
-       i.coverage, i.pins_reported, i.pins_listed, i.pins_new, i.pins_without_image, i.pins_removed,
+       i.coverage, i.pins_reported, i.pins_unreadable, i.pins_listed, i.pins_new, i.pins_without_image, i.pins_removed,
        i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed,
        i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
@@ -23,9 +23,10 @@ COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, co
 COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
-COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
+COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), incomplete (it does not reach what Pinterest counts, or more is missing than one listing proves: pins stay, the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
 COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that the board had not shown before';
 COMMENT ON COLUMN pinterest.imports.pins_reported IS 'Pins on the board as Pinterest counts them';
+COMMENT ON COLUMN pinterest.imports.pins_unreadable IS 'Listed items that could not be read; while there are any, no pin is taken for gone';
 COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding stood already: no download, no inference';
 COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
 COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its images, see pinterest.models';

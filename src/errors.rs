@@ -42,6 +42,8 @@ pub enum Kind {
     Protocol,
     /// Pinterest's quota is used up.
     RateLimited,
+    /// A limit of this server's on what may wait is reached.
+    QueueFull,
     /// No room: embedder busy, no worker slot.
     Busy,
     /// Bytes that are no image this build decodes.
@@ -124,6 +126,7 @@ impl Kind {
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                 Some("SELECT * FROM pinterest.quota shows what is left and when it renews."),
             ),
+            Kind::QueueFull => (Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, None),
             Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
             Kind::BadImage => {
                 (Code::ERRCODE_INVALID_BINARY_REPRESENTATION, Some("The image is cut off or damaged: fetch it again."))

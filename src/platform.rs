@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use pgrx::pg_sys;
+use pinterest::observed_time::Observation;
 use sha2::{Digest, Sha256};
 
 /// The embedder's socket, relative to the data directory, which is every server process' working directory: short
@@ -27,6 +28,24 @@ pub fn server_bindir() -> PathBuf {
     // SAFETY: set by the postmaster before it loads or forks anything, NUL-terminated.
     let program = path_from(unsafe { CStr::from_ptr((&raw const pg_sys::my_exec_path).cast()) });
     program.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// What the clocks show: the one that may be set, and the time since the machine's start, which nobody sets. Where the
+/// system has no such clock, or does not name the start, only the first one is known.
+pub fn observe_clocks() -> Observation {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let clock = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+    #[cfg(target_os = "linux")]
+    {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes into the structure given.
+        if unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) } == 0 {
+            let uptime = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000);
+            return Observation { clock, uptime, boot: boot.trim().to_owned() };
+        }
+    }
+    Observation { clock, uptime: 0, boot: String::new() }
 }
 
 /// The data directory.

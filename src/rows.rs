@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use pinterest::Page;
 use pinterest::model::{Board, ImageCandidate, NoImage, Pin, PinImageKind};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub struct PageRows {
     pub images: Vec<ImageRow>,
     /// Each pin with the number of its images.
     pub image_counts: Vec<(String, i32)>,
+    /// Items that could not be read.
+    pub unreadable: i32,
 }
 
 impl PageRows {
@@ -34,8 +37,13 @@ impl PageRows {
         let kept: HashSet<&str> = self.pins.iter().map(|pin| pin.pin_id.as_str()).collect();
         self.images.retain(|image| kept.contains(image.pin_id.as_str()));
         self.image_counts.retain(|(pin_id, _)| kept.contains(pin_id.as_str()));
-        i32::try_from(before - kept.len()).unwrap_or(i32::MAX)
+        number(before - kept.len())
     }
+}
+
+/// A count as `integer` columns hold it.
+pub fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// Why a pin has no image, in a word.
@@ -71,7 +79,7 @@ fn maybe(value: &Option<String>) -> Option<String> {
 pub fn board_row(board: &Board) -> BoardRow {
     BoardRow {
         board_id: board.id.clone(),
-        name: text(board.name.as_deref().unwrap_or(&board.id)),
+        name: maybe(&board.name),
         description: maybe(&board.description),
         privacy: maybe(&board.privacy),
         owner_username: board.owner.as_ref().and_then(|owner| maybe(&owner.username)),
@@ -95,14 +103,14 @@ pub fn candidates_json(candidates: &[ImageCandidate]) -> String {
 }
 
 /// The page's rows. A pin that comes twice on a page counts once.
-pub fn page_rows(pins: &[Pin]) -> PageRows {
-    let mut rows = PageRows::default();
+pub fn page_rows(page: &Page<Pin>) -> PageRows {
+    let mut rows = PageRows { unreadable: number(page.unreadable), ..PageRows::default() };
     let mut seen = HashSet::new();
-    for pin in pins.iter().filter(|pin| seen.insert(pin.id.as_str())) {
+    for pin in page.items.iter().filter(|pin| seen.insert(pin.id.as_str())) {
         let found = pin.images();
         let no_image = found.as_ref().err().map(no_image);
         let images = found.unwrap_or_default();
-        rows.image_counts.push((pin.id.clone(), i32::try_from(images.len()).unwrap_or(i32::MAX)));
+        rows.image_counts.push((pin.id.clone(), number(images.len())));
         rows.images.extend(images.iter().map(|image| ImageRow {
             pin_id: pin.id.clone(),
             position: image.position,
@@ -127,6 +135,7 @@ pub fn page_rows(pins: &[Pin]) -> PageRows {
             created_at: pin.created_at.map(|time| time.as_microseconds()),
             raw: pin.raw.clone(),
             no_image,
+            odd: pin.odd,
         });
     }
     rows

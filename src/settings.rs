@@ -37,6 +37,8 @@ static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static REUSE_ACROSS_ACCOUNTS: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// 1: one worker keeps the embedder busy and refreshes thousands of accounts.
 static WORKERS_PER_DATABASE: GucSetting<i32> = GucSetting::<i32>::new(1);
+/// 1,000: more boards than a person has, and far less than would let one account's queue be felt by others.
+static MAX_QUEUED_IMPORTS: GucSetting<i32> = GucSetting::<i32>::new(1000);
 /// Empty: nothing is guessed, calls that embed say what to set.
 static MODEL_DIR: Text = Text::new(Some(c""));
 /// Empty: beside the server's own programs, where `make install` puts it.
@@ -249,10 +251,18 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.retention",
         c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
-        c"A pin that a later import lists again counts from then.",
+        c"A pin counts from the last import that found it on its board, one that is gone from the import that found it gone. Boards and their settings stay.",
         &RETENTION,
         (0, i32::MAX),
         GucFlags::UNIT_MIN,
+    );
+    int(
+        c"pinterest.max_queued_imports",
+        c"Imports of one account that may wait or be under way at the same time.",
+        c"A call that would queue one more is refused. Boards that are kept fresh do not count against it.",
+        &MAX_QUEUED_IMPORTS,
+        (1, 1_000_000),
+        GucFlags::default(),
     );
     int(
         c"pinterest.parallel_downloads",
@@ -392,6 +402,11 @@ pub fn embedder_memory_limit() -> Option<u64> {
 /// How long a database's worker stays without work.
 pub fn worker_idle_timeout() -> Duration {
     seconds(&WORKER_IDLE_TIMEOUT).unwrap_or(Duration::from_secs(60))
+}
+
+/// Imports of one account that may wait or be under way.
+pub fn max_queued_imports() -> i64 {
+    i64::from(MAX_QUEUED_IMPORTS.get())
 }
 
 /// Images downloaded at the same time for one import.

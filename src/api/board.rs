@@ -54,7 +54,8 @@ fn pinterest_list_boards(
     let rows: Vec<_> = boards.iter().filter(|board| seen.insert(board.id.as_str())).map(board_row).collect();
     as_worker(|| board::upsert(account_id, &rows))?;
     Ok(TableIterator::new(rows.into_iter().map(move |row| {
-        (account_id, row.board_id, row.name, row.privacy, row.owner_username, row.pin_count, row.description)
+        let name = row.name.unwrap_or_else(|| row.board_id.clone());
+        (account_id, row.board_id, name, row.privacy, row.owner_username, row.pin_count, row.description)
     })))
 }
 

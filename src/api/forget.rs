@@ -8,6 +8,7 @@ use super::Answer;
 use crate::document::Document;
 use crate::identity::{as_worker, current_role};
 use crate::store::{account, export};
+use crate::workers::registry;
 
 /// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns what went.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -31,6 +32,8 @@ fn pinterest_disconnect(
 > {
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let erased = as_worker(|| account::disconnect(account_id, purge))?;
+    // Runs of its imports end at once, instead of going on with the token that they have in memory.
+    registry::wake_at_commit()?;
     Ok(TableIterator::once((erased.tokens, erased.boards, erased.pins, erased.images, erased.vectors, erased.imports)))
 }
 

@@ -124,8 +124,9 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let changed = as_worker(|| {
         let changed = account::pause(account_id, pause)?;
-        if pause {
-            import::requeue_running(account_id)?;
+        match pause {
+            true => import::requeue_running(account_id)?,
+            false => import::let_go_on(account_id)?,
         }
         Ok(changed)
     })?;

@@ -177,5 +177,6 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
          WHERE account_id = $1",
         &[account_id.into()],
     )?;
+    super::import::end_all(account_id, "the account was disconnected")?;
     Ok(Erased { tokens: counts.tokens, ..Erased::default() })
 }

@@ -10,8 +10,8 @@ use crate::errors::{Failure, Kind};
 pub struct BoardRow {
     /// Pinterest's id.
     pub board_id: String,
-    /// Its title.
-    pub name: String,
+    /// Its title, where Pinterest gives one.
+    pub name: Option<String>,
     /// Its description.
     pub description: Option<String>,
     /// PUBLIC, PROTECTED, SECRET, or what Pinterest thinks of next.
@@ -45,15 +45,16 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
         boards.iter().map(pick).collect()
     }
     execute(
-        "INSERT INTO pinterest.board AS b (account_id, board_id, name, description, privacy, owner_username, pin_count, \
-         created_at, pins_modified_at) SELECT $1, p.board_id, p.name, p.description, p.privacy, p.owner_username, \
+        "INSERT INTO pinterest.board AS t (account_id, board_id, name, description, privacy, owner_username, pin_count, \
+         created_at, pins_modified_at) SELECT $1, p.board_id, COALESCE(p.name, b.name, p.board_id), p.description, p.privacy, p.owner_username, \
          p.pin_count, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, \
          'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval \
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int8[], $9::int8[]) \
          AS p(board_id, name, description, privacy, owner_username, pin_count, created_at, modified_at) \
+         LEFT JOIN pinterest.board b ON b.account_id = $1 AND b.board_id = p.board_id \
          ON CONFLICT (account_id, board_id) DO UPDATE SET name = EXCLUDED.name, description = EXCLUDED.description, \
-         privacy = EXCLUDED.privacy, owner_username = EXCLUDED.owner_username, pin_count = EXCLUDED.pin_count, \
-         created_at = EXCLUDED.created_at, pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
+         privacy = COALESCE(EXCLUDED.privacy, t.privacy), owner_username = COALESCE(EXCLUDED.owner_username, t.owner_username), \
+         pin_count = EXCLUDED.pin_count, created_at = COALESCE(EXCLUDED.created_at, t.created_at), pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
         &[
             account_id.into(),
             column(boards, |b| b.board_id.clone()).into(),
@@ -69,17 +70,21 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The names of a board's sections, replacing those known before.
-pub fn replace_sections(account_id: i64, board_id: &str, sections: &[(String, String)]) -> Result<(), Failure> {
-    execute(
-        "DELETE FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2",
-        &[account_id.into(), board_id.into()],
-    )?;
+/// The names of a board's sections. Those known before that are not among them go where no pin lies in them any more: a
+/// section that was only left out of an answer keeps its name.
+pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, String)]) -> Result<(), Failure> {
     let ids: Vec<String> = sections.iter().map(|(id, _)| id.clone()).collect();
     let names: Vec<String> = sections.iter().map(|(_, name)| name.clone()).collect();
     execute(
+        "DELETE FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2 AND s.section_id <> ALL ($3) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 \
+             AND p.board_section_id = s.section_id)",
+        &[account_id.into(), board_id.into(), ids.clone().into()],
+    )?;
+    execute(
         "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name) \
-         SELECT $1, $2, s.id, s.name FROM unnest($3::text[], $4::text[]) AS s(id, name) ON CONFLICT DO NOTHING",
+         SELECT DISTINCT ON (s.id) $1, $2, s.id, s.name FROM unnest($3::text[], $4::text[]) AS s(id, name) \
+         ON CONFLICT (account_id, board_id, section_id) DO UPDATE SET name = EXCLUDED.name",
         &[account_id.into(), board_id.into(), ids.into(), names.into()],
     )?;
     Ok(())
@@ -105,7 +110,8 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
 /// What an import has to know of the board's last one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LastImport {
-    /// The change marker is that of the last complete import, whose images all stand with the present model.
+    /// The change marker and Pinterest's count are those of the last complete import, whose pins and images all stand, with
+    /// the present model.
     pub unchanged: bool,
     /// All images of the last complete import stand: what is new lies before what is known.
     pub complete: bool,
@@ -119,7 +125,10 @@ pub fn last_import(
     keep_images: bool,
 ) -> Result<LastImport, Failure> {
     let rows = read(
-        "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) AND whole.all_stand, \
+        "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) AND whole.all_stand \
+         AND b.pin_count IS NOT DISTINCT FROM b.imported_pin_count \
+         AND b.imported_pins IS NOT DISTINCT FROM (SELECT count(*) FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL), \
          whole.all_stand AND b.imported_modified_at IS NOT NULL \
          FROM pinterest.board b, LATERAL (SELECT NOT EXISTS (SELECT FROM pinterest.pin p \
              JOIN pinterest.pin_image i USING (account_id, pin_id) \

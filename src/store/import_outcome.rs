@@ -13,6 +13,10 @@ pub enum PinOutcome {
     WithoutImage,
     /// The import was asked for a part of the board that it is not in.
     LeftOut,
+    /// Not counted as listed: it could not be read.
+    Unreadable,
+    /// Counted as what it was taken for, and looked at again by the next import.
+    Doubtful,
 }
 
 /// What became of images.
@@ -34,6 +38,8 @@ impl PinOutcome {
             PinOutcome::WithImages => "with_images",
             PinOutcome::WithoutImage => "without_image",
             PinOutcome::LeftOut => "left_out",
+            PinOutcome::Unreadable => "unreadable",
+            PinOutcome::Doubtful => "doubtful",
         }
     }
 }
@@ -62,6 +68,11 @@ pub fn count_pins(account_id: i64, import_id: i64, counted: &[Counted<PinOutcome
     )
 }
 
+/// Counts images that pins came without, for the first time. They are kept until another import sees the same.
+pub fn count_missing(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
+    add(account_id, import_id, "image", [("missing", "", count)].into_iter())
+}
+
 /// Counts images that stood embedded already; the import's row counts them with their page.
 pub fn count_kept(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
     add(account_id, import_id, "image", [(ImageOutcome::Reused.as_str(), "kept", count)].into_iter())
@@ -77,7 +88,7 @@ pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOut
     };
     execute(
         "UPDATE pinterest.import SET images_embedded = images_embedded + $3, images_reused = images_reused + $4, \
-         images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0 \
+         images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0, deaths = 0 \
          WHERE account_id = $1 AND import_id = $2",
         &[
             account_id.into(),

@@ -7,6 +7,7 @@ pub mod app_pause;
 pub mod board;
 pub mod board_images;
 pub mod candidates;
+pub mod clock;
 pub mod databases;
 pub mod export;
 pub mod extension;

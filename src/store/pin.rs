@@ -34,6 +34,8 @@ pub struct PinRow {
     pub raw: String,
     /// Why it has no image, in a word.
     pub no_image: Option<&'static str>,
+    /// Members of it could not be read: what is known of the pin stays as it is.
+    pub odd: bool,
 }
 
 /// Of these pins, those that an earlier page of the import has brought.
@@ -57,6 +59,26 @@ pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> 
     Ok(known.into_iter().collect())
 }
 
+/// Of these pins, those that are known, on whatever board.
+pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
+    let known = read(
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2)",
+        &[account_id.into(), pin_ids.into()],
+        |row| row.get(1),
+    )?;
+    Ok(known.into_iter().collect())
+}
+
+/// Of these pins, those that were seen without an image before.
+pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
+    let known = read(
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) AND p.no_image IS NOT NULL",
+        &[account_id.into(), pin_ids.into()],
+        |row| row.get(1),
+    )?;
+    Ok(known.into_iter().collect())
+}
+
 /// Upserts the pins of a page; returns the ids that this import had not seen before. `pins` holds no id twice.
 ///
 /// Pins may move between pages while a listing runs, so an id can come again on a later page.
@@ -73,10 +95,17 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
          $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[]) AS p(pin_id, board_section_id, title, description, link, \
          alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
-         board_section_id = EXCLUDED.board_section_id, title = EXCLUDED.title, description = EXCLUDED.description, \
-         link = EXCLUDED.link, alt_text = EXCLUDED.alt_text, dominant_color = EXCLUDED.dominant_color, \
-         creative_type = EXCLUDED.creative_type, media_type = EXCLUDED.media_type, parent_pin_id = EXCLUDED.parent_pin_id, \
-         created_at = EXCLUDED.created_at, raw = EXCLUDED.raw, no_image = EXCLUDED.no_image, imported_at = clock_timestamp(), removed_at = NULL \
+         (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, \
+             created_at, raw, no_image) = (SELECT k.board_section_id, k.title, k.description, k.link, k.alt_text, \
+                 k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, k.created_at, k.raw, k.no_image \
+             FROM (VALUES (false, EXCLUDED.board_section_id, EXCLUDED.title, EXCLUDED.description, EXCLUDED.link, \
+                     EXCLUDED.alt_text, EXCLUDED.dominant_color, EXCLUDED.creative_type, EXCLUDED.media_type, \
+                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image), \
+                 (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, t.creative_type, \
+                     t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image)) AS k(odd, board_section_id, title, \
+                 description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
+                 no_image) WHERE k.odd = (EXCLUDED.pin_id = ANY ($17))), \
+         imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
          WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id",
         &[
             account_id.into(),
@@ -95,15 +124,46 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.created_at).into(),
             column(pins, |p| p.raw.clone()).into(),
             column(pins, |p| p.no_image.map(str::to_owned)).into(),
+            pins.iter().filter(|p| p.odd).map(|p| p.pin_id.clone()).collect::<Vec<_>>().into(),
         ],
         |row| row.get(1),
     )
 }
 
-/// Marks the pins of the board that a complete listing did not show any more; how many there are.
+/// Up to `limit` pins of the board that the import has listed to its end and not seen.
+pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) -> Result<Vec<String>, Failure> {
+    read(
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 \
+         AND p.removed_at IS NULL ORDER BY random() LIMIT $4",
+        &[account_id.into(), board_id.into(), import_id.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+        |row| row.get(1),
+    )
+}
+
+/// Remembers that a whole listing did not show these pins; another one has to confirm it.
+pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
+    execute(
+        "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
+         AND p.import_id < $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
+        &[account_id.into(), board_id.into(), import_id.into()],
+    )
+}
+
+/// A pin that the listing of its board has missed is on another one: it goes there, where that board is known.
+pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.pin p SET board_id = $5, board_section_id = NULL, missing_since = NULL \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 AND p.pin_id = $4 AND p.removed_at IS NULL \
+         AND EXISTS (SELECT FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $5)",
+        &[account_id.into(), board_id.into(), import_id.into(), pin_id.into(), to.into()],
+    )?;
+    Ok(())
+}
+
+/// Marks the pins of the board that are gone by a whole listing; how many there are.
 pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
     execute(
-        "UPDATE pinterest.pin p SET removed_at = clock_timestamp() \
+        "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 AND p.removed_at IS NULL",
         &[account_id.into(), board_id.into(), import_id.into()],
     )

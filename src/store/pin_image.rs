@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::{Row, execute, read, write};
 use crate::errors::{Failure, Kind};
+use crate::rows::number;
 use crate::vector::Vector;
 
 /// How long a claimed image is its claimer's. A download may take 60 s and an inference 20 s.
 const LEASE: &str = "90 seconds";
+/// An image that workers had in hand so often when they ended is not tried again.
+const DEATHS: i32 = 3;
 
 /// An image as a page of a listing brings it.
 #[derive(Clone, Debug)]
@@ -119,7 +122,8 @@ pub struct Embedded {
 }
 
 /// Upserts the images of pins that an import sees for the first time. An embedded one stays so where the content hash
-/// and the model are the same; all others become pending. Kept bytes stay where the content hash is the same.
+/// and the model are the same; all others become pending. Until the picture of another hash is in, embedding and kept
+/// bytes of the one before stay, marked as stale: an answer may name a picture that cannot be had.
 pub fn upsert_page(
     account_id: i64,
     import_id: i64,
@@ -137,12 +141,19 @@ pub fn upsert_page(
          ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
          candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
          next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
-         image = CASE WHEN t.content_hash = EXCLUDED.content_hash THEN t.image END, \
-         (state, embedding, model_id, embedded_at) = (SELECT k.state, k.embedding, k.model_id, k.embedded_at \
-             FROM (VALUES (true, t.state, t.embedding, t.model_id, t.embedded_at), (false, 'pending', NULL, NULL, NULL)) \
-                 AS k(same, state, embedding, model_id, embedded_at) \
-             WHERE k.same = (t.state = 'embedded' AND COALESCE(t.content_hash = EXCLUDED.content_hash, false) \
-                 AND t.model_id = $8 AND (NOT $9 OR t.image IS NOT NULL))) \
+         (state, embedding, model_id, embedded_at, stale, previous_hash, misses, missed_by) = (SELECT k.state, k.embedding, \
+                 k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
+                 CASE WHEN k.misses > 0 THEN EXCLUDED.import_id END \
+             FROM (SELECT CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END AS hash, \
+                 COALESCE(t.model_id = $8, false) AS fits) AS w, \
+             LATERAL (SELECT COALESCE(w.hash <> EXCLUDED.content_hash, true) AS differs) AS d, \
+             LATERAL (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, false, 0), \
+                 (false, 'pending', CASE WHEN w.fits THEN t.embedding END, CASE WHEN w.fits THEN t.model_id END, \
+                     CASE WHEN w.fits THEN t.embedded_at END, d.differs AND (w.fits OR t.image IS NOT NULL), \
+                     CASE WHEN NOT w.fits OR NOT d.differs THEN 0 WHEN t.missed_by = EXCLUDED.import_id THEN t.misses \
+                         ELSE t.misses + 1 END)) AS k(same, state, embedding, model_id, embedded_at, stale, misses) \
+             WHERE k.same = (w.fits AND NOT d.differs AND (t.state = 'embedded' OR t.stale) \
+                 AND (NOT $9 OR t.image IS NOT NULL))) \
          RETURNING t.state",
         &[
             account_id.into(),
@@ -157,23 +168,34 @@ pub fn upsert_page(
         ],
         |row| row.get::<String>(1),
     )?;
-    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     Ok(PageCounts {
-        total: count(states.len()),
-        reused: count(states.iter().filter(|state| *state == "embedded").count()),
+        total: number(states.len()),
+        reused: number(states.iter().filter(|state| *state == "embedded").count()),
     })
 }
 
-/// Deletes images that a pin no longer has: `counts` holds each pin with the number of its images.
-pub fn trim(account_id: i64, counts: &[(String, i32)]) -> Result<(), Failure> {
+/// Takes note of images that pins came without: `counts` holds each pin with the number of its images. They stay until
+/// another import has seen the same, see [`delete_missed_again`]. Returns how many were missed for the first time.
+pub fn miss(account_id: i64, import_id: i64, counts: &[(String, i32)]) -> Result<i32, Failure> {
     let pins: Vec<String> = counts.iter().map(|(pin, _)| pin.clone()).collect();
     let numbers: Vec<i32> = counts.iter().map(|(_, number)| *number).collect();
-    execute(
-        "DELETE FROM pinterest.pin_image i USING unnest($2::text[], $3::int4[]) AS p(pin_id, number) \
-         WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number",
-        &[account_id.into(), pins.into(), numbers.into()],
+    let misses = write(
+        "UPDATE pinterest.pin_image i SET misses = i.misses + 1, missed_by = $4 \
+         FROM unnest($2::text[], $3::int4[]) AS p(pin_id, number) \
+         WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number AND i.missed_by IS DISTINCT FROM $4 \
+         RETURNING i.misses",
+        &[account_id.into(), pins.into(), numbers.into(), import_id.into()],
+        |row| row.get::<i32>(1),
     )?;
-    Ok(())
+    Ok(number(misses.into_iter().filter(|misses| *misses == 1).count()))
+}
+
+/// Deletes images that this import, whose listing is whole, has missed, and another one before it.
+pub fn delete_missed_again(account_id: i64, import_id: i64) -> Result<usize, Failure> {
+    execute(
+        "DELETE FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.missed_by = $2 AND i.import_id <> $2 AND i.misses >= 2",
+        &[account_id.into(), import_id.into()],
+    )
 }
 
 /// Gives pending images of the account that have one of these content hashes the embedding that stands under it, in the
@@ -196,12 +218,12 @@ pub fn reuse_by_content_hash(
                  AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
          reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-         embedded_at = clock_timestamp(), fence = t.fence + 1, \
+         embedded_at = clock_timestamp(), fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, s.cropped, \
                  CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id) \
                      THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
-             WHERE k.kept = (t.image IS NOT NULL)) \
+             WHERE k.kept = (t.image IS NOT NULL AND NOT t.stale)) \
          FROM twins s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
          AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id \
@@ -278,7 +300,8 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
-         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL, t.attempts, t.fence",
+         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
+         t.attempts, t.fence",
         &[
             account_id.into(),
             import_id.into(),
@@ -290,18 +313,73 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
             model_id.into(),
             keep_images.into(),
         ],
-        |row| {
-            Ok(ClaimedImage {
-                pin_id: row.get(1)?,
-                position: row.get(2)?,
-                candidates: row.get(3)?,
-                content_hash: row.maybe(4)?,
-                kept: row.get(5)?,
-                attempts: row.get(6)?,
-                fence: row.get(7)?,
-            })
-        },
+        claimed_image,
     )
+}
+
+fn claimed_image(row: Row<'_, '_>) -> Result<ClaimedImage, Failure> {
+    Ok(ClaimedImage {
+        pin_id: row.get(1)?,
+        position: row.get(2)?,
+        candidates: row.get(3)?,
+        content_hash: row.maybe(4)?,
+        kept: row.get(5)?,
+        attempts: row.get(6)?,
+        fence: row.get(7)?,
+    })
+}
+
+/// Looks after images that workers had in hand when they ended: those that were in hand three times fail, and those that
+/// were once are as any other. What is left is to be tried one by one, see [`claim_suspect`]. Returns how many failed and
+/// how many kept the embedding that they had.
+pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Result<(i32, i32), Failure> {
+    execute(
+        "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
+         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by <> ALL ($3) AND attempts < $4",
+        &[account_id.into(), import_id.into(), live.to_vec().into(), (DEATHS - 1).into()],
+    )?;
+    let deadly = read(
+        "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence FROM pinterest.pin_image i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($3) AND i.attempts >= $4",
+        &[account_id.into(), import_id.into(), live.to_vec().into(), DEATHS.into()],
+        claimed_image,
+    )?;
+    let text = format!("the worker ended {DEATHS} times while it was at work on the image");
+    let outcome = Outcome::Failed(Reason::new("worker_died", text));
+    let (mut failed, mut kept) = (0, 0);
+    for image in &deadly {
+        match record(account_id, image, &outcome, false)? {
+            Recorded::No => {}
+            Recorded::AsIs => failed += 1,
+            Recorded::KeptBefore => kept += 1,
+        }
+    }
+    Ok((failed, kept))
+}
+
+/// Claims one image that workers had in hand twice when they ended: it may be what ended them, so nothing else of its import
+/// is to be in hand with it.
+pub fn claim_suspect(account_id: i64, import_id: i64, by: &str, live: &[String]) -> Result<Option<ClaimedImage>, Failure> {
+    let claimed = write(
+        "WITH suspect AS (SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i \
+             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($4) \
+             AND i.attempts >= $6 LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $5::interval, \
+         fence = t.fence + 1, attempts = t.attempts + 1 FROM suspect s \
+         WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
+         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
+         t.attempts, t.fence",
+        &[
+            account_id.into(),
+            import_id.into(),
+            by.into(),
+            live.to_vec().into(),
+            LEASE.into(),
+            (DEATHS - 1).into(),
+        ],
+        claimed_image,
+    )?;
+    Ok(claimed.into_iter().next())
 }
 
 /// The kept bytes of a claimed image, with the size they were downloaded in and whether that is a fixed-box crop; `None`
@@ -327,14 +405,27 @@ pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool)
     Ok(found.first().copied().unwrap_or(false))
 }
 
-/// Records what became of a claimed image, unless the claim has passed to another. True where it was recorded.
-pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across: bool) -> Result<bool, Failure> {
+/// How an outcome was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Not at all: the claim has passed to another.
+    No,
+    /// As it is.
+    AsIs,
+    /// The picture cannot be had or is none, and the embedding that stood before, of another picture at its place, stays
+    /// until another import comes to the same.
+    KeptBefore,
+}
+
+/// Records what became of a claimed image, unless the claim has passed to another.
+pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across: bool) -> Result<Recorded, Failure> {
     // The claim: every statement below is fenced by it.
     let claim = || [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
     let touched = match outcome {
         Outcome::Embedded(done) => execute(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
-             source_size = $8, cropped = $9, image = COALESCE($10, image), embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             source_size = $8, cropped = $9, image = COALESCE($10, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &claim()
                 .into_iter()
@@ -350,7 +441,8 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
         )?,
         Outcome::SameBytes { model_id, sha256, source_size, cropped, image } => execute(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-             sha256 = $5, source_size = $6, cropped = $7, image = COALESCE($9, image), embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             sha256 = $5, source_size = $6, cropped = $7, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
                  WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
@@ -368,14 +460,28 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
         )?,
         Outcome::Skipped(reason) | Outcome::Failed(reason) => {
             let state = if matches!(outcome, Outcome::Skipped(_)) { "skipped" } else { "failed" };
-            execute(
-                "UPDATE pinterest.pin_image SET state = $5, reason = $6, reason_code = $7, claimed_by = NULL, \
-                 lease_until = NULL WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+            let states = write(
+                "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, lease_until = NULL, \
+                 (state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) = (SELECT k.state, k.embedding, \
+                     k.model_id, k.embedded_at, k.content_hash, k.stale, k.previous_hash \
+                     FROM (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, \
+                             CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END, false, NULL), \
+                         (false, $5, NULL, NULL, NULL, t.content_hash, t.stale, t.previous_hash)) \
+                         AS k(keeps, state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) \
+                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND COALESCE(t.model_id = (SELECT w.model_id \
+                         FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id), false))) \
+                 WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending' \
+                 RETURNING t.state",
                 &claim()
                     .into_iter()
                     .chain([state.into(), reason.text.as_str().into(), reason.code.into()])
                     .collect::<Vec<_>>(),
-            )?
+                |row| row.get::<String>(1),
+            )?;
+            if states.first().is_some_and(|state| state == "embedded") {
+                return Ok(Recorded::KeptBefore);
+            }
+            states.len()
         }
         Outcome::Retry { reason, after, blame } => execute(
             "UPDATE pinterest.pin_image SET reason = $5, claimed_by = NULL, lease_until = NULL, \
@@ -387,7 +493,7 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
                 .collect::<Vec<_>>(),
         )?,
     };
-    Ok(touched > 0)
+    Ok(if touched > 0 { Recorded::AsIs } else { Recorded::No })
 }
 
 /// Puts the failed images of an import back to work; how many there are, by the word of their reason.

@@ -8,6 +8,9 @@ use crate::errors::Failure;
 /// Reading requests, which all of ours are.
 const CATEGORY: &str = "org_read";
 
+/// No window is longer, and no reset further away. A time beyond that comes from a clock that was set, and says nothing.
+const LONGEST_WINDOW: f64 = pinterest::LONGEST_WINDOW.as_secs() as f64;
+
 /// May a request be made for the account? Takes it from the budget where it may; else the seconds until it renews.
 pub fn take(account_id: i64) -> Result<Option<f64>, Failure> {
     let left = write(
@@ -19,9 +22,10 @@ pub fn take(account_id: i64) -> Result<Option<f64>, Failure> {
              CASE WHEN p.tier = 'trial' THEN '1 day'::interval ELSE '1 minute'::interval END AS window_length) AS k \
          WHERE a.account_id = $1 \
          ON CONFLICT ((COALESCE(app_id, 0)), (COALESCE(account_id, 0)), category) DO UPDATE SET \
-             remaining = CASE WHEN q.reset_at <= clock_timestamp() THEN q.request_limit - 1 \
-                 ELSE GREATEST(q.remaining - 1, -1) END, \
-             reset_at = CASE WHEN q.reset_at <= clock_timestamp() THEN clock_timestamp() + q.window_length ELSE q.reset_at END \
+             remaining = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
+                 THEN q.request_limit - 1 ELSE GREATEST(q.remaining - 1, -1) END, \
+             reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
+                 THEN clock_timestamp() + LEAST(q.window_length, '1 day'::interval) ELSE q.reset_at END \
          RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END",
         &[account_id.into(), CATEGORY.into()],
         |row| row.maybe::<f64>(1),
@@ -51,6 +55,7 @@ fn update(
     reset_in: Option<f64>,
     tells_window: bool,
 ) -> Result<(), Failure> {
+    let reset_in = reset_in.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     execute(
         "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
          remaining = COALESCE($3, q.remaining), \

@@ -1,19 +1,41 @@
 //! The end of imported rows that have lived as long as `pinterest.retention` lets them. Each call is one batch.
+//!
+//! A pin that stands counts from the last import that found it: one that listed it, or one that found its board whole or
+//! unchanged (`board.confirmed_at`). A pin that is gone counts from the import that found it gone. Boards, their sections
+//! and their settings are no imported rows. Ages are of time that was observed: see [`super::clock`].
 
 use std::time::Duration;
 
 use super::{execute, write};
 use crate::errors::Failure;
 
-/// Deletes up to `limit` pins, with their images and vectors, that no import has listed for `age`; how many went. Their
-/// boards are imported from the start the next time.
+/// Deletes up to `limit` pins, with their images and vectors; how many went. Their boards are imported from the start the
+/// next time.
 pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
-    let counts = write(
-        "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p \
-             WHERE p.imported_at < clock_timestamp() - make_interval(secs => $1) \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = p.account_id \
-                 AND i.board_id = p.board_id AND i.state IN ('queued', 'running', 'waiting_quota')) \
-             LIMIT $2 FOR UPDATE SKIP LOCKED), \
+    let removed = write(
+        "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
+             WHERE p.removed_at < clock_timestamp() - make_interval(secs => $1) \
+             AND p.removed_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
+                 WHERE g.at > p.removed_at), '0') < clock_timestamp() - make_interval(secs => $1) \
+             LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
+         gone AS (DELETE FROM pinterest.pin p USING old \
+             WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.pin_id) \
+         SELECT count(*) FROM gone",
+        &[age.as_secs_f64().into(), limit.into()],
+        |row| row.get::<i64>(1),
+    )?;
+    let standing = write(
+        "WITH cut AS (SELECT clock_timestamp() - make_interval(secs => $1) AS at, n.clock_gaps, n.clock_gap_lengths \
+             FROM pinterest.installation n), \
+         old AS (SELECT p.account_id, p.pin_id FROM cut c, pinterest.board b, pinterest.pin p \
+             WHERE (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + COALESCE((SELECT sum(g.length) \
+                 FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) WHERE g.at > b.confirmed_at), '0') < c.at) \
+             AND p.account_id = b.account_id AND p.board_id = b.board_id AND p.removed_at IS NULL AND p.imported_at < c.at \
+             AND p.imported_at + COALESCE((SELECT sum(g.length) FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) \
+                 WHERE g.at > p.imported_at), '0') < c.at \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
+                 AND i.board_id = b.board_id AND i.state = 'running') \
+             LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.account_id, p.board_id), \
          boards AS (UPDATE pinterest.board b SET imported_modified_at = NULL \
@@ -21,30 +43,22 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
              WHERE b.account_id = g.account_id AND b.board_id = g.board_id) \
          SELECT count(*) FROM gone",
         &[age.as_secs_f64().into(), limit.into()],
-        |row| row.get(1),
+        |row| row.get::<i64>(1),
     )?;
-    Ok(counts.into_iter().next().unwrap_or_default())
+    Ok(removed.into_iter().chain(standing).sum())
 }
 
-/// Deletes boards without pins that were last seen longer ago than `age`, and imports that ended then; how many went.
-pub fn delete_boards_and_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
-    let boards = execute(
-        "DELETE FROM pinterest.board b USING (SELECT o.account_id, o.board_id FROM pinterest.board o \
-             WHERE GREATEST(o.seen_at, o.imported_at) < clock_timestamp() - make_interval(secs => $1) \
-             AND NOT EXISTS (SELECT FROM pinterest.pin p \
-                 WHERE p.account_id = o.account_id AND p.board_id = o.board_id) \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = o.account_id \
-                 AND i.board_id = o.board_id AND i.state NOT IN ('completed', 'failed', 'cancelled')) \
-             LIMIT $2 FOR UPDATE SKIP LOCKED) AS old \
-         WHERE b.account_id = old.account_id AND b.board_id = old.board_id",
-        &[age.as_secs_f64().into(), limit.into()],
-    )?;
-    let imports = execute(
-        "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id FROM pinterest.import o \
+/// Deletes up to `limit` imports that ended longer ago than `age`; how many went.
+pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
+    execute(
+        "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id \
+             FROM pinterest.import o, pinterest.installation n \
              WHERE o.state IN ('completed', 'failed', 'cancelled') \
-             AND o.finished_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2 FOR UPDATE SKIP LOCKED) AS old \
+             AND o.finished_at < clock_timestamp() - make_interval(secs => $1) \
+             AND o.finished_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
+                 WHERE g.at > o.finished_at), '0') < clock_timestamp() - make_interval(secs => $1) \
+             LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
          WHERE i.account_id = old.account_id AND i.import_id = old.import_id",
         &[age.as_secs_f64().into(), limit.into()],
-    )?;
-    Ok(boards + imports)
+    )
 }

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use pinterest::observed_time::Passed;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::database::Context;
 use crate::errors::Failure;
 use crate::store::seal::Place;
-use crate::store::{account, import, installation, retention, token};
+use crate::platform;
+use crate::store::{account, clock, import, installation, retention, token};
 use crate::tokens::Sealer;
 
 /// Between rounds.
@@ -52,8 +54,13 @@ impl Chores {
                     seal_anew(&context).await?;
                 }
                 if round {
+                    observe_clock(&context).await?;
                     warn(&context).await?;
-                    if context.database.run(import::enqueue_syncs).await? > 0 {
+                    let mut held = Some(i64::MIN);
+                    while let Some(after) = held {
+                        held = context.database.run(move || import::let_all_go_on(after)).await?;
+                    }
+                    while context.database.run(|| import::enqueue_syncs(BATCH)).await? > 0 {
                         context.wake.notify_one();
                     }
                     end_what_is_old(&context).await?;
@@ -95,10 +102,28 @@ async fn warn(context: &Context) -> Result<(), Failure> {
         .await
 }
 
+/// Before anything is judged by its age.
+async fn observe_clock(context: &Context) -> Result<(), Failure> {
+    context
+        .database
+        .run(|| {
+            match clock::observe(&platform::observe_clocks())? {
+                Passed::AsTold => {}
+                Passed::Gap(microseconds) => pgrx::log!(
+                    "pg_pinterest: the clock is {} seconds ahead of the time that has passed for sure; they do not count as age",
+                    microseconds / 1_000_000
+                ),
+                Passed::SetBack => pgrx::log!("pg_pinterest: the clock was set back; times that lie ahead of it are brought back"),
+            }
+            Ok(())
+        })
+        .await
+}
+
 async fn end_what_is_old(context: &Context) -> Result<(), Failure> {
     let Some(age) = context.config.borrow().retention else { return Ok(()) };
     while context.database.run(move || retention::delete_pins(age, BATCH)).await? > 0 {}
-    while context.database.run(move || retention::delete_boards_and_imports(age, BATCH)).await? > 0 {}
+    while context.database.run(move || retention::delete_imports(age, BATCH)).await? > 0 {}
     Ok(())
 }
 

@@ -7,7 +7,9 @@
 
 mod app_secrets;
 mod board_reference;
+mod bounds;
 mod client;
+pub mod completeness;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -16,6 +18,7 @@ pub mod model;
 mod net;
 mod oauth;
 pub mod oauth_state;
+pub mod observed_time;
 mod page;
 mod private_file;
 mod rate_limit;
@@ -27,6 +30,7 @@ mod timestamp;
 
 pub use app_secrets::read_app_secret;
 pub use board_reference::BoardReference;
+pub use bounds::LONGEST_WINDOW;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};
 pub use net::{Endpoints, Host, LookUp, LookUpFuture, SystemLookUp, host_of_url};

@@ -20,8 +20,11 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` at the end. Bound to this listing and its parameters.
     pub bookmark: Option<String>,
-    /// How many items of the page were not what was asked for (no usable `id`) and are left out.
-    pub skipped: usize,
+    /// Entries of the page that are no items, as "more ideas" tiles between pins.
+    pub tiles: usize,
+    /// Items of the page that could not be read: without a usable `id`, or of another shape. They are left out, so the
+    /// page does not show all that is there.
+    pub unreadable: usize,
 }
 
 /// Refuses a bookmark seen before in the same listing.

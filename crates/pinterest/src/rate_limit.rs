@@ -5,14 +5,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// The quota as the answer's headers tell it; each part may be missing.
+use crate::bounds::{LONGEST_WINDOW, REQUESTS, within};
+
+/// The quota as the answer's headers tell it; each part may be missing, as is one that makes no sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests allowed in the window (`x-ratelimit-limit`).
     pub limit: Option<u64>,
     /// Requests left in it (`x-ratelimit-remaining`).
     pub remaining: Option<u64>,
-    /// Time until it starts anew (`x-ratelimit-reset`).
+    /// Time until it starts anew (`x-ratelimit-reset`), a day at most.
     pub reset: Option<Duration>,
 }
 
@@ -22,15 +24,26 @@ const UNIX_TIME_FROM: u64 = 1_000_000_000;
 impl RateLimit {
     pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
         let number = |name| first_number(headers.get(name)?.to_str().ok()?);
+        let limit = number("x-ratelimit-limit").and_then(|limit| within(limit, &REQUESTS));
+        let most = limit.unwrap_or(*REQUESTS.end());
         Self {
-            limit: number("x-ratelimit-limit"),
-            remaining: number("x-ratelimit-remaining"),
-            reset: number("x-ratelimit-reset").map(|value| match value {
-                0..=UNIX_TIME_FROM => Duration::from_secs(value),
-                unix => Duration::from_secs(unix).saturating_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default()),
-            }),
+            limit,
+            remaining: number("x-ratelimit-remaining").and_then(|remaining| within(remaining, &(0..=most))),
+            reset: number("x-ratelimit-reset").and_then(|value| reset_in(value, now)),
         }
     }
+}
+
+/// The time until a reset, which is told in seconds from now or as a Unix time; `None` where either is further away than
+/// a window is long.
+fn reset_in(value: u64, now: SystemTime) -> Option<Duration> {
+    let told = Duration::from_secs(value);
+    if value <= UNIX_TIME_FROM {
+        return within(told, &(Duration::ZERO..=LONGEST_WINDOW));
+    }
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = now.saturating_sub(told);
+    within(told.saturating_sub(now), &(Duration::ZERO..=LONGEST_WINDOW)).filter(|_| since <= LONGEST_WINDOW)
 }
 
 /// The leading number, as gateways append a policy to it (`1000, 1000;w=60`).
@@ -80,9 +93,16 @@ mod tests {
     fn reset_is_seconds_or_unix_time() {
         for (value, expected) in [
             ("67150", Some(67_150)),
+            ("86400", Some(86_400)),
+            ("86401", None),
+            ("1000000000", None),
             ("1700000060", Some(60)),
-            ("1600000000", Some(0)),
-            ("18446744073709551615", Some(u64::MAX - 1_700_000_000)),
+            ("1699999990", Some(0)),
+            ("1600000000", None),
+            ("1763000000", None),
+            ("1763000000000", None),
+            ("18446744073709551615", None),
+            ("99999999999999999999999", None),
             ("soon", None),
             ("-1", None),
         ] {
@@ -98,6 +118,22 @@ mod tests {
             now(),
         );
         assert_eq!((limit.limit, limit.remaining, limit.reset), (Some(1000), Some(0), None));
+    }
+
+    #[test]
+    fn absurd_numbers_are_no_numbers() {
+        for (limit, remaining, expected) in [
+            ("1000", "999", (Some(1000), Some(999))),
+            ("1000", "1001", (Some(1000), None)),
+            ("0", "0", (None, Some(0))),
+            ("18446744073709551615", "18446744073709551615", (None, None)),
+            ("1000001", "1000000", (None, Some(1_000_000))),
+            ("-1", "-1", (None, None)),
+        ] {
+            let pairs = [("x-ratelimit-limit", limit), ("x-ratelimit-remaining", remaining)];
+            let read = RateLimit::from_headers(&headers(&pairs), now());
+            assert_eq!((read.limit, read.remaining), expected, "{limit} {remaining}");
+        }
     }
 
     #[test]
@@ -135,7 +171,9 @@ mod tests {
                 let mut headers = HeaderMap::new();
                 headers.insert(RETRY_AFTER, value.clone());
                 headers.insert("x-ratelimit-reset", value);
-                let _ = (retry_after(&headers, now()), RateLimit::from_headers(&headers, now()));
+                let read = RateLimit::from_headers(&headers, now());
+                prop_assert!(read.reset.is_none_or(|reset| reset <= LONGEST_WINDOW));
+                let _ = retry_after(&headers, now());
             }
             let _ = retry_after_in_text(&String::from_utf8_lossy(&bytes));
         }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, NaiveDateTime};
 
+use crate::bounds::{YEARS, within};
+
 /// A point in time, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -46,7 +48,10 @@ impl FromStr for Timestamp {
             }
         };
         // The library's years have up to six digits and a sign; those of the formats above have four digits.
-        if (0..=9999).contains(&instant.year()) { Ok(Self(instant.timestamp_micros())) } else { Err(TimestampError) }
+        match within(instant.year(), &YEARS) {
+            Some(_) => Ok(Self(instant.timestamp_micros())),
+            None => Err(TimestampError),
+        }
     }
 }
 
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_time() {
         for text in
-            ["", "yesterday", "2021-13-01T00:00:00", "2021-06-08T25:00:00", "1623145050", "2021-06-08T09:37:30+99:00"]
+            ["", "yesterday", "2021-13-01T00:00:00", "2021-06-08T25:00:00", "1623145050", "2021-06-08T09:37:30+99:00", "0000-01-01T00:00:00"]
         {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }

@@ -34,33 +34,38 @@ pub struct ClaimedImport {
     pub listing_complete: bool,
     /// Pages were recorded before: this is a continuation.
     pub listing_begun: bool,
+    /// All pages are in; what they prove is still to be found out.
+    pub listed: bool,
     /// Attempts since the last progress, with this one.
     pub attempts: i32,
     /// Must be unchanged when something is recorded.
     pub fence: i64,
 }
 
-/// Claims the next import that is ready: of the account with the fewest running ones, the oldest first.
-pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure> {
+/// Of an account's imports that are due, so many are looked at for one whose board is free.
+const LOOKED_AT: i64 = 50;
+
+/// Claims the account's next import that is due, the oldest first, unless another import of its board is under way. Where
+/// none of the first ones can be had they sleep for a moment, so that the next look comes to those behind them.
+pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure> {
     let claimed = write(
-        "WITH next AS ( \
-         SELECT i.account_id, i.import_id FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
-         WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND \
-         ((i.state IN ('queued', 'waiting_quota') AND i.wake_at <= clock_timestamp()) \
-          OR (i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($2)))) \
-         AND NOT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = i.account_id AND o.board_id = i.board_id \
+        "WITH first AS MATERIALIZED (SELECT i.import_id FROM pinterest.import i WHERE i.account_id = $4 AND i.due \
+             ORDER BY i.wake_at, i.import_id LIMIT $5), \
+         next AS ( \
+         SELECT i.account_id, i.import_id FROM pinterest.import i \
+         WHERE i.account_id = $4 AND i.import_id = ANY (ARRAY(SELECT f.import_id FROM first f)) AND i.due \
+         AND NOT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $4 AND o.board_id = i.board_id \
              AND o.import_id <> i.import_id AND o.state = 'running' AND o.lease_until >= clock_timestamp() \
              AND o.claimed_by = ANY ($2)) \
-         ORDER BY (SELECT count(*) FROM pinterest.import r WHERE r.account_id = i.account_id AND r.state = 'running' \
-             AND r.lease_until >= clock_timestamp() AND r.claimed_by = ANY ($2)), i.wake_at, i.import_id \
-         LIMIT 1 FOR UPDATE OF i SKIP LOCKED) \
-         UPDATE pinterest.import t SET state = 'running', claimed_by = $1, lease_until = clock_timestamp() + $3::interval, \
-         fence = t.fence + 1, attempts = t.attempts + 1, started_at = COALESCE(t.started_at, clock_timestamp()) \
+         ORDER BY i.wake_at, i.import_id LIMIT 1 FOR UPDATE OF i SKIP LOCKED) \
+         UPDATE pinterest.import t SET state = 'running', due = NULL, claimed_by = $1, \
+         lease_until = clock_timestamp() + $3::interval, fence = t.fence + 1, attempts = t.attempts + 1, \
+         started_at = COALESCE(t.started_at, clock_timestamp()) \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
          t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, \
-         t.reembed, t.model_id",
-        &[by.into(), live.to_vec().into(), LEASE.into()],
+         t.reembed, t.model_id, t.listed_at IS NOT NULL",
+        &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
         |row| {
             Ok(ClaimedImport {
                 account_id: row.get(1)?,
@@ -77,9 +82,19 @@ pub fn claim(by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure
                 max_images: row.maybe(12)?,
                 reembed: row.get(13)?,
                 model_id: row.maybe(14)?,
+                listed: row.get(15)?,
             })
         },
     )?;
+    if claimed.is_empty() {
+        execute(
+            "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() + '2 seconds'::interval \
+             FROM (SELECT i.import_id FROM pinterest.import i WHERE i.account_id = $1 AND i.due \
+                 ORDER BY i.wake_at, i.import_id LIMIT $2 FOR UPDATE SKIP LOCKED) AS s \
+             WHERE t.account_id = $1 AND t.import_id = s.import_id",
+            &[account_id.into(), LOOKED_AT.into()],
+        )?;
+    }
     Ok(claimed.into_iter().next())
 }
 
@@ -158,25 +173,13 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
 /// attempt counts.
 pub fn give_back(identity: &str) -> Result<(), Failure> {
     let imports = write(
-        "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
+        "UPDATE pinterest.import SET state = 'queued', due = false, claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
          attempts = GREATEST(attempts - 1, 0), wake_at = clock_timestamp() \
          WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
         &[identity.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )?;
     imports.into_iter().try_for_each(|(account, import)| pin_image::release(account, import, Some(identity)))
-}
-
-/// Do imports of other accounts wait for a worker?
-pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
-    let found = read(
-        "SELECT EXISTS (SELECT FROM pinterest.import i JOIN pinterest.account a USING (account_id) \
-         WHERE i.account_id <> $1 AND i.state = 'queued' AND i.wake_at <= clock_timestamp() \
-         AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL)",
-        &[account_id.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
 }
 
 /// Of these imports with their fences, the ones whose end was asked for, or that are in others' hands.
@@ -189,17 +192,4 @@ pub fn taken_away(running: &[(i64, i64)]) -> Result<Vec<(i64, i64)>, Failure> {
         &[ids.into(), fences.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
-}
-
-/// Seconds until the next import that waits may go on; `None` where none waits.
-pub fn next_wake() -> Result<Option<f64>, Failure> {
-    let rows = read(
-        "SELECT EXTRACT(EPOCH FROM min(i.wake_at) - clock_timestamp())::float8 FROM pinterest.import i \
-         JOIN pinterest.account a USING (account_id) \
-         WHERE i.state IN ('queued', 'waiting_quota') AND a.status IN ('connected', 'refresh_uncertain') \
-         AND a.paused_at IS NULL",
-        &[],
-        |row| row.maybe(1),
-    )?;
-    Ok(rows.into_iter().next().flatten())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::claim::ClaimedImport;
 use super::{execute, read, write};
 use crate::errors::Failure;
-use crate::store::{import_outcome, pin};
+use crate::store::import_outcome;
 
 /// How an import stops being worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,44 +43,46 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
          reason = 'unchanged since the last import' WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
     )?;
+    execute(
+        "UPDATE pinterest.board SET confirmed_at = clock_timestamp() WHERE account_id = $1 AND board_id = $2",
+        &[claimed.account_id.into(), board_id.into()],
+    )?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
 }
 
-/// All images are done. Where the listing covered the whole board, pins that it did not show are marked as removed.
+/// All images are done.
 ///
-/// The change marker counts as imported only where nothing is missing: else the next import has to look again.
+/// The change marker counts as imported only where nothing is missing or in doubt: else the next import has to look again.
 pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     let found = read(
-        "SELECT COALESCE(i.coverage = 'whole', false), i.images_total - i.images_embedded - i.images_reused \
-         - i.images_skipped - i.images_failed FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        "SELECT i.images_total - i.images_embedded - i.images_reused - i.images_skipped - i.images_failed \
+         FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into()],
-        |row| Ok((row.get::<bool>(1)?, row.get::<i32>(2)?)),
+        |row| row.get::<i32>(1),
     )?;
-    let (whole, elsewhere) = found.into_iter().next().unwrap_or_default();
+    let elsewhere = found.into_iter().next().unwrap_or_default();
     // A pin that has moved meanwhile is the other board's import's to work on.
     let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere)];
     import_outcome::count_images(claimed.account_id, claimed.import_id, &taken_over)?;
-    let removed = if whole { pin::mark_removed(claimed.account_id, board_id, claimed.import_id)? } else { 0 };
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
-         claimed_by = NULL, lease_until = NULL, pins_removed = pins_removed + $4 \
-         WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[
-            claimed.account_id.into(),
-            claimed.import_id.into(),
-            claimed.fence.into(),
-            i32::try_from(removed).unwrap_or(i32::MAX).into(),
-        ],
+         claimed_by = NULL, lease_until = NULL WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
-         unlisted_pins = CASE WHEN i.coverage IN ('whole', 'until_known') THEN i.pins_reported - (SELECT count(*) \
-             FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) \
-             ELSE b.unlisted_pins END, \
-         imported_modified_at = CASE WHEN i.coverage NOT IN ('whole', 'until_known', 'until_limit') THEN b.imported_modified_at \
-             WHEN i.images_failed = 0 THEN i.modified_at_start END \
-         FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
+         confirmed_at = CASE WHEN i.coverage IN ('whole', 'until_known') THEN clock_timestamp() ELSE b.confirmed_at END, \
+         unlisted_pins = CASE WHEN i.coverage IN ('whole', 'until_known') \
+             THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
+         (imported_modified_at, imported_pin_count, imported_pins) = (SELECT k.modified_at, k.pin_count, k.pins \
+             FROM (VALUES (true, b.imported_modified_at, b.imported_pin_count, b.imported_pins), \
+                 (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 THEN i.modified_at_start END, \
+                     i.pins_reported, s.pins)) AS k(stays, modified_at, pin_count, pins) \
+             WHERE k.stays = COALESCE(i.coverage NOT IN ('whole', 'until_known', 'until_limit', 'incomplete'), true)) \
+         FROM pinterest.import i, LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS s \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
     )?;
     finish_sync(claimed, board_id)?;
@@ -103,6 +105,7 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
     execute(
         "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
+         due = CASE WHEN $4 IN ('queued', 'waiting_quota') THEN false END, \
          wake_at = clock_timestamp() + make_interval(secs => $8), \
          attempts = CASE WHEN $4 IN ('waiting_quota', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
          phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
@@ -123,7 +126,7 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
     if ended { notify_finished(claimed.import_id) } else { Ok(()) }
 }
 
-fn notify_finished(import_id: i64) -> Result<(), Failure> {
+pub(super) fn notify_finished(import_id: i64) -> Result<(), Failure> {
     write("SELECT pg_notify('pinterest_import', $1::text)", &[import_id.into()], |_| Ok(()))?;
     Ok(())
 }

@@ -1,9 +1,14 @@
 //! How far the listing of an import has come; each page's bookmark commits together with its pins.
 
+use std::time::Duration;
+
+use pinterest::completeness::Listed;
+
 use super::claim::ClaimedImport;
 use super::{execute, read};
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::store::pin_image::PageCounts;
+use crate::store::{pin, pin_image};
 
 /// The board is known; the listing begins with its change marker of this moment.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
@@ -52,7 +57,7 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
 /// and did not list at the last complete import, make up its count? Then nothing is gone and nothing else is new.
 pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     let found = read(
-        "SELECT COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
+        "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
@@ -71,6 +76,8 @@ pub enum Coverage {
     UntilKnown,
     /// As much as Pinterest lists.
     UntilLimit,
+    /// Not what Pinterest counts, or more is missing than one listing proves: the next import lists again.
+    Incomplete,
     /// As many images as were asked for.
     Sample,
     /// The sections asked for.
@@ -85,6 +92,7 @@ impl Coverage {
             Coverage::Whole => "whole",
             Coverage::UntilKnown => "until_known",
             Coverage::UntilLimit => "until_limit",
+            Coverage::Incomplete => "incomplete",
             Coverage::Sample => "sample",
             Coverage::Sections => "sections",
             Coverage::Stored => "stored",
@@ -101,21 +109,42 @@ pub struct PageListed {
     pub new: i32,
     /// Of these, without any image.
     pub without_image: i32,
+    /// Items that could not be read.
+    pub unreadable: i32,
+    /// Pins and images that the next import has to look at again.
+    pub doubts: i32,
 }
 
-/// Counts a page of the listing; its bookmark commits together with its pins. `coverage` ends the listing.
+/// What comes after a page.
+#[derive(Clone, Debug)]
+pub enum After {
+    /// The page under this bookmark.
+    Page(String),
+    /// No page: what the listing proves is to be found out.
+    Verdict,
+    /// No page that is needed.
+    Nothing(Coverage),
+}
+
+/// Counts a page of the listing; its bookmark commits together with its pins.
 pub fn record_page(
     claimed: &ClaimedImport,
-    bookmark: Option<&str>,
     pins: PageListed,
     images: PageCounts,
-    coverage: Option<Coverage>,
+    after: &After,
 ) -> Result<(), Failure> {
+    let (bookmark, coverage) = match after {
+        After::Page(bookmark) => (Some(bookmark.as_str()), None),
+        After::Verdict => (None, None),
+        After::Nothing(coverage) => (None, Some(coverage.as_str())),
+    };
     execute(
-        "UPDATE pinterest.import SET bookmark = CASE WHEN $10 IS NULL THEN $4 END, listing_complete = $10 IS NOT NULL, \
-         coverage = $10, phase = CASE WHEN $10 IS NULL THEN 'listing' ELSE 'images' END, attempts = 0, \
+        "UPDATE pinterest.import SET bookmark = $4, listing_complete = $10 IS NOT NULL, coverage = $10, \
+         listed_at = CASE WHEN $4 IS NULL THEN clock_timestamp() END, \
+         phase = CASE WHEN $10 IS NULL THEN 'listing' ELSE 'images' END, attempts = 0, deaths = 0, \
          pins_listed = pins_listed + $5, pins_without_image = pins_without_image + $6, \
-         images_total = images_total + $7, images_reused = images_reused + $8, pins_new = pins_new + $9 \
+         images_total = images_total + $7, images_reused = images_reused + $8, pins_new = pins_new + $9, \
+         pins_unreadable = pins_unreadable + $11, doubts = doubts + $12 \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[
             claimed.account_id.into(),
@@ -127,7 +156,118 @@ pub fn record_page(
             images.total.into(),
             images.reused.into(),
             pins.new.into(),
-            coverage.map(Coverage::as_str).into(),
+            coverage.into(),
+            pins.unreadable.into(),
+            pins.doubts.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// What the listing, all of whose pages are in, has brought.
+pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure> {
+    let count = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    // A pin that a later import has seen is none that this one could miss.
+    let found = read(
+        "SELECT i.pins_reported::int8, i.pins_unreadable::int8, COALESCE(b.unlisted_pins, 0)::int8, i.pins_new::int8, \
+             p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
+             EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
+         FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3, \
+         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id < $2) AS missing, \
+             count(*) FILTER (WHERE p.import_id < $2 AND p.missing_since IS NOT NULL) AS missing_again \
+             FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
+         WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+        |row| {
+            let number = |column| Ok::<_, Failure>(count(row.maybe(column)?).unwrap_or_default());
+            let (listed, missing) = (number(5)?, number(6)?);
+            let since = row.maybe::<f64>(9)?.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+            Ok(Listed {
+                reported: count(row.maybe(1)?),
+                listed,
+                unreadable: number(2)?,
+                unlisted: number(3)?,
+                known: missing.saturating_add(listed).saturating_sub(number(4)?),
+                missing,
+                missing_again: number(7)?,
+                gap: count(row.maybe(8)?).zip(since),
+            })
+        },
+    )?;
+    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, "the import or its board was deleted"))
+}
+
+/// Pinterest's count of the board's pins, asked for again.
+pub fn record_count(claimed: &ClaimedImport, count: Option<i32>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET pins_reported = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), count.into()],
+    )?;
+    Ok(())
+}
+
+/// Counts pins or images that the next import has to look at again.
+pub fn add_doubts(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
+    if number > 0 {
+        execute(
+            "UPDATE pinterest.import SET doubts = doubts + $3 WHERE account_id = $1 AND import_id = $2",
+            &[claimed.account_id.into(), claimed.import_id.into(), number.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// What was found out about a listing.
+#[derive(Clone, Debug, Default)]
+pub struct Conclusion {
+    /// It is whole.
+    pub whole: bool,
+    /// Why it is not, or what it leaves open.
+    pub reason: Option<String>,
+    /// The pins that it missed are gone.
+    pub remove_missing: bool,
+    /// Another listing has to confirm that they are.
+    pub remember_missing: bool,
+    /// Pins that it missed and that are on these boards now.
+    pub moved: Vec<(String, String)>,
+    /// By how many pins it is short, with none missing.
+    pub gap: Option<u32>,
+}
+
+/// Ends the listing with what was found out, all of it in one transaction. Under the import's lock.
+pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion) -> Result<(), Failure> {
+    let (account_id, import_id) = (claimed.account_id, claimed.import_id);
+    for (pin_id, to) in &conclusion.moved {
+        pin::follow(account_id, board_id, import_id, pin_id, to)?;
+    }
+    let removed = match conclusion.remove_missing {
+        true => pin::mark_removed(account_id, board_id, import_id)?,
+        false => 0,
+    };
+    if conclusion.remember_missing {
+        pin::mark_missing(account_id, board_id, import_id)?;
+    }
+    if conclusion.whole {
+        pin_image::delete_missed_again(account_id, import_id)?;
+    }
+    let gap = conclusion.gap.and_then(|gap| i32::try_from(gap).ok());
+    execute(
+        "UPDATE pinterest.board SET gap_since = CASE WHEN $3 IS NULL THEN NULL WHEN gap_pins = $3 THEN gap_since \
+         ELSE clock_timestamp() END, gap_pins = $3 WHERE account_id = $1 AND board_id = $2 \
+         AND (gap_pins IS DISTINCT FROM $3)",
+        &[account_id.into(), board_id.into(), gap.into()],
+    )?;
+    let coverage = if conclusion.whole { Coverage::Whole } else { Coverage::Incomplete };
+    execute(
+        "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images', reason = $5, \
+         pins_removed = pins_removed + $6 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
+        &[
+            account_id.into(),
+            import_id.into(),
+            claimed.fence.into(),
+            coverage.as_str().into(),
+            conclusion.reason.clone().into(),
+            i32::try_from(removed).unwrap_or(i32::MAX).into(),
         ],
     )?;
     Ok(())
@@ -149,14 +289,14 @@ pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(),
     Ok(())
 }
 
-/// The listing starts over, once, because its bookmark has gone stale. What was left out is not remembered pin by pin, so
-/// it is counted anew.
+/// The listing starts over, once, because its bookmark has gone stale. What was left out or could not be read is not
+/// remembered pin by pin, so it is counted anew.
 pub fn forget_bookmark(claimed: &ClaimedImport) -> Result<(), Failure> {
     execute(
         "WITH again AS (DELETE FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 \
-             AND o.item = 'pin' AND o.outcome = 'left_out' RETURNING o.count) \
-         UPDATE pinterest.import SET bookmark = NULL, \
-             pins_listed = pins_listed - (SELECT COALESCE(sum(a.count), 0) FROM again a) \
+             AND o.item = 'pin' AND o.outcome IN ('left_out', 'unreadable') RETURNING o.outcome, o.count) \
+         UPDATE pinterest.import SET bookmark = NULL, pins_unreadable = 0, \
+             pins_listed = pins_listed - (SELECT COALESCE(sum(a.count), 0) FROM again a WHERE a.outcome = 'left_out') \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
     )?;

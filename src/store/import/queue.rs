@@ -4,6 +4,7 @@ use pgrx::datum::Interval;
 
 use super::{execute, read, write};
 use crate::errors::{Failure, Kind};
+use crate::settings;
 use crate::store::{import_outcome, pin_image};
 
 /// What a caller who waits has to know.
@@ -39,12 +40,37 @@ pub struct Wishes {
     pub sync_every: Option<Interval>,
 }
 
+/// Refuses to queue for an account that is disconnected, or that has as much in the queue as it may. Where several
+/// sessions queue at once, each counts what was committed before: the limit keeps a queue short, not to the last one.
+fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
+    let most = settings::max_queued_imports();
+    let found = read(
+        "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i WHERE i.account_id = $1 \
+             AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth') LIMIT $2) AS waiting) \
+         FROM pinterest.account a WHERE a.account_id = $1",
+        &[account_id.into(), most.into()],
+        |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
+    )?;
+    match found.first() {
+        None => Err(Failure::new(Kind::NotFound, format!("account {account_id} does not exist"))),
+        Some((true, _)) => Err(Failure::new(Kind::NeedsReauth, format!("account {account_id} is disconnected"))),
+        Some((false, waiting)) if *waiting >= most => Err(Failure::new(
+            Kind::QueueFull,
+            format!("account {account_id} has {waiting} imports that have not ended, and may have {most}"),
+        )
+        .with_hint("Wait for some of them, end them with pinterest_cancel_import(), or raise pinterest.max_queued_imports.")),
+        Some(_) => Ok(()),
+    }
+}
+
 /// Queues an import.
 pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, wishes: Wishes) -> Result<i64, Failure> {
+    refuse_unless_room(account_id)?;
     let ids = write(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
-         sync_every, state) SELECT a.account_id, $2, $3, $4, $5, $6, $7, \
-         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
+         sync_every, state, due) SELECT a.account_id, $2, $3, $4, $5, $6, $7, \
+         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
+         CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
         &[
             account_id.into(),
@@ -62,9 +88,12 @@ pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, w
 
 /// Queues the work of bringing a board's images to the present model.
 pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failure> {
+    refuse_unless_room(account_id)?;
     let ids = write(
-        "INSERT INTO pinterest.import (account_id, board_reference, board_id, reembed, state) SELECT a.account_id, $2, $2, true, \
-         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END \
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, reembed, state, due) \
+         SELECT a.account_id, $2, $2, true, \
+         CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
+         CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
         &[account_id.into(), board_id.into()],
         |row| row.get(1),
@@ -72,18 +101,21 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
-/// Queues imports of boards whose time for it has come; how many.
-pub fn enqueue_syncs() -> Result<usize, Failure> {
+/// Queues imports of boards whose time for it has come, up to `limit`; how many.
+pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     execute(
-        "WITH due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every \
-             FROM pinterest.account a WHERE a.account_id = b.account_id AND b.next_sync_at <= clock_timestamp() \
+        "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
+             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= clock_timestamp() \
              AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
-                 AND i.board_id = b.board_id AND i.state NOT IN ('completed', 'failed', 'cancelled')) \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
+                 AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')) \
+             ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED), \
+         due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
+             WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
              RETURNING b.account_id, b.board_id, b.sync_keeps_images) \
          INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images) \
          SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images FROM due d",
-        &[],
+        &[limit.into()],
     )
 }
 
@@ -117,7 +149,7 @@ fn unknown(import_id: i64) -> Failure {
 /// had ended before.
 pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
     let touched = execute(
-        "UPDATE pinterest.import SET cancel_requested = true, \
+        "UPDATE pinterest.import SET cancel_requested = true, due = NULL, \
          state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
          phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
          finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
@@ -144,7 +176,7 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
     if failed > 0 {
         import_outcome::take_back_failed(account_id, import_id, again)?;
         execute(
-            "UPDATE pinterest.import SET state = 'queued', \
+            "UPDATE pinterest.import SET state = 'queued', due = false, deaths = 0, \
              phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
              images_failed = images_failed - $3, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
              cancel_requested = false, reason = NULL, error_code = NULL, hint = NULL, fence = fence + 1 \
@@ -158,7 +190,7 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
 /// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue.
 pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     let requeued = write(
-        "UPDATE pinterest.import SET state = 'queued', claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
+        "UPDATE pinterest.import SET state = 'queued', due = false, claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
          wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' RETURNING import_id",
         &[account_id.into()],
         |row| row.get(1),
@@ -166,10 +198,34 @@ pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     requeued.into_iter().try_for_each(|import_id| pin_image::release(account_id, import_id, None))
 }
 
-/// Puts the account's parked imports back into the queue.
+/// Ends all imports of an account that have not ended, with the reason: its runs lose their claims, and give up within a
+/// second once a worker is woken. What is in stays.
+pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
+    let ended = write(
+        "UPDATE pinterest.import SET state = 'cancelled', phase = 'finished', due = NULL, cancel_requested = true, \
+         fence = fence + 1, claimed_by = NULL, lease_until = NULL, finished_at = clock_timestamp(), reason = $2, \
+         error_code = $3, hint = $4 WHERE account_id = $1 \
+         AND state IN ('queued', 'running', 'waiting_quota', 'needs_reauth') RETURNING import_id",
+        &[
+            account_id.into(),
+            reason.into(),
+            Failure::new(Kind::NeedsReauth, reason).sqlstate().into(),
+            "Connect the account again, then import the board again.".into(),
+        ],
+        |row| row.get::<i64>(1),
+    )?;
+    for import_id in &ended {
+        pin_image::release(account_id, *import_id, None)?;
+        super::end::notify_finished(*import_id)?;
+    }
+    Ok(ended.len())
+}
+
+/// Puts the account's parked imports back into the queue, and lets those that are held go on.
 pub fn unpark(account_id: i64) -> Result<usize, Failure> {
+    super::turn::let_go_on(account_id)?;
     execute(
-        "UPDATE pinterest.import SET state = 'queued', wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
+        "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
          error_code = NULL, hint = NULL WHERE account_id = $1 AND state = 'needs_reauth'",
         &[account_id.into()],
     )
@@ -178,7 +234,7 @@ pub fn unpark(account_id: i64) -> Result<usize, Failure> {
 /// Parks the account's imports that wait in the queue: only the user can help.
 pub fn park(account_id: i64, reason: &str) -> Result<usize, Failure> {
     execute(
-        "UPDATE pinterest.import SET state = 'needs_reauth', reason = $2, claimed_by = NULL, lease_until = NULL \
+        "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, lease_until = NULL \
          WHERE account_id = $1 AND state IN ('queued', 'waiting_quota')",
         &[account_id.into(), reason.into()],
     )

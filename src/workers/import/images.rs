@@ -15,7 +15,7 @@ use crate::errors::Failure;
 use crate::store;
 use crate::store::import::Claim;
 use crate::store::import_outcome::{self, ImageOutcome};
-use crate::store::pin_image::{ClaimedImage, Claimer, Outcome};
+use crate::store::pin_image::{ClaimedImage, Claimer, Outcome, Recorded};
 use crate::workers::registry;
 
 /// Images in work for each download slot: while one half downloads, the other is with the embedder.
@@ -56,6 +56,7 @@ impl<'a> Images<'a> {
         let mut tasks: JoinSet<(ClaimedImage, (Verdict, Option<Turn>))> = JoinSet::new();
         let mut suspects: Vec<ClaimedImage> = Vec::new();
         let mut ready_in = Duration::ZERO;
+        self.try_suspects().await?;
         loop {
             // Read before the claim: pins recorded after it are announced by `progress`.
             let complete = *listed.borrow();
@@ -107,6 +108,38 @@ impl<'a> Images<'a> {
             }
             self.record(outcomes).await?;
             drop(turns);
+        }
+    }
+
+    /// Images that workers had in hand when they ended come first, one by one.
+    async fn try_suspects(&self) -> Result<(), Interruption> {
+        let claimed = self.run.claimed.clone();
+        let claim = self.run.context.database.run(move || {
+            store::pin_image::take_turns(claimed.account_id, false)?;
+            let claim = store::import::lock(&claimed)?;
+            if claim == Claim::Held {
+                let live = registry::live_identities();
+                let (failed, kept) = store::pin_image::give_up_deadly(claimed.account_id, claimed.import_id, &live)?;
+                let outcomes = [(ImageOutcome::Failed, "worker_died", failed), (ImageOutcome::Reused, "before", kept)];
+                import_outcome::count_images(claimed.account_id, claimed.import_id, &outcomes)?;
+                store::import::add_doubts(&claimed, kept)?;
+            }
+            Ok(claim)
+        });
+        held(claim.await?)?;
+        loop {
+            let (claimed, identity) = (self.run.claimed.clone(), self.run.context.identity.clone());
+            let suspect = self.run.context.database.run(move || {
+                if store::import::lock(&claimed)? == Claim::Lost {
+                    return Ok(None);
+                }
+                let live = registry::live_identities();
+                store::pin_image::claim_suspect(claimed.account_id, claimed.import_id, &identity, &live)
+            });
+            match suspect.await? {
+                Some(image) => self.try_alone(vec![image]).await?,
+                None => return Ok(()),
+            }
         }
     }
 
@@ -165,9 +198,16 @@ impl<'a> Images<'a> {
                     return Ok(claim);
                 }
                 let mut counted = Vec::new();
+                let mut doubts = 0;
                 for (image, outcome) in &outcomes {
-                    if !store::pin_image::record(claimed.account_id, image, outcome, across)? {
-                        continue;
+                    match store::pin_image::record(claimed.account_id, image, outcome, across)? {
+                        Recorded::No => continue,
+                        Recorded::KeptBefore => {
+                            doubts += 1;
+                            counted.push((ImageOutcome::Reused, "before", 1));
+                            continue;
+                        }
+                        Recorded::AsIs => {}
                     }
                     counted.push(match outcome {
                         Outcome::Embedded(_) => (ImageOutcome::Embedded, "", 1),
@@ -178,6 +218,7 @@ impl<'a> Images<'a> {
                     });
                 }
                 import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
+                store::import::add_doubts(&claimed, doubts)?;
                 let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
                 reuse(claimed.account_id, model_id, hashes, across, claimed.keep_images)?;
                 Ok(claim)

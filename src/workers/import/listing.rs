@@ -10,11 +10,12 @@ use super::api::Api;
 use super::failure::{Interruption, held};
 use super::images::reuse;
 use super::run::Run;
+use super::verdict;
 use crate::errors::{Failure, Kind};
-use crate::rows::{PageRows, page_rows};
+use crate::rows::{PageRows, number, page_rows};
 use crate::store;
 use crate::store::board::LastImport;
-use crate::store::import::{Claim, Coverage, PageListed};
+use crate::store::import::{After, Claim, Coverage, PageListed};
 use crate::store::import_outcome::{self, PinOutcome};
 use crate::store::pin::PinRow;
 
@@ -61,8 +62,16 @@ impl<'a> Listing<'a> {
         Listing { run, board_id, model_id, last }
     }
 
-    /// Lists the board's pins from where the last attempt stopped.
+    /// Lists the board's pins from where the last attempt stopped, and finds out what that proves.
     pub async fn list(&self, api: &mut Api, progress: &Notify) -> Result<(), Interruption> {
+        if !self.run.claimed.listed && !self.list_pages(api, progress).await? {
+            return Ok(());
+        }
+        verdict::reach(self.run, api, self.board_id).await
+    }
+
+    /// Lists all pages that are needed; true where what they prove is still to be found out.
+    async fn list_pages(&self, api: &mut Api, progress: &Notify) -> Result<bool, Interruption> {
         let found = sections(self.run, api, self.board_id).await?;
         let wanted = self.wanted_sections(&found)?;
         let mut guard = BookmarkGuard::new();
@@ -84,19 +93,22 @@ impl<'a> Listing<'a> {
                     (bookmark, may_start_over) = (None, false);
                     continue;
                 }
-                Err(error) if error.kind() == Some(ErrorKind::ListingLimit) => return self.stopped_by_limit().await,
+                Err(error) if error.kind() == Some(ErrorKind::ListingLimit) => {
+                    self.stopped_by_limit().await?;
+                    return Ok(false);
+                }
                 Err(error) => return Err(api.interruption(error)),
             };
             may_start_over = false;
-            let next = page.bookmark.clone();
-            let done = self.record(page_rows(&page.items), wanted.clone(), next.clone()).await?;
+            let after = self.record(page_rows(&page), wanted.clone(), page.bookmark).await?;
             progress.notify_one();
-            match next {
-                Some(next) if !done => {
+            match after {
+                After::Page(next) => {
                     guard.admit(&next).map_err(|error| api.interruption(error))?;
                     bookmark = Some(next);
                 }
-                _ => return Ok(()),
+                After::Verdict => return Ok(true),
+                After::Nothing(_) => return Ok(false),
             }
         }
     }
@@ -129,17 +141,17 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// Stores a page; true where it is the last one that is needed.
+    /// Stores a page; returns what comes after it.
     async fn record(
         &self,
         mut rows: PageRows,
         wanted: Option<HashSet<String>>,
         bookmark: Option<String>,
-    ) -> Result<bool, Interruption> {
+    ) -> Result<After, Interruption> {
         let (claimed, board_id) = (self.run.claimed.clone(), self.board_id.to_owned());
         let (model_id, last) = (self.model_id, self.last);
         let across = self.run.context.config.borrow().reuse_across_accounts;
-        let (claim, done) = self
+        let (claim, after) = self
             .run
             .context
             .database
@@ -148,7 +160,7 @@ impl<'a> Listing<'a> {
                 store::pin_image::take_turns(account_id, across)?;
                 let claim = store::import::lock(&claimed)?;
                 if claim != Claim::Held {
-                    return Ok((claim, false));
+                    return Ok((claim, After::Verdict));
                 }
                 let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;
                 let mut left_out = Vec::new();
@@ -172,6 +184,12 @@ impl<'a> Listing<'a> {
                 let new = rows.pins.iter().filter(|pin| !known.contains(&pin.pin_id)).count();
                 // Pinterest lists what is new first.
                 let ends_known = rows.pins.last().is_some_and(|pin| known.contains(&pin.pin_id));
+                let odd = rows.pins.iter().filter(|pin| pin.odd).map(|pin| pin.pin_id.clone()).collect();
+                // What is known of a pin that cannot be read stays, its images as well.
+                let spared = store::pin::known(account_id, odd)?;
+                let bare = rows.pins.iter().filter(|pin| pin.no_image.is_some() && !spared.contains(&pin.pin_id));
+                let bare_before =
+                    store::pin::known_without_image(account_id, bare.map(|pin| pin.pin_id.clone()).collect())?;
                 let fresh: HashSet<String> =
                     store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?.into_iter().collect();
                 let bare: Vec<_> = rows
@@ -181,41 +199,60 @@ impl<'a> Listing<'a> {
                     .filter_map(|pin| pin.no_image)
                     .map(|reason| (PinOutcome::WithoutImage, reason, 1))
                     .collect();
-                let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| fresh.contains(pin)).collect();
-                let images: Vec<_> = rows.images.into_iter().filter(|image| fresh.contains(&image.pin_id)).collect();
-                store::pin_image::trim(account_id, &counts)?;
+                let of = |pins: &dyn Fn(&&PinRow) -> bool| {
+                    number(rows.pins.iter().filter(|pin| fresh.contains(&pin.pin_id)).filter(pins).count())
+                };
+                let odd = of(&|pin| pin.odd);
+                let newly_bare = of(&|pin| !pin.odd && pin.no_image.is_some() && !bare_before.contains(&pin.pin_id));
+                let touched = |pin: &String| fresh.contains(pin) && !spared.contains(pin);
+                let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| touched(pin)).collect();
+                let images: Vec<_> = rows.images.into_iter().filter(|image| touched(&image.pin_id)).collect();
+                let missed = store::pin_image::miss(account_id, import_id, &counts)?;
                 let found =
                     store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
-                let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
                 let left: i32 = left_out.iter().map(|(_, count)| count).sum();
                 let pins = PageListed {
                     pins: number(fresh.len()) + left,
                     new: number(new),
                     without_image: number(bare.len()),
+                    unreadable: rows.unreadable,
+                    doubts: odd + newly_bare + missed,
                 };
-                let coverage = match (&bookmark, full) {
-                    (_, true) if left > 0 || bookmark.is_some() => Some(Coverage::Sample),
-                    (None, _) if claimed.sections.is_some() => Some(Coverage::Sections),
-                    (None, _) => Some(Coverage::Whole),
-                    _ if last.complete && claimed.sections.is_none() && ends_known => {
-                        store::import::nothing_else_changed(&claimed, &board_id)?.then_some(Coverage::UntilKnown)
+                let after = match (bookmark, full) {
+                    (bookmark, true) if left > 0 || bookmark.is_some() => After::Nothing(Coverage::Sample),
+                    (None, _) if claimed.sections.is_some() => After::Nothing(Coverage::Sections),
+                    (None, _) => After::Verdict,
+                    (Some(_), _)
+                        if last.complete
+                            && claimed.sections.is_none()
+                            && ends_known
+                            && rows.unreadable == 0
+                            && store::import::nothing_else_changed(&claimed, &board_id)? =>
+                    {
+                        After::Nothing(Coverage::UntilKnown)
                     }
-                    _ => None,
+                    (Some(bookmark), _) => After::Page(bookmark),
                 };
-                store::import::record_page(&claimed, bookmark.as_deref(), pins, found, coverage)?;
+                store::import::record_page(&claimed, pins, found, &after)?;
                 let with_images = (PinOutcome::WithImages, "", number(fresh.len() - bare.len()));
                 let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
-                let outcomes: Vec<_> = bare.into_iter().chain([with_images]).chain(left_out).collect();
+                let others = [
+                    (PinOutcome::Unreadable, "unknown_shape", rows.unreadable),
+                    (PinOutcome::Doubtful, "odd_members", odd),
+                    (PinOutcome::Doubtful, "new_without_image", newly_bare),
+                ];
+                let outcomes: Vec<_> = bare.into_iter().chain([with_images]).chain(left_out).chain(others).collect();
                 import_outcome::count_pins(account_id, import_id, &outcomes)?;
                 // Images whose embedding stood already; upsert_page has counted them in the import's row.
                 import_outcome::count_kept(account_id, import_id, found.reused)?;
+                import_outcome::count_missing(account_id, import_id, missed)?;
                 let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
                 reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
-                Ok((Claim::Held, coverage.is_some()))
+                Ok((Claim::Held, after))
             })
             .await?;
         held(claim)?;
-        Ok(done)
+        Ok(after)
     }
 }
 
@@ -249,6 +286,6 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
         }
     }
     let (account_id, board_id, stored) = (run.claimed.account_id, board_id.to_owned(), found.clone());
-    run.context.database.run(move || store::board::replace_sections(account_id, &board_id, &stored)).await?;
+    run.context.database.run(move || store::board::update_sections(account_id, &board_id, &stored)).await?;
     Ok(found)
 }

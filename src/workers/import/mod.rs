@@ -8,10 +8,12 @@ mod listing;
 mod one_image;
 mod run;
 mod same_bytes;
+mod turns;
+mod verdict;
 
 pub use failure::Interruption;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +23,20 @@ use tokio::task::JoinSet;
 use super::database::Context;
 use super::embedding::Gate;
 use super::registry;
+use crate::errors::Failure;
 use crate::store;
+use turns::{Turn, Turns};
 
 /// Imports that run side by side. They share one embedder, which a single one already keeps busy; more of them keep
 /// accounts from waiting for each other's downloads.
 const AT_ONCE: usize = 4;
+
+/// Batches of imports made due in one look for work; others' work on the main thread comes between them.
+const DUE_BATCHES: usize = 20;
+/// While imports are due that this look did not come to, the next one comes after this.
+const DUE_PAUSE: Duration = Duration::from_millis(250);
+/// Accounts that one look tries in vain.
+const TRIED: usize = 64;
 
 /// An import's id and the fence it was claimed with: paused and let go on, it may be claimed again while the run before
 /// has yet to notice.
@@ -38,6 +49,7 @@ pub struct Imports {
     same_bytes: same_bytes::SameBytes,
     tasks: JoinSet<RunKey>,
     cancel: HashMap<RunKey, Arc<Notify>>,
+    turns: Turns,
     next_wake: Option<Duration>,
 }
 
@@ -50,6 +62,7 @@ impl Imports {
             same_bytes: same_bytes::SameBytes::default(),
             tasks: JoinSet::new(),
             cancel: HashMap::new(),
+            turns: Turns::default(),
             next_wake: None,
         }
     }
@@ -58,11 +71,9 @@ impl Imports {
     pub async fn look_for_work(&mut self) {
         self.reap();
         self.deliver_cancellations().await;
+        let more = self.make_due().await;
         while self.tasks.len() < AT_ONCE {
-            let identity = self.context.identity.to_string();
-            let claimed =
-                self.context.database.run(move || store::import::claim(&identity, &registry::live_identities())).await;
-            let Ok(Some(claimed)) = claimed else { break };
+            let Some(claimed) = self.claim_next().await.ok().flatten() else { break };
             let key = (claimed.import_id, claimed.fence);
             let cancelled = Arc::new(Notify::new());
             self.cancel.insert(key, cancelled.clone());
@@ -73,8 +84,53 @@ impl Imports {
                 key
             });
         }
-        let wake = self.context.database.run(store::import::next_wake).await.ok().flatten();
-        self.next_wake = wake.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
+        let (wake, due) = self.context.database.run(store::import::next_wake).await.unwrap_or_default();
+        let wake = wake.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
+        // Where no place is free, the end of a run is what is waited for.
+        let free = self.tasks.len() < AT_ONCE;
+        self.next_wake = if more || due && free { Some(DUE_PAUSE) } else { wake };
+    }
+
+    /// Makes imports due whose time has come; true where more are left.
+    async fn make_due(&self) -> bool {
+        // Where this fails, the next look tries again.
+        let _ = self.context.database.run(|| store::import::take_from_the_dead(&registry::live_identities())).await;
+        for _ in 0..DUE_BATCHES {
+            if !self.context.database.run(store::import::make_due).await.unwrap_or(false) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Claims an import of the owner, and of that owner's account, that have used the least time of late.
+    async fn claim_next(&mut self) -> Result<Option<store::import::ClaimedImport>, Failure> {
+        let mut tried = HashSet::new();
+        loop {
+            let after = self.turns.last().owner.clone();
+            let owners = self.context.database.run(move || store::import::owners_after(&after)).await?;
+            let Some(owner) = self.turns.next_owner(owners) else { return Ok(None) };
+            let (of, after) = (owner.clone(), self.turns.last_account(&owner));
+            let accounts = self.context.database.run(move || store::import::accounts_after(&of, after)).await?;
+            let Some(account_id) = self.turns.next_account(accounts) else { return Ok(None) };
+            let turn = Turn { owner, account_id };
+            self.turns.passes_to(&turn);
+            let identity = self.context.identity.to_string();
+            let claimed = self.context.database.run(move || {
+                if !store::import::hold_unless_usable(account_id)? {
+                    return Ok(None);
+                }
+                store::import::claim(account_id, &identity, &registry::live_identities())
+            });
+            if let Some(claimed) = claimed.await? {
+                self.turns.begin((claimed.import_id, claimed.fence), turn);
+                return Ok(Some(claimed));
+            }
+            // Held, asleep, or locked by others. Each account is tried once in a look; a new look comes soon.
+            if !tried.insert(account_id) || tried.len() >= TRIED {
+                return Ok(None);
+            }
+        }
     }
 
     async fn deliver_cancellations(&mut self) {
@@ -117,9 +173,13 @@ impl Imports {
         match ended {
             Ok(key) => {
                 self.cancel.remove(&key);
+                self.turns.end(key);
             }
             // A panic's lease runs out; which import it was is not known here.
-            Err(_) if self.tasks.is_empty() => self.cancel.clear(),
+            Err(_) if self.tasks.is_empty() => {
+                self.cancel.clear();
+                self.turns.end_all();
+            }
             Err(_) => {}
         }
     }

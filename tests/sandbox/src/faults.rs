@@ -14,6 +14,6 @@ pub(crate) mod pictures;
 mod registry;
 mod rule;
 
-pub use fault::{Fault, PictureFormat};
+pub use fault::{Fault, OddShape, PictureFormat};
 pub use registry::{Faults, RuleId};
 pub use rule::{Rule, Selector};

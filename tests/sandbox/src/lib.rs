@@ -45,7 +45,7 @@ mod world;
 
 pub use config::Config;
 pub use error::Error;
-pub use faults::{Fault, Faults, Rule, RuleId, Selector};
+pub use faults::{Fault, Faults, OddShape, Rule, RuleId, Selector};
 pub use oauth::Grant;
 pub use requests::{Kind, Request, Requests};
 pub use sandbox::{BoardSummary, Sandbox};

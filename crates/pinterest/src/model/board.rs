@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::item::{Item, id};
 use crate::Timestamp;
+use crate::bounds::count;
 use crate::lenient::{lenient, lenient_timestamp};
 
 /// A board: `GET /v5/boards`, `GET /v5/boards/{board_id}`.
@@ -31,14 +32,14 @@ pub struct Board {
     /// The only change marker: unchanged means a new import has nothing to do.
     #[serde(default, deserialize_with = "lenient_timestamp")]
     pub board_pins_modified_at: Option<Timestamp>,
-    /// Counts pins that a trial app cannot see: no measure of completeness.
-    #[serde(default, deserialize_with = "lenient")]
+    /// Counts pins that a trial app cannot see: see [`crate::completeness`] for what it proves.
+    #[serde(default, deserialize_with = "count")]
     pub pin_count: Option<i64>,
     /// People who follow the board.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "count")]
     pub follower_count: Option<i64>,
     /// People who may add pins beside the owner.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "count")]
     pub collaborator_count: Option<i64>,
     /// Whether the board holds pins made for ads only.
     #[serde(default, deserialize_with = "lenient")]

@@ -4,23 +4,55 @@ use std::borrow::Cow;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::lenient::lenient;
 
 /// Something a listing holds.
 pub(crate) trait Item: DeserializeOwned {
     /// Keeps the text the item was read from.
     fn set_raw(&mut self, raw: String);
 
-    /// Reads one item; `None` if it has no usable id, as the "more ideas" tiles of a board listing.
-    fn read(raw: &str) -> Option<Self> {
+    /// Takes note of members that are there and could not be read.
+    fn note_odd_members(&mut self, _members: &Map<String, Value>) {}
+
+    /// Is an object without an id something that comes beside the items, and not an item that has lost its id?
+    fn is_tile(_members: &Map<String, Value>) -> bool {
+        false
+    }
+
+    /// Reads one item.
+    fn read(raw: &str) -> Read<Self> {
         // A derived reader would take the elements of a list for members in order.
         if !is_object(raw) || nesting(raw) > MAX_NESTING {
-            return None;
+            return Read::Unreadable;
         }
         let raw = replace_unstorable_escapes(raw);
-        let mut item: Self = serde_json::from_str(&raw).ok()?;
+        let Ok(members) = serde_json::from_str::<Map<String, Value>>(&raw) else { return Read::Unreadable };
+        if !members.contains_key("id") && Self::is_tile(&members) {
+            return Read::Tile;
+        }
+        let Ok(mut item) = serde_json::from_str::<Self>(&raw) else { return Read::Unreadable };
+        item.note_odd_members(&members);
         item.set_raw(raw.into_owned());
-        Some(item)
+        Read::Item(item)
     }
+}
+
+/// What an entry of a listing is.
+pub(crate) enum Read<T> {
+    /// What was asked for.
+    Item(T),
+    /// No item: a "more ideas" tile of a board listing.
+    Tile,
+    /// It has no usable id, or is no object: it may be what was asked for.
+    Unreadable,
+}
+
+/// Is a member there, not null, and not of the type that it has to be?
+pub(super) fn is_odd(members: &Map<String, Value>, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
+    members.get(name).is_some_and(|value| !value.is_null() && !fits(value))
 }
 
 /// Levels of lists and objects an item may have. Pinterest's have six; the text is kept, and other JSON readers give up
@@ -59,10 +91,28 @@ fn nesting(raw: &str) -> usize {
     deepest
 }
 
-/// Deserializes the one required member.
+/// Deserializes the one required member: text, or a number with the same digits.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    // As text: a number of 18 digits is no floating-point one.
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    let text = if raw.starts_with('"') { serde_json::from_str(raw).map_err(D::Error::custom)? } else { raw.to_owned() };
     if is_id(&text) { Ok(text) } else { Err(D::Error::custom("an id is 1 to 32 digits")) }
+}
+
+/// Deserializes an optional member that is an id; anything else is taken for absent.
+pub(crate) fn maybe_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Id(#[serde(deserialize_with = "id")] String);
+    Ok(lenient::<D, Id>(deserializer)?.map(|Id(text)| text))
+}
+
+/// Is the value an id, written as text or as a number?
+pub(super) fn is_id_value(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_id(text),
+        Value::Number(number) => is_id(&number.to_string()),
+        _ => false,
+    }
 }
 
 /// Replaces `\u0000` and half surrogate pairs by the replacement character's escape.

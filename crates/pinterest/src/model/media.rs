@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::bounds::side;
 use crate::lenient::{lenient, lenient_list, lenient_map};
 
 /// The media of a pin: a single picture, a video, or a carousel in `items`.
@@ -65,9 +66,9 @@ pub struct SizedImage {
     #[serde(default, deserialize_with = "lenient")]
     pub url: Option<String>,
     /// Width in pixels as stated; after a redirect it is wrong, so trust the decoded size.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "side")]
     pub width: Option<u32>,
     /// Height in pixels as stated.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "side")]
     pub height: Option<u32>,
 }

@@ -1,9 +1,10 @@
 //! A pin and the images it holds.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::board::Owner;
-use super::item::{Item, id};
+use super::item::{Item, id, is_id_value, is_odd, maybe_id};
 use super::media::Media;
 use super::pin_image::{NoImage, PinImage, images_of};
 use crate::Timestamp;
@@ -17,10 +18,10 @@ pub struct Pin {
     #[serde(deserialize_with = "id")]
     pub id: String,
     /// The board the pin is on.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "maybe_id")]
     pub board_id: Option<String>,
     /// The section of the board, where the pin is in one.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "maybe_id")]
     pub board_section_id: Option<String>,
     /// When the pin was saved.
     #[serde(default, deserialize_with = "lenient_timestamp")]
@@ -44,7 +45,7 @@ pub struct Pin {
     #[serde(default, deserialize_with = "lenient")]
     pub board_owner: Option<Owner>,
     /// The pin this one was saved from.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "maybe_id")]
     pub parent_pin_id: Option<String>,
     /// An advertising format (`REGULAR`, `VIDEO`, …); says nothing reliable about the media.
     #[serde(default, deserialize_with = "lenient")]
@@ -61,6 +62,9 @@ pub struct Pin {
     /// Pictures and videos.
     #[serde(default, deserialize_with = "lenient")]
     pub media: Option<Media>,
+    /// Members are there that could not be read: what the pin lacks may be there all the same.
+    #[serde(skip)]
+    pub odd: bool,
     /// The JSON text the pin was read from.
     #[serde(skip)]
     pub raw: String,
@@ -83,4 +87,31 @@ impl Item for Pin {
     fn set_raw(&mut self, raw: String) {
         self.raw = raw;
     }
+
+    fn note_odd_members(&mut self, members: &Map<String, Value>) {
+        self.odd = TEXTS.iter().any(|name| is_odd(members, name, Value::is_string))
+            || IDS.iter().any(|name| is_odd(members, name, is_id_value))
+            || is_odd(members, "media", |media| media.as_object().is_some_and(|media| !has_odd_media(media)))
+            || is_odd(members, "created_at", |time| time.as_str().is_some_and(|time| time.parse::<Timestamp>().is_ok()));
+    }
+
+    /// Tiles have nothing of a pin.
+    fn is_tile(members: &Map<String, Value>) -> bool {
+        !TEXTS.iter().chain(&IDS).chain(&["media", "created_at"]).any(|name| *name != "title" && members.contains_key(*name))
+    }
+}
+
+/// Members that are text.
+const TEXTS: [&str; 6] = ["title", "description", "link", "alt_text", "dominant_color", "creative_type"];
+/// Members that are ids.
+const IDS: [&str; 3] = ["board_id", "board_section_id", "parent_pin_id"];
+
+/// Are members of a medium, or of a part of a carousel, there that name pictures and cannot be read?
+fn has_odd_media(media: &Map<String, Value>) -> bool {
+    let is_size = |size: &Value| size.is_null() || size.as_object().is_some_and(|size| !is_odd(size, "url", Value::is_string));
+    let is_part = |part: &Value| part.as_object().is_some_and(|part| !has_odd_media(part));
+    is_odd(media, "media_type", Value::is_string)
+        || is_odd(media, "cover_image_url", Value::is_string)
+        || is_odd(media, "images", |sizes| sizes.as_object().is_some_and(|sizes| sizes.values().all(is_size)))
+        || is_odd(media, "items", |parts| parts.as_array().is_some_and(|parts| parts.iter().all(is_part)))
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::media::{Media, SizedImage};
 use super::size::{Rank, content_hash};
+use crate::bounds::PARTS;
 
 /// One image of a pin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub(super) fn images_of(media: &Media) -> Result<Vec<PinImage>, NoImage> {
     };
     let carousel = || -> Option<Vec<PinImage>> {
         let images: Vec<_> = (0..)
-            .zip(&media.items)
+            .zip(media.items.iter().take(PARTS))
             .map(|(position, item)| {
                 let is_video = item.item_type.as_deref() == Some("video");
                 image_at(position, is_video, &item.images, item.cover_image_url.as_deref())

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::UserAccount;
-use super::item::{Item, is_object, replace_unstorable_escapes};
+use super::item::{Item, Read, is_object, replace_unstorable_escapes};
 use crate::error::{Error, ErrorKind};
 use crate::page::Page;
 
@@ -27,15 +27,24 @@ pub(crate) fn read_page<T: Item>(body: &[u8]) -> Result<Page<T>, Error> {
     if bookmark.as_ref().is_some_and(|bookmark| bookmark.contains('\0')) {
         return Err(nonsense("the page's bookmark holds a character that no text has".to_owned()));
     }
-    let listed = envelope.items.0.len();
-    let items: Vec<T> = envelope.items.0.iter().filter_map(|raw| T::read(raw.get())).collect();
-    Ok(Page { skipped: listed - items.len(), items, bookmark })
+    let mut page = Page { items: Vec::new(), bookmark, tiles: 0, unreadable: 0 };
+    for raw in envelope.items.0 {
+        match T::read(raw.get()) {
+            Read::Item(item) => page.items.push(item),
+            Read::Tile => page.tiles += 1,
+            Read::Unreadable => page.unreadable += 1,
+        }
+    }
+    Ok(page)
 }
 
 /// Reads a single item, which must have an id.
 pub(crate) fn read_item<T: Item>(body: &[u8]) -> Result<T, Error> {
     let raw: &RawValue = parse(body)?;
-    T::read(raw.get()).ok_or_else(|| nonsense("the answer is no object with an id".to_owned()))
+    match T::read(raw.get()) {
+        Read::Item(item) => Ok(item),
+        Read::Tile | Read::Unreadable => Err(nonsense("the answer is no object with an id".to_owned())),
+    }
 }
 
 /// Reads the account, in which nothing is required.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::bounds::within;
+use crate::lenient::lenient;
 use crate::{Error, ErrorKind, Secret};
 
 /// Tokens granted by a code exchange or a refresh.
@@ -32,6 +34,8 @@ impl TokenGrant {
 
 /// Longer lifetimes than this are nonsense: the longest ever given was 365 days.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// What Pinterest documents for an access token; it holds where the answer says nothing that makes sense.
+const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The members of the answer, for error messages: anything else in a path could be the server's invention.
 const MEMBERS: [&str; 6] =
@@ -44,10 +48,11 @@ pub(crate) struct TokenAnswer {
     access_token: Secret,
     #[serde(default = "bearer")]
     token_type: String,
-    expires_in: i64,
+    #[serde(default, deserialize_with = "lenient")]
+    expires_in: Option<i64>,
     #[serde(default, deserialize_with = "secret_or_none")]
     refresh_token: Option<Secret>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     refresh_token_expires_in: Option<i64>,
     #[serde(default)]
     scope: Option<String>,
@@ -94,11 +99,9 @@ impl TokenAnswer {
         }
         let scope = self.scope.unwrap_or_default();
         Ok(TokenGrant {
-            expires_in: lifetime("expires_in", self.expires_in)?,
-            refresh_token_expires_in: match self.refresh_token_expires_in {
-                Some(seconds) => Some(lifetime("refresh_token_expires_in", seconds)?),
-                None => None,
-            },
+            // The tokens are good whatever is said of their lifetime: to lose them over a number would lose the account.
+            expires_in: self.expires_in.and_then(lifetime).unwrap_or(DOCUMENTED_LIFETIME),
+            refresh_token_expires_in: self.refresh_token_expires_in.and_then(lifetime),
             access_token,
             refresh_token,
             scopes: scope.split([' ', ',']).filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
@@ -120,11 +123,10 @@ fn is_scope(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
-fn lifetime(name: &str, seconds: i64) -> Result<Duration, Error> {
-    match u64::try_from(seconds).map(Duration::from_secs) {
-        Ok(lifetime) if !lifetime.is_zero() && lifetime <= LONGEST_LIFETIME => Ok(lifetime),
-        _ => Err(nonsense(&format!("{name} is {seconds}, a lifetime is 1 to {} seconds", LONGEST_LIFETIME.as_secs()))),
-    }
+/// A lifetime in seconds, where it makes sense.
+fn lifetime(seconds: i64) -> Option<Duration> {
+    let lifetime = Duration::from_secs(u64::try_from(seconds).ok()?);
+    within(lifetime, &(Duration::from_secs(1)..=LONGEST_LIFETIME))
 }
 
 /// The server answered 200, so it has probably issued tokens that are lost now.
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_a_typed_error_without_the_token() {
+    fn an_absurd_lifetime_costs_no_token() {
         for members in [
             r#""expires_in": 0"#,
             r#""expires_in": -1"#,
@@ -187,7 +189,22 @@ mod tests {
             r#""expires_in": null"#,
             r#""x": 1"#,
             r#""expires_in": 34560001"#,
-            r#""expires_in": 1, "refresh_token_expires_in": 0"#,
+            r#""expires_in": 99999999999999999999"#,
+        ] {
+            let grant = grant(&format!(r#"{{"access_token": "pina_A", {members}}}"#)).unwrap();
+            assert_eq!((grant.access_token.expose(), grant.expires_in), ("pina_A", DOCUMENTED_LIFETIME), "{members}");
+        }
+        for members in [r#""refresh_token_expires_in": 0"#, r#""refresh_token_expires_in": 1763000000000"#] {
+            let json = format!(r#"{{"access_token": "a", "expires_in": 60, "refresh_token": "r", {members}}}"#);
+            let grant = grant(&json).unwrap();
+            assert_eq!((grant.expires_in.as_secs(), grant.refresh_token_expires_in), (60, None), "{members}");
+            assert!(grant.refresh_token.is_some());
+        }
+    }
+
+    #[test]
+    fn nonsense_is_a_typed_error_without_the_token() {
+        for members in [
             r#""expires_in": 1, "token_type": "mac""#,
             r#""expires_in": 1, "refresh_token": "a b""#,
         ] {

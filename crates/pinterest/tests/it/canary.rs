@@ -68,8 +68,8 @@ async fn no_error_shows_a_secret() {
         }),
         ("as a member's name", |request| json(format!(r#"{{"{}": [1, "#, carried(request)))),
         ("as an unreadable document", |request| json(carried(request))),
-        ("in a grant with a bad lifetime", |request| {
-            json(format!(r#"{{"access_token": "{CANARY}", "expires_in": -5, "scope": "{}"}}"#, carried(request)))
+        ("in a grant of another type", |request| {
+            json(format!(r#"{{"access_token": "{CANARY}", "token_type": "mac", "scope": "{}"}}"#, carried(request)))
         }),
         ("in the quota", |request| answer("429 Too Many Requests", &[("retry-after", carried(request).trim())], "")),
         ("in a page's wrong shape", |request| json(format!(r#"{{"items": "{}", "bookmark": "x"}}"#, carried(request)))),

@@ -13,7 +13,7 @@ async fn a_page_is_asked_for_as_documented() {
         Server::start(move |_| answer("200 OK", &[("x-pinterest-rid", "77"), ("x-ratelimit-remaining", "5")], body))
             .await;
     let page = client(&server).board_pins(&token(), "549755885175", Some("a b&c=d+/%=ä")).await.unwrap();
-    assert_eq!((page.value.items[0].id.as_str(), page.value.skipped), ("12", 1));
+    assert_eq!((page.value.items[0].id.as_str(), page.value.tiles), ("12", 1));
     assert_eq!(page.value.bookmark.as_deref(), Some("next"));
     assert_eq!((page.rate_limit.remaining, page.request_id.as_deref()), (Some(5), Some("77")));
 
@@ -115,7 +115,7 @@ async fn unknown_members_enumerations_and_nulls_cost_no_pin() {
         {"id": "2", "media": null, "is_owner": "perhaps"}], "bookmark": null, "total": 2}"#;
     let server = Server::start(move |_| json(body)).await;
     let page = client(&server).board_pins(&token(), "1", None).await.unwrap().value;
-    assert_eq!((page.items.len(), page.skipped, page.bookmark), (2, 0, None));
+    assert_eq!((page.items.len(), page.unreadable, page.bookmark), (2, 0, None));
     assert_eq!(page.items[0].images().unwrap()[0].candidates[0].url, "https://h/x");
     assert_eq!(page.items[0].created_at.unwrap().as_microseconds(), 1_623_145_050_000_000);
     assert!(page.items[0].raw.contains("aura"));

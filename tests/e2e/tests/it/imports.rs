@@ -39,16 +39,19 @@ pub struct Report {
 }
 
 /// What an import may say became of pins and images, and why.
-const WORDS: [(&str, &str, &[&str]); 9] = [
+const WORDS: [(&str, &str, &[&str]); 12] = [
     ("pin", "reported", &[""]),
     ("pin", "with_images", &[""]),
     ("pin", "without_image", &["no_media", "no_url", "unknown_media_type"]),
     ("pin", "left_out", &["other_section", "beyond_max_images"]),
     ("pin", "removed", &[""]),
+    ("pin", "unreadable", &["unknown_shape"]),
+    ("pin", "doubtful", &["odd_members", "new_without_image"]),
+    ("image", "missing", &[""]),
     ("image", "embedded", &[""]),
-    ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged"]),
+    ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged", "before"]),
     ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import"]),
-    ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder", "bad_vector"]),
+    ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder", "bad_vector", "worker_died"]),
 ];
 
 impl Report {

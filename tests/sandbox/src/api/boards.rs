@@ -73,7 +73,7 @@ fn json_of(context: &Context<'_>, board: &Board) -> Value {
         "owner": { "username": world.accounts[board.owner] },
         "created_at": timestamp(EPOCH, None),
         "board_pins_modified_at": timestamp(board.modified_at(), None),
-        "pin_count": board.len(),
+        "pin_count": context.call.tweaks.pin_count(board.len()),
         "follower_count": 3,
         "collaborator_count": board.spec.collaborators.len(),
         "is_ads_only": false,

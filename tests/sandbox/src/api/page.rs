@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Call, Context};
-use crate::faults::Fault;
+use crate::faults::{Fault, OddShape};
 use crate::random::{mix, mix_text};
 use crate::server::answer::Refusal;
 
@@ -18,7 +18,13 @@ pub(crate) struct Tweaks {
     repeat_bookmark: bool,
     empty: bool,
     duplicate: bool,
+    ends: bool,
     at_most: Option<u64>,
+    first: Option<u64>,
+    numeric_ids: Option<u64>,
+    odd_items: Option<(u64, OddShape)>,
+    without_media: Option<u64>,
+    pin_count: i64,
 }
 
 impl Tweaks {
@@ -30,10 +36,66 @@ impl Tweaks {
                 Fault::EmptyPageWithBookmark => tweaks.empty = true,
                 Fault::DuplicateItems => tweaks.duplicate = true,
                 Fault::ShortPage { items } => tweaks.at_most = Some(*items),
+                Fault::EmptyPage => (tweaks.ends, tweaks.first) = (true, Some(0)),
+                Fault::LostBookmark => tweaks.ends = true,
+                Fault::TruncatedPage { items } => tweaks.first = Some(*items),
+                Fault::NumericIds { every } => tweaks.numeric_ids = Some(*every),
+                Fault::OddItems { every, shape } => tweaks.odd_items = Some((*every, *shape)),
+                Fault::WithoutMedia { every } => tweaks.without_media = Some(*every),
+                Fault::PinCount { difference } => tweaks.pin_count = *difference,
                 _ => {}
             }
         }
         tweaks
+    }
+}
+
+impl Tweaks {
+    /// The count that a board tells.
+    pub(super) fn pin_count(self, pins: u64) -> i64 {
+        i64::try_from(pins).unwrap_or(i64::MAX).saturating_add(self.pin_count).max(0)
+    }
+
+    fn change_items(self, items: &mut Vec<Value>) {
+        let hits = |every: u64, number: usize| (number as u64 + 1).is_multiple_of(every.max(1));
+        items.truncate(self.first.map_or(usize::MAX, |first| usize::try_from(first).unwrap_or(usize::MAX)));
+        for (number, item) in items.iter_mut().enumerate() {
+            if self.without_media.is_some_and(|every| hits(every, number))
+                && let Some(members) = item.as_object_mut()
+            {
+                members.remove("media");
+            }
+            if self.numeric_ids.is_some_and(|every| hits(every, number))
+                && let Some(id) = item["id"].as_str().and_then(|id| id.parse::<u64>().ok())
+            {
+                item["id"] = json!(id);
+            }
+            match self.odd_items {
+                Some((every, shape)) if hits(every, number) => *item = odd(item.take(), shape),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn odd(mut item: Value, shape: OddShape) -> Value {
+    match shape {
+        OddShape::Null => Value::Null,
+        OddShape::List => json!([item]),
+        OddShape::NullId => {
+            item["id"] = Value::Null;
+            item
+        }
+        OddShape::WithoutId => {
+            if let Some(members) = item.as_object_mut() {
+                members.remove("id");
+            }
+            item
+        }
+        OddShape::OddMembers => {
+            (item["title"], item["media"]) = (json!(7), json!(7));
+            item
+        }
     }
 }
 
@@ -90,11 +152,14 @@ impl Context<'_> {
         } else {
             next
         };
+        let bookmark = bookmark.filter(|_| !tweaks.ends);
+        let mut items = page.items;
+        tweaks.change_items(&mut items);
         let items = if tweaks.duplicate {
-            let twice = page.items.into_iter().flat_map(|item| [item.clone(), item]);
+            let twice = items.into_iter().flat_map(|item| [item.clone(), item]);
             twice.collect()
         } else {
-            page.items
+            items
         };
         json!({ "items": items, "bookmark": bookmark })
     }

@@ -98,6 +98,37 @@ pub enum Fault {
     },
     /// Each item twice.
     DuplicateItems,
+    /// No items and no bookmark: the board looks empty.
+    EmptyPage,
+    /// The page ends the listing, whatever follows it.
+    LostBookmark,
+    /// Only the first items of the page; the bookmark goes on behind those that are left out.
+    TruncatedPage {
+        /// Items that are left.
+        items: u64,
+    },
+    /// The ids of some items are numbers.
+    NumericIds {
+        /// Each so-manieth item, from 1.
+        every: u64,
+    },
+    /// Some items are of another shape.
+    OddItems {
+        /// Each so-manieth item, from 1.
+        every: u64,
+        /// What they are.
+        shape: OddShape,
+    },
+    /// Some pins come without media.
+    WithoutMedia {
+        /// Each so-manieth item, from 1.
+        every: u64,
+    },
+    /// A board counts so many pins more than it has, or less.
+    PinCount {
+        /// Told minus real.
+        difference: i64,
+    },
 
     // Changes to a JSON answer.
     /// A token answer without `refresh_token` and its expiries; a refresh token that was sent stays good.
@@ -192,6 +223,22 @@ pub enum Fault {
         /// Name of the gate.
         gate: String,
     },
+}
+
+/// What an item is that should be a pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OddShape {
+    /// `null`.
+    Null,
+    /// The pin without its id.
+    WithoutId,
+    /// The pin's id is null.
+    NullId,
+    /// The pin in a list.
+    List,
+    /// The pin, title and media being numbers.
+    OddMembers,
 }
 
 /// Format of a picture file.

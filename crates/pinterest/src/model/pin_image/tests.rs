@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::Pin;
-use crate::model::item::Item;
+use crate::model::read_item;
 
 fn images(media: &str) -> Result<Vec<PinImage>, NoImage> {
-    Pin::read(&format!(r#"{{"id": "1", "media": {media}}}"#)).expect("a pin").images()
+    read_item::<Pin>(format!(r#"{{"id": "1", "media": {media}}}"#).as_bytes()).expect("a pin").images()
 }
 
 fn sizes(image: &PinImage) -> Vec<&str> {
@@ -110,7 +110,7 @@ fn no_image_has_a_reason() {
     ] {
         assert_eq!(images(media), expected, "{media}");
     }
-    assert_eq!(Pin::read(r#"{"id": "1"}"#).unwrap().images(), Err(NoImage::NoMedia));
+    assert_eq!(read_item::<Pin>(br#"{"id": "1"}"#).unwrap().images(), Err(NoImage::NoMedia));
 }
 
 proptest! {

@@ -14,11 +14,41 @@ fn a_page_ends_with_null_absent_or_empty_bookmark() {
 
 #[test]
 fn items_without_an_id_are_counted() {
-    let body =
-        br#"{"items": [{"id": "1"}, {"title": "more ideas"}, null, {"id": null}, {"id": "x"}, ["2"], 3, {"id": "4"}]}"#;
+    let body = br#"{"items": [{"id": "1"}, {"title": "more ideas"}, null, {"id": null}, {"id": "x"}, ["2"], 3, {"id": "4"},
+        {"link": null, "title": "a pin that lost its id"}, {"id": {}}, {"id": -5}, {"id": 1.5}, {"id": 1e3}]}"#;
     let page = read_page::<Pin>(body).unwrap();
     assert_eq!(page.items.iter().map(|pin| pin.id.as_str()).collect::<Vec<_>>(), ["1", "4"]);
-    assert_eq!(page.skipped, 6);
+    assert_eq!((page.tiles, page.unreadable), (1, 10));
+}
+
+#[test]
+fn a_number_is_as_good_an_id_as_text() {
+    let body = br#"{"items": [{"id": 813744226420795884, "board_id": 81374422642079588412345, "media": null}]}"#;
+    let page = read_page::<Pin>(body).unwrap();
+    let pin = &page.items[0];
+    assert_eq!((pin.id.as_str(), pin.board_id.as_deref()), ("813744226420795884", Some("81374422642079588412345")));
+    assert!(page.unreadable == 0);
+}
+
+#[test]
+fn a_pin_with_members_of_other_types_is_odd() {
+    for (members, odd) in [
+        (r#""title": null, "media": null, "board_id": null"#, false),
+        (r#""title": "a", "media": {"media_type": "hologram", "images": {"600x": {"url": null}, "1x": null}}"#, false),
+        (r#""board_id": 12, "created_at": "2021-10-25T11:17:56""#, false),
+        (r#""title": 7"#, true),
+        (r#""board_section_id": ["1"]"#, true),
+        (r#""created_at": 12"#, true),
+        (r#""created_at": "soon""#, true),
+        (r#""media": 7"#, true),
+        (r#""media": {"images": [1]}"#, true),
+        (r#""media": {"images": {"600x": {"url": 3}}}"#, true),
+        (r#""media": {"items": [{"images": {}}, 3]}"#, true),
+        (r#""media": {"items": [{"cover_image_url": {}}]}"#, true),
+    ] {
+        let pin: Pin = read_item(format!(r#"{{"id": "1", {members}}}"#).as_bytes()).unwrap();
+        assert_eq!(pin.odd, odd, "{members}");
+    }
 }
 
 #[test]
@@ -63,7 +93,7 @@ fn not_json_may_pass_and_wrong_json_will_not() {
     for body in ["{}", "[]", "null", r#"{"items": null}"#, r#"{"items": {}}"#, r#"{"items": [], "bookmark": 7}"#] {
         assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
     }
-    for body in ["{}", "[]", "7", r#"{"id": 7}"#] {
+    for body in ["{}", "[]", "7", r#"{"id": 7.5}"#] {
         assert_eq!(read_item::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
     }
     for body in ["[]", "7", "null"] {
@@ -92,7 +122,7 @@ fn no_text_holds_what_no_column_could() {
 fn an_item_nested_without_end_is_left_out() {
     let deep = format!(r#"{{"items": [{{"id": "1", "media": {}{}}}]}}"#, "[".repeat(200_000), "]".repeat(200_000));
     let page = read_page::<Pin>(deep.as_bytes()).unwrap();
-    assert_eq!((page.items.len(), page.skipped), (0, 1));
+    assert_eq!((page.items.len(), page.unreadable), (0, 1));
     assert_eq!(read_item::<Pin>(deep.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol);
 }
 

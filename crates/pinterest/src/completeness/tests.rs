@@ -1,0 +1,203 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const DAY: Duration = SETTLED_AFTER;
+
+#[test]
+fn an_empty_page_of_a_full_board_is_incomplete() {
+    let listed = Listed { reported: Some(13), known: 12, missing: 12, ..Listed::default() };
+    assert!(listed.asks_again());
+    assert_eq!(listed.verdict(), Verdict::Incomplete(Cause::Short));
+}
+
+#[test]
+fn what_was_never_listed_does_not_count_as_missing() {
+    let listed = Listed { reported: Some(13), listed: 12, unlisted: 1, known: 12, ..Listed::default() };
+    assert_eq!((listed.verdict(), listed.asks_again()), (Verdict::Whole, false));
+    // One of those that are listed is gone, as the count says.
+    let listed = Listed { reported: Some(12), listed: 11, missing: 1, ..listed };
+    assert_eq!((listed.verdict(), listed.asks_again()), (Verdict::WholeWithoutMissing, true));
+    // As above, and the count says that it is not.
+    let listed = Listed { reported: Some(13), ..listed };
+    assert_eq!(listed.verdict(), Verdict::Incomplete(Cause::Short));
+}
+
+#[test]
+fn a_lost_bookmark_is_incomplete() {
+    let listed = Listed { reported: Some(320), listed: 250, known: 316, missing: 70, ..Listed::default() };
+    assert_eq!((listed.verdict(), listed.gap()), (Verdict::Incomplete(Cause::Short), None));
+}
+
+#[test]
+fn unreadable_items_and_missing_counts_prove_nothing() {
+    let whole = Listed { reported: Some(10), listed: 10, known: 10, ..Listed::default() };
+    assert_eq!(whole.verdict(), Verdict::Whole);
+    assert_eq!(Listed { unreadable: 1, ..whole }.verdict(), Verdict::Incomplete(Cause::Unreadable));
+    assert_eq!(Listed { reported: None, ..whole }.verdict(), Verdict::Incomplete(Cause::NotCounted));
+}
+
+#[test]
+fn few_go_at_once_and_many_the_second_time() {
+    let without = |known, missing, again| {
+        let listed = known - missing;
+        Listed { reported: Some(listed), listed, known, missing, missing_again: again, ..Listed::default() }.verdict()
+    };
+    for (known, missing, again, expected) in [
+        (20, 5, 0, Verdict::WholeWithoutMissing),
+        (20, 6, 0, Verdict::Unconfirmed),
+        (20, 6, 6, Verdict::WholeWithoutMissing),
+        (20, 6, 1, Verdict::WholeWithoutMissing),
+        (20, 20, 8, Verdict::Unconfirmed),
+        (200, 20, 0, Verdict::WholeWithoutMissing),
+        (200, 21, 0, Verdict::Unconfirmed),
+        (1, 1, 0, Verdict::Unconfirmed),
+        (1, 1, 1, Verdict::WholeWithoutMissing),
+        (3, 3, 0, Verdict::Unconfirmed),
+        (3, 2, 0, Verdict::WholeWithoutMissing),
+    ] {
+        assert_eq!(without(known, missing, again), expected, "{missing} of {known}, {again} again");
+    }
+}
+
+#[test]
+fn a_gap_settles_after_a_day_of_the_same_answer() {
+    let first = Listed { reported: Some(13), listed: 12, ..Listed::default() };
+    assert_eq!((first.verdict(), first.gap()), (Verdict::Incomplete(Cause::Short), Some(1)));
+    for (gap, expected) in [
+        (Some((1, DAY / 2)), Verdict::Incomplete(Cause::Short)),
+        (Some((2, DAY)), Verdict::Incomplete(Cause::Short)),
+        (Some((1, DAY)), Verdict::Whole),
+    ] {
+        assert_eq!(Listed { known: 12, gap, ..first }.verdict(), expected, "{gap:?}");
+    }
+    // A known pin is missing: that is no gap.
+    let missing = Listed { known: 13, missing: 1, gap: Some((1, DAY)), ..first };
+    assert_eq!(missing.verdict(), Verdict::Incomplete(Cause::Short));
+}
+
+/// A board, and what is known of it, as `completeness` is used.
+#[derive(Clone, Debug, Default)]
+struct World {
+    board: BTreeSet<u16>,
+    known: BTreeSet<u16>,
+    missed: BTreeSet<u16>,
+    unlisted: u32,
+    closed: bool,
+}
+
+/// What a listing shows of the pins that are there.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Good,
+    /// The first so many.
+    Truncated(u8),
+    Empty,
+    /// Each so-manieth cannot be read.
+    OddItems(u8),
+    /// The first so many, and a count that agrees, which hides it.
+    Lying(u8),
+    NotCounted,
+}
+
+fn answers() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        3 => Just(Answer::Good),
+        2 => any::<u8>().prop_map(Answer::Truncated),
+        1 => Just(Answer::Empty),
+        2 => (1u8..9).prop_map(Answer::OddItems),
+        2 => any::<u8>().prop_map(Answer::Lying),
+        1 => Just(Answer::NotCounted),
+    ]
+}
+
+impl World {
+    /// Imports the board; pins that are asked for themselves are there or not, whatever the listing says.
+    fn import(&mut self, answer: Answer) {
+        let number = |count: usize| u32::try_from(count).unwrap();
+        let first = |most: u8| self.board.iter().rev().take(most.into()).copied().collect::<BTreeSet<_>>();
+        let (shown, unreadable) = match answer {
+            Answer::Good | Answer::NotCounted => (self.board.clone(), 0),
+            Answer::Truncated(most) | Answer::Lying(most) => (first(most), 0),
+            Answer::Empty => (BTreeSet::new(), 0),
+            Answer::OddItems(step) => {
+                let shown: BTreeSet<u16> =
+                    self.board.iter().enumerate().filter(|(n, _)| n % usize::from(step) != 0).map(|(_, p)| *p).collect();
+                let unreadable = number(self.board.len() - shown.len());
+                (shown, unreadable)
+            }
+        };
+        let missing: BTreeSet<u16> = self.known.difference(&shown).copied().collect();
+        let listed = Listed {
+            reported: match answer {
+                Answer::NotCounted => None,
+                Answer::Lying(_) => Some(number(shown.len())),
+                _ => Some(number(self.board.len())),
+            },
+            listed: number(shown.len()),
+            unreadable,
+            unlisted: self.unlisted,
+            known: number(self.known.len()),
+            missing: number(missing.len()),
+            missing_again: number(missing.intersection(&self.missed).count()),
+            gap: None,
+        };
+        self.missed.retain(|pin| !shown.contains(pin));
+        self.known.extend(&shown);
+        self.closed = false;
+        match listed.verdict() {
+            Verdict::Whole => (self.closed, self.unlisted) = (true, listed.unlisted_now()),
+            Verdict::WholeWithoutMissing => {
+                let still_there = missing.iter().take(ASKED_FOR).any(|pin| self.board.contains(pin));
+                if !still_there {
+                    self.known.retain(|pin| !missing.contains(pin));
+                    (self.closed, self.unlisted) = (true, listed.unlisted_now());
+                }
+            }
+            Verdict::Unconfirmed => self.missed.extend(&missing),
+            Verdict::Incomplete(_) => {}
+        }
+    }
+}
+
+proptest! {
+    /// On boards of which no more is missing at once than is asked for, whatever listing and count say.
+    #[test]
+    fn no_pin_that_is_there_goes_and_a_good_listing_puts_all_right(
+        pins in 0u16..10,
+        steps in prop::collection::vec((answers(), prop::collection::vec((any::<bool>(), 0u16..12), 0..4)), 1..12),
+    ) {
+        let mut world = World { board: (0..pins).collect(), ..World::default() };
+        for (answer, changes) in steps {
+            for (comes, pin) in changes {
+                // Never more than are asked for: the proof is whole.
+                if comes && world.board.len() < ASKED_FOR { world.board.insert(pin); } else { world.board.remove(&pin); }
+            }
+            let there: BTreeSet<u16> = world.known.intersection(&world.board).copied().collect();
+            world.import(answer);
+            prop_assert!(there.is_subset(&world.known), "{:?}: {:?} of {:?}", answer, world.known, there);
+        }
+        world.import(Answer::Good);
+        world.import(Answer::Good);
+        prop_assert_eq!(&world.known, &world.board);
+        prop_assert!(world.closed);
+    }
+
+    /// However large the board, while the count is true.
+    #[test]
+    fn no_listing_that_the_count_belies_costs_a_pin(known in 0u32..5_000, shown in 0u32..5_000, unlisted in 0u32..3) {
+        let listed = Listed {
+            reported: Some(known + unlisted),
+            listed: shown.min(known),
+            unlisted,
+            known,
+            missing: known.saturating_sub(shown),
+            missing_again: known.saturating_sub(shown),
+            ..Listed::default()
+        };
+        let expected = if shown < known { Verdict::Incomplete(Cause::Short) } else { Verdict::Whole };
+        prop_assert_eq!(listed.verdict(), expected);
+    }
+}

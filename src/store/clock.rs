@@ -1,0 +1,76 @@
+//! The clock as workers observed it, in `pinterest.installation`: what is deleted by its age is deleted by time that has
+//! passed, not by a clock that was set.
+
+use pinterest::observed_time::{Observation, Passed, between};
+
+use super::{execute, read};
+use crate::errors::Failure;
+
+/// Records what the clocks show; what happened since the last time.
+pub fn observe(now: &Observation) -> Result<Passed, Failure> {
+    let before = read(
+        "SELECT (EXTRACT(EPOCH FROM n.clock_seen_at) * 1000000)::int8, n.clock_uptime, n.clock_boot \
+         FROM pinterest.installation n WHERE n.clock_seen_at IS NOT NULL",
+        &[],
+        |row| Ok(Observation { clock: row.get(1)?, uptime: row.get(2)?, boot: row.get(3)? }),
+    )?;
+    let passed = before.first().map_or(Passed::AsTold, |before| between(before, now));
+    match passed {
+        Passed::AsTold => {}
+        Passed::Gap(microseconds) => add_gap(now, microseconds)?,
+        Passed::SetBack => bring_back(now)?,
+    }
+    execute(
+        "UPDATE pinterest.installation SET clock_seen_at = 'epoch'::timestamptz + $1 * '1 microsecond'::interval, \
+         clock_uptime = $2, clock_boot = $3",
+        &[now.clock.into(), now.uptime.into(), now.boot.as_str().into()],
+    )?;
+    Ok(passed)
+}
+
+/// What is older than this moment is younger by so much. Many gaps become one, by which some is younger than it has to be.
+fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT k.gaps, k.lengths \
+             FROM (VALUES (true, ARRAY[g.at], ARRAY[g.length + (SELECT sum(l.length) FROM unnest(n.clock_gap_lengths) AS l(length))]), \
+                 (false, n.clock_gaps || g.at, n.clock_gap_lengths || g.length)) AS k(many, gaps, lengths) \
+             WHERE k.many = (cardinality(n.clock_gaps) >= 100)) \
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS length) AS g",
+        &[now.clock.into(), microseconds.into()],
+    )?;
+    Ok(())
+}
+
+/// The clock was set back: times that lie ahead of it now would be waited for, or never grow old.
+fn bring_back(now: &Observation) -> Result<(), Failure> {
+    let at = || [now.clock.into()];
+    // What was a gap until now is none any more, where the clock has not come to it.
+    execute(
+        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT COALESCE(array_agg(g.at), '{}'), \
+             COALESCE(array_agg(g.length), '{}') FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
+             WHERE g.at <= 'epoch'::timestamptz + $1 * '1 microsecond'::interval)",
+        &at(),
+    )?;
+    for statement in [
+        "UPDATE pinterest.pin p SET imported_at = LEAST(p.imported_at, n.at), removed_at = LEAST(p.removed_at, n.at) \
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
+         WHERE GREATEST(p.imported_at, p.removed_at) > n.at + '5 minutes'::interval",
+        "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, n.at), imported_at = LEAST(b.imported_at, n.at), \
+         gap_since = LEAST(b.gap_since, n.at), next_sync_at = LEAST(b.next_sync_at, n.at + b.sync_every) \
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
+         WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since, b.next_sync_at - b.sync_every) > n.at + '5 minutes'::interval",
+        // Nothing waits longer than a day and the jitter on top of it.
+        "UPDATE pinterest.import i SET wake_at = LEAST(i.wake_at, n.at), finished_at = LEAST(i.finished_at, n.at), \
+         lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
+         WHERE i.wake_at > n.at + '27 hours'::interval OR i.finished_at > n.at + '5 minutes'::interval \
+         OR i.lease_until > n.at + '5 minutes'::interval",
+        "UPDATE pinterest.pin_image i SET next_attempt_at = LEAST(i.next_attempt_at, n.at), \
+         lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n WHERE i.state = 'pending' \
+         AND (i.next_attempt_at > n.at + '27 hours'::interval OR i.lease_until > n.at + '5 minutes'::interval)",
+    ] {
+        execute(statement, &at())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Whose turn it is. A waiting import sleeps until its `wake_at`, is then due, and is claimed when it is the turn of its
+//! owner and its account. Every statement here reads the head of an index, so that its cost does not grow with the queue.
+//!
+//! Only workers write `due` and `turn_owner`, and each passes over rows that others have locked: a client with an open
+//! transaction keeps nobody else's import waiting. `due` NULL marks an import that is held because its account cannot be
+//! used; it is looked at again when the account changes, and once in a while.
+
+use super::{execute, read, write};
+use crate::errors::Failure;
+
+/// Imports that one transaction makes due: a few milliseconds.
+const BATCH: i64 = 500;
+/// Owners, and accounts of one, that a choice is made among.
+const CANDIDATES: i64 = 16;
+/// A worker that ends so often with an import in hand, without the import's having come forward in between, is its fault.
+const DEATHS: i32 = 3;
+
+/// Takes imports from workers that are gone: they wait again, longer after each time, and fail the third time. Returns how
+/// many there were.
+pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
+    let failed = write(
+        "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 END AS deaths \
+             FROM pinterest.import i \
+             WHERE i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($1)) \
+             LIMIT 100 FOR UPDATE SKIP LOCKED) \
+         UPDATE pinterest.import t SET deaths = d.deaths, fence = t.fence + 1, claimed_by = NULL, lease_until = NULL, \
+         state = CASE WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' END, \
+         due = CASE WHEN d.deaths < $2 THEN false END, \
+         wake_at = clock_timestamp() + CASE WHEN d.deaths > 1 THEN '5 seconds' ELSE '0 seconds' END::interval, \
+         phase = CASE WHEN d.deaths >= $2 THEN 'finished' ELSE t.phase END, \
+         finished_at = CASE WHEN d.deaths >= $2 THEN clock_timestamp() END, \
+         reason = CASE WHEN d.deaths >= $2 THEN format('the worker ended %s times while it was at work on the import', d.deaths) ELSE t.reason END, \
+         error_code = CASE WHEN d.deaths >= $2 THEN '57P02' ELSE t.error_code END, \
+         hint = CASE WHEN d.deaths >= $2 THEN 'The server''s log tells how it ended. Import the board again once that is mended.' ELSE t.hint END \
+         FROM dead d WHERE t.account_id = d.account_id AND t.import_id = d.import_id \
+         RETURNING CASE WHEN t.state = 'failed' THEN t.import_id END",
+        &[live.to_vec().into(), DEATHS.into()],
+        |row| row.maybe::<i64>(1),
+    )?;
+    failed.iter().flatten().try_for_each(|import_id| super::end::notify_finished(*import_id))?;
+    Ok(failed.len())
+}
+
+/// Makes imports due whose time has come, and holds those of accounts that cannot be used; true where there may be more.
+pub fn make_due() -> Result<bool, Failure> {
+    let looked_at = execute(
+        "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
+             WHERE NOT i.due AND i.wake_at <= clock_timestamp() ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+         UPDATE pinterest.import t SET turn_owner = a.owner::text, \
+         due = CASE WHEN a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL THEN true END \
+         FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
+         WHERE t.account_id = r.account_id AND t.import_id = r.import_id",
+        &[BATCH.into()],
+    )?;
+    Ok(i64::try_from(looked_at).unwrap_or(BATCH) >= BATCH)
+}
+
+/// Owners with an import that is due, the next ones after this one, in a ring.
+pub fn owners_after(owner: &str) -> Result<Vec<String>, Failure> {
+    // A loose index scan: one probe for each owner, however many imports each has.
+    let after = |owner: &str| {
+        read(
+            "WITH RECURSIVE ring AS ( \
+             (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > $1 ORDER BY i.turn_owner LIMIT 1) \
+             UNION ALL \
+             SELECT (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > r.turn_owner \
+                 ORDER BY i.turn_owner LIMIT 1) FROM ring r WHERE r.turn_owner IS NOT NULL) \
+             SELECT r.turn_owner FROM ring r WHERE r.turn_owner IS NOT NULL LIMIT $2",
+            &[owner.into(), CANDIDATES.into()],
+            |row| row.get::<String>(1),
+        )
+    };
+    let mut ring = after(owner)?;
+    if i64::try_from(ring.len()).is_ok_and(|found| found < CANDIDATES) && !owner.is_empty() {
+        ring.extend(after("")?.into_iter().take_while(|next| next.as_str() <= owner));
+    }
+    Ok(ring)
+}
+
+/// Accounts of an owner with an import that is due, the next ones after this one, in a ring.
+pub fn accounts_after(owner: &str, account_id: i64) -> Result<Vec<i64>, Failure> {
+    let after = |account_id: i64| {
+        read(
+            "WITH RECURSIVE ring AS ( \
+             (SELECT i.account_id FROM pinterest.import i WHERE i.due AND i.turn_owner = $1 AND i.account_id > $2 \
+                 ORDER BY i.account_id LIMIT 1) \
+             UNION ALL \
+             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due AND i.turn_owner = $1 \
+                 AND i.account_id > r.account_id ORDER BY i.account_id LIMIT 1) FROM ring r WHERE r.account_id IS NOT NULL) \
+             SELECT r.account_id FROM ring r WHERE r.account_id IS NOT NULL LIMIT $3",
+            &[owner.into(), account_id.into(), CANDIDATES.into()],
+            |row| row.get::<i64>(1),
+        )
+    };
+    let mut ring = after(account_id)?;
+    if i64::try_from(ring.len()).is_ok_and(|found| found < CANDIDATES) {
+        ring.extend(after(i64::MIN)?.into_iter().take_while(|next| *next <= account_id));
+    }
+    Ok(ring)
+}
+
+/// Holds the imports of an account that cannot be used; true where it can.
+pub fn hold_unless_usable(account_id: i64) -> Result<bool, Failure> {
+    let usable = read(
+        "SELECT a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL FROM pinterest.account a \
+         WHERE a.account_id = $1",
+        &[account_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if usable == [true] {
+        return Ok(true);
+    }
+    execute(
+        "UPDATE pinterest.import t SET due = NULL FROM (SELECT i.import_id FROM pinterest.import i \
+             WHERE i.account_id = $1 AND i.due ORDER BY i.wake_at, i.import_id LIMIT $2 FOR UPDATE SKIP LOCKED) AS h \
+         WHERE t.account_id = $1 AND t.import_id = h.import_id",
+        &[account_id.into(), BATCH.into()],
+    )?;
+    Ok(false)
+}
+
+/// The account may be used again: its imports that are held go on.
+pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
+         AND due IS NULL AND state IN ('queued', 'waiting_quota')",
+        &[account_id.into()],
+    )?;
+    Ok(())
+}
+
+/// The same for all accounts that may be used: the next ones after this one, and where that ended; `None` at the end.
+/// An import may have been held in the moment in which its account became usable.
+pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
+    let accounts = read(
+        "WITH RECURSIVE held AS ( \
+         (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
+         UNION ALL \
+         SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
+         SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id \
+             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL) \
+         FROM held h WHERE h.account_id IS NOT NULL LIMIT $2",
+        &[after.into(), BATCH.into()],
+        |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
+    )?;
+    accounts.iter().filter(|(_, usable)| *usable).try_for_each(|(account_id, _)| let_go_on(*account_id))?;
+    let all = i64::try_from(accounts.len()).is_ok_and(|found| found < BATCH);
+    Ok(accounts.last().map(|(account_id, _)| *account_id).filter(|_| !all))
+}
+
+/// Do imports of other accounts wait for a worker?
+pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id LIMIT 1) AS l \
+                 WHERE l.account_id <> $1) \
+             OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id DESC LIMIT 1) AS h \
+                 WHERE h.account_id <> $1)",
+        &[account_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
+/// Seconds until the next import that sleeps is due, and whether any is due now.
+pub fn next_wake() -> Result<(Option<f64>, bool), Failure> {
+    let rows = read(
+        "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i WHERE NOT i.due \
+                 ORDER BY i.wake_at LIMIT 1), \
+             EXISTS (SELECT FROM pinterest.import i WHERE i.due)",
+        &[],
+        |row| Ok((row.maybe::<f64>(1)?, row.get::<bool>(2)?)),
+    )?;
+    Ok(rows.into_iter().next().unwrap_or_default())
+}

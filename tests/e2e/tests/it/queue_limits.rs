@@ -1,0 +1,98 @@
+//! What the queue of imports takes and what it does not: caps, disconnected accounts, imports that end their worker.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+
+use crate::grants::WORKER;
+use crate::support::{GATE, Row, SOON, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value};
+
+#[test]
+fn an_account_queues_as_much_as_it_may() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    world.cluster.set("pinterest.max_queued_imports", "3")?;
+    world.cluster.reload()?;
+    let account = world.account();
+    client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
+    wait_for("the setting", SOON, || {
+        Ok((value::<String>(&mut client, "SHOW pinterest.max_queued_imports")? == "3").then_some(()))
+    })?;
+    let imports = (0..3).map(|_| start(&mut client, "Beach")).collect::<Result<Vec<_>>>()?;
+    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach')", &[]));
+    assert_eq!(refused.code, "53400", "{refused:?}");
+    assert!(refused.hint.contains("pinterest.max_queued_imports"), "{refused:?}");
+    client.execute("SELECT pinterest_cancel_import($1)", &[&imports[0]])?;
+    let again = start(&mut client, "Beach")?;
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    for import in [imports[1], imports[2], again] {
+        complete(&mut client, import)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_disconnect_ends_what_is_under_way() -> Result<()> {
+    let world = quick_world("Beach", 40)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 4);
+    let import = start(&mut client, "Beach")?;
+    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    let waits = start(&mut client, "Beach")?;
+    let account = world.account();
+    client.execute("SELECT FROM pinterest_disconnect($1)", &[&account])?;
+    for import in [import, waits] {
+        let row = until_state(&mut client, import, "cancelled")?;
+        assert!(row.reason.contains("disconnected") && row.error_code == "28000" && !row.hint.is_empty(), "{row:?}");
+        let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
+        assert_eq!(state, "cancelled");
+    }
+    // No image is in a worker's hands, and none comes in any more.
+    let begun = Instant::now();
+    let pictures = world.sandbox.requests().pictures();
+    wait_for("the run to end", SOON, || {
+        let held = "SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL";
+        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
+    })?;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    world.sandbox.faults().release(GATE);
+    let embedded = Row::of(&mut client, import)?.embedded;
+    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]));
+    assert_eq!(refused.code, "28000", "{refused:?}");
+    assert!(!refused.hint.is_empty(), "{refused:?}");
+    assert_eq!(Row::of(&mut client, import)?.embedded, embedded);
+    assert!(world.sandbox.requests().pictures() <= pictures + 16, "what was under way may come to its end");
+    Ok(())
+}
+
+/// Kills the worker with the import in hand, and waits for the next one.
+fn kill(world: &World, client: &mut Client) -> Result<()> {
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    wait_for("the worker to end", SOON, || Ok(e2e::process::Process::get(worker.pid).is_none().then_some(())))?;
+    client.query_one("SELECT pinterest_rotate_key()", &[])?;
+    Ok(())
+}
+
+#[test]
+fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    world.sandbox.faults().add(sandbox::Rule::on(
+        sandbox::Kind::BoardPins,
+        sandbox::Fault::Hold { gate: GATE.into() },
+    ));
+    let import = start(&mut client, "Beach")?;
+    for death in 1..=3u64 {
+        assert!(world.sandbox.requests().wait_for(sandbox::Kind::BoardPins, death, SOON), "{death}");
+        kill(&world, &mut client)?;
+    }
+    let row = until_state(&mut client, import, "failed")?;
+    assert!(row.reason.contains("ended 3 times") && row.error_code == "57P02", "{row:?}");
+    assert_eq!(world.sandbox.requests().count(sandbox::Kind::BoardPins), 3);
+    world.sandbox.faults().clear();
+    let again = start(&mut client, "Beach")?;
+    assert_eq!(complete(&mut client, again)?.embedded, 3);
+    Ok(())
+}
