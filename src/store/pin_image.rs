@@ -359,7 +359,12 @@ pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Resul
 
 /// Claims one image that workers had in hand twice when they ended: it may be what ended them, so nothing else of its import
 /// is to be in hand with it.
-pub fn claim_suspect(account_id: i64, import_id: i64, by: &str, live: &[String]) -> Result<Option<ClaimedImage>, Failure> {
+pub fn claim_suspect(
+    account_id: i64,
+    import_id: i64,
+    by: &str,
+    live: &[String],
+) -> Result<Option<ClaimedImage>, Failure> {
     let claimed = write(
         "WITH suspect AS (SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i \
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($4) \
@@ -369,14 +374,7 @@ pub fn claim_suspect(account_id: i64, import_id: i64, by: &str, live: &[String])
          WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
-        &[
-            account_id.into(),
-            import_id.into(),
-            by.into(),
-            live.to_vec().into(),
-            LEASE.into(),
-            (DEATHS - 1).into(),
-        ],
+        &[account_id.into(), import_id.into(), by.into(), live.to_vec().into(), LEASE.into(), (DEATHS - 1).into()],
         claimed_image,
     )?;
     Ok(claimed.into_iter().next())

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::database::Context;
 use crate::errors::Failure;
-use crate::store::seal::Place;
 use crate::platform;
+use crate::store::seal::Place;
 use crate::store::{account, clock, import, installation, retention, token};
 use crate::tokens::Sealer;
 

@@ -78,9 +78,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in
-            ["", "yesterday", "2021-13-01T00:00:00", "2021-06-08T25:00:00", "1623145050", "2021-06-08T09:37:30+99:00", "0000-01-01T00:00:00"]
-        {
+        for text in [
+            "",
+            "yesterday",
+            "2021-13-01T00:00:00",
+            "2021-06-08T25:00:00",
+            "1623145050",
+            "2021-06-08T09:37:30+99:00",
+            "0000-01-01T00:00:00",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }
     }

@@ -58,7 +58,9 @@ fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
             Kind::QueueFull,
             format!("account {account_id} has {waiting} imports that have not ended, and may have {most}"),
         )
-        .with_hint("Wait for some of them, end them with pinterest_cancel_import(), or raise pinterest.max_queued_imports.")),
+        .with_hint(
+            "Wait for some of them, end them with pinterest_cancel_import(), or raise pinterest.max_queued_imports.",
+        )),
         Some(_) => Ok(()),
     }
 }

@@ -54,10 +54,14 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
         Verdict::Incomplete(Cause::Unreadable) => {
             incomplete(format!("{} items of the listing cannot be read", listed.unreadable))
         }
-        Verdict::Incomplete(Cause::NotCounted) => incomplete("Pinterest does not say how many pins the board has".into()),
+        Verdict::Incomplete(Cause::NotCounted) => {
+            incomplete("Pinterest does not say how many pins the board has".into())
+        }
         Verdict::Incomplete(Cause::Short) => Conclusion {
             gap: listed.gap(),
-            ..incomplete(format!("Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"))
+            ..incomplete(format!(
+                "Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"
+            ))
         },
         Verdict::Unconfirmed => Conclusion {
             remember_missing: true,
@@ -68,9 +72,10 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
         },
         Verdict::WholeWithoutMissing => {
             let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
-            let asked_for = run.context.database.run(move || {
-                store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR)
-            });
+            let asked_for = run
+                .context
+                .database
+                .run(move || store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR));
             match whereabouts(api, board_id, asked_for.await?).await? {
                 Some(moved) => Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() },
                 None => incomplete("pins that the listing does not show are on the board all the same".into()),

@@ -123,8 +123,13 @@ impl World {
             Answer::Truncated(most) | Answer::Lying(most) => (first(most), 0),
             Answer::Empty => (BTreeSet::new(), 0),
             Answer::OddItems(step) => {
-                let shown: BTreeSet<u16> =
-                    self.board.iter().enumerate().filter(|(n, _)| n % usize::from(step) != 0).map(|(_, p)| *p).collect();
+                let shown: BTreeSet<u16> = self
+                    .board
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| n % usize::from(step) != 0)
+                    .map(|(_, p)| *p)
+                    .collect();
                 let unreadable = number(self.board.len() - shown.len());
                 (shown, unreadable)
             }

@@ -92,12 +92,18 @@ impl Item for Pin {
         self.odd = TEXTS.iter().any(|name| is_odd(members, name, Value::is_string))
             || IDS.iter().any(|name| is_odd(members, name, is_id_value))
             || is_odd(members, "media", |media| media.as_object().is_some_and(|media| !has_odd_media(media)))
-            || is_odd(members, "created_at", |time| time.as_str().is_some_and(|time| time.parse::<Timestamp>().is_ok()));
+            || is_odd(members, "created_at", |time| {
+                time.as_str().is_some_and(|time| time.parse::<Timestamp>().is_ok())
+            });
     }
 
     /// Tiles have nothing of a pin.
     fn is_tile(members: &Map<String, Value>) -> bool {
-        !TEXTS.iter().chain(&IDS).chain(&["media", "created_at"]).any(|name| *name != "title" && members.contains_key(*name))
+        !TEXTS
+            .iter()
+            .chain(&IDS)
+            .chain(&["media", "created_at"])
+            .any(|name| *name != "title" && members.contains_key(*name))
     }
 }
 
@@ -108,7 +114,8 @@ const IDS: [&str; 3] = ["board_id", "board_section_id", "parent_pin_id"];
 
 /// Are members of a medium, or of a part of a carousel, there that name pictures and cannot be read?
 fn has_odd_media(media: &Map<String, Value>) -> bool {
-    let is_size = |size: &Value| size.is_null() || size.as_object().is_some_and(|size| !is_odd(size, "url", Value::is_string));
+    let is_size =
+        |size: &Value| size.is_null() || size.as_object().is_some_and(|size| !is_odd(size, "url", Value::is_string));
     let is_part = |part: &Value| part.as_object().is_some_and(|part| !has_odd_media(part));
     is_odd(media, "media_type", Value::is_string)
         || is_odd(media, "cover_image_url", Value::is_string)

@@ -204,10 +204,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_a_typed_error_without_the_token() {
-        for members in [
-            r#""expires_in": 1, "token_type": "mac""#,
-            r#""expires_in": 1, "refresh_token": "a b""#,
-        ] {
+        for members in [r#""expires_in": 1, "token_type": "mac""#, r#""expires_in": 1, "refresh_token": "a b""#] {
             let error = grant(&format!(r#"{{"access_token": "pina_CANARY", {members}}}"#)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{members}");
             assert!(error.may_have_been_processed());

@@ -51,7 +51,11 @@ const WORDS: [(&str, &str, &[&str]); 12] = [
     ("image", "embedded", &[""]),
     ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged", "before"]),
     ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import"]),
-    ("image", "failed", &["not_downloadable", "download", "malformed", "embedder_died", "embedder", "bad_vector", "worker_died"]),
+    (
+        "image",
+        "failed",
+        &["not_downloadable", "download", "malformed", "embedder_died", "embedder", "bad_vector", "worker_died"],
+    ),
 ];
 
 impl Report {

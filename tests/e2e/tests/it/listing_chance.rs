@@ -73,7 +73,9 @@ impl Walk {
         let board = BOARDS[self.random.usize(..2)];
         self.trace.push(format!("import of {board} with {rules:?}"));
         self.import(board)?;
-        added.into_iter().for_each(|rule| drop(self.world.sandbox.faults().remove(rule)));
+        for rule in added {
+            self.world.sandbox.faults().remove(rule);
+        }
         Ok(())
     }
 
@@ -126,7 +128,11 @@ impl Walk {
         let after = self.safe()?;
         for (pin, vectors) in before {
             let now = after.get(&pin).copied();
-            assert!(now.is_some_and(|now| now >= vectors), "{pin} had {vectors} vectors, now {now:?}: {:#?}", self.trace);
+            assert!(
+                now.is_some_and(|now| now >= vectors),
+                "{pin} had {vectors} vectors, now {now:?}: {:#?}",
+                self.trace
+            );
         }
         Ok(report.coverage)
     }

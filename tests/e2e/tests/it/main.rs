@@ -38,6 +38,7 @@ mod listing_chance;
 mod leak_channels;
 mod leaks;
 mod life_cycle;
+mod listing_chance;
 mod listing_faults;
 mod main_job;
 mod model;

@@ -6,7 +6,9 @@ use e2e::{Result, World, wait_for};
 use postgres::Client;
 
 use crate::grants::WORKER;
-use crate::support::{GATE, Row, SOON, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value};
+use crate::support::{
+    GATE, Row, SOON, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value,
+};
 
 #[test]
 fn an_account_queues_as_much_as_it_may() -> Result<()> {
@@ -79,10 +81,7 @@ fn kill(world: &World, client: &mut Client) -> Result<()> {
 fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
     let world = quick_world("Beach", 3)?;
     let mut client = world.connect()?;
-    world.sandbox.faults().add(sandbox::Rule::on(
-        sandbox::Kind::BoardPins,
-        sandbox::Fault::Hold { gate: GATE.into() },
-    ));
+    world.sandbox.faults().add(sandbox::Rule::on(sandbox::Kind::BoardPins, sandbox::Fault::Hold { gate: GATE.into() }));
     let import = start(&mut client, "Beach")?;
     for death in 1..=3u64 {
         assert!(world.sandbox.requests().wait_for(sandbox::Kind::BoardPins, death, SOON), "{death}");

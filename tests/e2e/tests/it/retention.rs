@@ -100,7 +100,8 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
     )?;
     a_round(&world, &mut client)?;
     wait_for("the pins to go", SOON, || Ok((count(&mut client, "pin")? == 0).then_some(())))?;
-    let sync: String = value(&mut client, "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL")?;
+    let sync: String =
+        value(&mut client, "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL")?;
     assert_eq!(sync, "1 day");
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;

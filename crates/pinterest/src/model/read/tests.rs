@@ -14,7 +14,8 @@ fn a_page_ends_with_null_absent_or_empty_bookmark() {
 
 #[test]
 fn items_without_an_id_are_counted() {
-    let body = br#"{"items": [{"id": "1"}, {"title": "more ideas"}, null, {"id": null}, {"id": "x"}, ["2"], 3, {"id": "4"},
+    let body =
+        br#"{"items": [{"id": "1"}, {"title": "more ideas"}, null, {"id": null}, {"id": "x"}, ["2"], 3, {"id": "4"},
         {"link": null, "title": "a pin that lost its id"}, {"id": {}}, {"id": -5}, {"id": 1.5}, {"id": 1e3}]}"#;
     let page = read_page::<Pin>(body).unwrap();
     assert_eq!(page.items.iter().map(|pin| pin.id.as_str()).collect::<Vec<_>>(), ["1", "4"]);
