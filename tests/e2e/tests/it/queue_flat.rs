@@ -16,11 +16,12 @@ fn queued() -> i64 {
     std::env::var("QUEUED").ok().and_then(|queued| queued.parse().ok()).unwrap_or(QUEUED)
 }
 
-/// Imports of accounts that have no tokens: each fails as soon as it is claimed.
+/// Imports of another owner's accounts, which have no tokens: each fails as soon as it is claimed.
 fn fill(client: &mut Client, accounts: i64, imports_each: i64) -> Result<()> {
+    client.batch_execute("CREATE ROLE crowd")?;
     client.batch_execute(&format!(
         "WITH more AS (INSERT INTO pinterest.account (owner, pinterest_user_id)
-             SELECT CURRENT_USER, 'crowd ' || n FROM generate_series(1, {accounts}) AS n RETURNING account_id)
+             SELECT 'crowd', 'crowd ' || n FROM generate_series(1, {accounts}) AS n RETURNING account_id)
          INSERT INTO pinterest.import (account_id, board_reference) SELECT account_id, 'Nowhere ' || n
          FROM more, generate_series(1, {imports_each}) AS n"
     ))?;
