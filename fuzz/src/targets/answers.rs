@@ -25,7 +25,7 @@ pub fn listing(input: &[u8]) {
 fn page<T>(read: Result<Page<T>, Error>, check: fn(&T)) {
     match read {
         Ok(page) => {
-            assert!(page.items.len() + page.skipped <= MAX_ITEMS);
+            assert!(page.items.len() + page.tiles + page.unreadable <= MAX_ITEMS);
             if let Some(bookmark) = &page.bookmark {
                 assert!((1..=MAX_BOOKMARK).contains(&bookmark.len()));
                 assert_storable(bookmark);
