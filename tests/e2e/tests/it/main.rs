@@ -38,7 +38,6 @@ mod leak_channels;
 mod leaks;
 mod life_cycle;
 mod listing_chance;
-mod listing_chance;
 mod listing_faults;
 mod main_job;
 mod model;
