@@ -200,10 +200,9 @@ def by_hand():
     huge = json.dumps({"x": {"dtype": "F64", "shape": [2**60], "data_offsets": [0, 2**63]},
                        "y": {"dtype": "U8", "shape": [2**63 - 1], "data_offsets": [2**63, 2**64 - 1]}}).encode()
     seed("model_files", "weights-huge", b"\1" + struct.pack("<Q", len(huge)) + huge)
-    packed = (b"PINCLIP\0" + struct.pack("<II", 1, 0x01020304) + struct.pack("<IIQ", 2, 0, 4) + hashlib.sha256(b"c").digest()
-              + hashlib.sha256(b"a").digest() + struct.pack("<QqII", 9, 1, 2, 3))
-    import zlib
-    seed("model_files", "packed", b"\2" + packed + struct.pack("<I", zlib.crc32(packed)))
+    packed = (b"PINCLIP\0" + struct.pack("<II", 2, 0x01020304) + struct.pack("<IIQ", 2, 0, 4) + hashlib.sha256(b"c").digest()
+              + hashlib.sha256(b"a").digest() + hashlib.sha256(b"w").digest())
+    seed("model_files", "packed", b"\2" + packed + hashlib.sha256(packed).digest())
     for number, text in enumerate(["a barn with string lights", "<|startoftext|>x<|endoftext|>", "ΣΑΣ café 中文 🎉",
                                    "<start_of_text> it's 2,000 e\u0301", "x" * 400]):
         seed("text", str(number), text)

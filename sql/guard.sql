@@ -37,6 +37,13 @@ BEGIN
             MESSAGE = 'pg_pinterest needs pgvector 0.8.0 or newer',
             HINT = 'Run pgvector_setup/install, then ALTER EXTENSION vector UPDATE.';
     END IF;
+    IF pg_catalog.string_to_array((SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'vector'), '.')::pg_catalog.int4[]
+       OPERATOR(pg_catalog.<) ARRAY[0, 8, 3] THEN
+        RAISE WARNING USING
+            MESSAGE = 'pgvector before 0.8.3 has known faults in HNSW indexes',
+            DETAIL = 'Before 0.8.2 a parallel build can read and write beyond a buffer (CVE-2026-3172); before 0.8.3 a vacuum can damage an index.',
+            HINT = 'Install pgvector 0.8.3 or newer, ALTER EXTENSION vector UPDATE, REINDEX the HNSW indexes. Until then build them with SET max_parallel_maintenance_workers = 0.';
+    END IF;
 END
 $$;
 

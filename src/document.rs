@@ -1,15 +1,22 @@
-//! A `json` that passes through untouched: pgrx's own type would parse it and write it again.
+//! `json` and `jsonb` as text that passes through untouched: pgrx's own types would parse a document of any size into many
+//! times its memory before anybody can refuse it.
 
-use pgrx::IntoDatum;
+use std::ffi::CStr;
+
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, JsonString};
+use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 
-use crate::errors::{Failure, Kind};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{FromDatum, IntoDatum, direct_function_call, pg_sys};
 
-/// The text of a JSON document.
+use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
+
+/// The text of a JSON document, to be returned.
 pub struct Document(pub JsonString);
 
 // SAFETY: what is returned below is a datum of the SQL type named here.
@@ -20,19 +27,29 @@ unsafe impl SqlTranslatable for Document {
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
 }
 
-// SAFETY: a datum of the SQL type named above is a varlena whose bytes are text.
-unsafe impl<'fcx> ArgAbi<'fcx> for Document {
-    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        // SAFETY: the caller promises an argument of that type, which is not NULL.
-        let bytes: Option<Vec<u8>> = unsafe { arg.unbox_arg_using_from_datum() };
-        // The server's encoding need not be UTF-8, which pgrx's own type takes for granted.
-        match String::from_utf8(bytes.unwrap_or_default()) {
-            Ok(text) => Document(JsonString(text)),
-            Err(_) => {
-                let failure = Failure::new(Kind::BadArgument, "the JSON is not encoded in UTF-8");
-                std::panic::panic_any(pgrx::pg_sys::panic::ErrorReport::from(failure));
-            }
+/// A statement's answer. It stands in memory twice more before it is returned, which is asked for.
+impl FromDatum for Document {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, of: pg_sys::Oid) -> Option<Self> {
+        if is_null {
+            return None;
         }
+        // SAFETY: the caller promises a datum of type json, a varlena.
+        unsafe {
+            if let Err(failure) = room_for(pg_sys::toast_raw_datum_size(datum)) {
+                std::panic::panic_any(ErrorReport::from(failure));
+            }
+            JsonString::from_polymorphic_datum(datum, is_null, of).map(Document)
+        }
+    }
+}
+
+impl IntoDatum for Document {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONOID
     }
 }
 
@@ -44,5 +61,96 @@ unsafe impl BoxRet for Document {
             Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
             None => fcinfo.return_null(),
         }
+    }
+}
+
+/// An argument of type `json`: the text where it lies, not copied.
+pub struct Json<'a>(&'a [u8]);
+
+impl<'a> Json<'a> {
+    /// The text, if it has no more than `most` bytes.
+    pub fn text(&self, most: usize, argument: &str) -> Result<&'a str, Failure> {
+        check_length(self.0.len(), most, argument)?;
+        // The server's encoding need not be UTF-8.
+        std::str::from_utf8(self.0).map_err(|_| Failure::new(Kind::BadArgument, "the JSON is not encoded in UTF-8"))
+    }
+}
+
+/// An argument of type `jsonb`.
+pub struct Jsonb(pg_sys::Datum);
+
+impl Jsonb {
+    /// Parses it, if it takes no more than `most` bytes.
+    pub fn parse(&self, most: usize, argument: &str) -> Result<serde_json::Value, Failure> {
+        // SAFETY: a datum of type jsonb, which `unbox_arg_unchecked` was promised; the size is read without the value.
+        let bytes = unsafe { pg_sys::toast_raw_datum_size(self.0) };
+        check_length(bytes, most, argument)?;
+        // SAFETY: the type's own output function, which returns a C string in the call's memory.
+        let text: Option<&CStr> = unsafe { direct_function_call(pg_sys::jsonb_out, &[Some(self.0)]) };
+        let text = text.unwrap_or_default().to_str().unwrap_or_default();
+        serde_json::from_str(text).map_err(|error| Failure::new(Kind::BadArgument, format!("{argument}: {error}")))
+    }
+}
+
+fn check_length(bytes: usize, most: usize, argument: &str) -> Result<(), Failure> {
+    if bytes > most {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("{argument} has {bytes} bytes, more than the limit of {most}"),
+        ));
+    }
+    Ok(())
+}
+
+// SAFETY: what is read below is a datum of the SQL type named here.
+unsafe impl SqlTranslatable for Json<'_> {
+    const TYPE_IDENT: &'static str = "json";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("json"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
+}
+
+// SAFETY: a datum of the SQL type named above is a varlena whose bytes are text.
+unsafe impl<'fcx> ArgAbi<'fcx> for Json<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises an argument of that type, which is not NULL.
+        let bytes: Option<&'fcx [u8]> = unsafe { arg.unbox_arg_using_from_datum() };
+        Json(bytes.unwrap_or_default())
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: as the caller promises.
+        let bytes: Option<&'fcx [u8]> = unsafe { arg.unbox_arg_using_from_datum() };
+        bytes.map(Json).into()
+    }
+}
+
+// SAFETY: what is read below is a datum of the SQL type named here.
+unsafe impl SqlTranslatable for Jsonb {
+    const TYPE_IDENT: &'static str = "jsonb";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+impl FromDatum for Jsonb {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then_some(Jsonb(datum))
+    }
+}
+
+// SAFETY: the datum is kept as it is.
+unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller promises an argument of that type, which is not NULL.
+        match unsafe { arg.unbox_arg_using_from_datum() } {
+            Some(jsonb) => jsonb,
+            None => panic!("a jsonb that is not NULL became NULL"),
+        }
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: as the caller promises.
+        unsafe { arg.unbox_arg_using_from_datum().into() }
     }
 }

@@ -35,8 +35,9 @@ pub fn check_length(bytes: usize) -> Result<(), Failure> {
 
 /// Refuses an empty text and one that is too long.
 pub fn check_text(text: &str) -> Result<(), Failure> {
+    check_length(text.len())?;
     if text.trim().is_empty() {
         return Err(Failure::new(Kind::BadArgument, "the text is empty"));
     }
-    check_length(text.len())
+    Ok(())
 }

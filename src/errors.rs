@@ -46,6 +46,8 @@ pub enum Kind {
     QueueFull,
     /// No room: embedder busy, no worker slot.
     Busy,
+    /// Memory that the call takes cannot be had.
+    OutOfMemory,
     /// Bytes that are no image this build decodes.
     BadImage,
     /// An image type that is not decoded.
@@ -54,6 +56,8 @@ pub enum Kind {
     TooLarge,
     /// The model directory or a file in it is missing.
     ModelMissing,
+    /// Others may write the model directory or a file in it.
+    ModelUntrusted,
     /// The model directory holds something else than a CLIP ViT-B/32.
     ModelInvalid,
     /// The processor has no kernels for the precision that is set.
@@ -128,6 +132,10 @@ impl Kind {
             ),
             Kind::QueueFull => (Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, None),
             Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
+            Kind::OutOfMemory => (
+                Code::ERRCODE_OUT_OF_MEMORY,
+                Some("Ask for less at once, or let the server's processes have more memory."),
+            ),
             Kind::BadImage => {
                 (Code::ERRCODE_INVALID_BINARY_REPRESENTATION, Some("The image is cut off or damaged: fetch it again."))
             }
@@ -139,6 +147,12 @@ impl Kind {
                 Code::ERRCODE_UNDEFINED_FILE,
                 Some(
                     "Set pinterest.model_dir to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.",
+                ),
+            ),
+            Kind::ModelUntrusted => (
+                Code::ERRCODE_CONFIG_FILE_ERROR,
+                Some(
+                    "The model belongs to root or the server's user, and nobody else may write its directory or files: chmod go-w.",
                 ),
             ),
             Kind::ModelInvalid => {
@@ -317,6 +331,7 @@ impl Failure {
             Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
             Theirs::EmptyText => Kind::BadArgument,
             Theirs::ModelMissing | Theirs::ModelUnreadable => Kind::ModelMissing,
+            Theirs::ModelUntrusted => Kind::ModelUntrusted,
             Theirs::Unsupported => Kind::PrecisionUnsupported,
             Theirs::ModelInvalid => Kind::ModelInvalid,
             Theirs::Busy => Kind::Busy,

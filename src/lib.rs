@@ -15,6 +15,7 @@ mod identity;
 mod interruptible;
 mod key_command;
 mod keys;
+mod memory;
 mod once_per_query;
 mod owner;
 #[cfg(any(test, feature = "pg_test"))]

@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pinterest::Secret;
 use pinterest::seal::Purpose;
 
-use super::{Answer, without_control_characters};
+use super::{Answer, none_long, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::store::{app, app_pause};
@@ -21,6 +21,7 @@ fn pinterest_register_app(
     redirect_uri: &str,
     tier: default!(&str, "'trial'"),
 ) -> Answer<i64> {
+    none_long(&[("tier", Some(tier))])?;
     if !["trial", "standard"].contains(&tier) {
         return Err(Failure::new(Kind::BadArgument, format!("there is no tier \"{tier}\""))
             .with_hint("Pinterest gives apps trial access first, and standard access on request.")

@@ -1,18 +1,21 @@
 //! One vector for a board: the direction of the mean of its images, weighted as the caller likes.
 
-use pgrx::JsonB;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::board::known;
 use super::collected::{Collected, without_images};
-use super::{Answer, seconds};
+use super::{Answer, not_empty, seconds};
+use crate::document::Jsonb;
 use crate::errors::{Failure, Kind};
 use crate::once_per_query::once_per_query;
 use crate::store::board::KnownBoard;
 use crate::store::{board_images, pin_image};
 use crate::vector::Vector;
+
+/// Bytes of `sections`: more names than a board has sections.
+const MOST_BYTES: usize = 1 << 20;
 
 /// The direction of the mean of a board's image embeddings, of unit length. Newer pins may count more than older ones,
 /// sections more than others, and one theme may stand for the board.
@@ -21,11 +24,13 @@ fn pinterest_board_embedding(
     board: &str,
     account_id: default!(Option<i64>, "NULL"),
     half_life: default!(Option<Interval>, "NULL"),
-    sections: default!(Option<JsonB>, "NULL"),
+    sections: default!(Option<Jsonb>, "NULL"),
     theme: default!(Option<i32>, "NULL"),
     call: pg_sys::FunctionCallInfo,
 ) -> Answer<Vector> {
-    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections: sections.map(|json| json.0), theme };
+    not_empty(board, "board")?;
+    let sections = sections.map(|json| json.parse(MOST_BYTES, "sections")).transpose()?;
+    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections, theme };
     let key = (board.to_owned(), account_id, wanted.clone());
     Ok(once_per_query(call, key, || {
         let board = known(board, account_id)?;

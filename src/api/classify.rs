@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use taste::Direction;
 
-use super::prompts::{embedded, labels as checked};
+use super::prompts::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
 use crate::vector::Vector;
 
@@ -13,11 +13,11 @@ use crate::vector::Vector;
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_classify(
     embedding: Vector,
-    labels: Vec<Option<String>>,
+    labels: Array<'_, &str>,
 ) -> Result<TableIterator<'static, (name!(label, String), name!(probability, f64), name!(similarity, f64))>, ErrorReport>
 {
     let direction = direction(&embedding)?;
-    let labels = checked(labels)?;
+    let labels = checked(texts(labels, "labels")?)?;
     let prompts = embedded(labels.clone())?;
     let mut found = taste::classify(&direction, &prompts.vectors);
     found.sort_by(|left, right| right.similarity.total_cmp(&left.similarity));

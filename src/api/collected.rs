@@ -5,6 +5,7 @@ use taste::{Theme, ThemeOptions, Vectors};
 
 use super::board::known;
 use crate::errors::{Failure, Kind};
+use crate::memory::{out_of_memory, room_for};
 use crate::store::board::KnownBoard;
 use crate::store::board_images::{self, BoardImage, Place};
 use crate::vector::{DIMENSION, Vector};
@@ -46,7 +47,12 @@ impl Collected {
         let mut images = Vec::new();
         let mut vectors = Vectors::new(DIMENSION);
         for (place, board) in boards.iter().enumerate() {
-            for (image, embedding) in board_images::of(board.account_id, &board.board_id)? {
+            let found = board_images::of(board.account_id, &board.board_id)?;
+            // A second time, beside the first, and what looks for themes among them; vectors grow by doubling.
+            let all = vectors.len() + found.len();
+            room_for(all.saturating_mul(2 * size_of::<[f32; DIMENSION]>()))?;
+            vectors.reserve(found.len()).map_err(|_| out_of_memory(found.len() * size_of::<[f32; DIMENSION]>()))?;
+            for (image, embedding) in found {
                 check();
                 push(&mut vectors, &embedding)?;
                 images.push((place, image));

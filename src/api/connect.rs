@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgrx::prelude::*;
 use pinterest::{Client, Error, Secret, TokenGrant, oauth_state};
 
-use super::{Answer, not_empty, usable, without_control_characters};
+use super::{Answer, none_long, not_empty, usable, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
@@ -30,6 +30,7 @@ fn pinterest_authorize_url(
     app: default!(Option<&str>, "NULL"),
     secret_boards: default!(bool, "false"),
 ) -> Answer<String> {
+    none_long(&[("app", app)])?;
     let owner = current_role();
     let endpoints = settings::endpoints()?;
     let state = oauth_state::from_random(keys::random()?);
@@ -52,6 +53,7 @@ fn pinterest_authorize_url(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     not_empty(code, "code")?;
+    none_long(&[("state", Some(state))])?;
     let owner = current_role();
     // One text for a state that is malformed, unknown, another role's, used or expired.
     let unknown = || Failure::new(Kind::BadAuthorization, "the state is unknown, used or expired");
@@ -101,6 +103,7 @@ fn pinterest_store_token(
     username: default!(Option<&str>, "NULL"),
 ) -> Answer<i64> {
     without_control_characters(access_token, "access_token")?;
+    none_long(&[("scopes", scopes), ("app", app), ("username", username)])?;
     if let Some(token) = refresh_token {
         without_control_characters(token, "refresh_token")?;
     }

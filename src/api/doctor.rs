@@ -56,6 +56,7 @@ type Check = (&'static str, fn() -> Finding);
 const CHECKS: &[Check] = &[
     ("version", version),
     ("preloaded", preloaded),
+    ("pgvector", pgvector),
     ("schema", schema),
     ("worker role", worker_role),
     ("clone fence", clone_fence),
@@ -66,6 +67,7 @@ const CHECKS: &[Check] = &[
     ("model directory", model_directory),
     ("embedder program", embedder_program),
     ("embedder", embedder_answers),
+    ("embedder confinement", embedder_confinement),
     ("embeddings", embeddings),
     ("tracked columns", tracked_columns),
     ("tracked image hosts", tracked_image_hosts),
@@ -158,6 +160,23 @@ fn worker_role() -> Finding {
             format!("pinterest_worker: {}", faults.join(", ")),
             "Whoever can act as it reads every account and every sealed token: take that away again.".to_owned(),
         ),
+    }
+}
+
+fn pgvector() -> Finding {
+    match extension::pgvector() {
+        Ok(Some(version)) if version.has_known_faults() => Finding::Bad(
+            format!(
+                "{version}: before 0.8.2 a parallel build of an HNSW index can read and write beyond a buffer \
+                 (CVE-2026-3172), before 0.8.3 a vacuum can damage one"
+            ),
+            "Install pgvector 0.8.3 or newer, ALTER EXTENSION vector UPDATE, REINDEX the HNSW indexes. Until then build \
+             them with SET max_parallel_maintenance_workers = 0."
+                .to_owned(),
+        ),
+        Ok(Some(version)) => Finding::Good(version.to_string()),
+        Ok(None) => Finding::Bad("not created in this database".to_owned(), String::new()),
+        Err(failure) => Finding::of(Err(failure)),
     }
 }
 
@@ -328,6 +347,20 @@ fn embedder_answers() -> Finding {
         }
         ModelState::Failed { kind, message } => Finding::of(Err(Failure::from_embedder(kind, message))),
         ModelState::Loading => Finding::Note("loading its model".to_owned()),
+    }
+}
+
+/// What keeps a fault in a decoder from the server's files, the network and other processes.
+fn embedder_confinement() -> Finding {
+    if let Some(note) = not_asked() {
+        return note;
+    }
+    match ask_embedder() {
+        Ok(Info { sandbox, .. }) if sandbox.gap.is_none() => Finding::Good(sandbox.to_string()),
+        Ok(Info { sandbox, .. }) => {
+            Finding::Note(format!("{sandbox}. A fault in a decoder of pictures could reach what the server's user can"))
+        }
+        Err(failure) => Finding::of(Err(failure)),
     }
 }
 

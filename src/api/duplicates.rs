@@ -12,7 +12,9 @@ use super::board::known;
 use super::collected::{Collected, check};
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 use crate::store::board_images::{self, Bytes, shown};
+use crate::vector::DIMENSION;
 
 // What \df shows is what the crate argues for.
 const _: () = assert!(taste::DEFAULT_THRESHOLD == 0.05);
@@ -102,6 +104,8 @@ fn seen<K: Hash + Eq>(known: &HashMap<K, usize>, hash: Option<&K>) -> Option<usi
 /// these.
 fn groups(vectors: &Vectors, first: &[usize], threshold: f64) -> Result<Vec<Vec<usize>>, Failure> {
     let different: Vec<usize> = (0..first.len()).filter(|&row| first[row] == row).collect();
+    // Those of different bytes, the leaders among them, and the groups.
+    room_for(first.len().saturating_mul(4 * size_of::<[f32; DIMENSION]>()))?;
     let mut among = Vectors::with_capacity(vectors.dimension(), different.len());
     for &row in &different {
         among.push(vectors.row(row)).map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;

@@ -45,5 +45,5 @@ fn pinterest_export(
     images: default!(bool, "false"),
 ) -> Answer<Document> {
     let account_id = account::resolve(&current_role(), account_id)?;
-    Ok(Document(export::account(account_id, vectors, images)?))
+    Ok(export::account(account_id, vectors, images)?)
 }

@@ -8,8 +8,9 @@ use pgrx::prelude::*;
 use super::board::known;
 use super::collected::{Collected, check};
 use super::{Answer, without_control_characters};
-use crate::document::Document;
+use crate::document::Json;
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 use crate::rows::Candidate;
 use crate::store::board_images::Place;
 use crate::store::gallery::{self as store, ShownImage};
@@ -25,7 +26,7 @@ const SIZE: &str = "600x";
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_gallery(
     board: default!(Option<&str>, "NULL"),
-    rows: default!(Option<Document>, "NULL"),
+    rows: default!(Option<Json<'_>>, "NULL"),
     title: default!(Option<&str>, "NULL"),
     embed: default!(bool, "false"),
     account_id: default!(Option<i64>, "NULL"),
@@ -35,7 +36,7 @@ fn pinterest_gallery(
 
 fn page(
     board: Option<&str>,
-    rows: Option<Document>,
+    rows: Option<Json<'_>>,
     title: Option<&str>,
     embed: bool,
     account_id: Option<i64>,
@@ -47,28 +48,31 @@ fn page(
     }
     let title = title.map(|title| without_control_characters(title, "title").map(str::to_owned)).transpose()?;
     let mut budget = Budget::default();
-    let rows = rows.map(|Document(json)| cards(&json.0, &mut budget)).transpose()?;
+    let rows = rows.map(|json| cards(&json, &mut budget)).transpose()?;
     let shown = board.map(|board| shown_board(board, account_id)).transpose()?;
     let (board, places) = shown.unzip();
     let mut page = Page { title, board, rows };
     if embed {
         embed_kept(&mut page, places.unwrap_or_default(), budget.left())?;
     }
-    Ok(gallery::render(&page, &mut check))
+    gallery::render(&page, &mut check).map_err(unshown)
 }
 
-fn cards(json: &str, budget: &mut Budget) -> Result<Rows, Failure> {
-    if json.len() > MOST_BYTES {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("the rows have {} bytes, more than the limit of {MOST_BYTES}", json.len()),
-        )
-        .with_hint("Leave out columns that the page does not show, or LIMIT the query."));
+fn cards(json: &Json<'_>, budget: &mut Budget) -> Result<Rows, Failure> {
+    let json = json.text(MOST_BYTES, "rows").map_err(|failure| match failure.kind {
+        Kind::TooLarge => failure.with_hint("Leave out columns that the page does not show, or LIMIT the query."),
+        _ => failure,
+    })?;
+    Rows::parse(json, budget, &mut check).map_err(unshown)
+}
+
+/// Why there is no page.
+fn unshown(error: gallery::Error) -> Failure {
+    match error.kind() {
+        gallery::ErrorKind::OutOfMemory => Failure::new(Kind::OutOfMemory, error.to_string()),
+        _ => Failure::new(Kind::BadArgument, error.to_string())
+            .with_hint("Pass rows as json_agg() makes them: (SELECT json_agg(r) FROM (SELECT …) AS r)."),
     }
-    Rows::parse(json, budget, &mut check).map_err(|error| {
-        Failure::new(Kind::BadArgument, error.to_string())
-            .with_hint("Pass rows as json_agg() makes them: (SELECT json_agg(r) FROM (SELECT …) AS r).")
-    })
 }
 
 /// A board, and which image each of its pictures is, in their order.
@@ -160,6 +164,7 @@ fn embed_kept(page: &mut Page, places: Vec<Place>, budget: usize) -> Result<(), 
     for (place, picture) in pictures {
         check();
         let Some(bytes) = kept.get(&place) else { continue };
+        room_for(bytes.len())?;
         // A pin that is a reason for several rows is in the page several times.
         if left.take(bytes.len())
             && let Some(embedded) = Picture::embedded(bytes.clone())

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
 use super::board::{known, matching};
+use super::prompts::texts;
 use super::waiting::Waiting;
 use super::{Answer, not_empty, seconds};
 use crate::errors::{Failure, Kind};
@@ -25,10 +26,13 @@ fn pinterest_import_board(
     board: &str,
     account_id: default!(Option<i64>, "NULL"),
     keep_images: default!(bool, "false"),
-    sections: default!(Option<Vec<String>>, "NULL"),
+    sections: default!(Option<Array<'_, &str>>, "NULL"),
     max_images: default!(Option<i32>, "NULL"),
     sync_every: default!(Option<Interval>, "NULL"),
 ) -> Answer<i64> {
+    let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
+    // NULL is as little a name as the empty string.
+    let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
     let wishes = Wishes { keep_images, sections, max_images, sync_every };
     check_wishes(&wishes)?;
     let board = not_empty(board, "board")?.trim();

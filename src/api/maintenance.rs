@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::Answer;
+use super::{Answer, none_long};
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::store::grants::{self, Level};
@@ -12,6 +12,7 @@ use crate::workers::registry;
 /// Grants a role a level: 'reader' searches, 'user' also imports, 'admin' also grants.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
+    none_long(&[("role", Some(role)), ("level", Some(level))])?;
     let level = match level {
         "user" => Level::User,
         "reader" => Level::Reader,

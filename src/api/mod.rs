@@ -35,8 +35,29 @@ use crate::errors::{Failure, Kind};
 /// The only return type with which an error keeps its SQLSTATE.
 pub type Answer<T> = Result<T, ErrorReport>;
 
+/// Bytes of an argument that names something. Longer ones are a mistake, and messages repeat them.
+const LONGEST_ARGUMENT: usize = 64 << 10;
+
+/// Refuses an argument that is longer than any name, code or token.
+fn not_long<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
+    if value.len() > LONGEST_ARGUMENT {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("{argument} has {} bytes, more than the limit of {LONGEST_ARGUMENT}", value.len()),
+        ));
+    }
+    Ok(value)
+}
+
+/// The same of arguments that may be left out, with their names.
+fn none_long(arguments: &[(&str, Option<&str>)]) -> Result<(), Failure> {
+    let given = arguments.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    given.map(|(name, value)| not_long(value, name).map(drop)).collect()
+}
+
 /// Refuses an empty argument.
 fn not_empty<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
+    not_long(value, argument)?;
     if value.trim().is_empty() {
         return Err(Failure::new(Kind::BadArgument, format!("{argument} must not be empty")));
     }
@@ -45,6 +66,7 @@ fn not_empty<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
 
 /// Refuses what a text column would store and a URL could not carry.
 fn without_control_characters<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
+    not_long(value, argument)?;
     if value.chars().any(char::is_control) {
         return Err(Failure::new(Kind::BadArgument, format!("{argument} must not hold control characters")));
     }

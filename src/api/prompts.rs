@@ -4,16 +4,19 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use embedder::ModelFingerprint;
+use pgrx::datum::Array;
 use pgrx::pg_sys;
 use taste::Vectors;
 
 use super::collected::push;
 use super::embed::texts_with_model;
+use super::not_empty;
+use crate::embeddable::check_length;
 use crate::errors::{Failure, Kind};
 use crate::store::model;
 use crate::vector::DIMENSION;
 
-/// Labels of one call: more is a mistake, not a list to choose from.
+/// Labels, or boards, of one call: more is a mistake, not a list to choose from.
 const MOST_LABELS: usize = 1000;
 
 /// Texts with their embeddings.
@@ -62,16 +65,34 @@ pub fn embedded(texts: Vec<String>) -> Result<Rc<Prompts>, Failure> {
     Ok(prompts)
 }
 
+/// The elements of an array, copied only if they are no more and no longer than those of one call may be.
+pub fn texts(array: Array<'_, &str>, argument: &str) -> Result<Vec<Option<String>>, Failure> {
+    if array.len() > MOST_LABELS {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("{argument} has {} elements, more than the limit of {MOST_LABELS}", array.len()),
+        ));
+    }
+    let copied = |(index, text): (usize, Option<&str>)| match text {
+        Some(text) => check_length(text.len()).map(|()| Some(text.to_owned())).map_err(|f| f.at_element(index + 1)),
+        None => Ok(None),
+    };
+    array.iter().enumerate().map(copied).collect()
+}
+
+/// The names of an argument, none NULL or empty.
+pub fn named(names: Vec<Option<String>>, argument: &str) -> Result<Vec<String>, Failure> {
+    let checked = |(index, name): (usize, Option<String>)| match name {
+        Some(name) => not_empty(&name, argument).map(str::to_owned),
+        None => Err(Failure::new(Kind::BadArgument, format!("{argument} must not be NULL")).at_element(index + 1)),
+    };
+    names.into_iter().enumerate().map(checked).collect()
+}
+
 /// The labels of an array, each once, none NULL.
 pub fn labels(labels: Vec<Option<String>>) -> Result<Vec<String>, Failure> {
     if labels.is_empty() {
         return Err(Failure::new(Kind::BadArgument, "labels must hold at least one label"));
-    }
-    if labels.len() > MOST_LABELS {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("labels has {} elements, more than the limit of {MOST_LABELS}", labels.len()),
-        ));
     }
     let mut found: Vec<String> = Vec::with_capacity(labels.len());
     for (index, label) in labels.into_iter().enumerate() {

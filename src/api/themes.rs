@@ -7,7 +7,7 @@ use taste::Theme;
 
 use super::board::known;
 use super::collected::Collected;
-use super::prompts::{embedded, labels as checked};
+use super::prompts::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
 use crate::vector::Vector;
 
@@ -22,7 +22,7 @@ const MOST_THEMES: i32 = 100;
 fn pinterest_board_themes(
     board: &str,
     k: default!(Option<i32>, "NULL"),
-    labels: default!(Option<Vec<Option<String>>>, "NULL"),
+    labels: default!(Option<Array<'_, &str>>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<
     TableIterator<
@@ -41,7 +41,7 @@ fn pinterest_board_themes(
     ErrorReport,
 > {
     let count = k.map(theme_count).transpose()?;
-    let labels = labels.map(checked).transpose()?;
+    let labels = labels.map(|labels| checked(texts(labels, "labels")?)).transpose()?;
     let collected = Collected::of_board(known(board, account_id)?)?.some()?;
     let model = collected.model()?;
     let prompts = labels.clone().map(embedded).transpose()?;

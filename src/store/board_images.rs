@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::read;
+use super::{read, read_sized};
 use crate::errors::Failure;
 use crate::vector::Vector;
 
@@ -21,16 +21,20 @@ pub struct BoardImage {
     pub model_id: i64,
 }
 
+/// Bytes that an image with its embedding takes at most: the numbers and some short texts.
+const IMAGE_BYTES: usize = 3072;
+
 /// All embedded images of a board with their embeddings, by pin and position: the same board gives the same themes each
 /// time.
 pub fn of(account_id: i64, board_id: &str) -> Result<Vec<(BoardImage, Vector)>, Failure> {
-    read(
+    read_sized(
         "SELECT i.pin_id, i.position, p.board_section_id, \
          EXTRACT(EPOCH FROM COALESCE(p.created_at, p.imported_at))::float8, i.model_id, i.embedding \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
          ORDER BY i.pin_id COLLATE \"C\", i.position",
         &[account_id.into(), board_id.into()],
+        IMAGE_BYTES,
         |row| {
             pgrx::check_for_interrupts!();
             let image = BoardImage {
@@ -54,13 +58,17 @@ pub struct Bytes {
     pub content_hash: Option<String>,
 }
 
+/// Bytes that an image's hashes take at most, in a list and in a map.
+const BYTES_BYTES: usize = 512;
+
 /// The hashes of a board's embedded images, by pin and position.
 pub fn bytes_of(account_id: i64, board_id: &str) -> Result<HashMap<(String, i32), Bytes>, Failure> {
-    let rows = read(
+    let rows = read_sized(
         "SELECT i.pin_id, i.position, i.sha256, i.content_hash \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded'",
         &[account_id.into(), board_id.into()],
+        2 * BYTES_BYTES,
         |row| Ok(((row.get(1)?, row.get(2)?), Bytes { sha256: row.maybe(3)?, content_hash: row.maybe(4)? })),
     )?;
     Ok(rows.into_iter().collect())

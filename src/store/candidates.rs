@@ -39,7 +39,7 @@ impl Search {
         let vector = format!("{bare}::{schema}.vector");
         Ok(Self {
             statement: format!(
-                "SELECT {name}, {vector} FROM {} AS c WHERE {bare} IS NOT NULL{named} \
+                "SELECT {name}, {vector}, pg_catalog.octet_length({name}) FROM {} AS c WHERE {bare} IS NOT NULL{named} \
                  ORDER BY ({vector}) OPERATOR({schema}.<=>) $1 LIMIT $2",
                 table.quoted
             ),
@@ -62,12 +62,28 @@ impl Search {
             for (place, direction) in directions.iter().enumerate() {
                 for row in client.select(&prepared, None, &[direction.clone().parameter(), limit.into()])? {
                     let row = Row(&row);
+                    check_key(row.get(3)?)?;
                     take(place, Candidate { key: row.get(1)?, embedding: row.get(2)? })?;
                 }
             }
             Ok(())
         })
     }
+}
+
+/// Bytes of a key: more than an index takes. A column that is no key may hold anything, and many rows are held at once.
+const LONGEST_KEY: i32 = 8192;
+
+/// Refuses a key before it is copied.
+fn check_key(bytes: i32) -> Result<(), Failure> {
+    if bytes > LONGEST_KEY {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the key of a row has {bytes} bytes, more than the limit of {LONGEST_KEY}"),
+        )
+        .with_hint("Name columns that tell the rows apart in fewer bytes, as in key => 'id'."));
+    }
+    Ok(())
 }
 
 /// The schema that pgvector lives in, as SQL has to write it.

@@ -1,12 +1,11 @@
 //! All that is kept of an account, as JSON. Runs with the caller's rights; tokens are not among what it may read.
 
-use pgrx::datum::JsonString;
-
 use super::read;
+use crate::document::Document;
 use crate::errors::{Failure, Kind};
 
 /// The account with its boards, sections, pins, images and imports; with embeddings and kept image bytes if asked.
-pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<JsonString, Failure> {
+pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document, Failure> {
     let found = read(
         "SELECT json_build_object( \
            'exported_at', clock_timestamp(), \

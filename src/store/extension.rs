@@ -20,3 +20,54 @@ pub fn version() -> Result<Option<String>, Failure> {
         })?;
     Ok(rows.into_iter().next())
 }
+
+/// pgvector's version, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pgvector {
+    version: String,
+    numbers: Vec<u32>,
+}
+
+impl Pgvector {
+    /// The first version without a known fault in HNSW indexes.
+    const SOUND: [u32; 3] = [0, 8, 3];
+
+    fn new(version: String) -> Self {
+        let digits =
+            |part: &str| part.split(|letter: char| !letter.is_ascii_digit()).next().and_then(|d| d.parse().ok());
+        let numbers = version.split('.').map_while(digits).collect();
+        Self { version, numbers }
+    }
+
+    /// Older than 0.8.3: a parallel build of an HNSW index overflows a buffer (CVE-2026-3172, fixed in 0.8.2), a vacuum can
+    /// damage one (fixed in 0.8.3).
+    pub fn has_known_faults(&self) -> bool {
+        self.numbers.as_slice() < Self::SOUND.as_slice()
+    }
+}
+
+impl std::fmt::Display for Pgvector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "pgvector {}", self.version)
+    }
+}
+
+/// The pgvector of this database, or `None` where there is none.
+pub fn pgvector() -> Result<Option<Pgvector>, Failure> {
+    let rows = read("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'vector'", &[], |row| {
+        row.get::<String>(1)
+    })?;
+    Ok(rows.into_iter().next().map(Pgvector::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        let faulty = |version: &str| Pgvector::new(version.to_owned()).has_known_faults();
+        assert!(["0.7.4", "0.8", "0.8.0", "0.8.2", "0.8.2-dev"].into_iter().all(faulty));
+        assert!(!["0.8.3", "0.8.10", "0.9.0", "0.10", "1.0"].into_iter().any(faulty));
+    }
+}

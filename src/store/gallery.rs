@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::board_images::Place;
 use super::read;
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 
 /// What stands above a board's pictures.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub fn shown(places: &[Place]) -> Result<HashMap<Place, ShownImage>, Failure> {
 pub fn kept(places: &[Place], budget: i64) -> Result<HashMap<Place, Vec<u8>>, Failure> {
     // The lengths of values that are stored out of line are read without the values: only what is returned is fetched.
     let rows = read(
-        "SELECT s.account_id, s.pin_id, s.position, s.image FROM ( \
+        "SELECT s.account_id, s.pin_id, s.position, s.image, octet_length(s.image) FROM ( \
              SELECT i.account_id, i.pin_id, i.position, i.image, w.place, \
                  sum(octet_length(i.image)) OVER (ORDER BY w.place) AS total \
              FROM (SELECT u.account_id, u.pin_id, u.position, min(u.place) AS place \
@@ -67,7 +68,10 @@ pub fn kept(places: &[Place], budget: i64) -> Result<HashMap<Place, Vec<u8>>, Fa
              JOIN pinterest.pin_image i USING (account_id, pin_id, position) WHERE i.image IS NOT NULL) AS s \
          WHERE s.total <= $4 ORDER BY s.place",
         &[accounts(places).into(), pins(places).into(), positions(places).into(), budget.into()],
-        |row| Ok(((row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?)),
+        |row| {
+            room_for(usize::try_from(row.get::<i32>(5)?).unwrap_or_default())?;
+            Ok(((row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?))
+        },
     )?;
     Ok(rows.into_iter().collect())
 }

@@ -37,6 +37,7 @@ use pgrx::spi::SpiHeapTupleData;
 use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
+use crate::memory;
 
 /// One row of an answer.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -97,8 +98,29 @@ fn read<T>(
     parameters: &[DatumWithOid<'_>],
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
+    read_sized(sql, parameters, 0, |row| map(row))
+}
+
+/// As [`read`]; `each` is what a row takes beyond its own size, in bytes. How many rows there are is for others to decide:
+/// the memory for all is asked for before the first is read.
+fn read_sized<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    each: usize,
+    mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
     let _pinned = Pinned::new();
-    Spi::connect(|client| client.select(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
+    Spi::connect(|client| {
+        let rows = client.select(sql, None, parameters)?;
+        if each > 0 {
+            memory::room_for(rows.len().saturating_mul(each))?;
+        }
+        let mut found = memory::reserved(rows.len())?;
+        for row in rows {
+            found.push(map(Row(&row))?);
+        }
+        Ok(found)
+    })
 }
 
 /// Has the current transaction's commit wait for the disk where `synchronous_commit` is off: a crash that loses a token

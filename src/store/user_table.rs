@@ -230,6 +230,7 @@ pub fn trigger_function() -> pg_sys::Oid {
 
 /// Splits a list of names as SQL writes it: `venue_id, "N"`. Names without quotes become lower case.
 pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
+    not_long(list, argument)?;
     split(list, b',').filter(|names| !names.is_empty()).ok_or_else(|| {
         Failure::new(Kind::BadArgument, format!("{argument} is no list of column names: {list}"))
             .with_hint("Names as in SQL, with commas between them; names in mixed case take double quotes.")
@@ -238,6 +239,7 @@ pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
 
 /// One name as SQL writes it.
 pub fn identifier(name: &str, argument: &str) -> Result<String, Failure> {
+    not_long(name, argument)?;
     let mut names = split(name, b',').unwrap_or_default();
     match (names.pop(), names.is_empty()) {
         (Some(name), true) => Ok(name),
@@ -248,12 +250,27 @@ pub fn identifier(name: &str, argument: &str) -> Result<String, Failure> {
 
 /// A table's name as SQL writes it: the schema, where it is given, and the name.
 pub fn table_name(name: &str) -> Result<(Option<String>, String), Failure> {
+    not_long(name, "table")?;
     let mut names = split(name, b'.').unwrap_or_default();
     match (names.pop(), names.pop(), names.is_empty()) {
         (Some(table), schema, true) => Ok((schema, table)),
         _ => Err(Failure::new(Kind::BadArgument, format!("table is no name of a table: {name}"))
             .with_hint("A name as in SQL, with or without its schema.")),
     }
+}
+
+/// Bytes of names: 32 columns, all that a key may have, each as long as a name can be.
+const LONGEST_NAMES: usize = 8192;
+
+/// Refuses what is no list of names by its length, before it is copied.
+fn not_long(names: &str, argument: &str) -> Result<(), Failure> {
+    if names.len() > LONGEST_NAMES {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("{argument} has {} bytes, more than the limit of {LONGEST_NAMES}", names.len()),
+        ));
+    }
+    Ok(())
 }
 
 /// The server's own reading of identifiers; `None` where its syntax is broken.

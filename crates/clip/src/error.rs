@@ -21,6 +21,8 @@ pub enum ErrorKind {
     ModelMissing,
     /// A file of the model is damaged, or not that of a CLIP with 512 dimensions and 224-pixel input.
     ModelInvalid,
+    /// Others than root and the user of this process may write a file of the model, or its directory.
+    ModelUntrusted,
     /// A file of the model could not be read or written.
     Io,
     /// The machine cannot compute in the precision or on the device that was asked for.
@@ -45,6 +47,7 @@ impl Error {
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
+            Inner::Untrusted { .. } => ErrorKind::ModelUntrusted,
             Inner::Io { .. } => ErrorKind::Io,
             Inner::Unsupported { .. } | Inner::NoKernels { .. } | Inner::Device { .. } => ErrorKind::Unsupported,
             Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
@@ -118,6 +121,8 @@ pub(crate) enum Inner {
     Config { path: PathBuf, reason: String },
     #[error("{}: {reason}", path.display())]
     Weights { path: PathBuf, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Untrusted { path: PathBuf, reason: String },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("precision {precision} needs {needed}, which this processor lacks")]

@@ -24,7 +24,7 @@ mod tokenizer;
 pub use embedding::{DIMENSION, Embedding};
 #[doc(hidden)]
 pub use engine::fuzzing;
-pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, load, pack};
+pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, is_packed, load, pack};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use preprocess::{PREPROCESSING, Pixels, SIDE, Window, preprocess, window};

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Lets `fill` write a file beside `path`, brings it to the disk and only then gives it the name.
@@ -35,7 +35,8 @@ pub(crate) fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) ->
 /// The file of that name, locked until it is closed.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        // A model that its group can write is refused, whatever the umask.
+        let file = File::options().create(true).truncate(false).write(true).mode(0o644).open(path)?;
         file.lock()?;
         // Whoever had it meanwhile may have finished it: then it has another name by now, and is not ours to touch.
         match fs::metadata(path) {

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     ModelInvalid,
     /// A file of the server's model cannot be read.
     ModelUnreadable,
+    /// Others than root and the server's user may write a file of the server's model, or its directory.
+    ModelUntrusted,
     /// The server's processor cannot compute in the precision, or with the kernels, that the server was started with.
     Unsupported,
     /// The forward pass failed.
@@ -54,6 +56,7 @@ impl ErrorKind {
             Self::Busy => 11,
             Self::Protocol => 12,
             Self::Unsupported => 13,
+            Self::ModelUntrusted => 14,
             Self::Unavailable | Self::Died => return None,
         })
     }
@@ -73,6 +76,7 @@ impl ErrorKind {
             11 => Self::Busy,
             12 => Self::Protocol,
             13 => Self::Unsupported,
+            14 => Self::ModelUntrusted,
             _ => return None,
         })
     }
@@ -113,7 +117,11 @@ impl Error {
     pub fn is_model(&self) -> bool {
         matches!(
             self.kind(),
-            ErrorKind::ModelMissing | ErrorKind::ModelInvalid | ErrorKind::ModelUnreadable | ErrorKind::Unsupported
+            ErrorKind::ModelMissing
+                | ErrorKind::ModelInvalid
+                | ErrorKind::ModelUnreadable
+                | ErrorKind::ModelUntrusted
+                | ErrorKind::Unsupported
         )
     }
 
@@ -171,6 +179,8 @@ pub(crate) enum Inner {
     PayloadLength { kind: u8, found: usize, needed: usize },
     #[error("a field of a frame of kind {kind:#04x} is not UTF-8")]
     NotUtf8 { kind: u8 },
+    #[error("a field of a frame of kind {kind:#04x} is {found}, expected 0 or 1")]
+    Flag { kind: u8, found: u8 },
     #[error("a frame has the unknown model state {found}")]
     ModelStateCode { found: u8 },
     #[error("a frame has the unknown error kind {found}")]
@@ -196,7 +206,7 @@ mod tests {
     #[test]
     fn codes_round_trip_and_are_distinct() {
         let kinds: Vec<_> = (0..=u16::MAX).filter_map(ErrorKind::from_code).collect();
-        assert_eq!(kinds.len(), 13);
+        assert_eq!(kinds.len(), 14);
         for kind in kinds {
             assert_eq!(kind.code().and_then(ErrorKind::from_code), Some(kind));
         }

@@ -37,6 +37,7 @@ impl From<clip::Error> for Failure {
             clip::ErrorKind::TextTooLong => ErrorKind::TextTooLong,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,
             clip::ErrorKind::ModelInvalid => ErrorKind::ModelInvalid,
+            clip::ErrorKind::ModelUntrusted => ErrorKind::ModelUntrusted,
             clip::ErrorKind::Unsupported => ErrorKind::Unsupported,
             clip::ErrorKind::Io => ErrorKind::ModelUnreadable,
             _ => ErrorKind::Inference,

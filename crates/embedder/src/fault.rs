@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use embedder::protocol::Response;
-use embedder::{DIMENSION, ModelFingerprint};
+use embedder::{DIMENSION, ErrorKind, ModelFingerprint};
 use rustix::process::{Resource, Signal, getpid, getrlimit, kill_process};
 
 const PREFIX: &[u8] = b"PINTEREST-EMBEDDER-FAULT:";
@@ -20,6 +20,8 @@ pub enum Lie {
     Short,
     /// Bytes that are no frame.
     Garbage,
+    /// What became of each attempt to leave the sandbox.
+    Attempts(String),
 }
 
 impl Lie {
@@ -38,13 +40,23 @@ impl Lie {
                 frame
             }
             Self::Garbage => vec![b'?'; 4096],
+            Self::Attempts(message) => Response::Error { kind: ErrorKind::Inference, message }.encode(id),
         }
     }
 }
 
 /// Does what `input` says, if it is such an input.
 pub fn strike(input: &[u8]) -> Option<Lie> {
-    match input.strip_prefix(PREFIX)? {
+    let word = input.strip_prefix(PREFIX)?;
+    #[cfg(target_os = "linux")]
+    if let Some(paths) = word.strip_prefix(b"escape:") {
+        return Some(Lie::Attempts(escape::attempts(&String::from_utf8_lossy(paths))));
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(path) = word.strip_prefix(b"read:") {
+        return Some(Lie::Attempts(escape::read(&String::from_utf8_lossy(path))));
+    }
+    match word {
         b"abort" => std::process::abort(),
         b"bus" => die_of(Signal::BUS),
         b"exit" => std::process::exit(0),
@@ -65,6 +77,94 @@ pub fn strike(input: &[u8]) -> Option<Lie> {
         }
         b"zero" => Some(Lie::Embedding(0.0)),
         _ => None,
+    }
+}
+
+/// What a decoder with a hole would try, from inside. Plain system calls, so that no library decides otherwise.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "the attempts are system calls, most of which no safe function makes")]
+mod escape {
+    use std::ffi::CString;
+    use std::ptr::{null, null_mut};
+
+    use libc::{c_int, c_long, syscall};
+
+    /// `read0=errno` of opening a file, 0 where it succeeded.
+    pub fn read(path: &str) -> String {
+        let opened = std::fs::File::open(path);
+        format!("read0={}", opened.err().and_then(|error| error.raw_os_error()).unwrap_or_default())
+    }
+
+    /// `name=errno` for each attempt, 0 where it succeeded. `paths` are separated by line breaks: files to read first, and
+    /// last a directory to write in.
+    pub fn attempts(paths: &str) -> String {
+        let mut outcomes = Vec::new();
+        let mut tried = |name: &str, result: c_long| {
+            let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or_default();
+            outcomes.push(format!("{name}={}", if result < 0 { errno } else { 0 }));
+            result as c_int
+        };
+        let (files, directory) = paths.rsplit_once('\n').unwrap_or(("", paths));
+        let path = |text: &str| CString::new(text).unwrap_or_default();
+        let open = |text: &str, flags: c_int| {
+            let path = path(text);
+            // SAFETY: a NUL-terminated path, alive during the call.
+            unsafe { syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) }
+        };
+        for (number, file) in files.lines().enumerate() {
+            tried(&format!("read{number}"), open(file, libc::O_RDONLY));
+        }
+        tried("list", open(directory, libc::O_RDONLY | libc::O_DIRECTORY));
+        tried("create", open(&format!("{directory}/created"), libc::O_WRONLY | libc::O_CREAT));
+        tried("append", open(files.lines().next().unwrap_or(directory), libc::O_WRONLY | libc::O_APPEND));
+        let (first, other) = (path(files.lines().next().unwrap_or(directory)), path(&format!("{directory}/renamed")));
+        let program = path("/bin/true");
+        let how = [0u64; 3];
+        // SAFETY: NUL-terminated paths and empty structures that live during the calls; what could end or change this
+        // process if it succeeded is what a test wants to see refused.
+        unsafe {
+            tried("unlink", syscall(libc::SYS_unlinkat, libc::AT_FDCWD, first.as_ptr(), 0));
+            tried(
+                "rename",
+                syscall(libc::SYS_renameat2, libc::AT_FDCWD, first.as_ptr(), libc::AT_FDCWD, other.as_ptr(), 0),
+            );
+            tried("chmod", syscall(libc::SYS_fchmodat, libc::AT_FDCWD, first.as_ptr(), 0o777));
+            tried("openat2", syscall(libc::SYS_openat2, libc::AT_FDCWD, first.as_ptr(), how.as_ptr(), 24));
+            tried("unix", syscall(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM, 0));
+            tried("inet", syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0));
+            tried("netlink", syscall(libc::SYS_socket, libc::AF_NETLINK, libc::SOCK_RAW, 0));
+            tried("connect", syscall(libc::SYS_connect, 0, null::<u8>(), 0));
+            let arguments = [program.as_ptr(), null()];
+            let execve = syscall(libc::SYS_execve, program.as_ptr(), arguments.as_ptr(), null::<u8>());
+            tried("execve", execve);
+            for (name, call, arguments) in [
+                ("fork", libc::SYS_clone, [libc::SIGCHLD as c_long, 0, 0, 0, 0]),
+                ("clone3", libc::SYS_clone3, [how.as_ptr() as c_long, 0, 0, 0, 0]),
+            ] {
+                let [a, b, c, d, e] = arguments;
+                let child = tried(name, syscall(call, a, b, c, d, e));
+                if child == 0 {
+                    // Only a child that should not be gets here.
+                    libc::_exit(0);
+                }
+            }
+            let parent = libc::getppid();
+            tried("ptrace", syscall(libc::SYS_ptrace, libc::PTRACE_ATTACH, parent, 0, 0));
+            tried("readmem", syscall(libc::SYS_process_vm_readv, parent, null::<u8>(), 0, null::<u8>(), 0, 0));
+            tried("kill", syscall(libc::SYS_kill, parent, 0));
+            tried("pidfd", syscall(libc::SYS_pidfd_open, parent, 0));
+            tried("memfd", syscall(libc::SYS_memfd_create, c"x".as_ptr(), 0));
+            tried("mount", syscall(libc::SYS_mount, null::<u8>(), c"/".as_ptr(), null::<u8>(), 0, 0));
+            tried("keyctl", syscall(libc::SYS_keyctl, 0, 0, 0, 0, 0));
+            tried("bpf", syscall(libc::SYS_bpf, 0, null::<u8>(), 0));
+            tried("perf", syscall(libc::SYS_perf_event_open, null::<u8>(), 0, -1, -1, 0));
+            tried("uring", syscall(libc::SYS_io_uring_setup, 1, null_mut::<u8>()));
+            tried("unshare", syscall(libc::SYS_unshare, libc::CLONE_NEWUSER));
+            let executable = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            tried("wx", syscall(libc::SYS_mmap, 0, 4096, executable, flags, -1, 0));
+        }
+        outcomes.join(" ")
     }
 }
 

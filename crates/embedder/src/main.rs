@@ -7,6 +7,8 @@ mod fault;
 mod inference;
 mod log;
 mod model;
+mod packing;
+mod sandbox;
 mod server;
 
 #[cfg(all(feature = "fault-injection", not(debug_assertions)))]

@@ -105,3 +105,140 @@ async fn a_lie_is_never_an_embedding() {
         client.embed_image(picture(0)).await.unwrap();
     }
 }
+
+/// Name and errno of each attempt to leave the sandbox, from inside, by plain system calls.
+fn attempts(report: &str) -> Vec<(&str, i32)> {
+    let attempts: Vec<_> = report
+        .split(' ')
+        .map(|attempt| attempt.split_once('=').unwrap_or_else(|| panic!("{report}")))
+        .map(|(name, errno)| (name, errno.parse().unwrap()))
+        .collect();
+    assert_eq!(attempts.len(), 29, "{report}");
+    attempts
+}
+
+/// A file that nobody but its owner should read, and the order to try it and all else.
+struct Escape {
+    secrets: tempfile::TempDir,
+    word: String,
+}
+
+impl Escape {
+    fn new() -> Self {
+        let secrets = tempfile::tempdir().unwrap();
+        let key = secrets.path().join("pinterest.key");
+        std::fs::write(&key, "a key").unwrap();
+        let config = support::model().join("config.json");
+        let paths = [key.to_str().unwrap(), "/etc/passwd", config.to_str().unwrap(), secrets.path().to_str().unwrap()];
+        let word = fault(&format!("escape:{}", paths.join("\n")));
+        Self { secrets, word }
+    }
+
+    fn nothing_has_changed(&self) {
+        assert_eq!(std::fs::read_dir(self.secrets.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read(self.secrets.path().join("pinterest.key")).unwrap(), b"a key");
+    }
+}
+
+fn is_denied(errno: i32) -> bool {
+    [libc::EPERM, libc::EACCES, libc::ENOSYS].contains(&errno)
+}
+
+/// In a decoding thread and in the model's.
+#[tokio::test]
+async fn a_hole_in_a_decoder_leads_nowhere() {
+    let escape = Escape::new();
+    let mut server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    let sandbox = client.info().await.unwrap().sandbox;
+    println!("{sandbox}");
+    assert!(sandbox.seccomp && sandbox.sealed, "{sandbox}");
+    let of_decoder = client.embed_image(escape.word.clone()).await.unwrap_err().to_string();
+    let of_model = client.embed_text(escape.word.clone()).await.unwrap_err().to_string();
+    for report in [of_decoder, of_model] {
+        for (name, errno) in attempts(&report) {
+            assert!(is_denied(errno), "{name} gave {errno}: {report}");
+        }
+    }
+    assert!(server.is_running());
+    escape.nothing_has_changed();
+    client.embed_image(picture(0)).await.unwrap();
+}
+
+/// On a kernel without Landlock seccomp alone closes all files once the model is loaded; the server works and says so.
+#[tokio::test]
+async fn a_kernel_without_landlock_is_told_of() {
+    let escape = Escape::new();
+    let server = Supervisor::on_kernel_without(&[libc::SYS_landlock_create_ruleset], &[]);
+    let client = connect(&server).await;
+    let sandbox = client.info().await.unwrap().sandbox;
+    assert!(sandbox.landlock == 0 && sandbox.seccomp && sandbox.sealed, "{sandbox}");
+    assert!(sandbox.gap.as_ref().is_some_and(|gap| gap.starts_with("no Landlock: ")), "{sandbox}");
+    let report = client.embed_image(escape.word.clone()).await.unwrap_err().to_string();
+    for (name, errno) in attempts(&report) {
+        assert!(is_denied(errno), "{name} gave {errno}: {report}");
+    }
+    escape.nothing_has_changed();
+    client.embed_image(picture(0)).await.unwrap();
+}
+
+/// On a kernel without seccomp files are closed and sockets are not.
+#[tokio::test]
+async fn a_kernel_without_seccomp_is_told_of() {
+    let escape = Escape::new();
+    let server = Supervisor::on_kernel_without(&[libc::SYS_seccomp], &[]);
+    let client = connect(&server).await;
+    let sandbox = client.info().await.unwrap().sandbox;
+    assert!(!sandbox.seccomp && !sandbox.sealed, "{sandbox}");
+    assert!(sandbox.gap.as_ref().is_some_and(|gap| gap.contains("no seccomp filter: ")), "{sandbox}");
+    client.embed_image(picture(0)).await.unwrap();
+    if sandbox.landlock == 0 {
+        println!("not checked here: {sandbox}");
+        return;
+    }
+    // Not all of them: one of the others would start a program in the server's place.
+    let paths = [escape.secrets.path().join("pinterest.key"), support::model().join("config.json")];
+    for (path, expected) in paths.iter().zip([libc::EACCES, 0]) {
+        let word = fault(&format!("read:{}", path.display()));
+        let report = client.embed_image(word).await.unwrap_err().to_string();
+        assert_eq!(report, format!("read0={expected}"));
+    }
+    escape.nothing_has_changed();
+}
+
+/// On a kernel with neither it works as it did, and says so.
+#[tokio::test]
+async fn a_kernel_with_neither_is_told_of() {
+    let lacking = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
+    let server = Supervisor::on_kernel_without(&lacking, &[]);
+    let client = connect(&server).await;
+    let sandbox = client.info().await.unwrap().sandbox;
+    assert!(sandbox.to_string().starts_with("none; no Landlock: "), "{sandbox}");
+    client.embed_image(picture(0)).await.unwrap();
+}
+
+/// Before the model is loaded, and where it never is, Landlock alone decides about files.
+#[tokio::test]
+async fn without_a_model_nothing_but_its_directory_can_be_read() {
+    let (secrets, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let key = secrets.path().join("pinterest.key");
+    std::fs::write(&key, "a key").unwrap();
+    std::fs::write(model.path().join("config.json"), "{}").unwrap();
+    let server = Supervisor::with_model(model.path(), &[]);
+    let client = Client::connect(&server.socket()).await.unwrap();
+    assert!(client.embed_text("x").await.unwrap_err().is_model());
+    let sandbox = client.info().await.unwrap().sandbox;
+    if sandbox.landlock == 0 {
+        println!("not checked here: {sandbox}");
+        return;
+    }
+    assert!(sandbox.seccomp && !sandbox.sealed && sandbox.gap.is_none(), "{sandbox}");
+    let config = model.path().join("config.json");
+    let paths = [key.to_str().unwrap(), config.to_str().unwrap(), secrets.path().to_str().unwrap()];
+    let word = fault(&format!("escape:{}", paths.join("\n")));
+    let report = client.embed_image(word).await.unwrap_err().to_string();
+    assert!(report.starts_with(&format!("read0={} read1=0 list={} ", libc::EACCES, libc::EACCES)), "{report}");
+    for (name, errno) in report.split(' ').filter_map(|attempt| attempt.split_once('=')).skip(2) {
+        assert_ne!(errno, "0", "{name}: {report}");
+    }
+}

@@ -282,6 +282,7 @@ async fn no_request_is_lost_between_two_servers() {
 async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("model");
+    std::fs::create_dir(&model).unwrap();
     let mut server = Supervisor::with_model(&model, &[]);
     let client = connect(&server).await;
     for _ in 0..2 {
@@ -319,6 +320,57 @@ fn last_frame(stream: &mut UnixStream) -> Response {
     let header = Header::decode(header).unwrap();
     assert_eq!((header.id, header.length as usize), (0, payload.len()));
     Response::decode(header.kind, payload).unwrap()
+}
+
+/// What this process has given up the right to read, its successor reads; clients notice nothing.
+#[tokio::test]
+async fn a_model_directory_made_later_is_the_next_processes() {
+    let parent = tempfile::tempdir().unwrap();
+    let model = parent.path().join("model");
+    let mut server = Supervisor::with_model(&model, &[]);
+    let client = Client::connect(&server.socket()).await.unwrap();
+    assert_eq!(client.embed_text("x").await.unwrap_err().kind(), ErrorKind::ModelMissing);
+    if client.info().await.unwrap().sandbox.landlock == 0 {
+        return;
+    }
+    support::init_model(&model);
+    let (embedded, ()) = tokio::join!(client.embed_text("x"), async {
+        while server.is_running() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.wait().code(), Some(0));
+        server.restart();
+    });
+    embedded.unwrap();
+    assert!(client.info().await.unwrap().sandbox.sealed);
+}
+
+#[tokio::test]
+async fn weights_written_while_they_are_in_use_answer_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("model");
+    support::init_model(&model);
+    let mut server = Supervisor::with_model(&model, &[]);
+    let client = Client::connect(&server.socket()).await.unwrap();
+    let before = client.embed_text("x").await.unwrap();
+    let mut entries = std::fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().path());
+    let Some(packed) = entries.find(|path| path.extension().is_some_and(|extension| extension == "packed")) else {
+        return;
+    };
+    let file = std::fs::File::options().write(true).open(&packed).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0x55; 4096], 1 << 20).unwrap();
+    drop(file);
+    let (embedded, ()) = tokio::join!(client.embed_text("y"), async {
+        while server.is_running() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.wait().code(), Some(0));
+        server.restart();
+    });
+    embedded.unwrap();
+    assert!(server.log().contains("were written while they were in use"), "{}", server.log());
+    // Made anew from the checkpoint.
+    assert!(client.embed_text("x").await.unwrap() == before);
 }
 
 #[test]

@@ -7,6 +7,9 @@
 //! The page is pure ASCII, other characters are written as references: it reads right whatever encoding a client
 //! saves it in.
 //!
+//! Rows are somebody's, too, and may be large: what is not shown is skipped unread, what is shown is cut, and the memory for
+//! it is asked for first, so that a lack of it is an [`Error`].
+//!
 //! [`render`] is pure and takes a `check` that it calls between pieces of work, for callers that can be cancelled.
 
 mod address;
@@ -14,8 +17,9 @@ mod board;
 mod budget;
 mod card;
 mod error;
+mod json;
 mod left_out;
-mod members;
+mod memory;
 mod page;
 mod picture;
 mod references;
@@ -26,8 +30,11 @@ pub use address::Address;
 pub use board::{Board, Pin, Theme};
 pub use budget::{Budget, PAGE_BYTES};
 pub use card::{Because, Card};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use left_out::LeftOut;
 pub use page::{Page, render};
 pub use picture::Picture;
 pub use rows::{MOST_ROWS, Rows};
+
+/// Characters of a value that are shown.
+const LONGEST_TEXT: usize = 160;

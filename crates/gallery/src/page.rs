@@ -4,10 +4,17 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
 use crate::references::to_ascii;
 use crate::style::{CSS, policy};
-use crate::{Because, Board, Card, LeftOut, Picture, Pin, Rows, Theme};
+use crate::{Because, Board, Card, Error, LeftOut, Picture, Pin, Rows, Theme, memory};
 
 /// Pictures at the head of a theme that are shown large.
 const LARGE: usize = 3;
+
+/// Bytes that a byte of text takes at most, as a reference: `<` is four, a character of two bytes up to seven.
+const ESCAPED: usize = 6;
+/// Bytes of the templates around one picture or card, at most.
+const AROUND: usize = 4096;
+/// Copies that stand in memory at once, at most: a part within its page, each grown by doubling, or the page and its ASCII.
+const COPIES: usize = 4;
 
 /// What to show.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +28,12 @@ pub struct Page {
 }
 
 /// The page as one HTML document of ASCII characters. `check` is called between its parts.
-pub fn render(page: &Page, check: &mut dyn FnMut()) -> String {
+///
+/// # Errors
+///
+/// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+pub fn render(page: &Page, check: &mut dyn FnMut()) -> Result<String, Error> {
+    memory::ask(COPIES * length(page))?;
     let title = match (&page.title, &page.board) {
         (Some(title), _) => title,
         (None, Some(board)) => &board.name,
@@ -50,7 +62,32 @@ pub fn render(page: &Page, check: &mut dyn FnMut()) -> String {
             }
         }
     };
-    to_ascii(document.into_string(), check)
+    Ok(to_ascii(document.into_string(), check))
+}
+
+/// Bytes of the page, and rather more.
+fn length(page: &Page) -> usize {
+    let text = |text: &str| ESCAPED * text.len();
+    let maybe = |of: &Option<String>| of.as_deref().map_or(0, text);
+    let picture = |picture: &Option<Picture>| picture.as_ref().map_or(0, Picture::length);
+    let pin = |pin: &Pin| AROUND + 3 * text(&pin.description) + picture(&pin.picture);
+    let theme = |theme: &Theme| AROUND + maybe(&theme.label) + theme.shown.iter().map(pin).sum::<usize>();
+    let board = |board: &Board| {
+        let words = 3 * text(&board.name) + maybe(&board.description) + maybe(&board.owner);
+        words + board.themes.iter().map(theme).sum::<usize>()
+    };
+    let because = |because: &Because| AROUND + 3 * text(&because.description()) + picture(&because.picture);
+    let card = |card: &Card| {
+        let facts = card.facts.iter().map(|(name, value)| text(name) + text(value)).sum::<usize>();
+        let reasons = card.because.iter().map(because).sum::<usize>();
+        2 * AROUND + 3 * maybe(&card.title) + maybe(&card.rank) + facts + reasons + picture(&card.picture)
+    };
+    let cards = |rows: &Rows| rows.cards.iter().map(card).sum::<usize>();
+    2 * CSS.len()
+        + 4 * AROUND
+        + 3 * maybe(&page.title)
+        + page.board.as_ref().map_or(0, board)
+        + page.rows.as_ref().map_or(0, cards)
 }
 
 fn masthead(page: &Page, title: &str) -> Markup {

@@ -26,6 +26,14 @@ impl Picture {
         Address::parse(address).map(Picture::Linked)
     }
 
+    /// Bytes that it takes in a page, at most.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Picture::Linked(address) => 6 * address.as_str().len(),
+            Picture::Embedded { bytes, .. } => 32 + bytes.len().div_ceil(3) * 4,
+        }
+    }
+
     /// A picture file; `None` where it begins like no JPEG, PNG, WebP or GIF. An SVG, which can hold scripts, is none.
     pub fn embedded(bytes: Vec<u8>) -> Option<Self> {
         media_type(&bytes).map(|media_type| Picture::Embedded { media_type, bytes })

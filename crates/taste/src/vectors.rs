@@ -1,3 +1,4 @@
+use std::collections::TryReserveError;
 use std::ops::Deref;
 
 use crate::error::{Error, Inner};
@@ -74,6 +75,15 @@ impl Vectors {
     pub fn with_capacity(dimension: usize, rows: usize) -> Self {
         assert!(dimension > 0, "a direction needs a dimension");
         Self { dimension, values: Vec::with_capacity(dimension * rows) }
+    }
+
+    /// Makes room for so many more rows.
+    ///
+    /// # Errors
+    ///
+    /// If there is not the memory.
+    pub fn reserve(&mut self, rows: usize) -> Result<(), TryReserveError> {
+        self.values.try_reserve_exact(self.dimension.saturating_mul(rows))
     }
 
     /// Adds the direction of `values` as the last row; after an error nothing was added.

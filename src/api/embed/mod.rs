@@ -11,6 +11,7 @@ use self::ask::{Input, all, one};
 use super::Answer;
 use crate::embeddable::{check_image, check_text};
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 use crate::once_per_query::once_per_query;
 use crate::vector::Vector;
 
@@ -36,7 +37,7 @@ fn pinterest_embed_text(text: &str, call: pg_sys::FunctionCallInfo) -> Answer<Ve
 #[pg_extern(volatile, parallel_restricted)]
 fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>>> {
     let images = checked(images, "images")?;
-    let bytes: usize = images.iter().flatten().map(<[u8]>::len).sum();
+    let bytes = images.iter().flatten().map(<[u8]>::len).fold(0, usize::saturating_add);
     if bytes > MOST_BYTES {
         return Err(Failure::new(
             Kind::TooLarge,
@@ -45,6 +46,8 @@ fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>
         .with_hint("Embed them in several calls.")
         .into());
     }
+    // Once here, and those in flight a second time.
+    room_for(2 * bytes)?;
     Ok(all(inputs(&images, image_input)?)?)
 }
 
@@ -65,6 +68,7 @@ pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerpri
 
 fn image_input(image: &[u8]) -> Result<Input, Failure> {
     check_image(image.len())?;
+    room_for(2 * image.len())?;
     Ok(Input::Image(Bytes::copy_from_slice(image)))
 }
 

@@ -12,7 +12,8 @@ use pgrx::{JsonB, PgRelation};
 
 pub use because::pin_page;
 
-use super::not_empty;
+use super::prompts::{named, texts};
+use super::{none_long, not_empty};
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::store::{track, user_table};
@@ -23,16 +24,16 @@ use tastes::Tastes;
 const MOST_PICKS: i32 = 1000;
 
 /// What [`pinterest_recommend`] was asked for.
-struct Wish {
+struct Wish<'a> {
     boards: Vec<Option<String>>,
     table: pg_sys::Oid,
     k: i32,
     diversity: f64,
-    only: Option<String>,
+    only: Option<&'a str>,
     explain: bool,
     not_boards: Option<Vec<Option<String>>>,
-    key: Option<String>,
-    embedding: Option<String>,
+    key: Option<&'a str>,
+    embedding: Option<&'a str>,
     account_id: Option<i64>,
     contrasts: Option<Vec<Option<String>>>,
 }
@@ -51,13 +52,13 @@ fn pinterest_recommend(
     table: PgRelation,
     k: default!(i32, "10"),
     diversity: default!(f64, "0.3"),
-    only: default!(Option<String>, "NULL"),
+    only: default!(Option<&str>, "NULL"),
     explain: default!(bool, "false"),
-    not_boards: default!(Option<Vec<Option<String>>>, "NULL"),
-    key: default!(Option<String>, "NULL"),
-    embedding: default!(Option<String>, "NULL"),
+    not_boards: default!(Option<Array<'_, &str>>, "NULL"),
+    key: default!(Option<&str>, "NULL"),
+    embedding: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
-    contrasts: default!(Option<Vec<Option<String>>>, "NULL"),
+    contrasts: default!(Option<Array<'_, &str>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -72,8 +73,10 @@ fn pinterest_recommend(
     >,
     ErrorReport,
 > {
-    let boards = vec![Some(board.to_owned())];
+    let boards = vec![Some(not_empty(board, "board")?.to_owned())];
     let table = table.oid();
+    let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
+    let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
     let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
     Ok(TableIterator::new(recommend(wish)?))
 }
@@ -82,17 +85,17 @@ fn pinterest_recommend(
 #[pg_extern(name = "pinterest_recommend", stable, parallel_restricted)]
 #[allow(clippy::type_complexity, clippy::too_many_arguments)] // Columns and arguments of an SQL function.
 fn pinterest_recommend_boards(
-    boards: Vec<Option<String>>,
+    boards: Array<'_, &str>,
     table: PgRelation,
     k: default!(i32, "10"),
     diversity: default!(f64, "0.3"),
-    only: default!(Option<String>, "NULL"),
+    only: default!(Option<&str>, "NULL"),
     explain: default!(bool, "false"),
-    not_boards: default!(Option<Vec<Option<String>>>, "NULL"),
-    key: default!(Option<String>, "NULL"),
-    embedding: default!(Option<String>, "NULL"),
+    not_boards: default!(Option<Array<'_, &str>>, "NULL"),
+    key: default!(Option<&str>, "NULL"),
+    embedding: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
-    contrasts: default!(Option<Vec<Option<String>>>, "NULL"),
+    contrasts: default!(Option<Array<'_, &str>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -107,12 +110,14 @@ fn pinterest_recommend_boards(
     >,
     ErrorReport,
 > {
-    let table = table.oid();
+    let (boards, table) = (texts(boards, "boards")?, table.oid());
+    let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
+    let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
     let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
     Ok(TableIterator::new(recommend(wish)?))
 }
 
-fn recommend(wish: Wish) -> Result<Vec<Recommended>, Failure> {
+fn recommend(wish: Wish<'_>) -> Result<Vec<Recommended>, Failure> {
     let k = match usize::try_from(wish.k) {
         Ok(k) if (1..=MOST_PICKS).contains(&wish.k) => k,
         _ => return Err(bad(format!("k must be from 1 to {MOST_PICKS}, not {}", wish.k))),
@@ -120,12 +125,13 @@ fn recommend(wish: Wish) -> Result<Vec<Recommended>, Failure> {
     if !(0.0..=1.0).contains(&wish.diversity) {
         return Err(bad(format!("diversity must be from 0 to 1, not {}", wish.diversity)));
     }
+    none_long(&[("only", wish.only), ("key", wish.key), ("embedding", wish.embedding)])?;
     let described = user_table::describe(wish.table)?;
-    let columns = Columns::choose(&described, wish.key.as_deref(), wish.embedding.as_deref())?;
+    let columns = Columns::choose(&described, wish.key, wish.embedding)?;
     let tastes = Tastes::of(
         &named(wish.boards, "board")?,
         &named(wish.not_boards.unwrap_or_default(), "not_boards")?,
-        wish.only.as_deref(),
+        wish.only,
         wish.contrasts,
         wish.account_id,
     )?;
@@ -145,18 +151,6 @@ fn recommend(wish: Wish) -> Result<Vec<Recommended>, Failure> {
             (rank, pool.keys[pick.candidate].clone(), pick.score, 1.0 - pick.similarity, theme, reasons.next())
         })
         .collect())
-}
-
-/// The boards of an argument, none NULL or empty.
-fn named(boards: Vec<Option<String>>, argument: &str) -> Result<Vec<String>, Failure> {
-    boards
-        .into_iter()
-        .enumerate()
-        .map(|(index, board)| match board {
-            Some(board) => not_empty(&board, argument).map(|board| board.to_owned()),
-            None => Err(bad(format!("{argument} must not be NULL")).at_element(index + 1)),
-        })
-        .collect()
 }
 
 fn bad(message: String) -> Failure {

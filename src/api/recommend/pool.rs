@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use taste::{Direction, ErrorKind, Ranking, Taste, Theme, Vectors};
 
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 use crate::store::candidates::Search;
 use crate::vector::{DIMENSION, Vector};
 
@@ -14,6 +15,9 @@ const OVERSAMPLING: usize = 4;
 const LEAST: usize = 50;
 /// The most rows near each theme that are asked for where a key has many rows.
 const MOST: usize = 16_384;
+
+/// Candidates between two questions for memory.
+const STRIDE: usize = 1024;
 
 /// Candidates, each key once.
 pub struct Pool {
@@ -65,6 +69,11 @@ impl Best {
         };
         match self.places.get(&key) {
             None => {
+                if self.keys.len().is_multiple_of(STRIDE) {
+                    // Keys twice, directions twice at the end, and vectors that grow by doubling.
+                    let each = 4 * (size_of::<[f32; DIMENSION]>() + key.len() + 64);
+                    room_for((self.keys.len() + STRIDE).saturating_mul(each))?;
+                }
                 self.places.insert(key.clone(), self.keys.len());
                 self.keys.push(key);
                 self.directions.push(direction);

@@ -202,6 +202,13 @@ impl Cluster {
         Ok(Process::descendants(self.postmaster()?).into_iter().find(|process| process.name == "pinterest-embed"))
     }
 
+    /// Lets a process of the server have this much address space from now on, in bytes.
+    pub fn limit_address_space(&self, pid: i32, bytes: u64) -> Result<()> {
+        // As the server's user: not every root may limit others' processes.
+        run(ServerUser::get()?.command("prlimit").arg(format!("--pid={pid}")).arg(format!("--as={bytes}")))?;
+        Ok(())
+    }
+
     /// Kills a process with SIGKILL and waits until it is gone.
     pub fn kill9(&self, pid: i32) -> Result<()> {
         process::kill9(pid)

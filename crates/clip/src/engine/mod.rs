@@ -5,8 +5,10 @@ pub mod fuzzing;
 mod options;
 mod reference;
 mod towers;
+mod trust;
 mod weights;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -21,6 +23,9 @@ use crate::{DIMENSION, Embedding, PREPROCESSING, Pixels};
 
 pub(crate) const CONFIG_FILE: &str = "config.json";
 pub(crate) const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// Bytes of a configuration: the published one has 4,186.
+const MAX_CONFIG: u64 = 1024 * 1024;
 
 /// Which model an embedding came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +51,10 @@ pub trait Engine: Send {
     /// Which model this is.
     fn info(&self) -> &ModelInfo;
 
+    /// Whether it still computes with the weights it was loaded with: false once somebody has written the file that they
+    /// are mapped from. Then load anew, and distrust what it gave since the last time that this was true.
+    fn is_current(&self) -> bool;
+
     /// One embedding per picture, in order. A batch gives what its members give alone, up to rounding.
     ///
     /// # Errors
@@ -64,10 +73,14 @@ pub trait Engine: Send {
 /// Loads `config.json` and `model.safetensors` from `directory`, in the layout of the transformers library.
 ///
 /// The fast kernels compute on weights packed once: into `model.{precision}.packed` beside the checkpoint if the directory
-/// can be written, else into private memory on every load, of which [`ModelInfo::notice`] tells.
+/// can be written, else into private memory on every load, of which [`ModelInfo::notice`] tells. The packed file is checked
+/// against its SHA-256, and the checkpoint against that which it was packed from, when they are met first, and again whenever
+/// either is another file to the system or was written; `model.{precision}.packed.checked` tells.
 ///
 /// # Errors
 ///
+/// [`ModelUntrusted`](crate::ErrorKind::ModelUntrusted) if others than root and the user of this process may write a file of
+/// the model or its directory,
 /// [`ModelMissing`](crate::ErrorKind::ModelMissing) if a file does not exist, [`Io`](crate::ErrorKind::Io) if it cannot
 /// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model,
 /// [`Unsupported`](crate::ErrorKind::Unsupported) if the processor has no kernels for the precision.
@@ -109,10 +122,25 @@ pub fn pack(directory: &Path, options: &Options) -> Result<Option<PathBuf>, Erro
     variant.map(|variant| fast::write(&variant, &checkpoint, &architecture)).transpose()
 }
 
+/// Whether [`load`] with the same options would find the weights packed and checked; true if that engine packs none. Takes
+/// no time.
+///
+/// # Errors
+///
+/// Those of [`load`].
+pub fn is_packed(directory: &Path, options: &Options) -> Result<bool, Error> {
+    let (architecture, checkpoint) = open(directory)?;
+    let variant = variant(&architecture, options)?;
+    variant.map_or(Ok(true), |variant| fast::is_packed(&variant, &checkpoint, &architecture))
+}
+
 /// What `directory` says of its model, and where its weights are.
 fn open(directory: &Path) -> Result<(Architecture, PathBuf), Error> {
     let path = directory.join(CONFIG_FILE);
-    let json = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+    let (file, _) = trust::open(&path)?;
+    trust::check_directory(directory)?;
+    let mut json = Vec::new();
+    file.take(MAX_CONFIG).read_to_end(&mut json).map_err(|error| Error::reading(&path, error))?;
     let architecture = Architecture::from_json(&json).map_err(|reason| Inner::Config { path, reason })?;
     Ok((architecture, directory.join(WEIGHTS_FILE)))
 }

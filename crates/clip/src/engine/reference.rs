@@ -56,6 +56,11 @@ impl Towers for Reference {
     fn mixes_lengths(&self) -> bool {
         false
     }
+
+    /// They are in memory of their own.
+    fn is_current(&self) -> bool {
+        true
+    }
 }
 
 fn configuration(architecture: &Architecture) -> ClipConfig {

@@ -22,6 +22,9 @@ pub(super) trait Towers: Send {
 
     /// Whether texts of different lengths cost no more together than alone.
     fn mixes_lengths(&self) -> bool;
+
+    /// Whether the weights are those that were loaded.
+    fn is_current(&self) -> bool;
 }
 
 /// An engine made of two towers.
@@ -43,6 +46,10 @@ impl<T: Towers> Model<T> {
 impl<T: Towers> Engine for Model<T> {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn is_current(&self) -> bool {
+        self.towers.is_current()
     }
 
     fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {

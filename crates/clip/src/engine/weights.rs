@@ -4,7 +4,6 @@
 //! would change its answers. Nothing is held twice.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
 
+use super::trust;
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 
@@ -29,9 +29,8 @@ const MAX_HEADER: u64 = 16 * 1024 * 1024;
 const CHUNK: usize = 1024 * 1024;
 
 pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, Error> {
-    let file = File::open(path).map_err(|error| Error::reading(path, error))?;
-    let length = file.metadata().map_err(|error| Error::reading(path, error))?.len();
-    read_from(file, length, path, architecture)
+    let (file, metadata) = trust::open(path)?;
+    read_from(file, metadata.len(), path, architecture)
 }
 
 /// As [`read`], of a file of `length` bytes that is open already; errors name `path`.
@@ -89,7 +88,14 @@ pub(super) fn read_from(
 pub(super) fn digest(path: &Path) -> Result<[u8; 32], Error> {
     let reading = |error| Error::reading(path, error);
     let mut hash = Sha256::new();
-    io::copy(&mut File::open(path).map_err(reading)?, &mut hash).map_err(reading)?;
+    let (mut file, _) = trust::open(path)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).map_err(reading)? {
+            0 => break,
+            read => hash.update(&chunk[..read]),
+        }
+    }
     Ok(hash.finalize().into())
 }
 

@@ -7,6 +7,8 @@
 mod file;
 mod values;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::architecture::{Architecture, Tower};
@@ -60,7 +62,12 @@ pub struct Written {
 /// [`Io`](crate::ErrorKind::Io).
 pub fn write(directory: &Path, seed: u64, size: Size) -> Result<Written, Error> {
     let architecture = size.architecture(seed);
-    std::fs::create_dir_all(directory).map_err(|error| Error::writing(directory, error))?;
+    // A directory that its group can write is refused, whatever the umask.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(directory)
+        .map_err(|error| Error::writing(directory, error))?;
     let weights_sha256 = file::write_weights(&directory.join(WEIGHTS_FILE), &architecture, seed)?;
     file::write_whole(&directory.join(CONFIG_FILE), &architecture.to_json())?;
     Ok(Written { name: architecture.name.unwrap_or_default(), weights_sha256 })

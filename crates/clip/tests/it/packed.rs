@@ -41,7 +41,7 @@ fn is_made_once_and_then_used() {
     let after = fs::metadata(packed(model.path())).unwrap();
     assert_eq!((after.ino(), after.modified().unwrap()), (made.ino(), made.modified().unwrap()), "made twice");
     let files = fs::read_dir(model.path()).unwrap().count();
-    assert_eq!(files, 3, "something unfinished was left behind");
+    assert_eq!(files, 4, "something unfinished was left behind");
 }
 
 #[test]
@@ -91,14 +91,114 @@ fn a_copied_checkpoint_is_known_by_its_hash() {
     let Some(options) = options() else { return };
     let (model, copy) = (model(1), tempfile::tempdir().unwrap());
     let expected = text(model.path(), &options);
+    assert!(clip::is_packed(model.path(), &options).unwrap());
     for entry in fs::read_dir(model.path()).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     let inode = |path: &Path| fs::metadata(packed(path)).unwrap().ino();
     let before = inode(copy.path());
+    assert!(!clip::is_packed(copy.path(), &options).unwrap(), "another file is not known before it was hashed");
     assert_eq!(text(copy.path(), &options), expected);
     assert_eq!(inode(copy.path()), before, "packed again, though the checkpoint is the same");
+    assert!(clip::is_packed(copy.path(), &options).unwrap());
+}
+
+/// A forger who repairs every digest in the file is caught by the record alone, and one who keeps length and time by the
+/// time of the last change.
+#[test]
+fn what_was_written_since_it_was_checked_is_hashed_again() {
+    let Some(options) = options() else { return };
+    let model = model(1);
+    let expected = text(model.path(), &options);
+    let path = packed(model.path());
+    let (modified, whole) = (fs::metadata(&path).unwrap().modified().unwrap(), fs::read(&path).unwrap());
+    let mut spoiled = whole.clone();
+    *spoiled.last_mut().unwrap() ^= 1;
+    fs::write(&path, spoiled).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert!(!clip::is_packed(model.path(), &options).unwrap());
+    assert_eq!(text(model.path(), &options), expected);
+    assert!(fs::read(&path).unwrap() == whole, "not made anew");
+
+    // The checkpoint alone, with length and time kept.
+    let checkpoint = model.path().join("model.safetensors");
+    let modified = fs::metadata(&checkpoint).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&checkpoint).unwrap();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&0.5f32.to_le_bytes());
+    fs::write(&checkpoint, bytes).unwrap();
+    fs::File::options().write(true).open(&checkpoint).unwrap().set_modified(modified).unwrap();
+    assert!(!clip::is_packed(model.path(), &options).unwrap());
+    let engine = clip::load(model.path(), &options).unwrap();
+    assert!(fs::read(&path).unwrap() != whole, "the packed file of the checkpoint before");
+    assert!(engine.is_current());
+}
+
+#[test]
+fn weights_written_under_a_running_engine_are_noticed() {
+    let Some(options) = options() else { return };
+    let model = model(1);
+    let engine = clip::load(model.path(), &options).unwrap();
+    assert!(engine.is_current());
+    let path = packed(model.path());
+    // Replaced whole, it goes on with those that it has.
+    let copy = model.path().join("copy");
+    fs::copy(&path, &copy).unwrap();
+    fs::rename(&copy, &path).unwrap();
+    assert!(engine.is_current());
+    let engine = clip::load(model.path(), &options).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[1], 4096).unwrap();
+    assert!(!engine.is_current());
+}
+
+#[test]
+fn what_others_may_write_is_refused() {
+    let Some(options) = options() else { return };
+    let model = model(1);
+    let expected = text(model.path(), &options);
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for name in ["", "config.json", "model.safetensors", "model.bf16.packed"] {
+        let path = model.path().join(name);
+        let before = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        for wider in [before | 0o020, before | 0o002] {
+            mode(&path, wider);
+            let error = clip::load(model.path(), &options).err().expect("a refusal");
+            assert_eq!(error.kind(), clip::ErrorKind::ModelUntrusted, "{name:?}: {error}");
+            assert!(error.to_string().contains(&format!("(mode {wider:04o})")), "{error}");
+        }
+        mode(&path, before);
+        assert_eq!(text(model.path(), &options), expected);
+    }
+    // A link is as good as what it leads to, and as the directory that lies in.
+    let (elsewhere, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["config.json", "model.safetensors"] {
+        fs::rename(model.path().join(name), elsewhere.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join(name), links.path().join(name)).unwrap();
+    }
+    assert_eq!(text(links.path(), &options), expected);
+    mode(elsewhere.path(), 0o777);
+    let error = clip::load(links.path(), &options).err().expect("a refusal");
+    assert_eq!(error.kind(), clip::ErrorKind::ModelUntrusted, "{error}");
+    mode(elsewhere.path(), 0o700);
+}
+
+/// The record of a check is believed only where nobody else can have written it.
+#[test]
+fn a_record_that_others_may_write_is_none() {
+    let Some(options) = options() else { return };
+    let model = model(1);
+    text(model.path(), &options);
+    assert!(clip::is_packed(model.path(), &options).unwrap());
+    let record = model.path().join("model.bf16.packed.checked");
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(!clip::is_packed(model.path(), &options).unwrap());
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    let engine = clip::load(model.path(), &options).unwrap();
+    let notice = engine.info().notice.clone().expect("a notice");
+    assert!(notice.contains("hashed at every start"), "{notice}");
 }
 
 /// As root every directory can be written; what stands in the way there is a directory of the file's name.

@@ -14,8 +14,12 @@ use super::model::ModelArguments;
 use crate::failure::Failure;
 use crate::inference::{self, BATCH};
 use crate::model;
+use crate::packing::Packing;
+use crate::sandbox::{self, Needs};
 
 /// Embed pictures or texts, one line of JSON each.
+///
+/// Before the first file is read, this process gives up the right to open any other, and to reach other processes.
 ///
 /// A line is {"name":…,"embedding":[512 numbers]} or {"name":…,"error":…}, in the order of the arguments; the name is the
 /// file's as it was given, or the text itself.
@@ -59,6 +63,13 @@ enum Printed<'a> {
 
 pub fn run(arguments: Arguments) -> Outcome {
     let options = arguments.model.options();
+    Packing::start(&arguments.model.directory, &options).wait();
+    sandbox::enter(&Needs {
+        model: &arguments.model.directory,
+        files: &arguments.files,
+        socket_directory: None,
+        graphics: arguments.model.uses_graphics(),
+    });
     let (mut engine, _) = model::load(&arguments.model.directory, &options)?;
     let mut output = Output::default();
     if arguments.text.is_empty() {

@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::Outcome;
 use super::model::ModelArguments;
 use crate::model;
+use crate::packing::Packing;
+use crate::sandbox::{self, Needs};
 
-/// Load a model and say what it is.
+/// Load a model and say what it is, and which sandbox a server would be in here.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -37,11 +39,19 @@ struct Report<'a> {
     dimension: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'a str>,
+    sandbox: String,
     load_seconds: f64,
 }
 
 pub fn run(arguments: Arguments) -> Outcome {
     let options = arguments.model.options();
+    Packing::start(&arguments.model.directory, &options).wait();
+    let (sandbox, _) = sandbox::enter(&Needs {
+        model: &arguments.model.directory,
+        files: &[],
+        socket_directory: None,
+        graphics: arguments.model.uses_graphics(),
+    });
     let start = Instant::now();
     let (_, model) = model::load(&arguments.model.directory, &options)?;
     let report = Report {
@@ -54,6 +64,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         preprocessing: &model.preprocessing,
         dimension: model.dimension,
         notice: model.notice.as_deref(),
+        sandbox: sandbox.to_string(),
         load_seconds: start.elapsed().as_secs_f64(),
     };
     if arguments.json {
@@ -66,6 +77,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         println!("kernels         {}", report.kernels);
         println!("preprocessing   {}", report.preprocessing);
         println!("dimension       {}", report.dimension);
+        println!("sandbox         {}", report.sandbox);
         println!("load time       {:.3} s", report.load_seconds);
         if let Some(notice) = report.notice {
             println!("notice          {notice}");

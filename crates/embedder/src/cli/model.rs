@@ -31,6 +31,11 @@ pub struct ModelArguments {
 }
 
 impl ModelArguments {
+    /// A graphics processor computes.
+    pub fn uses_graphics(&self) -> bool {
+        self.device != DeviceKind::Cpu
+    }
+
     /// How to compute. To be called before there are other threads.
     pub fn options(&self) -> Options {
         let threads = self.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);

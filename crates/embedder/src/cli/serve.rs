@@ -13,7 +13,12 @@ use crate::server::{self, Confinement, Listen, Options};
 /// Answer requests on a Unix socket.
 ///
 /// Only processes of the same user, and root's, are answered. The model is loaded at once, in the background; while it is
-/// missing or damaged, every request is answered with that error, and repairing the directory is enough.
+/// missing or damaged, every request is answered with that error, and repairing the directory is enough. A directory that
+/// is made or replaced meanwhile is read by the next process: this one ends for it, as after its idle timeout.
+///
+/// Before it accepts a connection the process enters a sandbox (Landlock and seccomp, where the kernel has them): it reads
+/// the model's directory and nothing else, opens no socket, starts no program and reaches no other process. Once the model
+/// is loaded it opens no file at all.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -79,6 +84,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         (None, Some(descriptor)) => Listen::Descriptor(descriptor),
         (None, None) => unreachable!("the command line requires one of the two: this is a bug"),
     };
+    let graphics = arguments.model.uses_graphics();
     let seconds = Some(arguments.idle_timeout).filter(|&seconds| seconds > 0);
     server::run(Options {
         options: arguments.model.options(),
@@ -88,6 +94,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         image_timeout: Duration::from_secs(arguments.image_timeout),
         max_queue: arguments.max_queue.get(),
         max_pass_time: Duration::from_millis(arguments.max_pass_time),
+        graphics,
     })?;
     // The other threads may be in the middle of a batch that nobody waits for any more; the process ends under them.
     Ok(ExitCode::SUCCESS)

@@ -106,6 +106,7 @@ fn what_is_no_unit_vector_is_refused() {
         threads: 1,
         version: String::new(),
         statistics: crate::Statistics::default(),
+        sandbox: crate::Sandbox::default(),
         model: crate::ModelState::Loading,
     }));
     for frame in [

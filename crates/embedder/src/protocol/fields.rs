@@ -35,6 +35,15 @@ impl<'a> Fields<'a> {
         self.bytes().map(u8::from_le_bytes)
     }
 
+    /// A byte that is 0 or 1.
+    pub(super) fn flag(&mut self) -> Result<bool, Error> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            found => Err(Inner::Flag { kind: self.kind as u8, found }.into()),
+        }
+    }
+
     pub(super) fn u16(&mut self) -> Result<u16, Error> {
         self.bytes().map(u16::from_le_bytes)
     }

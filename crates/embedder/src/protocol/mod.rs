@@ -19,12 +19,12 @@
 //! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
 //! | 0x03 | request, info | empty |
 //! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32) |
-//! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing, notice or nothing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
+//! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), Landlock's version (1), seccomp (1), sealed (1), gap or nothing (string), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing, notice or nothing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
 //! | 0x83 | response, error | error kind (2), message (string) |
 //! | 0x84 | response, goodbye | empty |
 //!
 //! Error kinds: 1 unsupported format, 2 animated, 3 malformed, 4 too large, 5 empty text, 6 text too long, 7 model missing,
-//! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported; see
+//! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported, 14 model untrusted; see
 //! [`ErrorKind`](crate::ErrorKind).
 //!
 //! Statistics are pictures, their passes, texts, their passes, texts remembered (8 each), pictures waiting, texts waiting,
@@ -46,7 +46,7 @@ mod response;
 
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
 pub use request::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
-pub use response::{Info, Model, ModelState, Response, Statistics};
+pub use response::{Info, Model, ModelState, Response, Sandbox, Statistics};
 
 #[cfg(test)]
 mod tests;

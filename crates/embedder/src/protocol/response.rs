@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::fields::{Fields, cut, put_string};
 use super::{FrameKind, HEADER_BYTES, Header};
 use crate::error::{Error, ErrorKind, Inner};
@@ -46,8 +48,41 @@ pub struct Info {
     pub version: String,
     /// What it has done and has yet to do.
     pub statistics: Statistics,
+    /// What keeps a fault in a decoder inside the process.
+    pub sandbox: Sandbox,
     /// What became of the model.
     pub model: ModelState,
+}
+
+/// What a process has taken from itself. Displayed in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The version of Landlock that keeps all files but the model's closed to it; 0 where none does.
+    pub landlock: u8,
+    /// System calls are limited by seccomp: no socket, no connection, no program, no other process.
+    pub seccomp: bool,
+    /// No file can be opened at all any more, the model's included.
+    pub sealed: bool,
+    /// What is not in force, and why; `None` where all is.
+    pub gap: Option<String>,
+}
+
+impl fmt::Display for Sandbox {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.landlock, self.seccomp) {
+            (0, false) => formatter.write_str("none")?,
+            (0, true) => formatter.write_str("seccomp")?,
+            (abi, false) => write!(formatter, "Landlock (ABI {abi})")?,
+            (abi, true) => write!(formatter, "Landlock (ABI {abi}) and seccomp")?,
+        }
+        if self.sealed {
+            formatter.write_str(", sealed")?;
+        }
+        match &self.gap {
+            Some(gap) => write!(formatter, "; {gap}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a server has done since it started, and what waits now.
@@ -170,6 +205,7 @@ fn put_info(frame: &mut Vec<u8>, info: &Info) {
     frame.extend_from_slice(&info.threads.to_le_bytes());
     put_string(frame, cut(&info.version, MAX_STRING_BYTES));
     put_statistics(frame, &info.statistics);
+    put_sandbox(frame, &info.sandbox);
     match &info.model {
         ModelState::Loading => frame.push(0),
         ModelState::Ready(model) => {
@@ -195,6 +231,7 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
         threads: fields.u32()?,
         version: fields.string()?,
         statistics: take_statistics(fields)?,
+        sandbox: take_sandbox(fields)?,
         model: match fields.byte()? {
             0 => ModelState::Loading,
             1 => ModelState::Ready(Model {
@@ -213,6 +250,20 @@ fn take_info(fields: &mut Fields<'_>) -> Result<Info, Error> {
             }
             found => return Err(Inner::ModelStateCode { found }.into()),
         },
+    })
+}
+
+fn put_sandbox(frame: &mut Vec<u8>, sandbox: &Sandbox) {
+    frame.extend_from_slice(&[sandbox.landlock, u8::from(sandbox.seccomp), u8::from(sandbox.sealed)]);
+    put_string(frame, cut(sandbox.gap.as_deref().unwrap_or_default(), MAX_STRING_BYTES));
+}
+
+fn take_sandbox(fields: &mut Fields<'_>) -> Result<Sandbox, Error> {
+    Ok(Sandbox {
+        landlock: fields.byte()?,
+        seccomp: fields.flag()?,
+        sealed: fields.flag()?,
+        gap: Some(fields.string()?).filter(|gap| !gap.is_empty()),
     })
 }
 

@@ -14,7 +14,7 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn error_kind() -> impl Strategy<Value = ErrorKind> {
-    (1u16..=13).prop_map(|code| ErrorKind::from_code(code).unwrap())
+    (1u16..=14).prop_map(|code| ErrorKind::from_code(code).unwrap())
 }
 
 fn model_state() -> impl Strategy<Value = ModelState> {
@@ -55,6 +55,15 @@ fn statistics() -> impl Strategy<Value = Statistics> {
     })
 }
 
+fn sandbox() -> impl Strategy<Value = Sandbox> {
+    (any::<u8>(), any::<[bool; 2]>(), prop::option::of(".+")).prop_map(|(landlock, [seccomp, sealed], gap)| Sandbox {
+        landlock,
+        seccomp,
+        sealed,
+        gap,
+    })
+}
+
 fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION)).prop_map(|(model, vector)| {
@@ -63,9 +72,9 @@ fn response() -> impl Strategy<Value = Response> {
                 vector: Box::new(vector.try_into().unwrap()),
             }
         }),
-        (any::<[u32; 2]>(), any::<String>(), statistics(), model_state()).prop_map(
-            |([pid, threads], version, statistics, model)| {
-                Response::Info(Box::new(Info { pid, threads, version, statistics, model }))
+        (any::<[u32; 2]>(), any::<String>(), statistics(), sandbox(), model_state()).prop_map(
+            |([pid, threads], version, statistics, sandbox, model)| {
+                Response::Info(Box::new(Info { pid, threads, version, statistics, sandbox, model }))
             }
         ),
         (error_kind(), any::<String>()).prop_map(|(kind, message)| Response::Error { kind, message }),
@@ -163,6 +172,16 @@ proptest! {
             prop_assert_eq!(error.kind(), ErrorKind::Protocol);
         }
     }
+}
+
+#[test]
+fn a_sandbox_is_told_in_words() {
+    let mut sandbox = Sandbox { landlock: 7, seccomp: true, sealed: true, gap: None };
+    assert_eq!(sandbox.to_string(), "Landlock (ABI 7) and seccomp, sealed");
+    sandbox.gap = Some("no Landlock: none here".to_owned());
+    sandbox.landlock = 0;
+    assert_eq!(sandbox.to_string(), "seccomp, sealed; no Landlock: none here");
+    assert_eq!(Sandbox::default().to_string(), "none");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::fs::FileType;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[cfg(target_os = "linux")]
@@ -83,6 +84,14 @@ fn seal(parent_death: bool) -> io::Result<()> {
     match parent_death {
         true => Err(io::Error::other("--parent-death: this system tells no process of its parent's end")),
         false => Ok(()),
+    }
+}
+
+/// Gives up writing files, but for a log that is one: what is over the limit would end the process.
+pub fn write_no_file() -> io::Result<()> {
+    match rustix::fs::fstat(std::io::stderr()) {
+        Ok(log) if FileType::from_raw_mode(log.st_mode) == FileType::RegularFile => Ok(()),
+        _ => lower(Resource::Fsize, 0),
     }
 }
 

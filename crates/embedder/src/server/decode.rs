@@ -8,6 +8,7 @@ use super::watchdog::Subject;
 use crate::inference;
 
 pub fn run(shared: &Shared) {
+    shared.first_load.wait();
     loop {
         let job = shared.queue.next_image();
         shared.queue.decoded(decode(shared, job));

@@ -44,6 +44,14 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The directory of the socket file this process made.
+    pub fn directory(&self) -> Option<&Path> {
+        let made = self.made.as_ref()?;
+        Some(made.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    }
+}
+
 impl Listen {
     /// Opens the socket. Before there are other threads: it changes the process's umask for a moment.
     pub fn open(&self) -> io::Result<Endpoint> {

@@ -23,14 +23,14 @@ mod watchdog;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use embedder::{Info, ModelState, Statistics};
+use embedder::{Info, ModelState, Sandbox, Statistics};
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use self::confine::Confinement;
@@ -38,11 +38,12 @@ pub use self::listener::Listen;
 
 use self::activity::Activity;
 use self::answers::ConnectionNumber;
-use self::listener::Endpoint;
 use self::queue::Queue;
 use self::recent_texts::RecentTexts;
 use self::watchdog::Watchdog;
 use crate::log;
+use crate::packing::Packing;
+use crate::sandbox::{self, Needs, Territory};
 
 /// Threads that decode: one large picture does not hold up the others, and a decoder needs about 120 MiB at most. They compete
 /// with the model's threads for a tenth of the time that a picture takes; to make them nicer than those changed nothing.
@@ -70,6 +71,8 @@ pub struct Options {
     pub max_queue: usize,
     /// How long a forward pass may take, as far as the number of its inputs decides that.
     pub max_pass_time: Duration,
+    /// A graphics processor computes.
+    pub graphics: bool,
 }
 
 /// What all connections and threads share.
@@ -79,6 +82,12 @@ struct Shared {
     watchdog: Watchdog,
     activity: Activity,
     model: Mutex<ModelState>,
+    sandbox: Mutex<Sandbox>,
+    territory: Territory,
+    /// Set once the model was loaded for the first time, or could not be: no stranger's byte is decoded before.
+    first_load: OnceLock<()>,
+    /// Rung when only a process that starts anew can do what is asked for.
+    succession: Notify,
     image_budget: Arc<Semaphore>,
     threads: usize,
 }
@@ -90,8 +99,20 @@ impl Shared {
             threads: self.threads as u32,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             statistics: Statistics { texts_remembered: self.recent_texts.found(), ..self.queue.statistics() },
+            sandbox: self.sandbox().clone(),
             model: self.model_state().clone(),
         }
+    }
+
+    fn sandbox(&self) -> std::sync::MutexGuard<'_, Sandbox> {
+        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends this process in good order, so that its supervisor starts the next: that one can do what this one has given up
+    /// the right to.
+    fn make_way(&self, why: &str) {
+        log::line(format_args!("{why}: this process ends, the next one reads it"));
+        self.succession.notify_one();
     }
 
     fn model_state(&self) -> std::sync::MutexGuard<'_, ModelState> {
@@ -101,26 +122,57 @@ impl Shared {
 
 /// Serves until told to end or idle for too long. Call [`Confinement::apply`] first.
 ///
+/// What needs rights is done first: the socket, the runtime with its own descriptors, and the process that packs the
+/// weights. Then the process enters its sandbox, and only then threads start and a connection is accepted.
+///
 /// # Errors
 ///
 /// If the socket cannot be used or a thread not be started.
 pub fn run(options: Options) -> io::Result<()> {
     let endpoint = options.listen.open()?;
+    let socket_directory = endpoint.directory().map(ToOwned::to_owned);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (signals, (listener, made)) = {
+        let _within = runtime.enter();
+        (Signals::new()?, endpoint.into_parts()?)
+    };
+    let packing = Packing::start(&options.model, &options.options);
+    confine::write_no_file()?;
+    let (sandbox, territory) = sandbox::enter(&Needs {
+        model: &options.model,
+        files: &[],
+        socket_directory: socket_directory.as_deref(),
+        graphics: options.graphics,
+    });
     let shared = Arc::new(Shared {
         queue: Queue::new(options.max_queue, options.max_pass_time),
         recent_texts: RecentTexts::new(),
         watchdog: Watchdog::default(),
         activity: Activity::default(),
         model: Mutex::new(ModelState::Loading),
+        sandbox: Mutex::new(sandbox),
+        territory,
+        first_load: OnceLock::new(),
+        succession: Notify::new(),
         image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
         threads: options.options.threads.get(),
     });
-    start_threads(&shared, options.model, options.options, options.image_timeout)?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(
-        shared,
-        endpoint,
-        options.idle_timeout,
-    ))
+    start_threads(&shared, options.model, options.options, options.image_timeout, packing)?;
+    runtime.block_on(serve(shared, listener, signals, options.idle_timeout));
+    drop(made);
+    Ok(())
+}
+
+/// What tells the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
 }
 
 fn start_threads(
@@ -128,6 +180,7 @@ fn start_threads(
     model: PathBuf,
     options: clip::Options,
     image_timeout: Duration,
+    packing: Packing,
 ) -> io::Result<()> {
     let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
@@ -145,27 +198,24 @@ fn start_threads(
     for _ in 0..DECODE_THREADS {
         start("decode", Box::new(decode::run))?;
     }
-    start("model", Box::new(move |shared| model_thread::run(shared, model, &options)))
+    start("model", Box::new(move |shared| model_thread::run(shared, model, &options, packing)))
 }
 
-async fn serve(shared: Arc<Shared>, endpoint: Endpoint, idle_timeout: Option<Duration>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn serve(shared: Arc<Shared>, listener: UnixListener, mut signals: Signals, idle_timeout: Option<Duration>) {
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let (listener, _unlinked_when_dropped) = endpoint.into_parts()?;
 
     tokio::select! {
         never = accept(&listener, &shared, &stopped, &mut connections) => match never {},
         () = shared.activity.idle_for(idle_timeout) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = shared.succession.notified() => {}
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
     // From here on no connection is accepted and no request read: what waits in the listening socket's queue is the next
     // process's, and who has sent something and gets a goodbye instead of an answer sends it there.
     stop.send_replace(true);
     let _ = tokio::time::timeout(PARTING, connections.join_all()).await;
-    Ok(())
 }
 
 async fn accept(

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clip::{Embedding, Engine, Kernels, Options, Tokenizer};
 use embedder::protocol::Response;
-use embedder::{Model, ModelFingerprint, ModelState};
+use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
 
 use super::Shared;
 use super::answers::Asker;
@@ -14,29 +14,44 @@ use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
 use super::watchdog::Subject;
 use crate::failure::Failure;
-use crate::{inference, log, model};
+use crate::packing::Packing;
+use crate::{inference, log, model, sandbox};
+
+/// The marks around no word.
+const SHORTEST_TEXT: [u32; 2] = [49_406, 49_407];
 
 struct Loaded {
     engine: Box<dyn Engine>,
     fingerprint: ModelFingerprint,
 }
 
-pub fn run(shared: &Shared, directory: PathBuf, options: &Options) {
+pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Packing) {
     let mut slot = Slot::new(directory);
     let tokenizer = thread::scope(|scope| {
         // Takes about as long as mapping a model that is packed.
         let tokenizer = scope.spawn(Tokenizer::new);
+        packing.wait();
         // Loaded before anyone asks; a failure is told to whoever does.
         let _ = slot.get(Instant::now(), |directory| load(shared, directory, options));
         tokenizer.join().expect("the vocabulary is part of the program")
     });
+    let _ = shared.first_load.set(());
     loop {
         let batch = shared.queue.next_batch();
         match slot.get(Instant::now(), |directory| load(shared, directory, options)) {
+            // What waits is not answered: it is sent again, to the next process.
+            Ok(loaded) if !loaded.engine.is_current() => {
+                drop(batch);
+                shared.make_way("the packed weights were written while they were in use");
+            }
             Ok(loaded) => match batch {
                 Batch::Images(jobs) => embed_images(shared, loaded, jobs),
                 Batch::Texts(jobs) => embed_texts(shared, loaded, &tokenizer, jobs),
             },
+            Err(_) if !shared.territory.has_the_model() => {
+                drop(batch);
+                shared.make_way("the directory of the model is another than when this process started");
+            }
             Err(failure) => match batch {
                 Batch::Images(jobs) => refuse(jobs, &failure),
                 Batch::Texts(jobs) => refuse(jobs, &failure),
@@ -56,9 +71,25 @@ fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, 
         Ok((_, model)) => ModelState::Ready(model.clone()),
         Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },
     };
-    let (engine, Model { fingerprint, .. }) = result?;
+    let (mut engine, Model { fingerprint, .. }) = result?;
+    seal(shared, &mut *engine);
     shared.queue.set_batches_pay(engine.info().kernels == Kernels::Candle);
     Ok(Loaded { engine, fingerprint })
+}
+
+/// Gives up opening files, the model's included.
+fn seal(shared: &Shared, engine: &mut dyn Engine) {
+    if !shared.sandbox().seccomp {
+        return;
+    }
+    if engine.info().kernels == Kernels::Candle {
+        // It starts threads and asks for the sizes of caches with its first product.
+        let _ = engine.embed_texts(&[SHORTEST_TEXT.to_vec()]);
+    }
+    match sandbox::seal() {
+        Ok(()) => shared.sandbox().sealed = true,
+        Err(error) => log::line(format_args!("cannot give up opening files: {error}")),
+    }
 }
 
 fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
@@ -67,6 +98,11 @@ fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
     let results = inference::embed_images(&mut *loaded.engine, &images);
+    if !loaded.engine.is_current() {
+        // The next batch makes way; these have perhaps met other weights.
+        refuse_askers(askers);
+        return;
+    }
     shared.queue.images_took(images.len(), began.elapsed());
     drop(watched);
     for (asker, result) in askers.into_iter().zip(results) {
@@ -95,6 +131,10 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
     }
     let began = Instant::now();
     let results = inference::embed_texts(&mut *loaded.engine, &texts);
+    if !loaded.engine.is_current() {
+        refuse_askers(prepared.into_iter().map(|(_, asker)| asker));
+        return;
+    }
     if !texts.is_empty() {
         shared.queue.texts_took(texts.len(), began.elapsed());
     }
@@ -111,6 +151,13 @@ fn answer(asker: Asker, model: ModelFingerprint, result: Result<Embedding, Failu
     match result {
         Ok(embedding) => asker.answer(&Response::Embedding { model, vector: Box::new(embedding.into_array()) }),
         Err(failure) => asker.refuse(failure),
+    }
+}
+
+/// For those whose answer was made while the weights changed: asked again a little later, the next process has it.
+fn refuse_askers(askers: impl IntoIterator<Item = Asker>) {
+    for asker in askers {
+        asker.refuse(Failure::new(ErrorKind::Busy, "the weights were replaced meanwhile: ask again a little later"));
     }
 }
 

@@ -1,15 +1,16 @@
 //! The place of the one model: loads it, and after a failure knows when trying again is worth while.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
 /// How long a failure is answered from memory while the directory stays as it is.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What tells one state of the model directory from another: per file its length and when it was changed.
-type Signature = [Option<(u64, SystemTime)>; 2];
+/// What tells one state of the model directory from another: of it and of each file, when content or rights were changed.
+type Signature = [Option<(i64, i64)>; 3];
 
 /// A model, or why there is none.
 pub struct Slot<Model> {
@@ -61,9 +62,9 @@ impl<Model> Slot<Model> {
 }
 
 fn signature(directory: &Path) -> Signature {
-    ["config.json", "model.safetensors"].map(|name| {
+    [".", "config.json", "model.safetensors"].map(|name| {
         let metadata = directory.join(name).metadata().ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
+        Some((metadata.ctime(), metadata.ctime_nsec()))
     })
 }
 

@@ -6,11 +6,13 @@ use std::fs::{self, File};
 use std::io::Cursor;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 
 use image::{ImageFormat, RgbImage};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 
 pub fn program() -> Command {
@@ -62,6 +64,7 @@ pub struct Supervisor {
     directory: TempDir,
     listener: UnixListener,
     arguments: Vec<String>,
+    kernel_lacks: BpfProgram,
     child: Option<Child>,
 }
 
@@ -71,7 +74,20 @@ impl Supervisor {
         Self::with_model(model(), arguments)
     }
 
+    /// The same on a kernel that lacks these system calls: a filter that the server inherits says so.
+    pub fn on_kernel_without(calls: &[i64], arguments: &[&str]) -> Self {
+        let rules = calls.iter().map(|&call| (call, vec![])).collect();
+        let lacks = SeccompAction::Errno(libc::ENOSYS as u32);
+        let machine = std::env::consts::ARCH.try_into().unwrap();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, lacks, machine).unwrap();
+        Self::start_on(filter.try_into().unwrap(), model(), arguments)
+    }
+
     pub fn with_model(model: &Path, arguments: &[&str]) -> Self {
+        Self::start_on(BpfProgram::new(), model, arguments)
+    }
+
+    fn start_on(kernel_lacks: BpfProgram, model: &Path, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
         let fixed = ["serve", "--listen-fd", "0", "--threads", "1", "--model"];
@@ -81,6 +97,7 @@ impl Supervisor {
             directory,
             listener,
             arguments: arguments.map(|&argument| argument.to_owned()).collect(),
+            kernel_lacks,
             child: None,
         };
         supervisor.restart();
@@ -96,8 +113,17 @@ impl Supervisor {
         assert!(self.child.is_none(), "one is running");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let listener = OwnedFd::from(self.listener.try_clone().unwrap());
-        let child = program().args(&self.arguments).stdin(Stdio::from(listener)).stderr(log).spawn().unwrap();
-        self.child = Some(child);
+        let mut command = program();
+        command.args(&self.arguments).stdin(Stdio::from(listener)).stderr(log);
+        if !self.kernel_lacks.is_empty() {
+            let filter = self.kernel_lacks.clone();
+            // SAFETY: two system calls between fork and exec, on memory that was made before.
+            #[allow(unsafe_code, reason = "a filter is inherited from whoever starts a program")]
+            unsafe {
+                command.pre_exec(move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other));
+            }
+        }
+        self.child = Some(command.spawn().unwrap());
     }
 
     pub fn pid(&self) -> u32 {

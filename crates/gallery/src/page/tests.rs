@@ -23,7 +23,9 @@ fn board(themes: Vec<Theme>) -> Board {
 }
 
 fn rendered(page: &Page) -> String {
-    render(page, &mut || {})
+    let rendered = render(page, &mut || {}).unwrap();
+    assert!(rendered.len() <= length(page), "{} bytes, {} were asked for", rendered.len(), length(page));
+    rendered
 }
 
 fn cards(json: &str) -> Rows {
@@ -119,7 +121,7 @@ fn what_is_left_out_is_said() {
 fn it_is_checked_between_cards() {
     let json = format!("[{}]", vec!["{}"; 100].join(","));
     let mut checks = 0;
-    render(&Page { rows: Some(cards(&json)), ..Page::default() }, &mut || checks += 1);
+    render(&Page { rows: Some(cards(&json)), ..Page::default() }, &mut || checks += 1).unwrap();
     assert!(checks > 100);
 }
 

@@ -100,7 +100,32 @@ fn refusals_name_the_place() {
     assert_eq!(refusal(r#"[{"because": [{"image_url": 1}]}]"#), "rows[0].because[0].image_url: is no string");
     assert!(refusal(r#"[{"title": "\ud800"}]"#).starts_with("rows[0]: "), "half a surrogate pair");
     assert!(refusal("[{}] x").starts_with("rows: trailing characters"));
-    let deep = format!("[{{\"a\": {}{}}}]", "[".repeat(500), "]".repeat(500));
-    assert!(refusal(&deep).starts_with("rows[0]: recursion limit"));
+    assert!(refusal(r#"[{"because": {}}]"#).starts_with("rows[0].because: is no array of objects"));
+    assert!(refusal(r#"[{"because": [[]]}]"#).starts_with("rows[0].because[0]: is no object"));
     assert!(refusal(&format!("[\"{}\"]", "\u{e4}".repeat(5000))).chars().count() < 310);
+}
+
+#[test]
+fn what_is_not_shown_is_skipped_however_deep_or_long() {
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let long = "x".repeat(1 << 20);
+    let json = format!(
+        r#"[{{"a": {nested}, "title": {nested}, "{long}": 1, "b": "{long}",
+             "because": [{{"title": {nested}, "{long}": {nested}}}], "key": "1"}}]"#
+    );
+    let rows = parse(&json);
+    let [card] = &rows.cards[..] else { panic!("{} cards", rows.cards.len()) };
+    assert_eq!((card.title.as_deref(), card.because.len()), (Some("1"), 1));
+    for (name, value) in &card.facts {
+        assert!(name.chars().count() <= crate::LONGEST_TEXT + 1 && value.chars().count() <= crate::LONGEST_TEXT + 1);
+    }
+    let many: Vec<String> = (0..100_000).map(|number| format!(r#""score": {number}"#)).collect();
+    assert_eq!(parse(&format!("[{{{}}}]", many.join(","))).cards[0].facts.len(), MOST_FACTS);
+}
+
+#[test]
+fn a_row_beyond_the_last_shown_is_still_an_object() {
+    let many = vec!["{}"; MOST_ROWS].join(",");
+    assert_eq!(parse(&format!("[{many}, {{\"a\": [1]}}]")).left_out.rows, 1);
+    assert!(refusal(&format!("[{many}, 7]")).starts_with("rows[500]: invalid type: integer `7`, expected an object"));
 }

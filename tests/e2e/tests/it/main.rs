@@ -40,6 +40,7 @@ mod life_cycle;
 mod listing_chance;
 mod listing_faults;
 mod main_job;
+mod memory;
 mod model;
 mod once_only;
 mod owners;

@@ -19,6 +19,7 @@ mod pack;
 mod packed;
 mod pool;
 mod product;
+mod record;
 mod simd;
 mod storage;
 mod tower;
@@ -26,5 +27,5 @@ mod variants;
 
 pub(super) use layout::lengths;
 pub(super) use operation::{Fast, Loaded};
-pub(super) use packed::{rewrite_header, write};
+pub(super) use packed::{is_packed, rewrite_header, write};
 pub(super) use variants::{Variant, choose, fits};

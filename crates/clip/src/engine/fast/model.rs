@@ -34,6 +34,8 @@ pub(super) trait Towers: Send {
     fn images(&mut self, pixels: &[f32]) -> Vec<[f32; DIMENSION]>;
     /// The features of texts, each with its end mark last, not normalised.
     fn texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]>;
+    /// Whether the weights are those that were checked.
+    fn is_current(&self) -> bool;
 }
 
 impl<F: Format, E: Format> Model<F, E> {
@@ -96,6 +98,10 @@ impl<F: Format, E: Format> Towers for Model<F, E> {
 
     fn texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
         self.pool.clone().run(|| self.pass_of_texts(texts))
+    }
+
+    fn is_current(&self) -> bool {
+        self.storage.is_current()
     }
 }
 

@@ -68,6 +68,10 @@ impl towers::Towers for Fast {
     fn mixes_lengths(&self) -> bool {
         true
     }
+
+    fn is_current(&self) -> bool {
+        self.with(|towers| towers.is_current())
+    }
 }
 
 struct Images<'a>(&'a Fast);

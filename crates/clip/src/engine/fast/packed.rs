@@ -10,18 +10,16 @@
 //! | 24 | 8 | words |
 //! | 32 | 32 | SHA-256 of the checkpoint |
 //! | 64 | 32 | SHA-256 of the architecture |
-//! | 96 | 8 | the checkpoint's length |
-//! | 104 | 12 | when it was changed, seconds (8) and nanoseconds (4) |
-//! | 116 | 4 | CRC-32 of the words |
-//! | 120 | 4 | CRC-32 of the header before it |
+//! | 96 | 32 | SHA-256 of the SHA-256 of every 8 MiB of the words |
+//! | 128 | 32 | SHA-256 of the header before it |
 //!
-//! A file of another version, of another checkpoint or with a wrong checksum is made anew. It appears under its name when
-//! it is whole. Only the time in the header is ever written again, when the checkpoint turns out to have been copied.
+//! A file of another version, of another checkpoint or with a wrong digest is made anew. It appears under its name when it
+//! is whole and is never written again. File and checkpoint are hashed whole when they are met first, and then known by
+//! what the system says of them: see [`Record`]. Files that others may write are refused.
 #![allow(unsafe_code, reason = "a mapped file is memory that somebody else could change")]
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapOptions};
@@ -33,26 +31,31 @@ use super::buffer::Buffer;
 use super::format::{GROUP, Kind};
 use super::layout::Layout;
 use super::pack::pack;
-use super::storage::Storage;
+use super::record::{Identity, Record};
+use super::storage::{Mapped, Storage};
 use super::variants::Variant;
 use crate::architecture::Architecture;
+use crate::engine::trust;
 use crate::engine::weights::{self, Weights, hexadecimal};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Inner};
 use crate::replace::replace;
 
 const MAGIC: [u8; 8] = *b"PINCLIP\0";
 
 /// To be raised with every change of the header, of a layout, or of what the words mean.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A page, so that the words begin on one.
 const HEADER: usize = 4096;
 
-/// Bytes of the header's fields before its checksum.
-const FIELDS: usize = 120;
+/// Bytes of the header's fields before its digest.
+const FIELDS: usize = 128;
 
-/// Bytes of a checkpoint's words that one task sums up.
-const SUM_CHUNK: usize = 8 * 1024 * 1024;
+/// Bytes of a SHA-256.
+const DIGEST: usize = 32;
+
+/// Bytes of the words that one task hashes.
+const HASH_CHUNK: usize = 8 * 1024 * 1024;
 
 /// A checkpoint and what is to be packed of it.
 pub(super) struct Source<'a> {
@@ -73,6 +76,22 @@ pub(super) struct Opened {
     pub notice: Option<String>,
 }
 
+/// A packed file that may be the right one.
+struct Found {
+    file: File,
+    /// When it was opened.
+    identity: Identity,
+    header: Header,
+}
+
+/// What a checkpoint was packed into.
+struct Packed {
+    words: Buffer<u32>,
+    header: Header,
+    /// The checkpoint, when it was read.
+    checkpoint: Identity,
+}
+
 impl<'a> Source<'a> {
     pub(super) fn new(variant: &Variant, checkpoint: &'a Path, architecture: &'a Architecture) -> Self {
         let layout = Layout::new(architecture, variant.kind);
@@ -84,53 +103,111 @@ impl<'a> Source<'a> {
         self.checkpoint.with_file_name(format!("model.{}.packed", self.name))
     }
 
+    /// Where it is recorded that the packed file was checked.
+    fn record_path(&self) -> PathBuf {
+        self.checkpoint.with_file_name(format!("model.{}.packed.checked", self.name))
+    }
+
     /// The packed weights: from their file if it is there and that of this checkpoint, else packed now, and written so that
     /// the next start finds them. Runs on rayon's current pool.
     ///
     /// # Errors
     ///
-    /// If the checkpoint cannot be read or is not one of the architecture. That the packed file cannot be written is none.
+    /// If the checkpoint cannot be read or is not one of the architecture, or if others may write it or the packed file.
+    /// That the packed file cannot be written is none.
     pub(super) fn open(&self) -> Result<Opened, Error> {
-        let stamp = Stamp::of(self.checkpoint)?;
-        if let Some(found) = self.find(&stamp)? {
+        if let Some(found) = self.find(None)? {
             return Ok(found);
         }
-        let (words, header, sha256) = self.pack(stamp)?;
-        let written = self.write(&header, &words).and_then(|()| map(&self.path()));
-        Ok(match written {
-            Ok(file) => Opened { storage: Storage::Mapped { file, header: HEADER }, sha256, notice: None },
-            Err(error) => {
-                let notice =
-                    format!("cannot write {}: {error}; the weights stay in private memory", self.path().display());
-                Opened { storage: Storage::Owned(words), sha256, notice: Some(notice) }
-            }
-        })
+        let Packed { words, header, checkpoint } = self.pack()?;
+        let sha256 = hexadecimal(&header.checkpoint_sha256);
+        let path = self.path();
+        let reason = match self.write(&header, &words) {
+            Ok(()) => match self.find(Some((&checkpoint, header.checkpoint_sha256)))? {
+                Some(found) => return Ok(found),
+                None => format!("{} was replaced meanwhile", path.display()),
+            },
+            // Why, pinterest-embedder pack says: a server has given up the right to write.
+            Err(_) => format!("{} cannot be written from here", path.display()),
+        };
+        let notice = Some(format!("{reason}; the weights stay in private memory"));
+        Ok(Opened { storage: Storage::Owned(words), sha256, notice })
     }
 
-    /// What the file holds, unless it is to be made anew.
-    fn find(&self, stamp: &Stamp) -> Result<Option<Opened>, Error> {
-        // Whatever keeps it from being read will keep it from being written, and is told then.
-        let Ok(file) = map(&self.path()) else { return Ok(None) };
-        let Some(header) = Header::read(&file).filter(|header| header.is_of(self)) else { return Ok(None) };
-        if file.len() != HEADER + 4 * self.layout.length || checksum(&file[HEADER..]) != header.words_crc {
+    /// Whether [`open`](Self::open) would find the packed file, known from an earlier check.
+    pub(super) fn is_packed(&self) -> Result<bool, Error> {
+        let Some(found) = self.look()? else { return Ok(false) };
+        let (_, metadata) = trust::open(self.checkpoint)?;
+        Ok(self.is_recorded(&found.header, &found.identity, &Identity::of(&metadata)))
+    }
+
+    /// What the file holds, unless it is to be made anew. Of a checkpoint that has just been read, what it was and its hash
+    /// are known.
+    fn find(&self, read: Option<(&Identity, [u8; 32])>) -> Result<Option<Opened>, Error> {
+        let Some(Found { file, identity, header }) = self.look()? else { return Ok(None) };
+        let Ok(bytes) = map(&file) else { return Ok(None) };
+        let mapped = Mapped::new(bytes, HEADER, file, identity);
+        if mapped.words().len() != 4 * self.layout.length {
             return Ok(None);
         }
-        if header.stamp != *stamp {
-            // A checkpoint of the same bytes may have come here by copying.
-            if weights::digest(self.checkpoint)? != header.checkpoint_sha256 {
+        let checkpoint = Identity::of(&trust::open(self.checkpoint)?.1);
+        let sha256 = hexadecimal(&header.checkpoint_sha256);
+        let mut notice = None;
+        if !self.is_recorded(&header, mapped.identity(), &checkpoint) {
+            let found = match read {
+                Some((identity, sha256)) if *identity == checkpoint => sha256,
+                _ => weights::digest(self.checkpoint)?,
+            };
+            if found != header.checkpoint_sha256 || digest(mapped.words()) != header.words_sha256 {
                 return Ok(None);
             }
-            let header = Header { stamp: stamp.clone(), ..header.clone() };
-            // Not a loss if it fails: the next start hashes once more.
-            let _ =
-                File::options().write(true).open(self.path()).and_then(|file| file.write_all_at(&header.encode(), 0));
+            // Neither was written while it was hashed.
+            if !mapped.is_current() || Identity::of(&trust::open(self.checkpoint)?.1) != checkpoint {
+                return Ok(None);
+            }
+            let record = Record::new(header.digest(), mapped.identity().clone(), checkpoint);
+            if record.write(&self.record_path()).is_err() {
+                notice = Some(format!(
+                    "{} and its checkpoint are hashed at every start, for the directory cannot be written from here; \
+                     pinterest-embedder pack, run by its owner, records that they were",
+                    self.path().display()
+                ));
+            }
         }
-        let sha256 = hexadecimal(&header.checkpoint_sha256);
-        Ok(Some(Opened { storage: Storage::Mapped { file, header: HEADER }, sha256, notice: None }))
+        Ok(Some(Opened { storage: Storage::Mapped(mapped), sha256, notice }))
     }
 
-    fn pack(&self, stamp: Stamp) -> Result<(Buffer<u32>, Header, String), Error> {
+    fn is_recorded(&self, header: &Header, packed: &Identity, checkpoint: &Identity) -> bool {
+        let expected = Record::new(header.digest(), packed.clone(), checkpoint.clone());
+        Record::read(&self.record_path()).is_some_and(|record| record == expected)
+    }
+
+    /// The packed file, if it is one of this version, of this length and of this architecture.
+    fn look(&self) -> Result<Option<Found>, Error> {
+        let path = self.path();
+        let (mut file, metadata) = match trust::open(&path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::ModelUntrusted => return Err(error),
+            // Whatever keeps it from being read will keep it from being written, and is told then.
+            Err(_) => return Ok(None),
+        };
+        let mut header = [0; FIELDS + DIGEST];
+        let length = (HEADER + 4 * self.layout.length) as u64;
+        if !metadata.is_file() || metadata.len() != length || file.read_exact(&mut header).is_err() {
+            return Ok(None);
+        }
+        let header = Header::read(&header).filter(|header| header.is_of(self));
+        Ok(header.map(|header| Found { file, identity: Identity::of(&metadata), header }))
+    }
+
+    fn pack(&self) -> Result<Packed, Error> {
+        let before = Identity::of(&trust::open(self.checkpoint)?.1);
         let Weights { tensors, sha256 } = weights::read(self.checkpoint, self.architecture)?;
+        let checkpoint = Identity::of(&trust::open(self.checkpoint)?.1);
+        if checkpoint != before {
+            let reason = "was changed while it was read".to_owned();
+            return Err(Inner::Weights { path: self.checkpoint.to_path_buf(), reason }.into());
+        }
         let words = pack(&self.layout, &tensors);
         let header = Header {
             kind: self.kind as u32,
@@ -138,10 +215,9 @@ impl<'a> Source<'a> {
             words: words.len() as u64,
             checkpoint_sha256: sha256,
             architecture_sha256: fingerprint(self.architecture),
-            stamp,
-            words_crc: checksum(bytemuck::cast_slice(&words)),
+            words_sha256: digest(bytemuck::cast_slice(&words)),
         };
-        Ok((words, header, hexadecimal(&sha256)))
+        Ok(Packed { words, header, checkpoint })
     }
 
     fn write(&self, header: &Header, words: &[u32]) -> io::Result<()> {
@@ -165,10 +241,25 @@ pub(in super::super) fn write(
     architecture: &Architecture,
 ) -> Result<PathBuf, Error> {
     let source = Source::new(variant, checkpoint, architecture);
-    let (words, header, _) = source.pack(Stamp::of(checkpoint)?)?;
+    let Packed { words, header, checkpoint } = source.pack()?;
     let path = source.path();
     source.write(&header, &words).map_err(|error| Error::writing(&path, error))?;
+    // Hashes the words once more, as they came to the disk, and records it.
+    source.find(Some((&checkpoint, header.checkpoint_sha256)))?;
     Ok(path)
+}
+
+/// Whether a load would find the weights packed, and checked already.
+///
+/// # Errors
+///
+/// If others may write a file of the model, or one cannot be read.
+pub(in super::super) fn is_packed(
+    variant: &Variant,
+    checkpoint: &Path,
+    architecture: &Architecture,
+) -> Result<bool, Error> {
+    Source::new(variant, checkpoint, architecture).is_packed()
 }
 
 /// The header of a packed file, if it is one, as it would be written again. For the fuzz targets.
@@ -177,28 +268,16 @@ pub(in super::super) fn rewrite_header(file: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Maps a file whole, its pages brought in at once rather than one fault at a time.
-fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
-    // SAFETY: nobody changes the file after it has its name, but for fields of the header that nobody reads again. Who
-    // cuts it off under a running program ends that program with SIGBUS, and no other.
-    unsafe { MmapOptions::new().populate().map(&file) }
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: nobody writes the file after it has its name; an engine is not asked again once somebody has. Who cuts it off
+    // under a running program ends that program with SIGBUS, and no other.
+    unsafe { MmapOptions::new().populate().map(file) }
 }
 
-/// CRC-32 of all bytes, summed up in parts.
-fn checksum(bytes: &[u8]) -> u32 {
-    let parts: Vec<crc32fast::Hasher> = bytes
-        .par_chunks(SUM_CHUNK)
-        .map(|part| {
-            let mut hasher = crc32fast::Hasher::new();
-            hasher.update(part);
-            hasher
-        })
-        .collect();
-    let mut whole = crc32fast::Hasher::new();
-    for part in &parts {
-        whole.combine(part);
-    }
-    whole.finalize()
+/// SHA-256 of the SHA-256 of every [`HASH_CHUNK`] bytes, which several threads compute.
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    let parts: Vec<[u8; 32]> = bytes.par_chunks(HASH_CHUNK).map(|part| Sha256::digest(part).into()).collect();
+    Sha256::digest(parts.as_flattened()).into()
 }
 
 fn fingerprint(architecture: &Architecture) -> [u8; 32] {
@@ -213,21 +292,6 @@ fn group(kind: Kind) -> u32 {
     }
 }
 
-/// What tells that a checkpoint has not been replaced, without reading 600 MB of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    seconds: i64,
-    nanoseconds: u32,
-}
-
-impl Stamp {
-    fn of(checkpoint: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(checkpoint).map_err(|error| Error::reading(checkpoint, error))?;
-        Ok(Self { length: metadata.len(), seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() as u32 })
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Header {
     kind: u32,
@@ -235,8 +299,7 @@ struct Header {
     words: u64,
     checkpoint_sha256: [u8; 32],
     architecture_sha256: [u8; 32],
-    stamp: Stamp,
-    words_crc: u32,
+    words_sha256: [u8; 32],
 }
 
 impl Header {
@@ -257,20 +320,22 @@ impl Header {
         bytes.extend(self.words.to_le_bytes());
         bytes.extend(self.checkpoint_sha256);
         bytes.extend(self.architecture_sha256);
-        bytes.extend(self.stamp.length.to_le_bytes());
-        bytes.extend(self.stamp.seconds.to_le_bytes());
-        bytes.extend(self.stamp.nanoseconds.to_le_bytes());
-        bytes.extend(self.words_crc.to_le_bytes());
+        bytes.extend(self.words_sha256);
         debug_assert_eq!(bytes.len(), FIELDS);
-        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        bytes.extend(digest);
         bytes
     }
 
-    /// The header of a file of this version and byte order, if its checksum is right.
-    fn read(file: &[u8]) -> Option<Self> {
-        let fields = file.get(..FIELDS)?;
-        let sum = u32::from_le_bytes(file.get(FIELDS..FIELDS + 4)?.try_into().ok()?);
-        if crc32fast::hash(fields) != sum {
+    /// SHA-256 of it, in hexadecimal.
+    fn digest(&self) -> String {
+        hexadecimal(&Sha256::digest(self.encode()).into())
+    }
+
+    /// The header of a file of this version and byte order, if its digest is right.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (fields, mut rest) = bytes.split_at_checked(FIELDS)?;
+        if take(&mut rest)? != <[u8; DIGEST]>::from(Sha256::digest(fields)) {
             return None;
         }
         let mut rest = fields;
@@ -286,12 +351,7 @@ impl Header {
             words: u64::from_le_bytes(take(&mut rest)?),
             checkpoint_sha256: take(&mut rest)?,
             architecture_sha256: take(&mut rest)?,
-            stamp: Stamp {
-                length: u64::from_le_bytes(take(&mut rest)?),
-                seconds: i64::from_le_bytes(take(&mut rest)?),
-                nanoseconds: u32::from_le_bytes(take(&mut rest)?),
-            },
-            words_crc: u32::from_le_bytes(take(&mut rest)?),
+            words_sha256: take(&mut rest)?,
         })
     }
 }

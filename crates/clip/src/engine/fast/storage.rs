@@ -1,22 +1,61 @@
 //! The words of a packed model, in memory of our own or mapped from a file.
 
+use std::fs::File;
 use std::ops::Deref;
 
 use memmap2::Mmap;
 
 use super::buffer::Buffer;
+use super::record::Identity;
 
 /// Read-only words.
 pub(super) enum Storage {
     /// Packed by this process.
     Owned(Buffer<u32>),
-    /// A file's, after its header.
-    Mapped {
-        /// The whole file.
-        file: Mmap,
-        /// Bytes of the header, a whole number of pages.
-        header: usize,
-    },
+    /// A file's.
+    Mapped(Mapped),
+}
+
+/// The words of a file, after its header.
+pub(super) struct Mapped {
+    /// The whole file.
+    bytes: Mmap,
+    /// Bytes of the header, a whole number of pages.
+    header: usize,
+    file: File,
+    identity: Identity,
+}
+
+impl Mapped {
+    /// Of a file that was as `identity` says when it was mapped.
+    pub(super) fn new(bytes: Mmap, header: usize, file: File, identity: Identity) -> Self {
+        Self { bytes, header, file, identity }
+    }
+
+    /// What the file was when it was opened.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The bytes of the words.
+    pub(super) fn words(&self) -> &[u8] {
+        &self.bytes[self.header..]
+    }
+
+    /// Whether the file still has the content it was opened with.
+    pub(super) fn is_current(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| Identity::of(&metadata).has_content_of(&self.identity))
+    }
+}
+
+impl Storage {
+    /// Whether the words are those that were checked: nobody has written their file since.
+    pub(super) fn is_current(&self) -> bool {
+        match self {
+            Self::Owned(_) => true,
+            Self::Mapped(mapped) => mapped.is_current(),
+        }
+    }
 }
 
 impl Deref for Storage {
@@ -25,7 +64,7 @@ impl Deref for Storage {
     fn deref(&self) -> &[u32] {
         match self {
             Self::Owned(words) => words,
-            Self::Mapped { file, header } => bytemuck::cast_slice(&file[*header..]),
+            Self::Mapped(mapped) => bytemuck::cast_slice(mapped.words()),
         }
     }
 }

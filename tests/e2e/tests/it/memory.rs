@@ -1,0 +1,160 @@
+//! Arguments of any size, in a session that may have little more memory than it has: what cannot be had is an ERROR. Rust
+//! would end the process, and the server all sessions with it.
+
+use std::fs;
+
+use e2e::{Result, World};
+use postgres::Client;
+
+use crate::support::{complete, quick_world, value};
+
+/// Numbers as SQL writes them.
+const MEGABYTE: u64 = 1 << 20;
+
+/// What a call with an absurd argument may end with.
+enum Ends {
+    /// A result, or a lack of memory.
+    Well,
+    /// One of the two refusals.
+    Refused,
+}
+use Ends::{Refused, Well};
+
+const CALLS: &[(Ends, &str)] = &[
+    // 24 MB of small arrays, which are not shown: they took 2.2 GB once.
+    (Well, "SELECT length(pinterest_gallery(rows => ('[{\"t\":1,\"a\":[' || repeat('[],', 8000000) || '1]}]')::json))"),
+    (Well, "SELECT length(pinterest_gallery(rows => ('[{\"because\":[' || repeat('{},', 8000000) || '{}]}]')::json))"),
+    (Well, "SELECT length(pinterest_gallery(rows => ('[' || repeat('{},', 8000000) || '{}]')::json))"),
+    (Well, "SELECT length(pinterest_gallery(rows => ('[{' || repeat('\"score\":1,', 2000000) || '\"a\":1}]')::json))"),
+    (
+        Well,
+        "SELECT length(pinterest_gallery(rows => ('[' || repeat('{\"title\":\"' || repeat('<', 50000) || '\"},', 500) || \
+         '{}]')::json))",
+    ),
+    (Well, "SELECT length(pinterest_gallery(rows => ('[{\"a\":\"' || repeat('\\\\n', 15000000) || '\"}]')::json))"),
+    (Well, "SELECT length(pinterest_gallery(rows => ('[{\"' || repeat('\\\\n', 15000000) || '\":1}]')::json))"),
+    (
+        Well,
+        "SELECT length(pinterest_gallery(rows => ('[{\"image\":\"\\\\xffd8ff' || repeat('00', 15000000) || '\"}]')::json))",
+    ),
+    (Refused, "SELECT pinterest_gallery(rows => (repeat(' ', 140000000) || '[]')::json)"),
+    (Refused, "SELECT pinterest_gallery(title => repeat('x', 100000000), rows => '[]')"),
+    (Refused, "SELECT pinterest_gallery(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_embed_text(repeat(' ', 100000000))"),
+    (Refused, "SELECT pinterest_embed_texts(array_fill(NULL::text, ARRAY[50000000]))"),
+    (Refused, "SELECT pinterest_embed_texts(ARRAY[repeat('x', 100000000)])"),
+    (Refused, "SELECT pinterest_embed_image(decode(repeat('00', 40000000), 'hex'))"),
+    (Refused, "SELECT pinterest_embed_images(array_fill(NULL::bytea, ARRAY[50000000]))"),
+    (Refused, "SELECT pinterest_embed_images(array_fill(decode(repeat('00', 1000000), 'hex'), ARRAY[300]))"),
+    (
+        Refused,
+        "SELECT * FROM pinterest_classify(pinterest_board_embedding('Beach'), array_fill(NULL::text, ARRAY[50000000]))",
+    ),
+    (Refused, "SELECT * FROM pinterest_classify(pinterest_board_embedding('Beach'), ARRAY[repeat('x', 100000000)])"),
+    (Refused, "SELECT * FROM pinterest_board_themes('Beach', labels => array_fill(NULL::text, ARRAY[50000000]))"),
+    (Refused, "SELECT * FROM pinterest_board_themes(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_board_embedding(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_board_embedding('Beach', sections => ('[' || repeat('[],', 3000000) || '1]')::jsonb)"),
+    (Refused, "SELECT * FROM pinterest_recommend(array_fill('x'::text, ARRAY[3000000]), 'venues')"),
+    (
+        Refused,
+        "SELECT * FROM pinterest_recommend('Beach', 'venues', not_boards => array_fill(NULL::text, ARRAY[50000000]))",
+    ),
+    (Refused, "SELECT * FROM pinterest_recommend('Beach', 'venues', \"only\" => repeat('x', 100000000))"),
+    (Refused, "SELECT * FROM pinterest_recommend('Beach', 'venues', key => repeat('x', 100000000))"),
+    (Refused, "SELECT * FROM pinterest_recommend('Beach', 'venues', embedding => repeat('x', 100000000))"),
+    (
+        Refused,
+        "SELECT * FROM pinterest_recommend('Beach', 'venues', contrasts => array_fill(NULL::text, ARRAY[50000000]), \"only\" => 'x')",
+    ),
+    (Refused, "SELECT * FROM pinterest_recommend('Beach', 'venues', key => 'words')"),
+    (Refused, "SELECT pinterest_import_board('Beach', sections => array_fill(NULL::text, ARRAY[50000000]))"),
+    (Refused, "SELECT pinterest_import_board(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_track('venues', text => repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_untrack(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_register_app(repeat('x', 100000000), 'a', 'b', 'https://example.com')"),
+    (Refused, "SELECT pinterest_register_app('a', 'a', 'b', 'https://example.com', repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_authorize_url(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_connect(repeat('x', 100000000), 'x')"),
+    (Refused, "SELECT pinterest_connect('x', repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_store_token(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_store_token('x', scopes => repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_store_token('x', username => repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_store_token('x', app => repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_grant(repeat('x', 100000000))"),
+    (Refused, "SELECT pinterest_grant('x', repeat('x', 100000000))"),
+    (Well, "SELECT count(*) FROM pinterest_recommend('Beach', 'venues', k => 1000, explain => true)"),
+    (Well, "SELECT count(*) FROM pinterest_duplicates('Beach')"),
+    (Well, "SELECT count(*) FROM pinterest_boards_like('Beach')"),
+    (Well, "SELECT length(pinterest_gallery('Beach', embed => true))"),
+    (Well, "SELECT length(pinterest_export(vectors => true, images => true)::text)"),
+];
+
+/// Lets the session have this much address space beyond what it has.
+fn confine(world: &World, client: &mut Client, more: u64) -> Result<()> {
+    let pid: i32 = value(client, "SELECT pg_backend_pid()")?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let size =
+        status.lines().find_map(|line| line.strip_prefix("VmSize:")).and_then(|rest| rest.split_whitespace().next());
+    let kilobytes: u64 = size.unwrap_or_default().parse()?;
+    world.cluster.limit_address_space(pid, 1024 * kilobytes + more)
+}
+
+/// A session that has done everything once, so that libraries, caches and threads have what they need.
+fn warm(world: &World) -> Result<Client> {
+    let mut client = world.connect()?;
+    client.batch_execute(
+        "SELECT length(pinterest_gallery('Beach', rows => '[{\"title\": \"a\"}]'));
+         SELECT pinterest_embed_text('a barn');
+         SELECT count(*) FROM pinterest_recommend('Beach', 'venues', explain => true);
+         SELECT count(*) FROM pinterest_duplicates('Beach')",
+    )?;
+    Ok(client)
+}
+
+#[test]
+fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    let import: i64 = value(&mut client, "SELECT pinterest_import_board('Beach', keep_images => true)")?;
+    complete(&mut client, import)?;
+    client.batch_execute(
+        "CREATE TABLE venues (id int PRIMARY KEY, words text, description text, embedding vector(512));
+         INSERT INTO venues SELECT n, repeat('word', 10000000), 'd', pinterest_board_embedding('Beach')
+           FROM generate_series(1, 3) AS n",
+    )?;
+    let began: String = value(&mut client, "SELECT pg_postmaster_start_time()::text")?;
+    let mut memory_was_short = 0;
+    for more in [24 * MEGABYTE, 96 * MEGABYTE, 320 * MEGABYTE] {
+        let mut session = warm(&world)?;
+        let pid: i32 = value(&mut session, "SELECT pg_backend_pid()")?;
+        confine(&world, &mut session, more)?;
+        for (ends, call) in CALLS {
+            let code = match session.simple_query(call) {
+                Ok(_) => "00000".to_owned(),
+                Err(error) => match error.as_db_error() {
+                    Some(error) => error.code().code().to_owned(),
+                    None => panic!("{call} with {more} bytes: the session ended: {error}"),
+                },
+            };
+            memory_was_short += usize::from(code == "53200");
+            let expected: &[&str] = match ends {
+                // 53000: not even a thread.
+                Well => &["00000", "53200", "53000"],
+                Refused => &["54000", "53200", "53000"],
+            };
+            assert!(expected.contains(&code.as_str()), "{call} with {more} bytes ended with {code}");
+        }
+        assert_eq!(value::<i32>(&mut session, "SELECT pg_backend_pid()")?, pid);
+    }
+    assert!(memory_was_short > 10, "{memory_was_short} calls met a lack of memory");
+    // A crash of one session would have ended this one.
+    let still: i64 = value(&mut client, "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()")?;
+    assert_eq!((still, value::<String>(&mut client, "SELECT pg_postmaster_start_time()::text")?), (1, began));
+
+    // And with room enough, what is not shown costs little more than the argument itself.
+    let mut session = warm(&world)?;
+    confine(&world, &mut session, 320 * MEGABYTE)?;
+    session.query_one(CALLS[0].1, &[])?;
+    Ok(())
+}
