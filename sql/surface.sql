@@ -86,6 +86,8 @@ COMMENT ON FUNCTION pinterest_grant(text, text) IS
     'Grants a role a level: reader (search), user (also connect and import) or admin (also keys, copies, and granting levels to others). Who has no right to grant all of it is refused';
 COMMENT ON FUNCTION pinterest_revoke(text, boolean) IS
     'Takes back from a role all that was granted to it on objects of the extension; with cascade also what it granted to others';
+COMMENT ON FUNCTION pinterest_reassign(text, text) IS
+    'Hands over what a role owns to another: apps, accounts with all that came through them, and tracked columns whose tables have changed hands. Takes the rights of both roles; what belongs to a role that is gone, written as it is shown, takes a superuser. Returns how many';
 COMMENT ON FUNCTION pinterest_adopt() IS
     'Lets this copy of the database send requests, on this host; only when the original is gone for good. See pinterest.clone_fence';
 
@@ -133,6 +135,7 @@ REVOKE ALL ON FUNCTION
     pinterest_doctor(),
     pinterest_grant(text, text),
     pinterest_revoke(text, boolean),
+    pinterest_reassign(text, text),
     pinterest_adopt()
 FROM PUBLIC;
 REVOKE ALL ON PROCEDURE pinterest_await_import(bigint, interval), pinterest_await_tracked(regclass, interval) FROM PUBLIC;

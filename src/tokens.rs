@@ -9,11 +9,12 @@ use pinterest::seal::{Binding, KeyRing, Purpose};
 use pinterest::{AppCredentials, Secret, TokenGrant};
 
 use crate::errors::{Failure, Kind};
+use crate::owner::Owner;
 use crate::platform::NoCoreDump;
 use crate::store::installation::{self, Installation};
 use crate::store::seal::{self, Place, SealedRow};
 use crate::store::token::{self, NewTokens};
-use crate::store::{account, app};
+use crate::store::{account, app, grants};
 use crate::{keys, settings};
 
 /// Less life than this and a token counts as expired: a request may take half a minute.
@@ -104,10 +105,10 @@ impl Sealer {
 
     /// The app's credentials.
     pub fn credentials(&self, app_id: i64) -> Result<AppCredentials, Failure> {
-        let (app, sealed) = app::with_secret(app_id)?;
+        let (app, owner, sealed) = app::with_secret(app_id)?;
         let client_secret = match sealed {
             Some(sealed) => self.unseal(Purpose::ClientSecret, app_id, 0, &sealed).map_err(of_app)?,
-            None => secret_of_file(&app.client_id)?,
+            None => secret_of_file(&app.client_id, &owner)?,
         };
         Ok(AppCredentials { client_id: app.client_id, client_secret, redirect_uri: app.redirect_uri })
     }
@@ -227,8 +228,9 @@ fn of_app(failure: Failure) -> Failure {
     }
 }
 
-/// The client secret that `pinterest.app_secret_file` has for a client id.
-pub fn secret_of_file(client_id: &str) -> Result<Secret, Failure> {
+/// The client secret that `pinterest.app_secret_file` has for a client id, for an app of that owner. Whether there is no
+/// such line or it is not for this owner nobody learns.
+pub fn secret_of_file(client_id: &str, owner: &Owner) -> Result<Secret, Failure> {
     let Some(path) = settings::app_secret_file() else {
         return Err(Failure::new(
             Kind::NotReady,
@@ -237,13 +239,33 @@ pub fn secret_of_file(client_id: &str) -> Result<Secret, Failure> {
         .with_hint("Set pinterest.app_secret_file, or register the app again with its secret."));
     };
     let found = pinterest::read_app_secret(&path, client_id).map_err(|error| {
-        Failure::new(Kind::Config, error.to_string())
-            .with_hint("Each line holds a client id and its secret; the file is kept as safely as the key file.")
+        Failure::new(Kind::Config, error.to_string()).with_hint(
+            "Each line holds a client id, its secret and the roles that may use it; the file is kept as safely as the key file.",
+        )
     })?;
-    found.ok_or_else(|| {
-        Failure::new(Kind::NotFound, format!("{} has no secret for client id {client_id}", path.display()))
-            .with_hint("Add a line with the client id and its secret.")
-    })
+    match found {
+        Some(line) if may_use(owner, &line.roles)? => Ok(line.secret),
+        _ => Err(Failure::new(
+            Kind::NotFound,
+            format!("pinterest.app_secret_file has no secret of client id {client_id} for role \"{owner}\""),
+        )
+        .with_hint(
+            "Add a line with the client id, its secret and the role; a line without roles is for roles of level admin.",
+        )),
+    }
+}
+
+/// May apps of this owner use a line for these roles? Those may that have the rights of one of them; where the line names
+/// none, those that administer the extension.
+fn may_use(owner: &Owner, roles: &[String]) -> Result<bool, Failure> {
+    if !owner.is_role() {
+        // Nobody uses the app any more: its tokens are kept fresh for whoever it is handed over to.
+        return Ok(true);
+    }
+    if roles.is_empty() {
+        return grants::is_admin(owner.role());
+    }
+    Ok(roles.iter().filter_map(|role| Owner::named(role)).any(|role| role.gives_rights_to(owner.role())))
 }
 
 /// A number in [0, 1).

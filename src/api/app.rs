@@ -39,11 +39,11 @@ fn pinterest_register_app(
             .into());
     }
     let secret = client_secret.map(Secret::new);
+    let owner = current_role();
     if secret.is_none() {
         // A missing line is better heard of now than by the first user who consents.
-        secret_of_file(client_id)?;
+        secret_of_file(client_id, &owner)?;
     }
-    let owner = current_role();
     let app_id = as_worker(|| {
         let sealer = Sealer::open()?;
         let app_id = match app::lock_id(&owner, name)? {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use embedder::{Info, ModelState};
 use pgrx::iter::TableIterator;
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -14,7 +15,7 @@ use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_pause, databases, extension, installation, surroundings};
+use crate::store::{app_pause, databases, extension, grants, installation, reassign, surroundings};
 use crate::tokens::Sealer;
 use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
@@ -64,6 +65,7 @@ const CHECKS: &[Check] = &[
     ("key", key),
     ("secrets", secrets),
     ("apps", apps),
+    ("owners", owners),
     ("model directory", model_directory),
     ("embedder program", embedder_program),
     ("embedder", embedder_answers),
@@ -262,6 +264,37 @@ fn apps() -> Finding {
             "Compare client id and secret with the app's page at Pinterest; pinterest_register_app() ends the pause."
                 .to_owned(),
         ),
+        Err(failure) => Finding::of(Err(failure)),
+    }
+}
+
+/// All of them for who administers the extension; others own nothing of roles that are gone.
+fn owners() -> Finding {
+    // SAFETY: a plain read of a process-wide variable.
+    let ownerless = match grants::is_admin(unsafe { pg_sys::GetUserId() }) {
+        Ok(true) => as_worker(reassign::ownerless),
+        Ok(false) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    };
+    match ownerless {
+        Ok(ownerless) if ownerless.is_empty() => Finding::Good("every one is a role".to_owned()),
+        Ok(ownerless) => {
+            let all: Vec<_> = ownerless
+                .iter()
+                .map(|left| {
+                    format!(
+                        "\"{}\": apps {}, accounts {}, tracked columns {}",
+                        left.owner, left.apps, left.accounts, left.tracked_columns
+                    )
+                })
+                .collect();
+            Finding::Bad(
+                format!("{} are no roles: {}", all.len(), all.join("; ")),
+                "pinterest_reassign(owner, role) hands over what belongs to them; \
+                 pinterest_disconnect(account_id, purge => true) erases an account. Until then nobody sees it, and its imports wait."
+                    .to_owned(),
+            )
+        }
         Err(failure) => Finding::of(Err(failure)),
     }
 }

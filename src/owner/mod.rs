@@ -56,6 +56,13 @@ impl Owner {
         Owner { state: ROLE, role: role.to_u32(), name: padded(name.to_bytes()).unwrap_or([0; NAME_LENGTH]) }
     }
 
+    /// The role of that name, taken as it is.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: a NUL-terminated string; a catalog look-up inside a transaction.
+        Self::of_role(unsafe { pg_sys::get_role_oid(name.as_ptr(), true) })
+    }
+
     /// Reads the notation. A name for which there is no role is kept: a dump can be restored where the role is missing.
     pub fn parse(text: &[u8]) -> Result<Self, Failure> {
         let malformed = || {
@@ -98,6 +105,15 @@ impl Owner {
     /// cluster from the start.
     pub fn role(&self) -> pg_sys::Oid {
         if self.state == ROLE { pg_sys::Oid::from_u32(self.role) } else { pg_sys::InvalidOid }
+    }
+
+    /// What rows may hold that show this owner: one who was dropped is shown the same before and after a dump and restore.
+    pub fn shown_alike(&self) -> Vec<Self> {
+        let dropped = Owner { state: ROLE, ..*self };
+        match self.state {
+            DROPPED if !dropped.is_role() => vec![*self, dropped],
+            _ => vec![*self],
+        }
     }
 
     /// Is it a role of this cluster, now?

@@ -90,13 +90,13 @@ pub fn of_owner(owner: &Owner, name: Option<&str>) -> Result<App, Failure> {
     }
 }
 
-/// The app and its sealed secret, if it is kept here.
-pub fn with_secret(app_id: i64) -> Result<(App, Option<Vec<u8>>), Failure> {
+/// The app, its owner, and its sealed secret, if it is kept here.
+pub fn with_secret(app_id: i64) -> Result<(App, Owner, Option<Vec<u8>>), Failure> {
     let apps = read(
-        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.client_secret FROM pinterest.app a \
+        "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.owner, a.client_secret FROM pinterest.app a \
          WHERE a.app_id = $1",
         &[app_id.into()],
-        |row| Ok((app_of(&row)?, row.maybe(6)?)),
+        |row| Ok((app_of(&row)?, row.get(6)?, row.maybe(7)?)),
     )?;
     apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
 }

@@ -96,6 +96,7 @@ const FUNCTIONS: [(Level, &[&str]); 3] = [
             "pinterest_list_boards",
             "pinterest_pause_account",
             "pinterest_purge_board",
+            "pinterest_reassign",
             "pinterest_reembed_board",
             "pinterest_refresh",
             "pinterest_register_app",
@@ -116,7 +117,6 @@ const FUNCTIONS: [(Level, &[&str]); 3] = [
             "pinterest_grant",
             "pinterest_keys",
             "pinterest_pause_workers",
-            "pinterest_reassign",
             "pinterest_resume_workers",
             "pinterest_revoke",
             "pinterest_rotate_key",
@@ -202,6 +202,19 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
         ],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),
     )
+}
+
+/// Does the role administer the extension: is it a superuser, or may it grant levels?
+pub fn is_admin(role: pg_sys::Oid) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT COALESCE(bool_and(has_function_privilege($1, p.oid, 'EXECUTE WITH GRANT OPTION')), false) \
+         FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
+         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
+         WHERE e.extname = 'pg_pinterest' AND p.proname = 'pinterest_grant'",
+        &[role.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
 }
 
 /// The oid of a role, and its name as SQL writes it.

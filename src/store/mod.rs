@@ -23,6 +23,7 @@ pub mod oauth_state;
 pub mod pin;
 pub mod pin_image;
 pub mod quota;
+pub mod reassign;
 pub mod reembed;
 pub mod retention;
 mod saved;

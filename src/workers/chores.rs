@@ -11,7 +11,7 @@ use super::database::Context;
 use crate::errors::Failure;
 use crate::platform;
 use crate::store::seal::Place;
-use crate::store::{account, clock, import, installation, retention, token};
+use crate::store::{account, clock, import, installation, reassign, retention, token};
 use crate::tokens::Sealer;
 
 /// Between rounds.
@@ -55,6 +55,7 @@ impl Chores {
                 }
                 if round {
                     observe_clock(&context).await?;
+                    context.database.run(reassign::park_ownerless).await?;
                     warn(&context).await?;
                     let mut held = Some(i64::MIN);
                     while let Some(after) = held {

@@ -6,42 +6,107 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind};
 use crate::{Secret, private_file};
 
-/// The client secret of an app from a file with one app per line: its client id, blanks, its client secret. Empty
-/// lines do not count, nor does what follows a `#` at the start of a line or after a blank. `None` where the file does
-/// not name the app.
+/// An app's line in the file.
+#[derive(Debug)]
+pub struct AppSecret {
+    /// The client secret.
+    pub secret: Secret,
+    /// Names of the roles that may use it; none where the line names none.
+    pub roles: Vec<String>,
+}
+
+/// The line of an app in a file with one app per line: its client id, blanks, its client secret, and after further
+/// blanks a list of roles with commas between them. A role's name is taken as it is; one with blanks, commas or quotes
+/// takes double quotes, with quotes inside doubled, as in SQL. Empty lines do not count, nor does what follows a `#` at the
+/// start of a line or after a blank. `None` where the file does not name the app.
 ///
 /// The file is held to the rules of a key file ([`crate::seal::read_key_file`]), and all of it has to be right, so that
 /// a slip shows before the app it concerns is needed.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] with the file and the rule or line; never anything of its content.
-pub fn read_app_secret(path: &Path, client_id: &str) -> Result<Option<Secret>, Error> {
+pub fn read_app_secret(path: &Path, client_id: &str) -> Result<Option<AppSecret>, Error> {
     private_file::read(path)
         .and_then(|text| find(&text, client_id))
         .map_err(|rule| Error::new(ErrorKind::Config, format!("app secret file {}: {rule}", path.display())))
 }
 
 /// As [`read_app_secret`], of a file's text.
-pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<Secret>, String> {
+pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<AppSecret>, String> {
     // Which line names which app.
     let mut lines = HashMap::new();
     let mut found = None;
     for (number, line) in (1..).zip(text.lines()) {
-        let fields: Vec<_> = line.split_ascii_whitespace().take_while(|field| !field.starts_with('#')).collect();
+        let Some((id, rest)) = field(line) else { continue };
         let is_plain = |field: &str| field.bytes().all(|byte| byte.is_ascii_graphic());
-        let (id, secret) = match fields[..] {
-            [] => continue,
-            [id, secret] if is_plain(id) && is_plain(secret) => (id, secret),
-            _ => return Err(format!("line {number} is not a client id and a client secret with blanks between them")),
+        let read = field(rest)
+            .filter(|(secret, _)| is_plain(id) && is_plain(secret))
+            .and_then(|(secret, rest)| Some((secret, roles(rest)?)));
+        let Some((secret, roles)) = read else {
+            return Err(format!(
+                "line {number} is not a client id, a client secret and a list of roles with blanks between them"
+            ));
         };
         if let Some(first) = lines.insert(id, number) {
             return Err(format!("line {number} repeats the client id of line {first}"));
         }
         if id == client_id {
-            found = Some(Secret::new(secret));
+            found = Some(AppSecret { secret: Secret::new(secret), roles });
         }
     }
     Ok(found)
+}
+
+/// What stands before the next blank, and what follows it; `None` at the end of the line or at a comment.
+fn field(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii_start();
+    let end = text.find(|character: char| character.is_ascii_whitespace()).unwrap_or(text.len());
+    (end > 0 && !text.starts_with('#')).then(|| text.split_at(end))
+}
+
+/// The names in a list of roles, up to a comment; `None` where it is malformed.
+fn roles(text: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim_ascii();
+    while !(rest.is_empty() || rest.starts_with('#')) {
+        let (name, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = rest.find(|c: char| c.is_ascii_whitespace() || c == ',' || c == '"').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            }
+        };
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return None;
+        }
+        names.push(name);
+        rest = match behind.trim_ascii_start().strip_prefix(',') {
+            Some(more) => Some(more.trim_ascii_start()).filter(|more| !(more.is_empty() || more.starts_with('#')))?,
+            // A comment needs a blank before it.
+            None => match behind.trim_ascii_start() {
+                "" => "",
+                comment if comment.starts_with('#') && behind.starts_with(|c: char| c.is_ascii_whitespace()) => "",
+                _ => return None,
+            },
+        };
+    }
+    Some(names)
+}
+
+/// A name up to its closing quote, and what follows that.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), text);
+    loop {
+        let (before, behind) = rest.split_once('"')?;
+        name.push_str(before);
+        match behind.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((name, behind)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_app_has_its_own() {
-        let secret = |client_id| find(TEXT, client_id).unwrap().map(|secret| secret.expose().to_owned());
+        let secret = |client_id| find(TEXT, client_id).unwrap().map(|line| line.secret.expose().to_owned());
         assert_eq!(secret("1453111").as_deref(), Some("canary-one"));
         assert_eq!(secret("1453222").as_deref(), Some("canary#two"));
         for nobody in ["1453333", "145311", "", "#", "#1453333", "canary-one"] {
@@ -66,11 +131,40 @@ mod tests {
     }
 
     #[test]
+    fn roles_are_listed_behind_the_secret() {
+        for (list, expected) in [
+            ("", &[][..]),
+            (" # ann", &[]),
+            (" ann", &["ann"]),
+            ("\tann,ben , Carl # the site", &["ann", "ben", "Carl"]),
+            (" ann#1", &["ann#1"]),
+            (" \"ann of the barns\", \"b,\"\"en\"\"\" #", &["ann of the barns", "b,\"en\""]),
+            (" \"#ann\",zo\u{eb}", &["#ann", "zo\u{eb}"]),
+        ] {
+            let found = find(&format!("1453111 canary-one{list}\r\n"), "1453111").unwrap().unwrap();
+            assert_eq!(
+                (found.secret.expose(), found.roles.as_slice()),
+                ("canary-one", &*expected.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                "{list}"
+            );
+            assert!(!format!("{found:?}").contains("canary"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn a_slip_anywhere_is_refused_by_line_and_not_quoted() {
         for (line, expected) in [
             ("1453444", "line 6 is not"),
             ("1453444 # canary", "line 6 is not"),
-            ("1453444 canary four", "line 6 is not"),
+            ("1453444 canary four five", "line 6 is not"),
+            ("1453444 canary four,", "line 6 is not"),
+            ("1453444 canary ,four", "line 6 is not"),
+            ("1453444 canary four,,five", "line 6 is not"),
+            ("1453444 canary four, # five", "line 6 is not"),
+            ("1453444 canary \"four", "line 6 is not"),
+            ("1453444 canary \"\"", "line 6 is not"),
+            ("1453444 canary \"four\"five", "line 6 is not"),
+            ("1453444 canary \"four\"#five", "line 6 is not"),
             ("1453444 canäry", "line 6 is not"),
             ("1453444 canary\u{7}", "line 6 is not"),
             ("1453222 canary-two", "line 6 repeats the client id of line 4"),
@@ -96,7 +190,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         refused("its mode is 0640");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read_app_secret(&path, "1453111").unwrap().unwrap().expose(), "canary-one");
+        assert_eq!(read_app_secret(&path, "1453111").unwrap().unwrap().secret.expose(), "canary-one");
         assert!(read_app_secret(&path, "9").unwrap().is_none());
         fs::write(&path, format!("{TEXT}canary")).unwrap();
         refused("line 6 is not");
@@ -106,6 +200,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC{0,100}", client_id in "\\PC{0,10}") {
             let _ = find(&text, &client_id);
+            let _ = find(&format!("1 x {text}"), &client_id);
         }
 
         #[test]
@@ -114,7 +209,8 @@ mod tests {
             let text: String = apps.iter().map(|(id, secret)| format!("{id} {secret}\n")).collect();
             for (id, secret) in &apps {
                 let found = find(&text, id).unwrap().unwrap();
-                prop_assert_eq!(found.expose(), secret);
+                prop_assert_eq!(found.secret.expose(), secret);
+                prop_assert!(found.roles.is_empty());
             }
         }
     }

@@ -28,7 +28,7 @@ pub mod seal;
 mod secret;
 mod timestamp;
 
-pub use app_secrets::read_app_secret;
+pub use app_secrets::{AppSecret, read_app_secret};
 pub use board_reference::BoardReference;
 pub use bounds::LONGEST_WINDOW;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};

@@ -123,14 +123,14 @@ fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
 }
 
 /// Dumps the cluster's database into a file.
-fn dump(cluster: &Cluster, database: &str) -> Result<PathBuf> {
+pub fn dump(cluster: &Cluster, database: &str) -> Result<PathBuf> {
     let file = cluster.directory().join("dump");
     succeed(cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg(database))?;
     Ok(file)
 }
 
 /// Restores a dump into a database of a cluster, stopping at the first error.
-fn restore(dump: &PathBuf, cluster: &Cluster, database: &str, options: &[&str]) -> Result<()> {
+pub fn restore(dump: &PathBuf, cluster: &Cluster, database: &str, options: &[&str]) -> Result<()> {
     let mut restore = cluster.program("pg_restore")?;
     succeed(restore.arg("--exit-on-error").args(options).args(["--dbname", database]).arg(dump))
 }
