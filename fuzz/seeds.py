@@ -151,6 +151,7 @@ def by_hand():
     seed("sealed", "text", "\5\1pinr.example")
     seed("sealed", "bytes", b"\1\1" + bytes(8) + bytes(24) + bytes(32))
     seed("app_secrets", "apps", "1453111\n# our apps\r\n\n  1453111  one # the site\n1453222\ttwo#two\n")
+    seed("app_secrets", "roles", '1453111\n1453111 one ann, "of the ""barns""" # hers\n')
     seed("app_secrets", "slip", "1453111\n1453111 @@ @@\n")
     seed("states", "state", base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("="))
     for number, text in enumerate(["2021-06-08T09:37:30", "2021-06-08T09:37:30.123456789Z", "2021-06-08T09:37:30+14:00",

@@ -89,7 +89,7 @@ pub fn redact(text: &str, secrets: &[&Secret]) -> String {
 
 /// The text of a file of app secrets.
 pub fn app_secret(text: &str, client_id: &str) -> Result<Option<Secret>, String> {
-    app_secrets::find(text, client_id)
+    Ok(app_secrets::find(text, client_id)?.map(|line| line.secret))
 }
 
 /// The URL of an image.

@@ -56,7 +56,10 @@ fn every_function_has_a_level() -> Result<()> {
     for table in ["app", "account", "pin_image", "tracked", "workers"] {
         assert!(!unread.iter().any(|name| name == table), "{table}");
     }
-    assert!(!value::<bool>(&mut client, "SELECT has_column_privilege('admin', 'pinterest.app', 'client_secret', 'SELECT')")?);
+    assert!(!value::<bool>(
+        &mut client,
+        "SELECT has_column_privilege('admin', 'pinterest.app', 'client_secret', 'SELECT')"
+    )?);
     Ok(())
 }
 

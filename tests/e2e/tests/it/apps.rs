@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Result, ServerFile, World};
+use e2e::{Cluster, Result, ServerFile, World};
 use postgres::Client;
 use sandbox::Family;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
@@ -142,4 +142,53 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
     let secret = [secret];
     assert_absent(&secret, "the server's log", world.cluster.log()?.as_bytes());
     assert_absent_below(&secret, &world.cluster.data_directory())
+}
+
+#[test]
+fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
+    let file = ServerFile::new(".secrets", b"# none yet\n")?;
+    let cluster = Cluster::builder()
+        .own_identity()
+        .preload(true)
+        .setting("pinterest.app_secret_file", &file.setting())
+        .start()?;
+    let mut client = cluster.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE; CREATE ROLE \"Venue owners\"")?;
+    for (name, level) in [("ann", "user"), ("ben", "user"), ("cleo", "user"), ("chief", "admin")] {
+        cluster.create_role(name)?;
+        client.execute("SELECT pinterest_grant($1, $2)", &[&name, &level])?;
+    }
+    client.batch_execute("GRANT \"Venue owners\" TO cleo")?;
+    file.write(
+        b"1000001 canary-one\n1000002 canary-two ann, nobody # hers\n1000003 canary-three \"Venue owners\"\n1000004 canary-four nobody\n",
+    )?;
+    let register = "SELECT pinterest_register_app($1, $1, NULL, 'https://example.com/')";
+    for (role, ids) in [
+        ("postgres", &["1000001", "1000002", "1000003"][..]),
+        ("chief", &["1000001"]),
+        ("ann", &["1000002"]),
+        ("ben", &[]),
+        ("cleo", &["1000003"]),
+    ] {
+        let mut client = cluster.connect_as(role)?;
+        for id in ["1000001", "1000002", "1000003", "1000004", "1000005"] {
+            let answer = client.query_one(register, &[&id]);
+            if ids.contains(&id) {
+                answer?;
+                continue;
+            }
+            // Not there and not yours sound the same.
+            let refused = refusal(answer);
+            assert_eq!(refused.code, "42704", "{role} {id}: {refused:?}");
+            let message = format!("pinterest.app_secret_file has no secret of client id {id} for role \"{role}\"");
+            assert_eq!(refused.message, message);
+        }
+    }
+    // The role is meant, not a name: after a rename the line is for whoever bears the name.
+    client.batch_execute("ALTER ROLE ann RENAME TO anna; ALTER ROLE ben RENAME TO ann")?;
+    for (role, may) in [("anna", false), ("ann", true)] {
+        let answer = cluster.connect_as(role)?.query_one(register, &[&"1000002"]);
+        assert_eq!(answer.is_ok(), may, "{role}");
+    }
+    Ok(())
 }

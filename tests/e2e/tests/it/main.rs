@@ -1,5 +1,6 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
+mod admin_grants;
 mod apps;
 mod arrays;
 mod bad_pictures;
@@ -54,6 +55,7 @@ mod queue_flat;
 mod queue_limits;
 mod quota;
 mod ranking;
+mod reassign;
 mod reembed;
 mod refresh_endings;
 mod refresh_kills;

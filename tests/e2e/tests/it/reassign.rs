@@ -39,9 +39,12 @@ fn it_takes_the_rights_of_both_roles() -> Result<()> {
         assert!(refused.hint.contains("both roles"), "{refused:?}");
     }
     assert_eq!(owners(&mut client)?, ["ann"]);
-    for (old, new, code) in
-        [("ann", "nobody", "42704"), ("nobody", "ann", "42704"), ("", "ann", "22P02"), ("ann", "ann (missing)", "42704")]
-    {
+    for (old, new, code) in [
+        ("ann", "nobody", "42704"),
+        ("nobody", "ann", "42704"),
+        ("", "ann", "22P02"),
+        ("ann", "ann (missing)", "42704"),
+    ] {
         let refused = refusal(reassign(&mut client, old, new));
         assert_eq!(refused.code, code, "{old} to {new}: {refused:?}");
     }
@@ -66,7 +69,9 @@ fn two_do_not_become_one() -> Result<()> {
     assert_eq!(refused.code, "42710", "{refused:?}");
     assert!(refused.message.contains("\"venues\""), "{refused:?}");
     assert_eq!(owners(&mut client)?, ["ann", "ann", "ben"], "all or nothing");
-    client.batch_execute("UPDATE pinterest.app SET name = 'venues of ann' WHERE name = 'venues' AND owner::text = 'ann'")?;
+    client.batch_execute(
+        "UPDATE pinterest.app SET name = 'venues of ann' WHERE name = 'venues' AND owner::text = 'ann'",
+    )?;
     assert_eq!(reassign(&mut client, "ann", "ben")?, [2, 2, 0]);
 
     // Accounts of one user through one app, which takes a superuser's doing.

@@ -114,10 +114,18 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
         let url: String = client.query_one("SELECT pinterest_authorize_url()", &[])?.get(0);
         Ok((url.split('?').next().unwrap_or_default().to_string() + "?…", url))
     })?;
+    // What an app keeps in the browser's session: the redirect must come back to the browser that asked.
+    let session_state = pinterest::state_of(&authorize_url)?.to_owned();
     let browser = pinterest.browser()?;
     let redirect = steps.run("Open that page in a browser, allow access", || {
         let redirect = browser.authorize(&authorize_url)?;
         Ok(("sent back with a code and the state".into(), redirect))
+    })?;
+    steps.run("Compare the state with the session's", || {
+        if redirect.state != session_state {
+            bail!("the state that came back is not the one of this browser's session");
+        }
+        Ok(("it is the same".into(), ()))
     })?;
     steps.sql("SELECT pinterest_connect(code, state)", || {
         let id: i64 = client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0);

@@ -28,6 +28,12 @@ pub struct Announcement {
     pub redirect_uri: String,
 }
 
+/// The state in an address that `pinterest_authorize_url()` returned; it needs no decoding.
+pub fn state_of(authorize_url: &str) -> Result<&str> {
+    let query = authorize_url.split_once('?').context("the address has no query")?.1;
+    query.split('&').find_map(|pair| pair.strip_prefix("state=")).context("the address has no state")
+}
+
 /// A running `pinterest-sandbox`; ends when this is dropped, unless it is kept.
 #[derive(Debug)]
 pub struct LocalPinterest {
