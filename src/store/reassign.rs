@@ -1,6 +1,7 @@
 //! What a role owns, whatever table it lies in: handing it over, and finding what is left of roles that are gone.
 
-use super::{execute, import, read, user_table, write};
+use super::track::tie;
+use super::{execute, import, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -49,7 +50,7 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
     )?;
     let mut moved = Vec::new();
     for id in columns {
-        if user_table::by_trigger(id, from)?.is_none() {
+        if tie::relation(id)?.is_none() {
             moved.push(id);
         }
     }
