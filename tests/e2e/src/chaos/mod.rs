@@ -59,9 +59,9 @@ pub fn run(seed: u64, duration: Duration, tell: &mut dyn FnMut(&str)) -> Result<
         stage.check(tell)
     })();
     if let Err(error) = outcome {
-        let kept = stage.keep();
+        let log = stage.keep_log(seed).unwrap_or_else(|error| format!("{error:#}"));
         let last = steps[steps.len().saturating_sub(60)..].join("\n");
-        bail!("seed {seed}: {error:#}\nthe cluster's directory: {kept}\nthe last steps:\n{last}");
+        bail!("seed {seed}: {error:#}\nthe server's log: {log}\nthe last steps:\n{last}");
     }
     let outcome = stage.strike().with_context(|| format!("seed {seed}"))?;
     Ok(outcome)

@@ -11,7 +11,7 @@ use super::Outcome;
 use super::event::{BOARDS, DATABASES, USERS};
 use crate::cluster::DATABASE;
 use crate::process::Process;
-use crate::{Result, ServerFile, Stop, World, wait_for};
+use crate::{Result, ServerFile, Stop, World, runtime_directory, wait_for};
 
 /// A user: role, database, Pinterest account and tracked table.
 #[derive(Debug)]
@@ -211,10 +211,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Leaves the directory where it is; returns its path.
-    pub fn keep(self) -> String {
-        let _ = self.world.cluster.stop(Stop::Immediate);
-        self.world.cluster.keep().display().to_string()
+    /// Leaves the server's log under `target/chaos`, as the directory goes with the next run; returns its path.
+    pub fn keep_log(self, seed: u64) -> Result<String> {
+        let path = runtime_directory("chaos")?.join(format!("seed-{seed}.log"));
+        std::fs::write(&path, self.world.cluster.log()?)?;
+        Ok(path.display().to_string())
     }
 
     /// Stops the server: fast, and nothing of ours is left.
@@ -258,7 +259,13 @@ pub fn table(user: usize) -> String {
     )
 }
 
-/// Has the column of a user's table follow its description.
+/// Has the column of a user's table follow its description. A vector that stands where there is nothing to embed is the
+/// table's own as long as nothing is tracked, and stays: it is taken away first.
 pub fn track(user: usize) -> String {
-    format!("SELECT pinterest_track('places_{user}', text => 'description')")
+    format!(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pinterest.tracked WHERE \"table\" = 'public.places_{user}') THEN
+             UPDATE places_{user} SET embedding = NULL WHERE description IS NULL AND embedding IS NOT NULL;
+         END IF; END $$;
+         SELECT pinterest_track('places_{user}', text => 'description')"
+    )
 }
