@@ -45,7 +45,15 @@ pub fn headers(input: &[u8]) {
         assert!(!request_id.is_empty() && request_id.chars().count() <= 301);
         assert_clean(&request_id);
     }
-    let _ = (rate_limit, retry_after);
+    // Whoever waits adds these to the present, in the database as well. What a server asks for is brought into a day.
+    let day = retry::LONGEST_RETRY_AFTER;
+    let retry_after = retry_after.map(|wait| wait.clamp(retry::SHORTEST_RETRY_AFTER, day));
+    for wait in rate_limit.reset.into_iter().chain(retry_after) {
+        assert!(wait <= day, "a wait of {wait:?}");
+    }
+    for count in rate_limit.limit.into_iter().chain(rate_limit.remaining) {
+        assert!(i32::try_from(count).is_ok(), "a count of {count}");
+    }
 }
 
 /// A refusing answer: call, status (2 bytes), lines of headers, body.
