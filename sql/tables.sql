@@ -406,6 +406,7 @@ CREATE TABLE pinterest.tracked_column (
     problem text,
     problem_code text,
     problem_hint text,
+    pauses integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
@@ -416,6 +417,7 @@ COMMENT ON COLUMN pinterest.tracked_column.table_oid IS 'Where the triggers were
 COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'As it was when declared, for reading; the triggers are what ties the table to this row';
 COMMENT ON COLUMN pinterest.tracked_column.problem IS 'Why no row of it can be worked on now; NULL: nothing is in the way';
 COMMENT ON COLUMN pinterest.tracked_column.problem_code IS 'SQLSTATE of the problem';
+COMMENT ON COLUMN pinterest.tracked_column.pauses IS 'How often it was paused one time after another: each pause is twice as long as the one before';
 COMMENT ON COLUMN pinterest.tracked_column.next_attempt_at IS 'When the workers look again whether the problem is gone';
 
 -- From one sequence for all rows: a row that is deleted and inserted again never looks like the one that a worker has read.
@@ -433,6 +435,7 @@ CREATE TABLE pinterest.tracked_row (
     version bigint NOT NULL DEFAULT pg_catalog.nextval('pinterest.tracked_version'),
     fence bigint NOT NULL DEFAULT 0,
     attempts integer NOT NULL DEFAULT 0,
+    deaths integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     claimed_by text,
     lease_until timestamptz,
@@ -453,6 +456,7 @@ COMMENT ON COLUMN pinterest.tracked_row.reason IS 'Why the row failed, or why th
 COMMENT ON COLUMN pinterest.tracked_row.reason_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.tracked_row.version IS 'Grows with every change of the source; an embedding is recorded only under the version that was read';
 COMMENT ON COLUMN pinterest.tracked_row.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
+COMMENT ON COLUMN pinterest.tracked_row.deaths IS 'Processes that ended while they ran the table''s code for this row: at three it fails';
 COMMENT ON COLUMN pinterest.tracked_row.source_sha256 IS 'Of the source that the embedding in the table was made from';
 COMMENT ON COLUMN pinterest.tracked_row.model_id IS 'What made the embedding that is in the table; NULL: none is';
 

@@ -78,6 +78,12 @@ pub enum Kind {
     TableMoved,
     /// A trigger function called otherwise than by a trigger of the shape that it is made for.
     TriggerProtocol,
+    /// Code of a user's table took longer for a row than it may.
+    TableTooSlow,
+    /// Code of a user's table ended the process that ran it.
+    TableEndsWorker,
+    /// Code of a user's table has used more time than its share.
+    TimeUsedUp,
     /// A broken invariant: a bug.
     Internal,
 }
@@ -180,6 +186,22 @@ impl Kind {
             Kind::TriggerProtocol => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 Some("pinterest_track() makes the triggers that call it."),
+            ),
+            Kind::TableTooSlow => (
+                Code::ERRCODE_QUERY_CANCELED,
+                Some(
+                    "Look at the table's triggers, policies and index expressions, then call pinterest_retry_tracked(); pinterest.tracked_row_timeout sets the limit.",
+                ),
+            ),
+            Kind::TableEndsWorker => (
+                Code::ERRCODE_CRASH_SHUTDOWN,
+                Some(
+                    "The server log says how the process ended. Look at the table's triggers, policies and index expressions, then call pinterest_retry_tracked().",
+                ),
+            ),
+            Kind::TimeUsedUp => (
+                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                Some("Rows go on in a while. Triggers that take less than 0.1 s for a row never pause."),
             ),
             Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest; please report it.")),
         }

@@ -1,14 +1,14 @@
 //! Who calls, writing with the rights of `pinterest_worker` instead of the caller's, and touching a user's table with
 //! its owner's instead of a worker's.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
+use crate::trial;
 
 /// The role that owns every write; made by the install script.
 pub const WORKER_ROLE: &CStr = c"pinterest_worker";
@@ -46,14 +46,16 @@ impl Drop for Restore {
 /// Runs `work` as `pinterest_worker`, the way a foreign-key check runs as the table's owner.
 ///
 /// The callers are functions that have checked the caller's rights; they run only statements of `store`, so nobody's
-/// code runs with these rights. It spares SECURITY DEFINER and grants on tables that hold tokens.
+/// code runs with these rights. Were any to get there, it could neither set a role nor leave anything behind: the operation
+/// is security restricted. It spares SECURITY DEFINER and grants on tables that hold tokens.
 pub fn as_worker<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let role = worker_role()?;
     let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
     // SAFETY: the pair read here is put back by `restore`; an aborting transaction puts it back as well.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
-        pg_sys::SetUserIdAndSecContext(role, restore.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        let restricted = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
+        pg_sys::SetUserIdAndSecContext(role, restore.context | restricted);
     }
     work()
 }
@@ -85,17 +87,16 @@ pub fn in_owners_name<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Fa
     work()
 }
 
-/// How long a user's table, with its triggers, may keep a worker.
-const OWNERS_TIME: Duration = Duration::from_secs(10);
 /// How long a lock on a user's table or row is waited for. Shorter than `deadlock_timeout` by default: of a worker and a
 /// user who wait for each other it is always the worker that gives way.
 const OWNERS_LOCK_TIMEOUT: &CStr = c"200ms";
 
-/// Runs `work` as the owner of a user's table, in a worker. Whatever of the owner's is run on the way (triggers, policies,
-/// index expressions) has the owner's rights, never a worker's, and cannot put them off: the operation is security
-/// restricted, as for autovacuum and the workers of logical replication, so that no role can be set, no session user
-/// restored and nothing left behind that runs later. Settings are put back. An ERROR becomes [`Kind::TableRefused`]; the
-/// transaction is then of no use any more and has to be aborted, which is what a worker does on every `Err`.
+/// Runs `work` as the owner of a user's table, in a tracking worker, inside of [`trial::of`]. Whatever of the owner's is
+/// run on the way (triggers, policies, index expressions) has the owner's rights, never a worker's, and cannot put them off:
+/// the operation is security restricted, as for autovacuum and the workers of logical replication, so that no role can be
+/// set, no session user restored and nothing left behind that runs later. Settings are put back. An ERROR becomes
+/// [`Kind::TableRefused`]; the transaction is then of no use any more and has to be aborted, which is what a worker does on
+/// every `Err`. Where it takes longer than it may, the process ends.
 ///
 /// Deferred triggers are refused in such an operation; `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
 pub fn as_table_owner<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
@@ -107,59 +108,29 @@ pub fn as_table_owner<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Fa
         pg_sys::SetUserIdAndSecContext(owner, restore.context | restricted);
         pg_sys::NewGUCNestLevel()
     };
-    let limit = TimeLimit::start(OWNERS_TIME);
-    let result = PgTryBuilder::new(AssertUnwindSafe(|| {
-        // SAFETY: a setting that every role may set, at the nest level opened above.
-        unsafe {
-            pg_sys::set_config_option(
-                c"lock_timeout".as_ptr(),
-                OWNERS_LOCK_TIMEOUT.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
-        work()
-    }))
-    .catch_others(|error| Err(Failure::of_error(Kind::TableRefused, error)))
-    .execute();
-    drop(limit);
+    let result = trial::limited(|| {
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            // SAFETY: a setting that every role may set, at the nest level opened above.
+            unsafe {
+                pg_sys::set_config_option(
+                    c"lock_timeout".as_ptr(),
+                    OWNERS_LOCK_TIMEOUT.as_ptr(),
+                    pg_sys::GucContext::PGC_USERSET,
+                    pg_sys::GucSource::PGC_S_SESSION,
+                    pg_sys::GucAction::GUC_ACTION_SAVE,
+                    true,
+                    0,
+                    false,
+                );
+            }
+            work()
+        }))
+        .catch_others(|error| Err(Failure::of_error(Kind::TableRefused, error)))
+        .execute()
+    });
     if result.is_ok() {
         // SAFETY: closes the level opened above; after an ERROR the abort does.
         unsafe { pg_sys::AtEOXact_GUC(false, level) };
     }
     result
-}
-
-/// The server's own statement timer, which it starts for a client's statements alone.
-struct TimeLimit;
-
-/// `STATEMENT_TIMEOUT` of `enum TimeoutId` (utils/timeout.h), the same in Postgres 14 to 18.
-const STATEMENT_TIMEOUT: c_int = 3;
-
-// Not among the bindings.
-unsafe extern "C-unwind" {
-    fn enable_timeout_after(id: c_int, delay_ms: c_int);
-    fn disable_timeout(id: c_int, keep_indicator: bool);
-}
-
-impl TimeLimit {
-    fn start(limit: Duration) -> Self {
-        // SAFETY: main thread; every process with a database connection has registered this timer (InitPostgres).
-        unsafe { enable_timeout_after(STATEMENT_TIMEOUT, c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX)) };
-        TimeLimit
-    }
-}
-
-impl Drop for TimeLimit {
-    fn drop(&mut self) {
-        // SAFETY: as above. One that struck just before is not to cancel what comes after.
-        unsafe {
-            disable_timeout(STATEMENT_TIMEOUT, false);
-            pg_sys::QueryCancelPending = 0;
-        }
-    }
 }

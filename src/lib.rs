@@ -27,6 +27,7 @@ mod settings;
 mod store;
 mod threads;
 mod tokens;
+mod trial;
 mod vector;
 mod workers;
 

@@ -55,6 +55,9 @@ static EMBEDDER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 static EMBEDDER_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(4096);
 /// A minute: a session of imports keeps its worker; a database at rest has none that could block DROP DATABASE.
 static WORKER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
+/// A second: triggers that keep a search index or an audit trail take milliseconds; a table whose code takes longer than
+/// this for each row would keep all others waiting.
+static TRACKED_ROW_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(1000);
 /// 8: more parallel downloads lower the success rate at public CDNs instead of raising the speed.
 static DOWNLOADS: GucSetting<i32> = GucSetting::<i32>::new(8);
 
@@ -199,6 +202,14 @@ pub fn define(preloading: bool) {
         &CLIP_PRECISION,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    int(
+        c"pinterest.tracked_row_timeout",
+        c"Time that triggers, policies and other code of a tracked table may take for one row.",
+        c"The tracking worker that runs longer ends, and another one starts.",
+        &TRACKED_ROW_TIMEOUT,
+        (10, 60_000),
+        GucFlags::UNIT_MS,
     );
     int(
         c"pinterest.embedder_threads",
@@ -407,6 +418,11 @@ pub fn worker_idle_timeout() -> Duration {
 /// Imports of one account that may wait or be under way.
 pub fn max_queued_imports() -> i64 {
     i64::from(MAX_QUEUED_IMPORTS.get())
+}
+
+/// How long the code of a tracked table's owner may take for one row.
+pub fn tracked_row_timeout() -> Duration {
+    Duration::from_millis(u64::try_from(TRACKED_ROW_TIMEOUT.get()).unwrap_or(1000))
 }
 
 /// Images downloaded at the same time for one import.

@@ -202,7 +202,7 @@ fn wait(import_id: i64, waiting: &Waiting) -> Result<Progress, Failure> {
         if waiting.is_over() {
             return Ok(progress);
         }
-        waiting.pause()?;
+        waiting.pause(registry::ensure_worker)?;
     }
 }
 

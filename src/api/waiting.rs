@@ -10,7 +10,6 @@ use pgrx::pg_sys;
 use super::seconds;
 use crate::errors::{Failure, Kind};
 use crate::threads;
-use crate::workers::registry;
 
 /// Between two looks at the least and at the most.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -63,10 +62,10 @@ impl Waiting {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// Waits until the next look.
-    pub fn pause(&self) -> Result<(), Failure> {
-        // Where nothing is preloaded, nobody else starts the worker after a restart of the server.
-        registry::ensure_worker()?;
+    /// Waits until the next look. `ensure` starts the worker that is waited for: where nothing is preloaded, nobody else
+    /// does after a restart of the server.
+    pub fn pause(&self, ensure: fn() -> Result<Option<i32>, Failure>) -> Result<(), Failure> {
+        ensure()?;
         if self.commits {
             commit();
         }

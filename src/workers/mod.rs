@@ -11,6 +11,7 @@ mod embedding;
 mod farewell;
 mod import;
 mod launcher;
+mod main_thread;
 mod network;
 mod outcome;
 pub mod pause;
@@ -19,8 +20,10 @@ mod process;
 mod refresh;
 pub mod registry;
 pub mod requests;
+mod stay;
 mod supervisor;
 mod track;
+mod tracking;
 mod transaction;
 
 pub use presence::reserve as reserve_shared_memory;

@@ -50,7 +50,7 @@ fn pinterest_track(
     let width = wanted.key_columns.len();
     let rows = fill::keys(&table, &wanted, |values| as_worker(|| queue::enqueue_many(id, values, width)))?;
     as_worker(|| queue::remove_older(id, since))?;
-    registry::wake_at_commit()?;
+    registry::wake_tracking_at_commit()?;
     Ok(rows)
 }
 
@@ -98,7 +98,7 @@ fn pinterest_retry_tracked(table: PgRelation, embedding: default!(Option<&str>, 
     own_table(&table)?;
     let ids = required_ids(&table, embedding)?;
     let failed = as_worker(|| queue::retry_failed(&ids))?;
-    registry::wake_at_commit()?;
+    registry::wake_tracking_at_commit()?;
     Ok(failed)
 }
 

@@ -330,7 +330,7 @@ impl Fired<'_> {
             if has_source { queue::enqueue(id, key) } else { Ok(()) }
         })?;
         if has_source {
-            registry::wake_at_commit_if_possible();
+            registry::wake_tracking_at_commit_if_possible();
         }
         Ok(())
     }

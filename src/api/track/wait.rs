@@ -11,7 +11,7 @@ use crate::errors::{Failure, Kind};
 use crate::store::track::queue::{self, Problem};
 use crate::store::user_table::describe;
 use crate::store::with_latest_snapshot;
-use crate::workers::pause;
+use crate::workers::{pause, registry};
 
 /// Waits until no row of the table's tracked columns is pending, until only rows are that no worker can work on, or for
 /// the timeout; returns how many are pending then.
@@ -78,7 +78,7 @@ fn wait(ids: &[i64], waiting: &Waiting) -> Result<i64, Failure> {
         if is_kept || is_paused.is_some() || waiting.is_over() {
             return with_latest_snapshot(|| queue::count_pending(ids));
         }
-        waiting.pause()?;
+        waiting.pause(registry::ensure_tracking_worker)?;
     }
 }
 

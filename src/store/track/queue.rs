@@ -5,16 +5,17 @@
 use pgrx::{PgBuiltInOids, pg_sys};
 
 use super::tie;
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::store::saved::Saved;
 use crate::store::{execute, read, write};
+use crate::trial;
 
 thread_local! {
     // The claim of a worker that has the row in hand stays; the version makes what it found out worthless.
     static ENQUEUE: Saved = const { Saved::new(
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, next_attempt_at = clock_timestamp(), \
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL",
         &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
     ) };
@@ -31,7 +32,32 @@ thread_local! {
 
 /// Puts a row whose source is new into the queue.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    ENQUEUE.with(|saved| saved.execute(&[tracked_column_id.into(), key.into()]))
+    ENQUEUE.with(|saved| saved.execute(&[tracked_column_id.into(), key.clone().into()]))?;
+    match trial::attempts() {
+        None => Ok(()),
+        Some(attempts) => go_on(tracked_column_id, key, attempts),
+    }
+}
+
+/// A row that the table's own code queues while a worker writes an embedding goes on with the attempts of the row that is
+/// written, be it the same or another: so that triggers which queue rows for ever come to an end.
+fn go_on(tracked_column_id: i64, key: Vec<String>, attempts: i32) -> Result<(), Failure> {
+    let reason = Failure::new(
+        Kind::TableRefused,
+        "triggers queue the row again whenever an embedding is written: they change its source or its key",
+    );
+    execute(
+        "UPDATE pinterest.tracked_row SET attempts = $3, reason = $4, reason_code = $5 \
+         WHERE tracked_column_id = $1 AND key = $2",
+        &[
+            tracked_column_id.into(),
+            key.into(),
+            attempts.into(),
+            reason.message.as_str().into(),
+            reason.sqlstate().into(),
+        ],
+    )?;
+    Ok(())
 }
 
 /// Forgets a row that is gone, or has no source any more.
@@ -54,12 +80,16 @@ pub fn next_version() -> Result<i64, Failure> {
 /// Puts many rows into the queue, `width` values of `values` for each. What is known of the embedding that is there
 /// stays: a worker that finds source and model unchanged has nothing to do.
 pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -> Result<(), Failure> {
+    if trial::attempts().is_some() {
+        return Err(Failure::new(Kind::NotReady, "a tracked table's own code cannot queue all its rows")
+            .with_hint("Call pinterest_track() outside of triggers and policies."));
+    }
     execute(
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) \
          SELECT $1, array_agg(v.value ORDER BY v.place) FROM unnest($2::text[]) WITH ORDINALITY AS v(value, place) \
          GROUP BY (v.place - 1) / $3 \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, next_attempt_at = clock_timestamp(), \
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL",
         &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
     )?;
@@ -78,7 +108,7 @@ pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure>
 /// Puts failed rows back to work, and has the workers look at once whether what kept them is gone; how many rows.
 pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let again = execute(
-        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, next_attempt_at = clock_timestamp() \
+        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
         &[tracked_column_ids.to_vec().into()],
     )?;

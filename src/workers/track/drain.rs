@@ -2,9 +2,10 @@
 //! side.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -12,6 +13,8 @@ use tokio::task::JoinSet;
 use super::one_row::{Ended, OneRow};
 use super::pictures::Pictures;
 use super::share::InHand;
+use super::the_dead;
+use super::turns::Turns;
 use crate::errors::{Failure, Kind};
 use crate::store::track::SourceKind;
 use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
@@ -21,8 +24,6 @@ use crate::workers::registry;
 
 /// Rows in work at one time: enough for the embedder's batches and for downloads behind them.
 const AT_ONCE: usize = 16;
-/// Before a column with a problem is tried again: doubles from the first to the second.
-const PROBLEM_PAUSE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
 /// How often an embedder that is not there is looked for again, and after how long: a fresh one may be on its way.
 const EMBEDDER_TRIES: u32 = 4;
 const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
@@ -33,8 +34,8 @@ pub struct Memory {
     /// The embedder, as it was found last.
     embedder: Option<Ready>,
     pictures: Option<Pictures>,
-    /// The pauses after problems of columns that have been one problem after another.
-    pauses: HashMap<i64, Duration>,
+    /// Whose code runs next, and how long whose code took.
+    turns: Turns,
 }
 
 /// One drain.
@@ -42,6 +43,7 @@ pub struct Drain {
     context: Context,
     embedder_gate: Gate,
     memory: Rc<RefCell<Memory>>,
+    turns: Turns,
     in_hand: InHand,
     tasks: JoinSet<(i64, Ended)>,
     suspects: Vec<ClaimedRow>,
@@ -54,10 +56,12 @@ pub struct Drain {
 impl Drain {
     /// Ready to work.
     pub fn new(context: Context, embedder_gate: Gate, memory: Rc<RefCell<Memory>>) -> Self {
+        let turns = memory.borrow().turns.clone();
         Drain {
             context,
             embedder_gate,
             memory,
+            turns,
             in_hand: InHand::default(),
             tasks: JoinSet::new(),
             suspects: Vec::new(),
@@ -83,7 +87,10 @@ impl Drain {
             }
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.note(ended).await,
-                () = more.notified(), if self.tasks.len() <= AT_ONCE / 2 => {}
+                // Rows of another role, perhaps, who does not wait for those in hand.
+                () = more.notified(), if self.tasks.len() < AT_ONCE => {
+                    let _ = self.claim().await;
+                }
             }
             while let Some(ended) = self.tasks.try_join_next() {
                 self.note(ended).await;
@@ -99,6 +106,10 @@ impl Drain {
             Ended::Recorded => {}
             Ended::Suspect(row) => self.suspects.push(*row),
             Ended::Column(failure) => self.problem(tracked_column_id, failure).await,
+        }
+        for tracked_column_id in self.turns.over_budget() {
+            let reason = "triggers, policies and other code of the table have used up their time";
+            self.problem(tracked_column_id, Failure::new(Kind::TimeUsedUp, reason)).await;
         }
     }
 
@@ -123,7 +134,11 @@ impl Drain {
 
     /// Fills the free places.
     async fn claim(&mut self) -> Result<(), Failure> {
-        let columns = self.context.database.run(|| work::ready_columns(&registry::live_identities())).await?;
+        // Rows that are claimed take part in the order of turns from now on, and not after as many turns as this takes steps.
+        let _hold = self.turns.hold();
+        let (live, _) = the_dead::settle(&self.context.database).await?;
+        let alive = live.clone();
+        let columns = self.context.database.run(move || work::ready_columns(&alive)).await?;
         if columns.is_empty() {
             return Ok(());
         }
@@ -134,9 +149,13 @@ impl Drain {
             }
             return Ok(());
         }
-        let shares = self.in_hand.share(AT_ONCE - self.tasks.len(), &columns);
+        let (free, now) = (AT_ONCE - self.tasks.len(), Instant::now());
+        let shares = self.turns.usage(|usage| {
+            usage.know(&columns, now);
+            self.in_hand.share(free, &columns, usage, now)
+        });
         for (column, share) in columns.iter().zip(shares).filter(|(_, share)| *share > 0) {
-            if let Err(failure) = self.claim_of(column, share).await {
+            if let Err(failure) = self.claim_of(column, share, live.clone()).await {
                 match failure.kind {
                     // A lock, a full disk: the server's, and of this moment.
                     Kind::Database => return Err(failure),
@@ -147,10 +166,10 @@ impl Drain {
         Ok(())
     }
 
-    async fn claim_of(&mut self, column: &ReadyColumn, share: usize) -> Result<(), Failure> {
+    async fn claim_of(&mut self, column: &ReadyColumn, share: usize, live: Arc<[String]>) -> Result<(), Failure> {
         let (id, limit) = (column.tracked_column_id, i64::try_from(share).unwrap_or(1));
-        let identity = self.context.identity.clone();
-        let claim = move || work::claim(id, &identity, &registry::live_identities(), limit);
+        let (identity, of) = (self.context.identity.clone(), column.clone());
+        let claim = move || work::claim(&of, &identity, &live, limit, embedding::ATTEMPTS);
         let claimed = self.context.database.run(claim).await?;
         if claimed.is_empty() {
             return Ok(());
@@ -165,10 +184,6 @@ impl Drain {
             }
         };
         self.problems.remove(&id);
-        self.memory.borrow_mut().pauses.remove(&id);
-        if column.problem {
-            self.context.database.run(move || work::clear_problem(id)).await?;
-        }
         self.in_hand.add(column, claimed.len());
         for row in claimed {
             let one = one.clone();
@@ -186,7 +201,8 @@ impl Drain {
     async fn one_row(&self, kinds: &[SourceKind]) -> Result<OneRow, Failure> {
         let embedder = self.embedder().await?;
         let pictures = if kinds.contains(&SourceKind::ImageUrl) { Some(self.pictures()?) } else { None };
-        Ok(OneRow { context: self.context.clone(), embedder_gate: self.embedder_gate.clone(), embedder, pictures })
+        let (context, embedder_gate, turns) = (self.context.clone(), self.embedder_gate.clone(), self.turns.clone());
+        Ok(OneRow { context, embedder_gate, embedder, pictures, turns })
     }
 
     /// The embedder, with its model as it is now. One that has just died is waited for.
@@ -228,14 +244,8 @@ impl Drain {
         if !self.problems.insert(tracked_column_id) {
             return;
         }
-        let pause = {
-            let mut memory = self.memory.borrow_mut();
-            let pause = memory.pauses.get(&tracked_column_id).map_or(PROBLEM_PAUSE.0, |pause| *pause);
-            memory.pauses.insert(tracked_column_id, (pause * 2).min(PROBLEM_PAUSE.1));
-            pause
-        };
         // Where even this fails the next attempt meets the same problem.
-        let noted = move || work::record_problem(tracked_column_id, &failure, pause);
+        let noted = move || work::record_problem(tracked_column_id, &failure);
         let _ = self.context.database.run(noted).await;
     }
 }

@@ -1,11 +1,16 @@
 //! Tracked columns: while rows of users' tables wait for their embeddings, one task takes them on side by side.
 //! `drain` is that task, `one_row` leads one row from its source to its embedding, `verdict` says what a failure means
-//! for a row or its column, `pictures` downloads, `share` is fair.
+//! for a row or its column, `pictures` downloads, `usage`, `share` and `turns` are fair by time. All this is the tracking
+//! worker's; `starter` is the database worker's part. `the_dead` is for both: it settles what a process left that ended.
 
 mod drain;
 mod one_row;
 mod pictures;
 mod share;
+mod starter;
+mod the_dead;
+mod turns;
+mod usage;
 mod verdict;
 
 use std::cell::RefCell;
@@ -18,9 +23,9 @@ use tokio::time::Instant;
 
 use super::database::Context;
 use super::embedding::Gate;
-use super::registry;
 use crate::store::track::work;
 use drain::{Drain, Memory};
+pub use starter::Starter;
 
 /// What is ready and yet not to be had is another session's at this moment.
 const SKIPPED_PAUSE: Duration = Duration::from_secs(2);
@@ -39,7 +44,7 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// Idle. `embedder_gate` is shared with whatever else of this worker embeds.
+    /// Idle.
     pub fn new(context: Context, embedder_gate: Gate) -> Self {
         Tracked {
             context,
@@ -58,11 +63,11 @@ impl Tracked {
             self.note(ended);
         }
         self.next_wake = None;
-        if self.are_running() {
-            self.more.notify_one();
+        if self.take_more() {
             return;
         }
-        let wake = self.context.database.run(|| work::next_wake(&registry::live_identities())).await.ok().flatten();
+        let Ok((live, _)) = the_dead::settle(&self.context.database).await else { return };
+        let wake = self.context.database.run(move || work::next_wake(&live)).await.ok().flatten();
         let Some(seconds) = wake else { return };
         let until_allowed = self.not_before.saturating_duration_since(Instant::now());
         let wait = Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)).max(until_allowed);
@@ -72,6 +77,14 @@ impl Tracked {
         }
         let drain = Drain::new(self.context.clone(), self.embedder_gate.clone(), self.memory.clone());
         self.task.spawn_local(drain.run(self.more.clone()));
+    }
+
+    /// Has what is ready taken on beside the rows in work; false where none are.
+    pub fn take_more(&self) -> bool {
+        if self.are_running() {
+            self.more.notify_one();
+        }
+        self.are_running()
     }
 
     /// Are rows being worked on?

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::pictures::Pictures;
+use super::turns::Turns;
 use super::verdict::Verdict;
 use crate::embeddable::{LARGEST_IMAGE, LONGEST_TEXT, check_image, check_length, check_text};
 use crate::errors::{Failure, Kind};
@@ -39,6 +40,8 @@ pub struct OneRow {
     pub embedder: Ready,
     /// Absent where no column holds URLs.
     pub pictures: Option<Pictures>,
+    /// For what runs code of the table's owner.
+    pub turns: Turns,
 }
 
 impl OneRow {
@@ -52,7 +55,8 @@ impl OneRow {
         match verdict {
             Verdict::Embedded(embedding) => {
                 let row = claimed.clone();
-                match self.context.database.run(move || work::record(&row, *embedding)).await {
+                let recorded = self.context.database.run(move || work::record(&row, *embedding));
+                match self.turns.take(claimed.tracked_column_id, recorded).await {
                     Ok(()) => Ended::Recorded,
                     Err(failure) => self.settle(&claimed, Verdict::of_database(failure, claimed.attempts)).await,
                 }
@@ -126,8 +130,13 @@ impl OneRow {
         };
         let row = claimed.clone();
         let limit_parameter = i32::try_from(limit).unwrap_or(i32::MAX);
-        let source = self.context.database.run(move || work::source(&row, limit_parameter)).await;
-        match source.map_err(|failure| Verdict::of_database(failure, claimed.attempts))? {
+        let source = self.context.database.run(move || work::source(&row, limit_parameter));
+        match self
+            .turns
+            .take(claimed.tracked_column_id, source)
+            .await
+            .map_err(|failure| Verdict::of_database(failure, claimed.attempts))?
+        {
             Some(Source::Bytes { bytes, embedded }) => Ok((bytes, embedded)),
             Some(Source::None) => Err(Verdict::Gone),
             Some(Source::TooLarge(bytes)) => Err(Verdict::Failed(too_large(kind, bytes))),

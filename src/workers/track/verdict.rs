@@ -71,9 +71,6 @@ impl Verdict {
             ) => {
                 return Verdict::Again { failure, after: FULL_PAUSE, blame: false };
             }
-            Some(Code::ERRCODE_QUERY_CANCELED) => {
-                failure.message = "the table took longer than 10 seconds, with its triggers".to_owned();
-            }
             _ => {}
         }
         if attempts >= ATTEMPTS {

@@ -97,6 +97,8 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
         "idle_in_transaction_session_timeout = '1ms'",
         "default_transaction_isolation = 'serializable'",
         "default_transaction_deferrable = on",
+        "default_transaction_read_only = on",
+        "session_replication_role = replica",
         "row_security = off",
         "search_path = nowhere",
         "synchronous_commit = off",

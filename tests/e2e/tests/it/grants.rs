@@ -60,8 +60,13 @@ pub fn until_status(client: &mut Client, account: i64, wanted: &str) -> Result<S
 
 /// Kills the worker, which takes every session along; returns one of the server that is back.
 pub fn kill_worker(world: &World) -> Result<Client> {
+    kill_one(world, WORKER)
+}
+
+/// The same for the worker of another kind.
+pub fn kill_one(world: &World, kind: &str) -> Result<Client> {
     let mut bystander = world.connect()?;
-    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    let worker = world.cluster.wait_for_backend(kind, SOON)?;
     world.cluster.kill9(worker.pid)?;
     wait_for("the server to notice", SOON, || Ok(bystander.simple_query("").is_err().then_some(())))?;
     wait_for("the server to be back", SOON, || Ok(world.connect().ok()))

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use e2e::{Installation, Result, World, other_tiny_stand_in, tiny_stand_in, wait_for};
 use postgres::Client;
 
-use crate::grants::doctor;
+use crate::grants::{WORKER, doctor};
 use crate::support::{SOON, quick_board, value};
+use crate::track_process_support::TRACKING_WORKER;
 use crate::track_work_support::{count, settled, small_world, texts, wrong_texts};
 
 /// The problem of the one tracked column, its SQLSTATE and its hint, once there is one.
@@ -143,7 +144,9 @@ fn the_worker_leaves_and_the_next_row_brings_it_back() -> Result<()> {
     let mut client = world.connect()?;
     texts(&mut client, "venues")?;
     for id in 1_i64..=3 {
-        wait_for("no worker", SOON, || Ok(world.cluster.backends("pg_pinterest worker")?.is_empty().then_some(())))?;
+        for kind in [WORKER, TRACKING_WORKER] {
+            wait_for("no worker", SOON, || Ok(world.cluster.backends(kind)?.is_empty().then_some(())))?;
+        }
         let begun = Instant::now();
         client.execute("INSERT INTO venues VALUES ($1, 'barn')", &[&id])?;
         settled(&mut client)?;

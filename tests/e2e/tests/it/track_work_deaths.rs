@@ -3,8 +3,9 @@
 use e2e::{Result, World, wait_for};
 use sandbox::Family;
 
-use crate::grants::kill_worker;
+use crate::grants::kill_one;
 use crate::support::{SOON, quick_board, value};
+use crate::track_process_support::TRACKING_WORKER;
 use crate::track_work_support::{count, photo, settled, small_world, texts, wrong_texts};
 
 /// So many rows are embedded.
@@ -48,7 +49,7 @@ fn the_worker_is_killed_at_work() -> Result<()> {
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 1500) n")?;
     for kill in 1..=2 {
         progress(&mut client, kill * 200)?;
-        client = kill_worker(&world)?;
+        client = kill_one(&world, TRACKING_WORKER)?;
     }
     settled(&mut client)?;
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (1500, 0));

@@ -1,0 +1,43 @@
+//! What the tests share that are about the process in which code of a table's owner runs.
+
+use e2e::{Result, wait_for};
+use postgres::Client;
+
+use crate::support::SOON;
+
+/// `backend_type` of the process.
+pub const TRACKING_WORKER: &str = "pg_pinterest tracking worker";
+
+/// A trigger on `venues` that does not return, whatever cancels its statements, for rows of which the condition holds.
+pub fn trap(owner: &mut Client, condition: &str) -> Result<()> {
+    owner.batch_execute(&format!(
+        "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             LOOP
+                 BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END;
+             END LOOP;
+         END $$;
+         CREATE TRIGGER stay BEFORE UPDATE OF embedding ON venues FOR EACH ROW
+             WHEN ({condition}) EXECUTE FUNCTION stay()"
+    ))?;
+    Ok(())
+}
+
+/// Waits until a tracking worker sleeps in the code of a table's owner, and returns its process id.
+pub fn on_trial(client: &mut Client) -> Result<i32> {
+    wait_for("code of a table's owner to sleep", SOON, || {
+        let row = client.query_opt(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = $1 AND wait_event = 'PgSleep' LIMIT 1",
+            &[&TRACKING_WORKER],
+        )?;
+        Ok(row.map(|row| row.get(0)))
+    })
+}
+
+/// The problem of a tracked column and its SQLSTATE, once there is one.
+pub fn problem(client: &mut Client) -> Result<(String, String)> {
+    wait_for("a problem", SOON, || {
+        let row = client
+            .query_opt("SELECT problem, problem_code FROM pinterest.tracked WHERE problem IS NOT NULL LIMIT 1", &[])?;
+        Ok(row.map(|row| (row.get(0), row.get(1))))
+    })
+}
