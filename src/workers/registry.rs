@@ -352,11 +352,6 @@ pub fn wake_tracking_at_commit_if_possible() {
     let _ = wake_tracking_at_commit();
 }
 
-/// [`wake_at_commit`] from inside a user's statement, which must not fail, and may call this for every row.
-pub fn wake_at_commit_if_possible() {
-    let _ = wake_at_commit();
-}
-
 fn wake_kind_at_commit(worker: Worker) {
     WAKE_AT_COMMIT.fetch_or(1 << worker.code(), Ordering::Relaxed);
 }
