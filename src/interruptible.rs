@@ -4,7 +4,11 @@
 use std::sync::mpsc;
 
 use crate::errors::{Failure, Kind};
+use crate::memory::room_for;
 use crate::threads;
+
+/// What a thread takes with its stack, a runtime and a connection.
+const THREAD_BYTES: usize = 12 << 20;
 
 /// Runs the future that `start` makes to its end, on a thread of its own. An interrupt raises its ERROR at once and
 /// drops the future.
@@ -14,6 +18,7 @@ where
     E: Into<Failure> + Send + 'static,
     F: Future<Output = Result<T, E>>,
 {
+    room_for(THREAD_BYTES)?;
     let trouble = |error: std::io::Error| Failure::new(Kind::Busy, format!("no thread for the request: {error}"));
     let (bell, ear) = threads::bell().map_err(trouble)?;
     let (answer, answers) = mpsc::channel();

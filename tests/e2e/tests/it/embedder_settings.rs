@@ -159,3 +159,35 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
 fn client_may_not_change(client: &mut Client) -> bool {
     refusal(client.batch_execute("SET pinterest.clip_precision = 'f32'")).code == "55P02"
 }
+
+/// What keeps a decoder's fault inside, as the doctor and the kernel have it; and which pgvector has faults of its own.
+#[test]
+fn the_doctor_says_what_confines_the_embedder_and_what_pgvector_is_worth() -> Result<()> {
+    let world = world(1)?;
+    let mut client = world.connect()?;
+    client.query_one(A_TEXT, &[])?;
+    let (status, words) = doctor(&mut client, "embedder confinement")?;
+    match status.as_str() {
+        "ok" => assert!(words.starts_with("Landlock (ABI ") && words.ends_with(" and seccomp, sealed"), "{words}"),
+        "note" => assert!(words.contains("; no ") && words.contains("could reach"), "{words}"),
+        _ => panic!("{status}: {words}"),
+    }
+    let Some(embedder) = world.cluster.embedder()? else { panic!("no embedder runs") };
+    let kernels = std::fs::read_to_string(format!("/proc/{}/status", embedder.pid))?;
+    assert_eq!(kernels.contains("Seccomp:\t2"), words.contains("seccomp") && !words.contains("no seccomp"), "{words}");
+    assert!(kernels.contains("NoNewPrivs:\t1"));
+
+    let (status, words) = doctor(&mut client, "pgvector")?;
+    let sound: bool = value(
+        &mut client,
+        "SELECT string_to_array(extversion, '.')::int[] >= '{0,8,3}' FROM pg_extension WHERE extname = 'vector'",
+    )?;
+    assert_eq!(status, if sound { "ok" } else { "problem" }, "{words}");
+    assert_eq!(words.contains("max_parallel_maintenance_workers = 0"), !sound, "{words}");
+
+    client.batch_execute("CREATE DATABASE fresh")?;
+    let user: String = value(&mut client, "SELECT current_user::text")?;
+    world.cluster.connect_to(&user, "fresh")?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    assert_eq!(world.cluster.log()?.contains("pgvector before 0.8.3 has known faults"), !sound);
+    Ok(())
+}
