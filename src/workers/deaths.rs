@@ -22,7 +22,7 @@ const AT_WORK: &str = "pinterest-at-work.";
 /// One line for each kind and database: kind, database, deaths, time of the last one in seconds since 1970.
 const DEATHS: &str = "pg_stat_tmp/pinterest-deaths";
 /// Pause after a death: doubles with each from the first to the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// After so long without one, deaths are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(900);
 
@@ -123,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_five_minutes() {
-        let seconds: Vec<u64> = [1, 2, 3, 9, 10, 40, u32::MAX].map(|deaths| pause(deaths).as_secs()).to_vec();
-        assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300]);
+    fn pauses_double_up_to_a_minute() {
+        let seconds: Vec<u64> = [1, 2, 3, 6, 7, 40, u32::MAX].map(|deaths| pause(deaths).as_secs()).to_vec();
+        assert_eq!(seconds, [1, 2, 4, 32, 60, 60, 60]);
     }
 
     #[test]
