@@ -40,14 +40,15 @@ pub struct Wishes {
     pub sync_every: Option<Interval>,
 }
 
-/// Refuses to queue for an account that is disconnected, or that has as much in the queue as it may. Where several
+/// Refuses to queue for an account that is disconnected, or that has as much in the queue as it may. A disconnect under way
+/// is waited for, and waits for what is queued: nothing is queued that nobody would ever end. Where several
 /// sessions queue at once, each counts what was committed before: the limit keeps a queue short, not to the last one.
 fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
-    let found = read(
+    let found = write(
         "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i WHERE i.account_id = $1 \
              AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth') LIMIT $2) AS waiting) \
-         FROM pinterest.account a WHERE a.account_id = $1",
+         FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
         &[account_id.into(), most.into()],
         |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
     )?;
@@ -176,6 +177,7 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
     let again = pin_image::retry_failed(account_id, import_id)?;
     let failed = again.iter().map(|(_, count)| count).sum();
     if failed > 0 {
+        refuse_unless_room(account_id)?;
         import_outcome::take_back_failed(account_id, import_id, again)?;
         execute(
             "UPDATE pinterest.import SET state = 'queued', due = false, deaths = 0, \

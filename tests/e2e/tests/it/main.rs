@@ -16,6 +16,7 @@ mod completeness;
 mod controls;
 mod copies;
 mod coverage;
+mod disconnect;
 mod drops;
 mod embedder_deaths;
 mod embedder_settings;
