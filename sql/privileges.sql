@@ -7,7 +7,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA pinterest FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.oauth_state, pinterest.board,
+    pinterest.installation, pinterest.app, pinterest.account, pinterest.token, pinterest.token_answer, pinterest.oauth_state, pinterest.board,
     pinterest.board_section, pinterest.pin, pinterest.model, pinterest.pin_image, pinterest.import, pinterest.import_outcome,
     pinterest.quota_ledger, pinterest.tracked_column, pinterest.tracked_row
 TO pinterest_worker;
@@ -17,6 +17,7 @@ ALTER TABLE pinterest.installation ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SE
 ALTER TABLE pinterest.app ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.account ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.token ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pinterest.token_answer ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.oauth_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.board ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE pinterest.board_section ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -33,6 +34,7 @@ CREATE POLICY worker ON pinterest.installation TO pinterest_worker USING (true) 
 CREATE POLICY worker ON pinterest.app TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.account TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.token TO pinterest_worker USING (true) WITH CHECK (true);
+CREATE POLICY worker ON pinterest.token_answer TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.oauth_state TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.board TO pinterest_worker USING (true) WITH CHECK (true);
 CREATE POLICY worker ON pinterest.board_section TO pinterest_worker USING (true) WITH CHECK (true);

@@ -14,6 +14,7 @@ CREATE TABLE pinterest.installation (
     clock_boot text,
     clock_gaps timestamptz[] NOT NULL DEFAULT '{}',
     clock_gap_lengths interval[] NOT NULL DEFAULT '{}',
+    rotation_key text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this installation; internal';
@@ -25,6 +26,7 @@ COMMENT ON COLUMN pinterest.installation.clock_uptime IS 'Microseconds since the
 COMMENT ON COLUMN pinterest.installation.clock_boot IS 'Names the machine''s start';
 COMMENT ON COLUMN pinterest.installation.clock_gaps IS 'When the clock was found to have jumped forward; what is older is younger by clock_gap_lengths, see pinterest.retention';
 COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rotate_key() was called and the worker is not through yet';
+COMMENT ON COLUMN pinterest.installation.rotation_key IS 'Fingerprint of the key that everything is to be sealed with; a worker that has another active key leaves the request alone';
 
 CREATE TABLE pinterest.app (
     app_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -70,8 +72,10 @@ CREATE TABLE pinterest.account (
     scopes_requested text[] NOT NULL DEFAULT '{}',
     paused_at timestamptz,
     connected_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    identity_due timestamptz,
     UNIQUE (owner, app_id, pinterest_user_id)
 );
+CREATE INDEX account_identity_due ON pinterest.account (identity_due) WHERE identity_due IS NOT NULL;
 COMMENT ON TABLE pinterest.account IS 'Connected Pinterest accounts; a role sees its own';
 COMMENT ON COLUMN pinterest.account.owner IS 'The role that connected the account and owns what is imported through it';
 COMMENT ON COLUMN pinterest.account.app_id IS 'The app whose credentials refresh the tokens; NULL: tokens are only as good as they were stored';
@@ -79,10 +83,16 @@ COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected; 
 COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.account.scopes_requested IS 'What the user was asked for';
 COMMENT ON COLUMN pinterest.account.paused_at IS 'Since when its imports pause, see pinterest_pause_account(); its tokens are refreshed all the same';
+COMMENT ON COLUMN pinterest.account.identity_due IS 'When a worker asks Pinterest next whose account this is: it could not be had at the connect. Until then nothing is imported through it, and it may turn out to be another row''s account; NULL: known, or not to be had';
+
+-- From one sequence for all accounts: a number that was given once never comes again, also not after a disconnect.
+CREATE SEQUENCE pinterest.token_generation;
+COMMENT ON SEQUENCE pinterest.token_generation IS 'Generations of tokens';
 
 CREATE TABLE pinterest.token (
     account_id bigint PRIMARY KEY REFERENCES pinterest.account ON DELETE CASCADE,
-    generation bigint NOT NULL DEFAULT 1,
+    generation bigint NOT NULL DEFAULT pg_catalog.nextval('pinterest.token_generation'),
+    consent bigint NOT NULL,
     access_token bytea NOT NULL,
     refresh_token bytea,
     previous_refresh_token bytea,
@@ -92,15 +102,41 @@ CREATE TABLE pinterest.token (
     refresh_after timestamptz NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
     attempt_by text,
-    attempt_until timestamptz,
+    uncertain boolean NOT NULL DEFAULT false,
+    granted_scopes text[] NOT NULL DEFAULT '{}',
+    unsettled boolean NOT NULL DEFAULT false,
     warned_generation bigint
 );
+CREATE INDEX token_unsettled ON pinterest.token (account_id) WHERE unsettled;
 COMMENT ON TABLE pinterest.token IS 'Sealed OAuth tokens; granted to nobody';
-COMMENT ON COLUMN pinterest.token.generation IS 'Grows with every stored answer; bound into the sealed bytes and compared before they are replaced';
+COMMENT ON COLUMN pinterest.token.generation IS 'Another with every stored answer, and never one that was given before; bound into the sealed bytes and compared before they are replaced';
+COMMENT ON COLUMN pinterest.token.consent IS 'The generation that the user''s own act brought; refreshes keep it, so the higher one is the later consent';
 COMMENT ON COLUMN pinterest.token.previous_refresh_token IS 'The refresh token before the current one, for an answer that got lost';
 COMMENT ON COLUMN pinterest.token.refresh_after IS 'When the refresh worker renews the tokens';
-COMMENT ON COLUMN pinterest.token.attempt_by IS 'The process with a refresh under way; the attempt is open until its answer is stored or attempt_until has passed';
+COMMENT ON COLUMN pinterest.token.attempt_by IS 'The process with a refresh under way; the attempt is open until its answer is stored, or as long as the process lives';
+COMMENT ON COLUMN pinterest.token.uncertain IS 'An answer to a refresh of these tokens got lost: they may have been replaced at Pinterest';
+COMMENT ON COLUMN pinterest.token.granted_scopes IS 'The scopes that the last answer named';
+COMMENT ON COLUMN pinterest.token.unsettled IS 'What follows from the last stored answer is yet to be done: the account''s status, its app''s pause, its parked imports. In transactions of their own, so that no lock on those keeps an answer from being stored';
 COMMENT ON COLUMN pinterest.token.warned_generation IS 'The generation of which was said that it lapses soon';
+
+-- Without a foreign key: a row is inserted while others have the account locked. Whoever finds one puts it where it belongs,
+-- or deletes it.
+CREATE TABLE pinterest.token_answer (
+    account_id bigint NOT NULL,
+    expected bigint NOT NULL,
+    generation bigint NOT NULL,
+    access_token bytea NOT NULL,
+    refresh_token bytea,
+    previous_refresh_token bytea,
+    access_expires_at timestamptz NOT NULL,
+    refresh_expires_at timestamptz,
+    refresh_after timestamptz NOT NULL,
+    granted_scopes text[] NOT NULL,
+    PRIMARY KEY (account_id, expected)
+);
+COMMENT ON TABLE pinterest.token_answer IS 'Answers to refreshes that wait for a lock on the row of their tokens; granted to nobody';
+COMMENT ON COLUMN pinterest.token_answer.expected IS 'The generation of the tokens that they replace; where others have been stored meanwhile they are of no use';
+COMMENT ON COLUMN pinterest.token_answer.generation IS 'The generation that they are sealed for';
 
 CREATE TABLE pinterest.oauth_state (
     state_hash bytea PRIMARY KEY,
@@ -467,6 +503,8 @@ SELECT pg_catalog.pg_extension_config_dump('pinterest.app_app_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.account', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.account_account_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.token', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.token_generation', '');
+SELECT pg_catalog.pg_extension_config_dump('pinterest.token_answer', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.oauth_state', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.board', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.board_section', '');

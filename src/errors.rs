@@ -2,9 +2,10 @@
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use serde::{Deserialize, Serialize};
 
 /// What went wrong, as a caller can branch on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Kind {
     /// An argument breaks a rule that the message names.
     BadArgument,
@@ -209,7 +210,8 @@ impl Kind {
 }
 
 /// A refusal: kind, message, and a detail or hint where the kind's own does not do. Never holds a secret.
-#[derive(Clone, Debug)]
+/// A worker hands it to the session that waits for it as it is, without the code of the server's own ERROR.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Failure {
     /// What a caller branches on.
     pub kind: Kind,
@@ -217,6 +219,7 @@ pub struct Failure {
     pub message: String,
     detail: Option<String>,
     hint: Option<String>,
+    #[serde(skip)]
     raised: Option<PgSqlErrorCode>,
 }
 

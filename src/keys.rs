@@ -8,6 +8,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pinterest::seal::{KeyRing, SealError};
 
 use crate::errors::{Failure, Kind};
+use crate::store::seal;
 use crate::{key_command, platform, settings};
 
 /// Where a key is made when none is configured.
@@ -48,10 +49,27 @@ fn in_file(error: SealError) -> Failure {
         .with_hint("The file must be a regular one, owned by the server's user or root, with mode 0600 or 0400.")
 }
 
+/// Made only where nothing is sealed yet: a key that is missed was moved, and another in its place would seal what is
+/// unreadable once the first is back. Runs as `pinterest_worker`, inside a transaction.
 fn default_file() -> Result<KeyRing, Failure> {
     let path = platform::data_directory().join(DEFAULT_NAME);
-    if path.exists() || platform::in_recovery() {
+    // A dangling link is there, too.
+    if path.symlink_metadata().is_ok() || platform::in_recovery() {
         return pinterest::seal::read_key_file(&path).map_err(in_file);
+    }
+    let sealed = seal::by_key()?;
+    if !sealed.is_empty() {
+        let with: Vec<_> = sealed
+            .iter()
+            .map(|key| format!("{} secrets are sealed with key {}", key.secrets, key.fingerprint))
+            .collect();
+        return Err(Failure::new(
+            Kind::Config,
+            format!("key file {} is missing: {}", path.display(), with.join(", ")),
+        )
+        .with_hint(
+            "If the key was moved, set pinterest.key_file to where it is now and restart or reload the server; else put the file back.",
+        ));
     }
     let ring = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(in_file)?;
     ErrorReport::new(
@@ -59,7 +77,7 @@ fn default_file() -> Result<KeyRing, Failure> {
         format!("made a key for sealing tokens in the data directory: {}", path.display()),
         "pg_pinterest",
     )
-    .set_hint("Base backups of the cluster contain it. Move it elsewhere and set pinterest.key_file.")
+    .set_hint("Base backups of the cluster contain it. Copy it to another place, set pinterest.key_file, restart or reload the server, then remove this file.")
     .report(PgLogLevel::WARNING);
     Ok(ring)
 }

@@ -116,6 +116,7 @@ mod tests {
     fn a_secret_is_sealed_before_it_is_stored() {
         register_app();
         let account = store_token();
+        let first: i64 = one("SELECT generation FROM pinterest.token");
         let plain: i64 = one("SELECT count(*) FROM pinterest.app a, pinterest.token t \
              WHERE position('canary'::bytea IN a.client_secret) > 0 OR position('canary'::bytea IN t.access_token) > 0");
         assert_eq!(plain, 0);
@@ -123,7 +124,7 @@ mod tests {
             "SELECT pinterest_store_token('canary-second', account_id => account_id) FROM pinterest.account",
         );
         assert_eq!(refreshed, account);
-        assert_eq!(one::<i64>("SELECT generation FROM pinterest.token"), 2);
+        assert!(one::<i64>("SELECT generation FROM pinterest.token") > first);
     }
 
     #[pg_test]

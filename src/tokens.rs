@@ -13,8 +13,8 @@ use crate::owner::Owner;
 use crate::platform::NoCoreDump;
 use crate::store::installation::{self, Installation};
 use crate::store::seal::{self, Place, SealedRow};
-use crate::store::token::{self, NewTokens};
-use crate::store::{account, app, grants};
+use crate::store::token::{self, NewTokens, SealedTokens};
+use crate::store::{account, app, grants, token_answer};
 use crate::{keys, settings};
 
 /// Less life than this and a token counts as expired: a request may take half a minute.
@@ -115,13 +115,11 @@ impl Sealer {
 
     /// The account's access token, expired or not.
     pub fn access(&self, account_id: i64) -> Result<Access, Failure> {
-        let sealed = token::get(account_id)?;
-        if sealed.status == account::Status::NeedsReauth.as_str() {
-            return Err(Failure::new(
-                Kind::NeedsReauth,
-                format!("Pinterest does not accept the tokens of account {account_id} any more"),
-            ));
-        }
+        self.access_of(account_id, &usable(account_id)?)
+    }
+
+    /// The access token among these.
+    pub fn access_of(&self, account_id: i64, sealed: &SealedTokens) -> Result<Access, Failure> {
         let generation = sealed.generation;
         Ok(Access {
             token: self.unseal(Purpose::AccessToken, account_id, generation, &sealed.access_token)?,
@@ -131,26 +129,26 @@ impl Sealer {
         })
     }
 
-    /// What a refresh of the account needs.
-    pub fn refreshable(&self, account_id: i64) -> Result<Refreshable, Failure> {
-        let sealed = token::get(account_id)?;
+    /// What a refresh of the account needs, out of these.
+    pub fn refreshable(&self, account_id: i64, sealed: &SealedTokens) -> Result<Refreshable, Failure> {
         let missing =
             |what| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no {what} to refresh with"));
         let app_id = sealed.app_id.ok_or_else(|| missing("app"))?;
-        let refresh_token = sealed.refresh_token.ok_or_else(|| missing("refresh token"))?;
+        let refresh_token = sealed.refresh_token.as_ref().ok_or_else(|| missing("refresh token"))?;
         let generation = sealed.generation;
         Ok(Refreshable {
             app: self.credentials(app_id)?,
             generation,
-            refresh_token: self.unseal(Purpose::RefreshToken, account_id, generation, &refresh_token)?,
+            refresh_token: self.unseal(Purpose::RefreshToken, account_id, generation, refresh_token)?,
             previous: sealed
                 .previous_refresh_token
-                .map(|bytes| self.unseal(Purpose::PreviousRefreshToken, account_id, generation, &bytes))
+                .as_ref()
+                .map(|bytes| self.unseal(Purpose::PreviousRefreshToken, account_id, generation, bytes))
                 .transpose()?,
             refresh_expires_in: sealed.refresh_expires_in.map(|left| Duration::from_secs_f64(left.max(0.0))),
             attempt: Attempt {
                 number: sealed.attempts.unsigned_abs(),
-                uncertain: sealed.status == account::Status::RefreshUncertain.as_str(),
+                uncertain: sealed.uncertain,
                 refresh_token_expired: sealed.refresh_expires_in.is_some_and(|left| left <= 0.0),
             },
         })
@@ -210,13 +208,115 @@ impl Sealer {
         Ok(anew)
     }
 
-    /// Stores a refresh's answer, unless another has been stored meanwhile; true where it was stored.
-    pub fn store_refresh(&self, account_id: i64, used: &Refreshable, grant: &TokenGrant) -> Result<bool, Failure> {
-        let next = used.generation + 1;
-        let new = self.seal_grant(account_id, next, grant, Some((&used.refresh_token, used.refresh_expires_in)))?;
-        let previous = self.seal(Purpose::PreviousRefreshToken, account_id, next, &used.refresh_token)?;
-        token::compare_and_swap(account_id, used.generation, new, Some(previous), &grant.scopes)
+    /// Stores a refresh's answer under `generation`, unless other tokens have been stored meanwhile; true where it is stored.
+    pub fn store_refresh(
+        &self,
+        account_id: i64,
+        used: &Refreshable,
+        generation: i64,
+        grant: &TokenGrant,
+    ) -> Result<bool, Failure> {
+        let (new, previous) = self.seal_refresh(account_id, used, generation, grant)?;
+        let numbers = (used.generation, generation);
+        token::compare_and_swap(account_id, numbers, new, Some(previous), &grant.scopes)
     }
+
+    /// Keeps a refresh's answer beside the row of its tokens, which is locked.
+    pub fn keep_refresh(
+        &self,
+        account_id: i64,
+        used: &Refreshable,
+        generation: i64,
+        grant: &TokenGrant,
+    ) -> Result<(), Failure> {
+        let (new, previous) = self.seal_refresh(account_id, used, generation, grant)?;
+        token_answer::keep(account_id, (used.generation, generation), new, Some(previous), &grant.scopes)
+    }
+
+    fn seal_refresh(
+        &self,
+        account_id: i64,
+        used: &Refreshable,
+        generation: i64,
+        grant: &TokenGrant,
+    ) -> Result<(NewTokens, Vec<u8>), Failure> {
+        let new =
+            self.seal_grant(account_id, generation, grant, Some((&used.refresh_token, used.refresh_expires_in)))?;
+        Ok((new, self.seal(Purpose::PreviousRefreshToken, account_id, generation, &used.refresh_token)?))
+    }
+
+    /// Stores a grant that a user's own act brought, in place of whatever is there.
+    pub fn store_grant(&self, account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
+        // Locked before the number is drawn: of two that are stored the later one has the higher.
+        token::lock_generation(account_id)?;
+        let generation = token::next_generation(account_id)?;
+        let sealed = self.seal_grant(account_id, generation, grant, None)?;
+        token::replace(account_id, generation, sealed, &grant.scopes)
+    }
+
+    /// Says whose account it is; the id under which it goes on. Where the same person's account is known already that is
+    /// that one's: it gets the tokens, if its own are of an earlier consent, and the nameless row goes.
+    pub fn identify(&self, account_id: i64, user_id: &str, username: Option<&str>) -> Result<i64, Failure> {
+        let Some(known) = account::known_beside(account_id, user_id)? else { return Ok(account_id) };
+        let Some(known) = known else {
+            account::identify(account_id, Some((user_id, username)))?;
+            return Ok(account_id);
+        };
+        let theirs = token::lock_consent(known)?;
+        if let Some(ours) = token::lock_consent(account_id)? {
+            let sealed = token::get(account_id)?;
+            if sealed.attempt_open {
+                // Its answer would find no row to be stored in.
+                return Err(Failure::new(Kind::Busy, "the account's tokens are being refreshed"));
+            }
+            if theirs.is_none_or(|theirs| theirs < ours) {
+                let generation = token::next_generation(known)?;
+                let anew = |purpose, bytes: &[u8]| {
+                    let secret = self.unseal(purpose, account_id, sealed.generation, bytes)?;
+                    self.seal(purpose, known, generation, &secret)
+                };
+                let access = anew(Purpose::AccessToken, &sealed.access_token)?;
+                let refresh =
+                    sealed.refresh_token.as_ref().map(|bytes| anew(Purpose::RefreshToken, bytes)).transpose()?;
+                token::take_over(account_id, known, generation, (access, refresh))?;
+                account::renew(account_id, known, username)?;
+            }
+        }
+        account::merge(account_id, known)?;
+        Ok(known)
+    }
+}
+
+/// The account's tokens, sealed; refused where Pinterest does not accept them any more.
+pub fn usable(account_id: i64) -> Result<SealedTokens, Failure> {
+    let sealed = token::get(account_id)?;
+    if sealed.status == account::NEEDS_REAUTH {
+        return Err(Failure::new(
+            Kind::NeedsReauth,
+            format!("Pinterest does not accept the tokens of account {account_id} any more"),
+        ));
+    }
+    Ok(sealed)
+}
+
+/// Opens sealed tokens in a worker. Where they were altered, or moved from another row, they are of no use to anybody: only
+/// the user can help, unless newer ones have been stored since they were read. The inner failure is to be reported, what
+/// was recorded with it committed.
+pub fn open_or_give_up<T>(
+    account_id: i64,
+    sealed: &SealedTokens,
+    open: impl FnOnce(&Sealer) -> Result<T, Failure>,
+) -> Result<Result<T, Failure>, Failure> {
+    let failure = match Sealer::open().and_then(|sealer| open(&sealer)) {
+        Err(failure) if failure.kind == Kind::SealBroken => failure,
+        opened => return Ok(Ok(opened?)),
+    };
+    account::lock(account_id)?;
+    if token::lock_generation(account_id)? != Some(sealed.generation) {
+        return Err(Failure::new(Kind::Database, "other tokens were stored meanwhile"));
+    }
+    account::needs_reauth(account_id, &format!("unreadable: {failure}"))?;
+    Ok(Err(failure))
 }
 
 /// A client secret that does not open is not the fault of the account it was wanted for.

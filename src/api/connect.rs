@@ -1,26 +1,27 @@
 //! Connecting accounts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
-use pinterest::{Client, Error, Secret, TokenGrant, oauth_state};
+use pinterest::{Secret, TokenGrant, oauth_state};
 
 use super::{Answer, none_long, not_empty, usable, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
-use crate::interruptible::block_on;
 use crate::platform::NoCoreDump;
-use crate::store::{
-    account, app, app_pause, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot,
-};
+use crate::store::{account, app, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot};
 use crate::tokens::Sealer;
+use crate::workers::connect::{Connection, unknown_state};
 use crate::workers::registry;
+use crate::workers::requests::{LONGEST_CODE, Request};
 use crate::{keys, settings};
 
 /// What an import reads.
 const SCOPES: [&str; 3] = ["boards:read", "pins:read", "user_accounts:read"];
 /// What it needs beside that for secret boards.
 const SECRET_SCOPES: [&str; 2] = ["boards:read_secret", "pins:read_secret"];
+/// How long a worker may take to listen that has to be started first: a machine in trouble.
+const WORKER_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest life of a token that is not a typing error.
 const LONGEST_LIFE_DAYS: i32 = 400;
 
@@ -50,41 +51,42 @@ fn pinterest_authorize_url(
 }
 
 /// Exchanges what came back in the redirect for tokens; returns the account's id.
+///
+/// A worker does it, in transactions of its own: the code can be exchanged once, and what Pinterest gives for it is stored
+/// whatever becomes of this one. What can be refused is refused before the code is sent.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
+    refuse_if_read_only(c"pinterest_connect()");
     not_empty(code, "code")?;
     none_long(&[("state", Some(state))])?;
+    if code.len() > LONGEST_CODE {
+        return Err(Failure::new(Kind::BadArgument, format!("a code has at most {LONGEST_CODE} bytes")).into());
+    }
     let owner = current_role();
-    // One text for a state that is malformed, unknown, another role's, used or expired.
-    let unknown = || Failure::new(Kind::BadAuthorization, "the state is unknown, used or expired");
-    let hash = oauth_state::digest(state).ok_or_else(unknown)?;
-    let endpoints = settings::endpoints()?;
+    let hash = oauth_state::digest(state).ok_or_else(unknown_state)?;
+    settings::endpoints()?;
     let _no_core_dump = NoCoreDump::new();
-    let (app_id, requested, credentials) = as_worker(|| {
-        let authorization = states::consume(&hash, &owner)?.ok_or_else(unknown)?;
-        let mut credentials = Sealer::open()?.credentials(authorization.app_id)?;
-        credentials.redirect_uri = authorization.redirect_uri;
-        Ok((authorization.app_id, authorization.scopes, credentials))
+    let look_up = || with_latest_snapshot(|| as_worker(|| states::find(&hash, &owner)?.ok_or_else(unknown_state)));
+    let found = look_up()?;
+    // SAFETY: compares numbers that this process holds.
+    if unsafe { pg_sys::TransactionIdIsCurrentTransactionId(found.made_by.into()) } {
+        return Err(Failure::new(Kind::NotReady, "the state was made by this transaction, which has not committed")
+            .with_hint("COMMIT, then call pinterest_connect(): a worker exchanges the code, and looks the state up.")
+            .into());
+    }
+    // Refuses in a copy, without the keys, and where the app's secret cannot be had.
+    as_worker(|| Sealer::open()?.credentials(found.app_id))?;
+    let request =
+        Request::Connect(Connection { owner: owner.role().to_u32(), state_hash: hash, code: Secret::new(code) });
+    let connected = usable::ask(request, Instant::now() + WORKER_PATIENCE, || {
+        // A state that is still there was not used.
+        look_up().map(drop).map_err(|_| {
+            Failure::new(Kind::BrokenOff, "the worker ended while it exchanged the code").with_hint(
+                "SELECT * FROM pinterest.accounts shows whether the account is connected; if it is not, start over with pinterest_authorize_url().",
+            )
+        })
     })?;
-    let code = Secret::new(code);
-    let (grant, user) = block_on(move || async move {
-        let client = Client::new(endpoints)?;
-        let grant = client.exchange_code(&credentials, &code).await?;
-        // The code is spent: the tokens are kept even where the user's name cannot be had.
-        let user = client.user_account(&grant.access_token).await.ok().map(|answer| answer.value);
-        Ok::<_, Error>((grant, user))
-    })?;
-    let (user_id, username) = user.map(|user| (user.id, user.username)).unwrap_or_default();
-    let account_id = as_worker(|| {
-        let sealer = Sealer::open()?;
-        let (user_id, username) = (user_id.as_deref(), username.as_deref());
-        let account_id = account::upsert(&owner, Some(app_id), user_id, username, &grant.scopes, &requested)?;
-        store_grant(&sealer, account_id, &grant)?;
-        app_pause::resume(app_id)?;
-        Ok(account_id)
-    })?;
-    registry::wake_at_commit()?;
-    Ok(account_id)
+    Ok(connected?)
 }
 
 /// Stores tokens that the app obtained itself.
@@ -130,19 +132,12 @@ fn pinterest_store_token(
             }
             None => account::upsert(&owner, app_id, None, username, &grant.scopes, &SCOPES.map(str::to_owned))?,
         };
-        store_grant(&sealer, account_id, &grant)?;
+        sealer.store_grant(account_id, &grant)?;
+        import::unpark(account_id)?;
         Ok(account_id)
     })?;
     registry::wake_at_commit()?;
     Ok(account_id)
-}
-
-fn store_grant(sealer: &Sealer, account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
-    let generation = token::lock_next_generation(account_id)?;
-    let sealed = sealer.seal_grant(account_id, generation, grant, None)?;
-    token::replace(account_id, generation, sealed)?;
-    import::unpark(account_id)?;
-    Ok(())
 }
 
 fn lifetime(seconds: i32, argument: &str) -> Result<Duration, Failure> {
@@ -160,7 +155,8 @@ fn lifetime(seconds: i32, argument: &str) -> Result<Duration, Failure> {
 fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
     refuse_if_read_only(c"pinterest_refresh()");
     let account_id = account::resolve(&current_role(), account_id)?;
-    let generation = usable::standing(account_id)?.generation;
+    // Also of an account that Pinterest's refusal has cost: it may have been a mistake, and then success heals it.
+    let generation = usable::present(account_id)?.generation;
     usable::renew(account_id, generation)?;
     Ok(with_latest_snapshot(|| as_worker(|| token::access_expiry(account_id)))?)
 }

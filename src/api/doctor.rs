@@ -15,7 +15,7 @@ use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_pause, databases, extension, grants, installation, reassign, surroundings};
+use crate::store::{app_pause, databases, extension, grants, installation, reassign, seal, surroundings};
 use crate::tokens::Sealer;
 use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
@@ -218,13 +218,14 @@ fn hosts() -> Finding {
 fn key() -> Finding {
     let configured = settings::key_file().is_some() || settings::key_command().is_some();
     // Made on first use; a look should not make it.
-    if !configured && !platform::data_directory().join("pinterest.key").exists() {
+    let nothing_sealed = || as_worker(|| Ok(seal::by_key()?.is_empty())).unwrap_or(false);
+    if !configured && !platform::data_directory().join("pinterest.key").exists() && nothing_sealed() {
         return Finding::Note("no key yet: one is made in the data directory with the first secret".to_owned());
     }
     let active = as_worker(|| Ok(format!("active key {}", crate::keys::ring()?.active())));
     match Finding::of(active) {
         Finding::Good(text) if !configured => Finding::Note(format!(
-            "{text}, in the data directory, so in base backups too: move it out and set pinterest.key_file"
+            "{text}, in the data directory, so in base backups too: copy it out, set pinterest.key_file, restart or reload, then remove it"
         )),
         other => other,
     }
@@ -244,7 +245,7 @@ fn secrets() -> Finding {
         let (active, _) = sealer.keys();
         let all: i64 = named.iter().map(|key| key.secrets).sum();
         let old: i64 = named.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum();
-        Ok(match (old, installation.rotation_requested) {
+        Ok(match (old, installation.rotation.is_some()) {
             (0, _) => Finding::Good(format!("{all}, all sealed with the active key")),
             (_, true) => Finding::Note(format!("{old} of {all} wait for being sealed with the active key")),
             (_, false) => Finding::Note(format!(

@@ -47,7 +47,7 @@ fn pinterest_rotate_key() -> Answer<i64> {
             return Err(sealer.missing_keys(&missing));
         }
         let (active, _) = sealer.keys();
-        installation::request_rotation(true)?;
+        installation::request_rotation(&active)?;
         Ok(known.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum())
     })?;
     registry::wake_at_commit()?;

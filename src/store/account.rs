@@ -4,27 +4,8 @@ use super::{execute, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
-/// Whether an account that is not disconnected can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Its tokens work, as far as is known.
-    Connected,
-    /// The answer to a refresh got lost; the next attempt settles it.
-    RefreshUncertain,
-    /// Only the user can help.
-    NeedsReauth,
-}
-
-impl Status {
-    /// As the column holds it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Connected => "connected",
-            Status::RefreshUncertain => "refresh_uncertain",
-            Status::NeedsReauth => "needs_reauth",
-        }
-    }
-}
+/// The status of an account that only its user can help.
+pub const NEEDS_REAUTH: &str = "needs_reauth";
 
 /// The account that a caller means: the one named, else the only one. Runs with the caller's rights.
 ///
@@ -40,9 +21,12 @@ pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
             Failure::new(Kind::NotYours, format!("account {account_id} does not exist or belongs to another role"))
         });
     }
+    // One that may yet turn out to be another row's account does not count beside that one.
     let ids = read(
         "SELECT a.account_id FROM pinterest.account a WHERE a.owner OPERATOR(pinterest.=) $1 \
-         AND a.status <> 'disconnected' ORDER BY a.account_id",
+         AND a.status <> 'disconnected' AND (a.identity_due IS NULL OR NOT EXISTS ( \
+             SELECT FROM pinterest.account o WHERE o.owner OPERATOR(pinterest.=) $1 AND o.status <> 'disconnected' \
+             AND (o.identity_due IS NULL OR o.account_id < a.account_id))) ORDER BY a.account_id",
         &[owner.parameter()],
         |row| row.get::<i64>(1),
     )?;
@@ -84,6 +68,115 @@ pub fn upsert(
     ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
 }
 
+/// Inserts the account of a person who has just consented and whose name is yet to be asked for. A row of its own,
+/// whoever that is: nothing that is locked elsewhere keeps it, nor the tokens, from being stored.
+pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested: &[String]) -> Result<i64, Failure> {
+    let ids = write(
+        "INSERT INTO pinterest.account AS a (owner, app_id, scopes, scopes_requested, identity_due) \
+         VALUES ($1, $2, $3, $4, clock_timestamp() + '30 seconds'::interval) RETURNING a.account_id",
+        &[owner.parameter(), app_id.into(), scopes.to_vec().into(), requested.to_vec().into()],
+        |row| row.get(1),
+    )?;
+    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
+}
+
+/// Accounts of which it is time to ask whose they are, each with the time put off for whoever asks.
+pub fn nameless() -> Result<Vec<i64>, Failure> {
+    write(
+        "UPDATE pinterest.account a SET identity_due = clock_timestamp() \
+             + LEAST('1 hour'::interval, '15 seconds'::interval + (clock_timestamp() - a.connected_at)) \
+         FROM (SELECT o.account_id FROM pinterest.account o WHERE o.identity_due <= clock_timestamp() \
+               AND o.status IN ('connected', 'refresh_uncertain') LIMIT 10 FOR NO KEY UPDATE SKIP LOCKED) AS due \
+         WHERE a.account_id = due.account_id RETURNING a.account_id",
+        &[],
+        |row| row.get(1),
+    )
+}
+
+/// The other account of the same owner and app that is known to be this person's, if there is one; both rows locked.
+/// `None` where `account_id` has a name already, or is gone.
+pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>>, Failure> {
+    let rows = write(
+        "SELECT a.account_id, a.identity_due IS NOT NULL FROM pinterest.account a, pinterest.account n \
+         WHERE n.account_id = $1 AND (a.account_id = $1 \
+             OR a.owner OPERATOR(pinterest.=) n.owner AND a.app_id = n.app_id AND a.pinterest_user_id = $2) \
+         ORDER BY a.account_id FOR NO KEY UPDATE OF a",
+        &[account_id.into(), user_id.into()],
+        |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
+    )?;
+    if !rows.contains(&(account_id, true)) {
+        return Ok(None);
+    }
+    Ok(Some(rows.into_iter().map(|(id, _)| id).find(|&id| id != account_id)))
+}
+
+/// The account of this person that stands beside a nameless one, if there is any; nothing is locked.
+pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
+    let found = read(
+        "SELECT a.account_id FROM pinterest.account a JOIN pinterest.account n ON n.account_id = $1 \
+         WHERE a.owner OPERATOR(pinterest.=) n.owner AND a.app_id = n.app_id AND a.pinterest_user_id = $2",
+        &[account_id.into(), user_id.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Says whose account it is; without a user, that this is not to be had.
+pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.account SET pinterest_user_id = $2, username = COALESCE($3, username), identity_due = NULL \
+         WHERE account_id = $1 AND identity_due IS NOT NULL",
+        &[account_id.into(), user.map(|user| user.0).into(), user.and_then(|user| user.1).into()],
+    )?;
+    super::import::let_go_on(account_id)
+}
+
+/// What a nameless account's consent brought beside tokens is the known account's of the same person.
+pub fn renew(nameless: i64, known: i64, username: Option<&str>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.account a SET status = 'connected', cause = NULL, \
+         status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
+         username = $3, scopes = n.scopes, scopes_requested = n.scopes_requested, connected_at = n.connected_at \
+         FROM pinterest.account n WHERE a.account_id = $2 AND n.account_id = $1",
+        &[nameless.into(), known.into(), username.into()],
+    )?;
+    Ok(())
+}
+
+/// Makes of a nameless account and the known one of the same person one: the known one's id and whatever was imported
+/// through it stay, what was asked for through the nameless one goes on there.
+pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
+    // Nothing was imported through it as long as it had no name.
+    execute(
+        "UPDATE pinterest.import SET account_id = $2, due = CASE WHEN state = 'queued' THEN false END \
+         WHERE account_id = $1 AND state <> 'running' AND fence = 0",
+        &[nameless.into(), known.into()],
+    )?;
+    execute("DELETE FROM pinterest.account WHERE account_id = $1", &[nameless.into()])?;
+    Ok(())
+}
+
+/// Locks the account's row; its status, `None` where it is gone. Whoever locks the tokens' row too does it after this.
+pub fn lock(account_id: i64) -> Result<Option<String>, Failure> {
+    let found = write(
+        "SELECT a.status FROM pinterest.account a WHERE a.account_id = $1 FOR NO KEY UPDATE",
+        &[account_id.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Shows how the last attempt to refresh went, unless only the user can help by now.
+pub fn show_attempt(account_id: i64, uncertain: bool, cause: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.account SET cause = $3, status = CASE WHEN $2 THEN 'refresh_uncertain' ELSE status END, \
+         status_since = CASE WHEN $2 AND status <> 'refresh_uncertain' THEN clock_timestamp() ELSE status_since END \
+         WHERE account_id = $1 AND status IN ('connected', 'refresh_uncertain')",
+        &[account_id.into(), uncertain.into(), cause.into()],
+    )?;
+    Ok(())
+}
+
 /// Marks an account that got new tokens by hand as connected.
 pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Result<(), Failure> {
     execute(
@@ -96,19 +189,15 @@ pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Res
     Ok(())
 }
 
-/// Sets the status with its cause.
-pub fn set_status(account_id: i64, status: Status, cause: Option<&str>) -> Result<(), Failure> {
+/// Only the user can help: the account's waiting imports are parked, and listeners told the id, nothing else. The caller
+/// holds the lock of the tokens' row, and has compared their generation: a reconnect may have brought newer ones.
+pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET cause = $3, status = $2, \
          status_since = CASE status WHEN $2 THEN status_since ELSE clock_timestamp() END WHERE account_id = $1",
-        &[account_id.into(), status.as_str().into(), cause.into()],
+        &[account_id.into(), NEEDS_REAUTH.into(), cause.into()],
     )?;
-    Ok(())
-}
-
-/// Only the user can help: the account's waiting imports are parked, and listeners told the id, nothing else.
-pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
-    set_status(account_id, Status::NeedsReauth, Some(cause))?;
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])?;
     super::import::park(account_id, cause)?;
     write("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()], |_| Ok(()))?;
     Ok(())
@@ -168,6 +257,7 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
         },
     )?;
     let counts = counts.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a count returned no row"))?;
+    super::token_answer::forget(account_id)?;
     if purge {
         execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])?;
         return Ok(counts);

@@ -30,11 +30,20 @@ pub fn next_id() -> Result<i64, Failure> {
 pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
     let ids = write(
         "SELECT a.app_id FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 \
-         AND a.name = $2 FOR UPDATE",
+         AND a.name = $2 FOR NO KEY UPDATE",
         &[owner.parameter(), name.into()],
         |row| row.get(1),
     )?;
     Ok(ids.into_iter().next())
+}
+
+/// Locks the app's row against its deletion, as a row that refers to it does, if nobody keeps it from that.
+pub fn lock_if_free(app_id: i64) -> Result<bool, Failure> {
+    let free =
+        write("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &[app_id.into()], |_| {
+            Ok(())
+        })?;
+    Ok(!free.is_empty())
 }
 
 /// Inserts an app, or replaces what the owner registered under that name before. Without a secret it is read from a

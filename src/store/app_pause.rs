@@ -44,7 +44,7 @@ pub fn permission(app_id: i64) -> Result<Permission, Failure> {
 pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
     let found = write(
         "SELECT p.refused_in_row, p.pauses, p.pauses > 0 AND p.paused_until > clock_timestamp() FROM pinterest.app p \
-         WHERE p.app_id = $1 FOR UPDATE",
+         WHERE p.app_id = $1 FOR NO KEY UPDATE",
         &[app_id.into()],
         |row| {
             let count = |column| row.get::<i32>(column).map(i32::unsigned_abs);
@@ -88,7 +88,7 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
 pub fn resume(app_id: i64) -> Result<(), Failure> {
     let resumed = write(
         "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \
-         FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR UPDATE) AS was \
+         FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE) AS was \
          WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
         &[app_id.into()],
         |row| row.get::<bool>(1),

@@ -11,8 +11,8 @@ use crate::{platform, settings};
 pub struct Installation {
     /// Bound into every sealed secret; never changes.
     pub id: String,
-    /// `pinterest_rotate_key()` was called and not everything is sealed anew yet.
-    pub rotation_requested: bool,
+    /// The key that everything is to be sealed with: `pinterest_rotate_key()` was called and not all of it is yet.
+    pub rotation: Option<String>,
     identity: String,
     host: String,
 }
@@ -21,7 +21,7 @@ impl Installation {
     fn of(row: &Row<'_, '_>) -> Result<Self, Failure> {
         Ok(Installation {
             id: row.get::<Uuid>(1)?.to_string(),
-            rotation_requested: row.get(2)?,
+            rotation: row.maybe(2)?,
             identity: row.get(3)?,
             host: row.get(4)?,
         })
@@ -57,7 +57,7 @@ impl Installation {
 /// The installation's row, if anything was ever sealed here.
 pub fn find() -> Result<Option<Installation>, Failure> {
     let rows = read(
-        "SELECT i.installation_id, i.rotation_requested_at IS NOT NULL, i.database_identity, i.host \
+        "SELECT i.installation_id, i.rotation_key, i.database_identity, i.host \
          FROM pinterest.installation i",
         &[],
         |row| Installation::of(&row),
@@ -73,7 +73,7 @@ pub fn get_or_create() -> Result<Installation, Failure> {
     let made = write(
         "INSERT INTO pinterest.installation AS i (database_identity, host) VALUES ($1, $2) ON CONFLICT (singleton) \
          DO UPDATE SET singleton = true \
-         RETURNING i.installation_id, i.rotation_requested_at IS NOT NULL, i.database_identity, i.host",
+         RETURNING i.installation_id, i.rotation_key, i.database_identity, i.host",
         &[platform::database_identity().into(), platform::host_digest().into()],
         |row| Installation::of(&row),
     )?;
@@ -87,30 +87,53 @@ pub fn adopt() -> Result<bool, Failure> {
         &[platform::database_identity().into(), platform::host_digest().into()],
     )?;
     if changed > 0 {
-        // Logical replication brings the rows and leaves the sequences where they were.
-        read(
-            "SELECT setval('pinterest.app_app_id_seq', GREATEST((SELECT max(app_id) FROM pinterest.app), \
-                 (SELECT last_value FROM pinterest.app_app_id_seq))), \
-             setval('pinterest.account_account_id_seq', GREATEST((SELECT max(account_id) FROM pinterest.account), \
-                 (SELECT last_value FROM pinterest.account_account_id_seq))), \
-             setval('pinterest.model_model_id_seq', GREATEST((SELECT max(model_id) FROM pinterest.model), \
-                 (SELECT last_value FROM pinterest.model_model_id_seq))), \
-             setval('pinterest.import_import_id_seq', GREATEST((SELECT max(import_id) FROM pinterest.import), \
-                 (SELECT last_value FROM pinterest.import_import_id_seq))), \
-             setval('pinterest.quota_ledger_quota_id_seq', GREATEST((SELECT max(quota_id) FROM pinterest.quota_ledger), \
-                 (SELECT last_value FROM pinterest.quota_ledger_quota_id_seq)))",
-            &[],
-            |_| Ok(()),
-        )?;
+        advance_sequences()?;
     }
     Ok(changed > 0)
 }
 
-/// Remembers that everything is to be sealed anew, or that it has been.
-pub fn request_rotation(requested: bool) -> Result<(), Failure> {
+/// Takes every sequence of the extension beyond the numbers in its column: logical replication brings the rows and leaves
+/// the sequences where they were. Which column that is, of an identity or by its default, the catalog says; it also
+/// writes the statements.
+fn advance_sequences() -> Result<(), Failure> {
+    let statements: Vec<String> = read(
+        "SELECT format('SELECT setval(%L::regclass, GREATEST((SELECT max(c.%I) FROM %I.%I c), \
+             (SELECT s.last_value FROM %I.%I s)))', \
+             s.oid::regclass, a.attname, tn.nspname, t.relname, sn.nspname, s.relname) \
+         FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace \
+         JOIN ( \
+             SELECT d.objid AS sequence, d.refobjid AS owner, d.refobjsubid AS number FROM pg_depend d \
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 \
+             AND d.deptype IN ('a', 'i') \
+             UNION \
+             SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid \
+             WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass) AS used ON used.sequence = s.oid \
+         JOIN pg_class t ON t.oid = used.owner JOIN pg_namespace tn ON tn.oid = t.relnamespace \
+         JOIN pg_attribute a ON a.attrelid = used.owner AND a.attnum = used.number \
+         WHERE s.relkind = 'S' AND s.relnamespace = 'pinterest'::regnamespace ORDER BY s.relname",
+        &[],
+        |row| row.get(1),
+    )?;
+    for statement in statements {
+        write(&statement, &[], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Remembers that everything is to be sealed anew with the key of this fingerprint.
+pub fn request_rotation(key: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.installation SET rotation_requested_at = CASE WHEN $1 THEN clock_timestamp() END",
-        &[requested.into()],
+        "UPDATE pinterest.installation SET rotation_requested_at = clock_timestamp(), rotation_key = $1",
+        &[key.into()],
+    )?;
+    Ok(())
+}
+
+/// Everything is sealed with that key. A request for another one, made meanwhile, stays.
+pub fn end_rotation(key: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.installation SET rotation_requested_at = NULL, rotation_key = NULL WHERE rotation_key = $1",
+        &[key.into()],
     )?;
     Ok(())
 }

@@ -30,6 +30,7 @@ mod saved;
 pub mod seal;
 pub mod surroundings;
 pub mod token;
+pub mod token_answer;
 pub mod track;
 pub mod user_table;
 
@@ -142,6 +143,38 @@ fn commit_durably() {
             );
         }
     }
+}
+
+/// Has the current transaction wait for a lock no longer than a worker's main thread can be spared: it comes back.
+pub fn wait_briefly_for_locks() {
+    // SAFETY: a setting that every role may set, until the end of the transaction.
+    unsafe {
+        pg_sys::set_config_option(
+            c"lock_timeout".as_ptr(),
+            c"100ms".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Locks tables of ours as a write does, if nobody keeps them from it; where interrupts are held off, a wait would be
+/// without end.
+pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
+    let names: Vec<_> = tables.iter().map(ToString::to_string).collect();
+    let tables = read(
+        "SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relname = ANY ($1)",
+        &[names.into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    // SAFETY: relations of this database; held until the end of the transaction.
+    Ok(tables
+        .into_iter()
+        .all(|table| unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }))
 }
 
 /// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would as well, but pgrx assigns a

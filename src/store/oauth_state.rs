@@ -1,6 +1,6 @@
 //! `pinterest.oauth_state`: authorizations under way, by the hash of their single-use state.
 
-use super::{execute, write};
+use super::{execute, read, write};
 use crate::errors::Failure;
 use crate::owner::Owner;
 
@@ -8,6 +8,7 @@ use crate::owner::Owner;
 const LIMIT_PER_OWNER: i64 = 100;
 
 /// What a state was made for.
+#[derive(Clone, Debug)]
 pub struct Authorization {
     /// The app that asked.
     pub app_id: i64,
@@ -15,6 +16,44 @@ pub struct Authorization {
     pub redirect_uri: String,
     /// What the user was asked for.
     pub scopes: Vec<String>,
+    /// Seconds for which the state would have been good.
+    pub left: f64,
+}
+
+/// A state as its owner's session sees it.
+pub struct Found {
+    /// The app that asked.
+    pub app_id: i64,
+    /// The transaction that made it.
+    pub made_by: u32,
+}
+
+/// Looks a state up and leaves it.
+pub fn find(state_hash: &[u8], owner: &Owner) -> Result<Option<Found>, Failure> {
+    let found = read(
+        "SELECT s.app_id, s.xmin::text::int8 FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
+         AND s.owner OPERATOR(pinterest.=) $2 AND s.expires_at > clock_timestamp()",
+        &[state_hash.to_vec().into(), owner.parameter()],
+        |row| Ok(Found { app_id: row.get(1)?, made_by: u32::try_from(row.get::<i64>(2)?).unwrap_or_default() }),
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Puts a state back that was taken out for nothing: its code was not spent.
+pub fn give_back(state_hash: &[u8], owner: &Owner, authorization: &Authorization) -> Result<(), Failure> {
+    execute(
+        "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
+         ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6)) ON CONFLICT DO NOTHING",
+        &[
+            state_hash.to_vec().into(),
+            owner.parameter(),
+            authorization.app_id.into(),
+            authorization.redirect_uri.as_str().into(),
+            authorization.scopes.clone().into(),
+            authorization.left.into(),
+        ],
+    )?;
+    Ok(())
 }
 
 /// Keeps the hash of a new state for ten minutes; drops expired ones, and the oldest beyond the limit.
@@ -44,9 +83,17 @@ pub fn consume(state_hash: &[u8], owner: &Owner) -> Result<Option<Authorization>
     let found = write(
         "DELETE FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
          AND s.owner OPERATOR(pinterest.=) $2 \
-         AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri, s.scopes",
+         AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri, s.scopes, \
+         EXTRACT(EPOCH FROM s.expires_at - clock_timestamp())::float8",
         &[state_hash.to_vec().into(), owner.parameter()],
-        |row| Ok(Authorization { app_id: row.get(1)?, redirect_uri: row.get(2)?, scopes: row.get(3)? }),
+        |row| {
+            Ok(Authorization {
+                app_id: row.get(1)?,
+                redirect_uri: row.get(2)?,
+                scopes: row.get(3)?,
+                left: row.get::<f64>(4)?.max(0.0),
+            })
+        },
     )?;
     Ok(found.into_iter().next())
 }

@@ -18,6 +18,9 @@ pub fn by_key() -> Result<Vec<SealedWith>, Failure> {
              SELECT t.access_token AS sealed FROM pinterest.token t UNION ALL \
              SELECT t.refresh_token FROM pinterest.token t UNION ALL \
              SELECT t.previous_refresh_token FROM pinterest.token t UNION ALL \
+             SELECT w.access_token FROM pinterest.token_answer w UNION ALL \
+             SELECT w.refresh_token FROM pinterest.token_answer w UNION ALL \
+             SELECT w.previous_refresh_token FROM pinterest.token_answer w UNION ALL \
              SELECT p.client_secret FROM pinterest.app p) AS s \
          WHERE s.sealed IS NOT NULL GROUP BY 1 ORDER BY 1",
         &[],

@@ -28,6 +28,10 @@ pub struct SealedTokens {
     pub status: String,
     /// Refreshes begun since the last answer.
     pub attempts: i32,
+    /// The answer to one of them got lost.
+    pub uncertain: bool,
+    /// A refresh is under way.
+    pub attempt_open: bool,
 }
 
 /// New tokens to store, sealed for the generation they will have.
@@ -50,7 +54,9 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
     let rows = read(
         "SELECT t.generation, t.access_token, t.refresh_token, t.previous_refresh_token, \
          EXTRACT(EPOCH FROM t.access_expires_at - clock_timestamp())::float8, \
-         a.app_id, a.status, t.attempts, EXTRACT(EPOCH FROM t.refresh_expires_at - clock_timestamp())::float8 FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
+         CASE WHEN t.unsettled THEN 'connected' ELSE a.status END, a.app_id, t.attempts, \
+         EXTRACT(EPOCH FROM t.refresh_expires_at - clock_timestamp())::float8, t.uncertain, t.attempt_by IS NOT NULL \
+         FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1",
         &[account_id.into()],
         |row| {
@@ -60,10 +66,12 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
                 refresh_token: row.maybe(3)?,
                 previous_refresh_token: row.maybe(4)?,
                 access_expires_in: row.get(5)?,
-                app_id: row.maybe(6)?,
-                status: row.get(7)?,
+                status: row.get(6)?,
+                app_id: row.maybe(7)?,
                 attempts: row.get(8)?,
                 refresh_expires_in: row.maybe(9)?,
+                uncertain: row.get(10)?,
+                attempt_open: row.get(11)?,
             })
         },
     )?;
@@ -85,30 +93,64 @@ pub fn access_expiry(account_id: i64) -> Result<TimestampWithTimeZone, Failure> 
         .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
 }
 
-/// The generation that tokens stored by a user's own act will have: one above whatever is there, its row locked.
-pub fn lock_next_generation(account_id: i64) -> Result<i64, Failure> {
+/// A number for tokens of the account that are about to be stored: never one that was given before, whatever became of it.
+/// Where rows came without their sequence, by logical replication, it is above the account's own.
+pub fn next_generation(account_id: i64) -> Result<i64, Failure> {
+    let numbers = write(
+        "SELECT CASE WHEN d.drawn > d.used THEN d.drawn ELSE setval('pinterest.token_generation', d.used + 1) END \
+         FROM (SELECT nextval('pinterest.token_generation') AS drawn, COALESCE((SELECT t.generation \
+             FROM pinterest.token t WHERE t.account_id = $1), 0) AS used OFFSET 0) AS d",
+        &[account_id.into()],
+        |row| row.get(1),
+    )?;
+    numbers.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a sequence gave nothing"))
+}
+
+/// The generation of the account's tokens, if it has any, their row locked.
+pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
     let generations = write(
-        "SELECT t.generation FROM pinterest.token t WHERE t.account_id = $1 FOR UPDATE",
+        "SELECT t.generation FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
         &[account_id.into()],
         |row| row.get::<i64>(1),
     )?;
-    Ok(generations.first().map_or(1, |generation| generation + 1))
+    Ok(generations.first().copied())
 }
 
-/// Stores tokens that the user's own act brought: a connect, or pinterest_store_token().
-pub fn replace(account_id: i64, generation: i64, new: NewTokens) -> Result<(), Failure> {
+/// The generation under which a user's own act brought the account's tokens, if it has any, their row locked. Refreshes keep
+/// it, so that the higher one is the later consent.
+pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
+    let consents = write(
+        "SELECT t.consent FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
+        &[account_id.into()],
+        |row| row.get::<i64>(1),
+    )?;
+    Ok(consents.first().copied())
+}
+
+/// Locks the tokens' row if nobody else has: false where somebody does.
+pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
+    let free = write(
+        "SELECT FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+        &[account_id.into()],
+        |_| Ok(()),
+    )?;
+    Ok(!free.is_empty())
+}
+
+/// Stores tokens that no attempt asked for: a connect, or pinterest_store_token().
+pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[String]) -> Result<(), Failure> {
     commit_durably();
     execute(
-        "INSERT INTO pinterest.token AS t (account_id, generation, access_token, refresh_token, access_expires_at, \
-         refresh_expires_at, refresh_after) VALUES ($1, $2, $3, $4, \
+        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, access_expires_at, \
+         refresh_expires_at, refresh_after, granted_scopes) VALUES ($1, $2, $2, $3, $4, \
          clock_timestamp() + make_interval(secs => $5), \
          clock_timestamp() + make_interval(secs => $6), \
-         clock_timestamp() + make_interval(secs => $7)) \
-         ON CONFLICT (account_id) DO UPDATE SET generation = EXCLUDED.generation, \
+         clock_timestamp() + make_interval(secs => $7), $8) \
+         ON CONFLICT (account_id) DO UPDATE SET generation = EXCLUDED.generation, consent = EXCLUDED.consent, \
          access_token = EXCLUDED.access_token, refresh_token = EXCLUDED.refresh_token, previous_refresh_token = NULL, \
          access_expires_at = EXCLUDED.access_expires_at, refresh_expires_at = EXCLUDED.refresh_expires_at, \
          refresh_after = EXCLUDED.refresh_after, refreshed_at = clock_timestamp(), attempts = 0, \
-         attempt_by = NULL, attempt_until = NULL",
+         attempt_by = NULL, uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = false",
         &[
             account_id.into(),
             generation.into(),
@@ -117,31 +159,58 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens) -> Result<(), F
             new.access_expires_in.as_secs_f64().into(),
             new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
             new.refresh_after.as_secs_f64().into(),
+            scopes.to_vec().into(),
         ],
     )?;
     Ok(())
 }
 
-/// Stores a refresh's answer, only if nobody stored another since generation `expected`. True where it was stored.
+/// Moves tokens to another account of the same person, in place of what is there; `secrets` are the same tokens (access,
+/// refresh) sealed anew for that row and `generation`.
+pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Option<Vec<u8>>)) -> Result<(), Failure> {
+    commit_durably();
+    execute(
+        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, access_expires_at, \
+         refresh_expires_at, refreshed_at, refresh_after, granted_scopes, unsettled) \
+         SELECT $2, $3, f.consent, $4, $5, f.access_expires_at, f.refresh_expires_at, f.refreshed_at, f.refresh_after, \
+         f.granted_scopes, true FROM pinterest.token f WHERE f.account_id = $1 \
+         ON CONFLICT (account_id) DO UPDATE SET generation = EXCLUDED.generation, consent = EXCLUDED.consent, \
+         access_token = EXCLUDED.access_token, refresh_token = EXCLUDED.refresh_token, previous_refresh_token = NULL, \
+         access_expires_at = EXCLUDED.access_expires_at, refresh_expires_at = EXCLUDED.refresh_expires_at, \
+         refreshed_at = EXCLUDED.refreshed_at, refresh_after = EXCLUDED.refresh_after, attempts = 0, attempt_by = NULL, \
+         uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = true",
+        &[from.into(), into.into(), generation.into(), secrets.0.into(), secrets.1.into()],
+    )?;
+    Ok(())
+}
+
+/// Stores a refresh's answer under `generation`, only if nobody stored another since generation `expected`. True where it
+/// was stored, now or by a call before.
 ///
-/// The old refresh token is kept, re-sealed by the caller under the new generation: should this answer's token turn
-/// out to be one that Pinterest does not know, the one before it is tried once.
+/// Of the account's rows this touches the tokens' alone, and of that no key: whatever else is locked, it does not wait.
+/// What follows is marked as [`unsettled`]. The old refresh token is kept, re-sealed by the caller under the new generation:
+/// should this answer's token turn out to be one that Pinterest does not know, the one before it is tried once.
 pub fn compare_and_swap(
     account_id: i64,
-    expected: i64,
+    (expected, generation): (i64, i64),
     new: NewTokens,
     previous_refresh_token: Option<Vec<u8>>,
     scopes: &[String],
 ) -> Result<bool, Failure> {
     commit_durably();
-    let swapped = execute(
-        "UPDATE pinterest.token SET generation = $2 + 1, access_token = $3, refresh_token = $4, \
+    match lock_generation(account_id)? {
+        Some(found) if found == expected => {}
+        Some(found) => return Ok(found == generation),
+        None => return Ok(false),
+    }
+    execute(
+        "UPDATE pinterest.token SET generation = $9, access_token = $3, refresh_token = $4, \
          previous_refresh_token = $8, \
          access_expires_at = clock_timestamp() + make_interval(secs => $5), \
          refresh_expires_at = COALESCE(clock_timestamp() + make_interval(secs => $6), refresh_expires_at), \
          refresh_after = clock_timestamp() + make_interval(secs => $7), \
-         refreshed_at = clock_timestamp(), attempts = 0, attempt_by = NULL, attempt_until = NULL \
-         WHERE account_id = $1 AND generation = $2",
+         refreshed_at = clock_timestamp(), attempts = 0, attempt_by = NULL, uncertain = false, \
+         granted_scopes = $10, unsettled = true WHERE account_id = $1 AND generation = $2",
         &[
             account_id.into(),
             expected.into(),
@@ -151,17 +220,49 @@ pub fn compare_and_swap(
             new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
             new.refresh_after.as_secs_f64().into(),
             previous_refresh_token.into(),
+            generation.into(),
+            scopes.to_vec().into(),
         ],
-    )? > 0;
-    if swapped {
-        execute(
-            "UPDATE pinterest.account SET status = 'connected', cause = NULL, \
-             status_since = CASE status WHEN 'connected' THEN status_since ELSE clock_timestamp() END, scopes = CASE WHEN cardinality($2) = 0 THEN scopes ELSE $2 END \
-             WHERE account_id = $1",
-            &[account_id.into(), scopes.to_vec().into()],
-        )?;
-    }
-    Ok(swapped)
+    )?;
+    Ok(true)
+}
+
+/// Accounts with a stored answer whose consequences are yet to be drawn.
+pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
+    read(
+        "SELECT t.account_id FROM pinterest.token t WHERE t.unsettled AND t.account_id <> ALL ($1) LIMIT 100",
+        &[except.to_vec().into()],
+        |row| row.get(1),
+    )
+}
+
+/// Says in the account's row what its stored answer means: connected, with these scopes. Its app, where there is something
+/// to settle.
+pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
+    // The account first: whoever locks both rows does it in this order.
+    super::account::lock(account_id)?;
+    let found = write(
+        "SELECT a.app_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
+         WHERE t.account_id = $1 AND t.unsettled FOR NO KEY UPDATE OF t",
+        &[account_id.into()],
+        |row| row.maybe::<i64>(1),
+    )?;
+    let Some(app_id) = found.into_iter().next() else { return Ok(None) };
+    execute(
+        "UPDATE pinterest.account a SET status = 'connected', cause = NULL, \
+         status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
+         scopes = CASE WHEN cardinality(t.granted_scopes) = 0 THEN a.scopes ELSE t.granted_scopes END \
+         FROM pinterest.token t WHERE a.account_id = $1 AND t.account_id = $1",
+        &[account_id.into()],
+    )?;
+    Ok(Some(app_id))
+}
+
+/// Lets the account's parked imports go on; then nothing is left to settle.
+pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
+    super::import::unpark(account_id)?;
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])?;
+    Ok(())
 }
 
 /// An attempt that was opened.
@@ -173,20 +274,29 @@ pub struct Opened {
 }
 
 /// Opens a refresh attempt, if the tokens are due (or are of generation `force`) and nobody else has one open: this is
-/// the lock, it survives a crash and is not held over the request. An attempt whose owner is gone is taken over.
-pub fn open_attempt(account_id: i64, by: &str, live: &[String], force: Option<i64>) -> Result<Option<Opened>, Failure> {
+/// the lock, it survives a crash and is not held over the request. An attempt whose owner is gone is taken over: it may
+/// have been answered, and the next refusal has to be read with this in mind. `others` are the live processes that may
+/// have attempts open; what the caller itself has in hand it knows.
+pub fn open_attempt(
+    account_id: i64,
+    by: &str,
+    others: &[String],
+    force: Option<i64>,
+) -> Result<Option<Opened>, Failure> {
     let opened = write(
         "UPDATE pinterest.token t SET attempt_by = $2, attempts = t.attempts + 1, \
-         attempt_until = clock_timestamp() + '90 seconds'::interval \
+         uncertain = t.uncertain OR was.attempt_by IS NOT NULL \
          FROM (SELECT o.account_id, a.app_id, o.attempt_by FROM pinterest.token o \
                JOIN pinterest.account a USING (account_id) \
                WHERE o.account_id = $1 AND o.refresh_token IS NOT NULL AND a.app_id IS NOT NULL \
-               AND (CASE WHEN $4 IS NULL THEN o.refresh_after <= clock_timestamp() OR o.attempt_by IS NOT NULL \
+               AND (CASE WHEN $4 IS NULL THEN (o.refresh_after <= clock_timestamp() OR o.attempt_by IS NOT NULL) \
+                        AND (o.unsettled OR a.status = ANY (ARRAY['connected', 'refresh_uncertain'])) \
                     ELSE o.generation = $4 END) \
-               AND (o.attempt_by IS NULL OR o.attempt_until < clock_timestamp() OR o.attempt_by <> ALL ($3)) \
-               FOR UPDATE OF o SKIP LOCKED) AS was \
+               AND (o.attempt_by IS NULL OR o.attempt_by <> ALL ($3)) \
+               AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = $1) \
+               FOR NO KEY UPDATE OF o SKIP LOCKED) AS was \
          WHERE t.account_id = was.account_id RETURNING was.app_id, was.attempt_by IS NOT NULL",
-        &[account_id.into(), by.into(), live.to_vec().into(), force.into()],
+        &[account_id.into(), by.into(), others.to_vec().into(), force.into()],
         |row| Ok(Opened { app_id: row.get(1)?, interrupted: row.get(2)? }),
     )?;
     Ok(opened.into_iter().next())
@@ -195,35 +305,38 @@ pub fn open_attempt(account_id: i64, by: &str, live: &[String], force: Option<i6
 /// Takes back an attempt that was opened in this transaction.
 pub fn withdraw_attempt(account_id: i64, by: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.token SET attempt_by = NULL, attempt_until = NULL, attempts = attempts - 1 \
+        "UPDATE pinterest.token SET attempt_by = NULL, attempts = attempts - 1 \
          WHERE account_id = $1 AND attempt_by = $2",
         &[account_id.into(), by.into()],
     )?;
     Ok(())
 }
 
-/// Closes an attempt that brought nothing, and says when to try again.
-pub fn close_attempt(account_id: i64, by: &str, again_in: Duration) -> Result<(), Failure> {
+/// Closes an attempt that brought nothing, and says when to try again. `uncertain`: an answer may have got lost.
+pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: bool) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.token SET attempt_by = NULL, attempt_until = NULL, \
+        "UPDATE pinterest.token SET attempt_by = NULL, uncertain = uncertain OR $4, \
          refresh_after = clock_timestamp() + make_interval(secs => $3) \
          WHERE account_id = $1 AND attempt_by = $2",
-        &[account_id.into(), by.into(), again_in.as_secs_f64().into()],
+        &[account_id.into(), by.into(), again_in.as_secs_f64().into(), uncertain.into()],
     )?;
     Ok(())
 }
 
 /// Accounts whose tokens are due for a refresh, or whose last refresh was interrupted; none of an app that is paused.
-pub fn due(limit: i64, live: &[String]) -> Result<Vec<i64>, Failure> {
+/// `others` as in [`open_attempt`]; `in_hand` are the caller's own.
+pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
         "SELECT t.account_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          JOIN pinterest.app p USING (app_id) \
-         WHERE t.refresh_token IS NOT NULL AND a.status = ANY (ARRAY['connected', 'refresh_uncertain']) \
+         WHERE t.refresh_token IS NOT NULL AND (t.unsettled OR a.status = ANY (ARRAY['connected', 'refresh_uncertain'])) \
          AND CASE WHEN t.attempt_by IS NULL THEN t.refresh_after <= clock_timestamp() \
-             ELSE t.attempt_until < clock_timestamp() OR t.attempt_by <> ALL ($2) END \
+             ELSE t.attempt_by <> ALL ($2) END \
+         AND t.account_id <> ALL ($3) \
+         AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = t.account_id) \
          AND (p.pauses = 0 OR p.paused_until <= clock_timestamp()) \
          ORDER BY t.refresh_after LIMIT $1",
-        &[limit.into(), live.to_vec().into()],
+        &[limit.into(), others.to_vec().into(), in_hand.to_vec().into()],
         |row| row.get(1),
     )
 }
@@ -251,13 +364,14 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     Ok(lapsing)
 }
 
-/// Accounts that still count as connected although their access token has run out and nothing can renew it.
-pub fn lapsed() -> Result<Vec<i64>, Failure> {
+/// Accounts that still count as connected although their access token has run out and nothing can renew it, each with the
+/// generation of its tokens.
+pub fn lapsed() -> Result<Vec<(i64, i64)>, Failure> {
     read(
-        "SELECT t.account_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
+        "SELECT t.account_id, t.generation FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE a.status IN ('connected', 'refresh_uncertain') AND (t.refresh_token IS NULL OR a.app_id IS NULL) \
          AND t.access_expires_at <= clock_timestamp()",
         &[],
-        |row| row.get(1),
+        |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

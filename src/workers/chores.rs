@@ -1,5 +1,6 @@
 //! What a database's worker does beside imports and refreshes: warns of tokens that lapse, queues imports of boards that
-//! are to be kept fresh, deletes what has lived long enough, and seals everything anew after a change of keys. One after another, in small transactions.
+//! are to be kept fresh, deletes what has lived long enough, asks whose an account is where that could not be had when it
+//! was connected, and seals everything anew after a change of keys. One after another, in small transactions.
 
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use pinterest::observed_time::Passed;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::connect;
 use super::database::Context;
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::platform;
 use crate::store::seal::Place;
 use crate::store::{account, clock, import, installation, reassign, retention, token};
@@ -38,10 +40,11 @@ impl Chores {
         if !self.tasks.is_empty() {
             return;
         }
-        let rotate = self.context.database.run(|| Ok(installation::find()?.is_some_and(|row| row.rotation_requested)));
-        let rotate = rotate.await.unwrap_or(false);
+        let rotation = self.context.database.run(|| Ok(installation::find()?.and_then(|row| row.rotation)));
+        let rotation = rotation.await.unwrap_or_default();
+        let nameless = self.context.database.run(account::nameless).await.unwrap_or_default();
         let round = Instant::now() >= self.next_round;
-        if !rotate && !round {
+        if rotation.is_none() && nameless.is_empty() && !round {
             return;
         }
         if round {
@@ -50,8 +53,11 @@ impl Chores {
         let context = self.context.clone();
         self.tasks.spawn_local(async move {
             let done = async {
-                if rotate {
-                    seal_anew(&context).await?;
+                for account_id in nameless {
+                    connect::ask_again(&context, account_id).await?;
+                }
+                if let Some(wanted) = rotation {
+                    seal_anew(&context, wanted).await?;
                 }
                 if round {
                     observe_clock(&context).await?;
@@ -95,7 +101,11 @@ async fn warn(context: &Context) -> Result<(), Failure> {
             for (account_id, at) in token::warn_of_lapses(days)? {
                 pgrx::log!("pg_pinterest: the tokens of account {account_id} cannot be renewed after {at}");
             }
-            for account_id in token::lapsed()? {
+            for (account_id, generation) in token::lapsed()? {
+                account::lock(account_id)?;
+                if token::lock_generation(account_id)? != Some(generation) {
+                    continue;
+                }
                 account::needs_reauth(account_id, "expired: there is no refresh token, or no app to use it with")?;
             }
             Ok(())
@@ -128,13 +138,17 @@ async fn end_what_is_old(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Goes on wherever the last worker was interrupted: a row that is done names the active key.
-async fn seal_anew(context: &Context) -> Result<(), Failure> {
+/// Goes on wherever the last worker was interrupted: a row that is done names the wanted key. Only a process that has this
+/// key in the first place of its ring can do it: one that still remembers the keys of before a reload waits for its own.
+async fn seal_anew(context: &Context, wanted: String) -> Result<(), Failure> {
+    let key = wanted.clone();
+    context.database.run(move || seals_with(&key).map(drop)).await?;
     let mut broken = 0;
     for place in [Place::Apps, Place::Tokens] {
         let mut after = 0;
         loop {
-            let (last, failed) = context.database.run(move || Sealer::open()?.reseal(place, after, BATCH)).await?;
+            let key = wanted.clone();
+            let (last, failed) = context.database.run(move || seals_with(&key)?.reseal(place, after, BATCH)).await?;
             broken += failed;
             match last {
                 Some(last) => after = last,
@@ -145,11 +159,29 @@ async fn seal_anew(context: &Context) -> Result<(), Failure> {
     context
         .database
         .run(move || {
-            installation::request_rotation(false)?;
-            let (active, _) = Sealer::open()?.keys();
+            let (known, _) = seals_with(&wanted)?.named_keys()?;
+            if broken == 0 && known.iter().any(|key| key.fingerprint != wanted) {
+                return Err(Failure::new(Kind::Busy, "something was sealed with another key meanwhile"));
+            }
+            installation::end_rotation(&wanted)?;
             let left = if broken > 0 { format!(", {broken} rows excepted that do not open") } else { String::new() };
-            pgrx::log!("pg_pinterest: everything is sealed with key {active}{left}");
+            pgrx::log!("pg_pinterest: everything is sealed with key {wanted}{left}");
             Ok(())
         })
         .await
+}
+
+/// The sealer, if it seals with that key.
+fn seals_with(wanted: &str) -> Result<Sealer, Failure> {
+    let sealer = Sealer::open()?;
+    let (active, _) = sealer.keys();
+    if active == wanted {
+        return Ok(sealer);
+    }
+    Err(Failure::new(
+        Kind::NotReady,
+        format!(
+            "everything is to be sealed with key {wanted}, and this worker seals with {active}: call pg_reload_conf(), or pinterest_rotate_key() again"
+        ),
+    ))
 }

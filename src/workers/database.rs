@@ -10,10 +10,11 @@ use super::bridge::Database;
 use super::chores::Chores;
 use super::main_thread::Duties;
 use super::outcome::{self, Outcome};
+use super::refresh::InHand;
 use super::registry::{Sent, Worker};
 use super::requests::Requests;
 use super::stay::{Found, Stay, Then};
-use super::{embedding, import, main_thread, process, refresh, track, transaction};
+use super::{answers, embedding, import, main_thread, process, refresh, track, transaction};
 use crate::errors::Failure;
 use crate::keys;
 use crate::platform::NoCoreDump;
@@ -48,6 +49,8 @@ pub struct Context {
     pub config: watch::Receiver<Config>,
     /// Rings when somebody committed work, or asked for an end.
     pub wake: Arc<Notify>,
+    /// Refreshes under way, and answers that are not stored or settled yet.
+    pub in_hand: Arc<InHand>,
 }
 
 /// Entry point of a database's worker.
@@ -62,6 +65,7 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     }
     kind.start_siblings(Sent::own());
     let sent = Sent::own();
+    answers::store_at_exit();
     let duties = Duties { reloaded: remember_keys, give_back: store::import::give_back };
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
     pgrx::log!("pg_pinterest: the worker cannot go on: {error}");
@@ -157,7 +161,12 @@ async fn run(context: Context, sent: Sent) {
     loop {
         match context.database.run(store::extension::version).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
-            // Dropped, or updated under a library of another version.
+            // Updated under a library of another version. What Pinterest gave has no other place to go.
+            Ok(Some(_)) if context.in_hand.is_any() => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+            // That, or dropped.
             Ok(_) => {
                 context.database.have_done(|| outcome::tell(Outcome::Nothing)).await;
                 return;
@@ -169,7 +178,7 @@ async fn run(context: Context, sent: Sent) {
         refreshes.look_for_work().await;
         chores.look_for_work().await;
         let found = Found {
-            busy: imports.are_running() || refreshes.are_running() || requests.are_running(),
+            busy: imports.are_running() || context.in_hand.is_any() || requests.are_running(),
             finishing: chores.are_running(),
             next_wake: imports.next_wake().into_iter().chain(tracked.next_look()).min(),
         };
@@ -181,7 +190,6 @@ async fn run(context: Context, sent: Sent) {
         tokio::select! {
             () = context.wake.notified() => {}
             () = imports.one_ends(), if imports.are_running() => {}
-            () = refreshes.one_ends(), if refreshes.are_running() => {}
             () = chores.one_ends(), if chores.are_running() => {}
             () = tokio::time::sleep(pause) => {}
         }

@@ -95,8 +95,13 @@ pub fn serve<F: Future<Output = ()>>(
     let (database, jobs) = bridge(bell);
     let (settings_changed, config_watch) = watch::channel(config()?);
     let wake = Arc::new(Notify::new());
-    let context =
-        Context { database, identity: registry::own_identity().into(), config: config_watch, wake: wake.clone() };
+    let context = Context {
+        database,
+        identity: registry::own_identity().into(),
+        config: config_watch,
+        wake: wake.clone(),
+        in_hand: Arc::default(),
+    };
     let identity = context.identity.clone();
     network::start(move || network(context)).map_err(trouble)?;
     process::show_activity(None);

@@ -3,8 +3,10 @@
 //! share; each kind has its own file; `bridge` is how asynchronous code on the network thread reaches the database on the
 //! main one.
 
+mod answers;
 mod bridge;
 mod chores;
+pub mod connect;
 mod database;
 mod deaths;
 mod embedding;

@@ -1,38 +1,45 @@
 //! Refreshing tokens before they expire: intent, request, result. The intent is a row, so it outlives a crash and is
 //! not held over the request; the result replaces exactly the generation it was asked with, or nothing. What a failure
 //! means is decided in `pinterest::refresh`.
+//!
+//! An attempt is a task of its own, whoever wanted it: a caller who gives up, or an import that is cancelled, takes no
+//! answer along. It is open as long as it is in this process' hands or the process is dead, and whichever process finds
+//! the second takes it over.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pinterest::refresh::{Ask, Cause, Refusal, Verdict, ask};
 use pinterest::{Client, TokenGrant};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::answers::{self, Answer, Stored, persistently};
 use super::database::Context;
 use super::farewell::Outstanding;
 use super::import::Interruption;
 use super::registry;
 use crate::errors::{Failure, Kind};
-use crate::store::account::Status;
 use crate::store::app_pause::{self, Permission};
 use crate::store::import::Stop;
-use crate::store::{account, import, token};
-use crate::tokens::{REFRESH_PATIENCE, Refreshable, Sealer};
+use crate::store::{account, token, token_answer};
+use crate::tokens::{REFRESH_PATIENCE, Refreshable, open_or_give_up};
 
 /// Accounts refreshed at one time: enough for thousands a minute, few enough for Pinterest's limits.
 const AT_ONCE: usize = 4;
 /// After a failure on this side: the key file, a lock, a full disk.
 const LOCAL_PAUSE: Duration = Duration::from_secs(60);
-/// Storing an answer is tried for minutes: what is lost here, only the user can bring back.
-const STORE_ATTEMPTS: u32 = 60;
+/// A refusal that cannot be recorded so often is asked for again: nothing is lost by it.
+const RECORD_ATTEMPTS: u32 = 5;
 /// Between looks at another process' refresh, growing from the first to the second.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+/// How long a caller waits for what follows from a stored answer.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The refreshes of this worker.
+/// The refreshes that are due.
 pub struct Refreshes {
     context: Context,
-    tasks: JoinSet<()>,
 }
 
 /// On whose behalf tokens are refreshed that are not due.
@@ -44,55 +51,158 @@ pub enum Urgency {
     Asked,
 }
 
-impl Refreshes {
-    /// None yet.
-    pub fn new(context: Context) -> Self {
-        Refreshes { context, tasks: JoinSet::new() }
-    }
+/// Why tokens were not refreshed.
+#[derive(Clone, Debug)]
+pub struct Unrefreshed {
+    /// What went wrong.
+    pub failure: Failure,
+    /// The same request may succeed after this time without anything being done to the account.
+    passes_in: Option<Duration>,
+}
 
-    /// Starts what is due.
-    pub async fn look_for_work(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
-        let free = AT_ONCE.saturating_sub(self.tasks.len());
-        let due = move || token::due(i64::try_from(free).unwrap_or(0), &registry::live_identities());
-        for account_id in self.context.database.run(due).await.unwrap_or_default() {
-            let context = self.context.clone();
-            self.tasks.spawn_local(async move {
-                // What failed is in the account's row; the next attempt is in its refresh_after.
-                let _ = attempt(&context, account_id, None).await;
-            });
-        }
-    }
-
-    /// Is any refresh under way?
-    pub fn are_running(&self) -> bool {
-        !self.tasks.is_empty()
-    }
-
-    /// Waits for a refresh to end.
-    pub async fn one_ends(&mut self) {
-        self.tasks.join_next().await;
+impl From<Failure> for Unrefreshed {
+    fn from(failure: Failure) -> Self {
+        Unrefreshed { failure, passes_in: None }
     }
 }
 
-/// Refreshes the tokens of this generation now, or waits for whoever is at it; returns once they are newer.
-pub async fn now(context: &Context, account_id: i64, generation: i64, urgency: Urgency) -> Result<(), Interruption> {
-    let until = tokio::time::Instant::now() + REFRESH_PATIENCE;
+impl From<Unrefreshed> for Interruption {
+    fn from(unrefreshed: Unrefreshed) -> Self {
+        match unrefreshed.passes_in {
+            Some(wake_in) => Interruption::Stopped { stop: Stop::Queued, failure: unrefreshed.failure, wake_in },
+            None => unrefreshed.failure.into(),
+        }
+    }
+}
+
+/// How an attempt ended: true where there are other tokens than it was asked to replace, its own or another's.
+type Outcome = Result<bool, Unrefreshed>;
+
+/// What this process has in hand, by account.
+#[derive(Default)]
+pub struct InHand(Mutex<Accounts>);
+
+#[derive(Default)]
+struct Accounts {
+    attempts: HashMap<i64, watch::Receiver<Option<Outcome>>>,
+    /// Stored answers whose consequences are being drawn.
+    settling: HashMap<i64, watch::Receiver<bool>>,
+    /// Answers of another kind: connections.
+    others: usize,
+}
+
+impl InHand {
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is there anything that ends with this process?
+    pub fn is_any(&self) -> bool {
+        let accounts = self.lock();
+        !accounts.attempts.is_empty() || !accounts.settling.is_empty() || accounts.others > 0
+    }
+
+    /// Counts something else as in hand until what it returns is dropped.
+    pub fn hold(context: &Context) -> Held {
+        context.in_hand.lock().others += 1;
+        Held(OnDrop(context.clone(), |accounts, _| accounts.others -= 1, 0))
+    }
+}
+
+/// Something in hand, see [`InHand::hold`].
+pub struct Held(#[allow(dead_code)] OnDrop);
+
+/// Takes something out of hand, also where its task panics, and has the worker look around again.
+struct OnDrop(Context, fn(&mut Accounts, i64), i64);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        (self.1)(&mut self.0.in_hand.lock(), self.2);
+        self.0.wake.notify_one();
+    }
+}
+
+impl Refreshes {
+    /// None yet.
+    pub fn new(context: Context) -> Self {
+        Refreshes { context }
+    }
+
+    /// Starts what is due, and goes on with what an earlier process has left unsettled.
+    pub async fn look_for_work(&mut self) {
+        let (attempts, settling): (Vec<i64>, Vec<i64>) = {
+            let accounts = self.context.in_hand.lock();
+            (accounts.attempts.keys().copied().collect(), accounts.settling.keys().copied().collect())
+        };
+        let in_hand = [settling, attempts.clone()].concat();
+        let left = self
+            .context
+            .database
+            .run(move || Ok([token::unsettled(&in_hand)?, token_answer::waiting(&in_hand)?].concat()));
+        for account_id in left.await.unwrap_or_default() {
+            settle(&self.context, account_id);
+        }
+        let free = AT_ONCE.saturating_sub(attempts.len());
+        let due = move || token::due(i64::try_from(free).unwrap_or(0), &registry::other_identities(), &attempts);
+        for account_id in self.context.database.run(due).await.unwrap_or_default() {
+            // What failed is in the account's row; the next attempt is in its refresh_after.
+            let _ = begin(&self.context, account_id, None);
+        }
+    }
+}
+
+/// Refreshes the tokens of this generation now, or waits for whoever is at it, for as long as a caller waits; returns once
+/// there are others. An attempt that takes longer goes on.
+pub async fn now(context: &Context, account_id: i64, generation: i64, urgency: Urgency) -> Result<(), Unrefreshed> {
+    let until = Instant::now() + REFRESH_PATIENCE;
     let mut pause = LOOK_AGAIN.0;
     loop {
-        if attempt(context, account_id, Some((generation, urgency))).await? {
-            return Ok(());
+        let (own, mut outcome) = begin(context, account_id, Some((generation, urgency)));
+        let outcome = tokio::time::timeout_at(until, outcome.wait_for(Option::is_some)).await;
+        let too_long = outcome.is_err();
+        match outcome.ok().and_then(Result::ok).and_then(|outcome| outcome.clone()) {
+            Some(Ok(true)) if own => return Ok(()),
+            // What another asked for may have been refused for reasons that do not hold here.
+            Some(Err(unrefreshed)) if own => return Err(unrefreshed),
+            _ => {}
         }
         let current = context.database.run(move || token::get(account_id)).await?;
-        if current.generation > generation {
+        if current.generation != generation {
             return Ok(());
         }
-        if tokio::time::Instant::now() >= until {
-            return Err(Failure::new(Kind::Database, "another process' refresh of the account takes too long").into());
+        if too_long || Instant::now() >= until {
+            let failure = Failure::new(
+                Kind::Database,
+                "a refresh of the account is under way and takes too long, or its answer waits for a lock to be stored",
+            );
+            return Err(Unrefreshed { failure, passes_in: Some(LOCAL_PAUSE) });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LOOK_AGAIN.1);
     }
+}
+
+/// Begins an attempt, or joins the one that this process has in hand. True where it was begun.
+fn begin(
+    context: &Context,
+    account_id: i64,
+    forced: Option<(i64, Urgency)>,
+) -> (bool, watch::Receiver<Option<Outcome>>) {
+    let mut accounts = context.in_hand.lock();
+    if let Some(outcome) = accounts.attempts.get(&account_id) {
+        return (false, outcome.clone());
+    }
+    let (tell, outcome) = watch::channel(None);
+    accounts.attempts.insert(account_id, outcome.clone());
+    drop(accounts);
+    let in_hand = OnDrop(context.clone(), |accounts, account| drop(accounts.attempts.remove(&account)), account_id);
+    let context = context.clone();
+    tokio::task::spawn_local(async move {
+        let outcome = attempt(&context, account_id, forced).await;
+        drop(in_hand);
+        tell.send_replace(Some(outcome));
+    });
+    (true, outcome)
 }
 
 /// What opening an attempt came to.
@@ -103,41 +213,63 @@ enum Opening {
     Opened {
         app_id: i64,
         probe: bool,
+        interrupted: bool,
     },
 }
 
-/// One attempt; true where newer tokens are stored.
-async fn attempt(context: &Context, account_id: i64, forced: Option<(i64, Urgency)>) -> Result<bool, Interruption> {
-    let _outstanding = Outstanding::new();
+/// One attempt, see [`Outcome`].
+async fn attempt(context: &Context, account_id: i64, forced: Option<(i64, Urgency)>) -> Outcome {
+    let outstanding = Outstanding::new();
     let identity = context.identity.clone();
     let opening = context.database.run(move || open(account_id, &identity, forced)).await?;
     let (app_id, probe) = match opening {
         Opening::Nothing => return Ok(false),
         Opening::Paused(left) => return Err(paused(left)),
-        Opening::Opened { app_id, probe } => (app_id, probe),
+        Opening::Opened { app_id, probe, interrupted } => {
+            if interrupted {
+                show(context, account_id, true, "a refresh was interrupted before it was stored".to_owned()).await;
+            }
+            (app_id, probe)
+        }
     };
-    let result = refresh(context, account_id, app_id, probe).await;
-    if let Err(pause) = &result {
-        let (identity, again_in) = (context.identity.clone(), pause.again_in);
-        context.database.run(move || token::close_attempt(account_id, &identity, again_in)).await?;
+    let pause = match refresh(context, account_id, app_id, probe).await {
+        Ok(stored) => {
+            drop(outstanding);
+            if stored {
+                let mut settled = settle(context, account_id);
+                // A caller is to find the account as the answer left it; what is locked follows.
+                let _ = tokio::time::timeout(SETTLE_PATIENCE, settled.wait_for(|settled| *settled)).await;
+            }
+            return Ok(true);
+        }
+        Err(pause) => pause,
+    };
+    // Should this process end before, whoever takes the attempt over takes it for interrupted.
+    drop(outstanding);
+    let (identity, again_in, uncertain) = (context.identity.clone(), pause.again_in, pause.uncertain);
+    let line = format!("the end of account {account_id}'s refresh waits to be recorded");
+    persistently(context, &line, move || token::close_attempt(account_id, &identity, again_in, uncertain)).await;
+    if pause.passes || pause.uncertain {
+        show(context, account_id, pause.uncertain, pause.failure.message.clone()).await;
     }
-    Ok(result?)
+    Err(Unrefreshed { passes_in: pause.passes.then_some(pause.again_in), failure: pause.failure })
+}
+
+/// Shows in the account's row how it stands with its refresh. Nothing rests on it.
+async fn show(context: &Context, account_id: i64, uncertain: bool, cause: String) {
+    let shown = move || {
+        crate::store::wait_briefly_for_locks();
+        account::show_attempt(account_id, uncertain, &cause)
+    };
+    let _ = context.database.run(shown).await;
 }
 
 /// Opens the attempt. One that another process began and did not end may have been answered: that makes it uncertain.
 fn open(account_id: i64, identity: &str, forced: Option<(i64, Urgency)>) -> Result<Opening, Failure> {
     let generation = forced.map(|(generation, _)| generation);
-    let Some(opened) = token::open_attempt(account_id, identity, &registry::live_identities(), generation)? else {
+    let Some(opened) = token::open_attempt(account_id, identity, &registry::other_identities(), generation)? else {
         return Ok(Opening::Nothing);
     };
-    if opened.interrupted {
-        // First of all: whatever else happens, the next refusal has to be read with this in mind.
-        account::set_status(
-            account_id,
-            Status::RefreshUncertain,
-            Some("a refresh was interrupted before it was stored"),
-        )?;
-    }
     let asked = matches!(forced, Some((_, Urgency::Asked)));
     let probe = match app_pause::permission(opened.app_id)? {
         Permission::Paused(left) if !asked => {
@@ -146,12 +278,12 @@ fn open(account_id: i64, identity: &str, forced: Option<(i64, Urgency)>) -> Resu
         }
         permission => permission != Permission::Granted,
     };
-    Ok(Opening::Opened { app_id: opened.app_id, probe })
+    Ok(Opening::Opened { app_id: opened.app_id, probe, interrupted: opened.interrupted })
 }
 
-fn paused(left: Duration) -> Interruption {
+fn paused(left: Duration) -> Unrefreshed {
     let failure = Failure::new(Kind::AppCredentials, "Pinterest refuses the app, so its refreshes are paused");
-    Interruption::Stopped { stop: Stop::Queued, failure, wake_in: left }
+    Unrefreshed { failure, passes_in: Some(left) }
 }
 
 /// An attempt that brought nothing.
@@ -160,79 +292,67 @@ struct Pause {
     again_in: Duration,
     /// The same request may succeed later without anything being done to the account.
     passes: bool,
+    /// It may have been answered.
+    uncertain: bool,
 }
 
 impl From<Failure> for Pause {
     fn from(failure: Failure) -> Self {
-        Pause { failure, again_in: LOCAL_PAUSE, passes: false }
+        Pause { failure, again_in: LOCAL_PAUSE, passes: false, uncertain: false }
     }
 }
 
-impl From<Pause> for Interruption {
-    fn from(pause: Pause) -> Self {
-        if pause.passes {
-            return Interruption::Stopped { stop: Stop::Queued, failure: pause.failure, wake_in: pause.again_in };
-        }
-        pause.failure.into()
-    }
-}
-
+/// Asks and stores the answer; true where this attempt's tokens are the account's now.
 async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -> Result<bool, Pause> {
-    let used = match context.database.run(move || Sealer::open()?.refreshable(account_id)).await {
-        Err(failure) if failure.kind == Kind::SealBroken => {
-            unreadable(context, account_id, &failure).await?;
-            return Err(failure.into());
-        }
-        used => used?,
+    let load = move || {
+        let sealed = token::get(account_id)?;
+        open_or_give_up(account_id, &sealed, |sealer| sealer.refreshable(account_id, &sealed))
     };
+    let used = context.database.run(load).await??;
     let client = Client::new(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
     let asked =
         Ask { app: &used.app, current: &used.refresh_token, previous: used.previous.as_ref(), attempt: used.attempt };
     match ask(&client, asked, fastrand::f64()).await {
-        Ok(grant) => Ok(store(context, account_id, app_id, used, grant).await?),
+        Ok(grant) => Ok(store(context, account_id, used, grant).await),
         Err(refusal) => {
             let case = Case { account_id, app_id, generation: used.generation, probe };
-            refused(context, case, refusal).await
+            refused(context, case, refusal).await.map(|()| false)
         }
     }
 }
 
-/// Tokens that were altered, or moved from another row, are of no use to anybody: only the user can help.
-pub async fn unreadable(context: &Context, account_id: i64, failure: &Failure) -> Result<(), Failure> {
-    let cause = format!("unreadable: {failure}");
-    context.database.run(move || account::needs_reauth(account_id, &cause)).await
+/// Stores the answer before anything else is done with it.
+async fn store(context: &Context, account_id: i64, used: Refreshable, grant: TokenGrant) -> bool {
+    let answer = Answer::Refresh { account_id, used, grant, generation: 0.into() };
+    answers::store(context, answer).await == Some(Stored::For(account_id))
 }
 
-/// Stores the answer before anything else is done with it.
-async fn store(
-    context: &Context,
-    account_id: i64,
-    app_id: i64,
-    used: Refreshable,
-    grant: TokenGrant,
-) -> Result<bool, Failure> {
-    let shared = Arc::new((used, grant));
-    let mut attempt = 0;
-    let stored = loop {
-        let material = shared.clone();
-        let stored = context
-            .database
-            .run(move || {
-                let stored = Sealer::open()?.store_refresh(account_id, &material.0, &material.1)?;
-                import::unpark(account_id)?;
-                Ok(stored)
-            })
-            .await;
-        attempt += 1;
-        match stored {
-            Ok(stored) => break stored,
-            Err(failure) if attempt >= STORE_ATTEMPTS => return Err(failure),
-            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+/// Has the consequences of a stored answer drawn, in transactions of their own: it is the database that knows what is left
+/// to do, so that any process goes on with it. The receiver is true once all is done.
+pub fn settle(context: &Context, account_id: i64) -> watch::Receiver<bool> {
+    let mut accounts = context.in_hand.lock();
+    if let Some(settled) = accounts.settling.get(&account_id) {
+        return settled.clone();
+    }
+    let (tell, settled) = watch::channel(false);
+    accounts.settling.insert(account_id, settled.clone());
+    drop(accounts);
+    let in_hand = OnDrop(context.clone(), |accounts, account| drop(accounts.settling.remove(&account)), account_id);
+    let context = context.clone();
+    tokio::task::spawn_local(async move {
+        let line = format!("what follows from the new tokens of account {account_id} waits");
+        persistently(&context, &line, move || token_answer::apply(account_id)).await;
+        let app = persistently(&context, &line, move || token::settle_account(account_id)).await.flatten();
+        if let Some(app_id) = app {
+            if let Some(app_id) = app_id {
+                persistently(&context, &line, move || app_pause::resume(app_id)).await;
+            }
+            persistently(&context, &line, move || token::settle_imports(account_id)).await;
         }
-    };
-    // In a transaction of its own: nothing may keep the answer from being stored. Should it fail, the next success does it.
-    let _ = context.database.run(move || app_pause::resume(app_id)).await;
-    Ok(stored)
+        drop(in_hand);
+        tell.send_replace(true);
+    });
+    settled
 }
 
 /// What was refused.
@@ -244,19 +364,33 @@ struct Case {
     probe: bool,
 }
 
-/// Draws the consequences of a refusal, which may be none: somebody else may have brought newer tokens meanwhile.
-async fn refused(context: &Context, case: Case, refusal: Refusal) -> Result<bool, Pause> {
+/// Draws the consequences of a refusal, which may be none: somebody else may have brought newer tokens meanwhile, then it
+/// is as good as an answer.
+async fn refused(context: &Context, case: Case, refusal: Refusal) -> Result<(), Pause> {
     let Refusal { verdict, error } = refusal;
     let failure = Failure::from(error);
-    let message = failure.message.clone();
-    let random = fastrand::f64();
-    let recorded = context.database.run(move || record(case, verdict, &message, random)).await;
-    match recorded {
-        Ok(Consequence::Race) => Ok(true),
-        Ok(Consequence::Again(again_in)) => Err(Pause { failure, again_in, passes: true }),
-        Ok(Consequence::Lost) => Err(Pause { failure, again_in: LOCAL_PAUSE, passes: false }),
-        Err(failure) => Err(failure.into()),
+    if let Verdict::Again { again_in, uncertain } = verdict {
+        return Err(Pause { failure, again_in, passes: true, uncertain });
     }
+    let random = fastrand::f64();
+    for _ in 1..RECORD_ATTEMPTS {
+        let message = failure.message.clone();
+        let recorded = context.database.run(move || {
+            crate::store::wait_briefly_for_locks();
+            record(case, verdict, &message, random)
+        });
+        match recorded.await {
+            Ok(Consequence::Race) => return Ok(()),
+            Ok(Consequence::Again(again_in)) => {
+                return Err(Pause { failure, again_in, passes: true, uncertain: false });
+            }
+            Ok(Consequence::Lost) => {
+                return Err(Pause { failure, again_in: LOCAL_PAUSE, passes: false, uncertain: false });
+            }
+            Err(_) => tokio::time::sleep(LOOK_AGAIN.1).await,
+        }
+    }
+    Err(Pause { failure, again_in: LOCAL_PAUSE, passes: true, uncertain: false })
 }
 
 enum Consequence {
@@ -267,19 +401,20 @@ enum Consequence {
 
 fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Consequence, Failure> {
     let Case { account_id, app_id, generation, probe } = case;
+    let cause = match verdict {
+        Verdict::Again { again_in, .. } => return Ok(Consequence::Again(again_in)),
+        Verdict::AppRefused => None,
+        Verdict::Lost(cause) => Some(cause),
+    };
     // Locked until this is decided: a refusal counts only if it is of the tokens that are stored.
-    if token::lock_next_generation(account_id)? != generation + 1 {
+    let status = account::lock(account_id)?;
+    if token::lock_generation(account_id)? != Some(generation) {
         return Ok(Consequence::Race);
     }
-    let (cause, again_in) = match verdict {
-        Verdict::Again { again_in, uncertain } => {
-            let status = if uncertain { Status::RefreshUncertain } else { Status::Connected };
-            account::set_status(account_id, status, Some(message))?;
-            return Ok(Consequence::Again(again_in));
-        }
-        Verdict::AppRefused => (None, Duration::ZERO),
-        Verdict::Lost(cause) => (Some(cause), Duration::ZERO),
-    };
+    if cause.is_some() && status.as_deref() == Some(account::NEEDS_REAUTH) {
+        // Asked for once more by somebody who hoped: it says nothing new, of the app neither.
+        return Ok(Consequence::Lost);
+    }
     let (before, paused) = app_pause::lock(app_id)?;
     let after = match cause {
         // Sent before the pause began: it says nothing new.
@@ -301,7 +436,7 @@ fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Co
             lose(account_id, cause, message)?;
             Ok(Consequence::Lost)
         }
-        None => Ok(Consequence::Again(pause.unwrap_or(again_in).max(LOCAL_PAUSE))),
+        None => Ok(Consequence::Again(pause.unwrap_or_default().max(LOCAL_PAUSE))),
     }
 }
 

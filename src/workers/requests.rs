@@ -1,8 +1,15 @@
-//! What a backend cannot ask of a worker through a table, because it would have to commit first: to renew tokens now.
-//! The worker listens on a socket of its own among the server's private files.
+//! What a backend cannot ask of a worker through a table, because it would have to commit first, or because the answer is
+//! to outlive its transaction: to renew tokens now, and to exchange an authorization code. The worker listens on a socket
+//! of its own among the server's private files.
 //!
-//! A request is two big-endian integers of eight bytes, an account's id and the generation of its tokens that is no good
-//! any more. The answer is UTF-8 up to the end of the connection: nothing where newer tokens are stored, else why not.
+//! A request is a byte that says which it is, and its fields. Integers are big-endian.
+//!
+//! | byte | fields |
+//! |---|---|
+//! | `R` | i64 account, i64 generation of its tokens that is no good any more |
+//! | `C` | u32 role, SHA-256 of the state (32 bytes), u32 length of the code, the code |
+//!
+//! The answer is JSON up to the end of the connection: the account's id, or why the request was refused.
 
 use std::cell::Cell;
 use std::io;
@@ -11,33 +18,108 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use pinterest::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
+use super::connect::{self, Connection};
 use super::database::Context;
-use super::import::Interruption;
 use super::refresh;
+use crate::errors::Failure;
 use crate::platform;
 
 /// Longer than any of our messages.
-const LONGEST_ANSWER: u64 = 4096;
+const LONGEST_ANSWER: u64 = 64 * 1024;
+/// Longer than any code that fits into a browser's address.
+pub const LONGEST_CODE: usize = 16 * 1024;
+/// A session of this server has its request written by then.
+const READ_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks the worker with that process id to renew an account's tokens. `None` where they are newer than `generation` now,
-/// else why they are not.
-pub async fn ask(worker: i32, account_id: i64, generation: i64) -> io::Result<Option<String>> {
-    let mut stream = UnixStream::connect(platform::worker_socket(worker)).await?;
-    let mut request = account_id.to_be_bytes().to_vec();
-    request.extend(generation.to_be_bytes());
-    stream.write_all(&request).await?;
-    let mut answer = String::new();
-    stream.take(LONGEST_ANSWER).read_to_string(&mut answer).await?;
-    match answer.strip_prefix('\n') {
-        Some("") => Ok(None),
-        Some(refusal) => Ok(Some(refusal.to_owned())),
-        // A worker that ends in the middle.
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
+/// What is asked of a worker.
+pub enum Request {
+    /// To renew an account's tokens.
+    Refresh {
+        /// The account.
+        account_id: i64,
+        /// The generation that is no good any more.
+        generation: i64,
+    },
+    /// To exchange a code and store the tokens.
+    Connect(Connection),
+}
+
+impl Request {
+    /// The bytes, zeroed after use: a code is a secret until it is spent.
+    fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Request::Refresh { account_id, generation } => {
+                let mut bytes = vec![b'R'];
+                bytes.extend(account_id.to_be_bytes());
+                bytes.extend(generation.to_be_bytes());
+                bytes.into()
+            }
+            Request::Connect(Connection { owner, state_hash, code }) => {
+                let code = code.expose().as_bytes();
+                // Room for all of it at once: growing would leave copies behind.
+                let mut bytes = Vec::with_capacity(1 + 4 + 32 + 4 + code.len());
+                bytes.push(b'C');
+                bytes.extend(owner.to_be_bytes());
+                bytes.extend(state_hash);
+                bytes.extend(u32::try_from(code.len()).unwrap_or(u32::MAX).to_be_bytes());
+                bytes.extend(code);
+                bytes.into()
+            }
+        }
     }
+
+    async fn read(stream: &mut UnixStream) -> io::Result<Self> {
+        match stream.read_u8().await? {
+            b'R' => Ok(Request::Refresh { account_id: stream.read_i64().await?, generation: stream.read_i64().await? }),
+            b'C' => {
+                let owner = stream.read_u32().await?;
+                let mut state_hash = [0; 32];
+                stream.read_exact(&mut state_hash).await?;
+                Ok(Request::Connect(Connection { owner, state_hash, code: read_code(stream).await? }))
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+async fn read_code(stream: &mut UnixStream) -> io::Result<Secret> {
+    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+    if length > LONGEST_CODE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    stream.read_exact(&mut bytes).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Secret::new(text))
+}
+
+/// Why a worker gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It does not listen, or not any more: it has heard nothing.
+    NotListening,
+    /// It ended, perhaps in the middle.
+    BrokenOff,
+}
+
+/// Asks the worker with that process id; the account's id, or why the request is refused.
+pub async fn ask(worker: i32, request: &Request) -> Result<Result<i64, Failure>, Unanswered> {
+    let stream = UnixStream::connect(platform::worker_socket(worker)).await;
+    let mut stream = stream.map_err(|_| Unanswered::NotListening)?;
+    let answer = async {
+        stream.write_all(&request.bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    let answer = answer.await.map_err(|_| Unanswered::BrokenOff)?;
+    serde_json::from_slice(&answer).map_err(|_| Unanswered::BrokenOff)
 }
 
 /// The worker's end: listens until dropped.
@@ -102,14 +184,15 @@ async fn accept(context: Context, listener: UnixListener, served: Rc<Cell<usize>
 }
 
 async fn serve(context: &Context, mut stream: UnixStream) -> io::Result<()> {
-    let account_id = stream.read_i64().await?;
-    let generation = stream.read_i64().await?;
-    let answer = match refresh::now(context, account_id, generation, refresh::Urgency::Asked).await {
-        Ok(()) => String::new(),
-        Err(Interruption::Stopped { failure, .. }) => failure.message,
-        Err(_) => "the refresh was given up".to_owned(),
+    let request = tokio::time::timeout(READ_PATIENCE, Request::read(&mut stream));
+    let answer = match request.await.map_err(io::Error::from)?? {
+        Request::Refresh { account_id, generation } => {
+            let asked = refresh::now(context, account_id, generation, refresh::Urgency::Asked);
+            asked.await.map(|()| account_id).map_err(|unrefreshed| unrefreshed.failure)
+        }
+        Request::Connect(connection) => connect::exchange(context, connection).await,
     };
-    stream.write_all(format!("\n{answer}").as_bytes()).await
+    stream.write_all(&serde_json::to_vec(&answer)?).await
 }
 
 /// A worker that was killed leaves its socket behind.

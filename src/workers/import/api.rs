@@ -8,7 +8,7 @@ use super::failure::{Interruption, QUOTA_PAUSE};
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::import::Stop;
-use crate::tokens::Sealer;
+use crate::tokens::{self, Access};
 use crate::workers::database::Context;
 use crate::workers::refresh::{self, Urgency};
 
@@ -128,7 +128,8 @@ impl Api {
             .context
             .database
             .run(move || {
-                if store::token::get(account_id)?.generation != generation {
+                store::account::lock(account_id)?;
+                if store::token::lock_generation(account_id)? != Some(generation) {
                     return Ok(());
                 }
                 store::account::needs_reauth(account_id, &cause)
@@ -178,12 +179,10 @@ fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::Unauthorized)
 }
 
-async fn load(context: &Context, account_id: i64) -> Result<crate::tokens::Access, Interruption> {
-    let access = context.database.run(move || Sealer::open()?.access(account_id)).await;
-    if let Err(failure) = &access
-        && failure.kind == Kind::SealBroken
-    {
-        refresh::unreadable(context, account_id, failure).await?;
-    }
-    Ok(access?)
+async fn load(context: &Context, account_id: i64) -> Result<Access, Interruption> {
+    let load = move || {
+        let sealed = tokens::usable(account_id)?;
+        tokens::open_or_give_up(account_id, &sealed, |sealer| sealer.access_of(account_id, &sealed))
+    };
+    Ok(context.database.run(load).await??)
 }

@@ -35,6 +35,7 @@ pub(crate) struct Refusal {
 }
 
 /// Codes of an invalid parameter, a transient fault, and of the 401s.
+const CODE_INVALID_PARAMETER: i64 = 1;
 const CODE_AUTHENTICATION_FAILED: i64 = 2;
 const CODE_MISSING_SCOPE: i64 = 3;
 const CODE_NOT_AUTHORIZED: i64 = 7;
@@ -104,7 +105,9 @@ impl Refusal {
         }
     }
 
-    /// At the token endpoint only known answers are definite; anything else must not cost an account its connection.
+    /// At the token endpoint only known answers are definite, and of a refresh token just one: code 283, "The authorization
+    /// grant is invalid". Anything else must not cost an account its connection: a 400 with a code has been seen for
+    /// maintenance and for an exceeded limit. An authorization code can also be an invalid parameter.
     fn kind_for_token(&self, status: u16, refused: ErrorKind) -> ErrorKind {
         match (status, self.code) {
             (400, _) if self.wait_in_text().is_some() => ErrorKind::RateLimited,
@@ -113,7 +116,8 @@ impl Refusal {
             (400 | 401, _) if self.says("invalid application id") => ErrorKind::AppCredentials,
             (400, Some(CODE_SOMETHING_WENT_WRONG)) => ErrorKind::Transient,
             (400, _) if self.says("something went wrong") => ErrorKind::Transient,
-            (400, Some(_)) | (401, Some(CODE_INVALID_GRANT)) => refused,
+            (400 | 401, Some(CODE_INVALID_GRANT)) => refused,
+            (400, Some(CODE_INVALID_PARAMETER)) if refused == ErrorKind::BadCode => refused,
             (401, Some(CODE_AUTHENTICATION_FAILED)) => ErrorKind::AppCredentials,
             _ => ErrorKind::Transient,
         }
@@ -201,7 +205,11 @@ mod tests {
             (401, 283, "The authorization grant is invalid", BadCode, NeedsReauth),
             (401, 2, "Authentication failed.", AppCredentials, AppCredentials),
             (401, 283, "Invalid Application ID", AppCredentials, AppCredentials),
-            (400, 1, "Bad code", BadCode, NeedsReauth),
+            (400, 283, "The authorization grant is invalid", BadCode, NeedsReauth),
+            (400, 1, "Bad code", BadCode, Transient),
+            (400, 99, "Down for maintenance", Transient, Transient),
+            (400, 8, "You have exceeded your rate limit. Try again later.", Transient, Transient),
+            (401, 999, "", Transient, Transient),
             (400, 12, "", Transient, Transient),
             (401, 1201, "Two-factor authentication required.", Transient, Transient),
             (403, 7, "", Transient, Transient),

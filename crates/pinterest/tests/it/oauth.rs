@@ -69,7 +69,9 @@ async fn refusals_of_a_refresh() {
     use ErrorKind::*;
     for (status, code, message, expected) in [
         ("401 Unauthorized", 283, "The authorization grant is invalid", NeedsReauth),
-        ("400 Bad Request", 1, "Invalid refresh token", NeedsReauth),
+        ("400 Bad Request", 283, "The authorization grant is invalid", NeedsReauth),
+        ("400 Bad Request", 1, "Invalid refresh token", Transient),
+        ("400 Bad Request", 99, "Down for maintenance", Transient),
         ("401 Unauthorized", 2, "Authentication failed.", AppCredentials),
         ("401 Unauthorized", 283, "Invalid Application ID", AppCredentials),
         ("403 Forbidden", 29, "Not permitted", Transient),

@@ -44,7 +44,7 @@ fn assert_open(client: &mut Client, account: i64) -> Result<()> {
     assert_ne!(status, "problem", "{text}");
     let before = generation(client, account)?;
     refresh(client, Some(account))?;
-    assert_eq!(generation(client, account)?, before + 1);
+    assert!(generation(client, account)? > before);
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     Ok(())
 }

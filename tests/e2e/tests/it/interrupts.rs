@@ -17,12 +17,18 @@ const QUERY_CANCELED: &str = "57014";
 
 /// Has the statement, which would wait for long, ended by statement_timeout and by a cancel request.
 fn ends_at_once(world: &World, statement: &str) -> Result<()> {
+    each_ends_at_once(world, statement, || Ok(statement.to_owned()))
+}
+
+/// The same for a statement that is another one each time.
+fn each_ends_at_once(world: &World, name: &str, next: impl Fn() -> Result<String>) -> Result<()> {
     let mut client = world.connect()?;
     let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
     client.batch_execute(&format!("SET statement_timeout = {}", TIMEOUT.as_millis()))?;
-    soon_enough(statement, || {
+    soon_enough(name, || {
+        let statement = &next()?;
         let began = Instant::now();
         let refused = refusal(client.simple_query(statement));
         assert_eq!(refused.code, QUERY_CANCELED, "{statement}: {refused:?}");
@@ -31,7 +37,8 @@ fn ends_at_once(world: &World, statement: &str) -> Result<()> {
     client.batch_execute("RESET statement_timeout")?;
 
     let token = client.cancel_token();
-    soon_enough(statement, || {
+    soon_enough(name, || {
+        let statement = &next()?;
         let (refused, ended, cancelled) = std::thread::scope(|scope| -> Result<_> {
             let caller = scope.spawn(|| (refusal(client.simple_query(statement)), Instant::now()));
             until_waiting(world, pid)?;
@@ -78,12 +85,13 @@ fn until_waiting(world: &World, pid: i32) -> Result<()> {
 #[test]
 fn a_code_exchange() -> Result<()> {
     let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
-    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
-    let redirect = world.browser()?.authorize(&url)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "token".into() }));
-    // The state is used up only by a call that ends well, so the statement can be tried again and again.
-    ends_at_once(&world, &format!("SELECT pinterest_connect('{}', '{}')", redirect.code, redirect.state))?;
+    // The worker goes on with each, so that each has used up its state.
+    each_ends_at_once(&world, "pinterest_connect()", || {
+        let url: String = value(&mut world.connect()?, "SELECT pinterest_authorize_url()")?;
+        let redirect = world.browser()?.authorize(&url)?;
+        Ok(format!("SELECT pinterest_connect('{}', '{}')", redirect.code, redirect.state))
+    })?;
     world.sandbox.faults().release("token");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
 mod admin_grants;
+mod answers;
 mod apps;
 mod arrays;
 mod bad_pictures;
@@ -13,6 +14,7 @@ mod chance;
 mod chaos;
 mod chromium;
 mod completeness;
+mod connections;
 mod controls;
 mod copies;
 mod coverage;
@@ -43,6 +45,7 @@ mod listing_chance;
 mod listing_faults;
 mod main_job;
 mod memory;
+mod mishaps;
 mod model;
 mod once_only;
 mod owners;

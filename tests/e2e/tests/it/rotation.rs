@@ -108,7 +108,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
     for account in [accounts[0], accounts[200], accounts[259], world.account()] {
         let before = generation(&mut client, account)?;
         refresh(&mut client, Some(account))?;
-        assert_eq!(generation(&mut client, account)?, before + 1);
+        assert!(generation(&mut client, account)? > before);
     }
     let id: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?.get(0);
     crate::support::complete(&mut client, id)?;

@@ -1,0 +1,69 @@
+//! `pinterest.token_answer`: answers to refreshes that wait for a lock on the row of their tokens, where they outlive the
+//! worker that asked.
+
+use super::token::NewTokens;
+use super::{commit_durably, execute, read, token};
+use crate::errors::Failure;
+
+/// Keeps an answer until the row of its tokens is free.
+pub fn keep(
+    account_id: i64,
+    (expected, generation): (i64, i64),
+    new: NewTokens,
+    previous_refresh_token: Option<Vec<u8>>,
+    scopes: &[String],
+) -> Result<(), Failure> {
+    commit_durably();
+    execute(
+        "INSERT INTO pinterest.token_answer (account_id, expected, generation, access_token, refresh_token, \
+         previous_refresh_token, access_expires_at, refresh_expires_at, refresh_after, granted_scopes) \
+         VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), \
+         clock_timestamp() + make_interval(secs => $8), clock_timestamp() + make_interval(secs => $9), $10) \
+         ON CONFLICT DO NOTHING",
+        &[
+            account_id.into(),
+            expected.into(),
+            generation.into(),
+            new.access_token.into(),
+            new.refresh_token.into(),
+            previous_refresh_token.into(),
+            new.access_expires_in.as_secs_f64().into(),
+            new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
+            new.refresh_after.as_secs_f64().into(),
+            scopes.to_vec().into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Accounts for which an answer waits that is in no process' hands.
+pub fn waiting(except: &[i64]) -> Result<Vec<i64>, Failure> {
+    read(
+        "SELECT DISTINCT w.account_id FROM pinterest.token_answer w WHERE w.account_id <> ALL ($1) LIMIT 100",
+        &[except.to_vec().into()],
+        |row| row.get(1),
+    )
+}
+
+/// Puts the account's answers where they belong, and deletes those whose tokens have been replaced meanwhile.
+pub fn apply(account_id: i64) -> Result<(), Failure> {
+    commit_durably();
+    token::lock_generation(account_id)?;
+    execute(
+        "UPDATE pinterest.token t SET generation = w.generation, access_token = w.access_token, \
+         refresh_token = w.refresh_token, previous_refresh_token = w.previous_refresh_token, \
+         access_expires_at = w.access_expires_at, refresh_expires_at = COALESCE(w.refresh_expires_at, t.refresh_expires_at), \
+         refresh_after = w.refresh_after, refreshed_at = clock_timestamp(), attempts = 0, attempt_by = NULL, \
+         uncertain = false, granted_scopes = w.granted_scopes, unsettled = true \
+         FROM pinterest.token_answer w \
+         WHERE t.account_id = $1 AND w.account_id = $1 AND w.expected = t.generation",
+        &[account_id.into()],
+    )?;
+    forget(account_id)
+}
+
+/// Deletes what waits for an account whose tokens have been stored, or are gone.
+pub fn forget(account_id: i64) -> Result<(), Failure> {
+    execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &[account_id.into()])?;
+    Ok(())
+}
