@@ -463,7 +463,8 @@ fn worker() -> Finding {
         );
     }
     let own = Worker::Database(platform::current_database());
-    let stuck = own.running().into_iter().filter_map(|found| Some((found.pid, found.silent_for()?)));
+    let all = own.running().into_iter().chain(Worker::Tracking(platform::current_database()).running());
+    let stuck = all.filter_map(|found| Some((found.pid, found.silent_for()?)));
     match stuck.max_by(|one, other| one.1.total_cmp(&other.1)).filter(|(_, seconds)| *seconds > SILENCE) {
         Some((pid, seconds)) => Finding::Bad(
             format!("process {pid} has not answered for {seconds:.0} seconds"),
