@@ -11,7 +11,7 @@ COMMENT ON FUNCTION pinterest_store_token(text, text, integer, integer, text, te
 COMMENT ON FUNCTION pinterest_refresh(bigint) IS
     'Renews an account''s tokens now, even while its app is paused; returns when the new access token expires. The worker renews them anyway before they expire';
 COMMENT ON FUNCTION pinterest_disconnect(bigint, boolean) IS
-    'Deletes an account''s tokens; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each went. Pinterest has no call that revokes a user''s consent: they remove the app in their settings';
+    'Deletes an account''s tokens and ends its imports; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each went. Pinterest has no call that revokes a user''s consent: they remove the app in their settings';
 COMMENT ON FUNCTION pinterest_export(bigint, boolean, boolean) IS
     'All that is kept of an account as one JSON document, with vectors and kept image bytes (base64) if asked; never a token';
 COMMENT ON FUNCTION pinterest_keys() IS
