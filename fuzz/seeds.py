@@ -172,10 +172,10 @@ def by_hand():
     for name, kind, payload in [
         ("image", 1, b"\xff\xd8\xff"), ("text", 2, "a barn".encode()), ("ask", 3, b""),
         ("embedding", 0x81, bytes(32) + struct.pack("<512f", *([1.0] + [0.0] * 511))),
-        ("loading", 0x82, struct.pack("<II", 7, 2) + b"\5\0" + b"0.1.0" + bytes(52) + b"\0"),
-        ("ready", 0x82, struct.pack("<II", 7, 2) + b"\5\0" + b"0.1.0" + bytes(52) + b"\1" + bytes(64) +
+        ("loading", 0x82, struct.pack("<II", 7, 2) + b"\5\0" + b"0.1.0" + bytes(57) + b"\0"),
+        ("ready", 0x82, struct.pack("<II", 7, 2) + b"\5\0" + b"0.1.0" + bytes(57) + b"\1" + bytes(64) +
          struct.pack("<I", 512) + b"".join(struct.pack("<H", len(s)) + s for s in [b"n", b"bf16", b"avx2", b"p", b""])),
-        ("failed", 0x82, struct.pack("<II", 7, 2) + b"\0\0" + bytes(52) + b"\2" + b"\7\0\4\0gone"),
+        ("failed", 0x82, struct.pack("<II", 7, 2) + b"\0\0" + bytes(57) + b"\2" + b"\7\0\4\0gone"),
         ("error", 0x83, b"\3\0\7\0damaged"), ("goodbye", 0x84, b""),
     ]:
         seed("frames", name, b"PEMB\1" + bytes([kind]) + b"\0\0" + struct.pack("<QI", 7, len(payload)) + payload)

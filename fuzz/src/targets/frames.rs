@@ -1,6 +1,6 @@
 //! The frames between the database's processes and the embedder, as either side reads them.
 
-use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Request, Response};
+use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Info, ModelState, Request, Response};
 
 use crate::input::{assert_line, split};
 
@@ -50,8 +50,11 @@ fn response(kind: FrameKind, payload: &[u8]) {
     match Response::decode(kind, payload) {
         Ok(response) => {
             assert!(!kind.is_request());
-            if let Response::Error { message, .. } = &response {
-                assert_line(message);
+            match &response {
+                Response::Error { message, .. } => assert_line(message),
+                // All of it is shown in views.
+                Response::Info(info) => assert!(!info_texts(info).any(|text| text.contains(char::is_control))),
+                _ => {}
             }
             // Longer strings than are sent are cut once, and not again.
             let sent = response.encode(7);
@@ -64,4 +67,17 @@ fn response(kind: FrameKind, payload: &[u8]) {
         }
         Err(error) => assert_line(&error.to_string()),
     }
+}
+
+/// The texts that a server tells of itself.
+fn info_texts(info: &Info) -> impl Iterator<Item = &str> {
+    let model: Vec<&str> = match &info.model {
+        ModelState::Loading => Vec::new(),
+        ModelState::Ready(model) => {
+            let texts = [&model.name, &model.precision, &model.kernels, &model.preprocessing];
+            texts.into_iter().map(String::as_str).chain(model.notice.as_deref()).collect()
+        }
+        ModelState::Failed { message, .. } => vec![message],
+    };
+    std::iter::once(info.version.as_str()).chain(info.sandbox.gap.as_deref()).chain(model)
 }

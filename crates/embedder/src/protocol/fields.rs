@@ -64,7 +64,8 @@ impl<'a> Fields<'a> {
         let length = usize::from(self.u16()?);
         let kind = self.kind as u8;
         let text = std::str::from_utf8(self.slice(length)?).map_err(|_| Inner::NotUtf8 { kind })?;
-        Ok(text.to_owned())
+        // It goes into logs and views, where a line break would begin a line of its own.
+        Ok(text.replace(char::is_control, " "))
     }
 
     /// Refuses a payload longer than its fields.

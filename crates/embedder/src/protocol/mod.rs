@@ -30,7 +30,7 @@
 //! Statistics are pictures, their passes, texts, their passes, texts remembered (8 each), pictures waiting, texts waiting,
 //! microseconds a picture (4 each); see [`Statistics`].
 //!
-//! A string is its length in bytes (2) and that many bytes of UTF-8.
+//! A string is its length in bytes (2) and that many bytes of UTF-8, of which control characters are read as spaces.
 //!
 //! Two responses have the number 0 and end the connection. An error under 0 says what the client did that the protocol does
 //! not allow. A goodbye says that the server ends in good order and that no request without an answer will get one, nor

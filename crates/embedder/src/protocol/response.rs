@@ -301,6 +301,5 @@ fn put_failure(frame: &mut Vec<u8>, kind: ErrorKind, message: &str) {
 fn take_failure(fields: &mut Fields<'_>) -> Result<(ErrorKind, String), Error> {
     let code = fields.u16()?;
     let kind = ErrorKind::from_code(code).ok_or(Inner::ErrorCode { found: code })?;
-    // The message goes into logs, where a line break would begin a line of its own.
-    Ok((kind, fields.string()?.replace(char::is_control, " ")))
+    Ok((kind, fields.string()?))
 }

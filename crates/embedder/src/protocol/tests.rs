@@ -20,7 +20,7 @@ fn error_kind() -> impl Strategy<Value = ErrorKind> {
 fn model_state() -> impl Strategy<Value = ModelState> {
     prop_oneof![
         Just(ModelState::Loading),
-        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 4]>(), prop::option::of(".+")).prop_map(
+        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<u32>(), any::<[String; 4]>(), prop::option::of("\\PC+")).prop_map(
             |(fingerprint, weights_sha256, dimension, [name, precision, kernels, preprocessing], notice)| {
                 ModelState::Ready(Model {
                     fingerprint: ModelFingerprint::from_bytes(fingerprint),
@@ -56,12 +56,8 @@ fn statistics() -> impl Strategy<Value = Statistics> {
 }
 
 fn sandbox() -> impl Strategy<Value = Sandbox> {
-    (any::<u8>(), any::<[bool; 2]>(), prop::option::of(".+")).prop_map(|(landlock, [seccomp, sealed], gap)| Sandbox {
-        landlock,
-        seccomp,
-        sealed,
-        gap,
-    })
+    (any::<u8>(), any::<[bool; 2]>(), prop::option::of("\\PC+"))
+        .prop_map(|(landlock, [seccomp, sealed], gap)| Sandbox { landlock, seccomp, sealed, gap })
 }
 
 fn response() -> impl Strategy<Value = Response> {
