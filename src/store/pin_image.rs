@@ -268,6 +268,7 @@ pub struct Claimer<'a> {
 /// Lets workers claim and record one after another, until the transaction ends: each sees what the others have in work,
 /// and none waits for another that waits for it, since recording one import's images counts for other imports too.
 pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
+    super::wait_briefly_for_locks();
     write("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()], |_| Ok(()))?;
     if across {
         write("SELECT FROM pinterest.installation FOR NO KEY UPDATE", &[], |_| Ok(()))?;

@@ -111,6 +111,7 @@ pub enum Claim {
 
 /// Locks the import's row for the rest of the transaction and says whether the claim still holds.
 pub fn lock(claimed: &ClaimedImport) -> Result<Claim, Failure> {
+    crate::store::wait_briefly_for_locks();
     let rows = write(
         "SELECT i.cancel_requested FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 AND i.state = 'running' FOR UPDATE",

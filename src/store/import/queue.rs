@@ -191,11 +191,14 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
     Ok(failed)
 }
 
-/// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue.
+/// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue, but for
+/// those whose end was asked for.
 pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     let requeued = write(
-        "UPDATE pinterest.import SET state = 'queued', due = false, claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
-         wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' RETURNING import_id",
+        "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
+         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' ELSE phase END, \
+         finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, claimed_by = NULL, lease_until = NULL, \
+         fence = fence + 1, wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' RETURNING import_id",
         &[account_id.into()],
         |row| row.get(1),
     )?;

@@ -95,3 +95,25 @@ fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
     assert_eq!(complete(&mut client, again)?.embedded, 3);
     Ok(())
 }
+
+/// Whoever holds locks on what is theirs keeps nobody else's imports waiting.
+#[test]
+fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::quota::two_people(sandbox::config::Tier::Standard, 1)?;
+    hold_pictures_after(&world, 0);
+    let amys = crate::quota::start(&mut client, amy, "Amy 1")?;
+    until(&mut client, amys, "all images", |row| row.total == 5)?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
+    transaction.execute("SELECT pinterest_pause_account($1)", &[&amy])?;
+    transaction.execute("SELECT pinterest_sync_board('Amy 1', '1 day', $1)", &[&amy])?;
+    world.sandbox.faults().release(GATE);
+    let begun = Instant::now();
+    let bens = crate::quota::start(&mut client, ben, "Ben 1")?;
+    assert_eq!(complete(&mut client, bens)?.embedded, 5);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    transaction.commit()?;
+    until_state(&mut client, amys, "cancelled")?;
+    Ok(())
+}
