@@ -15,11 +15,13 @@ use crate::errors::Failure;
 use crate::store;
 use crate::store::import::Claim;
 use crate::store::import_outcome::{self, ImageOutcome};
-use crate::store::pin_image::{ClaimedImage, Claimer, Outcome, Recorded};
-use crate::workers::registry;
+use crate::store::pin_image::{ClaimedImage, Claimer, Outcome, Reason, Recorded};
+use crate::workers::{embedding, registry};
 
 /// Images in work for each download slot: while one half downloads, the other is with the embedder.
 const IN_WORK_PER_DOWNLOAD: usize = 2;
+/// An image is not claimed for work again after so many attempts: twice as many as end by a verdict.
+const MOST_ATTEMPTS: i32 = 2 * embedding::ATTEMPTS;
 /// A claim is looked for again after this, should a notice have been missed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -64,6 +66,10 @@ impl<'a> Images<'a> {
             if tasks.len() <= self.limit / 2 && suspects.is_empty() {
                 let claimed = self.claim(self.limit - tasks.len()).await?;
                 exhausted = claimed.is_empty();
+                // Attempts that nobody lived to judge count as well.
+                let (spent, claimed): (Vec<_>, Vec<_>) =
+                    claimed.into_iter().partition(|image| image.attempts > MOST_ATTEMPTS);
+                self.record(spent.into_iter().map(|image| (image, given_up())).collect()).await?;
                 for image in claimed {
                     let one = self.one.clone();
                     tasks.spawn_local(async move {
@@ -226,6 +232,10 @@ impl<'a> Images<'a> {
             .await?;
         held(claim)
     }
+}
+
+fn given_up() -> Outcome {
+    Outcome::Failed(Reason::new("worker_died", format!("{MOST_ATTEMPTS} attempts on it broke off")))
 }
 
 /// Gives pending images of the account the embeddings that stand under these content hashes, and counts them.
