@@ -239,7 +239,7 @@ pub fn reuse_by_content_hash(
 pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<String>, Failure> {
     read(
         "SELECT DISTINCT n.content_hash FROM (SELECT i.content_hash FROM pinterest.pin_image i \
-             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
+             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
         &[account_id.into(), import_id.into(), limit.into()],
         |row| row.get(1),
@@ -287,7 +287,7 @@ pub fn claim(claimer: Claimer<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Fail
     write(
         "WITH ready AS ( \
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
-         AND i.state = 'pending' AND i.next_attempt_at <= clock_timestamp() \
+         AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id + 0 = $1 AND o.content_hash = i.content_hash \
              AND o.import_id + 0 = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \

@@ -14,7 +14,7 @@ use crate::errors::Failure;
 pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     let removed = write(
         "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
-             WHERE p.removed_at < clock_timestamp() - make_interval(secs => $1) \
+             WHERE p.removed_at < (SELECT clock_timestamp() - make_interval(secs => $1)) \
              AND p.removed_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > p.removed_at), '0') < clock_timestamp() - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \

@@ -108,7 +108,7 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     execute(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
-             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= clock_timestamp() \
+             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT clock_timestamp()) \
              AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
                  AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')) \

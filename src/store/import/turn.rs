@@ -1,5 +1,6 @@
 //! Whose turn it is. A waiting import sleeps until its `wake_at`, is then due, and is claimed when it is the turn of its
 //! owner and its account. Every statement here reads the head of an index, so that its cost does not grow with the queue.
+//! `(SELECT clock_timestamp())` bounds a scan; `clock_timestamp()` itself is volatile, and only filters what was read.
 //!
 //! Only workers write `due` and `turn_owner`, and each passes over rows that others have locked: a client with an open
 //! transaction keeps nobody else's import waiting. `due` NULL marks an import that is held because its account cannot be
@@ -45,7 +46,7 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
 pub fn make_due() -> Result<bool, Failure> {
     let looked_at = execute(
         "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
-             WHERE NOT i.due AND i.wake_at <= clock_timestamp() ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+             WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.import t SET turn_owner = a.owner::text, \
          due = CASE WHEN a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL THEN true END \
          FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \

@@ -80,17 +80,19 @@ pub struct Embedding {
     pub sha256: [u8; 32],
 }
 
-/// The columns that have rows to work on and no problem that is to be waited out.
+/// The columns that have rows to work on and no problem that is to be waited out. The order and the bound of the time hold
+/// the look to the head of `tracked_row_ready`: without them the planner may read the table, and every row that waits.
 pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
     read(
         "SELECT c.tracked_column_id, c.owner::text, c.problem IS NOT NULL, \
          (SELECT count(*) FROM pinterest.tracked_column o WHERE pinterest.owner_oid(o.owner) = pinterest.owner_oid(c.owner) AND o.pauses > 0 \
              AND o.next_attempt_at > clock_timestamp() - interval '3 minutes') \
          FROM pinterest.tracked_column c \
-         WHERE c.next_attempt_at <= clock_timestamp() AND EXISTS (SELECT FROM pinterest.tracked_row r \
+         WHERE c.next_attempt_at <= clock_timestamp() AND EXISTS (SELECT FROM (SELECT FROM pinterest.tracked_row r \
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
-             AND r.next_attempt_at <= clock_timestamp() \
-             AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($1))) \
+             AND r.next_attempt_at <= (SELECT clock_timestamp()) \
+             AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($1)) \
+             ORDER BY r.next_attempt_at LIMIT 1) AS head) \
          ORDER BY c.tracked_column_id",
         &[live.to_vec().into()],
         |row| {
@@ -126,7 +128,7 @@ pub fn claim(
     write(
         "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts >= $7 AS exhausted, \
              r.claimed_by IS NOT NULL AND r.claimed_by <> ALL ($3) AS broken_off FROM pinterest.tracked_row r \
-             WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= clock_timestamp() \
+             WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= (SELECT clock_timestamp()) \
              AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($3)) \
              ORDER BY r.next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED), \
          failed AS (UPDATE pinterest.tracked_row t SET state = 'failed', claimed_by = NULL, lease_until = NULL, \
