@@ -13,6 +13,8 @@ pub enum Kind {
     BadText,
     /// A name of more bytes than names have.
     NameTooLong,
+    /// NULL for an argument that has to be given.
+    NullArgument,
     /// No app, account, board, import or table by that name or id.
     NotFound,
     /// There is one of that name already.
@@ -97,6 +99,7 @@ impl Kind {
             Kind::BadArgument => (Code::ERRCODE_INVALID_PARAMETER_VALUE, None),
             Kind::BadText => (Code::ERRCODE_INVALID_TEXT_REPRESENTATION, None),
             Kind::NameTooLong => (Code::ERRCODE_NAME_TOO_LONG, None),
+            Kind::NullArgument => (Code::ERRCODE_NULL_VALUE_NOT_ALLOWED, None),
             Kind::NotFound => (Code::ERRCODE_UNDEFINED_OBJECT, None),
             Kind::Duplicate => (Code::ERRCODE_DUPLICATE_OBJECT, None),
             Kind::NoColumn => (Code::ERRCODE_UNDEFINED_COLUMN, None),

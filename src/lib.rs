@@ -22,6 +22,7 @@ mod owner;
 mod pg_tests;
 mod platform;
 mod program;
+mod regclass;
 mod rows;
 mod settings;
 mod store;

@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pinterest::Secret;
 use pinterest::seal::Purpose;
 
-use super::{Answer, none_long, without_control_characters};
+use super::{Answer, none_long, without_control_characters, given};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::store::{app, app_pause};
@@ -15,12 +15,16 @@ use crate::workers::registry;
 /// client secret it is read from `pinterest.app_secret_file` whenever it is needed.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_register_app(
-    name: &str,
-    client_id: &str,
+    name: Option<&str>,
+    client_id: Option<&str>,
     client_secret: Option<&str>,
-    redirect_uri: &str,
-    tier: default!(&str, "'trial'"),
+    redirect_uri: Option<&str>,
+    tier: default!(Option<&str>, "'trial'"),
 ) -> Answer<i64> {
+    let name = given(name, "name")?;
+    let client_id = given(client_id, "client_id")?;
+    let redirect_uri = given(redirect_uri, "redirect_uri")?;
+    let tier = given(tier, "tier")?;
     none_long(&[("tier", Some(tier))])?;
     if !["trial", "standard"].contains(&tier) {
         return Err(Failure::new(Kind::BadArgument, format!("there is no tier \"{tier}\""))

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Client, Error, Secret};
 
-use super::{not_empty, usable};
+use super::{given, not_empty, usable};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
@@ -115,9 +115,10 @@ pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Vec<KnownBoa
 /// Deletes a board's pins, images, vectors and imports; returns how many pins and images that were.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_purge_board(
-    board: &str,
+    board: Option<&str>,
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
+    let board = given(board, "board")?;
     let board = known(board, account_id)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;
     Ok(TableIterator::once(counts))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::board::known;
 use super::collected::{Collected, without_images};
-use super::{Answer, not_empty, seconds};
+use super::{Answer, not_empty, seconds, given};
 use crate::document::Jsonb;
 use crate::errors::{Failure, Kind};
 use crate::once_per_query::once_per_query;
@@ -21,13 +21,14 @@ const MOST_BYTES: usize = 1 << 20;
 /// sections more than others, and one theme may stand for the board.
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_board_embedding(
-    board: &str,
+    board: Option<&str>,
     account_id: default!(Option<i64>, "NULL"),
     half_life: default!(Option<Interval>, "NULL"),
     sections: default!(Option<Jsonb>, "NULL"),
     theme: default!(Option<i32>, "NULL"),
     call: pg_sys::FunctionCallInfo,
 ) -> Answer<Vector> {
+    let board = given(board, "board")?;
     not_empty(board, "board")?;
     let sections = sections.map(|json| json.parse(MOST_BYTES, "sections")).transpose()?;
     let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections, theme };

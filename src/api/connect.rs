@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, none_long, not_empty, usable, without_control_characters};
+use super::{Answer, none_long, not_empty, usable, without_control_characters, given};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::platform::NoCoreDump;
@@ -29,8 +29,9 @@ const LONGEST_LIFE_DAYS: i32 = 400;
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_authorize_url(
     app: default!(Option<&str>, "NULL"),
-    secret_boards: default!(bool, "false"),
+    secret_boards: default!(Option<bool>, "false"),
 ) -> Answer<String> {
+    let secret_boards = given(secret_boards, "secret_boards")?;
     none_long(&[("app", app)])?;
     let owner = current_role();
     let endpoints = settings::endpoints()?;
@@ -95,15 +96,17 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
 #[pg_extern(volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)] // Named arguments of an SQL function.
 fn pinterest_store_token(
-    access_token: &str,
+    access_token: Option<&str>,
     refresh_token: default!(Option<&str>, "NULL"),
-    expires_in: default!(i32, "2592000"),
+    expires_in: default!(Option<i32>, "2592000"),
     refresh_token_expires_in: default!(Option<i32>, "NULL"),
     scopes: default!(Option<&str>, "NULL"),
     app: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
     username: default!(Option<&str>, "NULL"),
 ) -> Answer<i64> {
+    let access_token = given(access_token, "access_token")?;
+    let expires_in = given(expires_in, "expires_in")?;
     without_control_characters(access_token, "access_token")?;
     none_long(&[("scopes", scopes), ("app", app), ("username", username)])?;
     if let Some(token) = refresh_token {

@@ -10,6 +10,7 @@ use taste::Vectors;
 
 use super::board::known;
 use super::collected::{Collected, check};
+use super::given;
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
 use crate::memory::room_for;
@@ -23,8 +24,8 @@ const _: () = assert!(taste::DEFAULT_THRESHOLD == 0.05);
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_duplicates(
-    board: &str,
-    threshold: default!(f64, "0.05"),
+    board: Option<&str>,
+    threshold: default!(Option<f64>, "0.05"),
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<
     TableIterator<
@@ -42,6 +43,8 @@ fn pinterest_duplicates(
     >,
     ErrorReport,
 > {
+    let board = given(board, "board")?;
+    let threshold = given(threshold, "threshold")?;
     if !(0.0..=1.0).contains(&threshold) {
         return Err(Failure::new(
             Kind::BadArgument,

@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::Answer;
+use super::{Answer, given};
 use crate::document::Document;
 use crate::identity::{as_worker, current_role};
 use crate::store::{account, export};
@@ -41,9 +41,11 @@ fn pinterest_disconnect(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_export(
     account_id: default!(Option<i64>, "NULL"),
-    vectors: default!(bool, "false"),
-    images: default!(bool, "false"),
+    vectors: default!(Option<bool>, "false"),
+    images: default!(Option<bool>, "false"),
 ) -> Answer<Document> {
+    let vectors = given(vectors, "vectors")?;
+    let images = given(images, "images")?;
     let account_id = account::resolve(&current_role(), account_id)?;
     Ok(export::account(account_id, vectors, images)?)
 }

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use super::board::known;
 use super::collected::{Collected, check};
-use super::{Answer, without_control_characters};
+use super::{Answer, without_control_characters, given};
 use crate::document::Json;
 use crate::errors::{Failure, Kind};
 use crate::memory::room_for;
@@ -28,9 +28,10 @@ fn pinterest_gallery(
     board: default!(Option<&str>, "NULL"),
     rows: default!(Option<Json<'_>>, "NULL"),
     title: default!(Option<&str>, "NULL"),
-    embed: default!(bool, "false"),
+    embed: default!(Option<bool>, "false"),
     account_id: default!(Option<i64>, "NULL"),
 ) -> Answer<String> {
+    let embed = given(embed, "embed")?;
     Ok(page(board, rows, title, embed, account_id)?)
 }
 

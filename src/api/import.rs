@@ -7,7 +7,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 use super::board::{known, matching};
 use super::prompts::texts;
 use super::waiting::Waiting;
-use super::{Answer, not_empty, seconds};
+use super::{Answer, not_empty, seconds, given};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::settings;
@@ -23,13 +23,15 @@ const SHORTEST_SYNC: f64 = 300.0;
 /// Queues the import of a board; a worker does it once the transaction has committed. Returns the import's id.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_import_board(
-    board: &str,
+    board: Option<&str>,
     account_id: default!(Option<i64>, "NULL"),
-    keep_images: default!(bool, "false"),
+    keep_images: default!(Option<bool>, "false"),
     sections: default!(Option<Array<'_, &str>>, "NULL"),
     max_images: default!(Option<i32>, "NULL"),
     sync_every: default!(Option<Interval>, "NULL"),
 ) -> Answer<i64> {
+    let board = given(board, "board")?;
+    let keep_images = given(keep_images, "keep_images")?;
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
     // NULL is as little a name as the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
@@ -91,7 +93,8 @@ fn check_sync_interval(every: Option<&Interval>) -> Result<(), Failure> {
 
 /// Keeps a board that was imported before fresh: the worker imports it again after every such time. NULL ends that.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_sync_board(board: &str, every: Option<Interval>, account_id: default!(Option<i64>, "NULL")) -> Answer<()> {
+fn pinterest_sync_board(board: Option<&str>, every: Option<Interval>, account_id: default!(Option<i64>, "NULL")) -> Answer<()> {
+    let board = given(board, "board")?;
     check_sync_interval(every.as_ref())?;
     let board = known(board, account_id)?;
     as_worker(|| crate::store::board::sync(board.account_id, &board.board_id, every))?;
@@ -102,7 +105,8 @@ fn pinterest_sync_board(board: &str, every: Option<Interval>, account_id: defaul
 /// Queues the work of bringing a board's images to the present model: those that another one embedded are embedded again.
 /// Returns the import's id.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_reembed_board(board: &str, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
+fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
+    let board = given(board, "board")?;
     let board = known(board, account_id)?;
     check_model_dir()?;
     let import_id = as_worker(|| {
@@ -152,7 +156,8 @@ fn check_model_dir() -> Result<(), Failure> {
 
 /// Waits for an import to end, at most for `timeout`; returns its state then.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_wait_for_import(import_id: i64, timeout: default!(Option<Interval>, "NULL")) -> Answer<String> {
+fn pinterest_wait_for_import(import_id: Option<i64>, timeout: default!(Option<Interval>, "NULL")) -> Answer<String> {
+    let import_id = given(import_id, "import_id")?;
     // SAFETY: a plain read of a process-wide variable.
     if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
         return Err(Failure::new(Kind::NotReady, "this transaction's snapshot never sees the import end")

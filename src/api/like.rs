@@ -7,6 +7,7 @@ use pgrx::{notice, prelude::*};
 use super::board::known;
 use super::classify::direction;
 use super::collected::{Collected, check, same};
+use super::given;
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
 use crate::identity::current_role;
@@ -21,7 +22,7 @@ const MOST_ROWS: i32 = 10_000;
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_pins_like(
     embedding: Option<Vector>,
-    k: default!(i32, "20"),
+    k: default!(Option<i32>, "20"),
     board: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<
@@ -42,6 +43,7 @@ fn pinterest_pins_like(
     >,
     ErrorReport,
 > {
+    let k = given(k, "k")?;
     check_k(k)?;
     // As a comparison with NULL: not an error, and nothing is near.
     let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
@@ -87,8 +89,8 @@ fn pinterest_pins_like(
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_boards_like(
-    board: &str,
-    k: default!(i32, "10"),
+    board: Option<&str>,
+    k: default!(Option<i32>, "10"),
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<
     TableIterator<
@@ -104,6 +106,8 @@ fn pinterest_boards_like(
     >,
     ErrorReport,
 > {
+    let board = given(board, "board")?;
+    let k = given(k, "k")?;
     check_k(k)?;
     let wanted = Collected::of_board(known(board, account_id)?)?.some()?;
     let model = wanted.model()?;

@@ -55,6 +55,11 @@ fn none_long(arguments: &[(&str, Option<&str>)]) -> Result<(), Failure> {
     given.map(|(name, value)| not_long(value, name).map(drop)).collect()
 }
 
+/// Refuses NULL for an argument that has to be given.
+fn given<T>(value: Option<T>, argument: &str) -> Result<T, Failure> {
+    value.ok_or_else(|| Failure::new(Kind::NullArgument, format!("{argument} must not be NULL")))
+}
+
 /// Refuses an empty argument.
 fn not_empty<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
     not_long(value, argument)?;

@@ -5,6 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use taste::Theme;
 
+use super::given;
 use super::board::known;
 use super::collected::Collected;
 use super::prompts::{embedded, labels as checked, texts};
@@ -20,7 +21,7 @@ const MOST_THEMES: i32 = 100;
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_board_themes(
-    board: &str,
+    board: Option<&str>,
     k: default!(Option<i32>, "NULL"),
     labels: default!(Option<Array<'_, &str>>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
@@ -40,6 +41,7 @@ fn pinterest_board_themes(
     >,
     ErrorReport,
 > {
+    let board = given(board, "board")?;
     let count = k.map(theme_count).transpose()?;
     let labels = labels.map(|labels| checked(texts(labels, "labels")?)).transpose()?;
     let collected = Collected::of_board(known(board, account_id)?)?.some()?;

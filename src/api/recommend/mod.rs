@@ -8,13 +8,15 @@ mod tastes;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgRelation};
+use pgrx::{JsonB};
 
 pub use because::pin_page;
 
 use super::prompts::{named, texts};
 use super::{none_long, not_empty};
 use crate::errors::{Failure, Kind};
+use crate::api::given;
+use crate::regclass::Regclass;
 use crate::identity::as_worker;
 use crate::store::{track, user_table};
 use columns::Columns;
@@ -48,12 +50,12 @@ const _: () = assert!(taste::DEFAULT_DIVERSITY == 0.3);
 #[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity, clippy::too_many_arguments)] // Columns and arguments of an SQL function.
 fn pinterest_recommend(
-    board: &str,
-    table: PgRelation,
-    k: default!(i32, "10"),
-    diversity: default!(f64, "0.3"),
+    board: Option<&str>,
+    table: Option<Regclass>,
+    k: default!(Option<i32>, "10"),
+    diversity: default!(Option<f64>, "0.3"),
     only: default!(Option<&str>, "NULL"),
-    explain: default!(bool, "false"),
+    explain: default!(Option<bool>, "false"),
     not_boards: default!(Option<Array<'_, &str>>, "NULL"),
     key: default!(Option<&str>, "NULL"),
     embedding: default!(Option<&str>, "NULL"),
@@ -73,8 +75,13 @@ fn pinterest_recommend(
     >,
     ErrorReport,
 > {
+    let board = given(board, "board")?;
+    let table = given(table, "table")?;
+    let k = given(k, "k")?;
+    let diversity = given(diversity, "diversity")?;
+    let explain = given(explain, "explain")?;
     let boards = vec![Some(not_empty(board, "board")?.to_owned())];
-    let table = table.oid();
+    let table = table.0;
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
     let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
     let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
@@ -85,12 +92,12 @@ fn pinterest_recommend(
 #[pg_extern(name = "pinterest_recommend", stable, parallel_restricted)]
 #[allow(clippy::type_complexity, clippy::too_many_arguments)] // Columns and arguments of an SQL function.
 fn pinterest_recommend_boards(
-    boards: Array<'_, &str>,
-    table: PgRelation,
-    k: default!(i32, "10"),
-    diversity: default!(f64, "0.3"),
+    boards: Option<Array<'_, &str>>,
+    table: Option<Regclass>,
+    k: default!(Option<i32>, "10"),
+    diversity: default!(Option<f64>, "0.3"),
     only: default!(Option<&str>, "NULL"),
-    explain: default!(bool, "false"),
+    explain: default!(Option<bool>, "false"),
     not_boards: default!(Option<Array<'_, &str>>, "NULL"),
     key: default!(Option<&str>, "NULL"),
     embedding: default!(Option<&str>, "NULL"),
@@ -110,6 +117,11 @@ fn pinterest_recommend_boards(
     >,
     ErrorReport,
 > {
+    let boards = given(boards, "boards")?;
+    let table = given(table, "table")?;
+    let k = given(k, "k")?;
+    let diversity = given(diversity, "diversity")?;
+    let explain = given(explain, "explain")?;
     let (boards, table) = (texts(boards, "boards")?, table.oid());
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
     let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;

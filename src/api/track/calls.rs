@@ -1,12 +1,13 @@
 //! The calls: declare, end, try again.
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgRelation, pg_sys};
 
 use super::checks::{Sources, declared, own_table};
-use crate::api::Answer;
+use crate::api::{Answer, given};
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
+use crate::regclass::Regclass;
 use crate::store::track::declaration::{Declaration, Tie};
 use crate::store::track::{self, TrackedColumn, declaration, fill, queue, tie, trust};
 use crate::store::user_table::{self, UserTable, describe};
@@ -17,16 +18,18 @@ use crate::workers::registry;
 /// column is tracked already; returns how many.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_track(
-    table: PgRelation,
+    table: Option<Regclass>,
     key: default!(Option<&str>, "NULL"),
     image: default!(Option<&str>, "NULL"),
     image_url: default!(Option<&str>, "NULL"),
     text: default!(Option<&str>, "NULL"),
-    embedding: default!(&str, "'embedding'"),
+    embedding: default!(Option<&str>, "'embedding'"),
 ) -> Answer<i64> {
+    let table = given(table, "table")?;
+    let embedding = given(embedding, "embedding")?;
     crate::store::refuse_if_read_only(c"pinterest_track()");
     refuse_old_snapshot("keeps rows out of sight that were committed since it was taken")?;
-    let table = describe(closed(table))?;
+    let table = describe(table.0)?;
     own_table(&table)?;
     declaration::lock(&table)?;
     // What was seen before the lock may have changed.
@@ -57,7 +60,8 @@ fn pinterest_track(
 /// Ends the tracking of a table's column, or of all of them; the vectors stay. A table that is gone is known by the name
 /// it had when it was declared. Returns how many columns are tracked no more.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_untrack(table: &str, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    let table = given(table, "table")?;
     crate::store::refuse_if_read_only(c"pinterest_untrack()");
     let (schema, name) = user_table::table_name(table)?;
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
@@ -93,18 +97,14 @@ fn pinterest_untrack(table: &str, embedding: default!(Option<&str>, "NULL")) -> 
 
 /// Puts the rows that have failed back to work; returns how many there are.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_retry_tracked(table: PgRelation, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
-    let table = describe(closed(table))?;
+fn pinterest_retry_tracked(table: Option<Regclass>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    let table = given(table, "table")?;
+    let table = describe(table.0)?;
     own_table(&table)?;
     let ids = required_ids(&table, embedding)?;
     let failed = as_worker(|| queue::retry_failed(&ids))?;
     registry::wake_tracking_at_commit()?;
     Ok(failed)
-}
-
-/// The relation's oid. An open relation could have no trigger dropped.
-pub fn closed(table: PgRelation) -> pg_sys::Oid {
-    table.oid()
 }
 
 /// A transaction whose snapshot stands still cannot do what it takes to see others' commits.

@@ -2,12 +2,13 @@
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
-use pgrx::{PgLogLevel, PgRelation, PgSqlErrorCode, pg_sys};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
-use super::calls::{closed, refuse_old_snapshot, required_ids};
-use crate::api::Answer;
+use super::calls::{refuse_old_snapshot, required_ids};
 use crate::api::waiting::Waiting;
+use crate::api::{Answer, given};
 use crate::errors::{Failure, Kind};
+use crate::regclass::Regclass;
 use crate::store::track::queue::{self, Problem};
 use crate::store::user_table::describe;
 use crate::store::with_latest_snapshot;
@@ -16,9 +17,10 @@ use crate::workers::{pause, registry};
 /// Waits until no row of the table's tracked columns is pending, until only rows are that no worker can work on, or for
 /// the timeout; returns how many are pending then.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_wait_for_tracked(table: PgRelation, timeout: default!(Option<Interval>, "NULL")) -> Answer<i64> {
+fn pinterest_wait_for_tracked(table: Option<Regclass>, timeout: default!(Option<Interval>, "NULL")) -> Answer<i64> {
+    let table = given(table, "table")?;
     refuse_old_snapshot("never sees a row become embedded")?;
-    let table = describe(closed(table))?;
+    let table = describe(table.0)?;
     let ids = required_ids(&table, None)?;
     // The rest of the transaction is this call: no more rows can come from it.
     if queue::has_uncommitted(&ids)? {
@@ -37,12 +39,12 @@ fn pinterest_wait_for_tracked(table: PgRelation, timeout: default!(Option<Interv
     sql = "CREATE PROCEDURE pinterest_await_tracked(\"table\" regclass, timeout interval DEFAULT NULL) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn pinterest_await_tracked(
-    table: Option<PgRelation>,
+    table: Option<Regclass>,
     timeout: Option<Interval>,
     call: pg_sys::FunctionCallInfo,
 ) -> Answer<()> {
-    let table = table.ok_or_else(|| Failure::new(Kind::BadArgument, "table must not be NULL"))?;
-    let table = describe(closed(table))?;
+    let table = given(table, "table")?;
+    let table = describe(table.0)?;
     let ids = required_ids(&table, None)?;
     let waiting = Waiting::in_procedure(timeout.as_ref(), call)?;
     let pending = wait(&ids, &waiting)?;
