@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pinterest::Secret;
 use pinterest::seal::Purpose;
 
-use super::{Answer, none_long, without_control_characters, given};
+use super::{Answer, given, none_long, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::store::{app, app_pause};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::board::known;
 use super::collected::{Collected, without_images};
-use super::{Answer, not_empty, seconds, given};
+use super::{Answer, given, not_empty, seconds};
 use crate::document::Jsonb;
 use crate::errors::{Failure, Kind};
 use crate::once_per_query::once_per_query;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, none_long, not_empty, usable, without_control_characters, given};
+use super::{Answer, given, none_long, not_empty, usable, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::platform::NoCoreDump;

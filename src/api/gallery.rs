@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use super::board::known;
 use super::collected::{Collected, check};
-use super::{Answer, without_control_characters, given};
+use super::{Answer, given, without_control_characters};
 use crate::document::Json;
 use crate::errors::{Failure, Kind};
 use crate::memory::room_for;

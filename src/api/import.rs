@@ -7,7 +7,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 use super::board::{known, matching};
 use super::prompts::texts;
 use super::waiting::Waiting;
-use super::{Answer, not_empty, seconds, given};
+use super::{Answer, given, not_empty, seconds};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::settings;
@@ -93,7 +93,11 @@ fn check_sync_interval(every: Option<&Interval>) -> Result<(), Failure> {
 
 /// Keeps a board that was imported before fresh: the worker imports it again after every such time. NULL ends that.
 #[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_sync_board(board: Option<&str>, every: Option<Interval>, account_id: default!(Option<i64>, "NULL")) -> Answer<()> {
+fn pinterest_sync_board(
+    board: Option<&str>,
+    every: Option<Interval>,
+    account_id: default!(Option<i64>, "NULL"),
+) -> Answer<()> {
     let board = given(board, "board")?;
     check_sync_interval(every.as_ref())?;
     let board = known(board, account_id)?;

@@ -5,9 +5,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use taste::Theme;
 
-use super::given;
 use super::board::known;
 use super::collected::Collected;
+use super::given;
 use super::prompts::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
 use crate::vector::Vector;

@@ -5,19 +5,19 @@ mod columns;
 mod pool;
 mod tastes;
 
+use pgrx::JsonB;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB};
 
 pub use because::pin_page;
 
 use super::prompts::{named, texts};
 use super::{none_long, not_empty};
-use crate::errors::{Failure, Kind};
 use crate::api::given;
-use crate::regclass::Regclass;
+use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
+use crate::regclass::Regclass;
 use crate::store::{track, user_table};
 use columns::Columns;
 use tastes::Tastes;
@@ -122,7 +122,7 @@ fn pinterest_recommend_boards(
     let k = given(k, "k")?;
     let diversity = given(diversity, "diversity")?;
     let explain = given(explain, "explain")?;
-    let (boards, table) = (texts(boards, "boards")?, table.oid());
+    let (boards, table) = (texts(boards, "boards")?, table.0);
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
     let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
     let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
