@@ -188,6 +188,8 @@ def by_hand():
                           "image_url": "https://i.pinimg.com/a.jpg", "link": "javascript:1"}]},
             {"image": "\\x89504e470d0a1a0a00", "link": "http://x"}]
     seed("gallery", "rows", "Title <é>\n" + json.dumps(rows))
+    # Is short enough as it is written, and was once taken though its escapes make it three times as long.
+    seed("gallery", "long-address", "https://b/#" + "\u00e9" * 1000 + "\n[]")
     seed("gallery", "odd", 'https://x.y/\n[{"image": "\\\\xffd8ff", "because": null, "x": [[{}]]}, {}]')
     seed("gallery", "wrong", '\n[{"because": [1]}]')
     words = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 1, "num_hidden_layers": 1}

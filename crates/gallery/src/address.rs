@@ -19,7 +19,8 @@ impl Address {
         }
         let url = Url::parse(text).ok()?;
         let plain = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
-        plain.then(|| Address(url.into()))
+        // As it is written into the page, where escapes have made it longer.
+        (plain && url.as_str().len() <= LONGEST).then(|| Address(url.into()))
     }
 
     /// The page of a pin, where Pinterest's guidelines want its picture to lead.
