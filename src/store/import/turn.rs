@@ -48,7 +48,8 @@ pub fn make_due() -> Result<bool, Failure> {
         "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
              WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.import t SET turn_owner = a.owner::text, \
-         due = CASE WHEN a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL THEN true END \
+         due = CASE WHEN a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
+             AND NOT pinterest.owner_is_gone(a.owner) THEN true END \
          FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
          WHERE t.account_id = r.account_id AND t.import_id = r.import_id",
         &[BATCH.into()],
@@ -103,7 +104,8 @@ pub fn accounts_after(owner: &str, account_id: i64) -> Result<Vec<i64>, Failure>
 /// Holds the imports of an account that cannot be used; true where it can.
 pub fn hold_unless_usable(account_id: i64) -> Result<bool, Failure> {
     let usable = read(
-        "SELECT a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL FROM pinterest.account a \
+        "SELECT a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
+         AND NOT pinterest.owner_is_gone(a.owner) FROM pinterest.account a \
          WHERE a.account_id = $1",
         &[account_id.into()],
         |row| row.get::<bool>(1),
@@ -141,7 +143,8 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
          SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
              AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
          SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id \
-             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL) \
+             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
+             AND NOT pinterest.owner_is_gone(a.owner)) \
          FROM held h WHERE h.account_id IS NOT NULL LIMIT $2",
         &[after.into(), BATCH.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
