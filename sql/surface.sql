@@ -37,7 +37,7 @@ COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
 COMMENT ON PROCEDURE pinterest_await_import(bigint, interval) IS
     'Waits until an import has ended, or for the timeout, without a transaction meanwhile; warns where it has not completed. Not inside a transaction block';
 COMMENT ON FUNCTION pinterest_pause_workers(text) IS
-    'Sends the workers of a database away, of the current one by default, and keeps them away until pinterest_resume_workers(), over restarts too; returns when they have gone. For CREATE DATABASE … TEMPLATE and ALTER DATABASE … RENAME. Not undone by ROLLBACK. False where they were away';
+    'Sends the workers of a database away, of the current one by default, and keeps them away until pinterest_resume_workers(), over restarts too; returns when they have gone. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. Not undone by ROLLBACK. False where they were away';
 COMMENT ON FUNCTION pinterest_resume_workers(text) IS
     'Lets the workers of a database come again, of the current one by default; what was queued meanwhile is taken on. False where they were not kept away';
 COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
@@ -160,7 +160,7 @@ BEGIN
             WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
               AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest'
         ), privileged AS (
-            SELECT 'FUNCTION' AS kind, p.oid::pg_catalog.regprocedure::pg_catalog.text AS name, p.proowner AS owner,
+            SELECT 'ROUTINE' AS kind, p.oid::pg_catalog.regprocedure::pg_catalog.text AS name, p.proowner AS owner,
                    COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl
             FROM pg_catalog.pg_proc p JOIN members m ON m.objid OPERATOR(pg_catalog.=) p.oid
             WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
