@@ -133,7 +133,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
 /// Up to `limit` pins of the board that the import has listed to its end and not seen.
 pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) -> Result<Vec<String>, Failure> {
     read(
-        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 \
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 \
          AND p.removed_at IS NULL ORDER BY random() LIMIT $4",
         &[account_id.into(), board_id.into(), import_id.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
         |row| row.get(1),
@@ -144,7 +144,7 @@ pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) ->
 pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
     execute(
         "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
-         AND p.import_id < $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
+         AND p.import_id <> $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
         &[account_id.into(), board_id.into(), import_id.into()],
     )
 }
@@ -153,7 +153,7 @@ pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<u
 pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.pin p SET board_id = $5, board_section_id = NULL, missing_since = NULL \
-         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 AND p.pin_id = $4 AND p.removed_at IS NULL \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.pin_id = $4 AND p.removed_at IS NULL \
          AND EXISTS (SELECT FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $5)",
         &[account_id.into(), board_id.into(), import_id.into(), pin_id.into(), to.into()],
     )?;
@@ -164,7 +164,7 @@ pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to:
 pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
     execute(
         "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \
-         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id < $3 AND p.removed_at IS NULL",
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.removed_at IS NULL",
         &[account_id.into(), board_id.into(), import_id.into()],
     )
 }

@@ -167,14 +167,15 @@ pub fn record_page(
 /// What the listing, all of whose pages are in, has brought.
 pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure> {
     let count = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
-    // A pin that a later import has seen is none that this one could miss.
+    // Imports of one board may run in another order than that of their ids: a pin that one with a higher id has seen can be
+    // gone by now all the same.
     let found = read(
         "SELECT i.pins_reported::int8, i.pins_unreadable::int8, COALESCE(b.unlisted_pins, 0)::int8, i.pins_new::int8, \
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
              EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3, \
-         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id < $2) AS missing, \
-             count(*) FILTER (WHERE p.import_id < $2 AND p.missing_since IS NOT NULL) AS missing_again \
+         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id <> $2) AS missing, \
+             count(*) FILTER (WHERE p.import_id <> $2 AND p.missing_since IS NOT NULL) AS missing_again \
              FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
          WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],

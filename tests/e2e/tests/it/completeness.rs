@@ -5,7 +5,7 @@ use postgres::Client;
 use sandbox::{Fault, Kind, OddShape, Rule};
 
 use crate::imports::{Report, imported};
-use crate::support::{Row, quick_world, value};
+use crate::support::{Row, complete, quick_world, start, value};
 
 /// A board with 13 pins, of which 12 are in.
 fn world_of_twelve() -> Result<(World, Client)> {
@@ -137,6 +137,30 @@ fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 8), "{report:?}");
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
+    Ok(())
+}
+
+#[test]
+fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    // The first of two imports waits until the second has ended, as one does that waits for the quota.
+    client.batch_execute("SELECT pinterest_pause_account()")?;
+    let first = start(&mut client, "Beach")?;
+    let wake = "UPDATE pinterest.import SET due = false, wake_at = clock_timestamp() + $2::float8 * interval '1 hour' WHERE import_id = $1";
+    client.execute(wake, &[&first, &1.0])?;
+    client.batch_execute("SELECT pinterest_pause_account(pause => false)")?;
+    let second = start(&mut client, "Beach")?;
+    complete(&mut client, second)?;
+    let board = world.sandbox.board_id("Beach")?;
+    let gone = world.sandbox.pin_ids(&board)?.swap_remove(0);
+    world.sandbox.remove_pin(&gone)?;
+    world.sandbox.add_pins(&board, 1)?;
+    client.execute(wake, &[&first, &0.0])?;
+    complete(&mut client, first)?;
+    imported(&mut client, "'Beach'")?;
+    let stands: bool =
+        client.query_one("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?.get(0);
+    assert_eq!((stands, standing(&mut client)?.0), (false, 13));
     Ok(())
 }
 
