@@ -295,9 +295,15 @@ impl Rounds {
             .map(drop)
             .or_else(|_| owner.query_one("SELECT pinterest_pause_account($1, false)", &[&self.account]).map(drop))?;
         for _ in 0..2 {
-            owner
-                .query_one("SELECT pinterest_refresh($1)::text", &[&self.account])
-                .context("the refresh after it all")?;
+            // After several kills a worker rests for longer than a call waits.
+            wait_for("the refresh after it all", Duration::from_secs(150), || {
+                match owner.query_one("SELECT pinterest_refresh($1)::text", &[&self.account]) {
+                    Err(error) if error.as_db_error().is_some_and(|error| error.message().starts_with("no worker")) => {
+                        Ok(None)
+                    }
+                    refreshed => Ok(Some(refreshed.map(drop))),
+                }
+            })??;
         }
         let status: String = owner.query_one("SELECT status FROM pinterest.accounts", &[])?.get(0);
         ensure!(status == "connected", "{status}");
