@@ -10,7 +10,7 @@ CREATE TYPE pinterest.role_owner;
 
 CREATE FUNCTION pinterest.role_owner_in(cstring) RETURNS pinterest.role_owner
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_in';
-COMMENT ON FUNCTION pinterest.role_owner_in(cstring) IS 'Internal: input of role_owner, the name of a role; one that is missing is kept as such';
+COMMENT ON FUNCTION pinterest.role_owner_in(cstring) IS 'Internal: input of role_owner, the name of a role; a missing role is kept as missing';
 
 CREATE FUNCTION pinterest.role_owner_out(pinterest.role_owner) RETURNS cstring
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_out';
@@ -30,7 +30,7 @@ CREATE TYPE pinterest.role_owner (
     RECEIVE = pinterest.role_owner_recv, SEND = pinterest.role_owner_send,
     INTERNALLENGTH = 72, ALIGNMENT = int4, STORAGE = plain
 );
-COMMENT ON TYPE pinterest.role_owner IS 'A role that owns something, written as its name; "name (dropped oid)" where the role is gone, "name (missing)" where there was none of that name. Neither is ever taken for a later role of that name';
+COMMENT ON TYPE pinterest.role_owner IS 'A role that owns something, written as its name; "name (dropped oid)" if the role has been dropped, "name (missing)" if there was no role of that name. Neither becomes a later role of that name';
 
 CREATE FUNCTION pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_eq';
@@ -108,12 +108,12 @@ COMMENT ON FUNCTION pinterest.is_owner(pinterest.role_owner) IS 'Is the current 
 CREATE FUNCTION pinterest.has_rights_of(pinterest.role_owner) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_has_rights_of';
 COMMENT ON FUNCTION pinterest.has_rights_of(pinterest.role_owner) IS
-    'Has the current role the rights of the owner, as a member of a group has the group''s?';
+    'Does the current role have the rights of the owner, as a member of a group has those of the group?';
 
 CREATE FUNCTION pinterest.owner_is_gone(pinterest.role_owner) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_owner_is_gone';
 COMMENT ON FUNCTION pinterest.owner_is_gone(pinterest.role_owner) IS
-    'Is the owner no role of this cluster any more, or has it never been one? Then nobody owns the row until pinterest_reassign() hands it over';
+    'Has the owner been dropped, or was it never a role of this cluster? Then nobody owns the row until pinterest_reassign() gives it to a role';
 
 REVOKE ALL ON TYPE pinterest.role_owner FROM PUBLIC;
 REVOKE ALL ON FUNCTION

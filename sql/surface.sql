@@ -33,13 +33,13 @@ COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
 COMMENT ON FUNCTION pinterest_workers() IS
     'The launcher, the supervisor and this database''s workers; behind the view pinterest.workers';
 COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
-    'Waits until an import has ended, or for the timeout; returns its state. Holds its caller''s snapshot meanwhile: for minutes, pinterest_await_import() is better';
+    'Waits until an import has ended, or for the timeout; returns its state. Holds the caller''s snapshot while it waits: for waits of minutes, pinterest_await_import() is better';
 COMMENT ON PROCEDURE pinterest_await_import(bigint, interval) IS
-    'Waits until an import has ended, or for the timeout, without a transaction meanwhile; warns where it has not completed. Not inside a transaction block';
+    'Waits until an import has ended, or for the timeout, and holds no transaction while it waits; warns if the import has not completed. Cannot run inside a transaction block';
 COMMENT ON FUNCTION pinterest_pause_workers(text) IS
-    'Sends the workers of a database away, of the current one by default, and keeps them away until pinterest_resume_workers(), over restarts too; returns when they have gone. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. Not undone by ROLLBACK. False where they were away';
+    'Ends the workers of a database, by default the current one, and starts no others until pinterest_resume_workers(), also after a restart; returns when they have ended. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. Not undone by ROLLBACK. False if they were paused already';
 COMMENT ON FUNCTION pinterest_resume_workers(text) IS
-    'Lets the workers of a database come again, of the current one by default; what was queued meanwhile is taken on. False where they were not kept away';
+    'Lets the workers of a database, by default the current one, start again and continue with what was queued. False if they were not paused';
 COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
     'Ends an import, keeping what is in; false if it had ended';
 COMMENT ON FUNCTION pinterest_track(regclass, text, text, text, text, text) IS
@@ -49,9 +49,9 @@ COMMENT ON FUNCTION pinterest_untrack(text, text) IS
 COMMENT ON FUNCTION pinterest_retry_tracked(regclass, text) IS
     'Puts the rows of a tracked table that have failed back to work; returns how many there are';
 COMMENT ON FUNCTION pinterest_wait_for_tracked(regclass, interval) IS
-    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending. Holds its caller''s snapshot meanwhile: for minutes, pinterest_await_tracked() is better';
+    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending. Holds the caller''s snapshot while it waits: for waits of minutes, pinterest_await_tracked() is better';
 COMMENT ON PROCEDURE pinterest_await_tracked(regclass, interval) IS
-    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout, without a transaction meanwhile; warns where rows are pending. Not inside a transaction block';
+    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout, and holds no transaction while it waits; warns if rows are pending. Cannot run inside a transaction block';
 COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
     'CLIP ViT-B/32 embedding of a JPEG, PNG or WebP: 512 dimensions, unit length';
 COMMENT ON FUNCTION pinterest_embed_text(text) IS
@@ -83,11 +83,11 @@ COMMENT ON FUNCTION pinterest_purge_board(text, bigint) IS
 COMMENT ON FUNCTION pinterest_doctor() IS
     'Checks what an import depends on: one row each, with a hint where something is wrong';
 COMMENT ON FUNCTION pinterest_grant(text, text) IS
-    'Grants a role a level: reader (search), user (also connect and import) or admin (also keys, copies, and granting levels to others). Who has no right to grant all of it is refused';
+    'Grants a role a level: reader (read and search), user (also connect, import and track) or admin (also keys, copies, pausing workers, and granting levels to others). Refused if the caller may not grant all of it';
 COMMENT ON FUNCTION pinterest_revoke(text, boolean) IS
-    'Takes back from a role all that was granted to it on objects of the extension; with cascade also what it granted to others';
+    'Revokes from a role everything that was granted to it on objects of the extension; with cascade also what it granted to others';
 COMMENT ON FUNCTION pinterest_reassign(text, text) IS
-    'Hands over what a role owns to another: apps, accounts with all that came through them, and tracked columns whose tables have changed hands. Takes the rights of both roles; what belongs to a role that is gone, written as it is shown, takes a superuser. Returns how many';
+    'Gives what one role owns to another: apps, accounts with all that was imported through them, and tracked columns whose tables have the new owner already. Requires the rights of both roles, or a superuser if the old role has been dropped; its name is then written as the owner is shown. Returns how many';
 COMMENT ON FUNCTION pinterest_adopt() IS
     'Lets this copy of the database send requests, on this host; only when the original is gone for good. See pinterest.clone_fence';
 

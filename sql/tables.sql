@@ -21,12 +21,12 @@ COMMENT ON TABLE pinterest.installation IS 'The one row that identifies this ins
 COMMENT ON COLUMN pinterest.installation.installation_id IS 'Bound into every sealed secret; never changes';
 COMMENT ON COLUMN pinterest.installation.database_identity IS 'System identifier and oid of the database that may send requests out; pinterest_adopt() sets it';
 COMMENT ON COLUMN pinterest.installation.host IS 'Digest of the host and data directory that may send requests out under clone_fence = strict; pinterest_adopt() sets it';
-COMMENT ON COLUMN pinterest.installation.clock_seen_at IS 'What the clock showed when a worker last looked; with clock_uptime and clock_boot it tells time that passed from a clock that was set';
-COMMENT ON COLUMN pinterest.installation.clock_uptime IS 'Microseconds since the machine''s start, then';
-COMMENT ON COLUMN pinterest.installation.clock_boot IS 'Names the machine''s start';
-COMMENT ON COLUMN pinterest.installation.clock_gaps IS 'When the clock was found to have jumped forward; what is older is younger by clock_gap_lengths, see pinterest.retention';
+COMMENT ON COLUMN pinterest.installation.clock_seen_at IS 'What the clock showed when a worker last looked; with clock_uptime and clock_boot it distinguishes time that passed from a clock that was set';
+COMMENT ON COLUMN pinterest.installation.clock_uptime IS 'Microseconds since the machine''s start at that time';
+COMMENT ON COLUMN pinterest.installation.clock_boot IS 'Identifies the start of the machine';
+COMMENT ON COLUMN pinterest.installation.clock_gaps IS 'When the clock was found to have jumped forward; clock_gap_lengths is subtracted from the age of what is older, see pinterest.retention';
 COMMENT ON COLUMN pinterest.installation.rotation_requested_at IS 'pinterest_rotate_key() was called and the worker is not through yet';
-COMMENT ON COLUMN pinterest.installation.rotation_key IS 'Fingerprint of the key that everything is to be sealed with; a worker that has another active key leaves the request alone';
+COMMENT ON COLUMN pinterest.installation.rotation_key IS 'Fingerprint of the key that everything is to be sealed with; a worker that has another active key does not act on the request';
 
 CREATE TABLE pinterest.app (
     app_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -83,7 +83,7 @@ COMMENT ON COLUMN pinterest.account.cause IS 'Why the account is not connected; 
 COMMENT ON COLUMN pinterest.account.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.account.scopes_requested IS 'What the user was asked for';
 COMMENT ON COLUMN pinterest.account.paused_at IS 'Since when its imports pause, see pinterest_pause_account(); its tokens are refreshed all the same';
-COMMENT ON COLUMN pinterest.account.identity_due IS 'When a worker asks Pinterest next whose account this is: it could not be had at the connect. Until then nothing is imported through it, and it may turn out to be another row''s account; NULL: known, or not to be had';
+COMMENT ON COLUMN pinterest.account.identity_due IS 'When a worker next asks Pinterest whose account this is, because Pinterest did not answer that at the connect. Until it is known nothing is imported through the account, and it may prove to be another row''s account; NULL: known, or cannot be known';
 
 -- From one sequence for all accounts: a number that was given once never comes again, also not after a disconnect.
 CREATE SEQUENCE pinterest.token_generation;
@@ -109,14 +109,14 @@ CREATE TABLE pinterest.token (
 );
 CREATE INDEX token_unsettled ON pinterest.token (account_id) WHERE unsettled;
 COMMENT ON TABLE pinterest.token IS 'Sealed OAuth tokens; granted to nobody';
-COMMENT ON COLUMN pinterest.token.generation IS 'Another with every stored answer, and never one that was given before; bound into the sealed bytes and compared before they are replaced';
-COMMENT ON COLUMN pinterest.token.consent IS 'The generation that the user''s own act brought; refreshes keep it, so the higher one is the later consent';
+COMMENT ON COLUMN pinterest.token.generation IS 'Changes with every stored answer and is never reused; bound into the sealed bytes and compared before they are replaced';
+COMMENT ON COLUMN pinterest.token.consent IS 'The generation that the user''s own act stored; refreshes keep it, so the higher value is the later consent';
 COMMENT ON COLUMN pinterest.token.previous_refresh_token IS 'The refresh token before the current one, for an answer that got lost';
 COMMENT ON COLUMN pinterest.token.refresh_after IS 'When the refresh worker renews the tokens';
 COMMENT ON COLUMN pinterest.token.attempt_by IS 'The process with a refresh under way; the attempt is open until its answer is stored, or as long as the process lives';
-COMMENT ON COLUMN pinterest.token.uncertain IS 'An answer to a refresh of these tokens got lost: they may have been replaced at Pinterest';
+COMMENT ON COLUMN pinterest.token.uncertain IS 'An answer to a refresh of these tokens was lost: they may have been replaced at Pinterest';
 COMMENT ON COLUMN pinterest.token.granted_scopes IS 'The scopes that the last answer named';
-COMMENT ON COLUMN pinterest.token.unsettled IS 'What follows from the last stored answer is yet to be done: the account''s status, its app''s pause, its parked imports. In transactions of their own, so that no lock on those keeps an answer from being stored';
+COMMENT ON COLUMN pinterest.token.unsettled IS 'The consequences of the last stored answer have yet to be recorded: the account''s status, its app''s pause, its waiting imports. This is done in separate transactions, so that no lock on those rows prevents an answer from being stored';
 COMMENT ON COLUMN pinterest.token.warned_generation IS 'The generation of which was said that it lapses soon';
 
 -- Without a foreign key: a row is inserted while others have the account locked. Whoever finds one puts it where it belongs,
@@ -135,8 +135,8 @@ CREATE TABLE pinterest.token_answer (
     PRIMARY KEY (account_id, expected)
 );
 COMMENT ON TABLE pinterest.token_answer IS 'Answers to refreshes that wait for a lock on the row of their tokens; granted to nobody';
-COMMENT ON COLUMN pinterest.token_answer.expected IS 'The generation of the tokens that they replace; where others have been stored meanwhile they are of no use';
-COMMENT ON COLUMN pinterest.token_answer.generation IS 'The generation that they are sealed for';
+COMMENT ON COLUMN pinterest.token_answer.expected IS 'The generation of the tokens that they replace; if other tokens have been stored meanwhile, the answer is discarded';
+COMMENT ON COLUMN pinterest.token_answer.generation IS 'The generation for which they are sealed';
 
 CREATE TABLE pinterest.oauth_state (
     state_hash bytea PRIMARY KEY,
@@ -177,11 +177,11 @@ COMMENT ON TABLE pinterest.board IS 'Boards seen through an account';
 COMMENT ON COLUMN pinterest.board.pin_count IS 'As Pinterest reports it; counts pins that an app may not be able to see';
 COMMENT ON COLUMN pinterest.board.pins_modified_at IS 'Pinterest''s change marker, board_pins_modified_at';
 COMMENT ON COLUMN pinterest.board.imported_modified_at IS 'The change marker at the last complete import; equal to pins_modified_at: nothing to do';
-COMMENT ON COLUMN pinterest.board.imported_pin_count IS 'pin_count at the last complete import; another one now: the board has changed, whatever the marker says';
-COMMENT ON COLUMN pinterest.board.imported_pins IS 'Pins that stood on the board at the last complete import';
-COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed, at the last complete import: what it is known not to list';
+COMMENT ON COLUMN pinterest.board.imported_pin_count IS 'pin_count at the last complete import; if it differs now, the board has changed, whatever the marker says';
+COMMENT ON COLUMN pinterest.board.imported_pins IS 'Pins that were on the board at the last complete import';
+COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed at the last complete import: pins that it is known not to list';
 COMMENT ON COLUMN pinterest.board.gap_pins IS 'By how many pins listings have been short since gap_since, each time the same and with no known pin missing; after a day it becomes unlisted_pins';
-COMMENT ON COLUMN pinterest.board.confirmed_at IS 'When Pinterest last confirmed all pins that stand on the board; their age counts from then, see pinterest.retention';
+COMMENT ON COLUMN pinterest.board.confirmed_at IS 'When Pinterest last confirmed all pins that are on the board; their age counts from then, see pinterest.retention';
 COMMENT ON COLUMN pinterest.board.sync_every IS 'The worker imports the board anew after this time, see pinterest_sync_board()';
 
 CREATE TABLE pinterest.board_section (
@@ -224,7 +224,7 @@ COMMENT ON TABLE pinterest.pin IS 'Pins of imported boards';
 COMMENT ON COLUMN pinterest.pin.raw IS 'The pin as Pinterest sent it; json, not jsonb: text with \u0000 must not fail an import';
 COMMENT ON COLUMN pinterest.pin.no_image IS 'Why the pin has no image; NULL where it has one';
 COMMENT ON COLUMN pinterest.pin.import_id IS 'The import that saw the pin last';
-COMMENT ON COLUMN pinterest.pin.missing_since IS 'When a whole listing first did not show the pin, among so many that another listing has to confirm it';
+COMMENT ON COLUMN pinterest.pin.missing_since IS 'When a whole listing first lacked the pin, together with so many others that another listing has to confirm it';
 COMMENT ON COLUMN pinterest.pin.removed_at IS 'When an import found the pin gone from the board';
 
 CREATE TABLE pinterest.model (
@@ -306,12 +306,12 @@ COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was download
 COMMENT ON COLUMN pinterest.pin_image.cropped IS 'The only size to be had was one that Pinterest crops to a fixed box';
 COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'Of the downloaded bytes';
 COMMENT ON COLUMN pinterest.pin_image.model_id IS 'What made the embedding; pinterest_reembed_board() has the present model make those that others made';
-COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded, and while pending that of the picture before, until the new one is there';
+COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded; while pending it may be that of the previous picture, until the new one has been computed';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, kept only where the import asked for it';
-COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding and bytes are those of the picture before: the listing shows another one, which has yet to come in';
-COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the picture before, where stale';
+COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding and bytes are those of the previous picture: the listing has a new one, which has yet to be downloaded and embedded';
+COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the previous picture, if stale';
 COMMENT ON COLUMN pinterest.pin_image.missed_by IS 'The last import that saw the pin without this image';
-COMMENT ON COLUMN pinterest.pin_image.misses IS 'How many imports in a row saw the pin without this image, or with another picture in its place that could not be had; deleted or given up for the second one';
+COMMENT ON COLUMN pinterest.pin_image.misses IS 'How many imports in a row saw the pin without this image, or with a new picture that could not be downloaded or decoded; at the second, the image or its old embedding is deleted';
 
 CREATE TABLE pinterest.import (
     import_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -389,11 +389,11 @@ COMMENT ON COLUMN pinterest.import.modified_at_start IS 'The board''s change mar
 COMMENT ON COLUMN pinterest.import.error_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.import.wake_at IS 'When a queued or waiting import goes on';
 COMMENT ON COLUMN pinterest.import.due IS 'Of a waiting import: true once its time has come, false before, NULL while its account is paused or cannot be used';
-COMMENT ON COLUMN pinterest.import.turn_owner IS 'Whose turn it takes: the account''s owner when it became due';
-COMMENT ON COLUMN pinterest.import.deaths IS 'How often a worker ended with it in hand since it last came forward; the third time it fails';
-COMMENT ON COLUMN pinterest.import.listed_at IS 'When the last page was in; what the listing proves is found out after that';
+COMMENT ON COLUMN pinterest.import.turn_owner IS 'The account''s owner when the import became due; owners take turns';
+COMMENT ON COLUMN pinterest.import.deaths IS 'How often a worker ended while it had the import in hand, since its last progress; the third time it fails';
+COMMENT ON COLUMN pinterest.import.listed_at IS 'When the last page was stored; the listing is judged after that';
 COMMENT ON COLUMN pinterest.import.pins_unreadable IS 'Listed items that could not be read';
-COMMENT ON COLUMN pinterest.import.doubts IS 'Pins and images that were seen otherwise than before, and that the next import has to look at again';
+COMMENT ON COLUMN pinterest.import.doubts IS 'Pins and images that were listed otherwise than before, and that the next import has to check again';
 COMMENT ON COLUMN pinterest.import.fence IS 'Grows with every claim; a worker records only under the fence it claimed with';
 
 CREATE TABLE pinterest.import_outcome (
@@ -448,12 +448,12 @@ CREATE TABLE pinterest.tracked_column (
 );
 COMMENT ON TABLE pinterest.tracked_column IS 'Vector columns of your tables that follow another column; the view pinterest.tracked is made for reading';
 COMMENT ON COLUMN pinterest.tracked_column.owner IS 'The table''s owner when it was declared; a table that changed hands is not worked on';
-COMMENT ON COLUMN pinterest.tracked_column.tie IS 'The first argument of the triggers on the table: what ties it to this row';
-COMMENT ON COLUMN pinterest.tracked_column.table_oid IS 'Where the triggers were found last; in a restored dump it is another table''s, or nobody''s';
-COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'As it was when declared, for reading; the triggers are what ties the table to this row';
+COMMENT ON COLUMN pinterest.tracked_column.tie IS 'The first argument of the triggers on the table, which connects the table with this row';
+COMMENT ON COLUMN pinterest.tracked_column.table_oid IS 'The table where the triggers were last found; in a restored dump it is the oid of another table, or of none';
+COMMENT ON COLUMN pinterest.tracked_column.table_name IS 'The name when it was declared, for information; the triggers connect the table with this row';
 COMMENT ON COLUMN pinterest.tracked_column.problem IS 'Why no row of it can be worked on now; NULL: nothing is in the way';
 COMMENT ON COLUMN pinterest.tracked_column.problem_code IS 'SQLSTATE of the problem';
-COMMENT ON COLUMN pinterest.tracked_column.pauses IS 'How often it was paused one time after another: each pause is twice as long as the one before';
+COMMENT ON COLUMN pinterest.tracked_column.pauses IS 'Number of pauses in a row; each pause is twice as long as the previous one';
 COMMENT ON COLUMN pinterest.tracked_column.next_attempt_at IS 'When the workers look again whether the problem is gone';
 
 -- From one sequence for all rows: a row that is deleted and inserted again never looks like the one that a worker has read.
@@ -492,7 +492,7 @@ COMMENT ON COLUMN pinterest.tracked_row.reason IS 'Why the row failed, or why th
 COMMENT ON COLUMN pinterest.tracked_row.reason_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.tracked_row.version IS 'Grows with every change of the source; an embedding is recorded only under the version that was read';
 COMMENT ON COLUMN pinterest.tracked_row.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
-COMMENT ON COLUMN pinterest.tracked_row.deaths IS 'Processes that ended while they ran the table''s code for this row: at three it fails';
+COMMENT ON COLUMN pinterest.tracked_row.deaths IS 'Number of processes that ended while they ran the table''s code for this row; at three it fails';
 COMMENT ON COLUMN pinterest.tracked_row.source_sha256 IS 'Of the source that the embedding in the table was made from';
 COMMENT ON COLUMN pinterest.tracked_row.model_id IS 'What made the embedding that is in the table; NULL: none is';
 

@@ -23,10 +23,10 @@ COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, co
 COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
-COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), incomplete (it does not reach what Pinterest counts, or more is missing than one listing proves: pins stay, the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
+COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), incomplete (it does not reach the count of Pinterest, or more pins are missing than one listing can confirm: pins stay, the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
 COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that the board had not shown before';
 COMMENT ON COLUMN pinterest.imports.pins_reported IS 'Pins on the board as Pinterest counts them';
-COMMENT ON COLUMN pinterest.imports.pins_unreadable IS 'Listed items that could not be read; while there are any, no pin is taken for gone';
+COMMENT ON COLUMN pinterest.imports.pins_unreadable IS 'Listed items that could not be read; if there are any, no pin is marked as removed';
 COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding stood already: no download, no inference';
 COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
 COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its images, see pinterest.models';
@@ -56,8 +56,8 @@ WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.accounts IS 'Your accounts: status with cause, scopes granted and missing, expiry of both tokens, last and next refresh';
 COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer got lost; settled by the next refresh), needs_reauth (its user has to connect again) or disconnected';
-COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that it belongs to; "name (dropped oid)" where that is gone, "name (missing)" where there was none of that name when a dump was restored: see pinterest_reassign()';
-COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed, owner_gone where its owner is no role any more';
+COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that it belongs to; "name (dropped oid)" if it has been dropped, "name (missing)" if there was no role of that name when a dump was restored: see pinterest_reassign()';
+COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed, owner_gone if its owner is no longer a role';
 COMMENT ON COLUMN pinterest.accounts.warning IS 'Set while the last means of renewing the tokens lapses soon: have the user connect again';
 COMMENT ON COLUMN pinterest.accounts.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not granted; NULL: not known';
@@ -87,7 +87,7 @@ CROSS JOIN LATERAL (
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
 ORDER BY i.import_id, line.place, line.outcome, line.count DESC;
-COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image and left_out; found images the sum of embedded, reused, skipped, failed and pending; unreadable items, doubtful pins and missing images are told beside them';
+COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image and left_out; found images the sum of embedded, reused, skipped, failed and pending; unreadable items, doubtful pins and missing images are counted separately';
 
 CREATE VIEW pinterest.quota WITH (security_barrier) AS
 SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,

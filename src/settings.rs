@@ -206,7 +206,7 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.tracked_row_timeout",
         c"Time that triggers, policies and other code of a tracked table may take for one row.",
-        c"The tracking worker that runs longer ends, and another one starts.",
+        c"A tracking worker that takes longer ends, and another one starts.",
         &TRACKED_ROW_TIMEOUT,
         (10, 60_000),
         GucFlags::UNIT_MS,
@@ -262,7 +262,7 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.retention",
         c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
-        c"A pin counts from the last import that found it on its board, one that is gone from the import that found it gone. Boards and their settings stay.",
+        c"The age of a pin counts from the last import that found it on its board, that of a removed pin from the import that found it gone. Boards and their settings stay.",
         &RETENTION,
         (0, i32::MAX),
         GucFlags::UNIT_MIN,
@@ -270,7 +270,7 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.max_queued_imports",
         c"Imports of one account that may wait or be under way at the same time.",
-        c"A call that would queue one more is refused. Boards that are kept fresh do not count against it.",
+        c"A call that would queue one more is refused. Imports that sync_every queues are counted, but never refused.",
         &MAX_QUEUED_IMPORTS,
         (1, 1_000_000),
         GucFlags::default(),

@@ -186,7 +186,7 @@ pub fn limited<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failur
 }
 
 fn no_note(error: io::Error) -> Failure {
-    Failure::new(Kind::Database, format!("no note can be taken of a row that is worked on: {error}"))
+    Failure::new(Kind::Database, format!("cannot record which row is worked on: {error}"))
 }
 
 /// At least one: none would be no limit.

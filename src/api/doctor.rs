@@ -148,7 +148,7 @@ fn schema() -> Finding {
     }
     Finding::Note(format!(
         "{schema}: {} may create functions there, and one that fits a call better than the extension's is called instead; \
-         REVOKE CREATE ON SCHEMA {schema} keeps them from it",
+         REVOKE CREATE ON SCHEMA {schema} prevents that",
         neighbours.creators.join(", ")
     ))
 }
@@ -160,7 +160,7 @@ fn worker_role() -> Finding {
         Ok(faults) if faults.is_empty() => Finding::Good("pinterest_worker: nobody can act as it".to_owned()),
         Ok(faults) => Finding::Bad(
             format!("pinterest_worker: {}", faults.join(", ")),
-            "Whoever can act as it reads every account and every sealed token: take that away again.".to_owned(),
+            "A role that can act as it can read every account and every sealed token. Revoke that.".to_owned(),
         ),
     }
 }
@@ -290,9 +290,9 @@ fn owners() -> Finding {
                 })
                 .collect();
             Finding::Bad(
-                format!("{} are no roles: {}", all.len(), all.join("; ")),
-                "pinterest_reassign(owner, role) hands over what belongs to them; \
-                 pinterest_disconnect(account_id, purge => true) erases an account. Until then nobody sees it, and its imports wait."
+                format!("{} are not roles: {}", all.len(), all.join("; ")),
+                "pinterest_reassign(owner, role) gives what belongs to them to a role; \
+                 pinterest_disconnect(account_id, purge => true) deletes an account. Until then only superusers see it, and its imports wait."
                     .to_owned(),
             )
         }
@@ -468,7 +468,8 @@ fn worker() -> Finding {
     match stuck.max_by(|one, other| one.1.total_cmp(&other.1)).filter(|(_, seconds)| *seconds > SILENCE) {
         Some((pid, seconds)) => Finding::Bad(
             format!("process {pid} has not answered for {seconds:.0} seconds"),
-            "pg_stat_activity shows what it waits for. pg_terminate_backend() ends it, and another goes on.".to_owned(),
+            "pg_stat_activity shows what it waits for. pg_terminate_backend() ends it, and another worker continues."
+                .to_owned(),
         ),
         None => running(own, c"none: starts when there is work, ends a while after"),
     }
@@ -502,7 +503,7 @@ fn transactions() -> Finding {
     };
     let others = if old.len() > 1 { format!(", and {} others", old.len() - 1) } else { String::new() };
     Finding::Advice(
-        format!("{what} has had one open for {:.0} seconds{others}: it keeps dead rows, which slows workers", oldest.age),
+        format!("{what} has had one open for {:.0} seconds{others}: dead rows stay meanwhile, which slows workers", oldest.age),
         "End it, or limit such transactions by idle_in_transaction_session_timeout; pg_terminate_backend(), for a prepared \
          one ROLLBACK PREPARED."
             .to_owned(),

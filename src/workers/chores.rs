@@ -121,7 +121,7 @@ async fn observe_clock(context: &Context) -> Result<(), Failure> {
             match clock::observe(&platform::observe_clocks())? {
                 Passed::AsTold => {}
                 Passed::Gap(microseconds) => pgrx::log!(
-                    "pg_pinterest: the clock is {} seconds ahead of the time that has passed for sure; they do not count as age",
+                    "pg_pinterest: the clock is {} seconds ahead of the time that is known to have passed; they do not count as age",
                     microseconds / 1_000_000
                 ),
                 Passed::SetBack => pgrx::log!("pg_pinterest: the clock was set back; times that lie ahead of it are brought back"),

@@ -62,11 +62,11 @@ pub fn refuse() -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Kind::NotReady, "the workers of this database are paused")
-        .with_hint("SELECT pinterest_resume_workers() calls them back."))
+        .with_hint("SELECT pinterest_resume_workers() lets them start again."))
 }
 
 fn trouble(error: std::io::Error) -> Failure {
-    Failure::new(Kind::Database, format!("cannot note that the workers are paused: {error}"))
+    Failure::new(Kind::Database, format!("cannot record that the workers are paused: {error}"))
 }
 
 fn sync_directory() -> std::io::Result<()> {

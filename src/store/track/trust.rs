@@ -155,6 +155,6 @@ fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
         format!("{quoted} belongs to \"{name}\", a role with power over the server, and others' code can run there: {what}"),
     )
     .with_hint(format!(
-        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or leave nothing to others that runs there."
+        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or let nothing run there that belongs to other roles."
     )))
 }
