@@ -180,7 +180,7 @@ fn pinterest_await_import(
     timeout: Option<Interval>,
     call: pg_sys::FunctionCallInfo,
 ) -> Answer<()> {
-    let import_id = import_id.ok_or_else(|| Failure::new(Kind::BadArgument, "import_id must not be NULL"))?;
+    let import_id = given(import_id, "import_id")?;
     let waiting = Waiting::in_procedure(timeout.as_ref(), call)?;
     let progress = wait(import_id, &waiting)?;
     waiting.end();

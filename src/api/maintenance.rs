@@ -64,7 +64,8 @@ fn pinterest_reassign(
     let to = Owner::parse(new_role.as_bytes())?;
     // SAFETY: plain reads of process-wide variables, and a catalog look-up.
     let (caller, is_superuser) = unsafe { (pg_sys::GetUserId(), pg_sys::superuser()) };
-    if !is_superuser && !(from.gives_rights_to(caller) && to.gives_rights_to(caller)) {
+    let has_both = from.gives_rights_to(caller) && to.gives_rights_to(caller);
+    if !is_superuser && !has_both {
         return Err(Failure::new(Kind::NotYours, format!("permission denied to reassign what belongs to \"{from}\""))
             .with_hint(
                 "It takes the rights of both roles; what belongs to a role that is gone a superuser can reassign.",

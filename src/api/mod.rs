@@ -51,8 +51,8 @@ fn not_long<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
 
 /// The same of arguments that may be left out, with their names.
 fn none_long(arguments: &[(&str, Option<&str>)]) -> Result<(), Failure> {
-    let given = arguments.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    given.map(|(name, value)| not_long(value, name).map(drop)).collect()
+    let mut given = arguments.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    given.try_for_each(|(name, value)| not_long(value, name).map(drop))
 }
 
 /// Refuses NULL for an argument that has to be given.

@@ -98,9 +98,9 @@ impl Drop for Pinned {
 fn read<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
-    mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+    map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    read_sized(sql, parameters, 0, |row| map(row))
+    read_sized(sql, parameters, 0, map)
 }
 
 /// As [`read`]; `each` is what a row takes beyond its own size, in bytes. How many rows there are is for others to decide:

@@ -225,10 +225,8 @@ impl Starting {
     pub fn has_ended(&self) -> bool {
         let mut pid = 0;
         // SAFETY: a handle that RegisterDynamicBackgroundWorker gave and nobody freed.
-        match unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) } {
-            pg_sys::BgwHandleStatus::BGWH_STARTED | pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED => false,
-            _ => true,
-        }
+        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
+        !matches!(status, pg_sys::BgwHandleStatus::BGWH_STARTED | pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED)
     }
 
     /// Has the server end it.

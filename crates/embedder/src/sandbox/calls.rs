@@ -139,8 +139,10 @@ fn allowed(removes: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD, libc::F_DUPFD_CLOEXEC] {
         only(libc::SYS_fcntl, vec![is(1, command as u64)?])?;
     }
-    for request in [libc::FIONBIO, libc::TCGETS] {
-        only(libc::SYS_ioctl, vec![is(1, request as u64)?])?;
+    // An integer type of its own with each C library.
+    #[allow(clippy::unnecessary_cast)]
+    for request in [libc::FIONBIO as u64, libc::TCGETS as u64] {
+        only(libc::SYS_ioctl, vec![is(1, request)?])?;
     }
     compile(rules, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow)
 }

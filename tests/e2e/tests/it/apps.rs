@@ -148,11 +148,8 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
 #[test]
 fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
     let file = ServerFile::new(".secrets", b"# none yet\n")?;
-    let cluster = Cluster::builder()
-        .own_identity()
-        .preload(true)
-        .setting("pinterest.app_secret_file", &file.setting())
-        .start()?;
+    let cluster =
+        Cluster::builder().own_identity().preload(true).setting("pinterest.app_secret_file", file.setting()).start()?;
     let mut client = cluster.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE; CREATE ROLE \"Venue owners\"")?;
     for (name, level) in [("ann", "user"), ("ben", "user"), ("cleo", "user"), ("chief", "admin")] {

@@ -222,8 +222,8 @@ fn calls(function: &Function, fixture: &Fixture) -> Vec<String> {
         format!("{} {}({})", function.verb, function.name, arguments.collect::<Vec<_>>().join(", "))
     };
     let mut all = vec![call(&|_| 0), call(&|_| 1)];
-    for odd in 0..pools.len() {
-        for which in 1..pools[odd].len() {
+    for (odd, pool) in pools.iter().enumerate() {
+        for which in 1..pool.len() {
             all.push(call(&|place| if place == odd { which } else { 0 }));
             // The rest left out.
             all.push(call(&|place| if place == odd { which } else { 1 }));

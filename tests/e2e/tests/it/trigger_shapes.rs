@@ -276,10 +276,8 @@ fn triggers_of_other_kinds() -> Result<()> {
         format!("CREATE CAST (public.pair AS text) WITH FUNCTION {CHANGE}()"),
         format!("CREATE TYPE base (INPUT = {CHANGE}, OUTPUT = {STALE})"),
         format!("ALTER TABLE plain ADD CHECK ({CHANGE}() IS NULL)"),
-        format!(
-            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE c AS '$libdir/pg_pinterest', 'pinterest_track_change'"
-        ),
-        format!("CREATE FUNCTION mine() RETURNS int LANGUAGE internal AS 'pinterest_track_change'"),
+        "CREATE FUNCTION mine() RETURNS trigger LANGUAGE c AS '$libdir/pg_pinterest', 'pinterest_track_change'".into(),
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE internal AS 'pinterest_track_change'".into(),
         format!("CREATE FUNCTION mine() RETURNS trigger LANGUAGE sql AS 'SELECT {CHANGE}()'"),
     ] {
         assert!(run(&mut intruder, &statement).is_some(), "{statement}");
