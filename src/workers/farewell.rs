@@ -2,13 +2,17 @@
 //! rotated the token already, and only this process will learn the new one.
 //!
 //! How long is not for the main thread to say, which may be stuck: a thread of its own sends the process a second SIGTERM
-//! when nothing is outstanding any more, after three seconds at the latest, and the second one, whoever sends it, always
-//! ends the process.
+//! when nothing is outstanding any more, after three seconds at the latest, and the second one, whoever sends it, ends
+//! the process at its next look at interrupts.
+//!
+//! Code that never looks, as a loop in PL/Perl may not, is ended from the signal handler: three seconds after the first
+//! SIGTERM, or half a second after the second one. That is done only while the server allows interrupts, as in
+//! [`trial`](crate::trial). What forbids them for good, in C, is left to whoever sends SIGKILL, which restarts the server.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
@@ -20,9 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Between looks at whether the answer is stored.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// From the second SIGTERM to the end from the signal handler.
+const GRACE: Duration = Duration::from_millis(500);
+/// Between tries to end the process while the server forbids it.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
 static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
 /// SIGTERMs so far.
 static TOLD: AtomicUsize = AtomicUsize::new(0);
+/// The process is to end at its next look at interrupts.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+/// Looks at interrupts are not waited for any more.
+static IS_FORCED: AtomicBool = AtomicBool::new(false);
 /// Wakes the thread that watches.
 static WATCHER: OnceLock<UnixStream> = OnceLock::new();
 
@@ -53,18 +66,45 @@ pub fn was_told() -> bool {
     TOLD.load(Ordering::SeqCst) > 0
 }
 
-/// What a worker does on SIGTERM: ends at the next look at interrupts, or at the second one. In a signal handler.
+/// What a worker does on SIGTERM: ends at the next look at interrupts, or, where none comes, here. In a signal handler.
 pub fn on_sigterm(signal: i32) {
+    if IS_FORCED.load(Ordering::SeqCst) {
+        end_here();
+        return;
+    }
     let is_first = TOLD.fetch_add(1, Ordering::SeqCst) == 0;
+    let stays = is_first && is_outstanding();
+    IS_ENDING.store(!stays, Ordering::SeqCst);
     // One byte to a socket that nobody else writes to: it does not block.
-    if is_first && is_outstanding() && WATCHER.get().is_some_and(|mut watcher| watcher.write(&[1]).is_ok()) {
+    if is_first && WATCHER.get().is_some_and(|mut watcher| watcher.write(&[1]).is_ok()) && stays {
         return;
     }
     // SAFETY: what the server's own handler does.
     unsafe { pg_sys::die(signal) };
 }
 
-/// Starts the thread that watches. Without it, a process ends at the first SIGTERM.
+/// Ends the process, unless the server forbids interrupts, or an orderly end has begun: that resets the flag.
+fn end_here() {
+    // SAFETY: plain reads of process-wide flags and counters. No lightweight lock is held where interrupts are allowed.
+    unsafe {
+        if pg_sys::ProcDiePending != 0
+            && !pg_sys::proc_exit_inprogress
+            && pg_sys::InterruptHoldoffCount == 0
+            && pg_sys::QueryCancelHoldoffCount == 0
+            && pg_sys::CritSectionCount == 0
+        {
+            pg_sys::proc_exit(1);
+        }
+    }
+}
+
+/// Sends the process a SIGTERM; its main thread gets it.
+fn tell() {
+    // SAFETY: a system call; the caller's thread has all signals blocked.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}
+
+/// Starts the thread that watches. Without it, a process ends at its first look at interrupts after the first SIGTERM.
 pub fn watch() -> std::io::Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
     threads::spawn("pinterest farewell", move || {
@@ -73,11 +113,22 @@ pub fn watch() -> std::io::Result<()> {
             return;
         }
         let until = Instant::now() + PATIENCE;
-        while is_outstanding() && Instant::now() < until {
+        let is_ending = || IS_ENDING.load(Ordering::SeqCst);
+        let told_once = || TOLD.load(Ordering::SeqCst) == 1;
+        while told_once() && Instant::now() < until && (is_ending() || is_outstanding()) {
             std::thread::sleep(LOOK_AGAIN);
         }
-        // SAFETY: a system call; this thread has all signals blocked, so that the main thread gets it.
-        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        if !is_ending() {
+            tell();
+        }
+        if !(is_ending() && told_once()) {
+            std::thread::sleep(GRACE);
+        }
+        IS_FORCED.store(true, Ordering::SeqCst);
+        loop {
+            tell();
+            std::thread::sleep(TRY_AGAIN);
+        }
     })?;
     let _ = WATCHER.set(ours);
     Ok(())
