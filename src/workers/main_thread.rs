@@ -24,7 +24,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 const LONG_JOB: Duration = Duration::from_millis(50);
 
 /// Settings that the database or the role may have otherwise, and that a worker does not work with.
-const PINNED: [(&str, &str); 10] = [
+const PINNED: [(&str, &str); 11] = [
+    // One that the database sets would stay the current role when the session becomes pinterest_worker's.
+    ("role", "none"),
     // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
     ("lock_timeout", "2s"),
     // Claims rest on each statement's seeing what was committed before it.

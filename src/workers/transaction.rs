@@ -13,7 +13,8 @@ use pgrx::{PgTryBuilder, pg_sys};
 use crate::errors::{Failure, Kind};
 use crate::identity;
 
-/// Has the session go on as `pinterest_worker`; false where there is no such role, so no extension either.
+/// Has the session go on as `pinterest_worker`; false where there is no such role, so no extension either, or where the
+/// session is another role's all the same.
 pub fn go_on_as_worker() -> bool {
     // SAFETY: main thread of a worker, no transaction open; a look-up in a shared catalog and no SQL.
     unsafe {
@@ -24,7 +25,11 @@ pub fn go_on_as_worker() -> bool {
             pg_sys::SetSessionAuthorization(role, false);
         }
         pg_sys::CommitTransactionCommand();
-        role.is_ok()
+        let is_worker = role.as_ref().is_ok_and(|role| pg_sys::GetUserId() == *role);
+        if role.is_ok() && !is_worker {
+            pgrx::log!("pg_pinterest: idle: the session cannot go on as the role pinterest_worker");
+        }
+        is_worker
     }
 }
 
@@ -59,6 +64,9 @@ pub fn run<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         if result.is_err() {
             pg_sys::AbortCurrentTransaction();
         }
+        // What code of others locked for the session, with pg_advisory_lock(), would outlive it, and fill the shared table of
+        // locks. A worker has no such lock of its own.
+        pg_sys::LockReleaseSession(pg_sys::USER_LOCKMETHOD as pg_sys::LOCKMETHODID);
         pg_sys::pgstat_report_stat(false);
     }
     result

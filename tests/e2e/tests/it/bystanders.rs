@@ -91,6 +91,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
 fn settings_of_the_database_and_the_role() -> Result<()> {
     let world = crate::support::quick_world("Beach", 6)?;
     let mut client = world.connect()?;
+    client.batch_execute("CREATE ROLE app_owner")?;
     for setting in [
         "statement_timeout = '1ms'",
         "lock_timeout = '1ms'",
@@ -100,6 +101,7 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
         "default_transaction_read_only = on",
         "session_replication_role = replica",
         "row_security = off",
+        "role = app_owner",
         "search_path = nowhere",
         "synchronous_commit = off",
     ] {
