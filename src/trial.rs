@@ -41,6 +41,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// The first byte of a note.
 const NOBODY: u8 = b'-';
+const BYSTANDER: u8 = b'B';
 const RUNNING: u8 = b'R';
 const OVERTIME: u8 = b'T';
 
@@ -66,6 +67,8 @@ pub struct Left {
     pub on_trial: Option<OnTrial>,
     /// It ended because that code used up its time.
     pub overtime: bool,
+    /// It ran no such code, and ended in no order: the server did not have it end either.
+    pub killed: bool,
     path: PathBuf,
 }
 
@@ -138,9 +141,9 @@ pub fn of<T>(row: OnTrial, work: impl FnOnce() -> Result<T, Failure>) -> Result<
     work()
 }
 
-/// The attempts on the row on trial, where one is: what its table's code queues is no fresh start.
-pub fn attempts() -> Option<i32> {
-    COURT.with_borrow(|court| court.as_ref()?.row.as_ref().map(|row| row.attempts))
+/// The column of the row on trial, where one is, and the attempts on it: what its table's code queues is no fresh start.
+pub fn attempts() -> Option<(i64, i32)> {
+    COURT.with_borrow(|court| court.as_ref()?.row.as_ref().map(|row| (row.tracked_column_id, row.attempts)))
 }
 
 /// Runs `work`, which runs code of others, under note and limit.
@@ -232,7 +235,7 @@ unsafe extern "C-unwind" fn on_stubborn() {
 /// In a signal handler.
 pub fn absolve() {
     if !IS_OVER.load(Ordering::SeqCst) {
-        mark(NOBODY);
+        mark(BYSTANDER);
     }
 }
 
@@ -240,7 +243,10 @@ pub fn absolve() {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
     if IS_OVER.load(Ordering::SeqCst) {
-        if !IS_STUBBORN.load(Ordering::SeqCst) {
+        // Nor is the handler of a SIGTERM that ends it.
+        let was_told = COURT
+            .with(|court| court.try_borrow().is_ok_and(|court| court.as_ref().is_some_and(|court| (court.was_told)())));
+        if !IS_STUBBORN.load(Ordering::SeqCst) && !was_told {
             pgrx::log!(
                 "pg_pinterest: the tracking worker ends: code of a table's owner took longer than \
                  pinterest.tracked_row_timeout"
@@ -273,8 +279,9 @@ pub fn left_by_the_dead(database: pg_sys::Oid, live: &[String]) -> Vec<Left> {
                 return None;
             }
             let path = entry.path();
-            let (on_trial, overtime) = read(&std::fs::read(&path).ok()?);
-            Some(Left { identity, on_trial, overtime, path })
+            let note = std::fs::read(&path).ok()?;
+            let (on_trial, overtime) = read(&note);
+            Some(Left { identity, on_trial, overtime, killed: note.first() == Some(&NOBODY), path })
         })
         .collect()
 }
@@ -309,8 +316,10 @@ mod tests {
         assert_eq!(read(&note), (Some(row.clone()), false));
         note[0] = OVERTIME;
         assert_eq!(read(&note), (Some(row), true));
-        note[0] = NOBODY;
-        assert_eq!(read(&note), (None, false));
+        for byte in [NOBODY, BYSTANDER] {
+            note[0] = byte;
+            assert_eq!(read(&note), (None, false));
+        }
         assert_eq!(read(b""), (None, false));
         assert_eq!(read(b"Rubbish"), (None, false));
     }

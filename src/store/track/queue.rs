@@ -35,26 +35,30 @@ pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> 
     ENQUEUE.with(|saved| saved.execute(&[tracked_column_id.into(), key.clone().into()]))?;
     match trial::attempts() {
         None => Ok(()),
-        Some(attempts) => go_on(tracked_column_id, key, attempts),
+        Some((by, attempts)) => go_on(tracked_column_id, key, by, attempts),
     }
 }
 
 /// A row that the table's own code queues while a worker writes an embedding goes on with the attempts of the row that is
-/// written, be it the same or another: so that triggers which queue rows for ever come to an end.
-fn go_on(tracked_column_id: i64, key: Vec<String>, attempts: i32) -> Result<(), Failure> {
+/// written, be it the same or another of the same owner: so that triggers which queue rows for ever come to an end. Another
+/// owner's rows have attempts of their own.
+fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Result<(), Failure> {
     let reason = Failure::new(
         Kind::TableRefused,
         "triggers queue the row again whenever an embedding is written: they change its source or its key",
     );
     execute(
         "UPDATE pinterest.tracked_row SET attempts = $3, reason = $4, reason_code = $5 \
-         WHERE tracked_column_id = $1 AND key = $2",
+         WHERE tracked_column_id = $1 AND key = $2 AND EXISTS (SELECT FROM pinterest.tracked_column c, pinterest.tracked_column w \
+             WHERE c.tracked_column_id = $1 AND w.tracked_column_id = $6 \
+             AND pinterest.owner_oid(c.owner) = pinterest.owner_oid(w.owner))",
         &[
             tracked_column_id.into(),
             key.into(),
             attempts.into(),
             reason.message.as_str().into(),
             reason.sqlstate().into(),
+            by.into(),
         ],
     )?;
     Ok(())

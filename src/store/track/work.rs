@@ -126,11 +126,12 @@ pub fn claim(
     let target = Arc::new(Target::find(tracked_column_id)?);
     let (deadly, tried) = (ended(DEATHS), format!("tried {attempts} times, and broken off each time"));
     write(
-        "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts >= $7 AS exhausted, \
-             r.claimed_by IS NOT NULL AND r.claimed_by <> ALL ($3) AS broken_off FROM pinterest.tracked_row r \
+        "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts - b.broken_off::int >= $7 AS exhausted, b.broken_off \
+             FROM pinterest.tracked_row r CROSS JOIN LATERAL \
+             (SELECT r.claimed_by IS NOT NULL AND r.claimed_by <> ALL ($3) AS broken_off) AS b \
              WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= (SELECT clock_timestamp()) \
              AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($3)) \
-             ORDER BY r.next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED), \
+             ORDER BY r.next_attempt_at LIMIT $4 FOR UPDATE OF r SKIP LOCKED), \
          failed AS (UPDATE pinterest.tracked_row t SET state = 'failed', claimed_by = NULL, lease_until = NULL, \
              reason = CASE WHEN t.deaths >= $6 THEN $8 ELSE COALESCE(t.reason, $10) END, \
              reason_code = CASE WHEN t.deaths >= $6 THEN $9 ELSE COALESCE(t.reason_code, $11) END \
@@ -175,15 +176,12 @@ fn ended(times: i32) -> Failure {
 }
 
 /// Settles what a process left that has ended: the row whose table's code it ran then is blamed, and its column paused.
-/// The others that it had claimed wait for the next claim. Once only, though several processes may find the same note.
+/// The others that it had claimed wait for the next claim. Where it ran no such code and was killed all the same, the
+/// attempt counts for each row that it had in hand: one of them may have taken its memory. Once only, though several
+/// processes may find the same note.
 pub fn settle(left: &Left) -> Result<(), Failure> {
-    let Some(row) = &left.on_trial else { return Ok(()) };
-    let problem = if left.overtime {
-        let limit = seconds(crate::settings::tracked_row_timeout());
-        Failure::new(Kind::TableTooSlow, format!("the table took longer than {limit} for a row, with its triggers"))
-    } else {
-        Failure::new(Kind::TableEndsWorker, "the table's triggers or policies ended the process that worked on a row")
-    };
+    let Some(row) = &left.on_trial else { return if left.killed { count_attempts(&left.identity) } else { Ok(()) } };
+    let problem = problem_of(left);
     let blamed = write(
         "UPDATE pinterest.tracked_row SET deaths = deaths + 1, reason = $5, reason_code = $6, \
          claimed_by = NULL, lease_until = NULL, state = CASE WHEN deaths + 1 >= $7 THEN 'failed' ELSE state END \
@@ -208,6 +206,39 @@ pub fn settle(left: &Left) -> Result<(), Failure> {
         )?;
     }
     record_problem(row.tracked_column_id, &problem)
+}
+
+fn problem_of(left: &Left) -> Failure {
+    if left.overtime {
+        let limit = seconds(crate::settings::tracked_row_timeout());
+        Failure::new(Kind::TableTooSlow, format!("the table took longer than {limit} for a row, with its triggers"))
+    } else {
+        Failure::new(Kind::TableEndsWorker, "the table's triggers or policies ended the process that worked on a row")
+    }
+}
+
+/// Pauses the column whose code ended a process, where that cannot be settled yet: whoever holds the row must not have the
+/// column's other rows end one process after another meanwhile.
+pub fn pause_unsettled(left: &Left) -> Result<(), Failure> {
+    let Some(row) = &left.on_trial else { return Ok(()) };
+    let due = read(
+        "SELECT true FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 AND c.next_attempt_at <= clock_timestamp()",
+        &[row.tracked_column_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if due.is_empty() { Ok(()) } else { record_problem(row.tracked_column_id, &problem_of(left)) }
+}
+
+/// Ends the claims of a process that was killed. A row that a session holds is left to the next claim.
+fn count_attempts(identity: &str) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.tracked_row t SET claimed_by = NULL, lease_until = NULL \
+         FROM (SELECT r.tracked_column_id, r.key FROM pinterest.tracked_row r \
+             WHERE r.state = 'pending' AND r.claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED) AS held \
+         WHERE t.tracked_column_id = held.tracked_column_id AND t.key = held.key",
+        &[identity.into()],
+    )?;
+    Ok(())
 }
 
 /// As SQL's settings name it, without decimals where there are none.
@@ -237,6 +268,7 @@ pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure>
 }
 
 fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
+    give_way()?;
     // A trigger cannot be deferred in its owner's name.
     execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
     let Some(locked) = claimed.target.lock(&claimed.key)? else { return release(claimed) };
@@ -341,6 +373,9 @@ pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
 
 /// Notes why a column cannot be worked on, and that it is not tried before a pause is over. One problem soon after another
 /// doubles the pause; the end of processes is remembered for a while even where rows go through in between.
+///
+/// Whoever has put rows of the column into the queue and not committed yet holds a lock of the foreign key on it, which this
+/// does not wait for.
 pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), Failure> {
     let first = if is_deadly(problem) { PAUSE_OF_DEATH } else { PAUSE.0 };
     execute(
@@ -348,7 +383,7 @@ pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), F
          pauses = p.pauses + 1, next_attempt_at = clock_timestamp() \
              + make_interval(secs => LEAST($5 * 2 ^ LEAST(p.pauses, 10), $6)) \
          FROM (SELECT CASE WHEN c.next_attempt_at < clock_timestamp() - $7::interval THEN 0 ELSE c.pauses END AS pauses \
-             FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 FOR UPDATE) AS p \
+             FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 FOR NO KEY UPDATE) AS p \
          WHERE tracked_column_id = $1",
         &[
             tracked_column_id.into(),

@@ -16,6 +16,7 @@ use super::share::InHand;
 use super::the_dead;
 use super::turns::Turns;
 use crate::errors::{Failure, Kind};
+use crate::store;
 use crate::store::track::SourceKind;
 use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
 use crate::workers::database::Context;
@@ -154,22 +155,26 @@ impl Drain {
             usage.know(&columns, now);
             self.in_hand.share(free, &columns, usage, now)
         });
+        let mut result = Ok(());
         for (column, share) in columns.iter().zip(shares).filter(|(_, share)| *share > 0) {
             if let Err(failure) = self.claim_of(column, share, live.clone()).await {
                 match failure.kind {
-                    // A lock, a full disk: the server's, and of this moment.
-                    Kind::Database => return Err(failure),
+                    // A lock, a full disk: the server's, and of this moment. It need not keep the other columns.
+                    Kind::Database => result = Err(failure),
                     _ => self.problem(column.tracked_column_id, failure).await,
                 }
             }
         }
-        Ok(())
+        result
     }
 
     async fn claim_of(&mut self, column: &ReadyColumn, share: usize, live: Arc<[String]>) -> Result<(), Failure> {
         let (id, limit) = (column.tracked_column_id, i64::try_from(share).unwrap_or(1));
         let (identity, of) = (self.context.identity.clone(), column.clone());
-        let claim = move || work::claim(&of, &identity, &live, limit, embedding::ATTEMPTS);
+        let claim = move || {
+            store::wait_briefly_for_locks();
+            work::claim(&of, &identity, &live, limit, embedding::ATTEMPTS)
+        };
         let claimed = self.context.database.run(claim).await?;
         if claimed.is_empty() {
             return Ok(());
@@ -245,7 +250,10 @@ impl Drain {
             return;
         }
         // Where even this fails the next attempt meets the same problem.
-        let noted = move || work::record_problem(tracked_column_id, &failure);
+        let noted = move || {
+            store::wait_briefly_for_locks();
+            work::record_problem(tracked_column_id, &failure)
+        };
         let _ = self.context.database.run(noted).await;
     }
 }

@@ -219,3 +219,52 @@ fn a_restart_finds_the_rows_that_wait() -> Result<()> {
     assert_eq!(count(&mut client, "embedded")?, 400);
     Ok(())
 }
+
+#[test]
+fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
+    let world = small_world()?;
+    let (mut superuser, mut ann) = table_of(&world, "ann")?;
+    let (_, mut ben) = table_of(&world, "ben")?;
+    trap(&mut ann, "NEW.id = 1")?;
+    ann.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    on_trial(&mut superuser)?;
+    // The first statement locks the column, as a foreign key does. The second waits for the process to end, and then holds
+    // what is to be blamed.
+    ann.batch_execute(
+        "BEGIN; INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'late' WHERE id = 1",
+    )?;
+    ben.batch_execute("INSERT INTO venues VALUES (1, 'beach')")?;
+    wait_for("the other role's row", SOON, || {
+        Ok((value::<i64>(&mut ben, "SELECT count(embedding) FROM venues")? == 1).then_some(()))
+    })?;
+    ann.batch_execute("COMMIT")?;
+    until_state(&mut superuser, "2", "embedded")?;
+    Ok(())
+}
+
+#[test]
+fn locks_that_such_code_takes_for_the_session_end_with_the_row() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute(
+        "CREATE SEQUENCE taken;
+         CREATE FUNCTION hoard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM pg_advisory_lock(g), nextval('taken') FROM generate_series(1, 200) g;
+             IF NEW.id = 2 THEN RAISE EXCEPTION 'no'; END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER hoard BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION hoard();
+         INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')",
+    )?;
+    until_state(&mut client, "1", "embedded")?;
+    wait_for("both rows", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT last_value FROM taken")? >= 400).then_some(()))
+    })?;
+    wait_for("no lock", SOON, || {
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
+    })?;
+    assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "the process is still there");
+    Ok(())
+}

@@ -116,3 +116,45 @@ fn a_loop_that_hears_nothing() -> Result<()> {
         Ok((busy == 0).then_some(()))
     })
 }
+
+/// Nor does the time limit have to come first, where somebody wants the process to end.
+#[test]
+fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
+    let world = small_world()?;
+    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
+    world.cluster.reload()?;
+    let mut client = world.connect()?;
+    if client.batch_execute("CREATE EXTENSION plperl").is_err() {
+        eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
+        return Ok(());
+    }
+    texts(&mut client, "venues")?;
+    client.batch_execute(
+        "CREATE SEQUENCE entered;
+         CREATE FUNCTION deaf() RETURNS trigger LANGUAGE plperl AS
+             $$ spi_exec_query(q{SELECT nextval('entered')}); my $n = 0; $n++ while 1; return; $$;
+         CREATE TRIGGER deaf BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION deaf();
+         INSERT INTO venues VALUES (1, 'barn')",
+    )?;
+    for round in 1_i64..=2 {
+        wait_for("a process in the loop", SOON, || {
+            Ok((value::<i64>(
+                &mut client,
+                "SELECT last_value FROM entered WHERE is_called UNION ALL SELECT 0 LIMIT 1",
+            )? >= round)
+                .then_some(()))
+        })?;
+        let pid = world.cluster.wait_for_backend(TRACKING_WORKER, SOON)?.pid;
+        let begun = Instant::now();
+        client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
+        if round == 2 {
+            client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
+        }
+        wait_for("its end", SOON, || Ok(e2e::process::Process::get(pid).is_none().then_some(())))?;
+        assert!(begun.elapsed() < Duration::from_secs(5), "round {round} took {:?}", begun.elapsed());
+    }
+    // Nobody is to blame, and no other session noticed.
+    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    Ok(())
+}
