@@ -472,6 +472,7 @@ CREATE TABLE pinterest.tracked_row (
     fence bigint NOT NULL DEFAULT 0,
     attempts integer NOT NULL DEFAULT 0,
     deaths integer NOT NULL DEFAULT 0,
+    refusals integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     claimed_by text,
     lease_until timestamptz,
@@ -493,6 +494,7 @@ COMMENT ON COLUMN pinterest.tracked_row.reason_code IS 'SQLSTATE of the reason';
 COMMENT ON COLUMN pinterest.tracked_row.version IS 'Grows with every change of the source; an embedding is recorded only under the version that was read';
 COMMENT ON COLUMN pinterest.tracked_row.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
 COMMENT ON COLUMN pinterest.tracked_row.deaths IS 'Number of processes that ended while they ran the table''s code for this row; at three it fails';
+COMMENT ON COLUMN pinterest.tracked_row.refusals IS 'Number of attempts since the last success that did not count, because the table refused them with an error that passes, such as a lock; from the twentieth on they count';
 COMMENT ON COLUMN pinterest.tracked_row.source_sha256 IS 'Of the source that the embedding in the table was made from';
 COMMENT ON COLUMN pinterest.tracked_row.model_id IS 'What made the embedding that is in the table; NULL: none is';
 

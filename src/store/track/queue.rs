@@ -15,7 +15,7 @@ thread_local! {
     static ENQUEUE: Saved = const { Saved::new(
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, next_attempt_at = clock_timestamp(), \
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL",
         &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
     ) };
@@ -93,7 +93,7 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
          SELECT $1, array_agg(v.value ORDER BY v.place) FROM unnest($2::text[]) WITH ORDINALITY AS v(value, place) \
          GROUP BY (v.place - 1) / $3 \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, next_attempt_at = clock_timestamp(), \
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL",
         &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
     )?;
@@ -112,7 +112,7 @@ pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure>
 /// Puts failed rows back to work, and has the workers look at once whether what kept them is gone; how many rows.
 pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let again = execute(
-        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, next_attempt_at = clock_timestamp() \
+        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
         &[tracked_column_ids.to_vec().into()],
     )?;

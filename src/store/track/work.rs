@@ -277,7 +277,7 @@ fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
         return release(claimed);
     }
     let recorded = execute(
-        "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, deaths = 0, \
+        "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, deaths = 0, refusals = 0, \
          claimed_by = NULL, lease_until = NULL, source_sha256 = $5, model_id = $6, embedded_at = clock_timestamp() \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
         &[
@@ -335,6 +335,33 @@ pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failur
         ],
     )?;
     went_through(claimed)?;
+    release(claimed)
+}
+
+/// Refusals of a table with an error that passes that do not count as attempts. With pauses that double that takes an hour;
+/// and code of the table's may raise any error for ever.
+const REFUSALS: i32 = 20;
+
+/// Puts a row back after its table refused it with an error that passes. The pause doubles; the attempt does not count but
+/// from the [`REFUSALS`]th on.
+pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Duration) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
+         next_attempt_at = clock_timestamp() + make_interval(secs => LEAST($7 * 2 ^ LEAST(refusals, 10), $8)), \
+         attempts = attempts - CASE WHEN refusals < $9 THEN 1 ELSE 0 END, refusals = refusals + 1 \
+         WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
+        &[
+            claimed.tracked_column_id.into(),
+            claimed.key.clone().into(),
+            claimed.version.into(),
+            claimed.fence.into(),
+            reason.into(),
+            code.into(),
+            first.as_secs_f64().into(),
+            PAUSE.1.into(),
+            REFUSALS.into(),
+        ],
+    )?;
     release(claimed)
 }
 

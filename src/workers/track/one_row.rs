@@ -154,6 +154,9 @@ fn note(claimed: &ClaimedRow, verdict: Verdict) -> Result<(), Failure> {
         Verdict::Again { failure, after, blame } => {
             work::retry(claimed, &failure.message, &failure.first_sqlstate(), after, blame)
         }
+        Verdict::Refused(failure, first) => {
+            work::retry_refused(claimed, &failure.message, &failure.first_sqlstate(), first)
+        }
         Verdict::Embedded(_) | Verdict::Overtaken | Verdict::Suspect | Verdict::Column(_) => work::release(claimed),
     }
 }

@@ -33,6 +33,8 @@ pub enum Verdict {
         /// The row may be at fault.
         blame: bool,
     },
+    /// Again after a pause that starts with this one and doubles: the table refused the row with an error that passes.
+    Refused(Failure, Duration),
     /// Again at once: the table or the model is not what it was when the row was claimed.
     Overtaken,
     /// The embedder died while it had this row and others.
@@ -61,7 +63,7 @@ impl Verdict {
                 | Code::ERRCODE_T_R_SERIALIZATION_FAILURE,
             ) => {
                 failure.message = "another session holds a lock on the row or its table".to_owned();
-                return Verdict::Again { failure, after: LOCKED_PAUSE, blame: false };
+                return Verdict::Refused(failure, LOCKED_PAUSE);
             }
             Some(
                 Code::ERRCODE_INSUFFICIENT_RESOURCES
@@ -69,7 +71,7 @@ impl Verdict {
                 | Code::ERRCODE_OUT_OF_MEMORY
                 | Code::ERRCODE_TOO_MANY_CONNECTIONS,
             ) => {
-                return Verdict::Again { failure, after: FULL_PAUSE, blame: false };
+                return Verdict::Refused(failure, FULL_PAUSE);
             }
             _ => {}
         }

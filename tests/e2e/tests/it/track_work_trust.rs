@@ -153,3 +153,36 @@ fn a_trigger_without_end_keeps_nobody_for_long() -> Result<()> {
     assert!(reason.contains("longer than 1 second"), "{reason}");
     Ok(())
 }
+
+/// Any code may raise the error of a lock, for ever.
+#[test]
+fn refusals_that_pass_come_to_an_end() -> Result<()> {
+    let world = small_world()?;
+    let (mut superuser, mut owner) = table_of(&world, "ann")?;
+    owner.batch_execute(
+        "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'locked' USING ERRCODE = '55P03'; END $$;
+         CREATE TRIGGER forge BEFORE UPDATE OF embedding ON venues FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION forge();
+         INSERT INTO venues VALUES (1, 'barn')",
+    )?;
+    let mut refused = |refusals: i32, attempts: i32| {
+        wait_for("a refusal", SOON, || {
+            let sql = "SELECT count(*) FROM pinterest.tracked_row WHERE key = ARRAY['1'] AND claimed_by IS NULL
+                           AND refusals >= $1 AND attempts = $2";
+            let found: i64 = superuser.query_one(sql, &[&refusals, &attempts])?.get(0);
+            Ok((found == 1).then_some(()))
+        })
+    };
+    refused(2, 0)?;
+    let mut other = world.connect()?;
+    other.batch_execute(
+        "UPDATE pinterest.tracked_row SET refusals = 20, next_attempt_at = now() WHERE key = ARRAY['1'];
+         INSERT INTO ann.venues VALUES (2, 'beach')",
+    )?;
+    refused(21, 1)?;
+    other.batch_execute(
+        "UPDATE pinterest.tracked_row SET attempts = 4, next_attempt_at = now() WHERE key = ARRAY['1'];
+         INSERT INTO ann.venues VALUES (3, 'beach')",
+    )?;
+    assert_eq!(until_state(&mut other, "1", "failed")?.1, "55P03");
+    Ok(())
+}
