@@ -13,7 +13,10 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
        i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed,
        i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
-       i.reason, i.error_code, i.hint, i.attempts, i.wake_at, i.created_at, i.started_at, i.finished_at, i.model_id
+       CASE WHEN a.identity_due IS NOT NULL AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota'])
+            THEN 'waits until Pinterest says whose account this is' ELSE i.reason
+       END AS reason,
+       i.error_code, i.hint, i.attempts, i.wake_at, i.created_at, i.started_at, i.finished_at, i.model_id
 FROM pinterest.import i
 JOIN pinterest.account a USING (account_id)
 LEFT JOIN pinterest.board b ON b.account_id OPERATOR(pg_catalog.=) i.account_id AND b.board_id OPERATOR(pg_catalog.=) i.board_id

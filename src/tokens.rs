@@ -249,7 +249,7 @@ impl Sealer {
     pub fn store_grant(&self, account_id: i64, grant: &TokenGrant) -> Result<(), Failure> {
         // Locked before the number is drawn: of two that are stored the later one has the higher.
         token::lock_generation(account_id)?;
-        let generation = token::next_generation(account_id)?;
+        let generation = token::next_generation()?;
         let sealed = self.seal_grant(account_id, generation, grant, None)?;
         token::replace(account_id, generation, sealed, &grant.scopes)
     }
@@ -270,7 +270,7 @@ impl Sealer {
                 return Err(Failure::new(Kind::Busy, "the account's tokens are being refreshed"));
             }
             if theirs.is_none_or(|theirs| theirs < ours) {
-                let generation = token::next_generation(known)?;
+                let generation = token::next_generation()?;
                 let anew = |purpose, bytes: &[u8]| {
                     let secret = self.unseal(purpose, account_id, sealed.generation, bytes)?;
                     self.seal(purpose, known, generation, &secret)

@@ -121,6 +121,16 @@ pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
     Ok(found.into_iter().next())
 }
 
+/// Was the account connected more than a day ago?
+pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a WHERE a.account_id = $1",
+        &[account_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
+}
+
 /// Says whose account it is; without a user, that this is not to be had.
 pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(), Failure> {
     execute(
@@ -233,8 +243,13 @@ pub struct Erased {
 /// Deletes the tokens, or the account with everything imported through it. One transaction, the caller's: all or
 /// nothing.
 pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
-    // First, so that nothing is added to what is counted.
-    write("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()], |_| Ok(()))?;
+    // First, so that nothing is added to what is counted and deleted.
+    let lock = if purge {
+        "SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE"
+    } else {
+        "SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE"
+    };
+    write(lock, &[account_id.into()], |_| Ok(()))?;
     let counts = write(
         "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \
              RETURNING num_nonnulls(t.access_token, t.refresh_token, t.previous_refresh_token) AS tokens) \

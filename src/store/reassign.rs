@@ -19,10 +19,11 @@ pub struct HandedOver {
 /// Hands over to a role what another owns: all of it, or nothing where that would make two of one. Tracked columns of
 /// tables that still belong to the old owner stay with their tables.
 pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
-    // An app registered meanwhile breaks the unique index instead.
+    // An app registered meanwhile breaks the unique index instead. The lock lets rows that refer to an app be inserted: a
+    // consent that is stored meanwhile does not wait for the caller.
     execute(
         "SELECT FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 OR a.owner OPERATOR(pinterest.=) $2 \
-         ORDER BY a.app_id FOR UPDATE",
+         ORDER BY a.app_id FOR NO KEY UPDATE",
         &[from.parameter(), to.parameter()],
     )?;
     refuse_twins(from, to)?;

@@ -94,13 +94,14 @@ pub fn access_expiry(account_id: i64) -> Result<TimestampWithTimeZone, Failure> 
 }
 
 /// A number for tokens of the account that are about to be stored: never one that was given before, whatever became of it.
-/// Where rows came without their sequence, by logical replication, it is above the account's own.
-pub fn next_generation(account_id: i64) -> Result<i64, Failure> {
+/// Where rows came without their sequence, by logical replication, it is above all of theirs: consents of two accounts are
+/// compared where these turn out to be one.
+pub fn next_generation() -> Result<i64, Failure> {
     let numbers = write(
         "SELECT CASE WHEN d.drawn > d.used THEN d.drawn ELSE setval('pinterest.token_generation', d.used + 1) END \
-         FROM (SELECT nextval('pinterest.token_generation') AS drawn, COALESCE((SELECT t.generation \
-             FROM pinterest.token t WHERE t.account_id = $1), 0) AS used OFFSET 0) AS d",
-        &[account_id.into()],
+         FROM (SELECT nextval('pinterest.token_generation') AS drawn, \
+             COALESCE((SELECT max(GREATEST(t.generation, t.consent)) FROM pinterest.token t), 0) AS used OFFSET 0) AS d",
+        &[],
         |row| row.get(1),
     )?;
     numbers.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a sequence gave nothing"))

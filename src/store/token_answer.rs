@@ -59,7 +59,13 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
          WHERE t.account_id = $1 AND w.account_id = $1 AND w.expected = t.generation",
         &[account_id.into()],
     )?;
-    forget(account_id)
+    // One that came after the statement above began and belongs to the present tokens stays for the next call.
+    execute(
+        "DELETE FROM pinterest.token_answer w WHERE w.account_id = $1 AND NOT EXISTS ( \
+             SELECT FROM pinterest.token t WHERE t.account_id = $1 AND t.generation = w.expected)",
+        &[account_id.into()],
+    )?;
+    Ok(())
 }
 
 /// Deletes what waits for an account whose tokens have been stored, or are gone.

@@ -64,7 +64,7 @@ impl Answer {
     fn store(&self, is_aside: bool) -> Result<Stored, Failure> {
         match self {
             Answer::Refresh { account_id, used, grant, generation } => {
-                let number = drawn(*account_id, generation)?;
+                let number = drawn(generation)?;
                 let stored = Sealer::open()?.store_refresh(*account_id, used, number, grant)?;
                 if is_aside {
                     token_answer::forget(*account_id)?;
@@ -84,7 +84,7 @@ impl Answer {
     fn keep_aside(&self) -> Result<(), Failure> {
         match self {
             Answer::Refresh { account_id, used, grant, generation } => {
-                let number = drawn(*account_id, generation)?;
+                let number = drawn(generation)?;
                 Sealer::open()?.keep_refresh(*account_id, used, number, grant)
             }
             Answer::Connection { .. } => Err(Failure::new(Kind::Internal, "a connection is not kept aside")),
@@ -127,9 +127,9 @@ impl Answer {
 }
 
 /// The generation that an answer is stored under, drawn by whoever is the first to need it.
-fn drawn(account_id: i64, generation: &AtomicI64) -> Result<i64, Failure> {
+fn drawn(generation: &AtomicI64) -> Result<i64, Failure> {
     if generation.load(Ordering::Relaxed) == 0 {
-        generation.store(token::next_generation(account_id)?, Ordering::Relaxed);
+        generation.store(token::next_generation()?, Ordering::Relaxed);
     }
     Ok(generation.load(Ordering::Relaxed))
 }

@@ -94,7 +94,7 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
     let asked = tokio::time::timeout(PATIENCE, ask(&client, &access_token, &ASK_AGAIN)).await;
     // Where it is still not known a worker asks again, see `chores`.
     let account_id = match asked.unwrap_or(Person::Unknown) {
-        Person::Unknown => account_id,
+        Person::Unknown | Person::Unsaid => account_id,
         person => name(context, account_id, person).await,
     };
     let mut settled = refresh::settle(context, account_id);
@@ -106,8 +106,10 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
 enum Person {
     /// Pinterest's id and name of them.
     Known(String, Option<String>),
-    /// Pinterest does not say it to this app.
+    /// Pinterest does not say it to this app, for want of a scope.
     Withheld,
+    /// An answer without it, or a refusal that others than Pinterest may have sent.
+    Unsaid,
     /// No good answer came.
     Unknown,
 }
@@ -116,15 +118,17 @@ enum Person {
 async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> Person {
     let mut pauses = pauses.iter();
     loop {
-        match client.user_account(access_token).await.map(|answer| (answer.value.id, answer.value.username)) {
+        let answer = client.user_account(access_token).await;
+        let person = match answer.map(|answer| (answer.value.id, answer.value.username)) {
             Ok((Some(id), username)) if !id.is_empty() => return Person::Known(id, username),
-            Err(error) if matches!(error.kind(), ErrorKind::MissingScope | ErrorKind::Forbidden) => {
-                return Person::Withheld;
-            }
-            _ => match pauses.next() {
-                Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Person::Unknown,
-            },
+            Err(error) if error.kind() == ErrorKind::MissingScope => return Person::Withheld,
+            Ok(_) => Person::Unsaid,
+            Err(error) if error.kind() == ErrorKind::Forbidden => Person::Unsaid,
+            Err(_) => Person::Unknown,
+        };
+        match pauses.next() {
+            Some(pause) => tokio::time::sleep(*pause).await,
+            None => return person,
         }
     }
 }
@@ -133,7 +137,7 @@ async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> Per
 async fn name(context: &Context, account_id: i64, person: Person) -> i64 {
     let (id, username) = match person {
         Person::Known(id, username) => (Some(id), username),
-        Person::Withheld | Person::Unknown => (None, None),
+        Person::Withheld | Person::Unsaid | Person::Unknown => (None, None),
     };
     let user_id = id.clone();
     let (tell, told) = tokio::sync::oneshot::channel();
@@ -168,6 +172,8 @@ pub async fn ask_again(context: &Context, account_id: i64) -> Result<(), Failure
     let client = Client::new(context.config.borrow().endpoints.clone())?;
     match ask(&client, &access.token, &[]).await {
         Person::Unknown => {}
+        // Its imports have waited long enough.
+        Person::Unsaid if !context.database.run(move || account::is_older_than_a_day(account_id)).await? => {}
         person => drop(name(context, account_id, person).await),
     }
     Ok(())

@@ -197,6 +197,82 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
     Ok(())
 }
 
+/// Two consents of one person, of which the earlier gets its name last.
+#[test]
+fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
+    let nameless = world.connect_account(&mut client)?;
+    assert_ne!(nameless, world.account());
+    world.sandbox.faults().remove(rule);
+    assert_eq!(world.connect_account(&mut client)?, world.account());
+    let later = consent(&mut client)?;
+    client.batch_execute(
+        "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
+    )?;
+    start(&mut client, "Beach")?;
+    wait_for("the earlier account to be merged", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.account")? == 1).then_some(()))
+    })?;
+    assert_eq!(consent(&mut client)?, later);
+    is_connected_anew(&world, &mut client, later - 1)
+}
+
+#[test]
+fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut client = world.connect()?;
+    let due = "SELECT identity_due IS NOT NULL FROM pinterest.account WHERE account_id = $1";
+    let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::MissingScope));
+    let withheld = world.connect_account(&mut client)?;
+    assert!(!client.query_one(due, &[&withheld])?.get::<_, bool>(0));
+    world.sandbox.faults().remove(rule);
+
+    world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::Forbidden));
+    let nameless = world.connect_account(&mut client)?;
+    assert!(client.query_one(due, &[&nameless])?.get::<_, bool>(0));
+    let board = "SELECT pinterest_import_board('Beach', account_id => $1)";
+    let import: i64 = client.query_one(board, &[&nameless])?.get(0);
+    let reason = "SELECT reason FROM pinterest.imports WHERE import_id = $1";
+    let reason: Option<String> = client.query_one(reason, &[&import])?.get(0);
+    assert_eq!(reason.as_deref(), Some("waits until Pinterest says whose account this is"));
+    // A gateway that lasts for a day.
+    let asked = world.sandbox.requests().count(Kind::UserAccount);
+    let ask = "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL";
+    client.batch_execute(ask)?;
+    let another: i64 = client.query_one(board, &[&withheld])?.get(0);
+    assert!(world.sandbox.requests().wait_for(Kind::UserAccount, asked + 1, SOON));
+    complete(&mut client, another)?;
+    assert!(client.query_one(due, &[&nameless])?.get::<_, bool>(0), "asked for in vain");
+    client.batch_execute("UPDATE pinterest.account SET connected_at = clock_timestamp() - '25 hours'::interval")?;
+    client.batch_execute(ask)?;
+    client.query_one(board, &[&withheld])?;
+    complete(&mut client, import)?;
+    Ok(())
+}
+
+#[test]
+fn handing_over_an_app_delays_no_consent() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    world.cluster.create_role("heir")?;
+    let before = consent(&mut client)?;
+    let (code, state) = consented(&world, &mut client)?;
+    let asked = arrived(&world);
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "code".into() }).once());
+    let mut caller = world.connect()?;
+    let call = std::thread::spawn(move || caller.query_one(CONNECT, &[&code, &state]).map(drop));
+    assert!(world.sandbox.requests().wait_for(Kind::Token, asked + 1, SOON));
+    let mut blocker = world.connect()?;
+    blocker.batch_execute("BEGIN; SELECT pinterest_reassign(current_user, 'heir')")?;
+    world.sandbox.faults().release("code");
+    wait_for("the consent to be stored", SOON, || Ok((consent(&mut client)? > before).then_some(())))?;
+    blocker.batch_execute("ROLLBACK")?;
+    let _ = call.join();
+    is_connected_anew(&world, &mut client, before)
+}
+
 /// The account that the tokens go to may be locked for long: they are stored all the same, and go there later.
 #[test]
 fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
