@@ -226,18 +226,24 @@ pub struct Failure {
     raised: Option<PgSqlErrorCode>,
 }
 
+/// So many bytes are kept of a message that others' code wrote.
+const LONGEST_FOREIGN_MESSAGE: usize = 4096;
+
 impl Failure {
     /// A failure with its kind's hint.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Failure { kind, message: message.into(), detail: None, hint: None, raised: None }
     }
 
-    /// What a caught ERROR of the server says. Its detail may hold values of rows and stays behind.
+    /// What a caught ERROR of the server says, the first 4,096 bytes of it. Its detail may hold values of rows and stays
+    /// behind.
     pub fn of_error(kind: Kind, error: CaughtError) -> Self {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
         | CaughtError::RustPanic { ereport: report, .. }) = error;
-        Failure::new(kind, report.message().to_owned()).raised_with(report.sql_error_code())
+        let message = report.message();
+        let message = &message[..message.floor_char_boundary(LONGEST_FOREIGN_MESSAGE)];
+        Failure::new(kind, message).raised_with(report.sql_error_code())
     }
 
     /// Replaces the kind's hint.

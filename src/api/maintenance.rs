@@ -34,6 +34,7 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
 /// Takes back from a role all that pinterest_grant() grants; with `cascade` also what the role granted to others.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
+    none_long(&[("role", Some(role))])?;
     Ok(grants::revoke(role, cascade)?)
 }
 
@@ -60,6 +61,7 @@ fn pinterest_reassign(
 ) -> Result<TableIterator<'static, (name!(apps, i64), name!(accounts, i64), name!(tracked_columns, i64))>, ErrorReport>
 {
     crate::store::refuse_if_read_only(c"pinterest_reassign()");
+    none_long(&[("old_role", Some(old_role)), ("new_role", Some(new_role))])?;
     let from = Owner::parse(old_role.as_bytes())?;
     let to = Owner::parse(new_role.as_bytes())?;
     // SAFETY: plain reads of process-wide variables, and a catalog look-up.

@@ -17,6 +17,8 @@ use crate::errors::{Failure, Kind};
 use notation::Notation;
 
 const NAME_LENGTH: usize = pg_sys::NAMEDATALEN as usize;
+/// No notation has more bytes: a name of which each byte is doubled, and what follows it.
+const LONGEST_NOTATION: usize = 2 * NAME_LENGTH + 32;
 
 /// `role` is the oid of a role, which may have been dropped since.
 const ROLE: u32 = 0;
@@ -69,10 +71,14 @@ impl Owner {
             Failure::new(Kind::BadText, "invalid input syntax for type role_owner")
                 .with_hint("Write the name of a role, as it is.")
         };
+        let too_long =
+            || Failure::new(Kind::NameTooLong, format!("the name of a role has fewer than {NAME_LENGTH} bytes"));
+        // Before any copy of it is made: the text may be as long as a value can be.
+        if text.len() > LONGEST_NOTATION {
+            return Err(too_long());
+        }
         let notation = Notation::parse(text).ok_or_else(malformed)?;
-        let name = padded(notation.name()).ok_or_else(|| {
-            Failure::new(Kind::NameTooLong, format!("the name of a role has fewer than {NAME_LENGTH} bytes"))
-        })?;
+        let name = padded(notation.name()).ok_or_else(too_long)?;
         Ok(match notation {
             Notation::Named(text) => {
                 let text = CString::new(text).map_err(|_| malformed())?;

@@ -7,7 +7,7 @@
 //! Whoever may execute them can put them on a table of their own, by a trigger of any timing, level, event and arguments.
 //! [`Fired::new`] checks all of that before anything is followed.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -110,6 +110,7 @@ struct Columns {
     keys: Option<Vec<Value>>,
     /// Whose queue it is, once somebody asks.
     queue: OnceCell<Option<i64>>,
+    warned_of_key: Cell<bool>,
 }
 
 /// A column's values.
@@ -216,16 +217,20 @@ impl Fired<'_> {
         }
     }
 
-    /// The key of a row as text, as a cast to text gives it.
-    fn key(&self, row: pg_sys::HeapTuple, keys: &[Value]) -> Vec<String> {
+    /// The key of a row as text, as a cast to text gives it; `None` where it is longer than any key that is queued, as
+    /// it can be once the primary key is gone.
+    fn key(&self, row: pg_sys::HeapTuple, keys: &[Value]) -> Option<Vec<String>> {
         let text = |value: &Value| {
-            let datum = self.datum(row, value)?;
+            let Some(datum) = self.datum(row, value) else { return Some(String::new()) };
             // SAFETY: a value of the type whose output function it is: one of the server's own.
             let text = unsafe { CStr::from_ptr(pg_sys::OidOutputFunctionCall(value.output, datum)) };
+            if text.count_bytes() > LONGEST_KEY {
+                return None;
+            }
             let text = text.to_string_lossy();
             Some(if value.padded { text.trim_end_matches(' ').to_owned() } else { text.into_owned() })
         };
-        keys.iter().map(|value| text(value).unwrap_or_default()).collect()
+        keys.iter().map(text).collect()
     }
 
     fn table(&self) -> String {
@@ -257,7 +262,7 @@ impl Fired<'_> {
             let arguments = self.arguments();
             let source = arguments.get(place).and_then(|name| self.column(name));
             let keys = arguments.get(place + 1..).unwrap_or_default().iter().map(|name| self.column(name)).collect();
-            Ok(Rc::new(Columns { source, keys, queue: OnceCell::new() }))
+            Ok(Rc::new(Columns { source, keys, queue: OnceCell::new(), warned_of_key: Cell::new(false) }))
         })
     }
 
@@ -314,20 +319,26 @@ impl Fired<'_> {
         }
         let row = self.0.tg_trigtuple;
         if self.is(pg_sys::TRIGGER_EVENT_DELETE) {
-            let key = self.key(row, keys);
+            let Some(key) = self.key(row, keys) else { return Ok(()) };
             return as_worker(|| queue::remove(id, key));
         }
-        let before = updated.then(|| self.key(row, keys));
+        let before = if updated { self.key(row, keys) } else { None };
         let row = if updated { self.0.tg_newtuple } else { row };
-        let key = self.key(row, keys);
         let has_source = self.datum(row, source).is_some();
+        let key = self.key(row, keys);
+        if has_source && key.is_none() && !columns.warned_of_key.replace(true) {
+            self.warn(&format!("has a key of more than {LONGEST_KEY} bytes"));
+        }
         as_worker(|| {
             if let Some(before) = before
-                && (!has_source || before != key)
+                && (!has_source || key.as_ref() != Some(&before))
             {
                 queue::remove(id, before)?;
             }
-            if has_source { queue::enqueue(id, key) } else { Ok(()) }
+            match key {
+                Some(key) if has_source => queue::enqueue(id, key),
+                _ => Ok(()),
+            }
         })?;
         if has_source {
             registry::wake_tracking_at_commit_if_possible();
@@ -354,6 +365,9 @@ impl Fired<'_> {
         })
     }
 }
+
+/// Values of a key with more bytes are not queued: no index of the server holds them.
+const LONGEST_KEY: usize = 8192;
 
 /// `typlen` of types with a length word before their values.
 const VARIABLE: i16 = -1;

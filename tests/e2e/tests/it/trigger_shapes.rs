@@ -316,3 +316,19 @@ fn a_trigger_with_other_columns_writes_nothing() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1 2");
     Ok(())
 }
+
+#[test]
+fn a_key_that_no_index_holds() -> Result<()> {
+    let (_cluster, mut client) = tracked_venues()?;
+    client.batch_execute(
+        "CREATE TABLE words (id text PRIMARY KEY, words text, embedding vector(512));
+         SELECT pinterest_track('words', text => 'words'); ALTER TABLE words DROP CONSTRAINT words_pkey;
+         INSERT INTO words VALUES (repeat('x', 100000000), 'barn'), ('a', 'beach')",
+    )?;
+    let keys = "SELECT COALESCE(string_agg(left(key[1], 10), ' '), '') FROM pinterest.tracked_row";
+    assert_eq!(value::<String>(&mut client, keys)?, "a");
+    client.batch_execute("UPDATE words SET id = repeat('y', 100000000) WHERE id = 'a'")?;
+    assert_eq!(value::<String>(&mut client, keys)?, "");
+    client.batch_execute("DELETE FROM words")?;
+    Ok(())
+}
