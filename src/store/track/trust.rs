@@ -39,7 +39,8 @@ thread_local! {
     ) };
     // Everything that the server may call on the way: from what belongs to the table and its partitions along pg_depend,
     // whose ends are the server's own objects; with what it says the other way round: constraints of domains, rules,
-    // policies and indexes of relations, members of operator families. A foreign key's check runs as the owner of the
+    // triggers, defaults, policies and indexes of relations, members of operator families. What a body that is text calls
+    // nobody records: of others' functions and operators, none may lie where it looks for them. A foreign key's check runs as the owner of the
     // table that it looks at. Owners are in pg_shdepend, but for the bootstrap superuser, who may everything.
     static FOREIGN: Saved = const { Saved::new(
         "WITH RECURSIVE tables (oid) AS ( \
@@ -62,6 +63,10 @@ thread_local! {
                      WHERE r.classid = 'pg_class'::regclass AND k.conrelid = r.objid AND k.contype <> 'f' \
                  UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w \
                      WHERE r.classid = 'pg_class'::regclass AND w.ev_class = r.objid \
+                 UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM pg_trigger g \
+                     WHERE r.classid = 'pg_class'::regclass AND g.tgrelid = r.objid AND NOT g.tgisinternal \
+                 UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef a \
+                     WHERE r.classid = 'pg_class'::regclass AND a.adrelid = r.objid \
                  UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p \
                      WHERE r.classid = 'pg_class'::regclass AND p.polrelid = r.objid \
                  UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i \
@@ -91,7 +96,16 @@ thread_local! {
              FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
              WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
              AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
-                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal'))) \
+                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal')) \
+             UNION ALL SELECT 4, format('%s belongs to \"%s\" and lies where functions of \"%s\" look for what they call', \
+                 pg_describe_object(c.classid, c.objid, 0), pg_get_userbyid(c.owner), pg_get_userbyid($2)) \
+             FROM pg_namespace n JOIN ( \
+                 SELECT 'pg_proc'::regclass::oid, p.oid, p.pronamespace, p.proowner FROM pg_proc p \
+                 UNION ALL SELECT 'pg_operator'::regclass::oid, o.oid, o.oprnamespace, o.oprowner FROM pg_operator o \
+             ) AS c (classid, objid, namespace, owner) ON c.namespace = n.oid \
+             WHERE n.nspname = ANY ($3) AND c.owner NOT IN (SELECT t.oid FROM trusted t) \
+             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
+                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL)) \
          SELECT f.what FROM found f ORDER BY f.place, f.what LIMIT 1",
         &[PgBuiltInOids::OIDOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTARRAYOID],
     ) };

@@ -77,6 +77,24 @@ fn refused_at_the_declaration() -> Result<()> {
              CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION mine(); GRANT CREATE ON SCHEMA public TO bob",
             "\"bob\" may create functions in the schema public",
         ),
+        // Made while he might.
+        (
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM lookup(1); RETURN NEW; END';
+             CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION mine();
+             CREATE FUNCTION lookup(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION lookup OWNER TO bob",
+            "function public.lookup(integer) belongs to \"bob\"",
+        ),
+        (
+            "CREATE TABLE notes (note text);
+             CREATE TRIGGER t BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION bob.evil();
+             CREATE RULE r AS ON UPDATE TO venues DO ALSO INSERT INTO notes VALUES ('x')",
+            "function bob.evil()",
+        ),
+        (
+            "CREATE TABLE notes (note text, n text DEFAULT bob.next('x'));
+             CREATE RULE r AS ON UPDATE TO venues DO ALSO INSERT INTO notes VALUES ('x')",
+            "function bob.next(text)",
+        ),
     ] {
         superuser.batch_execute(&format!("BEGIN; {VENUES}; {with}; SAVEPOINT s"))?;
         let refused = refusal(superuser.batch_execute(TRACK));
