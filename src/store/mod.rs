@@ -60,6 +60,7 @@ impl Row<'_, '_> {
 struct Pinned(i32);
 
 /// Names and operators are the server's own; policies apply instead of raising an error where they would.
+/// Compiling a plan takes longer than any of these statements, and loads a large library.
 const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 3] =
     [(c"search_path", c"pg_catalog, pg_temp"), (c"row_security", c"on"), (c"jit", c"off")];
 
