@@ -192,7 +192,7 @@ fn whoever_awaits_holds_no_snapshot() -> Result<()> {
     for (call, code) in [
         ("CALL pinterest_await_import(NULL)", "22004"),
         ("CALL pinterest_await_import(0)", "42704"),
-        ("CALL pinterest_await_tracked(NULL)", "22023"),
+        ("CALL pinterest_await_tracked(NULL)", "22004"),
         ("CALL pinterest_await_import(1, interval '-1 second')", "22023"),
     ] {
         assert_eq!(refusal(client.batch_execute(call)).code, code, "{call}");
