@@ -171,11 +171,13 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
 }
 
 /// Takes the imports and images that the worker of that identity has in hand from it; they wait in the queue, and no
-/// attempt counts.
+/// attempt counts. Those whose end was asked for end.
 pub fn give_back(identity: &str) -> Result<(), Failure> {
     let imports = write(
-        "UPDATE pinterest.import SET state = 'queued', due = false, claimed_by = NULL, lease_until = NULL, fence = fence + 1, \
-         attempts = GREATEST(attempts - 1, 0), wake_at = clock_timestamp() \
+        "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
+         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' ELSE phase END, \
+         finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, \
+         claimed_by = NULL, lease_until = NULL, fence = fence + 1, attempts = GREATEST(attempts - 1, 0), wake_at = clock_timestamp() \
          WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
         &[identity.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),

@@ -16,30 +16,34 @@ const CANDIDATES: i64 = 16;
 /// A worker that ends so often with an import in hand, without the import's having come forward in between, is its fault.
 const DEATHS: i32 = 3;
 
-/// Takes imports from workers that are gone: they wait again, longer after each time, and fail the third time. Returns how
-/// many there were.
+/// Takes imports from workers that are gone: they wait again, and fail the third time. After the second time they are woken
+/// one after another, so that one that ends its worker takes few others with it. One whose end was asked for ends. Returns
+/// how many there were.
 pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
-    let failed = write(
+    let ended = write(
         "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 END AS deaths \
              FROM pinterest.import i \
              WHERE i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($1)) \
-             LIMIT 100 FOR UPDATE SKIP LOCKED) \
-         UPDATE pinterest.import t SET deaths = d.deaths, fence = t.fence + 1, claimed_by = NULL, lease_until = NULL, \
-         state = CASE WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' END, \
-         due = CASE WHEN d.deaths < $2 THEN false END, \
-         wake_at = clock_timestamp() + CASE WHEN d.deaths > 1 THEN '5 seconds' ELSE '0 seconds' END::interval, \
-         phase = CASE WHEN d.deaths >= $2 THEN 'finished' ELSE t.phase END, \
-         finished_at = CASE WHEN d.deaths >= $2 THEN clock_timestamp() END, \
-         reason = CASE WHEN d.deaths >= $2 THEN format('the worker ended %s times while it was at work on the import', d.deaths) ELSE t.reason END, \
-         error_code = CASE WHEN d.deaths >= $2 THEN '57P02' ELSE t.error_code END, \
-         hint = CASE WHEN d.deaths >= $2 THEN 'The server''s log tells how it ended. Import the board again once that is mended.' ELSE t.hint END \
-         FROM dead d WHERE t.account_id = d.account_id AND t.import_id = d.import_id \
-         RETURNING CASE WHEN t.state = 'failed' THEN t.import_id END",
+             LIMIT 100 FOR UPDATE SKIP LOCKED), \
+         next AS (SELECT d.account_id, d.import_id, d.deaths, NOT i.cancel_requested AND d.deaths >= $2 AS failed, \
+             CASE WHEN i.cancel_requested THEN 'cancelled' WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' END AS state, \
+             CASE WHEN d.deaths > 1 THEN row_number() OVER (PARTITION BY d.deaths > 1 ORDER BY d.import_id) ELSE 0 END AS place \
+             FROM dead d JOIN pinterest.import i ON i.account_id = d.account_id AND i.import_id = d.import_id) \
+         UPDATE pinterest.import t SET deaths = n.deaths, fence = t.fence + 1, claimed_by = NULL, lease_until = NULL, \
+         state = n.state, due = CASE WHEN n.state = 'queued' THEN false END, \
+         wake_at = clock_timestamp() + n.place * '5 seconds'::interval, \
+         phase = CASE WHEN n.state = 'queued' THEN t.phase ELSE 'finished' END, \
+         finished_at = CASE WHEN n.state <> 'queued' THEN clock_timestamp() END, \
+         reason = CASE WHEN n.failed THEN format('the worker ended %s times while it was at work on the import', n.deaths) ELSE t.reason END, \
+         error_code = CASE WHEN n.failed THEN '57P02' ELSE t.error_code END, \
+         hint = CASE WHEN n.failed THEN 'The server''s log tells how it ended. Import the board again once that is mended.' ELSE t.hint END \
+         FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
+         RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END",
         &[live.to_vec().into(), DEATHS.into()],
         |row| row.maybe::<i64>(1),
     )?;
-    failed.iter().flatten().try_for_each(|import_id| super::end::notify_finished(*import_id))?;
-    Ok(failed.len())
+    ended.iter().flatten().try_for_each(|import_id| super::end::notify_finished(*import_id))?;
+    Ok(ended.len())
 }
 
 /// Makes imports due whose time has come, and holds those of accounts that cannot be used; true where there may be more.
@@ -57,8 +61,8 @@ pub fn make_due() -> Result<bool, Failure> {
     Ok(i64::try_from(looked_at).unwrap_or(BATCH) >= BATCH)
 }
 
-/// Owners with an import that is due, the next ones after this one, in a ring.
-pub fn owners_after(owner: &str) -> Result<Vec<String>, Failure> {
+/// Owners with an import that is due, the next ones after this one, in a ring, without those in `but`.
+pub fn owners_after(owner: &str, but: &[String]) -> Result<Vec<String>, Failure> {
     // A loose index scan: one probe for each owner, however many imports each has.
     let after = |owner: &str| {
         read(
@@ -67,8 +71,8 @@ pub fn owners_after(owner: &str) -> Result<Vec<String>, Failure> {
              UNION ALL \
              SELECT (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > r.turn_owner \
                  ORDER BY i.turn_owner LIMIT 1) FROM ring r WHERE r.turn_owner IS NOT NULL) \
-             SELECT r.turn_owner FROM ring r WHERE r.turn_owner IS NOT NULL LIMIT $2",
-            &[owner.into(), CANDIDATES.into()],
+             SELECT r.turn_owner FROM ring r WHERE r.turn_owner IS NOT NULL AND r.turn_owner <> ALL ($3) LIMIT $2",
+            &[owner.into(), CANDIDATES.into(), but.to_vec().into()],
             |row| row.get::<String>(1),
         )
     };
@@ -79,8 +83,8 @@ pub fn owners_after(owner: &str) -> Result<Vec<String>, Failure> {
     Ok(ring)
 }
 
-/// Accounts of an owner with an import that is due, the next ones after this one, in a ring.
-pub fn accounts_after(owner: &str, account_id: i64) -> Result<Vec<i64>, Failure> {
+/// Accounts of an owner with an import that is due, the next ones after this one, in a ring, without those in `but`.
+pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i64>, Failure> {
     let after = |account_id: i64| {
         read(
             "WITH RECURSIVE ring AS ( \
@@ -89,8 +93,8 @@ pub fn accounts_after(owner: &str, account_id: i64) -> Result<Vec<i64>, Failure>
              UNION ALL \
              SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due AND i.turn_owner = $1 \
                  AND i.account_id > r.account_id ORDER BY i.account_id LIMIT 1) FROM ring r WHERE r.account_id IS NOT NULL) \
-             SELECT r.account_id FROM ring r WHERE r.account_id IS NOT NULL LIMIT $3",
-            &[owner.into(), account_id.into(), CANDIDATES.into()],
+             SELECT r.account_id FROM ring r WHERE r.account_id IS NOT NULL AND r.account_id <> ALL ($4) LIMIT $3",
+            &[owner.into(), account_id.into(), CANDIDATES.into(), but.to_vec().into()],
             |row| row.get::<i64>(1),
         )
     };
@@ -149,7 +153,14 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
         &[after.into(), BATCH.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
-    accounts.iter().filter(|(_, usable)| *usable).try_for_each(|(account_id, _)| let_go_on(*account_id))?;
+    let usable: Vec<i64> = accounts.iter().filter(|(_, usable)| *usable).map(|(account_id, _)| *account_id).collect();
+    // What a client keeps locked holds up no other account; the next round comes to it.
+    execute(
+        "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.import i \
+             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             FOR UPDATE SKIP LOCKED) AS h WHERE t.account_id = h.account_id AND t.import_id = h.import_id",
+        &[usable.into()],
+    )?;
     let all = i64::try_from(accounts.len()).is_ok_and(|found| found < BATCH);
     Ok(accounts.last().map(|(account_id, _)| *account_id).filter(|_| !all))
 }

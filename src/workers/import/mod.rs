@@ -13,7 +13,7 @@ mod verdict;
 
 pub use failure::Interruption;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +35,36 @@ const AT_ONCE: usize = 4;
 const DUE_BATCHES: usize = 20;
 /// While imports are due that this look did not come to, the next one comes after this.
 const DUE_PAUSE: Duration = Duration::from_millis(250);
-/// Accounts that one look tries in vain.
+/// Owners and accounts that one look tries in vain.
 const TRIED: usize = 64;
+/// Of these, accounts of one owner.
+const TRIED_OF_ONE: usize = 8;
+
+/// What one look has tried in vain: held, asleep, or locked by others.
+#[derive(Default)]
+struct InVain {
+    owners: Vec<String>,
+    accounts: HashMap<String, Vec<i64>>,
+}
+
+impl InVain {
+    fn number(&self) -> usize {
+        self.owners.len() + self.accounts.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn accounts_of(&self, owner: &str) -> Vec<i64> {
+        self.accounts.get(owner).cloned().unwrap_or_default()
+    }
+
+    /// The next look goes on with the owner's other accounts, so that one owner does not use this one up.
+    fn add(&mut self, turn: Turn) {
+        let accounts = self.accounts.entry(turn.owner.clone()).or_default();
+        accounts.push(turn.account_id);
+        if accounts.len() >= TRIED_OF_ONE {
+            self.owners.push(turn.owner);
+        }
+    }
+}
 
 /// An import's id and the fence it was claimed with: paused and let go on, it may be claimed again while the run before
 /// has yet to notice.
@@ -72,8 +100,9 @@ impl Imports {
         self.reap();
         self.deliver_cancellations().await;
         let more = self.make_due().await;
+        let mut in_vain = InVain::default();
         while self.tasks.len() < AT_ONCE {
-            let Some(claimed) = self.claim_next().await.ok().flatten() else { break };
+            let Some(claimed) = self.claim_next(&mut in_vain).await.ok().flatten() else { break };
             let key = (claimed.import_id, claimed.fence);
             let cancelled = Arc::new(Notify::new());
             self.cancel.insert(key, cancelled.clone());
@@ -103,16 +132,19 @@ impl Imports {
         true
     }
 
-    /// Claims an import of the owner, and of that owner's account, that have used the least time of late.
-    async fn claim_next(&mut self) -> Result<Option<store::import::ClaimedImport>, Failure> {
-        let mut tried = HashSet::new();
-        loop {
-            let after = self.turns.last().owner.clone();
-            let owners = self.context.database.run(move || store::import::owners_after(&after)).await?;
+    /// Claims an import of the owner, and of that owner's account, that have used the least time of late, of those that this
+    /// look has not tried in vain. An import that a client keeps locked holds up no other account.
+    async fn claim_next(&mut self, in_vain: &mut InVain) -> Result<Option<store::import::ClaimedImport>, Failure> {
+        while in_vain.number() < TRIED {
+            let (after, but) = (self.turns.last().owner.clone(), in_vain.owners.clone());
+            let owners = self.context.database.run(move || store::import::owners_after(&after, &but)).await?;
             let Some(owner) = self.turns.next_owner(owners) else { return Ok(None) };
-            let (of, after) = (owner.clone(), self.turns.last_account(&owner));
-            let accounts = self.context.database.run(move || store::import::accounts_after(&of, after)).await?;
-            let Some(account_id) = self.turns.next_account(accounts) else { return Ok(None) };
+            let (of, after, but) = (owner.clone(), self.turns.last_account(&owner), in_vain.accounts_of(&owner));
+            let accounts = self.context.database.run(move || store::import::accounts_after(&of, after, &but)).await?;
+            let Some(account_id) = self.turns.next_account(accounts) else {
+                in_vain.owners.push(owner);
+                continue;
+            };
             let turn = Turn { owner, account_id };
             self.turns.passes_to(&turn);
             let identity = self.context.identity.to_string();
@@ -122,15 +154,16 @@ impl Imports {
                 }
                 store::import::claim(account_id, &identity, &registry::live_identities())
             });
-            if let Some(claimed) = claimed.await? {
-                self.turns.begin((claimed.import_id, claimed.fence), turn);
-                return Ok(Some(claimed));
-            }
-            // Held, asleep, or locked by others. Each account is tried once in a look; a new look comes soon.
-            if !tried.insert(account_id) || tried.len() >= TRIED {
-                return Ok(None);
+            // An account whose import cannot be claimed is passed over; a new look comes soon.
+            match claimed.await {
+                Ok(Some(claimed)) => {
+                    self.turns.begin((claimed.import_id, claimed.fence), turn);
+                    return Ok(Some(claimed));
+                }
+                Ok(None) | Err(_) => in_vain.add(turn),
             }
         }
+        Ok(None)
     }
 
     async fn deliver_cancellations(&mut self) {

@@ -117,3 +117,32 @@ fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
     until_state(&mut client, amys, "cancelled")?;
     Ok(())
 }
+
+/// An import that a client keeps locked is passed over, also where it is its account's turn.
+#[test]
+fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::quota::two_people(sandbox::config::Tier::Standard, 5)?;
+    let held = sandbox::Rule::on(sandbox::Kind::Boards, sandbox::Fault::Hold { gate: GATE.into() });
+    world.sandbox.faults().add(held);
+    let mut bens = Vec::new();
+    for board in 1..=4 {
+        bens.push(crate::quota::start(&mut client, ben, &format!("Ben {board}"))?);
+    }
+    assert!(world.sandbox.requests().wait_for(sandbox::Kind::Boards, 4, SOON), "every place is taken");
+    let amys = crate::quota::start(&mut client, amy, "Amy 1")?;
+    bens.push(crate::quota::start(&mut client, ben, "Ben 5")?);
+    wait_for("both to be due", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.import WHERE due")? == 2).then_some(()))
+    })?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
+    world.sandbox.faults().release(GATE);
+    for import in bens {
+        assert_eq!(complete(&mut client, import)?.embedded, 5);
+    }
+    assert_eq!(Row::of(&mut client, amys)?.state, "queued");
+    transaction.rollback()?;
+    assert_eq!(complete(&mut client, amys)?.embedded, 5);
+    Ok(())
+}
