@@ -13,7 +13,7 @@ use super::database::Context;
 use crate::errors::{Failure, Kind};
 use crate::platform;
 use crate::store::seal::Place;
-use crate::store::{account, clock, import, installation, reassign, retention, token};
+use crate::store::{account, clock, import, installation, reassign, retention, token, wait_briefly_for_locks};
 use crate::tokens::Sealer;
 
 /// Between rounds.
@@ -52,30 +52,17 @@ impl Chores {
         }
         let context = self.context.clone();
         self.tasks.spawn_local(async move {
-            let done = async {
-                for account_id in nameless {
-                    connect::ask_again(&context, account_id).await?;
-                }
-                if let Some(wanted) = rotation {
-                    seal_anew(&context, wanted).await?;
-                }
-                if round {
-                    observe_clock(&context).await?;
-                    context.database.run(reassign::park_ownerless).await?;
-                    warn(&context).await?;
-                    let mut held = Some(i64::MIN);
-                    while let Some(after) = held {
-                        held = context.database.run(move || import::let_all_go_on(after)).await?;
-                    }
-                    while context.database.run(|| import::enqueue_syncs(BATCH)).await? > 0 {
-                        context.wake.notify_one();
-                    }
-                    end_what_is_old(&context).await?;
-                }
-                Ok::<_, Failure>(())
-            };
-            if let Err(failure) = done.await {
-                context.database.log(format!("a chore waits: {failure}")).await;
+            let mut all = true;
+            for account_id in nameless {
+                all &= done(&context, "whose an account is", connect::ask_again(&context, account_id)).await;
+            }
+            if let Some(wanted) = rotation {
+                all &= done(&context, "sealing anew", seal_anew(&context, wanted)).await;
+            }
+            if round {
+                all &= go_round(&context).await;
+            }
+            if !all {
                 tokio::time::sleep(ROUND / 4).await;
             }
         });
@@ -92,7 +79,46 @@ impl Chores {
     }
 }
 
-/// Says early that tokens lapse, and in the end that they have.
+/// Does a chore; true where that worked. One that fails, for a lock that a client holds as an example, is noted, and keeps
+/// no other from being done.
+async fn done(context: &Context, what: &str, chore: impl Future<Output = Result<(), Failure>>) -> bool {
+    let Err(failure) = chore.await else { return true };
+    context.database.log(format!("a chore waits ({what}): {failure}")).await;
+    false
+}
+
+/// What is done once in a round; true where all of it worked.
+async fn go_round(context: &Context) -> bool {
+    let clock = done(context, "the clock", observe_clock(context)).await;
+    let ownerless = done(context, "accounts without an owner", async {
+        context.database.run(reassign::park_ownerless).await.map(drop)
+    });
+    let ownerless = ownerless.await;
+    let warned = done(context, "tokens that lapse", warn(context)).await;
+    let lapsed = end_what_has_lapsed(context).await;
+    let held = done(context, "imports that are held", let_all_go_on(context)).await;
+    let synced = done(context, "boards to keep fresh", enqueue_syncs(context)).await;
+    // Nothing is judged by its age before the clock is.
+    let old = !clock || done(context, "what is old", end_what_is_old(context)).await;
+    clock && ownerless && warned && lapsed && held && synced && old
+}
+
+async fn let_all_go_on(context: &Context) -> Result<(), Failure> {
+    let mut held = Some(i64::MIN);
+    while let Some(after) = held {
+        held = context.database.run(move || import::let_all_go_on(after)).await?;
+    }
+    Ok(())
+}
+
+async fn enqueue_syncs(context: &Context) -> Result<(), Failure> {
+    while context.database.run(|| import::enqueue_syncs(BATCH)).await? > 0 {
+        context.wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Says early that tokens lapse.
 async fn warn(context: &Context) -> Result<(), Failure> {
     let days = pinterest::refresh::WARN_BEFORE.as_secs_f64() / 86_400.0;
     context
@@ -101,16 +127,27 @@ async fn warn(context: &Context) -> Result<(), Failure> {
             for (account_id, at) in token::warn_of_lapses(days)? {
                 pgrx::log!("pg_pinterest: the tokens of account {account_id} cannot be renewed after {at}");
             }
-            for (account_id, generation) in token::lapsed()? {
-                account::lock(account_id)?;
-                if token::lock_generation(account_id)? != Some(generation) {
-                    continue;
-                }
-                account::needs_reauth(account_id, "expired: there is no refresh token, or no app to use it with")?;
-            }
             Ok(())
         })
         .await
+}
+
+/// Says of tokens that have lapsed that they have: account by account, so that one whose row is locked waits alone.
+async fn end_what_has_lapsed(context: &Context) -> bool {
+    let Ok(lapsed) = context.database.run(token::lapsed).await else { return false };
+    let mut all = true;
+    for (account_id, generation) in lapsed {
+        let end = context.database.run(move || {
+            wait_briefly_for_locks();
+            account::lock(account_id)?;
+            if token::lock_generation(account_id)? != Some(generation) {
+                return Ok(());
+            }
+            account::needs_reauth(account_id, "expired: there is no refresh token, or no app to use it with")
+        });
+        all &= done(context, "tokens that have lapsed", end).await;
+    }
+    all
 }
 
 /// Before anything is judged by its age.

@@ -112,7 +112,7 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
              AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
                  AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')) \
-             ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED), \
+             ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
              WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
              RETURNING b.account_id, b.board_id, b.sync_keeps_images) \
