@@ -347,14 +347,14 @@ pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, F
 pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     let lapsing = write(
         "UPDATE pinterest.token t SET warned_generation = t.generation \
-         FROM (SELECT o.account_id, o.refreshed_at, \
-                   CASE WHEN o.refresh_token IS NULL OR a.app_id IS NULL THEN o.access_expires_at \
-                   ELSE o.refresh_expires_at END AS at \
-               FROM pinterest.token o JOIN pinterest.account a USING (account_id) \
+         FROM (SELECT o.account_id, l.at FROM pinterest.token o JOIN pinterest.account a USING (account_id), \
+                   LATERAL (SELECT CASE WHEN o.refresh_token IS NULL OR a.app_id IS NULL THEN o.access_expires_at \
+                       ELSE o.refresh_expires_at END AS at) AS l \
                WHERE a.status IN ('connected', 'refresh_uncertain') \
-               AND o.warned_generation IS DISTINCT FROM o.generation) AS lapse \
-         WHERE t.account_id = lapse.account_id AND lapse.at < clock_timestamp() \
-             + LEAST(make_interval(secs => $1 * 86400), (lapse.at - lapse.refreshed_at) / 4) \
+               AND o.warned_generation IS DISTINCT FROM o.generation AND l.at < clock_timestamp() \
+                   + LEAST(make_interval(secs => $1 * 86400), (l.at - o.refreshed_at) / 4) \
+               FOR NO KEY UPDATE OF o SKIP LOCKED) AS lapse \
+         WHERE t.account_id = lapse.account_id \
          RETURNING t.account_id, date_trunc('second', lapse.at)::text",
         &[days.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
@@ -363,6 +363,20 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
         write("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &[(*account_id).into()], |_| Ok(()))?;
     }
     Ok(lapsing)
+}
+
+/// Can only the user help: is the account known to need that, or does it still have the tokens of the generation that was
+/// refused? Its row stays locked, as [`account::needs_reauth`](super::account::needs_reauth) and a connect have it.
+pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Failure> {
+    super::wait_briefly_for_locks();
+    super::account::lock(account_id)?;
+    let found = read(
+        "SELECT a.status NOT IN ('connected', 'refresh_uncertain') OR COALESCE(t.generation = $2, false) \
+         FROM pinterest.account a LEFT JOIN pinterest.token t USING (account_id) WHERE a.account_id = $1",
+        &[account_id.into(), refused.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found != [false])
 }
 
 /// Accounts that still count as connected although their access token has run out and nothing can renew it, each with the

@@ -15,6 +15,9 @@ use crate::workers::refresh::{self, Urgency};
 /// A quota that renews within this time is waited for here; a longer wait parks the import.
 const SHORT_WAIT: f64 = 5.0;
 
+/// Tokens that one call is tried with, beside the first.
+const TOKENS: usize = 3;
+
 /// Why a call brought nothing.
 #[derive(Debug)]
 pub enum Refused {
@@ -77,17 +80,21 @@ impl Api {
         })
     }
 
-    /// Makes a call; a token that Pinterest has just stopped to accept is refreshed once, and the call made once more.
-    /// Where that does not help, the account needs its user.
+    /// Makes a call. Where Pinterest refuses the token it is made again with the tokens that the account has by now; where
+    /// these are the refused ones, they are refreshed once. Where that does not help, the account needs its user.
     pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, Refused>
     where
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
     {
         self.take_from_quota().await.map_err(Refused::Interrupted)?;
         let mut result = request(self.client.clone(), self.token.clone()).await;
-        if is_unauthorized(&result) && std::mem::take(&mut self.refreshable) {
-            // Only a fresh token that is refused as well says anything about the account.
-            self.renew().await.map_err(Refused::Interrupted)?;
+        for _ in 0..TOKENS {
+            // Only a refusal of the tokens that the account has now says anything about it.
+            if !refuses_the_token(&result)
+                || !self.has_others(is_unauthorized(&result)).await.map_err(Refused::Interrupted)?
+            {
+                break;
+            }
             self.take_from_quota().await.map_err(Refused::Interrupted)?;
             result = request(self.client.clone(), self.token.clone()).await;
         }
@@ -109,16 +116,32 @@ impl Api {
     /// What the refusal means for the import.
     pub fn interruption(&self, refused: impl Into<Refused>) -> Interruption {
         match refused.into() {
-            Refused::Call(error) => Interruption::from_api(error, self.attempts, fastrand::f64()),
+            Refused::Call(error) => match Interruption::from_api(error, self.attempts, fastrand::f64()) {
+                Interruption::Stopped { stop: Stop::NeedsReauth, failure, .. } => {
+                    Interruption::Refused { failure, generation: self.generation }
+                }
+                interruption => interruption,
+            },
             Refused::Interrupted(interruption) => interruption,
         }
     }
 
-    async fn renew(&mut self) -> Result<(), Interruption> {
+    /// Goes on with the tokens that the account has by now, or, where these are the refused ones, with refreshed ones, once;
+    /// false where there are no others.
+    async fn has_others(&mut self, may_refresh: bool) -> Result<bool, Interruption> {
+        let stored = load(&self.context, self.account_id).await?;
+        if stored.generation != self.generation {
+            self.refreshable = stored.refreshable;
+            (self.token, self.generation) = (stored.token, stored.generation);
+            return Ok(true);
+        }
+        if !may_refresh || !std::mem::take(&mut self.refreshable) {
+            return Ok(false);
+        }
         refresh::now(&self.context, self.account_id, self.generation, Urgency::Needed).await?;
         let access = load(&self.context, self.account_id).await?;
         (self.token, self.generation) = (access.token, access.generation);
-        Ok(())
+        Ok(true)
     }
 
     async fn needs_reauth(&self, cause: String) {
@@ -173,6 +196,10 @@ impl Api {
         // The next answer says it again.
         let _ = self.context.database.run(move || store::quota::observe(account_id, limit, remaining, reset)).await;
     }
+}
+
+fn refuses_the_token<T>(result: &Result<T, pinterest::Error>) -> bool {
+    matches!(result, Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::MissingScope))
 }
 
 fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {

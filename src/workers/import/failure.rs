@@ -16,6 +16,13 @@ pub enum Interruption {
     Cancelled,
     /// Others' imports have waited long enough for this one's place.
     Yield,
+    /// Pinterest refuses the tokens of this generation: only the user can help, unless others stand by now.
+    Refused {
+        /// What Pinterest said.
+        failure: Failure,
+        /// Of the refused tokens.
+        generation: i64,
+    },
     /// To be recorded, and gone on with after the pause where the state allows.
     Stopped {
         /// The state to leave it in.
@@ -30,7 +37,7 @@ pub enum Interruption {
 /// Attempts without any progress before an import fails.
 const ATTEMPTS: i32 = 8;
 /// A pause when a condition on this server has to change first: a model put in place, a lock released.
-const LOCAL_PAUSE: Duration = Duration::from_secs(15);
+pub const LOCAL_PAUSE: Duration = Duration::from_secs(15);
 /// A rate limit without a word on how long.
 pub const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 

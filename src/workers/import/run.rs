@@ -8,7 +8,7 @@ use pinterest::model::Board;
 use tokio::sync::Notify;
 
 use super::api::{Api, Refused};
-use super::failure::{Interruption, held};
+use super::failure::{Interruption, LOCAL_PAUSE, held};
 use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
@@ -59,10 +59,15 @@ impl Run {
             result = self.work() => result,
             interruption = self.watch() => Err(interruption),
         };
+        let mut refused = None;
         let (stop, failure, wake_in) = match result {
             Ok(()) | Err(Interruption::Lost) => return,
             Err(Interruption::Cancelled) => (Stop::Cancelled, None, Duration::ZERO),
             Err(Interruption::Yield) => (Stop::Queued, None, Duration::ZERO),
+            Err(Interruption::Refused { failure, generation }) => {
+                refused = Some(generation);
+                (Stop::NeedsReauth, Some(failure), Duration::ZERO)
+            }
             Err(Interruption::Stopped { stop, failure, wake_in }) => (stop, Some(failure), wake_in),
         };
         let (claimed, identity) = (self.claimed, self.context.identity.to_string());
@@ -71,10 +76,18 @@ impl Run {
             .context
             .database
             .run(move || {
+                let (mut stop, mut wake_in) = (stop, wake_in);
+                // The user may have connected the account again meanwhile, which has put what was parked back to work.
+                if stop == Stop::NeedsReauth && !store::token::needs_its_user(claimed.account_id, refused)? {
+                    (stop, wake_in) = (Stop::Queued, LOCAL_PAUSE);
+                }
                 // Where another run has it by now, what is claimed is that one's.
-                if store::import::lock(&claimed)? == Claim::Lost {
+                let claim = store::import::lock(&claimed)?;
+                if claim == Claim::Lost {
                     return Ok(());
                 }
+                let asked_to_end = claim == Claim::CancelRequested && stop != Stop::Failed;
+                let (stop, failure) = if asked_to_end { (Stop::Cancelled, None) } else { (stop, failure) };
                 store::pin_image::release(claimed.account_id, claimed.import_id, Some(&identity))?;
                 store::import::stop(&claimed, stop, failure.as_ref(), wake_in)
             })
