@@ -83,6 +83,11 @@ impl Listed {
         }
     }
 
+    /// The same, once each pin that is missing is proved to be off the board by an answer of its own.
+    pub fn without_missing(&self) -> Self {
+        Listed { missing: 0, missing_again: 0, ..*self }
+    }
+
     /// How many pins Pinterest counts beside those listed and those known not to be listed; `None` where a known pin is
     /// missing, which may be one of them, and where nothing is short.
     pub fn gap(&self) -> Option<u32> {

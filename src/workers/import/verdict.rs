@@ -57,12 +57,23 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
         Verdict::Incomplete(Cause::NotCounted) => {
             incomplete("Pinterest does not say how many pins the board has".into())
         }
-        Verdict::Incomplete(Cause::Short) => Conclusion {
-            gap: listed.gap(),
-            ..incomplete(format!(
-                "Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"
-            ))
-        },
+        Verdict::Incomplete(Cause::Short) => {
+            let short = |missing| {
+                incomplete(format!(
+                    "Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"
+                ))
+            };
+            // Pins that Pinterest itself says are gone say nothing about the gap, and the gap nothing about them.
+            match gone(run, api, board_id, listed).await? {
+                Some(moved) => match listed.without_missing() {
+                    rest if rest.verdict() == Verdict::Whole => {
+                        Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() }
+                    }
+                    rest => Conclusion { gap: rest.gap(), remove_missing: true, moved, ..short(0) },
+                },
+                None => Conclusion { gap: listed.gap(), ..short(missing) },
+            }
+        }
         Verdict::Unconfirmed => Conclusion {
             remember_missing: true,
             ..incomplete(format!(
@@ -71,17 +82,36 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
             ))
         },
         Verdict::WholeWithoutMissing => {
-            let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
-            let asked_for = run
-                .context
-                .database
-                .run(move || store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR));
-            match whereabouts(api, board_id, asked_for.await?).await? {
+            let asked_for = missing_pins(run, board_id).await?;
+            match whereabouts(api, board_id, asked_for).await? {
                 Some(moved) => Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() },
                 None => incomplete("pins that the listing does not show are on the board all the same".into()),
             }
         }
     })
+}
+
+/// Some of the pins that the listing missed.
+async fn missing_pins(run: &Run, board_id: &str) -> Result<Vec<String>, Interruption> {
+    let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
+    let pins =
+        run.context.database.run(move || store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR));
+    Ok(pins.await?)
+}
+
+/// Asks for every pin that a short listing missed, where these are few: the ones that are on other boards now, and with
+/// which, the others being gone; `None` where not all are proved to be off the board.
+async fn gone(
+    run: &Run,
+    api: &mut Api,
+    board_id: &str,
+    listed: &Listed,
+) -> Result<Option<Vec<(String, String)>>, Interruption> {
+    if !(1..=ASKED_FOR).contains(&(listed.missing as usize)) {
+        return Ok(None);
+    }
+    let pins = missing_pins(run, board_id).await?;
+    whereabouts(api, board_id, pins).await
 }
 
 /// Asks for the pins themselves: those that are on other boards now, and with which; `None` where one is on this board, or
