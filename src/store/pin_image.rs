@@ -341,7 +341,8 @@ pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Resul
     )?;
     let deadly = read(
         "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence FROM pinterest.pin_image i \
-         WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($3) AND i.attempts >= $4",
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($3) AND i.attempts >= $4 \
+         AND i.reason IS NULL",
         &[account_id.into(), import_id.into(), live.to_vec().into(), DEATHS.into()],
         claimed_image,
     )?;
@@ -360,6 +361,9 @@ pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Resul
 
 /// Claims one image that workers had in hand twice when they ended: it may be what ended them, so nothing else of its import
 /// is to be in hand with it.
+///
+/// An attempt that was judged leaves a reason, and is no worker's end: from the first one on that is, the image counts as one
+/// that was in hand so often, whatever was tried before.
 pub fn claim_suspect(
     account_id: i64,
     import_id: i64,
@@ -371,7 +375,8 @@ pub fn claim_suspect(
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($4) \
              AND i.attempts >= $6 LIMIT 1 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $5::interval, \
-         fence = t.fence + 1, attempts = t.attempts + 1 FROM suspect s \
+         fence = t.fence + 1, attempts = CASE WHEN t.reason IS NULL THEN t.attempts + 1 ELSE $6 END, reason = NULL, \
+         reason_code = NULL FROM suspect s \
          WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
