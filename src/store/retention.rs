@@ -2,7 +2,8 @@
 //!
 //! A pin that stands counts from the last import that found it: one that listed it, or one that found its board whole or
 //! unchanged (`board.confirmed_at`). A pin that is gone counts from the import that found it gone. Boards, their sections
-//! and their settings are no imported rows. Ages are of time that was observed: see [`super::clock`].
+//! and their settings are no imported rows. Ages are of time that was
+//! observed, and end with its last observation: see [`super::clock`].
 
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use crate::errors::Failure;
 pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     let removed = write(
         "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
-             WHERE p.removed_at < (SELECT clock_timestamp() - make_interval(secs => $1)) \
+             WHERE p.removed_at < n.clock_seen_at - make_interval(secs => $1) \
              AND p.removed_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
-                 WHERE g.at > p.removed_at), '0') < clock_timestamp() - make_interval(secs => $1) \
+                 WHERE g.at > p.removed_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.pin_id) \
@@ -25,7 +26,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
         |row| row.get::<i64>(1),
     )?;
     let standing = write(
-        "WITH cut AS (SELECT clock_timestamp() - make_interval(secs => $1) AS at, n.clock_gaps, n.clock_gap_lengths \
+        "WITH cut AS (SELECT n.clock_seen_at - make_interval(secs => $1) AS at, n.clock_gaps, n.clock_gap_lengths \
              FROM pinterest.installation n), \
          old AS (SELECT p.account_id, p.pin_id FROM cut c, pinterest.board b, pinterest.pin p \
              WHERE (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + COALESCE((SELECT sum(g.length) \
@@ -35,7 +36,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
                  WHERE g.at > p.imported_at), '0') < c.at \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
                  AND i.board_id = b.board_id AND i.state = 'running') \
-             LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
+             LIMIT $2 FOR UPDATE OF p SKIP LOCKED FOR NO KEY UPDATE OF b SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.account_id, p.board_id), \
          boards AS (UPDATE pinterest.board b SET imported_modified_at = NULL \
@@ -54,9 +55,9 @@ pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
         "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id \
              FROM pinterest.import o, pinterest.installation n \
              WHERE o.state IN ('completed', 'failed', 'cancelled') \
-             AND o.finished_at < clock_timestamp() - make_interval(secs => $1) \
+             AND o.finished_at < n.clock_seen_at - make_interval(secs => $1) \
              AND o.finished_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
-                 WHERE g.at > o.finished_at), '0') < clock_timestamp() - make_interval(secs => $1) \
+                 WHERE g.at > o.finished_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
          WHERE i.account_id = old.account_id AND i.import_id = old.import_id",
         &[age.as_secs_f64().into(), limit.into()],
