@@ -54,6 +54,8 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
 /// All images are done.
 ///
 /// The change marker counts as imported only where nothing is missing or in doubt: else the next import has to look again.
+/// What was counted is the listing's: where the board was imported since, as by this import before its failed images were
+/// tried again, it stays.
 pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     let found = read(
         "SELECT i.images_total - i.images_embedded - i.images_reused - i.images_skipped - i.images_failed \
@@ -72,15 +74,19 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
-         confirmed_at = CASE WHEN i.coverage IN ('whole', 'until_known') THEN clock_timestamp() ELSE b.confirmed_at END, \
-         unlisted_pins = CASE WHEN i.coverage IN ('whole', 'until_known') \
+         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN clock_timestamp() ELSE b.confirmed_at END, \
+         unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
              THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
          (imported_modified_at, imported_pin_count, imported_pins) = (SELECT k.modified_at, k.pin_count, k.pins \
              FROM (VALUES (true, b.imported_modified_at, b.imported_pin_count, b.imported_pins), \
-                 (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 THEN i.modified_at_start END, \
-                     i.pins_reported, s.pins)) AS k(stays, modified_at, pin_count, pins) \
+                 (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 \
+                         AND i.pins_unreadable = 0 THEN i.modified_at_start END, \
+                     CASE WHEN l.listed THEN i.pins_reported ELSE b.imported_pin_count END, \
+                     CASE WHEN l.listed THEN s.pins ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, pins) \
              WHERE k.stays = COALESCE(i.coverage NOT IN ('whole', 'until_known', 'until_limit', 'incomplete'), true)) \
-         FROM pinterest.import i, LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
+         FROM pinterest.import i JOIN pinterest.board o ON o.account_id = $1 AND o.board_id = $3, \
+         LATERAL (SELECT COALESCE(i.listed_at > o.imported_at, i.listed_at IS NOT NULL) AS listed) AS l, \
+         LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS s \
          WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],

@@ -15,7 +15,7 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
     execute(
         "UPDATE pinterest.import i SET board_id = $4, \
          phase = CASE WHEN i.listing_complete THEN 'images' ELSE 'listing' END, attempts = 0, reason = NULL, error_code = NULL, \
-         hint = NULL, pins_reported = b.pin_count, \
+         hint = NULL, pins_reported = CASE WHEN i.listing_complete THEN i.pins_reported ELSE b.pin_count END, \
          modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at ELSE i.modified_at_start END \
          FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 \
          AND b.account_id = $1 AND b.board_id = $4",
@@ -277,7 +277,8 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
 /// The listing ends before the board does: Pinterest shows no more.
 pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', reason = $4 \
+        "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', reason = $4, \
+         listed_at = clock_timestamp() \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[
             claimed.account_id.into(),
