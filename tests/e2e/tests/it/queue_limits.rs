@@ -146,3 +146,27 @@ fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
     assert_eq!(complete(&mut client, amys)?.embedded, 5);
     Ok(())
 }
+
+/// Chores of other accounts are done while one account's row is locked.
+#[test]
+fn a_locked_account_stops_no_others_chores() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::quota::two_people(sandbox::config::Tier::Standard, 1)?;
+    let first = crate::quota::start(&mut client, ben, "Ben 1")?;
+    complete(&mut client, first)?;
+    client.execute("SELECT pinterest_sync_board('Ben 1', '1 day', $1)", &[&ben])?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_pause_account($1)", &[&amy])?;
+    let lapse =
+        "UPDATE pinterest.token SET access_expires_at = clock_timestamp(), refresh_token = NULL WHERE account_id = $1";
+    client.execute(lapse, &[&amy])?;
+    client.execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE account_id = $1", &[&ben])?;
+    // The next worker's first round begins at once.
+    kill(&world, &mut client)?;
+    wait_for("the board to be imported again", SOON, || {
+        let done = "SELECT count(*) FROM pinterest.import WHERE account_id = $1 AND import_id > $2";
+        Ok((client.query_one(done, &[&ben, &first])?.get::<_, i64>(0) > 0).then_some(()))
+    })?;
+    transaction.rollback()?;
+    Ok(())
+}
