@@ -243,13 +243,9 @@ pub struct Erased {
 /// Deletes the tokens, or the account with everything imported through it. One transaction, the caller's: all or
 /// nothing.
 pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
-    // First, so that nothing is added to what is counted and deleted.
-    let lock = if purge {
-        "SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE"
-    } else {
-        "SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE"
-    };
-    write(lock, &[account_id.into()], |_| Ok(()))?;
+    // First, so that nothing is added to what is counted. It conflicts with the key share lock of a new import, so that none is
+    // queued behind the end of all others; of the worker's writes it delays only those of this account.
+    write("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()], |_| Ok(()))?;
     let counts = write(
         "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \
              RETURNING num_nonnulls(t.access_token, t.refresh_token, t.previous_refresh_token) AS tokens) \
