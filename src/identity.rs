@@ -30,10 +30,27 @@ pub fn worker_role() -> Result<pg_sys::Oid, Failure> {
     Ok(oid)
 }
 
+/// What the server calls a security-restricted operation, with a user of its own.
+pub const RESTRICTED: u32 = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+
 /// Restores the caller's identity, also when an ERROR unwinds.
 struct Restore {
     user: pg_sys::Oid,
     context: i32,
+}
+
+impl Restore {
+    /// Has the process act as `role` in addition to what restricts it already, until this is dropped. An aborting transaction
+    /// puts the identity back as well.
+    fn after_switch(role: pg_sys::Oid, restrictions: u32) -> Self {
+        let mut before = Restore { user: pg_sys::InvalidOid, context: 0 };
+        // SAFETY: main thread, inside a transaction; the pair read here is put back by `drop`.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&raw mut before.user, &raw mut before.context);
+            pg_sys::SetUserIdAndSecContext(role, before.context | restrictions as i32);
+        }
+        before
+    }
 }
 
 impl Drop for Restore {
@@ -49,41 +66,24 @@ impl Drop for Restore {
 /// code runs with these rights. Were any to get there, it could neither set a role nor leave anything behind: the operation
 /// is security restricted. It spares SECURITY DEFINER and grants on tables that hold tokens.
 pub fn as_worker<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let role = worker_role()?;
-    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
-    // SAFETY: the pair read here is put back by `restore`; an aborting transaction puts it back as well.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
-        let restricted = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
-        pg_sys::SetUserIdAndSecContext(role, restore.context | restricted);
-    }
+    let _restore = Restore::after_switch(worker_role()?, RESTRICTED);
     work()
 }
 
 /// Runs `work` as a role whose rights the caller has: what SET ROLE would do, and undo, around one statement.
 pub fn as_role<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
-    // SAFETY: as in `as_worker`; a look-up in the catalogs.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
-        if !pg_sys::has_privs_of_role(restore.user, role) {
-            return Err(Failure::new(Kind::NotYours, "permission denied to act for another role"));
-        }
-        pg_sys::SetUserIdAndSecContext(role, restore.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    // SAFETY: a plain read of a process-wide variable, and a catalog look-up.
+    if !unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), role) } {
+        return Err(Failure::new(Kind::NotYours, "permission denied to act for another role"));
     }
+    let _restore = Restore::after_switch(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE);
     work()
 }
 
 /// Runs `work` with the rights of a table's owner in a security-restricted operation, as REINDEX does whoever calls it:
 /// what a policy or an index of the table's runs has no right of the caller's.
 pub fn in_owners_name<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
-    // SAFETY: as in `as_worker`.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
-        let restricted = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
-        pg_sys::SetUserIdAndSecContext(owner, restore.context | restricted);
-    }
+    let _restore = Restore::after_switch(owner, RESTRICTED);
     work()
 }
 
@@ -100,14 +100,9 @@ const OWNERS_LOCK_TIMEOUT: &CStr = c"200ms";
 ///
 /// Deferred triggers are refused in such an operation; `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
 pub fn as_table_owner<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut restore = Restore { user: pg_sys::InvalidOid, context: 0 };
-    // SAFETY: as in `as_worker`; the nest level is closed below, or by the abort.
-    let level = unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut restore.user, &raw mut restore.context);
-        let restricted = (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION) as i32;
-        pg_sys::SetUserIdAndSecContext(owner, restore.context | restricted);
-        pg_sys::NewGUCNestLevel()
-    };
+    let _restore = Restore::after_switch(owner, RESTRICTED);
+    // SAFETY: main thread; the level is closed below, or by the abort.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
     let result = trial::limited(|| {
         PgTryBuilder::new(AssertUnwindSafe(|| {
             // SAFETY: a setting that every role may set, at the nest level opened above.

@@ -78,11 +78,10 @@ pub fn run<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 /// Main thread, at the start of a transaction.
 unsafe fn restrict() -> pg_sys::Oid {
     let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
     // SAFETY: the caller's; the pair is put back before the commit, or by the abort.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(user, context | restricted as i32);
+        pg_sys::SetUserIdAndSecContext(user, context | identity::RESTRICTED as i32);
     }
     user
 }
