@@ -16,6 +16,14 @@ const CANDIDATES: i64 = 16;
 /// A worker that ends so often with an import in hand, without the import's having come forward in between, is its fault.
 const DEATHS: i32 = 3;
 
+/// The condition under which imports of an account may run, for `pinterest.account a`.
+macro_rules! usable {
+    () => {
+        "a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
+         AND NOT pinterest.owner_is_gone(a.owner)"
+    };
+}
+
 /// Takes imports from workers that are gone: they wait again, and fail the third time. After the second time they are woken
 /// one after another, so that one that ends its worker takes few others with it. One whose end was asked for ends. Returns
 /// how many there were.
@@ -49,13 +57,14 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
 /// Makes imports due whose time has come, and holds those of accounts that cannot be used; true where there may be more.
 pub fn make_due() -> Result<bool, Failure> {
     let looked_at = execute(
-        "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
-             WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
-         UPDATE pinterest.import t SET turn_owner = a.owner::text, \
-         due = CASE WHEN a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
-             AND NOT pinterest.owner_is_gone(a.owner) THEN true END \
-         FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
-         WHERE t.account_id = r.account_id AND t.import_id = r.import_id",
+        concat!(
+            "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
+                 WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+             UPDATE pinterest.import t SET turn_owner = a.owner::text, due = CASE WHEN ",
+            usable!(),
+            " THEN true END FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
+             WHERE t.account_id = r.account_id AND t.import_id = r.import_id"
+        ),
         &[BATCH.into()],
     )?;
     Ok(i64::try_from(looked_at).unwrap_or(BATCH) >= BATCH)
@@ -108,9 +117,7 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
 /// Holds the imports of an account that cannot be used; true where it can.
 pub fn hold_unless_usable(account_id: i64) -> Result<bool, Failure> {
     let usable = read(
-        "SELECT a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
-         AND NOT pinterest.owner_is_gone(a.owner) FROM pinterest.account a \
-         WHERE a.account_id = $1",
+        concat!("SELECT ", usable!(), " FROM pinterest.account a WHERE a.account_id = $1"),
         &[account_id.into()],
         |row| row.get::<bool>(1),
     )?;
@@ -140,16 +147,17 @@ pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
 /// An import may have been held in the moment in which its account became usable.
 pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
-        "WITH RECURSIVE held AS ( \
-         (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
-             AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
-         UNION ALL \
-         SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
-             AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
-         SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id \
-             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
-             AND NOT pinterest.owner_is_gone(a.owner)) \
-         FROM held h WHERE h.account_id IS NOT NULL LIMIT $2",
+        concat!(
+            "WITH RECURSIVE held AS ( \
+             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+                 AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
+             UNION ALL \
+             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+                 AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
+             SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id AND ",
+            usable!(),
+            ") FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
+        ),
         &[after.into(), BATCH.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
