@@ -65,9 +65,13 @@ pub fn kill_worker(world: &World) -> Result<Client> {
 
 /// The same for the worker of another kind.
 pub fn kill_one(world: &World, kind: &str) -> Result<Client> {
+    crash(world, world.cluster.wait_for_backend(kind, SOON)?.pid)
+}
+
+/// Kills a process and waits until the server has restarted all others; returns a session of the server that is back.
+pub fn crash(world: &World, pid: i32) -> Result<Client> {
     let mut bystander = world.connect()?;
-    let worker = world.cluster.wait_for_backend(kind, SOON)?;
-    world.cluster.kill9(worker.pid)?;
+    world.cluster.kill9(pid)?;
     wait_for("the server to notice", SOON, || Ok(bystander.simple_query("").is_err().then_some(())))?;
     wait_for("the server to be back", SOON, || Ok(world.connect().ok()))
 }

@@ -5,25 +5,24 @@ use std::time::{Duration, Instant};
 use e2e::{Result, World, wait_for};
 use postgres::Client;
 
+use crate::grants::crash;
 use crate::support::{SOON, value};
 use crate::track_process_support::{TRACKING_WORKER, on_trial, problem, trap};
 use crate::track_work_support::{small_world, state, texts, until_state, wrong_texts};
 
-/// Kills a process and waits until the server has restarted all others.
-fn crash(world: &World, pid: i32) -> Result<Client> {
-    let mut bystander = world.connect()?;
-    world.cluster.kill9(pid)?;
-    wait_for("the server to notice", SOON, || Ok(bystander.simple_query("").is_err().then_some(())))?;
-    wait_for("the server to be back", SOON, || Ok(world.connect().ok()))
-}
-
-#[test]
-fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
+/// A world in which a row may take as long as a test wants it on trial, its venues tracked.
+fn patient_world() -> Result<(World, Client)> {
     let world = small_world()?;
     world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
     world.cluster.reload()?;
     let mut client = world.connect()?;
     texts(&mut client, "venues")?;
+    Ok((world, client))
+}
+
+#[test]
+fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
+    let (world, mut client) = patient_world()?;
     trap(&mut client, "NEW.id = 3")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 6) n")?;
     let mut killed: Option<Instant> = None;
@@ -64,11 +63,7 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
 
 #[test]
 fn who_only_stood_by_is_not_blamed() -> Result<()> {
-    let world = small_world()?;
-    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
-    world.cluster.reload()?;
-    let mut client = world.connect()?;
-    texts(&mut client, "venues")?;
+    let (world, mut client) = patient_world()?;
     trap(&mut client, "NEW.id = 1")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     for _ in 0..2 {

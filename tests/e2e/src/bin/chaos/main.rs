@@ -5,30 +5,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use e2e::{Result, chaos, runtime_directory};
+use e2e::{Result, chaos, rounds, runtime_directory};
 
 /// The steps of one run take this long at most; then what must hold is looked at, and the next seed begins anew.
 const RUN: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chaos: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    rounds::main("chaos", run)
 }
 
-fn run() -> Result<()> {
-    let number = |name: &str, default: f64| -> Result<f64> {
-        Ok(match std::env::var(name).ok().filter(|value| !value.is_empty()) {
-            Some(value) => value.parse()?,
-            None => default,
-        })
-    };
-    let time = Duration::from_secs_f64(60.0 * number("MINUTES", 10.0)?);
-    let first = number("SEED", 1.0)? as u64;
+fn run(time: Duration, first: u64) -> Result<()> {
     let path = runtime_directory("chaos")?.join("steps");
     let began = Instant::now();
     println!("the steps are told in {}", path.display());
