@@ -369,7 +369,7 @@ async fn weights_written_while_they_are_in_use_answer_nothing() {
     });
     embedded.unwrap();
     assert!(server.log().contains("were written while they were in use"), "{}", server.log());
-    // Made anew from the checkpoint.
+    // Written again from the checkpoint.
     assert!(client.embed_text("x").await.unwrap() == before);
 }
 

@@ -52,7 +52,7 @@ pub trait Engine: Send {
     fn info(&self) -> &ModelInfo;
 
     /// Whether it still computes with the weights it was loaded with: false once somebody has written the file that they
-    /// are mapped from. Then load anew, and distrust what it gave since the last time that this was true.
+    /// are mapped from. Then load the model again, and discard all results since the last time that this was true.
     fn is_current(&self) -> bool;
 
     /// One embedding per picture, in order. A batch gives what its members give alone, up to rounding.

@@ -119,7 +119,7 @@ fn what_was_written_since_it_was_checked_is_hashed_again() {
     fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert!(!clip::is_packed(model.path(), &options).unwrap());
     assert_eq!(text(model.path(), &options), expected);
-    assert!(fs::read(&path).unwrap() == whole, "not made anew");
+    assert!(fs::read(&path).unwrap() == whole, "not written again");
 
     // The checkpoint alone, with length and time kept.
     let checkpoint = model.path().join("model.safetensors");

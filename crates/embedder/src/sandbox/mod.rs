@@ -33,7 +33,7 @@ pub struct Territory {
 
 impl Territory {
     /// Whether the model's files are still among them. A directory that was made, replaced or linked elsewhere since is not:
-    /// only a process that starts anew can read it.
+    /// only a new process can read it.
     pub fn has_the_model(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.files.has_the_model();

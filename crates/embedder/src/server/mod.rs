@@ -86,7 +86,7 @@ struct Shared {
     territory: Territory,
     /// Set once the model was loaded for the first time, or could not be: no stranger's byte is decoded before.
     first_load: OnceLock<()>,
-    /// Rung when only a process that starts anew can do what is asked for.
+    /// Notified when only a new process can do what is requested.
     succession: Notify,
     image_budget: Arc<Semaphore>,
     threads: usize,

@@ -13,7 +13,7 @@
 //! | 96 | 32 | SHA-256 of the SHA-256 of every 8 MiB of the words |
 //! | 128 | 32 | SHA-256 of the header before it |
 //!
-//! A file of another version, of another checkpoint or with a wrong digest is made anew. It appears under its name when it
+//! A file of another version, of another checkpoint or with a wrong digest is written again. It appears under its name when it
 //! is whole and is never written again. File and checkpoint are hashed whole when they are met first, and then known by
 //! what the system says of them: see [`Record`]. Files that others may write are refused.
 #![allow(unsafe_code, reason = "a mapped file is memory that somebody else could change")]
@@ -141,7 +141,7 @@ impl<'a> Source<'a> {
         Ok(self.is_recorded(&found.header, &found.identity, &Identity::of(&metadata)))
     }
 
-    /// What the file holds, unless it is to be made anew. Of a checkpoint that has just been read, what it was and its hash
+    /// What the file holds, unless it has to be written again. Of a checkpoint that has just been read, what it was and its hash
     /// are known.
     fn find(&self, read: Option<(&Identity, [u8; 32])>) -> Result<Option<Opened>, Error> {
         let Some(Found { file, identity, header }) = self.look()? else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! The record of a check: a packed file and its checkpoint were hashed whole and found right, and which files they were.
 //!
-//! Whoever writes a file changes the time of its last change, which no program can set; so as long as both files are the
-//! same to the system, reading 900 MB again would find the same. The record lies beside them, where only those can write
+//! A write changes a file's ctime, which no program can set. So as long as device, inode, size and times of both files are
+//! the same, reading 900 MB again would find the same. The record lies beside them, where only those can write
 //! who could write the weights themselves.
 
 use std::fs::Metadata;
