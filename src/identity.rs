@@ -8,6 +8,7 @@ use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
+use crate::session_settings::{self, Until};
 use crate::trial;
 
 /// The role that owns every write; made by the install script.
@@ -105,19 +106,7 @@ pub fn as_table_owner<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Fa
     let level = unsafe { pg_sys::NewGUCNestLevel() };
     let result = trial::limited(|| {
         PgTryBuilder::new(AssertUnwindSafe(|| {
-            // SAFETY: a setting that every role may set, at the nest level opened above.
-            unsafe {
-                pg_sys::set_config_option(
-                    c"lock_timeout".as_ptr(),
-                    OWNERS_LOCK_TIMEOUT.as_ptr(),
-                    pg_sys::GucContext::PGC_USERSET,
-                    pg_sys::GucSource::PGC_S_SESSION,
-                    pg_sys::GucAction::GUC_ACTION_SAVE,
-                    true,
-                    0,
-                    false,
-                );
-            }
+            session_settings::set(c"lock_timeout", OWNERS_LOCK_TIMEOUT, Until::NestLevelCloses);
             work()
         }))
         .catch_others(|error| Err(Failure::of_error(Kind::TableRefused, error)))

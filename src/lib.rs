@@ -24,6 +24,7 @@ mod platform;
 mod program;
 mod regclass;
 mod rows;
+mod session_settings;
 mod settings;
 mod store;
 mod threads;

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
+use crate::session_settings::{Until, set};
 use crate::vector::vector_type;
 
 /// How many rows an HNSW search keeps in view, however few are wanted. Some kinds of rows are hard to reach from others, and
@@ -32,7 +33,7 @@ impl Raised {
         // What an index gives is ranked again, so its order need not be strict.
         for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
             if current(name).is_some_and(|value| value == "off") {
-                set(name, c"relaxed_order");
+                set(name, c"relaxed_order", Until::NestLevelCloses);
             }
         }
         raised
@@ -53,7 +54,7 @@ fn raise(name: &CStr, least: usize) {
     if current(name).is_some_and(too_low)
         && let Ok(value) = CString::new(least.to_string())
     {
-        set(name, &value);
+        set(name, &value, Until::NestLevelCloses);
     }
 }
 
@@ -63,22 +64,6 @@ fn current(name: &CStr) -> Option<String> {
     unsafe {
         let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
         (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
-    }
-}
-
-fn set(name: &CStr, value: &CStr) {
-    // SAFETY: a setting that exists and that every role may set, saved at the present nest level.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
     }
 }
 

@@ -40,6 +40,7 @@ use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::memory;
+use crate::session_settings::{Until, set};
 
 /// One row of an answer.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -66,23 +67,12 @@ const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 3] =
 
 impl Pinned {
     fn new() -> Self {
-        // SAFETY: settings that every role may set, saved at a nest level of their own.
-        unsafe {
-            let level = pg_sys::NewGUCNestLevel();
-            for (name, value) in PINNED {
-                pg_sys::set_config_option(
-                    name.as_ptr(),
-                    value.as_ptr(),
-                    pg_sys::GucContext::PGC_USERSET,
-                    pg_sys::GucSource::PGC_S_SESSION,
-                    pg_sys::GucAction::GUC_ACTION_SAVE,
-                    true,
-                    0,
-                    false,
-                );
-            }
-            Pinned(level)
+        // SAFETY: main thread; closed by `drop`, or by the abort.
+        let level = unsafe { pg_sys::NewGUCNestLevel() };
+        for (name, value) in PINNED {
+            set(name, value, Until::NestLevelCloses);
         }
+        Pinned(level)
     }
 }
 
@@ -129,38 +119,15 @@ fn read_sized<T>(
 /// Has the current transaction's commit wait for the disk where `synchronous_commit` is off: a crash that loses a token
 /// which Pinterest has rotated loses the account.
 fn commit_durably() {
-    // SAFETY: reads a process-wide setting; a setting that every role may set, until the end of the transaction.
-    unsafe {
-        if pg_sys::synchronous_commit == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
-            pg_sys::set_config_option(
-                c"synchronous_commit".as_ptr(),
-                c"local".as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_LOCAL,
-                true,
-                0,
-                false,
-            );
-        }
+    // SAFETY: a plain read of a process-wide variable.
+    if unsafe { pg_sys::synchronous_commit } == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
+        set(c"synchronous_commit", c"local", Until::TransactionEnds);
     }
 }
 
 /// Has the current transaction wait for a lock no longer than a worker's main thread can be spared: it comes back.
 pub fn wait_briefly_for_locks() {
-    // SAFETY: a setting that every role may set, until the end of the transaction.
-    unsafe {
-        pg_sys::set_config_option(
-            c"lock_timeout".as_ptr(),
-            c"100ms".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_LOCAL,
-            true,
-            0,
-            false,
-        );
-    }
+    set(c"lock_timeout", c"100ms", Until::TransactionEnds);
 }
 
 /// Locks tables of ours as a write does, if nobody keeps them from it; where interrupts are held off, a wait would be

@@ -7,6 +7,7 @@ use pgrx::{PgBuiltInOids, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::platform;
+use crate::session_settings::{self, Until};
 use crate::store::saved::Saved;
 
 thread_local! {
@@ -42,17 +43,5 @@ pub fn of(role: pg_sys::Oid) -> Result<CString, Failure> {
 
 /// Sets it until the present nest level of settings is closed, or the transaction aborts.
 pub fn set(path: &CStr) {
-    // SAFETY: a setting that every role may set, saved at a nest level that the caller closes.
-    unsafe {
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            path.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
+    session_settings::set(c"search_path", path, Until::NestLevelCloses);
 }

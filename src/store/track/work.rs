@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
+use crate::session_settings::{self, Until};
 use crate::store::{execute, read, write};
 use crate::trial::{self, Left, OnTrial};
 use crate::vector::Vector;
@@ -268,7 +269,7 @@ pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure>
 }
 
 fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
-    give_way()?;
+    give_way();
     // A trigger cannot be deferred in its owner's name.
     execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
     let Some(locked) = claimed.target.lock(&claimed.key)? else { return release(claimed) };
@@ -304,9 +305,8 @@ fn went_through(claimed: &ClaimedRow) -> Result<(), Failure> {
 
 /// Has the rest of the transaction give way soon to a session that holds a row of the queue: it has changed the source and
 /// not committed yet.
-pub fn give_way() -> Result<(), Failure> {
-    execute("SET LOCAL lock_timeout = '200ms'", &[])?;
-    Ok(())
+pub fn give_way() {
+    session_settings::set(c"lock_timeout", c"200ms", Until::TransactionEnds);
 }
 
 /// Ends the claim of a row that is not in the table any more, or has no source. Where the source has changed meanwhile,

@@ -147,7 +147,7 @@ impl OneRow {
 
 /// Ends the claim as the verdict says.
 fn note(claimed: &ClaimedRow, verdict: Verdict) -> Result<(), Failure> {
-    work::give_way()?;
+    work::give_way();
     match verdict {
         Verdict::Gone => work::forget(claimed),
         Verdict::Failed(failure) => work::fail(claimed, &failure.message, &failure.first_sqlstate()),
