@@ -11,8 +11,14 @@ pub enum ErrorKind {
     Animated,
     /// The picture is damaged or cut off.
     Malformed,
-    /// More bytes, pixels or pixels a side than the limits allow.
+    /// More bytes than the limits allow.
     TooLarge,
+    /// More pixels than the limits allow.
+    TooManyPixels,
+    /// More pixels a side than the limits allow.
+    SideTooLong,
+    /// To decode it takes more memory than the limits allow.
+    TooMuchMemory,
     /// The text holds nothing but white space.
     EmptyText,
     /// The text is over [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES).
@@ -42,7 +48,10 @@ impl Error {
             Inner::UnknownFormat | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
             Inner::Animated { .. } => ErrorKind::Animated,
             Inner::Truncated { .. } | Inner::Undecodable { .. } => ErrorKind::Malformed,
-            Inner::TooManyBytes { .. } | Inner::TooManyPixels { .. } | Inner::SideTooLong { .. } => ErrorKind::TooLarge,
+            Inner::TooManyBytes { .. } => ErrorKind::TooLarge,
+            Inner::TooManyPixels { .. } => ErrorKind::TooManyPixels,
+            Inner::SideTooLong { .. } => ErrorKind::SideTooLong,
+            Inner::TooMuchMemory { .. } => ErrorKind::TooMuchMemory,
             Inner::EmptyText => ErrorKind::EmptyText,
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
@@ -111,6 +120,8 @@ pub(crate) enum Inner {
     TooManyPixels { width: u32, height: u32, limit: u64 },
     #[error("the picture is {width} x {height}, more than the limit of {limit} a side")]
     SideTooLong { width: u32, height: u32, limit: u32 },
+    #[error("to decode the picture takes {needed} bytes of memory, more than the limit of {limit}")]
+    TooMuchMemory { needed: u64, limit: u64 },
     #[error("the text is empty")]
     EmptyText,
     #[error("the text has {found} bytes, more than the limit of {limit}")]

@@ -27,5 +27,5 @@ pub use engine::fuzzing;
 pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, is_packed, load, pack};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
-pub use preprocess::{PREPROCESSING, Pixels, SIDE, Window, preprocess, window};
+pub use preprocess::{Measure, PREPROCESSING, Pixels, SIDE, Window, measure, preprocess, window};
 pub use tokenizer::{CONTEXT_LENGTH, MAX_TEXT_BYTES, Tokenizer};

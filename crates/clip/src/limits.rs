@@ -1,7 +1,4 @@
-/// What a picture may cost before any of it is decoded.
-///
-/// Decoders hold several times the size of the decoded picture (all coefficients of a progressive JPEG, 16-bit samples of
-/// a PNG), so the pixel limit is the one that bounds memory: 16 million pixels stay under 200 MB.
+/// What a picture may cost, judged by its headers before any of it is decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Encoded size, in bytes.
@@ -10,11 +7,14 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Width or height, whichever is larger, in pixels.
     pub max_side: u32,
+    /// Memory that decoding and resizing take beside the encoded bytes, in bytes; see [`Measure`](crate::Measure).
+    pub max_memory: u64,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 16 million pixels, 8,192 pixels a side: far over anything a photograph needs to become 224 x 224.
+    /// 64 MiB and 256 million pixels, above the 200 megapixels of the largest camera in a telephone; 65,500 pixels a side,
+    /// which is the most that JPEG decoders take; 1 GiB.
     fn default() -> Self {
-        Self { max_bytes: 16 * 1024 * 1024, max_pixels: 16_000_000, max_side: 8_192 }
+        Self { max_bytes: 64 << 20, max_pixels: 256_000_000, max_side: 65_500, max_memory: 1 << 30 }
     }
 }

@@ -32,7 +32,10 @@ impl From<clip::Error> for Failure {
             clip::ErrorKind::UnsupportedFormat => ErrorKind::UnsupportedFormat,
             clip::ErrorKind::Animated => ErrorKind::Animated,
             clip::ErrorKind::Malformed => ErrorKind::Malformed,
-            clip::ErrorKind::TooLarge => ErrorKind::TooLarge,
+            clip::ErrorKind::TooLarge
+            | clip::ErrorKind::TooManyPixels
+            | clip::ErrorKind::SideTooLong
+            | clip::ErrorKind::TooMuchMemory => ErrorKind::TooLarge,
             clip::ErrorKind::EmptyText => ErrorKind::EmptyText,
             clip::ErrorKind::TextTooLong => ErrorKind::TextTooLong,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,

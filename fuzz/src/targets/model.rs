@@ -8,12 +8,15 @@ use clip::{CONTEXT_LENGTH, Limits, SIDE, Tokenizer};
 use crate::input::{assert_storable, split};
 
 /// Small enough that an input takes milliseconds.
-const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_side: 2_048 };
+const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_side: 2_048, max_memory: 16 << 20 };
 
 /// An encoded picture.
 pub fn picture(input: &[u8]) {
+    let measure = clip::measure(input, &LIMITS);
     match clip::preprocess(input, &LIMITS) {
         Ok(pixels) => {
+            let measure = measure.expect("what is over a limit is not decoded");
+            assert!(measure.pixels() <= LIMITS.max_pixels && measure.memory <= LIMITS.max_memory);
             assert_eq!(pixels.as_slice().len(), 3 * SIDE * SIDE);
             // Black and white, less the mean, by the deviation: within these for each channel.
             assert!(pixels.as_slice().iter().all(|value| (-1.8..2.2).contains(value)), "a value out of its range");

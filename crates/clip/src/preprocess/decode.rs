@@ -2,44 +2,89 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use image::RgbImage;
 use image::metadata::Orientation;
-use image::{DynamicImage, RgbImage};
 
+use super::measure::{self, Measure};
+use super::rows::{Rows, hand_over};
 use super::{jpeg, png, webp};
 use crate::Limits;
 use crate::error::{Error, Inner};
 
-/// What a decoder hands back.
+/// What a decoder hands back that makes a picture as a whole.
 pub(super) struct Decoded {
     pub pixels: RgbImage,
     /// The picture's EXIF block, with or without its `Exif\0\0` prefix.
     pub exif: Option<Vec<u8>>,
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Error> {
+/// What a picture would cost, unless that is over a limit.
+///
+/// # Errors
+///
+/// As of [`preprocess`](super::preprocess), as far as headers tell.
+pub fn measure(bytes: &[u8], limits: &Limits) -> Result<Measure, Error> {
+    measured(sniff(bytes, limits)?, bytes, limits)
+}
+
+/// Hands the picture over to `rows`, once it is known to be inside the limits.
+pub(super) fn decode(bytes: &[u8], limits: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
+    let format = sniff(bytes, limits)?;
+    measured(format, bytes, limits)?;
+    // Image decoders have a history of panicking on crafted files; one bad picture must stay one bad picture.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match format.decoder {
+        Decoder::Rows(decode) => decode(bytes, limits, rows),
+        Decoder::Whole(decode) => {
+            let Decoded { pixels, exif } = decode(bytes, limits)?;
+            hand_over(&pixels, orientation(exif.as_deref()), rows);
+            Ok(())
+        }
+    }));
+    decoded.map_err(|_| Inner::Undecodable { format: format.name, reason: "the decoder panicked".to_owned() })?
+}
+
+/// A format that is read.
+struct Format {
+    name: &'static str,
+    /// `None` where the file does not begin as the format wants it.
+    measure: fn(&[u8]) -> Option<Measure>,
+    decoder: Decoder,
+}
+
+enum Decoder {
+    /// Gives rows as it reads them.
+    Rows(fn(&[u8], &Limits, &mut dyn Rows) -> Result<(), Error>),
+    /// Gives the picture at the end.
+    Whole(fn(&[u8], &Limits) -> Result<Decoded, Error>),
+}
+
+const JPEG: Format = Format { name: jpeg::FORMAT, measure: measure::jpeg, decoder: Decoder::Rows(jpeg::decode) };
+const PNG: Format = Format { name: png::FORMAT, measure: measure::png, decoder: Decoder::Rows(png::decode) };
+const WEBP: Format = Format { name: webp::FORMAT, measure: measure::webp, decoder: Decoder::Whole(webp::decode) };
+
+/// Tells the format by its first bytes; names and media types lie.
+fn sniff(bytes: &[u8], limits: &Limits) -> Result<&'static Format, Error> {
     if bytes.len() > limits.max_bytes {
         return Err(Inner::TooManyBytes { found: bytes.len(), limit: limits.max_bytes }.into());
     }
-    let (format, decoder) = sniff(bytes)?;
-    // Image decoders have a history of panicking on crafted files; one bad picture must stay one bad picture.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes, limits)))
-        .map_err(|_| Inner::Undecodable { format, reason: "the decoder panicked".to_owned() })??;
-    Ok(turn(decoded))
-}
-
-type Decoder = fn(&[u8], &Limits) -> Result<Decoded, Error>;
-
-/// Tells the format by its first bytes; names and media types lie.
-fn sniff(bytes: &[u8]) -> Result<(&'static str, Decoder), Error> {
     if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-        Ok((jpeg::FORMAT, jpeg::decode))
+        Ok(&JPEG)
     } else if bytes.starts_with(b"\x89PNG\r\n\x1A\n") {
-        Ok((png::FORMAT, png::decode))
+        Ok(&PNG)
     } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        Ok((webp::FORMAT, webp::decode))
+        Ok(&WEBP)
     } else {
         Err(Inner::UnknownFormat.into())
     }
+}
+
+fn measured(format: &Format, bytes: &[u8], limits: &Limits) -> Result<Measure, Error> {
+    let measure = (format.measure)(bytes).ok_or_else(|| Inner::Undecodable {
+        format: format.name,
+        reason: "its header is cut off or of no known kind".to_owned(),
+    })?;
+    measure.check(limits)?;
+    Ok(measure)
 }
 
 /// Refuses a size before a buffer of that size is asked for. Decoders call it with what the header says.
@@ -53,21 +98,11 @@ pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(),
     Ok(())
 }
 
-/// Carries out the EXIF orientation, as transformers' loader does, so that the model sees what a person sees. A damaged
-/// EXIF block is no reason to refuse a picture.
-fn turn(decoded: Decoded) -> RgbImage {
-    let orientation = decoded.exif.as_deref().and_then(|exif| {
-        let block = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-        Orientation::from_exif_chunk(block)
-    });
-    match orientation {
-        None | Some(Orientation::NoTransforms) => decoded.pixels,
-        Some(orientation) => {
-            let mut picture = DynamicImage::ImageRgb8(decoded.pixels);
-            picture.apply_orientation(orientation);
-            picture.into_rgb8()
-        }
-    }
+/// The EXIF orientation, which is carried out as transformers' loader does, so that the model sees what a person sees. A
+/// damaged EXIF block is no reason to refuse a picture.
+pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
+    let block = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
+    block.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
 /// Sorts the errors of the `image` crate into ours.

@@ -2,30 +2,33 @@
 //! transform and an upsampling of their own differ by up to ten levels, which moved embeddings of the fixtures by up to 4e-4
 //! in cosine, forty times what the golden tests allow.
 //!
-//! Always at full size. Decoding at half of it, where 896 to 1800 pixels of the short side are left, would save a fifth to
-//! three fifths of the time, but it clips colours after averaging them instead of before: drawn photographs came out within
-//! 9 levels after the resize, small print with halved chroma up to 29 levels off (18 at 3600 x 4000; 1 - cosine 7e-6).
+//! Always at full size, a few rows at a time: the memory of a JPEG of one scan is that of its rows. Decoding at half the
+//! size, where 896 to 1800 pixels of the short side are left, would save a fifth to three fifths of the time, but it clips
+//! colours after averaging them instead of before: drawn photographs came out within 9 levels after the resize, small print
+//! with halved chroma up to 29 levels off (18 at 3600 x 4000; 1 - cosine 7e-6). The coefficients of a JPEG of several scans,
+//! which take most of the memory there, it would not make fewer.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::RgbImage;
+use mozjpeg::decompress::DecompressStarted;
 use mozjpeg::{ColorSpace, Decompress, Marker};
 
-use super::decode::{Decoded, check_size};
+use super::decode::{check_size, orientation};
+use super::rows::{Rows, STRIP};
 use super::samples;
 use crate::Limits;
 use crate::error::{Error, Inner};
 
 pub(super) const FORMAT: &str = "JPEG";
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
+pub(super) fn decode(bytes: &[u8], limits: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
     let ran_out = Cell::new(false);
     let source = Source { rest: bytes, ran_out: &ran_out };
     // libjpeg leaves through an unwind, which carries its message and does not run the panic hook.
-    catch_unwind(AssertUnwindSafe(|| decompress(source, limits))).unwrap_or_else(|payload| {
+    catch_unwind(AssertUnwindSafe(|| decompress(source, limits, rows))).unwrap_or_else(|payload| {
         Err(if ran_out.get() {
             Inner::Truncated { format: FORMAT, bytes: bytes.len() }.into()
         } else {
@@ -34,39 +37,55 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Error> {
     })
 }
 
-fn decompress(source: Source<'_>, limits: &Limits) -> Result<Decoded, Error> {
-    let failed = |error: io::Error| undecodable(error.to_string());
+fn decompress(source: Source<'_>, limits: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
     let header = Decompress::with_markers(&[Marker::APP(1)]).from_reader(source).map_err(failed)?;
-    let width = u32::try_from(header.width()).unwrap_or(u32::MAX);
-    let height = u32::try_from(header.height()).unwrap_or(u32::MAX);
-    check_size(width, height, limits)?;
-    let exif =
-        header.markers().map(|marker| marker.data).find(|data| data.starts_with(b"Exif\0\0")).map(<[u8]>::to_vec);
-
-    let pixels = match header.components().len() {
+    let (width, height) = (header.width(), header.height());
+    check_size(u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX), limits)?;
+    let orientation = {
+        let exif = header.markers().map(|marker| marker.data).find(|data| data.starts_with(b"Exif\0\0"));
+        orientation(exif)
+    };
+    match header.components().len() {
         1 | 3 => {
+            rows.begin([width, height], orientation);
             // Grey is widened by libjpeg itself.
-            let mut started = header.rgb().map_err(failed)?;
-            started.read_scanlines::<u8>().map_err(failed)?
+            strips::<3>(header.rgb().map_err(failed)?, |rgb| rows.take(rgb))
         }
         4 => {
-            let inks = {
-                // Gives its memory back before the conversion asks for some.
-                let mut started = header.to_colorspace(ColorSpace::JCS_CMYK).map_err(failed)?;
-                started.read_scanlines::<[u8; 4]>().map_err(failed)?
-            };
-            // Adobe writes CMYK inverted, and Pillow takes every CMYK JPEG for one of Adobe's.
-            inks.into_iter().flat_map(|ink| samples::cmyk_to_rgb(ink.map(|level| 255 - level))).collect()
+            rows.begin([width, height], orientation);
+            let mut rgb = vec![];
+            strips::<4>(header.to_colorspace(ColorSpace::JCS_CMYK).map_err(failed)?, |inks| {
+                let (inks, _) = inks.as_chunks::<4>();
+                rgb.clear();
+                // Adobe writes CMYK inverted, and Pillow takes every CMYK JPEG for one of Adobe's.
+                rgb.extend(inks.iter().flat_map(|ink| samples::cmyk_to_rgb(ink.map(|level| 255 - level))));
+                rows.take(&rgb);
+            })
         }
         components => {
-            return Err(
-                Inner::UnsupportedVariant { format: FORMAT, what: format!("{components} colour components") }.into()
-            );
+            Err(Inner::UnsupportedVariant { format: FORMAT, what: format!("{components} colour components") }.into())
         }
-    };
-    let pixels = RgbImage::from_raw(width, height, pixels)
-        .ok_or_else(|| undecodable(format!("fewer pixels than the {width} x {height} of its header")))?;
-    Ok(Decoded { pixels, exif })
+    }
+}
+
+/// Reads all rows, of `SAMPLES` bytes a pixel.
+fn strips<const SAMPLES: usize>(
+    mut started: DecompressStarted<Source<'_>>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), Error> {
+    let stride = SAMPLES * started.width();
+    let mut strip = vec![0; STRIP * stride];
+    let mut left = started.height();
+    while left > 0 {
+        let rows = left.min(STRIP);
+        take(started.read_scanlines_into(&mut strip[..rows * stride]).map_err(failed)?);
+        left -= rows;
+    }
+    Ok(())
+}
+
+fn failed(error: io::Error) -> Error {
+    undecodable(error.to_string())
 }
 
 fn undecodable(reason: String) -> Error {

@@ -6,9 +6,12 @@
 
 mod decode;
 mod jpeg;
+mod jpeg_frame;
+mod measure;
 mod normalise;
 mod png;
 mod resize;
+mod rows;
 mod samples;
 #[cfg(test)]
 mod steps;
@@ -16,8 +19,10 @@ mod webp;
 
 use std::fmt;
 
+pub use self::decode::measure;
+pub use self::measure::Measure;
 use crate::Limits;
-use crate::error::Error;
+use crate::error::{Error, Inner};
 
 /// Width and height of the model's input, in pixels.
 pub const SIDE: usize = 224;
@@ -77,8 +82,13 @@ impl fmt::Debug for Pixels {
 ///
 /// See [`preprocess`].
 pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
-    let picture = decode::decode(bytes, limits)?;
-    Ok(Window(resize::centre_window(&picture)))
+    let mut window = resize::CentreWindow::new();
+    decode::decode(bytes, limits, &mut window)?;
+    let window = window.finish().ok_or_else(|| Inner::Undecodable {
+        format: "picture",
+        reason: "it has fewer rows than its header says".to_owned(),
+    })?;
+    Ok(Window(window))
 }
 
 /// Turns an encoded JPEG, PNG or WebP into the model's input.
@@ -88,7 +98,9 @@ pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
 ///
 /// # Errors
 ///
-/// [`TooLarge`](crate::ErrorKind::TooLarge) before anything of the size is allocated;
+/// [`TooLarge`](crate::ErrorKind::TooLarge), [`TooManyPixels`](crate::ErrorKind::TooManyPixels),
+/// [`SideTooLong`](crate::ErrorKind::SideTooLong) and [`TooMuchMemory`](crate::ErrorKind::TooMuchMemory) before anything of
+/// the size is allocated;
 /// [`UnsupportedFormat`](crate::ErrorKind::UnsupportedFormat), [`Animated`](crate::ErrorKind::Animated),
 /// [`Malformed`](crate::ErrorKind::Malformed).
 pub fn preprocess(bytes: &[u8], limits: &Limits) -> Result<Pixels, Error> {

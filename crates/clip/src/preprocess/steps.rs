@@ -8,7 +8,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::resize::{Geometry, centre_windows};
-use super::{SIDE, Window, decode, resize};
+use super::rows::Whole;
+use super::{SIDE, Window, decode};
 use crate::standin::{self, Size};
 use crate::{DIMENSION, Embedding, Limits, Options, Pixels, Precision};
 
@@ -32,7 +33,9 @@ struct Frozen {
 impl Frozen {
     fn decode(&self) -> RgbImage {
         let bytes = std::fs::read(fixtures().join("pictures").join(&self.name)).unwrap();
-        decode::decode(&bytes, &Limits::default()).unwrap()
+        let mut whole = Whole::default();
+        decode::decode(&bytes, &Limits::default(), &mut whole).unwrap();
+        whole.turned()
     }
 }
 
@@ -119,7 +122,7 @@ fn embedding_difference(decoded: &[RgbImage]) -> f64 {
     let options = Options { precision: Precision::F32, ..Options::default() };
     let mut engine = crate::load(directory.path(), &options).unwrap();
     let pixels: Vec<Pixels> =
-        decoded.iter().map(|picture| Window(resize::centre_window(picture)).normalise()).collect();
+        decoded.iter().map(|picture| Window(centre_windows(picture).remove(0).1).normalise()).collect();
     let found = engine.embed_images(&pixels).unwrap();
     let frozen = rows("tiny/pictures", DIMENSION);
     assert_eq!(found.len(), frozen.len());

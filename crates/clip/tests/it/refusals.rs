@@ -77,17 +77,44 @@ fn too_many_bytes() {
 /// Headers that promise more than is there: refused from the header, whose size is what an allocation would have.
 #[test]
 fn header_bombs() {
-    let sizes: [(u16, u16, &str); 3] = [
-        (16_000, 16_000, "16000 x 16000, more than the limit of 8192 a side"),
-        (9_000, 1, "9000 x 1, more than the limit of 8192 a side"),
-        (8_000, 8_000, "8000 x 8000 = 64000000 pixels, more than the limit of 16000000"),
+    let limits = Limits { max_pixels: 16_000_000, max_side: 8_192, ..Limits::default() };
+    let sizes: [(u16, u16, ErrorKind, &str); 3] = [
+        (16_000, 16_000, ErrorKind::SideTooLong, "16000 x 16000, more than the limit of 8192 a side"),
+        (9_000, 1, ErrorKind::SideTooLong, "9000 x 1, more than the limit of 8192 a side"),
+        (8_000, 8_000, ErrorKind::TooManyPixels, "8000 x 8000 = 64000000 pixels, more than the limit of 16000000"),
     ];
-    for (width, height, expected) in sizes {
+    for (width, height, kind, expected) in sizes {
         for bytes in [jpeg_of(width, height), png_of(width, height), webp_of(width, height)] {
-            let error = refused(&bytes);
-            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-            assert!(error.to_string().contains(expected), "{error}");
+            for error in [clip::preprocess(&bytes, &limits).unwrap_err(), clip::measure(&bytes, &limits).unwrap_err()] {
+                assert_eq!(error.kind(), kind, "{error}");
+                assert!(error.to_string().contains(expected), "{error}");
+            }
         }
+    }
+}
+
+/// What is decoded as a whole is refused where the whole does not fit, with the bytes it takes; what comes in rows is not.
+#[test]
+fn memory_bombs() {
+    let limits = Limits { max_memory: 100 << 20, ..Limits::default() };
+    let progressive = {
+        let mut bytes = picture("progressive.jpg");
+        let frame = bytes.windows(2).position(|marker| marker == [0xFF, 0xC2]).unwrap();
+        bytes[frame + 5..frame + 9].copy_from_slice(&[0x20, 0x00, 0x20, 0x00]);
+        bytes
+    };
+    let interlaced = {
+        let mut bytes = png_of(8_192, 8_192);
+        bytes[28] = 1;
+        bytes
+    };
+    for bytes in [progressive, interlaced, webp_of(8_192, 8_192)] {
+        let error = clip::preprocess(&bytes, &limits).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooMuchMemory, "{error}");
+        assert!(error.to_string().contains("more than the limit of 104857600"), "{error}");
+    }
+    for bytes in [jpeg_of(8_192, 8_192), png_of(8_192, 8_192)] {
+        assert!(clip::measure(&bytes, &limits).unwrap().memory < 16 << 20);
     }
 }
 
@@ -126,7 +153,7 @@ fn a_webp_frame_larger_than_its_canvas() {
         frame
     });
     let error = refused(&bytes);
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::TooManyPixels);
     assert!(error.to_string().contains("16383 x 16383"), "{error}");
 }
 
@@ -163,7 +190,7 @@ fn the_limits_themselves_are_allowed() {
     let limits = Limits { max_pixels: 8 * 8192, ..Limits::default() };
     assert!(clip::preprocess(&png(&RgbImage::new(8192, 8)), &limits).is_ok());
     let error = clip::preprocess(&png(&RgbImage::new(8192, 9)), &limits).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::TooManyPixels);
 }
 
 #[test]

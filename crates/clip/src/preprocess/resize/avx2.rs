@@ -11,30 +11,52 @@ use std::array;
 use std::ops::Range;
 
 use super::weights::{FRACTION_BITS, HALF, Weights};
-use super::{Plan, ROW};
+use super::{NARROW, ROW, portable};
 use crate::preprocess::SIDE;
 
-/// The window, or `None` on a processor without AVX2.
-pub(super) fn window(plan: &Plan<'_>) -> Option<Box<[u8]>> {
-    // SAFETY: `resize` asks of its caller that the processor has AVX2, which was checked in the same expression.
-    is_x86_feature_detected!("avx2").then(|| unsafe { resize(plan) })
+/// A processor with AVX2.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// `None` on a processor without.
+    pub fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+
+    pub fn columns(self, weights: &Weights) -> Columns {
+        // SAFETY: asks of its caller that the processor has AVX2, which `self` stands for.
+        unsafe { Columns::new(weights) }
+    }
+
+    pub fn along(self, rows: &[u8], stride: usize, columns: &Columns, narrow: &mut [u8]) {
+        // SAFETY: as above.
+        unsafe { along(rows, stride, columns, narrow) }
+    }
+
+    pub fn down(self, narrow: &[u8], weights: &Weights) -> Box<[u8]> {
+        // SAFETY: as above.
+        unsafe { down(narrow, weights) }
+    }
+
+    pub fn add(self, sums: &mut [i32], samples: &[u8], factor: i32) {
+        // SAFETY: as above.
+        unsafe { add(sums, samples, factor) }
+    }
 }
 
 /// How many rows the horizontal pass does at once, so that factors are loaded once for all of them.
 const ROWS: usize = 4;
 /// Pixels of one step of the horizontal pass.
 const QUAD: usize = 4;
-/// Bytes from one row to the next between the passes: a row of the window and room for what is stored with its last pixel.
-const NARROW: usize = ROW + 4;
 /// Bytes of one step of the vertical pass.
 const BLOCK: usize = 32;
 
 #[target_feature(enable = "avx2")]
-fn resize(plan: &Plan<'_>) -> Box<[u8]> {
-    let narrow = narrow(plan);
+fn down(narrow: &[u8], weights: &Weights) -> Box<[u8]> {
     let mut window = vec![0; ROW * SIDE].into_boxed_slice();
     let mut pairs = vec![];
-    for (output, weight) in window.chunks_exact_mut(ROW).zip(plan.rows.iter()) {
+    for (output, weight) in window.chunks_exact_mut(ROW).zip(weights.iter()) {
         pairs.clear();
         pairs.extend(weight.factors.chunks(2).map(|pair| {
             let [first, second] = array::from_fn(|index| split(pair.get(index).copied().unwrap_or(0)));
@@ -43,6 +65,12 @@ fn resize(plan: &Plan<'_>) -> Box<[u8]> {
         vertical(&narrow[NARROW * weight.first..], &pairs, output);
     }
     window
+}
+
+/// The compiler does this one well, once it may.
+#[target_feature(enable = "avx2")]
+fn add(sums: &mut [i32], samples: &[u8], factor: i32) {
+    portable::add(sums, samples, factor);
 }
 
 /// The parts of some factors, each in the 16-bit lanes of the samples it belongs to.
@@ -65,7 +93,7 @@ fn set_pair(first: i16, second: i16) -> __m256i {
 }
 
 /// The columns of the window.
-struct Columns {
+pub(super) struct Columns {
     /// Where the pixels of each begin in a row, in bytes, and which of the quads are theirs.
     spans: Vec<(usize, Range<usize>)>,
     /// Factors, [`QUAD`] at a time, each in the lanes of its pixel's red, green and blue.
@@ -104,19 +132,16 @@ fn set_quad([a, b, c, d]: [i16; QUAD]) -> __m256i {
 
 /// The horizontal pass: the columns of the window in all rows.
 #[target_feature(enable = "avx2")]
-fn narrow(plan: &Plan<'_>) -> Vec<u8> {
-    let columns = Columns::new(&plan.columns);
+fn along(rows: &[u8], stride: usize, columns: &Columns, narrow: &mut [u8]) {
     // Loads reach into the next row, over pixels whose factor is 0. The last rows have no next: they get a copy with room.
-    let reach = columns.iter().map(|(bytes, _)| bytes.end).max().unwrap_or(0).max(plan.stride);
-    let inside = (plan.samples.len() + plan.stride).saturating_sub(reach) / plan.stride;
-    let mut last = plan.samples[plan.stride * inside..].to_vec();
-    last.resize(last.len() + reach - plan.stride, 0);
+    let reach = columns.iter().map(|(bytes, _)| bytes.end).max().unwrap_or(0).max(stride);
+    let inside = (rows.len() + stride).saturating_sub(reach) / stride / ROWS * ROWS;
+    let mut last = rows[stride * inside..].to_vec();
+    last.resize(last.len() + reach - stride, 0);
 
-    let mut narrow = vec![0; NARROW * plan.height()];
     let (inside_rows, last_rows) = narrow.split_at_mut(NARROW * inside);
-    narrow_rows(plan.samples, plan.stride, &columns, inside_rows);
-    narrow_rows(&last, plan.stride, &columns, last_rows);
-    narrow
+    narrow_rows(rows, stride, columns, inside_rows);
+    narrow_rows(&last, stride, columns, last_rows);
 }
 
 #[target_feature(enable = "avx2")]

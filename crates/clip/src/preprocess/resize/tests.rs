@@ -59,6 +59,41 @@ proptest! {
     }
 }
 
+/// However the rows come, and however the picture is to be turned: as if it had been turned before.
+#[test]
+fn turning_is_no_different_from_turning_first() {
+    for (width, height) in
+        [(1, 1), (1, 3000), (3000, 1), (10, 700), (700, 10), (223, 225), (500, 340), (340, 500), (901, 225)]
+    {
+        let picture = noise(width, height, 7);
+        for exif in 1..=8 {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let mut turned = image::DynamicImage::ImageRgb8(picture.clone());
+            turned.apply_orientation(orientation);
+            let (_, expected) = centre_windows(&turned.into_rgb8()).remove(0);
+            for (name, kernel) in Kernel::all() {
+                for strip in [1, 3, 32, height as usize] {
+                    let mut window = CentreWindow::by(kernel);
+                    window.begin([width as usize, height as usize], orientation);
+                    picture.as_raw().chunks(strip * 3 * width as usize).for_each(|rows| window.take(rows));
+                    let window = window.finish().unwrap();
+                    assert!(window == expected, "{name}: {width} x {height}, orientation {exif}, {strip} rows");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_did_not_come_are_missed() {
+    for exif in [1, 6] {
+        let mut window = CentreWindow::new();
+        window.begin([300, 400], Orientation::from_exif(exif).unwrap());
+        window.take(&vec![0; 300 * 3 * 399]);
+        assert!(window.finish().is_none());
+    }
+}
+
 fn assert_agreement(contents: Contents, width: u32, height: u32) {
     let windows = centre_windows(&contents.draw(width, height));
     let (_, expected) = &windows[0];

@@ -63,6 +63,16 @@ impl Weights {
         })
     }
 
+    /// Those of the same positions where the `length` inputs come in the opposite order.
+    pub fn mirrored(self, length: usize) -> Self {
+        let mut mirrored = Self { spans: Vec::with_capacity(SIDE), factors: Vec::with_capacity(self.factors.len()) };
+        for weight in self.iter() {
+            mirrored.factors.extend(weight.factors.iter().rev());
+            mirrored.spans.push((length - weight.end(), mirrored.factors.len()));
+        }
+        mirrored
+    }
+
     /// The inputs that any of them needs; from here on they are counted from the first of those.
     pub fn rebase(&mut self) -> Range<usize> {
         let start = self.iter().map(|weight| weight.first).min().unwrap_or(0);
@@ -113,8 +123,10 @@ mod tests {
 
     #[test]
     fn no_picture_overflows_a_sum() {
-        for length in (1..600).chain([601, 1200, 1999, 5000, 8192]) {
-            for (resized, crop) in [(SIDE, 0), (SIDE + length, length), (SIDE * length, 0)] {
+        for length in (1..600).chain([601, 1200, 1999, 5000, 8192, 65_500, 1_000_000]) {
+            for (resized, crop) in
+                [(SIDE, 0), (SIDE + length, length), (SIDE * length, 0), (SIDE * length, SIDE * (length / 2))]
+            {
                 for weight in Weights::new(length, resized, crop).iter() {
                     // White under the factors of one sign, black under the others.
                     let (under, over): (Vec<i64>, Vec<i64>) =

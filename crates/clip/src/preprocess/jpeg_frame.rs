@@ -1,0 +1,111 @@
+//! A JPEG's frame header, and whether its decoder has to keep the coefficients of the whole picture (ITU-T T.81, B.2).
+//!
+//! Markers are found as libjpeg finds them, so that both read the same header: bytes between segments are skipped, and
+//! segments are skipped by their lengths.
+
+pub(super) struct Frame {
+    pub width: u32,
+    pub height: u32,
+    /// Bytes of all coefficients where they arrive in more than one scan, as in a progressive JPEG; else 0.
+    pub coefficients: u64,
+}
+
+/// The sampling factors of a component.
+type Sampling = [u64; 2];
+
+/// `None` where there is no frame header of a kind that libjpeg decodes before the first scan.
+pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
+    let mut at = 2;
+    let mut frame = None;
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
+        at += bytes[at..].iter().position(|&byte| byte != 0xFF)?;
+        let marker = bytes[at];
+        at += 1;
+        // A stuffed byte, and markers without a segment.
+        if matches!(marker, 0x00 | 0x01 | 0xD0..=0xD7) {
+            continue;
+        }
+        let length = usize::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        let segment = bytes.get(at + 2..at + length)?;
+        at += length;
+        match marker {
+            0xC0 | 0xC1 | 0xC9 => frame = Some((false, segment)),
+            0xC2 | 0xCA => frame = Some((true, segment)),
+            0xDA => {
+                let (progressive, header) = frame?;
+                return sized(header, progressive, usize::from(*segment.first()?));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn sized(header: &[u8], progressive: bool, components_in_scan: usize) -> Option<Frame> {
+    let &[_, h1, h0, w1, w0, components, ref rest @ ..] = header else { return None };
+    let [width, height] = [[w1, w0], [h1, h0]].map(|side| u32::from(u16::from_be_bytes(side)));
+    let components: Vec<Sampling> = rest
+        .chunks_exact(3)
+        .take(components.into())
+        .map(|component| [component[1] >> 4, component[1] & 15].map(u64::from))
+        .collect();
+    let several_scans = progressive || components_in_scan < components.len();
+    let coefficients = if several_scans { coefficients(width, height, &components)? } else { 0 };
+    Some(Frame { width, height, coefficients })
+}
+
+/// 64 coefficients of 2 bytes for each block; the blocks of a component fill its share of whole groups.
+fn coefficients(width: u32, height: u32, components: &[Sampling]) -> Option<u64> {
+    let most = |axis: usize| components.iter().map(|sampling| sampling[axis]).max();
+    let most = [most(0)?, most(1)?];
+    let blocks = components.iter().map(|sampling| {
+        let along = |side: u32, axis: usize| -> Option<u64> {
+            let blocks = (u64::from(side) * sampling[axis]).checked_div(8 * most[axis])? + 1;
+            blocks.checked_next_multiple_of(sampling[axis])
+        };
+        Some(along(width, 0)? * along(height, 1)?)
+    });
+    blocks.sum::<Option<u64>>().map(|blocks| 128 * blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+        [&[0xFF, marker][..], &(content.len() as u16 + 2).to_be_bytes(), content].concat()
+    }
+
+    fn jpeg(start_of_frame: u8, in_scan: u8) -> Vec<u8> {
+        let frame = [8, 0x15, 0x80, 0x20, 0x40, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
+        // A thumbnail's frame inside a segment, and bytes that belong to none.
+        let metadata = segment(0xE1, &segment(0xC2, &[8, 0, 1, 0, 1, 1, 1, 0x11, 0]));
+        [
+            &[0xFF, 0xD8][..],
+            &metadata,
+            &[7, 0xFF, 0xFF, 0x00],
+            &segment(start_of_frame, &frame),
+            &segment(0xDA, &[in_scan]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn coefficients_are_kept_for_scans_to_come() {
+        let one = read(&jpeg(0xC0, 3)).unwrap();
+        assert_eq!((one.width, one.height, one.coefficients), (8256, 5504, 0));
+        for (frame, in_scan) in [(0xC2, 3), (0xC2, 1), (0xC0, 1), (0xC1, 2)] {
+            let several = read(&jpeg(frame, in_scan)).unwrap();
+            // One and a half coefficients a pixel, and blocks at the margin.
+            let expected = 8256 * 5504 * 3;
+            assert!((expected..expected * 102 / 100).contains(&several.coefficients), "{}", several.coefficients);
+        }
+    }
+
+    #[test]
+    fn without_a_frame_there_is_no_size() {
+        let whole = jpeg(0xC0, 3);
+        assert!((0..whole.len()).all(|length| read(&whole[..length]).is_none()));
+        assert!(read(&jpeg(0xC3, 3)).is_none());
+    }
+}
