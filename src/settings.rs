@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
-use pinterest::{Endpoints, Host};
+use pinterest::{Endpoints, Host, PrivateHost};
 
 use crate::errors::{Failure, Kind};
 
@@ -20,6 +20,8 @@ static IMAGE_HOSTS: Text = Text::new(Some(c"i.pinimg.com"));
 /// Empty: a URL in a user's table is written by whoever may write there, and the server would fetch it from inside its
 /// own network. Which hosts that is worth is the administrator's to say.
 static TRACKED_IMAGE_HOSTS: Text = Text::new(Some(c""));
+/// Empty: a host in a user's table whose name leads into the server's own network is one that only its DBA can vouch for.
+static PRIVATE_IMAGE_HOSTS: Text = Text::new(Some(c""));
 /// Empty: the platform's roots alone.
 static CA_FILE: Text = Text::new(Some(c""));
 /// Empty: a key is made in the data directory on first use, with a WARNING to move it out.
@@ -142,6 +144,13 @@ pub fn define(preloading: bool) {
         c"Hosts that image URLs in tracked columns may be downloaded from, separated by commas.",
         c"Each with an optional port, over https. A URL with any other host is refused; empty: every one is.",
         &TRACKED_IMAGE_HOSTS,
+        fixed(),
+    );
+    text(
+        c"pinterest.private_image_hosts",
+        c"Tracked image hosts with addresses of an internal network, as host=range, separated by commas.",
+        c"For example minio.internal=10.20.0.0/16. Such a host may have addresses of its ranges and no others.",
+        &PRIVATE_IMAGE_HOSTS,
         fixed(),
     );
     text(
@@ -331,13 +340,29 @@ pub fn endpoints() -> Result<Endpoints, Failure> {
         api: host("pinterest.api_host", &string(&API_HOST))?,
         authorize: host("pinterest.authorize_host", &string(&AUTHORIZE_HOST))?,
         images,
+        private_images: Vec::new(),
         ca_file: path(&CA_FILE),
     })
 }
 
 /// The same for the image URLs of tracked columns: their own hosts, and nothing that a token is sent with.
 pub fn tracked_endpoints() -> Result<Endpoints, Failure> {
-    Ok(Endpoints { images: hosts("pinterest.tracked_image_hosts", &TRACKED_IMAGE_HOSTS)?, ..endpoints()? })
+    Ok(Endpoints {
+        images: hosts("pinterest.tracked_image_hosts", &TRACKED_IMAGE_HOSTS)?,
+        private_images: private_image_hosts()?,
+        ..endpoints()?
+    })
+}
+
+fn private_image_hosts() -> Result<Vec<PrivateHost>, Failure> {
+    let read = |pair: &str| {
+        pair.trim().parse().map_err(|error| {
+            Failure::new(Kind::Config, format!("pinterest.private_image_hosts cannot be read: {error}")).with_hint(
+                "Write pairs of a host without its port and an address range, for example minio.internal=10.20.0.0/16.",
+            )
+        })
+    };
+    string(&PRIVATE_IMAGE_HOSTS).split(',').filter(|pair| !pair.trim().is_empty()).map(read).collect()
 }
 
 /// The configured key file, if any.

@@ -446,7 +446,17 @@ fn tracked_image_hosts() -> Finding {
         ),
         Ok(endpoints) => {
             let hosts: Vec<_> = endpoints.images.iter().map(ToString::to_string).collect();
-            Finding::Good(hosts.join(", "))
+            let text = hosts.join(", ");
+            let names: Vec<_> = endpoints.images.iter().map(pinterest::Host::name).collect();
+            let pairs: Vec<_> = endpoints.private_images.iter().map(ToString::to_string).collect();
+            match endpoints.private_images.iter().find(|private| !names.contains(&private.name)) {
+                Some(private) => Finding::Advice(
+                    format!("{text}; pinterest.private_image_hosts names {private} to no effect"),
+                    format!("Name {} in pinterest.tracked_image_hosts too, with its port.", private.name),
+                ),
+                None if pairs.is_empty() => Finding::Good(text),
+                None => Finding::Good(format!("{text}; in internal networks {}", pairs.join(", "))),
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ pub fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
 }
 
 /// Where an image was redirected to.
-pub fn admit_redirect(from: &Url, location: &str, allowed: &[Host]) -> Result<Url, Error> {
+pub fn admit_redirect(from: &Url, location: &[u8], allowed: &[Host]) -> Result<Url, Error> {
     net::admit_redirect(from, location, allowed)
 }
 

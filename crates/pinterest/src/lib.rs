@@ -33,7 +33,7 @@ pub use board_reference::BoardReference;
 pub use bounds::LONGEST_WINDOW;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};
-pub use net::{Endpoints, Host, LookUp, LookUpFuture, SystemLookUp, host_of_url};
+pub use net::{AddressRange, Endpoints, Host, LookUp, LookUpFuture, PrivateHost, SystemLookUp, host_of_url};
 pub use oauth::{AppCredentials, TokenGrant, authorize_url};
 pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};
 pub use rate_limit::RateLimit;

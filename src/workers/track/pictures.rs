@@ -25,14 +25,15 @@ impl Pictures {
     /// # Errors
     /// [`Kind::Config`] where the settings or the certificate authorities are of no use.
     pub fn new(endpoints: Endpoints, downloads: usize) -> Result<Self, Failure> {
-        let client = Client::new(endpoints.clone())?;
+        let client = Client::new(endpoints.clone()).map_err(|error| {
+            Failure::from(error)
+                .with_hint("Check pinterest.tracked_image_hosts, pinterest.private_image_hosts and pinterest.ca_file.")
+        })?;
         Ok(Pictures { endpoints, client, downloads: Arc::new(Semaphore::new(downloads)) })
     }
 
     /// The picture, or what its not coming means for the row that was tried `attempts` times.
     pub async fn fetch(&self, url: &str, attempts: i32) -> Result<FetchedImage, Verdict> {
-        // Blanks and line ends come along with copied addresses and mean nothing.
-        let url = url.trim();
         let host =
             host_of_url(url).map_err(|error| Verdict::Failed(Failure::new(Kind::BadArgument, error.to_string())))?;
         if !self.endpoints.images.contains(&host) {
@@ -42,6 +43,10 @@ impl Pictures {
         // Closed never, so this fails never.
         let _slot = self.downloads.acquire().await;
         self.client.fetch_image(url).await.map_err(|error| {
+            if let Some(pair) = error.private_host() {
+                let reason = format!("{error}; pinterest.private_image_hosts does not name {pair}");
+                return Verdict::Failed(Failure::new(Kind::Forbidden, reason));
+            }
             let after = retry::next_delay(attempts.max(1).unsigned_abs(), &error, fastrand::f64());
             match after {
                 Some(after) if attempts < ATTEMPTS => Verdict::Again { failure: error.into(), after, blame: true },

@@ -65,12 +65,19 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`]
     pub fn build(self) -> Result<Client, Error> {
         let Self { endpoints, limits, look_up, clock } = self;
-        let hosts: Vec<_> = std::iter::once(&endpoints.api).chain(&endpoints.images).cloned().collect();
-        for host in &hosts {
+        // Tokens are not sent into internal networks.
+        if endpoints.is_private(&endpoints.api) {
+            return Err(config(format!("{} is the API's host and has public addresses only", endpoints.api)));
+        }
+        let mut rules = Vec::new();
+        for host in std::iter::once(&endpoints.api).chain(&endpoints.images) {
+            let rule = endpoints.address_rule(host);
             // The connector dials an IP literal without asking the resolver.
-            if host.address().is_some_and(|address| !host.address_rule().permits(address)) {
-                return Err(config(format!("{host} is neither a public nor a loopback address")));
+            if host.address().is_some_and(|address| !rule.permits(address)) {
+                let allowed = if endpoints.is_private(host) { "outside its range" } else { "not public" };
+                return Err(config(format!("{host} is an address that may not be contacted: {allowed}")));
             }
+            rules.push((host.name(), rule));
         }
         let base = Url::parse(&format!("https://{}/v5/", endpoints.api))
             .map_err(|error| config(format!("{} is no host of a URL: {error}", endpoints.api)))?;
@@ -83,7 +90,7 @@ impl ClientBuilder {
             .user_agent(USER_AGENT)
             .default_headers(headers)
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(GuardedResolver::new(look_up, hosts, limits.look_up)))
+            .dns_resolver(Arc::new(GuardedResolver::new(look_up, rules, limits.look_up)))
             .https_only(true)
             .http1_only()
             .http1_max_headers(limits.headers)

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
 use reqwest::{Request, Response};
+use url::Url;
 
-use super::{Client, body};
+use super::{Client, body, encoding};
 use crate::error::{Call, Error, ErrorKind, Redactor, Refusal, from_reqwest};
 use crate::net::Host;
 use crate::{RateLimit, rate_limit, retry};
@@ -29,10 +29,10 @@ impl Answered {
 impl Client {
     /// Sends a request and checks where it went and what the headers announce; the body is still to be read.
     pub(super) async fn send(&self, request: Request) -> Result<Response, Error> {
-        let rule = self
-            .host_of(&request)
-            .ok_or_else(|| Error::new(ErrorKind::Refused, "the request goes to a host that is not configured"))?
-            .address_rule();
+        let host = self
+            .host_of(request.url())
+            .ok_or_else(|| Error::new(ErrorKind::Refused, "the request goes to a host that is not configured"))?;
+        let rule = self.endpoints.address_rule(host);
         let response = self.http.execute(request).await.map_err(from_reqwest)?;
         // The resolver and the literals were checked before; this catches whatever lies between them and the socket.
         match response.remote_addr() {
@@ -42,14 +42,6 @@ impl Client {
             }
             None => return Err(refused("the peer's address is unknown".to_owned())),
         }
-        // None was asked for and nothing here decodes one: this would be a bomb or a mistake.
-        let mut encodings = response.headers().get_all(CONTENT_ENCODING).iter();
-        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            let detail = "the answer is compressed although that was not asked for";
-            return Err(Error::new(ErrorKind::Protocol, detail)
-                .with_status(response.status().as_u16())
-                .outcome_unknown());
-        }
         Ok(response)
     }
 
@@ -57,6 +49,13 @@ impl Client {
     pub(super) async fn exchange(&self, request: Request, cap: usize) -> Result<Answered, Error> {
         within(self.limits.api_total, async {
             let response = self.send(request).await?;
+            // None was asked for and nothing decodes one of an API's answer: this would be a bomb or a mistake.
+            if !encoding::of(response.headers()).is_empty() {
+                let detail = "the answer is compressed although that was not asked for";
+                return Err(Error::new(ErrorKind::Protocol, detail)
+                    .with_status(response.status().as_u16())
+                    .outcome_unknown());
+            }
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let mut answered = Answered { status, headers, body: Vec::new() };
             if answered.is_success() {
@@ -87,8 +86,8 @@ impl Client {
         request_id(headers, redactor)
     }
 
-    fn host_of(&self, request: &Request) -> Option<&Host> {
-        let url = request.url();
+    /// The configured host that a URL leads to.
+    pub(super) fn host_of(&self, url: &Url) -> Option<&Host> {
         let (name, port) = (url.host_str()?, url.port_or_known_default()?);
         std::iter::once(&self.endpoints.api)
             .chain(&self.endpoints.images)

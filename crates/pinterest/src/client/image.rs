@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::exchange::within;
-use super::{Client, body};
+use super::{Client, body, encoding};
 use crate::error::{Call, Error, ErrorKind, Redactor, Refusal};
 use crate::net::{admit_redirect, admit_url};
 use crate::{rate_limit, retry};
@@ -60,12 +60,16 @@ impl Client {
         let response = self.send(request).await?;
         let status = response.status().as_u16();
         if matches!(status, 301 | 302 | 303 | 307 | 308) {
-            let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-            let location = location.ok_or_else(|| {
+            let location = response.headers().get(LOCATION).ok_or_else(|| {
                 Error::new(ErrorKind::Refused, "the image was redirected to nowhere").with_status(status)
             })?;
-            let target =
-                admit_redirect(&url, location, &self.endpoints.images).map_err(|error| error.with_status(status))?;
+            let target = admit_redirect(&url, location.as_bytes(), &self.endpoints.images)
+                .map_err(|error| error.with_status(status))?;
+            let (from, to) = (self.host_of(&url), self.host_of(&target));
+            if from != to && to.is_some_and(|host| self.endpoints.is_private(host)) {
+                let detail = "the image was redirected to an internal network by a host outside of it";
+                return Err(Error::new(ErrorKind::Refused, detail).with_status(status));
+            }
             return Ok(Fetched::Redirect(target));
         }
         if status != 200 {
@@ -75,14 +79,33 @@ impl Client {
             let wait = wait.filter(|_| error.is_retryable());
             return Err(error.with_retry_after(wait));
         }
-        let bytes =
-            body::read(response, self.limits.image, &self.limits).await.map_err(|error| error.with_status(status))?;
-        if bytes.is_empty() {
-            return Err(Error::new(ErrorKind::Protocol, "the image has no bytes").with_status(status));
-        }
-        let sha256 = Sha256::digest(&bytes).into();
-        Ok(Fetched::Image(FetchedImage { bytes, sha256 }))
+        let codings = encoding::of(response.headers());
+        let bytes = body::read(response, self.limits.image, &self.limits)
+            .await
+            .and_then(|bytes| encoding::undo(bytes, &codings, self.limits.image))
+            .map_err(|error| error.with_status(status))?;
+        let useless = if bytes.is_empty() {
+            "the image has no bytes"
+        } else if is_html(&bytes) {
+            "the answer is an HTML page and not an image"
+        } else {
+            let sha256 = Sha256::digest(&bytes).into();
+            return Ok(Fetched::Image(FetchedImage { bytes, sha256 }));
+        };
+        Err(Error::new(ErrorKind::Protocol, useless).with_status(status))
     }
+}
+
+/// Does this begin as pages do, behind a byte order mark, blanks and comments? A page with status 200 is what some stores
+/// send in place of an error or a log-in.
+fn is_html(bytes: &[u8]) -> bool {
+    let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    while let Some(comment) = rest.strip_prefix(b"<!--") {
+        let Some(end) = comment.windows(3).position(|window| window == b"-->") else { return false };
+        rest = comment[end + 3..].trim_ascii_start();
+    }
+    let begins = |word: &[u8]| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script"].into_iter().any(begins)
 }
 
 enum Fetched {

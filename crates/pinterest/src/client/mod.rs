@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod builder;
+mod encoding;
 mod exchange;
 mod image;
 mod limits;

@@ -13,6 +13,8 @@ pub(crate) use redact::Redactor;
 pub(crate) use refusal::{Call, Refusal};
 pub(crate) use transport::from_reqwest;
 
+use crate::net::PrivateHost;
+
 /// What went wrong with one call.
 ///
 /// Holds no response body and no source error: those of the libraries below may print URLs and bodies. A server's own
@@ -28,6 +30,7 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     may_have_been_processed: bool,
+    private_host: Option<PrivateHost>,
 }
 
 impl Error {
@@ -41,6 +44,7 @@ impl Error {
             request_id: None,
             retry_after: None,
             may_have_been_processed: false,
+            private_host: None,
         }))
     }
 
@@ -67,6 +71,12 @@ impl Error {
 
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
+        self
+    }
+
+    /// Notes the pair that would have let the address through.
+    pub(crate) fn with_private_host(mut self, private_host: Option<PrivateHost>) -> Self {
+        self.0.private_host = private_host;
         self
     }
 
@@ -110,6 +120,12 @@ impl Error {
     pub fn rules_out_url(&self) -> bool {
         use ErrorKind::{Forbidden, NotFound, Protocol, Refused, TooLarge};
         matches!(self.0.kind, Refused | Forbidden | NotFound | TooLarge | Protocol)
+    }
+
+    /// Where the host's addresses lie in an internal network: the pair in [`crate::Endpoints::private_images`] that lets
+    /// the first of them be contacted.
+    pub fn private_host(&self) -> Option<&PrivateHost> {
+        self.0.private_host.as_ref()
     }
 
     /// Whether the server may have acted on the request although its answer did not arrive whole.

@@ -15,7 +15,7 @@ pub(crate) fn from_reqwest(error: reqwest::Error) -> Error {
     }
     let causes = sources(&error);
     if let Some(refused) = causes.iter().find_map(|cause| cause.downcast_ref::<RefusedAddress>()) {
-        return Error::new(ErrorKind::Refused, refused.to_string());
+        return Error::new(ErrorKind::Refused, refused.to_string()).with_private_host(refused.private_host());
     }
     if let Some(tls) = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         let failure =

@@ -3,19 +3,33 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Which addresses a host may have: a configured loopback name only loopback ones, any other host only public ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::private_host::{AddressRange, PrivateHost};
+
+/// Which addresses a host may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AddressRule {
+    /// Of a loopback name: loopback addresses only.
     Loopback,
+    /// Of any other host: what the public internet routes to.
     Public,
+    /// Of a host that the administrator gave address ranges: these, public or not.
+    Within(Vec<AddressRange>),
 }
 
 impl AddressRule {
     /// Whether this address may be dialled.
-    pub(crate) fn permits(self, address: IpAddr) -> bool {
+    pub(crate) fn permits(&self, address: IpAddr) -> bool {
+        let class = class(address);
         match self {
-            Self::Loopback => address.is_loopback(),
-            Self::Public => is_public(address),
+            Self::Loopback => class == Class::Loopback,
+            Self::Public => class == Class::Public,
+            Self::Within(ranges) => {
+                let address = address.to_canonical();
+                let opened = |range: &AddressRange| {
+                    range.contains(address) && (class != Class::Loopback || range.is_within_loopback())
+                };
+                !matches!(class, Class::Never(_)) && ranges.iter().any(opened)
+            }
         }
     }
 }
@@ -27,15 +41,24 @@ pub(crate) struct RefusedAddress {
     pub(crate) refused: Vec<IpAddr>,
 }
 
+impl RefusedAddress {
+    /// The pair of the host and its first address that an administrator may allow, if there is one.
+    pub(crate) fn private_host(&self) -> Option<PrivateHost> {
+        let usual = self.refused.iter().find(|&&address| !matches!(class(address), Class::Never(_)))?;
+        Some(PrivateHost { name: self.host.clone(), range: AddressRange::of_one(*usual) })
+    }
+}
+
 impl fmt::Display for RefusedAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.refused.first() {
             None => write!(formatter, "{} has no address", self.host),
             Some(first) => write!(
                 formatter,
-                "{} has no address that may be contacted: {} refused, the first is {first}",
+                "{} has no address that may be contacted: {} refused, the first is {first} ({})",
                 self.host,
-                self.refused.len()
+                self.refused.len(),
+                class(*first)
             ),
         }
     }
@@ -43,52 +66,92 @@ impl fmt::Display for RefusedAddress {
 
 impl std::error::Error for RefusedAddress {}
 
-/// Whether an address is one the public internet routes to, after the IANA special-purpose registries
-/// (RFC 6890 and its updates). Fails closed: of IPv6 only global unicast, 2000::/3, can be public.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
+/// What kind of address this is, after the IANA special-purpose registries (RFC 6890 and its updates).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The public internet routes to it.
+    Public,
+    Loopback,
+    /// Used inside networks; an administrator may open it for a host.
+    Special(&'static str),
+    /// Not contacted, whatever the settings say.
+    Never(&'static str),
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Public => "public",
+            Self::Loopback => "loopback",
+            Self::Special(name) | Self::Never(name) => name,
+        })
     }
 }
 
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = matches!(
-        (a, b, c),
-        (0 | 10 | 127, _, _)            // this network, private, loopback
-            | (100, 64..=127, _)        // carrier-grade NAT; holds 100.100.100.200, a cloud's metadata
-            | (169, 254, _)             // link-local; holds 169.254.169.254, other clouds' metadata
-            | (172, 16..=31, _)         // private
-            | (192, 0, 0)               // protocol assignments
-            | (192, 0, 2)               // documentation
-            | (192, 31, 196)            // AS112
-            | (192, 52, 193)            // AMT
-            | (192, 88, 99)             // 6to4 relays
-            | (192, 168, _)             // private
-            | (192, 175, 48)            // AS112
-            | (198, 18..=19, _)         // benchmarking
-            | (198, 51, 100)            // documentation
-            | (203, 0, 113)             // documentation
-            | (224..=255, _, _) // multicast, reserved, broadcast
-    );
-    !special
+/// The class of an address. An IPv6 address that carries an IPv4 address is of that one's class where the system sends to
+/// that one, and refused otherwise. Fails closed: of IPv6 only global unicast, 2000::/3, and what NAT64 translates to
+/// public addresses can be public.
+pub(crate) fn class(address: IpAddr) -> Class {
+    match address {
+        IpAddr::V4(address) => class_v4(address),
+        IpAddr::V6(address) => class_v6(address),
+    }
 }
 
-fn is_public_v6(address: Ipv6Addr) -> bool {
+fn class_v4(address: Ipv4Addr) -> Class {
+    use Class::{Loopback, Never, Public, Special};
+    match address.octets() {
+        [0, ..] => Never("this network"),
+        [127, ..] => Loopback,
+        [169, 254, ..] => Never("link-local, with clouds' metadata services"),
+        [100, 100, 100, 200] | [192, 0, 0, 192] | [168, 63, 129, 16] => Never("a cloud's metadata service"),
+        [224..=239, ..] => Never("multicast"),
+        [255, 255, 255, 255] => Never("broadcast"),
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Special("private"),
+        [100, 64..=127, ..] => Special("carrier-grade NAT"),
+        [192, 0, 0, _] => Special("protocol assignments"),
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Special("documentation"),
+        [192, 31, 196, _] | [192, 175, 48, _] => Special("AS112"),
+        [192, 52, 193, _] => Special("AMT"),
+        [192, 88, 99, _] => Special("6to4 relays"),
+        [198, 18..=19, ..] => Special("benchmarking"),
+        [240..=255, ..] => Special("reserved"),
+        _ => Public,
+    }
+}
+
+fn class_v6(address: Ipv6Addr) -> Class {
+    use Class::{Loopback, Never, Public, Special};
     let segments = address.segments();
-    let global_unicast = segments[0] & 0xe000 == 0x2000;
-    let special = matches!(
-        segments,
-        [0x2001, 0..=0x01ff, ..]        // protocol assignments: Teredo, benchmarking, ORCHID
-            | [0x2001, 0x0db8, ..]      // documentation
-            | [0x2002, ..]              // 6to4 carries an IPv4 address
-            | [0x2620, 0x004f, 0x8000, ..] // AS112
-            | [0x3fff, 0..=0x0fff, ..] // documentation
-    );
-    // 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64), ::ffff:0:0/96 (mapped), fc00::/7, fe80::/10 and ff00::/8 all lie
-    // outside 2000::/3.
-    global_unicast && !special
+    let embedded = Ipv4Addr::from((u32::from(segments[6]) << 16) | u32::from(segments[7]));
+    // The interface identifier of ISATAP (RFC 5214): hosts send to the IPv4 address in it.
+    if matches!(segments[4..6], [0x0000 | 0x0200, 0x5efe]) && class_v4(embedded) != Public {
+        return Never("ISATAP of a special IPv4 address");
+    }
+    match segments {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Never("unspecified"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Loopback,
+        // The system sends to the IPv4 address (RFC 4291, 2.5.5.2).
+        [0, 0, 0, 0, 0, 0xffff, ..] => class_v4(embedded),
+        [0, 0, 0, 0, 0, 0, ..] => Never("IPv4-compatible"),
+        // NAT64 sends to the IPv4 address; the prefix is not for others than public ones (RFC 6052, 3.1).
+        [0x0064, 0xff9b, 0, 0, 0, 0, ..] if class_v4(embedded) == Public => Public,
+        [0x0064, 0xff9b, 0, 0, 0, 0, ..] => Never("NAT64 of a special IPv4 address"),
+        // Where in it the IPv4 address stands is known to the network alone (RFC 8215).
+        [0x0064, 0xff9b, 1, ..] => Never("local-use NAT64"),
+        [0x2001, 0, ..] => Never("Teredo"),
+        [0x2002, ..] => Never("6to4"),
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] => Never("a cloud's metadata service"),
+        [0xfe80..=0xfebf, ..] => Never("link-local"),
+        [0xff00..=0xffff, ..] => Never("multicast"),
+        [0xfc00..=0xfdff, ..] => Special("private"),
+        [0xfec0..=0xfeff, ..] => Special("site-local"),
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Special("documentation"),
+        [0x2001, 0x0001..=0x01ff, ..] => Special("protocol assignments"),
+        [0x2620, 0x004f, 0x8000, ..] => Special("AS112"),
+        [0x2000..=0x3fff, ..] => Public,
+        _ => Special("not global unicast"),
+    }
 }
 
 #[cfg(test)]
@@ -97,62 +160,150 @@ mod tests {
 
     use super::*;
 
+    fn within(ranges: &[&str]) -> AddressRule {
+        AddressRule::Within(ranges.iter().map(|range| range.parse().unwrap()).collect())
+    }
+
+    /// Each kind of address: whether any host may have it, and whether one may that the widest ranges are opened for.
     #[test]
-    fn public_addresses_are_public() {
-        for text in
-            ["151.101.0.84", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.32.0.1", "2a04:4e42::84", "2606:4700::1"]
-        {
-            assert!(AddressRule::Public.permits(text.parse().unwrap()), "{text}");
+    fn each_class_is_contacted_or_not() {
+        let widest: Vec<String> =
+            (1..=255_u8).filter(|&first| first != 127).map(|first| format!("{first}.0.0.0/8")).collect();
+        let widest = widest.iter().filter_map(|range| range.parse().ok());
+        let widest_v6 =
+            ["fc00::/7", "fe00::/7", "2000::/7", "2600::/7", "2a00::/7", "3e00::/7", "64::/16", "::/8", "100::/8"];
+        let widest = widest.chain(widest_v6.iter().filter_map(|range| range.parse().ok())).collect();
+        let opened = AddressRule::Within(widest);
+        for (text, public, private) in [
+            ("151.101.0.84", true, true),
+            ("8.8.8.8", true, true),
+            ("100.63.255.255", true, true),
+            ("100.128.0.0", true, true),
+            ("172.32.0.1", true, true),
+            ("2a04:4e42::84", true, true),
+            ("2606:4700::1", true, true),
+            // IPv4-mapped: as the IPv4 address inside.
+            ("::ffff:8.8.8.8", true, true),
+            ("::ffff:10.1.2.3", false, true),
+            ("::ffff:127.0.0.1", false, false),
+            ("::ffff:169.254.169.254", false, false),
+            ("::ffff:0.0.0.0", false, false),
+            // NAT64: only to public IPv4 addresses.
+            ("64:ff9b::808:808", true, true),
+            ("64:ff9b::9765:54", true, true),
+            ("64:ff9b::7f00:1", false, false),
+            ("64:ff9b::a01:203", false, false),
+            ("64:ff9b::a9fe:a9fe", false, false),
+            ("64:ff9b::6464:64c8", false, false),
+            ("64:ff9b::", false, false),
+            ("64:ff9b::1:808:808", false, true),
+            ("64:ff9b:1::808:808", false, false),
+            ("64:ff9b:1:808:8:800::", false, false),
+            // The others that carry an IPv4 address.
+            ("::127.0.0.1", false, false),
+            ("::8.8.8.8", false, false),
+            ("2002:808:808::1", false, false),
+            ("2002:7f00:1::1", false, false),
+            ("2002:a9fe:a9fe::1", false, false),
+            ("2001::1", false, false),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", false, false),
+            ("2a04:4e42::5efe:10.0.0.1", false, false),
+            ("2a04:4e42::200:5efe:169.254.169.254", false, false),
+            ("2a04:4e42::200:5efe:8.8.8.8", true, true),
+            ("fd00:1::5efe:127.0.0.1", false, false),
+            // Inside networks.
+            ("10.1.2.3", false, true),
+            ("172.16.0.1", false, true),
+            ("172.31.255.255", false, true),
+            ("192.168.1.1", false, true),
+            ("100.64.0.1", false, true),
+            ("192.0.0.1", false, true),
+            ("198.18.0.1", false, true),
+            ("203.0.113.9", false, true),
+            ("240.0.0.1", false, true),
+            ("fc00::1", false, true),
+            ("fd12:3456::1", false, true),
+            ("fec0::1", false, true),
+            ("2001:db8::1", false, true),
+            ("3fff::1", false, true),
+            ("100::1", false, true),
+            // Never.
+            ("0.0.0.0", false, false),
+            ("0.1.2.3", false, false),
+            ("127.0.0.1", false, false),
+            ("100.100.100.200", false, false),
+            ("168.63.129.16", false, false),
+            ("169.254.0.1", false, false),
+            ("169.254.169.254", false, false),
+            ("169.254.170.2", false, false),
+            ("192.0.0.192", false, false),
+            ("224.0.0.1", false, false),
+            ("239.255.255.250", false, false),
+            ("255.255.255.255", false, false),
+            ("::", false, false),
+            ("::1", false, false),
+            ("fd00:ec2::254", false, false),
+            ("fd20:ce::254", false, false),
+            ("fe80::1", false, false),
+            ("febf::1", false, false),
+            ("ff02::1", false, false),
+        ] {
+            let address = text.parse().unwrap();
+            assert_eq!(AddressRule::Public.permits(address), public, "{text} is public");
+            assert_eq!(opened.permits(address), private, "{text} may be opened");
         }
     }
 
     #[test]
-    fn special_addresses_are_not() {
-        for text in [
-            "0.0.0.0",
-            "10.1.2.3",
-            "127.0.0.1",
-            "100.64.0.1",
-            "100.100.100.200",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "192.0.0.192",
-            "198.18.0.1",
-            "203.0.113.9",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:8.8.8.8",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b:1::1",
-            "100::1",
-            "2001::1",
-            "2001:db8::1",
-            "2002:7f00:1::1",
-            "3fff::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
+    fn a_range_permits_what_lies_in_it() {
+        for (range, text, expected) in [
+            ("10.0.0.0/8", "10.255.255.255", true),
+            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("10.0.0.0/8", "11.0.0.0", false),
+            ("10.0.0.0/8", "8.8.8.8", false),
+            ("10.0.0.0/8", "192.168.0.1", false),
+            ("10.0.0.0/8", "fd00::1", false),
+            ("10.20.30.40", "10.20.30.40", true),
+            ("10.20.30.40", "10.20.30.41", false),
+            ("100.64.0.0/10", "100.100.100.200", false),
+            ("100.64.0.0/10", "100.100.100.201", true),
+            ("fd00::/8", "fd00:ec2::254", false),
+            ("fd00::/8", "fd00::1", true),
+            ("127.0.0.0/8", "127.0.0.1", true),
+            ("127.0.0.2/32", "127.0.0.1", false),
+            ("::1", "::1", true),
+            ("8.8.8.0/24", "8.8.8.8", true),
         ] {
-            assert!(!AddressRule::Public.permits(text.parse().unwrap()), "{text}");
+            assert_eq!(within(&[range]).permits(text.parse().unwrap()), expected, "{range} {text}");
         }
+        assert!(within(&["10.0.0.0/8", "fd00:1::/32"]).permits("fd00:1::9".parse().unwrap()));
     }
 
     #[test]
     fn a_loopback_name_has_loopback_addresses_only() {
-        for (text, expected) in
-            [("127.0.0.1", true), ("127.8.9.1", true), ("::1", true), ("8.8.8.8", false), ("::ffff:127.0.0.1", false)]
-        {
+        for (text, expected) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("8.8.8.8", false),
+            ("10.0.0.1", false),
+        ] {
             assert_eq!(AddressRule::Loopback.permits(text.parse().unwrap()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_what_kind_of_address_it_met() {
+        let refused = vec!["10.1.2.3".parse().unwrap(), "::1".parse().unwrap()];
+        let refusal = RefusedAddress { host: "minio.internal".to_owned(), refused };
+        assert_eq!(
+            refusal.to_string(),
+            "minio.internal has no address that may be contacted: 2 refused, the first is 10.1.2.3 (private)"
+        );
+        assert_eq!(refusal.private_host().unwrap().to_string(), "minio.internal=10.1.2.3/32");
+        let refused = vec!["169.254.169.254".parse().unwrap()];
+        assert_eq!(RefusedAddress { host: "minio.internal".to_owned(), refused }.private_host(), None);
     }
 
     proptest! {
@@ -161,12 +312,29 @@ mod tests {
             let four = Ipv4Addr::from(bits);
             if four.is_private() || four.is_loopback() || four.is_link_local() || four.is_multicast() || four.is_unspecified()
                 || four.is_broadcast() || four.is_documentation() {
-                prop_assert!(!is_public_v4(four));
+                prop_assert!(class_v4(four) != Class::Public);
             }
             let six = Ipv6Addr::from(wide);
-            if six.is_loopback() || six.is_multicast() || six.is_unspecified() || six.to_ipv4_mapped().is_some()
-                || six.is_unique_local() || six.is_unicast_link_local() {
-                prop_assert!(!is_public_v6(six));
+            if six.is_loopback() || six.is_multicast() || six.is_unspecified() || six.is_unique_local()
+                || six.is_unicast_link_local() {
+                prop_assert!(class_v6(six) != Class::Public);
+            }
+        }
+
+        #[test]
+        fn an_ipv4_address_inside_is_never_better_than_by_itself(bits in any::<u32>(), prefix in 0usize..6) {
+            let four = Ipv4Addr::from(bits);
+            let [high, low] = [(bits >> 16) as u16, bits as u16];
+            let six = match prefix {
+                0 => four.to_ipv6_mapped(),
+                1 => Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                2 => Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+                3 => Ipv6Addr::new(0x2a04, 0x4e42, 0, 0, 0, 0x5efe, high, low),
+                4 => Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+                _ => Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, high, low),
+            };
+            if class_v6(six) == Class::Public {
+                prop_assert_eq!(class_v4(four), Class::Public);
             }
         }
     }

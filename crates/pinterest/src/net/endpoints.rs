@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::address::AddressRule;
 use super::host::Host;
+use super::private_host::PrivateHost;
 
 /// The hosts that may be contacted, and the certificate authority to trust beside the platform's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub struct Endpoints {
     pub authorize: Host,
     /// The hosts an image may be fetched from.
     pub images: Vec<Host>,
+    /// Image hosts that have addresses of an internal network. A host named here may have addresses of its ranges and no
+    /// others. Link-local and multicast addresses and clouds' metadata services stay refused, as do loopback ones unless
+    /// a range holds nothing else.
+    pub private_images: Vec<PrivateHost>,
     /// A PEM file of certificate authorities trusted in addition to the platform's store.
     pub ca_file: Option<PathBuf>,
 }
@@ -25,7 +31,30 @@ impl Default for Endpoints {
             api: host("api.pinterest.com"),
             authorize: host("www.pinterest.com"),
             images: vec![host("i.pinimg.com")],
+            private_images: Vec::new(),
             ca_file: None,
+        }
+    }
+}
+
+impl Endpoints {
+    /// Whether the host was given addresses of an internal network.
+    pub(crate) fn is_private(&self, host: &Host) -> bool {
+        let name = host.name();
+        self.private_images.iter().any(|private| private.name == name)
+    }
+
+    /// Which addresses the host may have.
+    pub(crate) fn address_rule(&self, host: &Host) -> AddressRule {
+        let name = host.name();
+        let ranges: Vec<_> =
+            self.private_images.iter().filter(|private| private.name == name).map(|private| private.range).collect();
+        if !ranges.is_empty() {
+            AddressRule::Within(ranges)
+        } else if host.is_loopback_name() {
+            AddressRule::Loopback
+        } else {
+            AddressRule::Public
         }
     }
 }

@@ -12,23 +12,30 @@ const SCHEME: &str = "https://";
 
 /// The host and port of an absolute `https` URL, read as strictly as a download reads it.
 ///
+/// The URL may hold what browsers encode: letters beyond ASCII, blanks and the like behind the host, blanks around the
+/// whole. The host itself is plain ASCII, so that there is one way to read it.
+///
 /// # Errors
 /// [`ErrorKind::Refused`], naming the rule broken and never the URL.
 pub fn host_of_url(text: &str) -> Result<Host, Error> {
+    let text = trim(text);
     if text.len() > MAX_URL {
         return refuse(format!("the URL has {} bytes, at most {MAX_URL} are read", text.len()));
     }
-    // URL parsers turn backslashes into slashes, drop tabs and line breaks, and translate other alphabets: a URL that
-    // needs any of this is written to be read in two ways.
-    if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
-        return refuse("the URL holds a space, a control character, a backslash or a character beyond ASCII");
-    }
-    // `get` and not slicing: the text is ASCII, but the border may still lie beyond its end.
+    // `get` and not slicing: the border may lie beyond the end, or within a character.
     if !text.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME)) {
         return refuse("the URL does not start with https://");
     }
     let rest = &text[SCHEME.len()..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    // URL parsers turn backslashes into slashes, drop tabs and line breaks, and translate other alphabets: a host that
+    // needs any of this is written to be read in two ways.
+    if !authority.is_ascii() {
+        return refuse("the URL's host holds a character beyond ASCII; write the form of it that starts with xn--");
+    }
+    if authority.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
+        return refuse("the URL holds a space, a control character or a backslash before its path");
+    }
     if authority.contains('@') {
         return refuse("the URL names a user before its host");
     }
@@ -39,7 +46,8 @@ pub fn host_of_url(text: &str) -> Result<Host, Error> {
     }
 }
 
-/// Admits an absolute `https` URL whose host and port are literally one of `allowed`.
+/// Admits an absolute `https` URL whose host and port are literally one of `allowed`. What a URL may not hold behind
+/// the host is percent-encoded as browsers do it (the WHATWG URL standard); what is encoded already stays.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`], naming the rule broken and never the URL.
@@ -48,7 +56,7 @@ pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     if !allowed.contains(&host) {
         return refuse("the URL's host is not a configured image host");
     }
-    let Ok(mut url) = Url::parse(text) else {
+    let Ok(mut url) = Url::parse(trim(text)) else {
         return refuse("the URL cannot be parsed");
     };
     // Two readers must agree on where the request goes.
@@ -64,17 +72,38 @@ pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Admits the target of a redirect from `from`, absolute or relative, under the same rules.
-pub(crate) fn admit_redirect(from: &Url, location: &str, allowed: &[Host]) -> Result<Url, Error> {
-    if location.len() > MAX_URL || location.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
-        return refuse("the redirect's target is too long or holds characters a URL does not");
+/// Admits the target of a redirect from `from`, absolute or relative, under the same rules. Headers are bytes: those
+/// beyond ASCII are percent-encoded one by one, whatever alphabet they are of, so that the server gets back what it sent.
+pub(crate) fn admit_redirect(from: &Url, location: &[u8], allowed: &[Host]) -> Result<Url, Error> {
+    if location.len() > MAX_URL {
+        return refuse("the redirect's target is too long");
     }
+    let mut text = String::with_capacity(location.len());
+    for &byte in location {
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let location = trim(&text);
     match from.join(location) {
         // An absolute target is checked as it was written, not as the parser made it out.
         Ok(_) if has_scheme(location) => admit_url(location, allowed),
+        // A parser reads a host behind two slashes, and behind backslashes in their place.
+        Ok(_) if location.starts_with('\\') || location.starts_with("/\\") => {
+            refuse("the redirect's target starts with a backslash")
+        }
+        Ok(_) if location.starts_with("//") => admit_url(&format!("https:{location}"), allowed),
+        // Relative to a host that was admitted.
         Ok(target) => admit_url(target.as_str(), allowed),
         Err(_) => refuse("the redirect's target cannot be parsed"),
     }
+}
+
+/// Browsers ignore blanks and control characters around a URL.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|character: char| character <= ' ')
 }
 
 fn has_scheme(location: &str) -> bool {
@@ -110,6 +139,53 @@ mod tests {
         }
     }
 
+    /// As the WHATWG standard's parser has it, which browsers share.
+    #[test]
+    fn what_browsers_encode_is_encoded_once() {
+        for (path, encoded) in [
+            ("/mühle.jpg", "/m%C3%BChle.jpg"),
+            ("/m\u{75}\u{308}hle.jpg", "/mu%CC%88hle.jpg"),
+            ("/main hall.jpg", "/main%20hall.jpg"),
+            ("/m%C3%BChle.jpg", "/m%C3%BChle.jpg"),
+            ("/m%c3%bchle ü.jpg", "/m%c3%bchle%20%C3%BC.jpg"),
+            ("/100%.jpg", "/100%.jpg"),
+            ("/100%ü.jpg", "/100%%C3%BC.jpg"),
+            ("/100%25.jpg", "/100%25.jpg"),
+            ("/写真/婚礼.jpg", "/%E5%86%99%E7%9C%9F/%E5%A9%9A%E7%A4%BC.jpg"),
+            ("/🎂.jpg", "/%F0%9F%8E%82.jpg"),
+            ("/a+b.jpg", "/a+b.jpg"),
+            ("/a|b\"<>`{}^.jpg", "/a|b%22%3C%3E%60%7B%7D^.jpg"),
+            ("/a;b,c=d&e'(f)*[g].jpg", "/a;b,c=d&e'(f)*[g].jpg"),
+            ("/a\\b.jpg", "/a/b.jpg"),
+            ("/a\tb\r\nc.jpg", "/abc.jpg"),
+            ("/a\u{1}b\u{7f}.jpg", "/a%01b%7F.jpg"),
+            ("/a\u{0}b.jpg", "/a%00b.jpg"),
+            ("/a/../b.jpg", "/b.jpg"),
+            ("/a/%2e%2E/b.jpg", "/b.jpg"),
+            ("/a//b.jpg", "/a//b.jpg"),
+            ("/a@b:c.jpg", "/a@b:c.jpg"),
+            ("/?size=großer saal", "/?size=gro%C3%9Fer%20saal"),
+            ("?q=ü#ü", "/?q=%C3%BC"),
+            ("/a.jpg?q='\"<>#x", "/a.jpg?q=%27%22%3C%3E"),
+            ("/a.jpg#mühle b", "/a.jpg"),
+            ("", "/"),
+        ] {
+            for text in [format!("https://i.pinimg.com{path}"), format!(" \t\nHTTPS://I.pinimg.com:443{path}\r\n ")] {
+                let url = admit_url(&text, &allowed()).unwrap();
+                assert_eq!(url.as_str(), format!("https://i.pinimg.com{encoded}"), "{text}");
+                assert_eq!(admit_url(url.as_str(), &allowed()).unwrap(), url, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_in_another_alphabet_is_told_its_other_form() {
+        let allowed = ["xn--mhle-0ra.example".parse().unwrap()];
+        let error = admit_url("https://mühle.example/x", &allowed).unwrap_err();
+        assert!(error.to_string().contains("xn--"), "{error}");
+        assert!(admit_url("https://xn--mhle-0ra.example/mühle", &allowed).is_ok());
+    }
+
     #[test]
     fn everything_else_is_refused() {
         for text in [
@@ -140,9 +216,13 @@ mod tests {
             "https:\\\\i.pinimg.com\\x",
             "https://i.pinimg.com\\.evil.example/",
             "https://i.pin\timg.com/x",
-            "https://i.pinimg.com/\nx",
-            " https://i.pinimg.com/x",
-            "https://i.pinimg.com/ä",
+            "https://i.pinimg.com\n/x",
+            "\u{a0}https://i.pinimg.com/x",
+            "https://i.pinimg.com /x",
+            "ht\ntps://i.pinimg.com/x",
+            "https://i.pinimg.com\u{202e}/x",
+            "https://\u{ff49}.pinimg.com/x",
+            "https://i.pinimg.com\u{ff0f}x",
             "https://ı.pinimg.com/x",
             "https://i\u{3002}pinimg.com/x",
             "https://i%2epinimg.com/x",
@@ -169,11 +249,19 @@ mod tests {
     #[test]
     fn redirects_pass_the_same_gate() {
         let from = admit_url("https://i.pinimg.com/600x/a.jpg", &allowed()).unwrap();
-        let target = |location| admit_redirect(&from, location, &allowed()).map(|url| url.to_string());
+        let target = |location: &str| admit_redirect(&from, location.as_bytes(), &allowed()).map(|url| url.to_string());
         assert_eq!(target("/564x/a.jpg").unwrap(), "https://i.pinimg.com/564x/a.jpg");
         assert_eq!(target("b.jpg").unwrap(), "https://i.pinimg.com/600x/b.jpg");
         assert_eq!(target("https://localhost:8443/b").unwrap(), "https://localhost:8443/b");
         assert_eq!(target("//localhost:8443/b").unwrap(), "https://localhost:8443/b");
+        assert_eq!(target("/a b").unwrap(), "https://i.pinimg.com/a%20b");
+        assert_eq!(target("?x=ü").unwrap(), "https://i.pinimg.com/600x/a.jpg?x=%C3%BC");
+        assert_eq!(target("../mühle.jpg#f").unwrap(), "https://i.pinimg.com/m%C3%BChle.jpg");
+        assert_eq!(target("https://localhost:8443/mühle").unwrap(), "https://localhost:8443/m%C3%BChle");
+        assert_eq!(target("a\\b.jpg").unwrap(), "https://i.pinimg.com/600x/a/b.jpg");
+        assert_eq!(target("").unwrap(), "https://i.pinimg.com/600x/a.jpg");
+        let latin_1 = admit_redirect(&from, b"/m\xfchle 1%.jpg", &allowed()).unwrap();
+        assert_eq!(latin_1.as_str(), "https://i.pinimg.com/m%FChle%201%.jpg");
         for location in [
             "http://i.pinimg.com/a",
             "//evil.example/a",
@@ -183,8 +271,15 @@ mod tests {
             "https://169.254.169.254/",
             "//user@i.pinimg.com/",
             "\\\\evil.example",
+            "\\\\i.pinimg.com/a",
+            "/\\i.pinimg.com/a",
+            "\\/i.pinimg.com/a",
+            "\t\\i.pinimg.com/a",
             "https://i.pinimg.com./a",
-            "/a b",
+            "https://i.pinimg.cöm/a",
+            "//i.pinimg.c\u{f6}m/a",
+            "//I.pinimg.com\\@evil.example/a",
+            "///evil.example/a",
             "javascript:alert(1)",
             "https:///evil.example/",
         ] {
@@ -207,8 +302,17 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,80}", location in "\\PC{0,80}") {
             let _ = admit_url(&text, &allowed());
             let from = Url::parse("https://i.pinimg.com/a").unwrap();
+            if let Ok(url) = admit_redirect(&from, location.as_bytes(), &allowed()) {
+                prop_assert!(allowed().iter().any(|host| Some(host.name().as_str()) == url.host_str()));
+            }
+        }
+
+        #[test]
+        fn a_location_of_any_bytes_leads_to_a_configured_host(location in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let from = Url::parse("https://i.pinimg.com/a").unwrap();
             if let Ok(url) = admit_redirect(&from, &location, &allowed()) {
                 prop_assert!(allowed().iter().any(|host| Some(host.name().as_str()) == url.host_str()));
+                prop_assert!(url.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
             }
         }
     }

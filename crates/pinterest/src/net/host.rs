@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::address::AddressRule;
 use crate::error::{Error, ErrorKind};
 
 /// The port that a host without one means.
@@ -57,11 +56,6 @@ impl Host {
             Name::Address(address) => address.is_loopback(),
         }
     }
-
-    /// Which addresses this host may have.
-    pub(crate) fn address_rule(&self) -> AddressRule {
-        if self.is_loopback_name() { AddressRule::Loopback } else { AddressRule::Public }
-    }
 }
 
 impl FromStr for Host {
@@ -72,7 +66,9 @@ impl FromStr for Host {
         let refuse =
             |rule: &str| Err(Error::new(ErrorKind::Config, format!("a host is `name` or `name:port`: {rule}")));
         if !text.is_ascii() {
-            return refuse("only ASCII letters, digits, hyphens and dots");
+            return refuse(
+                "only ASCII letters, digits, hyphens and dots; other letters in the form that starts with xn--",
+            );
         }
         if let Some(rest) = text.strip_prefix('[') {
             let Some((literal, port)) = rest.split_once(']') else {

@@ -4,6 +4,7 @@ mod address;
 mod endpoints;
 mod gate;
 mod host;
+mod private_host;
 mod resolver;
 mod tls;
 
@@ -12,6 +13,7 @@ pub use endpoints::Endpoints;
 pub use gate::host_of_url;
 pub(crate) use gate::{admit_redirect, admit_url};
 pub use host::Host;
+pub use private_host::{AddressRange, PrivateHost};
 pub(crate) use resolver::GuardedResolver;
 pub use resolver::{LookUp, LookUpFuture, SystemLookUp};
 pub(crate) use tls::client_config;

@@ -12,7 +12,6 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
 use super::address::{AddressRule, RefusedAddress};
-use super::host::Host;
 
 /// The answer of a [`LookUp`], as a boxed future.
 pub type LookUpFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -58,17 +57,18 @@ impl LookUp for SystemLookUp {
 /// host may not have.
 pub(crate) struct GuardedResolver {
     look_up: Arc<dyn LookUp>,
-    hosts: Vec<Host>,
+    /// Names in lower case, and which addresses each may have.
+    rules: Vec<(String, AddressRule)>,
     limit: Duration,
 }
 
 impl GuardedResolver {
-    pub(crate) fn new(look_up: Arc<dyn LookUp>, hosts: Vec<Host>, limit: Duration) -> Self {
-        Self { look_up, hosts, limit }
+    pub(crate) fn new(look_up: Arc<dyn LookUp>, rules: Vec<(String, AddressRule)>, limit: Duration) -> Self {
+        Self { look_up, rules, limit }
     }
 
     fn rule(&self, name: &str) -> Option<AddressRule> {
-        self.hosts.iter().find(|host| host.name() == name).map(Host::address_rule)
+        self.rules.iter().find(|(known, _)| known == name).map(|(_, rule)| rule.clone())
     }
 }
 
@@ -121,8 +121,11 @@ mod tests {
         look_up: impl LookUp + 'static,
         host: &str,
     ) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
-        let hosts = ["i.pinimg.com", "localhost:8443"].iter().map(|host| host.parse().unwrap()).collect();
-        let resolver = GuardedResolver::new(Arc::new(look_up), hosts, Duration::from_millis(20));
+        let within = AddressRule::Within(vec!["10.0.0.0/8".parse().unwrap()]);
+        let rules =
+            [("i.pinimg.com", AddressRule::Public), ("localhost", AddressRule::Loopback), ("minio.internal", within)];
+        let rules = rules.map(|(name, rule)| (name.to_owned(), rule)).into();
+        let resolver = GuardedResolver::new(Arc::new(look_up), rules, Duration::from_millis(20));
         Ok(resolver.resolve(host.parse().unwrap()).await?.map(|address| address.ip().to_string()).collect())
     }
 
@@ -134,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_with_nothing_left_fails_closed() {
-        for addresses in [&["127.0.0.1", "64:ff9b::1"][..], &[]] {
+        for addresses in [&["127.0.0.1", "64:ff9b::7f00:1"][..], &[]] {
             let error = resolve(Fixed(addresses), "i.pinimg.com").await.unwrap_err();
             assert_eq!(error.downcast::<RefusedAddress>().unwrap().refused.len(), addresses.len());
         }
@@ -143,6 +146,14 @@ mod tests {
     #[tokio::test]
     async fn localhost_may_only_be_loopback() {
         assert_eq!(resolve(Fixed(&["8.8.8.8", "127.0.0.1"]), "localhost").await.unwrap(), ["127.0.0.1"]);
+    }
+
+    #[tokio::test]
+    async fn a_private_host_has_addresses_of_its_range_only() {
+        let answer = resolve(Fixed(&["8.8.8.8", "10.1.2.3", "192.168.0.1", "127.0.0.1"]), "minio.internal").await;
+        assert_eq!(answer.unwrap(), ["10.1.2.3"]);
+        let error = resolve(Fixed(&["169.254.169.254", "8.8.8.8"]), "minio.internal").await.unwrap_err();
+        assert!(error.is::<RefusedAddress>());
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pinterest::{AppCredentials, Client, ClientBuilder, Endpoints, Limits, Secret};
+use pinterest::{AppCredentials, Client, ClientBuilder, Endpoints, Host, Limits, Secret};
 
 use crate::server::Server;
 
@@ -43,14 +43,24 @@ pub fn client_of(
     host: &str,
     adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Client, pinterest::Error> {
+    build(server, Endpoints { images: vec![host.parse().unwrap()], ..api_at(host) }, adjust)
+}
+
+/// Endpoints that contact an API at `host` and no image host.
+pub fn api_at(host: &str) -> Endpoints {
+    let host: Host = host.parse().unwrap();
+    Endpoints { api: host.clone(), authorize: host, images: Vec::new(), ..Endpoints::default() }
+}
+
+/// A client that trusts the server's authority and these endpoints.
+pub fn build(
+    server: &Server,
+    endpoints: Endpoints,
+    adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, pinterest::Error> {
     let ca_file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca_file.path(), &server.authority.pem).unwrap();
-    let endpoints = Endpoints {
-        api: host.parse().unwrap(),
-        authorize: host.parse().unwrap(),
-        images: vec![host.parse().unwrap()],
-        ca_file: Some(ca_file.path().to_owned()),
-    };
+    let endpoints = Endpoints { ca_file: Some(ca_file.path().to_owned()), ..endpoints };
     adjust(Client::builder(endpoints).clock(now)).build()
 }
 

@@ -50,6 +50,10 @@ async fn a_name_with_private_addresses_is_not_dialled() {
         &["10.0.0.1", "::1"],
         &["::ffff:127.0.0.1"],
         &["64:ff9b::7f00:1"],
+        &["64:ff9b::a9fe:a9fe"],
+        &["2002:7f00:1::1"],
+        &["::127.0.0.1"],
+        &["fe80::1"],
         &["169.254.169.254"],
         &[],
     ] {
@@ -74,7 +78,7 @@ async fn localhost_and_loopback_literals_are_reached_when_configured() {
 #[tokio::test]
 async fn a_private_literal_cannot_even_be_configured() {
     let server = Server::start(|_| json(ACCOUNT)).await;
-    for host in ["10.0.0.1:443", "169.254.169.254", "[fd00::1]", "[::ffff:127.0.0.1]", "0.0.0.0"] {
+    for host in ["10.0.0.1:443", "169.254.169.254", "[fd00::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "0.0.0.0"] {
         let error = client_of(&server, host, |builder| builder).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{host}");
     }

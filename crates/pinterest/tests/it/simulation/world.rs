@@ -60,6 +60,7 @@ impl World {
                 authorize: host.parse().unwrap(),
                 images: Vec::new(),
                 ca_file: Some(sandbox.ca_file().to_owned()),
+                ..Endpoints::default()
             };
             Client::new(endpoints).unwrap()
         };
