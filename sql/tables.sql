@@ -460,9 +460,11 @@ COMMENT ON COLUMN pinterest.tracked_column.next_attempt_at IS 'When the workers 
 CREATE SEQUENCE pinterest.tracked_version;
 COMMENT ON SEQUENCE pinterest.tracked_version IS 'Versions of tracked rows';
 
--- One row per row of the user's table whose source is not NULL; the work item.
+-- One row per row of the user's table whose source is not NULL; the work item. There is no foreign key on tracked_column:
+-- it would be checked with the snapshot of the user's transaction, which may be older than the declaration, and every writer
+-- would lock the one row. Whoever ends a declaration locks its table first, and deletes the rows along with it.
 CREATE TABLE pinterest.tracked_row (
-    tracked_column_id bigint NOT NULL REFERENCES pinterest.tracked_column ON DELETE CASCADE,
+    tracked_column_id bigint NOT NULL,
     key text[] COLLATE pg_catalog."C" NOT NULL,
     state text NOT NULL DEFAULT 'pending'
         CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['pending', 'embedded', 'failed'])),

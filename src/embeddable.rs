@@ -1,13 +1,13 @@
 //! What may be sent to the embedder; checked before anything oversized is read or copied around.
 
-use embedder::protocol::MAX_IMAGE_BYTES;
+use embedder::protocol::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES};
 
 use crate::errors::{Failure, Kind};
 
 /// Bytes of an image at most.
 pub const LARGEST_IMAGE: usize = MAX_IMAGE_BYTES;
-/// Bytes of a text at most: ten times what 77 tokens of CLIP's vocabulary can hold. More is a mistake, not a query.
-pub const LONGEST_TEXT: usize = 4096;
+/// Bytes of a text that are looked at, of a longer one the first. CLIP reads 77 tokens, about 50 words.
+pub const LONGEST_TEXT: usize = MAX_TEXT_BYTES;
 
 /// Refuses an image of this many bytes as the embedder would.
 pub fn check_image(bytes: usize) -> Result<(), Failure> {
@@ -21,23 +21,69 @@ pub fn check_image(bytes: usize) -> Result<(), Failure> {
     }
 }
 
-/// Refuses a text of this many bytes.
-pub fn check_length(bytes: usize) -> Result<(), Failure> {
-    if bytes > LONGEST_TEXT {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("the text has {bytes} bytes, more than the limit of {LONGEST_TEXT}"),
-        )
-        .with_hint("CLIP reads 77 tokens, about 50 words; the rest would be cut off."));
-    }
-    Ok(())
-}
-
-/// Refuses an empty text and one that is too long.
-pub fn check_text(text: &str) -> Result<(), Failure> {
-    check_length(text.len())?;
-    if text.trim().is_empty() {
+/// What of a text is embedded: its beginning, cut between two characters. Refuses a text in which nothing can be seen.
+pub fn check_text(text: &str) -> Result<&str, Failure> {
+    let text = beginning(text);
+    if is_blank(text) {
         return Err(Failure::new(Kind::BadArgument, "the text is empty"));
     }
-    Ok(())
+    Ok(text)
+}
+
+/// The first [`LONGEST_TEXT`] bytes of a text, or a few less.
+pub fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TEXT)]
+}
+
+/// Can nothing be seen of a text?
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_blank_character)
+}
+
+/// White space, control characters, what Unicode has displays ignore (`Default_Ignorable_Code_Point` in
+/// DerivedCoreProperties.txt: soft hyphens, zero-width spaces and joiners, directional marks, fillers, variation selectors,
+/// tags, the byte order mark), the marks of interlinear annotations and the empty Braille pattern.
+fn is_blank_character(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_in_which_nothing_can_be_seen() {
+        for blank in [
+            "",
+            " ",
+            "\t\r\n\u{b}\u{c}",
+            "\u{85}\u{a0}\u{1680}\u{2000}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}",
+            "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}",
+            "\u{ad}",
+            "\u{1}\u{7f}\u{9f}",
+            "\u{fe0f}\u{e0100}",
+            "\u{3164}",
+            "\u{2800}",
+        ] {
+            assert!(is_blank(blank), "{blank:?}");
+            assert!(check_text(blank).is_err());
+        }
+        for seen in ["a", " . ", "\u{200b}x", "\u{301}", "\u{1f468}\u{200d}\u{1f469}", "\u{fffd}", "0"] {
+            assert_eq!(check_text(seen).unwrap(), seen, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(check_text(&"x".repeat(LONGEST_TEXT + 1)).unwrap().len(), LONGEST_TEXT);
+        let text = format!("x{}", "\u{1f600}".repeat(LONGEST_TEXT));
+        assert_eq!(check_text(&text).unwrap().len(), LONGEST_TEXT - 3);
+        assert!(check_text(&format!("{}x", " ".repeat(LONGEST_TEXT))).is_err(), "nothing is looked for behind that");
+    }
 }

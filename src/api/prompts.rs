@@ -11,13 +11,14 @@ use taste::Vectors;
 use super::collected::push;
 use super::embed::texts_with_model;
 use super::not_empty;
-use crate::embeddable::check_length;
 use crate::errors::{Failure, Kind};
 use crate::store::model;
 use crate::vector::DIMENSION;
 
 /// Labels, or boards, of one call: more is a mistake, not a list to choose from.
 const MOST_LABELS: usize = 1000;
+/// Bytes of a label, or of a board's name: more is a mistake, not a name.
+const LONGEST_LABEL: usize = 4096;
 
 /// Texts with their embeddings.
 pub struct Prompts {
@@ -78,6 +79,17 @@ pub fn texts(array: Array<'_, &str>, argument: &str) -> Result<Vec<Option<String
         None => Ok(None),
     };
     array.iter().enumerate().map(copied).collect()
+}
+
+fn check_length(bytes: usize) -> Result<(), Failure> {
+    if bytes > LONGEST_LABEL {
+        return Err(Failure::new(
+            Kind::TooLarge,
+            format!("the text has {bytes} bytes, more than the limit of {LONGEST_LABEL}"),
+        )
+        .with_hint("CLIP reads 77 tokens, about 50 words: a label is shorter."));
+    }
+    Ok(())
 }
 
 /// The names of an argument, none NULL or empty.

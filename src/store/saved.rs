@@ -1,25 +1,77 @@
 //! Statements that run so often that they are planned once in a session.
 
 use std::cell::OnceCell;
+use std::ffi::{CString, c_char};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::OwnedPreparedStatement;
-use pgrx::{PgBuiltInOids, PgOid, Spi};
+use pgrx::{PgBuiltInOids, PgOid, Spi, pg_sys};
 
 use super::{Pinned, Row, refuse_if_read_only};
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 
 /// A statement with its parameters' types, for a `thread_local`.
 pub struct Saved {
     sql: &'static str,
     types: &'static [PgBuiltInOids],
     plan: OnceCell<&'static OwnedPreparedStatement>,
+    of_now: OnceCell<pg_sys::SPIPlanPtr>,
+}
+
+/// Runs a plan inside of SPI with a snapshot of this moment.
+fn run_of_now(plan: pg_sys::SPIPlanPtr, parameters: &[DatumWithOid<'_>], read_only: bool) -> Result<(), Failure> {
+    let mut values: Vec<pg_sys::Datum> = parameters
+        .iter()
+        .map(|value| value.datum().map_or_else(pg_sys::Datum::null, |datum| datum.sans_lifetime()))
+        .collect();
+    let nulls: Vec<c_char> =
+        parameters.iter().map(|value| if value.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
+    // SAFETY: connected to SPI; as many values as the plan has parameters. The server copies the snapshot and takes no other
+    // one meanwhile.
+    let code = unsafe {
+        pg_sys::SPI_execute_snapshot(
+            plan,
+            values.as_mut_ptr(),
+            nulls.as_ptr(),
+            pg_sys::GetLatestSnapshot(),
+            std::ptr::null_mut(),
+            read_only,
+            false,
+            0,
+        )
+    };
+    if code < 0 {
+        return Err(Failure::new(Kind::Internal, format!("SPI answers {code}")));
+    }
+    Ok(())
+}
+
+/// Has writes of this process go on with a row that others have changed, until dropped. Whoever takes the transaction's
+/// snapshot meanwhile would replace it: nothing does where the active snapshot is given.
+struct ReadCommitted(i32);
+
+impl ReadCommitted {
+    fn begin() -> Self {
+        // SAFETY: main thread; a plain variable of the process, which the end of the transaction sets anew.
+        unsafe {
+            let before = ReadCommitted(pg_sys::XactIsoLevel);
+            pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+            before
+        }
+    }
+}
+
+impl Drop for ReadCommitted {
+    fn drop(&mut self) {
+        // SAFETY: as above; also where an ERROR unwinds, before any handler of it runs.
+        unsafe { pg_sys::XactIsoLevel = self.0 };
+    }
 }
 
 impl Saved {
     /// Not planned before it is run.
     pub const fn new(sql: &'static str, types: &'static [PgBuiltInOids]) -> Self {
-        Saved { sql, types, plan: OnceCell::new() }
+        Saved { sql, types, plan: OnceCell::new(), of_now: OnceCell::new() }
     }
 
     /// Runs a statement that writes.
@@ -34,6 +86,80 @@ impl Saved {
             client.update(plan, None, parameters)?;
             Ok(())
         })
+    }
+
+    /// Runs a statement that writes tables of ours beside what a user's transaction writes, with a snapshot of this moment.
+    ///
+    /// A transaction of the level REPEATABLE READ or SERIALIZABLE has one snapshot and fails with SQLSTATE 40001 where it
+    /// would change a row that somebody has changed since. Rows of ours are changed all the time by workers: nothing that
+    /// the user's transaction has read follows from them. So this goes on with the row as it is now, as READ COMMITTED does;
+    /// the server itself checks foreign keys with a snapshot of the moment (`ri_PerformCheck`, ri_triggers.c).
+    ///
+    /// It is for tables without triggers and foreign keys, whose functions would take the transaction's snapshot.
+    pub fn execute_of_now(&self, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
+        // SAFETY: a plain read of a process-wide variable.
+        if unsafe { pg_sys::XactIsoLevel } < pg_sys::XACT_REPEATABLE_READ as i32 {
+            return self.execute(parameters);
+        }
+        refuse_if_read_only(c"a write of pg_pinterest");
+        let _pinned = Pinned::new();
+        Spi::connect_mut(|_| {
+            let plan = self.plan_of_now()?;
+            let _level = ReadCommitted::begin();
+            run_of_now(plan, parameters, false)
+        })
+    }
+
+    /// Runs a statement that only reads, with a snapshot of this moment, whatever the transaction's is; all that it gives is
+    /// passed by value.
+    pub fn read_of_now<T>(
+        &self,
+        parameters: &[DatumWithOid<'_>],
+        mut map: impl FnMut(&[Option<pg_sys::Datum>]) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        let _pinned = Pinned::new();
+        Spi::connect(|_| {
+            let plan = self.plan_of_now()?;
+            run_of_now(plan, parameters, true)?;
+            // SAFETY: the statement's result, good until SPI is left; each value is read from its own row.
+            unsafe {
+                let table = pg_sys::SPI_tuptable;
+                if table.is_null() {
+                    return Err(Failure::new(Kind::Internal, "a statement gave no table"));
+                }
+                let (descriptor, count) = ((*table).tupdesc, pg_sys::SPI_processed as usize);
+                (0..count)
+                    .map(|place| {
+                        let row = *(*table).vals.add(place);
+                        let values: Vec<_> = (1..=(*descriptor).natts)
+                            .map(|number| {
+                                let mut null = false;
+                                let value = pg_sys::SPI_getbinval(row, descriptor, number, &raw mut null);
+                                (!null).then_some(value)
+                            })
+                            .collect();
+                        map(&values)
+                    })
+                    .collect()
+            }
+        })
+    }
+
+    /// The plan for that, kept as the other one is.
+    fn plan_of_now(&self) -> Result<pg_sys::SPIPlanPtr, Failure> {
+        if let Some(&plan) = self.of_now.get() {
+            return Ok(plan);
+        }
+        let sql = CString::new(self.sql).map_err(|_| Failure::new(Kind::Internal, "a statement holds a NUL"))?;
+        let mut types: Vec<pg_sys::Oid> = self.types.iter().map(|&builtin| pg_sys::Oid::from(builtin)).collect();
+        // SAFETY: connected to SPI; the plan is kept for the session.
+        unsafe {
+            let plan = pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                return Err(Failure::new(Kind::Internal, "a statement was not planned"));
+            }
+            Ok(*self.of_now.get_or_init(|| plan))
+        }
     }
 
     /// Runs a statement that only reads.

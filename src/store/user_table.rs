@@ -76,10 +76,21 @@ impl Column {
         self.base_type == vector_type()
     }
 
+    /// Does it hold texts: `text`, `varchar`, `char`, or a type whose values are texts as they are, such as `citext`?
+    pub fn is_text(&self) -> bool {
+        is_text(self.base_type)
+    }
+
     /// The number of dimensions that a `vector` column is declared with.
     pub fn dimension(&self) -> Option<i32> {
         (self.is_vector() && self.modifier > 0).then_some(self.modifier)
     }
+}
+
+/// Is it a type of texts, or one that the server takes for text without a conversion? Only superusers make such types.
+pub fn is_text(base_type: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up inside a transaction.
+    base_type == pg_sys::BPCHAROID || unsafe { pg_sys::IsBinaryCoercible(base_type, pg_sys::TEXTOID) }
 }
 
 /// A table, view or the like.

@@ -21,8 +21,6 @@ pub enum ErrorKind {
     TooMuchMemory,
     /// The text holds nothing but white space.
     EmptyText,
-    /// The text is over [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES).
-    TextTooLong,
     /// A file of the model does not exist.
     ModelMissing,
     /// A file of the model is damaged, or not that of a CLIP with 512 dimensions and 224-pixel input.
@@ -53,7 +51,6 @@ impl Error {
             Inner::SideTooLong { .. } => ErrorKind::SideTooLong,
             Inner::TooMuchMemory { .. } => ErrorKind::TooMuchMemory,
             Inner::EmptyText => ErrorKind::EmptyText,
-            Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::FileMissing { .. } => ErrorKind::ModelMissing,
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Untrusted { .. } => ErrorKind::ModelUntrusted,
@@ -124,8 +121,6 @@ pub(crate) enum Inner {
     TooMuchMemory { needed: u64, limit: u64 },
     #[error("the text is empty")]
     EmptyText,
-    #[error("the text has {found} bytes, more than the limit of {limit}")]
-    TextTooLong { found: usize, limit: usize },
     #[error("no such model file: {}", path.display())]
     FileMissing { path: PathBuf },
     #[error("{}: {reason}", path.display())]

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use instant_clip_tokenizer::Token;
@@ -8,7 +9,8 @@ use crate::error::{Error, Inner};
 /// Most tokens of a text, the start and end marks included.
 pub const CONTEXT_LENGTH: usize = 77;
 
-/// Longest text that is taken, in bytes of UTF-8: many times what 77 tokens can say.
+/// Bytes of UTF-8 that are looked at, of a longer text the first ones: many times what 77 tokens can say. The longest entry
+/// of the vocabulary has fewer than 54 bytes, so what follows has no part in the first 77.
 pub const MAX_TEXT_BYTES: usize = 4_096;
 
 /// Entries of the vocabulary, the two marks included.
@@ -37,20 +39,19 @@ impl Tokenizer {
     }
 
     /// The tokens of `text`: start mark, at most 75 pieces, end mark. Not padded: the mask is causal and the features
-    /// are taken at the first end mark, so nothing after it has an effect.
+    /// are taken at the first end mark, so nothing after it has an effect. A text of any length takes the time of
+    /// [`MAX_TEXT_BYTES`], and that of reading it.
     ///
     /// # Errors
     ///
-    /// [`EmptyText`](crate::ErrorKind::EmptyText), [`TextTooLong`](crate::ErrorKind::TextTooLong).
+    /// [`EmptyText`](crate::ErrorKind::EmptyText).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(Inner::TextTooLong { found: text.len(), limit: MAX_TEXT_BYTES }.into());
-        }
+        let text = beginning(text);
         if text.trim().is_empty() {
             return Err(Inner::EmptyText.into());
         }
         let mut tokens = vec![self.pieces.start_of_text()];
-        self.encode_marked(text, &mut tokens);
+        self.encode_marked(&text, &mut tokens);
         tokens.truncate(CONTEXT_LENGTH - 1);
         tokens.push(self.pieces.end_of_text());
         Ok(tokens.into_iter().map(|token| token.to_u16().into()).collect())
@@ -79,6 +80,26 @@ impl fmt::Debug for Tokenizer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Tokenizer(CLIP)")
     }
+}
+
+/// The beginning of a text, cut between two characters. White space parts words and is no token: of a long text each run
+/// of it counts as one space.
+fn beginning(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let mut cut = String::with_capacity(MAX_TEXT_BYTES);
+    for word in text.split_whitespace() {
+        if !cut.is_empty() {
+            cut.push(' ');
+        }
+        let room = MAX_TEXT_BYTES.saturating_sub(cut.len());
+        cut.push_str(&word[..word.floor_char_boundary(room)]);
+        if word.len() >= room {
+            break;
+        }
+    }
+    Cow::Owned(cut)
 }
 
 /// What transformers does before the pieces are looked up and the tokenizer crate leaves out: canonical composition, and
@@ -124,10 +145,37 @@ mod tests {
         for empty in ["", " \t\n", "\u{2003}"] {
             assert_eq!(tokenizer.encode(empty).unwrap_err().kind(), ErrorKind::EmptyText);
         }
-        let error = tokenizer.encode(&"x".repeat(10_000)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TextTooLong);
-        let message = error.to_string();
-        assert!(message.contains("10000") && message.contains("4096"), "{message}");
-        assert!(tokenizer.encode(&"x".repeat(MAX_TEXT_BYTES)).is_ok());
+        assert_eq!(tokenizer.encode(&" ".repeat(10_000)).unwrap_err().kind(), ErrorKind::EmptyText);
+    }
+
+    /// The first 77 tokens of a whole text, however long it is.
+    fn uncut(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+        let mut tokens = vec![tokenizer.pieces.start_of_text()];
+        tokenizer.encode_marked(text, &mut tokens);
+        tokens.truncate(CONTEXT_LENGTH - 1);
+        tokens.push(tokenizer.pieces.end_of_text());
+        tokens.into_iter().map(|token| token.to_u16().into()).collect()
+    }
+
+    #[test]
+    fn of_a_very_long_text_the_beginning_counts() {
+        let tokenizer = Tokenizer::new();
+        let words = "a barn with string lights, méllow and größer than 東京 or кафе \u{1f600}\u{1f3fd}! ".repeat(300);
+        let blanks = format!("{}a barn{}by the sea", " \n\u{2003}".repeat(3000), "\t".repeat(9000));
+        let mut texts = vec![words, blanks, format!("barn <|endoftext|>{}", "x ".repeat(4000))];
+        // One long word each, with letters of one to four bytes that the cut may fall into.
+        texts.extend(
+            ["x", "é", "東", "\u{1f600}", "!", "-", "_", "=", "e\u{301}", "ab\u{600}"].map(|part| part.repeat(9000)),
+        );
+        for text in &texts {
+            let tokens = tokenizer.encode(text).unwrap();
+            let cut = beginning(text);
+            assert!(cut.len() <= MAX_TEXT_BYTES && cut.len() <= text.len());
+            assert_eq!(tokens, uncut(&tokenizer, text), "{}", &text[..text.floor_char_boundary(40)]);
+            assert_eq!(tokens, tokenizer.encode(&cut).unwrap());
+        }
+        // Megabytes take no longer.
+        let megabytes = "word ".repeat(1_000_000);
+        assert_eq!(tokenizer.encode(&megabytes).unwrap(), tokenizer.encode(&megabytes[..2000]).unwrap());
     }
 }

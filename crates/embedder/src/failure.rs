@@ -37,7 +37,6 @@ impl From<clip::Error> for Failure {
             | clip::ErrorKind::SideTooLong
             | clip::ErrorKind::TooMuchMemory => ErrorKind::TooLarge,
             clip::ErrorKind::EmptyText => ErrorKind::EmptyText,
-            clip::ErrorKind::TextTooLong => ErrorKind::TextTooLong,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,
             clip::ErrorKind::ModelInvalid => ErrorKind::ModelInvalid,
             clip::ErrorKind::ModelUntrusted => ErrorKind::ModelUntrusted,

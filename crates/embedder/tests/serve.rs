@@ -90,7 +90,9 @@ async fn a_bad_picture_fails_alone() {
         ]
     );
     assert_eq!(client.embed_text(" \n").await.unwrap_err().kind(), ErrorKind::EmptyText);
-    assert_eq!(client.embed_text("x".repeat(10_000)).await.unwrap_err().kind(), ErrorKind::TextTooLong);
+    assert_eq!(client.embed_text("x".repeat(100_000)).await.unwrap_err().kind(), ErrorKind::TextTooLong);
+    let long = client.embed_text("x ".repeat(20_000)).await.unwrap();
+    assert_eq!(long.vector, client.embed_text("x ".repeat(100)).await.unwrap().vector);
     assert_eq!(server.log(), "");
 }
 

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 
 use self::ask::{Input, all, one};
 use super::Answer;
-use crate::embeddable::{check_image, check_text};
+use crate::embeddable::{beginning, check_image, check_text};
 use crate::errors::{Failure, Kind};
 use crate::memory::room_for;
 use crate::once_per_query::once_per_query;
@@ -29,8 +29,8 @@ fn pinterest_embed_image(image: &[u8]) -> Answer<Vector> {
 /// The CLIP embedding of a text, of unit length: comparable with those of images.
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_embed_text(text: &str, call: pg_sys::FunctionCallInfo) -> Answer<Vector> {
-    let input = text_input(text)?;
-    Ok(once_per_query(call, text.to_owned(), || one(input))?)
+    let text = check_text(text)?.to_owned();
+    Ok(once_per_query(call, text.clone(), || one(Input::Text(text)))?)
 }
 
 /// The embeddings of many images, in their order; NULL for NULL.
@@ -55,8 +55,11 @@ fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_embed_texts(texts: Array<'_, &str>, call: pg_sys::FunctionCallInfo) -> Answer<Vec<Option<Vector>>> {
     let texts = checked(texts, "texts")?;
+    let bytes = texts.iter().flatten().map(|text| beginning(text).len()).sum::<usize>();
+    // As requests, and to know the call again.
+    room_for(3 * bytes)?;
     let inputs = inputs(&texts, text_input)?;
-    let key: Vec<Option<String>> = texts.iter().map(|text| text.map(str::to_owned)).collect();
+    let key: Vec<Option<String>> = texts.iter().map(|text| text.map(|text| beginning(text).to_owned())).collect();
     Ok(once_per_query(call, key, || all(inputs))?)
 }
 
@@ -73,8 +76,7 @@ fn image_input(image: &[u8]) -> Result<Input, Failure> {
 }
 
 fn text_input(text: &str) -> Result<Input, Failure> {
-    check_text(text)?;
-    Ok(Input::Text(text.to_owned()))
+    Ok(Input::Text(check_text(text)?.to_owned()))
 }
 
 /// Each element's input; a refusal names its place.

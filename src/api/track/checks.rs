@@ -81,9 +81,9 @@ pub fn declared(
 
 fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
     let source = table.required_column(&declaration.source_column)?;
-    let (wanted, types): (_, &[pg_sys::Oid]) = match declaration.source_kind {
-        "image" => ("bytea", &[pg_sys::BYTEAOID]),
-        _ => ("text or varchar", &[pg_sys::TEXTOID, pg_sys::VARCHAROID]),
+    let (wanted, fits) = match declaration.source_kind {
+        "image" => ("bytea", source.base_type == pg_sys::BYTEAOID),
+        _ => ("text, varchar, char or citext", source.is_text()),
     };
     if source.generated {
         // What a BEFORE trigger sees of the new row has no value in it yet.
@@ -93,7 +93,7 @@ fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Fail
         )
         .with_hint("Follow an ordinary column, which a BEFORE trigger of yours may fill from others."));
     }
-    if types.contains(&source.base_type) {
+    if fits {
         return Ok(());
     }
     Err(Failure::new(
@@ -103,7 +103,10 @@ fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Fail
             declaration.source_kind, source.quoted, source.type_name
         ),
     )
-    .with_hint("image names encoded pictures (bytea), image_url their addresses, text what is to be embedded as text."))
+    .with_hint(
+        "image names encoded pictures (bytea), image_url their addresses, text what is to be embedded as text. \
+         Parts of a document or of other columns go into an ordinary column, which a BEFORE trigger of yours may fill.",
+    ))
 }
 
 fn check_embedding(table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {

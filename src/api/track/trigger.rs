@@ -16,10 +16,12 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use crate::embeddable::is_blank;
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
 use crate::once_per_query::once_per_query;
 use crate::store::track::queue;
+use crate::store::user_table::is_text;
 use crate::workers::registry;
 
 /// What the server says about functions of the library: that they take the usual arguments.
@@ -120,6 +122,7 @@ struct Value {
     by_value: bool,
     length: i16,
     padded: bool,
+    text: bool,
 }
 
 impl Fired<'_> {
@@ -192,12 +195,20 @@ impl Fired<'_> {
             let number = pg_sys::SPI_fnumber(self.descriptor(), name.as_ptr());
             let place = usize::try_from(number).ok().and_then(NonZeroUsize::new)?;
             let type_oid = pg_sys::SPI_gettypeid(self.descriptor(), number);
-            let mut value =
-                Value { number: place, output: pg_sys::InvalidOid, by_value: false, length: 0, padded: false };
+            let mut value = Value {
+                number: place,
+                output: pg_sys::InvalidOid,
+                by_value: false,
+                length: 0,
+                padded: false,
+                text: false,
+            };
             let mut varlena = false;
             pg_sys::getTypeOutputInfo(type_oid, &raw mut value.output, &raw mut varlena);
             pg_sys::get_typlenbyval(type_oid, &raw mut value.length, &raw mut value.by_value);
-            value.padded = pg_sys::getBaseType(type_oid) == pg_sys::BPCHAROID;
+            let base_type = pg_sys::getBaseType(type_oid);
+            value.padded = base_type == pg_sys::BPCHAROID;
+            value.text = is_text(base_type);
             Some(value)
         }
     }
@@ -324,7 +335,7 @@ impl Fired<'_> {
         }
         let before = if updated { self.key(row, keys) } else { None };
         let row = if updated { self.0.tg_newtuple } else { row };
-        let has_source = self.datum(row, source).is_some();
+        let has_source = self.datum(row, source).is_some_and(|datum| !source.is_blank(datum));
         let key = self.key(row, keys);
         if has_source && key.is_none() && !columns.warned_of_key.replace(true) {
             self.warn(&format!("has a key of more than {LONGEST_KEY} bytes"));
@@ -369,10 +380,31 @@ impl Fired<'_> {
 /// Values of a key with more bytes are not queued: no index of the server holds them.
 const LONGEST_KEY: usize = 8192;
 
+/// A value of more bytes is not looked at for whether something can be seen in it: a worker does that.
+const SHORT: usize = 1024;
+
 /// `typlen` of types with a length word before their values.
 const VARIABLE: i16 = -1;
 
 impl Value {
+    /// Is it known to be no source, as NULL is none: no bytes, or a short text in which nothing can be seen?
+    fn is_blank(&self, datum: pg_sys::Datum) -> bool {
+        if self.length != VARIABLE {
+            return false;
+        }
+        // SAFETY: a value of variable length; unpacked, it lives in the memory of this call.
+        unsafe {
+            match pg_sys::toast_raw_datum_size(datum).saturating_sub(pg_sys::VARHDRSZ) {
+                0 => true,
+                1..=SHORT if self.text => {
+                    let value = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+                    str::from_utf8(pgrx::varlena::varlena_to_byte_slice(value)).is_ok_and(is_blank)
+                }
+                _ => false,
+            }
+        }
+    }
+
     /// Are they other bytes? Texts are compared as the model reads them, whatever their collation.
     fn differ(&self, old: pg_sys::Datum, new: pg_sys::Datum) -> bool {
         if self.by_value {

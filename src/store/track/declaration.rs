@@ -112,10 +112,12 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
 
 /// Ends the tracking of columns; what is known of their rows goes along.
 pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
-    execute(
+    for statement in [
         "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
-        &[tracked_column_ids.to_vec().into()],
-    )?;
+        "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = ANY ($1)",
+    ] {
+        execute(statement, &[tracked_column_ids.to_vec().into()])?;
+    }
     Ok(())
 }
 

@@ -23,16 +23,27 @@ thread_local! {
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2",
         &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
     ) };
+    static REMOVE_ALL: Saved = const { Saved::new(
+        "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1",
+        &[PgBuiltInOids::INT8OID],
+    ) };
     static DECLARED: Saved = const { Saved::new(
-        "SELECT c.tracked_column_id, c.table_oid, pinterest.owner_oid(c.owner) = $2, c.source_column, c.key_columns \
-         FROM pinterest.tracked_column c WHERE c.tie = $1::uuid",
-        &[PgBuiltInOids::TEXTOID, PgBuiltInOids::OIDOID],
+        "SELECT c.tracked_column_id, c.table_oid FROM pinterest.tracked_column c \
+         WHERE c.tie = $1::uuid AND pinterest.owner_oid(c.owner) = $2 AND c.source_column = $3 AND c.key_columns = $4",
+        &[PgBuiltInOids::TEXTOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTOID, PgBuiltInOids::TEXTARRAYOID],
+    ) };
+    static ROOT: Saved = const { Saved::new(
+        "WITH RECURSIVE up (relation, parent) AS ( \
+             SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
+             UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
+         SELECT c.oid, c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
+        &[PgBuiltInOids::OIDOID],
     ) };
 }
 
 /// Puts a row whose source is new into the queue.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    ENQUEUE.with(|saved| saved.execute(&[tracked_column_id.into(), key.clone().into()]))?;
+    ENQUEUE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.clone().into()]))?;
     match trial::attempts() {
         None => Ok(()),
         Some((by, attempts)) => go_on(tracked_column_id, key, by, attempts),
@@ -65,14 +76,20 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
 }
 
 /// Forgets a row that is gone, or has no source any more.
+///
+/// To find the row is to read pages of the index, which two serializable transactions with rows side by side would take for a
+/// conflict between them: those leave it to the worker, which finds nothing and forgets the row. An INSERT reads none.
 pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    REMOVE.with(|saved| saved.execute(&[tracked_column_id.into(), key.into()]))
+    // SAFETY: a plain read of a process-wide variable.
+    if unsafe { pg_sys::XactIsoLevel } == pg_sys::XACT_SERIALIZABLE as i32 {
+        return enqueue(tracked_column_id, key);
+    }
+    REMOVE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.into()]))
 }
 
 /// Forgets all rows of a tracked column.
 pub fn remove_all(tracked_column_id: i64) -> Result<(), Failure> {
-    execute("DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1", &[tracked_column_id.into()])?;
-    Ok(())
+    REMOVE_ALL.with(|saved| saved.execute_of_now(&[tracked_column_id.into()]))
 }
 
 /// A version that is younger than every row's so far.
@@ -205,14 +222,12 @@ pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
 /// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table it is a part
 /// of, and may have an owner of its own.
 pub fn root(trigger: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
-    let found = read(
-        "WITH RECURSIVE up (relation, parent) AS ( \
-             SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
-             UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
-         SELECT c.oid, c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
-        &[trigger.into()],
-        |row| Ok((row.get(1)?, row.get(2)?)),
-    )?;
+    let found = ROOT.with(|saved| {
+        saved.read_of_now(&[trigger.into()], |row| match row {
+            [Some(table), Some(owner)] => Ok((oid(*table), oid(*owner))),
+            _ => Err(Failure::new(Kind::Internal, "a table without an owner")),
+        })
+    })?;
     Ok(found.into_iter().next())
 }
 
@@ -236,16 +251,20 @@ pub fn of_trigger(claim: &Claim<'_>) -> Result<Option<i64>, Failure> {
     if !is_uuid(claim.tie) {
         return Ok(None);
     }
+    let keys: Vec<String> = claim.keys.iter().map(ToString::to_string).collect();
     let found = DECLARED.with(|saved| {
-        saved.read(&[claim.tie.into(), claim.owner.into()], |row| {
-            let (id, table) = (row.get::<i64>(1)?, row.maybe::<pg_sys::Oid>(2)?);
-            let (owner, source, keys) = (row.get::<bool>(3)?, row.get::<String>(4)?, row.get::<Vec<String>>(5)?);
-            Ok((owner && source == claim.source && keys == claim.keys).then_some((id, table)))
+        saved.read_of_now(&[claim.tie.into(), claim.owner.into(), claim.source.into(), keys.into()], |row| match row {
+            [Some(id), table] => Ok((id.value() as i64, table.map(oid))),
+            _ => Err(Failure::new(Kind::Internal, "a tracked column without a key")),
         })
     })?;
-    let Some((id, remembered)) = found.into_iter().next().flatten() else { return Ok(None) };
+    let Some((id, remembered)) = found.into_iter().next() else { return Ok(None) };
     // A remembered oid may be that of another table: after a restore, or where this trigger is a copy.
     if remembered == Some(claim.table) || tie::relation(id)? == Some(claim.table) { Ok(Some(id)) } else { Ok(None) }
+}
+
+fn oid(value: pg_sys::Datum) -> pg_sys::Oid {
+    pg_sys::Oid::from(value.value() as u32)
 }
 
 /// As the server writes one.

@@ -47,10 +47,20 @@ impl SourceKind {
         }
     }
 
-    fn takes(self, base_type: pg_sys::Oid) -> bool {
+    fn takes(self, column: &Column) -> bool {
         match self {
-            SourceKind::Image => base_type == pg_sys::BYTEAOID,
-            SourceKind::ImageUrl | SourceKind::Text => [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&base_type),
+            SourceKind::Image => column.base_type == pg_sys::BYTEAOID,
+            SourceKind::ImageUrl | SourceKind::Text => column.is_text(),
+        }
+    }
+
+    /// SQL for as much of a source as is read, NULL where that is nothing: a text's first characters, `$2` of them; of the
+    /// others all, if they have no more than `$2` bytes.
+    fn part(self, source: &str) -> String {
+        let source = format!("t.{source}::{}", self.type_name());
+        match self {
+            SourceKind::Text => format!("pg_catalog.\"left\"({source}, $2)"),
+            _ => format!("CASE WHEN pg_catalog.octet_length({source}) OPERATOR(pg_catalog.<=) $2 THEN {source} END"),
         }
     }
 }
@@ -73,7 +83,7 @@ pub struct Target {
 /// What a row has in its source column.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Nothing, or there is no such row, or none that the owner may see.
+    /// Nothing, or there is no such row.
     None,
     /// More bytes than are read: so many.
     TooLarge(i64),
@@ -133,7 +143,7 @@ impl Target {
         let redeclare = "Call pinterest_untrack(), then pinterest_track() with the columns as they are now.";
         let source = table.required_column(&source).map_err(|failure| failure.with_hint(redeclare))?;
         let embedding = table.required_column(&embedding).map_err(|failure| failure.with_hint(redeclare))?;
-        if !kind.takes(source.base_type) {
+        if !kind.takes(source) {
             return Err(wrong_type(source, &kind.type_name()["pg_catalog.".len()..]).with_hint(redeclare));
         }
         if embedding.dimension() != i32::try_from(DIMENSION).ok() {
@@ -149,6 +159,7 @@ impl Target {
         }
         let (rows, row) = (table.rows(), conditions.join(" AND "));
         let (source, embedding, source_type) = (&source.quoted, &embedding.quoted, kind.type_name());
+        let part = kind.part(source);
         Ok(Target {
             kind,
             tracked_column_id,
@@ -157,9 +168,7 @@ impl Target {
             tie,
             // The length first, which takes no look at the bytes.
             read: format!(
-                "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, \
-                 CASE WHEN pg_catalog.octet_length(t.{source}::{source_type}) OPERATOR(pg_catalog.<=) $2 \
-                     THEN t.{source}::{source_type} END \
+                "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, {part} \
                  FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL"
             ),
             lock: format!(
@@ -171,7 +180,7 @@ impl Target {
         })
     }
 
-    /// The source of a row, of at most `limit` bytes. `None` where the table is not what it was: to be found anew.
+    /// The source of a row, of at most `limit` bytes; of a text the first `limit` characters. `None` where the table is not what it was: to be found anew.
     pub fn read(&self, key: &[String], limit: i32) -> Result<Option<Source>, Failure> {
         let Some(path) = self.hold(pg_sys::AccessShareLock)? else { return Ok(None) };
         let source = |row: Row<'_, '_>| {

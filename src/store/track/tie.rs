@@ -37,12 +37,14 @@ thread_local! {
 /// do not reach the declaration there is none.
 pub fn relation(tracked_column_id: i64) -> Result<Option<pg_sys::Oid>, Failure> {
     let parameters = [tracked_column_id.into(), user_table::trigger_function().into()];
-    let remembered = REMEMBERED.with(|saved| saved.read(&parameters, |row| row.get(1)))?;
+    let table = |row: &[Option<pg_sys::Datum>]| Ok(row[0].map(|oid| pg_sys::Oid::from(oid.value() as u32)));
+    // A trigger asks in transactions whose snapshot may be older than the declaration.
+    let remembered = REMEMBERED.with(|saved| saved.read_of_now(&parameters, table))?;
     if let Some(table) = remembered.into_iter().next() {
-        return Ok(Some(table));
+        return Ok(table);
     }
-    let found = ANYWHERE.with(|saved| saved.read(&parameters, |row| row.get(1)))?;
-    Ok(found.into_iter().next())
+    let found = ANYWHERE.with(|saved| saved.read_of_now(&parameters, table))?;
+    Ok(found.into_iter().next().flatten())
 }
 
 /// As [`relation`], described.

@@ -1,6 +1,5 @@
-//! May a worker touch a table in its owner's name? Not where policies may hide rows from the owner, which would look like
-//! rows that are gone. And not in the name of a role with power over the server while others' code can run there: a
-//! trigger function of somebody else's would have that power after the next ordinary INSERT.
+//! May a worker touch a table in its owner's name? Not in the name of a role with power over the server while others' code
+//! can run there: a trigger function of somebody else's would have that power after the next ordinary INSERT.
 //!
 //! An owner without such power runs the same risk in their own sessions, and is not kept from it.
 
@@ -15,18 +14,6 @@ use crate::store::saved::Saved;
 use crate::store::user_table;
 
 thread_local! {
-    // A policy for all commands that lets everything pass hides nothing.
-    static HIDING: Saved = const { Saved::new(
-        "SELECT format('%I.%I', n.nspname, c.relname), o.rolname::text FROM pg_class c \
-         JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner \
-         WHERE c.oid = $1 AND c.relrowsecurity AND c.relforcerowsecurity AND NOT (o.rolsuper OR o.rolbypassrls) \
-         AND (NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*' \
-                 AND pg_get_expr(p.polqual, p.polrelid) = 'true' \
-                 AND COALESCE(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true' \
-                 AND EXISTS (SELECT FROM unnest(p.polroles) AS r(oid) WHERE r.oid = 0 OR pg_has_role(c.relowner, r.oid, 'USAGE'))) \
-             OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive))",
-        &[PgBuiltInOids::OIDOID],
-    ) };
     static POWER: Saved = const { Saved::new(
         "SELECT o.oid, o.rolname::text, format('%I.%I', n.nspname, c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner \
@@ -126,7 +113,6 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
     if FOUND_GOOD.with_borrow(|good| good.contains(&(table, changes))) {
         return Ok(());
     }
-    refuse_hiding(table)?;
     refuse_foreign_code(table)?;
     FOUND_GOOD.with_borrow_mut(|good| {
         good.retain(|&(_, then)| then == changes);
@@ -135,19 +121,6 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
         }
     });
     Ok(())
-}
-
-fn refuse_hiding(table: pg_sys::Oid) -> Result<(), Failure> {
-    let found =
-        HIDING.with(|saved| saved.read(&[table.into()], |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?))))?;
-    let Some((quoted, owner)) = found.into_iter().next() else { return Ok(()) };
-    Err(Failure::new(
-        Kind::NotReady,
-        format!("policies of {quoted} can hide rows from its owner \"{owner}\", in whose name workers read and write it"),
-    )
-    .with_hint(format!(
-        "ALTER TABLE {quoted} NO FORCE ROW LEVEL SECURITY, or CREATE POLICY … ON {quoted} TO {owner} USING (true) without a restrictive policy beside it."
-    )))
 }
 
 fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {

@@ -250,7 +250,7 @@ fn seconds(time: Duration) -> String {
     }
 }
 
-/// The source of a claimed row, of at most `limit` bytes; `None` where the table is not what it was when claimed.
+/// The source of a claimed row, of at most `limit` bytes, of a text the first `limit` characters; `None` where the table is not what it was when claimed.
 ///
 /// # Errors
 /// [`Kind::TableRefused`](crate::errors::Kind::TableRefused): the table keeps its owner from reading.
@@ -400,9 +400,6 @@ pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
 
 /// Notes why a column cannot be worked on, and that it is not tried before a pause is over. One problem soon after another
 /// doubles the pause; the end of processes is remembered for a while even where rows go through in between.
-///
-/// Whoever has put rows of the column into the queue and not committed yet holds a lock of the foreign key on it, which this
-/// does not wait for.
 pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), Failure> {
     let first = if is_deadly(problem) { PAUSE_OF_DEATH } else { PAUSE.0 };
     execute(

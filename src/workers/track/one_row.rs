@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::pictures::Pictures;
 use super::turns::Turns;
 use super::verdict::Verdict;
-use crate::embeddable::{LARGEST_IMAGE, LONGEST_TEXT, check_image, check_length, check_text};
+use crate::embeddable::{LARGEST_IMAGE, LONGEST_TEXT, beginning, check_image, is_blank};
 use crate::errors::{Failure, Kind};
 use crate::store::track::work::{self, ClaimedRow, Embedding};
 use crate::store::track::{Source, SourceKind};
@@ -86,15 +86,18 @@ impl OneRow {
         let (bytes, embedded) = self.read(claimed).await?;
         let (input, sha256) = match claimed.target.kind {
             SourceKind::Image => {
+                // As NULL: there is nothing to embed.
+                if bytes.is_empty() {
+                    return Err(Verdict::Gone);
+                }
                 check_image(bytes.len()).map_err(Verdict::Failed)?;
                 let sha256 = Sha256::digest(&bytes).into();
                 (Input::Image(bytes.into()), sha256)
             }
             SourceKind::Text => {
                 let text = text(bytes)?;
-                check_text(&text).map_err(Verdict::Failed)?;
-                let sha256 = Sha256::digest(&text).into();
-                (Input::Text(text), sha256)
+                let sha256 = Sha256::digest(beginning(&text)).into();
+                (Input::Text(beginning(&text).to_owned()), sha256)
             }
             SourceKind::ImageUrl => {
                 let Some(pictures) = &self.pictures else { return Err(Verdict::Overtaken) };
@@ -161,17 +164,18 @@ fn note(claimed: &ClaimedRow, verdict: Verdict) -> Result<(), Failure> {
     }
 }
 
+/// A text in which something can be seen. Any other is no source, as NULL is none.
 fn text(bytes: Vec<u8>) -> Result<String, Verdict> {
-    String::from_utf8(bytes)
-        .map_err(|_| Verdict::Failed(Failure::new(Kind::Internal, "a text of the database is no UTF-8")))
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Verdict::Failed(Failure::new(Kind::Internal, "a text of the database is no UTF-8")))?;
+    if is_blank(beginning(&text)) { Err(Verdict::Gone) } else { Ok(text) }
 }
 
 fn too_large(kind: SourceKind, bytes: i64) -> Failure {
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     let refused = match kind {
         SourceKind::Image => check_image(length),
-        SourceKind::Text => check_length(length),
-        SourceKind::ImageUrl => Ok(()),
+        SourceKind::ImageUrl | SourceKind::Text => Ok(()),
     };
     refused.err().unwrap_or_else(|| {
         Failure::new(Kind::TooLarge, format!("the URL has {bytes} bytes, more than the limit of {LONGEST_URL}"))

@@ -32,8 +32,8 @@ fn what_cannot_be_tracked() -> Result<()> {
         ("'t', text => 'words, photo'", "22023", "text is no name of a column"),
         ("'t', text => '\"words'", "22023", "text is no name of a column"),
         ("'t', text => ''", "22023", "text is no name of a column"),
-        ("'t', text => 'photo'", "22023", "takes a column of type text or varchar, not bytea"),
-        ("'t', image_url => 'id'", "22023", "takes a column of type text or varchar, not integer"),
+        ("'t', text => 'photo'", "22023", "takes a column of type text, varchar, char or citext, not bytea"),
+        ("'t', image_url => 'id'", "22023", "takes a column of type text, varchar, char or citext, not integer"),
         ("'t', image => 'words'", "22023", "takes a column of type bytea, not text"),
         ("'t', text => 'more'", "0A000", "more is a generated column"),
         ("'t', text => 'words', embedding => 'nothing'", "42703", "column \"nothing\" of public.t does not exist"),
@@ -60,7 +60,11 @@ fn what_cannot_be_tracked() -> Result<()> {
         ("'f', text => 'words'", "42809", "public.f is a foreign table"),
         ("'passing', text => 'words'", "0A000", "is a temporary table"),
         ("'nowhere', text => 'words'", "42P01", "does not exist"),
-        ("'pg_catalog.pg_class', text => 'relname'", "22023", "takes a column of type text or varchar, not name"),
+        (
+            "'pg_catalog.pg_class', text => 'relname'",
+            "22023",
+            "takes a column of type text, varchar, char or citext, not name",
+        ),
     ] {
         let statement = format!("SELECT pinterest_track({arguments})");
         if code.is_empty() {
