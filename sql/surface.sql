@@ -53,7 +53,7 @@ COMMENT ON FUNCTION pinterest_wait_for_tracked(regclass, interval) IS
 COMMENT ON PROCEDURE pinterest_await_tracked(regclass, interval) IS
     'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout, and holds no transaction while it waits; warns if rows are pending. Cannot run inside a transaction block';
 COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
-    'CLIP ViT-B/32 embedding of a JPEG, PNG or WebP: 512 dimensions, unit length';
+    'CLIP ViT-B/32 embedding of a JPEG, PNG, WebP or GIF: 512 dimensions, unit length';
 COMMENT ON FUNCTION pinterest_embed_text(text) IS
     'CLIP ViT-B/32 embedding of a text: 512 dimensions, unit length, comparable with those of images';
 COMMENT ON FUNCTION pinterest_embed_images(bytea[]) IS

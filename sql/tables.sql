@@ -264,6 +264,7 @@ CREATE TABLE pinterest.pin_image (
     fence bigint NOT NULL DEFAULT 0,
     source_size text,
     cropped boolean,
+    animated boolean,
     sha256 bytea,
     embedding vector(512),
     model_id bigint REFERENCES pinterest.model,
@@ -304,6 +305,7 @@ COMMENT ON COLUMN pinterest.pin_image.import_id IS 'The import that brought the 
 COMMENT ON COLUMN pinterest.pin_image.fence IS 'Grows with every claim; a result is recorded only under the fence it was claimed with';
 COMMENT ON COLUMN pinterest.pin_image.source_size IS 'The size that was downloaded';
 COMMENT ON COLUMN pinterest.pin_image.cropped IS 'The only size to be had was one that Pinterest crops to a fixed box';
+COMMENT ON COLUMN pinterest.pin_image.animated IS 'The picture has several frames, of which the first is embedded: see pinterest.animated_images';
 COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'Of the downloaded bytes';
 COMMENT ON COLUMN pinterest.pin_image.model_id IS 'What made the embedding; pinterest_reembed_board() has the present model make those that others made';
 COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded; while pending it may be that of the previous picture, until the new one has been computed';

@@ -55,6 +55,8 @@ pub enum Kind {
     BadImage,
     /// An image type that is not decoded.
     UnsupportedImage,
+    /// The image is an animation, and those are not embedded.
+    AnimatedImage,
     /// An image, text or answer beyond its limit.
     TooLarge,
     /// The model directory or a file in it is missing.
@@ -150,8 +152,12 @@ impl Kind {
                 (Code::ERRCODE_INVALID_BINARY_REPRESENTATION, Some("The image is cut off or damaged: fetch it again."))
             }
             Kind::UnsupportedImage => {
-                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("JPEG, PNG and WebP with a single frame are decoded."))
+                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("JPEG, PNG, WebP and GIF are decoded."))
             }
+            Kind::AnimatedImage => (
+                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                Some("With pinterest.animated_images = first_frame the first frame is embedded."),
+            ),
             Kind::TooLarge => (Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED, None),
             Kind::ModelMissing => (
                 Code::ERRCODE_UNDEFINED_FILE,
@@ -360,7 +366,8 @@ impl Failure {
     pub fn from_embedder(kind: embedder::ErrorKind, message: impl Into<String>) -> Self {
         use embedder::ErrorKind as Theirs;
         let kind = match kind {
-            Theirs::UnsupportedFormat | Theirs::Animated => Kind::UnsupportedImage,
+            Theirs::UnsupportedFormat => Kind::UnsupportedImage,
+            Theirs::Animated => Kind::AnimatedImage,
             Theirs::Malformed => Kind::BadImage,
             Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
             Theirs::EmptyText => Kind::BadArgument,

@@ -60,6 +60,8 @@ static WORKER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// A second: triggers that keep a search index or an audit trail take milliseconds; a table whose code takes longer than
 /// this for each row would keep all others waiting.
 static TRACKED_ROW_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(1000);
+/// first_frame: what a person sees before a picture moves, and what Pillow opens, so that a board's GIFs are not lost.
+static ANIMATED_IMAGES: GucSetting<AnimatedImages> = GucSetting::<AnimatedImages>::new(AnimatedImages::FirstFrame);
 /// 8: more parallel downloads lower the success rate at public CDNs instead of raising the speed.
 static DOWNLOADS: GucSetting<i32> = GucSetting::<i32>::new(8);
 
@@ -92,6 +94,17 @@ pub enum ClipPrecision {
     /// Weights and activations as 8-bit integers.
     #[name = c"int8"]
     Int8,
+}
+
+/// What becomes of images of several frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum AnimatedImages {
+    /// The first frame is embedded.
+    #[name = c"first_frame"]
+    FirstFrame,
+    /// They are not embedded.
+    #[name = c"skip"]
+    Skip,
 }
 
 impl ClipPrecision {
@@ -209,6 +222,15 @@ pub fn define(preloading: bool) {
         c"Precision that the embedder computes in: auto, f32, bf16 or int8.",
         c"auto: bf16 where the processor multiplies it itself, else f32. int8 is the fastest and not validated on trained weights. Each makes vectors of its own model; a reload starts the embedder anew.",
         &CLIP_PRECISION,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    // For all of a worker's work alike: a trigger of a tracked table runs in its session, and must not change it for others.
+    GucRegistry::define_enum_guc(
+        c"pinterest.animated_images",
+        c"What becomes of images of several frames: first_frame or skip.",
+        c"first_frame: the first one is embedded. skip: an import skips them, other calls refuse them. What is embedded already stays.",
+        &ANIMATED_IMAGES,
         GucContext::Sighup,
         GucFlags::default(),
     );
@@ -418,6 +440,14 @@ pub fn embedder_path() -> PathBuf {
 /// The precision that the embedder is to compute in.
 pub fn clip_precision() -> ClipPrecision {
     CLIP_PRECISION.get()
+}
+
+/// What becomes of images of several frames, as the embedder is told with each.
+pub fn animated_images() -> embedder::Animations {
+    match ANIMATED_IMAGES.get() {
+        AnimatedImages::FirstFrame => embedder::Animations::FirstFrame,
+        AnimatedImages::Skip => embedder::Animations::Refuse,
+    }
 }
 
 /// Threads of the embedder; `None` for one per core.

@@ -117,6 +117,8 @@ pub struct Embedded {
     pub source_size: String,
     /// It is a fixed-box crop.
     pub cropped: bool,
+    /// It is an animation, whose first frame was embedded.
+    pub animated: bool,
     /// The bytes, where they are to be kept and are not yet.
     pub image: Option<Vec<u8>>,
 }
@@ -213,12 +215,13 @@ pub fn reuse_by_content_hash(
     // or all of its pending images are compared with all twins.
     write(
         "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h \
-             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.image \
+             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.animated, e.image \
                  FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
                  AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
          reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-         embedded_at = clock_timestamp(), fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
+         embedded_at = clock_timestamp(), animated = s.animated, fence = t.fence + 1, stale = false, previous_hash = NULL, \
+         misses = 0, missed_by = NULL, \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, s.cropped, \
                  CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id) \
@@ -428,7 +431,7 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
     let touched = match outcome {
         Outcome::Embedded(done) => execute(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
-             source_size = $8, cropped = $9, image = COALESCE($10, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
              misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &claim()
@@ -440,14 +443,15 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
                     done.source_size.as_str().into(),
                     done.cropped.into(),
                     done.image.clone().into(),
+                    done.animated.into(),
                 ])
                 .collect::<Vec<_>>(),
         )?,
         Outcome::SameBytes { model_id, sha256, source_size, cropped, image } => execute(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-             sha256 = $5, source_size = $6, cropped = $7, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             sha256 = $5, source_size = $6, cropped = $7, animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
              misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
-             FROM (SELECT i.embedding, i.model_id FROM pinterest.pin_image i \
+             FROM (SELECT i.embedding, i.model_id, i.animated FROM pinterest.pin_image i \
                  WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &claim()

@@ -32,6 +32,8 @@ pub struct Config {
     pub parallel_downloads: usize,
     /// How long to stay without work.
     pub idle_timeout: Duration,
+    /// What becomes of images of several frames.
+    pub animated_images: embedder::Animations,
     /// Embeddings may be copied between accounts.
     pub reuse_across_accounts: bool,
     /// How long imported rows live; `None` for ever.

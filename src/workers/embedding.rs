@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use embedder::{Client, Embedded, Error, ErrorKind, ModelFingerprint, ModelState};
+use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelFingerprint, ModelState};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -36,8 +36,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What to embed. Cheap to clone.
 #[derive(Clone)]
 pub enum Input {
-    /// An encoded picture.
-    Image(Bytes),
+    /// An encoded picture, and what becomes of an animation.
+    Image(Bytes, Animations),
     /// A text.
     Text(String),
 }
@@ -61,7 +61,7 @@ impl Gate {
             // Closed never, so this fails never.
             let permit = self.0.acquire_many(permits).await;
             let answer = match input.clone() {
-                Input::Image(image) => embedder.embed_image(image).await,
+                Input::Image(image, animations) => embedder.embed_image(image, animations).await,
                 Input::Text(text) => embedder.embed_text(text).await,
             };
             match answer {

@@ -71,6 +71,7 @@ fn config() -> Result<Config, Failure> {
         tracked_endpoints: settings::tracked_endpoints()?,
         parallel_downloads: settings::parallel_downloads(),
         idle_timeout: settings::worker_idle_timeout(),
+        animated_images: settings::animated_images(),
         reuse_across_accounts: settings::reuse_across_accounts(),
         retention: settings::retention(),
     })

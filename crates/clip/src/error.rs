@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes are no JPEG, PNG or WebP, or one of a kind that is not read.
+    /// The bytes are no JPEG, PNG, WebP or GIF, or one of a kind that is not read.
     UnsupportedFormat,
     /// The picture is an animation.
     Animated,
@@ -43,7 +43,10 @@ impl Error {
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Inner::UnknownFormat | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
+            Inner::UnknownFormat
+            | Inner::OtherFormat { .. }
+            | Inner::NoPicture { .. }
+            | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
             Inner::Animated { .. } => ErrorKind::Animated,
             Inner::Truncated { .. } | Inner::Undecodable { .. } => ErrorKind::Malformed,
             Inner::TooManyBytes { .. } => ErrorKind::TooLarge,
@@ -101,8 +104,12 @@ impl From<Inner> for Error {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Inner {
-    #[error("the picture is not JPEG, PNG or WebP")]
+    #[error("the bytes begin as no known format")]
     UnknownFormat,
+    #[error("{name} is not supported")]
+    OtherFormat { name: &'static str },
+    #[error("the bytes are no image, but {what}")]
+    NoPicture { what: &'static str },
     #[error("{format} of a kind that is not read: {what}")]
     UnsupportedVariant { format: &'static str, what: String },
     #[error("the {format} is an animation")]

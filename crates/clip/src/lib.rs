@@ -11,6 +11,7 @@
 //! clock. A fast engine starts the threads it is asked for; candle's run on rayon's global pool, whose size is the calling
 //! program's to set.
 
+mod animations;
 mod architecture;
 mod embedding;
 mod engine;
@@ -21,11 +22,14 @@ mod replace;
 pub mod standin;
 mod tokenizer;
 
+pub use animations::Animations;
 pub use embedding::{DIMENSION, Embedding};
 #[doc(hidden)]
 pub use engine::fuzzing;
 pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, is_packed, load, pack};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
-pub use preprocess::{Measure, PREPROCESSING, Pixels, SIDE, Window, measure, preprocess, window};
+#[doc(hidden)]
+pub use preprocess::decoded;
+pub use preprocess::{Measure, PREPROCESSING, Pixels, Prepared, SIDE, Window, measure, prepare, preprocess, window};
 pub use tokenizer::{CONTEXT_LENGTH, MAX_TEXT_BYTES, Tokenizer};

@@ -27,8 +27,8 @@ pub enum Lie {
 impl Lie {
     pub fn frame(self, id: u64) -> Vec<u8> {
         let embedding = |value| {
-            Response::Embedding { model: ModelFingerprint::from_bytes([0; 32]), vector: Box::new([value; DIMENSION]) }
-                .encode(id)
+            let model = ModelFingerprint::from_bytes([0; 32]);
+            Response::Embedding { model, vector: Box::new([value; DIMENSION]), animated: false }.encode(id)
         };
         match self {
             Self::Embedding(value) => embedding(value),

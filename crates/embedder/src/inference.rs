@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clip::{Embedding, Engine, Error, Pixels, Tokenizer};
+use clip::{Animations, Embedding, Engine, Error, Pixels, Prepared, Tokenizer};
 use embedder::ErrorKind;
 
 use crate::failure::Failure;
@@ -12,15 +12,15 @@ use crate::failure::Failure;
 pub const BATCH: usize = 8;
 
 /// Decodes and prepares one picture. A decoder's panic is this picture's failure.
-pub fn decode(image: &[u8]) -> Result<Pixels, Failure> {
+pub fn decode(image: &[u8], animations: Animations) -> Result<Prepared, Failure> {
     let limits = clip::Limits::default();
     let prepared = catch_unwind(|| {
         #[cfg(feature = "fault-injection")]
         crate::fault::panic_if_told(image);
-        clip::preprocess(image, &limits)
+        clip::prepare(image, &limits, animations)
     });
     match prepared {
-        Ok(pixels) => Ok(pixels?),
+        Ok(prepared) => Ok(prepared?),
         Err(_) => Err(Failure::new(ErrorKind::Malformed, "the picture's decoder panicked")),
     }
 }

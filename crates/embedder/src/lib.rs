@@ -23,7 +23,7 @@ mod vector;
 pub use client::Client;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
-pub use protocol::{Info, Model, ModelState, Sandbox, Statistics};
+pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};
 pub use vector::{DIMENSION, Embedded, NORM_TOLERANCE};
 
 /// Exit status of `pinterest-embedder serve` when one picture or text took longer than `--image-timeout`; the status

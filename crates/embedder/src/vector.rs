@@ -16,12 +16,18 @@ pub struct Embedded {
     pub vector: Box<[f32; DIMENSION]>,
     /// Which model made it.
     pub model: ModelFingerprint,
+    /// The picture was an animation, of which this is the first frame.
+    pub animated: bool,
 }
 
 impl Embedded {
     /// Accepts `vector` if it is a direction. The server is another process, which may have been replaced or be broken:
     /// what it sends ends in a table only after this.
-    pub(crate) fn checked(vector: Box<[f32; DIMENSION]>, model: ModelFingerprint) -> Result<Self, Error> {
+    pub(crate) fn checked(
+        vector: Box<[f32; DIMENSION]>,
+        model: ModelFingerprint,
+        animated: bool,
+    ) -> Result<Self, Error> {
         if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
             return Err(Inner::NotFinite { position }.into());
         }
@@ -29,7 +35,7 @@ impl Embedded {
         if (norm - 1.0).abs() > NORM_TOLERANCE {
             return Err(Inner::Norm { norm, tolerance: NORM_TOLERANCE }.into());
         }
-        Ok(Self { vector, model })
+        Ok(Self { vector, model, animated })
     }
 }
 
@@ -45,7 +51,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn check(vector: [f32; DIMENSION]) -> Result<Embedded, Error> {
-        Embedded::checked(Box::new(vector), ModelFingerprint::from_bytes([7; 32]))
+        Embedded::checked(Box::new(vector), ModelFingerprint::from_bytes([7; 32]), false)
     }
 
     fn axis(length: f32) -> [f32; DIMENSION] {

@@ -5,7 +5,7 @@ mod support;
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use embedder::Client;
+use embedder::{Animations, Client};
 use serde_json::Value;
 use support::{Supervisor, picture, program};
 
@@ -67,7 +67,7 @@ async fn printed_numbers_are_the_servers_to_the_last_bit() {
     let server = Supervisor::start(&[]);
     let client = Client::connect(&server.socket()).await.unwrap();
 
-    let served = client.embed_image(picture(3)).await.unwrap();
+    let served = client.embed_image(picture(3), Animations::FirstFrame).await.unwrap();
     let output = run_with_input(&["embed", "--threads", "1", "--model", model(), "-"], &picture(3));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(embedding(&lines(&output)[0]), *served.vector);

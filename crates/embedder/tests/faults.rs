@@ -4,7 +4,7 @@ mod support;
 
 use std::os::unix::process::ExitStatusExt;
 
-use embedder::{Client, ErrorKind, WATCHDOG_EXIT_STATUS};
+use embedder::{Animations, Client, ErrorKind, WATCHDOG_EXIT_STATUS};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use support::{Supervisor, picture};
@@ -33,13 +33,13 @@ async fn a_crash_takes_only_what_is_in_flight() {
     ] {
         let mut server = Supervisor::start(&["--memory-limit", "4294967296"]);
         let client = connect(&server).await;
-        let error = client.embed_image(fault(word)).await.unwrap_err();
+        let error = client.embed_image(fault(word), Animations::FirstFrame).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Died, "{word}: {error}");
         assert!(error.is_retryable());
         let status = server.wait();
         assert_eq!((status.signal(), status.code()), (signal, code), "{word}");
         server.restart();
-        client.embed_image(picture(0)).await.unwrap();
+        client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     }
 }
 
@@ -48,7 +48,10 @@ async fn what_hangs_is_ended_and_named_by_its_digest_alone() {
     let mut server = Supervisor::start(&["--image-timeout", "1"]);
     let client = connect(&server).await;
     let hang = fault("hang");
-    let (hung, mate) = tokio::join!(client.embed_image(hang.clone()), client.embed_image(picture(0)));
+    let (hung, mate) = tokio::join!(
+        client.embed_image(hang.clone(), Animations::FirstFrame),
+        client.embed_image(picture(0), Animations::FirstFrame)
+    );
     assert_eq!(hung.unwrap_err().kind(), ErrorKind::Died);
     // One thread hangs, the other one still decodes.
     mate.unwrap();
@@ -87,7 +90,10 @@ async fn a_known_text_does_not_wait_for_the_model() {
 async fn a_decoders_panic_is_the_pictures_failure() {
     let mut server = Supervisor::start(&[]);
     let client = connect(&server).await;
-    let (panicked, mate) = tokio::join!(client.embed_image(fault("panic")), client.embed_image(picture(0)));
+    let (panicked, mate) = tokio::join!(
+        client.embed_image(fault("panic"), Animations::FirstFrame),
+        client.embed_image(picture(0), Animations::FirstFrame)
+    );
     assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Malformed);
     mate.unwrap();
     assert!(server.is_running());
@@ -100,9 +106,9 @@ async fn a_lie_is_never_an_embedding() {
     for word in ["garbage", "nan", "short", "zero"] {
         let server = Supervisor::start(&[]);
         let client = connect(&server).await;
-        let error = client.embed_image(fault(word)).await.unwrap_err();
+        let error = client.embed_image(fault(word), Animations::FirstFrame).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{word}: {error}");
-        client.embed_image(picture(0)).await.unwrap();
+        client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     }
 }
 
@@ -153,7 +159,7 @@ async fn a_hole_in_a_decoder_leads_nowhere() {
     let sandbox = client.info().await.unwrap().sandbox;
     println!("{sandbox}");
     assert!(sandbox.seccomp && sandbox.sealed, "{sandbox}");
-    let of_decoder = client.embed_image(escape.word.clone()).await.unwrap_err().to_string();
+    let of_decoder = client.embed_image(escape.word.clone(), Animations::FirstFrame).await.unwrap_err().to_string();
     let of_model = client.embed_text(escape.word.clone()).await.unwrap_err().to_string();
     for report in [of_decoder, of_model] {
         for (name, errno) in attempts(&report) {
@@ -162,7 +168,7 @@ async fn a_hole_in_a_decoder_leads_nowhere() {
     }
     assert!(server.is_running());
     escape.nothing_has_changed();
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
 /// On a kernel without Landlock seccomp alone closes all files once the model is loaded; the server works and says so.
@@ -174,12 +180,12 @@ async fn a_kernel_without_landlock_is_told_of() {
     let sandbox = client.info().await.unwrap().sandbox;
     assert!(sandbox.landlock == 0 && sandbox.seccomp && sandbox.sealed, "{sandbox}");
     assert!(sandbox.gap.as_ref().is_some_and(|gap| gap.starts_with("no Landlock: ")), "{sandbox}");
-    let report = client.embed_image(escape.word.clone()).await.unwrap_err().to_string();
+    let report = client.embed_image(escape.word.clone(), Animations::FirstFrame).await.unwrap_err().to_string();
     for (name, errno) in attempts(&report) {
         assert!(is_denied(errno), "{name} gave {errno}: {report}");
     }
     escape.nothing_has_changed();
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
 /// On a kernel without seccomp files are closed and sockets are not.
@@ -191,7 +197,7 @@ async fn a_kernel_without_seccomp_is_told_of() {
     let sandbox = client.info().await.unwrap().sandbox;
     assert!(!sandbox.seccomp && !sandbox.sealed, "{sandbox}");
     assert!(sandbox.gap.as_ref().is_some_and(|gap| gap.contains("no seccomp filter: ")), "{sandbox}");
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     if sandbox.landlock == 0 {
         println!("not checked here: {sandbox}");
         return;
@@ -200,7 +206,7 @@ async fn a_kernel_without_seccomp_is_told_of() {
     let paths = [escape.secrets.path().join("pinterest.key"), support::model().join("config.json")];
     for (path, expected) in paths.iter().zip([libc::EACCES, 0]) {
         let word = fault(&format!("read:{}", path.display()));
-        let report = client.embed_image(word).await.unwrap_err().to_string();
+        let report = client.embed_image(word, Animations::FirstFrame).await.unwrap_err().to_string();
         assert_eq!(report, format!("read0={expected}"));
     }
     escape.nothing_has_changed();
@@ -214,7 +220,7 @@ async fn a_kernel_with_neither_is_told_of() {
     let client = connect(&server).await;
     let sandbox = client.info().await.unwrap().sandbox;
     assert!(sandbox.to_string().starts_with("none; no Landlock: "), "{sandbox}");
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
 /// Before the model is loaded, and where it never is, Landlock alone decides about files.
@@ -236,7 +242,7 @@ async fn without_a_model_nothing_but_its_directory_can_be_read() {
     let config = model.path().join("config.json");
     let paths = [key.to_str().unwrap(), config.to_str().unwrap(), secrets.path().to_str().unwrap()];
     let word = fault(&format!("escape:{}", paths.join("\n")));
-    let report = client.embed_image(word).await.unwrap_err().to_string();
+    let report = client.embed_image(word, Animations::FirstFrame).await.unwrap_err().to_string();
     assert!(report.starts_with(&format!("read0={} read1=0 list={} ", libc::EACCES, libc::EACCES)), "{report}");
     for (name, errno) in report.split(' ').filter_map(|attempt| attempt.split_once('=')).skip(2) {
         assert_ne!(errno, "0", "{name}: {report}");

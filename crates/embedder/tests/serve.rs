@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use embedder::protocol::{FrameKind, HEADER_BYTES, Header, MAX_IMAGE_BYTES, Request, Response};
-use embedder::{Client, Embedded, Error, ErrorKind, ModelState, Statistics};
+use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelState, Statistics};
 use proptest::prelude::*;
 use rustix::process::Signal;
 use support::{Supervisor, cosine, large_picture, picture, program};
@@ -23,7 +23,7 @@ async fn embed_together(client: &Client, pictures: Vec<Vec<u8>>) -> Vec<Result<E
     let mut tasks = tokio::task::JoinSet::new();
     for (number, picture) in pictures.into_iter().enumerate() {
         let client = client.clone();
-        tasks.spawn(async move { (number, client.embed_image(picture).await) });
+        tasks.spawn(async move { (number, client.embed_image(picture, Animations::FirstFrame).await) });
     }
     let mut answers = tasks.join_all().await;
     answers.sort_by_key(|(number, _)| *number);
@@ -38,7 +38,7 @@ async fn a_batch_equals_its_parts() {
     let together = embed_together(&client, pictures.clone()).await;
     let mut alone = Vec::new();
     for picture in pictures {
-        alone.push(client.embed_image(picture).await.unwrap());
+        alone.push(client.embed_image(picture, Animations::FirstFrame).await.unwrap());
     }
     for (number, together) in together.into_iter().enumerate() {
         let together = together.unwrap();
@@ -158,7 +158,7 @@ async fn a_picture_waits_for_one_of_each_other_client_and_not_for_all_they_have(
     let (server, imports) = busy_with_pictures().await;
     let client = connect(&server).await;
     for number in 0..3 {
-        client.embed_image(picture(100 + number)).await.unwrap();
+        client.embed_image(picture(100 + number), Animations::FirstFrame).await.unwrap();
     }
     let after = statistics(&client).await;
     assert!(after.images_waiting >= 50, "{after:?}");
@@ -225,7 +225,7 @@ async fn beyond_the_limit_requests_are_refused_and_may_be_repeated() {
 async fn killed_with_a_request_in_flight() {
     let mut server = Supervisor::start(&[]);
     let client = connect(&server).await;
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 
     // Stopped first, so that it cannot answer in time.
     server.signal(Signal::STOP);
@@ -233,23 +233,23 @@ async fn killed_with_a_request_in_flight() {
         tokio::task::yield_now().await;
         server.signal(Signal::KILL);
     };
-    let (answer, ()) = tokio::join!(client.embed_image(picture(1)), kill);
+    let (answer, ()) = tokio::join!(client.embed_image(picture(1), Animations::FirstFrame), kill);
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Died);
 
     server.wait();
     server.restart();
-    client.embed_image(picture(1)).await.unwrap();
+    client.embed_image(picture(1), Animations::FirstFrame).await.unwrap();
 }
 
 #[tokio::test]
 async fn ends_when_idle_and_the_next_request_finds_its_successor() {
     let mut server = Supervisor::start(&["--idle-timeout", "1"]);
     let client = connect(&server).await;
-    let before = client.embed_image(picture(0)).await.unwrap();
+    let before = client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     assert_eq!(server.wait().code(), Some(0));
 
     // Nobody runs: the request waits in the socket's queue until somebody does.
-    let request = client.embed_image(picture(0));
+    let request = client.embed_image(picture(0), Animations::FirstFrame);
     let restart = async {
         tokio::task::yield_now().await;
         server.restart();
@@ -288,7 +288,7 @@ async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
     let mut server = Supervisor::with_model(&model, &[]);
     let client = connect(&server).await;
     for _ in 0..2 {
-        let error = client.embed_image(picture(0)).await.unwrap_err();
+        let error = client.embed_image(picture(0), Animations::FirstFrame).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ModelMissing);
         assert!(error.is_model());
         assert!(error.to_string().contains("config.json"), "{error}");
@@ -297,7 +297,7 @@ async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
     assert!(matches!(&info.model, ModelState::Failed { kind: ErrorKind::ModelMissing, .. }), "{info:?}");
 
     support::init_model(&model);
-    client.embed_image(picture(0)).await.unwrap();
+    client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 
     // Damage does not reach the model that is loaded, but the next server.
     std::fs::write(model.join("model.safetensors"), "damaged").unwrap();

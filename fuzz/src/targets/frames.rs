@@ -20,6 +20,7 @@ pub fn frames(input: &[u8]) {
                 FrameKind::Image,
                 FrameKind::Text,
                 FrameKind::AskInfo,
+                FrameKind::StillImage,
                 FrameKind::Embedding,
                 FrameKind::Info,
                 FrameKind::Error,

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use clip::fuzzing::{Shape, rewrite_packed_header};
-use clip::{CONTEXT_LENGTH, Limits, SIDE, Tokenizer};
+use clip::{Animations, CONTEXT_LENGTH, ErrorKind, Limits, Prepared, SIDE, Tokenizer};
 
 use crate::input::{assert_storable, split};
 
@@ -13,8 +13,16 @@ const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_sid
 /// An encoded picture.
 pub fn picture(input: &[u8]) {
     let measure = clip::measure(input, &LIMITS);
-    match clip::preprocess(input, &LIMITS) {
-        Ok(pixels) => {
+    let prepared = clip::prepare(input, &LIMITS, Animations::FirstFrame);
+    match clip::prepare(input, &LIMITS, Animations::Refuse) {
+        Ok(still) => assert!(!still.animated && prepared.as_ref().ok() == Some(&still), "a picture is not what it was"),
+        Err(error) if error.kind() == ErrorKind::Animated => {
+            assert!(prepared.as_ref().map_or(true, |first| first.animated), "an animation is none");
+        }
+        Err(_) => assert!(prepared.is_err(), "a picture is refused for its frames, and they are not named"),
+    }
+    match prepared {
+        Ok(Prepared { pixels, .. }) => {
             let measure = measure.expect("what is over a limit is not decoded");
             assert!(measure.pixels() <= LIMITS.max_pixels && measure.memory <= LIMITS.max_memory);
             assert_eq!(pixels.as_slice().len(), 3 * SIDE * SIDE);

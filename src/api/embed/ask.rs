@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use embedder::{Client, Embedded, Error, ErrorKind, ModelFingerprint};
+use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelFingerprint};
 use tokio::task::JoinSet;
 
 use crate::errors::{Failure, Kind};
@@ -25,8 +25,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// What to embed. Cheap to clone.
 #[derive(Clone)]
 pub enum Input {
-    /// An encoded picture.
-    Image(Bytes),
+    /// An encoded picture, and what becomes of an animation.
+    Image(Bytes, Animations),
     /// A text.
     Text(String),
 }
@@ -135,7 +135,7 @@ async fn patiently(client: &Client, input: Input, patience: Duration) -> Result<
     let until = Instant::now() + patience;
     loop {
         let answer = match input.clone() {
-            Input::Image(image) => client.embed_image(image).await,
+            Input::Image(image, animations) => client.embed_image(image, animations).await,
             Input::Text(text) => client.embed_text(text).await,
         };
         match answer {

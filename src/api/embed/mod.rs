@@ -13,6 +13,7 @@ use crate::embeddable::{beginning, check_image, check_text};
 use crate::errors::{Failure, Kind};
 use crate::memory::room_for;
 use crate::once_per_query::once_per_query;
+use crate::settings;
 use crate::vector::Vector;
 
 /// Elements of one array: half a minute of a statement that keeps nothing when it is cancelled. More rows take more calls.
@@ -72,7 +73,7 @@ pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerpri
 fn image_input(image: &[u8]) -> Result<Input, Failure> {
     check_image(image.len())?;
     room_for(2 * image.len())?;
-    Ok(Input::Image(Bytes::copy_from_slice(image)))
+    Ok(Input::Image(Bytes::copy_from_slice(image), settings::animated_images()))
 }
 
 fn text_input(text: &str) -> Result<Input, Failure> {

@@ -216,6 +216,7 @@ impl<'a> Images<'a> {
                         Recorded::AsIs => {}
                     }
                     counted.push(match outcome {
+                        Outcome::Embedded(done) if done.animated => (ImageOutcome::Embedded, "first_frame", 1),
                         Outcome::Embedded(_) => (ImageOutcome::Embedded, "", 1),
                         Outcome::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
                         Outcome::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),

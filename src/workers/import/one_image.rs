@@ -110,7 +110,7 @@ impl OneImage {
             Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
         }
-        let input = Input::Image(image.bytes.clone().into());
+        let input = Input::Image(image.bytes.clone().into(), self.context.config.borrow().animated_images);
         match self.embedder_gate.embed(&self.embedder, input, alone).await {
             Ok(embedded) => match Vector::new(embedded.vector) {
                 // The model was replaced while the import ran: the next run begins with the new one, at once.
@@ -125,6 +125,7 @@ impl OneImage {
                     sha256,
                     source_size: size,
                     cropped,
+                    animated: embedded.animated,
                     image: keep_image.then_some(image.bytes),
                 }))),
                 Err(failure) => done(Outcome::Failed(Reason::new("bad_vector", failure.message))),

@@ -92,7 +92,7 @@ impl OneRow {
                 }
                 check_image(bytes.len()).map_err(Verdict::Failed)?;
                 let sha256 = Sha256::digest(&bytes).into();
-                (Input::Image(bytes.into()), sha256)
+                (Input::Image(bytes.into(), self.animations()), sha256)
             }
             SourceKind::Text => {
                 let text = text(bytes)?;
@@ -102,7 +102,7 @@ impl OneRow {
             SourceKind::ImageUrl => {
                 let Some(pictures) = &self.pictures else { return Err(Verdict::Overtaken) };
                 let image = pictures.fetch(&text(bytes)?, claimed.attempts).await?;
-                (Input::Image(image.bytes.into()), image.sha256)
+                (Input::Image(image.bytes.into(), self.animations()), image.sha256)
             }
         };
         let model_id = self.embedder.model_id;
@@ -121,6 +121,10 @@ impl OneRow {
             return Err(Verdict::Overtaken);
         }
         Ok(Embedding { vector: Some(Vector::new(answer.vector).map_err(Verdict::Failed)?), model_id, sha256 })
+    }
+
+    fn animations(&self) -> embedder::Animations {
+        self.context.config.borrow().animated_images
     }
 
     /// The source's bytes, and whether the row has an embedding.

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use image::RgbImage;
 use image::metadata::Orientation;
 
-use super::measure::{self, Measure};
+use super::measure::{self, Headers, Measure};
 use super::rows::{Rows, hand_over};
-use super::{jpeg, png, webp};
-use crate::Limits;
+use super::signature::{self, Format, Other};
+use super::{gif, jpeg, png, webp};
 use crate::error::{Error, Inner};
+use crate::{Animations, Limits};
 
 /// What a decoder hands back that makes a picture as a whole.
 pub(super) struct Decoded {
@@ -24,67 +25,72 @@ pub(super) struct Decoded {
 ///
 /// As of [`preprocess`](super::preprocess), as far as headers tell.
 pub fn measure(bytes: &[u8], limits: &Limits) -> Result<Measure, Error> {
-    measured(sniff(bytes, limits)?, bytes, limits)
+    let (_, headers) = read_headers(bytes, limits)?;
+    Ok(headers.measure)
 }
 
-/// Hands the picture over to `rows`, once it is known to be inside the limits.
-pub(super) fn decode(bytes: &[u8], limits: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
-    let format = sniff(bytes, limits)?;
-    measured(format, bytes, limits)?;
+/// Hands the picture over to `rows`, once it is known to be inside the limits; tells whether it is the first of several
+/// frames.
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+    animations: Animations,
+    rows: &mut dyn Rows,
+) -> Result<bool, Error> {
+    let (reader, headers) = read_headers(bytes, limits)?;
+    let format = reader.name;
+    if headers.animated && animations == Animations::Refuse {
+        return Err(Inner::Animated { format }.into());
+    }
     // Image decoders have a history of panicking on crafted files; one bad picture must stay one bad picture.
-    let decoded = catch_unwind(AssertUnwindSafe(|| match format.decoder {
+    let decoded = catch_unwind(AssertUnwindSafe(|| match reader.decoder {
         Decoder::Rows(decode) => decode(bytes, limits, rows),
         Decoder::Whole(decode) => {
-            let Decoded { pixels, exif } = decode(bytes, limits)?;
+            let Decoded { pixels, exif } = decode(bytes)?;
             hand_over(&pixels, orientation(exif.as_deref()), rows);
             Ok(())
         }
     }));
-    decoded.map_err(|_| Inner::Undecodable { format: format.name, reason: "the decoder panicked".to_owned() })?
+    decoded.map_err(|_| Inner::Undecodable { format, reason: "the decoder panicked".to_owned() })??;
+    Ok(headers.animated)
 }
 
-/// A format that is read.
-struct Format {
+/// How a format is read.
+struct Reader {
     name: &'static str,
-    /// `None` where the file does not begin as the format wants it.
-    measure: fn(&[u8]) -> Option<Measure>,
+    headers: fn(&[u8]) -> Result<Headers, Error>,
     decoder: Decoder,
 }
 
 enum Decoder {
     /// Gives rows as it reads them.
     Rows(fn(&[u8], &Limits, &mut dyn Rows) -> Result<(), Error>),
-    /// Gives the picture at the end.
-    Whole(fn(&[u8], &Limits) -> Result<Decoded, Error>),
+    /// Gives the picture at the end. Decodes no size but the one that the headers gave.
+    Whole(fn(&[u8]) -> Result<Decoded, Error>),
 }
 
-const JPEG: Format = Format { name: jpeg::FORMAT, measure: measure::jpeg, decoder: Decoder::Rows(jpeg::decode) };
-const PNG: Format = Format { name: png::FORMAT, measure: measure::png, decoder: Decoder::Rows(png::decode) };
-const WEBP: Format = Format { name: webp::FORMAT, measure: measure::webp, decoder: Decoder::Whole(webp::decode) };
+const JPEG: Reader = Reader { name: jpeg::FORMAT, headers: measure::jpeg, decoder: Decoder::Rows(jpeg::decode) };
+const PNG: Reader = Reader { name: png::FORMAT, headers: measure::png, decoder: Decoder::Rows(png::decode) };
+const WEBP: Reader = Reader { name: webp::FORMAT, headers: measure::webp, decoder: Decoder::Whole(webp::decode) };
+const GIF: Reader = Reader { name: gif::FORMAT, headers: measure::gif, decoder: Decoder::Whole(gif::decode) };
 
-/// Tells the format by its first bytes; names and media types lie.
-fn sniff(bytes: &[u8], limits: &Limits) -> Result<&'static Format, Error> {
+/// The format, told by the first bytes, and what the headers say, unless that is over a limit.
+fn read_headers(bytes: &[u8], limits: &Limits) -> Result<(&'static Reader, Headers), Error> {
     if bytes.len() > limits.max_bytes {
         return Err(Inner::TooManyBytes { found: bytes.len(), limit: limits.max_bytes }.into());
     }
-    if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-        Ok(&JPEG)
-    } else if bytes.starts_with(b"\x89PNG\r\n\x1A\n") {
-        Ok(&PNG)
-    } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        Ok(&WEBP)
-    } else {
-        Err(Inner::UnknownFormat.into())
-    }
-}
-
-fn measured(format: &Format, bytes: &[u8], limits: &Limits) -> Result<Measure, Error> {
-    let measure = (format.measure)(bytes).ok_or_else(|| Inner::Undecodable {
-        format: format.name,
-        reason: "its header is cut off or of no known kind".to_owned(),
-    })?;
-    measure.check(limits)?;
-    Ok(measure)
+    let reader = match signature::format(bytes) {
+        Ok(Format::Jpeg) => &JPEG,
+        Ok(Format::Png) => &PNG,
+        Ok(Format::WebP) => &WEBP,
+        Ok(Format::Gif) => &GIF,
+        Err(Some(Other::Picture(name))) => return Err(Inner::OtherFormat { name }.into()),
+        Err(Some(Other::NoPicture(what))) => return Err(Inner::NoPicture { what }.into()),
+        Err(None) => return Err(Inner::UnknownFormat.into()),
+    };
+    let headers = (reader.headers)(bytes)?;
+    headers.measure.check(limits)?;
+    Ok((reader, headers))
 }
 
 /// Refuses a size before a buffer of that size is asked for. Decoders call it with what the header says.

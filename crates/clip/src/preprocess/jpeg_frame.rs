@@ -30,8 +30,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
         let segment = bytes.get(at + 2..at + length)?;
         at += length;
         match marker {
-            0xC0 | 0xC1 | 0xC9 => frame = Some((false, segment)),
-            0xC2 | 0xCA => frame = Some((true, segment)),
+            // Of samples of 8 bits, as all that is decoded.
+            0xC0..=0xC2 if segment.first() != Some(&8) => return None,
+            0xC0 | 0xC1 => frame = Some((false, segment)),
+            0xC2 => frame = Some((true, segment)),
             0xDA => {
                 let (progressive, header) = frame?;
                 return sized(header, progressive, usize::from(*segment.first()?));
@@ -39,6 +41,22 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
             _ => {}
         }
     }
+}
+
+/// What makes a JPEG one of a kind that is not decoded, where that is what it is (ITU-T T.81, table B.1).
+pub(super) fn unsupported(bytes: &[u8]) -> Option<String> {
+    let mut at = 2;
+    while let Some(&[0xFF, marker, length_high, length_low, precision]) = bytes.get(at..at + 5) {
+        match marker {
+            0xC0..=0xC2 if precision != 8 => return Some(format!("{precision} bits a sample")),
+            0xC3 => return Some("lossless coding".to_owned()),
+            0xC5..=0xC7 => return Some("hierarchical coding".to_owned()),
+            0xC9..=0xCB | 0xCD..=0xCF => return Some("arithmetic coding".to_owned()),
+            0xC0..=0xC2 | 0xDA => return None,
+            _ => at += 2 + usize::from(u16::from_be_bytes([length_high, length_low])),
+        }
+    }
+    None
 }
 
 fn sized(header: &[u8], progressive: bool, components_in_scan: usize) -> Option<Frame> {
@@ -106,6 +124,25 @@ mod tests {
     fn without_a_frame_there_is_no_size() {
         let whole = jpeg(0xC0, 3);
         assert!((0..whole.len()).all(|length| read(&whole[..length]).is_none()));
-        assert!(read(&jpeg(0xC3, 3)).is_none());
+    }
+
+    #[test]
+    fn kinds_that_are_not_decoded_are_named() {
+        let twelve_bits = {
+            let mut bytes = jpeg(0xC1, 3);
+            let frame = bytes.windows(4).rposition(|start| start == [0xFF, 0xC1, 0, 17]).unwrap();
+            bytes[frame + 4] = 12;
+            bytes.drain(frame - 4..frame);
+            bytes
+        };
+        let named = |bytes: &[u8]| (read(bytes).is_some(), unsupported(bytes));
+        assert_eq!(named(&twelve_bits), (false, Some("12 bits a sample".to_owned())));
+        for (marker, what) in [(0xC3, "lossless"), (0xC5, "hierarchical"), (0xC9, "arithmetic"), (0xCA, "arithmetic")] {
+            let mut bytes = jpeg(marker, 3);
+            let frame = bytes.windows(4).rposition(|start| start == [0xFF, marker, 0, 17]).unwrap();
+            bytes.drain(frame - 4..frame);
+            assert_eq!(named(&bytes), (false, Some(format!("{what} coding"))));
+        }
+        assert_eq!(unsupported(&jpeg(0xC0, 3)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a picture would cost, from its headers alone.
 
 use super::decode::check_size;
-use super::{jpeg_frame, resize};
+use super::{gif, jpeg, jpeg_frame, png, resize, webp};
 use crate::Limits;
 use crate::error::{Error, Inner};
 
@@ -46,57 +46,56 @@ impl Measure {
     }
 }
 
-/// A JPEG of more than one scan is decoded from all of its coefficients.
-pub(super) fn jpeg(bytes: &[u8]) -> Option<Measure> {
-    let frame = jpeg_frame::read(bytes)?;
-    Some(Measure::new(frame.width, frame.height, frame.coefficients))
+/// What the headers say of a picture.
+pub(super) struct Headers {
+    pub measure: Measure,
+    /// It is the first of several frames.
+    pub animated: bool,
 }
 
-/// Width, height and interlacing out of the IHDR chunk, which the format puts first (PNG specification, 11.2.1). An
-/// interlaced PNG is put together whole, in RGB.
-pub(super) fn png(bytes: &[u8]) -> Option<Measure> {
-    let header = bytes.get(12..29)?.strip_prefix(b"IHDR")?;
-    let (numbers, _) = header.as_chunks::<4>();
-    let (width, height) = (u32::from_be_bytes(numbers[0]), u32::from_be_bytes(numbers[1]));
-    let whole = if header[12] == 0 { 0 } else { 3u64.saturating_mul(width.into()).saturating_mul(height.into()) };
-    Some(Measure::new(width, height, whole))
+/// A JPEG of more than one scan is decoded from all of its coefficients. A file has one picture; of several (MPO), the first
+/// is the one that is shown.
+pub(super) fn jpeg(bytes: &[u8]) -> Result<Headers, Error> {
+    let frame = jpeg_frame::read(bytes).ok_or_else(|| match jpeg_frame::unsupported(bytes) {
+        Some(what) => Inner::UnsupportedVariant { format: jpeg::FORMAT, what },
+        None => {
+            Inner::Undecodable { format: jpeg::FORMAT, reason: "its header is cut off or of no known kind".to_owned() }
+        }
+    })?;
+    Ok(Headers { measure: Measure::new(frame.width, frame.height, frame.coefficients), animated: false })
 }
 
-/// The largest size that the canvas or a frame states. Layout: RFC 9649, 2.3 to 2.7; the size of a lossy frame: RFC 6386,
-/// 9.1; of a lossless one: RFC 9649, 3.4.
-pub(super) fn webp(bytes: &[u8]) -> Option<Measure> {
-    /// Levels and colours of a lossy frame; with transparency also the lossless frame that holds it; a lossless frame and
-    /// its colours.
+/// The decoder reads from a copy of the compressed pixels; an interlaced PNG is put together whole, in RGB.
+pub(super) fn png(bytes: &[u8]) -> Result<Headers, Error> {
+    let chunks = png::Chunks::read(bytes)?;
+    let (width, height) = chunks.size();
+    let whole =
+        if chunks.is_interlaced() { 3u64.saturating_mul(width.into()).saturating_mul(height.into()) } else { 0 };
+    let measure = Measure::new(width, height, whole.saturating_add(bytes.len() as u64));
+    Ok(Headers { measure, animated: chunks.frames > 1 })
+}
+
+/// The largest size that the canvas or the first frame states.
+pub(super) fn webp(bytes: &[u8]) -> Result<Headers, Error> {
+    /// Bytes a pixel: levels and colours of a lossy frame; a lossless frame and its colours; the canvas.
     const LOSSY: u64 = 5;
-    const TRANSPARENT: u64 = 11;
     const LOSSLESS: u64 = 8;
-    let (mut width, mut height, mut cost) = (0, 0, 0);
-    let mut rest = bytes.get(12..)?;
-    while let Some((head, after)) = rest.split_first_chunk::<8>() {
-        let [name, length] = [&head[..4], &head[4..]];
-        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-        let (side, bytes_a_pixel) = match (name, after) {
-            (b"VP8X", &[_, _, _, _, w0, w1, w2, h0, h1, h2, ..]) => {
-                ([u32::from_le_bytes([w0, w1, w2, 0]) + 1, u32::from_le_bytes([h0, h1, h2, 0]) + 1], 0)
-            }
-            (b"VP8 ", &[_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1, ..]) => {
-                ([[w0, w1], [h0, h1]].map(|side| u32::from(u16::from_le_bytes(side) & 0x3FFF)), LOSSY)
-            }
-            (b"VP8L", &[0x2F, b0, b1, b2, b3, ..]) => {
-                let bits = u32::from_le_bytes([b0, b1, b2, b3]);
-                ([(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1], LOSSLESS)
-            }
-            (b"ALPH", _) => ([0, 0], TRANSPARENT),
-            // An animation's frames are chunks of their own behind 16 bytes.
-            (b"ANMF", _) => {
-                rest = after.get(16..)?;
-                continue;
-            }
-            _ => ([0, 0], 0),
-        };
-        (width, height, cost) = (width.max(side[0]), height.max(side[1]), cost.max(bytes_a_pixel));
-        rest = after.get(length.next_multiple_of(2)..).unwrap_or_default();
-    }
+    const CANVAS: u64 = 3;
+    let chunks = webp::Chunks::read(bytes)?;
+    let frame = chunks.frame.size().ok_or_else(|| webp::damaged("a frame has no size".to_owned()))?;
+    let canvas = chunks.canvas.unwrap_or(frame);
     let padded = |side: u32| u64::from(side).next_multiple_of(16);
-    (width > 0 && height > 0).then(|| Measure::new(width, height, cost.max(LOSSY) * padded(width) * padded(height)))
+    let pixels = |(width, height)| padded(width) * padded(height);
+    let cost = if chunks.frame.is_lossy() { LOSSY } else { LOSSLESS };
+    let whole = cost * pixels(frame) + CANVAS * pixels(canvas) + bytes.len() as u64;
+    let measure = Measure::new(frame.0.max(canvas.0), frame.1.max(canvas.1), whole);
+    Ok(Headers { measure, animated: chunks.frames > 1 })
+}
+
+/// Places in the palette, and the screen in RGB.
+pub(super) fn gif(bytes: &[u8]) -> Result<Headers, Error> {
+    let blocks = gif::Blocks::read(bytes)?;
+    let (width, height) = blocks.canvas();
+    let whole = 4 * u64::from(width) * u64::from(height) + bytes.len() as u64;
+    Ok(Headers { measure: Measure::new(width, height, whole), animated: blocks.animated })
 }

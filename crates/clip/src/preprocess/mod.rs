@@ -5,6 +5,7 @@
 //! cropping costs a tenth of the centred cosine, the wrong colour scale as much.
 
 mod decode;
+mod gif;
 mod jpeg;
 mod jpeg_frame;
 mod measure;
@@ -13,6 +14,7 @@ mod png;
 mod resize;
 mod rows;
 mod samples;
+mod signature;
 #[cfg(test)]
 mod steps;
 mod webp;
@@ -21,8 +23,8 @@ use std::fmt;
 
 pub use self::decode::measure;
 pub use self::measure::Measure;
-use crate::Limits;
 use crate::error::{Error, Inner};
+use crate::{Animations, Limits};
 
 /// Width and height of the model's input, in pixels.
 pub const SIDE: usize = 224;
@@ -76,25 +78,29 @@ impl fmt::Debug for Pixels {
     }
 }
 
-/// Decodes, turns, resizes and crops; everything but the normalisation.
+/// What the model is given of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The model's input.
+    pub pixels: Pixels,
+    /// The picture is an animation, and this its first frame.
+    pub animated: bool,
+}
+
+/// Decodes, turns, resizes and crops; everything but the normalisation. Of an animation it takes the first frame.
 ///
 /// # Errors
 ///
-/// See [`preprocess`].
+/// See [`prepare`].
 pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
-    let mut window = resize::CentreWindow::new();
-    decode::decode(bytes, limits, &mut window)?;
-    let window = window.finish().ok_or_else(|| Inner::Undecodable {
-        format: "picture",
-        reason: "it has fewer rows than its header says".to_owned(),
-    })?;
-    Ok(Window(window))
+    Ok(window_of(bytes, limits, Animations::FirstFrame)?.0)
 }
 
-/// Turns an encoded JPEG, PNG or WebP into the model's input.
+/// Turns an encoded JPEG, PNG, WebP or GIF into the model's input.
 ///
 /// The format is told by the first bytes. Grey is replicated, transparency dropped, palettes and 16-bit samples reduced to
-/// 8-bit RGB, CMYK converted without a profile; colour profiles are ignored; the EXIF orientation is carried out.
+/// 8-bit RGB, CMYK converted without a profile; colour profiles are ignored; the EXIF orientation is carried out. What else
+/// a file holds beside its picture is not looked into.
 ///
 /// # Errors
 ///
@@ -103,6 +109,39 @@ pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
 /// the size is allocated;
 /// [`UnsupportedFormat`](crate::ErrorKind::UnsupportedFormat), [`Animated`](crate::ErrorKind::Animated),
 /// [`Malformed`](crate::ErrorKind::Malformed).
+pub fn prepare(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<Prepared, Error> {
+    let (window, animated) = window_of(bytes, limits, animations)?;
+    Ok(Prepared { pixels: window.normalise(), animated })
+}
+
+/// The model's input alone. Of an animation it takes the first frame.
+///
+/// # Errors
+///
+/// See [`prepare`].
 pub fn preprocess(bytes: &[u8], limits: &Limits) -> Result<Pixels, Error> {
     Ok(window(bytes, limits)?.normalise())
+}
+
+/// The upright picture before it is resized: width, height and rows of RGB, for comparisons with other decoders.
+///
+/// # Errors
+///
+/// See [`prepare`].
+#[doc(hidden)]
+pub fn decoded(bytes: &[u8], limits: &Limits) -> Result<(u32, u32, Vec<u8>), Error> {
+    let mut whole = rows::Whole::default();
+    decode::decode(bytes, limits, Animations::FirstFrame, &mut whole)?;
+    let picture = whole.turned();
+    Ok((picture.width(), picture.height(), picture.into_raw()))
+}
+
+fn window_of(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<(Window, bool), Error> {
+    let mut window = resize::CentreWindow::new();
+    let animated = decode::decode(bytes, limits, animations, &mut window)?;
+    let window = window.finish().ok_or_else(|| Inner::Undecodable {
+        format: "picture",
+        reason: "it has fewer rows than its header says".to_owned(),
+    })?;
+    Ok((Window(window), animated))
 }

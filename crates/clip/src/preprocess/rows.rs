@@ -21,8 +21,7 @@ pub(super) fn hand_over(picture: &RgbImage, orientation: Orientation, rows: &mut
     rows.take(picture.as_raw());
 }
 
-/// The whole picture again, turned: what tests compare.
-#[cfg(test)]
+/// The whole picture again, turned: what comparisons with other decoders need.
 #[derive(Default)]
 pub(super) struct Whole {
     size: [usize; 2],
@@ -30,17 +29,16 @@ pub(super) struct Whole {
     rgb: Vec<u8>,
 }
 
-#[cfg(test)]
 impl Whole {
     pub fn turned(self) -> RgbImage {
         let [width, height] = self.size.map(|side| side as u32);
-        let mut picture = image::DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, self.rgb).unwrap());
-        picture.apply_orientation(self.orientation.unwrap());
+        let mut picture =
+            image::DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, self.rgb).unwrap_or_default());
+        picture.apply_orientation(self.orientation.unwrap_or(Orientation::NoTransforms));
         picture.into_rgb8()
     }
 }
 
-#[cfg(test)]
 impl Rows for Whole {
     fn begin(&mut self, size: [usize; 2], orientation: Orientation) {
         (self.size, self.orientation) = (size, Some(orientation));

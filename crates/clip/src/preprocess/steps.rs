@@ -11,7 +11,7 @@ use super::resize::{Geometry, centre_windows};
 use super::rows::Whole;
 use super::{SIDE, Window, decode};
 use crate::standin::{self, Size};
-use crate::{DIMENSION, Embedding, Limits, Options, Pixels, Precision};
+use crate::{Animations, DIMENSION, Embedding, Limits, Options, Pixels, Precision};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -34,7 +34,7 @@ impl Frozen {
     fn decode(&self) -> RgbImage {
         let bytes = std::fs::read(fixtures().join("pictures").join(&self.name)).unwrap();
         let mut whole = Whole::default();
-        decode::decode(&bytes, &Limits::default(), &mut whole).unwrap();
+        decode::decode(&bytes, &Limits::default(), Animations::Refuse, &mut whole).unwrap();
         whole.turned()
     }
 }

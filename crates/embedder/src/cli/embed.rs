@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use clip::{Embedding, Engine, Tokenizer};
+use clip::{Animations, Embedding, Engine, Tokenizer};
 use embedder::ErrorKind;
 use embedder::protocol::MAX_IMAGE_BYTES;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
 
-    /// Pictures (JPEG, PNG or WebP); - reads one from standard input
+    /// Pictures (JPEG, PNG, WebP or GIF; of an animation the first frame); - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present = "text", conflicts_with = "text")]
     files: Vec<PathBuf>,
 
@@ -86,7 +86,7 @@ pub fn run(arguments: Arguments) -> Outcome {
 fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], output: &mut Output) -> io::Result<()> {
     for chunk in files.chunks(BATCH) {
         let names = chunk.iter().map(|path| path.to_string_lossy().into_owned());
-        let inputs = chunk.iter().map(|path| inference::decode(&read_image(path)?));
+        let inputs = chunk.iter().map(|path| Ok(inference::decode(&read_image(path)?, Animations::FirstFrame)?.pixels));
         let inputs = names.zip(inputs).collect();
         output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
     }

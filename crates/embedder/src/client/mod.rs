@@ -15,7 +15,7 @@ use crate::Embedded;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::error::{Error, Inner};
-use crate::protocol::{Info, Request, Response};
+use crate::protocol::{Animations, Info, Request, Response};
 
 /// A connection to a running `pinterest-embedder`, shared by its clones.
 ///
@@ -53,13 +53,13 @@ impl Client {
         Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
     }
 
-    /// The embedding of an encoded picture (JPEG, PNG or WebP) of at most 16 MiB.
+    /// The embedding of an encoded picture (JPEG, PNG, WebP or GIF) of at most 16 MiB.
     ///
     /// # Errors
     ///
     /// Every [`ErrorKind`] but those of texts.
-    pub async fn embed_image(&self, image: impl Into<Bytes>) -> Result<Embedded, Error> {
-        self.embed(Request::Image(image.into())).await
+    pub async fn embed_image(&self, image: impl Into<Bytes>, animations: Animations) -> Result<Embedded, Error> {
+        self.embed(Request::Image(image.into(), animations)).await
     }
 
     /// The embedding of a text.
@@ -85,7 +85,7 @@ impl Client {
 
     async fn embed(&self, request: Request) -> Result<Embedded, Error> {
         match self.ask(request).await? {
-            Response::Embedding { model, vector } => Embedded::checked(vector, model),
+            Response::Embedding { model, vector, animated } => Embedded::checked(vector, model, animated),
             _ => Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
         }
     }

@@ -54,7 +54,7 @@ async fn send(stream: &mut UnixStream, id: u64, response: &Response) {
 fn embedding(axis: usize) -> Response {
     let mut vector = Box::new([0.0; DIMENSION]);
     vector[axis] = 1.0;
-    Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector }
+    Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector, animated: false }
 }
 
 fn axis(embedded: &Embedded) -> Option<usize> {
@@ -267,11 +267,11 @@ fn a_request_cut_off_by_the_end_of_the_connection_is_sent_again() {
             drop(stream);
             let mut stream = place.accept().await;
             let (id, request) = receive(&mut stream).await;
-            assert_eq!(request, Request::Image(image.clone().into()));
+            assert_eq!(request, Request::Image(image.clone().into(), Animations::Refuse));
             send(&mut stream, id, &embedding(4)).await;
             stream
         };
-        let (answer, _stream) = tokio::join!(client.embed_image(image.clone()), server);
+        let (answer, _stream) = tokio::join!(client.embed_image(image.clone(), Animations::Refuse), server);
         assert_eq!(axis(&answer.unwrap()), Some(4));
     });
 }
@@ -327,7 +327,7 @@ fn too_large_is_refused_before_it_is_sent() {
         let place = place();
         let client = Client::connect(&place.path).await.unwrap();
         let image = vec![0; crate::protocol::MAX_IMAGE_BYTES + 1];
-        let error = client.embed_image(image).await.unwrap_err();
+        let error = client.embed_image(image, Animations::FirstFrame).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.is_input());
     });

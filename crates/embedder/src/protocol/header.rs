@@ -15,12 +15,14 @@ pub const HEADER_BYTES: usize = 20;
 #[repr(u8)]
 #[non_exhaustive]
 pub enum FrameKind {
-    /// A picture to embed.
+    /// A picture to embed, of an animation its first frame.
     Image = 0x01,
     /// A text to embed.
     Text = 0x02,
     /// A question for the server's state.
     AskInfo = 0x03,
+    /// A picture to embed, unless it is an animation.
+    StillImage = 0x04,
     /// The answer to a picture or a text.
     Embedding = 0x81,
     /// The answer to a question for the server's state.
@@ -35,7 +37,7 @@ impl FrameKind {
     /// The largest payload of such a frame, in bytes. A header that announces more is refused before anything is allocated.
     pub const fn max_payload(self) -> usize {
         match self {
-            Self::Image => MAX_IMAGE_BYTES,
+            Self::Image | Self::StillImage => MAX_IMAGE_BYTES,
             Self::Text => MAX_TEXT_BYTES,
             Self::AskInfo | Self::Goodbye => 0,
             Self::Embedding => response::EMBEDDING_BYTES,
@@ -45,13 +47,26 @@ impl FrameKind {
 
     /// A client sends it, not a server.
     pub const fn is_request(self) -> bool {
-        matches!(self, Self::Image | Self::Text | Self::AskInfo)
+        self.is_image() || matches!(self, Self::Text | Self::AskInfo)
+    }
+
+    /// Its payload is an encoded picture.
+    pub const fn is_image(self) -> bool {
+        matches!(self, Self::Image | Self::StillImage)
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Image, Self::Text, Self::AskInfo, Self::Embedding, Self::Info, Self::Error, Self::Goodbye]
-            .into_iter()
-            .find(|&kind| kind as u8 == byte)
+        const KINDS: [FrameKind; 8] = [
+            FrameKind::Image,
+            FrameKind::Text,
+            FrameKind::AskInfo,
+            FrameKind::StillImage,
+            FrameKind::Embedding,
+            FrameKind::Info,
+            FrameKind::Error,
+            FrameKind::Goodbye,
+        ];
+        KINDS.into_iter().find(|&kind| kind as u8 == byte)
     }
 }
 

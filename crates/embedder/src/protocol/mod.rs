@@ -15,10 +15,11 @@
 //!
 //! | kind | frame | payload |
 //! |---|---|---|
-//! | 0x01 | request, image | the encoded picture, at most [`MAX_IMAGE_BYTES`] |
+//! | 0x01 | request, image; of an animation its first frame | the encoded picture, at most [`MAX_IMAGE_BYTES`] |
 //! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
 //! | 0x03 | request, info | empty |
-//! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32) |
+//! | 0x04 | request, image; an animation is refused | as of 0x01 |
+//! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32), 1 for the first frame of an animation, else 0 (1) |
 //! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), Landlock's version (1), seccomp (1), sealed (1), gap or nothing (string), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing, notice or nothing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
 //! | 0x83 | response, error | error kind (2), message (string) |
 //! | 0x84 | response, goodbye | empty |
@@ -45,7 +46,7 @@ mod request;
 mod response;
 
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
-pub use request::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
+pub use request::{Animations, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
 pub use response::{Info, Model, ModelState, Response, Sandbox, Statistics};
 
 #[cfg(test)]

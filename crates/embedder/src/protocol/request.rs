@@ -11,12 +11,22 @@ pub const MAX_IMAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Longest text that is sent, in bytes of UTF-8: room for the server to refuse a text with its own, smaller limit.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
+/// What becomes of a picture of several frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Animations {
+    /// Its first frame is embedded, and the answer says so.
+    #[default]
+    FirstFrame,
+    /// It is refused, as [`Animated`](crate::ErrorKind::Animated).
+    Refuse,
+}
+
 /// What a client asks for.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
     /// The embedding of an encoded picture.
-    Image(Bytes),
+    Image(Bytes, Animations),
     /// The embedding of a text.
     Text(String),
     /// The state of the server.
@@ -32,10 +42,11 @@ impl Request {
     /// the limit of its kind.
     pub fn encode(self, id: u64) -> Result<(Header, Bytes), Error> {
         let (kind, payload) = match self {
-            Self::Image(image) if image.len() > MAX_IMAGE_BYTES => {
+            Self::Image(image, _) if image.len() > MAX_IMAGE_BYTES => {
                 return Err(Inner::ImageTooLarge { found: image.len(), limit: MAX_IMAGE_BYTES }.into());
             }
-            Self::Image(image) => (FrameKind::Image, image),
+            Self::Image(image, Animations::FirstFrame) => (FrameKind::Image, image),
+            Self::Image(image, Animations::Refuse) => (FrameKind::StillImage, image),
             Self::Text(text) if text.len() > MAX_TEXT_BYTES => {
                 return Err(Inner::TextTooLong { found: text.len(), limit: MAX_TEXT_BYTES }.into());
             }
@@ -53,7 +64,8 @@ impl Request {
     /// [`Protocol`](crate::ErrorKind::Protocol) if it is no request or the payload is not one of its kind.
     pub fn decode(kind: FrameKind, payload: Bytes) -> Result<Self, Error> {
         match kind {
-            FrameKind::Image => Ok(Self::Image(payload)),
+            FrameKind::Image => Ok(Self::Image(payload, Animations::FirstFrame)),
+            FrameKind::StillImage => Ok(Self::Image(payload, Animations::Refuse)),
             FrameKind::Text => String::from_utf8(payload.into())
                 .map(Self::Text)
                 .map_err(|_| Inner::NotUtf8 { kind: kind as u8 }.into()),
@@ -70,7 +82,7 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Image(image) => write!(formatter, "Image({} bytes)", image.len()),
+            Self::Image(image, animations) => write!(formatter, "Image({} bytes, {animations:?})", image.len()),
             Self::Text(text) => write!(formatter, "Text({} bytes)", text.len()),
             Self::Info => formatter.write_str("Info"),
         }

@@ -5,7 +5,7 @@ use super::{FrameKind, HEADER_BYTES, Header};
 use crate::error::{Error, ErrorKind, Inner};
 use crate::{DIMENSION, ModelFingerprint};
 
-pub(super) const EMBEDDING_BYTES: usize = 32 + 4 * DIMENSION;
+pub(super) const EMBEDDING_BYTES: usize = 32 + 4 * DIMENSION + 1;
 
 /// Largest payload of an info or an error, in bytes.
 pub(super) const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
@@ -23,6 +23,8 @@ pub enum Response {
         model: ModelFingerprint,
         /// The numbers as they were sent.
         vector: Box<[f32; DIMENSION]>,
+        /// It is that of the first frame of an animation.
+        animated: bool,
     },
     /// The answer to a question for the server's state.
     Info(Box<Info>),
@@ -150,10 +152,11 @@ impl Response {
     pub fn encode(&self, id: u64) -> Vec<u8> {
         let mut frame = vec![0; HEADER_BYTES];
         let kind = match self {
-            Self::Embedding { model, vector } => {
+            Self::Embedding { model, vector, animated } => {
                 frame.reserve_exact(EMBEDDING_BYTES);
                 frame.extend_from_slice(model.as_bytes());
                 frame.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
+                frame.push(u8::from(*animated));
                 FrameKind::Embedding
             }
             Self::Info(info) => {
@@ -185,7 +188,7 @@ impl Response {
                 for value in vector.iter_mut() {
                     *value = fields.f32()?;
                 }
-                Self::Embedding { model, vector }
+                Self::Embedding { model, vector, animated: fields.flag()? }
             }
             FrameKind::Info => Self::Info(Box::new(take_info(&mut fields)?)),
             FrameKind::Error => {

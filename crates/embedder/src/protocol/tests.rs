@@ -7,7 +7,8 @@ use crate::{DIMENSION, ErrorKind, ModelFingerprint};
 
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
-        vec(any::<u8>(), 0..4096).prop_map(|image| Request::Image(image.into())),
+        (vec(any::<u8>(), 0..4096), prop_oneof![Just(Animations::FirstFrame), Just(Animations::Refuse)])
+            .prop_map(|(image, animations)| Request::Image(image.into(), animations)),
         any::<String>().prop_map(Request::Text),
         Just(Request::Info),
     ]
@@ -62,10 +63,11 @@ fn sandbox() -> impl Strategy<Value = Sandbox> {
 
 fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
-        (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION)).prop_map(|(model, vector)| {
+        (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION), any::<bool>()).prop_map(|(model, vector, animated)| {
             Response::Embedding {
                 model: ModelFingerprint::from_bytes(model),
                 vector: Box::new(vector.try_into().unwrap()),
+                animated,
             }
         }),
         (any::<[u32; 2]>(), any::<String>(), statistics(), sandbox(), model_state()).prop_map(
@@ -83,7 +85,7 @@ fn header_bytes() -> impl Strategy<Value = [u8; HEADER_BYTES]> {
     (
         prop_oneof![9 => Just(MAGIC), 1 => any::<[u8; 4]>()],
         prop_oneof![9 => Just(VERSION), 1 => any::<u8>()],
-        prop_oneof![Just(0x01u8), Just(0x02), Just(0x03), 0x80..=0x85u8, any::<u8>()],
+        prop_oneof![Just(0x01u8), Just(0x02), Just(0x03), Just(0x04), 0x80..=0x85u8, any::<u8>()],
         prop_oneof![9 => Just(0u16), 1 => any::<u16>()],
         any::<u64>(),
         prop_oneof![0..10_000u32, any::<u32>()],
@@ -186,6 +188,18 @@ fn layout_is_the_documented_one() {
     assert_eq!(header.encode(), *b"PEMB\x01\x02\0\0\x02\x01\0\0\0\0\0\0\x02\0\0\0");
     assert_eq!(payload, "hi");
 
+    for (animations, kind) in [(Animations::FirstFrame, 0x01), (Animations::Refuse, 0x04)] {
+        let (header, payload) = Request::Image(Bytes::from_static(b"GIF"), animations).encode(1).unwrap();
+        assert_eq!(header.encode()[5], kind);
+        assert_eq!(payload, "GIF");
+    }
+    for animated in [false, true] {
+        let model = ModelFingerprint::from_bytes([1; 32]);
+        let frame = Response::Embedding { model, vector: Box::new([1.0; DIMENSION]), animated }.encode(1);
+        assert_eq!(frame.len(), HEADER_BYTES + 32 + 4 * 512 + 1);
+        assert_eq!(frame.last(), Some(&u8::from(animated)));
+    }
+
     let error = Response::Error { kind: ErrorKind::Busy, message: "no".to_owned() };
     assert_eq!(error.encode(7), *b"PEMB\x01\x83\0\0\x07\0\0\0\0\0\0\0\x06\0\0\0\x0b\0\x02\0no");
 }
@@ -196,7 +210,7 @@ fn a_larger_payload_is_refused_by_its_header() {
     let message = Header::decode(&header.encode()).unwrap_err().to_string();
     assert!(message.contains("16777217") && message.contains("16777216"), "{message}");
 
-    let image = Request::Image(vec![0; MAX_IMAGE_BYTES + 1].into());
+    let image = Request::Image(vec![0; MAX_IMAGE_BYTES + 1].into(), Animations::FirstFrame);
     assert_eq!(image.encode(1).unwrap_err().kind(), ErrorKind::TooLarge);
     let text = Request::Text("x".repeat(MAX_TEXT_BYTES + 1));
     assert_eq!(text.encode(1).unwrap_err().kind(), ErrorKind::TextTooLong);

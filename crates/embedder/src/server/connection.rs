@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use embedder::Error;
-use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Request, Response};
+use embedder::protocol::{Animations, HEADER_BYTES, Header, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -117,9 +117,9 @@ async fn read_request(
         // Refused below by its kind; no need to read what it announces.
         false => 0,
     };
-    let budget = match header.kind {
-        FrameKind::Image => length.div_ceil(BUDGET_UNIT),
-        _ => 0,
+    let budget = match header.kind.is_image() {
+        true => length.div_ceil(BUDGET_UNIT),
+        false => 0,
     };
     let budget = permits(&shared.image_budget, budget as u32).await;
     let payload = in_time(read_payload(from_client, length)).await?;
@@ -128,7 +128,13 @@ async fn read_request(
     let ticket = Ticket { _place: place, _work: shared.activity.begin() };
     let asker = Asker::new(number, header.id, answers.clone(), ticket);
     match request {
-        Request::Image(image) => shared.queue.push_image(Job { input: Encoded { image, _budget: budget }, asker }),
+        Request::Image(image, animations) => {
+            let animations = match animations {
+                Animations::FirstFrame => clip::Animations::FirstFrame,
+                Animations::Refuse => clip::Animations::Refuse,
+            };
+            shared.queue.push_image(Job { input: Encoded { image, animations, _budget: budget }, asker });
+        }
         Request::Text(input) => match shared.recent_texts.get(&input) {
             Some(answer) => asker.answer(&answer),
             None => shared.queue.push_text(Job { input, asker }),

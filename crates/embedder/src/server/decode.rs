@@ -1,5 +1,6 @@
 //! A thread that decodes pictures.
 
+use clip::Prepared;
 use sha2::{Digest, Sha256};
 
 use super::Shared;
@@ -25,10 +26,10 @@ fn decode(shared: &Shared, job: Job<super::queue::Encoded>) -> Option<Job<Decode
         asker.lie(lie);
         return None;
     }
-    let result = inference::decode(&input.image);
+    let result = inference::decode(&input.image, input.animations);
     drop(watched);
     match result {
-        Ok(pixels) => Some(Job { input: Decoded { pixels, sha256 }, asker }),
+        Ok(Prepared { pixels, animated, .. }) => Some(Job { input: Decoded { pixels, animated, sha256 }, asker }),
         Err(failure) => {
             asker.refuse(failure);
             None

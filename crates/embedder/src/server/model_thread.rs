@@ -94,19 +94,20 @@ fn seal(shared: &Shared, engine: &mut dyn Engine) {
 
 fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
-    let (images, askers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.input.pixels, job.asker)).unzip();
+    let (images, askers): (Vec<_>, Vec<_>) =
+        jobs.into_iter().map(|job| (job.input.pixels, (job.asker, job.input.animated))).unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
     let results = inference::embed_images(&mut *loaded.engine, &images);
     if !loaded.engine.is_current() {
         // The next batch makes way; these have perhaps met other weights.
-        refuse_askers(askers);
+        refuse_askers(askers.into_iter().map(|(asker, _)| asker));
         return;
     }
     shared.queue.images_took(images.len(), began.elapsed());
     drop(watched);
-    for (asker, result) in askers.into_iter().zip(results) {
-        answer(asker, loaded.fingerprint, result);
+    for ((asker, animated), result) in askers.into_iter().zip(results) {
+        answer(asker, loaded.fingerprint, result, animated);
     }
 }
 
@@ -143,13 +144,16 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
         if let Ok(embedding) = &result {
             shared.recent_texts.put(&text, loaded.fingerprint, embedding.clone().into_array());
         }
-        answer(asker, loaded.fingerprint, result);
+        answer(asker, loaded.fingerprint, result, false);
     }
 }
 
-fn answer(asker: Asker, model: ModelFingerprint, result: Result<Embedding, Failure>) {
+fn answer(asker: Asker, model: ModelFingerprint, result: Result<Embedding, Failure>, animated: bool) {
     match result {
-        Ok(embedding) => asker.answer(&Response::Embedding { model, vector: Box::new(embedding.into_array()) }),
+        Ok(embedding) => {
+            let vector = Box::new(embedding.into_array());
+            asker.answer(&Response::Embedding { model, vector, animated });
+        }
         Err(failure) => asker.refuse(failure),
     }
 }

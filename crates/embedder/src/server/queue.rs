@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clip::Pixels;
+use clip::{Animations, Pixels};
 use embedder::{ErrorKind, Statistics};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -18,12 +18,14 @@ use crate::failure::Failure;
 /// A picture as it was received, with its share of the budget for such.
 pub struct Encoded {
     pub image: Bytes,
+    pub animations: Animations,
     pub _budget: OwnedSemaphorePermit,
 }
 
 /// A picture as the model takes it.
 pub struct Decoded {
     pub pixels: Pixels,
+    pub animated: bool,
     pub sha256: [u8; 32],
 }
 

@@ -43,7 +43,11 @@ impl Client {
 
     fn push_image(&self, queue: &Queue) {
         let budget = Arc::clone(&self.permits).try_acquire_owned().unwrap();
-        queue.push_image(self.job(Encoded { image: Bytes::new(), _budget: budget }));
+        queue.push_image(self.job(Encoded {
+            image: Bytes::new(),
+            animations: Animations::FirstFrame,
+            _budget: budget,
+        }));
     }
 
     /// The next refusal that was sent.
@@ -65,7 +69,11 @@ const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0
 
 fn decode_one(queue: &Queue) {
     let Job { asker, .. } = queue.next_image();
-    let input = Decoded { pixels: clip::preprocess(PIXEL, &clip::Limits::default()).unwrap(), sha256: [0; 32] };
+    let input = Decoded {
+        pixels: clip::preprocess(PIXEL, &clip::Limits::default()).unwrap(),
+        animated: false,
+        sha256: [0; 32],
+    };
     queue.decoded(Some(Job { input, asker }));
 }
 

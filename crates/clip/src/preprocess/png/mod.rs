@@ -1,0 +1,120 @@
+//! PNG by the `png` crate, on the chunks that make the picture.
+
+mod chunks;
+
+use std::io::Cursor;
+
+use image::RgbImage;
+use png::{DecodingError, InterlaceInfo, Reader, Transformations};
+
+pub(super) use self::chunks::Chunks;
+use self::chunks::damaged;
+use super::decode::orientation;
+use super::rows::{Rows, STRIP, hand_over};
+use crate::Limits;
+use crate::error::{Error, Inner};
+
+pub(super) const FORMAT: &str = "PNG";
+
+/// Bytes that the decoder's own buffers may take, which hold a row or two.
+const BUFFERS: usize = 64 << 20;
+
+type Source = Cursor<Vec<u8>>;
+
+pub(super) fn decode(bytes: &[u8], _: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
+    let chunks = Chunks::read(bytes)?;
+    if !chunks.header_is_sound {
+        return Err(damaged("its header has a wrong checksum"));
+    }
+    if chunks.is_indexed() && chunks.palette.is_none() {
+        return Err(damaged("it has no palette"));
+    }
+    read(&chunks, rows).map_err(|error| match chunks.cut_off {
+        true => Inner::Truncated { format: FORMAT, bytes: bytes.len() }.into(),
+        false => damaged(&error.to_string()),
+    })
+}
+
+/// A few rows at a time; an interlaced picture, whose rows come last, as a whole.
+fn read(chunks: &Chunks<'_>, rows: &mut dyn Rows) -> Result<(), DecodingError> {
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(chunks.file()), png::Limits { bytes: BUFFERS });
+    // As Pillow, which does not look at those of pixels.
+    decoder.ignore_checksums(true);
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let mut reader = decoder.read_info()?;
+    let channels = reader.output_color_type().0.samples();
+    let (width, height) = reader.info().size();
+    let orientation = orientation(chunks.exif);
+    if reader.info().interlaced {
+        hand_over(&interlaced(&mut reader, channels, width, height)?, orientation, rows);
+        return Ok(());
+    }
+    rows.begin([width as usize, height as usize], orientation);
+    let full = 3 * width as usize * STRIP;
+    let mut strip = Vec::with_capacity(full);
+    // Exactly as many rows as there are: what follows the last one is not the picture's.
+    for _ in 0..height {
+        let Some(row) = reader.next_row()? else { break };
+        to_rgb(row.data(), channels, &mut strip);
+        if strip.len() == full {
+            rows.take(&strip);
+            strip.clear();
+        }
+    }
+    rows.take(&strip);
+    Ok(())
+}
+
+/// The rows of all seven passes, each pixel at its place.
+fn interlaced(
+    reader: &mut Reader<Source>,
+    channels: usize,
+    width: u32,
+    height: u32,
+) -> Result<RgbImage, DecodingError> {
+    const BITS_A_PIXEL: u8 = 24;
+    let mut picture = RgbImage::new(width, height);
+    let mut rgb = vec![];
+    for _ in 0..interlaced_rows(width, height) {
+        let Some(row) = reader.next_interlaced_row()? else { break };
+        rgb.clear();
+        to_rgb(row.data(), channels, &mut rgb);
+        if let InterlaceInfo::Adam7(place) = row.interlace() {
+            png::expand_interlaced_row(&mut picture, 3 * width as usize, &rgb, place, BITS_A_PIXEL);
+        }
+    }
+    Ok(picture)
+}
+
+/// Appends a row as RGB: grey is replicated, alpha dropped (not composited). Of 16 bits the decoder has left the high byte:
+/// so does Pillow, but for 16-bit *grey*, which it clips at 255, so that nearly every such picture is white.
+fn to_rgb(row: &[u8], channels: usize, rgb: &mut Vec<u8>) {
+    let pixels = row.chunks_exact(channels);
+    match channels {
+        1 | 2 => rgb.extend(pixels.flat_map(|pixel| [pixel[0]; 3])),
+        3 => rgb.extend_from_slice(row),
+        _ => rgb.extend(pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])),
+    }
+}
+
+/// Rows of all seven passes (PNG specification, 8.2). A pass without columns has none.
+fn interlaced_rows(width: u32, height: u32) -> u32 {
+    // First column and row, and the steps between them.
+    const PASSES: [[u32; 4]; 7] =
+        [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+    let passes = PASSES.iter().filter(|[left, ..]| width > *left);
+    passes.map(|[_, top, _, step]| height.saturating_sub(*top).div_ceil(*step)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_all_passes() {
+        // Of the 8 x 8 pattern in the specification: 1 + 1 + 1 + 2 + 2 + 4 + 4.
+        assert_eq!(interlaced_rows(8, 8), 15);
+        assert_eq!(interlaced_rows(1, 1), 1);
+        assert_eq!(interlaced_rows(1, 8), 1 + 1 + 2 + 4);
+    }
+}

@@ -1,0 +1,168 @@
+//! The chunks of a WebP that its picture is made of (RFC 9649, 2.3 to 2.7).
+//!
+//! All others are stepped over: whether a profile that the flags announce is there, and what it holds, says nothing about
+//! the pixels. Neither does the alpha channel (ALPH), which is dropped.
+
+use crate::error::{Error, Inner};
+
+use super::FORMAT;
+
+/// Of the flags in VP8X.
+const EXIF_FLAG: u8 = 0b1000;
+
+/// Bytes of an ANMF chunk before its own chunks.
+const FRAME_HEADER: usize = 16;
+
+/// The picture's chunks.
+#[derive(Default)]
+pub struct Chunks<'a> {
+    /// Width and height that VP8X gives, in pixels.
+    pub canvas: Option<(u32, u32)>,
+    /// The first frame.
+    pub frame: Frame<'a>,
+    /// EXIF, where the flags of VP8X announce it.
+    pub exif: Option<&'a [u8]>,
+    /// Frames of the animation; 0 where there is none.
+    pub frames: usize,
+}
+
+/// A frame as it is stored.
+#[derive(Default)]
+pub struct Frame<'a> {
+    /// `VP8 ` or `VP8L`.
+    pub kind: [u8; 4],
+    /// The compressed pixels.
+    pub content: &'a [u8],
+    /// Of a frame of an animation: left, top, width and height on the canvas, in pixels.
+    pub place: Option<[u32; 4]>,
+}
+
+impl<'a> Chunks<'a> {
+    /// Reads the chunks of a file that begins as WebP.
+    ///
+    /// The length that the container claims is where what follows the picture begins, and no more: files are found that
+    /// claim too much, or nothing, and hold the picture whole.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
+        let claimed = bytes[4..].first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+        let mut chunks = Chunks::default();
+        let mut flags = 0;
+        let mut walk = Walk { bytes, at: 12 };
+        while !(chunks.is_found() && walk.at >= claimed.saturating_add(8)) {
+            let Some(chunk) = walk.next() else { break };
+            let content = chunk.content.ok_or(Inner::Truncated { format: FORMAT, bytes: bytes.len() })?;
+            match &chunk.kind {
+                b"VP8X" if !chunks.is_found() => {
+                    let [first, _, _, _, canvas @ ..] =
+                        content.first_chunk::<10>().ok_or_else(|| damaged("its header is too short".to_owned()))?;
+                    flags = *first;
+                    chunks.canvas = Some((number(&canvas[..3]) + 1, number(&canvas[3..]) + 1));
+                }
+                b"VP8 " | b"VP8L" if !chunks.is_found() => {
+                    chunks.frame = Frame { kind: chunk.kind, content, place: None };
+                }
+                b"ANMF" => {
+                    chunks.frames += 1;
+                    if !chunks.is_found() {
+                        chunks.frame = Frame::of_animation(content)?;
+                    }
+                }
+                b"EXIF" if flags & EXIF_FLAG != 0 && chunks.exif.is_none() => chunks.exif = Some(content),
+                _ => {}
+            }
+        }
+        match chunks.is_found() {
+            true => Ok(chunks),
+            // It ends between two chunks.
+            false if claimed.saturating_add(8) > bytes.len() => {
+                Err(Inner::Truncated { format: FORMAT, bytes: bytes.len() }.into())
+            }
+            false => Err(damaged("it has no pixels".to_owned())),
+        }
+    }
+
+    fn is_found(&self) -> bool {
+        !self.frame.kind.starts_with(&[0])
+    }
+}
+
+impl<'a> Frame<'a> {
+    fn of_animation(content: &'a [u8]) -> Result<Self, Error> {
+        let header: &[u8; FRAME_HEADER] =
+            content.first_chunk().ok_or_else(|| damaged("the header of a frame is too short".to_owned()))?;
+        let [left, top, width, height] = [0, 3, 6, 9].map(|at| number(&header[at..at + 3]));
+        let place = Some([2 * left, 2 * top, width + 1, height + 1]);
+        let frame = Walk { bytes: content, at: FRAME_HEADER }
+            .find(|chunk| matches!(&chunk.kind, b"VP8 " | b"VP8L"))
+            .and_then(|chunk| Some(Frame { kind: chunk.kind, content: chunk.content?, place }));
+        frame.ok_or_else(|| damaged("a frame has no pixels".to_owned()))
+    }
+
+    /// It is compressed with loss.
+    pub fn is_lossy(&self) -> bool {
+        self.kind == *b"VP8 "
+    }
+
+    /// Width and height, in pixels: of a lossy frame RFC 6386, 9.1, without the two bits of a scale that decoders leave to
+    /// the viewer; of a lossless one RFC 9649, 3.4.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        match *self.content {
+            [_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1, ..] if self.is_lossy() => {
+                let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
+                Some((side(w0, w1), side(h0, h1)))
+            }
+            [0x2F, b0, b1, b2, b3, ..] if !self.is_lossy() => {
+                let bits = u32::from_le_bytes([b0, b1, b2, b3]);
+                Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
+            }
+            _ => None,
+        }
+    }
+
+    /// A file of this frame alone.
+    pub fn file(&self) -> Vec<u8> {
+        let padding = self.content.len() % 2;
+        let mut file = Vec::with_capacity(20 + self.content.len() + padding);
+        file.extend_from_slice(b"RIFF");
+        file.extend_from_slice(&((12 + self.content.len() + padding) as u32).to_le_bytes());
+        file.extend_from_slice(b"WEBP");
+        file.extend_from_slice(&self.kind);
+        file.extend_from_slice(&(self.content.len() as u32).to_le_bytes());
+        file.extend_from_slice(self.content);
+        file.resize(file.len() + padding, 0);
+        file
+    }
+}
+
+/// A little-endian number of three bytes.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
+}
+
+pub fn damaged(reason: String) -> Error {
+    Inner::Undecodable { format: FORMAT, reason }.into()
+}
+
+struct Chunk<'a> {
+    kind: [u8; 4],
+    /// `None` where it is longer than what holds it.
+    content: Option<&'a [u8]>,
+}
+
+/// The chunks one after another.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Chunk<'a>;
+
+    fn next(&mut self) -> Option<Chunk<'a>> {
+        let (kind, rest) = self.bytes.get(self.at..)?.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        // A chunk of odd length is followed by a byte of padding, which the last one may lack.
+        self.at = self.at.saturating_add(8).saturating_add(length.next_multiple_of(2));
+        Some(Chunk { kind: *kind, content: rest.get(..length) })
+    }
+}

@@ -1,0 +1,45 @@
+//! WebP by the `image` crate, one frame at a time, without the container around it.
+
+mod chunks;
+
+use std::io::Cursor;
+
+use image::codecs::webp::WebPDecoder;
+use image::{DynamicImage, GenericImage, ImageDecoder, RgbImage};
+
+pub(super) use self::chunks::{Chunks, damaged};
+use super::decode::{Decoded, image_error};
+use crate::error::Error;
+
+pub(super) const FORMAT: &str = "WebP";
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
+    let chunks = Chunks::read(bytes)?;
+    let frame = &chunks.frame;
+    let failed = |error| image_error(FORMAT, bytes, &error);
+    let decoder = WebPDecoder::new(Cursor::new(frame.file())).map_err(failed)?;
+    let size = decoder.dimensions();
+    let canvas = chunks.canvas.unwrap_or(size);
+    let [left, top, width, height] = frame.place.unwrap_or([0, 0, canvas.0, canvas.1]);
+    if frame.size() != Some(size) || (width, height) != size || left + width > canvas.0 || top + height > canvas.1 {
+        let reason = format!(
+            "a frame of {} x {} is to be {width} x {height} at {left}, {top} of a canvas of {} x {}",
+            size.0, size.1, canvas.0, canvas.1
+        );
+        return Err(damaged(reason));
+    }
+    // Alpha is dropped, not composited.
+    let pixels = DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8();
+    Ok(Decoded { pixels: on_canvas(pixels, canvas, left, top), exif: chunks.exif.map(<[u8]>::to_vec) })
+}
+
+/// What the first frame leaves free is transparent black, whatever background colour the file names: that is a hint which
+/// Pillow and browsers do not take.
+fn on_canvas(frame: RgbImage, canvas: (u32, u32), left: u32, top: u32) -> RgbImage {
+    if frame.dimensions() == canvas {
+        return frame;
+    }
+    let mut picture = RgbImage::new(canvas.0, canvas.1);
+    picture.copy_from(&frame, left, top).unwrap_or_else(|_| unreachable!("it lies on the canvas: this is a bug"));
+    picture
+}
