@@ -49,6 +49,26 @@ async fn a_batch_equals_its_parts() {
     }
 }
 
+/// Of every format there is one, decoded behind the sandbox.
+#[tokio::test]
+async fn the_first_frame_of_an_animation_is_embedded_or_refused() {
+    let container = |name: &str| {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/containers");
+        std::fs::read(directory.join(name)).unwrap()
+    };
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    for (still, animation) in [("plain.gif", "frames.gif"), ("plain.png", "frames.png"), ("plain.webp", "frames.webp")]
+    {
+        let alone = client.embed_image(container(still), Animations::Refuse).await.unwrap();
+        let first = client.embed_image(container(animation), Animations::FirstFrame).await.unwrap();
+        assert_eq!((alone.animated, first.animated), (false, true), "{animation}");
+        assert_eq!(alone.vector, first.vector, "{animation}");
+        let refused = client.embed_image(container(animation), Animations::Refuse).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Animated, "{animation}: {refused}");
+    }
+}
+
 #[tokio::test]
 async fn texts_are_answered_beside_pictures() {
     let server = Supervisor::start(&[]);

@@ -1,6 +1,7 @@
 //! The crate as its users see it, against vectors frozen from the reference implementation and against bad input.
 
 mod batches;
+mod containers;
 mod families;
 mod golden;
 mod mutation;

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use crate::support;
 
 /// One of each decoder's ways through a file, small ones so that many fit into a run.
-const SEEDS: [&str; 12] = [
+const SEEDS: [&str; 18] = [
     "exif-6.jpg",
     "grey.jpg",
     "progressive.jpg",
@@ -23,6 +23,12 @@ const SEEDS: [&str; 12] = [
     "lossless.webp",
     "alpha.webp",
     "animated.png",
+    "../containers/exif-after.png",
+    "../containers/colours-3-4-interlaced.png",
+    "../containers/one-clear-frame-on-a-canvas.webp",
+    "../containers/exif-before.webp",
+    "../containers/interlaced.gif",
+    "../containers/frames-on-a-screen.gif",
 ];
 
 /// The decoders run behind a net that turns a panic into an error; what it caught is still a defect.

@@ -1,6 +1,7 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
 mod admin_grants;
+mod animations;
 mod answers;
 mod apps;
 mod arrays;

@@ -198,6 +198,8 @@ pub enum Fault {
     },
     /// A GIF.
     Gif,
+    /// A GIF of two frames.
+    AnimatedGif,
     /// A file of no picture type at all.
     UnknownType,
     /// This text in place of the picture.

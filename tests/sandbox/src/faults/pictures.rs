@@ -13,6 +13,9 @@ use crate::server::answer::{Answer, Payload};
 /// One transparent pixel.
 const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+/// The same and a second frame.
+const ANIMATED_GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0\
+    ,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
 const SVG: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"600\" height=\"900\"/>";
 
 /// The format a picture is to be served in whatever its extension says.
@@ -40,6 +43,10 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
         Fault::Gif => {
             *content_type = "image/gif".into();
             *bytes = Bytes::from_static(GIF);
+        }
+        Fault::AnimatedGif => {
+            *content_type = "image/gif".into();
+            *bytes = Bytes::from_static(ANIMATED_GIF);
         }
         Fault::UnknownType => {
             *content_type = "image/svg+xml".into();

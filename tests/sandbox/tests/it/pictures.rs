@@ -129,6 +129,7 @@ fn files_can_lie() {
     assert!(corrupt.len() == whole.len() && corrupt != whole);
     assert_eq!(get(Fault::TruncatedBody).body, whole[..whole.len() / 2]);
     assert_eq!(image::guess_format(&get(Fault::Gif).body).expect("a format"), ImageFormat::Gif);
+    assert_eq!(image::guess_format(&get(Fault::AnimatedGif).body).expect("a format"), ImageFormat::Gif);
     assert!(image::guess_format(&get(Fault::UnknownType).body).is_err());
     assert_eq!(get(Fault::Verbatim { text: "as told".into() }).body, b"as told");
     assert_eq!(get(Fault::CdnForbidden).status, 403);

@@ -33,8 +33,9 @@ pub struct Frame<'a> {
     pub kind: [u8; 4],
     /// The compressed pixels.
     pub content: &'a [u8],
-    /// Of a frame of an animation: left, top, width and height on the canvas, in pixels.
-    pub place: Option<[u32; 4]>,
+    /// Of a frame of an animation: left and top on the canvas, in pixels. The size that is stated beside them is not taken
+    /// over that of the pixels, as libwebp does not.
+    pub place: Option<(u32, u32)>,
 }
 
 impl<'a> Chunks<'a> {
@@ -89,8 +90,7 @@ impl<'a> Frame<'a> {
     fn of_animation(content: &'a [u8]) -> Result<Self, Error> {
         let header: &[u8; FRAME_HEADER] =
             content.first_chunk().ok_or_else(|| damaged("the header of a frame is too short".to_owned()))?;
-        let [left, top, width, height] = [0, 3, 6, 9].map(|at| number(&header[at..at + 3]));
-        let place = Some([2 * left, 2 * top, width + 1, height + 1]);
+        let place = Some((2 * number(&header[..3]), 2 * number(&header[3..6])));
         let frame = Walk { bytes: content, at: FRAME_HEADER }
             .find(|chunk| matches!(&chunk.kind, b"VP8 " | b"VP8L"))
             .and_then(|chunk| Some(Frame { kind: chunk.kind, content: chunk.content?, place }));

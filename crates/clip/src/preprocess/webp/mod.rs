@@ -20,10 +20,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
     let decoder = WebPDecoder::new(Cursor::new(frame.file())).map_err(failed)?;
     let size = decoder.dimensions();
     let canvas = chunks.canvas.unwrap_or(size);
-    let [left, top, width, height] = frame.place.unwrap_or([0, 0, canvas.0, canvas.1]);
-    if frame.size() != Some(size) || (width, height) != size || left + width > canvas.0 || top + height > canvas.1 {
+    let (left, top) = frame.place.unwrap_or_default();
+    // A picture that is no animation fills its canvas.
+    let fits = match frame.place {
+        Some(_) => left + size.0 <= canvas.0 && top + size.1 <= canvas.1,
+        None => size == canvas,
+    };
+    if !fits || frame.size() != Some(size) {
         let reason = format!(
-            "a frame of {} x {} is to be {width} x {height} at {left}, {top} of a canvas of {} x {}",
+            "a frame of {} x {} pixels at {left}, {top} does not fit a canvas of {} x {}",
             size.0, size.1, canvas.0, canvas.1
         );
         return Err(damaged(reason));
