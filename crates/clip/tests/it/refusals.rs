@@ -32,7 +32,8 @@ fn truncated_pictures() {
     for golden in Golden::read().pictures {
         let bytes = picture(&golden.name);
         for tenths in [2, 5, 9] {
-            let cut = (bytes.len() * tenths / 10).max(16);
+            // The last 16 bytes of a PNG stand behind its pixels.
+            let cut = ((bytes.len() - 16) * tenths / 10).max(16);
             let error = refused(&bytes[..cut]);
             assert_eq!(error.kind(), ErrorKind::Malformed, "{} cut at {cut}: {error}", golden.name);
         }
