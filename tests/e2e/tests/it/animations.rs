@@ -61,8 +61,9 @@ fn the_setting_says_what_becomes_of_them() -> Result<()> {
         Ok((setting == "first_frame").then_some(()))
     })?;
     assert_eq!(client.query_one(EMBED, &[&ANIMATION])?.get::<_, String>(0), still);
-    let together: String =
-        client.query_one("SELECT (pinterest_embed_images(ARRAY[$1, $2]))[1]::text", &[&ANIMATION, &STILL])?.get(0);
+    let together: String = client
+        .query_one("SELECT (pinterest_embed_images(ARRAY[$1::bytea, $2]))[1]::text", &[&ANIMATION, &STILL])?
+        .get(0);
     assert_eq!(together, still);
 
     let row = import(&mut client, "Beach")?;
