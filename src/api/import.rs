@@ -125,7 +125,12 @@ fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
     let account_id = import::account_of(import_id)?;
-    let failed = as_worker(|| import::retry_failed(account_id, import_id))?;
+    // What a setting has had skipped, and would no longer.
+    let skipped: &[&str] = match settings::animated_images() {
+        embedder::Animations::FirstFrame => &["animated"],
+        embedder::Animations::Refuse => &[],
+    };
+    let failed = as_worker(|| import::retry_failed(account_id, import_id, skipped))?;
     registry::wake_at_commit()?;
     Ok(failed)
 }

@@ -160,16 +160,20 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
     Ok(())
 }
 
-/// Takes back failures, by the word of their reason: they are about to be tried again.
-pub fn take_back_failed(account_id: i64, import_id: i64, again: Vec<(String, i64)>) -> Result<(), Failure> {
-    let (reasons, counts): (Vec<String>, Vec<i64>) = again.into_iter().unzip();
+/// Takes back images that failed or were skipped, by outcome and the word of their reason: they are about to be tried again.
+pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, String, i64)]) -> Result<(), Failure> {
+    let outcomes: Vec<String> = again.iter().map(|(outcome, ..)| outcome.clone()).collect();
+    let reasons: Vec<String> = again.iter().map(|(_, reason, _)| reason.clone()).collect();
+    let counts: Vec<i64> = again.iter().map(|(.., count)| *count).collect();
     execute(
         "WITH less AS (UPDATE pinterest.import_outcome o SET count = o.count - n.count \
-             FROM unnest($3::text[], $4::int8[]) AS n(reason, count) WHERE o.account_id = $1 AND o.import_id = $2 \
-             AND o.item = 'image' AND o.outcome = 'failed' AND o.reason = n.reason AND o.count > n.count RETURNING o.reason) \
-         DELETE FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' \
-             AND o.outcome = 'failed' AND o.reason = ANY ($3) AND o.reason NOT IN (SELECT l.reason FROM less l)",
-        &[account_id.into(), import_id.into(), reasons.into(), counts.into()],
+             FROM unnest($3::text[], $4::text[], $5::int8[]) AS n(outcome, reason, count) \
+             WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = n.outcome \
+             AND o.reason = n.reason AND o.count > n.count RETURNING o.outcome, o.reason) \
+         DELETE FROM pinterest.import_outcome o USING unnest($3::text[], $4::text[]) AS n(outcome, reason) \
+             WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = n.outcome \
+             AND o.reason = n.reason AND (o.outcome, o.reason) NOT IN (SELECT l.outcome, l.reason FROM less l)",
+        &[account_id.into(), import_id.into(), outcomes.into(), reasons.into(), counts.into()],
     )?;
     Ok(())
 }

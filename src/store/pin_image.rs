@@ -504,17 +504,23 @@ pub fn record(account_id: i64, claimed: &ClaimedImage, outcome: &Outcome, across
     Ok(if touched > 0 { Recorded::AsIs } else { Recorded::No })
 }
 
-/// Puts the failed images of an import back to work; how many there are, by the word of their reason.
-pub fn retry_failed(account_id: i64, import_id: i64) -> Result<Vec<(String, i64)>, Failure> {
+/// Puts the failed images of an import back to work, and those that were skipped for one of these reasons; how many there
+/// are, by state and the word of their reason.
+pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<Vec<(String, String, i64)>, Failure> {
     write(
-        "WITH failed AS (SELECT f.pin_id, f.position, COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
-             WHERE f.account_id = $1 AND f.import_id = $2 AND f.state = 'failed' FOR UPDATE), \
+        "WITH failed AS (SELECT f.pin_id, f.position, f.state, COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
+             WHERE f.account_id = $1 AND f.import_id = $2 \
+             AND (f.state = 'failed' OR f.state = 'skipped' AND f.reason_code = ANY ($3)) FOR UPDATE), \
          again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
              next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
-             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position RETURNING f.code) \
-         SELECT a.code, count(*) FROM again a GROUP BY a.code",
-        &[account_id.into(), import_id.into()],
-        |row| Ok((row.get(1)?, row.get(2)?)),
+             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position RETURNING f.state, f.code) \
+         SELECT a.state, a.code, count(*) FROM again a GROUP BY a.state, a.code",
+        &[
+            account_id.into(),
+            import_id.into(),
+            skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>().into(),
+        ],
+        |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
     )
 }
 

@@ -163,7 +163,7 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
 }
 
 /// Puts the failed images of an import that has ended back to work; how many there are.
-pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
+pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<i64, Failure> {
     let ended = write(
         "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 FOR UPDATE",
@@ -174,21 +174,27 @@ pub fn retry_failed(account_id: i64, import_id: i64) -> Result<i64, Failure> {
         return Err(Failure::new(Kind::NotReady, format!("import {import_id} has not ended"))
             .with_hint("pinterest_wait_for_import() waits for its end."));
     }
-    let again = pin_image::retry_failed(account_id, import_id)?;
-    let failed = again.iter().map(|(_, count)| count).sum();
-    if failed > 0 {
+    let again = pin_image::retry_failed(account_id, import_id, skipped)?;
+    let count = |state: &str| -> i64 { again.iter().filter(|(of, ..)| of == state).map(|(.., count)| count).sum() };
+    let (failed, skipped) = (count("failed"), count("skipped"));
+    if failed + skipped > 0 {
         refuse_unless_room(account_id)?;
-        import_outcome::take_back_failed(account_id, import_id, again)?;
+        import_outcome::take_back_failed(account_id, import_id, &again)?;
         execute(
             "UPDATE pinterest.import SET state = 'queued', due = false, deaths = 0, \
              phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
-             images_failed = images_failed - $3, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
+             images_failed = images_failed - $3, images_skipped = images_skipped - $4, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
              cancel_requested = false, reason = NULL, error_code = NULL, hint = NULL, fence = fence + 1 \
              WHERE account_id = $1 AND import_id = $2",
-            &[account_id.into(), import_id.into(), i32::try_from(failed).unwrap_or(i32::MAX).into()],
+            &[
+                account_id.into(),
+                import_id.into(),
+                i32::try_from(failed).unwrap_or(i32::MAX).into(),
+                i32::try_from(skipped).unwrap_or(i32::MAX).into(),
+            ],
         )?;
     }
-    Ok(failed)
+    Ok(failed + skipped)
 }
 
 /// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue, but for
