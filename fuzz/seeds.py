@@ -160,6 +160,8 @@ def by_hand():
     for number, text in enumerate([
         "549755885175", "Barn wedding", "https://www.pinterest.com/example_user/barn-wedding/",
         "pinterest.de/A/caf%C3%A9-br%C3%BBl%C3%A9e-%26-more?x#y\nCafé Brûlée & More!", " 2026 ", "http://pinterest.x",
+        "https://www.pinterest.com/anna/rooms/grand-hall/?x#y\nGrand Hall", "https://pin.it/x", "a@pinterest.com:80/_tools",
+        "\uFEFFSTRASSE\u00A0\nstra\u00DFe ",
     ]):
         seed("board_reference", str(number), text)
     for number, (url, location) in enumerate([

@@ -121,7 +121,7 @@ REVOKE ALL ON FUNCTION
     pinterest_embed_text(text),
     pinterest_embed_images(bytea[]),
     pinterest_embed_texts(text[]),
-    pinterest.nearest_pins(vector, integer, bigint, text),
+    pinterest.nearest_pins(vector, integer, bigint, text, text),
     pinterest_board_embedding(text, bigint, interval, jsonb, integer),
     pinterest_board_themes(text, integer, text[], bigint),
     pinterest_classify(vector, text[]),

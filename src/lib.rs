@@ -16,6 +16,7 @@ mod interruptible;
 mod key_command;
 mod keys;
 mod memory;
+mod names;
 mod once_per_query;
 mod owner;
 #[cfg(any(test, feature = "pg_test"))]

@@ -1,22 +1,21 @@
 //! Boards: the live list, which one is meant, the purge.
 
-use std::convert::Infallible;
-
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pinterest::model::Board;
-use pinterest::{BoardReference, BookmarkGuard, Client, Error, Secret};
+use pinterest::{BoardReference, BookmarkGuard, Client, Closest, Error, Likeness, Secret};
 
 use super::{given, not_empty, usable};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
 use crate::interruptible::block_on;
+use crate::names::{self, ambiguous, shortened};
 use crate::platform::NoCoreDump;
 use crate::rows::board_row;
 use crate::settings;
-use crate::store::board::KnownBoard;
-use crate::store::{account, board, refuse_if_read_only};
+use crate::store::board::{KnownBoard, KnownSection};
+use crate::store::{account, board, board_images, refuse_if_read_only};
 
 /// The account's boards as Pinterest lists them now; they are remembered in pinterest.board.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -81,35 +80,75 @@ fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     })
 }
 
-/// The board that the caller means, among those seen so far.
+/// The board that the caller means, or the section of it that an address names, among those seen so far.
 pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
     not_empty(reference, "board")?;
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
-    let mut found = matching(reference, account_id)?;
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(Kind::NotFound, format!("no board \"{reference}\" has been seen")).with_hint(
+    let meant = matching(reference, account_id)?;
+    let section = meant.reference.section();
+    let mut board = meant.one()?.ok_or_else(|| {
+        Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference))).with_hint(
             "Import it with pinterest_import_board(); SELECT * FROM pinterest_list_boards() lists what there is.",
-        )),
-        several => Err(Failure::new(Kind::BadArgument, format!("{several} boards are named \"{reference}\""))
-            .with_hint("Pass the board's id, or account_id.")
-            .with_detail(
-                found
-                    .iter()
-                    .map(|board| format!("{} (account {})", board.board_id, board.account_id))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            )),
+        )
+    })?;
+    if let Some(wanted) = section {
+        let sections = board_images::sections_of(board.account_id, &board.board_id)?;
+        let section_id = names::section(&sections, &wanted, &board.named())?;
+        let name = sections.into_iter().find(|(id, _)| *id == section_id).map(|(_, name)| name).unwrap_or_default();
+        board.section = Some(KnownSection { section_id, name });
+    }
+    Ok(board)
+}
+
+/// The same for what is done to whole boards.
+pub fn known_whole(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
+    let board = known(reference, account_id)?;
+    if board.section.is_some() {
+        return Err(Failure::new(Kind::BadArgument, "this is done to whole boards, not to a section")
+            .with_hint("Give the board's address, without the section, or its title or id."));
+    }
+    Ok(board)
+}
+
+/// What a reference means among the boards seen so far.
+pub struct Meant {
+    /// As it was read.
+    pub reference: BoardReference,
+    /// How closely those found fit it.
+    pub likeness: Option<Likeness>,
+    found: Vec<KnownBoard>,
+}
+
+impl Meant {
+    /// The board; refuses several.
+    pub fn one(mut self) -> Result<Option<KnownBoard>, Failure> {
+        if self.found.len() < 2 {
+            return Ok(self.found.pop());
+        }
+        let ids = self.found.into_iter().map(|board| {
+            let owner = board.owner_username.map(|owner| format!(" of {owner}")).unwrap_or_default();
+            (board.board_id, format!("{}{owner}, account {}", shortened(&board.name), board.account_id))
+        });
+        Err(ambiguous("boards", &self.reference.to_string(), ids.collect(), "Pass the board's id, or account_id"))
     }
 }
 
-/// All boards seen so far that the words fit.
-pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
-    let parsed: Result<BoardReference, Infallible> = reference.parse();
-    let Ok(parsed) = parsed;
-    let mut boards = board::visible(account_id)?;
-    boards.retain(|board| parsed.matches(&board.board_id, &board.name, board.owner_username.as_deref()));
-    Ok(boards)
+/// The boards seen so far that the words fit best. A title that looks like an address of something else is found as it is
+/// written.
+pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Meant, Failure> {
+    let parsed = reference.parse::<BoardReference>();
+    let wanted = parsed.as_ref().map_or_else(|_| BoardReference::title(reference), BoardReference::clone);
+    let mut closest = Closest::default();
+    for board in board::visible(account_id)? {
+        pgrx::check_for_interrupts!();
+        let likeness = wanted.likeness(&board.board_id, &board.name, board.owner_username.as_deref());
+        closest.offer(board, likeness.filter(|likeness| parsed.is_ok() || likeness.is_spelling()));
+    }
+    let likeness = closest.likeness();
+    if likeness.is_none() {
+        parsed?;
+    }
+    Ok(Meant { reference: wanted, likeness, found: closest.into_found() })
 }
 
 /// Deletes a board's pins, images, vectors and imports; returns how many pins and images that were.
@@ -119,7 +158,7 @@ fn pinterest_purge_board(
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
     let board = given(board, "board")?;
-    let board = known(board, account_id)?;
+    let board = known_whole(board, account_id)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;
     Ok(TableIterator::once(counts))
 }

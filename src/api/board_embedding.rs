@@ -2,6 +2,7 @@
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
+use pinterest::SectionReference;
 use serde_json::Value;
 
 use super::board::known;
@@ -9,6 +10,7 @@ use super::collected::{Collected, without_images};
 use super::{Answer, given, not_empty, seconds};
 use crate::document::Jsonb;
 use crate::errors::{Failure, Kind};
+use crate::names;
 use crate::once_per_query::once_per_query;
 use crate::store::board::KnownBoard;
 use crate::store::{board_images, pin_image};
@@ -35,7 +37,8 @@ fn pinterest_board_embedding(
     let key = (board.to_owned(), account_id, wanted.clone());
     Ok(once_per_query(call, key, || {
         let board = known(board, account_id)?;
-        if wanted == Wanted::default() { mean_direction(&board) } else { weighted_direction(board, &wanted) }
+        let plain = wanted == Wanted::default() && board.section.is_none();
+        if plain { mean_direction(&board) } else { weighted_direction(board, &wanted) }
     })?)
 }
 
@@ -79,7 +82,7 @@ fn weighted_direction(board: KnownBoard, wanted: &Wanted) -> Result<Vector, Fail
         Some(direction) => Vector::from_slice(&direction),
         None => Err(Failure::new(
             Kind::BadArgument,
-            format!("no image of board \"{}\" is left with a weight above 0", collected.boards[0].name),
+            format!("no image of {} is left with a weight above 0", collected.boards[0].named()),
         )),
     }
 }
@@ -110,26 +113,15 @@ fn by_section(weights: &mut [f64], collected: &Collected, wanted: &Value) -> Res
         let weight = weight.as_f64().filter(|weight| weight.is_finite() && *weight >= 0.0).ok_or_else(|| {
             Failure::new(Kind::BadArgument, format!("the weight of section \"{name}\" must be a number, 0 or more"))
         })?;
-        let fold = name.trim().to_lowercase();
-        let ids: Vec<&str> = known
-            .iter()
-            .filter(|(id, section)| id == name || section.trim().to_lowercase() == fold)
-            .map(|(id, _)| id.as_str())
-            .collect();
-        if ids.is_empty() && !name.is_empty() {
-            let names: Vec<&str> = known.iter().map(|(_, name)| name.as_str()).collect();
-            return Err(Failure::new(Kind::NotFound, format!("board \"{}\" has no section \"{name}\"", board.name))
-                .with_hint(match names.as_slice() {
-                    [] => "It has no sections.".to_owned(),
-                    names => format!("It has: {}.", names.join(", ")),
-                }));
-        }
+        let wanted = match name.as_str() {
+            "" => None,
+            name => {
+                let board = format!("board \"{}\"", board.name);
+                Some(names::section(&known, &SectionReference::named(name), &board)?)
+            }
+        };
         for (factor, (_, image)) in weights.iter_mut().zip(&collected.images) {
-            let meant = match &image.section_id {
-                Some(section) => ids.contains(&section.as_str()),
-                None => name.is_empty(),
-            };
-            if meant {
+            if image.section_id == wanted {
                 *factor *= weight;
             }
         }
@@ -145,9 +137,9 @@ fn of_theme(weights: &mut [f64], collected: &Collected, theme: i32) -> Result<()
         return Err(Failure::new(
             Kind::BadArgument,
             format!(
-                "theme must be from 1 to {}, the themes of board \"{}\", not {theme}",
+                "theme must be from 1 to {}, the themes of {}, not {theme}",
                 themes.len(),
-                collected.boards[0].name
+                collected.boards[0].named()
             ),
         )
         .with_hint("SELECT * FROM pinterest_board_themes() lists them."));

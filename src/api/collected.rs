@@ -36,7 +36,7 @@ impl Collected {
         let mut boards: Vec<KnownBoard> = Vec::new();
         for reference in references {
             let board = known(reference, account_id)?;
-            if !boards.iter().any(|other| same(other, &board)) {
+            if !boards.iter().any(|other| other.is_same_board(&board) && other.section == board.section) {
                 boards.push(board);
             }
         }
@@ -47,7 +47,8 @@ impl Collected {
         let mut images = Vec::new();
         let mut vectors = Vectors::new(DIMENSION);
         for (place, board) in boards.iter().enumerate() {
-            let found = board_images::of(board.account_id, &board.board_id)?;
+            let section_id = board.section.as_ref().map(|section| section.section_id.as_str());
+            let found = board_images::of(board.account_id, &board.board_id, section_id)?;
             // A second time, beside the first, and what looks for themes among them; vectors grow by doubling.
             let all = vectors.len() + found.len();
             room_for(all.saturating_mul(2 * size_of::<[f32; DIMENSION]>()))?;
@@ -70,7 +71,7 @@ impl Collected {
             return Err(without_images(&empty));
         }
         for board in empty {
-            notice!("board \"{}\" has no embedded image and is left out", board.name);
+            notice!("{} has no embedded image and is left out", board.named());
         }
         Ok(self)
     }
@@ -115,11 +116,6 @@ impl Collected {
     }
 }
 
-/// Are these one board?
-pub fn same(left: &KnownBoard, right: &KnownBoard) -> bool {
-    (left.account_id, &left.board_id) == (right.account_id, &right.board_id)
-}
-
 /// Adds an embedding, which is a direction.
 pub fn push(vectors: &mut Vectors, embedding: &Vector) -> Result<(), Failure> {
     vectors.push(embedding.values()).map_err(|error| Failure::new(Kind::Internal, error.to_string()))
@@ -127,19 +123,24 @@ pub fn push(vectors: &mut Vectors, embedding: &Vector) -> Result<(), Failure> {
 
 /// The boards in a sentence.
 pub fn named(boards: &[KnownBoard]) -> String {
-    let names: Vec<String> = boards.iter().map(|board| format!("\"{}\"", board.name)).collect();
-    match names.as_slice() {
-        [name] => format!("board {name}"),
-        names => format!("boards {}", names.join(", ")),
+    match boards {
+        [board] => board.named(),
+        boards if boards.iter().all(|board| board.section.is_none()) => {
+            let names: Vec<String> = boards.iter().map(|board| format!("\"{}\"", board.name)).collect();
+            format!("boards {}", names.join(", "))
+        }
+        boards => boards.iter().map(KnownBoard::named).collect::<Vec<_>>().join(", "),
     }
 }
 
 /// The refusal of boards without an image.
 pub fn without_images(boards: &[&KnownBoard]) -> Failure {
-    let names: Vec<String> = boards.iter().map(|board| format!("\"{}\"", board.name)).collect();
-    let message = match names.as_slice() {
-        [name] => format!("board {name} has no embedded image"),
-        names => format!("none of the boards {} has an embedded image", names.join(", ")),
+    let message = match boards {
+        [board] => format!("{} has no embedded image", board.named()),
+        boards => {
+            let boards: Vec<KnownBoard> = boards.iter().map(|board| (*board).clone()).collect();
+            format!("none of the {} has an embedded image", named(&boards))
+        }
     };
     Failure::new(Kind::NotReady, message)
         .with_hint("Import it with pinterest_import_board(); the view pinterest.imports shows how far it is.")

@@ -80,7 +80,9 @@ fn unshown(error: gallery::Error) -> Failure {
 fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<Place>), Failure> {
     let collected = Collected::of_board(known(reference, account_id)?)?;
     let board = &collected.boards[0];
-    let heading = store::heading(board.account_id, &board.board_id)?;
+    let section = board.section.as_ref();
+    let heading =
+        store::heading(board.account_id, &board.board_id, section.map(|section| section.section_id.as_str()))?;
     let groups = groups(&collected);
     let rows: Vec<usize> = groups.iter().flat_map(|group| group.shown()).copied().collect();
     let places: Vec<Place> = rows.iter().map(|row| collected.place(*row)).collect();
@@ -97,7 +99,7 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<P
             .collect(),
     });
     let page = Board {
-        name: board.name.clone(),
+        name: section.map_or_else(|| board.name.clone(), |section| format!("{}: {}", board.name, section.name)),
         description: heading.description.filter(|description| !description.trim().is_empty()),
         owner: board.owner_username.clone(),
         pins: u64::try_from(heading.pins).unwrap_or_default(),

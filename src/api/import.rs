@@ -4,7 +4,7 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
-use super::board::{known, matching};
+use super::board::{known_whole, matching};
 use super::prompts::texts;
 use super::waiting::Waiting;
 use super::{Answer, given, not_empty, seconds};
@@ -35,7 +35,7 @@ fn pinterest_import_board(
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
     // NULL is as little a name as the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
-    let wishes = Wishes { keep_images, sections, max_images, sync_every };
+    let mut wishes = Wishes { keep_images, sections, max_images, sync_every };
     check_wishes(&wishes)?;
     let board = not_empty(board, "board")?.trim();
     if board.len() > LONGEST_REFERENCE {
@@ -49,16 +49,27 @@ fn pinterest_import_board(
         .into());
     }
     let account_id = account::resolve(&current_role(), account_id)?;
-    check_model_dir()?;
-    let known = matching(board, Some(account_id))?;
-    if known.len() > 1 {
-        return Err(Failure::new(Kind::BadArgument, format!("{} boards are named \"{board}\"", known.len()))
-            .with_hint("Pass the board's id: SELECT board_id, name FROM pinterest.board.")
-            .into());
+    let meant = matching(board, Some(account_id))?;
+    if let Some(section) = meant.reference.section() {
+        if wishes.sections.is_some() {
+            return Err(Failure::new(Kind::BadArgument, "the address names a section, and sections is given too")
+                .with_hint("Give the board's address, without the section, and all sections in sections.")
+                .into());
+        }
+        wishes.sections = Some(vec![section.text().to_owned()]);
+        check_wishes(&wishes)?;
     }
+    check_model_dir()?;
+    // Where another board may fit better than those seen so far, the worker looks at Pinterest's list: one of this very
+    // title, or of this id, which a number is before it is a title.
+    let certain = meant.likeness.is_some_and(|likeness| match meant.reference.id() {
+        Some(_) => likeness.is_id(),
+        None => likeness.is_certain(),
+    });
+    let known = meant.one()?.filter(|_| certain);
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;
-        import::enqueue(account_id, board, known.first().map(|board| board.board_id.as_str()), wishes)
+        import::enqueue(account_id, board, known.as_ref().map(|board| board.board_id.as_str()), wishes)
     })?;
     registry::wake_at_commit()?;
     Ok(import_id)
@@ -75,7 +86,7 @@ fn check_wishes(wishes: &Wishes) -> Result<(), Failure> {
         return bad("sections must name at least one section, and none that is empty");
     }
     if wishes.sync_every.is_some() && (wishes.sections.is_some() || wishes.max_images.is_some()) {
-        return bad("a board that is kept fresh is imported whole: no sections, no max_images");
+        return bad("a board that is kept fresh is imported whole: no section, no max_images");
     }
     check_sync_interval(wishes.sync_every.as_ref())
 }
@@ -100,7 +111,7 @@ fn pinterest_sync_board(
 ) -> Answer<()> {
     let board = given(board, "board")?;
     check_sync_interval(every.as_ref())?;
-    let board = known(board, account_id)?;
+    let board = known_whole(board, account_id)?;
     as_worker(|| crate::store::board::sync(board.account_id, &board.board_id, every))?;
     registry::wake_at_commit()?;
     Ok(())
@@ -111,7 +122,7 @@ fn pinterest_sync_board(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
     let board = given(board, "board")?;
-    let board = known(board, account_id)?;
+    let board = known_whole(board, account_id)?;
     check_model_dir()?;
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;

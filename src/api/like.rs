@@ -6,11 +6,12 @@ use pgrx::{notice, prelude::*};
 
 use super::board::known;
 use super::classify::direction;
-use super::collected::{Collected, check, same};
+use super::collected::{Collected, check};
 use super::given;
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
 use crate::identity::current_role;
+use crate::store::nearest_pins::Among;
 use crate::store::{account, board, nearest_pins};
 use crate::vector::Vector;
 
@@ -48,14 +49,21 @@ fn pinterest_pins_like(
     // As a comparison with NULL: not an error, and nothing is near.
     let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
     direction(&embedding)?;
-    let (account_id, board_id) = match board {
+    let among = match board {
         Some(board) => {
             let board = known(board, account_id)?;
-            (Some(board.account_id), Some(board.board_id))
+            Among {
+                account_id: Some(board.account_id),
+                board_id: Some(board.board_id),
+                section_id: board.section.map(|section| section.section_id),
+            }
         }
-        None => (account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?, None),
+        None => {
+            let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
+            Among { account_id, ..Among::default() }
+        }
     };
-    let models = nearest_pins::models(account_id, board_id.as_deref())?;
+    let models = nearest_pins::models(&among)?;
     if models > 1 {
         return Err(Failure::new(
             Kind::ModelsMixed,
@@ -63,7 +71,7 @@ fn pinterest_pins_like(
         )
         .into());
     }
-    let found = nearest_pins::to(&embedding, k, account_id, board_id.as_deref())?;
+    let found = nearest_pins::to(&embedding, k, &among)?;
     Ok(TableIterator::new(
         (1..)
             .zip(found)
@@ -115,7 +123,7 @@ fn pinterest_boards_like(
     let mut found = Vec::new();
     let mut left_out = Vec::new();
     // Of all accounts: account_id says which board is meant, and the other may be the partner's.
-    for other in board::visible(None)?.into_iter().filter(|other| !same(other, &wanted.boards[0])) {
+    for other in board::visible(None)?.into_iter().filter(|other| !other.is_same_board(&wanted.boards[0])) {
         check();
         let other = Collected::of_board(other)?;
         if other.images.is_empty() {

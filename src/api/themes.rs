@@ -48,7 +48,7 @@ fn pinterest_board_themes(
     let model = collected.model()?;
     let prompts = labels.clone().map(embedded).transpose()?;
     if let (Some(prompts), Some(model)) = (&prompts, model) {
-        prompts.check_model(model, &format!("the images of board \"{}\"", collected.boards[0].name))?;
+        prompts.check_model(model, &format!("the images of {}", collected.boards[0].named()))?;
     }
     let mut rows = Vec::new();
     for (place, theme) in collected.themes(None, count).into_iter().enumerate() {

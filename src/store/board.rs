@@ -37,6 +37,38 @@ pub struct KnownBoard {
     pub name: String,
     /// Whose board it is.
     pub owner_username: Option<String>,
+    /// The section that is meant, where it is not the whole board.
+    pub section: Option<KnownSection>,
+}
+
+/// A section that stands in the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSection {
+    /// Pinterest's id.
+    pub section_id: String,
+    /// Its title.
+    pub name: String,
+}
+
+impl KnownBoard {
+    /// The board, or the section of it that is meant, in a sentence.
+    pub fn named(&self) -> String {
+        match &self.section {
+            Some(section) => format!("section \"{}\" of board \"{}\"", section.name, self.name),
+            None => format!("board \"{}\"", self.name),
+        }
+    }
+
+    /// Whether the two are one board, whatever sections are meant.
+    pub fn is_same_board(&self, other: &Self) -> bool {
+        (self.account_id, &self.board_id) == (other.account_id, &other.board_id)
+    }
+
+    /// Whether a pin may be in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let apart = self.section.is_some() && other.section.is_some() && self.section != other.section;
+        self.is_same_board(other) && !apart
+    }
 }
 
 /// Inserts the boards or brings them up to date. `boards` holds no id twice.
@@ -102,6 +134,7 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
                 board_id: row.get(2)?,
                 name: row.get(3)?,
                 owner_username: row.maybe(4)?,
+                section: None,
             })
         },
     )

@@ -24,16 +24,17 @@ pub struct BoardImage {
 /// Bytes that an image with its embedding takes at most: the numbers and some short texts.
 const IMAGE_BYTES: usize = 3072;
 
-/// All embedded images of a board with their embeddings, by pin and position: the same board gives the same themes each
-/// time.
-pub fn of(account_id: i64, board_id: &str) -> Result<Vec<(BoardImage, Vector)>, Failure> {
+/// All embedded images of a board, or of one section of it, with their embeddings, by pin and position: the same board
+/// gives the same themes each time.
+pub fn of(account_id: i64, board_id: &str, section_id: Option<&str>) -> Result<Vec<(BoardImage, Vector)>, Failure> {
     read_sized(
         "SELECT i.pin_id, i.position, p.board_section_id, \
          EXTRACT(EPOCH FROM COALESCE(p.created_at, p.imported_at))::float8, i.model_id, i.embedding \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
+         AND ($3 IS NULL OR p.board_section_id = $3) \
          ORDER BY i.pin_id COLLATE \"C\", i.position",
-        &[account_id.into(), board_id.into()],
+        &[account_id.into(), board_id.into(), section_id.into()],
         IMAGE_BYTES,
         |row| {
             pgrx::check_for_interrupts!();

@@ -27,13 +27,14 @@ pub struct ShownImage {
     pub candidates: String,
 }
 
-/// The board's description, and how many pins it has.
-pub fn heading(account_id: i64, board_id: &str) -> Result<Heading, Failure> {
+/// The board's description, and how many pins it, or one section of it, has.
+pub fn heading(account_id: i64, board_id: &str, section_id: Option<&str>) -> Result<Heading, Failure> {
     let found = read(
         "SELECT b.description, (SELECT count(*) FROM pinterest.pin p \
-             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL) \
+             WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
+             AND ($3 IS NULL OR p.board_section_id = $3)) \
          FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into()],
+        &[account_id.into(), board_id.into(), section_id.into()],
         |row| Ok(Heading { description: row.maybe(1)?, pins: row.get(2)? }),
     )?;
     found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, "the board has just been deleted"))

@@ -25,18 +25,30 @@ pub struct NearPin {
     pub distance: f64,
 }
 
-/// The `k` nearest pins of one board, one account, or all that the caller may see, nearest first.
-pub fn to(
-    embedding: &Vector,
-    k: i32,
-    account_id: Option<i64>,
-    board_id: Option<&str>,
-) -> Result<Vec<NearPin>, Failure> {
+/// Which pins are looked through; all that the caller may see where nothing is set.
+#[derive(Clone, Debug, Default)]
+pub struct Among {
+    /// Those of one account.
+    pub account_id: Option<i64>,
+    /// Those of one of its boards.
+    pub board_id: Option<String>,
+    /// Those of one section of the board.
+    pub section_id: Option<String>,
+}
+
+/// The `k` nearest pins, nearest first.
+pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Failure> {
     // The operator is pgvector's, in whatever schema: the function bound it when it was created.
     read(
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
-         FROM pinterest.nearest_pins($1, $2, $3, $4) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
-        &[embedding.clone().parameter(), k.into(), account_id.into(), board_id.into()],
+         FROM pinterest.nearest_pins($1, $2, $3, $4, $5) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
+        &[
+            embedding.clone().parameter(),
+            k.into(),
+            among.account_id.into(),
+            among.board_id.clone().into(),
+            among.section_id.clone().into(),
+        ],
         |row| {
             Ok(NearPin {
                 account_id: row.get(1)?,
@@ -53,13 +65,13 @@ pub fn to(
 }
 
 /// How many models made the embeddings among which [`to`] looks.
-pub fn models(account_id: Option<i64>, board_id: Option<&str>) -> Result<i64, Failure> {
+pub fn models(among: &Among) -> Result<i64, Failure> {
     let found = read(
         "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \
          JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
-         AND p.removed_at IS NULL AND i.state = 'embedded'",
-        &[account_id.into(), board_id.into()],
+         AND ($3 IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded'",
+        &[among.account_id.into(), among.board_id.clone().into(), among.section_id.clone().into()],
         |row| row.get(1),
     )?;
     Ok(found.first().copied().unwrap_or(0))

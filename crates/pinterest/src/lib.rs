@@ -6,7 +6,6 @@
 //! Retrying is the caller's: no call is sent twice, and [`retry`] says when to try again.
 
 mod app_secrets;
-mod board_reference;
 mod bounds;
 mod client;
 pub mod completeness;
@@ -15,6 +14,7 @@ mod error;
 pub mod fuzzing;
 mod lenient;
 pub mod model;
+mod names;
 mod net;
 mod oauth;
 pub mod oauth_state;
@@ -29,10 +29,10 @@ mod secret;
 mod timestamp;
 
 pub use app_secrets::{AppSecret, read_app_secret};
-pub use board_reference::BoardReference;
 pub use bounds::LONGEST_WINDOW;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};
+pub use names::{BoardAddress, BoardReference, Closest, LeadsTo, Likeness, NotABoard, SectionReference};
 pub use net::{AddressRange, Endpoints, Host, LookUp, LookUpFuture, PrivateHost, SystemLookUp, host_of_url};
 pub use oauth::{AppCredentials, TokenGrant, authorize_url};
 pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use pinterest::{BoardReference, Host, fuzzing, host_of_url};
+use pinterest::{BoardReference, Host, Likeness, SectionReference, fuzzing, host_of_url};
 use url::Url;
 
 use crate::input::{assert_clean, split};
@@ -11,21 +11,23 @@ use crate::input::{assert_clean, split};
 pub fn board_reference(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (text, title) = text.split_once('\n').unwrap_or((text, text));
-    let Ok(reference) = text.parse::<BoardReference>();
-    match &reference {
-        BoardReference::Id(id) => {
-            assert!(id.len() >= 5 && id.bytes().all(|byte| byte.is_ascii_digit()));
-            assert!(reference.matches(id, title, None));
+    match text.parse::<BoardReference>() {
+        Ok(reference) => {
+            if let Some(id) = reference.id() {
+                assert!(id.len() >= 5 && id.bytes().all(|byte| byte.is_ascii_digit()));
+            }
+            if !matches!(reference, BoardReference::Address(_)) {
+                assert!(reference.likeness("x", text, None).is_some_and(Likeness::is_spelling));
+                assert!(reference.likeness("x", text, Some("anna")).is_some());
+                assert!(reference.section().is_none());
+            }
+            reference.likeness("12345", title, Some(title));
+            reference.is_of_another(title, Some("anna"));
+            reference.section().map(|section| section.likeness("12345", title));
         }
-        BoardReference::Address { slug, .. } => {
-            assert!(!slug.starts_with('-') && !slug.ends_with('-'));
-        }
-        BoardReference::Title(written) => {
-            assert_eq!(written, text.trim());
-            assert!(reference.matches("1", text, None) && reference.matches("1", text, Some("anna")));
-        }
+        Err(other) => assert!(other.to_string().len() < 1200),
     }
-    reference.matches("12345", title, Some(title));
+    SectionReference::named(text).likeness("12345", title);
 }
 
 /// The URL of an image, after a line break where it was redirected to, after another an IPv6 address of 16 bytes.

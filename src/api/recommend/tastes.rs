@@ -2,7 +2,7 @@
 
 use taste::{Direction, Taste};
 
-use crate::api::collected::{Collected, named, same};
+use crate::api::collected::{Collected, named};
 use crate::api::prompts::{embedded, labels};
 use crate::errors::{Failure, Kind};
 
@@ -34,10 +34,11 @@ impl Tastes {
         }
         let liked = Collected::named(boards, account_id)?;
         let disliked = Collected::named(not_boards, account_id)?;
-        if let Some(both) = liked.boards.iter().find(|board| disliked.boards.iter().any(|other| same(other, board))) {
+        if let Some(both) = liked.boards.iter().find(|board| disliked.boards.iter().any(|other| board.overlaps(other)))
+        {
             return Err(Failure::new(
                 Kind::BadArgument,
-                format!("board \"{}\" is both among the boards and among not_boards", both.name),
+                format!("{} is both among the boards and among not_boards", both.named()),
             ));
         }
         let liked = liked.some()?;

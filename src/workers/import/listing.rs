@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pinterest::model::Board;
-use pinterest::{BoardReference, BookmarkGuard, ErrorKind};
+use pinterest::{BoardReference, BookmarkGuard, Closest, ErrorKind, SectionReference};
 use tokio::sync::Notify;
 
 use super::api::Api;
@@ -11,7 +11,7 @@ use super::failure::{Interruption, held};
 use super::images::reuse;
 use super::run::Run;
 use super::verdict;
-use crate::errors::{Failure, Kind};
+use crate::names::{self, shortened};
 use crate::rows::{PageRows, number, page_rows};
 use crate::store;
 use crate::store::board::LastImport;
@@ -19,10 +19,23 @@ use crate::store::import::{After, Claim, Coverage, PageListed};
 use crate::store::import_outcome::{self, PinOutcome};
 use crate::store::pin::PinRow;
 
+/// What a look through the account's boards has found.
+pub struct Boards {
+    /// Those that fit best, each once.
+    pub found: Vec<Board>,
+    /// Others of the title that an address names, with their owners: the first of them.
+    pub of_others: Vec<String>,
+}
+
+/// So many boards of other users are named in a message.
+const MOST_OTHERS: usize = 5;
+
 /// Looks through the account's boards.
-pub async fn find_board(api: &mut Api, reference: &BoardReference) -> Result<Option<Board>, Interruption> {
+pub async fn find_boards(api: &mut Api, reference: &BoardReference) -> Result<Boards, Interruption> {
     let mut guard = BookmarkGuard::new();
     let mut bookmark: Option<String> = None;
+    let mut closest = Closest::default();
+    let mut of_others = Vec::new();
     loop {
         let page = api
             .call(|client, token| {
@@ -31,21 +44,28 @@ pub async fn find_board(api: &mut Api, reference: &BoardReference) -> Result<Opt
             })
             .await
             .map_err(|error| api.interruption(error))?;
-        let found = page.items.into_iter().find(|board| {
+        for board in page.items {
+            let title = board.name.as_deref().unwrap_or_default();
             let owner = board.owner.as_ref().and_then(|owner| owner.username.as_deref());
-            reference.matches(&board.id, board.name.as_deref().unwrap_or_default(), owner)
-        });
-        if found.is_some() {
-            return Ok(found);
+            if of_others.len() < MOST_OTHERS && reference.is_of_another(title, owner) {
+                of_others.push(format!("{} of {}", board.id, shortened(owner.unwrap_or_default())));
+            }
+            let likeness = reference.likeness(&board.id, title, owner);
+            closest.offer(board, likeness);
         }
         match page.bookmark {
             Some(next) => {
                 guard.admit(&next).map_err(|error| api.interruption(error))?;
                 bookmark = Some(next);
             }
-            None => return Ok(None),
+            None => break,
         }
     }
+    // A board that moves between pages while they are listed comes twice.
+    let mut seen = HashSet::new();
+    let mut found = closest.into_found();
+    found.retain(|board| seen.insert(board.id.clone()));
+    Ok(Boards { found, of_others })
 }
 
 /// The listing of one import.
@@ -115,23 +135,15 @@ impl<'a> Listing<'a> {
 
     /// The ids of the sections that the import was asked for.
     fn wanted_sections(&self, found: &[(String, String)]) -> Result<Option<HashSet<String>>, Interruption> {
-        let Some(asked) = &self.run.claimed.sections else { return Ok(None) };
-        let mut wanted = HashSet::new();
-        for section in asked {
-            let (before, fold) = (wanted.len(), section.trim().to_lowercase());
-            let fits = |(id, name): &&(String, String)| id == section || name.trim().to_lowercase() == fold;
-            wanted.extend(found.iter().filter(fits).map(|(id, _)| id.clone()));
-            if wanted.len() == before && !found.iter().any(|known| fits(&known)) {
-                let names: Vec<_> = found.iter().map(|(_, name)| name.as_str()).collect();
-                let failure = Failure::new(Kind::NotFound, format!("the board has no section \"{section}\""))
-                    .with_hint(match names.as_slice() {
-                        [] => "It has no sections.".to_owned(),
-                        names => format!("It has: {}.", names.join(", ")),
-                    });
-                return Err(Interruption::fail(failure));
-            }
-        }
-        Ok(Some(wanted))
+        let claimed = &self.run.claimed;
+        let Some(asked) = &claimed.sections else { return Ok(None) };
+        let in_address = claimed.board_reference.parse::<BoardReference>().ok().and_then(|board| board.section());
+        let wanted: Vec<SectionReference> = match in_address {
+            Some(section) => vec![section],
+            None => asked.iter().map(|section| SectionReference::named(section)).collect(),
+        };
+        let ids: Result<_, _> = wanted.iter().map(|section| names::section(found, section, "the board")).collect();
+        ids.map(Some).map_err(Interruption::fail)
     }
 
     async fn stopped_by_limit(&self) -> Result<(), Interruption> {

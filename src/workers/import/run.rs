@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinterest::BoardReference;
 use pinterest::model::Board;
+use pinterest::{BoardReference, Client, ErrorKind, Secret};
 use tokio::sync::Notify;
 
 use super::api::{Api, Refused};
@@ -12,6 +12,7 @@ use super::failure::{Interruption, LOCAL_PAUSE, held};
 use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
+use crate::names::{ambiguous, shortened};
 use crate::rows;
 use crate::store;
 use crate::store::import::{Claim, ClaimedImport, Stop};
@@ -248,26 +249,72 @@ impl Run {
     /// The board as Pinterest describes it now.
     async fn look_up(&self, api: &mut Api) -> Result<Board, Interruption> {
         let claimed = &self.claimed;
-        let Ok(reference) = claimed.board_reference.parse::<BoardReference>();
-        let id = claimed.board_id.clone().or_else(|| match &reference {
-            BoardReference::Id(id) => Some(id.clone()),
-            _ => None,
-        });
-        match id {
-            Some(id) => api
-                .call(|client, token| {
-                    let id = id.clone();
-                    async move { client.board(&token, &id).await }
-                })
-                .await
-                .map_err(|error| self.not_found(api, error)),
-            None => listing::find_board(api, &reference).await?.ok_or_else(|| Interruption::fail(self.no_such_board())),
+        let ask = |id: String| {
+            move |client: Client, token: Secret| {
+                let id = id.clone();
+                async move { client.board(&token, &id).await }
+            }
+        };
+        if let Some(id) = claimed.board_id.clone() {
+            return api.call(ask(id)).await.map_err(|error| self.not_found(api, error));
         }
+        let reference =
+            claimed.board_reference.parse::<BoardReference>().map_err(|no| Interruption::fail(no.into()))?;
+        let Some(id) = reference.id() else {
+            return self.look_through(api, &reference).await?.map_err(Interruption::fail);
+        };
+        match api.call(ask(id.to_owned())).await {
+            Ok(board) => Ok(board),
+            // No board of this id, or none for this account: digits may be a title too.
+            Err(refused) if matches!(refused.kind(), Some(ErrorKind::NotFound | ErrorKind::Forbidden)) => {
+                match self.look_through(api, &reference).await? {
+                    Err(failure) if failure.kind == Kind::NotFound => Err(self.not_found(api, refused)),
+                    found => found.map_err(Interruption::fail),
+                }
+            }
+            Err(refused) => Err(api.interruption(refused)),
+        }
+    }
+
+    /// The one of the account's boards that the reference means.
+    async fn look_through(
+        &self,
+        api: &mut Api,
+        reference: &BoardReference,
+    ) -> Result<Result<Board, Failure>, Interruption> {
+        let listing::Boards { mut found, of_others } = listing::find_boards(api, reference).await?;
+        if found.len() > 1 {
+            let ids = found.into_iter().map(|board| {
+                let owner = board.owner.and_then(|owner| owner.username).unwrap_or_default();
+                let title = shortened(&board.name.unwrap_or_default());
+                (board.id, if owner.is_empty() { title } else { format!("{title} of {owner}") })
+            });
+            let wanted = &self.claimed.board_reference;
+            return Ok(Err(ambiguous("boards", wanted, ids.collect(), "Pass the id of the one that is meant")));
+        }
+        Ok(found.pop().ok_or_else(|| {
+            let failure = self.no_such_board();
+            match (reference, of_others.as_slice()) {
+                (BoardReference::Address(address), []) => failure.with_hint(format!(
+                    "Pinterest lists an account's own boards and the group boards that it is on; of user {} it lists \
+                     none of this address. SELECT * FROM pinterest_list_boards() lists what there is; secret boards \
+                     need their scope.",
+                    shortened(&address.username)
+                )),
+                (BoardReference::Address(address), others) => failure.with_hint(format!(
+                    "None of user {} is listed for this account. Boards of this title: {}. Pass the id of the one that \
+                     is meant.",
+                    shortened(&address.username),
+                    others.join(", ")
+                )),
+                _ => failure,
+            }
+        }))
     }
 
     fn not_found(&self, api: &Api, refused: Refused) -> Interruption {
         match refused.kind() {
-            Some(pinterest::ErrorKind::NotFound) => Interruption::fail(self.no_such_board()),
+            Some(ErrorKind::NotFound) => Interruption::fail(self.no_such_board()),
             _ => api.interruption(refused),
         }
     }

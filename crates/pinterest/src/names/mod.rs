@@ -1,0 +1,11 @@
+//! How people name a board and its sections: by id, by title, or by the address in their browser.
+
+mod address;
+mod closest;
+mod reference;
+mod slug;
+mod title;
+
+pub use address::{BoardAddress, LeadsTo, NotABoard};
+pub use closest::{Closest, Likeness};
+pub use reference::{BoardReference, SectionReference};

@@ -1,0 +1,89 @@
+//! PgBouncer in transaction mode before a cluster.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use e2e::{Result, ServerUser, World, wait_for};
+use postgres::{Client, NoTls};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Where the program may be: distributions put it where only root looks.
+const PLACES: [&str; 4] = ["pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"];
+
+/// One that runs, beside the server's own socket.
+pub struct PgBouncer {
+    process: Child,
+    port: u16,
+}
+
+impl PgBouncer {
+    /// Starts one for these roles, each of which gets so many server connections; they are taken in turn, and nothing is
+    /// reset between two clients. `None`, and a line that says so, where there is no such program.
+    pub fn start(world: &World, roles: &[&str], connections: u32) -> Result<Option<Self>> {
+        let found = PLACES.iter().find(|name| {
+            let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            asked.is_ok_and(|status| status.success())
+        });
+        let Some(program) = found else {
+            // Past what libtest captures: a test that passes shows nothing of it.
+            writeln!(
+                std::io::stderr(),
+                "\nSKIPPED: no pgbouncer is here; pgvector_setup/install --with-tests brings it"
+            )?;
+            return Ok(None);
+        };
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let port = listener.local_addr()?.port();
+        drop(listener);
+        let mut users = String::new();
+        for role in roles {
+            writeln!(users, "\"{role}\" \"\"")?;
+        }
+        let users = world.server_file("pgbouncer-users", users.as_bytes())?;
+        let sockets = world.cluster.socket_directory().display();
+        let settings = format!(
+            "[databases]\n* = host={sockets} port={}\n\
+             [pgbouncer]\nlisten_port = {port}\nunix_socket_dir = {sockets}\nauth_type = trust\nauth_file = {}\n\
+             pool_mode = transaction\ndefault_pool_size = {connections}\nserver_round_robin = 1\nserver_reset_query =\n\
+             max_client_conn = 50\nserver_idle_timeout = 0\nserver_lifetime = 0\n",
+            world.cluster.port(),
+            users.display(),
+        );
+        let settings = world.server_file("pgbouncer.ini", settings.as_bytes())?;
+        let log = std::fs::File::create(world.cluster.directory().join("pgbouncer.log"))?;
+        let process = ServerUser::get()?
+            .command(Path::new(program))
+            .arg(settings)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        let bouncer = PgBouncer { process, port };
+        let role = roles.first().context("no role")?;
+        wait_for("PgBouncer", Duration::from_secs(20), || Ok(bouncer.connect(world, role).ok()))?;
+        Ok(Some(bouncer))
+    }
+
+    /// Connects through it.
+    pub fn connect(&self, world: &World, role: &str) -> Result<Client> {
+        let mut config = postgres::Config::new();
+        let database = e2e::cluster::DATABASE;
+        config.host_path(world.cluster.socket_directory()).port(self.port).user(role).dbname(database);
+        Ok(config.connect_timeout(Duration::from_secs(10)).connect(NoTls)?)
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        // At once, whatever its clients do.
+        if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.process.wait();
+    }
+}
