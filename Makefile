@@ -25,7 +25,8 @@ demo: stage ## Import a board of a local Pinterest and rank venues against it (K
 demo-stop: ## Stop a demo that was left running
 	@tests/run-demo stop
 
-test: setup ## Run every test
+test: ## Run every test
+	@pgvector_setup/install --with-tests
 	@tests/run
 
 bench: setup ## Print the figures of imports and embeddings (release profile)
