@@ -11,8 +11,9 @@ use e2e::{Result, ServerUser, World, wait_for};
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Where the program may be: distributions put it where only root looks.
-const PLACES: [&str; 4] = ["pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"];
+/// Where the program may be: distributions put it where only root looks, and the server's user has a PATH of its own.
+const PLACES: [&str; 4] =
+    ["/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"];
 
 /// One that runs, beside the server's own socket.
 pub struct PgBouncer {
@@ -49,7 +50,7 @@ impl PgBouncer {
             "[databases]\n* = host={sockets} port={}\n\
              [pgbouncer]\nlisten_port = {port}\nunix_socket_dir = {sockets}\nauth_type = trust\nauth_file = {}\n\
              pool_mode = transaction\ndefault_pool_size = {connections}\nserver_round_robin = 1\nserver_reset_query =\n\
-             max_client_conn = 50\nserver_idle_timeout = 0\nserver_lifetime = 0\n",
+             max_client_conn = 50\nserver_idle_timeout = 0\nserver_lifetime = 3600\n",
             world.cluster.port(),
             users.display(),
         );
@@ -75,6 +76,17 @@ impl PgBouncer {
         let database = e2e::cluster::DATABASE;
         config.host_path(world.cluster.socket_directory()).port(self.port).user(role).dbname(database);
         Ok(config.connect_timeout(Duration::from_secs(10)).connect(NoTls)?)
+    }
+
+    /// psql with one statement, which SIGINT cancels. It waits until its request to cancel has arrived; PgBouncer 1.18 ends
+    /// where a client does not.
+    pub fn psql(&self, world: &World, role: &str, sql: &str) -> Result<Command> {
+        let mut command = ServerUser::get()?.command(world.cluster.installation().program("psql"));
+        command.arg("--host").arg(world.cluster.socket_directory()).args(["--port", &self.port.to_string()]);
+        command.args(["--no-psqlrc", "--set=VERBOSITY=verbose", "--username", role]);
+        command.args(["--dbname", e2e::cluster::DATABASE, "--command", sql]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
     }
 }
 

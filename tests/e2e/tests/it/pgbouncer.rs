@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use e2e::{Result, World, wait_for};
 use postgres::{Client, SimpleQueryMessage};
+use rustix::process::{Pid, Signal, kill_process};
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
 use sandbox::{Family, Kind};
 
@@ -146,18 +147,16 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
     hold_pictures_after(&world, 0);
     let held = app.value("pinterest_import_board('Beach')")?;
     assert!(world.sandbox.requests().wait_for(Kind::Image, 1, SOON));
-    let mut waiting = bouncer.connect(&world, "app")?;
-    let cancel = waiting.cancel_token();
-    let sql = format!("SELECT pinterest_wait_for_import({held})");
-    let wait = std::thread::spawn(move || waiting.simple_query(&sql).map(drop));
+    let waiting = bouncer.psql(&world, "app", &format!("SELECT pinterest_wait_for_import({held})"))?.spawn()?;
     wait_for("the wait", SOON, || {
         let active = "SELECT count(*) > 0 FROM pg_stat_activity
             WHERE query LIKE '%wait_for_import(%' AND state = 'active' AND pid <> pg_backend_pid()";
         Ok(value::<bool>(&mut direct, active)?.then_some(()))
     })?;
-    cancel.cancel_query(postgres::NoTls)?;
-    let refused = refusal(wait.join().expect("the thread ends"));
-    assert_eq!(refused.code, "57014", "{refused:?}");
+    kill_process(Pid::from_child(&waiting), Signal::INT)?;
+    let output = waiting.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("57014"), "{said}");
     assert_eq!(app.value(&format!("pinterest_cancel_import({held})"))?, "true");
     assert_eq!(app.value(&format!("pinterest_wait_for_import({held}, '1 minute')"))?, "cancelled");
     world.sandbox.faults().release(GATE);

@@ -24,7 +24,6 @@ fn check(client: &mut Client) -> Result<()> {
         "extensions.vector_norm(pin.pinterest_board_embedding('Mixed', half_life => '1 day', sections => '{\"Bath\": 2}')) > 0.99",
         "(SELECT count(*) FROM pin.pinterest_recommend('Mixed', 'shop.venues', k => 5, explain => true)) = 5",
         "(SELECT count(*) FROM pin.pinterest_recommend('{Mixed}'::text[], 'shop.venues', k => 5, not_boards => '{Barn}')) = 5",
-        "(SELECT count(*) FROM pin.pinterest_recommend('Mixed', 'shop.venues', k => 3, \"only\" => 'a barn', contrasts => '{a dress}')) = 3",
         "(SELECT sum(images) FROM pin.pinterest_board_themes('Mixed', labels => '{barn,beach}')) = 20",
         "(SELECT count(*) FROM pin.pinterest_pins_like(pin.pinterest_embed_text('a barn'), 4)) = 4",
         "(SELECT count(*) FROM pin.pinterest_boards_like('Barn')) = 1",
