@@ -17,20 +17,21 @@ REVOKE ALL ON FUNCTION pinterest.track_change(), pinterest.track_stale() FROM PU
 CREATE VIEW pinterest.tracked WITH (security_barrier) AS
 SELECT c.tracked_column_id, COALESCE(t.name, pg_catalog.format('%I.%I', c.table_schema, c.table_name)) AS "table", c.owner::pg_catalog.text AS owner,
        c.key_columns, c.source_kind, c.source_column, c.embedding_column,
-       CASE WHEN t.name IS NULL OR c.problem IS NOT NULL THEN 'problem' ELSE 'active' END AS state,
+       CASE WHEN t.name IS NULL OR c.problem IS NOT NULL OR u.problem IS NOT NULL THEN 'problem' ELSE 'active' END AS state,
        n.rows, n.embedded, n.pending, n.failed,
        CASE WHEN n.rows OPERATOR(pg_catalog.=) 0 THEN 1.0::pg_catalog.float8
             ELSE (n.embedded OPERATOR(pg_catalog.+) n.failed)::pg_catalog.float8 OPERATOR(pg_catalog./) n.rows::pg_catalog.float8
        END AS progress,
-       CASE WHEN t.name IS NULL THEN 'the table is gone, or does not belong to its owner of then any more' ELSE c.problem END AS problem,
-       CASE WHEN t.name IS NULL THEN '42704' ELSE c.problem_code END AS problem_code,
+       CASE WHEN t.name IS NULL THEN 'the table is gone, or does not belong to its owner of then any more'
+            ELSE COALESCE(c.problem, u.problem) END AS problem,
+       CASE WHEN t.name IS NULL THEN '42704' WHEN c.problem IS NOT NULL THEN c.problem_code ELSE u.code END AS problem_code,
        CASE WHEN t.name IS NULL THEN 'pinterest_untrack() with the table''s name forgets it; its owner of now calls pinterest_track().'
-            ELSE c.problem_hint END AS hint,
+            WHEN c.problem IS NOT NULL THEN c.problem_hint ELSE u.hint END AS hint,
        c.next_attempt_at, n.models, c.created_at
 FROM pinterest.tracked_column c
 -- By the index where the remembered oid is right; pg_trigger is searched as a whole only where it is not.
 LEFT JOIN LATERAL (
-    SELECT pg_catalog.format('%I.%I', s.nspname, r.relname) AS name
+    SELECT r.oid, pg_catalog.format('%I.%I', s.nspname, r.relname) AS name
     FROM (SELECT COALESCE(
         (SELECT g.tgrelid FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) g.tgrelid
          WHERE g.tgrelid OPERATOR(pg_catalog.=) c.table_oid
@@ -49,6 +50,53 @@ LEFT JOIN LATERAL (
     JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) found.oid
     JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace
 ) AS t ON true
+-- What workers cannot notice: changes that do not reach the queue.
+LEFT JOIN LATERAL (
+    SELECT f.problem, f.code, f.hint
+    FROM (
+        SELECT 1, pg_catalog.format('column "%s" of %s is renamed or gone: changes are not followed', n.name, t.name), '42703',
+               'Call pinterest_untrack(), then pinterest_track() with the columns as they are now.'
+        FROM pg_catalog.unnest(ARRAY[c.source_column, c.embedding_column] OPERATOR(pg_catalog.||) c.key_columns) AS n(name)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid AND a.attname OPERATOR(pg_catalog.=) n.name::pg_catalog.name
+              AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped)
+        UNION ALL
+        SELECT 2, pg_catalog.format('trigger "%s" of %s is gone: changes are not followed', n.name, t.name), '55000',
+               'pinterest_track() with the same arguments makes the triggers anew and looks at every row.'
+        FROM (SELECT 'pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text OPERATOR(pg_catalog.||) e.name AS name
+              FROM pg_catalog.unnest(ARRAY['_update', '_delete', '_truncate', '_stale']) AS e(name)) AS n
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger g
+            WHERE g.tgrelid OPERATOR(pg_catalog.=) t.oid AND g.tgname OPERATOR(pg_catalog.=) n.name::pg_catalog.name)
+        UNION ALL
+        SELECT CASE WHEN g.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::"char"[]) THEN 4 ELSE 3 END,
+               CASE WHEN g.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::"char"[])
+                    THEN pg_catalog.format('rows of %s come from a subscription, for which its triggers do not fire: changes are not followed', t.name)
+                    ELSE pg_catalog.format('trigger "%s" of %s is disabled: changes are not followed', g.tgname, g.tgrelid::pg_catalog.regclass::pg_catalog.text) END,
+               '55000',
+               CASE WHEN g.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::"char"[])
+                    THEN 'pinterest_track() with the same arguments has them fire always (ALTER TABLE … ENABLE ALWAYS TRIGGER) and looks at every row.'
+                    ELSE 'pinterest_track() with the same arguments makes the triggers anew and looks at every row.' END
+        FROM (SELECT t.oid AS oid UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(t.oid) AS p) AS p
+        -- By the index, however many partitions the planner takes there to be.
+        CROSS JOIN LATERAL (
+            SELECT i.tgname, i.tgrelid, i.tgenabled FROM pg_catalog.pg_trigger i
+            WHERE i.tgrelid OPERATOR(pg_catalog.=) p.oid
+              AND i.tgname OPERATOR(pg_catalog.=) ANY (ARRAY(
+                  SELECT ('pinterest_track_' OPERATOR(pg_catalog.||) c.tracked_column_id::pg_catalog.text OPERATOR(pg_catalog.||) e.name)::pg_catalog.name
+                  FROM pg_catalog.unnest(ARRAY['', '_update', '_delete', '_truncate', '_stale']) AS e(name)))
+            OFFSET 0
+        ) AS g
+        WHERE g.tgenabled OPERATOR(pg_catalog.<>) 'A'::"char"
+          AND (g.tgenabled OPERATOR(pg_catalog.<>) 'O'::"char" OR EXISTS (
+              SELECT FROM pg_catalog.pg_subscription_rel sr
+              WHERE sr.srrelid OPERATOR(pg_catalog.=) t.oid
+                 OR sr.srrelid OPERATOR(pg_catalog.=) ANY (SELECT q.relid FROM pg_catalog.pg_partition_tree(t.oid) AS q)
+                 OR sr.srrelid OPERATOR(pg_catalog.=) ANY (SELECT q.relid FROM pg_catalog.pg_partition_ancestors(t.oid) AS q)))
+    ) AS f(place, problem, code, hint)
+    ORDER BY f.place, f.problem LIMIT 1
+) AS u ON t.oid IS NOT NULL
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS rows,
            pg_catalog.count(*) FILTER (WHERE r.state OPERATOR(pg_catalog.=) 'embedded') AS embedded,
@@ -58,10 +106,37 @@ CROSS JOIN LATERAL (
     FROM pinterest.tracked_row r WHERE r.tracked_column_id OPERATOR(pg_catalog.=) c.tracked_column_id
 ) AS n
 WHERE pinterest.has_rights_of(c.owner)
-   OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
+   OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
+-- Tables whose triggers came along without their declaration, as in a copy of the schema alone. Found by the function that they
+-- depend on: pg_trigger has no index for it.
+UNION ALL
+SELECT NULL::pg_catalog.int8, pg_catalog.format('%I.%I', s.nspname, r.relname), pg_catalog.pg_get_userbyid(r.relowner)::pg_catalog.text,
+       NULL, NULL, NULL, NULL, 'problem', NULL, NULL, NULL, NULL, NULL,
+       'the table has triggers of pinterest_track() without a declaration in this database: changes are not followed', '55000',
+       'pinterest_track() declares it anew; pinterest_untrack() drops the triggers.', NULL, NULL, NULL
+FROM pg_catalog.pg_depend d
+JOIN pg_catalog.pg_trigger g ON g.oid OPERATOR(pg_catalog.=) d.objid
+JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) g.tgrelid
+JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) r.relnamespace
+WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+  AND d.refobjid OPERATOR(pg_catalog.=) 'pinterest.track_change()'::pg_catalog.regprocedure
+  AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass
+  AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+  AND g.tgname::pg_catalog.text OPERATOR(pg_catalog.~) '^pinterest_track_[0-9]{1,18}$'
+  AND NOT EXISTS (
+      SELECT FROM pinterest.tracked_column c
+      WHERE c.tie::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.encode(pg_catalog.substring(g.tgargs, 1, 36), 'escape')
+        AND pinterest.owner_oid(c.owner) OPERATOR(pg_catalog.=) r.relowner
+        AND (c.table_oid OPERATOR(pg_catalog.=) r.oid OR NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger o
+            WHERE o.tgrelid OPERATOR(pg_catalog.=) c.table_oid AND o.tgname OPERATOR(pg_catalog.=) g.tgname
+              AND o.tgfoid OPERATOR(pg_catalog.=) g.tgfoid)))
+  AND (pg_catalog.pg_has_role(r.relowner, 'USAGE')
+       OR EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (o.rolsuper OR o.rolbypassrls)));
 COMMENT ON VIEW pinterest.tracked IS 'The tracked columns of your tables: what follows what, how many rows are embedded, pending and failed, and the problem where one keeps a whole column';
 COMMENT ON COLUMN pinterest.tracked."table" IS 'The table as it is named now; as it was declared where it is gone';
-COMMENT ON COLUMN pinterest.tracked.state IS 'active, or problem: no row can be worked on now';
+COMMENT ON COLUMN pinterest.tracked.state IS 'active, or problem: no row can be worked on now, or changes of the table do not reach the queue';
+COMMENT ON COLUMN pinterest.tracked.tracked_column_id IS 'NULL: a table that has the triggers and no declaration';
 COMMENT ON COLUMN pinterest.tracked.rows IS 'Rows that have a source: the sum of embedded, pending and failed';
 COMMENT ON COLUMN pinterest.tracked.progress IS 'Share of the rows that are embedded or failed, 0 to 1';
 COMMENT ON COLUMN pinterest.tracked.next_attempt_at IS 'When the workers look again whether the problem is gone';

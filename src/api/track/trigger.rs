@@ -7,7 +7,8 @@
 //! Whoever may execute them can put them on a table of their own, by a trigger of any timing, level, event and arguments.
 //! [`Fired::new`] checks all of that before anything is followed.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -277,7 +278,7 @@ impl Fired<'_> {
         })
     }
 
-    /// The tracked column whose queue it is; `None`, with a warning once in a statement, where it is not this table's: a
+    /// The tracked column whose queue it is; `None`, with a warning, where it is not this table's: a
     /// trigger by hand must not write into another's. A statement of a user never fails for that.
     fn queue(&self, columns: &Columns) -> Result<Option<i64>, Failure> {
         if let Some(queue) = columns.queue.get() {
@@ -296,7 +297,15 @@ impl Fired<'_> {
         Ok(*columns.queue.get_or_init(|| id))
     }
 
+    /// Once in a session: an application may change such a table a thousand times a second.
     fn warn(&self, what: &str) {
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.0.tg_relation).rd_id };
+        let is_new =
+            WARNED.with_borrow_mut(|warned| warned.len() < MOST_WARNED && warned.insert((relation, what.to_owned())));
+        if !is_new {
+            return;
+        }
         pg_sys::panic::ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             format!("table \"{}\" {what}: its embeddings do not follow", self.table()),
@@ -376,6 +385,14 @@ impl Fired<'_> {
         })
     }
 }
+
+thread_local! {
+    /// The tables, and what was said of them.
+    static WARNED: RefCell<HashSet<(pg_sys::Oid, String)>> = RefCell::default();
+}
+
+/// So many warnings are remembered, and no more given.
+const MOST_WARNED: usize = 1_000;
 
 /// Values of a key with more bytes are not queued: no index of the server holds them.
 const LONGEST_KEY: usize = 8192;

@@ -66,6 +66,10 @@ fn wait(ids: &[i64], waiting: &Waiting) -> Result<i64, Failure> {
     loop {
         let standing = with_latest_snapshot(|| queue::standing(ids))?;
         if !standing.pending {
+            // What no row in the queue shows.
+            for (problem, hint) in with_latest_snapshot(|| queue::unfollowed(ids))? {
+                warn(&problem, Some(&hint));
+            }
             return Ok(0);
         }
         let known = known.get_or_insert_with(|| standing.problems.clone());

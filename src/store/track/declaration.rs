@@ -154,6 +154,8 @@ pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
 /// - `…_update`, `…_delete` and `…_truncate` keep the queue;
 /// - `…_stale`, before an UPDATE that changes the source, empties the embedding.
 ///
+/// Where the table's rows come from a subscription, all fire for replicated changes too.
+///
 /// Every UPDATE fires, not those alone that name the source: a trigger of the user's may set it. Whether it changed the
 /// function finds out, without unpacking a value that stayed where it was; a WHEN clause would unpack it.
 pub fn create_triggers(new: &Tie, table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
@@ -181,12 +183,31 @@ pub fn create_triggers(new: &Tie, table: &UserTable, declaration: &Declaration) 
         |row| row.get::<String>(1),
     )?;
     statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
+    if has_subscription(table.oid)? {
+        for ending in ["", "_update", "_delete", "_truncate", "_stale"] {
+            let (id, quoted) = (new.tracked_column_id, &table.quoted);
+            execute(&format!("ALTER TABLE {quoted} ENABLE ALWAYS TRIGGER pinterest_track_{id}{ending}"), &[])?;
+        }
+    }
     // The statements go by the table's name.
     if tie::relation(new.tracked_column_id)? != Some(table.oid) {
         return Err(Failure::new(Kind::TableMoved, format!("{} was renamed or replaced meanwhile", table.quoted))
             .with_hint("Try again."));
     }
     Ok(())
+}
+
+/// Do rows of a table, of a partition of it or of what it is a partition of, come from a subscription? As the view
+/// `pinterest.tracked` says it.
+fn has_subscription(table: pg_sys::Oid) -> Result<bool, Failure> {
+    let found = read(
+        "SELECT EXISTS (SELECT FROM pg_subscription_rel sr WHERE sr.srrelid = $1 \
+             OR sr.srrelid IN (SELECT q.relid FROM pg_partition_tree($1) AS q) \
+             OR sr.srrelid IN (SELECT q.relid FROM pg_partition_ancestors($1) AS q))",
+        &[table.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found == [true])
 }
 
 /// Drops the triggers that bear a tracked column's id from a table.

@@ -197,6 +197,16 @@ pub fn standing(tracked_column_ids: &[i64]) -> Result<Standing, Failure> {
     })
 }
 
+/// Why changes of the tables do not reach the queue, and what to do about it, as the view says. With the caller's rights.
+pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, Failure> {
+    read(
+        "SELECT t.problem, t.hint FROM pinterest.tracked t \
+         WHERE t.tracked_column_id = ANY ($1) AND t.problem IS NOT NULL AND t.hint IS NOT NULL",
+        &[tracked_column_ids.to_vec().into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
 /// How many rows wait or are in hand. With the caller's rights.
 pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let found = read(

@@ -229,7 +229,7 @@ impl Target {
             if written != 1 {
                 return Err(Failure::new(
                     Kind::TableRefused,
-                    format!("a trigger or policy of {} keeps the embedding from being written", self.quoted),
+                    format!("a trigger or rule of {} keeps the embedding from being written", self.quoted),
                 ));
             }
             Ok(())

@@ -1,11 +1,13 @@
 //! May a worker touch a table in its owner's name? Not in the name of a role with power over the server while others' code
 //! can run there: a trigger function of somebody else's would have that power after the next ordinary INSERT.
+//! And not a published table that takes no UPDATE.
 //!
 //! An owner without such power runs the same risk in their own sessions, and is not kept from it.
 
 use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
 
-use pgrx::{PgBuiltInOids, pg_sys};
+use pgrx::{PgBuiltInOids, PgTryBuilder, pg_sys};
 
 use super::owners_path;
 use crate::catalog_changes;
@@ -14,6 +16,12 @@ use crate::store::saved::Saved;
 use crate::store::user_table;
 
 thread_local! {
+    // Where nothing is published there is nothing to look at.
+    static LEAVES: Saved = const { Saved::new(
+        "SELECT t.oid FROM (SELECT $1 AS oid UNION SELECT p.relid::oid FROM pg_partition_tree($1) AS p WHERE p.isleaf) AS t \
+         WHERE EXISTS (SELECT FROM pg_publication)",
+        &[PgBuiltInOids::OIDOID],
+    ) };
     static POWER: Saved = const { Saved::new(
         "SELECT o.oid, o.rolname::text, format('%I.%I', n.nspname, c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner \
@@ -114,6 +122,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
         return Ok(());
     }
     refuse_foreign_code(table)?;
+    refuse_unpublishable(table)?;
     FOUND_GOOD.with_borrow_mut(|good| {
         good.retain(|&(_, then)| then == changes);
         if good.len() < REMEMBERED {
@@ -121,6 +130,31 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+/// A published table whose rows a subscriber could not find again takes no UPDATE from anybody: no embedding either.
+fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
+    let leaves = LEAVES.with(|saved| saved.read(&[table.into()], |row| row.get::<pg_sys::Oid>(1)))?;
+    leaves.into_iter().try_for_each(|leaf| {
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            // SAFETY: a lock that waits as a statement does, none on what is gone; the relation is closed again, after an
+            // ERROR by the end of the transaction. The callee looks and changes nothing.
+            unsafe {
+                let relation = pg_sys::try_relation_open(leaf, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+                if !relation.is_null() {
+                    pg_sys::CheckCmdReplicaIdentity(relation, pg_sys::CmdType::CMD_UPDATE);
+                    pg_sys::relation_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+                }
+            }
+            Ok(())
+        }))
+        .catch_others(|error| {
+            Err(Failure::of_error(Kind::NotReady, error).with_hint(
+                "ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL, or a publication without updates; its row filter and column list may use columns of the replica identity only.",
+            ))
+        })
+        .execute()
+    })
 }
 
 fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
