@@ -41,7 +41,15 @@ CREATE TABLE pinterest.app (
     refused_since timestamptz,
     pauses integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    cause text
+    cause text,
+    access_refused_since timestamptz,
+    access_refusals integer NOT NULL DEFAULT 0,
+    access_refused_of bigint,
+    access_cause text,
+    access_probe_at timestamptz,
+    access_probe_until timestamptz,
+    access_granted_at timestamptz,
+    access_granted_by bigint
 );
 -- Apps of owners that are no role of this cluster have no owner that could mistake one for the other: a dump in which
 -- two roles become one of these must not fail to be restored.
@@ -51,6 +59,12 @@ COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest; the client se
 COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and may use it';
 COMMENT ON COLUMN pinterest.app.tier IS 'Access that Pinterest gave the app: on trial all of its accounts share one quota, on standard each has its own';
 COMMENT ON COLUMN pinterest.app.client_secret IS 'Sealed; NULL: read from pinterest.app_secret_file whenever it is needed';
+COMMENT ON COLUMN pinterest.app.access_refused_since IS 'Since when Pinterest says that it has not granted the app access; NULL: it does not say so';
+COMMENT ON COLUMN pinterest.app.access_refusals IS 'How often in a row that was found';
+COMMENT ON COLUMN pinterest.app.access_refused_of IS 'The account that was asked for when it was found last';
+COMMENT ON COLUMN pinterest.app.access_probe_at IS 'When one import of the app asks again';
+COMMENT ON COLUMN pinterest.app.access_probe_until IS 'Until then one is asking, and no other does';
+COMMENT ON COLUMN pinterest.app.access_granted_at IS 'When Pinterest answered again, and by whom that was found';
 COMMENT ON COLUMN pinterest.app.refused_in_row IS 'Refresh tokens that Pinterest refused since it last accepted one';
 COMMENT ON COLUMN pinterest.app.refused_since IS 'When the first of them was refused';
 COMMENT ON COLUMN pinterest.app.pauses IS 'Pauses in a row; while above 0, no refusal counts against an account';
@@ -328,7 +342,7 @@ CREATE TABLE pinterest.import (
     reembed boolean NOT NULL DEFAULT false,
     model_id bigint REFERENCES pinterest.model,
     state text NOT NULL DEFAULT 'queued'
-        CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth', 'completed', 'failed', 'cancelled'])),
+        CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth', 'completed', 'failed', 'cancelled'])),
     phase text NOT NULL DEFAULT 'resolving'
         CHECK (phase OPERATOR(pg_catalog.=) ANY (ARRAY['resolving', 'listing', 'images', 'finished'])),
     bookmark text,
@@ -365,7 +379,7 @@ CREATE TABLE pinterest.import (
     finished_at timestamptz,
     PRIMARY KEY (account_id, import_id),
     CONSTRAINT import_due_waits
-        CHECK (due IS NULL OR state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota']))
+        CHECK (due IS NULL OR state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']))
 ) WITH (fillfactor = 70);
 CREATE INDEX import_id ON pinterest.import (import_id);
 -- The queue. An import sleeps until its wake_at, is due then, and is claimed in its turn: each step reads the head of one of
@@ -374,10 +388,10 @@ CREATE INDEX import_sleeping ON pinterest.import (wake_at) WHERE NOT due;
 CREATE INDEX import_turn ON pinterest.import (turn_owner, account_id) WHERE due;
 CREATE INDEX import_due ON pinterest.import (account_id, wake_at, import_id) WHERE due;
 CREATE INDEX import_held ON pinterest.import (account_id)
-    WHERE due IS NULL AND state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota']);
+    WHERE due IS NULL AND state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']);
 CREATE INDEX import_running ON pinterest.import (account_id, board_id) WHERE state OPERATOR(pg_catalog.=) 'running';
 CREATE INDEX import_open ON pinterest.import (account_id, board_id)
-    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'needs_reauth']);
+    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth']);
 COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is made for reading';
 COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commits together with the page before it';
 COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
@@ -420,10 +434,16 @@ CREATE TABLE pinterest.quota_ledger (
     remaining bigint NOT NULL,
     window_length interval NOT NULL,
     reset_at timestamptz NOT NULL,
-    observed_at timestamptz
+    observed_at timestamptz,
+    pace interval,
+    paced_until timestamptz,
+    refused_in_row integer NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id, 0), COALESCE(account_id, 0), category);
 COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows and what is left of them; the view pinterest.quota is made for reading';
+COMMENT ON COLUMN pinterest.quota_ledger.pace IS 'The least time between two requests, where Pinterest tells a policy of a few seconds';
+COMMENT ON COLUMN pinterest.quota_ledger.paced_until IS 'No request is made before';
+COMMENT ON COLUMN pinterest.quota_ledger.refused_in_row IS 'Refusals since the last answer that did not say how long to wait';
 COMMENT ON COLUMN pinterest.quota_ledger.observed_at IS 'When an answer of Pinterest''s last said how it stands; NULL: what is documented';
 
 -- A vector column of a user's table that follows another column. The trigger pinterest_track_<id> whose first argument is

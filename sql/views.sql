@@ -3,7 +3,7 @@
 
 CREATE VIEW pinterest.imports WITH (security_barrier) AS
 SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.board_reference) AS board,
-       i.state, i.phase,
+       CASE WHEN wait.for_access AND i.state OPERATOR(pg_catalog.=) 'queued' THEN 'waiting_access' ELSE i.state END AS state, i.phase,
        CASE WHEN i.state OPERATOR(pg_catalog.=) 'completed' THEN 1.0::pg_catalog.float8
             WHEN i.images_total OPERATOR(pg_catalog.=) 0 THEN 0.0::pg_catalog.float8
             ELSE (i.images_embedded OPERATOR(pg_catalog.+) i.images_reused OPERATOR(pg_catalog.+) i.images_skipped OPERATOR(pg_catalog.+) i.images_failed)::pg_catalog.float8
@@ -13,17 +13,25 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
        i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed,
        i.images_total OPERATOR(pg_catalog.-) i.images_embedded OPERATOR(pg_catalog.-) i.images_reused
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
-       CASE WHEN a.identity_due IS NOT NULL AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota'])
+       CASE WHEN wait.for_access THEN pg_catalog.concat_ws(': ', 'waits until Pinterest grants the app access', p.access_cause)
+            WHEN a.identity_due IS NOT NULL AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access'])
             THEN 'waits until Pinterest says whose account this is' ELSE i.reason
        END AS reason,
-       i.error_code, i.hint, i.attempts, i.wake_at, i.created_at, i.started_at, i.finished_at, i.model_id
+       CASE WHEN wait.for_access THEN '55000' ELSE i.error_code END AS error_code,
+       CASE WHEN wait.for_access THEN 'Pinterest has not granted the app access to its API, or has withdrawn it: see the app''s page at developers.pinterest.com. Imports that wait for it go on by themselves once it is granted.'
+            ELSE i.hint
+       END AS hint,
+       i.attempts, CASE WHEN wait.for_access THEN GREATEST(i.wake_at, p.access_probe_at) ELSE i.wake_at END AS wake_at, i.created_at, i.started_at, i.finished_at, i.model_id
 FROM pinterest.import i
 JOIN pinterest.account a USING (account_id)
+LEFT JOIN pinterest.app p ON p.app_id OPERATOR(pg_catalog.=) a.app_id
 LEFT JOIN pinterest.board b ON b.account_id OPERATOR(pg_catalog.=) i.account_id AND b.board_id OPERATOR(pg_catalog.=) i.board_id
+CROSS JOIN LATERAL (SELECT p.access_refused_since IS NOT NULL
+    AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']) AS for_access) AS wait
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, counts, progress from 0 to 1, and the reason where one stopped';
-COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, needs_reauth, completed, failed or cancelled';
+COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, waiting_access (Pinterest has not granted the app access, or refuses without a reason; goes on by itself), needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
 COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), incomplete (it does not reach the count of Pinterest, or more pins are missing than one listing can confirm: pins stay, the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
@@ -36,8 +44,8 @@ COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its image
 
 CREATE VIEW pinterest.accounts WITH (security_barrier) AS
 SELECT a.account_id, a.owner::pg_catalog.text AS owner, p.name AS app, a.username, a.status,
-       CASE WHEN pinterest.owner_is_gone(a.owner) THEN pg_catalog.concat_ws('; ', 'owner_gone: its owner is no role any more', COALESCE(a.cause, p.cause))
-            ELSE COALESCE(a.cause, p.cause) END AS cause,
+       CASE WHEN pinterest.owner_is_gone(a.owner) THEN pg_catalog.concat_ws('; ', 'owner_gone: its owner is no role any more', COALESCE(a.cause, no_access.cause, p.cause))
+            ELSE COALESCE(a.cause, no_access.cause, p.cause) END AS cause,
        CASE WHEN lapse.at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN 'the tokens have run out'
             WHEN lapse.at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) LEAST('7 days'::pg_catalog.interval, (lapse.at OPERATOR(pg_catalog.-) t.refreshed_at) OPERATOR(pg_catalog./) 4::pg_catalog.float8))
             THEN 'cannot be renewed after ' OPERATOR(pg_catalog.||) pg_catalog.date_trunc('second', lapse.at)::pg_catalog.text
@@ -54,13 +62,14 @@ SELECT a.account_id, a.owner::pg_catalog.text AS owner, p.name AS app, a.usernam
 FROM pinterest.account a
 LEFT JOIN pinterest.app p USING (app_id)
 LEFT JOIN pinterest.token t USING (account_id)
+LEFT JOIN LATERAL (SELECT 'no_access: ' OPERATOR(pg_catalog.||) p.access_cause AS cause) AS no_access ON p.access_refused_since IS NOT NULL
 LEFT JOIN LATERAL (SELECT CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL THEN t.access_expires_at ELSE t.refresh_expires_at END AS at) AS lapse ON true
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.accounts IS 'Your accounts: status with cause, scopes granted and missing, expiry of both tokens, last and next refresh';
 COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer got lost; settled by the next refresh), needs_reauth (its user has to connect again) or disconnected';
 COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that it belongs to; "name (dropped oid)" if it has been dropped, "name (missing)" if there was no role of that name when a dump was restored: see pinterest_reassign()';
-COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app''s refreshes; first word rejected, expired, lost_response or unreadable where its user is needed, owner_gone if its owner is no longer a role';
+COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app; first word no_access where Pinterest has not granted the app access, rejected, expired, lost_response or unreadable where its user is needed, owner_gone if its owner is no longer a role';
 COMMENT ON COLUMN pinterest.accounts.warning IS 'Set while the last means of renewing the tokens lapses soon: have the user connect again';
 COMMENT ON COLUMN pinterest.accounts.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
 COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not granted; NULL: not known';
@@ -95,13 +104,16 @@ COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: 
 CREATE VIEW pinterest.quota WITH (security_barrier) AS
 SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,
        CASE WHEN q.reset_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() THEN q.request_limit ELSE GREATEST(q.remaining, 0) END AS remaining,
-       q.window_length, q.reset_at, q.observed_at
+       q.window_length, q.reset_at, q.observed_at,
+       CASE WHEN q.pace OPERATOR(pg_catalog.>) '0'::pg_catalog.interval THEN q.pace END AS pace
 FROM pinterest.quota_ledger q
 LEFT JOIN pinterest.account a ON a.account_id OPERATOR(pg_catalog.=) q.account_id
 LEFT JOIN pinterest.app p ON p.app_id OPERATOR(pg_catalog.=) COALESCE(q.app_id, a.app_id)
 WHERE pinterest.is_owner(COALESCE(a.owner, p.owner))
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as the ledger has it: on trial one line for an app, on standard one for each account';
+COMMENT ON COLUMN pinterest.quota.request_limit IS 'Requests that the policy of the category allows in each window';
+COMMENT ON COLUMN pinterest.quota.pace IS 'The least time between two requests, where Pinterest tells a policy of a few seconds beside that of the category';
 COMMENT ON COLUMN pinterest.quota.observed_at IS 'When Pinterest last said so; NULL: what it documents';
 
 CREATE VIEW pinterest.models WITH (security_barrier) AS

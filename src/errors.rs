@@ -29,8 +29,16 @@ pub enum Kind {
     NotYours,
     /// The account has no usable token.
     NeedsReauth,
-    /// Pinterest refuses: missing scope, board not shared.
+    /// Pinterest refuses: the board is not shared.
     Forbidden,
+    /// Pinterest has not granted the app access.
+    AppAccess,
+    /// The user has not granted a scope that the call needs.
+    MissingScope,
+    /// Pinterest keeps what was asked for to some apps.
+    Restricted,
+    /// Pinterest refuses and does not say what is missing.
+    NotPermitted,
     /// Pinterest refuses the app's id or secret.
     AppCredentials,
     /// An authorization code or state that is unknown, used or expired.
@@ -93,6 +101,9 @@ pub enum Kind {
     Internal,
 }
 
+/// The view pinterest.imports says the same of imports that wait.
+const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at developers.pinterest.com. Imports that wait for it go on by themselves once it is granted.";
+
 impl Kind {
     /// The SQLSTATE and the hint for callers who are given no better one.
     fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
@@ -119,6 +130,25 @@ impl Kind {
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 Some(
                     "Check that the board is shared with this account and which scopes were granted: SELECT scopes FROM pinterest.accounts.",
+                ),
+            ),
+            Kind::AppAccess => (Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, Some(APP_ACCESS_HINT)),
+            Kind::MissingScope => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Some(
+                    "Connect the account again with that scope: pinterest_authorize_url(), with secret_boards => true for secret boards. SELECT scopes, scopes_missing FROM pinterest.accounts shows what was granted.",
+                ),
+            ),
+            Kind::Restricted => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Some(
+                    "Pinterest keeps this feature to some apps; neither scopes nor a new connection open it. Ask Pinterest, with the request id.",
+                ),
+            ),
+            Kind::NotPermitted => (
+                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                Some(
+                    "Pinterest does not say what is missing. Look whether the app has access at developers.pinterest.com, and which scopes were granted: SELECT scopes, scopes_missing FROM pinterest.accounts.",
                 ),
             ),
             Kind::AppCredentials => (
@@ -347,7 +377,11 @@ impl From<pinterest::Error> for Failure {
         let kind = match error.kind() {
             Theirs::NeedsReauth | Theirs::Unauthorized => Kind::NeedsReauth,
             Theirs::BadCode => Kind::BadAuthorization,
-            Theirs::MissingScope | Theirs::Forbidden => Kind::Forbidden,
+            Theirs::Forbidden => Kind::Forbidden,
+            Theirs::AppAccess => Kind::AppAccess,
+            Theirs::MissingScope => Kind::MissingScope,
+            Theirs::Restricted => Kind::Restricted,
+            Theirs::NotPermitted => Kind::NotPermitted,
             Theirs::AppCredentials => Kind::AppCredentials,
             Theirs::NotFound => Kind::NotFound,
             Theirs::RateLimited | Theirs::SpamHold => Kind::RateLimited,

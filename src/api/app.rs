@@ -7,7 +7,7 @@ use pinterest::seal::Purpose;
 use super::{Answer, given, none_long, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::identity::{as_worker, current_role};
-use crate::store::{app, app_pause};
+use crate::store::{app, app_access, app_pause};
 use crate::tokens::{Sealer, secret_of_file};
 use crate::workers::registry;
 
@@ -66,6 +66,7 @@ fn pinterest_register_app(
         app::upsert(&owner, &app, sealed)?;
         // Refusals of the credentials before say nothing about these.
         app_pause::resume(app_id)?;
+        app_access::probe_now(app_id)?;
         Ok(app_id)
     })?;
     registry::wake_at_commit()?;

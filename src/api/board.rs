@@ -58,6 +58,9 @@ fn pinterest_list_boards(
     })))
 }
 
+/// Refusals for asking too fast that one call waits for.
+const TOO_FAST: u32 = 3;
+
 /// All pages of the account's boards.
 fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     let endpoints = settings::endpoints()?;
@@ -66,8 +69,18 @@ fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
         let mut guard = BookmarkGuard::new();
         let mut bookmark: Option<String> = None;
         let mut boards = Vec::new();
+        let mut too_fast = 0;
         loop {
-            let page = client.boards(&token, bookmark.as_deref()).await?.value;
+            let answer = match client.boards(&token, bookmark.as_deref()).await {
+                Err(error) if error.is_about_pace() && too_fast < TOO_FAST => {
+                    too_fast += 1;
+                    tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
+                    continue;
+                }
+                answer => answer?,
+            };
+            tokio::time::sleep(answer.rate_limit.pace.unwrap_or_default()).await;
+            let page = answer.value;
             boards.extend(page.items);
             match page.bookmark {
                 Some(next) => {

@@ -15,7 +15,7 @@ use crate::interruptible::block_on;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_pause, databases, extension, grants, installation, reassign, seal, surroundings};
+use crate::store::{app_access, app_pause, databases, extension, grants, installation, reassign, seal, surroundings};
 use crate::tokens::Sealer;
 use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
@@ -65,6 +65,7 @@ const CHECKS: &[Check] = &[
     ("key", key),
     ("secrets", secrets),
     ("apps", apps),
+    ("app access", access_of_apps),
     ("owners", owners),
     ("model directory", model_directory),
     ("embedder program", embedder_program),
@@ -264,6 +265,18 @@ fn apps() -> Finding {
             format!("refreshes are paused: {}", paused.join("; ")),
             "Compare client id and secret with the app's page at Pinterest; pinterest_register_app() ends the pause."
                 .to_owned(),
+        ),
+        Err(failure) => Finding::of(Err(failure)),
+    }
+}
+
+/// Those that the caller may see, too.
+fn access_of_apps() -> Finding {
+    match app_access::without() {
+        Ok(without) if without.is_empty() => Finding::Good("Pinterest refuses none".to_owned()),
+        Ok(without) => Finding::Bad(
+            format!("Pinterest has not granted access: {}", without.join("; ")),
+            Failure::new(Kind::AppAccess, "").hint().unwrap_or_default().to_owned(),
         ),
         Err(failure) => Finding::of(Err(failure)),
     }

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod app;
+pub mod app_access;
 pub mod app_pause;
 pub mod board;
 pub mod board_images;

@@ -11,9 +11,21 @@ const CATEGORY: &str = "org_read";
 /// No window is longer, and no reset further away. A time beyond that comes from a clock that was set, and says nothing.
 const LONGEST_WINDOW: f64 = pinterest::LONGEST_WINDOW.as_secs() as f64;
 
-/// May a request be made for the account? Takes it from the budget where it may; else the seconds until it renews.
-pub fn take(account_id: i64) -> Result<Option<f64>, Failure> {
-    let left = write(
+/// No request waits longer for its turn; a time beyond that comes from a clock that was set. Seconds.
+const LONGEST_QUEUE: f64 = 600.0;
+
+/// Whether a request may be made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Turn {
+    /// After so many seconds: it is taken from the budget, and has its place among those that are paced.
+    In(f64),
+    /// Nothing is left; the budget renews after so many seconds.
+    Spent(f64),
+}
+
+/// May a request be made for the account? Takes it from the budget where it may.
+pub fn take(account_id: i64) -> Result<Turn, Failure> {
+    let turn = write(
         "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, window_length, reset_at) \
          SELECT k.app_id, k.account_id, $2, 1000, 999, k.window_length, clock_timestamp() + k.window_length \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id), \
@@ -25,49 +37,107 @@ pub fn take(account_id: i64) -> Result<Option<f64>, Failure> {
              remaining = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
                  THEN q.request_limit - 1 ELSE GREATEST(q.remaining - 1, -1) END, \
              reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
-                 THEN clock_timestamp() + LEAST(q.window_length, '1 day'::interval) ELSE q.reset_at END \
-         RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END",
-        &[account_id.into(), CATEGORY.into()],
-        |row| row.maybe::<f64>(1),
+                 THEN clock_timestamp() + LEAST(q.window_length, '1 day'::interval) ELSE q.reset_at END, \
+             paced_until = CASE WHEN q.remaining <= 0 AND q.reset_at > clock_timestamp() THEN q.paced_until \
+                 ELSE COALESCE(q.pace, '0') + CASE WHEN q.paced_until > clock_timestamp() \
+                     AND q.paced_until < clock_timestamp() + make_interval(secs => $3) THEN q.paced_until ELSE clock_timestamp() END END \
+         RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END, \
+             EXTRACT(EPOCH FROM q.paced_until - COALESCE(q.pace, '0') - clock_timestamp())::float8",
+        &[account_id.into(), CATEGORY.into(), LONGEST_QUEUE.into()],
+        |row| {
+            let turn = row.maybe::<f64>(2)?.unwrap_or_default().clamp(0.0, LONGEST_QUEUE);
+            Ok(row.maybe::<f64>(1)?.map_or(Turn::In(turn), |seconds| Turn::Spent(seconds.max(0.0))))
+        },
     )?;
-    Ok(left.into_iter().next().flatten().map(|seconds| seconds.max(0.0)))
+    Ok(turn.into_iter().next().unwrap_or(Turn::In(0.0)))
 }
 
-/// What an answer said. The longest time to a reset that was seen is the length of the window.
-pub fn observe(
-    account_id: i64,
-    limit: Option<i64>,
-    remaining: Option<i64>,
-    reset_in: Option<f64>,
-) -> Result<(), Failure> {
-    update(account_id, limit, remaining, reset_in, true)
+/// What an answer said, in requests and seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Requests of the budget.
+    pub limit: Option<i64>,
+    /// Length of its window.
+    pub window: Option<f64>,
+    /// What is left of it.
+    pub remaining: Option<i64>,
+    /// Until it renews.
+    pub reset_in: Option<f64>,
+    /// The least time between two requests; 0: none is asked for.
+    pub pace: Option<f64>,
 }
 
-/// An answer said that nothing is left for so many seconds; that says nothing about the length of the window.
-pub fn exhausted(account_id: i64, seconds: f64) -> Result<(), Failure> {
-    update(account_id, None, Some(0), Some(seconds), false)
-}
-
-fn update(
-    account_id: i64,
-    limit: Option<i64>,
-    remaining: Option<i64>,
-    reset_in: Option<f64>,
-    tells_window: bool,
-) -> Result<(), Failure> {
-    let reset_in = reset_in.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
+/// Records what an answer said. Where no window is told its length is the longest time to a reset that was seen.
+pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
+    let within_a_window = |seconds: Option<f64>| seconds.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     execute(
         "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
-         remaining = COALESCE($3, q.remaining), \
-         reset_at = COALESCE(clock_timestamp() + make_interval(secs => $4), q.reset_at), \
-         window_length = CASE WHEN $4 IS NULL OR NOT $6 THEN q.window_length \
+         remaining = COALESCE($3, CASE WHEN $2 IS NULL OR q.remaining <= 0 THEN LEAST(q.remaining, $2) \
+             ELSE GREATEST($2 - (q.request_limit - q.remaining), 0) END, q.remaining), \
+         reset_at = COALESCE(clock_timestamp() + make_interval(secs => $4), \
+             LEAST(q.reset_at, clock_timestamp() + make_interval(secs => $6))), \
+         window_length = CASE WHEN $6 IS NOT NULL THEN make_interval(secs => GREATEST($6, 1)) \
+             WHEN $4 IS NULL THEN q.window_length \
              WHEN q.observed_at IS NULL THEN make_interval(secs => GREATEST($4, 1)) \
              ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
-         observed_at = CASE WHEN $6 THEN clock_timestamp() ELSE q.observed_at END \
+         pace = COALESCE(make_interval(secs => $7), q.pace), refused_in_row = 0, observed_at = clock_timestamp() \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $5 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[account_id.into(), limit.into(), remaining.into(), reset_in.into(), CATEGORY.into(), tells_window.into()],
+        &[
+            account_id.into(),
+            told.limit.into(),
+            told.remaining.into(),
+            within_a_window(told.reset_in).into(),
+            CATEGORY.into(),
+            within_a_window(told.window).into(),
+            within_a_window(told.pace).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// An answer that said nothing about the quota, and was no refusal.
+pub fn accepted(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.quota_ledger q SET refused_in_row = 0 \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
+         WHERE a.account_id = $1 AND q.category = $2 AND q.refused_in_row > 0 \
+         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+        &[account_id.into(), CATEGORY.into()],
+    )?;
+    Ok(())
+}
+
+/// An answer said that nothing is left, for so many seconds where it said that, too; that says nothing about the length of
+/// the window. The seconds that are waited: without a word from Pinterest they grow threefold with each refusal, from six to
+/// an hour, the lower half at random.
+pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Failure> {
+    let told = told.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
+    let waited = write(
+        "UPDATE pinterest.quota_ledger q SET remaining = 0, \
+         refused_in_row = CASE WHEN $2 IS NULL THEN LEAST(q.refused_in_row + 1, 20) ELSE q.refused_in_row END, \
+         reset_at = clock_timestamp() + make_interval(secs => \
+             COALESCE($2, (0.5 + $4 / 2) * LEAST(2 * power(3, q.refused_in_row + 1), 3600))) \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
+         WHERE a.account_id = $1 AND q.category = $3 \
+         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END \
+         RETURNING EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8",
+        &[account_id.into(), told.into(), CATEGORY.into(), fastrand::f64().into()],
+        |row| row.get::<f64>(1),
+    )?;
+    Ok(waited.into_iter().next())
+}
+
+/// An answer said that requests came too fast: none is made for so many seconds. The budget is not spent.
+pub fn pause(account_id: i64, seconds: f64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.quota_ledger q \
+         SET paced_until = GREATEST(q.paced_until, clock_timestamp() + make_interval(secs => $2)) \
+         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
+         WHERE a.account_id = $1 AND q.category = $3 \
+         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+        &[account_id.into(), seconds.clamp(0.0, LONGEST_QUEUE).into(), CATEGORY.into()],
     )?;
     Ok(())
 }

@@ -133,7 +133,7 @@ pub fn park_ownerless() -> Result<usize, Failure> {
     let accounts = read(
         "SELECT a.account_id FROM pinterest.account a WHERE pinterest.owner_is_gone(a.owner) \
          AND EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = a.account_id \
-             AND i.state IN ('queued', 'running', 'waiting_quota')) ORDER BY a.account_id LIMIT 100",
+             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access')) ORDER BY a.account_id LIMIT 100",
         &[],
         |row| row.get::<i64>(1),
     )?;

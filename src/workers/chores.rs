@@ -13,7 +13,7 @@ use super::database::Context;
 use crate::errors::{Failure, Kind};
 use crate::platform;
 use crate::store::seal::Place;
-use crate::store::{account, clock, import, installation, reassign, retention, token, wait_briefly_for_locks};
+use crate::store::{account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks};
 use crate::tokens::Sealer;
 
 /// Between rounds.
@@ -97,10 +97,12 @@ async fn go_round(context: &Context) -> bool {
     let warned = done(context, "tokens that lapse", warn(context)).await;
     let lapsed = end_what_has_lapsed(context).await;
     let held = done(context, "imports that are held", let_all_go_on(context)).await;
+    let asked = context.database.run(app_access::let_one_ask);
+    let asked = done(context, "apps without access", asked).await;
     let synced = done(context, "boards to keep fresh", enqueue_syncs(context)).await;
     // Nothing is judged by its age before the clock is.
     let old = !clock || done(context, "what is old", end_what_is_old(context)).await;
-    clock && ownerless && warned && lapsed && held && synced && old
+    clock && ownerless && warned && lapsed && held && asked && synced && old
 }
 
 async fn let_all_go_on(context: &Context) -> Result<(), Failure> {

@@ -13,7 +13,8 @@ use super::farewell::Outstanding;
 use super::refresh::{self, InHand};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::store::{account, oauth_state as states};
+use crate::store::app_access::Permission;
+use crate::store::{account, app_access, oauth_state as states};
 use crate::tokens::{self, Sealer};
 
 /// How long the caller waits for Pinterest to say whose the tokens are.
@@ -95,7 +96,15 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
     // Where it is still not known a worker asks again, see `chores`.
     let account_id = match asked.unwrap_or(Person::Unknown) {
         Person::Unknown | Person::Unsaid => account_id,
-        person => name(context, account_id, person).await,
+        Person::Refused(cause) => {
+            // Should it fail, whoever asks next is told the same.
+            let _ = context.database.run(move || app_access::refused(account_id, &cause)).await;
+            account_id
+        }
+        person => {
+            app_is_answered(context, account_id).await;
+            name(context, account_id, person).await
+        }
     };
     let mut settled = refresh::settle(context, account_id);
     let _ = tokio::time::timeout(SETTLE_PATIENCE, settled.wait_for(|settled| *settled)).await;
@@ -108,6 +117,8 @@ enum Person {
     Known(String, Option<String>),
     /// Pinterest does not say it to this app, for want of a scope.
     Withheld,
+    /// Pinterest does not answer the app at all, and says so.
+    Refused(String),
     /// An answer without it, or a refusal that others than Pinterest may have sent.
     Unsaid,
     /// No good answer came.
@@ -122,8 +133,9 @@ async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> Per
         let person = match answer.map(|answer| (answer.value.id, answer.value.username)) {
             Ok((Some(id), username)) if !id.is_empty() => return Person::Known(id, username),
             Err(error) if error.kind() == ErrorKind::MissingScope => return Person::Withheld,
+            Err(error) if error.kind() == ErrorKind::AppAccess => return Person::Refused(error.to_string()),
             Ok(_) => Person::Unsaid,
-            Err(error) if error.kind() == ErrorKind::Forbidden => Person::Unsaid,
+            Err(error) if is_no_answer_to_it(error.kind()) => Person::Unsaid,
             Err(_) => Person::Unknown,
         };
         match pauses.next() {
@@ -133,11 +145,25 @@ async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> Per
     }
 }
 
+/// Pinterest has answered the app, which may have waited for that.
+async fn app_is_answered(context: &Context, account_id: i64) {
+    // Should it fail, the next answer shows it too.
+    if let Ok(true) = context.database.run(move || app_access::granted(account_id)).await {
+        context.wake.notify_one();
+    }
+}
+
+/// Does a refusal say nothing of whom the tokens belong to, and may say so for ever?
+fn is_no_answer_to_it(kind: ErrorKind) -> bool {
+    use ErrorKind::{Forbidden, NotPermitted, Restricted};
+    matches!(kind, Forbidden | NotPermitted | Restricted)
+}
+
 /// Records whose an account is; the id under which it goes on. That is told also while a lock keeps it from being recorded.
 async fn name(context: &Context, account_id: i64, person: Person) -> i64 {
     let (id, username) = match person {
         Person::Known(id, username) => (Some(id), username),
-        Person::Withheld | Person::Unsaid | Person::Unknown => (None, None),
+        Person::Withheld | Person::Refused(_) | Person::Unsaid | Person::Unknown => (None, None),
     };
     let user_id = id.clone();
     let (tell, told) = tokio::sync::oneshot::channel();
@@ -169,9 +195,23 @@ pub async fn ask_again(context: &Context, account_id: i64) -> Result<(), Failure
     if access.expired {
         return Ok(());
     }
+    // One account asks for all of an app that was refused.
+    if context.database.run(move || app_access::ask(account_id)).await? == Permission::Closed {
+        return Ok(());
+    }
     let client = Client::new(context.config.borrow().endpoints.clone())?;
-    match ask(&client, &access.token, &[]).await {
-        Person::Unknown => {}
+    let person = ask(&client, &access.token, &[]).await;
+    match &person {
+        Person::Refused(cause) => {
+            let cause = cause.clone();
+            context.database.run(move || app_access::refused(account_id, &cause)).await?;
+            return Ok(());
+        }
+        Person::Unknown | Person::Unsaid => context.database.run(move || app_access::give_back(account_id)).await?,
+        Person::Known(..) | Person::Withheld => app_is_answered(context, account_id).await,
+    }
+    match person {
+        Person::Unknown | Person::Refused(_) => {}
         // Its imports have waited long enough.
         Person::Unsaid if !context.database.run(move || account::is_older_than_a_day(account_id)).await? => {}
         person => drop(name(context, account_id, person).await),

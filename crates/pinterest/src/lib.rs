@@ -5,6 +5,7 @@
 //! thread, keeps no global state and runs on a current-thread tokio runtime (with `enable_io` and `enable_time`).
 //! Retrying is the caller's: no call is sent twice, and [`retry`] says when to try again.
 
+pub mod app_access;
 mod app_secrets;
 mod bounds;
 mod client;

@@ -1,35 +1,58 @@
 //! What the server says about its quota.
 
+mod items;
+mod policies;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-use crate::bounds::{LONGEST_WINDOW, REQUESTS, within};
+use crate::bounds::{LONGEST_WINDOW, within};
+use policies::Told;
 
 /// The quota as the answer's headers tell it; each part may be missing, as is one that makes no sense.
+///
+/// `x-ratelimit-limit` may hold several policies, as the drafts of the RateLimit header fields write them
+/// (draft-polli-ratelimit-headers-02, section 3.1): `100, 100;w=1;name="safety_net", 1000;w=60;name="org_read"`. The
+/// one of the category is the budget. A shorter one only paces requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests allowed in the window (`x-ratelimit-limit`).
+    /// Requests that the budget allows in its window.
     pub limit: Option<u64>,
-    /// Requests left in it (`x-ratelimit-remaining`).
+    /// Length of the budget's window, where a policy tells it; a day at most.
+    pub window: Option<Duration>,
+    /// Requests of the budget that are left (`x-ratelimit-remaining`).
     pub remaining: Option<u64>,
-    /// Time until it starts anew (`x-ratelimit-reset`), a day at most.
+    /// Time until the budget's window starts anew (`x-ratelimit-reset`), a day at most.
     pub reset: Option<Duration>,
+    /// The least time between two requests; zero where policies are told and none of them asks for one, `None` where no
+    /// policy is told.
+    pub pace: Option<Duration>,
+    /// Time until more requests are allowed, where what is told to be left is that of a policy that paces.
+    pub pace_reset: Option<Duration>,
 }
+
+/// Reading requests, which all of ours are: the policy of this category is the budget.
+pub(crate) const CATEGORY: &str = "org_read";
+
+/// A policy with a window up to this long paces requests. The shortest budget that is documented lasts a minute.
+pub(crate) const LONGEST_PACE: Duration = Duration::from_secs(10);
 
 /// A reset above this is a Unix time, below it a number of seconds from now: nobody waits thirty years.
 const UNIX_TIME_FROM: u64 = 1_000_000_000;
 
 impl RateLimit {
     pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
-        let number = |name| first_number(headers.get(name)?.to_str().ok()?);
-        let limit = number("x-ratelimit-limit").and_then(|limit| within(limit, &REQUESTS));
-        let most = limit.unwrap_or(*REQUESTS.end());
-        Self {
-            limit,
-            remaining: number("x-ratelimit-remaining").and_then(|remaining| within(remaining, &(0..=most))),
-            reset: number("x-ratelimit-reset").and_then(|value| reset_in(value, now)),
+        Told::read(headers, |value| reset_in(value, now)).into_rate_limit()
+    }
+
+    /// How long to wait after a refusal, and whether a policy that paces is all that refused.
+    pub(crate) fn wait(&self) -> (Option<Duration>, bool) {
+        let budget_is_spent = self.reset.is_some() && self.remaining.is_none_or(|left| left == 0);
+        match self.pace_reset {
+            Some(_) if !budget_is_spent => (self.pace_reset, true),
+            _ => (self.reset, false),
         }
     }
 }
@@ -46,20 +69,30 @@ fn reset_in(value: u64, now: SystemTime) -> Option<Duration> {
     within(told.saturating_sub(now), &(Duration::ZERO..=LONGEST_WINDOW)).filter(|_| since <= LONGEST_WINDOW)
 }
 
-/// The leading number, as gateways append a policy to it (`1000, 1000;w=60`).
+/// The leading number.
 fn first_number(text: &str) -> Option<u64> {
     let digits = text.trim().split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3); nonsense is as good as none.
+/// `Retry-After` in seconds or as a date in any of the three forms of HTTP (RFC 9110, sections 10.2.3 and 5.6.7), the
+/// first that is either; a fraction of a second counts as a whole one. Nonsense is as good as none.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    headers.get_all(RETRY_AFTER).iter().find_map(|value| retry_after_value(value.to_str().ok()?.trim(), now))
+}
+
+fn retry_after_value(text: &str, now: SystemTime) -> Option<Duration> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, rest) = text.split_at(digits);
+    let fraction = rest.strip_prefix('.').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    if !number.is_empty() && (rest.is_empty() || fraction.is_some()) {
         // More digits than a number holds still means "very long"; the caller clamps it.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
+        let seconds: u64 = number.parse().unwrap_or(u64::from(u32::MAX));
+        let part = u64::from(fraction.is_some_and(|digits| digits.bytes().any(|digit| digit != b'0')));
+        return Some(Duration::from_secs(seconds.saturating_add(part)));
     }
-    let at = SystemTime::from(chrono::DateTime::parse_from_rfc2822(text).ok()?);
+    let date = || httpdate::parse_http_date(text).ok();
+    let at = date().or_else(|| chrono::DateTime::parse_from_rfc2822(text).ok().map(SystemTime::from))?;
     Some(at.duration_since(now).unwrap_or_default())
 }
 
@@ -80,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bounds::REQUESTS;
 
     fn now() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_700_000_000)
@@ -136,13 +170,113 @@ mod tests {
         }
     }
 
+    /// Limit, window, remaining and reset of the budget; pace in milliseconds; the reset of what paces.
+    type Told = (Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u128>, Option<u64>);
+
+    fn told(pairs: &[(&'static str, &str)]) -> Told {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(http::HeaderName::from_static(name), value.parse().unwrap());
+        }
+        let read = RateLimit::from_headers(&map, now());
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
+        let pace = read.pace.map(|pace| pace.as_millis());
+        (read.limit, seconds(read.window), read.remaining, seconds(read.reset), pace, seconds(read.pace_reset))
+    }
+
+    const LIMIT: &str = "x-ratelimit-limit";
+    const LEFT: &str = "x-ratelimit-remaining";
+    const RESET: &str = "x-ratelimit-reset";
+
+    #[test]
+    fn the_policy_of_the_category_is_the_budget_and_a_short_one_paces() {
+        const BURST: &str = "100;w=1;name=\"safety_net_app_id_user_id\"";
+        const OWN: &str = "1000;w=60;name=\"org_read_app_id_user_id\"";
+        const OTHER: &str = "5000;w=30;name=\"all, of; them \\\" w=1\"";
+        for policies in [
+            [BURST, OWN, OTHER].join(", "),
+            [OTHER, OWN, BURST].join(","),
+            [OWN, BURST, OTHER].join(" ,\t"),
+            format!("{OWN}, nonsense, 12;w=, ;;=, -5;w=1, \"\", 9999999999;w=60, {OTHER}, 7;w=x, {BURST}"),
+            format!("{}, {BURST}, {OTHER}", OWN.replace(";w=60", "; W = 60.0 ").replace("name", "Name")),
+        ] {
+            for bare in ["100, ", ""] {
+                let limit = format!("{bare}{policies}");
+                let told = told(&[(LIMIT, &limit), (LEFT, "99"), (RESET, "1")]);
+                assert_eq!(told, (Some(1000), Some(60), None, None, Some(11), None), "{limit}");
+            }
+        }
+        // Each in a line of its own.
+        let lines = [(LIMIT, "100"), (LIMIT, OTHER), (LIMIT, OWN), (LIMIT, BURST), (LEFT, "0"), (RESET, "1")];
+        assert_eq!(told(&lines), (Some(1000), Some(60), None, None, Some(11), Some(1)));
+    }
+
+    #[test]
+    fn numbers_are_of_the_policy_that_they_can_be_of() {
+        const TWO: &str = "100;w=1, 1000;w=60";
+        for (limit, left, reset, expected) in [
+            (TWO, "999", "45", (Some(1000), Some(60), Some(999), Some(45), Some(11), None)),
+            (TWO, "7", "45", (Some(1000), Some(60), Some(7), Some(45), Some(11), None)),
+            (TWO, "7", "1", (Some(1000), Some(60), None, None, Some(11), None)),
+            (TWO, "0", "1", (Some(1000), Some(60), None, None, Some(11), Some(1))),
+            ("1000, 100;w=1, 1000;w=60", "7", "1", (Some(1000), Some(60), Some(7), Some(1), Some(11), None)),
+            // Of each, by place, by window, by name.
+            (TWO, "99, 998", "1, 45", (Some(1000), Some(60), Some(998), Some(45), Some(11), None)),
+            ("100, 100;w=1, 1000;w=60", "0, 0, 998", "1, 1, 45", (Some(1000), Some(60), Some(998), Some(45), Some(11), Some(1))),
+            (TWO, "998;w=60, 0;w=1", "45;w=60, 1;w=1", (Some(1000), Some(60), Some(998), Some(45), Some(11), Some(1))),
+            ("2;w=1;name=a, 9;w=60;name=b", "8;name=\"b\"", "45;name=b", (Some(9), Some(60), Some(8), Some(45), Some(550), None)),
+            // The drafts' later form, a dictionary, and none that is a budget.
+            ("\"b\";q=2;w=1, \"org_read\";q=9;w=86400", "8;name=org_read", "x", (Some(9), Some(86_400), Some(8), None, Some(550), None)),
+            ("burst=2;w=1, org_read=9;w=60", "org_read=8", "org_read=30", (Some(9), Some(60), Some(8), Some(30), Some(550), None)),
+            ("100, 100;w=1", "99", "1", (None, None, None, None, Some(11), None)),
+            ("1;w=10", "0", "9", (None, None, None, None, Some(11_000), Some(9))),
+            // Nothing but a budget, by name or not, and one without a window.
+            ("1000;w=60", "17", "3", (Some(1000), Some(60), Some(17), Some(3), Some(0), None)),
+            ("5;w=60;name=other, 1000;w=86400;name=org_read", "", "", (Some(1000), Some(86_400), None, None, Some(0), None)),
+            ("1000;name=org_read", "17", "3", (Some(1000), None, Some(17), Some(3), Some(0), None)),
+            ("1000", "17", "3", (Some(1000), None, Some(17), Some(3), None, None)),
+            // A quote that nothing closes; windows that no window has.
+            ("1000;w=60;name=\"org_read, 100;w=1", "", "", (Some(1000), Some(60), None, None, Some(11), None)),
+            ("1000;w=0, 1000;w=86401, 1000;w=99999999999999999999", "", "", (None, None, None, None, None, None)),
+        ] {
+            assert_eq!(told(&[(LIMIT, limit), (LEFT, left), (RESET, reset)]), expected, "{limit} | {left} | {reset}");
+        }
+        let drafts = [("ratelimit-policy", "\"org_read\";q=1000;w=60"), ("ratelimit", "\"org_read\";r=50;t=30")];
+        assert_eq!(told(&drafts), (Some(1000), Some(60), Some(50), Some(30), Some(0), None));
+        let dictionary = [("ratelimit", "limit=100, remaining=50, reset=5")];
+        assert_eq!(told(&dictionary), (Some(100), None, Some(50), Some(5), None, None));
+    }
+
+    #[test]
+    fn a_refusal_waits_for_whatever_is_spent() {
+        for (left, reset, expected) in [
+            ("0", "1", (Some(1), true)),
+            ("", "1", (Some(1), true)),
+            ("0", "45", (Some(45), false)),
+            ("0;w=1, 500;w=60", "1;w=1, 45;w=60", (Some(1), true)),
+            ("0;w=1, 0;w=60", "1;w=1, 45;w=60", (Some(45), false)),
+            ("0", "", (None, false)),
+        ] {
+            let map = headers(&[(LIMIT, "100;w=1, 1000;w=60;name=org_read"), (LEFT, left), (RESET, reset)]);
+            let (wait, paced) = RateLimit::from_headers(&map, now()).wait();
+            assert_eq!((wait.map(|wait| wait.as_secs()), paced), expected, "{left} | {reset}");
+        }
+    }
+
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         for (value, expected) in [
             ("120", Some(120)),
             ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)),
             ("Fri, 14 Nov 2003 22:14:20 GMT", Some(0)),
+            ("Tuesday, 14-Nov-23 22:14:20 GMT", Some(60)),
+            ("Tue Nov 14 22:14:20 2023", Some(60)),
+            ("Tue, 14 Nov 2023 23:14:20 +0100", Some(60)),
+            ("1.0", Some(1)),
+            ("1.5", Some(2)),
             ("99999999999999999999999", Some(u64::from(u32::MAX))),
+            ("17 sheep", None),
+            ("1.x", None),
             ("tomorrow", None),
             ("-5", None),
             ("", None),
@@ -164,18 +298,50 @@ mod tests {
         }
     }
 
+    fn policy() -> impl Strategy<Value = String> {
+        (1u64..2_000, prop::sample::select(vec![1, 10, 60, 3600, 86_400]), "[a-z][a-z,; \\\\]{0,8}").prop_map(
+            |(limit, window, name)| {
+                let name = name.replace('\\', "\\\\");
+                format!("{limit};w={window};name=\"{name}\"")
+            },
+        )
+    }
+
     proptest! {
         #[test]
-        fn no_header_value_panics(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn no_header_value_panics(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let mut headers = HeaderMap::new();
-                headers.insert(RETRY_AFTER, value.clone());
-                headers.insert("x-ratelimit-reset", value);
+                for name in ["retry-after", LIMIT, LEFT, RESET, "ratelimit-policy", "ratelimit"] {
+                    headers.append(name, value.clone());
+                }
                 let read = RateLimit::from_headers(&headers, now());
                 prop_assert!(read.reset.is_none_or(|reset| reset <= LONGEST_WINDOW));
+                prop_assert!(read.window.is_none_or(|window| window <= LONGEST_WINDOW && window > LONGEST_PACE));
+                prop_assert!(read.pace.is_none_or(|pace| pace <= LONGEST_PACE.mul_f64(1.2)));
+                prop_assert!(read.pace_reset.is_none_or(|reset| reset <= LONGEST_PACE + Duration::from_secs(1)));
+                prop_assert!(read.limit.is_none_or(|limit| REQUESTS.contains(&limit)));
+                prop_assert!(read.remaining.is_none_or(|left| left <= *REQUESTS.end()));
                 let _ = retry_after(&headers, now());
             }
             let _ = retry_after_in_text(&String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn neither_order_nor_nonsense_nor_lines_matter(
+            mut policies in prop::collection::vec(policy(), 0..5),
+            nonsense in prop::sample::select(vec!["", "x", "=", ";;", "-1;w=1", "\"a,b\"", "99999999999999999999;w=60", "?1", "5;w=\"x", ":aGk=:"]),
+            at in 0usize..6,
+        ) {
+            policies.push("1000;w=60;name=\"org_read, the one\"".to_owned());
+            let before = told(&[(LIMIT, &policies.join(", "))]);
+            prop_assert_eq!((before.0, before.1), (Some(1000), Some(60)));
+            policies.rotate_left(at % 2);
+            policies.reverse();
+            let lines: Vec<_> = policies.iter().map(|policy| (LIMIT, policy.as_str())).collect();
+            prop_assert_eq!(&told(&lines), &before);
+            policies.insert(at.min(policies.len()), nonsense.to_owned());
+            prop_assert_eq!(told(&[(LIMIT, &policies.join(", "))]), before);
         }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn asked_for(error: &Error, random: f64) -> Option<Duration> {
 }
 
 /// The longest wait of our own choosing after this many attempts.
-pub(crate) fn ceiling(attempt: u32) -> Duration {
+pub fn ceiling(attempt: u32) -> Duration {
     SHORTEST_DELAY.saturating_mul(GROWTH.saturating_pow(attempt)).min(LONGEST_DELAY)
 }
 

@@ -48,7 +48,8 @@ pub fn headers(input: &[u8]) {
     // Whoever waits adds these to the present, in the database as well. What a server asks for is brought into a day.
     let day = retry::LONGEST_RETRY_AFTER;
     let retry_after = retry_after.map(|wait| wait.clamp(retry::SHORTEST_RETRY_AFTER, day));
-    for wait in rate_limit.reset.into_iter().chain(retry_after) {
+    let told = [rate_limit.reset, rate_limit.window, rate_limit.pace, rate_limit.pace_reset, retry_after];
+    for wait in told.into_iter().flatten() {
         assert!(wait <= day, "a wait of {wait:?}");
     }
     for count in rate_limit.limit.into_iter().chain(rate_limit.remaining) {

@@ -38,6 +38,8 @@ pub struct ClaimedImport {
     pub listed: bool,
     /// Attempts since the last progress, with this one.
     pub attempts: i32,
+    /// Seconds since it was claimed first.
+    pub age: f64,
     /// Must be unchanged when something is recorded.
     pub fence: i64,
 }
@@ -64,7 +66,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
          t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, \
-         t.reembed, t.model_id, t.listed_at IS NOT NULL",
+         t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - t.started_at)::float8",
         &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
         |row| {
             Ok(ClaimedImport {
@@ -83,6 +85,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
                 reembed: row.get(13)?,
                 model_id: row.maybe(14)?,
                 listed: row.get(15)?,
+                age: row.get(16)?,
             })
         },
     )?;

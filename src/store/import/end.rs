@@ -14,6 +14,8 @@ pub enum Stop {
     Queued,
     /// Waits for Pinterest's quota.
     WaitingQuota,
+    /// Waits for Pinterest to grant access.
+    WaitingAccess,
     /// Waits for the user.
     NeedsReauth,
     /// For good.
@@ -27,6 +29,7 @@ impl Stop {
         match self {
             Stop::Queued => "queued",
             Stop::WaitingQuota => "waiting_quota",
+            Stop::WaitingAccess => "waiting_access",
             Stop::NeedsReauth => "needs_reauth",
             Stop::Failed => "failed",
             Stop::Cancelled => "cancelled",
@@ -111,9 +114,9 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
     execute(
         "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
-         due = CASE WHEN $4 IN ('queued', 'waiting_quota') THEN false END, \
+         due = CASE WHEN $4 IN ('queued', 'waiting_quota', 'waiting_access') THEN false END, \
          wake_at = clock_timestamp() + make_interval(secs => $8), \
-         attempts = CASE WHEN $4 IN ('waiting_quota', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
+         attempts = CASE WHEN $4 IN ('waiting_quota', 'waiting_access', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
          phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
          finished_at = CASE WHEN $9 THEN clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",

@@ -47,7 +47,7 @@ fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
     let found = write(
         "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i WHERE i.account_id = $1 \
-             AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth') LIMIT $2) AS waiting) \
+             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') LIMIT $2) AS waiting) \
          FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
         &[account_id.into(), most.into()],
         |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
@@ -111,7 +111,7 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
              JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT clock_timestamp()) \
              AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
-                 AND i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')) \
+                 AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
              WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
@@ -156,7 +156,7 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
          state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
          phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
          finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
-         WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')",
+         WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')",
         &[account_id.into(), import_id.into()],
     )?;
     Ok(touched > 0)
@@ -218,7 +218,7 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
         "UPDATE pinterest.import SET state = 'cancelled', phase = 'finished', due = NULL, cancel_requested = true, \
          fence = fence + 1, claimed_by = NULL, lease_until = NULL, finished_at = clock_timestamp(), reason = $2, \
          error_code = $3, hint = $4 WHERE account_id = $1 \
-         AND state IN ('queued', 'running', 'waiting_quota', 'needs_reauth') RETURNING import_id",
+         AND state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') RETURNING import_id",
         &[
             account_id.into(),
             reason.into(),
@@ -234,12 +234,12 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
     Ok(ended.len())
 }
 
-/// Puts the account's parked imports back into the queue, and lets those that are held go on.
+/// Puts the account's parked imports back into the queue, with those that wait for access, and lets those that are held go on.
 pub fn unpark(account_id: i64) -> Result<usize, Failure> {
     super::turn::let_go_on(account_id)?;
     execute(
         "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
-         error_code = NULL, hint = NULL WHERE account_id = $1 AND state = 'needs_reauth'",
+         error_code = NULL, hint = NULL WHERE account_id = $1 AND state IN ('needs_reauth', 'waiting_access')",
         &[account_id.into()],
     )
 }
@@ -248,7 +248,7 @@ pub fn unpark(account_id: i64) -> Result<usize, Failure> {
 pub fn park(account_id: i64, reason: &str) -> Result<usize, Failure> {
     execute(
         "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, lease_until = NULL \
-         WHERE account_id = $1 AND state IN ('queued', 'waiting_quota')",
+         WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",
         &[account_id.into(), reason.into()],
     )
 }

@@ -8,6 +8,7 @@
 
 use super::{execute, read, write};
 use crate::errors::Failure;
+use crate::store::app_access::{self, Permission};
 
 /// Imports that one transaction makes due: a few milliseconds.
 const BATCH: i64 = 500;
@@ -16,11 +17,22 @@ const CANDIDATES: i64 = 16;
 /// A worker that ends so often with an import in hand, without the import's having come forward in between, is its fault.
 const DEATHS: i32 = 3;
 
-/// The condition under which imports of an account may run, for `pinterest.account a`.
-macro_rules! usable {
+/// The condition under which imports of an account may run, for `pinterest.account a`, whatever its app may.
+macro_rules! account_usable {
     () => {
         "a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
          AND NOT pinterest.owner_is_gone(a.owner)"
+    };
+}
+
+/// The same, where the app has access as far as is known, or it is time to ask; see `app_access`.
+macro_rules! usable {
+    () => {
+        concat!(
+            account_usable!(),
+            " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id \
+                 AND p.access_refused_since IS NOT NULL AND p.access_probe_at > clock_timestamp())"
+        )
     };
 }
 
@@ -114,15 +126,19 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
     Ok(ring)
 }
 
-/// Holds the imports of an account that cannot be used; true where it can.
-pub fn hold_unless_usable(account_id: i64) -> Result<bool, Failure> {
+/// Holds the imports of an account that cannot be used, or whose app has to wait for its access; else, whether the import
+/// that is claimed now asks for all of the app.
+pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
     let usable = read(
         concat!("SELECT ", usable!(), " FROM pinterest.account a WHERE a.account_id = $1"),
         &[account_id.into()],
         |row| row.get::<bool>(1),
     )?;
-    if usable == [true] {
-        return Ok(true);
+    if usable == [true] && !app_access::pass_on(account_id)? {
+        match app_access::ask(account_id)? {
+            Permission::Closed => {}
+            permission => return Ok(permission),
+        }
     }
     execute(
         "UPDATE pinterest.import t SET due = NULL FROM (SELECT i.import_id FROM pinterest.import i \
@@ -130,14 +146,14 @@ pub fn hold_unless_usable(account_id: i64) -> Result<bool, Failure> {
          WHERE t.account_id = $1 AND t.import_id = h.import_id",
         &[account_id.into(), BATCH.into()],
     )?;
-    Ok(false)
+    Ok(Permission::Closed)
 }
 
 /// The account may be used again: its imports that are held go on.
 pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
-         AND due IS NULL AND state IN ('queued', 'waiting_quota')",
+         AND due IS NULL AND state IN ('queued', 'waiting_quota', 'waiting_access')",
         &[account_id.into()],
     )?;
     Ok(())
@@ -149,14 +165,14 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
         concat!(
             "WITH RECURSIVE held AS ( \
-             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                  AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
              UNION ALL \
-             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                  AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
              SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id AND ",
-            usable!(),
-            ") FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
+            account_usable!(),
+            " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id AND p.access_refused_since IS NOT NULL)) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
         ),
         &[after.into(), BATCH.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
@@ -165,7 +181,7 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     // What a client keeps locked holds up no other account; the next round comes to it.
     execute(
         "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.import i \
-             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota') \
+             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
              FOR UPDATE SKIP LOCKED) AS h WHERE t.account_id = h.account_id AND t.import_id = h.import_id",
         &[usable.into()],
     )?;

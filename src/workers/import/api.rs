@@ -5,6 +5,7 @@ use std::time::Duration;
 use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret, retry};
 
 use super::failure::{Interruption, QUOTA_PAUSE};
+use crate::store::quota::{Observed, Turn};
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::import::Stop;
@@ -50,14 +51,20 @@ pub struct Api {
     context: Context,
     account_id: i64,
     attempts: i32,
+    /// Since the import's first claim.
+    age: Duration,
     token: Secret,
     generation: i64,
     refreshable: bool,
+    /// Pinterest has answered since.
+    answered: bool,
+    /// How long what was refused last waits, where the database knows.
+    wait: Option<Duration>,
 }
 
 impl Api {
     /// A client with the account's token, refreshed first where it has run out.
-    pub async fn open(context: Context, account_id: i64, attempts: i32) -> Result<Self, Interruption> {
+    pub async fn open(context: Context, account_id: i64, attempts: i32, age: f64) -> Result<Self, Interruption> {
         let endpoints = context.config.borrow().endpoints.clone();
         let client = Client::new(endpoints).map_err(|error| Interruption::local(error.into(), attempts))?;
         let mut access = load(&context, account_id).await?;
@@ -74,9 +81,12 @@ impl Api {
             context,
             account_id,
             attempts,
+            age: seconds(age),
             token: access.token,
             generation: access.generation,
             refreshable: access.refreshable,
+            answered: false,
+            wait: None,
         })
     }
 
@@ -87,6 +97,7 @@ impl Api {
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
     {
         self.take_from_quota().await.map_err(Refused::Interrupted)?;
+        self.wait = None;
         let mut result = request(self.client.clone(), self.token.clone()).await;
         for _ in 0..TOKENS {
             // Only a refusal of the tokens that the account has now says anything about it.
@@ -98,17 +109,18 @@ impl Api {
             self.take_from_quota().await.map_err(Refused::Interrupted)?;
             result = request(self.client.clone(), self.token.clone()).await;
         }
-        if let Err(error) = &result
-            && is_unauthorized(&result)
-        {
-            self.needs_reauth(error.to_string()).await;
-        }
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::RateLimited
-        {
-            self.exhausted(error).await;
+        if let Err(error) = &result {
+            match error.kind() {
+                // Without a code it may come from something in between.
+                ErrorKind::Unauthorized if error.code().is_some() => self.needs_reauth(error.to_string()).await,
+                ErrorKind::RateLimited | ErrorKind::SpamHold => self.exhausted(error).await,
+                // Where it was answered a moment ago, it is this call that is refused and not the app.
+                ErrorKind::AppAccess if !self.answered => self.app_refused(error).await,
+                _ => {}
+            }
         }
         let answer = result?;
+        self.app_is_answered().await;
         self.observe(&answer.rate_limit).await;
         Ok(answer.value)
     }
@@ -116,7 +128,10 @@ impl Api {
     /// What the refusal means for the import.
     pub fn interruption(&self, refused: impl Into<Refused>) -> Interruption {
         match refused.into() {
-            Refused::Call(error) => match Interruption::from_api(error, self.attempts, fastrand::f64()) {
+            Refused::Call(error) => match Interruption::from_api(error, self.attempts, self.age, fastrand::f64()) {
+                Interruption::Stopped { stop: stop @ (Stop::WaitingQuota | Stop::WaitingAccess), failure, wake_in } => {
+                    Interruption::Stopped { stop, failure, wake_in: self.wait.unwrap_or(wake_in) }
+                }
                 Interruption::Stopped { stop: Stop::NeedsReauth, failure, .. } => {
                     Interruption::Refused { failure, generation: self.generation }
                 }
@@ -160,46 +175,99 @@ impl Api {
             .await;
     }
 
-    /// One request of the budget, waited for where it renews soon.
+    /// One request of the budget, waited for where it renews soon, and its place among those that are paced.
     async fn take_from_quota(&self) -> Result<(), Interruption> {
         loop {
             let account_id = self.account_id;
-            let Some(seconds) = self.context.database.run(move || store::quota::take(account_id)).await? else {
-                return Ok(());
-            };
-            if seconds > SHORT_WAIT {
-                return Err(Interruption::Stopped {
-                    stop: Stop::WaitingQuota,
-                    failure: Failure::new(Kind::RateLimited, "the requests that Pinterest allows are used up"),
-                    wake_in: Duration::from_secs_f64(seconds),
-                });
+            match self.context.database.run(move || store::quota::take(account_id)).await? {
+                Turn::In(left) => {
+                    tokio::time::sleep(seconds(left)).await;
+                    return Ok(());
+                }
+                Turn::Spent(left) if left > SHORT_WAIT => {
+                    return Err(Interruption::Stopped {
+                        stop: Stop::WaitingQuota,
+                        failure: Failure::new(Kind::RateLimited, "the requests that Pinterest allows are used up"),
+                        wake_in: seconds(left),
+                    });
+                }
+                Turn::Spent(left) => tokio::time::sleep(seconds(left.max(0.05))).await,
             }
-            tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.05))).await;
         }
     }
 
     /// All imports that share this budget wait as long, without asking.
-    async fn exhausted(&self, error: &pinterest::Error) {
-        let seconds = retry::next_delay(1, error, fastrand::f64()).unwrap_or(QUOTA_PAUSE).as_secs_f64();
+    async fn exhausted(&mut self, error: &pinterest::Error) {
         let account_id = self.account_id;
+        let is_told = error.retry_after().is_some() || error.kind() == ErrorKind::SpamHold;
+        let told = retry::next_delay(1, error, fastrand::f64()).filter(|_| is_told);
+        if error.is_about_pace() {
+            self.wait = told;
+            let pause = told.unwrap_or(QUOTA_PAUSE).as_secs_f64();
+            let _ = self.context.database.run(move || store::quota::pause(account_id, pause)).await;
+            return;
+        }
+        let told_seconds = told.map(|told| told.as_secs_f64());
         // This import waits anyway; the others would learn it by an answer of their own.
-        let _ = self.context.database.run(move || store::quota::exhausted(account_id, seconds)).await;
+        let waited = self.context.database.run(move || store::quota::exhausted(account_id, told_seconds)).await;
+        self.wait = told.or_else(|| waited.ok().flatten().map(seconds));
+    }
+
+    /// All imports of the app wait; one of them asks now and then.
+    async fn app_refused(&mut self, error: &pinterest::Error) {
+        let (account_id, cause) = (self.account_id, error.to_string());
+        // Should it fail, the others learn it by themselves.
+        let refused = self.context.database.run(move || store::app_access::refused(account_id, &cause)).await;
+        self.wait = refused.ok().flatten().map(seconds);
+    }
+
+    /// The app has access, as the first answer of each run shows.
+    async fn app_is_answered(&mut self) {
+        if self.answered {
+            return;
+        }
+        let account_id = self.account_id;
+        let granted = self.context.database.run(move || store::app_access::granted(account_id)).await;
+        // Should it fail, the next answer shows it too.
+        self.answered = granted.is_ok();
+        if let Ok(true) = granted {
+            self.context.wake.notify_one();
+        }
     }
 
     async fn observe(&self, rate: &RateLimit) {
-        if rate.limit.is_none() && rate.remaining.is_none() && rate.reset.is_none() {
-            return;
-        }
+        let account_id = self.account_id;
         let number = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok());
-        let (limit, remaining) = (number(rate.limit), number(rate.remaining));
-        let (reset, account_id) = (rate.reset.map(|left| left.as_secs_f64()), self.account_id);
+        let length = |value: Option<Duration>| value.map(|value| value.as_secs_f64());
+        let told = Observed {
+            limit: number(rate.limit),
+            window: length(rate.window),
+            remaining: number(rate.remaining),
+            reset_in: length(rate.reset),
+            pace: length(rate.pace),
+        };
         // The next answer says it again.
-        let _ = self.context.database.run(move || store::quota::observe(account_id, limit, remaining, reset)).await;
+        let _ = self
+            .context
+            .database
+            .run(move || {
+                if told == Observed::default() {
+                    return store::quota::accepted(account_id);
+                }
+                store::quota::observe(account_id, &told)
+            })
+            .await;
     }
 }
 
+/// A time that the database computed.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default()
+}
+
 fn refuses_the_token<T>(result: &Result<T, pinterest::Error>) -> bool {
-    matches!(result, Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::MissingScope))
+    use ErrorKind::{MissingScope, NotPermitted, Unauthorized};
+    matches!(result, Err(error) if matches!(error.kind(), Unauthorized | MissingScope | NotPermitted))
 }
 
 fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {

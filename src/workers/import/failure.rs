@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinterest::{ErrorKind, retry};
+use pinterest::{ErrorKind, app_access, retry};
 
 use crate::errors::{Failure, Kind};
 use crate::store::import::{Claim, Stop};
@@ -41,6 +41,11 @@ pub const LOCAL_PAUSE: Duration = Duration::from_secs(15);
 /// A rate limit without a word on how long.
 pub const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 
+/// Between tries of an import whose app is refused for its account alone: from the first to the second.
+const ACCESS_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
+/// The same where Pinterest does not say what is missing. Few enough to leave a trial app's 1,000 requests a day to others.
+const UNSAID_PAUSE: (Duration, Duration) = (Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60));
+
 impl Interruption {
     /// Ends the import.
     pub fn fail(failure: Failure) -> Self {
@@ -53,11 +58,21 @@ impl Interruption {
         Interruption::Stopped { stop, failure, wake_in: LOCAL_PAUSE }
     }
 
-    /// What an API call's error means, after `attempts` without progress.
-    pub fn from_api(error: pinterest::Error, attempts: i32, random: f64) -> Self {
+    /// What an API call's error means, after `attempts` without progress, `age` after the import's first claim.
+    pub fn from_api(error: pinterest::Error, attempts: i32, age: Duration, random: f64) -> Self {
         let (stop, wake_in) = match error.kind() {
+            // A 401 without a code, in spite of fresh tokens: that need not be Pinterest's.
+            ErrorKind::Unauthorized if error.code().is_none() && attempts < ATTEMPTS => {
+                let ceiling = retry::ceiling(attempts.max(1).unsigned_abs());
+                let failure = Failure::new(Kind::BrokenOff, error.to_string());
+                return Interruption::Stopped { stop: Stop::Queued, failure, wake_in: (ceiling / 2).mul_f64(1.0 + random) };
+            }
             ErrorKind::NeedsReauth | ErrorKind::Unauthorized | ErrorKind::MissingScope => {
                 (Stop::NeedsReauth, Duration::ZERO)
+            }
+            ErrorKind::AppAccess => (Stop::WaitingAccess, app_access::wait_alone(age, ACCESS_PAUSE.0, ACCESS_PAUSE.1)),
+            ErrorKind::NotPermitted => {
+                (Stop::WaitingAccess, app_access::wait_alone(age, UNSAID_PAUSE.0, UNSAID_PAUSE.1))
             }
             ErrorKind::RateLimited | ErrorKind::SpamHold => {
                 (Stop::WaitingQuota, retry::next_delay(1, &error, random).unwrap_or(QUOTA_PAUSE))
@@ -76,6 +91,7 @@ impl From<Failure> for Interruption {
     fn from(failure: Failure) -> Self {
         let stop = match failure.kind {
             Kind::NeedsReauth | Kind::SealBroken => Stop::NeedsReauth,
+            Kind::AppAccess => Stop::WaitingAccess,
             // It may heal, or somebody may mend it: the keys, a setting, the app.
             Kind::Database | Kind::Busy | Kind::NotReady | Kind::KeyMissing | Kind::Config => Stop::Queued,
             _ => Stop::Failed,

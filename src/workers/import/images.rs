@@ -44,6 +44,7 @@ impl<'a> Images<'a> {
             download_gate: Arc::new(Semaphore::new(downloads)),
             account_id: run.claimed.account_id,
             import_attempts: run.claimed.attempts,
+            import_age: run.claimed.age,
             keep_image: run.claimed.keep_images,
             model_id,
             across: run.context.config.borrow().reuse_across_accounts,

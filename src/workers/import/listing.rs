@@ -6,7 +6,7 @@ use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Closest, ErrorKind, SectionReference};
 use tokio::sync::Notify;
 
-use super::api::Api;
+use super::api::{Api, Refused};
 use super::failure::{Interruption, held};
 use super::images::reuse;
 use super::run::Run;
@@ -272,6 +272,12 @@ fn is_in(pin: &PinRow, sections: &HashSet<String>) -> bool {
     pin.board_section_id.as_ref().is_some_and(|section| sections.contains(section))
 }
 
+/// Is the listing of sections refused, while the board itself was answered a moment ago?
+fn is_about_sections(kind: ErrorKind) -> bool {
+    use ErrorKind::{AppAccess, Forbidden, MissingScope, NotFound, NotPermitted, Restricted};
+    matches!(kind, AppAccess | Forbidden | MissingScope | NotFound | NotPermitted | Restricted)
+}
+
 /// The names of the board's sections. A board listing already holds the sections' pins.
 async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(String, String)>, Interruption> {
     let mut guard = BookmarkGuard::new();
@@ -283,8 +289,17 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
                 let (board_id, bookmark) = (board_id.to_owned(), bookmark.clone());
                 async move { client.sections(&token, &board_id, bookmark.as_deref()).await }
             })
-            .await
-            .map_err(|error| api.interruption(error))?;
+            .await;
+        let page = match page {
+            Ok(page) => page,
+            // The pins of sections are in the board's own listing: for the whole board their names can be done without.
+            Err(Refused::Call(error)) if run.claimed.sections.is_none() && is_about_sections(error.kind()) => {
+                let line = format!("import {} goes on without the names of sections: {error}", run.claimed.import_id);
+                run.context.database.log(line).await;
+                return Ok(found);
+            }
+            Err(refused) => return Err(api.interruption(refused)),
+        };
         found.extend(page.items.into_iter().map(|section| {
             let name = section.name.unwrap_or_else(|| section.id.clone()).replace('\0', "");
             (section.id, name)

@@ -25,6 +25,7 @@ use super::embedding::Gate;
 use super::registry;
 use crate::errors::Failure;
 use crate::store;
+use crate::store::app_access::Permission;
 use turns::{Turn, Turns};
 
 /// Imports that run side by side. They share one embedder, which a single one already keeps busy; more of them keep
@@ -149,10 +150,15 @@ impl Imports {
             self.turns.passes_to(&turn);
             let identity = self.context.identity.to_string();
             let claimed = self.context.database.run(move || {
-                if !store::import::hold_unless_usable(account_id)? {
+                let permission = store::import::hold_unless_usable(account_id)?;
+                if permission == Permission::Closed {
                     return Ok(None);
                 }
-                store::import::claim(account_id, &identity, &registry::live_identities())
+                let claimed = store::import::claim(account_id, &identity, &registry::live_identities())?;
+                if claimed.is_none() && permission == Permission::AsProbe {
+                    store::app_access::give_back(account_id)?;
+                }
+                Ok(claimed)
             });
             // An account whose import cannot be claimed is passed over; a new look comes soon.
             match claimed.await {

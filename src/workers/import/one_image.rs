@@ -42,6 +42,8 @@ pub struct OneImage {
     pub download_gate: Arc<Semaphore>,
     pub account_id: i64,
     pub import_attempts: i32,
+    /// Seconds since the import was claimed first.
+    pub import_age: f64,
     pub keep_image: bool,
     pub model_id: i64,
     /// Embeddings of other accounts' images may be taken.
@@ -220,7 +222,7 @@ impl OneImage {
     /// What Pinterest gives for the image now, where that is something else. Not a word about the image where the call
     /// has to wait: for the quota, for the user, for better times.
     async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Result<Option<Vec<Candidate>>, Verdict> {
-        let api = Api::open(self.context.clone(), self.account_id, self.import_attempts).await;
+        let api = Api::open(self.context.clone(), self.account_id, self.import_attempts, self.import_age).await;
         let mut api = api.map_err(Verdict::Stop)?;
         let pin = api
             .call(|client, token| {
@@ -252,6 +254,6 @@ impl OneImage {
 
 /// Does a refusal concern all calls of the account, and so the import?
 fn is_about_the_account(kind: ErrorKind) -> bool {
-    use ErrorKind::{MissingScope, NeedsReauth, RateLimited, SpamHold, Unauthorized};
-    matches!(kind, RateLimited | SpamHold | Unauthorized | NeedsReauth | MissingScope)
+    use ErrorKind::{AppAccess, MissingScope, NeedsReauth, RateLimited, SpamHold, Unauthorized};
+    matches!(kind, RateLimited | SpamHold | Unauthorized | NeedsReauth | MissingScope | AppAccess)
 }

@@ -119,7 +119,7 @@ impl Run {
 
     async fn work(&self) -> Result<(), Interruption> {
         let claimed = &self.claimed;
-        let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts).await?;
+        let mut api = Api::open(self.context.clone(), claimed.account_id, claimed.attempts, claimed.age).await?;
         let board_id = self.resolve(&mut api).await?;
         let ready = embedding::connect(&self.context.database, None).await;
         // No image is to blame, and it may heal.

@@ -133,7 +133,11 @@ async fn whereabouts(
             Ok(Some(board)) if board != board_id => moved.push((pin_id, board)),
             Ok(_) => return Ok(None),
             Err(Refused::Call(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => {}
-            Err(Refused::Call(error)) if error.kind() == ErrorKind::Protocol => return Ok(None),
+            Err(Refused::Call(error))
+                if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Restricted | ErrorKind::NotPermitted) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(api.interruption(error)),
         }
     }

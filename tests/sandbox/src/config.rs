@@ -35,6 +35,8 @@ pub struct Config {
     pub tokens: TokenRules,
     /// How many requests are allowed.
     pub tier: Tier,
+    /// Requests of an account in one second, beside those of the tier: both are told as policies.
+    pub per_second: Option<u64>,
     /// Wait before each answer of the API and the token endpoint.
     pub latency: Duration,
     /// Wait before each image.

@@ -42,7 +42,7 @@ impl State {
             pictures: Pictures::new(&config),
             world: Mutex::new(World::new(&config)),
             ledger: Mutex::new(Ledger::new(config.seed, config.tokens.clone())),
-            quota: Mutex::new(Quota::new(config.tier)),
+            quota: Mutex::new(Quota::new(config.tier, config.per_second)),
             signed_in: Mutex::new(0),
             bookmark_age: AtomicU64::new(0),
             request_number: AtomicU64::new(0),

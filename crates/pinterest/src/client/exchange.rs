@@ -106,10 +106,15 @@ pub(crate) fn refusal(
 ) -> Error {
     let refusal = Refusal::read(body);
     let kind = refusal.kind(call, status);
-    let reset = || (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(headers, now).reset)?;
-    let wait = rate_limit::retry_after(headers, now).or_else(|| refusal.wait_in_text()).or_else(reset);
+    let rate = (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(headers, now)).unwrap_or_default();
+    let (reset, by_pace) = rate.wait();
+    let wait = rate_limit::retry_after(headers, now).or_else(|| refusal.wait_in_text()).or(reset);
     let wait = wait.filter(|_| kind.is_retryable()).map(retry::clamp_retry_after);
-    refusal.into_error(call, status, redactor).with_retry_after(wait).with_request_id(request_id(headers, redactor))
+    refusal
+        .into_error(call, status, redactor)
+        .with_retry_after(wait)
+        .by_pace(by_pace && wait.is_some_and(|wait| wait <= rate_limit::LONGEST_PACE))
+        .with_request_id(request_id(headers, redactor))
 }
 
 /// Pinterest's id of the request, cleaned as every text of a server's is.

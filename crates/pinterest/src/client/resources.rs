@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Answer, Client};
-use crate::error::{Call, Error, ErrorKind, Redactor};
+use crate::error::{Call, Error, ErrorKind, Redactor, Refusal};
 use crate::model::{Board, Pin, Section, UserAccount, is_id, read_account, read_item, read_page};
 use crate::page::{PAGE_SIZE, Page};
 use crate::secret::Secret;
@@ -15,11 +15,16 @@ impl Client {
     /// The account the token belongs to: `GET /v5/user_account`.
     ///
     /// # Errors
-    /// As every API call: [`ErrorKind::Unauthorized`] (refresh once, repeat once), [`ErrorKind::MissingScope`],
-    /// [`ErrorKind::Forbidden`], [`ErrorKind::NotFound`], [`ErrorKind::RateLimited`], [`ErrorKind::SpamHold`], the
+    /// As every API call: [`ErrorKind::Unauthorized`] (refresh once, repeat once), [`ErrorKind::AppAccess`],
+    /// [`ErrorKind::MissingScope`], [`ErrorKind::Restricted`], [`ErrorKind::NotPermitted`], [`ErrorKind::Forbidden`], [`ErrorKind::NotFound`], [`ErrorKind::RateLimited`], [`ErrorKind::SpamHold`], the
     /// retryable kinds, and those for nonsense.
     pub async fn user_account(&self, token: &Secret) -> Result<Answer<UserAccount>, Error> {
-        self.get("GET /v5/user_account", token, self.url(&["user_account"])?, read_account).await
+        // Nothing of an account is required: a failure with a good status would pass for one.
+        let read = |body: &[u8]| match read_account(body)? {
+            account if account.id.is_none() && is_failure(body) => Err(Error::new(ErrorKind::Protocol, "a failure")),
+            account => Ok(account),
+        };
+        self.get("GET /v5/user_account", token, self.url(&["user_account"])?, read).await
     }
 
     /// One page of the boards the account owns or collaborates on: `GET /v5/boards`.
@@ -108,6 +113,9 @@ impl Client {
         let request_id = self.request_id(&answered.headers, &redactor);
         match read(&answered.body) {
             Ok(value) => Ok(Answer { value, rate_limit: self.rate_limit(&answered.headers), request_id }),
+            Err(_) if is_failure(&answered.body) => {
+                Err(self.refusal(Call::Api { with_bookmark }, &answered, &redactor).while_doing(action))
+            }
             Err(error) => Err(error.with_status(answered.status).with_request_id(request_id).while_doing(action)),
         }
     }
@@ -127,6 +135,12 @@ impl Client {
         }
         Ok(url)
     }
+}
+
+/// Does a body that came with a good status say that it is a failure? Refusals are short.
+fn is_failure(body: &[u8]) -> bool {
+    const LONGEST: usize = 16 * 1024;
+    body.len() <= LONGEST && Refusal::read(body).is_failure()
 }
 
 /// Digits only, so that an id cannot become another path. Not echoed: somebody may have passed a token.

@@ -13,6 +13,12 @@ pub enum ErrorKind {
     Unauthorized,
     /// The token lacks a scope the call needs: a refresh cannot help.
     MissingScope,
+    /// Pinterest has not granted the app access to its API yet, or has withdrawn it: a fault of no account.
+    AppAccess,
+    /// What was asked for is open to some apps only: the rest of the API answers.
+    Restricted,
+    /// Refused as not authorized without a word on what is missing: the app's access, a scope, or else.
+    NotPermitted,
     /// The app's id or secret is wrong: a fault of the app, not of any account.
     AppCredentials,
     /// The account may not see this, or (for an image) this URL is not to be had.

@@ -4,6 +4,7 @@ mod kind;
 mod redact;
 mod refusal;
 mod transport;
+mod wording;
 
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +30,7 @@ struct Inner {
     code: Option<i64>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    by_pace: bool,
     may_have_been_processed: bool,
     private_host: Option<PrivateHost>,
 }
@@ -43,6 +45,7 @@ impl Error {
             code: None,
             request_id: None,
             retry_after: None,
+            by_pace: false,
             may_have_been_processed: false,
             private_host: None,
         }))
@@ -80,6 +83,12 @@ impl Error {
         self
     }
 
+    /// Marks that requests came too fast, and that the budget is not spent.
+    pub(crate) fn by_pace(mut self, by_pace: bool) -> Self {
+        self.0.by_pace = by_pace;
+        self
+    }
+
     /// Marks that the request went out and no whole answer came back.
     pub(crate) fn outcome_unknown(mut self) -> Self {
         self.0.may_have_been_processed = true;
@@ -99,6 +108,11 @@ impl Error {
     /// How long the server asked to be left alone, within one second and 24 hours.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Whether requests came too fast for a policy of a few seconds, which says nothing of the budget.
+    pub fn is_about_pace(&self) -> bool {
+        self.0.by_pace
     }
 
     /// The HTTP status, where an answer came.

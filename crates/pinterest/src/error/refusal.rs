@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::wording::{self, Meaning};
 use super::{Error, ErrorKind, Redactor};
-use crate::lenient::lenient;
 
 /// What was asked, as the same answer means different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +21,27 @@ pub(crate) enum Call {
 }
 
 /// Pinterest's error body. Other members are ignored; a body that is none of this is an empty one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Refusal {
-    #[serde(default, deserialize_with = "lenient")]
     code: Option<i64>,
-    #[serde(default, deserialize_with = "lenient")]
-    message: Option<String>,
-    /// At the token endpoint this may hold the true reason.
-    #[serde(default, deserialize_with = "lenient")]
-    data: Option<String>,
-    #[serde(skip)]
+    /// What it says, in this order: message, data (which may hold the true reason), and what others name theirs.
+    texts: Vec<String>,
+    /// It is an object.
     is_json: bool,
+    /// It says of itself that it is a failure, whatever the status says.
+    is_failure: bool,
 }
+
+/// Members that hold text.
+const TEXTS: [&str; 7] = ["message", "data", "message_detail", "error", "error_description", "detail", "errors"];
+/// Texts of one body that are read, and how deep they may lie.
+const MOST_TEXTS: usize = 8;
+const DEEPEST: usize = 3;
 
 /// Codes of an invalid parameter, a transient fault, and of the 401s.
 const CODE_INVALID_PARAMETER: i64 = 1;
 const CODE_AUTHENTICATION_FAILED: i64 = 2;
-const CODE_MISSING_SCOPE: i64 = 3;
+const CODE_NOT_AUTHORIZED_FOR: i64 = 3;
 const CODE_NOT_AUTHORIZED: i64 = 7;
 const CODE_SOMETHING_WENT_WRONG: i64 = 12;
 const CODE_NOT_PERMITTED: i64 = 29;
@@ -46,24 +50,63 @@ const CODE_INVALID_GRANT: i64 = 283;
 impl Refusal {
     /// Reads a body that may be anything.
     pub(crate) fn read(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Self>(body) {
-            Ok(refusal) => Self { is_json: true, ..refusal },
-            Err(_) => Self::default(),
+        let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return Self::default() };
+        let mut refusal = Self { is_json: true, ..Self::default() };
+        refusal.take(&members, 0);
+        let status = members.get("status").and_then(Value::as_str);
+        let told = members.contains_key("message") && refusal.code.is_some_and(|code| code != 0);
+        refusal.is_failure = told || status.is_some_and(|status| status.eq_ignore_ascii_case("failure"));
+        refusal
+    }
+
+    fn take(&mut self, members: &Map<String, Value>, depth: usize) {
+        self.code = self.code.or_else(|| members.get("code").and_then(code));
+        for name in TEXTS {
+            if let Some(value) = members.get(name) {
+                self.take_text(value, depth);
+            }
         }
     }
 
+    fn take_text(&mut self, value: &Value, depth: usize) {
+        if self.texts.len() >= MOST_TEXTS || depth > DEEPEST {
+            return;
+        }
+        match value {
+            Value::String(text) => self.texts.push(text.clone()),
+            Value::Array(values) => values.iter().for_each(|value| self.take_text(value, depth + 1)),
+            Value::Object(members) => self.take(members, depth + 1),
+            _ => {}
+        }
+    }
+
+    /// Whether it says that it is a failure: an answer with a good status may hold one.
+    pub(crate) fn is_failure(&self) -> bool {
+        self.is_failure
+    }
+
     fn says(&self, words: &str) -> bool {
-        [&self.message, &self.data].into_iter().flatten().any(|text| text.to_ascii_lowercase().contains(words))
+        self.texts.iter().any(|text| text.to_ascii_lowercase().contains(words))
+    }
+
+    fn means(&self) -> Meaning {
+        wording::meaning(&self.texts)
+    }
+
+    fn speaks_of_a_rate_limit(&self) -> bool {
+        self.wait_in_text().is_some() || ["rate limit", "ratelimit", "too many requests"].iter().any(|words| self.says(words))
     }
 
     /// The hidden rate limit, told in the text of a 400.
     pub(crate) fn wait_in_text(&self) -> Option<Duration> {
-        crate::rate_limit::retry_after_in_text(self.message.as_deref()?)
+        self.texts.iter().find_map(|text| crate::rate_limit::retry_after_in_text(text))
     }
 
     /// What this answer means.
     pub(crate) fn kind(&self, call: Call, status: u16) -> ErrorKind {
         match status {
+            // A failure in spite of its status. Whatever it is, asking again is all that can be done about it.
+            200..300 if self.is_failure => return self.kind_of_failure(),
             // A part of an answer, or none, where a whole one was asked for.
             ..300 => return ErrorKind::Protocol,
             300..400 => return ErrorKind::Refused,
@@ -88,20 +131,48 @@ impl Refusal {
             return ErrorKind::ListingLimit;
         }
         match (status, self.code) {
-            (400, _) if self.wait_in_text().is_some() => ErrorKind::RateLimited,
+            // Only an answer of Pinterest's own says anything about what was asked for: a page in HTML, or nothing at all,
+            // comes from something in between. A 401 without a word may yet be about the token.
+            (400 | 403, _) if !self.is_json => ErrorKind::Transient,
+            (400 | 403, _) if self.speaks_of_a_rate_limit() => ErrorKind::RateLimited,
             (400, Some(CODE_SOMETHING_WENT_WRONG)) => ErrorKind::Transient,
             (400, _) if self.says("something went wrong") => ErrorKind::Transient,
-            (400, _) if !self.is_json => ErrorKind::Transient,
             (400, _) if with_bookmark => ErrorKind::StaleBookmark,
-            (401, Some(CODE_MISSING_SCOPE)) => ErrorKind::MissingScope,
-            (401, Some(CODE_NOT_AUTHORIZED | CODE_NOT_PERMITTED)) => ErrorKind::Forbidden,
-            (401, _) => ErrorKind::Unauthorized,
-            (403, _) => ErrorKind::Forbidden,
+            (401 | 403, code) => self.kind_of_refused_access(status, code),
             (404 | 410, _) => ErrorKind::NotFound,
-            (408 | 409, _) => ErrorKind::Transient,
+            (407 | 408 | 409 | 425, _) => ErrorKind::Transient,
             (429, _) if self.says("spam") => ErrorKind::SpamHold,
             (429, _) => ErrorKind::RateLimited,
             (_, _) => ErrorKind::BadRequest,
+        }
+    }
+
+    /// 401 and 403. Code 3 is the app's access, a scope or a restricted feature alike: the text tells them apart.
+    fn kind_of_refused_access(&self, status: u16, code: Option<i64>) -> ErrorKind {
+        match (self.means(), status, code) {
+            // As soon as the token is good there is more to say.
+            (_, 401, Some(CODE_AUTHENTICATION_FAILED)) if self.means() != Meaning::AppAccess => ErrorKind::Unauthorized,
+            (Meaning::AppAccess, _, _) => ErrorKind::AppAccess,
+            (Meaning::MissingScope, _, _) => ErrorKind::MissingScope,
+            (Meaning::Restricted, _, _) => ErrorKind::Restricted,
+            (Meaning::Unknown, _, Some(CODE_NOT_AUTHORIZED_FOR)) => ErrorKind::NotPermitted,
+            (Meaning::Unknown, 401, Some(CODE_NOT_AUTHORIZED | CODE_NOT_PERMITTED)) => ErrorKind::Forbidden,
+            (Meaning::Unknown, 401, _) => ErrorKind::Unauthorized,
+            (Meaning::Unknown, _, _) => ErrorKind::Forbidden,
+        }
+    }
+
+    fn kind_of_failure(&self) -> ErrorKind {
+        match self.means() {
+            _ if self.is_listing_limit() => ErrorKind::ListingLimit,
+            _ if self.says("spam") => ErrorKind::SpamHold,
+            _ if self.speaks_of_a_rate_limit() => ErrorKind::RateLimited,
+            Meaning::AppAccess => ErrorKind::AppAccess,
+            Meaning::MissingScope => ErrorKind::MissingScope,
+            _ if matches!(self.code, Some(CODE_AUTHENTICATION_FAILED | CODE_NOT_AUTHORIZED_FOR | CODE_NOT_PERMITTED)) => {
+                self.kind_of_refused_access(401, self.code)
+            }
+            _ => ErrorKind::Transient,
         }
     }
 
@@ -114,6 +185,9 @@ impl Refusal {
             (429, _) if self.says("spam") => ErrorKind::SpamHold,
             (429, _) => ErrorKind::RateLimited,
             (400 | 401, _) if self.says("invalid application id") => ErrorKind::AppCredentials,
+            (400 | 401 | 403, code) if code != Some(CODE_INVALID_GRANT) && self.means() == Meaning::AppAccess => {
+                ErrorKind::AppAccess
+            }
             (400, Some(CODE_SOMETHING_WENT_WRONG)) => ErrorKind::Transient,
             (400, _) if self.says("something went wrong") => ErrorKind::Transient,
             (400 | 401, Some(CODE_INVALID_GRANT)) => refused,
@@ -137,7 +211,7 @@ impl Refusal {
         if let Some(code) = self.code {
             detail.push_str(&format!(", code {code}"));
         }
-        for text in [&self.message, &self.data].into_iter().flatten() {
+        for text in self.texts.iter().take(2) {
             let text = redactor.clean(text);
             if !text.is_empty() {
                 detail.push_str(&format!(": {text}"));
@@ -146,6 +220,17 @@ impl Refusal {
         let error = Error::new(self.kind(call, status), detail).with_status(status).with_code(self.code);
         // A gateway's 5xx says nothing about what happened behind it.
         if status >= 500 { error.outcome_unknown() } else { error }
+    }
+}
+
+/// A code, also where it is written as a text or with a fraction that says nothing.
+fn code(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => {
+            number.as_i64().or_else(|| number.as_f64().filter(|code| code.fract() == 0.0 && code.abs() < 1e9).map(|code| code as i64))
+        }
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -177,6 +262,21 @@ mod tests {
             (API, 401, 3, "Authorization failed. Missing: ['boards:read']", MissingScope),
             (API, 401, 7, "", Forbidden),
             (API, 401, 29, "", Forbidden),
+            (API, 401, 3, "Your application consumer type is not supported, please contact support.", AppAccess),
+            (API, 403, 29, "YOUR APPLICATION CONSUMER-TYPE IS NOT SUPPORTED", AppAccess),
+            (API, 401, 2, "consumer type not supported", AppAccess),
+            (API, 401, 3, "Authorization failed.", NotPermitted),
+            (API, 401, 3, "", NotPermitted),
+            (API, 401, 3, "Sorry! This is a restricted feature.", Restricted),
+            (API, 403, 29, "Missing required scope: boards:read_secret", MissingScope),
+            (API, 401, 2, "Authentication failed: the token has no scope", Unauthorized),
+            (API, 403, 8, "You have exceeded your rate limit. Try again later.", RateLimited),
+            (API, 400, 8, "You have exceeded your rate limit. Try again later.", RateLimited),
+            (API, 200, 8, "You have exceeded your rate limit. Try again later.", RateLimited),
+            (API, 200, 12, "Something went wrong on our end", Transient),
+            (API, 200, 3, "Your application consumer type is not supported", AppAccess),
+            (API, 200, 2, "Authentication failed.", Unauthorized),
+            (API, 201, 99, "Blocked for spam", SpamHold),
             (API, 401, 999, "", Unauthorized),
             (API, 403, 29, "", Forbidden),
             (API, 404, 40, "Board not found", NotFound),
@@ -189,11 +289,17 @@ mod tests {
             (NEXT_PAGE, 400, 1, "Pagination beyond 100.000 pins are not allowed", ListingLimit),
             (NEXT_PAGE, 403, 1, "Pagination beyond 100,000 pins are not allowed", ListingLimit),
             (API, 302, 1, "", Refused),
-            (API, 204, 1, "", Protocol),
+            (API, 204, 0, "", Transient),
         ] {
             assert_eq!(kind(call, status, &body(code, message)), expected, "{call:?} {status} {code} {message}");
         }
         assert_eq!(kind(API, 401, "<html>"), Unauthorized);
+        assert_eq!(kind(API, 401, ""), Unauthorized);
+        assert_eq!(kind(API, 403, "<html>"), Transient);
+        assert_eq!(kind(API, 403, ""), Transient);
+        assert_eq!(kind(API, 429, ""), RateLimited);
+        assert_eq!(kind(API, 204, ""), Protocol);
+        assert_eq!(kind(API, 200, r#"{"code": 0, "message": "ok"}"#), Protocol);
         assert_eq!(kind(API, 502, "<html>"), Transient);
         assert_eq!(kind(NEXT_PAGE, 400, "<html>"), Transient);
     }
@@ -212,6 +318,8 @@ mod tests {
             (401, 999, "", Transient, Transient),
             (400, 12, "", Transient, Transient),
             (401, 1201, "Two-factor authentication required.", Transient, Transient),
+            (401, 3, "Your application consumer type is not supported, please contact support.", AppAccess, AppAccess),
+            (401, 283, "The authorization grant of the application is not approved", BadCode, NeedsReauth),
             (403, 7, "", Transient, Transient),
             (404, 404, "", Transient, Transient),
             (429, 8, "", RateLimited, RateLimited),
@@ -235,11 +343,40 @@ mod tests {
     }
 
     #[test]
-    fn odd_types_do_not_hide_the_rest() {
-        let refusal = Refusal::read(br#"{"code": "7", "message": {"a": 1}, "data": ["x"]}"#);
-        assert_eq!(refusal.code, None);
-        assert!(refusal.is_json);
-        assert_eq!(kind(API, 403, r#"{"code": 7.5, "message": null}"#), ErrorKind::Forbidden);
+    fn the_text_may_stand_anywhere_and_the_code_be_a_text() {
+        use ErrorKind::*;
+        let words = "Your application consumer type is not supported";
+        for body in [
+            format!(r#"{{"code": "3", "message": "{words}"}}"#),
+            format!(r#"{{"code": 3.0, "message": "Authorization failed.", "data": "{words}"}}"#),
+            format!(r#"{{"code": 3, "message": null, "data": {{"reason": 1, "message": "{words}"}}}}"#),
+            format!(r#"{{"code": 3, "message": {{"detail": "{words}"}}}}"#),
+            format!(r#"{{"code": 3, "message": "", "message_detail": ["{words}"]}}"#),
+            format!(r#"{{"error": {{"code": 3, "message": "{words}"}}}}"#),
+            format!(r#"{{"message": "{words}"}}"#),
+        ] {
+            assert_eq!(kind(API, 401, &body), AppAccess, "{body}");
+        }
+        for (body, expected) in [
+            (r#"{"code": "2", "message": "Authentication failed."}"#, Unauthorized),
+            (r#"{"code": "3", "message": "Authorization failed."}"#, NotPermitted),
+            (r#"{"code": " 29 "}"#, Forbidden),
+            (r#"{"code": "three"}"#, Unauthorized),
+            (r#"{"code": [3]}"#, Unauthorized),
+            ("[]", Unauthorized),
+        ] {
+            assert_eq!(kind(API, 401, body), expected, "{body}");
+        }
+        assert_eq!(kind(Call::Refresh, 401, r#"{"code": "283", "message": "x"}"#), NeedsReauth);
+        assert_eq!(kind(API, 403, r#"{"code": 7.5, "message": null}"#), Forbidden);
+    }
+
+    #[test]
+    fn a_deep_or_long_body_is_cut() {
+        let deep = format!(r#"{{"code": 3, "message": {}"consumer type"{}}}"#, "[".repeat(60), "]".repeat(60));
+        assert_eq!(kind(API, 401, &deep), ErrorKind::NotPermitted);
+        let many = format!(r#"{{"code": 3, "message": [{}"consumer type"]}}"#, r#""x", "#.repeat(1_000));
+        assert_eq!(Refusal::read(many.as_bytes()).texts.len(), MOST_TEXTS);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Stage {
                 let rows = client.query(
                     "SELECT i.import_id, i.state, i.phase, concat_ws(' ', i.reason, i.error_code), a.status
                        FROM pinterest.imports i JOIN pinterest.accounts a USING (account_id)
-                      WHERE i.state IN ('queued', 'running', 'waiting_quota', 'needs_reauth')
+                      WHERE i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')
                         AND a.status = 'connected'",
                     &[],
                 )?;

@@ -201,7 +201,7 @@ impl Stage {
             let mut client = self.superuser(&database(number))?;
             client.batch_execute(
                 "SET lock_timeout = '2s';
-                 UPDATE pinterest.import SET wake_at = now() WHERE state IN ('queued', 'waiting_quota') AND wake_at > now();
+                 UPDATE pinterest.import SET wake_at = now() WHERE state IN ('queued', 'waiting_quota', 'waiting_access') AND wake_at > now();
                  UPDATE pinterest.pin_image SET next_attempt_at = now() WHERE state = 'pending' AND next_attempt_at > now();
                  UPDATE pinterest.tracked_row SET next_attempt_at = now() WHERE state = 'pending' AND next_attempt_at > now();
                  UPDATE pinterest.tracked_column SET next_attempt_at = now() WHERE next_attempt_at > now();

@@ -197,6 +197,47 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
     Ok(())
 }
 
+/// Whatever the question whose an account is fails with, several times in a row: one account in the end.
+#[test]
+fn however_the_question_fails_there_is_one_account() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let account = world.account();
+    let without_id = Fault::EditJson { set: Default::default(), remove: vec!["id".into()] };
+    let failure = serde_json::json!({"code": 12, "message": "Something went wrong", "status": "failure"});
+    let limited = Fault::RateLimited { retry_after: Some("40".into()), reset: None };
+    for fault in [
+        Fault::AppWithoutAccess,
+        without_id,
+        limited,
+        Fault::LostAnswer,
+        Fault::JsonAnswer { status: 200, body: failure },
+        Fault::HtmlAnswer { status: 403 },
+        Fault::EmptyAnswer { status: 401 },
+        Fault::ServerError { status: 503 },
+    ] {
+        let case = format!("{fault:?}");
+        let before = consent(&mut client)?;
+        let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, fault));
+        for _ in 0..2 {
+            assert_ne!(world.connect_account(&mut client)?, account, "{case}");
+        }
+        // In nobody's way meanwhile.
+        assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "{case}");
+        world.sandbox.faults().remove(rule);
+        client.batch_execute(
+            "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL;
+             UPDATE pinterest.app SET access_probe_at = clock_timestamp() WHERE access_refused_since IS NOT NULL",
+        )?;
+        client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
+        wait_for(&format!("one account after {case}"), SOON, || {
+            Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.account")? == 1).then_some(()))
+        })?;
+        is_connected_anew(&world, &mut client, before)?;
+    }
+    Ok(())
+}
+
 /// Two consents of one person, of which the earlier gets its name last.
 #[test]
 fn an_earlier_consent_replaces_no_later_one() -> Result<()> {

@@ -3,6 +3,7 @@
 mod admin_grants;
 mod animations;
 mod answers;
+mod app_access;
 mod apps;
 mod arrays;
 mod bad_pictures;
@@ -50,6 +51,7 @@ mod memory;
 mod mishaps;
 mod model;
 mod names;
+mod odd_answers;
 mod once_only;
 mod owners;
 mod pages;

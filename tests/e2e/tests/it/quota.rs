@@ -220,3 +220,93 @@ fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
     assert!(documented);
     Ok(())
 }
+
+/// Limit, window in seconds, whether requests are paced, and what is left.
+fn budget(client: &mut Client) -> Result<(String, i64, i64, bool, i64)> {
+    let row = client.query_one(
+        "SELECT category, request_limit, extract(epoch FROM window_length)::bigint, pace IS NOT NULL, remaining FROM pinterest.quota",
+        &[],
+    )?;
+    Ok((row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
+}
+
+#[test]
+fn of_several_policies_the_one_of_the_category_is_the_budget() -> Result<()> {
+    const SAFETY_NET: &str = "100;w=1;name=\"safety_net_app_id_user_id\"";
+    const OWN: &str = "1000;w=60;name=\"org_read_app_id_user_id\"";
+    let (world, mut client, [amy, _]) = two_people(Tier::Standard, 3)?;
+    let lines: [Vec<String>; 3] = [
+        vec![format!("100, {SAFETY_NET}, {OWN}")],
+        vec![format!("{OWN}, 9;w=, ;;, \"a, b\";w=1, {SAFETY_NET}")],
+        vec!["100".into(), OWN.into(), SAFETY_NET.into()],
+    ];
+    for (number, lines) in lines.into_iter().enumerate() {
+        let case = format!("{lines:?}");
+        for kind in API {
+            let set = [("x-ratelimit-limit", lines.clone()), ("x-ratelimit-remaining", vec!["99".into()]), ("x-ratelimit-reset", vec!["1".into()])];
+            let set = set.into_iter().map(|(name, lines)| (name.to_owned(), lines)).collect();
+            world.sandbox.faults().add(Rule::on(kind, Fault::Headers { set }));
+        }
+        let import = start(&mut client, amy, &format!("Amy {}", number + 1))?;
+        complete(&mut client, import)?;
+        let (category, limit, window, paced, left) = budget(&mut client)?;
+        assert_eq!((category.as_str(), limit, window, paced), ("org_read", 1000, 60, true), "{case}");
+        assert!((900..1000).contains(&left), "{case}: {left}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_policy_of_a_second_paces_and_is_never_run_into() -> Result<()> {
+    let mut config = crate::support::quick_board("Beach", 5);
+    config.per_second = Some(2);
+    config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 1 }));
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let import = crate::support::start(&mut client, "Beach")?;
+    assert_eq!(complete(&mut client, import)?.pins_listed, 5);
+    let refused = world.sandbox.requests().latest().iter().filter(|request| request.status == Some(429)).count();
+    assert_eq!(refused, 0);
+    let (_, limit, window, paced, left) = budget(&mut client)?;
+    assert_eq!((limit, window, paced), (1000, 60, true));
+    assert!((900..1000).contains(&left), "{left}");
+    Ok(())
+}
+
+#[test]
+fn a_refusal_for_asking_too_fast_does_not_spend_the_budget() -> Result<()> {
+    let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
+    let headers = [("x-ratelimit-limit", "9, 9;w=1, 1000;w=60;name=org_read"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")];
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let fault = Fault::Status { status: 429, code: 8, message: "Slow down".into(), headers };
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).once());
+    let import = start(&mut client, amy, "Amy 1")?;
+    complete(&mut client, import)?;
+    let (.., left) = budget(&mut client)?;
+    assert!(left > 900, "{left}");
+    Ok(())
+}
+
+#[test]
+fn refusals_that_do_not_say_how_long_are_waited_for_ever_longer() -> Result<()> {
+    let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
+    let silent = Fault::RateLimited { retry_after: None, reset: None };
+    let rule = world.sandbox.faults().add(Rule::on(Kind::Boards, silent));
+    let import = start(&mut client, amy, "Amy 1")?;
+    for (number, expected) in [1.0..=6.0, 7.0..=18.0, 25.0..=54.0].into_iter().enumerate() {
+        e2e::wait_for("the refusal", SOON, || {
+            let refused = value::<i32>(&mut client, "SELECT max(refused_in_row) FROM pinterest.quota_ledger")?;
+            Ok((refused == number as i32 + 1).then_some(()))
+        })?;
+        until_state(&mut client, import, "waiting_quota")?;
+        let wait = wait_of(&mut client, import)?;
+        assert!(expected.contains(&wait), "{number}: {wait} s");
+        time_has_come(&mut client, amy)?;
+    }
+    world.sandbox.faults().remove(rule);
+    time_has_come(&mut client, amy)?;
+    complete(&mut client, import)?;
+    let refused: i32 = value(&mut client, "SELECT max(refused_in_row) FROM pinterest.quota_ledger")?;
+    assert_eq!(refused, 0);
+    Ok(())
+}

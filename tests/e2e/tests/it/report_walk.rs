@@ -158,7 +158,7 @@ impl Walk {
         let ended = e2e::wait_for("all imports to end", SOON, || {
             self.client.batch_execute(
                 "UPDATE pinterest.import SET wake_at = clock_timestamp()
-                  WHERE state IN ('queued', 'waiting_quota') AND wake_at > clock_timestamp();
+                  WHERE state IN ('queued', 'waiting_quota', 'waiting_access') AND wake_at > clock_timestamp();
                  UPDATE pinterest.pin_image SET next_attempt_at = clock_timestamp()
                   WHERE state = 'pending' AND next_attempt_at > clock_timestamp();
                  UPDATE pinterest.quota_ledger SET reset_at = clock_timestamp() WHERE remaining <= 0",

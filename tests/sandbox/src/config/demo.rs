@@ -33,6 +33,7 @@ impl Config {
             app: App::default(),
             tokens: TokenRules::default(),
             tier: Tier::Standard,
+            per_second: None,
             latency: Duration::ZERO,
             image_latency: Duration::ZERO,
             surprises: Surprises::default(),

@@ -38,6 +38,10 @@ pub(crate) fn instead(fault: &Fault, route: &Route, host: &str, path: &str) -> O
     let refusal = match fault {
         Fault::AuthenticationFailed => Refusal::authentication_failed(),
         Fault::MissingScope => Refusal::missing_scope(&["boards:read", "pins:read"]),
+        Fault::AppWithoutAccess => {
+            Refusal::new(401, 3, "Your application consumer type is not supported, please contact support.")
+        }
+        Fault::RestrictedFeature => Refusal::new(401, 3, "Sorry! This is a restricted feature."),
         Fault::InvalidGrant => Refusal::invalid_grant(),
         Fault::InvalidApplication => Refusal { data: Some("Invalid Application ID"), ..Refusal::invalid_grant() },
         Fault::TwoFactorRequired => Refusal::new(401, 1201, "Two-factor authentication required."),
@@ -60,6 +64,11 @@ pub(crate) fn instead(fault: &Fault, route: &Route, host: &str, path: &str) -> O
             let with_header = |answer: Answer, (name, value): (&String, &String)| answer.header(name, value);
             return Some(headers.iter().fold(answer, with_header));
         }
+        Fault::JsonAnswer { status, body } => return Some(Answer::json(*status, body.clone())),
+        Fault::EmptyAnswer { status } => {
+            return Some(Answer { status: *status, headers: Vec::new(), body: Payload::Empty });
+        }
+        Fault::HtmlAnswer { status } => return Some(Answer::bytes(*status, "text/html", LOGIN_PAGE)),
         Fault::Html502 => return Some(Answer::bytes(502, "text/html", HTML)),
         Fault::Html200 => return Some(Answer::bytes(200, "text/html", LOGIN_PAGE)),
         Fault::CdnForbidden => return Some(access_denied()),
@@ -100,6 +109,12 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault) {
                 for (name, value) in set {
                     body[name.as_str()] = value.clone();
                 }
+            }
+        }
+        Fault::Headers { set } => {
+            answer.headers.retain(|(name, _)| !set.contains_key(name));
+            for (name, lines) in set {
+                answer.headers.extend(lines.iter().map(|line| (name.clone(), line.clone())));
             }
         }
         Fault::TruncatedBody => {

@@ -14,6 +14,10 @@ pub enum Fault {
     AuthenticationFailed,
     /// 401 code 3: a scope is missing.
     MissingScope,
+    /// 401 code 3: the app has no access to the API yet ("consumer type").
+    AppWithoutAccess,
+    /// 401 code 3: a feature that is kept to some apps.
+    RestrictedFeature,
     /// 401 code 283: the authorization grant is invalid.
     InvalidGrant,
     /// 401 code 283 with `data` "Invalid Application ID".
@@ -72,6 +76,23 @@ pub enum Fault {
         /// Further headers.
         #[serde(default)]
         headers: BTreeMap<String, String>,
+    },
+    /// Any status with this JSON as the body, such as a failure that says 200.
+    JsonAnswer {
+        /// HTTP status.
+        status: u16,
+        /// The whole body.
+        body: Value,
+    },
+    /// Any status without a body.
+    EmptyAnswer {
+        /// HTTP status.
+        status: u16,
+    },
+    /// Any status with a page in HTML, as of a gateway.
+    HtmlAnswer {
+        /// HTTP status.
+        status: u16,
     },
     /// 403 with the CDN's XML.
     CdnForbidden,
@@ -143,6 +164,13 @@ pub enum Fault {
         /// Fields to remove.
         #[serde(default)]
         remove: Vec<String>,
+    },
+
+    // Changes to the headers.
+    /// Sets headers, a line each, in place of what is there: `x-ratelimit-limit` with several policies, for example.
+    Headers {
+        /// Lines by name.
+        set: BTreeMap<String, Vec<String>>,
     },
 
     // Changes to the body on its way.
@@ -256,6 +284,11 @@ pub enum PictureFormat {
 }
 
 impl Fault {
+    /// Sets one header.
+    pub fn header(name: &str, value: &str) -> Self {
+        Self::Headers { set: BTreeMap::from([(name.to_owned(), vec![value.to_owned()])]) }
+    }
+
     /// 429 with the reset time a Trial app has seen.
     pub fn trial_quota_spent() -> Self {
         Self::RateLimited { retry_after: None, reset: Some(67_150) }

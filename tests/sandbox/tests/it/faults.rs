@@ -18,6 +18,8 @@ fn refusals_by_name() {
     let refusals = [
         (Fault::AuthenticationFailed, 401, 2),
         (Fault::MissingScope, 401, 3),
+        (Fault::AppWithoutAccess, 401, 3),
+        (Fault::RestrictedFeature, 401, 3),
         (Fault::InvalidGrant, 401, 283),
         (Fault::TwoFactorRequired, 401, 1201),
         (Fault::InvalidParameter, 400, 1),
@@ -42,6 +44,16 @@ fn refusals_by_name() {
     assert!(say(Fault::Spam).text().contains("spam"));
     assert!(say(Fault::RetryAfterText { seconds: 7 }).text().contains("Retry after 7 seconds"));
     assert_eq!(say(Fault::InvalidApplication).json()["data"], "Invalid Application ID");
+    assert!(say(Fault::AppWithoutAccess).text().contains("consumer type"));
+    assert!(say(Fault::RestrictedFeature).text().contains("restricted feature"));
+    let empty = say(Fault::EmptyAnswer { status: 401 });
+    assert_eq!((empty.status, empty.text().as_ref()), (401, ""));
+    let page = say(Fault::HtmlAnswer { status: 403 });
+    assert_eq!((page.status, page.header("content-type")), (403, Some("text/html")));
+    let failure = say(Fault::JsonAnswer { status: 200, body: serde_json::json!({"code": "8"}) });
+    assert_eq!((failure.status, &failure.json()["code"]), (200, &serde_json::json!("8")));
+    let policies = say(Fault::header("x-ratelimit-limit", "100, 100;w=1, 1000;w=60"));
+    assert_eq!((policies.status, policies.header("x-ratelimit-limit")), (200, Some("100, 100;w=1, 1000;w=60")));
     let html = say(Fault::Html502);
     assert_eq!((html.status, html.header("content-type")), (502, Some("text/html")));
     let page = say(Fault::Html200);

@@ -55,6 +55,7 @@ fn serve(mut parser: Parser) -> Result<Command, Error> {
             Arg::Long("latency") => config.latency = Duration::from_millis(parser.value()?.parse()?),
             Arg::Long("image-latency") => config.image_latency = Duration::from_millis(parser.value()?.parse()?),
             Arg::Long("tier") => config.tier = parser.value()?.parse_with(tier)?,
+            Arg::Long("per-second") => config.per_second = Some(parser.value()?.parse()?),
             Arg::Long("access-lifetime") => config.tokens.access_lifetime = parser.value()?.parse_with(seconds)?,
             Arg::Long("refresh-lifetime") => config.tokens.refresh_lifetime = parser.value()?.parse_with(seconds)?,
             Arg::Long("old-refresh-token") => config.tokens.old_refresh_token = parser.value()?.parse_with(fate)?,

@@ -1,0 +1,208 @@
+//! The columns of `pinterest.app` that say whether Pinterest answers the app at all. While it does not, the app's imports
+//! wait, and one of them asks now and then; the rules are `pinterest::app_access`.
+
+use std::time::Duration;
+
+use pinterest::app_access::{Consequence, Granted, RECENT, Standing, refused as judge};
+
+use super::{execute, read, write};
+use crate::errors::Failure;
+
+/// Imports that one transaction lets go on; the rest follow with the next round.
+const BATCH: i64 = 500;
+
+/// May an account ask Pinterest?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Nothing is known against it.
+    Open,
+    /// As the one that asks for all accounts of the app.
+    AsProbe,
+    /// Not now.
+    Closed,
+}
+
+/// Asks for permission. Of all accounts of an app that was refused one gets it, once the pause has ended, until its lease
+/// runs out.
+pub fn ask(account_id: i64) -> Result<Permission, Failure> {
+    let refused = read(
+        "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
+         FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
+         WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
+        &[account_id.into()],
+        |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
+    )?;
+    match refused.into_iter().next() {
+        None => Ok(Permission::Open),
+        Some((_, false)) => Ok(Permission::Closed),
+        Some((app_id, true)) => {
+            // Nobody waits for a row that a client has locked.
+            let taken = execute(
+                "UPDATE pinterest.app p SET access_probe_until = clock_timestamp() + '90 seconds'::interval \
+                 FROM (SELECT o.app_id FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS free \
+                 WHERE p.app_id = free.app_id AND p.access_refused_since IS NOT NULL AND p.access_probe_at <= clock_timestamp() \
+                 AND COALESCE(p.access_probe_until <= clock_timestamp(), true)",
+                &[app_id.into()],
+            )?;
+            Ok(if taken > 0 { Permission::AsProbe } else { Permission::Closed })
+        }
+    }
+}
+
+/// Gives the lease of a probe back that has asked nothing.
+pub fn give_back(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.app p SET access_probe_until = NULL FROM pinterest.account a \
+         WHERE a.account_id = $1 AND p.app_id = a.app_id AND p.access_probe_until IS NOT NULL",
+        &[account_id.into()],
+    )?;
+    Ok(())
+}
+
+/// It is another account's turn to ask, where the account was the last to be refused: then an import of another one goes on
+/// that is held. One account that is always refused does not keep the others waiting. True where that was so.
+pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
+    let others = execute(
+        "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
+         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
+               JOIN pinterest.app p ON p.app_id = a.app_id AND p.access_refused_since IS NOT NULL \
+                   AND p.access_probe_at <= clock_timestamp() AND p.access_refused_of = a.account_id \
+               JOIN pinterest.account o ON o.app_id = p.app_id AND o.account_id <> a.account_id \
+                   AND o.status IN ('connected', 'refresh_uncertain') AND o.paused_at IS NULL AND o.identity_due IS NULL \
+               JOIN pinterest.import i ON i.account_id = o.account_id AND i.due IS NULL \
+                   AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+               WHERE a.account_id = $1 ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
+         WHERE t.account_id = next.account_id AND t.import_id = next.import_id",
+        &[account_id.into()],
+    )?;
+    Ok(others > 0)
+}
+
+/// Lets an import go on that is held, for each app whose next probe is due: the one that was to ask may have been cancelled.
+pub fn let_one_ask() -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
+         FROM pinterest.app p, LATERAL (SELECT i.account_id, i.import_id FROM pinterest.account a \
+               JOIN pinterest.import i ON i.account_id = a.account_id AND i.due IS NULL \
+                   AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+               WHERE a.app_id = p.app_id AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+               AND a.identity_due IS NULL ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
+         WHERE p.access_refused_since IS NOT NULL AND p.access_probe_at <= clock_timestamp() \
+         AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
+         AND t.account_id = next.account_id AND t.import_id = next.import_id",
+        &[],
+    )?;
+    Ok(())
+}
+
+/// Records that Pinterest refused the app's access when it was asked for the account; the seconds until an import of the app
+/// asks again, `None` where only this account was refused, or it has no app.
+pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
+    super::wait_briefly_for_locks();
+    let standing = write(
+        "SELECT p.app_id, p.access_refusals, \
+             CASE WHEN p.access_refused_since IS NOT NULL \
+                 THEN GREATEST(EXTRACT(EPOCH FROM p.access_probe_at - clock_timestamp()), 0)::float8 END, \
+             CASE WHEN p.access_granted_at > clock_timestamp() - make_interval(secs => $2) THEN p.access_granted_by = a.account_id END \
+         FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id WHERE a.account_id = $1 FOR NO KEY UPDATE OF p",
+        &[account_id.into(), RECENT.as_secs_f64().into()],
+        |row| {
+            let granted = row.maybe::<bool>(4)?.map(|same| if same { Granted::ToIt } else { Granted::ToAnother });
+            let probe_in = row.maybe::<f64>(3)?.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+            let refusals = row.get::<i32>(2)?.unsigned_abs();
+            Ok((row.get::<i64>(1)?, Standing { refusals, probe_in, granted }))
+        },
+    )?;
+    let Some((app_id, standing)) = standing.into_iter().next() else { return Ok(None) };
+    match judge(&standing, fastrand::f64()) {
+        Consequence::OfAccount => Ok(None),
+        Consequence::Known(left) => Ok(Some(left.as_secs_f64())),
+        Consequence::Pause { refusals, probe_in } => {
+            execute(
+                "UPDATE pinterest.app SET access_refused_since = COALESCE(access_refused_since, clock_timestamp()), \
+                 access_refusals = $2, access_probe_at = clock_timestamp() + make_interval(secs => $3), \
+                 access_probe_until = NULL, access_cause = $4, access_refused_of = $5 WHERE app_id = $1",
+                &[
+                    app_id.into(),
+                    i32::try_from(refusals).unwrap_or(i32::MAX).into(),
+                    probe_in.as_secs_f64().into(),
+                    cause.into(),
+                    account_id.into(),
+                ],
+            )?;
+            Ok(Some(probe_in.as_secs_f64()))
+        }
+    }
+}
+
+/// Pinterest has answered the account: the app has access. Where it was refused before, all that waited for it goes on; true
+/// then.
+pub fn granted(account_id: i64) -> Result<bool, Failure> {
+    let refused = read(
+        "SELECT p.app_id FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
+         WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
+        &[account_id.into()],
+        |row| row.get::<i64>(1),
+    )?;
+    let Some(app_id) = refused.into_iter().next() else { return Ok(false) };
+    super::wait_briefly_for_locks();
+    let ended = execute(
+        "UPDATE pinterest.app SET access_refused_since = NULL, access_cause = NULL, access_probe_at = NULL, \
+         access_probe_until = NULL, access_granted_at = clock_timestamp(), access_granted_by = $2 \
+         WHERE app_id = $1 AND access_refused_since IS NOT NULL",
+        &[app_id.into(), account_id.into()],
+    )?;
+    if ended == 0 {
+        return Ok(false);
+    }
+    wake(app_id)?;
+    // The rest are let go on with the next round, see `chores`.
+    execute(
+        "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
+             JOIN pinterest.import i ON i.account_id = a.account_id AND i.due IS NULL \
+                 AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+             WHERE a.app_id = $1 LIMIT $2 FOR UPDATE OF i SKIP LOCKED) AS held \
+         WHERE t.account_id = held.account_id AND t.import_id = held.import_id",
+        &[app_id.into(), BATCH.into()],
+    )?;
+    execute(
+        "UPDATE pinterest.account a SET identity_due = clock_timestamp() \
+         FROM (SELECT o.account_id FROM pinterest.account o WHERE o.app_id = $1 AND o.identity_due > clock_timestamp() \
+               FOR NO KEY UPDATE SKIP LOCKED) AS nameless WHERE a.account_id = nameless.account_id",
+        &[app_id.into()],
+    )?;
+    Ok(true)
+}
+
+/// Has the next probe made at once: the app was registered anew.
+pub fn probe_now(app_id: i64) -> Result<(), Failure> {
+    let refused = execute(
+        "UPDATE pinterest.app SET access_probe_at = clock_timestamp(), access_probe_until = NULL \
+         WHERE app_id = $1 AND access_refused_since IS NOT NULL",
+        &[app_id.into()],
+    )?;
+    if refused > 0 { wake(app_id) } else { Ok(()) }
+}
+
+/// The imports that wait for the app's access sleep no longer.
+fn wake(app_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() \
+         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a JOIN pinterest.import i ON i.account_id = a.account_id \
+             WHERE a.app_id = $1 AND i.state = 'waiting_access' FOR UPDATE OF i SKIP LOCKED) AS w \
+         WHERE t.account_id = w.account_id AND t.import_id = w.import_id",
+        &[app_id.into()],
+    )?;
+    Ok(())
+}
+
+/// Apps that Pinterest refuses, with their owners, since when and why.
+pub fn without() -> Result<Vec<String>, Failure> {
+    read(
+        "SELECT format('%s of %s since %s, asked for again at %s: %s', p.name, p.owner::text, \
+             date_trunc('second', p.access_refused_since), date_trunc('second', p.access_probe_at), p.access_cause) \
+         FROM pinterest.app p WHERE p.access_refused_since IS NOT NULL ORDER BY p.app_id",
+        &[],
+        |row| row.get(1),
+    )
+}
