@@ -67,7 +67,7 @@ pub struct Observed {
     pub pace: Option<f64>,
 }
 
-/// Records what an answer said. Where no window is told its length is the longest time to a reset that was seen.
+/// Records what an answer said. The requests before the first word of a pace may have used up the present second. Where no window is told its length is the longest time to a reset that was seen.
 pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
     let within_a_window = |seconds: Option<f64>| seconds.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     execute(
@@ -80,7 +80,10 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
              WHEN $4 IS NULL THEN q.window_length \
              WHEN q.observed_at IS NULL THEN make_interval(secs => GREATEST($4, 1)) \
              ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
-         pace = COALESCE(make_interval(secs => $7), q.pace), refused_in_row = 0, observed_at = clock_timestamp() \
+         pace = COALESCE(make_interval(secs => $7), q.pace), \
+         paced_until = CASE WHEN $7 > 0 AND q.pace IS NULL \
+             THEN GREATEST(q.paced_until, clock_timestamp() + make_interval(secs => GREATEST($7, 1))) ELSE q.paced_until END, \
+         refused_in_row = 0, observed_at = clock_timestamp() \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $5 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",

@@ -13,7 +13,9 @@ use super::database::Context;
 use crate::errors::{Failure, Kind};
 use crate::platform;
 use crate::store::seal::Place;
-use crate::store::{account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks};
+use crate::store::{
+    account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks,
+};
 use crate::tokens::Sealer;
 
 /// Between rounds.

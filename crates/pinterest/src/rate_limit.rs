@@ -222,17 +222,42 @@ mod tests {
             ("1000, 100;w=1, 1000;w=60", "7", "1", (Some(1000), Some(60), Some(7), Some(1), Some(11), None)),
             // Of each, by place, by window, by name.
             (TWO, "99, 998", "1, 45", (Some(1000), Some(60), Some(998), Some(45), Some(11), None)),
-            ("100, 100;w=1, 1000;w=60", "0, 0, 998", "1, 1, 45", (Some(1000), Some(60), Some(998), Some(45), Some(11), Some(1))),
+            (
+                "100, 100;w=1, 1000;w=60",
+                "0, 0, 998",
+                "1, 1, 45",
+                (Some(1000), Some(60), Some(998), Some(45), Some(11), Some(1)),
+            ),
             (TWO, "998;w=60, 0;w=1", "45;w=60, 1;w=1", (Some(1000), Some(60), Some(998), Some(45), Some(11), Some(1))),
-            ("2;w=1;name=a, 9;w=60;name=b", "8;name=\"b\"", "45;name=b", (Some(9), Some(60), Some(8), Some(45), Some(550), None)),
+            (
+                "2;w=1;name=a, 9;w=60;name=b",
+                "8;name=\"b\"",
+                "45;name=b",
+                (Some(9), Some(60), Some(8), Some(45), Some(550), None),
+            ),
             // The drafts' later form, a dictionary, and none that is a budget.
-            ("\"b\";q=2;w=1, \"org_read\";q=9;w=86400", "8;name=org_read", "x", (Some(9), Some(86_400), Some(8), None, Some(550), None)),
-            ("burst=2;w=1, org_read=9;w=60", "org_read=8", "org_read=30", (Some(9), Some(60), Some(8), Some(30), Some(550), None)),
+            (
+                "\"b\";q=2;w=1, \"org_read\";q=9;w=86400",
+                "8;name=org_read",
+                "x",
+                (Some(9), Some(86_400), Some(8), None, Some(550), None),
+            ),
+            (
+                "burst=2;w=1, org_read=9;w=60",
+                "org_read=8",
+                "org_read=30",
+                (Some(9), Some(60), Some(8), Some(30), Some(550), None),
+            ),
             ("100, 100;w=1", "99", "1", (None, None, None, None, Some(11), None)),
             ("1;w=10", "0", "9", (None, None, None, None, Some(11_000), Some(9))),
             // Nothing but a budget, by name or not, and one without a window.
             ("1000;w=60", "17", "3", (Some(1000), Some(60), Some(17), Some(3), Some(0), None)),
-            ("5;w=60;name=other, 1000;w=86400;name=org_read", "", "", (Some(1000), Some(86_400), None, None, Some(0), None)),
+            (
+                "5;w=60;name=other, 1000;w=86400;name=org_read",
+                "",
+                "",
+                (Some(1000), Some(86_400), None, None, Some(0), None),
+            ),
             ("1000;name=org_read", "17", "3", (Some(1000), None, Some(17), Some(3), Some(0), None)),
             ("1000", "17", "3", (Some(1000), None, Some(17), Some(3), None, None)),
             // A quote that nothing closes; windows that no window has.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret, retry};
 
 use super::failure::{Interruption, QUOTA_PAUSE};
-use crate::store::quota::{Observed, Turn};
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::import::Stop;
+use crate::store::quota::{Observed, Turn};
 use crate::tokens::{self, Access};
 use crate::workers::database::Context;
 use crate::workers::refresh::{self, Urgency};

@@ -65,7 +65,11 @@ impl Interruption {
             ErrorKind::Unauthorized if error.code().is_none() && attempts < ATTEMPTS => {
                 let ceiling = retry::ceiling(attempts.max(1).unsigned_abs());
                 let failure = Failure::new(Kind::BrokenOff, error.to_string());
-                return Interruption::Stopped { stop: Stop::Queued, failure, wake_in: (ceiling / 2).mul_f64(1.0 + random) };
+                return Interruption::Stopped {
+                    stop: Stop::Queued,
+                    failure,
+                    wake_in: (ceiling / 2).mul_f64(1.0 + random),
+                };
             }
             ErrorKind::NeedsReauth | ErrorKind::Unauthorized | ErrorKind::MissingScope => {
                 (Stop::NeedsReauth, Duration::ZERO)

@@ -94,7 +94,8 @@ impl Refusal {
     }
 
     fn speaks_of_a_rate_limit(&self) -> bool {
-        self.wait_in_text().is_some() || ["rate limit", "ratelimit", "too many requests"].iter().any(|words| self.says(words))
+        self.wait_in_text().is_some()
+            || ["rate limit", "ratelimit", "too many requests"].iter().any(|words| self.says(words))
     }
 
     /// The hidden rate limit, told in the text of a 400.
@@ -169,7 +170,11 @@ impl Refusal {
             _ if self.speaks_of_a_rate_limit() => ErrorKind::RateLimited,
             Meaning::AppAccess => ErrorKind::AppAccess,
             Meaning::MissingScope => ErrorKind::MissingScope,
-            _ if matches!(self.code, Some(CODE_AUTHENTICATION_FAILED | CODE_NOT_AUTHORIZED_FOR | CODE_NOT_PERMITTED)) => {
+            _ if matches!(
+                self.code,
+                Some(CODE_AUTHENTICATION_FAILED | CODE_NOT_AUTHORIZED_FOR | CODE_NOT_PERMITTED)
+            ) =>
+            {
                 self.kind_of_refused_access(401, self.code)
             }
             _ => ErrorKind::Transient,
@@ -226,9 +231,9 @@ impl Refusal {
 /// A code, also where it is written as a text or with a fraction that says nothing.
 fn code(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => {
-            number.as_i64().or_else(|| number.as_f64().filter(|code| code.fract() == 0.0 && code.abs() < 1e9).map(|code| code as i64))
-        }
+        Value::Number(number) => number
+            .as_i64()
+            .or_else(|| number.as_f64().filter(|code| code.fract() == 0.0 && code.abs() < 1e9).map(|code| code as i64)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }

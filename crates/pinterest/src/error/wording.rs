@@ -18,17 +18,47 @@ pub(super) enum Meaning {
 const APP: [&str; 7] = ["application", "app", "apps", "consumer", "client", "developer account", "integration"];
 /// Words for what an app without access lacks.
 const NO_ACCESS: [&str; 21] = [
-    "not supported", "unsupported", "not approved", "not been approved", "not yet approved", "awaiting approval",
-    "pending approval", "pending review", "under review", "not been reviewed", "not active", "not activated", "inactive",
-    "deactivated", "disabled", "suspended", "not have access", "no access", "not been granted access", "trial access",
+    "not supported",
+    "unsupported",
+    "not approved",
+    "not been approved",
+    "not yet approved",
+    "awaiting approval",
+    "pending approval",
+    "pending review",
+    "under review",
+    "not been reviewed",
+    "not active",
+    "not activated",
+    "inactive",
+    "deactivated",
+    "disabled",
+    "suspended",
+    "not have access",
+    "no access",
+    "not been granted access",
+    "trial access",
     "access denied",
 ];
 /// Words for a scope.
 const SCOPE: [&str; 3] = ["scope", "scopes", "permission missing"];
 /// Words for what is kept to some.
 const RESTRICTED: [&str; 15] = [
-    "restricted", "restriction", "feature", "beta", "allowlist", "allowlisted", "whitelist", "whitelisted", "gated",
-    "endpoint", "not enabled", "not available", "not eligible", "partners only", "limited availability",
+    "restricted",
+    "restriction",
+    "feature",
+    "beta",
+    "allowlist",
+    "allowlisted",
+    "whitelist",
+    "whitelisted",
+    "gated",
+    "endpoint",
+    "not enabled",
+    "not available",
+    "not eligible",
+    "partners only",
+    "limited availability",
 ];
 
 /// What these texts speak of.

@@ -72,7 +72,10 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
         Ok((value::<i64>(&mut client, awake)? <= 1).then_some(()))
     })?;
     assert_eq!(asked(&world) - before, 1, "nobody asks in vain");
-    let causes: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'")?;
+    let causes: i64 = value(
+        &mut client,
+        "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'",
+    )?;
     assert_eq!(causes, 2);
     let (found, detail) = doctor(&mut client, "app access").map(|row| (row.0, row.1))?;
     assert_eq!((found.as_str(), detail.contains("consumer type")), ("problem", true), "{detail}");
@@ -126,8 +129,10 @@ fn an_app_that_is_registered_anew_is_looked_at_at_once() -> Result<()> {
     refuse_all(&world, &Fault::AppWithoutAccess);
     let import = crate::support::start(&mut client, "Beach")?;
     until_state(&mut client, import, "waiting_access")?;
-    client.batch_execute("UPDATE pinterest.app SET access_probe_at = clock_timestamp() + '1 day'::interval;
-        UPDATE pinterest.import SET wake_at = clock_timestamp() + '1 day'::interval")?;
+    client.batch_execute(
+        "UPDATE pinterest.app SET access_probe_at = clock_timestamp() + '1 day'::interval;
+        UPDATE pinterest.import SET wake_at = clock_timestamp() + '1 day'::interval",
+    )?;
     world.sandbox.faults().clear();
     world.register_app(&mut client, "sandbox")?;
     complete(&mut client, import)?;
@@ -155,7 +160,8 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
     probe_is_due(&mut client, amy)?;
     wait_for("the refusal of Amy's", SOON, || {
         let alone = format!(
-            "SELECT state = 'waiting_access' AND wake_at > clock_timestamp() FROM pinterest.import WHERE import_id = {amys}");
+            "SELECT state = 'waiting_access' AND wake_at > clock_timestamp() FROM pinterest.import WHERE import_id = {amys}"
+        );
         Ok(value::<bool>(&mut client, &alone)?.then_some(()))
     })?;
     let bens = start(&mut client, ben, "Ben 2")?;
@@ -187,14 +193,28 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
     let mut client = world.connect()?;
     let words = "Your application consumer type is not supported";
     for (fault, state, code, hint) in [
-        (code_3("YOUR APPLICATION'S CONSUMER-TYPE ISN'T SUPPORTED!"), "waiting_access", "55000", "has not granted the app"),
         (
-            Fault::JsonAnswer { status: 401, body: json!({"code": "3", "message": "Authorization failed.", "data": words}) },
-            "waiting_access", "55000", "has not granted the app",
+            code_3("YOUR APPLICATION'S CONSUMER-TYPE ISN'T SUPPORTED!"),
+            "waiting_access",
+            "55000",
+            "has not granted the app",
+        ),
+        (
+            Fault::JsonAnswer {
+                status: 401,
+                body: json!({"code": "3", "message": "Authorization failed.", "data": words}),
+            },
+            "waiting_access",
+            "55000",
+            "has not granted the app",
         ),
         (code_3("Missing: ['pins:read']"), "needs_reauth", "42501", "with that scope"),
-        (Fault::JsonAnswer { status: 403, body: json!({"code": 29, "message": {"detail": "no scope boards:read"}}) },
-            "needs_reauth", "42501", "with that scope"),
+        (
+            Fault::JsonAnswer { status: 403, body: json!({"code": 29, "message": {"detail": "no scope boards:read"}}) },
+            "needs_reauth",
+            "42501",
+            "with that scope",
+        ),
         (Fault::RestrictedFeature, "failed", "42501", "to some apps"),
         (code_3("Authorization failed."), "waiting_access", "42501", "does not say"),
         (code_3(""), "waiting_access", "42501", "does not say"),
@@ -225,7 +245,8 @@ fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
     config.accounts[0].boards[0].sections = vec!["Tables".to_owned()];
     let world = World::builder().sandbox(config).start()?;
     let mut client = world.connect()?;
-    for fault in [Fault::RestrictedFeature, Fault::AppWithoutAccess, Fault::Forbidden, code_3("Authorization failed.")] {
+    for fault in [Fault::RestrictedFeature, Fault::AppWithoutAccess, Fault::Forbidden, code_3("Authorization failed.")]
+    {
         let case = format!("{fault:?}");
         let rule = world.sandbox.faults().add(Rule::on(Kind::Sections, fault));
         let row = crate::support::import(&mut client, "Beach")?;

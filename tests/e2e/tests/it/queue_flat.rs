@@ -48,7 +48,10 @@ fn behind(what: &str, accounts: i64, imports_each: i64) -> Result<()> {
     complete(&mut client, import)?;
     let done = begun.elapsed();
     let left: i64 = client
-        .query_one("SELECT count(*) FROM pinterest.import WHERE state IN ('queued', 'waiting_quota', 'waiting_access')", &[])?
+        .query_one(
+            "SELECT count(*) FROM pinterest.import WHERE state IN ('queued', 'waiting_quota', 'waiting_access')",
+            &[],
+        )?
         .get(0);
     println!("{what}: claimed after {claimed:.2?}, done after {done:.2?}; alone {baseline:.2?}; {left} wait still");
     assert!(left > 0, "the others' queue was over before it was measured");
