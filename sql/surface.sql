@@ -66,9 +66,9 @@ COMMENT ON FUNCTION pinterest_board_themes(text, integer, text[], bigint) IS
     'The tastes in a board, heaviest first (spherical k-means over its images, the same each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and which of the labels fits it best. k: how many; NULL finds it out. Fewer where the board has fewer different images';
 COMMENT ON FUNCTION pinterest_classify(vector, text[]) IS
     'How likely each label is for an embedding, likeliest first: the softmax over CLIP''s scaled cosines. Relative to the labels given: of one label alone it is 1';
-COMMENT ON FUNCTION pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[]) IS
-    'The k rows of a table, view or the like that suit a board: the best match over its themes, through the table''s index on the embedding, and none too like another (diversity 0: nearest only, 1: as different as can be). only: a text; images that fit one of contrasts better do not count. explain: the pins that each is owed to. not_boards: boards that show what is not wanted. key and embedding: columns, where the primary key and the only vector column do not do';
-COMMENT ON FUNCTION pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[]) IS
+COMMENT ON FUNCTION pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean) IS
+    'The k rows of a table, view or the like that suit a board: the best match over its themes, through the table''s index on the embedding, and none too like another (diversity 0: nearest only, 1: as different as can be). Themes that hardly a row is like, and that the rest of the table is unlike, take no places, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each is owed to, and a notice of themes left out. not_boards: boards that show what is not wanted. key and embedding: columns, where the primary key and the only vector column do not do';
+COMMENT ON FUNCTION pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean) IS
     'The same for several boards, also of several accounts of the caller: each has the same voice, however many pins it has';
 COMMENT ON FUNCTION pinterest_pins_like(vector, integer, text, bigint) IS
     'The k pins nearest to an embedding, of an image or a text, each by its nearest image: of a board, an account, or all that the caller may see';
@@ -125,8 +125,8 @@ REVOKE ALL ON FUNCTION
     pinterest_board_embedding(text, bigint, interval, jsonb, integer),
     pinterest_board_themes(text, integer, text[], bigint),
     pinterest_classify(vector, text[]),
-    pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[]),
-    pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[]),
+    pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean),
+    pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean),
     pinterest_pins_like(vector, integer, text, bigint),
     pinterest_boards_like(text, integer, bigint),
     pinterest_duplicates(text, double precision, bigint),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! images ── gate ──► weights ──┐
-//!    └───────────────────────── themes ──► Taste ── recommend ──► picks
+//!    └───────────────────────── themes ── supports ──► Taste ── recommend ──► picks
 //! ```
 //!
 //! Everything works on directions, vectors of length 1, and cosines between them: what CLIP's embeddings are compared by.
@@ -20,6 +20,7 @@ mod likeness;
 mod mean;
 mod product;
 mod recommend;
+mod support;
 mod themes;
 mod vectors;
 
@@ -30,5 +31,6 @@ pub use gate::{Gated, contrast_prompts, gate};
 pub use likeness::{likeness, nearest};
 pub use mean::mean_direction;
 pub use recommend::{DEFAULT_DIVERSITY, Pick, Ranking, Taste, rank, recommend};
+pub use support::{Support, SupportRule, supports};
 pub use themes::{Theme, ThemeOptions, themes};
 pub use vectors::{Direction, Vectors};

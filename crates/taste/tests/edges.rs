@@ -1,8 +1,8 @@
 //! Small exact cases, and the ends of every range.
 
 use taste::{
-    Direction, Taste, Theme, ThemeOptions, Vectors, contrast_prompts, duplicates, gate, likeness, nearest, recommend,
-    themes,
+    Direction, Support, SupportRule, Taste, Theme, ThemeOptions, Vectors, contrast_prompts, duplicates, gate, likeness,
+    nearest, recommend, supports, themes,
 };
 
 fn vectors(rows: &[[f32; 3]]) -> Vectors {
@@ -183,4 +183,91 @@ fn the_nearest_come_first_and_ties_in_their_order() {
     let order: Vec<usize> =
         nearest(&images, &Direction::normalised(&Y).unwrap(), 9).iter().map(|&(index, _)| index).collect();
     assert_eq!(order, [0, 2, 1, 3]);
+}
+
+/// Barns and beaches, which have a topic in common, and dresses: directions in a cone, as images are.
+const BARN: [f32; 6] = [1.0, 0.6, 0.9, 0.0, 0.0, 0.0];
+const BEACH: [f32; 6] = [1.0, 0.6, 0.0, 0.9, 0.0, 0.0];
+const LAKE: [f32; 6] = [1.0, 0.6, 0.0, 0.0, 0.9, 0.0];
+const DRESS: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.1];
+
+/// Numbers of a picture: what it shows, and what only it shows.
+const NUMBERS: usize = 64;
+
+/// So many different pictures of each kind.
+fn pictures(kinds: &[([f32; 6], usize)]) -> Vectors {
+    let mut pictures = Vectors::new(NUMBERS);
+    let mut random = fastrand::Rng::with_seed(1);
+    for &(kind, count) in kinds {
+        for _ in 0..count {
+            let noise = (kind.len()..NUMBERS).map(|_| 0.35 * (random.f32() - 0.5));
+            let picture: Vec<f32> = kind.into_iter().chain(noise).collect();
+            pictures.push(&picture).expect("a direction");
+        }
+    }
+    pictures
+}
+
+/// What a table has for barns, beaches and dresses.
+fn supported(rows: &Vectors) -> Vec<Support> {
+    let themes: Vec<Theme> = [BARN, BEACH, DRESS].iter().flat_map(|&kind| found_of(&pictures(&[(kind, 12)]))).collect();
+    supports(&themes, rows, &[0; 3], &SupportRule::default(), &mut || {})
+}
+
+fn found_of(images: &Vectors) -> Vec<Theme> {
+    themes(images, None, &ThemeOptions { count: Some(1), ..ThemeOptions::default() }, &mut || {})
+}
+
+fn served(kinds: &[([f32; 6], usize)]) -> [bool; 3] {
+    let supports = supported(&pictures(kinds));
+    std::array::from_fn(|theme| supports[theme].served)
+}
+
+#[test]
+fn a_theme_with_hardly_a_row_in_a_table_of_something_else_is_left_out() {
+    let venues = [(BARN, 12), (BEACH, 12), (LAKE, 12)];
+    let with = |kind, count| served(&[venues[0], venues[1], venues[2], (kind, count)]);
+    assert_eq!(with(DRESS, 0), [true, true, false]);
+    assert_eq!(with(DRESS, 1), [true, true, false]);
+    // As many as of the others, or enough whatever the others have.
+    assert_eq!(with(DRESS, 12), [true; 3]);
+    let many = [(BARN, 200), (BEACH, 100), (LAKE, 100), (DRESS, 12)];
+    assert_eq!(served(&many), [true; 3]);
+    // Few rows, but of what the table is about.
+    assert_eq!(served(&[(BARN, 12), (LAKE, 12), (BEACH, 1)])[..2], [true; 2]);
+}
+
+#[test]
+fn once_served_more_rows_leave_a_theme_served() {
+    let of = |dresses| served(&[(BARN, 12), (BEACH, 12), (LAKE, 12), (DRESS, dresses)])[2];
+    let verdicts: Vec<bool> = (0..=12).map(of).collect();
+    let first = verdicts.iter().position(|&served| served).expect("twelve are enough");
+    assert!(first > 1 && first < 10, "{verdicts:?}");
+    assert!(verdicts[first..].iter().all(|&served| served), "{verdicts:?}");
+}
+
+#[test]
+fn where_too_little_is_known_every_theme_is_served() {
+    assert_eq!(served(&[]), [true; 3]);
+    assert_eq!(served(&[(DRESS, 1)]), [true; 3]);
+    assert_eq!(served(&[(BARN, 3), (DRESS, 1)]), [true; 3], "one of four rows is not hardly any");
+    let alone = found_of(&pictures(&[(DRESS, 12)]));
+    let supports = supports(&alone, &pictures(&[(BARN, 20)]), &[0], &SupportRule::default(), &mut || {});
+    assert!(supports[0].served, "a theme alone always is");
+}
+
+#[test]
+fn copies_of_one_picture_count_once() {
+    let mut rows = pictures(&[(BARN, 12), (BEACH, 12), (LAKE, 12), (DRESS, 1)]);
+    let dress = rows.row(36).to_vec();
+    (0..20).for_each(|_| rows.push(&dress).expect("a row is a direction"));
+    let dresses = supported(&rows)[2];
+    assert!(dresses.rows == 1 && !dresses.served, "{dresses:?}");
+}
+
+#[test]
+#[should_panic(expected = "1 counts for 2 themes")]
+fn every_theme_needs_its_count() {
+    let themes = found(&vectors(&[X, Y]), Some(2));
+    supports(&themes, &vectors(&[X]), &[0], &SupportRule::default(), &mut || {});
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use taste::{Direction, Pick, Ranking, Taste, Theme, ThemeOptions, Vectors, duplicates, rank, themes};
+use taste::{
+    Direction, Pick, Ranking, SupportRule, Taste, Theme, ThemeOptions, Vectors, duplicates, rank, supports, themes,
+};
 
 const DIMENSION: usize = 5;
 
@@ -152,6 +154,41 @@ proptest! {
         for Pick { candidate, theme, similarity, .. } in picks {
             prop_assert!((cosine(candidates.row(candidate), &taste.themes[theme].direction) - similarity).abs() < 1e-5);
         }
+    }
+
+    #[test]
+    fn verdicts_do_not_depend_on_the_order_of_the_rows(
+        images in vectors(30),
+        rows in vectors(40),
+        chosen in 0usize..20,
+        turn in 0usize..40,
+    ) {
+        let found = themes(&images, None, &options(None), &mut || {});
+        let verdicts = |rows: &Vectors| {
+            supports(&found, rows, &vec![chosen; found.len()], &SupportRule::default(), &mut || {})
+        };
+        let expected = verdicts(&rows);
+        prop_assert_eq!(expected.len(), found.len());
+        // Somebody is always served, and who has enough is.
+        prop_assert!(found.is_empty() || expected.iter().any(|support| support.served));
+        let enough = SupportRule::default().enough;
+        prop_assert!(expected.iter().all(|support| support.served || support.rows < enough));
+        prop_assert!(expected.iter().all(|support| support.rows <= distinct(&rows)));
+
+        let mut turned = Vectors::new(DIMENSION);
+        for place in 0..rows.len() {
+            turned.push(rows.row((place + turn) % rows.len())).expect("a row is a direction");
+        }
+        for (left, right) in expected.iter().zip(verdicts(&turned)) {
+            prop_assert_eq!((left.served, left.rows), (right.served, right.rows));
+        }
+
+        // Whichever themes are left out, every candidate can still be picked.
+        let mut served = expected.iter();
+        let kept = found.iter().filter(|_| served.next().is_some_and(|support| support.served)).cloned().collect();
+        let taste = Taste { themes: kept, against: Vec::new() };
+        let picks = rank(&taste, &rows, rows.len() + 1, &Ranking::default(), &mut || {});
+        prop_assert_eq!(picks.len(), if found.is_empty() { 0 } else { rows.len() });
     }
 
     #[test]

@@ -15,9 +15,9 @@ mod metrics;
 #[path = "../examples/quality/random.rs"]
 mod random;
 
-use geometry::{Kind, World};
+use geometry::{Kind, MadeOf, Shape, World};
 use instance::Instance;
-use methods::{Method, answer};
+use methods::{Method, answer, recommended};
 use metrics::{DEEP, Scores, adjusted_rand_index};
 use taste::{Ranking, Taste, ThemeOptions, themes};
 
@@ -25,18 +25,36 @@ fn boards(kind: Kind) -> Vec<Instance> {
     (100..108).map(|seed| World::new(seed).board(kind, seed)).collect()
 }
 
+fn shaped(shape: &Shape) -> Vec<Instance> {
+    (100..108).map(|seed| World::shaped(shape.clone(), seed).board(Kind::Mixed, seed)).collect()
+}
+
 /// Mean scores over the boards.
 fn mean(instances: &[Instance], ranking: &Ranking, taste: impl Fn(&Instance) -> Taste) -> Scores {
     let mut sum = Scores::default();
     for instance in instances {
-        let scores = Scores::of(instance, &answer(instance, &taste(instance), ranking, DEEP));
-        sum.recall += scores.recall / instances.len() as f64;
-        sum.ndcg += scores.ndcg / instances.len() as f64;
-        sum.novelty += scores.novelty / instances.len() as f64;
-        sum.coverage += scores.coverage / instances.len() as f64;
-        sum.distance += scores.distance / instances.len() as f64;
+        add(&mut sum, Scores::of(instance, &answer(instance, &taste(instance), ranking, DEEP)), instances.len());
     }
     sum
+}
+
+/// Mean scores of a method as it is by default.
+fn by_default(instances: &[Instance], method: Method) -> Scores {
+    let mut sum = Scores::default();
+    for instance in instances {
+        let picked = recommended(method, instance, &method.taste(instance), &Ranking::default(), DEEP);
+        add(&mut sum, Scores::of(instance, &picked), instances.len());
+    }
+    sum
+}
+
+fn add(sum: &mut Scores, scores: Scores, count: usize) {
+    let share = 1.0 / count as f64;
+    sum.recall += share * scores.recall;
+    sum.ndcg += share * scores.ndcg;
+    sum.novelty += share * scores.novelty;
+    sum.coverage += share * scores.coverage;
+    sum.distance += share * scores.distance;
 }
 
 #[test]
@@ -115,4 +133,30 @@ fn the_gate_tells_venues_from_the_rest() {
         images += board.board.len();
     }
     assert!(right as f64 > 0.9 * images as f64, "{right} of {images}");
+}
+
+#[test]
+fn themes_that_the_table_has_nothing_for_take_no_places() {
+    let few = Shape::default();
+    let copies = Shape { copies: 2, copied_pins: true, ..Shape::default() };
+    for shape in [few, copies] {
+        let boards = shaped(&shape);
+        let (all, served) = (by_default(&boards, Method::Themes), by_default(&boards, Method::ServedThemes));
+        assert!(served.ndcg > 0.95 && served.novelty > 0.92, "{served:?}");
+        assert!(served.ndcg > all.ndcg + 0.15 && served.novelty > all.novelty + 0.05, "{served:?} {all:?}");
+        assert!(served.recall >= all.recall, "{served:?} {all:?}");
+    }
+}
+
+#[test]
+fn where_the_table_has_something_for_every_theme_nothing_is_lost() {
+    let everything = Shape { distractors: (12, 12), everything: true, ..Shape::default() };
+    let one_each = Shape { rows: (1, 1), everything: true, ..Shape::default() };
+    let in_small_part = Shape { rows: (40, 40), distractors: (12, 12), everything: true, ..Shape::default() };
+    let texts = Shape { made_of: MadeOf::Texts, ..everything.clone() };
+    for shape in [everything, one_each, in_small_part, texts] {
+        let boards = shaped(&shape);
+        let (all, served) = (by_default(&boards, Method::Themes), by_default(&boards, Method::ServedThemes));
+        assert!(served.ndcg > all.ndcg - 0.02 && served.novelty > all.novelty - 0.02, "{shape:?}: {served:?} {all:?}");
+    }
 }

@@ -3,6 +3,7 @@
 mod because;
 mod columns;
 mod pool;
+mod served;
 mod tastes;
 
 use pgrx::JsonB;
@@ -20,6 +21,7 @@ use crate::identity::as_worker;
 use crate::regclass::Regclass;
 use crate::store::{track, user_table};
 use columns::Columns;
+use served::Served;
 use tastes::Tastes;
 
 /// More than anybody reads; the candidates of every theme are held in memory.
@@ -38,6 +40,7 @@ struct Wish<'a> {
     embedding: Option<&'a str>,
     account_id: Option<i64>,
     contrasts: Option<Vec<Option<String>>>,
+    all_themes: bool,
 }
 
 /// A recommended row: rank, key, score, distance, theme, because.
@@ -61,6 +64,7 @@ fn pinterest_recommend(
     embedding: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
     contrasts: default!(Option<Array<'_, &str>>, "NULL"),
+    all_themes: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -80,11 +84,25 @@ fn pinterest_recommend(
     let k = given(k, "k")?;
     let diversity = given(diversity, "diversity")?;
     let explain = given(explain, "explain")?;
+    let all_themes = given(all_themes, "all_themes")?;
     let boards = vec![Some(not_empty(board, "board")?.to_owned())];
     let table = table.0;
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
     let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
-    let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
+    let wish = Wish {
+        boards,
+        table,
+        k,
+        diversity,
+        only,
+        explain,
+        not_boards,
+        key,
+        embedding,
+        account_id,
+        contrasts,
+        all_themes,
+    };
     Ok(TableIterator::new(recommend(wish)?))
 }
 
@@ -103,6 +121,7 @@ fn pinterest_recommend_boards(
     embedding: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
     contrasts: default!(Option<Array<'_, &str>>, "NULL"),
+    all_themes: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -122,10 +141,24 @@ fn pinterest_recommend_boards(
     let k = given(k, "k")?;
     let diversity = given(diversity, "diversity")?;
     let explain = given(explain, "explain")?;
+    let all_themes = given(all_themes, "all_themes")?;
     let (boards, table) = (texts(boards, "boards")?, table.0);
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
     let contrasts = contrasts.map(|contrasts| texts(contrasts, "contrasts")).transpose()?;
-    let wish = Wish { boards, table, k, diversity, only, explain, not_boards, key, embedding, account_id, contrasts };
+    let wish = Wish {
+        boards,
+        table,
+        k,
+        diversity,
+        only,
+        explain,
+        not_boards,
+        key,
+        embedding,
+        account_id,
+        contrasts,
+        all_themes,
+    };
     Ok(TableIterator::new(recommend(wish)?))
 }
 
@@ -151,14 +184,20 @@ fn recommend(wish: Wish<'_>) -> Result<Vec<Recommended>, Failure> {
     // After the statement above: who may not read the table has been refused by the server.
     let models = as_worker(|| track::models_of(wish.table, &columns.embedding.name))?;
     tastes.check_models(&models, &described.quoted)?;
-    let picks = taste::recommend(&tastes.taste, &pool.vectors, k, wish.diversity, &mut super::collected::check);
+    // What the caller says by a text goes before what the table says.
+    let served = if wish.all_themes || wish.only.is_some() {
+        Served::all(tastes.taste.clone())
+    } else {
+        Served::by(&tastes, &pool, &described.quoted, wish.explain)
+    };
+    let picks = taste::recommend(&served.taste, &pool.vectors, k, wish.diversity, &mut super::collected::check);
     let reasons = if wish.explain { because::of(&tastes, &pool, &picks)? } else { Vec::new() };
     let mut reasons = reasons.into_iter();
     Ok(picks
         .iter()
         .enumerate()
         .map(|(place, pick)| {
-            let theme = i32::try_from(pick.theme + 1).unwrap_or(i32::MAX);
+            let theme = i32::try_from(served.numbers[pick.theme]).unwrap_or(i32::MAX);
             let rank = i32::try_from(place + 1).unwrap_or(i32::MAX);
             (rank, pool.keys[pick.candidate].clone(), pick.score, 1.0 - pick.similarity, theme, reasons.next())
         })

@@ -1,6 +1,6 @@
 //! The rows to choose from: those near each theme.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use taste::{Direction, ErrorKind, Ranking, Taste, Theme, Vectors};
 
@@ -25,6 +25,8 @@ pub struct Pool {
     pub keys: Vec<String>,
     /// The embedding of each key's best row.
     pub vectors: Vectors,
+    /// How many of them each theme's search chose; 0 where it came to the end of the table.
+    pub chosen: Vec<usize>,
 }
 
 /// The candidates for `k` picks. Where a key has many rows, the best counts, and as many more rows are looked at as it
@@ -39,13 +41,16 @@ pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure>
     loop {
         let mut best = Best::default();
         let mut rows = vec![0; directions.len()];
+        let mut chosen = vec![HashSet::new(); directions.len()];
         search.nearest(&directions, each, |place, candidate| {
             rows[place] += 1;
-            best.add(taste, candidate.key, &candidate.embedding)
+            chosen[place].extend(best.add(taste, candidate.key, &candidate.embedding)?);
+            Ok(())
         })?;
         let all = rows.iter().all(|&rows| rows < each);
         if all || best.keys.len() >= wanted || each >= MOST {
-            return best.pool();
+            let chosen = rows.iter().zip(&chosen).map(|(&rows, keys)| if rows < each { 0 } else { keys.len() });
+            return best.pool(chosen.collect());
         }
         each *= 4;
     }
@@ -60,39 +65,42 @@ struct Best {
 }
 
 impl Best {
-    fn add(&mut self, taste: &Taste, key: String, embedding: &Vector) -> Result<(), Failure> {
+    /// The place of the key; None for a row that is no candidate.
+    fn add(&mut self, taste: &Taste, key: String, embedding: &Vector) -> Result<Option<usize>, Failure> {
         let direction = match Direction::normalised(embedding.values()) {
             Ok(direction) => direction,
             // A row of zeros points nowhere: it is no candidate, as a row without an embedding is none.
-            Err(error) if error.kind() == ErrorKind::Zero => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Zero => return Ok(None),
             Err(error) => return Err(Failure::new(Kind::Internal, error.to_string())),
         };
         match self.places.get(&key) {
             None => {
+                let place = self.keys.len();
                 if self.keys.len().is_multiple_of(STRIDE) {
                     // Keys twice, directions twice at the end, and vectors that grow by doubling.
                     let each = 4 * (size_of::<[f32; DIMENSION]>() + key.len() + 64);
                     room_for((self.keys.len() + STRIDE).saturating_mul(each))?;
                 }
-                self.places.insert(key.clone(), self.keys.len());
+                self.places.insert(key.clone(), place);
                 self.keys.push(key);
                 self.directions.push(direction);
+                Ok(Some(place))
             }
             Some(&place) => {
                 let known = &mut self.directions[place];
                 if *known != direction && matching(taste, &direction) > matching(taste, known) {
                     *known = direction;
                 }
+                Ok(Some(place))
             }
         }
-        Ok(())
     }
 
     /// In the order of the keys, which ties are broken by: whichever way the rows were found.
-    fn pool(self) -> Result<Pool, Failure> {
+    fn pool(self, chosen: Vec<usize>) -> Result<Pool, Failure> {
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
         order.sort_by(|&left, &right| self.keys[left].cmp(&self.keys[right]));
-        let mut pool = Pool { keys: Vec::new(), vectors: Vectors::with_capacity(DIMENSION, order.len()) };
+        let mut pool = Pool { keys: Vec::new(), vectors: Vectors::with_capacity(DIMENSION, order.len()), chosen };
         for place in order {
             pool.keys.push(self.keys[place].clone());
             pool.vectors

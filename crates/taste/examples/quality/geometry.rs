@@ -12,24 +12,81 @@ use crate::instance::{Instance, Topic};
 use crate::random::Random;
 
 const DIMENSION: usize = 512;
-const VENUE_FAMILIES: usize = 24;
-/// Dresses, cakes, flowers, …: topics of their own, with families within.
-const OTHER_TOPICS: usize = 8;
-const FAMILIES_OF_OTHER_TOPIC: usize = 2;
-const VENUES_OF_FAMILY: usize = 12;
-/// Rows of the venues' table that show something else, a dress or a cake: one in twenty.
-const DISTRACTORS_OF_FAMILY: usize = 1;
 
-/// Share of an image's square that all images have in common.
-const CONE: f64 = 0.5;
-/// Share of a family's square that its topic makes up.
-const TOPIC: f64 = 0.3;
-/// Share of the noise's square in directions that all families have in common.
-const STYLE: f64 = 0.6;
-const STYLES: usize = 24;
+/// What a world, its table and its boards are like. Ranges are drawn from evenly, `low..=high`.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub venue_families: usize,
+    /// Dresses, cakes, flowers, …: topics of their own, with families within.
+    pub other_topics: usize,
+    pub families_of_other_topic: usize,
+    /// Share of an image's square that all images have in common.
+    pub cone: f64,
+    /// Share of a family's square that its topic makes up.
+    pub topic: f64,
+    /// Share of the square of what an image is beside the cone that its family makes up.
+    pub tightness: (f64, f64),
+    /// Share of the noise's square in directions that all families have in common, and how many there are.
+    pub style: f64,
+    pub styles: usize,
+    /// Rows of the table for each family of venues, and for each family of other topics: at its default one row in twenty.
+    pub rows: (usize, usize),
+    pub distractors: (usize, usize),
+    /// Whether those too are what the table is for, so that all of a board is to be found in it.
+    pub everything: bool,
+    /// What the rows are embeddings of.
+    pub made_of: MadeOf,
+    /// How often each row is in the table.
+    pub copies: usize,
+    /// Whether an image of each other topic on the board is a row of the table as well.
+    pub copied_pins: bool,
+    pub pins: (usize, usize),
+    /// Families of venues on a board, share of other topics, families of those, and strays.
+    pub tastes: (usize, usize),
+    pub other_share: (f64, f64),
+    pub others: (usize, usize),
+    pub strays: f64,
+}
+
+/// What the table's vectors are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeOf {
+    Images,
+    Texts,
+    /// A text for each image.
+    Both,
+}
+
+impl Default for Shape {
+    /// The world that settings were chosen in, with mixed boards.
+    fn default() -> Self {
+        Self {
+            venue_families: 24,
+            other_topics: 8,
+            families_of_other_topic: 2,
+            cone: 0.5,
+            topic: 0.3,
+            tightness: (0.4, 0.7),
+            style: 0.6,
+            styles: 24,
+            rows: (12, 12),
+            distractors: (1, 1),
+            everything: false,
+            made_of: MadeOf::Images,
+            copies: 1,
+            copied_pins: false,
+            pins: (40, 240),
+            tastes: (2, 5),
+            other_share: (0.3, 0.6),
+            others: (2, 5),
+            strays: 0.06,
+        }
+    }
+}
 
 /// All that embeddings are made from.
 pub struct World {
+    shape: Shape,
     cone: Vec<f64>,
     text_cone: Vec<f64>,
     topics: Vec<Vec<f64>>,
@@ -48,17 +105,23 @@ struct Family {
 
 impl World {
     pub fn new(seed: u64) -> Self {
+        Self::shaped(Shape::default(), seed)
+    }
+
+    /// A world of another shape than the default.
+    pub fn shaped(shape: Shape, seed: u64) -> Self {
         let random = &mut Random::new(seed);
-        let topics: Vec<_> = (0..=OTHER_TOPICS).map(|_| random.direction(DIMENSION)).collect();
-        let topic_of = |family: usize| match family.checked_sub(VENUE_FAMILIES) {
+        let topics: Vec<_> = (0..=shape.other_topics).map(|_| random.direction(DIMENSION)).collect();
+        let topic_of = |family: usize| match family.checked_sub(shape.venue_families) {
             None => 0,
-            Some(other) => 1 + other / FAMILIES_OF_OTHER_TOPIC,
+            Some(other) => 1 + other / shape.families_of_other_topic,
         };
-        let families = (0..VENUE_FAMILIES + OTHER_TOPICS * FAMILIES_OF_OTHER_TOPIC)
+        let families = (0..shape.venue_families + shape.other_topics * shape.families_of_other_topic)
             .map(|family| {
                 let topic = topic_of(family);
-                let direction = sum(&[(TOPIC, &topics[topic]), (1.0 - TOPIC, &random.direction(DIMENSION))]);
-                Family { topic, direction, tightness: random.range(0.4, 0.7) }
+                let direction =
+                    sum(&[(shape.topic, &topics[topic]), (1.0 - shape.topic, &random.direction(DIMENSION))]);
+                Family { topic, direction, tightness: random.range(shape.tightness.0, shape.tightness.1) }
             })
             .collect();
         let mut world = Self {
@@ -66,19 +129,32 @@ impl World {
             text_cone: random.direction(DIMENSION),
             topics,
             families,
-            styles: (0..STYLES).map(|_| random.direction(DIMENSION)).collect(),
+            styles: (0..shape.styles).map(|_| random.direction(DIMENSION)).collect(),
             venues: Vectors::new(DIMENSION),
             shown: Vec::new(),
+            shape,
         };
+        let Shape { rows: per_venue, distractors, made_of, copies, .. } = world.shape;
         for family in 0..world.families.len() {
-            let rows = if world.is_venue(family) { VENUES_OF_FAMILY } else { DISTRACTORS_OF_FAMILY };
+            let (low, high) = if world.is_venue(family) { per_venue } else { distractors };
+            let rows = if low < high { random.integer(low, high) } else { low };
             for _ in 0..rows {
-                let image = world.image(family, random);
-                world.venues.push(&image).expect("an image has a direction");
-                world.shown.push(family);
+                if made_of != MadeOf::Texts {
+                    let image = world.image(family, random);
+                    (0..copies).for_each(|_| world.add(&image, family));
+                }
+                if made_of != MadeOf::Images {
+                    let text = world.caption(family, random);
+                    (0..copies).for_each(|_| world.add(&text, family));
+                }
             }
         }
         world
+    }
+
+    fn add(&mut self, row: &[f32], family: usize) {
+        self.venues.push(row).expect("an embedding has a direction");
+        self.shown.push(family);
     }
 
     fn is_venue(&self, family: usize) -> bool {
@@ -94,13 +170,14 @@ impl World {
             let strength = random.bell() / scale;
             style.iter_mut().zip(direction).for_each(|(sum, value)| *sum += strength * value);
         }
-        let content = 1.0 - CONE;
+        let Shape { cone, style: shared, .. } = self.shape;
+        let content = 1.0 - cone;
         let noise = content * (1.0 - tightness);
         let image = sum(&[
-            (CONE, &self.cone),
+            (cone, &self.cone),
             (content * tightness, direction),
-            (noise * STYLE, &style),
-            (noise * (1.0 - STYLE), &random.direction(DIMENSION)),
+            (noise * shared, &style),
+            (noise * (1.0 - shared), &random.direction(DIMENSION)),
         ]);
         image.into_iter().map(|value| value as f32).collect()
     }
@@ -108,32 +185,42 @@ impl World {
     /// A text about a topic, or about nothing.
     fn text(&self, topic: Option<usize>, random: &mut Random) -> Vec<f32> {
         let about = topic.map_or_else(|| random.direction(DIMENSION), |topic| self.topics[topic].clone());
+        self.text_about(&about, random)
+    }
+
+    /// A text that says what an image of a family shows.
+    fn caption(&self, family: usize, random: &mut Random) -> Vec<f32> {
+        self.text_about(&self.families[family].direction, random)
+    }
+
+    fn text_about(&self, about: &[f64], random: &mut Random) -> Vec<f32> {
         // Texts differ in how near they are to images as such; that much can be wrong about a comparison of two.
         let lift = 0.08 + 0.01 * random.bell().abs();
         let text =
-            sum(&[(0.55, &self.text_cone), (lift, &self.cone), (0.10, &about), (0.27, &random.direction(DIMENSION))]);
+            sum(&[(0.55, &self.text_cone), (lift, &self.cone), (0.10, about), (0.27, &random.direction(DIMENSION))]);
         text.into_iter().map(|value| value as f32).collect()
     }
 
     /// A board of this world: some families of venues in unequal shares, other topics, strays.
     pub fn board(&self, kind: Kind, seed: u64) -> Instance {
         let random = &mut Random::new(seed ^ 0xB0A2D);
-        let mut venues: Vec<usize> = (0..VENUE_FAMILIES).collect();
-        let mut others: Vec<usize> = (VENUE_FAMILIES..self.families.len()).collect();
+        let shape = &self.shape;
+        let mut venues: Vec<usize> = (0..shape.venue_families).collect();
+        let mut others: Vec<usize> = (shape.venue_families..self.families.len()).collect();
         random.shuffle(&mut venues);
         random.shuffle(&mut others);
         let tastes = match kind {
             Kind::OneTaste => 1,
-            _ => random.integer(2, 5),
+            _ => random.integer(shape.tastes.0, shape.tastes.1),
         };
-        let pins = random.integer(40, 240);
+        let pins = random.integer(shape.pins.0, shape.pins.1);
         let mut shares: Vec<f64> = (0..tastes).map(|_| random.range(0.5, 3.0)).collect();
         let total: f64 = shares.iter().sum();
         shares.iter_mut().for_each(|share| *share /= total);
-        let liked: Vec<(usize, f64)> = venues.iter().copied().zip(shares).collect();
+        let mut liked: Vec<(usize, f64)> = venues.iter().copied().zip(shares).collect();
         let (other_share, strays) = match kind {
-            Kind::Mixed => (random.range(0.3, 0.6), 0.06),
-            Kind::VenuesOnly => (0.0, 0.06),
+            Kind::Mixed => (random.range(shape.other_share.0, shape.other_share.1), shape.strays),
+            Kind::VenuesOnly => (0.0, shape.strays),
             Kind::OneTaste => (0.0, 0.0),
         };
         let mut shown = Vec::with_capacity(pins);
@@ -141,7 +228,7 @@ impl World {
             let count = ((1.0 - other_share - strays) * share * pins as f64).round().max(3.0) as usize;
             shown.extend(std::iter::repeat_n(family, count));
         }
-        let kinds = random.integer(2, 5);
+        let kinds = random.integer(shape.others.0, shape.others.1);
         for place in 0..(other_share * pins as f64) as usize {
             shown.push(others[place % kinds]);
         }
@@ -153,7 +240,21 @@ impl World {
         for &family in &shown {
             board.push(&self.image(family, random)).expect("an image has a direction");
         }
-        let disliked_family = liked[0].0;
+        let (mut table, mut families) = (self.venues.clone(), self.shown.clone());
+        if shape.copied_pins {
+            for &other in &others[..kinds] {
+                let Some(pin) = shown.iter().position(|&family| family == other) else { continue };
+                table.push(board.row(pin)).expect("a row is a direction");
+                families.push(other);
+            }
+        }
+        if shape.everything {
+            liked.extend(others[..kinds].iter().map(|&other| (other, other_share / kinds as f64)));
+            liked.retain(|&(family, _)| shown.iter().filter(|&&other| other == family).count() >= 3);
+        }
+        // A family of which the table has nothing cannot be recommended.
+        liked.retain(|(family, _)| families.contains(family));
+        let disliked_family = liked.first().map_or(0, |&(family, _)| family);
         let mut disliked = Vectors::new(DIMENSION);
         for _ in 0..20 {
             disliked.push(&self.image(disliked_family, random)).expect("an image has a direction");
@@ -164,8 +265,8 @@ impl World {
             liked,
             disliked,
             disliked_family,
-            venues: self.venues.clone(),
-            families: self.shown.clone(),
+            venues: table,
+            families,
             topic: Some(self.topic(random)),
         }
     }
@@ -175,7 +276,7 @@ impl World {
         let mut others = Vectors::new(DIMENSION);
         others.push(&self.text(None, random)).expect("a text has a direction");
         // Prompts for three quarters of what else there is: nobody thinks of everything.
-        for topic in 1..=OTHER_TOPICS * 3 / 4 {
+        for topic in 1..=self.shape.other_topics * 3 / 4 {
             others.push(&self.text(Some(topic), random)).expect("a text has a direction");
         }
         Topic { wanted, others, is_about: self.families.iter().map(|family| family.topic == 0).collect() }

@@ -10,6 +10,7 @@ mod metrics;
 mod random;
 mod scenes;
 mod table;
+mod trials;
 
 use geometry::{Kind, World};
 use instance::Instance;
@@ -39,11 +40,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let averse: Vec<Instance> = synthetic(Kind::Mixed, CHOOSING).into_iter().map(Instance::averse).collect();
     println!("\n## Against a board of one of the families\n");
     table::aversion(&averse);
-    if let Some(file) = std::env::args().nth(1) {
+    println!("\n## Tables and boards that the rule was tuned on\n");
+    let tuning = trials::tuning();
+    table::trials(&tuning);
+    println!("\n## One number of the rule at a time, on those\n");
+    table::rules(&tuning, &trials::rules());
+    println!("\n## Tables and boards that it was not tuned on\n");
+    table::trials(&trials::held_out());
+    if let Some(file) = &std::env::args().nth(1) {
         let instances = scenes::instances(&std::fs::read_to_string(file)?)?;
         println!("\n## Drawn scenes, {} boards\n", instances.len());
         themes_found(&instances);
-        table::methods(&instances, &[Method::Mean, Method::NearestPin, Method::Themes]);
+        table::methods(&instances, &[Method::Mean, Method::NearestPin, Method::Themes, Method::ServedThemes]);
+        let partial = scenes::partial_tables(&std::fs::read_to_string(file)?)?;
+        println!("\n## Drawn scenes, tables of half of the families, {} boards\n", partial.len());
+        table::methods(&partial, &[Method::Mean, Method::NearestPin, Method::Themes, Method::ServedThemes]);
     }
     Ok(())
 }

@@ -1,4 +1,7 @@
-use taste::{Direction, Ranking, Taste, Theme, ThemeOptions, Vectors, gate, mean_direction, rank, themes};
+use taste::{
+    Direction, Ranking, Support, SupportRule, Taste, Theme, ThemeOptions, Vectors, gate, mean_direction, rank,
+    supports, themes,
+};
 
 use crate::instance::Instance;
 
@@ -10,18 +13,22 @@ pub enum Method {
     /// Every image is a theme: a venue counts as much as the image nearest to it.
     NearestPin,
     Themes,
+    /// Without those that the table has nothing for: the default of `pinterest_recommend`.
+    ServedThemes,
     GatedMean,
     GatedThemes,
 }
 
 impl Method {
-    pub const ALL: [Self; 5] = [Self::Mean, Self::GatedMean, Self::NearestPin, Self::Themes, Self::GatedThemes];
+    pub const ALL: [Self; 6] =
+        [Self::Mean, Self::GatedMean, Self::NearestPin, Self::Themes, Self::ServedThemes, Self::GatedThemes];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Mean => "mean vector",
             Self::NearestPin => "nearest pin",
-            Self::Themes => "themes",
+            Self::Themes => "all themes",
+            Self::ServedThemes => "served themes",
             Self::GatedMean => "mean vector + gate",
             Self::GatedThemes => "themes + gate",
         }
@@ -39,9 +46,19 @@ impl Method {
                 mean_direction(board, weights).map(|direction| theme(direction, 1.0)).into_iter().collect()
             }
             Self::NearestPin => each(board),
-            Self::Themes | Self::GatedThemes => themes(board, weights, &ThemeOptions::default(), &mut || {}),
+            Self::Themes | Self::ServedThemes | Self::GatedThemes => {
+                themes(board, weights, &ThemeOptions::default(), &mut || {})
+            }
         };
         Taste { themes, against: Vec::new() }
+    }
+}
+
+/// What a method recommends.
+pub fn recommended(method: Method, instance: &Instance, taste: &Taste, ranking: &Ranking, k: usize) -> Vec<usize> {
+    match method {
+        Method::ServedThemes => served_answer(instance, taste, &SupportRule::default(), ranking, k),
+        _ => answer(instance, taste, ranking, k),
     }
 }
 
@@ -65,6 +82,37 @@ const ASKED: usize = 100;
 
 /// The answer: the nearest of each theme, united, then ranked, as SQL does it.
 pub fn answer(instance: &Instance, taste: &Taste, ranking: &Ranking, k: usize) -> Vec<usize> {
+    let (rows, candidates) = candidates(instance, taste);
+    ranked(taste, &rows, &candidates, ranking, k)
+}
+
+/// The same without the themes that the table has nothing for.
+pub fn served_answer(
+    instance: &Instance,
+    taste: &Taste,
+    rule: &SupportRule,
+    ranking: &Ranking,
+    k: usize,
+) -> Vec<usize> {
+    let (rows, candidates) = candidates(instance, taste);
+    let mut supports = supported(instance, taste, &candidates, rule).into_iter();
+    let mut served = taste.clone();
+    served.themes.retain(|_| supports.next().is_some_and(|support| support.served));
+    ranked(&served, &rows, &candidates, ranking, k)
+}
+
+fn ranked(taste: &Taste, rows: &[usize], candidates: &Vectors, ranking: &Ranking, k: usize) -> Vec<usize> {
+    rank(taste, candidates, k, ranking, &mut || {}).iter().map(|pick| rows[pick.candidate]).collect()
+}
+
+/// What the table has for each theme.
+pub fn supported(instance: &Instance, taste: &Taste, candidates: &Vectors, rule: &SupportRule) -> Vec<Support> {
+    let chosen = if instance.venues.len() <= ASKED { 0 } else { ASKED };
+    supports(&taste.themes, candidates, &vec![chosen; taste.themes.len()], rule, &mut || {})
+}
+
+/// The rows near each theme, and their embeddings.
+pub fn candidates(instance: &Instance, taste: &Taste) -> (Vec<usize>, Vectors) {
     let mut rows: Vec<usize> = Vec::new();
     for theme in &taste.themes {
         rows.extend(taste::nearest(&instance.venues, &theme.direction, ASKED).iter().map(|&(row, _)| row));
@@ -75,5 +123,5 @@ pub fn answer(instance: &Instance, taste: &Taste, ranking: &Ranking, k: usize) -
     for &row in &rows {
         candidates.push(instance.venues.row(row)).expect("a row is a direction");
     }
-    rank(taste, &candidates, k, ranking, &mut || {}).iter().map(|pick| rows[pick.candidate]).collect()
+    (rows, candidates)
 }

@@ -19,6 +19,31 @@ struct Line {
 
 /// Boards of two to four families in unequal shares, with some strays, from lines of embeddings.
 pub fn instances(lines: &str) -> Result<Vec<Instance>, Box<dyn std::error::Error>> {
+    let pictures = pictures(lines)?;
+    (0..BOARDS).map(|seed| board(&pictures, seed)).collect()
+}
+
+/// The same boards, and tables that have one picture of every second family: what those are on the board for is not to be
+/// found in them.
+pub fn partial_tables(lines: &str) -> Result<Vec<Instance>, Box<dyn std::error::Error>> {
+    let mut partial = instances(lines)?;
+    for (number, instance) in partial.iter_mut().enumerate() {
+        let parity = number % 2;
+        let (mut venues, mut families) = (Vectors::new(instance.venues.dimension()), Vec::new());
+        for (row, &family) in instance.families.iter().enumerate() {
+            if family % 2 == parity || !families.contains(&family) {
+                venues.push(instance.venues.row(row))?;
+                families.push(family);
+            }
+        }
+        (instance.venues, instance.families) = (venues, families);
+        instance.liked.retain(|(family, _)| family % 2 == parity);
+    }
+    partial.retain(|instance| !instance.liked.is_empty());
+    Ok(partial)
+}
+
+fn pictures(lines: &str) -> Result<Vec<Vec<Vec<f32>>>, Box<dyn std::error::Error>> {
     let mut pictures = BTreeMap::<String, Vec<Vec<f32>>>::new();
     for line in lines.lines() {
         let line: Line = serde_json::from_str(line)?;
@@ -26,8 +51,7 @@ pub fn instances(lines: &str) -> Result<Vec<Instance>, Box<dyn std::error::Error
         let (family, _) = file.split_once('-').ok_or("a name is not <family>-<number>.png")?;
         pictures.entry(family.to_string()).or_default().push(line.embedding);
     }
-    let pictures: Vec<Vec<Vec<f32>>> = pictures.into_values().collect();
-    (0..BOARDS).map(|seed| board(&pictures, seed)).collect()
+    Ok(pictures.into_values().collect())
 }
 
 fn board(pictures: &[Vec<Vec<f32>>], seed: u64) -> Result<Instance, Box<dyn std::error::Error>> {

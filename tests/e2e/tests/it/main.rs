@@ -83,6 +83,7 @@ mod rotation;
 mod scopes;
 mod search_docs;
 mod search_refusals;
+mod search_served;
 mod search_tastes;
 mod search_ways;
 mod search_world;
