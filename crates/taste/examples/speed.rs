@@ -1,8 +1,8 @@
-//! How long it takes to find the themes of a board: `cargo run --release -p taste --example speed`.
+//! How long it takes to find the themes of a board, and to rank by them: `cargo run --release -p taste --example speed`.
 
 use std::time::{Duration, Instant};
 
-use taste::{DEFAULT_DIVERSITY, Taste, ThemeOptions, Vectors, recommend, themes};
+use taste::{DEFAULT_DIVERSITY, SupportRule, Taste, ThemeOptions, Vectors, recommend, supports, themes};
 
 const DIMENSION: usize = 512;
 const ROUNDS: usize = 30;
@@ -20,6 +20,9 @@ fn main() {
         let candidates = pictures(candidates, 24);
         let time = shortest(|| drop(recommend(&taste, &candidates, 10, DEFAULT_DIVERSITY, &mut || {})));
         println!("10 of {} candidates in {:.2} ms", candidates.len(), time.as_secs_f64() * 1e3);
+        let (rule, chosen) = (SupportRule::default(), vec![50; taste.themes.len()]);
+        let time = shortest(|| drop(supports(&taste.themes, &candidates, &chosen, &rule, &mut || {})));
+        println!("  which of {} themes they serve in {:.2} ms", taste.themes.len(), time.as_secs_f64() * 1e3);
     }
 }
 
