@@ -44,7 +44,7 @@ impl Clients {
     /// The one value of a query, as text; by the simple protocol and by the extended one without names in turn.
     fn value(&mut self, expression: &str) -> Result<String> {
         let sql = format!("SELECT ({expression})::text, pg_backend_pid()::text");
-        let simple = self.asked % 2 == 0;
+        let simple = self.asked.is_multiple_of(2);
         let client = self.next();
         let (found, server) = if simple {
             let rows = client.simple_query(&sql)?;
