@@ -1,10 +1,10 @@
-//! `NAME=FAMILIES:PINS[:secret]`.
+//! `NAME=FAMILIES:PINS[:secret][:sections=A,B]`.
 
 use sandbox::config::{BoardSpec, Privacy};
 use sandbox::scene::Family;
 
 pub fn parse(text: &str) -> Result<BoardSpec, String> {
-    let form = || format!("{text:?} is not of the form NAME=FAMILIES:PINS[:secret]");
+    let form = || format!("{text:?} is not of the form NAME=FAMILIES:PINS[:secret][:sections=A,B]");
     let (name, rest) = text.rsplit_once('=').ok_or_else(form)?;
     let mut parts = rest.split(':');
     let (families, pins) = parts.next().zip(parts.next()).ok_or_else(form)?;
@@ -14,12 +14,16 @@ pub fn parse(text: &str) -> Result<BoardSpec, String> {
         .collect::<Result<_, _>>()
         .map_err(|error: sandbox::scene::UnknownFamily| error.to_string())?;
     let pins = pins.parse().map_err(|_| form())?;
-    let board = BoardSpec::new(name, &families, pins);
-    match (parts.next(), parts.next()) {
-        (None, _) => Ok(board),
-        (Some("secret"), None) => Ok(board.privacy(Privacy::Secret)),
-        _ => Err(form()),
+    let mut board = BoardSpec::new(name, &families, pins);
+    for part in parts {
+        let sections = part.strip_prefix("sections=").map(|titles| titles.split(',').collect::<Vec<_>>());
+        board = match sections {
+            Some(titles) if board.sections.is_empty() && !titles.contains(&"") => board.sections(&titles),
+            None if part == "secret" && board.privacy == Privacy::Public => board.privacy(Privacy::Secret),
+            _ => return Err(form()),
+        };
     }
+    Ok(board)
 }
 
 #[cfg(test)]
@@ -32,7 +36,23 @@ mod tests {
         assert_eq!((board.name.as_str(), board.pins), ("Barn = hay", 48));
         assert_eq!(board.families, [Family::Barn, Family::Garden]);
         assert_eq!(parse("X=barn:1:secret").expect("valid").privacy, Privacy::Secret);
-        for wrong in ["", "X", "X=barn", "X=barn:", "X=barn:-1", "X=castle:1", "X=barn:1:open", "X=barn:1:secret:2"] {
+        let board = parse("Räume=barn:9:sections=Großer Saal,廊下:secret").expect("valid");
+        assert_eq!(
+            (board.privacy, board.sections.as_slice()),
+            (Privacy::Secret, &["Großer Saal".into(), "廊下".into()][..])
+        );
+        for wrong in [
+            "X=barn:1:sections=",
+            "X=barn:1:sections=A:sections=B",
+            "",
+            "X",
+            "X=barn",
+            "X=barn:",
+            "X=barn:-1",
+            "X=castle:1",
+            "X=barn:1:open",
+            "X=barn:1:secret:2",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
