@@ -6,7 +6,7 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality sanitize fuzz chaos sqlsmith install lint clean
+.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -40,6 +40,9 @@ bench-peers: ## Compare the model with other engines (QUICK=1 for one round; bri
 
 bench-quality: setup ## Print how good recommendations are where it is known what is right (docs/quality.md)
 	@tests/run-quality
+
+test-corpus: ## Compare the image decoder with Pillow on all pictures below DIR (brings Pillow once)
+	@tests/corpus "$(DIR)"
 
 sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds everything once more)
 	@tests/sanitize

@@ -104,7 +104,7 @@ impl From<Inner> for Error {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Inner {
-    #[error("the bytes begin as no known format")]
+    #[error("the picture is not JPEG, PNG, WebP or GIF")]
     UnknownFormat,
     #[error("{name} is not supported")]
     OtherFormat { name: &'static str },

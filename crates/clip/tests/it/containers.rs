@@ -92,7 +92,7 @@ fn what_is_not_decoded_is_named() {
         (&b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B"[..], "AVIF is not supported"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not supported"),
         (b"<html><title>404 Not Found</title></html>", "the bytes are no image, but an HTML document"),
-        (b"no picture", "the bytes begin as no known format"),
+        (b"no picture", "the picture is not JPEG, PNG, WebP or GIF"),
         (&support::picture("../containers/twelve-bits.jpg"), "JPEG of a kind that is not read: 12 bits a sample"),
     ] {
         let error = prepare(bytes, Animations::FirstFrame).unwrap_err();

@@ -48,7 +48,9 @@ impl<'a> Chunks<'a> {
         let mut chunks = Chunks::default();
         let mut flags = 0;
         let mut walk = Walk { bytes, at: 12 };
-        while !(chunks.is_found() && walk.at >= claimed.saturating_add(8)) {
+        // Behind the frame of a file without VP8X there is nothing that belongs to the picture.
+        let ends = |chunks: &Chunks<'_>, at| chunks.canvas.is_none() || at >= claimed.saturating_add(8);
+        while !(chunks.is_found() && ends(&chunks, walk.at)) {
             let Some(chunk) = walk.next() else { break };
             let content = chunk.content.ok_or(Inner::Truncated { format: FORMAT, bytes: bytes.len() })?;
             match &chunk.kind {
