@@ -1,23 +1,22 @@
 //! What may be sent to the embedder; checked before anything oversized is read or copied around.
 
-use embedder::protocol::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES};
+use embedder::ErrorKind;
+use embedder::protocol::MAX_TEXT_BYTES;
 
 use crate::errors::{Failure, Kind};
 
-/// Bytes of an image at most.
-pub const LARGEST_IMAGE: usize = MAX_IMAGE_BYTES;
 /// Bytes of a text that are looked at, of a longer one the first. CLIP reads 77 tokens, about 50 words.
 pub const LONGEST_TEXT: usize = MAX_TEXT_BYTES;
 
-/// Refuses an image of this many bytes as the embedder would.
-pub fn check_image(bytes: usize) -> Result<(), Failure> {
+/// Refuses an image of this many bytes as the embedder would; `limit` is [`max_image_bytes`](crate::settings::max_image_bytes).
+pub fn check_image(bytes: usize, limit: usize) -> Result<(), Failure> {
     match bytes {
         0 => Err(Failure::new(Kind::BadImage, "the image has 0 bytes")),
-        1..=LARGEST_IMAGE => Ok(()),
-        _ => Err(Failure::new(
-            Kind::TooLarge,
-            format!("the image has {bytes} bytes, more than the limit of {LARGEST_IMAGE}"),
-        )),
+        _ if bytes <= limit => Ok(()),
+        _ => {
+            let message = format!("the image has {bytes} bytes, more than the limit of {limit}");
+            Err(Failure::from_embedder(ErrorKind::TooLarge, message))
+        }
     }
 }
 

@@ -399,11 +399,16 @@ impl Failure {
     /// What the embedder refused, in the words it sent.
     pub fn from_embedder(kind: embedder::ErrorKind, message: impl Into<String>) -> Self {
         use embedder::ErrorKind as Theirs;
+        let setting = limit_of_images(kind);
         let kind = match kind {
             Theirs::UnsupportedFormat => Kind::UnsupportedImage,
             Theirs::Animated => Kind::AnimatedImage,
             Theirs::Malformed => Kind::BadImage,
-            Theirs::TooLarge | Theirs::TextTooLong => Kind::TooLarge,
+            Theirs::TooLarge
+            | Theirs::TooManyPixels
+            | Theirs::SideTooLong
+            | Theirs::TooMuchMemory
+            | Theirs::TextTooLong => Kind::TooLarge,
             Theirs::EmptyText => Kind::BadArgument,
             Theirs::ModelMissing | Theirs::ModelUnreadable => Kind::ModelMissing,
             Theirs::ModelUntrusted => Kind::ModelUntrusted,
@@ -414,7 +419,23 @@ impl Failure {
             Theirs::Died => Kind::BrokenOff,
             _ => Kind::Protocol,
         };
-        Failure::new(kind, message)
+        let failure = Failure::new(kind, message);
+        match setting {
+            Some(name) => failure.with_hint(format!("The limit is the setting {name}.")),
+            None => failure,
+        }
+    }
+}
+
+/// The setting that an image is over, where that is what the embedder says.
+pub fn limit_of_images(kind: embedder::ErrorKind) -> Option<&'static str> {
+    use embedder::ErrorKind as Theirs;
+    match kind {
+        Theirs::TooLarge => Some("pinterest.max_image_size"),
+        Theirs::TooManyPixels => Some("pinterest.max_image_pixels"),
+        Theirs::SideTooLong => Some("pinterest.max_image_side"),
+        Theirs::TooMuchMemory => Some("pinterest.embedder_memory_limit, of which a quarter is for decoding one image"),
+        _ => None,
     }
 }
 

@@ -53,7 +53,14 @@ static CLIP_PRECISION: GucSetting<ClipPrecision> = GucSetting::<ClipPrecision>::
 static EMBEDDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// Ten minutes: long enough to stay warm between an app's searches, short enough to give its memory back overnight.
 static EMBEDDER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
-/// 4 GB: weights and their load-time copy take 1.3 GB, a 16-megapixel picture in each decoder thread 120 MB.
+/// 64 MB: above what cameras of 100 and telephones of 200 megapixels write, and a download keeps that much in memory.
+static MAX_IMAGE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 << 10);
+/// 256 million: above the 200 megapixels of the largest camera in a telephone. What takes little memory by its kind (JPEG in
+/// one scan, PNG without interlacing) takes little at this size too; what does not is held to the memory limit.
+static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(256_000_000);
+/// 65,500: what decoders of JPEG take at most.
+static MAX_IMAGE_SIDE: GucSetting<i32> = GucSetting::<i32>::new(65_500);
+/// 4 GB: weights and their load-time copy take 1.3 GB, a large picture a quarter of it, a small one beside it 120 MB.
 static EMBEDDER_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(4096);
 /// A minute: a session of imports keeps its worker; a database at rest has none that could block DROP DATABASE.
 static WORKER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
@@ -261,10 +268,35 @@ pub fn define(preloading: bool) {
     int(
         c"pinterest.embedder_memory_limit",
         c"Address space that the embedder may take; 0 for no limit.",
-        c"An image that needs more ends the embedder, not the server. A reload starts the embedder anew.",
+        c"A quarter of it is for decoding one large image; one that needs more is refused. A reload starts the embedder anew.",
         &EMBEDDER_MEMORY_LIMIT,
         (0, 1 << 20),
         GucFlags::UNIT_MB,
+    );
+    // They decide what of a stranger's bytes is worked on, for imports, tracked columns and calls alike.
+    int(
+        c"pinterest.max_image_size",
+        c"Bytes of an image at most; a larger one is not downloaded to its end and not embedded.",
+        c"A reload starts the embedder anew.",
+        &MAX_IMAGE_SIZE,
+        (64, 256 << 10),
+        GucFlags::UNIT_KB,
+    );
+    int(
+        c"pinterest.max_image_pixels",
+        c"Width times height of an image at most; a larger one is not decoded.",
+        c"A reload starts the embedder anew.",
+        &MAX_IMAGE_PIXELS,
+        (100_000, 1_000_000_000),
+        GucFlags::default(),
+    );
+    int(
+        c"pinterest.max_image_side",
+        c"Width, and height, of an image in pixels at most; a larger one is not decoded.",
+        c"A reload starts the embedder anew.",
+        &MAX_IMAGE_SIDE,
+        (256, 1_000_000),
+        GucFlags::default(),
     );
     int(
         c"pinterest.worker_idle_timeout",
@@ -463,6 +495,21 @@ pub fn embedder_idle_timeout() -> Option<Duration> {
 /// The embedder's address space in bytes; `None` for no limit.
 pub fn embedder_memory_limit() -> Option<u64> {
     u64::try_from(EMBEDDER_MEMORY_LIMIT.get()).ok().filter(|&megabytes| megabytes > 0).map(|megabytes| megabytes << 20)
+}
+
+/// Bytes of an image at most.
+pub fn max_image_bytes() -> usize {
+    usize::try_from(MAX_IMAGE_SIZE.get()).unwrap_or(0) << 10
+}
+
+/// Width times height of an image at most.
+pub fn max_image_pixels() -> i32 {
+    MAX_IMAGE_PIXELS.get()
+}
+
+/// Width, and height, of an image in pixels at most.
+pub fn max_image_side() -> i32 {
+    MAX_IMAGE_SIDE.get()
 }
 
 /// How long a database's worker stays without work.

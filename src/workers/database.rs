@@ -28,6 +28,8 @@ pub struct Config {
     pub endpoints: pinterest::Endpoints,
     /// Hosts that image URLs of tracked columns may name.
     pub tracked_endpoints: pinterest::Endpoints,
+    /// Bytes of an image at most.
+    pub max_image_bytes: usize,
     /// Images downloaded at the same time for one import.
     pub parallel_downloads: usize,
     /// How long to stay without work.

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::bridge::Database;
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, limit_of_images};
 use crate::store;
 use crate::store::model::ModelRow;
 use crate::store::pin_image::Reason;
@@ -100,12 +100,17 @@ pub enum Judgement {
 
 /// Judges what the embedder answered to an input that was tried `attempts` times, this one included.
 pub fn judge(error: &Error, attempts: i32, alone: bool) -> Judgement {
-    let reason = error.to_string();
+    let reason = match limit_of_images(error.kind()) {
+        Some(setting) => format!("{error} (the setting {setting})"),
+        None => error.to_string(),
+    };
     let again = |reason, blame| Judgement::Again { reason, after: EMBEDDER_PAUSE, blame };
     match error.kind() {
         ErrorKind::UnsupportedFormat => Judgement::Unsuitable(Reason::new("unsupported_format", reason)),
         ErrorKind::Animated => Judgement::Unsuitable(Reason::new("animated", reason)),
-        ErrorKind::TooLarge => Judgement::Unsuitable(Reason::new("too_large", reason)),
+        ErrorKind::TooLarge | ErrorKind::TooManyPixels | ErrorKind::SideTooLong | ErrorKind::TooMuchMemory => {
+            Judgement::Unsuitable(Reason::new("too_large", reason))
+        }
         ErrorKind::TextTooLong => Judgement::Unsuitable(Reason::new("too_large", reason)),
         ErrorKind::EmptyText => Judgement::Unsuitable(Reason::new("empty_text", reason)),
         ErrorKind::Malformed => Judgement::Failed(Reason::new("malformed", reason)),

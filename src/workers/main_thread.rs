@@ -69,6 +69,7 @@ fn config() -> Result<Config, Failure> {
     Ok(Config {
         endpoints: settings::endpoints()?,
         tracked_endpoints: settings::tracked_endpoints()?,
+        max_image_bytes: settings::max_image_bytes(),
         parallel_downloads: settings::parallel_downloads(),
         idle_timeout: settings::worker_idle_timeout(),
         animated_images: settings::animated_images(),

@@ -130,6 +130,9 @@ impl CommandLine {
         add("--model", settings::model_dir().unwrap_or_default().into());
         add("--precision", settings::clip_precision().name().into());
         add("--parent-pid", std::process::id().to_string().into());
+        add("--max-image-bytes", settings::max_image_bytes().to_string().into());
+        add("--max-image-pixels", settings::max_image_pixels().to_string().into());
+        add("--max-image-side", settings::max_image_side().to_string().into());
         if let Some(threads) = settings::embedder_threads() {
             add("--threads", threads.to_string().into());
         }

@@ -11,8 +11,14 @@ pub enum ErrorKind {
     Animated,
     /// The picture is damaged or cut off.
     Malformed,
-    /// The picture has more bytes or pixels than the limits allow.
+    /// The picture has more bytes than the limits allow.
     TooLarge,
+    /// The picture has more pixels than the limits allow.
+    TooManyPixels,
+    /// The picture is wider or higher than the limits allow.
+    SideTooLong,
+    /// To decode the picture takes more memory than the server has for one.
+    TooMuchMemory,
     /// The text is empty.
     EmptyText,
     /// The text is too long.
@@ -57,6 +63,9 @@ impl ErrorKind {
             Self::Protocol => 12,
             Self::Unsupported => 13,
             Self::ModelUntrusted => 14,
+            Self::TooManyPixels => 15,
+            Self::SideTooLong => 16,
+            Self::TooMuchMemory => 17,
             Self::Unavailable | Self::Died => return None,
         })
     }
@@ -77,6 +86,9 @@ impl ErrorKind {
             12 => Self::Protocol,
             13 => Self::Unsupported,
             14 => Self::ModelUntrusted,
+            15 => Self::TooManyPixels,
+            16 => Self::SideTooLong,
+            17 => Self::TooMuchMemory,
             _ => return None,
         })
     }
@@ -107,6 +119,9 @@ impl Error {
                 | ErrorKind::Animated
                 | ErrorKind::Malformed
                 | ErrorKind::TooLarge
+                | ErrorKind::TooManyPixels
+                | ErrorKind::SideTooLong
+                | ErrorKind::TooMuchMemory
                 | ErrorKind::EmptyText
                 | ErrorKind::TextTooLong
         )
@@ -206,7 +221,7 @@ mod tests {
     #[test]
     fn codes_round_trip_and_are_distinct() {
         let kinds: Vec<_> = (0..=u16::MAX).filter_map(ErrorKind::from_code).collect();
-        assert_eq!(kinds.len(), 14);
+        assert_eq!(kinds.len(), 17);
         for kind in kinds {
             assert_eq!(kind.code().and_then(ErrorKind::from_code), Some(kind));
         }

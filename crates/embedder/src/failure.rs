@@ -32,10 +32,10 @@ impl From<clip::Error> for Failure {
             clip::ErrorKind::UnsupportedFormat => ErrorKind::UnsupportedFormat,
             clip::ErrorKind::Animated => ErrorKind::Animated,
             clip::ErrorKind::Malformed => ErrorKind::Malformed,
-            clip::ErrorKind::TooLarge
-            | clip::ErrorKind::TooManyPixels
-            | clip::ErrorKind::SideTooLong
-            | clip::ErrorKind::TooMuchMemory => ErrorKind::TooLarge,
+            clip::ErrorKind::TooLarge => ErrorKind::TooLarge,
+            clip::ErrorKind::TooManyPixels => ErrorKind::TooManyPixels,
+            clip::ErrorKind::SideTooLong => ErrorKind::SideTooLong,
+            clip::ErrorKind::TooMuchMemory => ErrorKind::TooMuchMemory,
             clip::ErrorKind::EmptyText => ErrorKind::EmptyText,
             clip::ErrorKind::ModelMissing => ErrorKind::ModelMissing,
             clip::ErrorKind::ModelInvalid => ErrorKind::ModelInvalid,

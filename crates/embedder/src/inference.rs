@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clip::{Animations, Embedding, Engine, Error, Pixels, Prepared, Tokenizer};
+use clip::{Animations, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, Tokenizer};
 use embedder::ErrorKind;
 
 use crate::failure::Failure;
@@ -12,17 +12,22 @@ use crate::failure::Failure;
 pub const BATCH: usize = 8;
 
 /// Decodes and prepares one picture. A decoder's panic is this picture's failure.
-pub fn decode(image: &[u8], animations: Animations) -> Result<Prepared, Failure> {
-    let limits = clip::Limits::default();
+pub fn decode(image: &[u8], limits: &Limits, animations: Animations) -> Result<Prepared, Failure> {
     let prepared = catch_unwind(|| {
         #[cfg(feature = "fault-injection")]
         crate::fault::panic_if_told(image);
-        clip::prepare(image, &limits, animations)
+        clip::prepare(image, limits, animations)
     });
     match prepared {
         Ok(prepared) => Ok(prepared?),
         Err(_) => Err(Failure::new(ErrorKind::Malformed, "the picture's decoder panicked")),
     }
+}
+
+/// What to decode one picture would cost. `None` where its headers do not tell, or a limit is in the way: decoding fails then,
+/// and says why.
+pub fn measure(image: &[u8], limits: &Limits) -> Option<Measure> {
+    catch_unwind(|| clip::measure(image, limits)).ok()?.ok()
 }
 
 /// Tokenizes one text.

@@ -403,7 +403,39 @@ fn an_oversized_frame_is_refused_unread() {
     stream.write_all(&header.encode()).unwrap();
     let Response::Error { kind, message } = last_frame(&mut stream) else { panic!("no error") };
     assert_eq!(kind, ErrorKind::Protocol);
-    assert!(message.contains("16777217") && message.contains("16777216"), "{message}");
+    assert!(message.contains("268435457") && message.contains("268435456"), "{message}");
+}
+
+/// The server's own limits, each told apart, and none of them the end of a connection.
+#[tokio::test]
+async fn a_picture_over_a_limit_is_refused_alone() {
+    let size = picture(0).len();
+    let limits = [
+        (
+            "--max-image-bytes",
+            size - 1,
+            ErrorKind::TooLarge,
+            format!("has {size} bytes, more than the limit of {}", size - 1),
+        ),
+        (
+            "--max-image-pixels",
+            71_999,
+            ErrorKind::TooManyPixels,
+            "240 x 300 = 72000 pixels, more than the limit of 71999".to_owned(),
+        ),
+        ("--max-image-side", 299, ErrorKind::SideTooLong, "240 x 300, more than the limit of 299 a side".to_owned()),
+    ];
+    for (option, limit, kind, expected) in limits {
+        let server = Supervisor::start(&[option, &limit.to_string()]);
+        let client = connect(&server).await;
+        for _ in 0..2 {
+            let error = client.embed_image(picture(0)).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.is_input() && error.to_string().contains(&expected), "{error}");
+        }
+        let server = Supervisor::start(&[option, &(limit + 1).to_string()]);
+        connect(&server).await.embed_image(picture(0)).await.unwrap();
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerpri
 }
 
 fn image_input(image: &[u8]) -> Result<Input, Failure> {
-    check_image(image.len())?;
+    check_image(image.len(), settings::max_image_bytes())?;
     room_for(2 * image.len())?;
     Ok(Input::Image(Bytes::copy_from_slice(image), settings::animated_images()))
 }

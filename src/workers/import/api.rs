@@ -65,8 +65,12 @@ pub struct Api {
 impl Api {
     /// A client with the account's token, refreshed first where it has run out.
     pub async fn open(context: Context, account_id: i64, attempts: i32, age: f64) -> Result<Self, Interruption> {
-        let endpoints = context.config.borrow().endpoints.clone();
-        let client = Client::new(endpoints).map_err(|error| Interruption::local(error.into(), attempts))?;
+        let (endpoints, limit) = {
+            let config = context.config.borrow();
+            (config.endpoints.clone(), config.max_image_bytes)
+        };
+        let client =
+            Client::with_image_limit(endpoints, limit).map_err(|error| Interruption::local(error.into(), attempts))?;
         let mut access = load(&context, account_id).await?;
         if access.expired && access.refreshable {
             refresh::now(&context, account_id, access.generation, Urgency::Needed).await?;

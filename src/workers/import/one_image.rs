@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use pinterest::{ErrorKind, FetchedImage, retry};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{Api, Refused};
 use super::failure::Interruption;
 use super::same_bytes::{SameBytes, Turn};
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, limit_of_images};
 use crate::rows::{Candidate, candidates_json};
 use crate::store;
 use crate::store::import::Stop;
@@ -75,8 +75,21 @@ impl Ladder {
 
 struct Download {
     image: FetchedImage,
+    /// The slot it was downloaded in, where it is so large that no other image is to be downloaded before it is embedded.
+    _slot: Option<OwnedSemaphorePermit>,
     size: String,
     cropped: bool,
+}
+
+/// Bytes of an image that keeps its slot until it is embedded: what a worker holds at one time is as many of the largest
+/// images as it downloads in parallel, and some small ones.
+const LARGE: usize = 4 << 20;
+
+/// Why the last size could not be had.
+#[derive(Default)]
+struct Refusal {
+    kind: Option<ErrorKind>,
+    reason: String,
 }
 
 impl OneImage {
@@ -99,7 +112,7 @@ impl OneImage {
 
     async fn recognise_or_embed(&self, download: Download, claimed: &ClaimedImage, alone: bool) -> Verdict {
         let done = |outcome| Verdict::Done(Box::new(outcome));
-        let Download { image, size, cropped } = download;
+        let Download { image, size, cropped, _slot } = download;
         let keep_image = self.keep_image && !claimed.kept;
         let (account_id, sha256, model_id, across) = (self.account_id, image.sha256, self.model_id, self.across);
         let known =
@@ -112,7 +125,8 @@ impl OneImage {
             Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
         }
-        let input = Input::Image(image.bytes.clone().into(), self.context.config.borrow().animated_images);
+        let kept = keep_image.then(|| image.bytes.clone());
+        let input = Input::Image(image.bytes.into(), self.context.config.borrow().animated_images);
         match self.embedder_gate.embed(&self.embedder, input, alone).await {
             Ok(embedded) => match Vector::new(embedded.vector) {
                 // The model was replaced while the import ran: the next run begins with the new one, at once.
@@ -128,7 +142,7 @@ impl OneImage {
                     source_size: size,
                     cropped,
                     animated: embedded.animated,
-                    image: keep_image.then_some(image.bytes),
+                    image: kept,
                 }))),
                 Err(failure) => done(Outcome::Failed(Reason::new("bad_vector", failure.message))),
             },
@@ -157,7 +171,7 @@ impl OneImage {
         match self.context.database.run(move || store::pin_image::kept(account_id, &image)).await {
             Ok(Some((bytes, size, cropped))) => {
                 let sha256 = Sha256::digest(&bytes).into();
-                Ok(Download { image: FetchedImage { bytes, sha256 }, size, cropped })
+                Ok(Download { image: FetchedImage { bytes, sha256 }, size, cropped, _slot: None })
             }
             Ok(None) => Err(Verdict::Stop(Interruption::Lost)),
             Err(failure) => Err(Verdict::Stop(failure.into())),
@@ -171,14 +185,23 @@ impl OneImage {
         if candidates.is_empty() {
             return done(Outcome::Skipped(Reason::new("no_url", "Pinterest gives no URL for this image")));
         }
-        let refused = match self.climb(candidates, claimed).await? {
+        let mut refused = match self.climb(candidates, claimed).await? {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
-        if let Some(fresh) = self.fresh_candidates(claimed).await?
-            && let Ok(download) = self.climb(fresh, claimed).await?
+        if refused.kind != Some(ErrorKind::TooLarge)
+            && let Some(fresh) = self.fresh_candidates(claimed).await?
         {
-            return Ok(download);
+            match self.climb(fresh, claimed).await? {
+                Ok(download) => return Ok(download),
+                Err(again) if again.kind == Some(ErrorKind::TooLarge) => refused = again,
+                Err(_) => {}
+            }
+        }
+        let Refusal { kind, reason: refused } = refused;
+        if kind == Some(ErrorKind::TooLarge) {
+            let setting = limit_of_images(embedder::ErrorKind::TooLarge).unwrap_or_default();
+            return done(Outcome::Skipped(Reason::new("too_large", format!("{refused} (the setting {setting})"))));
         }
         let reason = format!("none of its sizes can be downloaded: {refused}");
         done(Outcome::Failed(Reason::new("not_downloadable", reason)))
@@ -189,19 +212,21 @@ impl OneImage {
         &self,
         mut candidates: Vec<Candidate>,
         claimed: &ClaimedImage,
-    ) -> Result<Result<Download, String>, Verdict> {
+    ) -> Result<Result<Download, Refusal>, Verdict> {
         self.ladder.borrow().sort(&mut candidates);
-        let _slot = self.download_gate.acquire().await;
-        let mut refused = String::new();
+        // Closed never, so this fails never.
+        let slot = self.download_gate.clone().acquire_owned().await.ok();
+        let mut refused = Refusal::default();
         for Candidate { size, url, cropped } in candidates {
             match self.client.fetch_image(&url).await {
                 Ok(image) => {
                     self.ladder.borrow_mut().worked(&size);
-                    return Ok(Ok(Download { image, size, cropped }));
+                    let _slot = slot.filter(|_| image.bytes.len() > LARGE);
+                    return Ok(Ok(Download { image, size, cropped, _slot }));
                 }
                 Err(error) if error.rules_out_url() => {
                     self.ladder.borrow_mut().refused(&size);
-                    refused = error.to_string();
+                    refused = Refusal { kind: Some(error.kind()), reason: error.to_string() };
                 }
                 Err(error) => {
                     let attempt = claimed.attempts.unsigned_abs();

@@ -232,14 +232,14 @@ impl Drain {
     }
 
     fn pictures(&self) -> Result<Pictures, Failure> {
-        let (endpoints, downloads) = {
+        let (endpoints, limit, downloads) = {
             let config = self.context.config.borrow();
-            (config.tracked_endpoints.clone(), config.parallel_downloads)
+            (config.tracked_endpoints.clone(), config.max_image_bytes, config.parallel_downloads)
         };
         let mut memory = self.memory.borrow_mut();
         match &memory.pictures {
-            Some(pictures) if pictures.endpoints == endpoints => Ok(pictures.clone()),
-            _ => Ok(memory.pictures.insert(Pictures::new(endpoints, downloads)?).clone()),
+            Some(pictures) if pictures.endpoints == endpoints && pictures.limit == limit => Ok(pictures.clone()),
+            _ => Ok(memory.pictures.insert(Pictures::new(endpoints, limit, downloads)?).clone()),
         }
     }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::pictures::Pictures;
 use super::turns::Turns;
 use super::verdict::Verdict;
-use crate::embeddable::{LARGEST_IMAGE, LONGEST_TEXT, beginning, check_image, is_blank};
+use crate::embeddable::{LONGEST_TEXT, beginning, check_image, is_blank};
 use crate::errors::{Failure, Kind};
 use crate::store::track::work::{self, ClaimedRow, Embedding};
 use crate::store::track::{Source, SourceKind};
@@ -83,14 +83,15 @@ impl OneRow {
     }
 
     async fn embed(&self, claimed: &ClaimedRow, alone: bool) -> Result<Embedding, Verdict> {
-        let (bytes, embedded) = self.read(claimed).await?;
+        let limit = self.context.config.borrow().max_image_bytes;
+        let (bytes, embedded) = self.read(claimed, limit).await?;
         let (input, sha256) = match claimed.target.kind {
             SourceKind::Image => {
                 // As NULL: there is nothing to embed.
                 if bytes.is_empty() {
                     return Err(Verdict::Gone);
                 }
-                check_image(bytes.len()).map_err(Verdict::Failed)?;
+                check_image(bytes.len(), limit).map_err(Verdict::Failed)?;
                 let sha256 = Sha256::digest(&bytes).into();
                 (Input::Image(bytes.into(), self.animations()), sha256)
             }
@@ -112,7 +113,12 @@ impl OneRow {
         }
         let answer = self.embedder_gate.embed(&self.embedder.client, input, alone).await;
         let answer = answer.map_err(|error| match judge(&error, claimed.attempts, alone) {
-            Judgement::Unsuitable(_) | Judgement::Failed(_) => Verdict::Failed(error.into()),
+            Judgement::Unsuitable(reason) => {
+                let mut failure = Failure::from(error);
+                failure.message = reason.text;
+                Verdict::Failed(failure)
+            }
+            Judgement::Failed(_) => Verdict::Failed(error.into()),
             Judgement::Again { after, blame, .. } => Verdict::Again { failure: error.into(), after, blame },
             Judgement::Suspect => Verdict::Suspect,
             Judgement::Nobody(failure) => Verdict::Column(failure),
@@ -128,10 +134,10 @@ impl OneRow {
     }
 
     /// The source's bytes, and whether the row has an embedding.
-    async fn read(&self, claimed: &ClaimedRow) -> Result<(Vec<u8>, bool), Verdict> {
+    async fn read(&self, claimed: &ClaimedRow, max_image_bytes: usize) -> Result<(Vec<u8>, bool), Verdict> {
         let kind = claimed.target.kind;
         let limit = match kind {
-            SourceKind::Image => LARGEST_IMAGE,
+            SourceKind::Image => max_image_bytes,
             SourceKind::ImageUrl => LONGEST_URL,
             SourceKind::Text => LONGEST_TEXT,
         };
@@ -146,7 +152,7 @@ impl OneRow {
         {
             Some(Source::Bytes { bytes, embedded }) => Ok((bytes, embedded)),
             Some(Source::None) => Err(Verdict::Gone),
-            Some(Source::TooLarge(bytes)) => Err(Verdict::Failed(too_large(kind, bytes))),
+            Some(Source::TooLarge(bytes)) => Err(Verdict::Failed(too_large(kind, bytes, limit))),
             None => Err(Verdict::Overtaken),
         }
     }
@@ -175,10 +181,10 @@ fn text(bytes: Vec<u8>) -> Result<String, Verdict> {
     if is_blank(beginning(&text)) { Err(Verdict::Gone) } else { Ok(text) }
 }
 
-fn too_large(kind: SourceKind, bytes: i64) -> Failure {
+fn too_large(kind: SourceKind, bytes: i64, limit: usize) -> Failure {
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     let refused = match kind {
-        SourceKind::Image => check_image(length),
+        SourceKind::Image => check_image(length, limit),
         SourceKind::ImageUrl | SourceKind::Text => Ok(()),
     };
     refused.err().unwrap_or_else(|| {

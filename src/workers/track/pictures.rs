@@ -15,6 +15,8 @@ use crate::workers::embedding::ATTEMPTS;
 pub struct Pictures {
     /// As of the settings that this was made with.
     pub endpoints: Endpoints,
+    /// Bytes of an image at most.
+    pub limit: usize,
     client: Client,
     downloads: Arc<Semaphore>,
 }
@@ -24,12 +26,12 @@ impl Pictures {
     ///
     /// # Errors
     /// [`Kind::Config`] where the settings or the certificate authorities are of no use.
-    pub fn new(endpoints: Endpoints, downloads: usize) -> Result<Self, Failure> {
-        let client = Client::new(endpoints.clone()).map_err(|error| {
+    pub fn new(endpoints: Endpoints, limit: usize, downloads: usize) -> Result<Self, Failure> {
+        let client = Client::with_image_limit(endpoints.clone(), limit).map_err(|error| {
             Failure::from(error)
                 .with_hint("Check pinterest.tracked_image_hosts, pinterest.private_image_hosts and pinterest.ca_file.")
         })?;
-        Ok(Pictures { endpoints, client, downloads: Arc::new(Semaphore::new(downloads)) })
+        Ok(Pictures { endpoints, limit, client, downloads: Arc::new(Semaphore::new(downloads)) })
     }
 
     /// The picture, or what its not coming means for the row that was tried `attempts` times.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use clip::{Animations, Embedding, Engine, Tokenizer};
+use clip::{Animations, Embedding, Engine, Limits, Tokenizer};
 use embedder::ErrorKind;
-use embedder::protocol::MAX_IMAGE_BYTES;
 use serde::Serialize;
 
 use super::Outcome;
+use super::limits::LimitArguments;
 use super::model::ModelArguments;
 use crate::failure::Failure;
 use crate::inference::{self, BATCH};
@@ -28,6 +28,9 @@ use crate::sandbox::{self, Needs};
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
+
+    #[command(flatten)]
+    limits: LimitArguments,
 
     /// Pictures (JPEG, PNG, WebP or GIF; of an animation the first frame); - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present = "text", conflicts_with = "text")]
@@ -73,7 +76,7 @@ pub fn run(arguments: Arguments) -> Outcome {
     let (mut engine, _) = model::load(&arguments.model.directory, &options)?;
     let mut output = Output::default();
     if arguments.text.is_empty() {
-        embed_files(&mut *engine, &arguments.files, &mut output)?;
+        embed_files(&mut *engine, &arguments.files, &arguments.limits.limits(None), &mut output)?;
     } else {
         embed_texts(&mut *engine, arguments.text, &mut output)?;
     }
@@ -83,10 +86,11 @@ pub fn run(arguments: Arguments) -> Outcome {
     })
 }
 
-fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], output: &mut Output) -> io::Result<()> {
+fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], limits: &Limits, output: &mut Output) -> io::Result<()> {
     for chunk in files.chunks(BATCH) {
         let names = chunk.iter().map(|path| path.to_string_lossy().into_owned());
-        let inputs = chunk.iter().map(|path| Ok(inference::decode(&read_image(path)?, Animations::FirstFrame)?.pixels));
+        let decode = |path| Ok(inference::decode(&read_image(path, limits)?, limits, Animations::FirstFrame)?.pixels);
+        let inputs = chunk.iter().map(|path| decode(path));
         let inputs = names.zip(inputs).collect();
         output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
     }
@@ -110,8 +114,8 @@ fn embed_texts(engine: &mut dyn Engine, texts: Vec<String>, output: &mut Output)
 }
 
 /// Reads no more than is needed to see that a file is too large.
-fn read_image(path: &Path) -> Result<Vec<u8>, Failure> {
-    let limit = MAX_IMAGE_BYTES as u64 + 1;
+fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    let limit = limits.max_bytes as u64 + 1;
     let mut image = Vec::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().take(limit).read_to_end(&mut image)

@@ -3,6 +3,7 @@
 mod embed;
 mod info;
 mod init_model;
+mod limits;
 mod model;
 mod pack;
 mod serve;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use super::Outcome;
+use super::limits::LimitArguments;
 use super::model::ModelArguments;
 use crate::server::{self, Confinement, Listen, Options};
 
@@ -25,6 +26,9 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
 
+    #[command(flatten)]
+    limits: LimitArguments,
+
     /// Make a socket here, in a directory that nobody else can write
     #[arg(long, value_name = "PATH", conflicts_with = "listen_fd", required_unless_present = "listen_fd")]
     socket: Option<PathBuf>,
@@ -37,11 +41,12 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = value_parser!(u64).range(..=31_536_000))]
     idle_timeout: u64,
 
-    /// End with status 124 when a picture or text takes longer; a batch may take as many times this as it has members
+    /// End with status 124 when a picture or text takes longer; a batch may take as many times this as it has members, a
+    /// large picture this again for every 32 megapixels
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     image_timeout: u64,
 
-    /// Address space the process may use
+    /// Address space the process may use; a quarter of it is for decoding one large picture
     #[arg(long, value_name = "BYTES")]
     memory_limit: Option<u64>,
 
@@ -87,6 +92,7 @@ pub fn run(arguments: Arguments) -> Outcome {
     let graphics = arguments.model.uses_graphics();
     let seconds = Some(arguments.idle_timeout).filter(|&seconds| seconds > 0);
     server::run(Options {
+        limits: arguments.limits.limits(arguments.memory_limit),
         options: arguments.model.options(),
         model: arguments.model.directory,
         listen,

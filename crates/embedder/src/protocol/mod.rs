@@ -25,8 +25,8 @@
 //! | 0x84 | response, goodbye | empty |
 //!
 //! Error kinds: 1 unsupported format, 2 animated, 3 malformed, 4 too large, 5 empty text, 6 text too long, 7 model missing,
-//! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported, 14 model untrusted; see
-//! [`ErrorKind`](crate::ErrorKind).
+//! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported, 14 model untrusted, 15 too many
+//! pixels, 16 side too long, 17 too much memory; see [`ErrorKind`](crate::ErrorKind).
 //!
 //! Statistics are pictures, their passes, texts, their passes, texts remembered (8 each), pictures waiting, texts waiting,
 //! microseconds a picture (4 each); see [`Statistics`].

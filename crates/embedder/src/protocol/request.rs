@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::{FrameKind, Header};
 use crate::error::{Error, Inner};
 
-/// Largest picture that is sent, in bytes: 16 MiB, what an image may weigh in the whole project.
-pub const MAX_IMAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Largest picture that is sent, in bytes: 256 MiB. A server has its own, smaller limit.
+pub const MAX_IMAGE_BYTES: usize = 256 * 1024 * 1024;
 
 /// Longest text that is sent, in bytes of UTF-8: room for the server to refuse a text with its own, smaller limit.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use embedder::Error;
 use embedder::protocol::{Animations, HEADER_BYTES, Header, Request, Response};
+use embedder::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::answers::{Asker, ConnectionNumber, Outgoing, Ticket};
 use super::queue::{Encoded, Job};
 use super::{PARTING, Shared};
+use crate::failure::Failure;
 
 /// Requests of one connection that are read and not answered; the next one is not read until there is room. So one client,
 /// however many requests it pipelines, does not fill the queue that all share.
@@ -117,6 +118,14 @@ async fn read_request(
         // Refused below by its kind; no need to read what it announces.
         false => 0,
     };
+    let limit = shared.limits.max_bytes;
+    if header.kind.is_image() && length > limit {
+        in_time(skip_payload(from_client, length)).await?;
+        let ticket = Ticket { _place: place, _work: shared.activity.begin() };
+        let message = format!("the picture has {length} bytes, more than the limit of {limit}");
+        Asker::new(number, header.id, answers.clone(), ticket).refuse(Failure::new(ErrorKind::TooLarge, message));
+        return Ok(());
+    }
     let budget = match header.kind.is_image() {
         true => length.div_ceil(BUDGET_UNIT),
         false => 0,
@@ -154,6 +163,12 @@ async fn read_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Res
         }
     }
     Ok(payload.freeze())
+}
+
+/// Reads a payload that is not looked at.
+async fn skip_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Result<()> {
+    let skipped = tokio::io::copy(&mut from_client.take(length as u64), &mut tokio::io::sink()).await?;
+    if skipped == length as u64 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -45,14 +45,16 @@ use crate::log;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs, Territory};
 
-/// Threads that decode: one large picture does not hold up the others, and a decoder needs about 120 MiB at most. They compete
+/// Threads that decode. Only one of them works on large pictures (see [`decode`]), so these do not hold up the others, and
+/// one at a time takes what memory there is for it. They compete
 /// with the model's threads for a tenth of the time that a picture takes; to make them nicer than those changed nothing.
 const DECODE_THREADS: usize = 2;
 
 /// Connections at once; more wait in the listening socket's queue. Under the limit on descriptors that [`Confinement`] sets.
 const MAX_CONNECTIONS: usize = 900;
 
-/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room.
+/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room. Two of
+/// the largest have room in any case.
 const IMAGE_BUDGET: usize = 128 * 1024 * 1024;
 
 /// How long connections may take for their last frame when the server ends.
@@ -62,6 +64,7 @@ const PARTING: Duration = Duration::from_secs(1);
 pub struct Options {
     pub model: PathBuf,
     pub options: clip::Options,
+    pub limits: clip::Limits,
     pub listen: Listen,
     /// End after this long without a request; `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -89,6 +92,7 @@ struct Shared {
     /// Notified when only a new process can do what is requested.
     succession: Notify,
     image_budget: Arc<Semaphore>,
+    limits: clip::Limits,
     threads: usize,
 }
 
@@ -154,7 +158,10 @@ pub fn run(options: Options) -> io::Result<()> {
         territory,
         first_load: OnceLock::new(),
         succession: Notify::new(),
-        image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
+        image_budget: Arc::new(Semaphore::new(
+            IMAGE_BUDGET.max(2 * options.limits.max_bytes) / connection::BUDGET_UNIT,
+        )),
+        limits: options.limits,
         threads: options.options.threads.get(),
     });
     start_threads(&shared, options.model, options.options, options.image_timeout, packing)?;

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clip::{Animations, Pixels};
+use clip::{Animations, Measure, Pixels};
 use embedder::{ErrorKind, Statistics};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -35,6 +35,14 @@ pub struct Job<Input> {
     pub asker: Asker,
 }
 
+/// What is decoded next.
+pub enum Next {
+    /// A picture that nobody has looked at.
+    Any(Job<Encoded>),
+    /// A large one that was set aside, where no other is being decoded.
+    Large(Job<Encoded>, Measure),
+}
+
 /// What the model takes next; never empty.
 pub enum Batch {
     Images(Vec<Job<Decoded>>),
@@ -53,7 +61,11 @@ type Line<Input> = Turns<ConnectionNumber, Job<Input>>;
 
 struct State {
     encoded: Line<Encoded>,
+    /// Large pictures that were set aside.
+    large: Turns<ConnectionNumber, (Job<Encoded>, Measure)>,
     decoding: usize,
+    /// One of those is a large one.
+    decoding_large: bool,
     decoded: Line<Decoded>,
     texts: Line<String>,
     /// The model's last batch was one of texts.
@@ -68,7 +80,9 @@ impl Queue {
     pub fn new(limit: usize, pass_time: Duration) -> Self {
         let state = State {
             encoded: Turns::default(),
+            large: Turns::default(),
             decoding: 0,
+            decoding_large: false,
             decoded: Turns::default(),
             texts: Turns::default(),
             texts_had_their_turn: false,
@@ -112,18 +126,44 @@ impl Queue {
 
     /// Waits for a picture to decode. What the model's next pass takes is decoded ahead, and for each decoder one more, so
     /// that a large picture does not leave the model without work; what is decoded beyond that only takes memory.
-    pub fn next_image(&self) -> Job<Encoded> {
+    ///
+    /// Ends with [`decoded`](Self::decoded), [`decoded_large`](Self::decoded_large) or [`set_aside`](Self::set_aside).
+    pub fn next_image(&self) -> Next {
         let mut state = self.lock();
         loop {
             let ahead = state.pass_size.images(Instant::now()) + DECODE_THREADS;
-            if state.decoding + state.decoded.len() < ahead
-                && let Some(job) = take_wanted(&mut state.encoded)
-            {
-                state.decoding += 1;
-                return job;
+            if state.decoding + state.decoded.len() < ahead {
+                if !state.decoding_large
+                    && let Some((job, measure)) =
+                        std::iter::from_fn(|| state.large.pop()).find(|(job, _)| !job.asker.is_gone())
+                {
+                    state.decoding += 1;
+                    state.decoding_large = true;
+                    return Next::Large(job, measure);
+                }
+                if let Some(job) = take_wanted(&mut state.encoded) {
+                    state.decoding += 1;
+                    return Next::Any(job);
+                }
             }
             state = wait(&self.to_decode, state);
         }
+    }
+
+    /// Ends what [`next_image`](Self::next_image) began: the picture is a large one, which waits for its turn among those.
+    pub fn set_aside(&self, job: Job<Encoded>, measure: Measure) {
+        let mut state = self.lock();
+        state.decoding -= 1;
+        state.large.push(job.asker.connection(), (job, measure));
+        drop(state);
+        self.to_decode.notify_one();
+    }
+
+    /// Ends what [`next_image`](Self::next_image) began with a large picture.
+    pub fn decoded_large(&self, job: Option<Job<Decoded>>) {
+        self.lock().decoding_large = false;
+        self.decoded(job);
+        self.to_decode.notify_one();
     }
 
     /// Ends what [`next_image`](Self::next_image) began; `None` if the picture could not be decoded.
@@ -203,7 +243,7 @@ impl Queue {
 
 impl State {
     fn images_waiting(&self) -> usize {
-        self.encoded.len() + self.decoding + self.decoded.len()
+        self.encoded.len() + self.large.len() + self.decoding + self.decoded.len()
     }
 }
 

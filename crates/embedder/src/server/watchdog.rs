@@ -29,7 +29,8 @@ pub struct Watchdog {
 #[derive(Default)]
 struct State {
     last_ticket: u64,
-    watched: HashMap<u64, (Instant, Subject)>,
+    /// When each began, how many times the limit it may take, and what it is.
+    watched: HashMap<u64, (Instant, u32, Subject)>,
 }
 
 /// One piece of work, until dropped.
@@ -39,18 +40,25 @@ pub struct Watched<'a> {
 }
 
 impl Watchdog {
+    /// Work that may take the limit once for each picture or text in it.
     pub fn watch(&self, subject: Subject) -> Watched<'_> {
+        let times = subject.count();
+        self.watch_for(times, subject)
+    }
+
+    /// Work that may take `times` the limit.
+    pub fn watch_for(&self, times: u32, subject: Subject) -> Watched<'_> {
         let mut state = self.lock();
         state.last_ticket += 1;
         let ticket = state.last_ticket;
-        state.watched.insert(ticket, (Instant::now(), subject));
+        state.watched.insert(ticket, (Instant::now(), times, subject));
         drop(state);
         self.began.notify_one();
         Watched { watchdog: self, ticket }
     }
 
-    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than `limit` for each picture
-    /// or text in it.
+    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than as many times `limit` as
+    /// it may.
     pub fn run(&self, limit: Duration) {
         let subject = self.overdue(limit);
         log::line(format_args!("gave up after {} seconds each on {subject}", limit.as_secs_f64()));
@@ -64,7 +72,7 @@ impl Watchdog {
             let next = state
                 .watched
                 .values()
-                .map(|(began, subject)| ((limit * subject.count()).saturating_sub(began.elapsed()), subject))
+                .map(|(began, times, subject)| ((limit * *times).saturating_sub(began.elapsed()), subject))
                 .min_by_key(|(left, _)| *left);
             state = match next {
                 None => self.began.wait(state).unwrap_or_else(PoisonError::into_inner),

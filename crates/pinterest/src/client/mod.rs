@@ -48,6 +48,14 @@ impl Client {
         Self::builder(endpoints).build()
     }
 
+    /// A client that reads no image of more bytes than this.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_image_limit(endpoints: Endpoints, image: usize) -> Result<Self, Error> {
+        Self::builder(endpoints).limits(Limits { image, ..Limits::default() }).build()
+    }
+
     /// A client with other limits, another name lookup or another clock.
     pub fn builder(endpoints: Endpoints) -> ClientBuilder {
         ClientBuilder::new(endpoints)

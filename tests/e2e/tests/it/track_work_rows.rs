@@ -70,12 +70,12 @@ fn what_cannot_be_embedded_says_why_and_stops_nobody() -> Result<()> {
         "INSERT INTO venues VALUES (3, 'a barn');
          CREATE TABLE photos (n int PRIMARY KEY, photo bytea, embedding vector(512));
          SELECT pinterest_track('photos', image => 'photo');
-         INSERT INTO photos VALUES (10, 'no picture'), (12, decode(repeat('00', 17000000), 'hex'))",
+         INSERT INTO photos VALUES (10, 'no picture'), (12, decode(repeat('00', 70000000), 'hex'))",
     )?;
     client.execute("INSERT INTO photos VALUES (13, $1)", &[&photo(Family::Barn, 1)?])?;
     settled(&mut client)?;
     for (key, reason, code) in
-        [("10", "", "0A000"), ("12", "the image has 17000000 bytes, more than the limit of 16777216", "54000")]
+        [("10", "", "0A000"), ("12", "the image has 70000000 bytes, more than the limit of 67108864", "54000")]
     {
         let found = state(&mut client, key)?;
         assert_eq!((found.0.as_str(), found.2.as_str()), ("failed", code), "{found:?}");

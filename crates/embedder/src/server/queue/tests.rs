@@ -67,14 +67,14 @@ impl Client {
 /// A grey PNG of one pixel: the smallest way to get pixels.
 const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\0\0\0\nIDAT\x78\x9cch\0\0\0\x82\0\x81\x77\xcdr\xb6\0\0\0\0IEND\xaeB`\x82";
 
+fn pixels_of(job: Job<Encoded>) -> Job<Decoded> {
+    let pixels = clip::preprocess(PIXEL, &clip::Limits::default()).unwrap();
+    Job { input: Decoded { pixels, animated: false, sha256: [0; 32] }, asker: job.asker }
+}
+
 fn decode_one(queue: &Queue) {
-    let Job { asker, .. } = queue.next_image();
-    let input = Decoded {
-        pixels: clip::preprocess(PIXEL, &clip::Limits::default()).unwrap(),
-        animated: false,
-        sha256: [0; 32],
-    };
-    queue.decoded(Some(Job { input, asker }));
+    let Next::Any(job) = queue.next_image() else { panic!("expected a picture that nobody has looked at") };
+    queue.decoded(Some(pixels_of(job)));
 }
 
 fn next_texts(queue: &Queue) -> Vec<String> {
@@ -219,6 +219,38 @@ fn no_more_is_decoded_ahead_than_the_next_pass_and_the_decoders_need() {
     assert_eq!(next_image_count(&queue), 3);
     when_taken.recv().unwrap();
     decoder.join().unwrap();
+}
+
+/// One large picture at a time, whoever asks for it, and beside it the small ones.
+#[test]
+fn large_pictures_take_turns_and_small_ones_pass() {
+    const LARGE: Measure = Measure { width: 8000, height: 6000, memory: 1 << 20 };
+    let queue = queue_for(8, 1);
+    let (album, snapshot) = (Client::new(1), Client::new(2));
+    for _ in 0..3 {
+        album.push_image(&queue);
+    }
+    let set_aside = || {
+        let Next::Any(job) = queue.next_image() else { panic!("a large picture beside another one") };
+        queue.set_aside(job, LARGE);
+    };
+    let next_large = || match queue.next_image() {
+        Next::Large(job, LARGE) => job,
+        _ => panic!("no large picture"),
+    };
+    set_aside();
+    let first = next_large();
+    set_aside();
+    set_aside();
+    snapshot.push_image(&queue);
+    decode_one(&queue);
+    assert_eq!(queue.statistics().images_waiting, 4);
+    queue.decoded_large(Some(pixels_of(first)));
+    drop(next_large());
+    queue.decoded_large(None);
+    queue.decoded_large(Some(pixels_of(next_large())));
+    assert_eq!(next_images(&queue), [2, 1, 1]);
+    assert_eq!(queue.statistics().images_waiting, 0);
 }
 
 #[test]

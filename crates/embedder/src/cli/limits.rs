@@ -1,0 +1,41 @@
+//! The options of every command that decodes pictures.
+
+use clap::{Args, value_parser};
+use clip::Limits;
+use embedder::protocol::MAX_IMAGE_BYTES;
+
+#[derive(Args)]
+pub struct LimitArguments {
+    /// Bytes of a picture at most
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_bytes as u64,
+        value_parser = value_parser!(u64).range(1..=MAX_IMAGE_BYTES as u64))]
+    max_image_bytes: u64,
+
+    /// Width times height of a picture at most
+    #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().max_pixels,
+        value_parser = value_parser!(u64).range(1..))]
+    max_image_pixels: u64,
+
+    /// Width, and height, of a picture at most
+    #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().max_side,
+        value_parser = value_parser!(u32).range(1..))]
+    max_image_side: u32,
+}
+
+/// The share of the process's memory that one large picture may take to decode. The rest is the model's, of which loading
+/// without packed weights takes a copy, and that of what is received and waits.
+const SHARE: u64 = 4;
+
+impl LimitArguments {
+    /// The limits for a process that has `memory_limit` bytes of address space, if that is bounded.
+    pub fn limits(&self, memory_limit: Option<u64>) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            // At most MAX_IMAGE_BYTES, see above.
+            max_bytes: self.max_image_bytes as usize,
+            max_pixels: self.max_image_pixels,
+            max_side: self.max_image_side,
+            max_memory: memory_limit.map_or(defaults.max_memory, |limit| limit / SHARE),
+        }
+    }
+}
