@@ -2,8 +2,11 @@
 
 mod batches;
 mod containers;
+#[path = "../../../../tests/fixtures/draw.rs"]
+mod draw;
 mod families;
 mod golden;
+mod large;
 mod mutation;
 mod packed;
 mod refusals;

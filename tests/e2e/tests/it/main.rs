@@ -40,6 +40,7 @@ mod interrupts;
 mod key_files;
 mod key_sources;
 mod large_board;
+mod large_pictures;
 mod launching;
 mod leak_channels;
 mod leaks;

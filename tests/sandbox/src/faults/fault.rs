@@ -216,6 +216,13 @@ pub enum Fault {
         /// Format of the file.
         format: PictureFormat,
     },
+    /// A JPEG of this size in place of the picture.
+    Enlarged {
+        /// In pixels.
+        width: u16,
+        /// In pixels.
+        height: u16,
+    },
     /// A picture whose middle is noise.
     CorruptImage,
     /// The picture in another format than its extension says.

@@ -39,6 +39,10 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
             *content_type = format.content_type().into();
             *bytes = bomb(*format);
         }
+        Fault::Enlarged { width, height } => {
+            *content_type = PictureFormat::Jpeg.content_type().into();
+            *bytes = enlarged(*width, *height);
+        }
         Fault::CorruptImage => *bytes = corrupt(bytes),
         Fault::Gif => {
             *content_type = "image/gif".into();
@@ -55,6 +59,14 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
         Fault::Verbatim { text } => *bytes = text.clone().into(),
         _ => {}
     }
+}
+
+/// A scene over and over, so that to draw it takes no time.
+fn enlarged(width: u16, height: u16) -> Bytes {
+    let tile = draw(Family::Beach, u64::from(width) ^ u64::from(height), 300, 200);
+    let [across, down] = [tile.width(), tile.height()];
+    let picture = image::RgbImage::from_fn(width.into(), height.into(), |x, y| *tile.get_pixel(x % across, y % down));
+    encode(&picture, PictureFormat::Jpeg, 80)
 }
 
 /// Noise over the middle third: past the headers, so that it takes a decoder to notice.
