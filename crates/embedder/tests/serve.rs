@@ -429,12 +429,12 @@ async fn a_picture_over_a_limit_is_refused_alone() {
         let server = Supervisor::start(&[option, &limit.to_string()]);
         let client = connect(&server).await;
         for _ in 0..2 {
-            let error = client.embed_image(picture(0)).await.unwrap_err();
+            let error = client.embed_image(picture(0), Animations::FirstFrame).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.is_input() && error.to_string().contains(&expected), "{error}");
         }
         let server = Supervisor::start(&[option, &(limit + 1).to_string()]);
-        connect(&server).await.embed_image(picture(0)).await.unwrap();
+        connect(&server).await.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     }
 }
 
