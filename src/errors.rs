@@ -47,6 +47,12 @@ pub enum Kind {
     NotReady,
     /// Nobody answers at the other end.
     Unreachable,
+    /// The proxy does not answer, or not as one.
+    ProxyUnreachable,
+    /// The proxy does not accept the user and password.
+    ProxyCredentials,
+    /// The proxy's rules forbid the connection.
+    ProxyRefused,
     /// The other end broke off, timed out or failed.
     BrokenOff,
     /// The other end answered what makes no sense.
@@ -165,6 +171,20 @@ impl Kind {
             Kind::Unreachable => (
                 Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
                 Some("Check the network, pinterest.api_host and pinterest.ca_file, then try again."),
+            ),
+            Kind::ProxyUnreachable => (
+                Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+                Some("Check pinterest.proxy and the proxy itself. Work goes on when it answers."),
+            ),
+            Kind::ProxyCredentials => (
+                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                Some(
+                    "Put user:password, on one line, into the file that pinterest.proxy_credentials_file names. A change of the file needs no reload.",
+                ),
+            ),
+            Kind::ProxyRefused => (
+                Code::ERRCODE_SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
+                Some("Allow the host and port in the proxy's rules, or name them in pinterest.no_proxy."),
             ),
             Kind::BrokenOff => (Code::ERRCODE_CONNECTION_FAILURE, Some("Try again in a moment.")),
             Kind::Protocol => (Code::ERRCODE_PROTOCOL_VIOLATION, None),
@@ -387,6 +407,9 @@ impl From<pinterest::Error> for Failure {
             Theirs::RateLimited | Theirs::SpamHold => Kind::RateLimited,
             Theirs::Transient => Kind::BrokenOff,
             Theirs::Unreachable | Theirs::Tls => Kind::Unreachable,
+            Theirs::Proxy => Kind::ProxyUnreachable,
+            Theirs::ProxyCredentials => Kind::ProxyCredentials,
+            Theirs::ProxyRefused => Kind::ProxyRefused,
             Theirs::TooLarge => Kind::TooLarge,
             Theirs::Config | Theirs::Refused => Kind::Config,
             _ => Kind::Protocol,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
-use pinterest::{Endpoints, Host, PrivateHost};
+use pinterest::{Endpoints, Host, PrivateHost, Proxy};
 
 use crate::errors::{Failure, Kind};
 
@@ -22,6 +22,12 @@ static IMAGE_HOSTS: Text = Text::new(Some(c"i.pinimg.com"));
 static TRACKED_IMAGE_HOSTS: Text = Text::new(Some(c""));
 /// Empty: a host in a user's table whose name leads into the server's own network is one that only its DBA can vouch for.
 static PRIVATE_IMAGE_HOSTS: Text = Text::new(Some(c""));
+/// Empty: requests go straight to their hosts. The environment is not asked: it is the one the server happened to be started in.
+static PROXY: Text = Text::new(Some(c""));
+/// Empty: the proxy asks for none.
+static PROXY_CREDENTIALS_FILE: Text = Text::new(Some(c""));
+/// Empty: where there is a proxy, all hosts are reached through it but those of pinterest.private_image_hosts.
+static NO_PROXY: Text = Text::new(Some(c""));
 /// Empty: the platform's roots alone.
 static CA_FILE: Text = Text::new(Some(c""));
 /// Empty: a key is made in the data directory on first use, with a WARNING to move it out.
@@ -171,6 +177,27 @@ pub fn define(preloading: bool) {
         c"Tracked image hosts with addresses of an internal network, as host=range, separated by commas.",
         c"For example minio.internal=10.20.0.0/16. Such a host may have addresses of its ranges and no others.",
         &PRIVATE_IMAGE_HOSTS,
+        fixed(),
+    );
+    text(
+        c"pinterest.proxy",
+        c"HTTP proxy that requests go through, as http://host:port or https://host:port.",
+        c"Connections are opened by CONNECT and are https from end to end. Hosts of pinterest.private_image_hosts are reached without it.",
+        &PROXY,
+        fixed(),
+    );
+    text(
+        c"pinterest.proxy_credentials_file",
+        c"File with the user and password for the proxy, as user:password on one line.",
+        c"Kept as safely as the key file. It is read again when it has changed.",
+        &PROXY_CREDENTIALS_FILE,
+        fixed(),
+    );
+    text(
+        c"pinterest.no_proxy",
+        c"Hosts that are reached without pinterest.proxy, separated by commas.",
+        c"Each with its port as the other settings name it.",
+        &NO_PROXY,
         fixed(),
     );
     text(
@@ -395,8 +422,23 @@ pub fn endpoints() -> Result<Endpoints, Failure> {
         authorize: host("pinterest.authorize_host", &string(&AUTHORIZE_HOST))?,
         images,
         private_images: Vec::new(),
+        proxy: proxy()?,
         ca_file: path(&CA_FILE),
     })
+}
+
+fn proxy() -> Result<Option<Proxy>, Failure> {
+    let address = string(&PROXY);
+    let address = address.trim();
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let address = address.parse().map_err(|error| {
+        Failure::new(Kind::Config, format!("pinterest.proxy cannot be read: {error}"))
+            .with_hint("Write it for example as http://proxy.internal:3128, and a user and password into the file that pinterest.proxy_credentials_file names.")
+    })?;
+    let bypass = hosts("pinterest.no_proxy", &NO_PROXY)?;
+    Ok(Some(Proxy { address, credentials_file: path(&PROXY_CREDENTIALS_FILE), bypass }))
 }
 
 /// The same for the image URLs of tracked columns: their own hosts, and nothing that a token is sent with.

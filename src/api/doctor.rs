@@ -8,6 +8,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pinterest::Client;
 
 use crate::errors::{Failure, Kind};
 use crate::identity::as_worker;
@@ -62,6 +63,7 @@ const CHECKS: &[Check] = &[
     ("worker role", worker_role),
     ("clone fence", clone_fence),
     ("hosts", hosts),
+    ("proxy", proxy),
     ("key", key),
     ("secrets", secrets),
     ("apps", apps),
@@ -185,10 +187,7 @@ fn pgvector() -> Finding {
 
 fn clone_fence() -> Finding {
     let fence = settings::clone_fence();
-    let checked = as_worker(|| match installation::find()? {
-        None => Ok(()),
-        Some(installation) => installation.check_not_a_copy(),
-    });
+    let checked = may_send();
     let rule = match fence {
         CloneFence::Off => {
             return Finding::Note("off: nothing keeps a copy of this database from sending requests".to_owned());
@@ -199,6 +198,14 @@ fn clone_fence() -> Finding {
         }
     };
     Finding::of(checked.map(|()| rule.to_owned()))
+}
+
+/// Whether this database is no copy that has to be quiet.
+fn may_send() -> Result<(), Failure> {
+    as_worker(|| match installation::find()? {
+        None => Ok(()),
+        Some(installation) => installation.check_not_a_copy(),
+    })
 }
 
 fn hosts() -> Finding {
@@ -214,6 +221,29 @@ fn hosts() -> Finding {
             }
         }
     }
+}
+
+fn proxy() -> Finding {
+    let endpoints = match settings::endpoints() {
+        Ok(endpoints) => endpoints,
+        Err(failure) => return Finding::of(Err(failure)),
+    };
+    let Some(proxy) = endpoints.proxy.clone() else {
+        return Finding::Good("none: requests go straight to their hosts".to_owned());
+    };
+    let mut text = proxy.address.to_string();
+    if !proxy.bypass.is_empty() {
+        let bypass: Vec<_> = proxy.bypass.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(", not for {}", bypass.join(", ")));
+    }
+    if may_send().is_err() {
+        return Finding::Note(format!("{text}; not asked, because this database sends no requests"));
+    }
+    let asked = block_on(move || async move { Client::new(endpoints)?.ask_proxy().await.map_err(Failure::from) });
+    Finding::of(asked.map(|asked| match asked {
+        Some(host) => format!("{text}; opens connections to {host}"),
+        None => format!("{text}; no host is reached through it"),
+    }))
 }
 
 fn key() -> Finding {

@@ -34,7 +34,9 @@ pub use bounds::LONGEST_WINDOW;
 pub use client::{Answer, Client, ClientBuilder, FetchedImage, Limits};
 pub use error::{Error, ErrorKind};
 pub use names::{BoardAddress, BoardReference, Closest, LeadsTo, Likeness, NotABoard, SectionReference};
-pub use net::{AddressRange, Endpoints, Host, LookUp, LookUpFuture, PrivateHost, SystemLookUp, host_of_url};
+pub use net::{
+    AddressRange, Endpoints, Host, LookUp, LookUpFuture, PrivateHost, Proxy, ProxyAddress, SystemLookUp, host_of_url,
+};
 pub use oauth::{AppCredentials, TokenGrant, authorize_url};
 pub use page::{BookmarkGuard, MAX_PAGES, PAGE_SIZE, Page};
 pub use rate_limit::RateLimit;

@@ -38,6 +38,8 @@ pub enum Interruption {
 const ATTEMPTS: i32 = 8;
 /// A pause when a condition on this server has to change first: a model put in place, a lock released.
 pub const LOCAL_PAUSE: Duration = Duration::from_secs(15);
+/// The longest pause for a proxy that does not let requests through.
+const PROXY_PAUSE: Duration = Duration::from_secs(300);
 /// A rate limit without a word on how long.
 pub const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 
@@ -80,6 +82,12 @@ impl Interruption {
             }
             ErrorKind::RateLimited | ErrorKind::SpamHold => {
                 (Stop::WaitingQuota, retry::next_delay(1, &error, random).unwrap_or(QUOTA_PAUSE))
+            }
+            // It says nothing of the import, which waits for as long as it takes to put the proxy right.
+            kind if kind.is_proxy() => {
+                let attempt = attempts.max(1).unsigned_abs().min(retry::MAX_ATTEMPTS - 1);
+                let delay = retry::next_delay(attempt, &error, random).unwrap_or(LOCAL_PAUSE);
+                (Stop::Queued, delay.min(PROXY_PAUSE))
             }
             _ if error.is_retryable() => match retry::next_delay(attempts.max(1).unsigned_abs(), &error, random) {
                 Some(delay) => (Stop::Queued, delay),

@@ -224,6 +224,10 @@ impl OneImage {
                     let _slot = slot.filter(|_| image.bytes.len() > LARGE);
                     return Ok(Ok(Download { image, size, cropped, _slot }));
                 }
+                // Nothing is known of the image: the import waits for the proxy as a whole.
+                Err(error) if error.kind().is_proxy() => {
+                    return Err(Verdict::Stop(Interruption::from_api(error, self.import_attempts, fastrand::f64())));
+                }
                 Err(error) if error.rules_out_url() => {
                     self.ladder.borrow_mut().refused(&size);
                     refused = Refusal { kind: Some(error.kind()), reason: error.to_string() };
@@ -280,5 +284,5 @@ impl OneImage {
 /// Does a refusal concern all calls of the account, and so the import?
 fn is_about_the_account(kind: ErrorKind) -> bool {
     use ErrorKind::{AppAccess, MissingScope, NeedsReauth, RateLimited, SpamHold, Unauthorized};
-    matches!(kind, RateLimited | SpamHold | Unauthorized | NeedsReauth | MissingScope | AppAccess)
+    matches!(kind, RateLimited | SpamHold | Unauthorized | NeedsReauth | MissingScope | AppAccess) || kind.is_proxy()
 }

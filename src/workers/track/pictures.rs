@@ -2,13 +2,17 @@
 //! that the administrator named for this, through the same checks as Pinterest's, and never with a token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use pinterest::{Client, Endpoints, FetchedImage, host_of_url, retry};
+use pinterest::{Client, Endpoints, ErrorKind, FetchedImage, host_of_url, retry};
 use tokio::sync::Semaphore;
 
 use super::verdict::Verdict;
 use crate::errors::{Failure, Kind};
 use crate::workers::embedding::ATTEMPTS;
+
+/// Before a row is tried again whose host the proxy does not allow.
+const PROXY_PAUSE: Duration = Duration::from_secs(300);
 
 /// Downloads, as many at a time as for an import.
 #[derive(Clone)]
@@ -48,6 +52,14 @@ impl Pictures {
             if let Some(pair) = error.private_host() {
                 let reason = format!("{error}; pinterest.private_image_hosts does not name {pair}");
                 return Verdict::Failed(Failure::new(Kind::Forbidden, reason));
+            }
+            match error.kind() {
+                // Of one host: rows of others go on.
+                ErrorKind::ProxyRefused => {
+                    return Verdict::Again { failure: error.into(), after: PROXY_PAUSE, blame: false };
+                }
+                kind if kind.is_proxy() => return Verdict::Column(error.into()),
+                _ => {}
             }
             let after = retry::next_delay(attempts.max(1).unsigned_abs(), &error, fastrand::f64());
             match after {

@@ -35,12 +35,14 @@ pub mod control;
 mod error;
 pub mod faults;
 pub mod oauth;
+pub mod proxy;
 mod random;
 pub mod requests;
 mod sandbox;
 pub mod scene;
 mod server;
 mod state;
+pub mod store;
 mod world;
 
 pub use config::Config;

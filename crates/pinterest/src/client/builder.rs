@@ -1,15 +1,16 @@
 //! Making a client: every gate is put in here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use url::Url;
 
+use super::proxied::Proxied;
 use super::{Client, Limits};
 use crate::error::{Error, ErrorKind};
-use crate::net::{Endpoints, GuardedResolver, LookUp, SystemLookUp, client_config};
+use crate::net::{AddressRule, Endpoints, GuardedResolver, Inquiry, LookUp, SystemLookUp, client_config};
 
 /// How the client names itself to Pinterest.
 const USER_AGENT: &str = concat!("pg_pinterest/", env!("CARGO_PKG_VERSION"));
@@ -19,6 +20,9 @@ const IDLE_CONNECTIONS: usize = 8;
 
 /// How long an idle connection is kept; shorter than servers keep theirs, so that requests rarely meet a closing one.
 const IDLE_FOR: Duration = Duration::from_secs(30);
+
+/// What TLS is told that will be spoken.
+const HTTP_1: &[u8] = b"http/1.1";
 
 /// Settings of a [`Client`] to be.
 pub struct ClientBuilder {
@@ -69,49 +73,87 @@ impl ClientBuilder {
         if endpoints.is_private(&endpoints.api) {
             return Err(config(format!("{} is the API's host and has public addresses only", endpoints.api)));
         }
+        // What goes through the proxy is not looked up here, and what does not is no business of the proxy's.
         let mut rules = Vec::new();
         for host in std::iter::once(&endpoints.api).chain(&endpoints.images) {
             let rule = endpoints.address_rule(host);
-            // The connector dials an IP literal without asking the resolver.
+            // The connector dials an IP literal without asking the resolver, and a proxy without asking anybody.
             if host.address().is_some_and(|address| !rule.permits(address)) {
                 let allowed = if endpoints.is_private(host) { "outside its range" } else { "not public" };
                 return Err(config(format!("{host} is an address that may not be contacted: {allowed}")));
             }
-            rules.push((host.name(), rule));
+            if endpoints.is_direct(host) {
+                rules.push((host.name(), rule));
+            }
         }
         let base = Url::parse(&format!("https://{}/v5/", endpoints.api))
             .map_err(|error| config(format!("{} is no host of a URL: {error}", endpoints.api)))?;
         let mut tls = client_config(endpoints.ca_file.as_deref())?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .default_headers(headers)
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(GuardedResolver::new(look_up, rules, limits.look_up)))
-            .https_only(true)
-            .http1_only()
-            .http1_max_headers(limits.headers)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            // The default asks the environment, which here is the one the database server was started with.
-            .no_proxy()
-            // Off by default; said again because another package may switch the features on for the whole build.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .connect_timeout(limits.connect)
-            .read_timeout(limits.read_idle)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_FOR)
-            .build()
-            .map_err(|_| config("the HTTP client cannot be set up".to_owned()))?;
-        Ok(Client { http, base, endpoints, limits, clock })
+        let proxied = endpoints.proxy.as_ref().map(|proxy| {
+            let rules = vec![(proxy.address.host().name(), AddressRule::Proxy)];
+            let resolver = Arc::new(GuardedResolver::new(Arc::clone(&look_up), rules, limits.look_up));
+            let inquiry = Inquiry {
+                address: proxy.address.clone(),
+                resolver: Arc::clone(&resolver),
+                tls: Arc::new(tls.clone()),
+                limit: limits.connect,
+            };
+            tls.alpn_protocols = vec![HTTP_1.to_vec()];
+            let (address, tls, limits) = (proxy.address.to_string(), tls.clone(), limits.clone());
+            let make = Box::new(move |credentials: Option<&HeaderValue>| {
+                let mut way = reqwest::Proxy::all(&address)
+                    .map_err(|_| config("the proxy's address is none of a URL".to_owned()))?;
+                if let Some(credentials) = credentials {
+                    way = way.custom_http_auth(credentials.clone());
+                }
+                http(tls.clone(), Arc::clone(&resolver), &limits, Some(way))
+            });
+            let credentials_file = proxy.credentials_file.clone();
+            Arc::new(Proxied { inquiry, credentials_file, make, current: Mutex::default() })
+        });
+        tls.alpn_protocols = vec![HTTP_1.to_vec()];
+        let resolver = Arc::new(GuardedResolver::new(look_up, rules, limits.look_up));
+        let direct = http(tls, resolver, &limits, None)?;
+        Ok(Client { direct, proxied, base, endpoints, limits, clock })
     }
+}
+
+/// The HTTP client of one way to the network.
+fn http(
+    tls: rustls::ClientConfig,
+    resolver: Arc<GuardedResolver>,
+    limits: &Limits,
+    proxy: Option<reqwest::Proxy>,
+) -> Result<reqwest::Client, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .default_headers(headers)
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(resolver)
+        .https_only(true)
+        .http1_only()
+        .http1_max_headers(limits.headers)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        // The default asks the environment, which here is the one the database server was started with.
+        .no_proxy()
+        // Off by default; said again because another package may switch the features on for the whole build.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(limits.connect)
+        .read_timeout(limits.read_idle)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(IDLE_FOR);
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder,
+    };
+    builder.build().map_err(|_| config("the HTTP client cannot be set up".to_owned()))
 }
 
 fn config(detail: String) -> Error {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Client, body, encoding};
 use crate::error::{Call, Error, ErrorKind, Redactor, Refusal, from_reqwest};
-use crate::net::Host;
+use crate::net::{AddressRule, Host};
 use crate::{RateLimit, rate_limit, retry};
 
 /// A whole answer.
@@ -32,8 +32,14 @@ impl Client {
         let host = self
             .host_of(request.url())
             .ok_or_else(|| Error::new(ErrorKind::Refused, "the request goes to a host that is not configured"))?;
-        let rule = self.endpoints.address_rule(host);
-        let response = self.http.execute(request).await.map_err(from_reqwest)?;
+        let way = self.proxied.as_ref().filter(|_| !self.endpoints.is_direct(host));
+        let (response, rule) = match way {
+            Some(proxied) => (proxied.send(request, host).await?, AddressRule::Proxy),
+            None => {
+                let response = self.direct.execute(request).await.map_err(from_reqwest)?;
+                (response, self.endpoints.address_rule(host))
+            }
+        };
         // The resolver and the literals were checked before; this catches whatever lies between them and the socket.
         match response.remote_addr() {
             Some(peer) if rule.permits(peer.ip()) => {}
@@ -43,6 +49,18 @@ impl Client {
             None => return Err(refused("the peer's address is unknown".to_owned())),
         }
         Ok(response)
+    }
+
+    /// Whether the proxy opens connections: to the API's host, or to the first image host that is not reached without it.
+    /// The host that it was asked for; `None` where no proxy is used. No request is sent through the connection.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Proxy`], [`ErrorKind::ProxyCredentials`], [`ErrorKind::ProxyRefused`], [`ErrorKind::Unreachable`].
+    pub async fn ask_proxy(&self) -> Result<Option<Host>, Error> {
+        let Some(proxied) = &self.proxied else { return Ok(None) };
+        let mut hosts = std::iter::once(&self.endpoints.api).chain(&self.endpoints.images);
+        let Some(host) = hosts.find(|host| !self.endpoints.is_direct(host)) else { return Ok(None) };
+        proxied.ask(host).await.map(|()| Some(host.clone()))
     }
 
     /// Sends a request and reads its answer: up to `cap` bytes of a success, a little of anything else.

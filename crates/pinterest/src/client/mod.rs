@@ -7,9 +7,11 @@ mod encoding;
 mod exchange;
 mod image;
 mod limits;
+mod proxied;
 mod resources;
 mod token;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use url::Url;
@@ -20,6 +22,7 @@ pub(crate) use exchange::{refusal, request_id};
 pub use image::FetchedImage;
 pub use limits::Limits;
 
+use self::proxied::Proxied;
 use crate::error::Error;
 use crate::net::Endpoints;
 
@@ -30,7 +33,10 @@ use crate::net::Endpoints;
 /// A clone shares the connections.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// For hosts that are reached without a proxy.
+    direct: reqwest::Client,
+    /// For all others, where there is a proxy.
+    proxied: Option<Arc<Proxied>>,
     /// `https://{api}/v5/`
     base: Url,
     endpoints: Endpoints,

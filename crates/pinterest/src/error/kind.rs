@@ -43,6 +43,12 @@ pub enum ErrorKind {
     Unreachable,
     /// The TLS handshake failed, most often for want of a trusted certificate: nothing was sent.
     Tls,
+    /// The proxy cannot be reached, or does not behave as one: nothing was sent, and nothing is known of the site.
+    Proxy,
+    /// The proxy wants a user and password, or others than it was given; or their file is not as it has to be.
+    ProxyCredentials,
+    /// The proxy's rules forbid the host or port.
+    ProxyRefused,
     /// Our own rules forbid the host, the address, the scheme or the redirect.
     Refused,
     /// The answer is larger than its cap.
@@ -57,5 +63,11 @@ impl ErrorKind {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::SpamHold | Self::Transient | Self::Unreachable | Self::Tls)
+            || self.is_proxy()
+    }
+
+    /// Whether it is about the proxy, which has to be put right, and so about nothing that was asked for.
+    pub fn is_proxy(self) -> bool {
+        matches!(self, Self::Proxy | Self::ProxyCredentials | Self::ProxyRefused)
     }
 }

@@ -57,6 +57,12 @@ impl Error {
         self
     }
 
+    /// Adds to what is said.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.0.detail.push_str(note);
+        self
+    }
+
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self

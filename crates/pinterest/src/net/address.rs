@@ -14,6 +14,8 @@ pub(crate) enum AddressRule {
     Public,
     /// Of a host that the administrator gave address ranges: these, public or not.
     Within(Vec<AddressRange>),
+    /// Of the proxy: any but those that are never contacted.
+    Proxy,
 }
 
 impl AddressRule {
@@ -30,6 +32,7 @@ impl AddressRule {
                 };
                 !matches!(class, Class::Never(_)) && ranges.iter().any(opened)
             }
+            Self::Proxy => !matches!(class, Class::Never(_)),
         }
     }
 }
@@ -290,6 +293,21 @@ mod tests {
             ("10.0.0.1", false),
         ] {
             assert_eq!(AddressRule::Loopback.permits(text.parse().unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_stand_anywhere_but_where_nothing_is_contacted() {
+        for (text, expected) in [
+            ("127.0.0.1", true),
+            ("10.0.0.1", true),
+            ("8.8.8.8", true),
+            ("fd00::1", true),
+            ("169.254.169.254", false),
+            ("0.0.0.0", false),
+            ("224.0.0.1", false),
+        ] {
+            assert_eq!(AddressRule::Proxy.permits(text.parse().unwrap()), expected, "{text}");
         }
     }
 

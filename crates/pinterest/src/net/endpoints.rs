@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::address::AddressRule;
 use super::host::Host;
 use super::private_host::PrivateHost;
+use super::proxy::Proxy;
 
 /// The hosts that may be contacted, and the certificate authority to trust beside the platform's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Endpoints {
     /// others. Link-local and multicast addresses and clouds' metadata services stay refused, as do loopback ones unless
     /// a range holds nothing else.
     pub private_images: Vec<PrivateHost>,
+    /// The proxy that requests go through, but for those to private image hosts.
+    pub proxy: Option<Proxy>,
     /// A PEM file of certificate authorities trusted in addition to the platform's store.
     pub ca_file: Option<PathBuf>,
 }
@@ -32,6 +35,7 @@ impl Default for Endpoints {
             authorize: host("www.pinterest.com"),
             images: vec![host("i.pinimg.com")],
             private_images: Vec::new(),
+            proxy: None,
             ca_file: None,
         }
     }
@@ -42,6 +46,11 @@ impl Endpoints {
     pub(crate) fn is_private(&self, host: &Host) -> bool {
         let name = host.name();
         self.private_images.iter().any(|private| private.name == name)
+    }
+
+    /// Whether the host is reached without a proxy. What has to have addresses of a range does, so that they are checked.
+    pub(crate) fn is_direct(&self, host: &Host) -> bool {
+        self.proxy.as_ref().is_none_or(|proxy| proxy.bypass.contains(host)) || self.is_private(host)
     }
 
     /// Which addresses the host may have.

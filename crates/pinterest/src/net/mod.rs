@@ -5,6 +5,7 @@ mod endpoints;
 mod gate;
 mod host;
 mod private_host;
+mod proxy;
 mod resolver;
 mod tls;
 
@@ -14,6 +15,8 @@ pub use gate::host_of_url;
 pub(crate) use gate::{admit_redirect, admit_url};
 pub use host::Host;
 pub use private_host::{AddressRange, PrivateHost};
+pub(crate) use proxy::{Inquiry, read_credentials};
+pub use proxy::{Proxy, ProxyAddress};
 pub(crate) use resolver::GuardedResolver;
 pub use resolver::{LookUp, LookUpFuture, SystemLookUp};
 pub(crate) use tls::client_config;

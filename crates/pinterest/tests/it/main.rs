@@ -3,12 +3,15 @@
 mod canary;
 mod certificates;
 mod client;
+mod families;
 mod images;
 mod network;
 mod oauth;
 mod odd_images;
 mod paging;
 mod private_hosts;
+mod proxies;
+mod proxy;
 mod quota;
 mod refresh;
 mod replies;

@@ -1,0 +1,339 @@
+//! Requests by way of a proxy, a real one and others that misbehave by name.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pinterest::{Client, Endpoints, Error, ErrorKind, LookUp, LookUpFuture, Proxy};
+use sandbox::proxy::Tinyproxy;
+
+use crate::certificates::Authority;
+use crate::client::{api_at, build, impatient_limits, token};
+use crate::proxies::{Does, FakeProxy};
+use crate::replies::{answer, json, refusal};
+use crate::server::{Reply, Server};
+
+const ACCOUNT: &str = r#"{"id": "1"}"#;
+const SECRET: &str = "s3cret-canary";
+
+/// Nothing is to be looked up.
+struct Never;
+
+impl LookUp for Never {
+    fn look_up(&self, host: String) -> LookUpFuture {
+        panic!("{host} was looked up here and not by the proxy");
+    }
+}
+
+fn through(address: &str, credentials_file: Option<&Path>) -> Option<Proxy> {
+    let credentials_file = credentials_file.map(Path::to_owned);
+    Some(Proxy { address: address.parse().unwrap(), credentials_file, bypass: Vec::new() })
+}
+
+/// A client that reaches the server as `host` through a proxy.
+fn client(server: &Server, host: &str, proxy: Option<Proxy>) -> Client {
+    let host = format!("{host}:{}", server.port);
+    let endpoints = Endpoints { images: vec![host.parse().unwrap()], proxy, ..api_at(&host) };
+    build(server, endpoints, |builder| builder.limits(impatient_limits())).unwrap()
+}
+
+fn credentials(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    write(file.path(), text);
+    file
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+async fn refused(client: &Client) -> Error {
+    let error = client.user_account(&token()).await.unwrap_err();
+    assert!(!error.to_string().contains(SECRET) && !format!("{error:?}").contains(SECRET), "{error}");
+    assert!(!error.may_have_been_processed(), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_real_proxy_connects_to_the_api_and_to_image_hosts() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let Some(proxy) = Tinyproxy::start(&[server.port], Some(("anna", SECRET))).unwrap() else { return };
+    let file = credentials(&format!("anna:{SECRET}\n"));
+    let client = client(&server, "localhost", through(&proxy.address(), Some(file.path())));
+    client.user_account(&token()).await.unwrap();
+    client.fetch_image(&format!("https://localhost:{}/a", server.port)).await.unwrap();
+    assert_eq!(client.ask_proxy().await.unwrap().unwrap().port(), server.port);
+    assert!(proxy.connects(&format!("localhost:{}", server.port)) >= 2, "{}", proxy.log());
+    for request in server.received() {
+        assert_eq!(request.header("proxy-authorization"), None, "the proxy's credentials are not the site's to see");
+    }
+    assert!(!proxy.log().contains("pina_"), "the token is not the proxy's to see");
+}
+
+#[tokio::test]
+async fn a_real_proxy_wants_the_right_credentials() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let Some(proxy) = Tinyproxy::start(&[server.port], Some(("anna", SECRET))).unwrap() else { return };
+    let none = client(&server, "localhost", through(&proxy.address(), None));
+    let error = refused(&none).await;
+    assert_eq!(error.kind(), ErrorKind::ProxyCredentials);
+    assert_eq!(
+        error.to_string(),
+        format!("GET /v5/user_account: the proxy {} asks for a user and a password (407)", proxy.address())
+    );
+
+    let file = credentials("anna:wrong-canary");
+    let client = client(&server, "localhost", through(&proxy.address(), Some(file.path())));
+    let error = refused(&client).await;
+    assert_eq!(error.kind(), ErrorKind::ProxyCredentials);
+    assert!(error.to_string().contains("does not accept the user and password (40"), "{error}");
+    assert!(!error.to_string().contains("canary"), "{error}");
+    assert_eq!(client.ask_proxy().await.unwrap_err().kind(), ErrorKind::ProxyCredentials);
+    assert_eq!(server.connections(), 0);
+
+    // The same client, as soon as the file is right; and no longer where it is not kept safely.
+    write(file.path(), &format!("anna:{SECRET}"));
+    client.user_account(&token()).await.unwrap();
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let error = refused(&client).await;
+    assert_eq!(error.kind(), ErrorKind::ProxyCredentials);
+    assert!(error.to_string().contains("group and others"), "{error}");
+    std::fs::remove_file(file.path()).unwrap();
+    assert_eq!(refused(&client).await.kind(), ErrorKind::ProxyCredentials);
+}
+
+#[tokio::test]
+async fn a_real_proxy_forbids_or_finds_nobody() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let Some(proxy) = Tinyproxy::start(&[443], None).unwrap() else { return };
+    let client_ = client(&server, "localhost", through(&proxy.address(), None));
+    let error = refused(&client_).await;
+    assert_eq!(error.kind(), ErrorKind::ProxyRefused);
+    assert!(error.to_string().contains(&format!("does not allow connections to localhost:{} (403)", server.port)));
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let Some(proxy) = Tinyproxy::start(&[closed], None).unwrap() else { return };
+    let endpoints = Endpoints { proxy: through(&proxy.address(), None), ..api_at(&format!("localhost:{closed}")) };
+    let client = build(&server, endpoints, |builder| builder.limits(impatient_limits())).unwrap();
+    let error = refused(&client).await;
+    // Of the site, not of the proxy.
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(error.to_string().contains(&format!("has no connection to localhost:{closed} (50")), "{error}");
+}
+
+#[tokio::test]
+async fn certificates_are_the_sites_own() {
+    for case in ["expired", "wrong host", "unknown authority"] {
+        let authority = Authority::new();
+        let config = match case {
+            "expired" => authority.expired_leaf(&["localhost"]),
+            "wrong host" => authority.leaf(&["other.example"]),
+            _ => Authority::new().leaf(&["localhost"]),
+        };
+        let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
+        let proxy = FakeProxy::start(Does::Open(server.port)).await;
+        let address = format!("http://127.0.0.1:{}", proxy.port);
+        let error = refused(&client(&server, "localhost", through(&address, None))).await;
+        assert_eq!(error.kind(), ErrorKind::Tls, "{case}: {error}");
+        assert!(error.to_string().ends_with(&format!("through the proxy {address}")), "{case}: {error}");
+        assert!(server.received().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn names_are_the_proxys_to_resolve() {
+    let authority = Authority::new();
+    let config = authority.leaf(&["api.example.com"]);
+    let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
+    let proxy = FakeProxy::start(Does::Open(server.port)).await;
+    let address = format!("http://127.0.0.1:{}", proxy.port);
+    let host = "api.example.com:8443";
+    let endpoints = Endpoints { images: vec![host.parse().unwrap()], proxy: through(&address, None), ..api_at(host) };
+    let client = build(&server, endpoints, |builder| builder.look_up(Never)).unwrap();
+    client.user_account(&token()).await.unwrap();
+    client.fetch_image(&format!("https://{host}/a")).await.unwrap();
+    assert!(proxy.heads()[0].starts_with("CONNECT api.example.com:8443 HTTP/1.1\r\n"), "{:?}", proxy.heads());
+    assert!(proxy.heads().iter().all(|head| !head.to_ascii_lowercase().contains("proxy-authorization")));
+    // What no proxy is to be asked for.
+    for literal in ["10.0.0.1", "169.254.169.254", "[fd00::1]", "[64:ff9b::a00:1]"] {
+        let endpoints = Endpoints { proxy: through(&address, None), ..api_at(literal) };
+        let error = build(&server, endpoints, |builder| builder).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{literal}");
+    }
+    for url in ["https://169.254.169.254/latest", "https://other.example/a", "http://api.example.com:8443/a"] {
+        assert_eq!(client.fetch_image(url).await.unwrap_err().kind(), ErrorKind::Refused, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn the_proxys_failures_are_told_from_the_sites() {
+    use ErrorKind::*;
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    for (does, kind, words) in [
+        (Does::Close, Proxy, "closes the connection without an answer"),
+        (Does::Say(b""), Proxy, "closes the connection without an answer"),
+        (Does::Say(b"SSH-2.0-OpenSSH_9.2\r\n"), Proxy, "does not answer as an HTTP proxy"),
+        (Does::Say(b"\0\x01\x02 pina_CANARY"), Proxy, "does not answer as an HTTP proxy"),
+        (Does::Say(b"HTTP/1.1 302 Found\r\nlocation: https://login.internal/\r\n\r\n"), Proxy, "with 302"),
+        (Does::Say(b"HTTP/1.1 403 Forbidden\r\n\r\n<html>pina_CANARY"), ProxyRefused, "does not allow"),
+        (Does::Say(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n"), ProxyRefused, "(405)"),
+        (
+            Does::Say(b"HTTP/1.0 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n"),
+            ProxyCredentials,
+            "asks for a user",
+        ),
+        (Does::Say(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), ProxyCredentials, "asks for a user"),
+        (Does::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), Unreachable, "has no connection to localhost"),
+        (Does::Say(b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"), Unreachable, "(504)"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), Proxy, "gave no connection to localhost"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), Tls, "through the proxy"),
+        (Does::Hang, Proxy, "does not answer within"),
+        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), Proxy, "but does now"),
+    ] {
+        let proxy = FakeProxy::start(does).await;
+        let address = format!("http://127.0.0.1:{}", proxy.port);
+        let client = client(&server, "localhost", through(&address, None));
+        let begun = Instant::now();
+        let error = refused(&client).await;
+        assert_eq!(error.kind(), kind, "{words}: {error}");
+        assert!(error.to_string().contains(words) && error.to_string().contains(&address), "{words}: {error}");
+        assert!(!error.to_string().contains("CANARY") && !error.to_string().contains("html"), "{error}");
+        assert!(error.is_retryable() && error.status().is_none(), "{error}");
+        assert!(begun.elapsed() < impatient_limits().api_total, "{words}");
+        let image = client.fetch_image(&format!("https://localhost:{}/a", server.port)).await;
+        if let Err(image) = image {
+            assert_eq!(image.kind(), kind, "{words}: {image}");
+            assert!(!image.rules_out_url() && image.is_retryable(), "{image}");
+        }
+    }
+    assert!(server.received().iter().all(|request| request.target == "GET /a"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_unreachable_itself() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = refused(&client(&server, "localhost", through(&format!("http://127.0.0.1:{closed}"), None))).await;
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert!(error.to_string().contains("cannot be reached") && error.to_string().contains("refused"), "{error}");
+
+    struct Metadata;
+    impl LookUp for Metadata {
+        fn look_up(&self, _: String) -> LookUpFuture {
+            Box::pin(async { Ok(vec!["169.254.169.254".parse().unwrap()]) })
+        }
+    }
+    struct NoName;
+    impl LookUp for NoName {
+        fn look_up(&self, _: String) -> LookUpFuture {
+            Box::pin(async { Err(std::io::Error::other("no such host")) })
+        }
+    }
+    let endpoints = || Endpoints { proxy: through("http://proxy.internal:3128", None), ..api_at("localhost:1") };
+    let refused_address = build(&server, endpoints(), |builder| builder.look_up(Metadata)).unwrap();
+    let no_name = build(&server, endpoints(), |builder| builder.look_up(NoName)).unwrap();
+    for (client, words) in [(refused_address, "169.254.169.254"), (no_name, "no such host")] {
+        let error = refused(&client).await;
+        assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+/// What comes through the tunnel is the site's word.
+#[tokio::test]
+async fn the_sites_own_refusals_are_no_proxys() {
+    let replies: [(fn() -> Reply, ErrorKind); 3] = [
+        (|| refusal("403 Forbidden", 29, "no"), ErrorKind::Forbidden),
+        (|| answer("407 Proxy Authentication Required", &[], ""), ErrorKind::BadRequest),
+        (|| answer("502 Bad Gateway", &[], ""), ErrorKind::Transient),
+    ];
+    for (reply, kind) in replies {
+        let server = Server::start(move |_| reply()).await;
+        let proxy = FakeProxy::start(Does::Open(server.port)).await;
+        let client = client(&server, "localhost", through(&format!("http://127.0.0.1:{}", proxy.port), None));
+        let error = client.user_account(&token()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains("Pinterest answered") && error.status().is_some(), "{error}");
+        assert_eq!(proxy.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_may_be_spoken_to_by_tls() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let file = credentials(&format!("anna:{SECRET}"));
+    let tls = server.authority.leaf(&["localhost"]);
+    let proxy = FakeProxy::start_with(Does::Open(server.port), Some(tls)).await;
+    let address = format!("https://localhost:{}", proxy.port);
+    let client_ = client(&server, "localhost", through(&address, Some(file.path())));
+    client_.user_account(&token()).await.unwrap();
+    assert!(proxy.heads()[0].to_ascii_lowercase().contains("proxy-authorization: basic "));
+    client_.ask_proxy().await.unwrap();
+
+    for tls in [Authority::new().leaf(&["localhost"]), server.authority.leaf(&["other.example"])] {
+        let proxy = FakeProxy::start_with(Does::Open(server.port), Some(tls)).await;
+        let address = format!("https://localhost:{}", proxy.port);
+        let error = refused(&client(&server, "localhost", through(&address, Some(file.path())))).await;
+        assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
+        assert!(error.to_string().contains("by TLS") && error.to_string().contains("certificate"), "{error}");
+        assert!(proxy.heads().is_empty(), "no password goes to a proxy that is not trusted");
+    }
+}
+
+#[tokio::test]
+async fn some_hosts_are_reached_without_it() {
+    let authority = Authority::new();
+    let config = authority.leaf(&["localhost", "store.internal"]);
+    let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
+    let proxy = FakeProxy::start(Does::Say(b"HTTP/1.1 403 Forbidden\r\n\r\n")).await;
+    let address = format!("http://127.0.0.1:{}", proxy.port);
+    let host = |name: &str| format!("{name}:{}", server.port).parse().unwrap();
+
+    struct Loopback;
+    impl LookUp for Loopback {
+        fn look_up(&self, _: String) -> LookUpFuture {
+            Box::pin(async { Ok(vec!["127.0.0.1".parse().unwrap()]) })
+        }
+    }
+    let endpoints = Endpoints {
+        images: vec![host("store.internal"), host("127.0.0.1")],
+        private_images: vec!["store.internal=127.0.0.0/8".parse().unwrap()],
+        proxy: Some(Proxy { bypass: vec![host("localhost")], ..through(&address, None).unwrap() }),
+        ..api_at(&format!("localhost:{}", server.port))
+    };
+    let client = build(&server, endpoints, |builder| builder.look_up(Loopback)).unwrap();
+    client.user_account(&token()).await.unwrap();
+    client.fetch_image(&format!("https://store.internal:{}/a", server.port)).await.unwrap();
+    assert_eq!(proxy.connections(), 0);
+    let error = client.fetch_image(&format!("https://127.0.0.1:{}/a", server.port)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProxyRefused, "{error}");
+    assert_eq!(client.ask_proxy().await.unwrap_err().kind(), ErrorKind::ProxyRefused);
+}
+
+/// A file that cannot be used is no reason to go without.
+#[tokio::test]
+async fn credentials_that_cannot_be_read_send_nothing() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let proxy = FakeProxy::start(Does::Open(server.port)).await;
+    let address = format!("http://127.0.0.1:{}", proxy.port);
+    for text in ["", "canary", "anna:one\nbert:two\n"] {
+        let file = credentials(text);
+        let error = refused(&client(&server, "localhost", through(&address, Some(file.path())))).await;
+        assert_eq!(error.kind(), ErrorKind::ProxyCredentials);
+        assert!(error.is_retryable() && !error.to_string().contains("canary"), "{error}");
+    }
+    assert_eq!(proxy.connections(), 0);
+}
+
+/// A call that is dropped leaves the proxy at once.
+#[tokio::test]
+async fn a_call_through_a_mute_proxy_can_be_given_up() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let proxy = FakeProxy::start(Does::Hang).await;
+    let client = client(&server, "localhost", through(&format!("http://127.0.0.1:{}", proxy.port), None));
+    let begun = Instant::now();
+    let token = token();
+    let call = tokio::time::timeout(Duration::from_millis(50), client.user_account(&token)).await;
+    assert!(call.is_err() && begun.elapsed() < Duration::from_millis(500));
+}

@@ -1,0 +1,169 @@
+//! Everything by way of a proxy, a real one (tinyproxy): connecting, importing, tracked columns. Without it, or without
+//! its password, work waits and nothing is lost.
+
+use std::net::TcpListener;
+
+use e2e::{Result, ServerFile, World, wait_for};
+use sandbox::proxy::Tinyproxy;
+
+use crate::support::{SOON, complete, quick_board, refusal, start, until, value};
+
+const PASSWORD: &str = "s3cret-canary-of-the-proxy";
+
+/// A row of the doctor: status, detail, hint.
+fn doctor(client: &mut postgres::Client, row: &str) -> Result<(String, String, String)> {
+    let row = client.query_one(
+        "SELECT status, detail, COALESCE(hint, '') FROM pinterest_doctor() WHERE check_name = $1",
+        &[&row],
+    )?;
+    Ok((row.get(0), row.get(1), row.get(2)))
+}
+
+#[test]
+fn a_whole_job_goes_through_a_proxy() -> Result<()> {
+    let Some(proxy) = Tinyproxy::start(&[], Some(("anna", PASSWORD)))? else { return Ok(()) };
+    let file = ServerFile::new(".proxy", format!("anna:{PASSWORD}\n").as_bytes())?;
+    // The account is connected through it.
+    let world = World::builder()
+        .sandbox(quick_board("Beach", 2))
+        .setting("pinterest.proxy", &proxy.address())
+        .setting("pinterest.proxy_credentials_file", &file.setting())
+        .start()?;
+    let host = world.sandbox.host();
+    let mut client = world.connect()?;
+    let before = proxy.connects(&host);
+    assert!(before > 0, "{}", proxy.log());
+    client.query("SELECT * FROM pinterest_list_boards()", &[])?;
+    let import = start(&mut client, "Beach")?;
+    let row = complete(&mut client, import)?;
+    assert_eq!(row.embedded, 2, "{row:?}");
+    assert!(proxy.connects(&host) > before, "{}", proxy.log());
+    let (status, detail, _) = doctor(&mut client, "proxy")?;
+    assert_eq!(status, "ok", "{detail}");
+    assert!(detail.contains(&proxy.address()) && detail.contains(&format!("opens connections to {host}")), "{detail}");
+
+    // A changed password: the import waits, and goes on by itself when the file is put right.
+    file.write(b"anna:another")?;
+    let (status, detail, hint) = doctor(&mut client, "proxy")?;
+    assert_eq!(status, "problem", "{detail}");
+    assert!(detail.contains("does not accept the user and password") && hint.contains("proxy_credentials_file"));
+    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
+    assert_eq!(refused.code, "28000", "{refused:?}");
+    let import = start(&mut client, "Beach")?;
+    let waits = until(&mut client, import, "a failed attempt", |row| !row.reason.is_empty());
+    // Connections that stand already serve on.
+    if let Ok(row) = &waits
+        && row.state == "queued"
+    {
+        assert_eq!(row.error_code, "28000", "{row:?}");
+    }
+    file.write(format!("anna:{PASSWORD}").as_bytes())?;
+    complete(&mut client, import)?;
+    let connected: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE status = 'connected'")?;
+    assert_eq!(connected, 1);
+
+    // The password is nowhere.
+    let log = world.cluster.log()?;
+    assert!(!log.contains(PASSWORD) && !log.contains("YW5uYTpz"), "{log}");
+    let shown: i64 = client
+        .query_one(
+            "SELECT (SELECT count(*) FROM pg_settings s WHERE strpos(s::text, $1) > 0)
+                  + (SELECT count(*) FROM pinterest_doctor() d WHERE strpos(d::text, $1) > 0)
+                  + (SELECT count(*) FROM pinterest.imports i WHERE strpos(i::text, $1) > 0)",
+            &[&PASSWORD],
+        )?
+        .get(0);
+    assert_eq!(shown, 0);
+    Ok(())
+}
+
+#[test]
+fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
+    if Tinyproxy::program().is_none() {
+        eprintln!("skipped: tinyproxy is not installed");
+        return Ok(());
+    }
+    // A port that nobody listens on, for now.
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let world = World::builder()
+        .sandbox(quick_board("Beach", 3))
+        .setting("pinterest.proxy", &format!("http://localhost:{port}"))
+        .connected(false)
+        .start()?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    world.register_app(&mut client, "sandbox")?;
+    let grant = world.sandbox.issue_grant("example_user")?;
+    client.query_one("SELECT pinterest_store_token($1, $2)", &[&grant.access_token, &grant.refresh_token])?;
+    world.cluster.set("pinterest.tracked_image_hosts", &world.sandbox.host())?;
+    world.cluster.restart(e2e::Stop::Fast)?;
+    let mut client = world.connect()?;
+
+    let (status, detail, hint) = doctor(&mut client, "proxy")?;
+    assert_eq!(status, "problem", "{detail}");
+    assert!(detail.contains("cannot be reached") && hint.contains("pinterest.proxy"), "{detail} {hint}");
+    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
+    assert_eq!(refused.code, "08001", "{refused:?}");
+    assert!(refused.hint.contains("pinterest.proxy"), "{refused:?}");
+    let import = start(&mut client, "Beach")?;
+    let row = until(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
+    assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08001"), "{row:?}");
+    assert!(row.reason.contains("the proxy http://localhost:"), "{row:?}");
+
+    client.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, url text, embedding vector(512));
+         SELECT pinterest_track('venues', image_url => 'url')",
+    )?;
+    client.execute("INSERT INTO venues VALUES (1, $1)", &[&format!("https://{}/nothing.jpg", world.sandbox.host())])?;
+    let code: String = wait_for("the problem to be said", SOON, || {
+        value(&mut client, "SELECT max(problem_code) FROM pinterest.tracked")
+    })?;
+    assert_eq!(code, "08001");
+    let state: String = value(&mut client, "SELECT state FROM pinterest.tracked_row")?;
+    assert_eq!(state, "pending", "no row is blamed");
+    assert_eq!(world.sandbox.requests().total(), 0);
+
+    let proxy = Tinyproxy::start_at(port)?;
+    let row = complete(&mut client, import)?;
+    assert_eq!((row.embedded, row.failed), (3, 0), "{row:?}");
+    assert!(proxy.connects(&world.sandbox.host()) > 0);
+    // Asked for at last; the answer is the site's own.
+    let reason: String = wait_for("the row's answer", SOON, || {
+        value(&mut client, "SELECT max(reason) FROM pinterest.tracked_row WHERE state = 'failed'")
+    })?;
+    assert!(reason.contains("the image host answered 403"), "{reason}");
+    Ok(())
+}
+
+#[test]
+fn a_mute_proxy_is_waited_for_only_as_long_as_the_caller_likes() -> Result<()> {
+    let mute = TcpListener::bind(("127.0.0.1", 0))?;
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    world.cluster.set("pinterest.proxy", &format!("http://127.0.0.1:{}", mute.local_addr()?.port()))?;
+    world.cluster.restart(e2e::Stop::Fast)?;
+    let mut client = world.connect()?;
+    client.batch_execute("SET statement_timeout = '300ms'")?;
+    for statement in ["SELECT * FROM pinterest_list_boards()", "SELECT * FROM pinterest_doctor()"] {
+        let begun = std::time::Instant::now();
+        let refused = refusal(client.simple_query(statement));
+        assert_eq!(refused.code, "57014", "{refused:?}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{statement}: {:?}", begun.elapsed());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_that_cannot_be_one_is_refused_without_being_shown() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    for value in ["http://anna:canary@proxy.internal:3128", "socks5://canary.internal:1080", "canary"] {
+        world.cluster.set("pinterest.proxy", value)?;
+        world.cluster.restart(e2e::Stop::Fast)?;
+        let mut client = world.connect()?;
+        let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
+        assert_eq!(refused.code, "F0000", "{refused:?}");
+        assert!(refused.message.contains("pinterest.proxy") && !refused.message.contains("canary"), "{refused:?}");
+        let (status, detail, _) = doctor(&mut client, "proxy")?;
+        assert!(status == "problem" && !detail.contains("canary"), "{detail}");
+    }
+    Ok(())
+}
