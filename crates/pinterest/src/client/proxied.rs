@@ -69,7 +69,7 @@ impl Proxied {
         match seen.kind() {
             // Of the site's certificate: the proxy opened the way to it.
             ErrorKind::Tls => seen.with_note(&format!(", through the proxy {proxy}")),
-            _ => self.inquiry.trouble(format!("gave no connection to {host}, but does now: {seen}")),
+            _ => self.inquiry.trouble(format!("gave no lasting connection to {host}: {seen}")),
         }
     }
 

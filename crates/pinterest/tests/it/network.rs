@@ -7,7 +7,7 @@ use pinterest::{Client, Endpoints, ErrorKind, LookUp, LookUpFuture};
 use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
-use crate::client::{client, client_of, client_with, impatient_limits, token};
+use crate::client::{api_at, build, client, client_of, client_with, impatient_limits, token};
 use crate::replies::json;
 use crate::server::Server;
 
@@ -138,6 +138,40 @@ async fn bad_certificates_are_refused() {
         assert!(!error.may_have_been_processed());
         assert!(server.received().is_empty(), "{case}: no request goes to a server that is not trusted");
     }
+}
+
+#[tokio::test]
+async fn certificates_of_many_names_are_good_for_each() {
+    for (names, host, expected) in [
+        (&["*.cdn.example"][..], "img.cdn.example", true),
+        (&["*.cdn.example"], "a.img.cdn.example", false),
+        (&["*.cdn.example"], "cdn.example", false),
+        (&["other.example", "img.cdn.example"], "img.cdn.example", true),
+    ] {
+        let authority = Authority::new();
+        let config = authority.leaf(names);
+        let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
+        let host = format!("{host}:{}", server.port);
+        let endpoints = Endpoints {
+            images: vec![host.parse().unwrap()],
+            private_images: vec![format!("{}=127.0.0.0/8", host.split(':').next().unwrap()).parse().unwrap()],
+            ..api_at("localhost:1")
+        };
+        let client = build(&server, endpoints, |builder| builder.look_up(Answers(&["127.0.0.1"]))).unwrap();
+        let fetched = client.fetch_image(&format!("https://{host}/a")).await;
+        assert_eq!(fetched.err().map(|error| error.kind()), (!expected).then_some(ErrorKind::Tls), "{names:?} {host}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_http_2_alone_is_told() {
+    let authority = Authority::new();
+    let mut config = authority.leaf(&["localhost"]);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
+    let error = client(&server).user_account(&token()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
 }
 
 #[tokio::test]

@@ -186,10 +186,10 @@ async fn the_proxys_failures_are_told_from_the_sites() {
         (Does::Say(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), ProxyCredentials, "asks for a user"),
         (Does::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), Unreachable, "has no connection to localhost"),
         (Does::Say(b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"), Unreachable, "(504)"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), Proxy, "gave no connection to localhost"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), Tls, "through the proxy"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), Proxy, "gave no lasting connection to localhost"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), Proxy, "gave no lasting connection"),
         (Does::Hang, Proxy, "does not answer within"),
-        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), Proxy, "but does now"),
+        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), Proxy, "gave no lasting connection"),
     ] {
         let proxy = FakeProxy::start(does).await;
         let address = format!("http://127.0.0.1:{}", proxy.port);
