@@ -141,7 +141,10 @@ fn in_namespace(test: &str, addresses: &[&str]) -> bool {
     if std::env::var_os(MARK).is_some() {
         return true;
     }
-    let set_up: Vec<_> = addresses.iter().map(|address| format!("ip address add {address} dev lo")).collect();
+    // Without detection of duplicates an IPv6 address can be bound at once.
+    let flags = |address: &str| if address.contains(':') { "nodad" } else { "" };
+    let add = |address: &&str| format!("ip address add {address} dev lo {}", flags(address));
+    let set_up: Vec<_> = addresses.iter().map(add).collect();
     let set_up = format!("ip link set lo up && {}", set_up.join(" && "));
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");

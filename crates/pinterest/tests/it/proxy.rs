@@ -34,7 +34,11 @@ fn through(address: &str, credentials_file: Option<&Path>) -> Option<Proxy> {
 fn client(server: &Server, host: &str, proxy: Option<Proxy>) -> Client {
     let host = format!("{host}:{}", server.port);
     let endpoints = Endpoints { images: vec![host.parse().unwrap()], proxy, ..api_at(&host) };
-    build(server, endpoints, |builder| builder.limits(impatient_limits())).unwrap()
+    let mut limits = impatient_limits();
+    // As in use, connecting ends before the wait for an answer does.
+    limits.connect = Duration::from_millis(600);
+    limits.read_idle = Duration::from_secs(2);
+    build(server, endpoints, |builder| builder.limits(limits)).unwrap()
 }
 
 fn credentials(text: &str) -> tempfile::NamedTempFile {
