@@ -224,9 +224,14 @@ impl OneImage {
                     let _slot = slot.filter(|_| image.bytes.len() > LARGE);
                     return Ok(Ok(Download { image, size, cropped, _slot }));
                 }
-                // Nothing is known of the image: the import waits for the proxy as a whole.
+                // Nothing is known of the image: the import waits for the proxy as a whole, whatever its age.
                 Err(error) if error.kind().is_proxy() => {
-                    return Err(Verdict::Stop(Interruption::from_api(error, self.import_attempts, fastrand::f64())));
+                    return Err(Verdict::Stop(Interruption::from_api(
+                        error,
+                        self.import_attempts,
+                        Duration::ZERO,
+                        fastrand::f64(),
+                    )));
                 }
                 Err(error) if error.rules_out_url() => {
                     self.ladder.borrow_mut().refused(&size);
