@@ -14,7 +14,7 @@ COMMENT ON FUNCTION pinterest.board_mean(bigint, text) IS
     'Internal: mean of a board''s image embeddings, their number, and the number of models that made them';
 
 CREATE FUNCTION pinterest.nearest_pins(
-    to_embedding vector, at_most integer, of_account bigint, of_board text, of_section text,
+    to_embedding vector, at_most integer, of_account bigint, of_board text, of_section text, skip_ai boolean,
     OUT account_id bigint, OUT board_id text, OUT board text, OUT pin_id text, OUT "position" integer, OUT title text,
     OUT image_url text, OUT distance double precision)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE
@@ -28,6 +28,7 @@ BEGIN ATOMIC
             JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id
             WHERE ($3 IS NULL OR p.account_id = $3) AND ($4 IS NULL OR p.board_id = $4)
               AND ($5 IS NULL OR p.board_section_id = $5) AND p.removed_at IS NULL AND i.state = 'embedded'
+              AND NOT (p.is_ai AND $6)
             ORDER BY i.account_id, i.pin_id, i.embedding <=> $1, i.position
         ) AS each_pin
         ORDER BY each_pin.distance, each_pin.account_id, each_pin.pin_id LIMIT $2
@@ -36,5 +37,5 @@ BEGIN ATOMIC
     JOIN pinterest.pin_image i ON i.account_id = n.account_id AND i.pin_id = n.pin_id AND i.position = n.position
     JOIN pinterest.board b ON b.account_id = p.account_id AND b.board_id = p.board_id;
 END;
-COMMENT ON FUNCTION pinterest.nearest_pins(vector, integer, bigint, text, text) IS
+COMMENT ON FUNCTION pinterest.nearest_pins(vector, integer, bigint, text, text, boolean) IS
     'Internal: the pins nearest to an embedding, each by its nearest image, with what a person sees of them';

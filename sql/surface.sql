@@ -20,8 +20,8 @@ COMMENT ON FUNCTION pinterest_rotate_key() IS
     'Has a worker seal everything anew with the first key of the ring, in small transactions; returns how many secrets wait for that. pinterest_keys() shows how far it is; when no secret names the old key any more, it can go';
 COMMENT ON FUNCTION pinterest_list_boards(bigint) IS
     'The account''s boards as Pinterest lists them now';
-COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval) IS
-    'Queues the import of a board, by id, title or address; returns the import''s id. A worker does it after the commit: see pinterest.imports';
+COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean) IS
+    'Queues the import of a board, by id, title or address; returns the import''s id. A worker does it after the commit: see pinterest.imports. skip_ai: pins disclosed as made or changed with AI are listed, and their images skipped';
 COMMENT ON FUNCTION pinterest_sync_board(text, interval, bigint) IS
     'Keeps a board that was imported before fresh: a worker imports it again after every such time, at least five minutes; NULL ends that';
 COMMENT ON FUNCTION pinterest_retry_failed(bigint) IS
@@ -60,20 +60,20 @@ COMMENT ON FUNCTION pinterest_embed_images(bytea[]) IS
     'pinterest_embed_image() for up to 1,000 images of 256 MB together, sent to the embedder at once: their embeddings in the same order, NULL for NULL. An image that cannot be embedded fails the call, with its place in the message';
 COMMENT ON FUNCTION pinterest_embed_texts(text[]) IS
     'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. A text that cannot be embedded fails the call, with its place in the message';
-COMMENT ON FUNCTION pinterest_board_embedding(text, bigint, interval, jsonb, integer) IS
-    'Direction of the mean of a board''s image embeddings, unit length; the board by id, title or address. half_life: a pin so much older than the newest counts half; sections: weights by name, as {"Ceremony": 2, "Dress": 0}, others count 1, "" is the board outside of sections; theme: only the images of that row of pinterest_board_themes()';
-COMMENT ON FUNCTION pinterest_board_themes(text, integer, text[], bigint) IS
-    'The tastes in a board, heaviest first (spherical k-means over its images, the same each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and which of the labels fits it best. k: how many; NULL finds it out. Fewer where the board has fewer different images';
+COMMENT ON FUNCTION pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean) IS
+    'Direction of the mean of a board''s image embeddings, unit length; the board by id, title or address. half_life: a pin so much older than the newest counts half; sections: weights by name, as {"Ceremony": 2, "Dress": 0}, others count 1, "" is the board outside of sections; theme: only the images of that row of pinterest_board_themes(); skip_ai: without pins disclosed as made or changed with AI';
+COMMENT ON FUNCTION pinterest_board_themes(text, integer, text[], bigint, boolean) IS
+    'The tastes in a board, heaviest first (spherical k-means over its images, the same each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and which of the labels fits it best. k: how many; NULL finds it out. Fewer where the board has fewer different images. skip_ai: without pins disclosed as made or changed with AI';
 COMMENT ON FUNCTION pinterest_classify(vector, text[]) IS
     'How likely each label is for an embedding, likeliest first: the softmax over CLIP''s scaled cosines. Relative to the labels given: of one label alone it is 1';
-COMMENT ON FUNCTION pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean) IS
-    'The k rows of a table, view or the like that suit a board: the best match over its themes, through the table''s index on the embedding, and none too like another (diversity 0: nearest only, 1: as different as can be). Themes that hardly a row is like, and that the rest of the table is unlike, take no places, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each is owed to, and a notice of themes left out. not_boards: boards that show what is not wanted. key and embedding: columns, where the primary key and the only vector column do not do';
-COMMENT ON FUNCTION pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean) IS
+COMMENT ON FUNCTION pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean) IS
+    'The k rows of a table, view or the like that suit a board: the best match over its themes, through the table''s index on the embedding, and none too like another (diversity 0: nearest only, 1: as different as can be). Themes that hardly a row is like, and that the rest of the table is unlike, take no places, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each is owed to, and a notice of themes left out. not_boards: boards that show what is not wanted. key and embedding: columns, where the primary key and the only vector column do not do. skip_ai: pins of the boards that are disclosed as made or changed with AI do not count';
+COMMENT ON FUNCTION pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean) IS
     'The same for several boards, also of several accounts of the caller: each has the same voice, however many pins it has';
-COMMENT ON FUNCTION pinterest_pins_like(vector, integer, text, bigint) IS
-    'The k pins nearest to an embedding, of an image or a text, each by its nearest image: of a board, an account, or all that the caller may see';
-COMMENT ON FUNCTION pinterest_boards_like(text, integer, bigint) IS
-    'The caller''s other boards, most alike first: each theme is compared with the nearest one of the other board';
+COMMENT ON FUNCTION pinterest_pins_like(vector, integer, text, bigint, boolean) IS
+    'The k pins nearest to an embedding, of an image or a text, each by its nearest image: of a board, an account, or all that the caller may see; with skip_ai without those disclosed as made or changed with AI';
+COMMENT ON FUNCTION pinterest_boards_like(text, integer, bigint, boolean) IS
+    'The caller''s other boards, most alike first: each theme is compared with the nearest one of the other board; with skip_ai without pins disclosed as made or changed with AI';
 COMMENT ON FUNCTION pinterest_duplicates(text, double precision, bigint) IS
     'Images of a board that show the same picture, in groups: of the same bytes, or within the threshold (cosine distance) of the first of the group';
 COMMENT ON FUNCTION pinterest_gallery(text, json, text, boolean, bigint) IS
@@ -103,7 +103,7 @@ REVOKE ALL ON FUNCTION
     pinterest_keys(),
     pinterest_rotate_key(),
     pinterest_list_boards(bigint),
-    pinterest_import_board(text, bigint, boolean, text[], integer, interval),
+    pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean),
     pinterest_sync_board(text, interval, bigint),
     pinterest_retry_failed(bigint),
     pinterest_reembed_board(text, bigint),
@@ -121,14 +121,14 @@ REVOKE ALL ON FUNCTION
     pinterest_embed_text(text),
     pinterest_embed_images(bytea[]),
     pinterest_embed_texts(text[]),
-    pinterest.nearest_pins(vector, integer, bigint, text, text),
-    pinterest_board_embedding(text, bigint, interval, jsonb, integer),
-    pinterest_board_themes(text, integer, text[], bigint),
+    pinterest.nearest_pins(vector, integer, bigint, text, text, boolean),
+    pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean),
+    pinterest_board_themes(text, integer, text[], bigint, boolean),
     pinterest_classify(vector, text[]),
-    pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean),
-    pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean),
-    pinterest_pins_like(vector, integer, text, bigint),
-    pinterest_boards_like(text, integer, bigint),
+    pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean),
+    pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean),
+    pinterest_pins_like(vector, integer, text, bigint, boolean),
+    pinterest_boards_like(text, integer, bigint, boolean),
     pinterest_duplicates(text, double precision, bigint),
     pinterest_gallery(text, json, text, boolean, bigint),
     pinterest_purge_board(text, bigint),

@@ -183,6 +183,8 @@ CREATE TABLE pinterest.board (
     sync_every interval CHECK (sync_every OPERATOR(pg_catalog.>=) '5 minutes'),
     next_sync_at timestamptz,
     sync_keeps_images boolean NOT NULL DEFAULT false,
+    sync_skips_ai boolean NOT NULL DEFAULT false,
+    imported_without_ai boolean NOT NULL DEFAULT false,
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (account_id, board_id)
 );
@@ -196,6 +198,9 @@ COMMENT ON COLUMN pinterest.board.imported_pins IS 'Pins that were on the board 
 COMMENT ON COLUMN pinterest.board.unlisted_pins IS 'How many more pins Pinterest counted than it listed at the last complete import: pins that it is known not to list';
 COMMENT ON COLUMN pinterest.board.gap_pins IS 'By how many pins listings have been short since gap_since, each time the same and with no known pin missing; after a day it becomes unlisted_pins';
 COMMENT ON COLUMN pinterest.board.confirmed_at IS 'When Pinterest last confirmed all pins that are on the board; their age counts from then, see pinterest.retention';
+COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every, for those that follow';
+COMMENT ON COLUMN pinterest.board.sync_skips_ai IS 'skip_ai of the import that set sync_every, for those that follow';
+COMMENT ON COLUMN pinterest.board.imported_without_ai IS 'The last import of the whole board was asked to skip pins disclosed as made or changed with AI';
 COMMENT ON COLUMN pinterest.board.sync_every IS 'The worker imports the board anew after this time, see pinterest_sync_board()';
 
 CREATE TABLE pinterest.board_section (
@@ -216,15 +221,21 @@ CREATE TABLE pinterest.pin (
     title text,
     description text,
     link text,
+    link_domain text,
     alt_text text,
     dominant_color text,
     creative_type text,
     media_type text,
     parent_pin_id text,
+    is_product boolean,
+    product_tags json,
+    ai_disclosures text[],
+    is_ai boolean NOT NULL GENERATED ALWAYS AS (COALESCE(pg_catalog.cardinality(ai_disclosures) OPERATOR(pg_catalog.>) 0, false)) STORED,
     created_at timestamptz,
     raw json NOT NULL,
     no_image text,
     import_id bigint NOT NULL,
+    first_seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     imported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     missing_since timestamptz,
     removed_at timestamptz,
@@ -235,6 +246,16 @@ CREATE INDEX pin_board ON pinterest.pin (account_id, board_id);
 -- For pinterest.retention.
 CREATE INDEX pin_removed ON pinterest.pin (removed_at) WHERE removed_at IS NOT NULL;
 COMMENT ON TABLE pinterest.pin IS 'Pins of imported boards';
+COMMENT ON COLUMN pinterest.pin.link IS 'Where the pin leads';
+COMMENT ON COLUMN pinterest.pin.link_domain IS 'The host of the link, in lower case and without www.; NULL where the link is no address of the web';
+COMMENT ON COLUMN pinterest.pin.creative_type IS 'An advertising format, of an open list; says nothing reliable about the media';
+COMMENT ON COLUMN pinterest.pin.is_product IS 'The pin shows a product of a catalogue; NULL: Pinterest does not say';
+COMMENT ON COLUMN pinterest.pin.product_tags IS 'The list of products tagged in the pin, as Pinterest sent it; NULL: it sent none';
+COMMENT ON COLUMN pinterest.pin.ai_disclosures IS 'What the pin''s maker has disclosed about the use of AI, as Pinterest names it: AI_MODIFIED (made or changed with AI), SYNTHETIC_PERFORMER (a person shown is generated), or a value not known yet; empty: nothing is disclosed; NULL: Pinterest does not say';
+COMMENT ON COLUMN pinterest.pin.is_ai IS 'Something is disclosed in ai_disclosures. False does not mean that no AI was used: only that nobody has said so';
+COMMENT ON COLUMN pinterest.pin.created_at IS 'When the pin was saved, as Pinterest tells it; weights by age take first_seen_at instead where this is absent, before 2009, or later than first_seen_at';
+COMMENT ON COLUMN pinterest.pin.first_seen_at IS 'When the pin was first listed';
+COMMENT ON COLUMN pinterest.pin.imported_at IS 'When the pin was last listed';
 COMMENT ON COLUMN pinterest.pin.raw IS 'The pin as Pinterest sent it; json, not jsonb: text with \u0000 must not fail an import';
 COMMENT ON COLUMN pinterest.pin.no_image IS 'Why the pin has no image; NULL where it has one';
 COMMENT ON COLUMN pinterest.pin.import_id IS 'The import that saw the pin last';
@@ -335,6 +356,7 @@ CREATE TABLE pinterest.import (
     board_reference text NOT NULL,
     board_id text,
     keep_images boolean NOT NULL DEFAULT false,
+    skip_ai boolean NOT NULL DEFAULT false,
     sections text[],
     section_ids text[],
     max_images integer CHECK (max_images OPERATOR(pg_catalog.>) 0),
@@ -395,6 +417,7 @@ CREATE INDEX import_open ON pinterest.import (account_id, board_id)
 COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is made for reading';
 COMMENT ON COLUMN pinterest.import.bookmark IS 'Where the listing goes on; commits together with the page before it';
 COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
+COMMENT ON COLUMN pinterest.import.skip_ai IS 'Images of pins disclosed as made or changed with AI are skipped';
 COMMENT ON COLUMN pinterest.import.max_images IS 'The listing ends with the pin that brings so many images';
 COMMENT ON COLUMN pinterest.import.sync_every IS 'What board.sync_every becomes when the import completes';
 COMMENT ON COLUMN pinterest.import.reembed IS 'Made by pinterest_reembed_board(): lists nothing, and works on images whose embedding another model made';

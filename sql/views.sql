@@ -99,7 +99,7 @@ CROSS JOIN LATERAL (
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
 ORDER BY i.import_id, line.place, line.outcome, line.count DESC;
-COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image and left_out; found images the sum of embedded, reused, skipped, failed and pending; unreadable items, doubtful pins and missing images are counted separately';
+COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image, skipped and left_out; found images the sum of embedded, reused, skipped, failed and pending; pins disclosed as made with AI, unreadable items, doubtful pins and missing images are counted separately';
 
 CREATE VIEW pinterest.quota WITH (security_barrier) AS
 SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,

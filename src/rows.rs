@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pinterest::Page;
-use pinterest::model::{Board, ImageCandidate, NoImage, Pin, PinImageKind};
+use pinterest::model::{AiDisclosures, Board, ImageCandidate, NoImage, Pin, PinImageKind};
 use serde::{Deserialize, Serialize};
 
 use crate::store::board::BoardRow;
@@ -102,6 +102,12 @@ pub fn candidates_json(candidates: &[ImageCandidate]) -> String {
     serde_json::to_string(&candidates).unwrap_or_else(|_| "[]".to_owned())
 }
 
+/// What is disclosed as a JSON list of texts; `None` where that was not told.
+fn disclosures_json(disclosures: &AiDisclosures) -> Option<String> {
+    let AiDisclosures::Told(values) = disclosures else { return None };
+    serde_json::to_string(&values.iter().map(|value| text(value)).collect::<Vec<_>>()).ok()
+}
+
 /// The page's rows. A pin that comes twice on a page counts once.
 pub fn page_rows(page: &Page<Pin>) -> PageRows {
     let mut rows = PageRows { unreadable: number(page.unreadable), ..PageRows::default() };
@@ -127,11 +133,17 @@ pub fn page_rows(page: &Page<Pin>) -> PageRows {
             title: maybe(&pin.title),
             description: maybe(&pin.description),
             link: maybe(&pin.link),
+            link_domain: pin.link_domain(),
             alt_text: maybe(&pin.alt_text),
             dominant_color: maybe(&pin.dominant_color),
             creative_type: maybe(&pin.creative_type),
             media_type: pin.media.as_ref().and_then(|media| maybe(&media.media_type)),
             parent_pin_id: maybe(&pin.parent_pin_id),
+            is_product: pin.is_product,
+            ai_disclosures: disclosures_json(&pin.ai_disclosures),
+            ai_unreadable: pin.ai_disclosures == AiDisclosures::Unreadable,
+            is_ai: pin.ai_disclosures.discloses(),
+            product_tags: pin.product_tags.clone(),
             created_at: pin.created_at.map(|time| time.as_microseconds()),
             raw: pin.raw.clone(),
             no_image,

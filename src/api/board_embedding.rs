@@ -28,12 +28,14 @@ fn pinterest_board_embedding(
     half_life: default!(Option<Interval>, "NULL"),
     sections: default!(Option<Jsonb>, "NULL"),
     theme: default!(Option<i32>, "NULL"),
+    skip_ai: default!(Option<bool>, "false"),
     call: pg_sys::FunctionCallInfo,
 ) -> Answer<Vector> {
     let board = given(board, "board")?;
     not_empty(board, "board")?;
     let sections = sections.map(|json| json.parse(MOST_BYTES, "sections")).transpose()?;
-    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections, theme };
+    let skip_ai = given(skip_ai, "skip_ai")?;
+    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections, theme, skip_ai };
     let key = (board.to_owned(), account_id, wanted.clone());
     Ok(once_per_query(call, key, || {
         let board = known(board, account_id)?;
@@ -51,6 +53,8 @@ struct Wanted {
     sections: Option<Value>,
     /// Number of a theme of `pinterest_board_themes`.
     theme: Option<i32>,
+    /// Without pins that are disclosed as made or changed with AI.
+    skip_ai: bool,
 }
 
 /// The plain mean, which the server computes without handing out every image.
@@ -62,11 +66,11 @@ fn mean_direction(board: &KnownBoard) -> Result<Vector, Failure> {
             format!("the images of board \"{}\" were embedded by {} different models", board.name, mean.models),
         ));
     }
-    mean.mean.and_then(Vector::normalized).ok_or_else(|| without_images(&[board]))
+    mean.mean.and_then(Vector::normalized).ok_or_else(|| without_images(&[board], false))
 }
 
 fn weighted_direction(board: KnownBoard, wanted: &Wanted) -> Result<Vector, Failure> {
-    let collected = Collected::of_board(board)?.some()?;
+    let collected = Collected::of_board(board, wanted.skip_ai)?.some()?;
     collected.model()?;
     let mut weights = vec![1.0; collected.images.len()];
     if let Some(half_life) = wanted.half_life {

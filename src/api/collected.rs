@@ -23,16 +23,19 @@ pub struct Collected {
     pub images: Vec<(usize, BoardImage)>,
     /// Their embeddings.
     pub vectors: Vectors,
+    /// Pins disclosed as made or changed with AI are not among them.
+    skip_ai: bool,
 }
 
 impl Collected {
-    /// The images of a board that the caller may see; there may be none.
-    pub fn of_board(board: KnownBoard) -> Result<Self, Failure> {
-        Self::of_boards(vec![board])
+    /// The images of a board that the caller may see, with `skip_ai` without those of pins that are disclosed as made or
+    /// changed with AI; there may be none.
+    pub fn of_board(board: KnownBoard, skip_ai: bool) -> Result<Self, Failure> {
+        Self::of_boards(vec![board], skip_ai)
     }
 
     /// The images of the boards that these words mean, in the caller's order.
-    pub fn named(references: &[String], account_id: Option<i64>) -> Result<Self, Failure> {
+    pub fn named(references: &[String], account_id: Option<i64>, skip_ai: bool) -> Result<Self, Failure> {
         let mut boards: Vec<KnownBoard> = Vec::new();
         for reference in references {
             let board = known(reference, account_id)?;
@@ -40,15 +43,15 @@ impl Collected {
                 boards.push(board);
             }
         }
-        Self::of_boards(boards)
+        Self::of_boards(boards, skip_ai)
     }
 
-    fn of_boards(boards: Vec<KnownBoard>) -> Result<Self, Failure> {
+    fn of_boards(boards: Vec<KnownBoard>, skip_ai: bool) -> Result<Self, Failure> {
         let mut images = Vec::new();
         let mut vectors = Vectors::new(DIMENSION);
         for (place, board) in boards.iter().enumerate() {
             let section_id = board.section.as_ref().map(|section| section.section_id.as_str());
-            let found = board_images::of(board.account_id, &board.board_id, section_id)?;
+            let found = board_images::of(board.account_id, &board.board_id, section_id, skip_ai)?;
             // A second time, beside the first, and what looks for themes among them; vectors grow by doubling.
             let all = vectors.len() + found.len();
             room_for(all.saturating_mul(2 * size_of::<[f32; DIMENSION]>()))?;
@@ -59,7 +62,7 @@ impl Collected {
                 images.push((place, image));
             }
         }
-        Ok(Self { boards, images, vectors })
+        Ok(Self { boards, images, vectors, skip_ai })
     }
 
     /// Refuses boards without an image. Where some have images and others none, says which are left out: a couple should
@@ -68,10 +71,10 @@ impl Collected {
         let empty: Vec<&KnownBoard> =
             self.boards.iter().enumerate().filter(|(place, _)| self.images_of(*place) == 0).map(|(_, b)| b).collect();
         if self.images.is_empty() {
-            return Err(without_images(&empty));
+            return Err(without_images(&empty, self.skip_ai));
         }
         for board in empty {
-            notice!("{} has no embedded image and is left out", board.named());
+            notice!("{} has no embedded image{} and is left out", board.named(), besides_ai(self.skip_ai));
         }
         Ok(self)
     }
@@ -133,13 +136,18 @@ pub fn named(boards: &[KnownBoard]) -> String {
     }
 }
 
+/// What else is said of a board without an image, where some of them do not count.
+fn besides_ai(skip_ai: bool) -> &'static str {
+    if skip_ai { " besides those disclosed as made with AI" } else { "" }
+}
+
 /// The refusal of boards without an image.
-pub fn without_images(boards: &[&KnownBoard]) -> Failure {
+pub fn without_images(boards: &[&KnownBoard], skip_ai: bool) -> Failure {
     let message = match boards {
-        [board] => format!("{} has no embedded image", board.named()),
+        [board] => format!("{} has no embedded image{}", board.named(), besides_ai(skip_ai)),
         boards => {
             let boards: Vec<KnownBoard> = boards.iter().map(|board| (*board).clone()).collect();
-            format!("none of the {} has an embedded image", named(&boards))
+            format!("none of the {} has an embedded image{}", named(&boards), besides_ai(skip_ai))
         }
     };
     Failure::new(Kind::NotReady, message)

@@ -52,7 +52,7 @@ fn pinterest_duplicates(
         )
         .into());
     }
-    let collected = Collected::of_board(known(board, account_id)?)?;
+    let collected = Collected::of_board(known(board, account_id)?, false)?;
     collected.model()?;
     let board = &collected.boards[0];
     let bytes = board_images::bytes_of(board.account_id, &board.board_id)?;

@@ -78,7 +78,7 @@ fn unshown(error: gallery::Error) -> Failure {
 
 /// A board, and which image each of its pictures is, in their order.
 fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<Place>), Failure> {
-    let collected = Collected::of_board(known(reference, account_id)?)?;
+    let collected = Collected::of_board(known(reference, account_id)?, false)?;
     let board = &collected.boards[0];
     let section = board.section.as_ref();
     let heading =

@@ -29,13 +29,15 @@ fn pinterest_import_board(
     sections: default!(Option<Array<'_, &str>>, "NULL"),
     max_images: default!(Option<i32>, "NULL"),
     sync_every: default!(Option<Interval>, "NULL"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Answer<i64> {
     let board = given(board, "board")?;
     let keep_images = given(keep_images, "keep_images")?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
     // NULL is as little a name as the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
-    let mut wishes = Wishes { keep_images, sections, max_images, sync_every };
+    let mut wishes = Wishes { keep_images, sections, max_images, sync_every, skip_ai };
     check_wishes(&wishes)?;
     let board = not_empty(board, "board")?.trim();
     if board.len() > LONGEST_REFERENCE {

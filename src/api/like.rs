@@ -26,6 +26,7 @@ fn pinterest_pins_like(
     k: default!(Option<i32>, "20"),
     board: default!(Option<&str>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -45,6 +46,7 @@ fn pinterest_pins_like(
     ErrorReport,
 > {
     let k = given(k, "k")?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
     check_k(k)?;
     // As a comparison with NULL: not an error, and nothing is near.
     let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
@@ -56,11 +58,12 @@ fn pinterest_pins_like(
                 account_id: Some(board.account_id),
                 board_id: Some(board.board_id),
                 section_id: board.section.map(|section| section.section_id),
+                skip_ai,
             }
         }
         None => {
             let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
-            Among { account_id, ..Among::default() }
+            Among { account_id, skip_ai, ..Among::default() }
         }
     };
     let models = nearest_pins::models(&among)?;
@@ -100,6 +103,7 @@ fn pinterest_boards_like(
     board: Option<&str>,
     k: default!(Option<i32>, "10"),
     account_id: default!(Option<i64>, "NULL"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -116,8 +120,9 @@ fn pinterest_boards_like(
 > {
     let board = given(board, "board")?;
     let k = given(k, "k")?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
     check_k(k)?;
-    let wanted = Collected::of_board(known(board, account_id)?)?.some()?;
+    let wanted = Collected::of_board(known(board, account_id)?, skip_ai)?.some()?;
     let model = wanted.model()?;
     let themes = wanted.themes(None, None);
     let mut found = Vec::new();
@@ -125,7 +130,7 @@ fn pinterest_boards_like(
     // Of all accounts: account_id says which board is meant, and the other may be the partner's.
     for other in board::visible(None)?.into_iter().filter(|other| !other.is_same_board(&wanted.boards[0])) {
         check();
-        let other = Collected::of_board(other)?;
+        let other = Collected::of_board(other, skip_ai)?;
         if other.images.is_empty() {
             continue;
         }

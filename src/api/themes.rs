@@ -25,6 +25,7 @@ fn pinterest_board_themes(
     k: default!(Option<i32>, "NULL"),
     labels: default!(Option<Array<'_, &str>>, "NULL"),
     account_id: default!(Option<i64>, "NULL"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -44,7 +45,8 @@ fn pinterest_board_themes(
     let board = given(board, "board")?;
     let count = k.map(theme_count).transpose()?;
     let labels = labels.map(|labels| checked(texts(labels, "labels")?)).transpose()?;
-    let collected = Collected::of_board(known(board, account_id)?)?.some()?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
+    let collected = Collected::of_board(known(board, account_id)?, skip_ai)?.some()?;
     let model = collected.model()?;
     let prompts = labels.clone().map(embedded).transpose()?;
     if let (Some(prompts), Some(model)) = (&prompts, model) {

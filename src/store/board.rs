@@ -2,6 +2,7 @@
 
 use pgrx::datum::Interval;
 
+use super::pin_image::AI_DISCLOSED;
 use super::{execute, read};
 use crate::errors::{Failure, Kind};
 
@@ -156,6 +157,7 @@ pub fn last_import(
     board_id: &str,
     model_id: Option<i64>,
     keep_images: bool,
+    skip_ai: bool,
 ) -> Result<LastImport, Failure> {
     let rows = read(
         "SELECT COALESCE(b.pins_modified_at = b.imported_modified_at, false) AND whole.all_stand \
@@ -166,10 +168,11 @@ pub fn last_import(
          FROM pinterest.board b, LATERAL (SELECT NOT EXISTS (SELECT FROM pinterest.pin p \
              JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
-             AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL))) \
-             AS all_stand) AS whole \
+             AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL) \
+                 OR (i.state = 'skipped' AND i.reason_code = $6 AND NOT $5))) \
+             AND (b.imported_without_ai OR NOT $5) AS all_stand) AS whole \
          WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into(), model_id.into(), keep_images.into()],
+        &[account_id.into(), board_id.into(), model_id.into(), keep_images.into(), skip_ai.into(), AI_DISCLOSED.into()],
         |row| Ok(LastImport { unchanged: row.get(1)?, complete: row.get(2)? }),
     )?;
     Ok(rows.first().copied().unwrap_or_default())

@@ -15,7 +15,7 @@ pub struct BoardImage {
     pub position: i32,
     /// The section that the pin lies in.
     pub section_id: Option<String>,
-    /// When it was pinned, or else imported: seconds since 1970.
+    /// When it was pinned, or else first listed: seconds since 1970.
     pub pinned_at: f64,
     /// What made the embedding.
     pub model_id: i64,
@@ -25,16 +25,25 @@ pub struct BoardImage {
 const IMAGE_BYTES: usize = 3072;
 
 /// All embedded images of a board, or of one section of it, with their embeddings, by pin and position: the same board
-/// gives the same themes each time.
-pub fn of(account_id: i64, board_id: &str, section_id: Option<&str>) -> Result<Vec<(BoardImage, Vector)>, Failure> {
+/// gives the same themes each time. With `skip_ai` without pins that are disclosed as made or changed with AI.
+///
+/// A pin's date is the one that Pinterest tells. It is not believed where it lies before Pinterest's time or after the first
+/// listing that showed the pin: one date in the future would make all other pins of the board old.
+pub fn of(
+    account_id: i64,
+    board_id: &str,
+    section_id: Option<&str>,
+    skip_ai: bool,
+) -> Result<Vec<(BoardImage, Vector)>, Failure> {
     read_sized(
         "SELECT i.pin_id, i.position, p.board_section_id, \
-         EXTRACT(EPOCH FROM COALESCE(p.created_at, p.imported_at))::float8, i.model_id, i.embedding \
+         EXTRACT(EPOCH FROM CASE WHEN p.created_at >= '2009-01-01 00:00:00+00'::timestamptz \
+             THEN LEAST(p.created_at, p.first_seen_at) ELSE p.first_seen_at END)::float8, i.model_id, i.embedding \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
-         AND ($3 IS NULL OR p.board_section_id = $3) \
+         AND ($3 IS NULL OR p.board_section_id = $3) AND NOT (p.is_ai AND $4) \
          ORDER BY i.pin_id COLLATE \"C\", i.position",
-        &[account_id.into(), board_id.into(), section_id.into()],
+        &[account_id.into(), board_id.into(), section_id.into(), skip_ai.into()],
         IMAGE_BYTES,
         |row| {
             pgrx::check_for_interrupts!();

@@ -52,7 +52,8 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
         &at(),
     )?;
     for statement in [
-        "UPDATE pinterest.pin p SET imported_at = LEAST(p.imported_at, n.at), removed_at = LEAST(p.removed_at, n.at) \
+        "UPDATE pinterest.pin p SET imported_at = LEAST(p.imported_at, n.at), removed_at = LEAST(p.removed_at, n.at), \
+             first_seen_at = LEAST(p.first_seen_at, n.at) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
          WHERE GREATEST(p.imported_at, p.removed_at) > n.at + '5 minutes'::interval",
         "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, n.at), imported_at = LEAST(b.imported_at, n.at), \

@@ -20,6 +20,8 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document,
                    WHERE s.account_id = b.account_id AND s.board_id = b.board_id), \
                'pins', (SELECT COALESCE(json_agg(json_build_object('pin_id', p.pin_id, \
                        'board_section_id', p.board_section_id, 'imported_at', p.imported_at, \
+                       'first_seen_at', p.first_seen_at, 'link_domain', p.link_domain, 'is_product', p.is_product, \
+                       'product_tags', p.product_tags, 'ai_disclosures', to_json(p.ai_disclosures), 'is_ai', p.is_ai, \
                        'removed_at', p.removed_at, 'pinterest', p.raw, \
                        'images', (SELECT COALESCE(json_agg(json_build_object('position', i.position, 'kind', i.kind, \
                                'candidates', i.candidates, 'state', i.state, 'reason', i.reason, \
@@ -33,7 +35,7 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document,
                    FROM pinterest.pin p WHERE p.account_id = b.account_id AND p.board_id = b.board_id)) \
                ORDER BY b.board_id), '[]') FROM pinterest.board b WHERE b.account_id = a.account_id), \
            'imports', (SELECT COALESCE(json_agg(json_build_object('import_id', i.import_id, 'board', i.board_reference, \
-               'board_id', i.board_id, 'state', i.state, 'reason', i.reason, 'created_at', i.created_at, \
+               'board_id', i.board_id, 'skip_ai', i.skip_ai, 'state', i.state, 'reason', i.reason, 'created_at', i.created_at, \
                'finished_at', i.finished_at) ORDER BY i.import_id), '[]') \
                FROM pinterest.import i WHERE i.account_id = a.account_id)) \
          FROM pinterest.account a WHERE a.account_id = $1",

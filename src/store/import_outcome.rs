@@ -2,6 +2,7 @@
 //! written in the transaction that brings a pin or image to its state, so they agree whatever happens in between.
 
 use super::execute;
+use super::pin_image::AI_DISCLOSED;
 use crate::errors::Failure;
 
 /// What became of listed pins.
@@ -13,6 +14,10 @@ pub enum PinOutcome {
     WithoutImage,
     /// The import was asked for a part of the board that it is not in.
     LeftOut,
+    /// Its images are not wanted, for a reason.
+    Skipped,
+    /// Counted as what it came to as well: it is disclosed as made or changed with AI.
+    AiDisclosed,
     /// Not counted as listed: it could not be read.
     Unreadable,
     /// Counted as what it was taken for, and looked at again by the next import.
@@ -38,6 +43,8 @@ impl PinOutcome {
             PinOutcome::WithImages => "with_images",
             PinOutcome::WithoutImage => "without_image",
             PinOutcome::LeftOut => "left_out",
+            PinOutcome::Skipped => "skipped",
+            PinOutcome::AiDisclosed => "ai_disclosed",
             PinOutcome::Unreadable => "unreadable",
             PinOutcome::Doubtful => "doubtful",
         }
@@ -138,24 +145,28 @@ fn add<'a>(
 /// Counts the whole board as it stands: nothing has changed since its last import.
 pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Result<(), Failure> {
     execute(
-        "WITH pins AS (SELECT p.pin_id, p.no_image FROM pinterest.pin p \
+        "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT FROM pinterest.pin_image s WHERE s.account_id = $1 \
+                 AND s.pin_id = p.pin_id AND s.state = 'skipped' AND s.reason_code = $4) AS skipped FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), \
          outcomes AS (SELECT 'image' AS item, CASE i.state WHEN 'embedded' THEN 'reused' ELSE i.state END AS outcome, \
                  CASE i.state WHEN 'embedded' THEN 'unchanged' ELSE COALESCE(i.reason_code, '') END AS reason \
                  FROM pins JOIN pinterest.pin_image i ON i.account_id = $1 AND i.pin_id = pins.pin_id \
-             UNION ALL SELECT 'pin', CASE WHEN pins.no_image IS NULL THEN 'with_images' ELSE 'without_image' END, \
-                 COALESCE(pins.no_image, '') FROM pins), \
+             UNION ALL SELECT 'pin', CASE WHEN pins.skipped THEN 'skipped' WHEN pins.no_image IS NULL THEN 'with_images' \
+                 ELSE 'without_image' END, CASE WHEN pins.skipped THEN $4 ELSE COALESCE(pins.no_image, '') END FROM pins \
+             UNION ALL SELECT 'pin', 'ai_disclosed', '' FROM pins WHERE pins.is_ai), \
          counted AS (INSERT INTO pinterest.import_outcome (account_id, import_id, item, outcome, reason, count) \
              SELECT $1, $2, o.item, o.outcome, o.reason, count(*) FROM outcomes o GROUP BY o.item, o.outcome, o.reason \
              RETURNING item, outcome, count) \
          UPDATE pinterest.import SET \
-             pins_listed = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'pin'), \
+             pins_listed = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'pin' \
+                 AND c.outcome <> 'ai_disclosed'), \
              pins_without_image = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'without_image'), \
              images_total = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'image'), \
              images_reused = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'reused'), \
-             images_skipped = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.outcome = 'skipped') \
+             images_skipped = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'image' \
+                 AND c.outcome = 'skipped') \
          WHERE account_id = $1 AND import_id = $2",
-        &[account_id.into(), import_id.into(), board_id.into()],
+        &[account_id.into(), import_id.into(), board_id.into(), AI_DISCLOSED.into()],
     )?;
     Ok(())
 }

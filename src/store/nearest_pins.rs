@@ -34,6 +34,8 @@ pub struct Among {
     pub board_id: Option<String>,
     /// Those of one section of the board.
     pub section_id: Option<String>,
+    /// None that is disclosed as made or changed with AI.
+    pub skip_ai: bool,
 }
 
 /// The `k` nearest pins, nearest first.
@@ -41,13 +43,14 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
     // The operator is pgvector's, in whatever schema: the function bound it when it was created.
     read(
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
-         FROM pinterest.nearest_pins($1, $2, $3, $4, $5) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
+         FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
         &[
             embedding.clone().parameter(),
             k.into(),
             among.account_id.into(),
             among.board_id.clone().into(),
             among.section_id.clone().into(),
+            among.skip_ai.into(),
         ],
         |row| {
             Ok(NearPin {
@@ -70,8 +73,14 @@ pub fn models(among: &Among) -> Result<i64, Failure> {
         "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \
          JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
-         AND ($3 IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded'",
-        &[among.account_id.into(), among.board_id.clone().into(), among.section_id.clone().into()],
+         AND ($3 IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded' \
+         AND NOT (p.is_ai AND $4)",
+        &[
+            among.account_id.into(),
+            among.board_id.clone().into(),
+            among.section_id.clone().into(),
+            among.skip_ai.into(),
+        ],
         |row| row.get(1),
     )?;
     Ok(found.first().copied().unwrap_or(0))

@@ -18,6 +18,8 @@ pub struct PinRow {
     pub description: Option<String>,
     /// Where the pin leads.
     pub link: Option<String>,
+    /// The host of that, without `www.`.
+    pub link_domain: Option<String>,
     /// Text for those who don't see the picture.
     pub alt_text: Option<String>,
     /// `#rrggbb`.
@@ -28,6 +30,16 @@ pub struct PinRow {
     pub media_type: Option<String>,
     /// The pin it was saved from.
     pub parent_pin_id: Option<String>,
+    /// It shows a product of a catalogue.
+    pub is_product: Option<bool>,
+    /// JSON: the list of what its maker disclosed about the use of AI; `None` where Pinterest does not say.
+    pub ai_disclosures: Option<String>,
+    /// What is disclosed could not be read: what is known of that stays as it is.
+    pub ai_unreadable: bool,
+    /// Something is disclosed.
+    pub is_ai: bool,
+    /// JSON: the list of the products tagged in it.
+    pub product_tags: Option<String>,
     /// When it was made.
     pub created_at: Option<i64>,
     /// As Pinterest sent it.
@@ -79,34 +91,55 @@ pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<Hash
     Ok(known.into_iter().collect())
 }
 
-/// Upserts the pins of a page; returns the ids that this import had not seen before. `pins` holds no id twice.
+/// A pin that an import has listed for the first time.
+pub struct Fresh {
+    /// Pinterest's id.
+    pub pin_id: String,
+    /// By what is known now, it is disclosed as made or changed with AI.
+    pub is_ai: bool,
+}
+
+/// Upserts the pins of a page; returns those that this import had not seen before. `pins` holds no id twice.
 ///
 /// Pins may move between pages while a listing runs, so an id can come again on a later page.
-pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<String>, Failure> {
+pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<Fresh>, Failure> {
     fn column<T>(pins: &[PinRow], pick: impl Fn(&PinRow) -> T) -> Vec<T> {
         pins.iter().map(pick).collect()
     }
+    let ids_of = |which: &dyn Fn(&PinRow) -> bool| -> Vec<String> {
+        pins.iter().filter(|pin| which(pin)).map(|pin| pin.pin_id.clone()).collect()
+    };
     write(
         "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, description, \
-         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image) \
+         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, \
+         is_product, ai_disclosures, product_tags) \
          SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, p.dominant_color, \
-         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json, p.no_image \
+         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json, p.no_image, \
+         p.link_domain, p.is_product, CASE WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
+             FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) ORDER BY e.place) END, \
+         p.product_tags::json \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
-         $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[]) AS p(pin_id, board_section_id, title, description, link, \
-         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image) \
+         $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], $20::text[]) \
+         AS p(pin_id, board_section_id, title, description, link, \
+         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, is_product, \
+         ai_disclosures, product_tags) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
          (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, \
-             created_at, raw, no_image) = (SELECT k.board_section_id, k.title, k.description, k.link, k.alt_text, \
-                 k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, k.created_at, k.raw, k.no_image \
+             created_at, raw, no_image, link_domain, is_product, product_tags) = (SELECT k.board_section_id, k.title, \
+                 k.description, k.link, k.alt_text, k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, \
+                 k.created_at, k.raw, k.no_image, k.link_domain, k.is_product, k.product_tags \
              FROM (VALUES (false, EXCLUDED.board_section_id, EXCLUDED.title, EXCLUDED.description, EXCLUDED.link, \
                      EXCLUDED.alt_text, EXCLUDED.dominant_color, EXCLUDED.creative_type, EXCLUDED.media_type, \
-                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image), \
+                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image, EXCLUDED.link_domain, \
+                     EXCLUDED.is_product, EXCLUDED.product_tags), \
                  (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, t.creative_type, \
-                     t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image)) AS k(odd, board_section_id, title, \
+                     t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image, t.link_domain, t.is_product, \
+                     t.product_tags)) AS k(odd, board_section_id, title, \
                  description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
-                 no_image) WHERE k.odd = (EXCLUDED.pin_id = ANY ($17))), \
+                 no_image, link_domain, is_product, product_tags) WHERE k.odd = (EXCLUDED.pin_id = ANY ($21))), \
+         ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures END, \
          imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
-         WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id",
+         WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai",
         &[
             account_id.into(),
             board_id.into(),
@@ -124,9 +157,14 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.created_at).into(),
             column(pins, |p| p.raw.clone()).into(),
             column(pins, |p| p.no_image.map(str::to_owned)).into(),
-            pins.iter().filter(|p| p.odd).map(|p| p.pin_id.clone()).collect::<Vec<_>>().into(),
+            column(pins, |p| p.link_domain.clone()).into(),
+            column(pins, |p| p.is_product).into(),
+            column(pins, |p| p.ai_disclosures.clone()).into(),
+            column(pins, |p| p.product_tags.clone()).into(),
+            ids_of(&|pin| pin.odd).into(),
+            ids_of(&|pin| pin.ai_unreadable).into(),
         ],
-        |row| row.get(1),
+        |row| Ok(Fresh { pin_id: row.get(1)?, is_ai: row.get(2)? }),
     )
 }
 

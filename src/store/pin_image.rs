@@ -12,6 +12,9 @@ const LEASE: &str = "90 seconds";
 /// An image that workers had in hand so often when they ended is not tried again.
 const DEATHS: i32 = 3;
 
+/// Why an image is skipped whose pin is disclosed as made or changed with AI.
+pub const AI_DISCLOSED: &str = "ai_disclosed";
+
 /// An image as a page of a listing brings it.
 #[derive(Clone, Debug)]
 pub struct ImageRow {
@@ -174,6 +177,44 @@ pub fn upsert_page(
         total: number(states.len()),
         reused: number(states.iter().filter(|state| *state == "embedded").count()),
     })
+}
+
+/// As [`upsert_page`], for images that the import was asked not to bring: they are skipped, without embedding. Bytes that
+/// are kept of the same picture stay, for the import that brings it. Returns how many images there are.
+pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &Reason) -> Result<i32, Failure> {
+    fn column<T>(images: &[ImageRow], pick: impl Fn(&ImageRow) -> T) -> Vec<T> {
+        images.iter().map(pick).collect()
+    }
+    if images.is_empty() {
+        return Ok(0);
+    }
+    let skipped = execute(
+        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, content_hash, \
+             state, reason, reason_code) \
+         SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, 'skipped', $8, $9 \
+         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, candidates, content_hash) \
+         ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
+         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, state = EXCLUDED.state, \
+         reason = EXCLUDED.reason, reason_code = EXCLUDED.reason_code, attempts = 0, claimed_by = NULL, lease_until = NULL, \
+         fence = t.fence + 1, embedding = NULL, model_id = NULL, embedded_at = NULL, stale = false, previous_hash = NULL, \
+         misses = 0, missed_by = NULL, \
+         (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
+             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, NULL, NULL, NULL, NULL)) \
+                 AS k(same, sha256, source_size, cropped, image) \
+             WHERE k.same = COALESCE(t.content_hash = EXCLUDED.content_hash AND NOT t.stale, false))",
+        &[
+            account_id.into(),
+            import_id.into(),
+            column(images, |i| i.pin_id.clone()).into(),
+            column(images, |i| i.position).into(),
+            column(images, |i| i.kind.to_owned()).into(),
+            column(images, |i| i.candidates.clone()).into(),
+            column(images, |i| i.content_hash.clone()).into(),
+            reason.text.as_str().into(),
+            reason.code.into(),
+        ],
+    )?;
+    Ok(number(skipped))
 }
 
 /// Takes note of images that pins came without: `counts` holds each pin with the number of its images. They stay until

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::Timestamp;
@@ -17,6 +18,34 @@ where
 {
     let raw = <&RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// A JSON text as a value. A number that no type can hold is one of the largest: whoever asks what kind of value stands
+/// somewhere should not be told that the whole text is none.
+pub(crate) fn tolerant(raw: &str) -> Option<Value> {
+    let read = |raw: Box<RawValue>| tolerant(raw.get());
+    serde_json::from_str(raw).ok().or_else(|| match raw.trim_start().as_bytes().first()? {
+        b'{' => {
+            let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(raw).ok()?;
+            members
+                .into_iter()
+                .map(|(name, member)| Some((name, read(member)?)))
+                .collect::<Option<_>>()
+                .map(Value::Object)
+        }
+        b'[' => {
+            let elements: Vec<Box<RawValue>> = serde_json::from_str(raw).ok()?;
+            elements.into_iter().map(read).collect::<Option<_>>().map(Value::Array)
+        }
+        b'-' | b'0'..=b'9' => Some(Value::from(f64::MAX)),
+        _ => None,
+    })
+}
+
+/// The JSON text of a list; of anything else, nothing.
+pub(crate) fn raw_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    Ok(raw.starts_with('[').then(|| raw.to_owned()))
 }
 
 /// As [`lenient`], for a time written as Pinterest writes it.

@@ -41,6 +41,7 @@ struct Wish<'a> {
     account_id: Option<i64>,
     contrasts: Option<Vec<Option<String>>>,
     all_themes: bool,
+    skip_ai: bool,
 }
 
 /// A recommended row: rank, key, score, distance, theme, because.
@@ -65,6 +66,7 @@ fn pinterest_recommend(
     account_id: default!(Option<i64>, "NULL"),
     contrasts: default!(Option<Array<'_, &str>>, "NULL"),
     all_themes: default!(Option<bool>, "false"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -85,6 +87,7 @@ fn pinterest_recommend(
     let diversity = given(diversity, "diversity")?;
     let explain = given(explain, "explain")?;
     let all_themes = given(all_themes, "all_themes")?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
     let boards = vec![Some(not_empty(board, "board")?.to_owned())];
     let table = table.0;
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
@@ -102,6 +105,7 @@ fn pinterest_recommend(
         account_id,
         contrasts,
         all_themes,
+        skip_ai,
     };
     Ok(TableIterator::new(recommend(wish)?))
 }
@@ -122,6 +126,7 @@ fn pinterest_recommend_boards(
     account_id: default!(Option<i64>, "NULL"),
     contrasts: default!(Option<Array<'_, &str>>, "NULL"),
     all_themes: default!(Option<bool>, "false"),
+    skip_ai: default!(Option<bool>, "false"),
 ) -> Result<
     TableIterator<
         'static,
@@ -141,6 +146,7 @@ fn pinterest_recommend_boards(
     let k = given(k, "k")?;
     let diversity = given(diversity, "diversity")?;
     let explain = given(explain, "explain")?;
+    let skip_ai = given(skip_ai, "skip_ai")?;
     let all_themes = given(all_themes, "all_themes")?;
     let (boards, table) = (texts(boards, "boards")?, table.0);
     let not_boards = not_boards.map(|boards| texts(boards, "not_boards")).transpose()?;
@@ -158,6 +164,7 @@ fn pinterest_recommend_boards(
         account_id,
         contrasts,
         all_themes,
+        skip_ai,
     };
     Ok(TableIterator::new(recommend(wish)?))
 }
@@ -179,6 +186,7 @@ fn recommend(wish: Wish<'_>) -> Result<Vec<Recommended>, Failure> {
         wish.only,
         wish.contrasts,
         wish.account_id,
+        wish.skip_ai,
     )?;
     let pool = pool::gather(&columns.search()?, &tastes.taste, k)?;
     // After the statement above: who may not read the table has been refused by the server.

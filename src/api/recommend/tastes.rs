@@ -18,13 +18,15 @@ pub struct Tastes {
 }
 
 impl Tastes {
-    /// Finds the themes. `only` keeps the images that fit it better than `contrasts`.
+    /// Finds the themes. `only` keeps the images that fit it better than `contrasts`; with `skip_ai` pins that are disclosed
+    /// as made or changed with AI speak neither for nor against anything.
     pub fn of(
         boards: &[String],
         not_boards: &[String],
         only: Option<&str>,
         contrasts: Option<Vec<Option<String>>>,
         account_id: Option<i64>,
+        skip_ai: bool,
     ) -> Result<Self, Failure> {
         if boards.is_empty() {
             return Err(Failure::new(Kind::BadArgument, "boards must name at least one board"));
@@ -32,8 +34,8 @@ impl Tastes {
         if only.is_none() && contrasts.is_some() {
             return Err(Failure::new(Kind::BadArgument, "contrasts are what only is held against: give both"));
         }
-        let liked = Collected::named(boards, account_id)?;
-        let disliked = Collected::named(not_boards, account_id)?;
+        let liked = Collected::named(boards, account_id, skip_ai)?;
+        let disliked = Collected::named(not_boards, account_id, skip_ai)?;
         if let Some(both) = liked.boards.iter().find(|board| disliked.boards.iter().any(|other| board.overlaps(other)))
         {
             return Err(Failure::new(

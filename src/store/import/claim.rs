@@ -22,6 +22,8 @@ pub struct ClaimedImport {
     pub keep_images: bool,
     /// Names or ids of the sections to import; `None` for the whole board.
     pub sections: Option<Vec<String>>,
+    /// Bring no images of pins that are disclosed as made or changed with AI.
+    pub skip_ai: bool,
     /// Ends the listing.
     pub max_images: Option<i32>,
     /// Where the listing goes on.
@@ -66,7 +68,8 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
          t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, \
-         t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - t.started_at)::float8",
+         t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - t.started_at)::float8, \
+         t.skip_ai",
         &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
         |row| {
             Ok(ClaimedImport {
@@ -86,6 +89,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
                 model_id: row.maybe(14)?,
                 listed: row.get(15)?,
                 age: row.get(16)?,
+                skip_ai: row.get(17)?,
             })
         },
     )?;

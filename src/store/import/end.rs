@@ -77,6 +77,8 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
+         imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') THEN i.skip_ai \
+             ELSE b.imported_without_ai END, \
          confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN clock_timestamp() ELSE b.confirmed_at END, \
          unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
              THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
@@ -102,7 +104,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
 fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
-         sync_keeps_images = i.keep_images FROM pinterest.import i \
+         sync_keeps_images = i.keep_images, sync_skips_ai = i.skip_ai FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
     )?;

@@ -7,7 +7,7 @@ use pinterest::completeness::Listed;
 use super::claim::ClaimedImport;
 use super::{execute, read};
 use crate::errors::{Failure, Kind};
-use crate::store::pin_image::PageCounts;
+use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
 use crate::store::{pin, pin_image};
 
 /// The board is known; the listing begins with its change marker of this moment.
@@ -43,11 +43,13 @@ pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Images that the import has found so far.
+/// Images that the import has found so far, without those that it was asked to skip.
 pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
     let found = read(
-        "SELECT i.images_total FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into()],
+        "SELECT i.images_total - COALESCE((SELECT o.count FROM pinterest.import_outcome o WHERE o.account_id = $1 \
+             AND o.import_id = $2 AND o.item = 'image' AND o.outcome = 'skipped' AND o.reason = $3), 0)::int4 \
+         FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &[claimed.account_id.into(), claimed.import_id.into(), AI_DISCLOSED.into()],
         |row| row.get(1),
     )?;
     Ok(found.into_iter().next().unwrap_or_default())

@@ -38,6 +38,8 @@ pub struct Wishes {
     pub max_images: Option<i32>,
     /// Import the board again after this time, for ever.
     pub sync_every: Option<Interval>,
+    /// Bring no images of pins that are disclosed as made or changed with AI.
+    pub skip_ai: bool,
 }
 
 /// Refuses to queue for an account that is disconnected, or that has as much in the queue as it may. A disconnect under way
@@ -71,7 +73,7 @@ pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, w
     refuse_unless_room(account_id)?;
     let ids = write(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
-         sync_every, state, due) SELECT a.account_id, $2, $3, $4, $5, $6, $7, \
+         sync_every, skip_ai, state, due) SELECT a.account_id, $2, $3, $4, $5, $6, $7, $8, \
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
          CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
@@ -83,6 +85,7 @@ pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, w
             wishes.sections.into(),
             wishes.max_images.into(),
             wishes.sync_every.into(),
+            wishes.skip_ai.into(),
         ],
         |row| row.get(1),
     )?;
@@ -115,9 +118,9 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
              WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
-             RETURNING b.account_id, b.board_id, b.sync_keeps_images) \
-         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images) \
-         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images FROM due d",
+             RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_skips_ai) \
+         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, skip_ai) \
+         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_skips_ai FROM due d",
         &[limit.into()],
     )
 }

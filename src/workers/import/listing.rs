@@ -16,8 +16,9 @@ use crate::rows::{PageRows, number, page_rows};
 use crate::store;
 use crate::store::board::LastImport;
 use crate::store::import::{After, Claim, Coverage, PageListed};
-use crate::store::import_outcome::{self, PinOutcome};
+use crate::store::import_outcome::{self, ImageOutcome, PinOutcome};
 use crate::store::pin::PinRow;
+use crate::store::pin_image::{AI_DISCLOSED, Reason};
 
 /// What a look through the account's boards has found.
 pub struct Boards {
@@ -182,10 +183,11 @@ impl<'a> Listing<'a> {
                 // A pin that this import has seen before has been counted.
                 let mut images = store::import::images_found(&claimed)?;
                 let limit = claimed.max_images.unwrap_or(i32::MAX);
+                let skips = |is_ai: bool| claimed.skip_ai && is_ai;
                 let beyond = rows.retain(|pin, count| {
                     let known = seen.contains(&pin.pin_id);
                     let fits = known || images < limit;
-                    if fits && !known {
+                    if fits && !known && !skips(pin.is_ai) {
                         images = images.saturating_add(count);
                     }
                     fits
@@ -202,8 +204,10 @@ impl<'a> Listing<'a> {
                 let bare = rows.pins.iter().filter(|pin| pin.no_image.is_some() && !spared.contains(&pin.pin_id));
                 let bare_before =
                     store::pin::known_without_image(account_id, bare.map(|pin| pin.pin_id.clone()).collect())?;
-                let fresh: HashSet<String> =
-                    store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?.into_iter().collect();
+                let listed = store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?;
+                let disclosed: HashSet<String> =
+                    listed.iter().filter(|pin| pin.is_ai).map(|pin| pin.pin_id.clone()).collect();
+                let fresh: HashSet<String> = listed.into_iter().map(|pin| pin.pin_id).collect();
                 let bare: Vec<_> = rows
                     .pins
                     .iter()
@@ -218,10 +222,18 @@ impl<'a> Listing<'a> {
                 let newly_bare = of(&|pin| !pin.odd && pin.no_image.is_some() && !bare_before.contains(&pin.pin_id));
                 let touched = |pin: &String| fresh.contains(pin) && !spared.contains(pin);
                 let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| touched(pin)).collect();
-                let images: Vec<_> = rows.images.into_iter().filter(|image| touched(&image.pin_id)).collect();
+                let (skipped, images): (Vec<_>, Vec<_>) = rows
+                    .images
+                    .into_iter()
+                    .filter(|image| touched(&image.pin_id))
+                    .partition(|image| skips(disclosed.contains(&image.pin_id)));
                 let missed = store::pin_image::miss(account_id, import_id, &counts)?;
-                let found =
+                let mut found =
                     store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
+                let reason = Reason::new(AI_DISCLOSED, "the pin is disclosed as made or changed with AI");
+                let images_skipped = store::pin_image::skip_page(account_id, import_id, &skipped, &reason)?;
+                found.total += images_skipped;
+                let pins_skipped = of(&|pin| pin.no_image.is_none() && skips(disclosed.contains(&pin.pin_id)));
                 let left: i32 = left_out.iter().map(|(_, count)| count).sum();
                 let pins = PageListed {
                     pins: number(fresh.len()) + left,
@@ -246,9 +258,11 @@ impl<'a> Listing<'a> {
                     (Some(bookmark), _) => After::Page(bookmark),
                 };
                 store::import::record_page(&claimed, pins, found, &after)?;
-                let with_images = (PinOutcome::WithImages, "", number(fresh.len() - bare.len()));
+                let with_images = (PinOutcome::WithImages, "", number(fresh.len() - bare.len()) - pins_skipped);
                 let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
                 let others = [
+                    (PinOutcome::Skipped, AI_DISCLOSED, pins_skipped),
+                    (PinOutcome::AiDisclosed, "", number(disclosed.len())),
                     (PinOutcome::Unreadable, "unknown_shape", rows.unreadable),
                     (PinOutcome::Doubtful, "odd_members", odd),
                     (PinOutcome::Doubtful, "new_without_image", newly_bare),
@@ -257,6 +271,8 @@ impl<'a> Listing<'a> {
                 import_outcome::count_pins(account_id, import_id, &outcomes)?;
                 // Images whose embedding stood already; upsert_page has counted them in the import's row.
                 import_outcome::count_kept(account_id, import_id, found.reused)?;
+                let skipped = [(ImageOutcome::Skipped, AI_DISCLOSED, images_skipped)];
+                import_outcome::count_images(account_id, import_id, &skipped)?;
                 import_outcome::count_missing(account_id, import_id, missed)?;
                 let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
                 reuse(account_id, model_id, hashes, across, claimed.keep_images)?;

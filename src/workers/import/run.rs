@@ -133,7 +133,8 @@ impl Run {
             .context
             .database
             .run(move || {
-                let last = store::board::last_import(claim.account_id, &board, Some(model_id), claim.keep_images)?;
+                let (keep, skip_ai) = (claim.keep_images, claim.skip_ai);
+                let last = store::board::last_import(claim.account_id, &board, Some(model_id), keep, skip_ai)?;
                 let unchanged = last.unchanged && !claim.listing_begun && !found && claim.sections.is_none();
                 if unchanged {
                     store::import::complete_unchanged(&claim, &board)?;

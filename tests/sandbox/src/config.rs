@@ -170,6 +170,10 @@ pub struct Surprises {
     pub fractional_seconds: u8,
     /// Pins that show the picture of an earlier pin of their board.
     pub repeated_pictures: u8,
+    /// Pins whose maker has disclosed that they were made or changed with AI; all pins then have `ai_disclosures`.
+    pub ai_disclosed: u8,
+    /// Pins that show a product; all pins then have `is_product` and `product_tags`.
+    pub products: u8,
 }
 
 /// How pictures are made and kept.

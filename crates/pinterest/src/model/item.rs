@@ -1,13 +1,18 @@
 //! Items of a listing: recognised by their id, kept with their JSON text.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use crate::lenient::lenient;
+use crate::lenient::{lenient, tolerant};
+
+/// The members of an item, each as the text it was written in: a number that no type can hold costs its own member and
+/// not the item.
+pub(crate) type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
 
 /// Something a listing holds.
 pub(crate) trait Item: DeserializeOwned {
@@ -15,10 +20,10 @@ pub(crate) trait Item: DeserializeOwned {
     fn set_raw(&mut self, raw: String);
 
     /// Takes note of members that are there and could not be read.
-    fn note_odd_members(&mut self, _members: &Map<String, Value>) {}
+    fn note_odd_members(&mut self, _members: &Members<'_>) {}
 
     /// Is an object without an id something that comes beside the items, and not an item that has lost its id?
-    fn is_tile(_members: &Map<String, Value>) -> bool {
+    fn is_tile(_members: &Members<'_>) -> bool {
         false
     }
 
@@ -29,7 +34,7 @@ pub(crate) trait Item: DeserializeOwned {
             return Read::Unreadable;
         }
         let raw = replace_unstorable_escapes(raw);
-        let Ok(members) = serde_json::from_str::<Map<String, Value>>(&raw) else { return Read::Unreadable };
+        let Ok(members) = serde_json::from_str::<Members<'_>>(&raw) else { return Read::Unreadable };
         if !members.contains_key("id") && Self::is_tile(&members) {
             return Read::Tile;
         }
@@ -51,8 +56,8 @@ pub(crate) enum Read<T> {
 }
 
 /// Is a member there, not null, and not of the type that it has to be?
-pub(super) fn is_odd(members: &Map<String, Value>, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
-    members.get(name).is_some_and(|value| !value.is_null() && !fits(value))
+pub(super) fn is_odd(members: &Members<'_>, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
+    members.get(name).is_some_and(|raw| !tolerant(raw.get()).is_some_and(|value| value.is_null() || fits(&value)))
 }
 
 /// Levels of lists and objects an item may have. Pinterest's have six; the text is kept, and other JSON readers give up

@@ -6,6 +6,7 @@
 
 mod account;
 mod board;
+mod disclosures;
 mod item;
 mod media;
 mod pin;
@@ -15,6 +16,7 @@ mod size;
 
 pub use account::UserAccount;
 pub use board::{Board, Owner, Section};
+pub use disclosures::AiDisclosures;
 pub(crate) use item::is_id;
 pub use media::{Media, MediaItem, SizedImage};
 pub use pin::Pin;

@@ -2,13 +2,15 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::board::Owner;
-use super::item::{Item, id, is_id_value, is_odd, maybe_id};
+use super::disclosures::{AiDisclosures, ai_disclosures};
+use super::item::{Item, Members, id, is_id_value, is_odd, maybe_id};
 use super::media::Media;
 use super::pin_image::{NoImage, PinImage, images_of};
 use crate::Timestamp;
-use crate::lenient::{lenient, lenient_timestamp};
+use crate::lenient::{lenient, lenient_timestamp, raw_list};
 
 /// A pin: `GET /v5/boards/{board_id}/pins`, `GET /v5/pins/{pin_id}`.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +61,15 @@ pub struct Pin {
     /// Whether it was ever promoted.
     #[serde(default, deserialize_with = "lenient")]
     pub has_been_promoted: Option<bool>,
+    /// Whether it shows a product of a catalogue.
+    #[serde(default, deserialize_with = "lenient")]
+    pub is_product: Option<bool>,
+    /// What its maker disclosed about the use of AI.
+    #[serde(default, deserialize_with = "ai_disclosures")]
+    pub ai_disclosures: AiDisclosures,
+    /// The products tagged in it: the JSON text of the list, where the answer has one.
+    #[serde(default, deserialize_with = "raw_list")]
+    pub product_tags: Option<String>,
     /// Pictures and videos.
     #[serde(default, deserialize_with = "lenient")]
     pub media: Option<Media>,
@@ -81,6 +92,15 @@ impl Pin {
     pub fn images(&self) -> Result<Vec<PinImage>, NoImage> {
         images_of(self.media.as_ref().ok_or(NoImage::NoMedia)?)
     }
+
+    /// The host that the link leads to, in lower case and without `www.`, as Pinterest's own filter by domain has it; `None`
+    /// where the link is no address of the web.
+    pub fn link_domain(&self) -> Option<String> {
+        let link = Url::parse(self.link.as_deref()?.trim()).ok()?;
+        let host = link.host_str().filter(|_| matches!(link.scheme(), "http" | "https"))?.trim_end_matches('.');
+        let domain = host.strip_prefix("www.").unwrap_or(host);
+        (!domain.is_empty()).then(|| domain.to_owned())
+    }
 }
 
 impl Item for Pin {
@@ -88,7 +108,7 @@ impl Item for Pin {
         self.raw = raw;
     }
 
-    fn note_odd_members(&mut self, members: &Map<String, Value>) {
+    fn note_odd_members(&mut self, members: &Members<'_>) {
         self.odd = TEXTS.iter().any(|name| is_odd(members, name, Value::is_string))
             || IDS.iter().any(|name| is_odd(members, name, is_id_value))
             || is_odd(members, "media", |media| media.as_object().is_some_and(|media| !has_odd_media(media)))
@@ -98,7 +118,7 @@ impl Item for Pin {
     }
 
     /// Tiles have nothing of a pin.
-    fn is_tile(members: &Map<String, Value>) -> bool {
+    fn is_tile(members: &Members<'_>) -> bool {
         !TEXTS
             .iter()
             .chain(&IDS)
@@ -114,11 +134,14 @@ const IDS: [&str; 3] = ["board_id", "board_section_id", "parent_pin_id"];
 
 /// Are members of a medium, or of a part of a carousel, there that name pictures and cannot be read?
 fn has_odd_media(media: &Map<String, Value>) -> bool {
+    let is_odd = |object: &Map<String, Value>, name: &str, fits: &dyn Fn(&Value) -> bool| {
+        object.get(name).is_some_and(|value| !value.is_null() && !fits(value))
+    };
     let is_size =
-        |size: &Value| size.is_null() || size.as_object().is_some_and(|size| !is_odd(size, "url", Value::is_string));
+        |size: &Value| size.is_null() || size.as_object().is_some_and(|size| !is_odd(size, "url", &Value::is_string));
     let is_part = |part: &Value| part.as_object().is_some_and(|part| !has_odd_media(part));
-    is_odd(media, "media_type", Value::is_string)
-        || is_odd(media, "cover_image_url", Value::is_string)
-        || is_odd(media, "images", |sizes| sizes.as_object().is_some_and(|sizes| sizes.values().all(is_size)))
-        || is_odd(media, "items", |parts| parts.as_array().is_some_and(|parts| parts.iter().all(is_part)))
+    is_odd(media, "media_type", &Value::is_string)
+        || is_odd(media, "cover_image_url", &Value::is_string)
+        || is_odd(media, "images", &|sizes| sizes.as_object().is_some_and(|sizes| sizes.values().all(is_size)))
+        || is_odd(media, "items", &|parts| parts.as_array().is_some_and(|parts| parts.iter().all(is_part)))
 }

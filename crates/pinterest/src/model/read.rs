@@ -60,9 +60,19 @@ pub(crate) fn read_account(body: &[u8]) -> Result<UserAccount, Error> {
 struct Envelope<'a> {
     #[serde(borrow)]
     items: Items<'a>,
-    /// Null, absent and empty end a listing. Anything else that is no string must not be mistaken for the end.
-    #[serde(default)]
+    /// Null, absent and empty end a listing. A number stands for its digits. Anything else that is no string must not be
+    /// mistaken for the end.
+    #[serde(default, deserialize_with = "bookmark")]
     bookmark: Option<String>,
+}
+
+fn bookmark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    // As text: a bookmark is opaque, and 10 is another one than 10.0.
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    match raw.as_bytes().first() {
+        Some(b'-' | b'0'..=b'9') => Ok(Some(raw.to_owned())),
+        _ => serde_json::from_str(raw).map_err(|_| D::Error::custom("a bookmark is text")),
+    }
 }
 
 /// The items' texts, counted while they are read.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::bounds::within;
 use crate::lenient::lenient;
@@ -46,20 +47,31 @@ const MEMBERS: [&str; 6] =
 pub(crate) struct TokenAnswer {
     #[serde(deserialize_with = "secret")]
     access_token: Secret,
-    #[serde(default = "bearer")]
-    token_type: String,
+    /// Absent or of another type: bearer, the only type that is described.
+    #[serde(default, deserialize_with = "lenient")]
+    token_type: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     expires_in: Option<i64>,
     #[serde(default, deserialize_with = "secret_or_none")]
     refresh_token: Option<Secret>,
     #[serde(default, deserialize_with = "lenient")]
     refresh_token_expires_in: Option<i64>,
-    #[serde(default)]
-    scope: Option<String>,
+    #[serde(default, deserialize_with = "scopes")]
+    scope: Vec<String>,
 }
 
-fn bearer() -> String {
-    "bearer".to_owned()
+/// Names of scopes in one text, by blanks or commas, or in a list. What is neither is no reason to lose the tokens.
+fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    let texts = match serde_json::from_str::<String>(raw) {
+        Ok(text) => vec![text],
+        Err(_) => {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
+            elements.iter().filter_map(|element| serde_json::from_str(element.get()).ok()).collect()
+        }
+    };
+    let words = texts.iter().flat_map(|text| text.split([' ', ',']));
+    Ok(words.filter(|scope| is_scope(scope)).map(str::to_owned).collect())
 }
 
 /// Zeroed even where a later member makes the answer unreadable.
@@ -67,8 +79,9 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     String::deserialize(deserializer).map(Secret::new)
 }
 
+/// A value of another type is no token, and no reason to lose the other one: the refresh token that is there is kept.
 fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    Ok(lenient::<D, String>(deserializer)?.map(Secret::new))
 }
 
 impl TokenAnswer {
@@ -85,7 +98,10 @@ impl TokenAnswer {
 
     /// Checks the answer and takes the tokens over without copying them.
     fn into_grant(self) -> Result<TokenGrant, Error> {
-        if !self.token_type.eq_ignore_ascii_case("bearer") {
+        if self
+            .token_type
+            .is_some_and(|token_type| !token_type.is_empty() && !token_type.eq_ignore_ascii_case("bearer"))
+        {
             return Err(nonsense("token_type is not bearer"));
         }
         let access_token = self.access_token;
@@ -97,14 +113,13 @@ impl TokenAnswer {
                 return Err(nonsense(&format!("{name} is empty or holds characters no token has")));
             }
         }
-        let scope = self.scope.unwrap_or_default();
         Ok(TokenGrant {
             // The tokens are good whatever is said of their lifetime: to lose them over a number would lose the account.
             expires_in: self.expires_in.and_then(lifetime).unwrap_or(DOCUMENTED_LIFETIME),
             refresh_token_expires_in: self.refresh_token_expires_in.and_then(lifetime),
             access_token,
             refresh_token,
-            scopes: scope.split([' ', ',']).filter(|scope| is_scope(scope)).map(str::to_owned).collect(),
+            scopes: self.scope,
         })
     }
 
@@ -176,6 +191,25 @@ mod tests {
     fn a_scope_is_a_word_of_the_specification() {
         let json = r#"{"access_token": "a", "expires_in": 60, "scope": "pins:read,\u0000x \"q\" bo\u00e4rds a\\b"}"#;
         assert_eq!(grant(json).unwrap().scopes, ["pins:read"]);
+    }
+
+    #[test]
+    fn what_is_beside_the_token_costs_no_token() {
+        for members in [
+            r#""token_type": null"#,
+            r#""token_type": 7"#,
+            r#""token_type": """#,
+            r#""scope": 7"#,
+            r#""scope": {"a": 1e999}"#,
+            r#""refresh_token": 7"#,
+            r#""refresh_token": ["r"]"#,
+        ] {
+            let grant = grant(&format!(r#"{{"access_token": "pina_A", "expires_in": 60, {members}}}"#)).unwrap();
+            assert_eq!((grant.access_token.expose(), grant.refresh_token.is_none()), ("pina_A", true), "{members}");
+        }
+        let json =
+            r#"{"access_token": "a", "expires_in": 60, "scope": ["pins:read", 7, "boards:read user_accounts:read"]}"#;
+        assert_eq!(grant(json).unwrap().scopes, ["pins:read", "boards:read", "user_accounts:read"]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub fn any_world(random: &mut Rng) -> Config {
         null_sizes: share(50),
         fractional_seconds: share(50),
         repeated_pictures: share(50),
+        ai_disclosed: share(50),
+        products: share(50),
     };
     let families = [Family::Beach, Family::Barn];
     let account = AccountSpec::new(USER)

@@ -39,18 +39,20 @@ pub struct Report {
 }
 
 /// What an import may say became of pins and images, and why.
-const WORDS: [(&str, &str, &[&str]); 12] = [
+const WORDS: [(&str, &str, &[&str]); 14] = [
     ("pin", "reported", &[""]),
     ("pin", "with_images", &[""]),
     ("pin", "without_image", &["no_media", "no_url", "unknown_media_type"]),
     ("pin", "left_out", &["other_section", "beyond_max_images"]),
+    ("pin", "skipped", &["ai_disclosed"]),
+    ("pin", "ai_disclosed", &[""]),
     ("pin", "removed", &[""]),
     ("pin", "unreadable", &["unknown_shape"]),
     ("pin", "doubtful", &["odd_members", "new_without_image"]),
     ("image", "missing", &[""]),
     ("image", "embedded", &[""]),
     ("image", "reused", &["kept", "same_picture", "same_bytes", "unchanged", "before"]),
-    ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import"]),
+    ("image", "skipped", &["no_url", "unsupported_format", "animated", "too_large", "other_import", "ai_disclosed"]),
     (
         "image",
         "failed",
@@ -124,7 +126,7 @@ impl Report {
         }
         let of =
             |item: &str, outcomes: &[&str]| -> i64 { outcomes.iter().map(|outcome| self.sum(item, outcome)).sum() };
-        let pins = of("pin", &["with_images", "without_image", "left_out"]);
+        let pins = of("pin", &["with_images", "without_image", "skipped", "left_out"]);
         assert_eq!(listed, pins, "every listed pin has one outcome: {self:?}");
         let images = of("image", &["embedded", "reused", "skipped", "failed", "pending"]);
         assert_eq!(found, images, "every image found has one outcome: {self:?}");

@@ -1,6 +1,7 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
 mod admin_grants;
+mod ai_pins;
 mod animations;
 mod answers;
 mod app_access;
@@ -60,6 +61,7 @@ mod pages;
 mod pausing;
 mod pgbouncer;
 mod pgvector_schema;
+mod pin_fields;
 mod planted;
 mod poison;
 mod presence;

@@ -60,6 +60,8 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
         null_sizes: 20,
         fractional_seconds: 50,
         repeated_pictures: 40,
+        ai_disclosed: 30,
+        products: 30,
     };
     let board = BoardSpec::new("Mixed", &[Family::Beach, Family::Barn], 40).media(media).sections(&["One", "Two"]);
     let config = Config {

@@ -118,6 +118,19 @@ fn json_of(context: &Context<'_>, board: &Board, key: PinKey) -> Value {
         body["is_removable"] = json!(true);
         body["ai_disclosures"] = json!({ "values": [] });
     }
+    if surprises.ai_disclosed > 0 {
+        let values: &[&str] = match (surprised(salt::AI_DISCLOSED, surprises.ai_disclosed), key.serial % 3) {
+            (false, _) => &[],
+            (true, 0) => &["AI_MODIFIED", "SYNTHETIC_PERFORMER"],
+            (true, _) => &["AI_MODIFIED"],
+        };
+        body["ai_disclosures"] = json!({ "values": values });
+    }
+    if surprises.products > 0 {
+        let is_product = surprised(salt::PRODUCT, surprises.products);
+        body["is_product"] = json!(is_product);
+        body["product_tags"] = if is_product { json!([{ "pin_id": parent }]) } else { json!([]) };
+    }
     body
 }
 

@@ -38,6 +38,8 @@ impl Surprises {
             null_sizes: 0,
             fractional_seconds: 0,
             repeated_pictures: 0,
+            ai_disclosed: 0,
+            products: 0,
         }
     }
 }
@@ -51,6 +53,8 @@ impl Default for Surprises {
             null_sizes: 3,
             fractional_seconds: 10,
             repeated_pictures: 3,
+            ai_disclosed: 4,
+            products: 4,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::{Map, Value};
 
 use super::Fault;
 use crate::server::answer::{Answer, Payload, Refusal};
@@ -96,6 +97,15 @@ fn rate_limited(retry_after: Option<&str>, reset: Option<u64>) -> Answer {
     answer
 }
 
+fn edit_item(item: &mut Value, ids: &[String], set: &Map<String, Value>, gone: &[String]) {
+    let Some(members) = item.as_object_mut() else { return };
+    let is_meant = |id: &Value| ids.iter().any(|wanted| id.as_str() == Some(wanted));
+    if ids.is_empty() || members.get("id").is_some_and(is_meant) {
+        gone.iter().for_each(|name| drop(members.remove(name)));
+        members.extend(set.clone());
+    }
+}
+
 /// Changes an answer of any kind.
 pub(crate) fn change(answer: &mut Answer, fault: &Fault) {
     match fault {
@@ -115,6 +125,14 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault) {
             answer.headers.retain(|(name, _)| !set.contains_key(name));
             for (name, lines) in set {
                 answer.headers.extend(lines.iter().map(|line| (name.clone(), line.clone())));
+            }
+        }
+        Fault::EditItems { ids, set, remove } => {
+            if let Payload::Json(body) = &mut answer.body {
+                match body.get_mut("items").and_then(Value::as_array_mut) {
+                    Some(items) => items.iter_mut().for_each(|item| edit_item(item, ids, set, remove)),
+                    None => edit_item(body, ids, set, remove),
+                }
             }
         }
         Fault::TruncatedBody => {

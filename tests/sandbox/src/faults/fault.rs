@@ -145,6 +145,18 @@ pub enum Fault {
         /// Each so-manieth item, from 1.
         every: u64,
     },
+    /// Sets and removes members of items, on a page or by themselves.
+    EditItems {
+        /// Ids of the items; none: all.
+        #[serde(default)]
+        ids: Vec<String>,
+        /// Members to set.
+        #[serde(default)]
+        set: Map<String, Value>,
+        /// Members to remove.
+        #[serde(default)]
+        remove: Vec<String>,
+    },
     /// A board counts so many pins more than it has, or less.
     PinCount {
         /// Told minus real.

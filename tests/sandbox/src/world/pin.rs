@@ -112,6 +112,8 @@ pub(crate) mod salt {
     pub(crate) const UNKNOWN_CREATIVE_TYPE: u64 = 71;
     pub(crate) const TILE: u64 = 53;
     pub(crate) const NULL_SIZE: u64 = 47;
+    pub(crate) const AI_DISCLOSED: u64 = 73;
+    pub(crate) const PRODUCT: u64 = 79;
 }
 
 /// Whether this pin is one of the given percent. Of any hundred pins in a row exactly that many are.

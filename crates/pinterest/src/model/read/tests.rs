@@ -91,7 +91,7 @@ fn not_json_may_pass_and_wrong_json_will_not() {
     for body in [&b""[..], b"<html>", b"{\"items\": [", b"\xff\xfe", b"{\"items\": []} x"] {
         assert_eq!(read_page::<Pin>(body).unwrap_err().kind(), ErrorKind::Transient, "{body:?}");
     }
-    for body in ["{}", "[]", "null", r#"{"items": null}"#, r#"{"items": {}}"#, r#"{"items": [], "bookmark": 7}"#] {
+    for body in ["{}", "[]", "null", r#"{"items": null}"#, r#"{"items": {}}"#, r#"{"items": [], "bookmark": [7]}"#] {
         assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
     }
     for body in ["{}", "[]", "7", r#"{"id": 7.5}"#] {
@@ -99,6 +99,40 @@ fn not_json_may_pass_and_wrong_json_will_not() {
     }
     for body in ["[]", "7", "null"] {
         assert_eq!(read_account(body.as_bytes()).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
+    }
+}
+
+#[test]
+fn a_bookmark_may_be_a_number() {
+    for (member, expected) in [("7", Some("7")), ("10.0", Some("10.0")), ("null", None), ("\"\"", None)] {
+        let body = format!(r#"{{"items": [], "bookmark": {member}}}"#);
+        assert_eq!(read_page::<Pin>(body.as_bytes()).unwrap().bookmark.as_deref(), expected, "{member}");
+    }
+}
+
+#[test]
+fn a_number_that_no_type_can_hold_costs_only_its_member() {
+    let body = br#"{"id": "1", "title": "A", "pin_metrics": {"x": [1e999]},
+        "media": {"media_type": "image", "images": {"600x": {"url": "https://i.pinimg.com/a.jpg", "width": 1e999}}}}"#;
+    let pin: Pin = read_item(body).unwrap();
+    assert_eq!((pin.title.as_deref(), pin.odd, pin.images().unwrap().len()), (Some("A"), false, 1));
+    let pin: Pin = read_item(br#"{"id": "1", "title": 1e999}"#).unwrap();
+    assert!(pin.odd && pin.title.is_none());
+}
+
+#[test]
+fn the_domain_of_a_link() {
+    for (link, expected) in [
+        ("https://www.Example.com/a", Some("example.com")),
+        ("http://user:pass@sub.example.com.:80", Some("sub.example.com")),
+        ("https://m\u00fchle.example/", Some("xn--mhle-0ra.example")),
+        ("mailto:a@example.com", None),
+        ("example.com/a", None),
+        ("https://www./", None),
+        ("", None),
+    ] {
+        let pin: Pin = read_item(format!(r#"{{"id": "1", "link": "{link}"}}"#).as_bytes()).unwrap();
+        assert_eq!(pin.link_domain().as_deref(), expected, "{link}");
     }
 }
 
