@@ -19,6 +19,7 @@ fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
         "SELECT outcome || COALESCE(' ' || reason, '') || ' ' || count(*) FROM (
              SELECT 1 AS place, CASE WHEN no_image IS NULL THEN 'with_images' ELSE 'without_image' END AS outcome,
                     no_image AS reason FROM pinterest.pin WHERE import_id = $1
+             UNION ALL SELECT 1, 'ai_disclosed', NULL FROM pinterest.pin WHERE import_id = $1 AND is_ai
              UNION ALL SELECT 2, CASE state WHEN 'embedded' THEN 'embedded or reused' ELSE state END, reason_code
                FROM pinterest.pin_image WHERE import_id = $1) AS each
           GROUP BY place, outcome, reason ORDER BY place, outcome, reason",
