@@ -4,6 +4,7 @@ mod canary;
 mod certificates;
 mod client;
 mod families;
+mod generated;
 mod images;
 mod network;
 mod oauth;
