@@ -76,7 +76,7 @@ LEFT JOIN LATERAL (
                     ELSE pg_catalog.format('trigger "%s" of %s is disabled: changes are not followed', g.tgname, g.tgrelid::pg_catalog.regclass::pg_catalog.text) END,
                '55000',
                CASE WHEN g.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::"char"[])
-                    THEN 'pinterest_track() with the same arguments has them fire always (ALTER TABLE … ENABLE ALWAYS TRIGGER) and looks at every row.'
+                    THEN 'pinterest_track() with the same arguments has them fire always (ALTER TABLE ... ENABLE ALWAYS TRIGGER) and looks at every row.'
                     ELSE 'pinterest_track() with the same arguments makes the triggers anew and looks at every row.' END
         FROM (SELECT t.oid AS oid UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(t.oid) AS p) AS p
         -- By the index, however many partitions the planner takes there to be.

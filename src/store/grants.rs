@@ -148,7 +148,15 @@ const RELATIONS: [&str; 19] = [
 ];
 
 /// Columns of `pinterest.app` that every level may read: all but the secret.
-const APP_COLUMNS: [&str; 11] = [
+const APP_COLUMNS: [&str; 19] = [
+    "access_cause",
+    "access_granted_at",
+    "access_granted_by",
+    "access_probe_at",
+    "access_probe_until",
+    "access_refusals",
+    "access_refused_of",
+    "access_refused_since",
     "app_id",
     "cause",
     "client_id",
