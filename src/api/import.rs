@@ -140,8 +140,8 @@ fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
     let account_id = import::account_of(import_id)?;
     // What a setting has had skipped, and would no longer.
     let skipped: &[&str] = match settings::animated_images() {
-        embedder::Animations::FirstFrame => &["animated"],
-        embedder::Animations::Refuse => &[],
+        embedder::Animations::FirstFrame => &["animated", "too_large"],
+        embedder::Animations::Refuse => &["too_large"],
     };
     let failed = as_worker(|| import::retry_failed(account_id, import_id, skipped))?;
     registry::wake_at_commit()?;
