@@ -92,7 +92,7 @@ async fn pictures_share_one_budget() {
 #[tokio::test]
 async fn what_needs_more_than_the_budget_is_refused_by_its_header() {
     let [.., (_, webp, _)] = photographs();
-    let server = Supervisor::start(&["--memory-limit", &(1560 * MIB).to_string()]);
+    let server = Supervisor::start(&["--memory-limit", &(1400 * MIB).to_string()]);
     let client = connect(&server).await;
     let before = peak(&server);
     let received = webp.len() as u64;
