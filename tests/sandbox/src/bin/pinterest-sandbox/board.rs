@@ -5,7 +5,15 @@ use sandbox::scene::Family;
 
 pub fn parse(text: &str) -> Result<BoardSpec, String> {
     let form = || format!("{text:?} is not of the form NAME=FAMILIES:PINS[:secret][:sections=A,B]");
-    let (name, rest) = text.rsplit_once('=').ok_or_else(form)?;
+    // Last, as titles may hold what else has a meaning here.
+    let (board, sections) = match text.split_once(":sections=") {
+        Some((board, titles)) => (board, titles.split(',').collect()),
+        None => (text, Vec::new()),
+    };
+    if sections.contains(&"") {
+        return Err(form());
+    }
+    let (name, rest) = board.rsplit_once('=').ok_or_else(form)?;
     let mut parts = rest.split(':');
     let (families, pins) = parts.next().zip(parts.next()).ok_or_else(form)?;
     let families: Vec<Family> = families
@@ -14,16 +22,12 @@ pub fn parse(text: &str) -> Result<BoardSpec, String> {
         .collect::<Result<_, _>>()
         .map_err(|error: sandbox::scene::UnknownFamily| error.to_string())?;
     let pins = pins.parse().map_err(|_| form())?;
-    let mut board = BoardSpec::new(name, &families, pins);
-    for part in parts {
-        let sections = part.strip_prefix("sections=").map(|titles| titles.split(',').collect::<Vec<_>>());
-        board = match sections {
-            Some(titles) if board.sections.is_empty() && !titles.contains(&"") => board.sections(&titles),
-            None if part == "secret" && board.privacy == Privacy::Public => board.privacy(Privacy::Secret),
-            _ => return Err(form()),
-        };
+    let board = BoardSpec::new(name, &families, pins).sections(&sections);
+    match (parts.next(), parts.next()) {
+        (None, _) => Ok(board),
+        (Some("secret"), None) => Ok(board.privacy(Privacy::Secret)),
+        _ => Err(form()),
     }
-    Ok(board)
 }
 
 #[cfg(test)]
@@ -36,7 +40,7 @@ mod tests {
         assert_eq!((board.name.as_str(), board.pins), ("Barn = hay", 48));
         assert_eq!(board.families, [Family::Barn, Family::Garden]);
         assert_eq!(parse("X=barn:1:secret").expect("valid").privacy, Privacy::Secret);
-        let board = parse("Räume=barn:9:sections=Großer Saal,廊下:secret").expect("valid");
+        let board = parse("Räume=barn:9:secret:sections=Großer Saal,廊下").expect("valid");
         assert_eq!(
             (board.privacy, board.sections.as_slice()),
             (Privacy::Secret, &["Großer Saal".into(), "廊下".into()][..])
