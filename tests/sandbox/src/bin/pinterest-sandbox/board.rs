@@ -47,7 +47,7 @@ mod tests {
         );
         for wrong in [
             "X=barn:1:sections=",
-            "X=barn:1:sections=A:sections=B",
+            "X=barn:1:sections=A,,B",
             "",
             "X",
             "X=barn",
