@@ -124,7 +124,10 @@ pub(crate) fn refusal(
 ) -> Error {
     let refusal = Refusal::read(body);
     let kind = refusal.kind(call, status);
-    let rate = (kind == ErrorKind::RateLimited).then(|| RateLimit::from_headers(headers, now)).unwrap_or_default();
+    let rate = match kind {
+        ErrorKind::RateLimited => RateLimit::from_headers(headers, now),
+        _ => RateLimit::default(),
+    };
     let (reset, by_pace) = rate.wait();
     let wait = rate_limit::retry_after(headers, now).or_else(|| refusal.wait_in_text()).or(reset);
     let wait = wait.filter(|_| kind.is_retryable()).map(retry::clamp_retry_after);

@@ -102,7 +102,7 @@ fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
         let done: i64 = value(&mut client, "SELECT count(*) FROM pinterest.imports WHERE state = 'completed'")?;
         Ok((done == 2).then_some(()))
     })?;
-    assert_eq!(value::<bool>(&mut client, "SELECT bool_and(skip_ai) FROM pinterest.import")?, true);
+    assert!(value::<bool>(&mut client, "SELECT bool_and(skip_ai) FROM pinterest.import")?);
     assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
     Ok(())
 }

@@ -63,9 +63,9 @@ fn whatever_the_policies_are() -> Result<()> {
         "CREATE POLICY p ON venues FOR SELECT USING (true); CREATE POLICY q ON venues FOR UPDATE USING (false)",
         "CREATE POLICY p ON venues USING (embedding IS NOT NULL)",
     ] {
-        owner.batch_execute(&format!(
-            "DROP TABLE venues; RESET app.tenant; SELECT pinterest_untrack('venues') FROM pinterest.tracked"
-        ))?;
+        owner.batch_execute(
+            "DROP TABLE venues; RESET app.tenant; SELECT pinterest_untrack('venues') FROM pinterest.tracked",
+        )?;
         fill(&mut owner)?;
         owner.batch_execute(&format!("{FORCE} {policy}"))?;
         assert_eq!(value::<i64>(&mut owner, TRACK)?, 3, "{policy}");
