@@ -215,8 +215,6 @@ def by_hand():
         content = (ROOT / "tests/fixtures/pictures" / name).read_bytes()
         if len(content) <= 16_384:
             seed("picture", name, content)
-    for path in sorted((ROOT / "tests/fixtures/containers").iterdir()):
-        seed("picture", f"container-{path.name}", path.read_bytes())
 
 
 def main():

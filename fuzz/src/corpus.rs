@@ -4,13 +4,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Fixtures of other tests that are inputs of a target too; `tests/fuzz` names them as well.
+const FIXTURES: [(&str, &str); 1] = [("picture", "../tests/fixtures/containers")];
+
 /// The committed inputs of a target, by name.
 ///
 /// # Errors
-/// Where the directory or a file in it cannot be read.
+/// Where a directory or a file in it cannot be read.
 pub fn read(name: &str) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut paths = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixtures = FIXTURES.iter().filter(|(target, _)| *target == name).map(|(_, directory)| here.join(directory));
+    let mut paths = Vec::new();
+    for directory in std::iter::once(here.join("corpus").join(name)).chain(fixtures) {
+        for entry in fs::read_dir(directory)? {
+            paths.push(entry?.path());
+        }
+    }
     paths.sort();
     paths.into_iter().map(|path| fs::read(&path).map(|bytes| (path, bytes))).collect()
 }
