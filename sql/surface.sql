@@ -25,7 +25,7 @@ COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean, text[], intege
 COMMENT ON FUNCTION pinterest_sync_board(text, interval, bigint) IS
     'Keeps a board that was imported before fresh: a worker imports it again after every such time, at least five minutes; NULL ends that';
 COMMENT ON FUNCTION pinterest_retry_failed(bigint) IS
-    'Puts the images that an import has failed on back to work; returns how many there are';
+    'Puts the images that an import has failed on back to work, and those that it skipped as too large, or as animations if pinterest.animated_images now embeds them; returns how many there are';
 COMMENT ON FUNCTION pinterest_reembed_board(text, bigint) IS
     'Queues the work of bringing a board''s images to the present model: those whose embedding another one made are embedded again, from the kept bytes where there are any, else from a new download. Nothing is listed. Returns the import''s id: see pinterest.imports';
 COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
