@@ -60,11 +60,13 @@ COMMENT ON COLUMN pinterest.app.owner IS 'The role that registered the app and m
 COMMENT ON COLUMN pinterest.app.tier IS 'Access that Pinterest gave the app: on trial all of its accounts share one quota, on standard each has its own';
 COMMENT ON COLUMN pinterest.app.client_secret IS 'Sealed; NULL: read from pinterest.app_secret_file whenever it is needed';
 COMMENT ON COLUMN pinterest.app.access_refused_since IS 'Since when Pinterest says that it has not granted the app access; NULL: it does not say so';
-COMMENT ON COLUMN pinterest.app.access_refusals IS 'How often in a row that was found';
-COMMENT ON COLUMN pinterest.app.access_refused_of IS 'The account that was asked for when it was found last';
+COMMENT ON COLUMN pinterest.app.access_refusals IS 'How often in a row Pinterest has said so';
+COMMENT ON COLUMN pinterest.app.access_refused_of IS 'The account of the last request that Pinterest refused for this reason';
+COMMENT ON COLUMN pinterest.app.access_cause IS 'What Pinterest answered';
 COMMENT ON COLUMN pinterest.app.access_probe_at IS 'When one import of the app asks again';
-COMMENT ON COLUMN pinterest.app.access_probe_until IS 'Until then one is asking, and no other does';
-COMMENT ON COLUMN pinterest.app.access_granted_at IS 'When Pinterest answered again, and by whom that was found';
+COMMENT ON COLUMN pinterest.app.access_probe_until IS 'One import is asking now, and until this time no other does';
+COMMENT ON COLUMN pinterest.app.access_granted_at IS 'When Pinterest first answered again';
+COMMENT ON COLUMN pinterest.app.access_granted_by IS 'The account whose request it answered then';
 COMMENT ON COLUMN pinterest.app.refused_in_row IS 'Refresh tokens that Pinterest refused since it last accepted one';
 COMMENT ON COLUMN pinterest.app.refused_since IS 'When the first of them was refused';
 COMMENT ON COLUMN pinterest.app.pauses IS 'Pauses in a row; while above 0, no refusal counts against an account';
