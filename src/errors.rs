@@ -47,7 +47,7 @@ pub enum Kind {
     NotReady,
     /// Nobody answers at the other end.
     Unreachable,
-    /// The proxy does not answer, or not as one.
+    /// The proxy does not answer, or not as one, or gives no connection that lasts.
     ProxyUnreachable,
     /// The proxy does not accept the user and password.
     ProxyCredentials,
@@ -111,6 +111,11 @@ pub enum Kind {
 const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at developers.pinterest.com. Imports that wait for it go on by themselves once it is granted.";
 
 impl Kind {
+    /// Whether the proxy has to be put right, and perhaps nothing else.
+    pub fn is_proxy(self) -> bool {
+        matches!(self, Kind::ProxyUnreachable | Kind::ProxyCredentials | Kind::ProxyRefused)
+    }
+
     /// The SQLSTATE and the hint for callers who are given no better one.
     fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
         use PgSqlErrorCode as Code;
@@ -174,7 +179,9 @@ impl Kind {
             ),
             Kind::ProxyUnreachable => (
                 Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-                Some("Check pinterest.proxy and the proxy itself. Work goes on when it answers."),
+                Some(
+                    "Check pinterest.proxy, the proxy, and whether it reaches the host. Work goes on when it answers.",
+                ),
             ),
             Kind::ProxyCredentials => (
                 Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -407,7 +414,7 @@ impl From<pinterest::Error> for Failure {
             Theirs::RateLimited | Theirs::SpamHold => Kind::RateLimited,
             Theirs::Transient => Kind::BrokenOff,
             Theirs::Unreachable | Theirs::Tls => Kind::Unreachable,
-            Theirs::Proxy => Kind::ProxyUnreachable,
+            Theirs::Proxy | Theirs::ProxyTunnel => Kind::ProxyUnreachable,
             Theirs::ProxyCredentials => Kind::ProxyCredentials,
             Theirs::ProxyRefused => Kind::ProxyRefused,
             Theirs::TooLarge => Kind::TooLarge,

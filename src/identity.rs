@@ -83,9 +83,18 @@ pub fn as_role<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) 
 
 /// As [`RESTRICTED`], and without the policies that `FORCE ROW LEVEL SECURITY` has the owner obey: what the server itself does
 /// where it checks a foreign key as the table's owner. A policy is made for the sessions of an application, which have a
-/// tenant; a worker has none, and rows that it is not shown would look like rows that are gone. Other owners' tables keep
-/// their policies.
+/// tenant; a worker has none, and rows that it is not shown would look like rows that are gone.
 const UNFORCED: u32 = RESTRICTED | pg_sys::SECURITY_NOFORCE_RLS;
+
+/// Whether the owner's tables show everything to the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policies {
+    /// Also where `FORCE ROW LEVEL SECURITY` says otherwise. For what runs no code of the owner's that has effects: in
+    /// triggers, a policy that keeps tenants apart would not do so.
+    Unforced,
+    /// As in the owner's sessions.
+    Forced,
+}
 
 /// Runs `work` with the rights of a table's owner in a security-restricted operation, as REINDEX does whoever calls it:
 /// what an index of the table's runs has no right of the caller's. No row is hidden from it.
@@ -101,13 +110,23 @@ const OWNERS_LOCK_TIMEOUT: &CStr = c"200ms";
 /// Runs `work` as the owner of a user's table, in a tracking worker, inside of [`trial::of`]. Whatever of the owner's is
 /// run on the way (triggers, constraints, index expressions) has the owner's rights, never a worker's, and cannot put them off:
 /// the operation is security restricted, as for autovacuum and the workers of logical replication, so that no role can be
-/// set, no session user restored and nothing left behind that runs later. No policy hides the owner's rows. Settings are put back. An ERROR becomes
+/// set, no session user restored and nothing left behind that runs later. Settings are put back. An ERROR becomes
 /// [`Kind::TableRefused`]; the transaction is then of no use any more and has to be aborted, which is what a worker does on
 /// every `Err`. Where it takes longer than it may, the process ends.
 ///
 /// Deferred triggers are refused in such an operation; `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
-pub fn as_table_owner<T>(owner: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let _restore = Restore::after_switch(owner, UNFORCED);
+pub fn as_table_owner<T>(
+    owner: pg_sys::Oid,
+    policies: Policies,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let _restore = Restore::after_switch(
+        owner,
+        match policies {
+            Policies::Unforced => UNFORCED,
+            Policies::Forced => RESTRICTED,
+        },
+    );
     // SAFETY: main thread; the level is closed below, or by the abort.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
     let result = trial::limited(|| {

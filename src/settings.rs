@@ -141,6 +141,10 @@ pub fn define(preloading: bool) {
     let text = |name, short, long, setting: &'static Text, context| {
         GucRegistry::define_string_guc(name, short, long, setting, context, GucFlags::default());
     };
+    // Somebody may have written a password into it.
+    let discreet = |name, short, long, setting: &'static Text| {
+        GucRegistry::define_string_guc(name, short, long, setting, fixed(), GucFlags::SUPERUSER_ONLY);
+    };
     let int = |name, short, long, setting: &'static GucSetting<i32>, (low, high), flags| {
         GucRegistry::define_int_guc(name, short, long, setting, low, high, GucContext::Sighup, flags);
     };
@@ -179,19 +183,17 @@ pub fn define(preloading: bool) {
         &PRIVATE_IMAGE_HOSTS,
         fixed(),
     );
-    text(
+    discreet(
         c"pinterest.proxy",
         c"HTTP proxy that requests go through, as http://host:port or https://host:port.",
         c"Connections are opened by CONNECT and are https from end to end. Hosts of pinterest.private_image_hosts are reached without it.",
         &PROXY,
-        fixed(),
     );
-    text(
+    discreet(
         c"pinterest.proxy_credentials_file",
         c"File with the user and password for the proxy, as user:password on one line.",
         c"Kept as safely as the key file. It is read again when it has changed.",
         &PROXY_CREDENTIALS_FILE,
-        fixed(),
     );
     text(
         c"pinterest.no_proxy",

@@ -95,11 +95,17 @@ fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
 
 /// The board that the caller means, or the section of it that an address names, among those seen so far.
 pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
+    Ok(closest(reference, account_id)?.0)
+}
+
+/// The same, and how closely it fits.
+fn closest(reference: &str, account_id: Option<i64>) -> Result<(KnownBoard, Likeness), Failure> {
     not_empty(reference, "board")?;
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
     let meant = matching(reference, account_id)?;
     let section = meant.reference.section();
-    let mut board = meant.one()?.ok_or_else(|| {
+    let likeness = meant.likeness;
+    let (mut board, likeness) = meant.one()?.zip(likeness).ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference))).with_hint(
             "Import it with pinterest_import_board(); SELECT * FROM pinterest_list_boards() lists what there is.",
         )
@@ -110,15 +116,29 @@ pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Fai
         let name = sections.into_iter().find(|(id, _)| *id == section_id).map(|(_, name)| name).unwrap_or_default();
         board.section = Some(KnownSection { section_id, name });
     }
-    Ok(board)
+    Ok((board, likeness))
 }
 
-/// The same for what is done to whole boards.
-pub fn known_whole(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
-    let board = known(reference, account_id)?;
+/// The board that the caller means, for what changes a whole board. One that only looks alike does not do: the board that is
+/// meant may not have been seen yet. `fits` decides what is close enough.
+pub fn known_whole(
+    reference: &str,
+    account_id: Option<i64>,
+    fits: impl Fn(Likeness) -> bool,
+) -> Result<KnownBoard, Failure> {
+    let (board, likeness) = closest(reference, account_id)?;
     if board.section.is_some() {
         return Err(Failure::new(Kind::BadArgument, "this is done to whole boards, not to a section")
             .with_hint("Give the board's address, without the section, or its title or id."));
+    }
+    if !fits(likeness) {
+        let owner = board.owner_username.map(|owner| format!(" of {owner}")).unwrap_or_default();
+        return Err(Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference)))
+            .with_hint(format!(
+                "The most similar one is \"{}\"{owner}. If it is meant, give its id: {}.",
+                shortened(&board.name),
+                board.board_id
+            )));
     }
     Ok(board)
 }
@@ -171,7 +191,7 @@ fn pinterest_purge_board(
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
     let board = given(board, "board")?;
-    let board = known_whole(board, account_id)?;
+    let board = known_whole(board, account_id, Likeness::is_certain)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;
     Ok(TableIterator::once(counts))
 }

@@ -3,6 +3,7 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
+use pinterest::Likeness;
 
 use super::board::{known_whole, matching};
 use super::prompts::texts;
@@ -113,7 +114,7 @@ fn pinterest_sync_board(
 ) -> Answer<()> {
     let board = given(board, "board")?;
     check_sync_interval(every.as_ref())?;
-    let board = known_whole(board, account_id)?;
+    let board = known_whole(board, account_id, Likeness::is_title)?;
     as_worker(|| crate::store::board::sync(board.account_id, &board.board_id, every))?;
     registry::wake_at_commit()?;
     Ok(())
@@ -124,7 +125,7 @@ fn pinterest_sync_board(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
     let board = given(board, "board")?;
-    let board = known_whole(board, account_id)?;
+    let board = known_whole(board, account_id, Likeness::is_title)?;
     check_model_dir()?;
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;

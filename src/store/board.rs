@@ -169,8 +169,8 @@ pub fn last_import(
              JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 AND i.image IS NULL) \
-                 OR (i.state = 'skipped' AND i.reason_code = $6 AND NOT $5))) \
-             AND (b.imported_without_ai OR NOT $5) AS all_stand) AS whole \
+                 OR (i.state = 'skipped' AND i.reason_code = $6 AND NOT $5) OR (i.state = 'embedded' AND p.is_ai AND $5))) \
+             AS all_stand) AS whole \
          WHERE b.account_id = $1 AND b.board_id = $2",
         &[account_id.into(), board_id.into(), model_id.into(), keep_images.into(), skip_ai.into(), AI_DISCLOSED.into()],
         |row| Ok(LastImport { unchanged: row.get(1)?, complete: row.get(2)? }),
@@ -181,7 +181,8 @@ pub fn last_import(
 /// Keeps the board fresh from now on, or not any more.
 pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3 \
+        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3, \
+         sync_skips_ai = CASE WHEN $3 IS NULL THEN sync_skips_ai ELSE imported_without_ai END \
          WHERE account_id = $1 AND board_id = $2",
         &[account_id.into(), board_id.into(), every.into()],
     )?;

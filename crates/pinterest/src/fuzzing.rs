@@ -50,7 +50,7 @@ pub fn account(body: &[u8]) -> Result<UserAccount, Error> {
 
 /// The body of a granting answer of the token endpoint.
 pub fn grant(body: &[u8]) -> Result<TokenGrant, Error> {
-    oauth::TokenAnswer::read(body)
+    oauth::TokenAnswer::read(body, false)
 }
 
 /// What can be asked for, as a refusal means different things: an API call, one with a bookmark, a code exchange, a

@@ -111,6 +111,10 @@ fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Attempts of an import that stopped because of the proxy, at most: the pauses stay long, and other failures after it
+/// have tries left.
+const ATTEMPTS_BEHIND_PROXY: i32 = 4;
+
 /// Stops working on an import, with the reason. It goes on after `wake_in`, where its state allows.
 pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake_in: Duration) -> Result<(), Failure> {
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
@@ -118,7 +122,8 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
         "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
          due = CASE WHEN $4 IN ('queued', 'waiting_quota', 'waiting_access') THEN false END, \
          wake_at = clock_timestamp() + make_interval(secs => $8), \
-         attempts = CASE WHEN $4 IN ('waiting_quota', 'waiting_access', 'needs_reauth') THEN 0 ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
+         attempts = CASE WHEN $4 IN ('waiting_quota', 'waiting_access', 'needs_reauth') THEN 0 \
+             WHEN $10 THEN LEAST(attempts, $11) ELSE attempts END, claimed_by = NULL, lease_until = NULL, \
          phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
          finished_at = CASE WHEN $9 THEN clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
@@ -132,6 +137,8 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
             failure.and_then(|failure| failure.hint().map(str::to_owned)).into(),
             wake_in.as_secs_f64().into(),
             ended.into(),
+            failure.is_some_and(|failure| failure.kind.is_proxy()).into(),
+            ATTEMPTS_BEHIND_PROXY.into(),
         ],
     )?;
     if ended { notify_finished(claimed.import_id) } else { Ok(()) }

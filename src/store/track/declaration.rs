@@ -3,7 +3,7 @@
 
 use pgrx::pg_sys;
 
-use super::{TrackedColumn, tie};
+use super::{TrackedColumn, queue, tie};
 use crate::errors::{Failure, Kind};
 use crate::store::user_table::{self, UserTable};
 use crate::store::{execute, read, write};
@@ -112,13 +112,12 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
 
 /// Ends the tracking of columns; what is known of their rows goes along.
 pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
-    for statement in [
+    execute(
         "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
-        "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = ANY ($1)",
-    ] {
-        execute(statement, &[tracked_column_ids.to_vec().into()])?;
-    }
-    Ok(())
+        &[tracked_column_ids.to_vec().into()],
+    )?;
+    // Of rows that others have queued since the caller's snapshot, too.
+    tracked_column_ids.iter().try_for_each(|&id| queue::remove_all(id))
 }
 
 /// Columns of tables that are gone, or that changed hands, by the name that is remembered. With the caller's rights.

@@ -7,12 +7,13 @@
 
 use std::ffi::CString;
 
-use pgrx::{Spi, pg_sys};
+use pgrx::spi::SpiError;
+use pgrx::{PgOid, Spi, pg_sys};
 
 use super::{owners_path, tie, trust};
 use crate::errors::{Failure, Kind};
 use crate::expected_relation::on_relation;
-use crate::identity::as_table_owner;
+use crate::identity::{Policies, as_table_owner};
 use crate::owner::Owner;
 use crate::store::user_table::{self, Column};
 use crate::store::{Row, read};
@@ -194,7 +195,7 @@ impl Target {
                 None => Source::TooLarge(length),
             })
         };
-        self.in_owners_name(&path, || {
+        self.in_owners_name(&path, Policies::Unforced, || {
             let rows: Vec<Source> = Spi::connect(|client| {
                 let rows = client.select(self.read.as_str(), Some(2), &[key.to_vec().into(), limit.into()])?;
                 rows.map(|row| source(Row(&row))).collect::<Result<_, Failure>>()
@@ -207,7 +208,7 @@ impl Target {
     /// `None` where the table is not what it was.
     pub fn lock(&self, key: &[String]) -> Result<Option<Option<LockedRow>>, Failure> {
         let Some(path) = self.hold(pg_sys::RowExclusiveLock)? else { return Ok(None) };
-        self.in_owners_name(&path, || {
+        self.in_owners_name(&path, Policies::Unforced, || {
             let rows: Vec<LockedRow> = Spi::connect_mut(|client| {
                 let rows = client.update(self.lock.as_str(), Some(2), &[key.to_vec().into()])?;
                 rows.map(|row| Ok(LockedRow { embedded: Row(&row).get(1)? })).collect::<Result<_, Failure>>()
@@ -219,10 +220,17 @@ impl Target {
     /// Writes the embedding of a row that is locked. `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
     pub fn write(&self, key: &[String], embedding: Vector) -> Result<(), Failure> {
         let path = owners_path::of(self.owner)?;
-        self.in_owners_name(&path, || {
-            let parameters = [key.to_vec().into(), embedding.parameter()];
+        let parameters = [key.to_vec().into(), embedding.parameter()];
+        // Policies become part of a statement where it is prepared (RevalidateCachedQuery(), plancache.c): this one finds the
+        // row whatever they are, and the triggers that it fires obey them. Where it has to be prepared again meanwhile, it
+        // finds nothing, and the row is tried again.
+        let statement = self.in_owners_name(&path, Policies::Unforced, || {
+            let types = parameters.each_ref().map(|parameter| PgOid::from(parameter.oid()));
+            Ok(Spi::connect_mut(|client| Ok::<_, SpiError>(client.prepare_mut(self.write.as_str(), &types)?.keep()))?)
+        })?;
+        self.in_owners_name(&path, Policies::Forced, || {
             let written = Spi::connect_mut(|client| {
-                client.update(self.write.as_str(), None, &parameters)?;
+                client.update(&statement, None, &parameters)?;
                 // SAFETY: set by the statement that just ran.
                 Ok::<_, Failure>(unsafe { pg_sys::SPI_processed })
             })?;
@@ -237,9 +245,14 @@ impl Target {
     }
 
     /// Runs a statement on the table in its owner's name, under the owner's search_path.
-    fn in_owners_name<T>(&self, path: &CString, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    fn in_owners_name<T>(
+        &self,
+        path: &CString,
+        policies: Policies,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         on_relation(self.table, || {
-            as_table_owner(self.owner, || {
+            as_table_owner(self.owner, policies, || {
                 owners_path::set(path);
                 work()
             })
@@ -249,7 +262,7 @@ impl Target {
     /// Locks the table for the rest of the transaction and looks whether it still is what was found, and may be touched;
     /// gives the search_path of its owner. `None`: it is to be found anew.
     fn hold(&self, mode: u32) -> Result<Option<CString>, Failure> {
-        as_table_owner(self.owner, || {
+        as_table_owner(self.owner, Policies::Forced, || {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
             // transaction's end.
             unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };

@@ -120,6 +120,7 @@ impl Api {
                 ErrorKind::RateLimited | ErrorKind::SpamHold => self.exhausted(error).await,
                 // Where it was answered a moment ago, it is this call that is refused and not the app.
                 ErrorKind::AppAccess if !self.answered => self.app_refused(error).await,
+                kind if error.code().is_some() && kind.shows_access() => self.app_is_answered().await,
                 _ => {}
             }
         }

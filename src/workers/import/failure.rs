@@ -60,6 +60,12 @@ impl Interruption {
         Interruption::Stopped { stop, failure, wake_in: LOCAL_PAUSE }
     }
 
+    /// The proxy lets API calls through and images not. Each run makes API calls before it comes to the images, and their
+    /// success begins the count of attempts anew: so the pause is long from the first time on.
+    pub fn proxy_keeps_images(failure: Failure) -> Self {
+        Interruption::Stopped { stop: Stop::Queued, failure, wake_in: PROXY_PAUSE }
+    }
+
     /// What an API call's error means, after `attempts` without progress, `age` after the import's first claim.
     pub fn from_api(error: pinterest::Error, attempts: i32, age: Duration, random: f64) -> Self {
         let (stop, wake_in) = match error.kind() {
@@ -118,5 +124,44 @@ pub fn held(claim: Claim) -> Result<(), Interruption> {
         Claim::Held => Ok(()),
         Claim::CancelRequested => Err(Interruption::Cancelled),
         Claim::Lost => Err(Interruption::Lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinterest::{Client, Endpoints, Proxy};
+
+    use super::*;
+
+    /// Of a proxy whose password cannot be read.
+    fn refused() -> pinterest::Error {
+        let address = "http://127.0.0.1:9".parse().unwrap();
+        let credentials_file = Some("/nonexistent/proxy".into());
+        let proxy = Some(Proxy { address, credentials_file, bypass: Vec::new() });
+        let client = Client::with_image_limit(Endpoints { proxy, ..Endpoints::default() }, 1 << 20).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client.ask_proxy()).unwrap_err()
+    }
+
+    #[test]
+    fn an_import_waits_for_the_proxy_without_end() {
+        for attempts in [0, 1, ATTEMPTS, ATTEMPTS + 1, i32::MAX] {
+            for random in [0.0, 0.999] {
+                let interruption = Interruption::from_api(refused(), attempts, Duration::ZERO, random);
+                let Interruption::Stopped { stop, failure, wake_in } = interruption else { panic!("{interruption:?}") };
+                assert_eq!(stop, Stop::Queued, "{attempts}");
+                assert!(failure.kind.is_proxy(), "the store keeps attempts by this: {failure:?}");
+                assert!((retry::SHORTEST_DELAY..=PROXY_PAUSE).contains(&wake_in), "{attempts}: {wake_in:?}");
+            }
+        }
+    }
+
+    /// The API answers meanwhile, which begins the count of attempts anew: the pause is not to come of it.
+    #[test]
+    fn images_that_the_proxy_keeps_cost_few_requests() {
+        let interruption = Interruption::proxy_keeps_images(refused().into());
+        let Interruption::Stopped { stop, failure, wake_in } = interruption else { panic!("{interruption:?}") };
+        assert_eq!((stop, failure.kind), (Stop::Queued, Kind::ProxyCredentials));
+        assert!(wake_in >= Duration::from_secs(300), "{wake_in:?}");
     }
 }

@@ -218,20 +218,20 @@ impl OneImage {
         let slot = self.download_gate.clone().acquire_owned().await.ok();
         let mut refused = Refusal::default();
         for Candidate { size, url, cropped } in candidates {
-            match self.client.fetch_image(&url).await {
+            let mut fetched = self.client.fetch_image(&url).await;
+            // Before the whole import pauses for minutes: one connection that broke is no reason to.
+            if fetched.as_ref().is_err_and(|error| error.kind() == ErrorKind::ProxyTunnel) {
+                fetched = self.client.fetch_image(&url).await;
+            }
+            match fetched {
                 Ok(image) => {
                     self.ladder.borrow_mut().worked(&size);
                     let _slot = slot.filter(|_| image.bytes.len() > LARGE);
                     return Ok(Ok(Download { image, size, cropped, _slot }));
                 }
-                // Nothing is known of the image: the import waits for the proxy as a whole, whatever its age.
+                // Nothing is known of the image: the import waits for the proxy as a whole.
                 Err(error) if error.kind().is_proxy() => {
-                    return Err(Verdict::Stop(Interruption::from_api(
-                        error,
-                        self.import_attempts,
-                        Duration::ZERO,
-                        fastrand::f64(),
-                    )));
+                    return Err(Verdict::Stop(Interruption::proxy_keeps_images(error.into())));
                 }
                 Err(error) if error.rules_out_url() => {
                     self.ladder.borrow_mut().refused(&size);

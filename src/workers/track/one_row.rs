@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::pictures::Pictures;
 use super::turns::Turns;
-use super::verdict::Verdict;
+use super::verdict::{BEHIND_OTHERS, Verdict};
 use crate::embeddable::{LONGEST_TEXT, beginning, check_image, is_blank};
 use crate::errors::{Failure, Kind};
 use crate::store::track::work::{self, ClaimedRow, Embedding};
@@ -77,7 +77,7 @@ impl OneRow {
             tokio::time::sleep(SETTLE_PAUSE).await;
         }
         match verdict {
-            Verdict::Column(failure) => Ended::Column(failure),
+            Verdict::Column(failure) | Verdict::Proxy(failure) => Ended::Column(failure),
             _ => Ended::Recorded,
         }
     }
@@ -166,6 +166,9 @@ fn note(claimed: &ClaimedRow, verdict: Verdict) -> Result<(), Failure> {
         Verdict::Failed(failure) => work::fail(claimed, &failure.message, &failure.first_sqlstate()),
         Verdict::Again { failure, after, blame } => {
             work::retry(claimed, &failure.message, &failure.first_sqlstate(), after, blame)
+        }
+        Verdict::Proxy(failure) => {
+            work::retry(claimed, &failure.message, &failure.first_sqlstate(), BEHIND_OTHERS, false)
         }
         Verdict::Refused(failure, first) => {
             work::retry_refused(claimed, &failure.message, &failure.first_sqlstate(), first)

@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 use crate::errors::{Failure, Kind};
 use crate::workers::embedding::ATTEMPTS;
 
-/// Before a row is tried again whose host the proxy does not allow.
+/// Before a row is tried again whose host the proxy does not allow, or gives no connection to.
 const PROXY_PAUSE: Duration = Duration::from_secs(300);
 
 /// Downloads, as many at a time as for an import.
@@ -54,11 +54,11 @@ impl Pictures {
                 return Verdict::Failed(Failure::new(Kind::Forbidden, reason));
             }
             match error.kind() {
-                // Of one host: rows of others go on.
-                ErrorKind::ProxyRefused => {
+                // Of one host, perhaps: rows of others go on. No attempt counts, for it may as well be the proxy's failure.
+                ErrorKind::ProxyRefused | ErrorKind::ProxyTunnel => {
                     return Verdict::Again { failure: error.into(), after: PROXY_PAUSE, blame: false };
                 }
-                kind if kind.is_proxy() => return Verdict::Column(error.into()),
+                kind if kind.is_proxy() => return Verdict::Proxy(error.into()),
                 _ => {}
             }
             let after = retry::next_delay(attempts.max(1).unsigned_abs(), &error, fastrand::f64());

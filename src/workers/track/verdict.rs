@@ -15,6 +15,10 @@ const MOVED_PAUSE: Duration = Duration::from_millis(200);
 /// Before a row is tried again that the server had no room for.
 const FULL_PAUSE: Duration = Duration::from_secs(15);
 
+/// Before a row comes to the head of its column again that met a proxy which is not there or wants another password.
+/// Shorter than the column's own pause: where nothing but such rows waits, it takes no longer for it.
+pub const BEHIND_OTHERS: Duration = Duration::from_secs(10);
+
 /// What is known after an attempt on a row.
 #[derive(Clone, Debug)]
 pub enum Verdict {
@@ -41,6 +45,8 @@ pub enum Verdict {
     Suspect,
     /// No row of the column can be worked on now.
     Column(Failure),
+    /// The same, because of the proxy, and the next look is at another row: some proxies want a password for some hosts only.
+    Proxy(Failure),
 }
 
 impl Verdict {

@@ -10,6 +10,16 @@ pub(super) struct Frame {
     pub coefficients: u64,
 }
 
+/// Scans of a picture; encoders make about ten, and at most a few for each of the 64 coefficients of a component. Each takes
+/// the decoder through all coefficients again, for which a file has to spend a few hundred bytes only.
+pub(super) const MAX_SCANS: usize = 500;
+
+/// The start of scan markers in a file, and those in its metadata.
+pub(super) fn scans(bytes: &[u8]) -> usize {
+    // Compressed pixels hold no 0xFF without a zero behind it (ITU-T T.81, F.1.2.3).
+    bytes.windows(2).filter(|marker| *marker == [0xFF, 0xDA]).count()
+}
+
 /// The sampling factors of a component.
 type Sampling = [u64; 2];
 
@@ -118,6 +128,16 @@ mod tests {
             let expected = 8256 * 5504 * 3;
             assert!((expected..expected * 102 / 100).contains(&several.coefficients), "{}", several.coefficients);
         }
+    }
+
+    #[test]
+    fn scans_are_counted() {
+        let mut bytes = jpeg(0xC2, 3);
+        assert_eq!(scans(&bytes), 1);
+        bytes.extend(segment(0xDA, &[1, 0]).repeat(MAX_SCANS));
+        assert_eq!(scans(&bytes), MAX_SCANS + 1);
+        let refused = super::super::measure::jpeg(&bytes).err().unwrap();
+        assert_eq!(refused.kind(), crate::ErrorKind::UnsupportedFormat, "{refused}");
     }
 
     #[test]

@@ -62,7 +62,13 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Headers, Error> {
             Inner::Undecodable { format: jpeg::FORMAT, reason: "its header is cut off or of no known kind".to_owned() }
         }
     })?;
-    Ok(Headers { measure: Measure::new(frame.width, frame.height, frame.coefficients), animated: false })
+    if frame.coefficients > 0 && jpeg_frame::scans(bytes) > jpeg_frame::MAX_SCANS {
+        let what = format!("more than {} scans", jpeg_frame::MAX_SCANS);
+        return Err(Inner::UnsupportedVariant { format: jpeg::FORMAT, what }.into());
+    }
+    // Segments of metadata are copied.
+    let whole = frame.coefficients.saturating_add(bytes.len() as u64);
+    Ok(Headers { measure: Measure::new(frame.width, frame.height, whole), animated: false })
 }
 
 /// The decoder reads from a copy of the compressed pixels; an interlaced PNG is put together whole, in RGB.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::answers::{Asker, ConnectionNumber, Outgoing, Ticket};
 use super::queue::{Encoded, Job};
-use super::{PARTING, Shared};
+use super::{LARGE_FILE, PARTING, Shared};
 use crate::failure::Failure;
 
 /// Requests of one connection that are read and not answered; the next one is not read until there is room. So one client,
@@ -130,7 +130,8 @@ async fn read_request(
         true => length.div_ceil(BUDGET_UNIT),
         false => 0,
     };
-    let budget = permits(&shared.image_budget, budget as u32).await;
+    let of = if length > LARGE_FILE { &shared.large_image_budget } else { &shared.image_budget };
+    let budget = permits(of, budget as u32).await;
     let payload = in_time(read_payload(from_client, length)).await?;
     let request = Request::decode(header.kind, payload)?;
 

@@ -53,9 +53,12 @@ const DECODE_THREADS: usize = 2;
 /// Connections at once; more wait in the listening socket's queue. Under the limit on descriptors that [`Confinement`] sets.
 const MAX_CONNECTIONS: usize = 900;
 
-/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room. Two of
-/// the largest have room in any case.
+/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room.
 const IMAGE_BUDGET: usize = 128 * 1024 * 1024;
+
+/// A picture of more bytes takes from a budget of its own, which has room for two of the largest: the others would wait
+/// behind it.
+const LARGE_FILE: usize = 8 * 1024 * 1024;
 
 /// How long connections may take for their last frame when the server ends.
 const PARTING: Duration = Duration::from_secs(1);
@@ -92,6 +95,7 @@ struct Shared {
     /// Notified when only a new process can do what is requested.
     succession: Notify,
     image_budget: Arc<Semaphore>,
+    large_image_budget: Arc<Semaphore>,
     limits: clip::Limits,
     threads: usize,
 }
@@ -158,8 +162,9 @@ pub fn run(options: Options) -> io::Result<()> {
         territory,
         first_load: OnceLock::new(),
         succession: Notify::new(),
-        image_budget: Arc::new(Semaphore::new(
-            IMAGE_BUDGET.max(2 * options.limits.max_bytes) / connection::BUDGET_UNIT,
+        image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
+        large_image_budget: Arc::new(Semaphore::new(
+            (2 * options.limits.max_bytes).max(LARGE_FILE).div_ceil(connection::BUDGET_UNIT),
         )),
         limits: options.limits,
         threads: options.options.threads.get(),

@@ -55,7 +55,8 @@ impl Client {
     /// The host that it was asked for; `None` where no proxy is used. No request is sent through the connection.
     ///
     /// # Errors
-    /// [`ErrorKind::Proxy`], [`ErrorKind::ProxyCredentials`], [`ErrorKind::ProxyRefused`], [`ErrorKind::Unreachable`].
+    /// [`ErrorKind::Proxy`], [`ErrorKind::ProxyTunnel`], [`ErrorKind::ProxyCredentials`], [`ErrorKind::ProxyRefused`],
+    /// [`ErrorKind::Unreachable`].
     pub async fn ask_proxy(&self) -> Result<Option<Host>, Error> {
         let Some(proxied) = &self.proxied else { return Ok(None) };
         let mut hosts = std::iter::once(&self.endpoints.api).chain(&self.endpoints.images);

@@ -69,7 +69,8 @@ impl Proxied {
         match seen.kind() {
             // Of the site's certificate: the proxy opened the way to it.
             ErrorKind::Tls => seen.with_note(&format!(", through the proxy {proxy}")),
-            _ => self.inquiry.trouble(format!("gave no lasting connection to {host}: {seen}")),
+            // Also of a proxy that opens a connection before it has one itself.
+            _ => self.inquiry.lost(host, &seen),
         }
     }
 

@@ -101,7 +101,7 @@ impl<'a> TokenExchange<'a> {
         }
         let mut answered = self.client.exchange(request, self.client.limits.token_answer).await?;
         let granted = if answered.is_success() {
-            TokenAnswer::read(&answered.body)
+            TokenAnswer::read(&answered.body, self.call == Call::CodeExchange)
         } else {
             Err(self.client.refusal(self.call, &answered, self.redactor))
         };

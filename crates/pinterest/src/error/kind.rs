@@ -43,8 +43,11 @@ pub enum ErrorKind {
     Unreachable,
     /// The TLS handshake failed, most often for want of a trusted certificate: nothing was sent.
     Tls,
-    /// The proxy cannot be reached, or does not behave as one: nothing was sent, and nothing is known of the site.
+    /// The proxy cannot be reached, or is no proxy: nothing was sent, and nothing is known of the site.
     Proxy,
+    /// The proxy can be reached, and gave no connection to the host that lasts. The proxy or the host is at fault, which
+    /// cannot be told: nothing was sent, and other hosts may be reached.
+    ProxyTunnel,
     /// The proxy wants a user and password, or others than it was given; or their file is not as it has to be.
     ProxyCredentials,
     /// The proxy's rules forbid the host or port.
@@ -66,8 +69,14 @@ impl ErrorKind {
             || self.is_proxy()
     }
 
-    /// Whether it is about the proxy, which has to be put right, and so about nothing that was asked for.
+    /// Whether a refusal by Pinterest itself shows that the app is let in: it is about what was asked for.
+    pub fn shows_access(self) -> bool {
+        use ErrorKind::{BadRequest, Forbidden, ListingLimit, MissingScope, NotFound, StaleBookmark};
+        matches!(self, BadRequest | Forbidden | ListingLimit | MissingScope | NotFound | StaleBookmark)
+    }
+
+    /// Whether it may be about the proxy, which has to be put right, and so about nothing that was asked for.
     pub fn is_proxy(self) -> bool {
-        matches!(self, Self::Proxy | Self::ProxyCredentials | Self::ProxyRefused)
+        matches!(self, Self::Proxy | Self::ProxyTunnel | Self::ProxyCredentials | Self::ProxyRefused)
     }
 }

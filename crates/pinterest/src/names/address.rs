@@ -234,15 +234,15 @@ impl Site {
 }
 
 fn judge(url: &str) -> Result<BoardAddress, LeadsTo> {
-    if scheme(&url.to_ascii_lowercase()).is_some_and(|scheme| scheme != "http" && scheme != "https") {
-        return Err(LeadsTo::OtherScheme);
-    }
     // Url takes a backslash for a slash, and any number of either.
     let behind = url.split_once(':').map_or(url, |(_, behind)| behind).trim_start_matches(['/', '\\']);
     let authority = behind.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let (_, beside) = host_of(authority);
     if beside == Some(LeadsTo::UserInfo) {
         return Err(LeadsTo::UserInfo);
+    }
+    if scheme(&url.to_ascii_lowercase()).is_some_and(|scheme| scheme != "http" && scheme != "https") {
+        return Err(LeadsTo::OtherScheme);
     }
     let parsed = Url::parse(url).map_err(|_| LeadsTo::Unreadable)?;
     let parts: Vec<String> = parsed
@@ -430,6 +430,8 @@ mod tests {
             ("pinterest://board/123", LeadsTo::OtherScheme),
             ("ftp://www.pinterest.com/a/b/", LeadsTo::OtherScheme),
             ("file:///etc/passwd", LeadsTo::OtherScheme),
+            ("postgresql://app:secret@db/prod", LeadsTo::UserInfo),
+            ("s3://key:secret@bucket/picture", LeadsTo::UserInfo),
             ("Look at this: https://www.pinterest.com/a/b/", LeadsTo::WithText),
             ("Look\nhttps://www.pinterest.com/a/b/", LeadsTo::WithText),
             ("https://www.pinterest.com/a/b/ https://www.pinterest.com/a/c/", LeadsTo::WithText),

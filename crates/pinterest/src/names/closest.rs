@@ -45,9 +45,12 @@ impl Likeness {
     pub fn is_spelling(self) -> bool {
         matches!(self.rank, Rank::Title | Rank::Spelling)
     }
-}
 
-impl Likeness {
+    /// Whether its title was given, in whatever case and Unicode form, or its id, or its owner's address of it.
+    pub fn is_title(self) -> bool {
+        self.is_certain() || self.rank == Rank::Folded
+    }
+
     /// Whether no board that is not among the candidates could be closer: its id or its title was given as it is, or the
     /// address of its owner's.
     pub fn is_certain(self) -> bool {

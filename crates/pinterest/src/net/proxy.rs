@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
@@ -120,6 +121,7 @@ pub(crate) struct Inquiry {
     pub(crate) resolver: Arc<GuardedResolver>,
     /// For a proxy that is spoken to by https.
     pub(crate) tls: Arc<ClientConfig>,
+    /// For reaching the proxy, and once more for its answer.
     pub(crate) limit: Duration,
 }
 
@@ -127,13 +129,12 @@ impl Inquiry {
     /// Whether the proxy opens a connection to `target`, which is closed at once.
     ///
     /// # Errors
-    /// [`ErrorKind::Proxy`] where there is no proxy to speak with, [`ErrorKind::ProxyCredentials`] where it wants others,
+    /// [`ErrorKind::Proxy`] where there is no proxy to speak with, [`ErrorKind::ProxyTunnel`] where it does not answer (it may
+    /// wait for `target` itself) or answers in a way that can be meant for `target`, [`ErrorKind::ProxyCredentials`] where it wants others,
     /// [`ErrorKind::ProxyRefused`] where it does not allow this, [`ErrorKind::Unreachable`] where it could not reach `target`.
     pub(crate) async fn ask(&self, target: &Host, credentials: Option<&HeaderValue>) -> Result<(), Error> {
-        match tokio::time::timeout(self.limit, self.status(target, credentials)).await {
-            Ok(status) => self.judge(status?, target, credentials.is_some()),
-            Err(_) => Err(self.trouble(format!("does not answer within {:?}", self.limit))),
-        }
+        let status = self.status(target, credentials).await?;
+        self.judge(status, target, credentials.is_some())
     }
 
     fn judge(&self, status: u16, target: &Host, with_credentials: bool) -> Result<(), Error> {
@@ -153,24 +154,45 @@ impl Inquiry {
                 Err(self.error(ErrorKind::ProxyRefused, format!("does not allow connections to {target} ({status})")))
             }
             500.. => Err(self.error(ErrorKind::Unreachable, format!("has no connection to {target} ({status})"))),
-            _ => Err(self.trouble(format!("answers a request for a connection with {status}"))),
+            // Some proxies redirect to a page that says why they forbid a host.
+            _ => {
+                let what = format!("answers a request for a connection to {target} with {status}");
+                Err(self.error(ErrorKind::ProxyTunnel, what))
+            }
         }
     }
 
     /// The status of the answer to CONNECT.
     async fn status(&self, target: &Host, credentials: Option<&HeaderValue>) -> Result<u16, Error> {
+        let begun = Instant::now();
         let stream = self.dial().await?;
         if !self.address.tls {
-            return self.connect(stream, target, credentials).await;
+            return self.connect_in_time(stream, target, credentials).await;
         }
         let name = self.address.host.name();
         let name = ServerName::try_from(name.trim_start_matches('[').trim_end_matches(']').to_owned())
             .map_err(|_| self.trouble("has a name that no certificate can have".to_owned()))?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls))
-            .connect(name, stream)
+        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
+        let stream = tokio::time::timeout_at(begun + self.limit, handshake)
             .await
+            .map_err(|_| self.trouble(format!("makes no TLS connection within {:?}", self.limit)))?
             .map_err(|error| self.trouble(format!("cannot be spoken to by TLS: {}", clean(&error))))?;
-        self.connect(stream, target, credentials).await
+        self.connect_in_time(stream, target, credentials).await
+    }
+
+    async fn connect_in_time(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        target: &Host,
+        credentials: Option<&HeaderValue>,
+    ) -> Result<u16, Error> {
+        match tokio::time::timeout(self.limit, self.connect(stream, target, credentials)).await {
+            Ok(status) => status,
+            Err(_) => {
+                let what = format!("does not answer within {:?} when asked for a connection to {target}", self.limit);
+                Err(self.error(ErrorKind::ProxyTunnel, what))
+            }
+        }
     }
 
     async fn dial(&self) -> Result<TcpStream, Error> {
@@ -217,7 +239,7 @@ impl Inquiry {
         request.extend_from_slice(b"\r\n");
         let broken = |error: io::Error| match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => self.closed(),
-            _ => self.trouble(format!("broke off: {}", clean(&error))),
+            _ => self.error(ErrorKind::ProxyTunnel, format!("broke off: {}", clean(&error))),
         };
         stream.write_all(&request).await.map_err(broken)?;
         stream.flush().await.map_err(broken)?;
@@ -234,11 +256,16 @@ impl Inquiry {
     }
 
     fn closed(&self) -> Error {
-        self.trouble("closes the connection without an answer".to_owned())
+        self.error(ErrorKind::ProxyTunnel, "closes the connection without an answer".to_owned())
     }
 
-    /// An error that is the proxy's, whoever was to be reached.
-    pub(crate) fn trouble(&self, what: String) -> Error {
+    /// The proxy opened a connection to `target`, and it did not last, as `seen` says.
+    pub(crate) fn lost(&self, target: &Host, seen: &Error) -> Error {
+        self.error(ErrorKind::ProxyTunnel, format!("gave no lasting connection to {target}: {seen}"))
+    }
+
+    /// An error that is the proxy's, whichever host was to be reached.
+    fn trouble(&self, what: String) -> Error {
         self.error(ErrorKind::Proxy, what)
     }
 

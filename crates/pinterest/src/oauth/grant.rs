@@ -79,25 +79,31 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     String::deserialize(deserializer).map(Secret::new)
 }
 
-/// A value of another type is no token, and no reason to lose the other one: the refresh token that is there is kept.
+/// A value of another type becomes a text that is no token.
 fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(lenient::<D, String>(deserializer)?.map(Secret::new))
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    let text = |raw| serde_json::from_str(raw).unwrap_or_else(|_| " ".to_owned());
+    Ok((raw != "null").then(|| Secret::new(text(raw))))
 }
 
 impl TokenAnswer {
     /// Reads the body of a success. What follows the grant does not matter: to lose the tokens over it would.
     ///
+    /// A refresh token that cannot be one is as good as none where a token was refreshed: the account keeps the one that it
+    /// has, and to refuse the answer would lose the access token. Where `first`, the tokens are those of a new consent, and
+    /// would replace good ones by none: then the answer is refused.
+    ///
     /// # Errors
     /// [`ErrorKind::Protocol`] with the member that is wrong, never with its value.
-    pub(crate) fn read(body: &[u8]) -> Result<TokenGrant, Error> {
+    pub(crate) fn read(body: &[u8], first: bool) -> Result<TokenGrant, Error> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let answer: Self =
             serde_path_to_error::deserialize(&mut json).map_err(|error| Self::unreadable(&error.path().to_string()))?;
-        answer.into_grant()
+        answer.into_grant(first)
     }
 
     /// Checks the answer and takes the tokens over without copying them.
-    fn into_grant(self) -> Result<TokenGrant, Error> {
+    fn into_grant(self, first: bool) -> Result<TokenGrant, Error> {
         if self
             .token_type
             .is_some_and(|token_type| !token_type.is_empty() && !token_type.eq_ignore_ascii_case("bearer"))
@@ -109,8 +115,10 @@ impl TokenAnswer {
         if !is_token(&access_token) {
             return Err(nonsense("access_token is empty or holds characters no token has"));
         }
-        // Without a usable one, the refresh token that is there stays: to refuse the answer would lose the access token too.
-        let refresh_token = self.refresh_token.filter(is_token);
+        let refresh_token = match self.refresh_token.filter(|token| !token.is_empty()) {
+            Some(token) if !is_token(&token) && first => return Err(nonsense("refresh_token is not a token")),
+            token => token.filter(is_token),
+        };
         Ok(TokenGrant {
             // The tokens are good whatever is said of their lifetime: to lose them over a number would lose the account.
             expires_in: self.expires_in.and_then(lifetime).unwrap_or(DOCUMENTED_LIFETIME),
@@ -152,7 +160,7 @@ mod tests {
     use super::*;
 
     fn grant(json: &str) -> Result<TokenGrant, Error> {
-        TokenAnswer::read(json.as_bytes())
+        TokenAnswer::read(json.as_bytes(), false)
     }
 
     #[test]
@@ -205,6 +213,9 @@ mod tests {
         ] {
             let grant = grant(&format!(r#"{{"access_token": "pina_A", "expires_in": 60, {members}}}"#)).unwrap();
             assert_eq!((grant.access_token.expose(), grant.refresh_token.is_none()), ("pina_A", true), "{members}");
+            let json = format!(r#"{{"access_token": "pina_A", "expires_in": 60, {members}}}"#);
+            let first = TokenAnswer::read(json.as_bytes(), true);
+            assert_eq!(first.is_err(), members.starts_with(r#""refresh_token""#), "of a new consent, {members}");
         }
         let json =
             r#"{"access_token": "a", "expires_in": 60, "scope": ["pins:read", 7, "boards:read user_accounts:read"]}"#;

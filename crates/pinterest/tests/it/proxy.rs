@@ -175,11 +175,11 @@ async fn the_proxys_failures_are_told_from_the_sites() {
     use ErrorKind::*;
     let server = Server::start(|_| json(ACCOUNT)).await;
     for (does, kind, words) in [
-        (Does::Close, Proxy, "closes the connection without an answer"),
-        (Does::Say(b""), Proxy, "closes the connection without an answer"),
+        (Does::Close, ProxyTunnel, "closes the connection without an answer"),
+        (Does::Say(b""), ProxyTunnel, "closes the connection without an answer"),
         (Does::Say(b"SSH-2.0-OpenSSH_9.2\r\n"), Proxy, "does not answer as an HTTP proxy"),
         (Does::Say(b"\0\x01\x02 pina_CANARY"), Proxy, "does not answer as an HTTP proxy"),
-        (Does::Say(b"HTTP/1.1 302 Found\r\nlocation: https://login.internal/\r\n\r\n"), Proxy, "with 302"),
+        (Does::Say(b"HTTP/1.1 302 Found\r\nlocation: https://login.internal/\r\n\r\n"), ProxyTunnel, "with 302"),
         (Does::Say(b"HTTP/1.1 403 Forbidden\r\n\r\n<html>pina_CANARY"), ProxyRefused, "does not allow"),
         (Does::Say(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n"), ProxyRefused, "(405)"),
         (
@@ -190,10 +190,10 @@ async fn the_proxys_failures_are_told_from_the_sites() {
         (Does::Say(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), ProxyCredentials, "asks for a user"),
         (Does::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), Unreachable, "has no connection to localhost"),
         (Does::Say(b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"), Unreachable, "(504)"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), Proxy, "gave no lasting connection to localhost"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), Proxy, "gave no lasting connection"),
-        (Does::Hang, Proxy, "does not answer within"),
-        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), Proxy, "gave no lasting connection"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), ProxyTunnel, "gave no lasting connection to localhost"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), ProxyTunnel, "gave no lasting connection"),
+        (Does::Hang, ProxyTunnel, "does not answer within 600ms when asked for a connection to localhost"),
+        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), ProxyTunnel, "gave no lasting connection"),
     ] {
         let proxy = FakeProxy::start(does).await;
         let address = format!("http://127.0.0.1:{}", proxy.port);
@@ -244,12 +244,42 @@ async fn a_proxy_that_is_not_there_is_unreachable_itself() {
     }
 }
 
+/// A host that is dead, or breaks off, is no reason to hold back what is asked of others: it cannot be told from a proxy
+/// that fails, but from one that is not there.
+#[tokio::test]
+async fn a_host_that_the_proxy_waits_for_is_not_the_whole_proxys_failure() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    // Accepts and closes before the TLS handshake is over, behind a proxy that works.
+    let closing = FakeProxy::start(Does::Close).await;
+    for does in [Does::Hang, Does::Open(closing.port)] {
+        let proxy = FakeProxy::start(does).await;
+        let client = client(&server, "localhost", through(&format!("http://127.0.0.1:{}", proxy.port), None));
+        let begun = Instant::now();
+        let error = client.fetch_image(&format!("https://localhost:{}/a", server.port)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ProxyTunnel, "{error}");
+        assert!(error.to_string().contains("localhost"), "{error}");
+        assert!(error.is_retryable() && !error.rules_out_url(), "{error}");
+        assert!(begun.elapsed() < impatient_limits().image_total);
+    }
+}
+
+/// A proxy by TLS that is mute before its handshake was never reached.
+#[tokio::test]
+async fn a_proxy_that_is_mute_in_its_own_handshake_is_its_own_failure() {
+    let server = Server::start(|_| json(ACCOUNT)).await;
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://localhost:{}", mute.local_addr().unwrap().port());
+    let error = refused(&client(&server, "localhost", through(&address, None))).await;
+    assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
+    assert!(error.to_string().contains("makes no TLS connection within 600ms"), "{error}");
+}
+
 /// What comes through the tunnel is the site's word.
 #[tokio::test]
 async fn the_sites_own_refusals_are_no_proxys() {
     let replies: [(fn() -> Reply, ErrorKind); 3] = [
         (|| refusal("403 Forbidden", 29, "no"), ErrorKind::Forbidden),
-        (|| answer("407 Proxy Authentication Required", &[], ""), ErrorKind::BadRequest),
+        (|| answer("407 Proxy Authentication Required", &[], ""), ErrorKind::Transient),
         (|| answer("502 Bad Gateway", &[], ""), ErrorKind::Transient),
     ];
     for (reply, kind) in replies {

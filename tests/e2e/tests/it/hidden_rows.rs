@@ -153,3 +153,22 @@ fn other_owners_tables_keep_their_policies() -> Result<()> {
     assert_eq!(value::<String>(&mut client, "SELECT string_agg(n::text, ' ') FROM ann.seen")?, "0 0 0");
     Ok(())
 }
+
+/// A worker's write finds its row whatever the policies are; the triggers that it fires see what the policies show.
+#[test]
+fn triggers_obey_the_policies_of_their_owners_tables() -> Result<()> {
+    let world: World = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    owner.batch_execute(&format!(
+        "ALTER TABLE venues ADD first boolean NOT NULL DEFAULT true;
+         CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true)); {FORCE}
+         CREATE FUNCTION only_one() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN UPDATE ann.venues SET first = false WHERE id <> NEW.id; RETURN NEW; END $$;
+         CREATE TRIGGER only_one BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION only_one()"
+    ))?;
+    owner.batch_execute(TRACK)?;
+    assert_embedded(&mut client, 3, "")?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM ann.venues WHERE first")?, 3);
+    Ok(())
+}

@@ -74,6 +74,8 @@ impl<'a> Chunks<'a> {
             }
             match &chunk.kind {
                 b"IDAT" if after_pixels => {}
+                // Where many are empty, to remember them would take more memory than the file.
+                b"IDAT" if chunk.content.is_empty() => {}
                 b"IDAT" => chunks.data.push(chunk.content),
                 b"IEND" => {
                     chunks.cut_off = false;
