@@ -1,10 +1,11 @@
 //! Who calls, writing with the rights of `pinterest_worker` instead of the caller's, and touching a user's table with
 //! its owner's instead of a worker's.
 
+use std::cell::{Cell, OnceCell};
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
-use pgrx::{PgTryBuilder, pg_sys};
+use pgrx::{PgTryBuilder, pg_guard, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -58,6 +59,7 @@ impl Drop for Restore {
     fn drop(&mut self) {
         // SAFETY: values that GetUserIdAndSecContext gave.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
+        FORCED_FROM_HERE.set(false);
     }
 }
 
@@ -86,14 +88,52 @@ pub fn as_role<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) 
 /// tenant; a worker has none, and rows that it is not shown would look like rows that are gone.
 const UNFORCED: u32 = RESTRICTED | pg_sys::SECURITY_NOFORCE_RLS;
 
-/// Whether the owner's tables show everything to the owner.
+/// Whether the owner's tables show everything to the owner, also where `FORCE ROW LEVEL SECURITY` says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policies {
-    /// Also where `FORCE ROW LEVEL SECURITY` says otherwise. For what runs no code of the owner's that has effects: in
-    /// triggers, a policy that keeps tenants apart would not do so.
+    /// They do.
     Unforced,
-    /// As in the owner's sessions.
-    Forced,
+    /// The first statement finds its rows whatever the policies are, which become part of it before it runs; what it fires
+    /// obeys them. In triggers, a policy that keeps tenants apart has to do so.
+    UnforcedUntilItRuns,
+}
+
+thread_local! {
+    /// The next statement that runs ends [`UNFORCED`].
+    static FORCED_FROM_HERE: Cell<bool> = const { Cell::new(false) };
+    static BEFORE: OnceCell<pg_sys::ExecutorStart_hook_type> = const { OnceCell::new() };
+}
+
+fn watch_executor() {
+    BEFORE.with(|before| {
+        before.get_or_init(|| {
+            // SAFETY: the main thread; hooks are plain pointers of this process.
+            unsafe {
+                let before = pg_sys::ExecutorStart_hook;
+                pg_sys::ExecutorStart_hook = Some(started);
+                before
+            }
+        });
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn started(query: *mut pg_sys::QueryDesc, flags: i32) {
+    if FORCED_FROM_HERE.replace(false) {
+        // SAFETY: takes a bit from what is in force; `Restore` puts the whole back.
+        unsafe {
+            let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+            pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+            pg_sys::SetUserIdAndSecContext(user, context & !(pg_sys::SECURITY_NOFORCE_RLS as i32));
+        }
+    }
+    // SAFETY: what the server gave this hook.
+    unsafe {
+        match BEFORE.with(|before| before.get().copied().flatten()) {
+            Some(before) => before(query, flags),
+            None => pg_sys::standard_ExecutorStart(query, flags),
+        }
+    }
 }
 
 /// Runs `work` with the rights of a table's owner in a security-restricted operation, as REINDEX does whoever calls it:
@@ -120,13 +160,9 @@ pub fn as_table_owner<T>(
     policies: Policies,
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let _restore = Restore::after_switch(
-        owner,
-        match policies {
-            Policies::Unforced => UNFORCED,
-            Policies::Forced => RESTRICTED,
-        },
-    );
+    let _restore = Restore::after_switch(owner, UNFORCED);
+    watch_executor();
+    FORCED_FROM_HERE.set(policies == Policies::UnforcedUntilItRuns);
     // SAFETY: main thread; the level is closed below, or by the abort.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
     let result = trial::limited(|| {

@@ -7,8 +7,7 @@
 
 use std::ffi::CString;
 
-use pgrx::spi::SpiError;
-use pgrx::{PgOid, Spi, pg_sys};
+use pgrx::{Spi, pg_sys};
 
 use super::{owners_path, tie, trust};
 use crate::errors::{Failure, Kind};
@@ -220,17 +219,10 @@ impl Target {
     /// Writes the embedding of a row that is locked. `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
     pub fn write(&self, key: &[String], embedding: Vector) -> Result<(), Failure> {
         let path = owners_path::of(self.owner)?;
-        let parameters = [key.to_vec().into(), embedding.parameter()];
-        // Policies become part of a statement where it is prepared (RevalidateCachedQuery(), plancache.c): this one finds the
-        // row whatever they are, and the triggers that it fires obey them. Where it has to be prepared again meanwhile, it
-        // finds nothing, and the row is tried again.
-        let statement = self.in_owners_name(&path, Policies::Unforced, || {
-            let types = parameters.each_ref().map(|parameter| PgOid::from(parameter.oid()));
-            Ok(Spi::connect_mut(|client| Ok::<_, SpiError>(client.prepare_mut(self.write.as_str(), &types)?.keep()))?)
-        })?;
-        self.in_owners_name(&path, Policies::Forced, || {
+        self.in_owners_name(&path, Policies::UnforcedUntilItRuns, || {
+            let parameters = [key.to_vec().into(), embedding.parameter()];
             let written = Spi::connect_mut(|client| {
-                client.update(&statement, None, &parameters)?;
+                client.update(self.write.as_str(), None, &parameters)?;
                 // SAFETY: set by the statement that just ran.
                 Ok::<_, Failure>(unsafe { pg_sys::SPI_processed })
             })?;
@@ -262,7 +254,7 @@ impl Target {
     /// Locks the table for the rest of the transaction and looks whether it still is what was found, and may be touched;
     /// gives the search_path of its owner. `None`: it is to be found anew.
     fn hold(&self, mode: u32) -> Result<Option<CString>, Failure> {
-        as_table_owner(self.owner, Policies::Forced, || {
+        as_table_owner(self.owner, Policies::Unforced, || {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
             // transaction's end.
             unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };
