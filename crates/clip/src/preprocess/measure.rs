@@ -12,7 +12,8 @@ pub struct Measure {
     pub width: u32,
     /// In pixels, as the file stores it.
     pub height: u32,
-    /// The most memory that decoding and resizing take beside the encoded bytes, in bytes. Little where the decoder gives
+    /// The most memory that decoding and resizing take beside the encoded bytes, in bytes; without the tables of a lossless
+    /// WebP, which a file can make many of. Little where the decoder gives
     /// rows as it reads them (JPEG in one scan, PNG without interlacing); several bytes a pixel elsewhere.
     pub memory: u64,
 }

@@ -53,7 +53,7 @@ impl Client {
         Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
     }
 
-    /// The embedding of an encoded picture (JPEG, PNG, WebP or GIF) of at most 16 MiB.
+    /// The embedding of an encoded picture (JPEG, PNG, WebP or GIF) of at most the size that `serve` was told.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ const CALLS: &[(Ends, &str)] = &[
     (Begun, "SELECT pinterest_embed_text(repeat(' ', 40000000))"),
     (Refused, "SELECT pinterest_embed_texts(array_fill(NULL::text, ARRAY[5000000]))"),
     (Begun, "SELECT pinterest_embed_texts(ARRAY[repeat('x', 40000000)])"),
-    (Refused, "SELECT pinterest_embed_image(decode(repeat('00', 40000000), 'hex'))"),
+    (Refused, "SELECT pinterest_embed_image(decode(repeat('00', 70000000), 'hex'))"),
     (Refused, "SELECT pinterest_embed_images(array_fill(NULL::bytea, ARRAY[5000000]))"),
     (Refused, "SELECT pinterest_embed_images(array_fill(decode(repeat('00', 1000000), 'hex'), ARRAY[300]))"),
     (
