@@ -16,16 +16,7 @@ pub fn frames(input: &[u8]) {
         Err(error) => {
             assert_line(&error.to_string());
             // What the header keeps out is read as each kind all the same.
-            vec![
-                FrameKind::Image,
-                FrameKind::Text,
-                FrameKind::AskInfo,
-                FrameKind::StillImage,
-                FrameKind::Embedding,
-                FrameKind::Info,
-                FrameKind::Error,
-                FrameKind::Goodbye,
-            ]
+            FrameKind::ALL.to_vec()
         }
     };
     for kind in kinds {

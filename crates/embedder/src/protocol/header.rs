@@ -55,18 +55,20 @@ impl FrameKind {
         matches!(self, Self::Image | Self::StillImage)
     }
 
+    /// All kinds.
+    pub const ALL: [FrameKind; 8] = [
+        FrameKind::Image,
+        FrameKind::Text,
+        FrameKind::AskInfo,
+        FrameKind::StillImage,
+        FrameKind::Embedding,
+        FrameKind::Info,
+        FrameKind::Error,
+        FrameKind::Goodbye,
+    ];
+
     fn from_byte(byte: u8) -> Option<Self> {
-        const KINDS: [FrameKind; 8] = [
-            FrameKind::Image,
-            FrameKind::Text,
-            FrameKind::AskInfo,
-            FrameKind::StillImage,
-            FrameKind::Embedding,
-            FrameKind::Info,
-            FrameKind::Error,
-            FrameKind::Goodbye,
-        ];
-        KINDS.into_iter().find(|&kind| kind as u8 == byte)
+        Self::ALL.into_iter().find(|&kind| kind as u8 == byte)
     }
 }
 
