@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(of(9, None, None), Ok((1, 30)), "what was long ago does not count");
         assert_eq!(of(1, Some(0), None), Ok((2, 60)));
         assert_eq!(of(1, Some(7), None), Err(Consequence::Known(Duration::from_secs(7))));
-        // Granted and refused at once, again and again, does not begin anew each time.
+        // An app that is granted access and refused in turn keeps its long pauses.
         assert_eq!(of(4, None, Some(Granted::ToIt)), Ok((5, 480)));
         // One account that is always refused does not stop the others.
         assert_eq!(of(1, None, Some(Granted::ToAnother)), Err(Consequence::OfAccount));

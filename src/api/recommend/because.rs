@@ -1,4 +1,4 @@
-//! Which pins a pick is owed to.
+//! Which pins a pick resembles.
 
 use pgrx::JsonB;
 use serde_json::json;

@@ -41,8 +41,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = value_parser!(u64).range(..=31_536_000))]
     idle_timeout: u64,
 
-    /// End with status 124 when a picture or text takes longer; a batch may take as many times this as it has members, a
-    /// large picture this again for every 32 megapixels
+    /// End with status 124 if a picture or text takes longer; a batch has this time for each of its members, a large picture
+    /// once more for each 32 megapixels
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     image_timeout: u64,
 

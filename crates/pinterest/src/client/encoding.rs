@@ -1,6 +1,6 @@
 //! What `Content-Encoding` says of a body, and what is made of it.
 //!
-//! No encoding is ever asked for. Object stores keep the header as whoever stored the object wrote it, so it may be empty
+//! Requests ask for no encoding. Object stores return the header that was stored with the object, so it may be empty
 //! or hold what is no encoding of the bytes that arrive (`aws-chunked` of the upload, a character set): then the bytes are
 //! what they are, as they are to browsers. Real encodings are the registered ones of RFC 9110, 8.4.1, and its updates.
 

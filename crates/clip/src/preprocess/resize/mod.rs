@@ -3,8 +3,9 @@
 //! The algorithm is that of `Image.resize(size, BICUBIC)` (Pillow's `src/libImaging/Resample.c`): separable, widened when
 //! shrinking so that it does not alias, weights in fixed point, horizontal pass first with an 8-bit result. Each output
 //! pixel depends on its own weights alone, so the 224 x 224 window is computed without the rest of the picture: a
-//! 10 x 5000 strip does not become 224 x 112000 on the way. Pillow 13 does the vertical pass first where a picture that is
-//! shrunk is more than twice as high as wide; here the order is that of the versions before, for every picture.
+//! 10 x 5000 strip does not become 224 x 112000 on the way. Pillow 13 reduces a picture
+//! that is more than twice as high as wide by the vertical pass first. Here the horizontal pass is always the first one, as
+//! in earlier versions of Pillow.
 //!
 //! A row is done with once the horizontal pass has made 224 pixels of it, so the picture itself is never in memory. Turning
 //! it (EXIF) takes none either: a mirrored axis has its weights mirrored instead, and where the axes are swapped, the pass

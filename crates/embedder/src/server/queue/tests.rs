@@ -221,7 +221,7 @@ fn no_more_is_decoded_ahead_than_the_next_pass_and_the_decoders_need() {
     decoder.join().unwrap();
 }
 
-/// One large picture at a time, whoever asks for it, and beside it the small ones.
+/// Large pictures are decoded one at a time, also those of different clients; small ones are decoded meanwhile.
 #[test]
 fn large_pictures_take_turns_and_small_ones_pass() {
     const LARGE: Measure = Measure { width: 8000, height: 6000, memory: 1 << 20 };
