@@ -6,32 +6,18 @@
 #![allow(unsafe_code)]
 
 mod api;
-mod catalog_changes;
-mod document;
-mod embeddable;
 mod errors;
-mod expected_relation;
-mod identity;
-mod interruptible;
-mod key_command;
-mod keys;
-mod memory;
+mod input_limits;
 mod names;
-mod once_per_query;
 mod owner;
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_tests;
-mod platform;
-mod program;
-mod regclass;
+mod postgres;
 mod rows;
-mod session_settings;
+mod secrets;
 mod settings;
 mod store;
-mod threads;
-mod tokens;
 mod trial;
-mod vector;
 mod workers;
 
 use pgrx::prelude::*;
@@ -50,12 +36,12 @@ extension_sql_file!("../sql/surface.sql", name = "surface", finalize);
 /// Called when the server loads the library. Nothing is created here: no thread, no runtime, no file.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    let preloading = platform::is_preloading();
+    let preloading = postgres::platform::is_preloading();
     settings::define(preloading);
-    if platform::is_binary_upgrade() {
+    if postgres::platform::is_binary_upgrade() {
         return;
     }
-    threads::keep_panics_of_other_threads_short();
+    postgres::threads::keep_panics_of_other_threads_short();
     workers::registry::watch_commits();
     if preloading {
         workers::reserve_shared_memory();

@@ -5,7 +5,7 @@
 mod tests {
     use pgrx::prelude::*;
 
-    use crate::vector::{DIMENSION, Vector};
+    use crate::postgres::vector::{DIMENSION, Vector};
 
     /// SQLSTATE of the statement's error, `00000` where it has none.
     fn sqlstate(statement: &str) -> String {

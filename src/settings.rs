@@ -510,7 +510,7 @@ pub fn required_model_dir() -> Result<PathBuf, Failure> {
 
 /// The embedding program.
 pub fn embedder_path() -> PathBuf {
-    path(&EMBEDDER_PATH).unwrap_or_else(|| crate::platform::server_bindir().join("pinterest-embedder"))
+    path(&EMBEDDER_PATH).unwrap_or_else(|| crate::postgres::platform::server_bindir().join("pinterest-embedder"))
 }
 
 /// The precision that the embedder is to compute in.

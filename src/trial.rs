@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{Failure, Kind};
 use crate::settings;
 
-/// Beside the sockets, see [`EMBEDDER_SOCKET`](crate::platform::EMBEDDER_SOCKET).
+/// Beside the sockets, see [`EMBEDDER_SOCKET`](crate::postgres::platform::EMBEDDER_SOCKET).
 const DIRECTORY: &str = "pg_stat_tmp";
 /// Of the files' names; the database's oid and the process' identity follow.
 const PREFIX: &str = "pinterest-trial.";

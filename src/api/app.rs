@@ -6,9 +6,9 @@ use pinterest::seal::Purpose;
 
 use super::{Answer, given, none_long, without_control_characters};
 use crate::errors::{Failure, Kind};
-use crate::identity::{as_worker, current_role};
-use crate::store::{app, app_access, app_pause};
-use crate::tokens::{Sealer, secret_of_file};
+use crate::postgres::identity::{as_worker, current_role};
+use crate::secrets::tokens::{Sealer, secret_of_file};
+use crate::store::{app, app_access, app_breaker};
 use crate::workers::registry;
 
 /// Registers an app of the calling role, or replaces what it registered under that name; returns its id. Without a
@@ -65,7 +65,7 @@ fn pinterest_register_app(
         };
         app::upsert(&owner, &app, sealed)?;
         // Refusals of the credentials before say nothing about these.
-        app_pause::resume(app_id)?;
+        app_breaker::resume(app_id)?;
         app_access::probe_now(app_id)?;
         Ok(app_id)
     })?;

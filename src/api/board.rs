@@ -6,12 +6,12 @@ use pgrx::prelude::*;
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Client, Closest, Error, Likeness, Secret};
 
-use super::{given, not_empty, usable};
+use super::{access_token, given, not_empty};
 use crate::errors::{Failure, Kind};
-use crate::identity::{as_worker, current_role};
-use crate::interruptible::block_on;
 use crate::names::{self, ambiguous, shortened};
-use crate::platform::NoCoreDump;
+use crate::postgres::helper_thread::block_on;
+use crate::postgres::identity::{as_worker, current_role};
+use crate::postgres::platform::NoCoreDump;
 use crate::rows::board_row;
 use crate::settings;
 use crate::store::board::{KnownBoard, KnownSection};
@@ -40,12 +40,12 @@ fn pinterest_list_boards(
     refuse_if_read_only(c"pinterest_list_boards()");
     let account_id = account::resolve(&current_role(), account_id)?;
     let _no_core_dump = NoCoreDump::new();
-    let access = usable::access(account_id)?;
+    let access = access_token::access(account_id)?;
     let boards = match live_list(access.token) {
         // Pinterest may have stopped to accept a token before its time; only a fresh one's refusal is final.
         Err(refused) if refused.kind == Kind::NeedsReauth && access.refreshable => {
-            usable::renew(account_id, access.generation)?;
-            live_list(usable::access(account_id)?.token)?
+            access_token::renew(account_id, access.generation)?;
+            live_list(access_token::access(account_id)?.token)?
         }
         boards => boards?,
     };

@@ -6,15 +6,15 @@ use pinterest::SectionReference;
 use serde_json::Value;
 
 use super::board::known;
-use super::collected::{Collected, without_images};
+use super::board_images::{Collected, without_images};
 use super::{Answer, given, not_empty, seconds};
-use crate::document::Jsonb;
 use crate::errors::{Failure, Kind};
 use crate::names;
-use crate::once_per_query::once_per_query;
+use crate::postgres::json_text::Jsonb;
+use crate::postgres::query_cache::once_per_query;
+use crate::postgres::vector::Vector;
 use crate::store::board::KnownBoard;
 use crate::store::{board_images, pin_image};
-use crate::vector::Vector;
 
 /// Bytes of `sections`: more names than a board has sections.
 const MOST_BYTES: usize = 1 << 20;

@@ -5,9 +5,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use taste::Direction;
 
-use super::prompts::{embedded, labels as checked, texts};
+use super::label_embeddings::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
-use crate::vector::Vector;
+use crate::postgres::vector::Vector;
 
 /// How likely each label is, likeliest first: the softmax over CLIP's scaled cosines.
 #[pg_extern(stable, parallel_restricted)]

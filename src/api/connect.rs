@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, given, none_long, not_empty, usable, without_control_characters};
+use super::{Answer, access_token, given, none_long, not_empty, without_control_characters};
 use crate::errors::{Failure, Kind};
-use crate::identity::{as_worker, current_role};
-use crate::platform::NoCoreDump;
+use crate::postgres::identity::{as_worker, current_role};
+use crate::postgres::platform::NoCoreDump;
+use crate::secrets::keys;
+use crate::secrets::tokens::Sealer;
+use crate::settings;
 use crate::store::{account, app, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot};
-use crate::tokens::Sealer;
 use crate::workers::connect::{Connection, unknown_state};
+use crate::workers::refresh_socket::{LONGEST_CODE, Request};
 use crate::workers::registry;
-use crate::workers::requests::{LONGEST_CODE, Request};
-use crate::{keys, settings};
 
 /// What an import reads.
 const SCOPES: [&str; 3] = ["boards:read", "pins:read", "user_accounts:read"];
@@ -79,7 +80,7 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     as_worker(|| Sealer::open()?.credentials(found.app_id))?;
     let request =
         Request::Connect(Connection { owner: owner.role().to_u32(), state_hash: hash, code: Secret::new(code) });
-    let connected = usable::ask(request, Instant::now() + WORKER_PATIENCE, || {
+    let connected = access_token::ask(request, Instant::now() + WORKER_PATIENCE, || {
         // A state that is still there was not used.
         look_up().map(drop).map_err(|_| {
             Failure::new(Kind::BrokenOff, "the worker ended while it exchanged the code").with_hint(
@@ -159,7 +160,7 @@ fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<Timest
     refuse_if_read_only(c"pinterest_refresh()");
     let account_id = account::resolve(&current_role(), account_id)?;
     // Also of an account that Pinterest's refusal has cost: it may have been a mistake, and then success heals it.
-    let generation = usable::present(account_id)?.generation;
-    usable::renew(account_id, generation)?;
+    let generation = access_token::present(account_id)?.generation;
+    access_token::renew(account_id, generation)?;
     Ok(with_latest_snapshot(|| as_worker(|| token::access_expiry(account_id)))?)
 }

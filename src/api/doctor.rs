@@ -11,16 +11,17 @@ use pgrx::prelude::*;
 use pinterest::Client;
 
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
-use crate::interruptible::block_on;
+use crate::postgres::helper_thread::block_on;
+use crate::postgres::identity::as_worker;
+use crate::postgres::platform;
+use crate::secrets::tokens::Sealer;
+use crate::settings;
 use crate::settings::CloneFence;
 use crate::store::model::share_of;
 use crate::store::track::work as track;
-use crate::store::{app_access, app_pause, databases, extension, grants, installation, reassign, seal, surroundings};
-use crate::tokens::Sealer;
+use crate::store::{app_access, app_breaker, databases, extension, grants, installation, reassign, seal, surroundings};
 use crate::workers::pause;
 use crate::workers::registry::{self, Worker};
-use crate::{platform, settings};
 
 /// How long the embedder may take to start and load its model before that is a finding.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -253,7 +254,7 @@ fn key() -> Finding {
     if !configured && !platform::data_directory().join("pinterest.key").exists() && nothing_sealed() {
         return Finding::Note("no key yet: one is made in the data directory with the first secret".to_owned());
     }
-    let active = as_worker(|| Ok(format!("active key {}", crate::keys::ring()?.active())));
+    let active = as_worker(|| Ok(format!("active key {}", crate::secrets::keys::ring()?.active())));
     match Finding::of(active) {
         Finding::Good(text) if !configured => Finding::Note(format!(
             "{text}, in the data directory, so in base backups too: copy it out, set pinterest.key_file, restart or reload, then remove it"
@@ -289,7 +290,7 @@ fn secrets() -> Finding {
 
 /// Those that the caller may see.
 fn apps() -> Finding {
-    match app_pause::paused() {
+    match app_breaker::paused() {
         Ok(paused) if paused.is_empty() => Finding::Good("none is paused".to_owned()),
         Ok(paused) => Finding::Bad(
             format!("refreshes are paused: {}", paused.join("; ")),

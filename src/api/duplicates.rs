@@ -9,13 +9,13 @@ use pgrx::prelude::*;
 use taste::Vectors;
 
 use super::board::known;
-use super::collected::{Collected, check};
+use super::board_images::{Collected, check};
 use super::given;
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
+use crate::postgres::memory::room_for;
+use crate::postgres::vector::DIMENSION;
 use crate::store::board_images::{self, Bytes, shown};
-use crate::vector::DIMENSION;
 
 // What \df shows is what the crate argues for.
 const _: () = assert!(taste::DEFAULT_THRESHOLD == 0.05);

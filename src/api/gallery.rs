@@ -6,11 +6,11 @@ use gallery::{Address, Board, Budget, Page, Picture, Pin, Rows, Theme};
 use pgrx::prelude::*;
 
 use super::board::known;
-use super::collected::{Collected, check};
+use super::board_images::{Collected, check};
 use super::{Answer, given, without_control_characters};
-use crate::document::Json;
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
+use crate::postgres::json_text::Json;
+use crate::postgres::memory::room_for;
 use crate::rows::Candidate;
 use crate::store::board_images::Place;
 use crate::store::gallery::{self as store, ShownImage};

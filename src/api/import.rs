@@ -6,11 +6,11 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 use pinterest::Likeness;
 
 use super::board::{known_whole, matching};
-use super::prompts::texts;
+use super::label_embeddings::texts;
 use super::waiting::Waiting;
 use super::{Answer, given, not_empty, seconds};
 use crate::errors::{Failure, Kind};
-use crate::identity::{as_worker, current_role};
+use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
 use crate::store::import::{self, Progress, Wishes};
 use crate::store::{account, installation, with_latest_snapshot};

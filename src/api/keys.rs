@@ -7,9 +7,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::Answer;
-use crate::identity::as_worker;
+use crate::postgres::identity::as_worker;
+use crate::secrets::tokens::Sealer;
 use crate::store::{installation, seal};
-use crate::tokens::Sealer;
 use crate::workers::registry;
 
 /// The keys of the ring and those that sealed secrets name: which one seals, which are at hand, how many name each.

@@ -4,26 +4,26 @@
 // pgrx's error type is large, and the only one that keeps its SQLSTATE; it is made once, when a statement fails.
 #![allow(clippy::result_large_err)]
 
+mod access_token;
+mod account_data;
+mod admin;
 mod app;
 mod board;
 mod board_embedding;
+mod board_images;
 mod classify;
-mod collected;
 mod connect;
 mod doctor;
 mod duplicates;
 mod embed;
-mod forget;
 mod gallery;
 mod import;
 mod keys;
-mod like;
-mod maintenance;
-mod prompts;
+mod label_embeddings;
 mod recommend;
+mod similar;
 mod themes;
 mod track;
-mod usable;
 mod waiting;
 mod workers;
 

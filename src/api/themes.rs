@@ -6,11 +6,11 @@ use pgrx::prelude::*;
 use taste::Theme;
 
 use super::board::known;
-use super::collected::Collected;
+use super::board_images::Collected;
 use super::given;
-use super::prompts::{embedded, labels as checked, texts};
+use super::label_embeddings::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
-use crate::vector::Vector;
+use crate::postgres::vector::Vector;
 
 /// Pins that stand for a theme.
 const EXEMPLARS: usize = 5;

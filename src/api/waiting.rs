@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 
 use super::seconds;
 use crate::errors::{Failure, Kind};
-use crate::threads;
+use crate::postgres::threads;
 
 /// Between two looks at the least and at the most.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

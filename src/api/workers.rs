@@ -9,8 +9,8 @@ use pgrx::prelude::*;
 
 use super::Answer;
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
-use crate::platform::current_database;
+use crate::postgres::identity::as_worker;
+use crate::postgres::platform::current_database;
 use crate::store::track::work;
 use crate::store::{databases, import, refuse_if_read_only};
 use crate::workers::pause;

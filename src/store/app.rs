@@ -1,4 +1,4 @@
-//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_pause` keeps
+//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_breaker` keeps
 //! the columns of its breaker.
 
 use super::{Row, read, write};

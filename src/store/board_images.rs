@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{read, read_sized};
 use crate::errors::Failure;
-use crate::vector::Vector;
+use crate::postgres::vector::Vector;
 
 /// An embedded image of a pin that is on its board.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use super::index_settings::Raised;
 use super::user_table::{Column, UserTable};
 use super::{Row, read};
 use crate::errors::{Failure, Kind};
-use crate::vector::{Vector, vector_type};
+use crate::postgres::vector::{Vector, vector_type};
 
 /// A row that may be recommended.
 pub struct Candidate {

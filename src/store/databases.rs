@@ -8,7 +8,7 @@ use crate::errors::{Failure, Kind};
 /// The oid of a database by its name; of the current one for NULL. Another database has to belong to the caller, or to a
 /// role whose rights the caller has.
 pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
-    let Some(name) = name else { return Ok(crate::platform::current_database()) };
+    let Some(name) = name else { return Ok(crate::postgres::platform::current_database()) };
     let found = read(
         "SELECT d.oid, d.datname = current_database() OR pg_has_role(d.datdba, 'USAGE') FROM pg_database d \
          WHERE d.datname = $1::name",

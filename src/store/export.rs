@@ -1,8 +1,8 @@
 //! All that is kept of an account, as JSON. Runs with the caller's rights; tokens are not among what it may read.
 
 use super::read;
-use crate::document::Document;
 use crate::errors::{Failure, Kind};
+use crate::postgres::json_text::Document;
 
 /// The account with its boards, sections, pins, images and imports; with embeddings and kept image bytes if asked.
 pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document, Failure> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::board_images::Place;
 use super::read;
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
+use crate::postgres::memory::room_for;
 
 /// What stands above a board's pictures.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 
 use super::{execute, read};
 use crate::errors::{Failure, Kind};
-use crate::identity::as_role;
+use crate::postgres::identity::as_role;
 
 /// What a role is to be able to do. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

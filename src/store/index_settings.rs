@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
-use crate::session_settings::{Until, set};
-use crate::vector::vector_type;
+use crate::postgres::session_settings::{Until, set};
+use crate::postgres::vector::vector_type;
 
 /// How many rows an HNSW search keeps in view, however few are wanted. Some kinds of rows are hard to reach from others, and
 /// which ones differs from build to build of the index: over the builds of `make bench-search` the worst board of twelve had

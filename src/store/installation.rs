@@ -4,8 +4,9 @@ use pgrx::Uuid;
 
 use super::{Row, execute, read, write};
 use crate::errors::{Failure, Kind};
+use crate::postgres::platform;
+use crate::settings;
 use crate::settings::CloneFence;
-use crate::{platform, settings};
 
 /// The installation's row.
 pub struct Installation {

@@ -4,7 +4,7 @@
 pub mod account;
 pub mod app;
 pub mod app_access;
-pub mod app_pause;
+pub mod app_breaker;
 pub mod board;
 pub mod board_images;
 pub mod candidates;
@@ -40,8 +40,8 @@ use pgrx::spi::SpiHeapTupleData;
 use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
-use crate::memory;
-use crate::session_settings::{Until, set};
+use crate::postgres::memory;
+use crate::postgres::session_settings::{Until, set};
 
 /// One row of an answer.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);

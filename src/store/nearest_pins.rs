@@ -2,7 +2,7 @@
 
 use super::read;
 use crate::errors::Failure;
-use crate::vector::Vector;
+use crate::postgres::vector::Vector;
 
 /// A pin by its image that is nearest.
 #[derive(Clone, Debug)]

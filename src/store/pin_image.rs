@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Row, execute, read, write};
 use crate::errors::{Failure, Kind};
+use crate::postgres::vector::Vector;
 use crate::rows::number;
-use crate::vector::Vector;
 
 /// How long a claimed image is its claimer's. A download may take 60 s and an inference 20 s.
 const LEASE: &str = "90 seconds";

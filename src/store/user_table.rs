@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use super::read;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::vector::vector_type;
+use crate::postgres::vector::vector_type;
 
 /// What kind of relation it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use super::database::Context;
 use super::transaction;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
+use crate::secrets::tokens::{Refreshable, Sealer};
 use crate::store;
 use crate::store::{account, token, token_answer};
-use crate::tokens::{Refreshable, Sealer};
 
 /// Between tries, growing from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

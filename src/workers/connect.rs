@@ -9,13 +9,13 @@ use pinterest::{Client, ErrorKind, Secret};
 
 use super::answers::{self, Answer, Stored, persistently};
 use super::database::Context;
-use super::farewell::Outstanding;
 use super::refresh::{self, InHand};
+use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
+use crate::secrets::tokens::{self, Sealer};
 use crate::store::app_access::Permission;
 use crate::store::{account, app_access, oauth_state as states};
-use crate::tokens::{self, Sealer};
 
 /// How long the caller waits for Pinterest to say whose the tokens are.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,7 +90,7 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
     tokio::task::spawn_local(async move {
         let _held = held;
         let line = format!("the end of app {app_id}'s pause waits to be recorded");
-        persistently(&resumed, &line, move || crate::store::app_pause::resume(app_id)).await;
+        persistently(&resumed, &line, move || crate::store::app_breaker::resume(app_id)).await;
     });
     let asked = tokio::time::timeout(PATIENCE, ask(&client, &access_token, &ASK_AGAIN)).await;
     // Where it is still not known a worker asks again, see `chores`.

@@ -6,20 +6,20 @@ use std::time::Duration;
 use pgrx::pg_sys;
 use tokio::sync::{Notify, watch};
 
-use super::bridge::Database;
-use super::chores::Chores;
+use super::housekeeping::Chores;
+use super::jobs::Database;
+use super::lifetime::{Found, Stay, Then};
 use super::main_thread::Duties;
 use super::outcome::{self, Outcome};
 use super::refresh::InHand;
+use super::refresh_socket::Requests;
 use super::registry::{Sent, Worker};
-use super::requests::Requests;
-use super::stay::{Found, Stay, Then};
-use super::{answers, embedding, import, main_thread, process, refresh, track, transaction};
+use super::{answers, embedding, import, main_thread, refresh, track, transaction, worker_process};
 use crate::errors::Failure;
-use crate::keys;
-use crate::platform::NoCoreDump;
+use crate::postgres::platform::NoCoreDump;
+use crate::secrets::keys;
+use crate::secrets::tokens::Sealer;
 use crate::store;
-use crate::tokens::Sealer;
 
 /// What the network thread is told at its start, and again after a reload.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ pub struct Context {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     let kind = Worker::Database(pg_sys::Oid::from(argument.value() as u32));
-    process::begin(kind);
+    worker_process::begin(kind);
     let _no_core_dump = NoCoreDump::new();
     if kind.is_superfluous() || !may_serve() {
         return;

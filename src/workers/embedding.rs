@@ -9,12 +9,13 @@ use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelFingerprint,
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::bridge::Database;
+use super::jobs::Database;
 use crate::errors::{Failure, Kind, limit_of_images};
+use crate::postgres::platform;
+use crate::settings;
 use crate::store;
 use crate::store::model::ModelRow;
 use crate::store::pin_image::Reason;
-use crate::{platform, settings};
 
 /// Requests to the embedder at one time, from all work of this worker.
 const PERMITS: u32 = 32;

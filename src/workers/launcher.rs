@@ -9,9 +9,9 @@ use pgrx::pg_sys;
 
 use super::outcome::Outcome;
 use super::registry::{self, Sent, Starting, Worker, served_databases, tracked_databases};
-use super::{pause, presence, process, transaction};
+use super::{pause, presence, transaction, worker_process};
 use crate::errors::Failure;
-use crate::threads;
+use crate::postgres::threads;
 
 /// Between looks at the list of databases.
 const ROUND: Duration = Duration::from_secs(60);
@@ -80,11 +80,11 @@ impl Visit {
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
-    process::begin(Worker::Launcher);
+    worker_process::begin(Worker::Launcher);
     if Worker::Launcher.is_superfluous() {
         return;
     }
-    process::show_activity(None);
+    worker_process::show_activity(None);
     let mut visits: HashMap<pg_sys::Oid, Visit> = HashMap::new();
     let mut out_of_slots = false;
     let mut is_first_round = true;
@@ -92,7 +92,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
     let mut woken = false;
     loop {
         let now = Instant::now();
-        if process::take_reload() {
+        if worker_process::take_reload() {
             visits.values_mut().for_each(|visit| visit.is_wanted(now));
         }
         match transaction::run(databases) {

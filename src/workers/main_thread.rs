@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use tokio::sync::{Notify, watch};
 
-use super::bridge::bridge;
 use super::database::{Config, Context};
+use super::jobs::bridge;
 use super::outcome::{self, Outcome};
-use super::{farewell, network, presence, process, registry, transaction};
+use super::{network, presence, registry, shutdown, transaction, worker_process};
 use crate::errors::{Failure, Kind};
-use crate::{settings, threads};
+use crate::postgres::threads;
+use crate::settings;
 
 /// Between two signs of life of the main loop at the most.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -108,13 +109,13 @@ pub fn serve<F: Future<Output = ()>>(
     };
     let identity = context.identity.clone();
     network::start(move || network(context)).map_err(trouble)?;
-    process::show_activity(None);
+    worker_process::show_activity(None);
     let mut paused: Option<Instant> = None;
     let mut more = false;
     loop {
         presence::beat();
         let woken = ear.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
-        if process::take_reload() {
+        if worker_process::take_reload() {
             (duties.reloaded)();
             match config() {
                 Ok(config) => {
@@ -123,20 +124,20 @@ pub fn serve<F: Future<Output = ()>>(
                 Err(failure) => pgrx::log!("pg_pinterest: the settings before the reload stay: {failure}"),
             }
         }
-        process::show_activity(Some(c"working"));
+        worker_process::show_activity(Some(c"working"));
         let begun = Instant::now();
         more = jobs.run_waiting(SLICE);
         if woken.latch || begun.elapsed() >= LONG_JOB {
             wake.notify_one();
         }
-        process::show_activity(None);
+        worker_process::show_activity(None);
         if network::has_ended() {
             while jobs.run_waiting(SLICE) {}
             return Ok(());
         }
-        if presence::is_paused(crate::platform::current_database()) {
+        if presence::is_paused(crate::postgres::platform::current_database()) {
             let since = paused.get_or_insert_with(Instant::now);
-            if !farewell::is_outstanding() || since.elapsed() >= LAST_ANSWERS {
+            if !shutdown::is_outstanding() || since.elapsed() >= LAST_ANSWERS {
                 network::end();
                 outcome::tell(Outcome::Told);
                 return transaction::run(|| (duties.give_back)(&identity));

@@ -4,28 +4,28 @@
 //! main one.
 
 mod answers;
-mod bridge;
-mod chores;
 pub mod connect;
 mod database;
 mod deaths;
 mod embedding;
-mod farewell;
+mod housekeeping;
 mod import;
+mod jobs;
 mod launcher;
+mod lifetime;
 mod main_thread;
 mod network;
 mod outcome;
 pub mod pause;
 mod presence;
-mod process;
 mod refresh;
+pub mod refresh_socket;
 pub mod registry;
-pub mod requests;
-mod stay;
+mod shutdown;
 mod supervisor;
 mod track;
 mod tracking;
 mod transaction;
+mod worker_process;
 
 pub use presence::reserve as reserve_shared_memory;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use tokio::sync::watch;
 
-use super::farewell;
-use crate::threads;
+use super::shutdown;
+use crate::postgres::threads;
 
 /// How long the thread may take to end: it drops what it awaits, wherever it is.
 const PARTING: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub fn start<F>(main: impl FnOnce() -> F + Send + 'static) -> std::io::Result<()
 where
     F: Future<Output = ()>,
 {
-    farewell::watch()?;
+    shutdown::watch()?;
     let (stop, mut stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = threads::spawn("pinterest network", move || {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
 
-use super::{farewell, presence};
+use super::{presence, shutdown};
 
 /// What a worker tells the launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub fn tell(outcome: Outcome) {
 
 /// At the end of a process with this status: one that has not said what came of it.
 pub fn at_exit(code: i32) {
-    if farewell::was_told() {
+    if shutdown::was_told() {
         tell(Outcome::Told);
     } else if code != 0 {
         tell(Outcome::Failed);

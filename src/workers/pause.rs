@@ -12,7 +12,7 @@ use pgrx::pg_sys;
 use super::presence::{self, Instance};
 use super::registry::{self, Sent, Worker};
 use crate::errors::{Failure, Kind};
-use crate::threads;
+use crate::postgres::threads;
 
 /// Before the oid of the database; in the data directory, every server process' working directory.
 const PREFIX: &str = "pinterest.paused.";
@@ -58,7 +58,7 @@ pub fn since(database: pg_sys::Oid) -> Option<SystemTime> {
 /// Refuses where nobody works in this database: what waits for workers would wait until they are called back.
 pub fn refuse() -> Result<(), Failure> {
     // Without the memory nobody can have paused anything.
-    if presence::attach().is_err() || !presence::is_paused(crate::platform::current_database()) {
+    if presence::attach().is_err() || !presence::is_paused(crate::postgres::platform::current_database()) {
         return Ok(());
     }
     Err(Failure::new(Kind::NotReady, "the workers of this database are paused")
@@ -99,7 +99,7 @@ pub fn resume(database: pg_sys::Oid) -> Result<bool, Failure> {
         _ => sync_directory().map_err(trouble)?,
     }
     presence::end_rest(database);
-    if before && !crate::platform::in_recovery() {
+    if before && !crate::postgres::platform::in_recovery() {
         // What has been queued meanwhile is taken on at once.
         presence::want(Worker::Database(database));
         if registry::is_running(Worker::Launcher) {

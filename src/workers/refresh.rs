@@ -17,14 +17,14 @@ use tokio::time::Instant;
 
 use super::answers::{self, Answer, Stored, persistently};
 use super::database::Context;
-use super::farewell::Outstanding;
 use super::import::Interruption;
 use super::registry;
+use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
-use crate::store::app_pause::{self, Permission};
+use crate::secrets::tokens::{REFRESH_PATIENCE, Refreshable, open_or_give_up};
+use crate::store::app_breaker::{self, Permission};
 use crate::store::import::Stop;
 use crate::store::{account, token, token_answer};
-use crate::tokens::{REFRESH_PATIENCE, Refreshable, open_or_give_up};
 
 /// Accounts refreshed at one time: enough for thousands a minute, few enough for Pinterest's limits.
 const AT_ONCE: usize = 4;
@@ -271,7 +271,7 @@ fn open(account_id: i64, identity: &str, forced: Option<(i64, Urgency)>) -> Resu
         return Ok(Opening::Nothing);
     };
     let asked = matches!(forced, Some((_, Urgency::Asked)));
-    let probe = match app_pause::permission(opened.app_id)? {
+    let probe = match app_breaker::permission(opened.app_id)? {
         Permission::Paused(left) if !asked => {
             token::withdraw_attempt(account_id, identity)?;
             return Ok(Opening::Paused(Duration::from_secs_f64(left)));
@@ -345,7 +345,7 @@ pub fn settle(context: &Context, account_id: i64) -> watch::Receiver<bool> {
         let app = persistently(&context, &line, move || token::settle_account(account_id)).await.flatten();
         if let Some(app_id) = app {
             if let Some(app_id) = app_id {
-                persistently(&context, &line, move || app_pause::resume(app_id)).await;
+                persistently(&context, &line, move || app_breaker::resume(app_id)).await;
             }
             persistently(&context, &line, move || token::settle_imports(account_id)).await;
         }
@@ -415,7 +415,7 @@ fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Co
         // Asked for once more by somebody who hoped: it says nothing new, of the app neither.
         return Ok(Consequence::Lost);
     }
-    let (before, paused) = app_pause::lock(app_id)?;
+    let (before, paused) = app_breaker::lock(app_id)?;
     let after = match cause {
         // Sent before the pause began: it says nothing new.
         _ if paused && !probe => before,
@@ -429,7 +429,7 @@ fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Co
     }
     // A lost answer counts for nothing as long as the app is not paused, but it is taken back with the others.
     if after != before || (cause == Some(Cause::LostResponse) && !before.is_open()) {
-        app_pause::refused(app_id, after, pause, message)?;
+        app_breaker::refused(app_id, after, pause, message)?;
     }
     match lost {
         Some(cause) => {

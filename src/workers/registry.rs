@@ -271,7 +271,7 @@ pub fn other_identities() -> Vec<String> {
 
 /// The launcher, the supervisor and the workers of this database.
 pub fn listed() -> Vec<(Worker, Instance)> {
-    let own = crate::platform::current_database();
+    let own = crate::postgres::platform::current_database();
     [Worker::Launcher, Worker::Supervisor, Worker::Database(own), Worker::Tracking(own)]
         .into_iter()
         .flat_map(|worker| worker.listed().into_iter().map(move |instance| (worker, instance)))
@@ -334,14 +334,14 @@ static WAKE_AT_COMMIT: AtomicU32 = AtomicU32::new(0);
 /// launcher tries again.
 pub fn wake_at_commit() -> Result<(), Failure> {
     presence::attach()?;
-    wake_kind_at_commit(Worker::Database(crate::platform::current_database()));
+    wake_kind_at_commit(Worker::Database(crate::postgres::platform::current_database()));
     Ok(())
 }
 
 /// The same for the workers of tracked columns.
 pub fn wake_tracking_at_commit() -> Result<(), Failure> {
     presence::attach()?;
-    wake_kind_at_commit(Worker::Tracking(crate::platform::current_database()));
+    wake_kind_at_commit(Worker::Tracking(crate::postgres::platform::current_database()));
     Ok(())
 }
 
@@ -355,25 +355,25 @@ fn wake_kind_at_commit(worker: Worker) {
 }
 
 fn workers_of(bits: u32) -> impl Iterator<Item = Worker> {
-    let database = crate::platform::current_database();
+    let database = crate::postgres::platform::current_database();
     (0..u32::BITS).filter(move |code| bits & (1 << code) != 0).filter_map(move |code| Worker::of(code, database))
 }
 
 /// Makes sure that this database's worker and those it needs run or start; its process, once known. On a standby none
 /// of them does anything.
 pub fn ensure_worker() -> Result<Option<i32>, Failure> {
-    ensure(Worker::Database(crate::platform::current_database()))
+    ensure(Worker::Database(crate::postgres::platform::current_database()))
 }
 
 /// The same for the worker of tracked columns.
 pub fn ensure_tracking_worker() -> Result<Option<i32>, Failure> {
-    ensure(Worker::Tracking(crate::platform::current_database()))
+    ensure(Worker::Tracking(crate::postgres::platform::current_database()))
 }
 
 /// Refused where the worker itself does not run and no slot is free for it: without the others it does what needs no
 /// embedding.
 fn ensure(worker: Worker) -> Result<Option<i32>, Failure> {
-    if crate::platform::in_recovery() {
+    if crate::postgres::platform::in_recovery() {
         return Ok(None);
     }
     let found = start_unless_coming(worker, Sent::ToWork)?;

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use super::process;
 use super::registry::Worker;
-use crate::{platform, program, settings, threads};
+use super::worker_process;
+use crate::postgres::{platform, program, threads};
+use crate::settings;
 
 /// An embedder that lives shorter than this has failed.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ const PARTING: Duration = Duration::from_secs(5);
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
-    process::begin(Worker::Supervisor);
+    worker_process::begin(Worker::Supervisor);
     if Worker::Supervisor.is_superfluous() {
         return;
     }
@@ -49,12 +50,12 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
     // One that is replaced was wanted, so its successor is started before anybody asks for it.
     let mut replaced = false;
     loop {
-        process::show_activity(None);
+        worker_process::show_activity(None);
         while !replaced && !threads::wait(Some(listener.as_raw_fd()), None).readable {
-            process::take_reload();
+            worker_process::take_reload();
         }
-        process::take_reload();
-        process::show_activity(Some(c"running pinterest-embedder"));
+        worker_process::take_reload();
+        worker_process::show_activity(Some(c"running pinterest-embedder"));
         let started = Instant::now();
         let command = CommandLine::wanted(&listener);
         let ended = Running::start(&listener, &command).and_then(|running| running.wait(&listener, &command));
@@ -85,7 +86,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
             }
             let until = Instant::now() + pause;
             while let Some(left) = until.checked_duration_since(Instant::now()) {
-                if threads::wait(None, Some(left)).latch && process::take_reload() {
+                if threads::wait(None, Some(left)).latch && worker_process::take_reload() {
                     break;
                 }
             }
@@ -190,7 +191,7 @@ impl Running {
                     None => Err(std::io::Error::other("it does not end, and is killed")),
                 };
             }
-            if process::take_reload() && CommandLine::wanted(listener) != *own {
+            if worker_process::take_reload() && CommandLine::wanted(listener) != *own {
                 self.end()?;
                 return Ok(End::Replaced);
             }

@@ -5,10 +5,10 @@
 use pgrx::pg_sys;
 
 use super::database::Context;
+use super::lifetime::{Found, Stay, Then};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
-use super::stay::{Found, Stay, Then};
-use super::{embedding, farewell, main_thread, process, track, transaction};
+use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
 use crate::{store, trial};
 
 /// Entry point of a database's worker of tracked columns.
@@ -16,13 +16,13 @@ use crate::{store, trial};
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     let kind = Worker::Tracking(pg_sys::Oid::from(argument.value() as u32));
-    process::begin(kind);
+    worker_process::begin(kind);
     main_thread::pin_settings();
     if kind.is_superfluous() || !transaction::go_on_as_worker() || !may_serve() {
         return;
     }
     let identity = registry::own_identity();
-    if let Err(error) = trial::begin(crate::platform::current_database(), &identity, farewell::was_told) {
+    if let Err(error) = trial::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told) {
         pgrx::log!("pg_pinterest: tracked columns wait: no note can be taken of the row that is worked on: {error}");
         return;
     }

@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use crate::errors::{Failure, Kind};
-use crate::identity;
+use crate::postgres::identity;
 
 /// Has the session go on as `pinterest_worker`; false where there is no such role, so no extension either, or where the
 /// session is another role's all the same.

@@ -8,10 +8,11 @@ use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelFingerprint}
 use tokio::task::JoinSet;
 
 use crate::errors::{Failure, Kind};
-use crate::interruptible::block_on;
-use crate::vector::Vector;
+use crate::postgres::helper_thread::block_on;
+use crate::postgres::vector::Vector;
+use crate::postgres::{platform, threads};
+use crate::settings;
 use crate::workers::registry;
-use crate::{platform, settings, threads};
 
 /// How long a supervisor that has just been asked for may take to listen.
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);

@@ -9,12 +9,12 @@ use pgrx::prelude::*;
 
 use self::ask::{Input, all, one};
 use super::Answer;
-use crate::embeddable::{beginning, check_image, check_text};
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
-use crate::once_per_query::once_per_query;
+use crate::input_limits::{beginning, check_image, check_text};
+use crate::postgres::memory::room_for;
+use crate::postgres::query_cache::once_per_query;
+use crate::postgres::vector::Vector;
 use crate::settings;
-use crate::vector::Vector;
 
 /// Elements of one array: half a minute of a statement that keeps nothing when it is cancelled. More rows take more calls.
 const MOST_ELEMENTS: usize = 1000;

@@ -6,7 +6,7 @@ use taste::{Direction, Pick};
 
 use super::pool::Pool;
 use super::tastes::Tastes;
-use crate::api::collected::check;
+use crate::api::board_images::check;
 use crate::errors::{Failure, Kind};
 use crate::store::board_images::{Shown, shown};
 

@@ -1,11 +1,11 @@
 //! Which columns of a user's table are meant.
 
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
+use crate::postgres::identity::as_worker;
+use crate::postgres::vector::DIMENSION;
 use crate::store::candidates::Search;
 use crate::store::track;
 use crate::store::user_table::{Column, Relation, UserTable, identifier, identifiers};
-use crate::vector::DIMENSION;
 
 /// The key and the embedding.
 pub struct Columns<'a> {

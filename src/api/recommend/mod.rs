@@ -13,12 +13,12 @@ use pgrx::prelude::*;
 
 pub use because::pin_page;
 
-use super::prompts::{named, texts};
+use super::label_embeddings::{named, texts};
 use super::{none_long, not_empty};
 use crate::api::given;
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
-use crate::regclass::Regclass;
+use crate::postgres::identity::as_worker;
+use crate::postgres::regclass::Regclass;
 use crate::store::{track, user_table};
 use columns::Columns;
 use served::Served;
@@ -198,7 +198,7 @@ fn recommend(wish: Wish<'_>) -> Result<Vec<Recommended>, Failure> {
     } else {
         Served::by(&tastes, &pool, &described.quoted, wish.explain)
     };
-    let picks = taste::recommend(&served.taste, &pool.vectors, k, wish.diversity, &mut super::collected::check);
+    let picks = taste::recommend(&served.taste, &pool.vectors, k, wish.diversity, &mut super::board_images::check);
     let reasons = if wish.explain { because::of(&tastes, &pool, &picks)? } else { Vec::new() };
     let mut reasons = reasons.into_iter();
     Ok(picks

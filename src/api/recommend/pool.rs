@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use taste::{Direction, ErrorKind, Ranking, Taste, Theme, Vectors};
 
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
+use crate::postgres::memory::room_for;
+use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::candidates::Search;
-use crate::vector::{DIMENSION, Vector};
 
 /// Rows near each theme for every row that is wanted: diversity needs something to choose from.
 const OVERSAMPLING: usize = 4;

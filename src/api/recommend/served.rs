@@ -7,7 +7,7 @@ use taste::{Support, SupportRule, Taste};
 
 use super::pool::Pool;
 use super::tastes::Tastes;
-use crate::api::collected::{check, named};
+use crate::api::board_images::{check, named};
 
 /// The taste to rank by.
 pub struct Served {

@@ -2,8 +2,8 @@
 
 use taste::{Direction, Taste};
 
-use crate::api::collected::{Collected, named};
-use crate::api::prompts::{embedded, labels};
+use crate::api::board_images::{Collected, named};
+use crate::api::label_embeddings::{embedded, labels};
 use crate::errors::{Failure, Kind};
 
 /// The tastes of the boards to go by, and of those to keep away from.

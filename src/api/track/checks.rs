@@ -3,9 +3,9 @@
 use pgrx::pg_sys;
 
 use crate::errors::{Failure, Kind};
+use crate::postgres::vector::DIMENSION;
 use crate::store::track::declaration::{self, Declaration};
 use crate::store::user_table::{self, Relation, UserTable};
-use crate::vector::DIMENSION;
 
 /// The three arguments that name a source.
 pub struct Sources<'a> {

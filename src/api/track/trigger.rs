@@ -17,10 +17,10 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use crate::embeddable::is_blank;
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
-use crate::once_per_query::once_per_query;
+use crate::input_limits::is_blank;
+use crate::postgres::identity::as_worker;
+use crate::postgres::query_cache::once_per_query;
 use crate::store::track::queue;
 use crate::store::user_table::is_text;
 use crate::workers::registry;

@@ -8,7 +8,7 @@ use super::calls::{refuse_old_snapshot, required_ids};
 use crate::api::waiting::Waiting;
 use crate::api::{Answer, given};
 use crate::errors::{Failure, Kind};
-use crate::regclass::Regclass;
+use crate::postgres::regclass::Regclass;
 use crate::store::track::queue::{self, Problem};
 use crate::store::user_table::describe;
 use crate::store::with_latest_snapshot;

@@ -5,8 +5,8 @@ use pgrx::spi::SpiTupleTable;
 
 use super::declaration::Declaration;
 use crate::errors::{Failure, Kind};
-use crate::expected_relation::on_relation;
-use crate::identity::in_owners_name;
+use crate::postgres::expected_relation::on_relation;
+use crate::postgres::identity::in_owners_name;
 use crate::store::read;
 use crate::store::user_table::UserTable;
 

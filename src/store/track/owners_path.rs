@@ -6,8 +6,8 @@ use std::ffi::{CStr, CString};
 use pgrx::{PgBuiltInOids, pg_sys};
 
 use crate::errors::{Failure, Kind};
-use crate::platform;
-use crate::session_settings::{self, Until};
+use crate::postgres::platform;
+use crate::postgres::session_settings::{self, Until};
 use crate::store::saved::Saved;
 
 thread_local! {

@@ -1,5 +1,5 @@
 //! The table behind a tracked column, as a worker reads and writes it: in its owner's name, see
-//! [`as_table_owner`](crate::identity::as_table_owner).
+//! [`as_table_owner`](crate::postgres::identity::as_table_owner).
 //!
 //! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path is the
 //! owner's own, for triggers that rely on it. A statement runs on the relation that was locked and checked, or not at all,
@@ -11,12 +11,12 @@ use pgrx::{Spi, pg_sys};
 
 use super::{owners_path, tie, trust};
 use crate::errors::{Failure, Kind};
-use crate::expected_relation::on_relation;
-use crate::identity::{Policies, as_table_owner};
 use crate::owner::Owner;
+use crate::postgres::expected_relation::on_relation;
+use crate::postgres::identity::{Policies, as_table_owner};
+use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::user_table::{self, Column};
 use crate::store::{Row, read};
-use crate::vector::{DIMENSION, Vector};
 
 /// What the source column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::panic::AssertUnwindSafe;
 use pgrx::{PgBuiltInOids, PgTryBuilder, pg_sys};
 
 use super::owners_path;
-use crate::catalog_changes;
 use crate::errors::{Failure, Kind};
+use crate::postgres::catalog_changes;
 use crate::store::saved::Saved;
 use crate::store::user_table;
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
-use crate::session_settings::{self, Until};
+use crate::postgres::session_settings::{self, Until};
+use crate::postgres::vector::Vector;
 use crate::store::{execute, read, write};
 use crate::trial::{self, Left, OnTrial};
-use crate::vector::Vector;
 
 /// How long a claimed row is its claimer's. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
 const LEASE: &str = "2 minutes";

@@ -6,10 +6,10 @@ use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret, retry};
 
 use super::failure::{Interruption, QUOTA_PAUSE};
 use crate::errors::{Failure, Kind};
+use crate::secrets::tokens::{self, Access};
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::quota::{Observed, Turn};
-use crate::tokens::{self, Access};
 use crate::workers::database::Context;
 use crate::workers::refresh::{self, Urgency};
 

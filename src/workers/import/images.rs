@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::dedup::Turn;
 use super::failure::{Interruption, held};
-use super::one_image::{OneImage, Verdict};
+use super::image::{OneImage, Verdict};
 use super::run::Run;
-use super::same_bytes::Turn;
 use crate::errors::Failure;
 use crate::store;
 use crate::store::import::Claim;

@@ -2,12 +2,12 @@
 //! `listing` and `images` are two of them, `failure` decides what a failure means for the import.
 
 mod api;
+mod dedup;
 mod failure;
+mod image;
 mod images;
 mod listing;
-mod one_image;
 mod run;
-mod same_bytes;
 mod turns;
 mod verdict;
 
@@ -75,7 +75,7 @@ type RunKey = (i64, i64);
 pub struct Imports {
     context: Context,
     embedder_gate: Gate,
-    same_bytes: same_bytes::SameBytes,
+    same_bytes: dedup::SameBytes,
     tasks: JoinSet<RunKey>,
     cancel: HashMap<RunKey, Arc<Notify>>,
     turns: Turns,
@@ -88,7 +88,7 @@ impl Imports {
         Imports {
             context,
             embedder_gate,
-            same_bytes: same_bytes::SameBytes::default(),
+            same_bytes: dedup::SameBytes::default(),
             tasks: JoinSet::new(),
             cancel: HashMap::new(),
             turns: Turns::default(),

@@ -8,8 +8,8 @@ use pinterest::{BoardReference, Client, ErrorKind, Secret};
 use tokio::sync::Notify;
 
 use super::api::{Api, Refused};
+use super::dedup::SameBytes;
 use super::failure::{Interruption, LOCAL_PAUSE, held};
-use super::same_bytes::SameBytes;
 use super::{images, listing};
 use crate::errors::{Failure, Kind};
 use crate::names::{ambiguous, shortened};

@@ -3,13 +3,13 @@
 //! for a row or its column, `pictures` downloads, `usage`, `share` and `turns` are fair by time. All this is the tracking
 //! worker's; `starter` is the database worker's part. `the_dead` is for both: it settles what a process left that ended.
 
-mod drain;
-mod one_row;
-mod pictures;
-mod share;
+mod claim_loop;
+mod dead_workers;
+mod fairness;
+mod row;
 mod starter;
-mod the_dead;
 mod turns;
+mod url_images;
 mod usage;
 mod verdict;
 
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::database::Context;
 use super::embedding::Gate;
 use crate::store::track::work;
-use drain::{Drain, Memory};
+use claim_loop::{Drain, Memory};
 pub use starter::Starter;
 
 /// What is ready and yet not to be had is another session's at this moment.
@@ -66,7 +66,7 @@ impl Tracked {
         if self.take_more() {
             return;
         }
-        let Ok((live, _)) = the_dead::settle(&self.context.database).await else { return };
+        let Ok((live, _)) = dead_workers::settle(&self.context.database).await else { return };
         let wake = self.context.database.run(move || work::next_wake(&live)).await.ok().flatten();
         let Some(seconds) = wake else { return };
         let until_allowed = self.not_before.saturating_duration_since(Instant::now());

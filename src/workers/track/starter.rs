@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::the_dead;
-use crate::platform::current_database;
+use super::dead_workers;
+use crate::postgres::platform::current_database;
 use crate::store::track::work;
 use crate::workers::database::Context;
 use crate::workers::registry::{self, Sent, Worker};
@@ -34,7 +34,7 @@ impl Starter {
     pub async fn look_for_rows(&mut self) {
         self.next_look = None;
         // Where the queue cannot be read it is looked at again with the next round.
-        let Ok((live, blamed)) = the_dead::settle(&self.context.database).await else { return };
+        let Ok((live, blamed)) = dead_workers::settle(&self.context.database).await else { return };
         let look = move || {
             let running = registry::is_running(Worker::Tracking(current_database()));
             Ok((work::next_wake(&live)?, running))

@@ -8,12 +8,12 @@ use pgrx::datum::Array;
 use pgrx::pg_sys;
 use taste::Vectors;
 
-use super::collected::push;
+use super::board_images::push;
 use super::embed::texts_with_model;
 use super::not_empty;
 use crate::errors::{Failure, Kind};
+use crate::postgres::vector::DIMENSION;
 use crate::store::model;
-use crate::vector::DIMENSION;
 
 /// Labels, or boards, of one call: more is a mistake, not a list to choose from.
 const MOST_LABELS: usize = 1000;

@@ -10,12 +10,13 @@ use pinterest::{AppCredentials, Secret, TokenGrant};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::platform::NoCoreDump;
+use crate::postgres::platform::NoCoreDump;
+use crate::secrets::keys;
+use crate::settings;
 use crate::store::installation::{self, Installation};
 use crate::store::seal::{self, Place, SealedRow};
 use crate::store::token::{self, NewTokens, SealedTokens};
 use crate::store::{account, app, grants, token_answer};
-use crate::{keys, settings};
 
 /// Less life than this and a token counts as expired: a request may take half a minute.
 const MARGIN: f64 = 60.0;

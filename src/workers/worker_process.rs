@@ -5,8 +5,9 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::registry::{self, Worker};
-use super::{deaths, farewell};
-use crate::{platform, trial};
+use super::{deaths, shutdown};
+use crate::postgres::platform;
+use crate::trial;
 
 /// Installs the handlers, unblocks signals, enters the process among those that run, and connects: to the worker's
 /// database, or to the shared catalogs alone. Ends the process where it may not start.
@@ -38,7 +39,7 @@ pub fn begin(worker: Worker) {
 
 // The bindings' own wrappers guard against longjmp, which a signal handler neither needs nor may do.
 unsafe extern "C-unwind" fn die(signal: i32) {
-    farewell::on_sigterm(signal);
+    shutdown::on_sigterm(signal);
 }
 
 /// The server ends this process at once, because another has crashed or it is told not to wait.

@@ -7,8 +7,8 @@ use pgrx::prelude::*;
 
 use super::{Answer, none_long};
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
 use crate::owner::Owner;
+use crate::postgres::identity::as_worker;
 use crate::store::grants::{self, Level};
 use crate::store::installation;
 use crate::store::reassign::{self, HandedOver};

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::transaction;
 use crate::errors::{Failure, Kind};
-use crate::threads::Bell;
+use crate::postgres::threads::Bell;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -5,8 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::{Answer, given};
-use crate::document::Document;
-use crate::identity::{as_worker, current_role};
+use crate::postgres::identity::{as_worker, current_role};
+use crate::postgres::json_text::Document;
 use crate::store::{account, export};
 use crate::workers::registry;
 

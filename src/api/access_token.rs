@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::errors::{Failure, Kind};
-use crate::identity::as_worker;
-use crate::interruptible::block_on;
+use crate::postgres::helper_thread::block_on;
+use crate::postgres::identity::as_worker;
+use crate::postgres::threads;
+use crate::secrets::tokens::{Access, REFRESH_PATIENCE, Sealer};
 use crate::store::{token, with_latest_snapshot};
-use crate::threads;
-use crate::tokens::{Access, REFRESH_PATIENCE, Sealer};
-use crate::workers::requests::{self, Request, Unanswered};
+use crate::workers::refresh_socket::{self, Request, Unanswered};
 use crate::workers::{pause, registry};
 
 /// Between looks for a worker that takes requests.
@@ -90,7 +90,8 @@ pub fn ask(
         pause::refuse()?;
         if let Some(worker) = registry::ensure_worker()? {
             let request = request.clone();
-            let answer = block_on(move || async move { Ok::<_, Failure>(requests::ask(worker, &request).await) })?;
+            let answer =
+                block_on(move || async move { Ok::<_, Failure>(refresh_socket::ask(worker, &request).await) })?;
             match answer {
                 Ok(answer) => return Ok(answer),
                 // It has just started, or is leaving.

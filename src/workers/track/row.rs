@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::pictures::Pictures;
 use super::turns::Turns;
+use super::url_images::Pictures;
 use super::verdict::{BEHIND_OTHERS, Verdict};
-use crate::embeddable::{LONGEST_TEXT, beginning, check_image, is_blank};
 use crate::errors::{Failure, Kind};
+use crate::input_limits::{LONGEST_TEXT, beginning, check_image, is_blank};
+use crate::postgres::vector::Vector;
 use crate::store::track::work::{self, ClaimedRow, Embedding};
 use crate::store::track::{Source, SourceKind};
-use crate::vector::Vector;
 use crate::workers::database::Context;
 use crate::workers::embedding::{Gate, Input, Judgement, Ready, judge};
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use crate::threads;
+use crate::postgres::threads;
 
 /// With a moment for the network thread to end, who stops a server waits less than five seconds.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use crate::threads;
+use crate::postgres::threads;
 
 /// Between looks at a program that is about to end.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::one_row::{Ended, OneRow};
-use super::pictures::Pictures;
-use super::share::InHand;
-use super::the_dead;
+use super::dead_workers;
+use super::fairness::InHand;
+use super::row::{Ended, OneRow};
 use super::turns::Turns;
+use super::url_images::Pictures;
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::track::SourceKind;
@@ -137,7 +137,7 @@ impl Drain {
     async fn claim(&mut self) -> Result<(), Failure> {
         // Rows that are claimed take part in the order of turns from now on, and not after as many turns as this takes steps.
         let _hold = self.turns.hold();
-        let (live, _) = the_dead::settle(&self.context.database).await?;
+        let (live, _) = dead_workers::settle(&self.context.database).await?;
         let alive = live.clone();
         let columns = self.context.database.run(move || work::ready_columns(&alive)).await?;
         if columns.is_empty() {

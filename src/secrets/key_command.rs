@@ -11,7 +11,7 @@ use pinterest::Secret;
 use pinterest::seal::KeyRing;
 
 use crate::errors::{Failure, Kind};
-use crate::{program, threads};
+use crate::postgres::{program, threads};
 
 /// A vault that has not answered by now will not do so soon.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -8,8 +8,10 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pinterest::seal::{KeyRing, SealError};
 
 use crate::errors::{Failure, Kind};
+use crate::postgres::platform;
+use crate::secrets::key_command;
+use crate::settings;
 use crate::store::seal;
-use crate::{key_command, platform, settings};
 
 /// Where a key is made when none is configured.
 const DEFAULT_NAME: &str = "pinterest.key";

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::connect;
 use super::database::Context;
 use crate::errors::{Failure, Kind};
-use crate::platform;
+use crate::postgres::platform;
+use crate::secrets::tokens::Sealer;
 use crate::store::seal::Place;
 use crate::store::{
     account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks,
 };
-use crate::tokens::Sealer;
 
 /// Between rounds.
 const ROUND: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{FromDatum, IntoDatum, direct_function_call, pg_sys};
 
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
+use crate::postgres::memory::room_for;
 
 /// The text of a JSON document, to be returned.
 pub struct Document(pub JsonString);

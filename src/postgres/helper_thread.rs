@@ -4,8 +4,8 @@
 use std::sync::mpsc;
 
 use crate::errors::{Failure, Kind};
-use crate::memory::room_for;
-use crate::threads;
+use crate::postgres::memory::room_for;
+use crate::postgres::threads;
 
 /// What a thread takes with its stack, a runtime and a connection.
 const THREAD_BYTES: usize = 12 << 20;

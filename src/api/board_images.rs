@@ -5,10 +5,10 @@ use taste::{Theme, ThemeOptions, Vectors};
 
 use super::board::known;
 use crate::errors::{Failure, Kind};
-use crate::memory::{out_of_memory, room_for};
+use crate::postgres::memory::{out_of_memory, room_for};
+use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::board::KnownBoard;
 use crate::store::board_images::{self, BoardImage, Place};
-use crate::vector::{DIMENSION, Vector};
 
 /// Raises the ERROR of an interrupt that has come.
 pub fn check() {

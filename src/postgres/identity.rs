@@ -9,7 +9,7 @@ use pgrx::{PgTryBuilder, pg_guard, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::session_settings::{self, Until};
+use crate::postgres::session_settings::{self, Until};
 use crate::trial;
 
 /// The role that owns every write; made by the install script.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::errors::Failure;
-use crate::platform;
+use crate::postgres::platform;
 use crate::store;
 use crate::store::track::work;
 use crate::trial;
-use crate::workers::bridge::Database;
+use crate::workers::jobs::Database;
 use crate::workers::registry;
 
 /// The processes that live, once what the others left is settled; and whether anything was. The list is for the claims

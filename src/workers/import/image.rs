@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{Api, Refused};
+use super::dedup::{SameBytes, Turn};
 use super::failure::Interruption;
-use super::same_bytes::{SameBytes, Turn};
 use crate::errors::{Failure, Kind, limit_of_images};
+use crate::postgres::vector::Vector;
 use crate::rows::{Candidate, candidates_json};
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
-use crate::vector::Vector;
 use crate::workers::database::Context;
 use crate::workers::embedding::{ATTEMPTS, Gate, Input, Judgement, judge};
 

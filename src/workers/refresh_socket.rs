@@ -28,7 +28,7 @@ use super::connect::{self, Connection};
 use super::database::Context;
 use super::refresh;
 use crate::errors::Failure;
-use crate::platform;
+use crate::postgres::platform;
 
 /// Longer than any of our messages.
 const LONGEST_ANSWER: u64 = 64 * 1024;

@@ -5,15 +5,15 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{notice, prelude::*};
 
 use super::board::known;
+use super::board_images::{Collected, check};
 use super::classify::direction;
-use super::collected::{Collected, check};
 use super::given;
 use super::recommend::pin_page;
 use crate::errors::{Failure, Kind};
-use crate::identity::current_role;
+use crate::postgres::identity::current_role;
+use crate::postgres::vector::Vector;
 use crate::store::nearest_pins::Among;
 use crate::store::{account, board, nearest_pins};
-use crate::vector::Vector;
 
 /// More than anybody reads.
 const MOST_ROWS: i32 = 10_000;
