@@ -17,52 +17,52 @@ setup: ## Bring what is missing on this machine: Postgres with headers, toolchai
 build: stage ## Build everything (debug profile)
 
 stage: setup ## Install into a private copy of Postgres under target/, which tests and demo run from
-	@tests/install-extension
+	@tools/install-extension
 
 demo: stage ## Import a board of a local Pinterest and rank venues against it (KEEP=1 leaves all running)
-	@tests/run-demo
+	@tools/demo
 
 demo-stop: ## Stop a demo that was left running
-	@tests/run-demo stop
+	@tools/demo stop
 
 test: ## Run every test
 	@pgvector_setup/install --with-tests
-	@tests/run
+	@tools/test
 
 bench: setup ## Print the figures of imports and embeddings (release profile)
-	@tests/run-bench
+	@tools/bench
 
 bench-search: setup ## Print the figures of recommendations among 100,000 venues (release profile)
-	@tests/run-bench search
+	@tools/bench search
 
 bench-peers: ## Compare the model with other engines (QUICK=1 for one round; brings 3 GB of Python packages once)
 	@tests/peers/run
 
 bench-quality: setup ## Print how good recommendations are where it is known what is right (docs/quality.md)
-	@tests/run-quality
+	@tools/bench-quality
 
 test-corpus: ## Compare the image decoder with Pillow on all pictures below DIR (brings Pillow once)
-	@tests/corpus "$(DIR)"
+	@tools/test-corpus "$(DIR)"
 
 sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds everything once more)
-	@tests/sanitize
+	@tools/sanitize
 
 fuzz: ## Fuzz everything that parses foreign bytes for MINUTES=10 in all (builds once more, instrumented)
-	@MINUTES=$(or $(MINUTES),10) tests/fuzz
+	@MINUTES=$(or $(MINUTES),10) tools/fuzz
 
 chaos: stage ## Kill, lock, fill and confuse a server for MINUTES=10, then look at what must hold (SEED=1)
-	@MINUTES=$(MINUTES) SEED=$(SEED) tests/machine chaos
+	@MINUTES=$(MINUTES) SEED=$(SEED) tools/machine chaos
 
 sqlsmith: stage ## Random SQL by SQLsmith for MINUTES=10 as a role of level user (SEED=1)
-	@MINUTES=$(MINUTES) SEED=$(SEED) tests/machine sqlsmith
+	@MINUTES=$(MINUTES) SEED=$(SEED) tools/machine sqlsmith
 
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
-	@tests/install-release
+	@tools/install-release
 
 lint: setup ## Check formatting and lints
-	@tests/lint
+	@tools/lint
 
 clean: ## Remove what was built, staged and left running
-	@tests/run-demo stop
-	@tests/remove-runtime-directories
+	@tools/demo stop
+	@tools/remove-runtime-directories
 	cargo clean

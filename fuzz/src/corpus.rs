@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Fixtures of other tests that are inputs of a target too; `tests/fuzz` names them as well.
+/// Fixtures of other tests that are inputs of a target too; `tools/fuzz` names them as well.
 const FIXTURES: [(&str, &str); 1] = [("picture", "../tests/fixtures/containers")];
 
 /// The committed inputs of a target, by name.

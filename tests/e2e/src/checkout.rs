@@ -15,9 +15,9 @@ pub fn checkout() -> &'static Path {
 }
 
 /// The directory `target/NAME`, made if missing, by a path that the server's user can follow also where the checkout
-/// lies in a closed home (`tests/runtime-dir` decides).
+/// lies in a closed home (`tools/runtime-dir` decides).
 pub fn runtime_directory(name: &str) -> Result<PathBuf> {
-    script("tests/runtime-dir", &[name])
+    script("tools/runtime-dir", &[name])
 }
 
 /// Runs a script of the checkout that prints one path.

@@ -18,7 +18,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The staged installation (`tests/stage` prints its pg_config and makes it where it is missing). The variable
+    /// The staged installation (`tools/stage` prints its pg_config and makes it where it is missing). The variable
     /// `PG_PINTEREST_STAGE` chooses one of another name, as the benchmark's.
     pub fn staged() -> Result<Self> {
         static STAGED: OnceLock<Installation> = OnceLock::new();
@@ -26,7 +26,7 @@ impl Installation {
             return Ok(installation.clone());
         }
         let stage = std::env::var("PG_PINTEREST_STAGE").unwrap_or_else(|_| "stage".into());
-        let pg_config = script("tests/stage", &[&stage])?;
+        let pg_config = script("tools/stage", &[&stage])?;
         let installation = Self::named_by(&pg_config)?;
         Ok(STAGED.get_or_init(|| installation).clone())
     }

@@ -4,7 +4,7 @@
 //! - [`World`] is a cluster with a local Pinterest, the extension, a registered app and a connected account.
 //! - [`wait_until`] waits for a published state instead of sleeping.
 //!
-//! Servers run from the private copy of the installation that `tests/stage` makes, as an unprivileged user also when the
+//! Servers run from the private copy of the installation that `tools/stage` makes, as an unprivileged user also when the
 //! tests run as root, and listen on a Unix socket alone.
 
 mod browser;

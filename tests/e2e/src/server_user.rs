@@ -31,7 +31,7 @@ impl ServerUser {
     }
 
     fn find() -> Result<Self> {
-        let name = script("tests/server-user", &[])?.to_string_lossy().into_owned();
+        let name = script("tools/server-user", &[])?.to_string_lossy().into_owned();
         if !rustix::process::geteuid().is_root() {
             return Ok(Self { name, ids: None });
         }

@@ -1,5 +1,5 @@
 //! How good recommendations are where it is known what is right: `cargo run --release -p taste --example quality`, with a
-//! file of embeddings as `tests/run-quality` makes one for the part on drawn scenes.
+//! file of embeddings as `tools/bench-quality` makes one for the part on drawn scenes.
 //!
 //! The tables are those of docs/quality.md.
 

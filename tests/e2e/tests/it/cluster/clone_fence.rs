@@ -1,0 +1,177 @@
+//! Physical and logical copies of a database, under each setting of pinterest.clone_fence. Dumps are in `copies`.
+
+use std::fs;
+
+use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, wait_for, world};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, doctor, generation, refresh};
+use crate::support::{SOON, import, quick_board, quick_world, refusal, value};
+
+/// A world under one setting of the fence.
+fn fenced(fence: &str) -> Result<World> {
+    World::builder().sandbox(quick_board("Beach", 3)).setting("pinterest.clone_fence", fence).start()
+}
+
+/// Nothing goes out of this cluster: not when called, not by itself.
+fn assert_quiet(world: &World, copy: &Cluster) -> Result<()> {
+    let mut client = copy.connect()?;
+    let asked = world.sandbox.requests().total();
+    client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
+    for call in [
+        "SELECT pinterest_refresh()",
+        "SELECT pinterest_import_board('Beach')",
+        "SELECT * FROM pinterest_list_boards()",
+        "SELECT pinterest_rotate_key()",
+        "SELECT pinterest_store_token('token')",
+    ] {
+        let refused = refusal(client.query(call, &[]));
+        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        assert!(refused.hint.contains("pinterest_adopt"), "{call}: {refused:?}");
+    }
+    let (status, text) = doctor(&mut client, "clone fence")?;
+    assert!(status == "problem" && text.contains("pinterest_adopt"), "{status}: {text}");
+    // What is in it can be searched, and a worker that comes to look leaves.
+    client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
+    wait_for("the worker to leave", SOON, || Ok(copy.backends(WORKER)?.is_empty().then_some(())))?;
+    assert_eq!(world.sandbox.requests().total(), asked);
+    Ok(())
+}
+
+/// Requests go out, and the fence has nothing to say.
+fn assert_open(client: &mut Client, account: i64) -> Result<()> {
+    let (status, text) = doctor(client, "clone fence")?;
+    assert_ne!(status, "problem", "{text}");
+    let before = generation(client, account)?;
+    refresh(client, Some(account))?;
+    assert!(generation(client, account)? > before);
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+    Ok(())
+}
+
+/// A server of its own that has the world's schema and subscribes to all of its tables, key and all.
+fn subscriber(world: &World, fence: &str) -> Result<Cluster> {
+    let mut publisher = world.connect()?;
+    publisher.batch_execute("CREATE PUBLICATION everything FOR ALL TABLES")?;
+    let authority = world.server_file("authority.pem", &fs::read(world.sandbox.ca_file())?)?;
+    let model = tiny_stand_in(world.cluster.installation())?;
+    let subscriber = Cluster::builder()
+        .preload(true)
+        .own_identity()
+        .settings(world::settings(&world.sandbox.host(), &authority, &model))
+        .setting("pinterest.clone_fence", fence)
+        .setting("max_worker_processes", "20")
+        .start()?;
+    let key = subscriber.data_directory().join("pinterest.key");
+    fs::copy(world.cluster.data_directory().join("pinterest.key"), &key)?;
+    ServerUser::get()?.own(&key)?;
+    let address = format!(
+        "host={} port={} user=postgres dbname=postgres",
+        world.cluster.socket_directory().display(),
+        world.cluster.port()
+    );
+    let mut client = subscriber.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    client.batch_execute(&format!("CREATE SUBSCRIPTION everything CONNECTION '{address}' PUBLICATION everything"))?;
+    wait_for("the first copy", SOON, || {
+        let rows = "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image";
+        Ok((value::<i64>(&mut client, rows)? == 3
+            && value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")? == 1)
+            .then_some(()))
+    })?;
+    Ok(subscriber)
+}
+
+#[test]
+fn a_subscriber_to_all_tables() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 3)).setting("wal_level", "logical").start()?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    let copy = subscriber(&world, "on")?;
+    assert_quiet(&world, &copy)?;
+    assert_open(&mut original, world.account())?;
+    let mut client = copy.connect()?;
+    client.batch_execute("ALTER SUBSCRIPTION everything DISABLE")?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert_open(&mut client, world.account())?;
+    // Sequences do not come along with the rows.
+    let row = import(&mut client, "Beach")?;
+    assert_eq!(row.reused, 3, "{row:?}");
+    world.register_app(&mut client, "another")?;
+    client.query_one("SELECT pinterest_store_token('token', username => 'another')", &[])?;
+    Ok(())
+}
+
+#[test]
+fn a_base_backup_as_a_server_of_its_own_under_strict() -> Result<()> {
+    let world = fenced("strict")?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    assert_open(&mut original, world.account())?;
+    let copy = Cluster::builder().copy_of(&world.cluster).start()?;
+    assert_quiet(&world, &copy)?;
+    // A restart of the original is no copy.
+    world.cluster.restart(e2e::Stop::Fast)?;
+    assert_open(&mut world.connect()?, world.account())?;
+
+    // Only with the original gone.
+    let copy = Cluster::builder().copy_of(&world.cluster).start()?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    let mut client = copy.connect()?;
+    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert_open(&mut client, world.account())
+}
+
+#[test]
+fn a_base_backup_under_on_is_not_told_from_its_original() -> Result<()> {
+    let world = fenced("on")?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    let copy = Cluster::builder().copy_of(&world.cluster).start()?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    assert_open(&mut copy.connect()?, world.account())
+}
+
+#[test]
+fn a_promoted_standby_under_strict() -> Result<()> {
+    let world = fenced("strict")?;
+    import(&mut world.connect()?, "Beach")?;
+    let standby = Cluster::builder().standby_of(&world.cluster).start()?;
+    let mut client = standby.connect()?;
+    wait_for("the standby to have caught up", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT count(embedding) FROM pinterest.pin_image")? == 3).then_some(()))
+    })?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    assert!(value::<bool>(&mut client, "SELECT pg_promote()")?);
+    assert_quiet(&world, &standby)?;
+    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert_open(&mut client, world.account())
+}
+
+#[test]
+fn a_subscriber_under_off() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 3)).setting("wal_level", "logical").start()?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    let copy = subscriber(&world, "off")?;
+    let mut client = copy.connect()?;
+    client.batch_execute("ALTER SUBSCRIPTION everything DISABLE")?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    let (status, text) = doctor(&mut client, "clone fence")?;
+    assert!(status == "note" && text.contains("off"), "{status}: {text}");
+    assert_open(&mut client, world.account())
+}
+
+#[test]
+fn nobody_but_the_server_changes_the_fence() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    for setting in ["clone_fence", "key_command", "app_secret_file"] {
+        let refused = refusal(client.batch_execute(&format!("SET pinterest.{setting} = 'off'")));
+        assert_eq!(refused.code, "55P02", "{setting}: {refused:?}");
+    }
+    assert_eq!(value::<String>(&mut client, "SHOW pinterest.clone_fence")?, "on");
+    assert_eq!(doctor(&mut client, "clone fence")?.0, "ok");
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The extension or a database is dropped under a worker.
+
+use e2e::cluster::SUPERUSER;
+use e2e::process::Process;
+use e2e::{Result, World, wait_for, wait_until};
+use postgres::Client;
+
+use crate::support::oauth::WORKER;
+use crate::support::{GATE, SOON, hold_pictures_after, import, quick_board, quick_world, start, until, value};
+
+fn until_the_worker_has_left(world: &World) -> Result<()> {
+    wait_for("the worker to leave", SOON, || Ok(world.cluster.backends(WORKER)?.is_empty().then_some(())))
+}
+
+#[test]
+fn the_extension_in_mid_import() -> Result<()> {
+    let world = quick_world("Beach", 20)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 5);
+    let id = start(&mut client, "Beach")?;
+    until(&mut client, id, "the first images", |row| row.embedded == 5)?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    client
+        .batch_execute("SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE; RESET statement_timeout")?;
+    until_the_worker_has_left(&world)?;
+    assert!(wait_until(SOON, || Process::get(worker.pid).is_none()));
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+
+    // Its requests went with it: what was held back is answered to nobody, and nobody asks for the rest.
+    let asked = world.sandbox.requests().total();
+    world.sandbox.faults().release(GATE);
+    client.batch_execute("CREATE EXTENSION pg_pinterest")?;
+    let tables: i64 = value(&mut client, "SELECT count(*) FROM pinterest.account")?;
+    assert_eq!(tables, 0);
+    assert_eq!(world.sandbox.requests().total(), asked);
+    world.register_app(&mut client, "again")?;
+    world.connect_account(&mut client)?;
+    let row = import(&mut client, "Beach")?;
+    assert_eq!((row.total, row.embedded), (20, 20), "{row:?}");
+    Ok(())
+}
+
+/// A second database in the middle of an import.
+fn another(world: &World, name: &str) -> Result<Client> {
+    world.connect()?.batch_execute(&format!("CREATE DATABASE {name}"))?;
+    let mut client = world.cluster.connect_to(SUPERUSER, name)?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    world.register_app(&mut client, "sandbox")?;
+    world.connect_account(&mut client)?;
+    hold_pictures_after(world, 5);
+    let id = start(&mut client, "Beach")?;
+    until(&mut client, id, "the first images", |row| row.embedded == 5)?;
+    Ok(client)
+}
+
+#[test]
+fn databases() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 20)).connected(false).start()?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE DATABASE bystander")?;
+    drop(another(&world, "wedding")?);
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    assert_eq!(worker.database.as_deref(), Some("wedding"));
+
+    // Another database goes while the worker is at work; its own only by force, and then at once.
+    client.batch_execute("SET statement_timeout = '10s'")?;
+    client.batch_execute("DROP DATABASE bystander")?;
+    client.batch_execute("CREATE DATABASE bystander TEMPLATE template1")?;
+    let refused = crate::support::refusal(client.batch_execute("DROP DATABASE wedding"));
+    assert_eq!(refused.code, "55006", "{refused:?}");
+    assert!(Process::get(worker.pid).is_some());
+    client.batch_execute("DROP DATABASE wedding WITH (FORCE)")?;
+    until_the_worker_has_left(&world)?;
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+
+    // The name is free for another life.
+    world.sandbox.faults().clear();
+    client.batch_execute("CREATE DATABASE wedding")?;
+    let mut client = world.cluster.connect_to(SUPERUSER, "wedding")?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    world.register_app(&mut client, "sandbox")?;
+    world.connect_account(&mut client)?;
+    import(&mut client, "Beach")?;
+    Ok(())
+}

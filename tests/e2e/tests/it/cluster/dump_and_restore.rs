@@ -1,0 +1,176 @@
+//! A database dumped and restored elsewhere stays quiet until somebody says that it is the only one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::cluster::SUPERUSER;
+use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, wait_for, world};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, refresh};
+use crate::support::{
+    GATE, SOON, complete, hold_pictures_after, import, quick_world, refusal, start, until, until_state, value,
+};
+
+/// Dumps the world's database into a file.
+fn dump(world: &World) -> Result<PathBuf> {
+    let file = world.cluster.directory().join("dump");
+    succeed(world.cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg("postgres"))?;
+    Ok(file)
+}
+
+/// Restores a dump into a database of a cluster.
+fn restore(dump: &Path, cluster: &Cluster, database: &str) -> Result<()> {
+    succeed(cluster.program("pg_restore")?.args(["--exit-on-error", "--dbname", database]).arg(dump))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let output = command.output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Dumps the world's database and restores it into a new cluster, key and all.
+fn restored(world: &World) -> Result<Cluster> {
+    let dump = dump(world)?;
+    let authority = world.server_file("authority.pem", &fs::read(world.sandbox.ca_file())?)?;
+    let model = tiny_stand_in(world.cluster.installation())?;
+    let copy = Cluster::builder()
+        .preload(true)
+        .own_identity()
+        .settings(world::settings(&world.sandbox.host(), &authority, &model))
+        .start()?;
+    let key = copy.data_directory().join("pinterest.key");
+    fs::copy(world.cluster.data_directory().join("pinterest.key"), &key)?;
+    ServerUser::get()?.own(&key)?;
+    restore(&dump, &copy, "postgres")?;
+    Ok(copy)
+}
+
+fn copy_check(client: &mut Client) -> Result<String> {
+    value(client, "SELECT status FROM pinterest_doctor() WHERE check_name = 'clone fence'")
+}
+
+#[test]
+fn quiet_until_adopted() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
+    hold_pictures_after(&world, 1);
+    let pending = start(&mut client, "Beach")?;
+    until(&mut client, pending, "the first image", |row| row.embedded == 1)?;
+    // What must not happen behind anybody's back is due at once: a refresh, and the rest of an import.
+    let copy = {
+        client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp() + interval '1 second'")?;
+        restored(&world)?
+    };
+    client.query_one("SELECT pinterest_cancel_import($1)", &[&pending])?;
+    until_state(&mut client, pending, "cancelled")?;
+    wait_for("the original's refresh", SOON, || {
+        let generation: i64 = value(&mut client, "SELECT generation FROM pinterest.token")?;
+        Ok((generation == 2).then_some(()))
+    })?;
+    // The original is gone for good.
+    world.cluster.stop(e2e::Stop::Fast)?;
+    let refresh_token = world.sandbox.valid_refresh_token("example_user");
+    world.sandbox.faults().release(GATE);
+    let asked = world.sandbox.requests().total();
+
+    let mut client = copy.connect()?;
+    assert_eq!(copy_check(&mut client)?, "problem");
+    for call in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest_list_boards()"] {
+        let refused = refusal(client.query(call, &[]));
+        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
+    }
+    // A worker that a wait has started looks around and leaves; searching is nobody's business outside.
+    client.query_one("SELECT pinterest_wait_for_import($1, interval '2 seconds')", &[&pending])?;
+    client.query_one("SELECT pinterest_board_embedding('Beach') <=> pinterest_embed_text('sand')", &[])?;
+    wait_for("the worker to leave", SOON, || Ok(copy.backends(WORKER)?.is_empty().then_some(())))?;
+    assert_eq!(world.sandbox.requests().total(), asked);
+    assert_eq!(world.sandbox.valid_refresh_token("example_user"), refresh_token);
+
+    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert!(!value::<bool>(&mut client, "SELECT pinterest_adopt()")?, "once is enough");
+    assert_eq!(copy_check(&mut client)?, "ok");
+    Ok(())
+}
+
+#[test]
+fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    let before = counts(&mut client)?;
+    let copy = restored(&world)?;
+    world.cluster.stop(e2e::Stop::Fast)?;
+    let mut client = copy.connect()?;
+    assert_eq!(counts(&mut client)?, before, "every table came along");
+    client.batch_execute("SELECT pinterest_adopt()")?;
+
+    // Every sequence goes on behind what is there.
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
+    let again = start(&mut client, "Beach")?;
+    let row = complete(&mut client, again)?;
+    assert_eq!((row.embedded, row.reused), (2, 6), "{row:?}");
+    world.register_app(&mut client, "another")?;
+    let stored: i64 = value(&mut client, "SELECT pinterest_store_token('token', username => 'another')")?;
+    assert_ne!(stored, world.account());
+    client.batch_execute(
+        "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             VALUES ('\\x00', 'another', 'x', 'f32', 'x', 512)",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut original = world.connect()?;
+    import(&mut original, "Beach")?;
+    original.batch_execute("CREATE DATABASE copy")?;
+    restore(&dump(&world)?, &world.cluster, "copy")?;
+    let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
+    let asked = world.sandbox.requests().total();
+    for call in ["SELECT pinterest_refresh()", "SELECT pinterest_import_board('Beach')"] {
+        let refused = refusal(copy.query(call, &[]));
+        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
+    }
+    assert_eq!(copy_check(&mut copy)?, "problem");
+    assert_eq!(world.sandbox.requests().total(), asked);
+    // The original goes on, and one that is renamed is still the original.
+    refresh(&mut original, None)?;
+    drop((original, copy));
+    let mut other = world.cluster.connect_to(SUPERUSER, "template1")?;
+    for worker in world.cluster.backends(WORKER)? {
+        other.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    }
+    wait_for("the database to be renamed", SOON, || {
+        Ok(other.batch_execute("ALTER DATABASE postgres RENAME TO renamed").is_ok().then_some(()))
+    })?;
+    let mut renamed = world.cluster.connect_to(SUPERUSER, "renamed")?;
+    refresh(&mut renamed, None)?;
+    Ok(())
+}
+
+/// Rows of every table of the schema.
+fn counts(client: &mut Client) -> Result<Vec<(String, i64)>> {
+    let tables = client.query(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace AND relkind = 'r'
+          ORDER BY relname",
+        &[],
+    )?;
+    assert!(tables.len() >= 11);
+    tables
+        .iter()
+        .map(|row| {
+            let table: String = row.get(0);
+            let rows = value(client, &format!("SELECT count(*) FROM pinterest.{table}"))?;
+            Ok((table, rows))
+        })
+        .collect()
+}

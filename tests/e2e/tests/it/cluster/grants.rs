@@ -1,0 +1,140 @@
+//! Levels are granted whole or not at all, by those who may, and taken back.
+
+use e2e::Result;
+use postgres::Client;
+
+use crate::cluster::owners::{drop_role, role, server, settle};
+use crate::support::{refusal, value};
+
+const LEVELS: [&str; 3] = ["reader", "user", "admin"];
+
+/// Privileges that a role has been granted in the database, by whomever.
+fn held(client: &mut Client, role: &str) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (
+        SELECT proacl FROM pg_proc UNION ALL SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
+        UNION ALL SELECT nspacl FROM pg_namespace WHERE nspname = 'pinterest' UNION ALL SELECT typacl FROM pg_type) AS o(acl),
+        aclexplode(acl) AS g WHERE g.grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)";
+    Ok(client.query_one(sql, &[&role])?.get(0))
+}
+
+#[test]
+fn every_function_has_a_level() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    for level in LEVELS {
+        cluster.create_role(level)?;
+        client.execute("SELECT pinterest_grant($1, $1)", &[&level])?;
+    }
+    let functions = client.query(
+        "SELECT p.oid::regprocedure::text, has_function_privilege('reader', p.oid, 'EXECUTE'),
+                has_function_privilege('user', p.oid, 'EXECUTE'),
+                has_function_privilege('admin', p.oid, 'EXECUTE WITH GRANT OPTION')
+           FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+           JOIN pg_extension e ON d.refobjid = e.oid WHERE e.extname = 'pg_pinterest' ORDER BY 1",
+        &[],
+    )?;
+    let all: Vec<(String, [bool; 3])> =
+        functions.iter().map(|row| (row.get(0), [row.get(1), row.get(2), row.get(3)])).collect();
+    assert!(all.len() > 50, "{all:?}");
+    for (function, may) in &all {
+        assert!(may[2], "{function} is of no level: see FUNCTIONS in src/store/grants.rs");
+        assert!(may[1] || !may[0], "{function}: a user may what a reader may");
+    }
+    // The few that concern others than the caller.
+    let admins: Vec<&str> = all.iter().filter(|(_, may)| !may[1]).map(|(function, _)| function.as_str()).collect();
+    for function in ["pinterest_adopt()", "pinterest_grant(text,text)", "pinterest_keys()", "pinterest_rotate_key()"] {
+        assert!(admins.contains(&function), "{function} {admins:?}");
+    }
+    // And every table and view but those that hold secrets.
+    let unread: Vec<String> = value(
+        &mut client,
+        "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace
+            AND relkind IN ('r', 'v') AND NOT has_any_column_privilege('reader', oid, 'SELECT')",
+    )?;
+    for table in ["installation", "oauth_state", "token"] {
+        assert!(unread.iter().any(|name| name == table), "{table} {unread:?}");
+    }
+    for table in ["app", "account", "pin_image", "tracked", "workers"] {
+        assert!(!unread.iter().any(|name| name == table), "{table}");
+    }
+    assert!(!value::<bool>(
+        &mut client,
+        "SELECT has_column_privilege('admin', 'pinterest.app', 'client_secret', 'SELECT')"
+    )?);
+    Ok(())
+}
+
+#[test]
+fn an_admin_grants_and_others_are_refused() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let mut chief = role(&cluster, "chief", "admin")?;
+    let mut user = role(&cluster, "app", "user")?;
+    cluster.create_role("stranger")?;
+    client.batch_execute("GRANT EXECUTE ON FUNCTION pinterest_grant(text, text) TO app")?;
+    for name in ["ann", "ben", "deputy"] {
+        cluster.create_role(name)?;
+    }
+    // All or nothing: what a user could grant of it is not granted either, and nothing warns.
+    client.batch_execute("GRANT SELECT ON pinterest.pin TO app WITH GRANT OPTION")?;
+    for level in LEVELS {
+        let refused = refusal(user.query("SELECT pinterest_grant('ann', $1)", &[&level]));
+        assert_eq!(refused.code, "42501", "{refused:?}");
+        assert!(refused.hint.contains("level admin"), "{refused:?}");
+    }
+    assert_eq!(held(&mut client, "ann")?, 0);
+    let mut stranger = cluster.connect_as("stranger")?;
+    assert_eq!(refusal(stranger.query("SELECT pinterest_grant('ann')", &[])).code, "42501");
+
+    // An admin's role can do what it was granted for; twice is fine.
+    for _ in 0..2 {
+        chief.batch_execute("SELECT pinterest_grant('ann', 'user')")?;
+    }
+    settle(&mut cluster.connect_as("ann")?, "venues")?;
+    chief.batch_execute("SELECT pinterest_grant('deputy', 'admin')")?;
+    let mut deputy = cluster.connect_as("deputy")?;
+    deputy.batch_execute("SELECT pinterest_grant('ben', 'reader')")?;
+    let mut ben = cluster.connect_as("ben")?;
+    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 0);
+    assert_eq!(refusal(ben.query("SELECT pinterest_authorize_url()", &[])).code, "42501");
+    assert_eq!(refusal(deputy.query("SELECT pinterest_grant('nobody of that name')", &[])).code, "42704");
+    assert_eq!(refusal(deputy.query("SELECT pinterest_grant('ben', 'emperor')", &[])).code, "22023");
+    // An admin sees no more than its own.
+    assert_eq!(value::<i64>(&mut chief, "SELECT count(*) FROM pinterest.accounts")?, 0);
+    assert_eq!(refusal(chief.query("SELECT * FROM pinterest.token", &[])).code, "42501");
+    Ok(())
+}
+
+#[test]
+fn what_was_granted_is_taken_back() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let mut chief = role(&cluster, "chief", "admin")?;
+    let mut deputy = role(&cluster, "deputy", "admin")?;
+    cluster.create_role("ann")?;
+    chief.batch_execute("SELECT pinterest_grant('ann', 'user')")?;
+    deputy.batch_execute("SELECT pinterest_grant('ann', 'reader')")?;
+    client.batch_execute("SELECT pinterest_grant('ann', 'admin')")?;
+    // One of three who granted cannot take all back, and takes nothing.
+    let before = held(&mut client, "ann")?;
+    let refused = refusal(chief.query("SELECT pinterest_revoke('ann')", &[]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+    assert_eq!(held(&mut client, "ann")?, before);
+    client.batch_execute("SELECT pinterest_revoke('ann'); DROP ROLE ann")?;
+
+    // Who granted on is not passed over in silence.
+    cluster.create_role("ben")?;
+    deputy.batch_execute("SELECT pinterest_grant('ben', 'user')")?;
+    let refused = refusal(client.query("SELECT pinterest_revoke('deputy')", &[]));
+    assert_eq!(refused.code, "2BP01", "{refused:?}");
+    let mut ben = cluster.connect_as("ben")?;
+    settle(&mut ben, "venues")?;
+    client.batch_execute("SELECT pinterest_revoke('deputy', cascade => true)")?;
+    assert_eq!((held(&mut client, "deputy")?, held(&mut client, "ben")?), (0, 0));
+    assert_eq!(refusal(ben.query("SELECT * FROM pinterest.accounts", &[])).code, "42501");
+    client.batch_execute("SELECT pinterest_revoke('ben'); SELECT pinterest_grant('ben')")?;
+    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 1, "what it owns is still its own");
+    for (name, code) in [("pinterest_worker", "22023"), ("postgres", "22023"), ("nobody", "42704")] {
+        let refused = refusal(client.query("SELECT pinterest_revoke($1)", &[&name]));
+        assert_eq!(refused.code, code, "{name}: {refused:?}");
+    }
+    drop_role(&mut client, "chief")?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! When the launcher has databases looked at: by what was found there, not by how long it took.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Cluster, Result, ServerFile, World, wait_for};
+use postgres::Client;
+
+use crate::support::key_files::key;
+use crate::support::oauth::{WORKER, kill_worker};
+use crate::support::{SOON, import, quick_board, quick_world, value};
+
+/// Longer than the pauses after the first failures, by which databases were once looked at again.
+const AGAIN: &str = "SELECT pg_sleep(8)";
+
+/// Workers of databases that the postmaster has started.
+fn started(cluster: &Cluster) -> Result<usize> {
+    Ok(cluster.log()?.matches("starting background worker process \"pg_pinterest worker\"").count())
+}
+
+#[test]
+fn databases_without_the_extension_are_looked_at_once_and_without_keys() -> Result<()> {
+    const DATABASES: usize = 6;
+    let runs = ServerFile::new(".runs", b"")?;
+    let script =
+        ServerFile::new(".sh", format!("echo run >> {}; sleep 2; echo '{}'", runs.setting(), key(1)).as_bytes())?;
+    let cluster = Cluster::builder()
+        .preload(true)
+        .setting("log_min_messages", "debug1")
+        .setting("pinterest.key_command", format!("sh {}", script.setting()))
+        .start()?;
+    let mut client = cluster.connect()?;
+    for number in 1..DATABASES {
+        client.batch_execute(&format!("CREATE DATABASE d{number}"))?;
+    }
+    client.batch_execute("CREATE DATABASE closed ALLOW_CONNECTIONS false; ")?;
+    client.batch_execute("CREATE DATABASE half; ")?;
+    client.batch_execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half'")?;
+    // Has the launcher look at all of them now, those it has seen before once more.
+    let before = started(&cluster)?;
+    cluster.reload()?;
+    let all = wait_for("each database to be looked at", SOON, || {
+        let now = started(&cluster)?;
+        Ok((now >= before + DATABASES).then_some(now))
+    })?;
+    client.query_one(AGAIN, &[])?;
+    let seen = started(&cluster)?;
+    assert!(seen <= all.max(before + DATABASES) + 1, "{before} before, {all} after one round, {seen} later");
+    assert_eq!(std::fs::read_to_string(runs.path())?, "", "nobody has asked for keys");
+    let log = cluster.log()?;
+    assert!(!log.contains("FATAL"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn few_slots_are_taken_by_looking() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let mut client = cluster.connect()?;
+    for number in 0..12 {
+        client.batch_execute(&format!("CREATE DATABASE d{number}"))?;
+    }
+    // A look takes as long as somebody keeps it.
+    let mut blocker = cluster.connect()?;
+    let mut most = 0;
+    cluster.reload()?;
+    blocker.batch_execute("BEGIN; LOCK TABLE pg_authid, pg_database IN ACCESS EXCLUSIVE MODE")?;
+    for _ in 0..40 {
+        let now: i64 = value(
+            &mut client,
+            "SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'pg_pinterest worker'",
+        )?;
+        most = most.max(now);
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    blocker.batch_execute("ROLLBACK")?;
+    assert!(most <= 2, "{most} at one time");
+    Ok(())
+}
+
+/// Ends a worker as soon as it is there, so many times in a row.
+#[test]
+fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    for _ in 0..5 {
+        let worker = world.cluster.wait_for_backend(WORKER, Duration::from_secs(10))?;
+        client.query_one("SELECT pg_terminate_backend($1, 5000)", &[&worker.pid])?;
+    }
+    world.cluster.wait_for_backend(WORKER, Duration::from_secs(10))?;
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let mut client: Client = world.connect()?;
+    for deaths in 0..3 {
+        import(&mut client, "Beach")?;
+        drop(client);
+        client = kill_worker(&world)?;
+        assert!(client.batch_execute("SELECT 1").is_ok(), "{deaths}");
+    }
+    // After the third death four seconds from its time on, whoever asks.
+    let died: f64 = value(
+        &mut client,
+        "SELECT extract(epoch FROM clock_timestamp() - modification)::float8
+           FROM pg_stat_file('pg_stat_tmp/pinterest-deaths')",
+    )?;
+    let began = Instant::now();
+    let import = crate::support::start(&mut client, "Beach")?;
+    let there = |client: &mut Client| -> Result<bool> {
+        value(client, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker')")
+    };
+    while died + began.elapsed().as_secs_f64() < 2.5 {
+        assert!(!there(&mut client)?, "it is back {:.1} s after its third death", died + began.elapsed().as_secs_f64());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    crate::support::complete(&mut client, import)?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What administrators and other sessions do beside an import: both sides come to their end.
+
+use e2e::process::suspend;
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+
+use crate::support::imports::{Report, imported, queue};
+use crate::support::{GATE, SOON, hold_pictures_after, quick_board, start, until, value};
+
+const WORKER: &str = "pg_pinterest worker";
+
+#[test]
+fn what_is_not_committed_is_not_done() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 3)).setting("max_prepared_transactions", "4").start()?;
+    let mut client = world.connect()?;
+    let asked = world.sandbox.requests().total();
+    for statements in [
+        "BEGIN; SELECT pinterest_import_board('Beach'); ROLLBACK",
+        "BEGIN; SAVEPOINT one; SELECT pinterest_import_board('Beach'); ROLLBACK TO one; COMMIT",
+    ] {
+        client.batch_execute(statements)?;
+        assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.imports")?, 0, "{statements}");
+    }
+    client.batch_execute("BEGIN; SELECT pinterest_import_board('Beach'); PREPARE TRANSACTION 'later'")?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.imports")?, 0);
+    assert_eq!(world.sandbox.requests().total(), asked);
+    // Its commit wakes nobody; the worker's poll finds it.
+    client.batch_execute("COMMIT PREPARED 'later'")?;
+    let import: i64 = value(&mut client, "SELECT import_id FROM pinterest.imports")?;
+    until(&mut client, import, "the import's end", |row| row.state == "completed")?;
+    Ok(())
+}
+
+/// An import with some of its pictures in and the rest held back.
+fn halfway(world: &World, client: &mut Client) -> Result<i64> {
+    hold_pictures_after(world, 4);
+    let import = start(client, "Beach")?;
+    until(client, import, "the first images", |row| row.embedded == 4)?;
+    Ok(import)
+}
+
+#[test]
+fn maintenance_of_the_tables() -> Result<()> {
+    let world = crate::support::quick_world("Beach", 16)?;
+    let mut client = world.connect()?;
+    let import = halfway(&world, &mut client)?;
+    client.batch_execute("SET lock_timeout = '20s'")?;
+    for statement in [
+        "VACUUM FULL pinterest.pin_image",
+        "VACUUM FULL pinterest.import",
+        "REINDEX TABLE pinterest.pin_image",
+        "CLUSTER pinterest.pin USING pin_pkey",
+        "ANALYZE",
+    ] {
+        client.batch_execute(statement)?;
+    }
+    // Longer than the worker waits for a lock.
+    let mut other = world.connect()?;
+    other.batch_execute("BEGIN; LOCK TABLE pinterest.pin_image IN ACCESS EXCLUSIVE MODE")?;
+    world.sandbox.faults().release(GATE);
+    client.query_one("SELECT pg_sleep(3)", &[])?;
+    other.batch_execute("COMMIT")?;
+    let report = Report::completed(&mut client, import)?;
+    assert_eq!(report.sum("image", "embedded"), 16);
+    Ok(())
+}
+
+#[test]
+fn rows_deleted_under_an_import() -> Result<()> {
+    for statement in [
+        "DELETE FROM pinterest.pin WHERE pin_id IN (SELECT pin_id FROM pinterest.pin_image WHERE state = 'pending' LIMIT 5)",
+        "TRUNCATE pinterest.pin CASCADE",
+    ] {
+        let world = crate::support::quick_world("Beach", 16)?;
+        let mut client = world.connect()?;
+        let import = halfway(&world, &mut client)?;
+        client.batch_execute(statement)?;
+        world.sandbox.faults().release(GATE);
+        let report = Report::completed(&mut client, import)?;
+        assert!(report.sum("image", "skipped") >= 5, "{statement}: {report:?}");
+        // What was deleted behind its back comes again when the board has changed.
+        world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
+        imported(&mut client, "'Beach'")?;
+        let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
+        assert_eq!(embedded, 17, "{statement}");
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_of_the_database_and_the_role() -> Result<()> {
+    let world = crate::support::quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE ROLE app_owner")?;
+    for setting in [
+        "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "idle_in_transaction_session_timeout = '1ms'",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "default_transaction_read_only = on",
+        "session_replication_role = replica",
+        "row_security = off",
+        "role = app_owner",
+        "search_path = nowhere",
+        "synchronous_commit = off",
+    ] {
+        client.batch_execute(&format!(
+            "ALTER DATABASE postgres SET {setting}; ALTER ROLE pinterest_worker SET {setting}"
+        ))?;
+    }
+    // A worker that starts under them; this session began before.
+    wait_for("the old worker to have gone", SOON, || {
+        let ended: i64 = value(
+            &mut client,
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+              WHERE backend_type = 'pg_pinterest worker' AND backend_start < (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())",
+        )?;
+        Ok((ended == 0).then_some(()))
+    })?;
+    let import = queue(&mut client, "'Beach'")?;
+    assert_eq!(Report::completed(&mut client, import)?.sum("image", "embedded"), 6);
+    client.query_one("SELECT pinterest_refresh()", &[])?;
+    Ok(())
+}
+
+#[test]
+fn a_worker_that_stood_still_past_its_lease() -> Result<()> {
+    let world =
+        World::builder().sandbox(quick_board("Beach", 16)).setting("pinterest.workers_per_database", "2").start()?;
+    let mut client = world.connect()?;
+    let import = halfway(&world, &mut client)?;
+    let owner: String = value(&mut client, "SELECT split_part(claimed_by, '.', 1) FROM pinterest.import")?;
+    let owner: i32 = owner.parse()?;
+    wait_for("the second worker", SOON, || Ok((world.cluster.backends(WORKER)?.len() == 2).then_some(())))?;
+    suspend(owner, true)?;
+    let taken_over = (|| {
+        client.batch_execute(
+            "UPDATE pinterest.import SET lease_until = clock_timestamp();
+             UPDATE pinterest.pin_image SET lease_until = clock_timestamp() WHERE claimed_by IS NOT NULL",
+        )?;
+        world.sandbox.faults().release(GATE);
+        until(&mut client, import, "the import's end", |row| row.state == "completed")
+    })();
+    // Whatever became of it: a server cannot stop while one of its processes stands still.
+    suspend(owner, false)?;
+    taken_over?;
+    let fence = |client: &mut Client| {
+        value::<String>(client, "SELECT string_agg(fence::text, ',' ORDER BY pin_id) FROM pinterest.pin_image")
+    };
+    let before = fence(&mut client)?;
+    wait_for("the first worker to have noticed", SOON, || {
+        let idle: i64 =
+            value(&mut client, "SELECT count(*) FROM pinterest.workers WHERE kind LIKE '%worker' AND state = 'idle'")?;
+        Ok((idle == 2).then_some(()))
+    })?;
+    let report = Report::of(&mut client, import)?;
+    assert_eq!(report.sum("image", "embedded") + report.sum("image", "reused"), 16, "{report:?}");
+    assert_eq!(fence(&mut client)?, before, "its late results changed nothing");
+    Ok(())
+}

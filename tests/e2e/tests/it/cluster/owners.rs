@@ -1,0 +1,266 @@
+//! What a role owns is the role's, not its name's: through renames, drops, namesakes, dumps and restores.
+
+use std::path::PathBuf;
+
+use e2e::cluster::DATABASE;
+use e2e::{Cluster, Result};
+use postgres::Client;
+
+use crate::support::tracking::{VENUES, queue};
+use crate::support::{refusal, value};
+
+/// A server with the extension, and a session of its superuser.
+pub fn server() -> Result<(Cluster, Client)> {
+    let cluster = Cluster::builder().own_identity().start()?;
+    let mut client = cluster.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    Ok((cluster, client))
+}
+
+/// A role with a level, signed in.
+pub fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
+    cluster.create_role(name)?;
+    let mut client = cluster.connect()?;
+    client.execute("SELECT pinterest_grant($1, $2)", &[&name, &level])?;
+    client.batch_execute(&format!("GRANT CREATE ON SCHEMA public TO \"{name}\""))?;
+    cluster.connect_as(name)
+}
+
+/// Registers an app of that name and stores tokens of an account through it; the account's id.
+pub fn settle(client: &mut Client, app: &str) -> Result<i64> {
+    client.query_one("SELECT pinterest_register_app($1, '1234567', 'secret', 'https://example.com/')", &[&app])?;
+    let sql = "SELECT pinterest_store_token('access', 'refresh', app => $1, username => $1)";
+    Ok(client.query_one(sql, &[&app])?.get(0))
+}
+
+/// Drops a role as its DBA would, with what it holds in this database.
+pub fn drop_role(client: &mut Client, name: &str) -> Result<()> {
+    Ok(client.batch_execute(&format!("DROP OWNED BY \"{name}\"; DROP ROLE \"{name}\""))?)
+}
+
+/// Owners of all accounts, in the order of their ids.
+pub fn owners(client: &mut Client) -> Result<Vec<String>> {
+    value(client, "SELECT COALESCE(array_agg(owner ORDER BY account_id), '{}') FROM pinterest.accounts")
+}
+
+/// What a session sees of accounts and apps: accounts, their views, apps.
+fn seen(client: &mut Client) -> Result<Vec<i64>> {
+    value(
+        client,
+        "SELECT ARRAY[(SELECT count(*) FROM pinterest.account), (SELECT count(*) FROM pinterest.accounts),
+                      (SELECT count(app_id) FROM pinterest.app)]",
+    )
+}
+
+fn role_oid(client: &mut Client, name: &str) -> Result<u32> {
+    Ok(client.query_one("SELECT oid FROM pg_roles WHERE rolname = $1", &[&name])?.get(0))
+}
+
+#[test]
+fn a_renamed_role_keeps_what_it_owns() -> Result<()> {
+    let (cluster, mut client) = crate::support::tracking::server()?;
+    let mut ann = role(&cluster, "ann", "user")?;
+    let account = settle(&mut ann, "venues")?;
+    ann.batch_execute(&format!(
+        "{VENUES} SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (1, 'barn')"
+    ))?;
+    drop(ann);
+    client.batch_execute("ALTER ROLE ann RENAME TO \"Anna \"\"of\"\" the (missing)\"")?;
+    let name = "Anna \"of\" the (missing)";
+    let mut anna = cluster.connect_as(name)?;
+    assert_eq!(seen(&mut anna)?, [1, 1, 1]);
+    anna.query_one("SELECT pinterest_store_token('again', account_id => $1)", &[&account])?;
+    anna.query_one("SELECT pinterest_authorize_url('venues')", &[])?;
+    anna.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
+    assert_eq!(queue(&mut anna)?, "1* 2*", "the tracked table goes on");
+    assert_eq!(value::<String>(&mut anna, "SELECT state FROM pinterest.tracked")?, "active");
+    assert_eq!(value::<i64>(&mut anna, "SELECT pinterest_untrack('venues')")?, 1);
+    // By its present name, and not to be taken for an owner that is missing.
+    assert_eq!(owners(&mut client)?, ["\"Anna \"\"of\"\" the (missing)\""]);
+
+    // Whoever takes the old name takes nothing else.
+    let mut namesake = role(&cluster, "ann", "user")?;
+    assert_eq!(seen(&mut namesake)?, [0, 0, 0]);
+    let refused = refusal(namesake.query("SELECT pinterest_disconnect($1)", &[&account]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let mut ann = role(&cluster, "ann", "user")?;
+    let account = settle(&mut ann, "venues")?;
+    let state: String =
+        value(&mut ann, "SELECT split_part(split_part(pinterest_authorize_url(), 'state=', 2), '&', 1)")?;
+    drop(ann);
+    let oid = role_oid(&mut client, "ann")?;
+    drop_role(&mut client, "ann")?;
+    let mut namesake = role(&cluster, "ann", "user")?;
+    assert_eq!(seen(&mut namesake)?, [0, 0, 0]);
+    for (call, code) in [
+        (format!("SELECT pinterest_export({account})"), "42501"),
+        (format!("SELECT * FROM pinterest_disconnect({account})"), "42501"),
+        (format!("SELECT pinterest_refresh({account})"), "42501"),
+        (format!("SELECT pinterest_import_board('Beach', {account})"), "42501"),
+        ("SELECT pinterest_list_boards()".to_owned(), "42704"),
+        ("SELECT pinterest_authorize_url()".to_owned(), "42704"),
+        (format!("SELECT pinterest_connect('code', '{state}')"), "28000"),
+    ] {
+        let refused = refusal(namesake.batch_execute(&call));
+        assert_eq!(refused.code, code, "{call}: {refused:?}");
+    }
+    // It may have an app of the same name and an account of its own.
+    assert_ne!(settle(&mut namesake, "venues")?, account);
+    assert_eq!(seen(&mut namesake)?, [1, 1, 1]);
+    assert_eq!(owners(&mut client)?, [format!("ann (dropped {oid})"), "ann".to_owned()]);
+    let causes: Vec<Option<String>> =
+        value(&mut client, "SELECT array_agg(cause ORDER BY account_id) FROM pinterest.accounts")?;
+    assert!(causes[0].as_ref().is_some_and(|cause| cause.starts_with("owner_gone: ")), "{causes:?}");
+    assert_eq!(causes[1], None);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")?, 2, "nothing is lost");
+    Ok(())
+}
+
+/// Dumps the cluster's database into a file.
+pub fn dump(cluster: &Cluster, database: &str) -> Result<PathBuf> {
+    let file = cluster.directory().join("dump");
+    succeed(cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg(database))?;
+    Ok(file)
+}
+
+/// Restores a dump into a database of a cluster, stopping at the first error.
+pub fn restore(dump: &PathBuf, cluster: &Cluster, database: &str, options: &[&str]) -> Result<()> {
+    let mut restore = cluster.program("pg_restore")?;
+    succeed(restore.arg("--exit-on-error").args(options).args(["--dbname", database]).arg(dump))
+}
+
+fn succeed(command: &mut std::process::Command) -> Result<()> {
+    let output = command.output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+fn a_dump_finds_the_roles_by_name_where_they_are() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    for name in ["ann", "ben", "cleo"] {
+        settle(&mut role(&cluster, name, "user")?, "venues")?;
+    }
+    let cleo = role_oid(&mut client, "cleo")?;
+    drop_role(&mut client, "cleo")?;
+    client.batch_execute("ALTER ROLE ben RENAME TO benjamin")?;
+    let gone = format!("cleo (dropped {cleo})");
+    assert_eq!(owners(&mut client)?, ["ann", "benjamin", &gone]);
+    let dump = dump(&cluster, DATABASE)?;
+
+    // The same cluster: the same roles.
+    client.batch_execute("CREATE DATABASE copy TEMPLATE template0")?;
+    restore(&dump, &cluster, "copy", &[])?;
+    let mut copy = cluster.connect_to("benjamin", "copy")?;
+    assert_eq!(seen(&mut copy)?, [1, 1, 1]);
+
+    // Another one: other oids, and other roles by these. All of the names, also the one that is gone.
+    let other = Cluster::builder().own_identity().start()?;
+    for name in ["stranger", "cleo", "benjamin", "ann"] {
+        other.create_role(name)?;
+    }
+    restore(&dump, &other, DATABASE, &[])?;
+    assert_eq!(owners(&mut other.connect()?)?, ["ann", "benjamin", &gone]);
+    for (name, accounts) in [("ann", 1), ("benjamin", 1), ("cleo", 0), ("stranger", 0)] {
+        let mut client = other.connect()?;
+        client.execute("SELECT pinterest_grant($1)", &[&name])?;
+        assert_eq!(seen(&mut other.connect_as(name)?)?, [accounts; 3], "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_dump_is_restored_where_roles_are_missing() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    settle(&mut role(&cluster, "ann", "user")?, "venues")?;
+    settle(&mut role(&cluster, "ben", "user")?, "venues")?;
+    let first = dump(&cluster, DATABASE)?;
+
+    let other = Cluster::builder().own_identity().start()?;
+    other.create_role("anna")?;
+    restore(&first, &other, DATABASE, &["--no-privileges"])?;
+    let mut there = other.connect()?;
+    assert_eq!(owners(&mut there)?, ["ann (missing)", "ben (missing)"]);
+    // A role that comes later is another one, with all rights, and with an app of the same name.
+    let mut ann = role(&other, "ann", "user")?;
+    assert_eq!(seen(&mut ann)?, [0, 0, 0]);
+    there.batch_execute(
+        "SELECT pinterest_adopt(); DELETE FROM pinterest.token; UPDATE pinterest.app SET client_secret = NULL",
+    )?;
+    settle(&mut ann, "venues")?;
+    assert_eq!(owners(&mut there)?, ["ann (missing)", "ben (missing)", "ann"]);
+
+    // Now the one name stands for two owners, and the next dump is restored all the same, wherever.
+    let second = dump(&other, DATABASE)?;
+    client.batch_execute("CREATE DATABASE copy TEMPLATE template0")?;
+    restore(&second, &cluster, "copy", &["--no-privileges"])?;
+    let mut copy = cluster.connect_to(e2e::cluster::SUPERUSER, "copy")?;
+    assert_eq!(owners(&mut copy)?, ["ann (missing)", "ben (missing)", "ann"]);
+    let third = Cluster::builder().own_identity().start()?;
+    restore(&second, &third, DATABASE, &["--no-privileges"])?;
+    assert_eq!(owners(&mut third.connect()?)?, ["ann (missing)", "ben (missing)", "ann (missing)"]);
+    Ok(())
+}
+
+#[test]
+fn the_type_of_owners() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let mut ann = role(&cluster, "ann", "user")?;
+    settle(&mut ann, "venues")?;
+    // In the binary format as well, which drivers ask for.
+    assert_eq!(ann.query("SELECT * FROM pinterest.account", &[])?.len(), 1);
+    for table in ["account", "tracked_column"] {
+        ann.batch_execute(&format!("CREATE TEMPORARY TABLE {table} AS SELECT * FROM pinterest.{table}"))?;
+    }
+    client.batch_execute(
+        "COPY pinterest.account TO '/dev/null' (FORMAT binary);
+         CREATE TEMPORARY TABLE copied (owner pinterest.role_owner);
+         PREPARE give(pinterest.role_owner) AS INSERT INTO copied VALUES ($1)",
+    )?;
+    for (text, shown) in [
+        ("ann", "ann"),
+        ("\"ann\"", "ann"),
+        ("nobody", "nobody (missing)"),
+        ("ann (missing)", "ann (missing)"),
+        ("ann (dropped 7)", "ann (dropped 7)"),
+        ("\"ann (missing)\"", "\"ann (missing)\" (missing)"),
+    ] {
+        let printed = client.query_one("SELECT $1::text::pinterest.role_owner::text", &[&text])?;
+        assert_eq!(printed.get::<_, String>(0), shown);
+    }
+    for (text, code) in [("", "22P02"), ("\"ann", "22P02"), (&"x".repeat(64), "42622")] {
+        let refused = refusal(client.query("SELECT $1::text::pinterest.role_owner", &[&text]));
+        assert_eq!(refused.code, code, "{text:?}: {refused:?}");
+    }
+    // By the role, in an order, by all plans. The operators are where the type is.
+    client.batch_execute("SET search_path = public, pinterest")?;
+    client.batch_execute(
+        "INSERT INTO copied SELECT ('role' || i % 50)::pinterest.role_owner FROM generate_series(1, 500) i",
+    )?;
+    for plan in ["hashagg", "sort"] {
+        client.batch_execute(&format!("SET enable_hashagg = {}", plan == "hashagg"))?;
+        let groups = "SELECT count(*) FROM (SELECT owner FROM copied GROUP BY owner) AS g";
+        assert_eq!(value::<i64>(&mut client, groups)?, 50, "{plan}");
+    }
+    for plan in ["hashjoin", "mergejoin", "nestloop"] {
+        client.batch_execute("SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = off")?;
+        client.batch_execute(&format!("SET enable_{plan} = on"))?;
+        let pairs = "SELECT count(*) FROM copied a JOIN copied b USING (owner)";
+        assert_eq!(value::<i64>(&mut client, pairs)?, 5000, "{plan}");
+    }
+    let compared = "SELECT ARRAY['ann' = a, 'ann' <> b, a < b OR b < a, a <= a, a >= a, a > b OR a < b, a = '\"ann\"']
+                      FROM (SELECT 'ann'::pinterest.role_owner, 'ann (missing)'::pinterest.role_owner) AS t(a, b)";
+    assert_eq!(value::<Vec<bool>>(&mut client, compared)?, [true; 7]);
+    client.batch_execute("ANALYZE copied")?;
+    // An owner that is no role matches nobody, not even a superuser.
+    let nobody = "SELECT ARRAY[pinterest.is_owner('x'), pinterest.has_rights_of('x'), pinterest.is_owner('postgres (dropped 10)'),
+                               pinterest.has_rights_of('postgres (dropped 10)')]";
+    assert_eq!(value::<Vec<bool>>(&mut client, nobody)?, [false; 4]);
+    Ok(())
+}

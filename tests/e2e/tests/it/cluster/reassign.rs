@@ -1,0 +1,189 @@
+//! Handing over what a role owns, and what is left of roles that are gone.
+
+use e2e::{Cluster, Result, World};
+use postgres::Client;
+
+use crate::cluster::owners::{drop_role, owners, role, server, settle};
+use crate::support::oauth::{doctor, refresh};
+use crate::support::tracking::VENUES;
+use crate::support::{GATE, complete, hold_pictures_after, quick_board, refusal, start, until, until_state, value};
+
+/// Hands over; apps, accounts and tracked columns.
+fn reassign(client: &mut Client, old: &str, new: &str) -> Result<[i64; 3], postgres::Error> {
+    let row = client.query_one("SELECT * FROM pinterest_reassign($1, $2)", &[&old, &new])?;
+    Ok([row.get("apps"), row.get("accounts"), row.get("tracked_columns")])
+}
+
+#[test]
+fn it_takes_the_rights_of_both_roles() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let mut ann = role(&cluster, "ann", "user")?;
+    let mut ben = role(&cluster, "ben", "user")?;
+    let mut chief = role(&cluster, "chief", "admin")?;
+    let account = settle(&mut ann, "venues")?;
+    for (who, old, new) in [
+        ("chief", "ann", "chief"),
+        ("chief", "ann", "ben"),
+        ("ben", "ann", "ben"),
+        ("ann", "ann", "ben"),
+        ("chief", "nobody", "chief"),
+        ("chief", "ann (dropped 7)", "chief"),
+    ] {
+        let client = match who {
+            "chief" => &mut chief,
+            "ben" => &mut ben,
+            _ => &mut ann,
+        };
+        let refused = refusal(reassign(client, old, new));
+        assert_eq!(refused.code, "42501", "{who}: {old} to {new}: {refused:?}");
+        assert!(refused.hint.contains("both roles"), "{refused:?}");
+    }
+    assert_eq!(owners(&mut client)?, ["ann"]);
+    for (old, new, code) in [
+        ("ann", "nobody", "42704"),
+        ("nobody", "ann", "42704"),
+        ("", "ann", "22P02"),
+        ("ann", "ann (missing)", "42704"),
+    ] {
+        let refused = refusal(reassign(&mut client, old, new));
+        assert_eq!(refused.code, code, "{old} to {new}: {refused:?}");
+    }
+    // A member of both may, as with REASSIGN OWNED.
+    client.batch_execute("GRANT ben TO ann")?;
+    assert_eq!(reassign(&mut ann, "ann", "ben")?, [1, 1, 0]);
+    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 1);
+    assert_eq!(value::<i64>(&mut ann, "SELECT count(*) FROM pinterest.accounts")?, 0, "membership is no ownership");
+    ben.query_one("SELECT pinterest_store_token('again', account_id => $1)", &[&account])?;
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "twice is nothing");
+    Ok(())
+}
+
+#[test]
+fn two_do_not_become_one() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    let (mut ann, mut ben) = (role(&cluster, "ann", "user")?, role(&cluster, "ben", "user")?);
+    settle(&mut ann, "venues")?;
+    settle(&mut ann, "weddings")?;
+    settle(&mut ben, "venues")?;
+    let refused = refusal(reassign(&mut client, "ann", "ben"));
+    assert_eq!(refused.code, "42710", "{refused:?}");
+    assert!(refused.message.contains("\"venues\""), "{refused:?}");
+    assert_eq!(owners(&mut client)?, ["ann", "ann", "ben"], "all or nothing");
+    client.batch_execute(
+        "UPDATE pinterest.app SET name = 'venues of ann' WHERE name = 'venues' AND owner::text = 'ann'",
+    )?;
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [2, 2, 0]);
+
+    // Accounts of one user through one app, which takes a superuser's doing.
+    client.batch_execute(
+        "UPDATE pinterest.account SET pinterest_user_id = '7', app_id = (SELECT min(app_id) FROM pinterest.app),
+                owner = CASE account_id WHEN (SELECT min(account_id) FROM pinterest.account) THEN 'ann' ELSE 'ben' END::pinterest.role_owner
+          WHERE account_id < (SELECT max(account_id) FROM pinterest.account)",
+    )?;
+    let refused = refusal(reassign(&mut client, "ann", "ben"));
+    assert_eq!(refused.code, "42710", "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn tracked_columns_follow_their_tables() -> Result<()> {
+    let (cluster, mut client) = crate::support::tracking::server()?;
+    let mut ann = role(&cluster, "ann", "user")?;
+    let mut ben = role(&cluster, "ben", "user")?;
+    ann.batch_execute(&format!(
+        "{VENUES} SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (1, 'barn')"
+    ))?;
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "the table is still hers");
+    client.batch_execute("REASSIGN OWNED BY ann TO ben")?;
+    assert_eq!(
+        value::<String>(&mut client, "SELECT state FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
+        "problem"
+    );
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [0, 0, 1]);
+    assert_eq!(
+        value::<String>(
+            &mut ben,
+            "SELECT concat_ws(' ', owner, state) FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL"
+        )?,
+        "ben active"
+    );
+    ben.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
+    assert_eq!(crate::support::tracking::queue(&mut ben)?, "1* 2*");
+    assert_eq!(
+        value::<i64>(&mut ann, "SELECT count(*) FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
+        0
+    );
+    Ok(())
+}
+
+/// A Pinterest with one board, and an account of `ann`'s on it.
+fn world_of_ann() -> Result<(World, Client, i64)> {
+    let world = World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    world.cluster.create_role("ann")?;
+    client.batch_execute("SELECT pinterest_grant('ann')")?;
+    let mut ann = world.cluster.connect_as("ann")?;
+    world.register_app(&mut ann, "venues")?;
+    let account = world.connect_account(&mut ann)?;
+    drop(ann);
+    Ok((world, client, account))
+}
+
+#[test]
+fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
+    let (world, mut client, account) = world_of_ann()?;
+    hold_pictures_after(&world, 2);
+    let mut ann = world.cluster.connect_as("ann")?;
+    let import = start(&mut ann, "Beach")?;
+    drop(ann);
+    until(&mut client, import, "the first images", |row| row.embedded == 2)?;
+    assert_eq!(doctor(&mut client, "owners")?.0, "ok");
+    let oid: u32 = value(&mut client, "SELECT oid FROM pg_roles WHERE rolname = 'ann'")?;
+    let gone = format!("ann (dropped {oid})");
+    drop_role(&mut client, "ann")?;
+    let (status, detail) = doctor(&mut client, "owners")?;
+    assert_eq!(status, "problem");
+    assert!(detail.contains(&gone) && detail.contains("pinterest_reassign"), "{detail}");
+
+    // Whoever does not administer the extension hears nothing of it.
+    let mut ben = role(&world.cluster, "ben", "user")?;
+    assert_eq!(doctor(&mut ben, "owners")?.0, "ok");
+    // A worker that looks around parks what nobody could see; the tokens are kept fresh.
+    crate::support::oauth::restart_worker(&world, &mut client)?;
+    let parked = until_state(&mut client, import, "needs_reauth")?;
+    assert!(parked.reason.contains("role") && parked.reason.contains("pinterest_reassign"), "{parked:?}");
+    assert_eq!(value::<String>(&mut client, "SELECT status FROM pinterest.accounts")?, "connected");
+    refresh(&mut client, Some(account))?;
+    world.sandbox.faults().release(GATE);
+
+    assert_eq!(reassign(&mut client, &gone, "ben")?, [1, 1, 0]);
+    assert_eq!(complete(&mut ben, import)?.total, 6, "it goes on");
+    refresh(&mut ben, None)?;
+    assert_eq!(doctor(&mut client, "owners")?.0, "ok");
+    assert_eq!(refusal(reassign(&mut client, &gone, "ben")).code, "42704");
+    Ok(())
+}
+
+#[test]
+fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    settle(&mut role(&cluster, "ann", "user")?, "venues")?;
+    settle(&mut role(&cluster, "cleo", "user")?, "galleries")?;
+    let cleo: u32 = value(&mut client, "SELECT oid FROM pg_roles WHERE rolname = 'cleo'")?;
+    drop_role(&mut client, "cleo")?;
+    let dump = crate::cluster::owners::dump(&cluster, e2e::cluster::DATABASE)?;
+    let other = Cluster::builder().own_identity().start()?;
+    crate::cluster::owners::restore(&dump, &other, e2e::cluster::DATABASE, &["--no-privileges"])?;
+    let mut client = other.connect()?;
+    let mut anna = role(&other, "anna", "user")?;
+    let (_, detail) = doctor(&mut client, "owners")?;
+    assert!(detail.contains("\"ann (missing)\": apps 1, accounts 1, tracked columns 0"), "{detail}");
+    assert!(detail.contains(&format!("\"cleo (dropped {cleo})\"")), "{detail}");
+    // By the name alone, while there is no role of it; by what is shown, at any time.
+    assert_eq!(reassign(&mut client, "ann", "anna")?, [1, 1, 0]);
+    assert_eq!(reassign(&mut client, &format!("cleo (dropped {cleo})"), "anna")?, [1, 1, 0]);
+    assert_eq!(value::<i64>(&mut anna, "SELECT count(*) FROM pinterest.accounts")?, 2);
+    assert_eq!(doctor(&mut client, "owners")?.0, "ok");
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Whoever ends one of our processes does not wait: whatever it does, and whoever keeps it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use e2e::cluster::SUPERUSER;
+use e2e::process::Process;
+use e2e::{Cluster, Result, ServerFile, Stop, World, wait_for};
+use postgres::Client;
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::oauth::{WORKER, arrived};
+use crate::support::refresh_steps::{due, wanted, world};
+use crate::support::{SOON, quick_board, value};
+
+/// After one SIGTERM, or the start of a fast stop.
+const AT_MOST: Duration = Duration::from_secs(5);
+/// After two.
+const AT_ONCE: Duration = Duration::from_millis(1500);
+
+fn gone(pid: i32, began: Instant, at_most: Duration) -> Result<()> {
+    wait_for("the process to end", SOON, || Ok(Process::get(pid).is_none().then_some(())))?;
+    assert!(began.elapsed() < at_most, "it took {:?}", began.elapsed());
+    Ok(())
+}
+
+fn terminate(client: &mut Client, pid: i32) -> Result<()> {
+    client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
+    Ok(())
+}
+
+/// A worker with a refresh that Pinterest never answers.
+fn waiting_for_an_answer() -> Result<(World, Client, i32)> {
+    let world = world(false)?;
+    let mut client = world.connect()?;
+    let before = arrived(&world);
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }));
+    due(&mut client)?;
+    drop(wanted(&world)?);
+    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    Ok((world, client, worker.pid))
+}
+
+#[test]
+fn one_signal_is_enough_while_an_answer_is_outstanding() -> Result<()> {
+    let (_world, mut client, worker) = waiting_for_an_answer()?;
+    let began = Instant::now();
+    terminate(&mut client, worker)?;
+    gone(worker, began, AT_MOST)
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_answer() -> Result<()> {
+    let (_world, mut client, worker) = waiting_for_an_answer()?;
+    terminate(&mut client, worker)?;
+    let began = Instant::now();
+    // Two that come before the process has looked are one.
+    wait_for("the process to end", SOON, || {
+        client.query_one("SELECT pg_terminate_backend($1)", &[&worker])?;
+        Ok(Process::get(worker).is_none().then_some(()))
+    })?;
+    gone(worker, began, AT_ONCE)
+}
+
+#[test]
+fn a_main_thread_that_is_kept_ends_too() -> Result<()> {
+    let (world, mut client, worker) = waiting_for_an_answer()?;
+    // Whatever the main thread does next, it stands in a queue for a lock, again and again.
+    let mut blocker = world.connect()?;
+    blocker.batch_execute("BEGIN; LOCK TABLE pinterest.import, pinterest.token IN ACCESS EXCLUSIVE MODE")?;
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')";
+    // A commit wakes it.
+    client.batch_execute("SELECT pinterest_sync_board('nothing', NULL)").unwrap_err();
+    world.cluster.reload()?;
+    wait_for("the worker to wait for a lock", SOON, || Ok(value::<bool>(&mut client, waits)?.then_some(())))?;
+    let began = Instant::now();
+    terminate(&mut client, worker)?;
+    gone(worker, began, AT_MOST)
+}
+
+#[test]
+fn a_database_is_dropped_by_force_while_an_answer_is_outstanding() -> Result<()> {
+    let (world, client, worker) = waiting_for_an_answer()?;
+    drop(client);
+    let mut other = world.cluster.connect_to(SUPERUSER, "template1")?;
+    let began = Instant::now();
+    other.batch_execute("DROP DATABASE postgres WITH (FORCE)")?;
+    assert!(began.elapsed() < AT_MOST, "{:?}", began.elapsed());
+    gone(worker, began, AT_MOST)
+}
+
+#[test]
+fn a_server_stops_while_an_answer_is_outstanding() -> Result<()> {
+    let (world, client, _) = waiting_for_an_answer()?;
+    drop(client);
+    let began = Instant::now();
+    world.cluster.stop(Stop::Fast)?;
+    assert!(began.elapsed() < AT_MOST, "{:?}", began.elapsed());
+    Ok(())
+}
+
+/// A key command that never ends, in a worker that has just been started.
+fn in_the_key_command() -> Result<(World, ServerFile, Client, i32)> {
+    let script = ServerFile::new(".sh", format!("echo '{}'", crate::support::key_files::key(1)).as_bytes())?;
+    let world = World::builder()
+        .sandbox(quick_board("Beach", 1))
+        .setting("pinterest.key_command", &format!("sh {}", script.setting()))
+        .start()?;
+    let mut client = world.connect()?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    script.write(b"sleep 614 & exec sleep 613")?;
+    terminate(&mut client, worker.pid)?;
+    gone(worker.pid, Instant::now(), AT_MOST)?;
+    let asking = wait_for("a worker that asks for keys", SOON, || {
+        let Some(sleeper) = sleepers(&world)?.into_iter().next() else { return Ok(None) };
+        let above = std::iter::successors(Some(sleeper), |below| Process::get(below.parent));
+        Ok(above.into_iter().find(|process| process.name == "postgres").map(|process| process.pid))
+    })?;
+    Ok((world, script, client, asking))
+}
+
+/// Programs that the key command has left running.
+fn sleepers(world: &World) -> Result<Vec<Process>> {
+    let below = Process::descendants(world.cluster.postmaster()?);
+    Ok(below.into_iter().filter(|process| process.name == "sleep").collect())
+}
+
+#[test]
+fn a_worker_in_its_key_command_ends_and_so_does_the_command() -> Result<()> {
+    let (world, _script, mut client, worker) = in_the_key_command()?;
+    let commands = sleepers(&world)?;
+    assert!(!commands.is_empty());
+    let began = Instant::now();
+    terminate(&mut client, worker)?;
+    gone(worker, began, AT_ONCE)?;
+    for command in commands {
+        gone(command.pid, began, AT_MOST)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_key_command_has_none_of_the_servers_files() -> Result<()> {
+    let (world, _script, _client, _) = in_the_key_command()?;
+    for command in sleepers(&world)? {
+        let mut open: Vec<i32> = std::fs::read_dir(format!("/proc/{}/fd", command.pid))?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        open.sort_unstable();
+        assert_eq!(open, [0, 1, 2], "{command:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_stops_while_a_worker_is_in_its_key_command() -> Result<()> {
+    let (world, _script, client, _) = in_the_key_command()?;
+    drop(client);
+    let began = Instant::now();
+    world.cluster.stop(Stop::Fast)?;
+    assert!(began.elapsed() < AT_MOST, "{:?}", began.elapsed());
+    Ok(())
+}
+
+/// A program of the test's, which a file that is open for writing cannot be.
+struct Program(PathBuf);
+
+impl Program {
+    fn new(text: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("pg_pinterest-program-{}.sh", std::process::id()));
+        std::fs::write(&path, text)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(Program(path))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_supervisor_ends_whose_program_closes_its_lifeline_and_stays() -> Result<()> {
+    for stop in [false, true] {
+        let program = Program::new("#!/bin/sh\nexec 0<&-\nexec sleep 612\n")?;
+        let world = World::builder()
+            .sandbox(quick_board("Beach", 1))
+            .setting("pinterest.embedder_path", &program.0.display().to_string())
+            .start()?;
+        let mut client = world.connect()?;
+        let supervisor = world.cluster.wait_for_backend("pg_pinterest supervisor", SOON)?;
+        client.batch_execute("SET statement_timeout = '100ms'")?;
+        client.query_one("SELECT pinterest_embed_text('a barn')::text", &[]).unwrap_err();
+        client.batch_execute("RESET statement_timeout")?;
+        wait_for(
+            "the program to have closed its lifeline",
+            SOON,
+            || Ok((!sleepers(&world)?.is_empty()).then_some(())),
+        )?;
+        let began = Instant::now();
+        if stop {
+            drop(client);
+            world.cluster.stop(Stop::Fast)?;
+            assert!(began.elapsed() < AT_MOST, "{:?}", began.elapsed());
+        } else {
+            terminate(&mut client, supervisor.pid)?;
+            gone(supervisor.pid, began, AT_ONCE)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_launcher_ends_that_waits_for_the_list_of_databases() -> Result<()> {
+    let cluster = Cluster::start()?;
+    let (mut client, mut blocker) = (cluster.connect()?, cluster.connect()?);
+    let launcher = cluster.wait_for_backend("pg_pinterest launcher", SOON)?;
+    blocker.batch_execute("BEGIN; LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE")?;
+    client.execute("SELECT pg_reload_conf()", &[])?;
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                  WHERE NOT l.granted AND a.backend_type = 'pg_pinterest launcher')";
+    wait_for("the launcher to wait", SOON, || Ok(value::<bool>(&mut blocker, waits)?.then_some(())))?;
+    let began = Instant::now();
+    terminate(&mut blocker, launcher.pid)?;
+    gone(launcher.pid, began, AT_ONCE)?;
+    blocker.batch_execute("ROLLBACK")?;
+    cluster.wait_for_backend("pg_pinterest launcher", SOON)?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Pictures that kill the embedder, hang it or make it lie. It takes one that is built for that (feature
+//! `fault-injection`).
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::ensure;
+use e2e::{Result, World, checkout, runtime_directory};
+use postgres::error::SqlState;
+use sandbox::{Family, Fault, Rule};
+
+use crate::support::tracking_work::{photo, settled};
+use crate::support::{Row, complete, pins_without_pictures, quick_board, start, value};
+
+/// What such an embedder listens to.
+const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
+const PINS: usize = 12;
+
+/// A script that runs such an embedder, giving up on a picture after one second instead of twenty.
+fn embedder() -> Result<PathBuf> {
+    let directory = runtime_directory("programs")?;
+    let lock = File::create(directory.join("lock"))?;
+    lock.lock()?;
+    // Cargo has built the embedder beside this program; `make test` has it built with the feature.
+    let test = std::env::current_exe()?;
+    let built = test.ancestors().nth(2).map(|output| output.join("pinterest-embedder"));
+    let listens = |path: &PathBuf| {
+        let content = fs::read(path).unwrap_or_default();
+        content.windows(WORDS.len()).any(|window| window == WORDS.as_bytes())
+    };
+    let built = match built {
+        Some(path) if listens(&path) => path,
+        Some(path) => {
+            let arguments = "build --quiet --workspace --bin pinterest-embedder \
+                             --features pinterest-embedder/fault-injection";
+            let status = Command::new(env!("CARGO")).current_dir(checkout()).args(arguments.split(' ')).status()?;
+            ensure!(status.success() && listens(&path), "{} is not built with fault injection", path.display());
+            path
+        }
+        None => anyhow::bail!("{} lies in no directory of cargo's", test.display()),
+    };
+    // Where the server's user can run it. A running program keeps the file that it was started from.
+    let (program, script) = (directory.join("misbehaving-embedder"), directory.join("impatient-embedder"));
+    for (path, content) in [
+        (&program, fs::read(built)?),
+        (&script, format!("#!/bin/sh\nexec '{}' \"$@\" --image-timeout 1\n", program.display()).into_bytes()),
+    ] {
+        let fresh = path.with_extension("new");
+        fs::write(&fresh, content)?;
+        fs::set_permissions(&fresh, Permissions::from_mode(0o755))?;
+        fs::rename(fresh, path)?;
+    }
+    Ok(script)
+}
+
+/// A world with such an embedder, and a board of this many pins.
+fn world(pins: usize) -> Result<World> {
+    World::builder()
+        .sandbox(quick_board("Beach", pins as u64))
+        .setting("pinterest.embedder_path", &embedder()?.display().to_string())
+        .start()
+}
+
+/// Imports a board of which one picture does this to the embedder. Returns how that one ended.
+fn poisoned(fault: &str) -> Result<(World, Row, String)> {
+    let world = world(PINS)?;
+    let mut client = world.connect()?;
+    let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    let pins = pins_without_pictures(&world, &mut client, "Beach")?;
+    let (pin, path) = &pins[3];
+    world.sandbox.faults().add(Rule::on(path.as_str(), Fault::Verbatim { text: format!("{WORDS}{fault}") }));
+    let import = start(&mut client, "Beach")?;
+    let row = complete(&mut client, import)?;
+    assert_eq!(row.embedded, PINS as i32 - 1, "its mates come in: {row:?}");
+    assert_eq!(value::<i32>(&mut client, "SELECT pg_backend_pid()")?, pid, "no connection is lost");
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    let ended: String = client
+        .query_one("SELECT concat_ws(' ', state, attempts, reason) FROM pinterest.pin_image WHERE pin_id = $1", &[pin])?
+        .get(0);
+    Ok((world, row, ended))
+}
+
+#[test]
+fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
+    let world = world(1)?;
+    let mut client = world.connect()?;
+    client.batch_execute(
+        "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, embedding vector(512));
+         SELECT pinterest_track('photos', image => 'photo')",
+    )?;
+    let (sound, deadly) = (photo(Family::Barn, 1)?, format!("{WORDS}abort").into_bytes());
+    client.execute(
+        "INSERT INTO photos SELECT n, CASE n WHEN 4 THEN $2::bytea ELSE $1::bytea END FROM generate_series(1, 12) AS n",
+        &[&sound, &deadly],
+    )?;
+    settled(&mut client)?;
+    let states: String = value(
+        &mut client,
+        "SELECT string_agg(concat_ws(' ', key[1], state, attempts, reason_code), ', ' ORDER BY state, key[1]::int)
+           FROM pinterest.tracked_row WHERE state <> 'embedded'",
+    )?;
+    let code = SqlState::CONNECTION_FAILURE.code();
+    assert_eq!(states, format!("4 failed 3 {code}"));
+    let embedded: i64 = value(&mut client, "SELECT count(*) FROM photos WHERE embedding IS NOT NULL AND id <> 4")?;
+    assert_eq!(embedded, 11);
+    assert!(world.cluster.log()?.matches("pinterest-embedder was ended by signal 6").count() >= 3);
+    Ok(())
+}
+
+#[test]
+fn one_that_kills_it_fails_after_three_deaths() -> Result<()> {
+    let (world, _, ended) = poisoned("abort")?;
+    assert!(ended.starts_with("failed 3 the embedder died"), "{ended}");
+    assert!(world.cluster.log()?.matches("pinterest-embedder was ended by signal 6").count() >= 3);
+    Ok(())
+}
+
+#[test]
+fn one_that_hangs_it_fails_after_three_deaths() -> Result<()> {
+    let (world, _, ended) = poisoned("hang")?;
+    assert!(ended.starts_with("failed 3 the embedder died"), "{ended}");
+    assert!(world.cluster.log()?.matches("pinterest-embedder ended with status 124").count() >= 3);
+    Ok(())
+}
+
+#[test]
+fn one_that_makes_it_lie_is_not_believed() -> Result<()> {
+    let (_, row, ended) = poisoned("nan")?;
+    assert_eq!(row.failed, 1, "{row:?}");
+    assert!(ended.starts_with("failed "), "{ended}");
+    Ok(())
+}

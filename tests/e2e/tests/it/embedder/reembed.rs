@@ -1,0 +1,157 @@
+//! A board whose images another model embedded than the one that is there now.
+
+use e2e::{Installation, Result, World, other_tiny_stand_in, wait_for};
+use postgres::Client;
+use sandbox::config::Config;
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::imports::{Report, imported};
+use crate::support::oauth::doctor;
+use crate::support::{GATE, SOON, hold_pictures_after, quick_board, refusal, start, until, value};
+
+/// A world whose model can change by a reload: the library is not preloaded.
+fn world(config: Config) -> Result<World> {
+    World::builder().preload(false).sandbox(config).start()
+}
+
+/// Puts another model in the first one's place.
+fn change_model(world: &World) -> Result<()> {
+    let other = other_tiny_stand_in(&Installation::staged()?.with_extension()?)?;
+    let before = wait_for("the embedder", SOON, || world.cluster.embedder())?.pid;
+    world.cluster.set("pinterest.model_dir", &other.display().to_string())?;
+    world.cluster.reload()?;
+    wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))?;
+    Ok(())
+}
+
+/// Images by model as `pinterest.models` has them, the oldest first, with a star at the current one.
+fn models(client: &mut Client) -> Result<Vec<String>> {
+    let rows = client.query(
+        "SELECT images || CASE WHEN current THEN '*' ELSE '' END FROM pinterest.models ORDER BY model_id",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn reembed(client: &mut Client) -> Result<(i64, Report)> {
+    let import = value(client, "SELECT pinterest_reembed_board('Beach')")?;
+    Ok((import, Report::completed(client, import)?))
+}
+
+#[test]
+fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
+    let world = world(quick_board("Beach", 6))?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    change_model(&world)?;
+    let board = world.sandbox.board_id("Beach")?;
+    world.sandbox.add_pins(&board, 2)?;
+    // A sample of what is new leaves the rest as it is.
+    imported(&mut client, "'Beach', max_images => 2")?;
+    assert_eq!(models(&mut client)?, ["6", "2*"]);
+    let (status, words) = doctor(&mut client, "embeddings")?;
+    assert_eq!(status, "note", "{words}");
+    assert!(words.starts_with("6 of 8 ") && words.contains("pinterest_reembed_board()"), "{words}");
+    let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[]));
+    assert_eq!(refused.code, "22023", "{refused:?}");
+    assert!(refused.hint.contains("pinterest_reembed_board()"), "{refused:?}");
+
+    world.sandbox.requests().reset();
+    let (import, report) = reembed(&mut client)?;
+    assert_eq!((report.coverage.as_str(), report.sum("image", "found")), ("stored", 6), "{report:?}");
+    assert_eq!(report.sum("image", "embedded") + report.sum("image", "reused"), 6, "{report:?}");
+    let asked = world.sandbox.requests();
+    assert_eq!((asked.count(Kind::Board), asked.count(Kind::BoardPins)), (0, 0), "nothing is listed");
+    assert_eq!(models(&mut client)?, ["0", "8*"]);
+    assert_eq!(doctor(&mut client, "embeddings")?.0, "ok");
+    client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
+    let current: bool = client
+        .query_one(
+            "SELECT current FROM pinterest.imports JOIN pinterest.models USING (model_id) WHERE import_id = $1",
+            &[&import],
+        )?
+        .get(0);
+    assert!(current);
+
+    // Nothing is left to do.
+    let (_, report) = reembed(&mut client)?;
+    assert_eq!(report.sum("image", "found"), 0, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn kept_bytes_are_not_downloaded_again() -> Result<()> {
+    let world = world(quick_board("Beach", 5))?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach', keep_images => true")?;
+    change_model(&world)?;
+    world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    world.sandbox.requests().reset();
+    let (_, report) = reembed(&mut client)?;
+    assert_eq!((report.sum("image", "found"), report.sum("image", "failed")), (5, 0), "{report:?}");
+    assert_eq!(world.sandbox.requests().pictures(), 0);
+    let whole: bool =
+        value(&mut client, "SELECT bool_and(sha256 = sha256(image)) AND count(*) = 5 FROM pinterest.pin_image")?;
+    assert!(whole, "the bytes are still there");
+    Ok(())
+}
+
+#[test]
+fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
+    let world = world(quick_board("Beach", 5))?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach', keep_images => true")?;
+    change_model(&world)?;
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("image", "found")), ("whole", 5), "{report:?}");
+    assert_eq!(report.count("image", "reused", "kept"), 0, "{report:?}");
+    assert_eq!(world.sandbox.requests().pictures(), 0);
+    assert_eq!(models(&mut client)?, ["0", "5*"]);
+    Ok(())
+}
+
+#[test]
+fn an_import_under_way_ends_with_one_model() -> Result<()> {
+    let world = world(Config::with_board("Beach", &Family::ALL, 12))?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 4);
+    let import = start(&mut client, "Beach")?;
+    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    change_model(&world)?;
+    world.sandbox.faults().release(GATE);
+    let report = Report::completed(&mut client, import)?;
+    let found = report.sum("image", "found");
+    assert!(found >= 12, "{report:?}");
+    assert_eq!(report.sum("image", "embedded") + report.sum("image", "reused"), found, "{report:?}");
+    assert_eq!(models(&mut client)?, ["0".to_string(), format!("{found}*")]);
+    client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
+    Ok(())
+}
+
+#[test]
+fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
+    let world = world(quick_board("Beach", 3))?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    change_model(&world)?;
+    world.sandbox.faults().add(Rule::on(Kind::Board, Fault::NotFound));
+    let (_, report) = reembed(&mut client)?;
+    assert_eq!((report.sum("image", "found"), report.sum("image", "failed")), (3, 0), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn a_foreign_board_is_unknown() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    world.cluster.create_role("other")?;
+    client.batch_execute("SELECT pinterest_grant('other')")?;
+    let mut other = world.cluster.connect_as("other")?;
+    let refused = refusal(other.query_one("SELECT pinterest_reembed_board('Beach')", &[]));
+    assert_eq!(refused.code, "42704", "{refused:?}");
+    // Which models there are is no secret among those who may read embeddings; how much others have of them is.
+    assert_eq!(models(&mut other)?, ["0*"]);
+    Ok(())
+}

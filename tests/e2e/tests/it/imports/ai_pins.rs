@@ -1,0 +1,149 @@
+//! Pins disclosed as made or changed with AI: told, counted, and left out where that is asked for.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::{Fault, Kind, Rule};
+use serde_json::{Map, Value, json};
+
+use crate::support::imports::imported;
+use crate::support::{SOON, quick_world, refusal, value};
+
+/// Sets members of some pins, in every answer that has them.
+pub fn tell(world: &World, ids: &[String], members: Value) {
+    let set: Map<String, Value> = members.as_object().cloned().unwrap_or_default();
+    for kind in [Kind::BoardPins, Kind::Pin] {
+        let fault = Fault::EditItems { ids: ids.to_vec(), set: set.clone(), remove: Vec::new() };
+        world.sandbox.faults().add(Rule::on(kind, fault));
+    }
+}
+
+/// A board of twelve pins, three of which are disclosed, one by a word that nobody knows.
+fn disclosed_world() -> Result<(World, Client, Vec<String>)> {
+    let world = quick_world("Beach", 12)?;
+    let client = world.connect()?;
+    let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?;
+    tell(&world, &[], json!({ "ai_disclosures": { "values": [] } }));
+    let words = [json!(["AI_MODIFIED"]), json!(["AI_MODIFIED", "SYNTHETIC_PERFORMER"]), json!(["AI_DREAMT"])];
+    for (pin, values) in pins.iter().step_by(4).zip(words) {
+        tell(&world, std::slice::from_ref(pin), json!({ "ai_disclosures": { "values": values } }));
+    }
+    Ok((world, client, pins))
+}
+
+/// States of the disclosed pins' images and of the others', and embeddings that no state explains.
+const STATES: &str = "SELECT string_agg(DISTINCT i.state, ',') FILTER (WHERE p.is_ai) || ' ' ||
+                             string_agg(DISTINCT i.state, ',') FILTER (WHERE NOT p.is_ai) || ' ' ||
+                             count(*) FILTER (WHERE p.is_ai AND i.embedding IS NOT NULL)
+                        FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id)";
+
+#[test]
+fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
+    let (world, mut client, pins) = disclosed_world()?;
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
+    assert_eq!(report.outcomes("image"), ["embedded 9", "skipped ai_disclosed 3"]);
+    assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("whole", 9), "none was downloaded");
+    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
+    assert_eq!(report.outcomes("image"), ["reused unchanged 9", "skipped ai_disclosed 3"]);
+
+    // The argument has changed, so the board is not as it was wanted, though Pinterest says that it is the same.
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "whole");
+    assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "with_images 12"]);
+    assert_eq!(report.outcomes("image"), ["embedded 3", "reused kept 9"]);
+    assert_eq!(world.sandbox.requests().pictures(), 3);
+    assert_eq!(value::<String>(&mut client, STATES)?, "embedded embedded 3");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged");
+
+    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    assert_eq!(report.outcomes("image"), ["reused kept 9", "skipped ai_disclosed 3"]);
+    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+
+    let told: Vec<String> = client
+        .query("SELECT pin_id || array_to_string(ai_disclosures, '+', '') FROM pinterest.pin WHERE is_ai", &[])?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    for expected in [
+        format!("{}AI_MODIFIED", pins[0]),
+        format!("{}AI_MODIFIED+SYNTHETIC_PERFORMER", pins[4]),
+        format!("{}AI_DREAMT", pins[8]),
+    ] {
+        assert!(told.contains(&expected), "{expected}: {told:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn skipped_pictures_take_no_places_of_a_sample() -> Result<()> {
+    let (world, mut client, _) = disclosed_world()?;
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach', skip_ai => true, max_images => 5")?;
+    assert_eq!(report.sum("image", "embedded"), 5, "{report:?}");
+    assert_eq!(world.sandbox.requests().pictures(), 5);
+    Ok(())
+}
+
+#[test]
+fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
+    let (world, mut client, _) = disclosed_world()?;
+    imported(&mut client, "'Beach', skip_ai => true, sync_every => '6 hours'")?;
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
+    client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;
+    crate::support::oauth::restart_worker(&world, &mut client)?;
+    e2e::wait_for("the import that is due", SOON, || {
+        let done: i64 = value(&mut client, "SELECT count(*) FROM pinterest.imports WHERE state = 'completed'")?;
+        Ok((done == 2).then_some(()))
+    })?;
+    assert!(value::<bool>(&mut client, "SELECT bool_and(skip_ai) FROM pinterest.import")?);
+    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+    Ok(())
+}
+
+#[test]
+fn tastes_can_leave_them_out_after_the_import() -> Result<()> {
+    let (_world, mut client, _) = disclosed_world()?;
+    imported(&mut client, "'Beach'")?;
+    let right: bool = value(
+        &mut client,
+        "SELECT pinterest_board_embedding('Beach', skip_ai => true) <=> (SELECT avg(i.embedding) FROM pinterest.pin p
+                    JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE NOT p.is_ai) < 1e-5
+            AND (SELECT sum(images) = 9 FROM pinterest_board_themes('Beach', skip_ai => true))
+            AND (SELECT sum(images) = 12 FROM pinterest_board_themes('Beach'))
+            AND (SELECT count(*) = 9 FROM pinterest_pins_like(pinterest_board_embedding('Beach'), 50, skip_ai => true))
+            AND (SELECT count(*) = 12 FROM pinterest_pins_like(pinterest_board_embedding('Beach'), 50))",
+    )?;
+    assert!(right);
+    client.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, embedding vector(512));
+         INSERT INTO venues SELECT row_number() OVER (), i.embedding FROM pinterest.pin_image i",
+    )?;
+    let reasons: bool = value(
+        &mut client,
+        "SELECT count(*) > 0 AND bool_and(NOT p.is_ai)
+           FROM pinterest_recommend('Beach', 'venues', explain => true, skip_ai => true) AS r,
+                jsonb_array_elements(r.because) AS b JOIN pinterest.pin p ON p.pin_id = b ->> 'pin_id'",
+    )?;
+    assert!(reasons, "no row is owed to a pin that was left out");
+
+    client.batch_execute("UPDATE pinterest.pin SET ai_disclosures = '{AI_MODIFIED}'")?;
+    for call in [
+        "pinterest_recommend('Beach', 'venues', skip_ai => true)",
+        "pinterest_board_themes('Beach', skip_ai => true)",
+        "pinterest_board_embedding('Beach', skip_ai => true)",
+    ] {
+        let refused = refusal(client.query(&format!("SELECT * FROM {call}"), &[]));
+        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        assert!(refused.message.contains("disclosed as made with AI"), "{call}: {refused:?}");
+    }
+    let refused = refusal(client.query("SELECT pinterest_import_board('Beach', skip_ai => NULL)", &[]));
+    assert_eq!(refused.code, "22004", "{refused:?}");
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! No answer of Pinterest's destroys what is there: a listing removes only what it proves gone, and says what it leaves open.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::{Fault, Kind, OddShape, Rule};
+
+use crate::support::imports::{Report, imported};
+use crate::support::{Row, complete, quick_world, start, value};
+
+/// A board with 13 pins, of which 12 are in.
+fn world_of_twelve() -> Result<(World, Client)> {
+    let world = quick_world("Beach", 12)?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    assert_eq!(standing(&mut client)?, (12, 12));
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
+    Ok((world, client))
+}
+
+/// Pins that stand, and vectors.
+fn standing(client: &mut Client) -> Result<(i64, i64)> {
+    let row = client.query_one(
+        "SELECT (SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL), (SELECT count(embedding) FROM pinterest.pin_image)",
+        &[],
+    )?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Imports while something is wrong, then twice while nothing is: the first makes all well, the second has nothing to do.
+fn survives(world: &World, client: &mut Client, what: &str, faults: Vec<Rule>, coverage: &str) -> Result<Report> {
+    let rules: Vec<_> = faults.into_iter().map(|rule| world.sandbox.faults().add(rule)).collect();
+    let before = standing(client)?;
+    let (import, report) = imported(client, "'Beach'")?;
+    let after = standing(client)?;
+    assert!(after.0 >= before.0 && after.1 >= before.1, "{what}: {before:?} {after:?} {report:?}");
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), (coverage, 0), "{what}: {report:?}");
+    if coverage == "incomplete" {
+        let row = Row::of(client, import)?;
+        assert!(!row.reason.is_empty(), "{what}: {row:?}");
+    }
+    for rule in rules {
+        world.sandbox.faults().remove(rule);
+    }
+    let pins = i64::try_from(world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?.len())?;
+    let (_, good) = imported(client, "'Beach'")?;
+    assert_eq!((good.coverage.as_str(), standing(client)?), ("whole", (pins, pins)), "{what}: {good:?}");
+    let (_, last) = imported(client, "'Beach'")?;
+    assert_eq!((last.coverage.as_str(), standing(client)?), ("unchanged", (pins, pins)), "{what}: {last:?}");
+    Ok(report)
+}
+
+#[test]
+fn pages_that_lack_pins_remove_none() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    let page = |fault: Fault| Rule::on(Kind::BoardPins, fault);
+    let board = |difference: i64| Rule::on(Kind::Board, Fault::PinCount { difference });
+    let short = || page(Fault::ShortPage { items: 5 });
+    let odd = |shape| page(Fault::OddItems { every: 2, shape });
+    let cases: Vec<(&str, Vec<Rule>, &str)> = vec![
+        ("an empty page", vec![page(Fault::EmptyPage)], "incomplete"),
+        ("an empty page and a count that agrees", vec![page(Fault::EmptyPage), board(-14)], "incomplete"),
+        ("a lost bookmark", vec![short(), page(Fault::LostBookmark)], "incomplete"),
+        ("a truncated page", vec![page(Fault::TruncatedPage { items: 9 })], "incomplete"),
+        ("a count that hides it", vec![page(Fault::TruncatedPage { items: 12 }), board(-3)], "incomplete"),
+        ("a count that is too high", vec![board(5)], "incomplete"),
+        ("items that are null", vec![odd(OddShape::Null)], "incomplete"),
+        ("items without an id", vec![odd(OddShape::WithoutId)], "incomplete"),
+        ("items whose id is null", vec![odd(OddShape::NullId)], "incomplete"),
+        ("items in lists", vec![odd(OddShape::List)], "incomplete"),
+        ("all items in lists", vec![page(Fault::OddItems { every: 1, shape: OddShape::List })], "incomplete"),
+    ];
+    for (what, faults, coverage) in cases {
+        world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
+        let report = survives(&world, &mut client, what, faults, coverage)?;
+        let unreadable = what.starts_with("items") || what.starts_with("all items");
+        assert_eq!(report.count("pin", "unreadable", "unknown_shape") > 0, unreadable, "{what}: {report:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_can_be_read_is_read() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    let ids = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::NumericIds { every: 1 }));
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
+    world.sandbox.faults().remove(ids);
+    // Members of other types: what was known stays, and the pins are looked at again.
+    let titles = "SELECT string_agg(concat_ws(' ', pin_id, title, media_type, no_image), ',' ORDER BY pin_id) FROM pinterest.pin";
+    let before: String = value(&mut client, titles)?;
+    client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
+    let odd = Fault::OddItems { every: 2, shape: OddShape::OddMembers };
+    let odd = world.sandbox.faults().add(Rule::on(Kind::BoardPins, odd));
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.count("pin", "doubtful", "odd_members"), 6, "{report:?}");
+    assert_eq!((value::<String>(&mut client, titles)?, standing(&mut client)?), (before, (13, 13)));
+    world.sandbox.faults().remove(odd);
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn pins_that_come_once_without_media_keep_their_images() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    let without = Rule::on(Kind::BoardPins, Fault::WithoutMedia { every: 2 });
+    let report = survives(&world, &mut client, "without media", vec![without.clone()], "whole")?;
+    assert_eq!(report.sum("image", "missing"), 6, "{report:?}");
+    // Twice in a row: so it is.
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
+    world.sandbox.faults().add(without);
+    imported(&mut client, "'Beach'")?;
+    assert_eq!(standing(&mut client)?.1, 14, "the new pin comes first, and keeps its media");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (14, 7)), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    imported(&mut client, "'Beach'")?;
+    let board = world.sandbox.board_id("Beach")?;
+    let pins = world.sandbox.pin_ids(&board)?;
+    pins[..5].iter().try_for_each(|pin| world.sandbox.remove_pin(pin))?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 5), "{report:?}");
+
+    pins[5..].iter().try_for_each(|pin| world.sandbox.remove_pin(pin))?;
+    let (import, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 0), "{report:?}");
+    let row = Row::of(&mut client, import)?;
+    assert!(row.reason.contains("8 of 8"), "{row:?}");
+    let missing: i64 = value(&mut client, "SELECT count(missing_since) FROM pinterest.pin WHERE removed_at IS NULL")?;
+    assert_eq!(missing, 8);
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 8), "{report:?}");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged");
+    Ok(())
+}
+
+#[test]
+fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
+    let (world, mut client) = world_of_twelve()?;
+    // The first of two imports waits until the second has ended, as one does that waits for the quota.
+    let account = world.account();
+    client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
+    let first = start(&mut client, "Beach")?;
+    let wake = "UPDATE pinterest.import SET due = false, wake_at = clock_timestamp() + $2::float8 * interval '1 hour' WHERE import_id = $1";
+    client.execute(wake, &[&first, &1.0])?;
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    let second = start(&mut client, "Beach")?;
+    complete(&mut client, second)?;
+    let board = world.sandbox.board_id("Beach")?;
+    let gone = world.sandbox.pin_ids(&board)?.swap_remove(0);
+    world.sandbox.remove_pin(&gone)?;
+    world.sandbox.add_pins(&board, 1)?;
+    client.execute(wake, &[&first, &0.0])?;
+    // Changes nothing, and has the worker look.
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    complete(&mut client, first)?;
+    imported(&mut client, "'Beach'")?;
+    let stands: bool =
+        client.query_one("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?.get(0);
+    assert_eq!((stands, standing(&mut client)?.0), (false, 13));
+    Ok(())
+}
+
+#[test]
+fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
+    let world = quick_world("Beach", 12)?;
+    let mut client = world.connect()?;
+    for kind in [Kind::Boards, Kind::Board] {
+        world.sandbox.faults().add(Rule::on(kind, Fault::PinCount { difference: 2 }));
+    }
+    for _ in 0..2 {
+        let (_, report) = imported(&mut client, "'Beach'")?;
+        assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("incomplete", (12, 12)), "{report:?}");
+    }
+    // A pin that goes meanwhile is asked for by itself, and leaves the gap as it is.
+    world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[5])?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 1), "{report:?}");
+    client.batch_execute("UPDATE pinterest.board SET gap_since = gap_since - interval '1 day'")?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "whole", "{report:?}");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged", "{report:?}");
+    // And then a pin goes, which the count shows.
+    world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[3])?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
+    Ok(())
+}
+
+/// The picture behind a pin is named anew, and cannot be had.
+#[test]
+fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    let change = "UPDATE pinterest.pin_image SET content_hash = md5(content_hash); UPDATE pinterest.board SET imported_modified_at = NULL";
+    client.batch_execute(change)?;
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.count("image", "reused", "before"), standing(&mut client)?), (3, (3, 3)), "{report:?}");
+    world.sandbox.faults().remove(closed);
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.sum("image", "embedded") + report.sum("image", "reused"), standing(&mut client)?), (3, (3, 3)));
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged", "{report:?}");
+
+    // For the second import in a row it is given up.
+    client.batch_execute(change)?;
+    world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    imported(&mut client, "'Beach'")?;
+    client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.sum("image", "failed"), standing(&mut client)?), (3, (3, 0)), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn an_absurd_reset_holds_nothing_up() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    let headers = [("x-ratelimit-reset", "1763000000000"), ("x-ratelimit-remaining", "0")];
+    let refused = Fault::Status {
+        status: 429,
+        code: 8,
+        message: "too many".into(),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+    };
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, refused).once());
+    let import = crate::support::start(&mut client, "Beach")?;
+    crate::support::until_state(&mut client, import, "waiting_quota")?;
+    let soon: bool = value(
+        &mut client,
+        "SELECT max(i.wake_at) < now() + interval '10 minutes' AND max(q.reset_at) < now() + interval '25 hours'
+           FROM pinterest.import i, pinterest.quota_ledger q",
+    )?;
+    assert!(soon);
+    // What an earlier version, or a clock that was set, has left behind.
+    client.batch_execute(
+        "UPDATE pinterest.quota_ledger SET reset_at = '9999-01-01', remaining = -1;
+         UPDATE pinterest.import SET wake_at = clock_timestamp()",
+    )?;
+    let account = world.account();
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    assert_eq!(crate::support::complete(&mut client, import)?.embedded, 3);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! What an import of a board costs and brings that was imported before, by hand or on time.
+
+use std::collections::BTreeMap;
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::imports::{Report, imported, queue};
+use crate::support::oauth::{USER, restart_worker};
+use crate::support::{GATE, SOON, hold_pictures_after, quick_board, quick_world, refusal, until, value};
+
+fn requests(world: &World) -> BTreeMap<Kind, u64> {
+    world.sandbox.requests().counts()
+}
+
+#[test]
+fn two_new_pins_on_a_long_board() -> Result<()> {
+    let world = quick_world("Beach", 600)?;
+    let mut client = world.connect()?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.outcomes("image"), ["embedded 600"]);
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(requests(&world), BTreeMap::from([(Kind::Board, 1)]), "exactly one request");
+
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("image", "embedded")), ("until_known", 2), "{report:?}");
+    let expected = [(Kind::Board, 1), (Kind::BoardPins, 1), (Kind::Sections, 1), (Kind::Image, 2)];
+    assert_eq!(requests(&world), BTreeMap::from(expected));
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 602));
+    assert_eq!(requests(&world), BTreeMap::from([(Kind::Board, 1)]));
+    Ok(())
+}
+
+#[test]
+fn a_pin_that_is_gone() -> Result<()> {
+    let world = quick_world("Beach", 255)?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    let board = world.sandbox.board_id("Beach")?;
+    let gone = world.sandbox.pin_ids(&board)?.remove(252);
+    world.sandbox.remove_pin(&gone)?;
+    // As many came as went: the count says nothing, the listing has to.
+    world.sandbox.add_pins(&board, 1)?;
+    world.sandbox.requests().reset();
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
+    assert_eq!((world.sandbox.requests().count(Kind::BoardPins), world.sandbox.requests().pictures()), (2, 1));
+    let removed: Vec<String> = client
+        .query("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL", &[])?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(removed, [gone]);
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 255), "{report:?}");
+    Ok(())
+}
+
+/// An import of a part makes pins known; that must not make up for others that are gone.
+#[test]
+fn a_pin_that_is_gone_after_a_sample() -> Result<()> {
+    let world = quick_world("Beach", 12)?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Beach'")?;
+    let board = world.sandbox.board_id("Beach")?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 5 }));
+    world.sandbox.add_pins(&board, 2)?;
+    let (_, report) = imported(&mut client, "'Beach', max_images => 2")?;
+    assert_eq!(report.count("pin", "with_images", ""), 2, "{report:?}");
+    let pins = world.sandbox.pin_ids(&board)?;
+    for gone in &pins[12..] {
+        world.sandbox.remove_pin(gone)?;
+    }
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 2), "{report:?}");
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 12), "{report:?}");
+    Ok(())
+}
+
+fn two_boards() -> Result<World> {
+    let board = |name: &str| BoardSpec::new(name, &[Family::Beach], 6).media(MediaMix::images_only());
+    let account = AccountSpec::new(USER).board(board("Near")).board(board("Far"));
+    World::builder().sandbox(Config { accounts: vec![account], ..quick_board("Near", 1) }).start()
+}
+
+/// The titles of the boards that hold a pin now.
+fn whereabouts(client: &mut Client, pin: &str) -> Result<Vec<String>> {
+    let rows = client.query(
+        "SELECT b.name FROM pinterest.pin p JOIN pinterest.board b USING (account_id, board_id)
+          WHERE p.pin_id = $1 AND p.removed_at IS NULL",
+        &[&pin],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[test]
+fn a_pin_that_moved_follows() -> Result<()> {
+    let world = two_boards()?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Near'")?;
+    imported(&mut client, "'Far'")?;
+    let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
+    let pins = world.sandbox.pin_ids(&near)?;
+    // One is seen where it went before it is missed where it was, the other is missed first.
+    for (pin, order) in [(&pins[2], ["Far", "Near"]), (&pins[4], ["Near", "Far"])] {
+        world.sandbox.move_pin(pin, &far)?;
+        world.sandbox.requests().reset();
+        for board in order {
+            let (_, report) = imported(&mut client, &format!("'{board}'"))?;
+            assert_eq!(report.sum("image", "embedded"), 0, "{board}: {report:?}");
+        }
+        assert_eq!(whereabouts(&mut client, pin)?, ["Far"]);
+        assert_eq!(world.sandbox.requests().pictures(), 0, "its picture is known");
+    }
+    for (board, pins) in [("Near", 4), ("Far", 8)] {
+        let (_, report) = imported(&mut client, &format!("'{board}'"))?;
+        assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", pins), "{board}: {report:?}");
+    }
+    Ok(())
+}
+
+/// The import of the board where a pin went takes over its image, which the other one had found and not come to yet.
+#[test]
+fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
+    let world = two_boards()?;
+    let mut client = world.connect()?;
+    let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
+    hold_pictures_after(&world, 0);
+    let leaves = queue(&mut client, "'Near'")?;
+    until(&mut client, leaves, "six images", |row| row.total == 6)?;
+    let pin = world.sandbox.pin_ids(&near)?.remove(5);
+    world.sandbox.move_pin(&pin, &far)?;
+    let arrives = queue(&mut client, "'Far'")?;
+    until(&mut client, arrives, "seven images", |row| row.total == 7)?;
+    world.sandbox.faults().release(GATE);
+    for (import, pins) in [(arrives, 7), (leaves, 6)] {
+        let report = Report::completed(&mut client, import)?;
+        assert_eq!(report.sum("pin", "listed"), pins, "{report:?}");
+        let elsewhere = report.count("image", "skipped", "other_import");
+        assert_eq!(elsewhere, i64::from(import == leaves), "{report:?}");
+    }
+    assert_eq!(whereabouts(&mut client, &pin)?, ["Far"]);
+    let pending: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state <> 'embedded'")?;
+    assert_eq!(pending, 0);
+    let (_, report) = imported(&mut client, "'Near'")?;
+    assert_eq!(report.sum("pin", "listed"), 5, "{report:?}");
+    Ok(())
+}
+
+fn imports_of(client: &mut Client, board: &str) -> Result<i64> {
+    let row = client
+        .query_one("SELECT count(*) FROM pinterest.imports WHERE board = $1 AND state = 'completed'", &[&board])?;
+    Ok(row.get(0))
+}
+
+/// Lets the time of the next import come, and a worker look.
+fn come_due(world: &World, client: &mut Client) -> Result<()> {
+    client
+        .batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE next_sync_at IS NOT NULL")?;
+    restart_worker(world, client)
+}
+
+#[test]
+fn a_board_that_is_kept_fresh() -> Result<()> {
+    let world = two_boards()?;
+    let mut client = world.connect()?;
+    imported(&mut client, "'Near', sync_every => '6 hours', keep_images => true")?;
+    imported(&mut client, "'Far'")?;
+    let due = "SELECT next_sync_at BETWEEN now() + interval '5 hours' AND now() + interval '6 hours'
+                 FROM pinterest.board WHERE name = 'Near'";
+    assert!(value::<bool>(&mut client, due)?);
+    world.sandbox.add_pins(&world.sandbox.board_id("Near")?, 1)?;
+    world.sandbox.add_pins(&world.sandbox.board_id("Far")?, 1)?;
+
+    come_due(&world, &mut client)?;
+    wait_for("the second import", SOON, || Ok((imports_of(&mut client, "Near")? == 2).then_some(())))?;
+    let last: i64 = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
+    let report = Report::completed(&mut client, last)?;
+    assert_eq!((report.sum("image", "embedded"), report.sum("pin", "reported")), (1, 7), "{report:?}");
+    assert!(value::<bool>(&mut client, due)?, "and again six hours later");
+    let kept: i64 = value(&mut client, "SELECT count(image) FROM pinterest.pin_image")?;
+    assert_eq!(kept, 7, "bytes are kept as by the first import");
+    assert_eq!(imports_of(&mut client, "Far")?, 1, "nobody asked for that");
+
+    client.batch_execute("SELECT pinterest_sync_board('Far', '1 day')")?;
+    come_due(&world, &mut client)?;
+    wait_for("both boards", SOON, || {
+        Ok(((imports_of(&mut client, "Near")?, imports_of(&mut client, "Far")?) == (3, 2)).then_some(()))
+    })?;
+    client.batch_execute("SELECT pinterest_sync_board('Near', NULL)")?;
+    come_due(&world, &mut client)?;
+    wait_for("the board that goes on", SOON, || Ok((imports_of(&mut client, "Far")? == 3).then_some(())))?;
+    assert_eq!(imports_of(&mut client, "Near")?, 3, "it is not kept fresh any more");
+    for interval in ["4 minutes", "0", "-1 day"] {
+        let refused = refusal(client.query_one(&format!("SELECT pinterest_sync_board('Far', '{interval}')"), &[]));
+        assert_eq!(refused.code, "22023", "{interval}: {refused:?}");
+    }
+    let refused = refusal(client.query_one("SELECT pinterest_sync_board('Nowhere', '1 day')", &[]));
+    assert_eq!(refused.code, "42704", "{refused:?}");
+    Ok(())
+}

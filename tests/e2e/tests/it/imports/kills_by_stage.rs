@@ -1,0 +1,155 @@
+//! The worker is killed, terminated, or the whole server stopped at once, in each stage of an import: it goes on from
+//! there, and nothing is lost or done twice.
+
+use std::collections::BTreeSet;
+
+use e2e::{Result, Stop, World, wait_for};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::{Family, Fault, Kind, Rule, Selector};
+
+use crate::support::oauth::kill_worker;
+use crate::support::{Row, SOON, start, until, value};
+
+const PINS: u64 = 12;
+const PAGES: u64 = 3;
+const WORKER: &str = "pg_pinterest worker";
+
+/// A stage, by the request at which an import is held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    Resolving,
+    Sections,
+    Listing,
+    Images,
+}
+
+impl Stage {
+    const ALL: [Stage; 4] = [Stage::Resolving, Stage::Sections, Stage::Listing, Stage::Images];
+
+    /// What is held, and how many of it pass before.
+    fn held(self, board: &str) -> (Selector, u64) {
+        match self {
+            Stage::Resolving => (format!("/v5/boards/{board}").into(), 0),
+            Stage::Sections => (format!("/v5/boards/{board}/sections").into(), 0),
+            Stage::Listing => (format!("/v5/boards/{board}/pins").into(), 1),
+            Stage::Images => (Kind::Image.into(), 5),
+        }
+    }
+
+    /// The import has come as far as it can while it is held.
+    fn is_reached(self, row: &Row) -> bool {
+        match self {
+            Stage::Resolving => row.phase == "resolving" && row.state == "running",
+            Stage::Sections => row.phase == "listing",
+            Stage::Listing => row.pins_listed == 4 && row.embedded == 4,
+            Stage::Images => row.pins_listed == PINS as i32 && row.embedded == 5,
+        }
+    }
+}
+
+/// A board for each stage, its pins four a page.
+fn world() -> Result<World> {
+    let board =
+        |stage: &Stage| BoardSpec::new(format!("{stage:?}"), &[Family::Beach], PINS).media(MediaMix::images_only());
+    let config = Config {
+        accounts: vec![Stage::ALL.iter().map(board).fold(AccountSpec::new("example_user"), AccountSpec::board)],
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 4 })],
+        ..Config::demo()
+    };
+    World::builder().sandbox(config).start()
+}
+
+/// Interrupts an import in one stage. `interrupt` returns once it has.
+fn interrupted(world: &World, stage: Stage, interrupt: impl Fn(&World) -> Result<()>) -> Result<()> {
+    let connected = || wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()));
+    let mut client = connected()?;
+    let name = format!("{stage:?}");
+    let board = world.sandbox.board_id(&name)?;
+    let (on, passing) = stage.held(&board);
+    let rule = Rule { on, ..Rule::on(Selector::any(), Fault::Hold { gate: name.clone() }) };
+    let rule = world.sandbox.faults().add(rule.skip(passing));
+    world.sandbox.requests().reset();
+    let import = start(&mut client, &board)?;
+    until(&mut client, import, &name, |row| stage.is_reached(row))?;
+    wait_for("a request to be held", SOON, || Ok((world.sandbox.faults().fired(rule) > 0).then_some(())))?;
+    drop(client);
+    interrupt(world)?;
+    world.sandbox.faults().release(&name);
+    let mut client = connected()?;
+    let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
+    check(&mut client, world, stage, &board, &row)?;
+    world.sandbox.faults().remove(rule);
+    Ok(())
+}
+
+fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Row) -> Result<()> {
+    let pins = PINS as i32;
+    assert_eq!(
+        (row.state.as_str(), row.pins_listed, row.total, row.embedded),
+        ("completed", pins, pins, pins),
+        "{stage:?}: {row:?}"
+    );
+    let images: i64 = client
+        .query_one(
+            "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image JOIN pinterest.pin USING (account_id, pin_id)
+              WHERE board_id = $1",
+            &[&board],
+        )?
+        .get(0);
+    assert_eq!(images, PINS as i64, "{stage:?}");
+    let report: i64 = value(client, "SELECT count(*) FROM pinterest.import_report WHERE outcome = 'pending'")?;
+    assert_eq!(report, 0, "{stage:?}");
+
+    // A page that is in is not asked for again, except for the one that was under way.
+    let pages = format!("/v5/boards/{board}/pins");
+    let asked = |row: &&sandbox::Request| row.path == pages;
+    let (latest, arrived) = (world.sandbox.requests().latest(), world.sandbox.requests().count(Kind::BoardPins));
+    let distinct: BTreeSet<_> = latest.iter().filter(asked).map(|request| &request.query).collect();
+    assert_eq!(distinct.len() as u64, PAGES, "{stage:?}");
+    assert!(arrived <= PAGES + u64::from(stage == Stage::Listing), "{stage:?}: {arrived} pages were asked for");
+    // Nor is a picture that was in: what was under way is downloaded once more.
+    let pictures = world.sandbox.requests().pictures();
+    let in_before = if stage == Stage::Images { 5 } else { 0 };
+    assert!((PINS..=2 * PINS - in_before).contains(&pictures), "{stage:?}: {pictures} pictures were asked for");
+    Ok(())
+}
+
+#[test]
+fn the_worker_is_killed() -> Result<()> {
+    let world = world()?;
+    for stage in Stage::ALL {
+        interrupted(&world, stage, |world| kill_worker(world).map(drop))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_worker_is_terminated_and_no_session_notices() -> Result<()> {
+    for stage in Stage::ALL {
+        // The launcher takes its time with workers that end again and again soon after their start.
+        let world = world()?;
+        interrupted(&world, stage, |world| {
+            let mut bystander = world.connect()?;
+            bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
+            let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+            let ended: bool = bystander.query_one("SELECT pg_terminate_backend($1, 10000)", &[&worker.pid])?.get(0);
+            assert!(ended, "the worker is still there");
+            bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
+            Ok(())
+        })?;
+        assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_server_is_stopped_at_once() -> Result<()> {
+    let world = world()?;
+    for stage in Stage::ALL {
+        interrupted(&world, stage, |world| world.cluster.restart(Stop::Immediate))?;
+    }
+    Ok(())
+}

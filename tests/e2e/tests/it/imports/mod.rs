@@ -1,0 +1,32 @@
+//! Imports of boards: listing, downloading, embedding, reporting.
+
+mod ai_pins;
+mod animations;
+mod bad_pictures;
+mod boards;
+mod cancel;
+mod completeness;
+mod controls;
+mod coverage;
+mod dedup;
+mod fairness;
+mod incremental;
+mod kills_by_stage;
+mod large_board;
+mod large_pictures;
+mod listing_faults;
+mod main_job;
+mod names;
+mod odd_answers;
+mod pin_fields;
+mod queue_cost;
+mod queue_limits;
+pub mod quota;
+mod random_listings;
+mod random_reports;
+mod reimport;
+mod report;
+mod restarts;
+mod retention;
+mod slow_pinterest;
+mod unreachable;

@@ -1,0 +1,60 @@
+//! Answers that mean something else than their status says, or nothing at all: each is tried again where that may help,
+//! and costs neither an import nor an account.
+
+use e2e::Result;
+use sandbox::{Fault, Kind, Rule};
+use serde_json::json;
+
+use crate::support::oauth::{arrived, status};
+use crate::support::{complete, quick_world, start, until, value};
+
+#[test]
+fn what_comes_from_something_in_between_passes() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    let failure = |body| Fault::JsonAnswer { status: 200, body };
+    for (fault, times) in [
+        (Fault::HtmlAnswer { status: 403 }, 1),
+        (Fault::EmptyAnswer { status: 403 }, 1),
+        (Fault::HtmlAnswer { status: 400 }, 1),
+        (Fault::EmptyAnswer { status: 200 }, 1),
+        (failure(json!({"code": 12, "message": "Something went wrong", "status": "failure"})), 1),
+        (failure(json!({"code": 8, "message": "You have exceeded your rate limit"})), 1),
+        (failure(json!({"code": "2", "message": "Authentication failed.", "status": "failure"})), 1),
+        // Refreshed once, and refused all the same.
+        (Fault::HtmlAnswer { status: 401 }, 2),
+        (Fault::EmptyAnswer { status: 401 }, 2),
+        (Fault::JsonAnswer { status: 401, body: json!({"code": "2", "message": "Authentication failed."}) }, 1),
+    ] {
+        let case = format!("{fault:?}");
+        let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).times(times));
+        let import = start(&mut client, "Beach")?;
+        complete(&mut client, import)?;
+        assert_eq!(world.sandbox.faults().fired(rule), times, "{case}");
+        assert_eq!(status(&mut client)?, "connected", "{case}");
+        let removed: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
+        assert_eq!(removed, 0, "{case}");
+        client.batch_execute("SELECT FROM pinterest_purge_board('Beach')")?;
+    }
+    Ok(())
+}
+
+/// Pinterest's own word on it, on fresh tokens, still counts.
+#[test]
+fn only_pinterest_itself_says_that_a_user_is_needed() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    let before = arrived(&world);
+    let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::EmptyAnswer { status: 401 }));
+    let import = start(&mut client, "Beach")?;
+    let row = until(&mut client, import, "the refusal", |row| !row.reason.is_empty())?;
+    assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08006"), "{row:?}");
+    assert_eq!(arrived(&world) - before, 1, "refreshed once");
+    assert_eq!(status(&mut client)?, "connected");
+    world.sandbox.faults().remove(rule);
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::AuthenticationFailed).times(2));
+    until(&mut client, import, "needs_reauth", |row| row.state == "needs_reauth")?;
+    world.connect_account(&mut client)?;
+    complete(&mut client, import)?;
+    Ok(())
+}

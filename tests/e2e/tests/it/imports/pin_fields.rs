@@ -1,0 +1,153 @@
+//! What Pinterest tells of a pin is kept, and what it spoils costs no more than itself.
+
+use e2e::{Result, World};
+use sandbox::Family;
+use sandbox::config::Config;
+use serde_json::json;
+
+use crate::imports::ai_pins::tell;
+use crate::support::imports::imported;
+use crate::support::{quick_world, value};
+
+#[test]
+fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    let board = world.sandbox.board_id("Beach")?;
+    let pins = world.sandbox.pin_ids(&board)?;
+    tell(
+        &world,
+        &pins[..1],
+        json!({
+            "is_product": true,
+            "product_tags": [{ "pin_id": "77", "price": 1e300 }],
+            "link": "https://WWW.Mühle.example:8443/a?b#c",
+            "ai_disclosures": { "values": ["AI_MODIFIED"] },
+        }),
+    );
+    tell(&world, &pins[1..2], json!({ "is_product": "yes", "product_tags": 7, "link": "mailto:a@b.example" }));
+    imported(&mut client, "'Beach'")?;
+    let of = |place: usize| {
+        format!(
+            "SELECT concat_ws(' ', is_product::text, product_tags::text, link_domain, ai_disclosures::text, is_ai::text,
+                              (first_seen_at > now() - interval '1 hour')::text)
+               FROM pinterest.pin WHERE pin_id = '{}'",
+            pins[place]
+        )
+    };
+    let first = value::<String>(&mut client, &of(0))?;
+    assert!(
+        first.starts_with("true [{\"pin_id\":\"77\",\"price\":1e+300}] xn--mhle-0ra.example {AI_MODIFIED} true"),
+        "{first}"
+    );
+    assert_eq!(value::<String>(&mut client, &of(1))?, "false true", "what cannot be read is not told");
+
+    // A disclosure that cannot be read leaves what is known; its absence does not.
+    for (member, expected) in [(json!({ "values": [{}] }), true), (json!(null), false)] {
+        tell(&world, &pins[..1], json!({ "ai_disclosures": member, "title": "Read all the same" }));
+        world.sandbox.add_pins(&board, 1)?;
+        imported(&mut client, "'Beach'")?;
+        let known: bool = value(
+            &mut client,
+            &format!("SELECT is_ai FROM pinterest.pin WHERE pin_id = '{}' AND title = 'Read all the same'", pins[0]),
+        )?;
+        assert_eq!(known, expected, "{member}");
+    }
+    let exported: bool = value(
+        &mut client,
+        "SELECT bool_or(p ->> 'is_product' = 'true') AND bool_and(p -> 'first_seen_at' IS NOT NULL)
+           FROM json_array_elements(pinterest_export() -> 'boards' -> 0 -> 'pins') AS p",
+    )?;
+    assert!(exported);
+    Ok(())
+}
+
+#[test]
+fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
+    let world = World::builder().sandbox(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4)).start()?;
+    let mut client = world.connect()?;
+    let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Mixed")?)?;
+    let now: String = value(&mut client, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')")?;
+    for (pin, date) in pins.iter().zip([json!("2999-01-01T00:00:00"), json!(now), json!("1970-01-01T00:00:00")]) {
+        tell(&world, std::slice::from_ref(pin), json!({ "created_at": date }));
+    }
+    imported(&mut client, "'Mixed'")?;
+    let mut near = |of: &[&String]| -> Result<bool> {
+        let ids = of.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+        value(
+            &mut client,
+            &format!(
+                "SELECT pinterest_board_embedding('Mixed', half_life => '5 days') <=> (SELECT l2_normalize(avg(embedding))
+                   FROM pinterest.pin_image WHERE pin_id IN ({ids})) < 1e-4"
+            ),
+        )
+    };
+    assert!(near(&[&pins[0], &pins[1], &pins[2]])?, "future and absurd dates are those of the first listing");
+    assert!(!near(&[&pins[0]])?, "a date in the future does not make all others old");
+    world
+        .connect()?
+        .execute("UPDATE pinterest.pin SET first_seen_at = now() - interval '1 year' WHERE pin_id = $1", &[&pins[2]])?;
+    assert!(near(&[&pins[0], &pins[1]])?, "a listing of today makes no old pin new");
+    Ok(())
+}
+
+/// Each item of a page is spoiled in another way. None costs another one anything, and each is counted.
+#[test]
+fn a_page_of_spoiled_items_adds_up() -> Result<()> {
+    let world = quick_world("Beach", 40)?;
+    let mut client = world.connect()?;
+    let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?;
+    let without_id =
+        [json!({ "id": null }), json!({ "id": "x1" }), json!({ "id": -5 }), json!({ "id": [1] }), json!({ "id": "" })];
+    let odd = [
+        json!({ "title": 7 }),
+        json!({ "title": ["a"] }),
+        json!({ "description": {} }),
+        json!({ "link": true }),
+        json!({ "created_at": 1_700_000_000 }),
+        json!({ "created_at": "soon" }),
+        json!({ "created_at": "" }),
+        json!({ "board_section_id": "none" }),
+        json!({ "creative_type": 1.5 }),
+    ];
+    let bare =
+        [json!({ "media": [] }), json!({ "media": { "media_type": "image", "images": 7 } }), json!({ "media": "x" })];
+    let harmless = [
+        json!({ "is_owner": "yes" }),
+        json!({ "is_product": 3 }),
+        json!({ "product_tags": {} }),
+        json!({ "ai_disclosures": true }),
+        json!({ "ai_disclosures": { "values": 12 } }),
+        json!({ "board_owner": [] }),
+        json!({ "pin_metrics": [[[1e300]]] }),
+        json!({ "creative_type": "APP" }),
+        json!({ "new": { "deep": [null] } }),
+        json!({ "media_type": 1 }),
+        json!({ "title": "" }),
+    ];
+    let spoiled = [&without_id[..], &odd, &bare, &harmless].concat();
+    assert!(spoiled.len() < pins.len(), "some are left as they are");
+    for (pin, members) in pins.iter().zip(&spoiled) {
+        tell(&world, std::slice::from_ref(pin), members.clone());
+    }
+    let (import, report) = imported(&mut client, "'Beach'")?;
+    let count = |number: usize| i64::try_from(number).unwrap_or_default();
+    assert_eq!(report.count("pin", "unreadable", "unknown_shape"), count(without_id.len()), "{report:?}");
+    assert_eq!(report.sum("pin", "listed"), count(pins.len() - without_id.len()), "{report:?}");
+    assert_eq!(report.count("pin", "doubtful", "odd_members"), count(odd.len() + bare.len()), "{report:?}");
+    assert_eq!(report.sum("pin", "without_image"), count(bare.len()), "{report:?}");
+    let embedded = count(pins.len() - without_id.len() - bare.len());
+    assert_eq!(report.sum("image", "embedded"), embedded, "{report:?}");
+    let told: i64 = value(
+        &mut client,
+        &format!(
+            "SELECT sum(count)::int8 FROM pinterest.import_report WHERE import_id = {import} AND item = 'pin'
+                AND outcome IN ('with_images', 'without_image', 'left_out', 'skipped', 'unreadable')"
+        ),
+    )?;
+    assert_eq!(told, count(pins.len()), "imported or counted with a reason");
+    let ids: Vec<String> =
+        client.query("SELECT pin_id FROM pinterest.pin", &[])?.iter().map(|row| row.get(0)).collect();
+    assert!(ids.iter().all(|id| pins.contains(id)), "no id is another one");
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! What the queue of imports takes and what it does not: caps, disconnected accounts, imports that end their worker.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+
+use crate::support::oauth::WORKER;
+use crate::support::{
+    GATE, Row, SOON, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value,
+};
+
+#[test]
+fn an_account_queues_as_much_as_it_may() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    world.cluster.set("pinterest.max_queued_imports", "3")?;
+    world.cluster.reload()?;
+    let account = world.account();
+    client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
+    wait_for("the setting", SOON, || {
+        Ok((value::<String>(&mut client, "SHOW pinterest.max_queued_imports")? == "3").then_some(()))
+    })?;
+    let imports = (0..3).map(|_| start(&mut client, "Beach")).collect::<Result<Vec<_>>>()?;
+    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach')", &[]));
+    assert_eq!(refused.code, "53400", "{refused:?}");
+    assert!(refused.hint.contains("pinterest.max_queued_imports"), "{refused:?}");
+    client.execute("SELECT pinterest_cancel_import($1)", &[&imports[0]])?;
+    let again = start(&mut client, "Beach")?;
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    for import in [imports[1], imports[2], again] {
+        complete(&mut client, import)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_disconnect_ends_what_is_under_way() -> Result<()> {
+    let world = quick_world("Beach", 40)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 4);
+    let import = start(&mut client, "Beach")?;
+    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    let waits = start(&mut client, "Beach")?;
+    let account = world.account();
+    client.execute("SELECT FROM pinterest_disconnect($1)", &[&account])?;
+    for import in [import, waits] {
+        let row = until_state(&mut client, import, "cancelled")?;
+        assert!(row.reason.contains("disconnected") && row.error_code == "28000" && !row.hint.is_empty(), "{row:?}");
+        let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
+        assert_eq!(state, "cancelled");
+    }
+    // No image is in a worker's hands, and none comes in any more.
+    let begun = Instant::now();
+    let pictures = world.sandbox.requests().pictures();
+    wait_for("the run to end", SOON, || {
+        let held = "SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL";
+        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
+    })?;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    world.sandbox.faults().release(GATE);
+    let embedded = Row::of(&mut client, import)?.embedded;
+    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]));
+    assert_eq!(refused.code, "28000", "{refused:?}");
+    assert!(!refused.hint.is_empty(), "{refused:?}");
+    assert_eq!(Row::of(&mut client, import)?.embedded, embedded);
+    assert!(world.sandbox.requests().pictures() <= pictures + 16, "what was under way may come to its end");
+    Ok(())
+}
+
+/// Kills the worker with the import in hand, and waits for the next one.
+fn kill(world: &World, client: &mut Client) -> Result<()> {
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    wait_for("the worker to end", SOON, || Ok(e2e::process::Process::get(worker.pid).is_none().then_some(())))?;
+    client.query_one("SELECT pinterest_rotate_key()", &[])?;
+    Ok(())
+}
+
+#[test]
+fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    world.sandbox.faults().add(sandbox::Rule::on(sandbox::Kind::BoardPins, sandbox::Fault::Hold { gate: GATE.into() }));
+    let import = start(&mut client, "Beach")?;
+    for death in 1..=3u64 {
+        assert!(world.sandbox.requests().wait_for(sandbox::Kind::BoardPins, death, SOON), "{death}");
+        kill(&world, &mut client)?;
+    }
+    let row = until_state(&mut client, import, "failed")?;
+    assert!(row.reason.contains("ended 3 times") && row.error_code == "57P02", "{row:?}");
+    assert_eq!(world.sandbox.requests().count(sandbox::Kind::BoardPins), 3);
+    world.sandbox.faults().clear();
+    let again = start(&mut client, "Beach")?;
+    assert_eq!(complete(&mut client, again)?.embedded, 3);
+    Ok(())
+}
+
+/// Whoever holds locks on what is theirs keeps nobody else's imports waiting.
+#[test]
+fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 1)?;
+    hold_pictures_after(&world, 0);
+    let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
+    until(&mut client, amys, "all images", |row| row.total == 5)?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
+    transaction.execute("SELECT pinterest_pause_account($1)", &[&amy])?;
+    transaction.execute("SELECT pinterest_sync_board('Amy 1', '1 day', $1)", &[&amy])?;
+    world.sandbox.faults().release(GATE);
+    let begun = Instant::now();
+    let bens = crate::imports::quota::start(&mut client, ben, "Ben 1")?;
+    assert_eq!(complete(&mut client, bens)?.embedded, 5);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    transaction.commit()?;
+    until_state(&mut client, amys, "cancelled")?;
+    Ok(())
+}
+
+/// An import that a client keeps locked is passed over, also where it is its account's turn.
+#[test]
+fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 5)?;
+    let held = sandbox::Rule::on(sandbox::Kind::Boards, sandbox::Fault::Hold { gate: GATE.into() });
+    world.sandbox.faults().add(held);
+    let mut bens = Vec::new();
+    for board in 1..=4 {
+        bens.push(crate::imports::quota::start(&mut client, ben, &format!("Ben {board}"))?);
+    }
+    assert!(world.sandbox.requests().wait_for(sandbox::Kind::Boards, 4, SOON), "every place is taken");
+    let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
+    bens.push(crate::imports::quota::start(&mut client, ben, "Ben 5")?);
+    wait_for("both to be due", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.import WHERE due")? == 2).then_some(()))
+    })?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
+    world.sandbox.faults().release(GATE);
+    for import in bens {
+        assert_eq!(complete(&mut client, import)?.embedded, 5);
+    }
+    assert_eq!(Row::of(&mut client, amys)?.state, "queued");
+    transaction.rollback()?;
+    assert_eq!(complete(&mut client, amys)?.embedded, 5);
+    Ok(())
+}
+
+/// Chores of other accounts are done while one account's row is locked.
+#[test]
+fn a_locked_account_stops_no_others_chores() -> Result<()> {
+    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 1)?;
+    let first = crate::imports::quota::start(&mut client, ben, "Ben 1")?;
+    complete(&mut client, first)?;
+    client.execute("SELECT pinterest_sync_board('Ben 1', '1 day', $1)", &[&ben])?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT pinterest_pause_account($1)", &[&amy])?;
+    let lapse =
+        "UPDATE pinterest.token SET access_expires_at = clock_timestamp(), refresh_token = NULL WHERE account_id = $1";
+    client.execute(lapse, &[&amy])?;
+    client.execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE account_id = $1", &[&ben])?;
+    // The next worker's first round begins at once.
+    kill(&world, &mut client)?;
+    wait_for("the board to be imported again", SOON, || {
+        let done = "SELECT count(*) FROM pinterest.import WHERE account_id = $1 AND import_id > $2";
+        Ok((client.query_one(done, &[&ben, &first])?.get::<_, i64>(0) > 0).then_some(()))
+    })?;
+    transaction.rollback()?;
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! The account that an import gives at its end, in each way to end.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::faults::PictureFormat;
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::imports::{Report, ended, imported, queue};
+use crate::support::{GATE, hold_pictures_after, quick_board, quick_world, until, value};
+
+fn retry_failed(client: &mut Client, import: i64) -> Result<i64> {
+    Ok(client.query_one("SELECT pinterest_retry_failed($1)", &[&import])?.get(0))
+}
+
+/// What the tables hold of one import, as its report counts it.
+fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
+    let rows = client.query(
+        "SELECT outcome || COALESCE(' ' || reason, '') || ' ' || count(*) FROM (
+             SELECT 1 AS place, CASE WHEN no_image IS NULL THEN 'with_images' ELSE 'without_image' END AS outcome,
+                    no_image AS reason FROM pinterest.pin WHERE import_id = $1
+             UNION ALL SELECT 1, 'ai_disclosed', NULL FROM pinterest.pin WHERE import_id = $1 AND is_ai
+             UNION ALL SELECT 2, CASE state WHEN 'embedded' THEN 'embedded or reused' ELSE state END, reason_code
+               FROM pinterest.pin_image WHERE import_id = $1) AS each
+          GROUP BY place, outcome, reason ORDER BY place, outcome, reason",
+        &[&import],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Where the pictures of a board are, each once, in their best size; covers of videos left aside.
+fn paths(world: &World, client: &mut Client, board: &str) -> Result<Vec<String>> {
+    let closed =
+        [Kind::Image, Kind::VideoCover].map(|kind| world.sandbox.faults().add(Rule::on(kind, Fault::CdnForbidden)));
+    imported(client, &format!("'{board}'"))?;
+    for rule in closed {
+        world.sandbox.faults().remove(rule);
+    }
+    let rows = client.query(
+        "SELECT DISTINCT regexp_replace(candidates -> 0 ->> 'url', '^https://[^/]*', '') AS path FROM pinterest.pin_image
+          WHERE kind = 'image' ORDER BY path",
+        &[],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[test]
+fn everything_on_a_board_is_accounted_for() -> Result<()> {
+    let media = MediaMix {
+        video: 10,
+        multiple_images: 10,
+        multiple_videos: 10,
+        multiple_mixed: 10,
+        without_media: 15,
+        unknown_media: 10,
+    };
+    let surprises = Surprises {
+        unknown_fields: 50,
+        unknown_creative_type: 20,
+        tiles_without_id: 20,
+        null_sizes: 20,
+        fractional_seconds: 50,
+        repeated_pictures: 40,
+        ai_disclosed: 30,
+        products: 30,
+    };
+    let board = BoardSpec::new("Mixed", &[Family::Beach, Family::Barn], 40).media(media).sections(&["One", "Two"]);
+    let config = Config {
+        accounts: vec![AccountSpec::new("example_user").board(board)],
+        surprises,
+        // A page of a listing holds a quarter of the board, some pins come twice.
+        faults: vec![
+            Rule::on(Kind::BoardPins, Fault::ShortPage { items: 11 }),
+            Rule::on(Kind::BoardPins, Fault::DuplicateItems),
+        ],
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let paths = paths(&world, &mut client, "Mixed")?;
+    let bomb = Fault::ImageBomb { format: PictureFormat::Png };
+    let alike = Fault::Redirect { status: 301, location: format!("https://{}{}", world.sandbox.host(), paths[9]) };
+    for (path, fault) in paths.iter().zip([bomb, Fault::Gif, Fault::UnknownType, Fault::TruncatedBody, alike]) {
+        world.sandbox.faults().add(Rule::on(path.clone(), fault));
+    }
+    for size in ["600x", "1200x", "400x300", "150x150"] {
+        world.sandbox.faults().add(Rule::on(paths[5].replacen("600x", size, 1), Fault::CdnForbidden));
+    }
+
+    let (import, report) = imported(&mut client, "'Mixed'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "reported")), ("whole", 40));
+    assert_eq!(report.sum("pin", "listed"), 40);
+    for (item, outcome, reason) in [
+        ("pin", "without_image", "no_media"),
+        ("image", "reused", "same_picture"),
+        ("image", "reused", "same_bytes"),
+        ("image", "skipped", "too_large"),
+        ("image", "skipped", "unsupported_format"),
+        ("image", "failed", "malformed"),
+        ("image", "failed", "not_downloadable"),
+    ] {
+        assert!(report.count(item, outcome, reason) > 0, "{item} {outcome} {reason}: {report:?}");
+    }
+    // Embedded and reused images look alike in the table; all else is there by its reason.
+    let there = report.sum("image", "embedded") + report.sum("image", "reused");
+    let others =
+        report.outcomes("image").into_iter().filter(|line| !["embedded", "reused"].iter().any(|o| line.starts_with(o)));
+    let mut expected = report.outcomes("pin");
+    expected.push(format!("embedded or reused {there}"));
+    expected.extend(others);
+    assert_eq!(in_tables(&mut client, import)?, expected);
+    Ok(())
+}
+
+#[test]
+fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
+    let config = quick_board("Beach", 12);
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.outcomes("pin"), ["with_images 12"]);
+    assert_eq!(report.outcomes("image"), ["embedded 12"]);
+
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(report.outcomes("pin"), ["with_images 12"]);
+    assert_eq!(report.outcomes("image"), ["reused unchanged 12"]);
+
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 3 }));
+    world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "reported")), ("until_known", 15));
+    assert_eq!(report.count("image", "embedded", ""), 3, "{report:?}");
+    assert_eq!(report.sum("image", "reused"), report.count("image", "reused", "kept"), "{report:?}");
+    assert!(report.sum("pin", "listed") < 15, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn parts_of_a_board() -> Result<()> {
+    let board = BoardSpec::new("Rooms", &[Family::Beach], 24).media(MediaMix::images_only());
+    let account = AccountSpec::new("example_user").board(board.sections(&["Bath", "Hall"]));
+    let mut config = Config { accounts: vec![account], ..quick_board("Rooms", 1) };
+    config.faults = vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 7 })];
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+
+    let (_, report) = imported(&mut client, "'Rooms', sections => '{bath}'")?;
+    let bath: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    assert!(bath > 0 && bath < 24, "{bath}");
+    assert_eq!(report.coverage, "sections");
+    assert_eq!(
+        report.outcomes("pin"),
+        [format!("left_out other_section {}", 24 - bath), format!("with_images {bath}")]
+    );
+    assert_eq!(report.outcomes("image"), [format!("embedded {bath}")]);
+
+    let (_, report) = imported(&mut client, "'Rooms', max_images => 10")?;
+    assert_eq!(report.coverage, "sample");
+    assert_eq!(report.outcomes("pin"), ["left_out beyond_max_images 4", "with_images 10"]);
+    assert_eq!(report.sum("image", "found"), 10);
+
+    let (_, report) = imported(&mut client, "'Rooms', sections => '{Bath,Hall}', max_images => 2")?;
+    assert_eq!(report.coverage, "sample");
+    assert_eq!((report.sum("pin", "with_images"), report.sum("image", "found")), (2, 2), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn what_failed_and_is_tried_again() -> Result<()> {
+    let world = quick_world("Beach", 9)?;
+    let mut client = world.connect()?;
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden).skip(4));
+    let (import, report) = imported(&mut client, "'Beach'")?;
+    let refused = report.count("image", "failed", "not_downloadable");
+    assert!(refused > 0 && refused < 9, "{report:?}");
+    world.sandbox.faults().remove(closed);
+    assert_eq!(retry_failed(&mut client, import)?, refused);
+    let report = Report::completed(&mut client, import)?;
+    assert_eq!(report.outcomes("image"), ["embedded 9"]);
+    assert_eq!(retry_failed(&mut client, import)?, 0, "nothing is left to try again");
+    assert_eq!(Report::of(&mut client, import)?, report);
+    Ok(())
+}
+
+/// Images that failed in one import may be another's by the time they are tried again: those stay where they are.
+#[test]
+fn what_failed_and_came_in_by_another_import() -> Result<()> {
+    let world = quick_world("Beach", 9)?;
+    let mut client = world.connect()?;
+    let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
+    let (first, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.outcomes("image"), ["failed not_downloadable 9"]);
+    world.sandbox.faults().remove(closed);
+    let (_, report) = imported(&mut client, "'Beach', max_images => 4")?;
+    assert_eq!(report.outcomes("image"), ["embedded 4"]);
+
+    assert_eq!(retry_failed(&mut client, first)?, 5, "four are not its own any more");
+    let report = Report::completed(&mut client, first)?;
+    assert_eq!(report.outcomes("image"), ["embedded 5", "failed not_downloadable 4"]);
+    Ok(())
+}
+
+#[test]
+fn what_was_cancelled_keeps_its_account() -> Result<()> {
+    let world = quick_world("Beach", 30)?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, 6);
+    let import = queue(&mut client, "'Beach'")?;
+    until(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
+    let report = Report::of(&mut client, import)?;
+    assert_eq!((report.state.as_str(), report.sum("image", "pending")), ("running", 24));
+    client.execute("SELECT pinterest_cancel_import($1)", &[&import])?;
+    assert_eq!(ended(&mut client, import)?, "cancelled");
+    let report = Report::of(&mut client, import)?;
+    assert_eq!(report.outcomes("image"), ["embedded 6"]);
+    assert_eq!((report.sum("image", "found"), report.sum("image", "pending")), (30, 24));
+    world.sandbox.faults().release(GATE);
+    let (_, report) = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.outcomes("image"), ["embedded 24", "reused kept 6"]);
+    Ok(())
+}

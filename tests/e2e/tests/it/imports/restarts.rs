@@ -1,0 +1,116 @@
+//! Stops, crashes and terminations in the middle of an import: it goes on by itself.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use e2e::process::{Process, kill9, terminate};
+use e2e::{Result, Stop, World, wait_for, wait_until};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, kill_worker};
+use crate::support::{GATE, Row, SOON, hold_pictures_after, quick_board, start, until, value};
+
+const PINS: u64 = 20;
+const IN: u64 = 5;
+/// The launcher hears of a worker's end; it does not find it out on its rounds.
+const REPLACED: Duration = Duration::from_secs(10);
+
+/// A world in the middle of an import: of its pictures some are in and the others held back.
+fn halfway(preload: bool) -> Result<(World, i64)> {
+    let world = World::builder().preload(preload).sandbox(quick_board("Beach", PINS)).start()?;
+    let mut client = world.connect()?;
+    hold_pictures_after(&world, IN);
+    let import = start(&mut client, "Beach")?;
+    until(&mut client, import, "the first images", |row| row.embedded == IN as i32)?;
+    Ok((world, import))
+}
+
+/// Lets the import go on and watches it end without a call that could have helped it along.
+fn ends_by_itself(world: &World, import: i64) -> Result<Client> {
+    world.sandbox.faults().release(GATE);
+    let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
+    let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
+    assert_eq!((row.state.as_str(), row.total, row.embedded), ("completed", PINS as i32, PINS as i32), "{row:?}");
+    let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
+    assert_eq!(embedded, PINS as i64);
+    Ok(client)
+}
+
+#[test]
+fn the_server_is_restarted() -> Result<()> {
+    for mode in [Stop::Fast, Stop::Immediate] {
+        let (world, import) = halfway(true)?;
+        world.cluster.restart(mode)?;
+        ends_by_itself(&world, import)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
+    let (world, import) = halfway(false)?;
+    world.cluster.restart(Stop::Fast)?;
+    world.sandbox.faults().release(GATE);
+    // Here nobody is there to see the work until somebody asks.
+    let mut client = world.connect()?;
+    assert_eq!(Row::of(&mut client, import)?.state, "running");
+    crate::support::complete(&mut client, import)?;
+    Ok(())
+}
+
+#[test]
+fn the_worker_crashes() -> Result<()> {
+    let (world, import) = halfway(true)?;
+    kill_worker(&world)?;
+    ends_by_itself(&world, import)?;
+    Ok(())
+}
+
+#[test]
+fn the_workers_are_terminated() -> Result<()> {
+    let (world, import) = halfway(true)?;
+    let mut client = world.connect()?;
+    for kind in [WORKER, "pg_pinterest launcher", "pg_pinterest supervisor"] {
+        let backend = world.cluster.wait_for_backend(kind, SOON)?;
+        client.query_one("SELECT pg_terminate_backend($1, 10000)", &[&backend.pid])?;
+        assert!(Process::get(backend.pid).is_none(), "{kind} is still there");
+    }
+    ends_by_itself(&world, import)?;
+    // The session that terminated them is the same throughout.
+    client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
+    Ok(())
+}
+
+#[test]
+fn a_terminated_worker_is_replaced() -> Result<()> {
+    let (world, import) = halfway(true)?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    terminate(worker.pid)?;
+    let terminated = Instant::now();
+    ends_by_itself(&world, import)?;
+    assert!(terminated.elapsed() < REPLACED, "it took {:?}", terminated.elapsed());
+    Ok(())
+}
+
+#[test]
+fn the_postmaster_is_killed() -> Result<()> {
+    let (world, import) = halfway(true)?;
+    let postmaster = world.cluster.postmaster()?;
+    let below = Process::descendants(postmaster);
+    for name in ["postgres", "pinterest-embed"] {
+        assert!(below.iter().any(|process| process.name == name), "no {name} among {below:?}");
+    }
+    kill9(postmaster)?;
+    const ORPHANS: Duration = Duration::from_secs(5);
+    let left = || below.iter().filter_map(|process| Process::get(process.pid)).collect::<Vec<_>>();
+    assert!(wait_until(ORPHANS, || left().is_empty()), "{:?} outlive the postmaster", left());
+    // Where nobody reaps orphans, as in a container without an init, the dead postmaster keeps its process id, and the
+    // next one would take it for a living one.
+    fs::remove_file(world.cluster.data_directory().join("postmaster.pid"))?;
+    for file in fs::read_dir(world.cluster.socket_directory())? {
+        fs::remove_file(file?.path())?;
+    }
+    world.cluster.launch()?;
+    ends_by_itself(&world, import)?;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Imported rows live as long as pinterest.retention says, and no longer.
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+
+use crate::support::oauth::restart_worker;
+use crate::support::{SOON, complete, import, quick_world, start, value};
+
+/// More rows than go in one statement.
+const PINS: u64 = 250;
+
+fn count(client: &mut Client, table: &str) -> Result<i64> {
+    value(client, &format!("SELECT count(*) FROM pinterest.{table}"))
+}
+
+#[test]
+fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
+    let world = quick_world("Beach", PINS)?;
+    let mut client = world.connect()?;
+    let first = import(&mut client, "Beach")?;
+    assert_eq!(first.embedded, 250, "{first:?}");
+    let kept: Vec<String> = client
+        .query("SELECT pin_id FROM pinterest.pin ORDER BY pin_id LIMIT 10", &[])?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    // All but ten are as old as the retention allows, and older.
+    client.execute(
+        "UPDATE pinterest.pin SET imported_at = clock_timestamp() - interval '2 hours' WHERE pin_id <> ALL ($1)",
+        &[&kept],
+    )?;
+    client.batch_execute("UPDATE pinterest.board SET confirmed_at = clock_timestamp() - interval '2 hours'")?;
+    world.cluster.set("pinterest.retention", "1h")?;
+    world.cluster.reload()?;
+    restart_worker(&world, &mut client)?;
+    wait_for("the old rows to go", SOON, || Ok((count(&mut client, "pin")? == 10).then_some(())))?;
+    let left: Vec<String> =
+        client.query("SELECT pin_id FROM pinterest.pin ORDER BY pin_id", &[])?.iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, kept, "fresh rows stay");
+    assert_eq!(count(&mut client, "pin_image")?, 10);
+    assert_eq!(count(&mut client, "account")?, 1, "accounts are no imported rows");
+
+    // The board is known to be incomplete, though Pinterest's marker has not moved.
+    let asked = world.sandbox.requests().pictures();
+    let again = start(&mut client, "Beach")?;
+    let row = complete(&mut client, again)?;
+    assert_eq!((row.total, row.pins_listed), (250, 250), "{row:?}");
+    assert_eq!(world.sandbox.requests().pictures() - asked, 240, "only what was gone is fetched");
+    Ok(())
+}
+
+#[test]
+fn for_ever_is_the_default() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    assert_eq!(value::<String>(&mut client, "SHOW pinterest.retention")?, "0");
+    import(&mut client, "Beach")?;
+    client.batch_execute("UPDATE pinterest.pin SET imported_at = '2001-01-01'")?;
+    import(&mut client, "Beach")?;
+    assert_eq!(count(&mut client, "pin")?, 3);
+    Ok(())
+}
+
+/// Has a worker look at what is old.
+fn a_round(world: &World, client: &mut Client) -> Result<()> {
+    restart_worker(world, client)?;
+    let seen = "SELECT clock_seen_at > now() - interval '1 second' FROM pinterest.installation";
+    wait_for("a round", SOON, || Ok(value::<bool>(client, seen)?.then_some(())))?;
+    // The next one begins only once this one is over.
+    restart_worker(world, client)
+}
+
+#[test]
+fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    crate::support::imports::imported(&mut client, "'Beach', sync_every => '1 day'")?;
+    client.batch_execute(
+        "UPDATE pinterest.pin SET imported_at = imported_at - interval '3 hours';
+         UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours',
+             imported_at = imported_at - interval '3 hours'",
+    )?;
+    // Found unchanged a moment ago.
+    let (_, report) = crate::support::imports::imported(&mut client, "'Beach'")?;
+    assert_eq!(report.coverage, "unchanged");
+    client.batch_execute(
+        "UPDATE pinterest.pin SET removed_at = clock_timestamp() - interval '3 hours'
+          WHERE pin_id = (SELECT min(pin_id) FROM pinterest.pin)",
+    )?;
+    world.cluster.set("pinterest.retention", "1h")?;
+    world.cluster.reload()?;
+    a_round(&world, &mut client)?;
+    wait_for("the removed pin to go", SOON, || Ok((count(&mut client, "pin")? == 5).then_some(())))?;
+
+    // Paused for longer than that: the pins go, the board and what its user has set stay.
+    let account = world.account();
+    client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
+    client.batch_execute(
+        "UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours'",
+    )?;
+    a_round(&world, &mut client)?;
+    wait_for("the pins to go", SOON, || Ok((count(&mut client, "pin")? == 0).then_some(())))?;
+    let sync: String =
+        value(&mut client, "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL")?;
+    assert_eq!(sync, "1 day");
+    client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;
+    restart_worker(&world, &mut client)?;
+    wait_for("the board to come in again", SOON, || Ok((count(&mut client, "pin")? == 6).then_some(())))?;
+    Ok(())
+}
+
+#[test]
+fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
+    let world = quick_world("Beach", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    world.cluster.set("pinterest.retention", "30d")?;
+    world.cluster.reload()?;
+    a_round(&world, &mut client)?;
+    // As if the clock had shown this ten years before, a moment ago: what was stored then looks ten years old now.
+    client.batch_execute(
+        "UPDATE pinterest.installation SET clock_seen_at = clock_seen_at - interval '10 years';
+         UPDATE pinterest.pin SET imported_at = imported_at - interval '10 years';
+         UPDATE pinterest.import SET finished_at = finished_at - interval '10 years';
+         UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '10 years'",
+    )?;
+    a_round(&world, &mut client)?;
+    let gaps: i32 = value(&mut client, "SELECT cardinality(clock_gaps) FROM pinterest.installation")?;
+    assert_eq!((gaps, count(&mut client, "pin")?, count(&mut client, "import")?), (1, 6, 1));
+    // Real time still counts.
+    client.batch_execute(
+        "UPDATE pinterest.pin SET imported_at = imported_at - interval '31 days';
+         UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '31 days'",
+    )?;
+    a_round(&world, &mut client)?;
+    wait_for("old pins to go", SOON, || Ok((count(&mut client, "pin")? == 0).then_some(())))?;
+
+    // And back: nothing waits for a time that is years away.
+    import(&mut client, "Beach")?;
+    client.batch_execute(
+        "UPDATE pinterest.installation SET clock_seen_at = clock_seen_at + interval '10 years';
+         UPDATE pinterest.pin SET imported_at = imported_at + interval '10 years';
+         UPDATE pinterest.board SET confirmed_at = confirmed_at + interval '10 years'",
+    )?;
+    a_round(&world, &mut client)?;
+    let ahead = "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board b USING (account_id, board_id)
+                  WHERE GREATEST(p.imported_at, b.confirmed_at) > now() + interval '1 hour'";
+    wait_for("times to come back", SOON, || Ok((value::<i64>(&mut client, ahead)? == 0).then_some(())))?;
+    assert_eq!(count(&mut client, "pin")?, 6);
+    Ok(())
+}

@@ -1,0 +1,403 @@
+//! A board, or what a query found, as a page: who may have it made, what is on it, and how it does in a browser.
+
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::Family;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules};
+
+use crate::support::chromium::Chromium;
+use crate::support::{complete, import, quick_board, quick_world, refusal, value};
+
+/// A text that would break a page in every way that is known.
+const HOSTILE: &str = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u{e9}\u{1f3d6}";
+
+/// The page that an expression makes.
+fn page(client: &mut Client, call: &str) -> Result<String> {
+    value(client, &format!("SELECT {call}"))
+}
+
+/// How often something stands in a page.
+fn count(page: &str, part: &str) -> usize {
+    page.matches(part).count()
+}
+
+/// What a page without scripts and foreign markup looks like.
+fn assert_harmless(page: &str) {
+    let lower = page.to_lowercase();
+    for part in ["<script", "<iframe", "<img src=x", "javascript:", "http:", " style=\""] {
+        assert!(!lower.contains(part), "{part}");
+    }
+    assert_eq!((count(&lower, "</style>"), count(&lower, "</title>")), (1, 1));
+    assert!(page.is_ascii());
+    assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
+}
+
+#[test]
+fn psql_writes_a_board_to_a_file() -> Result<()> {
+    let world = quick_world("Barn wedding", 6)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Barn wedding")?;
+    let by_option = world.server_file("option.html", b"")?;
+    let by_command = world.server_file("command.html", b"")?;
+    let status = world
+        .cluster
+        .program("psql")?
+        .args(["--no-psqlrc", "--dbname=postgres", "-At", "-o"])
+        .arg(&by_option)
+        .args(["-c", "SELECT pinterest_gallery('Barn wedding')"])
+        .status()?;
+    ensure!(status.success(), "psql -o: {status}");
+    let mut psql = world.cluster.program("psql")?;
+    let mut child = psql.args(["--no-psqlrc", "--quiet", "--dbname=postgres"]).stdin(Stdio::piped()).spawn()?;
+    let script = format!(
+        "\\pset format unaligned\n\\pset tuples_only on\n\\o {}\nSELECT pinterest_gallery('Barn wedding');\n\\o\n",
+        by_command.display()
+    );
+    std::io::Write::write_all(&mut child.stdin.take().context("no input")?, script.as_bytes())?;
+    ensure!(child.wait()?.success(), "psql fails");
+
+    let expected = page(&mut client, "pinterest_gallery('Barn wedding')")? + "\n";
+    assert_eq!(std::fs::read_to_string(by_option)?, expected);
+    assert_eq!(std::fs::read_to_string(by_command)?, expected);
+    assert!(expected.starts_with("<!DOCTYPE html><html lang=\"en\">"));
+    assert!(expected.contains("<h1 dir=\"auto\">Barn wedding</h1>") && expected.contains("6 pins"));
+    assert_harmless(&expected);
+    Ok(())
+}
+
+#[test]
+fn each_picture_leads_to_its_pin() -> Result<()> {
+    let world = quick_world("Beach", 5)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    let html = page(&mut client, "pinterest_gallery('Beach')")?;
+    let pins: Vec<(String, String)> = client
+        .query(
+            "SELECT pin_id, url FROM pinterest.pin_image, json_to_recordset(candidates) AS c(size text, url text)
+              WHERE size = '600x'",
+            &[],
+        )?
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert_eq!(pins.len(), 5);
+    for (pin, url) in &pins {
+        assert_eq!(count(&html, &format!("href=\"https://www.pinterest.com/pin/{pin}/\"")), 1);
+        assert_eq!(count(&html, &format!("src=\"{url}\"")), 1);
+    }
+    assert_eq!(count(&html, " rel=\"noopener noreferrer\""), 5);
+    assert_eq!(count(&html, "<img "), count(&html, " alt=\""));
+    assert_eq!(count(&html, " alt=\"\""), 0);
+
+    // A pin that is gone from the board is gone from the page.
+    let board = world.sandbox.board_id("Beach")?;
+    let gone = world.sandbox.pin_ids(&board)?.first().context("no pin")?.clone();
+    world.sandbox.remove_pin(&gone)?;
+    import(&mut client, "Beach")?;
+    let html = page(&mut client, "pinterest_gallery('Beach')")?;
+    assert!(html.contains("4 pins") && !html.contains(&format!("/pin/{gone}/")));
+    Ok(())
+}
+
+#[test]
+fn a_large_board_is_cut_and_says_so() -> Result<()> {
+    let world = quick_world("Beach", 60)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    // All alike, so that they are one theme.
+    client.batch_execute(
+        "UPDATE pinterest.pin_image SET embedding = (SELECT embedding FROM pinterest.pin_image LIMIT 1)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Beach')")?;
+    assert_eq!(count(&html, "<img "), 48);
+    assert!(html.contains("60 pins") && html.contains("48 of 60 pictures"));
+    Ok(())
+}
+
+#[test]
+fn a_mixed_board_shows_its_themes() -> Result<()> {
+    let world = World::builder().sandbox(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16)).start()?;
+    let mut client = world.connect()?;
+    import(&mut client, "Ours")?;
+    let themes =
+        client.query("SELECT images, exemplar_pins[1] FROM pinterest_board_themes('Ours') ORDER BY theme", &[])?;
+    assert!(themes.len() > 1);
+    let html = page(&mut client, "pinterest_gallery('Ours')")?;
+    assert!(html.contains(&format!("{} themes", themes.len())));
+    let strips: Vec<&str> = html.split("<section class=\"theme\"").skip(1).collect();
+    assert_eq!(strips.len(), themes.len());
+    for (strip, theme) in strips.iter().zip(&themes) {
+        let (images, exemplar): (i64, String) = (theme.get(0), theme.get(1));
+        assert_eq!(i64::try_from(count(strip, "<img "))?, images);
+        let first = strip.split("/pin/").nth(1).and_then(|rest| rest.split('/').next());
+        assert_eq!(first, Some(exemplar.as_str()), "the most typical picture comes first");
+    }
+
+    // Embeddings of two models have no themes in common: the page shows the pictures all the same.
+    client.batch_execute(
+        "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
+             SELECT '\\x00', name, weights_sha256, precision, preprocessing, dimension FROM pinterest.model;
+         UPDATE pinterest.pin_image SET model_id = (SELECT max(model_id) FROM pinterest.model)
+          WHERE pin_id = (SELECT min(pin_id) FROM pinterest.pin_image)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Ours')")?;
+    assert_eq!((count(&html, "<section class=\"theme\""), count(&html, "<img ")), (1, 16));
+    Ok(())
+}
+
+#[test]
+fn a_page_carries_no_more_than_it_should() -> Result<()> {
+    let world = quick_world("Beach", 4)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Beach")?;
+    // Pictures that nobody kept stay linked; of 12 MB each, two fit.
+    client.batch_execute(
+        "UPDATE pinterest.pin_image SET image = '\\xffd8ff'::bytea || decode(repeat('00', 12000000), 'hex')
+          WHERE pin_id <> (SELECT min(pin_id) FROM pinterest.pin_image)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Beach', embed => true)")?;
+    assert_eq!((count(&html, "src=\"data:image/jpeg;base64,"), count(&html, "src=\"https://")), (2, 2));
+    let html = page(&mut client, "pinterest_gallery('Beach')")?;
+    assert_eq!((count(&html, "src=\"data:"), count(&html, "src=\"https://")), (0, 4));
+    Ok(())
+}
+
+#[test]
+fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
+    let config = Config {
+        accounts: vec![AccountSpec::new("example_user").board(BoardSpec::new("Honeymoon", &[Family::Beach], 0))],
+        ..quick_board("Beach", 1)
+    };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    import(&mut client, "Honeymoon")?;
+    let html = page(&mut client, "pinterest_gallery('Honeymoon')")?;
+    assert!(html.contains("0 pins") && html.contains("No picture of this board has an embedding yet."));
+    assert_eq!(count(&html, "<img "), 0);
+    Ok(())
+}
+
+#[test]
+fn strangers_get_no_page() -> Result<()> {
+    let world = quick_world("Barn wedding", 3)?;
+    let mut client = world.connect()?;
+    let kept: i64 = value(&mut client, "SELECT pinterest_import_board('Barn wedding', keep_images => true)")?;
+    complete(&mut client, kept)?;
+    for role in ["nobody", "stranger"] {
+        world.cluster.create_role(role)?;
+    }
+    client.batch_execute("SELECT pinterest_grant('stranger', 'reader')")?;
+    let refused = refusal(world.cluster.connect_as("nobody")?.query("SELECT pinterest_gallery('Barn wedding')", &[]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+
+    let mut stranger = world.cluster.connect_as("stranger")?;
+    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board WHERE name = 'Barn wedding'")?;
+    for reference in ["Barn wedding", &board] {
+        let refused = refusal(stranger.query("SELECT pinterest_gallery($1)", &[&reference]));
+        assert_eq!(refused.code, "42704", "{refused:?}");
+    }
+    let refused =
+        refusal(stranger.query("SELECT pinterest_gallery('Barn wedding', account_id => $1)", &[&world.account()]));
+    assert_eq!(refused.code, "42501", "{refused:?}");
+
+    // Nor the bytes of a pin that they know the id of.
+    let pin: String = value(&mut client, "SELECT min(pin_id) FROM pinterest.pin_image WHERE image IS NOT NULL")?;
+    let rows = format!(
+        r#"[{{"title": "x", "because": [{{"account_id": {}, "pin_id": "{pin}", "position": 0}}]}}]"#,
+        world.account()
+    );
+    let call = format!("pinterest_gallery(rows => '{rows}', embed => true)");
+    assert_eq!(count(&page(&mut stranger, &call)?, "data:image"), 0);
+    assert_eq!(count(&page(&mut client, &call)?, "data:image/jpeg"), 1, "their owner does");
+    Ok(())
+}
+
+#[test]
+fn nothing_hostile_gets_through() -> Result<()> {
+    let world = quick_world("Barn wedding", 2)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Barn wedding")?;
+    client.execute("UPDATE pinterest.board SET name = $1, description = $1, owner_username = $1", &[&HOSTILE])?;
+    client.execute("UPDATE pinterest.pin SET title = $1, alt_text = $1, link = 'javascript:alert(1)'", &[&HOSTILE])?;
+    client.execute(
+        "UPDATE pinterest.pin_image SET candidates = json_build_array(json_build_object('size', '600x', 'cropped', false,
+             'url', CASE WHEN pin_id = (SELECT min(pin_id) FROM pinterest.pin) THEN 'javascript:alert(1)'
+                         ELSE 'https://example.com/\"onerror=\"alert(1)\">' || $1 END))",
+        &[&HOSTILE],
+    )?;
+    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board")?;
+    let rows = serde_json::json!([
+        {"name": HOSTILE, HOSTILE: HOSTILE, "link": "javascript:alert(1)", "image": "data:text/html,<script>", "score": HOSTILE},
+        {"name": "nul \u{0} and \u{7f}", "link": "https://example.com/\"><script>", "image": "\\x3c7376673e",
+         "because": [{"title": HOSTILE, "board": HOSTILE, "pin_id": HOSTILE, "image_url": "http://example.com/a.jpg"}]},
+    ]);
+    let html: String = client
+        .query_one(
+            "SELECT pinterest_gallery($1, rows => $2::text::json, title => $3)",
+            &[&board, &rows.to_string(), &HOSTILE],
+        )?
+        .get(0);
+    // The one word that hostile texts are left with is in texts, where it means nothing.
+    assert_harmless(&html.replace("javascript:", ""));
+    assert_eq!(count(&html, "href=\"javascript"), 0);
+    assert_eq!(count(&html, "<img "), 1, "the one https address");
+    assert!(html.contains("3 addresses were left out") && html.contains("1 picture was left out"), "{html}");
+
+    let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
+    let file = world.server_file("hostile.html", html.as_bytes())?;
+    chromium.open(&file)?;
+    let title = chromium.evaluate("document.title")?;
+    assert_eq!(title.as_str(), Some(HOSTILE));
+    assert_eq!(
+        chromium.evaluate("document.querySelectorAll('script, [onerror], [onload], iframe, svg script').length")?,
+        0
+    );
+    assert_eq!(chromium.evaluate("[...document.querySelectorAll('a')].every(a => a.protocol === 'https:')")?, true);
+    Ok(())
+}
+
+#[test]
+fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
+    let world = quick_world("Barn wedding", 1)?;
+    let mut client = world.connect()?;
+    for (call, message) in [
+        ("pinterest_gallery()", "neither board nor rows is given"),
+        (
+            "pinterest_gallery(rows => (SELECT json_agg(r) FROM pg_class r WHERE false))",
+            "neither board nor rows is given",
+        ),
+        ("pinterest_gallery(rows => '{}')", "rows: invalid type: map, expected an array of objects"),
+        ("pinterest_gallery(rows => '[{}, 7]')", "rows[1]: invalid type: integer `7`, expected an object"),
+        ("pinterest_gallery(rows => '[{\"because\": [{}, \"x\"]}]')", "rows[0].because[1]: is no object"),
+        ("pinterest_gallery(rows => '[{\"image\": 5}]')", "rows[0].image: is no string"),
+        ("pinterest_gallery(rows => '[]', title => ' ')", "title must not be empty"),
+    ] {
+        let refused = refusal(client.query(&format!("SELECT {call}"), &[]));
+        assert_eq!(refused.code, "22023", "{call}: {refused:?}");
+        assert!(refused.message.starts_with(message), "{call}: {refused:?}");
+    }
+    let refused = refusal(client.query("SELECT pinterest_gallery('No such board')", &[]));
+    assert_eq!(refused.code, "42704", "{refused:?}");
+    let refused = refusal(client.query(
+        "SELECT pinterest_gallery(rows => json_build_array(json_build_object('name', repeat('x', 140000000))))",
+        &[],
+    ));
+    assert_eq!(refused.code, "54000", "{refused:?}");
+    let empty = page(&mut client, "pinterest_gallery(rows => '[]', title => 'Venues')")?;
+    assert!(empty.contains("<h1 dir=\"auto\">Venues</h1>") && empty.contains("The query gave no rows."));
+    Ok(())
+}
+
+#[test]
+fn rows_are_cards() -> Result<()> {
+    let world = quick_world("Barn wedding", 3)?;
+    let mut client = world.connect()?;
+    import(&mut client, "Barn wedding")?;
+    client.batch_execute(
+        "CREATE TABLE venues (id int, name text, town text, price numeric, photo bytea, site text, embedding vector(3));
+         INSERT INTO venues VALUES
+             (1, 'Alder Hill Barn', 'Alder', 4200.50, '\\xffd8ffe000104a46', 'https://example.com/alder', '[1,2,3]'),
+             (2, 'Tidewater', NULL, NULL, NULL, NULL, NULL)",
+    )?;
+    let html = page(
+        &mut client,
+        "pinterest_gallery('Barn wedding', title => 'Places for us', rows => (SELECT json_agg(r) FROM (
+             SELECT row_number() OVER (ORDER BY id) AS rank, name, town, price, photo AS image, site AS link, 0.5 AS distance
+               FROM venues ORDER BY id) AS r))",
+    )?;
+    assert!(
+        html.contains("<h1 dir=\"auto\">Places for us</h1>") && html.contains("Matches for <bdi>Barn wedding</bdi>")
+    );
+    assert!(
+        html.contains(
+            "<a href=\"https://example.com/alder\" rel=\"noopener noreferrer\"><bdi>Alder Hill Barn</bdi></a>"
+        )
+    );
+    assert!(html.contains("src=\"data:image/jpeg;base64,/9j/4AAQSkY=\""), "bytea as json has it");
+    assert!(
+        html.contains(">4200.5</dd>") && html.contains(">Alder</dd>") && html.contains("<span class=\"rank\">2</span>")
+    );
+    assert_eq!(count(&html, "<article>"), 2);
+    Ok(())
+}
+
+/// Waits for every picture and says how many there are, and which did not come to anything.
+const PICTURES: &str = "Promise.all([...document.images].map(async image => {
+    image.loading = 'eager';
+    try { await image.decode() } catch {}
+    return image.naturalWidth > 0 && image.alt !== '' ? null : image.src.slice(0, 80) || 'without address';
+})).then(all => ({ pictures: all.length, broken: all.filter(Boolean) }))";
+
+#[test]
+fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
+    let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
+    let board = BoardSpec::new("Our wedding", &[Family::Barn, Family::Lake, Family::Ballroom], 24);
+    let config = Config {
+        accounts: vec![AccountSpec::new("example_user").board(board)],
+        images: ImageRules { pool: Some(2), ..ImageRules::default() },
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    let id: i64 = value(&mut client, "SELECT pinterest_import_board('Our wedding', keep_images => true)")?;
+    complete(&mut client, id)?;
+    client.batch_execute(
+        "CREATE VIEW cards AS SELECT row_number() OVER (ORDER BY pin_id) AS rank, 'Venue ' || pin_id AS name, image,
+                json_build_array(json_build_object('account_id', account_id, 'pin_id', pin_id, 'position', position,
+                    'image_url', candidates -> 0 ->> 'url', 'distance', 0.25)) AS because
+           FROM pinterest.pin_image WHERE image IS NOT NULL ORDER BY pin_id, position LIMIT 5",
+    )?;
+    for embed in [true, false] {
+        let rows = "(SELECT json_agg(c) FROM cards AS c)";
+        let html = page(&mut client, &format!("pinterest_gallery('Our wedding', rows => {rows}, embed => {embed})"))?;
+        let file = world.server_file("page.html", html.as_bytes())?;
+        chromium.look(1280, false)?;
+        chromium.open(&file)?;
+        let seen = chromium.evaluate(PICTURES)?;
+        assert_eq!(seen["broken"], serde_json::json!([]), "embed => {embed}");
+        assert_eq!(seen["pictures"], count(&html, "<img "));
+        assert!(seen["pictures"].as_u64() > Some(20), "{seen}");
+        assert_eq!(chromium.complaints(), Vec::<String>::new(), "embed => {embed}");
+        let loaded: Vec<String> = chromium.requests().into_iter().filter(|url| !url.starts_with("file:")).collect();
+        let of_pinterest = loaded.iter().filter(|url| url.starts_with(&world.sandbox.url())).count();
+        assert_eq!(loaded.len(), of_pinterest, "{loaded:?}");
+        assert_eq!(loaded.is_empty(), embed, "a page with its pictures in it needs no network: {loaded:?}");
+
+        // The style sheet is let in by its digest, and no view is wider than its window.
+        for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
+            chromium.look(width, dark)?;
+            let wide = chromium.evaluate("document.documentElement.scrollWidth")?;
+            assert!(wide.as_u64() <= Some(u64::from(width)), "{wide} of {width}");
+            let paper = chromium.evaluate("getComputedStyle(document.body).backgroundColor")?;
+            assert_eq!(paper, if dark { "rgb(23, 21, 19)" } else { "rgb(251, 249, 246)" });
+        }
+        let skipped = "[...document.querySelectorAll('h1, h2, h3')].map(h => +h.tagName[1])
+            .some((level, place, all) => level > (all[place - 1] ?? 0) + 1)";
+        assert_eq!(chromium.evaluate(skipped)?, false, "headings leave a level out");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_browser_refuses_is_seen() -> Result<()> {
+    let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
+    let world = quick_world("Barn wedding", 1)?;
+    let mut client = world.connect()?;
+    // The page's policy holds for what somebody puts into it afterwards too; and the test above can fail.
+    let html = page(&mut client, "pinterest_gallery(rows => '[{\"name\": \"x\", \"image\": \"\\\\xffd8ff00\"}]')")?;
+    let tampered = html.replace("</main>", "<script>document.title = 'run'</script></main>");
+    let file = world.server_file("tampered.html", tampered.as_bytes())?;
+    chromium.open(&file)?;
+    assert_eq!(chromium.evaluate("document.title")?, "Results");
+    let complaints = chromium.complaints();
+    assert!(complaints.iter().any(|complaint| complaint.contains("Content Security Policy")), "{complaints:?}");
+    assert_eq!(
+        chromium.evaluate(PICTURES)?["broken"].as_array().map(Vec::len),
+        Some(1),
+        "bytes that only begin like a picture"
+    );
+    Ok(())
+}

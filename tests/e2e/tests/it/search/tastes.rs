@@ -1,0 +1,220 @@
+//! The tastes in a board are found, and what is recommended suits all of them.
+
+use e2e::Result;
+use serde_json::Value;
+
+use crate::support::search::{column, world};
+use crate::support::{refusal, value};
+
+/// Venues of the four families that are near the mixed board, by family.
+const RANKED: &str = "SELECT v.kind FROM pinterest_recommend('Mixed', 'venues', 6) AS r
+                        JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank";
+
+#[test]
+fn two_tastes_in_one_board() -> Result<()> {
+    let (_world, mut client) = world()?;
+
+    let themes = client.query("SELECT * FROM pinterest_board_themes('Mixed', 2)", &[])?;
+    let numbers: Vec<i32> = themes.iter().map(|row| row.get("theme")).collect();
+    assert_eq!(numbers, [1, 2]);
+    let images: i64 = themes.iter().map(|row| row.get::<_, i64>("images")).sum();
+    assert_eq!(images, 24);
+    let weights: Vec<f64> = themes.iter().map(|row| row.get("weight")).collect();
+    assert!(weights[0] >= weights[1] && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{weights:?}");
+    // Each theme is nearer to one of the pure boards than the other theme is.
+    let split: bool = value(
+        &mut client,
+        "SELECT count(DISTINCT board) = 2 FROM (SELECT t.theme, b.board FROM pinterest_board_themes('Mixed', 2) t,
+             LATERAL (SELECT board FROM unnest('{Barn wedding,Beaches}'::text[]) AS board
+                       ORDER BY pinterest_board_embedding(board) <=> t.embedding LIMIT 1) AS b) AS nearest",
+    )?;
+    assert!(split);
+    // The pins that stand for a theme are the board's own, nearest first.
+    let own: bool = value(
+        &mut client,
+        "SELECT bool_and(cardinality(exemplar_pins) = 5 AND exemplar_pins <@ (SELECT array_agg(pin_id) FROM pinterest.pin))
+             AND bool_and((SELECT pin_id FROM pinterest_pins_like(t.embedding, 1, 'Mixed')) = t.exemplar_pins[1])
+           FROM pinterest_board_themes('Mixed', 2) t",
+    )?;
+    assert!(own);
+    // The same board, the same answer.
+    let again: bool = value(
+        &mut client,
+        "SELECT (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)
+              = (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)",
+    )?;
+    assert!(again);
+    Ok(())
+}
+
+#[test]
+fn recommendations_suit_all_tastes() -> Result<()> {
+    let (_world, mut client) = world()?;
+    // Diversity may go beyond the two tastes once both have been shown twice; relevance alone does not.
+    let ranked = column(&mut client, RANKED)?;
+    assert_eq!(ranked.len(), 6);
+    for family in ["barn", "beach"] {
+        assert!(ranked[..4].iter().any(|kind| kind == family), "{family} among {ranked:?}");
+    }
+    let nearest = column(&mut client, &RANKED.replace("6)", "6, diversity => 0)"))?;
+    for ranked in [&ranked[..4], &nearest] {
+        assert!(ranked.iter().all(|kind| kind == "barn" || kind == "beach"), "{ranked:?}");
+    }
+
+    // Ranks count from 1, no key comes twice, and the distance is that to the theme.
+    let consistent: bool = value(
+        &mut client,
+        "SELECT array_agg(r.rank ORDER BY r.rank) = ARRAY[1, 2, 3, 4, 5, 6] AND count(DISTINCT r.key) = 6
+             AND bool_and(abs(r.distance - (v.embedding <=> t.embedding)) < 1e-5)
+             AND bool_and(r.because IS NULL)
+           FROM pinterest_recommend('Mixed', 'venues', 6) r JOIN venues v ON v.id = r.key::bigint
+           JOIN pinterest_board_themes('Mixed') t USING (theme)",
+    )?;
+    assert!(consistent);
+    // With all of them: each once.
+    let all: i64 = value(&mut client, "SELECT count(DISTINCT key) FROM pinterest_recommend('Mixed', 'venues', 1000)")?;
+    assert_eq!(all, 24);
+    // By relevance alone, the order within a theme is that of the distances.
+    let ordered: bool = value(
+        &mut client,
+        "SELECT bool_and(distances = sorted) FROM (
+             SELECT array_agg(distance ORDER BY rank) AS distances, array_agg(distance ORDER BY distance) AS sorted
+               FROM pinterest_recommend('Mixed', 'venues', 12, diversity => 0) GROUP BY theme) AS of_theme",
+    )?;
+    assert!(ordered);
+    Ok(())
+}
+
+#[test]
+fn what_resembles_neither_taste_is_not_recommended_though_the_mean_is_nearest_to_it() -> Result<()> {
+    let (_world, mut client) = world()?;
+    client.batch_execute(
+        "INSERT INTO venues (kind, name, description, price, embedding)
+             SELECT 'between', 'Between ' || n, '', 0, l2_normalize(pinterest_board_embedding('Mixed')
+                    + (SELECT array_agg(sin(n * g) / 2000 ORDER BY g)::vector FROM generate_series(1, 512) g))
+               FROM generate_series(1, 6) n",
+    )?;
+    let by_mean = column(
+        &mut client,
+        "SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('Mixed') LIMIT 6",
+    )?;
+    assert!(by_mean.iter().all(|kind| kind == "between"), "{by_mean:?}");
+    let by_themes = column(&mut client, &RANKED.replace("6)", "6, diversity => 0)"))?;
+    assert!(by_themes.iter().all(|kind| kind == "barn" || kind == "beach"), "{by_themes:?}");
+    Ok(())
+}
+
+#[test]
+fn a_recommendation_says_why() -> Result<()> {
+    let (world, mut client) = world()?;
+    let rows = client
+        .query("SELECT key, because::text FROM pinterest_recommend('Mixed', 'venues', 4, explain => true)", &[])?;
+    for row in rows {
+        let key: String = row.get(0);
+        let because: Value = serde_json::from_str(row.get(1))?;
+        let Some(pins) = because.as_array() else { panic!("{because}") };
+        assert_eq!(pins.len(), 3, "{because}");
+        let mut before = 0.0;
+        for pin in pins {
+            let distance = pin["distance"].as_f64().unwrap_or(f64::NAN);
+            assert!(distance >= before, "nearest first: {because}");
+            before = distance;
+            let Some(id) = pin["pin_id"].as_str() else { panic!("{pin}") };
+            assert_eq!(pin["link"], format!("https://www.pinterest.com/pin/{id}/"));
+            assert_eq!((&pin["board"], &pin["account_id"]), (&"Mixed".into(), &world.account().into()));
+            assert!(pin["image_url"].as_str().is_some_and(|url| url.starts_with("https://")), "{pin}");
+            let true_distance: f64 = client
+                .query_one(
+                    "SELECT i.embedding <=> v.embedding FROM pinterest.pin_image i, venues v
+                      WHERE i.pin_id = $1 AND i.position = $2 AND v.id = $3::text::bigint",
+                    &[&id, &(pin["position"].as_i64().unwrap_or(-1) as i32), &key],
+                )?
+                .get(0);
+            assert!((distance - true_distance).abs() < 1e-5, "{distance} for {true_distance}");
+        }
+        // No pin of the board is nearer than the first.
+        let nearest: f64 = client
+            .query_one(
+                "SELECT min(i.embedding <=> v.embedding) FROM pinterest.pin_image i JOIN pinterest.pin USING (account_id, pin_id)
+                   JOIN pinterest.board b USING (account_id, board_id), venues v WHERE b.name = 'Mixed' AND v.id = $1::text::bigint",
+                &[&key],
+            )?
+            .get(0);
+        assert!((nearest - pins[0]["distance"].as_f64().unwrap_or(f64::NAN)).abs() < 1e-5);
+    }
+    Ok(())
+}
+
+#[test]
+fn boards_together_and_boards_against() -> Result<()> {
+    let (_world, mut client) = world()?;
+    let kinds = |client: &mut postgres::Client, call: &str| {
+        column(client, &format!("SELECT v.kind FROM {call} r JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank"))
+    };
+    let both = kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'Beaches'], 'venues', 4)")?;
+    assert!(both.contains(&"barn".into()) && both.contains(&"beach".into()), "{both:?}");
+    // Boards may be named twice, and one that is empty is left out.
+    let named_twice =
+        kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'BARN WEDDING', 'Empty'], 'venues', 6, 0)")?;
+    let once = kinds(&mut client, "pinterest_recommend('Barn wedding', 'venues', 6, 0)")?;
+    assert_eq!(named_twice, once);
+    assert_eq!(once[..3], ["barn", "barn", "barn"]);
+
+    // What the other board shows sinks: of the mixed board's two tastes, one is left.
+    let against =
+        kinds(&mut client, "pinterest_recommend('Mixed', 'venues', 5, diversity => 0, not_boards => '{Beaches}')")?;
+    let with = kinds(&mut client, "pinterest_recommend('Mixed', 'venues', 5, diversity => 0)")?;
+    let beaches = |kinds: &[String]| kinds.iter().filter(|kind| *kind == "beach").count();
+    assert!(beaches(&against) < beaches(&with), "{against:?}, without: {with:?}");
+
+    let refused = refusal(client.query("SELECT pinterest_recommend('Mixed', 'venues', not_boards => '{mixed}')", &[]));
+    assert_eq!(refused.code, "22023", "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn a_board_weighted_by_age_section_and_theme() -> Result<()> {
+    let (_world, mut client) = world()?;
+    let holds: bool = value(
+        &mut client,
+        "SELECT pinterest_board_embedding('Mixed', half_life => '1000 years') <=> pinterest_board_embedding('Mixed') < 1e-5
+            AND pinterest_board_embedding('Mixed', sections => '{}') <=> pinterest_board_embedding('Mixed') < 1e-6
+            AND (SELECT bool_and(pinterest_board_embedding('Mixed', theme => t.theme) <=> t.embedding < 1e-5)
+                   FROM pinterest_board_themes('Mixed') t)",
+    )?;
+    assert!(holds);
+    // A short half-life leaves the newest pin.
+    let newest: bool = value(
+        &mut client,
+        "SELECT pinterest_board_embedding('Mixed', half_life => '1 second') <=> i.embedding < 0.05
+           FROM pinterest.pin JOIN pinterest.board b USING (account_id, board_id)
+           JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE b.name = 'Mixed'
+          ORDER BY pin.created_at DESC LIMIT 1",
+    )?;
+    assert!(newest);
+    // Sections by name in any case, and the board outside of them by the empty name.
+    let sections: bool = value(
+        &mut client,
+        "SELECT pinterest_board_embedding('Mixed', sections => '{\"ceremony\": 1, \"Dress\": 0, \"\": 0}')
+                <=> avg(i.embedding) < 1e-5
+           FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id)
+           JOIN pinterest.board_section s ON s.section_id = p.board_section_id AND s.name = 'Ceremony'",
+    )?;
+    assert!(sections);
+    for (argument, code, hint) in [
+        ("half_life => '0'", "22023", ""),
+        ("half_life => '-1 day'", "22023", ""),
+        ("sections => '{\"Cake\": 1}'", "42704", "Ceremony"),
+        ("sections => '{\"Dress\": -1}'", "22023", ""),
+        ("sections => '{\"Dress\": \"much\"}'", "22023", ""),
+        ("sections => '[1]'", "22023", "Ceremony"),
+        ("sections => '{\"Ceremony\": 0, \"Dress\": 0, \"\": 0}'", "22023", ""),
+        ("theme => 0", "22023", "pinterest_board_themes"),
+        ("theme => 99", "22023", "pinterest_board_themes"),
+    ] {
+        let refused = refusal(client.query(&format!("SELECT pinterest_board_embedding('Mixed', {argument})"), &[]));
+        assert_eq!(refused.code, code, "{argument}: {refused:?}");
+        assert!(refused.hint.contains(hint), "{argument}: {refused:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The steps of a refresh that tests stop it at, and what must hold after each.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::{OldRefreshToken, TokenRules};
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::oauth::{USER, arrived, generation, refresh, status, until_status, with_tokens};
+use crate::support::{SOON, value};
+
+/// A session that waits for a refresh.
+pub type Session = JoinHandle<Result<(), postgres::Error>>;
+
+/// From the server being back to the account being connected.
+pub const RECOVERY: Duration = Duration::from_secs(10);
+/// A world where a used refresh token is dead at once, or good for a while longer.
+pub fn world(grace: bool) -> Result<World> {
+    let alive = OldRefreshToken::AliveFor(Duration::from_secs(600));
+    let old_refresh_token = if grace { alive } else { OldRefreshToken::Dead };
+    with_tokens(TokenRules { old_refresh_token, ..TokenRules::default() }).start()
+}
+
+/// Makes the account's tokens due. Nobody is told: the next worker that looks will see.
+pub fn due(client: &mut Client) -> Result<()> {
+    Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
+}
+
+/// Makes the account's tokens due and locks their table in one stroke, so that no worker's look comes between. Returns the
+/// session that has the lock.
+pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
+    client.batch_execute("BEGIN; UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
+    let mut blocker = world.connect()?;
+    let pid: i32 = value(&mut blocker, "SELECT pg_backend_pid()")?;
+    let locking = std::thread::spawn(move || {
+        blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE").map(|()| blocker)
+    });
+    wait_for("the lock to be asked for", SOON, || {
+        let asked: bool =
+            client.query_one("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?.get(0);
+        Ok(asked.then_some(()))
+    })?;
+    // Whoever asks from here on stands behind the lock.
+    client.batch_execute("COMMIT")?;
+    let Ok(blocker) = locking.join() else { panic!("the session that locks panicked") };
+    Ok(blocker?)
+}
+
+/// A session that wants the tokens renewed, and ends as the server does.
+pub fn wanted(world: &World) -> Result<Session> {
+    let mut client = world.connect()?;
+    Ok(std::thread::spawn(move || refresh(&mut client, None)))
+}
+
+/// A session that wants the tokens renewed, and another that has their row locked before the answer is there to be stored.
+pub fn wanted_and_locked(world: &World) -> Result<(Session, Client)> {
+    let before = arrived(world);
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
+    let session = wanted(world)?;
+    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+    let mut blocker = world.connect()?;
+    blocker.batch_execute("BEGIN; SELECT FROM pinterest.token FOR UPDATE")?;
+    world.sandbox.faults().release("answer");
+    Ok((session, blocker))
+}
+
+/// Waits until the worker waits for a lock, as one that another session holds.
+pub fn until_blocked(client: &mut Client) -> Result<()> {
+    wait_for("the worker to wait for a lock", SOON, || {
+        let blocked: bool = value(
+            client,
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')",
+        )?;
+        Ok(blocked.then_some(()))
+    })
+}
+
+/// Waits until the sandbox has rotated the refresh token.
+pub fn until_rotated(world: &World, before: &Option<String>) -> Result<()> {
+    wait_for("the sandbox to rotate the token", SOON, || {
+        Ok((world.sandbox.valid_refresh_token(USER) != *before).then_some(()))
+    })
+}
+
+/// The account is connected again soon, with other tokens than those of the generation `before`, and they are those that
+/// the sandbox holds good. A crash leaves out some generations.
+pub fn recovered(world: &World, client: &mut Client, back: Instant, before: i64) -> Result<()> {
+    let found = wait_for("a refresh", SOON, || {
+        let found = generation(client, world.account())?;
+        Ok((found > before).then_some(found))
+    })?;
+    assert!(back.elapsed() < RECOVERY, "it took {:?}", back.elapsed());
+    // What follows from a stored answer is recorded after it.
+    until_status(client, world.account(), "connected")?;
+    refresh(client, None)?;
+    assert!(generation(client, world.account())? > found);
+    assert_eq!(status(client)?, "connected");
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! An answer of Pinterest's is stored whatever is locked, whoever gives up, and however long it takes.
+
+use std::time::{Duration, Instant};
+
+use e2e::process::Process;
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::{OldRefreshToken, TokenRules};
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::oauth::{USER, WORKER, arrived, generation, refresh, status, until_status, with_tokens};
+use crate::support::refresh_steps::{until_blocked, wanted, wanted_and_locked};
+use crate::support::{SOON, complete, quick_world, refusal, start, until_state, value};
+
+/// Longer than a worker waits for a lock in one try; with PATIENT set longer than anybody ever gave up after.
+fn long() -> Duration {
+    Duration::from_secs(if std::env::var_os("PATIENT").is_some() { 240 } else { 4 })
+}
+
+/// What a role of level user, and a DBA who makes an index, can leave locked.
+const BYSTANDERS: [&str; 7] = [
+    "SELECT pinterest_pause_account(1)",
+    "SELECT pinterest_cancel_import(1)",
+    "LOCK pinterest.import IN SHARE MODE",
+    "LOCK pinterest.board, pinterest.pin, pinterest.pin_image IN ACCESS EXCLUSIVE MODE",
+    "SELECT pinterest_register_app('sandbox', client_id, 'another', redirect_uri) FROM pinterest.app",
+    "SELECT FROM pinterest.account FOR UPDATE",
+    "SELECT FROM pinterest.app FOR UPDATE",
+];
+
+#[test]
+fn no_lock_on_anything_else_delays_it() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut client = world.connect()?;
+    let account = world.account();
+    // Parked, so that there is something to do after the answer.
+    let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
+    let import = start(&mut client, "Beach")?;
+    until_state(&mut client, import, "needs_reauth")?;
+    world.sandbox.faults().remove(rule);
+    for statement in BYSTANDERS {
+        let before = generation(&mut client, account)?;
+        let mut blocker = world.connect()?;
+        blocker.batch_execute(&format!("BEGIN; {statement}"))?;
+        let began = Instant::now();
+        refresh(&mut client, Some(account))?;
+        assert!(began.elapsed() < Duration::from_secs(20), "{statement}: {:?}", began.elapsed());
+        assert!(generation(&mut client, account)? > before, "{statement}");
+        // The worker did not send it twice, and what it stored is what Pinterest gave.
+        blocker.batch_execute("ROLLBACK")?;
+        refresh(&mut client, Some(account))?;
+        until_status(&mut client, account, "connected")?;
+    }
+    complete(&mut client, import)?;
+    wait_for("everything to be settled", SOON, || {
+        Ok(value::<bool>(&mut client, "SELECT NOT unsettled FROM pinterest.token")?.then_some(()))
+    })
+}
+
+#[test]
+fn it_waits_for_the_row_of_its_tokens_as_long_as_it_takes() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let before = arrived(&world);
+    let (session, mut blocker) = wanted_and_locked(&world)?;
+    until_blocked(&mut client)?;
+    let generation_before = generation(&mut client, world.account())?;
+    let until = Instant::now() + long();
+    while Instant::now() < until {
+        until_blocked(&mut client)?;
+        assert_eq!(arrived(&world) - before, 1, "nothing was sent twice");
+        assert_eq!(generation(&mut client, world.account())?, generation_before);
+    }
+    blocker.batch_execute("COMMIT")?;
+    wait_for("the answer to be stored", SOON, || {
+        Ok((generation(&mut client, world.account())? > generation_before).then_some(()))
+    })?;
+    // It may have given up, and loses nothing by it.
+    let _ = session.join();
+    refresh(&mut client, None)?;
+    assert_eq!(arrived(&world) - before, 2);
+    assert_eq!(status(&mut client)?, "connected");
+    Ok(())
+}
+
+#[test]
+fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
+    for (act, commit) in [("store", true), ("store", false), ("disconnect", true), ("disconnect", false)] {
+        let world = quick_world("Beach", 1)?;
+        let mut client = world.connect()?;
+        let account = world.account();
+        let before = arrived(&world);
+        world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
+        let session = wanted(&world)?;
+        assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+        let mut blocker = world.connect()?;
+        blocker.batch_execute("BEGIN")?;
+        if act == "store" {
+            let grant = world.sandbox.issue_grant(USER)?;
+            blocker.query_one(
+                "SELECT pinterest_store_token($1, $2, app => 'sandbox', account_id => $3)",
+                &[&grant.access_token, &grant.refresh_token, &account],
+            )?;
+        } else {
+            blocker.query_one("SELECT FROM pinterest_disconnect($1)", &[&account])?;
+        }
+        world.sandbox.faults().release("answer");
+        until_blocked(&mut client)?;
+        blocker.batch_execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
+        let _ = session.join();
+        if act == "disconnect" && commit {
+            assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")?, 0);
+            assert_eq!(world.connect_account(&mut client)?, account);
+        }
+        refresh(&mut client, Some(account))?;
+        assert_eq!(status(&mut client)?, "connected", "{act} {commit}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
+    let world = quick_world("Beach", 2)?;
+    let mut client = world.connect()?;
+    let before = arrived(&world);
+    world.sandbox.expire_access_tokens(USER)?;
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
+    let import = start(&mut client, "Beach")?;
+    assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+    client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?;
+    until_state(&mut client, import, "cancelled")?;
+    let generation_before = generation(&mut client, world.account())?;
+    world.sandbox.faults().release("answer");
+    wait_for("the answer to be stored", SOON, || {
+        Ok((generation(&mut client, world.account())? > generation_before).then_some(()))
+    })?;
+    refresh(&mut client, None)?;
+    assert_eq!(arrived(&world) - before, 2);
+    Ok(())
+}
+
+/// A worker that is terminated has three seconds, and one try more at its very end.
+#[test]
+fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let before = generation(&mut client, world.account())?;
+    let (session, mut blocker) = wanted_and_locked(&world)?;
+    until_blocked(&mut client)?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    until_blocked(&mut client)?;
+    blocker.batch_execute("COMMIT")?;
+    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))?;
+    assert!(generation(&mut client, world.account())? > before);
+    let _ = session.join();
+    refresh(&mut client, None)?;
+    assert_eq!(status(&mut client)?, "connected");
+    Ok(())
+}
+
+/// Generations never come twice: an answer, or a refusal, of before a disconnect says nothing of the grant that followed.
+#[test]
+fn a_former_life_has_no_say() -> Result<()> {
+    for refused in [false, true] {
+        let world = quick_world("Beach", 1)?;
+        let mut client = world.connect()?;
+        let account = world.account();
+        let before = arrived(&world);
+        world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "old".into() }).once());
+        if refused {
+            world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant).once());
+        }
+        let session = wanted(&world)?;
+        assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
+        let first = generation(&mut client, account)?;
+        client.query_one("SELECT FROM pinterest_disconnect($1)", &[&account])?;
+        assert_eq!(world.connect_account(&mut client)?, account);
+        let second = generation(&mut client, account)?;
+        assert!(second > first);
+        world.sandbox.faults().release("old");
+        let _ = session.join();
+        assert_eq!(generation(&mut client, account)?, second);
+        assert_eq!(status(&mut client)?, "connected");
+        assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
+        refresh(&mut client, None)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Result<()> {
+    let single_use = TokenRules { old_refresh_token: OldRefreshToken::Dead, ..TokenRules::default() };
+    let world = with_tokens(single_use).start()?;
+    let mut client = world.connect()?;
+    let account = world.account();
+    let status_of = |status: u16, code: i64, message: &str| Fault::Status {
+        status,
+        code,
+        message: message.into(),
+        headers: Default::default(),
+    };
+    for fault in [
+        status_of(400, 99, "We are down for maintenance"),
+        status_of(400, 8, "You have exceeded your rate limit. Try again later."),
+        status_of(400, 1, "Invalid parameter"),
+        status_of(401, 1201, "Two-factor authentication required."),
+        status_of(403, 29, "You are not permitted to access that resource."),
+    ] {
+        world.sandbox.faults().add(Rule::on(Kind::Token, fault.clone()).once());
+        let refused = refusal(refresh(&mut client, None));
+        assert_eq!(refused.code, "55000", "{fault:?}: {refused:?}");
+        assert!(status(&mut client)?.starts_with("connected"), "{fault:?}");
+        refresh(&mut client, None)?;
+        assert_eq!(status(&mut client)?, "connected", "{fault:?}");
+    }
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant).once());
+    assert_eq!(refusal(refresh(&mut client, None)).code, "28000");
+    until_status(&mut client, account, "needs_reauth: rejected")?;
+    let import = start(&mut client, "Beach")?;
+    until_state(&mut client, import, "needs_reauth")?;
+    // Pinterest was wrong, and says so to whoever asks once more.
+    refresh(&mut client, None)?;
+    assert_eq!(status(&mut client)?, "connected");
+    complete(&mut client, import)?;
+    Ok(())
+}
+
+/// One account that is refused again and again is not five accounts.
+#[test]
+fn a_lost_account_that_is_asked_for_again_pauses_nobody() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
+    for _ in 0..8 {
+        assert_eq!(refusal(refresh(&mut client, None)).code, "28000");
+    }
+    let pauses: i32 = value(&mut client, "SELECT max(pauses) FROM pinterest.app")?;
+    assert_eq!(pauses, 0);
+    Ok(())
+}
+
+/// Sessions of roles of each level, none of which can lock what tokens are stored in.
+#[test]
+fn the_tokens_table_is_out_of_reach() -> Result<()> {
+    let world: World = quick_world("Beach", 1)?;
+    let mut client: Client = world.connect()?;
+    for level in ["reader", "user", "admin"] {
+        world.cluster.create_role(level)?;
+        client.query_one("SELECT pinterest_grant($1, $1)", &[&level])?;
+        let mut other = world.cluster.connect_as(level)?;
+        for table in ["token", "account", "app", "import", "oauth_state", "installation"] {
+            for mode in ["ROW EXCLUSIVE", "SHARE", "ACCESS EXCLUSIVE"] {
+                let refused = refusal(other.batch_execute(&format!("BEGIN; LOCK pinterest.{table} IN {mode} MODE")));
+                assert_eq!(refused.code, "42501", "{level} {table} {mode}: {refused:?}");
+                other.batch_execute("ROLLBACK")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! 401 with code 3: an app without access, a scope that is missing, a feature that is kept to some, and what it does not
+//! say. Each is told apart, and what waits for access goes on by itself.
+
+use std::collections::BTreeMap;
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::config::Tier;
+use sandbox::{Fault, Kind, Rule};
+use serde_json::json;
+
+use crate::imports::quota::{asked, start, two_people};
+use crate::support::oauth::{doctor, status};
+use crate::support::{SOON, complete, quick_board, quick_world, refusal, until_state, value};
+
+const API: [Kind; 5] = [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections];
+
+fn code_3(message: &str) -> Fault {
+    Fault::Status { status: 401, code: 3, message: message.into(), headers: BTreeMap::new() }
+}
+
+fn refuse_all(world: &World, fault: &Fault) {
+    for kind in API {
+        world.sandbox.faults().add(Rule::on(kind, fault.clone()));
+    }
+}
+
+/// Turns the time back at which the next probe is due; has the worker look.
+fn probe_is_due(client: &mut Client, account: i64) -> Result<()> {
+    client.batch_execute(
+        "UPDATE pinterest.app SET access_probe_at = clock_timestamp() WHERE access_refused_since IS NOT NULL;
+         UPDATE pinterest.import SET wake_at = clock_timestamp() WHERE state = 'waiting_access'",
+    )?;
+    look(client, account)
+}
+
+/// Changes nothing, and has the worker look.
+fn look(client: &mut Client, account: i64) -> Result<()> {
+    client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
+    Ok(())
+}
+
+fn refusals(client: &mut Client) -> Result<i32> {
+    value(client, "SELECT access_refusals FROM pinterest.app")
+}
+
+#[test]
+fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 4)?;
+    refuse_all(&world, &Fault::AppWithoutAccess);
+    let before = asked(&world);
+    let mut imports = vec![start(&mut client, amy, "Amy 1")?];
+    let row = until_state(&mut client, imports[0], "waiting_access")?;
+    assert_eq!(row.error_code, "55000", "{row:?}");
+    assert!(row.reason.contains("consumer type") && row.hint.contains("developers.pinterest.com"), "{row:?}");
+    assert!(!row.hint.contains("scope") && !row.hint.contains("shared"), "{row:?}");
+    assert_eq!(asked(&world) - before, 1);
+
+    // The others wait without asking, and say why.
+    for number in 2..=4 {
+        imports.push(start(&mut client, amy, &format!("Amy {number}"))?);
+    }
+    for number in 1..=4 {
+        imports.push(start(&mut client, ben, &format!("Ben {number}"))?);
+    }
+    for import in &imports {
+        let row = until_state(&mut client, *import, "waiting_access")?;
+        assert_eq!((row.error_code.as_str(), row.reason.contains("consumer type")), ("55000", true), "{row:?}");
+    }
+    wait_for("all to be held", SOON, || {
+        let awake = "SELECT count(*) FROM pinterest.import WHERE due IS NOT NULL";
+        Ok((value::<i64>(&mut client, awake)? <= 1).then_some(()))
+    })?;
+    assert_eq!(asked(&world) - before, 1, "nobody asks in vain");
+    let causes: i64 = value(
+        &mut client,
+        "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'",
+    )?;
+    assert_eq!(causes, 2);
+    let (found, detail) = doctor(&mut client, "app access").map(|row| (row.0, row.1))?;
+    assert_eq!((found.as_str(), detail.contains("consumer type")), ("problem", true), "{detail}");
+    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy]));
+    assert_eq!(refused.code, "55000", "{refused:?}");
+    assert!(refused.hint.contains("developers.pinterest.com"), "{refused:?}");
+
+    // One probe, whoever makes it, and a longer pause after it.
+    for number in 2..=3 {
+        let before = asked(&world);
+        probe_is_due(&mut client, amy)?;
+        wait_for("a probe", SOON, || Ok((refusals(&mut client)? == number).then_some(())))?;
+        look(&mut client, amy)?;
+        look(&mut client, ben)?;
+        assert_eq!(asked(&world) - before, 1, "probe {number}");
+    }
+    let pause: f64 = value(
+        &mut client,
+        "SELECT extract(epoch FROM access_probe_at - clock_timestamp())::float8 FROM pinterest.app",
+    )?;
+    assert!((100.0..=132.0).contains(&pause), "{pause}");
+
+    world.sandbox.faults().clear();
+    probe_is_due(&mut client, amy)?;
+    for import in imports {
+        complete(&mut client, import)?;
+    }
+    let causes: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE cause IS NOT NULL")?;
+    assert_eq!(causes, 0);
+    assert_eq!(doctor(&mut client, "app access")?.0, "ok");
+    Ok(())
+}
+
+/// No hand moves anything.
+#[test]
+fn access_that_is_granted_is_found_out() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    refuse_all(&world, &code_3("This app has not been approved yet; request trial access"));
+    let import = crate::support::start(&mut client, "Beach")?;
+    until_state(&mut client, import, "waiting_access")?;
+    world.sandbox.faults().clear();
+    complete(&mut client, import)?;
+    Ok(())
+}
+
+#[test]
+fn an_app_that_is_registered_anew_is_looked_at_at_once() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    refuse_all(&world, &Fault::AppWithoutAccess);
+    let import = crate::support::start(&mut client, "Beach")?;
+    until_state(&mut client, import, "waiting_access")?;
+    client.batch_execute(
+        "UPDATE pinterest.app SET access_probe_at = clock_timestamp() + '1 day'::interval;
+        UPDATE pinterest.import SET wake_at = clock_timestamp() + '1 day'::interval",
+    )?;
+    world.sandbox.faults().clear();
+    world.register_app(&mut client, "sandbox")?;
+    complete(&mut client, import)?;
+    Ok(())
+}
+
+/// Where others are answered it is not the app's access, whatever the words.
+#[test]
+fn one_account_that_is_refused_stops_no_other() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
+    client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy])?;
+    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board WHERE name = 'Amy 1'")?;
+    world.sandbox.faults().add(Rule::on(format!("/v5/boards/{board}*"), Fault::AppWithoutAccess));
+    let amys = start(&mut client, amy, &board)?;
+    until_state(&mut client, amys, "waiting_access")?;
+    let bens = start(&mut client, ben, "Ben 1")?;
+    until_state(&mut client, bens, "waiting_access")?;
+    wait_for("it to be held", SOON, || {
+        let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
+        Ok(value::<bool>(&mut client, &held)?.then_some(()))
+    })?;
+    probe_is_due(&mut client, amy)?;
+    complete(&mut client, bens)?;
+    // Amy's is refused again, alone now.
+    probe_is_due(&mut client, amy)?;
+    wait_for("the refusal of Amy's", SOON, || {
+        let alone = format!(
+            "SELECT state = 'waiting_access' AND wake_at > clock_timestamp() FROM pinterest.import WHERE import_id = {amys}"
+        );
+        Ok(value::<bool>(&mut client, &alone)?.then_some(()))
+    })?;
+    let bens = start(&mut client, ben, "Ben 2")?;
+    complete(&mut client, bens)?;
+    assert_eq!(until_state(&mut client, amys, "waiting_access")?.error_code, "55000");
+    Ok(())
+}
+
+#[test]
+fn a_probe_that_is_cancelled_is_made_by_another_import() -> Result<()> {
+    let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 1)?;
+    refuse_all(&world, &Fault::AppWithoutAccess);
+    let amys = start(&mut client, amy, "Amy 1")?;
+    until_state(&mut client, amys, "waiting_access")?;
+    let bens = start(&mut client, ben, "Ben 1")?;
+    wait_for("it to be held", SOON, || {
+        let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
+        Ok(value::<bool>(&mut client, &held)?.then_some(()))
+    })?;
+    client.query_one("SELECT pinterest_cancel_import($1)", &[&amys])?;
+    world.sandbox.faults().clear();
+    complete(&mut client, bens)?;
+    Ok(())
+}
+
+#[test]
+fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
+    let world = quick_world("Beach", 3)?;
+    let mut client = world.connect()?;
+    let words = "Your application consumer type is not supported";
+    for (fault, state, code, hint) in [
+        (
+            code_3("YOUR APPLICATION'S CONSUMER-TYPE ISN'T SUPPORTED!"),
+            "waiting_access",
+            "55000",
+            "has not granted the app",
+        ),
+        (
+            Fault::JsonAnswer {
+                status: 401,
+                body: json!({"code": "3", "message": "Authorization failed.", "data": words}),
+            },
+            "waiting_access",
+            "55000",
+            "has not granted the app",
+        ),
+        (code_3("Missing: ['pins:read']"), "needs_reauth", "42501", "with that scope"),
+        (
+            Fault::JsonAnswer { status: 403, body: json!({"code": 29, "message": {"detail": "no scope boards:read"}}) },
+            "needs_reauth",
+            "42501",
+            "with that scope",
+        ),
+        (Fault::RestrictedFeature, "failed", "42501", "to some apps"),
+        (code_3("Authorization failed."), "waiting_access", "42501", "does not say"),
+        (code_3(""), "waiting_access", "42501", "does not say"),
+    ] {
+        let case = format!("{fault:?}");
+        let rule = world.sandbox.faults().add(Rule::on(Kind::Board, fault.clone()));
+        let other = world.sandbox.faults().add(Rule::on(Kind::Boards, fault));
+        let import = crate::support::start(&mut client, "Beach")?;
+        let row = until_state(&mut client, import, state)?;
+        assert_eq!(row.error_code, code, "{case}: {row:?}");
+        assert!(row.hint.contains(hint) && !row.reason.is_empty(), "{case}: {row:?}");
+        assert!(status(&mut client)?.starts_with("connected"), "{case}: its tokens are fine");
+        world.sandbox.faults().remove(rule);
+        world.sandbox.faults().remove(other);
+        // Nothing is lost: whoever connects again has it go on at once.
+        if state == "failed" {
+            continue;
+        }
+        world.connect_account(&mut client)?;
+        complete(&mut client, import)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
+    let mut config = quick_board("Beach", 3);
+    config.accounts[0].boards[0].sections = vec!["Tables".to_owned()];
+    let world = World::builder().sandbox(config).start()?;
+    let mut client = world.connect()?;
+    for fault in [Fault::RestrictedFeature, Fault::AppWithoutAccess, Fault::Forbidden, code_3("Authorization failed.")]
+    {
+        let case = format!("{fault:?}");
+        let rule = world.sandbox.faults().add(Rule::on(Kind::Sections, fault));
+        let row = crate::support::import(&mut client, "Beach")?;
+        assert_eq!(row.pins_removed, 0, "{case}: {row:?}");
+        assert_eq!(doctor(&mut client, "app access")?.0, "ok", "{case}");
+        world.sandbox.faults().remove(rule);
+        client.batch_execute("SELECT FROM pinterest_purge_board('Beach')")?;
+    }
+    // Whoever asks for a section is told why it cannot be had.
+    world.sandbox.faults().add(Rule::on(Kind::Sections, Fault::RestrictedFeature));
+    let import: i64 = value(&mut client, "SELECT pinterest_import_board('Beach', sections => ARRAY['Tables'])")?;
+    let row = until_state(&mut client, import, "failed")?;
+    assert!(row.reason.contains("restricted feature"), "{row:?}");
+    Ok(())
+}

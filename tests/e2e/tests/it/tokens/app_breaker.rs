@@ -1,0 +1,92 @@
+//! An app that Pinterest refuses rests; its accounts are not to blame.
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::oauth::{arrived, doctor, refresh, store_grant, until_status};
+use crate::support::{SOON, quick_board, refusal, value};
+
+const NOT_CONNECTED: &str = "SELECT count(*) FROM pinterest.accounts WHERE status <> 'connected'";
+
+/// A world with further accounts, all due at once when `due` says so.
+fn accounts(number: usize) -> Result<(World, Client, Vec<i64>)> {
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let mut client = world.connect()?;
+    let accounts = (0..number).map(|n| store_grant(&world, &mut client, &format!("user{n}"))).collect::<Result<_>>()?;
+    Ok((world, client, accounts))
+}
+
+fn paused(client: &mut Client) -> Result<bool> {
+    value(client, "SELECT COALESCE(paused_until > clock_timestamp(), false) FROM pinterest.app")
+}
+
+#[test]
+fn a_refused_client_secret_pauses_the_app_and_registering_it_again_heals() -> Result<()> {
+    let (world, mut client, accounts) = accounts(6)?;
+    let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::AuthenticationFailed));
+    let refused = refusal(refresh(&mut client, Some(accounts[0])));
+    assert_eq!(refused.code, "55000", "no user can help: {refused:?}");
+    assert!(paused(&mut client)?);
+    let (status, text) = doctor(&mut client, "apps")?;
+    assert!(status == "problem" && text.contains("sandbox"), "{status}: {text}");
+
+    // While it rests, no account asks in vain, however due it is: only for a caller who insists, each time once.
+    let asked = arrived(&world);
+    client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
+    for _ in 0..2 {
+        refusal(refresh(&mut client, Some(accounts[0])));
+    }
+    assert_eq!(arrived(&world), asked + 2);
+    assert_eq!(value::<i64>(&mut client, NOT_CONNECTED)?, 0);
+
+    world.sandbox.faults().remove(rule);
+    world.register_app(&mut client, "sandbox")?;
+    assert!(!paused(&mut client)?);
+    for account in &accounts {
+        refresh(&mut client, Some(*account))?;
+    }
+    assert_eq!(value::<i64>(&mut client, NOT_CONNECTED)?, 0);
+    assert_eq!(doctor(&mut client, "apps")?.0, "ok");
+    Ok(())
+}
+
+#[test]
+fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
+    let (world, mut client, accounts) = accounts(12)?;
+    let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
+    let before = arrived(&world);
+    client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
+    refusal(refresh(&mut client, Some(accounts[0])));
+    wait_for("the pause", SOON, || Ok(paused(&mut client)?.then_some(())))?;
+    refusal(refresh(&mut client, Some(accounts[0])));
+    let asked = arrived(&world) - before;
+    assert!((6..12).contains(&asked), "{asked} requests before the app was given a rest");
+    let lost: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE status = 'needs_reauth'")?;
+    assert_eq!(lost, 0, "those that were lost on the way are given back");
+
+    // Pinterest has come to its senses: once the pause is over, everybody is.
+    world.sandbox.faults().remove(rule);
+    refresh(&mut client, Some(accounts[11]))?;
+    assert!(!paused(&mut client)?);
+    wait_for("every account to be connected", SOON, || {
+        Ok((value::<i64>(&mut client, NOT_CONNECTED)? == 0).then_some(()))
+    })?;
+    Ok(())
+}
+
+#[test]
+fn one_revoked_account_pauses_nobody() -> Result<()> {
+    let (world, mut client, _) = accounts(0)?;
+    world.sandbox.revoke(crate::support::oauth::USER)?;
+    let others: Vec<i64> =
+        (0..2).map(|n| store_grant(&world, &mut client, &format!("late{n}"))).collect::<Result<_>>()?;
+    refusal(refresh(&mut client, Some(world.account())));
+    let status = until_status(&mut client, world.account(), "needs_reauth")?;
+    assert!(status.starts_with("needs_reauth: rejected"), "{status}");
+    for account in others {
+        refresh(&mut client, Some(account))?;
+    }
+    assert!(!paused(&mut client)?);
+    Ok(())
+}

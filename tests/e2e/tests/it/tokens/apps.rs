@@ -1,0 +1,192 @@
+//! Several apps, several accounts of each, several roles; client secrets that never pass through SQL.
+
+use std::fs;
+
+use e2e::{Cluster, Result, ServerFile, World};
+use postgres::Client;
+use sandbox::Family;
+use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+
+use crate::support::canaries::{Canary, assert_absent, assert_absent_below};
+use crate::support::oauth::{generation, refresh};
+use crate::support::{complete, quick_board, refusal, value};
+
+const PEOPLE: [&str; 3] = ["example_amy", "example_ben", "example_cleo"];
+
+/// A Pinterest with three people, each with a board of their own.
+fn three_people() -> Result<World> {
+    let accounts = PEOPLE.map(|name| {
+        AccountSpec::new(name)
+            .board(BoardSpec::new(format!("Places of {name}"), &[Family::Beach], 2).media(MediaMix::images_only()))
+    });
+    let config = Config {
+        accounts: accounts.into(),
+        surprises: Surprises::none(),
+        images: ImageRules { pool: Some(1), ..ImageRules::default() },
+        ..Config::demo()
+    };
+    let world = World::builder().sandbox(config).connected(false).start()?;
+    world.connect()?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    Ok(world)
+}
+
+fn connect_through(world: &World, client: &mut Client, app: &str, person: &str) -> Result<i64> {
+    world.sandbox.sign_in(person)?;
+    let url: String = client.query_one("SELECT pinterest_authorize_url($1)", &[&app])?.get(0);
+    let redirect = world.browser()?.authorize(&url)?;
+    Ok(client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0))
+}
+
+#[test]
+fn several_roles_apps_and_accounts() -> Result<()> {
+    let world = three_people()?;
+    let mut all = Vec::new();
+    for role in ["venues", "weddings"] {
+        world.cluster.create_role(role)?;
+        world.connect()?.execute("SELECT pinterest_grant($1, 'user')", &[&role])?;
+        let mut client = world.cluster.connect_as(role)?;
+        for app in ["spring", "autumn"] {
+            world.register_app(&mut client, app)?;
+        }
+        let refused = refusal(client.query_one("SELECT pinterest_authorize_url()", &[]));
+        assert_eq!(refused.code, "22023", "which app? {refused:?}");
+        for app in ["spring", "autumn"] {
+            for person in &PEOPLE[..2] {
+                all.push((role, app, *person, connect_through(&world, &mut client, app, person)?));
+            }
+        }
+        let accounts = client.query(
+            "SELECT account_id, owner::text, app, username, status, scopes_missing FROM pinterest.accounts
+              ORDER BY account_id",
+            &[],
+        )?;
+        let shown: Vec<(String, String, String, i64)> =
+            accounts.iter().map(|row| (row.get(1), row.get(2), row.get(3), row.get(0))).collect();
+        let wanted: Vec<_> = all
+            .iter()
+            .filter(|(owner, ..)| *owner == role)
+            .map(|(owner, app, person, id)| (owner.to_string(), app.to_string(), person.to_string(), *id))
+            .collect();
+        assert_eq!(shown, wanted);
+        let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
+        assert_eq!(refused.code, "22023", "which account? {refused:?}");
+    }
+    let mut ids: Vec<i64> = all.iter().map(|(.., id)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 8, "one person through two apps of two roles is four accounts");
+
+    for (role, _, person, account) in &all {
+        let mut client = world.cluster.connect_as(role)?;
+        let boards = client.query("SELECT name FROM pinterest_list_boards($1)", &[account])?;
+        assert_eq!(boards[0].get::<_, String>(0), format!("Places of {person}"));
+        let before = generation(&mut world.connect()?, *account)?;
+        refresh(&mut client, Some(*account))?;
+        assert!(generation(&mut world.connect()?, *account)? > before);
+        let other = if *role == "venues" { "weddings" } else { "venues" };
+        let refused = refusal(refresh(&mut world.cluster.connect_as(other)?, Some(*account)));
+        assert_eq!(refused.code, "42501", "{refused:?}");
+    }
+    // The same board through two accounts is two boards.
+    let mut client = world.cluster.connect_as("venues")?;
+    for (.., account) in all.iter().filter(|(role, _, person, _)| *role == "venues" && *person == PEOPLE[0]) {
+        let import = client.query_one("SELECT pinterest_import_board('Places of example_amy', $1)", &[account])?.get(0);
+        assert_eq!(complete(&mut client, import)?.embedded, 2);
+    }
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.board")?, 4);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin")?, 4);
+    Ok(())
+}
+
+#[test]
+fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
+    let file = ServerFile::new(".secrets", b"# none yet\n")?;
+    let world = World::builder()
+        .sandbox(quick_board("Beach", 2))
+        .connected(false)
+        .setting("pinterest.app_secret_file", &file.setting())
+        .start()?;
+    let app = world.sandbox.config().app.clone();
+    let secret = Canary::new("client secret", app.client_secret.clone());
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    let register = "SELECT pinterest_register_app('sandbox', $1, NULL, $2)";
+    let line = format!("# the sandbox's\n{} {}\n", app.client_id, app.client_secret);
+    file.write(line.as_bytes())?;
+    client.query_one(register, &[&app.client_id, &app.redirect_uris[0]])?;
+    let account = world.connect_account(&mut client)?;
+    refresh(&mut client, None)?;
+    assert!(value::<bool>(&mut client, "SELECT client_secret IS NULL FROM pinterest.app")?);
+
+    // It is read at each use: what is not there, or not kept safely, is said without being shown.
+    let asked = world.sandbox.requests().total();
+    let mode = |mode| fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode));
+    for (name, text, permissions, rule) in [
+        ("another app's", "1000002 something-else-altogether\n".to_owned(), 0o600, app.client_id.as_str()),
+        ("malformed", format!("# first\n{}\n", app.client_secret), 0o600, "line 2"),
+        ("for everybody", line.clone(), 0o644, "0644"),
+    ] {
+        file.write(text.as_bytes())?;
+        mode(permissions)?;
+        let refused = refusal(refresh(&mut client, None));
+        assert!(["F0000", "55000"].contains(&refused.code.as_str()), "{name}: {refused:?}");
+        assert!(refused.message.contains(rule), "{name}: {refused:?}");
+        assert!(!secret.is_in(format!("{refused:?}").as_bytes()), "{name}: {refused:?}");
+        let status: String = value(&mut client, "SELECT status FROM pinterest.accounts")?;
+        assert_eq!(status, "connected", "{name}");
+    }
+    assert_eq!(world.sandbox.requests().total(), asked);
+    file.write(line.as_bytes())?;
+    mode(0o600)?;
+    refresh(&mut client, Some(account))?;
+    client.batch_execute("CHECKPOINT")?;
+    let secret = [secret];
+    assert_absent(&secret, "the server's log", world.cluster.log()?.as_bytes());
+    assert_absent_below(&secret, &world.cluster.data_directory())
+}
+
+#[test]
+fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
+    let file = ServerFile::new(".secrets", b"# none yet\n")?;
+    let cluster =
+        Cluster::builder().own_identity().preload(true).setting("pinterest.app_secret_file", file.setting()).start()?;
+    let mut client = cluster.connect()?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE; CREATE ROLE \"Venue owners\"")?;
+    for (name, level) in [("ann", "user"), ("ben", "user"), ("cleo", "user"), ("chief", "admin")] {
+        cluster.create_role(name)?;
+        client.execute("SELECT pinterest_grant($1, $2)", &[&name, &level])?;
+    }
+    client.batch_execute("GRANT \"Venue owners\" TO cleo")?;
+    file.write(
+        b"1000001 canary-one\n1000002 canary-two ann, nobody # hers\n1000003 canary-three \"Venue owners\"\n1000004 canary-four nobody\n",
+    )?;
+    let register = "SELECT pinterest_register_app($1, $1, NULL, 'https://example.com/')";
+    for (role, ids) in [
+        ("postgres", &["1000001", "1000002", "1000003"][..]),
+        ("chief", &["1000001"]),
+        ("ann", &["1000002"]),
+        ("ben", &[]),
+        ("cleo", &["1000003"]),
+    ] {
+        let mut client = cluster.connect_as(role)?;
+        for id in ["1000001", "1000002", "1000003", "1000004", "1000005"] {
+            let answer = client.query_one(register, &[&id]);
+            if ids.contains(&id) {
+                answer?;
+                continue;
+            }
+            // Not there and not yours sound the same.
+            let refused = refusal(answer);
+            assert_eq!(refused.code, "42704", "{role} {id}: {refused:?}");
+            let message = format!("pinterest.app_secret_file has no secret of client id {id} for role \"{role}\"");
+            assert_eq!(refused.message, message);
+        }
+    }
+    // The role is meant, not a name: after a rename the line is for whoever bears the name.
+    client.batch_execute("ALTER ROLE ann RENAME TO anna; ALTER ROLE ben RENAME TO ann")?;
+    for (role, may) in [("anna", false), ("ann", true)] {
+        let answer = cluster.connect_as(role)?.query_one(register, &[&"1000002"]);
+        assert_eq!(answer.is_ok(), may, "{role}");
+    }
+    Ok(())
+}

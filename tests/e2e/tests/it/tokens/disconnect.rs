@@ -1,0 +1,161 @@
+//! A disconnect ends what goes on through the account, and nothing is queued for it any more.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+use sandbox::{Fault, Kind, Rule};
+
+use crate::support::{
+    GATE, Row, SOON, hold_pictures_after, import, pins_without_pictures, quick_world, refusal, start, until, value,
+};
+
+/// How soon a worker has let go of an import that was taken from it.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+fn disconnect(client: &mut impl postgres::GenericClient, account: i64) -> Result<(), postgres::Error> {
+    client.query_one("SELECT tokens FROM pinterest_disconnect($1)", &[&account]).map(drop)
+}
+
+/// The import has ended for good, and says why; whoever waits for it is told.
+fn has_ended(client: &mut Client, import: i64) -> Result<()> {
+    let row = Row::of(client, import)?;
+    assert_eq!((row.state.as_str(), row.phase.as_str(), row.error_code.as_str()), ("cancelled", "finished", "28000"));
+    assert!(row.reason.contains("disconnected") && row.hint.contains("Connect"), "{row:?}");
+    let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
+    assert_eq!(state, "cancelled");
+    Ok(())
+}
+
+/// Waits until no worker has an import in hand; at most as long as that may take.
+fn nobody_works(client: &mut Client, since: Instant) -> Result<()> {
+    wait_for("the worker to let go", SOON, || {
+        let running: i64 = value(client, "SELECT COALESCE(sum(imports), 0)::int8 FROM pinterest.workers")?;
+        Ok((running == 0).then_some(()))
+    })?;
+    assert!(since.elapsed() < AT_ONCE, "it took {:?}", since.elapsed());
+    Ok(())
+}
+
+#[test]
+fn running_imports_end_at_once() -> Result<()> {
+    let world = quick_world("Beach", 12)?;
+    let mut client = world.connect()?;
+    let mut waiting = world.connect()?;
+    hold_pictures_after(&world, 3);
+    let id = start(&mut client, "Beach")?;
+    until(&mut client, id, "the first images", |row| row.embedded == 3)?;
+    let wait = std::thread::spawn(move || {
+        waiting.query_one("SELECT pinterest_wait_for_import($1)", &[&id]).map(|row| row.get::<_, String>(0))
+    });
+    let begun = Instant::now();
+    disconnect(&mut client, world.account())?;
+    nobody_works(&mut client, begun)?;
+    let Ok(waited) = wait.join() else { panic!("the one who waits panicked") };
+    assert_eq!(waited?, "cancelled");
+    has_ended(&mut client, id)?;
+    // What was under way arrives now, for nobody.
+    world.sandbox.faults().release(GATE);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM pinterest.pin_image")?, 3);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL")?, 0);
+
+    assert_eq!(world.connect_account(&mut client)?, world.account());
+    assert_eq!(import(&mut client, "Beach")?.total, 12);
+    has_ended(&mut client, id)
+}
+
+#[test]
+fn a_listing_ends_with_the_token() -> Result<()> {
+    let world = quick_world("Beach", 300)?;
+    let mut client = world.connect()?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1).once());
+    let id = start(&mut client, "Beach")?;
+    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 2, SOON));
+    let before: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    let begun = Instant::now();
+    disconnect(&mut client, world.account())?;
+    nobody_works(&mut client, begun)?;
+    has_ended(&mut client, id)?;
+    let asked = world.sandbox.requests().count(Kind::BoardPins);
+    world.sandbox.faults().release(GATE);
+    assert_eq!(world.connect_account(&mut client)?, world.account());
+    // The worker has been through everything that could have come of it.
+    import(&mut client, "Beach")?;
+    assert_eq!(asked, 2);
+    assert!(before > 0 && before < 300, "{before}");
+    assert_eq!(Row::of(&mut client, id)?.pins_listed, i32::try_from(before)?);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_queued_for_ever() -> Result<()> {
+    let world = quick_world("Beach", 4)?;
+    let mut client = world.connect()?;
+    let account = world.account();
+    pins_without_pictures(&world, &mut client, "Beach")?;
+    let failed: i64 = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
+    client.query_one("SELECT pinterest_pause_account($1)", &[&account])?;
+    let paused = start(&mut client, "Beach")?;
+    disconnect(&mut client, account)?;
+    has_ended(&mut client, paused)?;
+    for call in [
+        format!("SELECT pinterest_import_board('Beach', {account})"),
+        format!("SELECT pinterest_reembed_board('Beach', {account})"),
+        format!("SELECT pinterest_retry_failed({failed})"),
+    ] {
+        let refused = refusal(client.batch_execute(&call));
+        assert_eq!(refused.code, "28000", "{call}: {refused:?}");
+        assert!(refused.hint.contains("pinterest_authorize_url()"), "{call}: {refused:?}");
+    }
+    // Boards that are kept fresh rest as well.
+    client.batch_execute("UPDATE pinterest.board SET sync_every = '5 minutes', next_sync_at = clock_timestamp()")?;
+    crate::support::oauth::restart_worker(&world, &mut client)?;
+    let waiting = "SELECT count(*) FROM pinterest.imports WHERE state NOT IN ('completed', 'failed', 'cancelled')";
+    assert_eq!(value::<i64>(&mut client, waiting)?, 0);
+    // Twice is fine.
+    disconnect(&mut client, account)?;
+    Ok(())
+}
+
+/// Waits until a session waits for a lock.
+fn until_blocked(client: &mut Client, pid: i32) -> Result<()> {
+    wait_for("the other session to wait", SOON, || {
+        let row = client.query_one("SELECT cardinality(pg_blocking_pids($1)) > 0", &[&pid])?;
+        Ok(row.get::<_, bool>(0).then_some(()))
+    })
+}
+
+#[test]
+fn a_disconnect_beside_a_new_import() -> Result<()> {
+    let world = quick_world("Beach", 4)?;
+    let account = world.account();
+    let (mut first, mut watcher) = (world.connect()?, world.connect()?);
+    let session = |world: &World| -> Result<(Client, i32)> {
+        let mut client = world.connect()?;
+        let pid = value(&mut client, "SELECT pg_backend_pid()")?;
+        Ok((client, pid))
+    };
+    // The import waits for the disconnect, and is refused.
+    let (mut second, pid) = session(&world)?;
+    let mut transaction = first.transaction()?;
+    disconnect(&mut transaction, account)?;
+    let queue = std::thread::spawn(move || {
+        second.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]).map(drop)
+    });
+    until_blocked(&mut watcher, pid)?;
+    transaction.commit()?;
+    let Ok(queued) = queue.join() else { panic!("the other session panicked") };
+    assert_eq!(refusal(queued).code, "28000");
+
+    // The disconnect waits for the import, and ends it.
+    assert_eq!(world.connect_account(&mut first)?, account);
+    let (mut second, pid) = session(&world)?;
+    let mut transaction = first.transaction()?;
+    let id: i64 = transaction.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0);
+    let end = std::thread::spawn(move || disconnect(&mut second, account));
+    until_blocked(&mut watcher, pid)?;
+    transaction.commit()?;
+    let Ok(ended) = end.join() else { panic!("the other session panicked") };
+    ended?;
+    has_ended(&mut watcher, id)
+}

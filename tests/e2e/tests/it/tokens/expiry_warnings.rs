@@ -1,0 +1,64 @@
+//! A grant that will lapse is told of in time.
+
+use std::time::Duration;
+
+use e2e::Result;
+use postgres::fallible_iterator::FallibleIterator;
+
+use crate::support::oauth::{USER, WORKER, restart_worker, until_status};
+use crate::support::{SOON, quick_world};
+
+#[test]
+fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let mut listener = world.connect()?;
+    listener.batch_execute("LISTEN pinterest_reauth_soon")?;
+    // Nothing renews an access token by itself.
+    let account: i64 = client
+        .query_one(
+            "SELECT pinterest_store_token($1, expires_in => 6 * 86400, username => 'short')",
+            &[&world.sandbox.issue_grant(USER)?.access_token],
+        )?
+        .get(0);
+    // Half of its last quarter is over.
+    client.execute(
+        "UPDATE pinterest.token SET refreshed_at = refreshed_at - interval '5 days',
+                access_expires_at = access_expires_at - interval '5 days' WHERE account_id = $1",
+        &[&account],
+    )?;
+    restart_worker(&world, &mut client)?;
+    let told = listener.notifications().timeout_iter(SOON).next()?;
+    assert_eq!(told.map(|told| told.payload().to_owned()), Some(account.to_string()));
+    let warning: Option<String> =
+        client.query_one("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&account])?.get(0);
+    assert!(warning.is_some_and(|text| !text.is_empty()));
+    let warning: Option<String> =
+        client.query_one("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&world.account()])?.get(0);
+    assert_eq!(warning, None, "a grant that renews itself needs nobody");
+    // A worker that looks again does not repeat it.
+    restart_worker(&world, &mut client)?;
+    world.cluster.wait_for_backend(WORKER, SOON)?;
+    assert!(listener.notifications().timeout_iter(Duration::from_secs(1)).next()?.is_none());
+    Ok(())
+}
+
+#[test]
+fn a_grant_that_has_lapsed_needs_its_user() -> Result<()> {
+    let world = quick_world("Beach", 1)?;
+    let mut client = world.connect()?;
+    let account: i64 = client
+        .query_one(
+            "SELECT pinterest_store_token($1, expires_in => 60, username => 'short')",
+            &[&world.sandbox.issue_grant(USER)?.access_token],
+        )?
+        .get(0);
+    client.execute(
+        "UPDATE pinterest.token SET access_expires_at = clock_timestamp() WHERE account_id = $1",
+        &[&account],
+    )?;
+    restart_worker(&world, &mut client)?;
+    let status = until_status(&mut client, account, "needs_reauth")?;
+    assert!(status.starts_with("needs_reauth: expired"), "{status}");
+    Ok(())
+}

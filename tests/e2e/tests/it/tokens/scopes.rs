@@ -1,0 +1,69 @@
+//! What a user was asked for, and what they granted.
+
+use e2e::{Result, World};
+use postgres::Client;
+use sandbox::config::{AccountSpec, BoardSpec, Config, Privacy};
+use sandbox::{Family, Fault, Kind, Rule};
+
+use crate::support::oauth::{USER, refresh};
+use crate::support::{quick_board, value};
+
+fn scopes(client: &mut Client, column: &str) -> Result<Vec<String>> {
+    value(client, &format!("SELECT ARRAY(SELECT unnest({column}) ORDER BY 1) FROM pinterest.accounts"))
+}
+
+fn connect(world: &World, client: &mut Client, secret_boards: bool) -> Result<i64> {
+    let url: String =
+        client.query_one("SELECT pinterest_authorize_url(secret_boards => $1)", &[&secret_boards])?.get(0);
+    let redirect = world.browser()?.authorize(&url)?;
+    Ok(client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0))
+}
+
+#[test]
+fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
+    let board = |name: &str, privacy| BoardSpec::new(name, &[Family::Beach], 2).privacy(privacy);
+    let account = AccountSpec::new(USER).board(board("Open", Privacy::Public)).board(board("Hidden", Privacy::Secret));
+    let world = World::builder().sandbox(Config { accounts: vec![account], ..quick_board("Open", 2) }).start()?;
+    let mut client = world.connect()?;
+    let names = |client: &mut Client| -> Result<Vec<String>> {
+        let rows = client.query("SELECT name FROM pinterest_list_boards() ORDER BY name", &[])?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    };
+    assert_eq!(names(&mut client)?, ["Open"]);
+    assert_eq!(scopes(&mut client, "scopes")?, ["boards:read", "pins:read", "user_accounts:read"]);
+    assert_eq!(scopes(&mut client, "scopes_missing")?, Vec::<String>::new());
+
+    assert_eq!(connect(&world, &mut client, true)?, world.account());
+    assert_eq!(names(&mut client)?, ["Hidden", "Open"]);
+    assert_eq!(scopes(&mut client, "scopes")?.len(), 5);
+    refresh(&mut client, None)?;
+    assert_eq!(scopes(&mut client, "scopes")?.len(), 5);
+    crate::support::import(&mut client, "Hidden")?;
+    Ok(())
+}
+
+#[test]
+fn what_was_not_granted_is_shown() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let mut client = world.connect()?;
+    let granted = serde_json::json!({ "scope": "boards:read pins:read" });
+    let set = match granted {
+        serde_json::Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::EditJson { set, remove: Vec::new() }).once());
+    connect(&world, &mut client, true)?;
+    assert_eq!(scopes(&mut client, "scopes")?, ["boards:read", "pins:read"]);
+    assert_eq!(
+        scopes(&mut client, "scopes_missing")?,
+        ["boards:read_secret", "pins:read_secret", "user_accounts:read"]
+    );
+    // Connecting again with all of them leaves nothing missing.
+    connect(&world, &mut client, true)?;
+    assert_eq!(scopes(&mut client, "scopes_missing")?, Vec::<String>::new());
+    // An answer that does not name its scopes changes nothing.
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::WithoutScope).once());
+    refresh(&mut client, None)?;
+    assert_eq!(scopes(&mut client, "scopes")?.len(), 5);
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Sealed bytes are good in their own place alone: another row, another column, another generation does not open them.
+
+use e2e::{Result, World};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, refresh, store_grant, until_status};
+use crate::support::{SOON, quick_board, refusal, until_state, value};
+
+/// Two accounts of one app, each refreshed, so that every sealed column is in use. The one that the world came with is
+/// the first.
+fn two_accounts() -> Result<(World, Client, [i64; 2])> {
+    let world = World::builder().sandbox(quick_board("Beach", 2)).start()?;
+    let mut client = world.connect()?;
+    let accounts = [world.account(), store_grant(&world, &mut client, "second")?];
+    for account in accounts {
+        refresh(&mut client, Some(account))?;
+    }
+    Ok((world, client, accounts))
+}
+
+/// Sets a column of one account's row to a column of the other's.
+fn from_other(target: &str, source: &str) -> String {
+    format!(
+        "UPDATE pinterest.token AS mine SET {target} = other.{source} FROM pinterest.token AS other
+          WHERE mine.account_id = $1 AND other.account_id = $2"
+    )
+}
+
+#[test]
+fn a_caller_is_told_and_nothing_is_sent() -> Result<()> {
+    let (world, mut client, [first, second]) = two_accounts()?;
+    let asked = world.sandbox.requests().total();
+    let own = |change: &str| format!("UPDATE pinterest.token SET {change} WHERE account_id = $1 AND $2::bigint > 0");
+    for tampering in [
+        from_other("access_token", "access_token"),
+        own("access_token = refresh_token"),
+        own("access_token = previous_refresh_token"),
+        own("generation = generation + 1"),
+        own("generation = generation - 1"),
+        own("access_token = set_byte(access_token, 40, 255 - get_byte(access_token, 40))"),
+        own("access_token = substr(access_token, 1, 20)"),
+        own("access_token = ''"),
+    ] {
+        client.batch_execute("BEGIN")?;
+        assert_eq!(client.execute(&tampering, &[&first, &second])?, 1, "{tampering}");
+        let refused = refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first]));
+        assert_eq!(refused.code, "XX001", "{tampering}: {refused:?}");
+        assert!(refused.hint.contains("connect the account"), "{refused:?}");
+        client.batch_execute("ROLLBACK")?;
+    }
+    assert_eq!(world.sandbox.requests().total(), asked, "no half-opened token was sent anywhere");
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first])?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn the_worker_flags_the_account_and_lives() -> Result<()> {
+    let (world, mut client, [first, second]) = two_accounts()?;
+    let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+    for (name, tampering) in [
+        ("another row's", from_other("refresh_token", "refresh_token")),
+        (
+            "another column's",
+            "UPDATE pinterest.token SET refresh_token = access_token WHERE account_id = $1 AND $2::bigint > 0".into(),
+        ),
+        (
+            "an older one's",
+            "UPDATE pinterest.token SET generation = generation - 1 WHERE account_id = $1 AND $2::bigint > 0".into(),
+        ),
+        (
+            "a damaged one's",
+            "UPDATE pinterest.token SET refresh_token = substr(refresh_token, 1, 60) WHERE account_id = $1 AND $2::bigint > 0"
+                .into(),
+        ),
+    ] {
+        let asked = world.sandbox.requests().total();
+        assert_eq!(client.execute(&tampering, &[&first, &second])?, 1, "{name}");
+        client
+            .execute("UPDATE pinterest.token SET refresh_after = clock_timestamp() WHERE account_id = $1", &[&first])?;
+        // The other one is none the worse for it; its call has the worker look at what is due.
+        refresh(&mut client, Some(second))?;
+        let status = until_status(&mut client, first, "needs_reauth")?;
+        assert!(status.starts_with("needs_reauth: unreadable"), "{name}: {status}");
+        let refused = refusal(refresh(&mut client, Some(first)));
+        assert_eq!(refused.code, "28000", "{name}: {refused:?}");
+        assert_eq!(world.sandbox.requests().total(), asked + 1, "{name}: only the other's was sent");
+        assert!(until_status(&mut client, second, "connected")?.ends_with("connected"));
+        // The user brings it back.
+        assert_eq!(world.connect_account(&mut client)?, first);
+        refresh(&mut client, Some(first))?;
+    }
+    assert_eq!(world.cluster.wait_for_backend(WORKER, SOON)?, worker);
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    Ok(())
+}
+
+#[test]
+fn an_import_with_a_foreign_access_token_waits_for_its_user() -> Result<()> {
+    let (world, mut client, [first, second]) = two_accounts()?;
+    client.execute(&from_other("access_token", "access_token"), &[&first, &second])?;
+    let asked = world.sandbox.requests().total();
+    let import: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&first])?.get(0);
+    let row = until_state(&mut client, import, "needs_reauth")?;
+    assert_eq!(row.error_code, "XX001", "{row:?}");
+    assert!(until_status(&mut client, first, "needs_reauth")?.starts_with("needs_reauth: unreadable"));
+    assert_eq!(world.sandbox.requests().total(), asked);
+    world.connect_account(&mut client)?;
+    crate::support::complete(&mut client, import)?;
+    Ok(())
+}
+
+#[test]
+fn app_secrets_do_not_change_places() -> Result<()> {
+    let (world, mut client, [first, _]) = two_accounts()?;
+    world.register_app(&mut client, "another")?;
+    let exchange = "UPDATE pinterest.app AS one SET client_secret = other.client_secret FROM pinterest.app AS other
+                     WHERE one.app_id <> other.app_id";
+    assert_eq!(client.execute(exchange, &[])?, 2);
+    let asked = world.sandbox.requests().total();
+    let refused = refusal(refresh(&mut client, Some(first)));
+    assert_eq!(refused.code, "55000", "{refused:?}");
+    assert_eq!(world.sandbox.requests().total(), asked, "the secret was sent nowhere");
+    let status: String =
+        client.query_one("SELECT status FROM pinterest.accounts WHERE account_id = $1", &[&first])?.get(0);
+    assert_eq!(status, "connected", "an app's trouble is not its accounts'");
+    world.register_app(&mut client, "sandbox")?;
+    refresh(&mut client, Some(first))?;
+    let import = start_of(&mut client, first)?;
+    crate::support::complete(&mut client, import)?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.app")?, 2);
+    Ok(())
+}
+
+fn start_of(client: &mut Client, account: i64) -> Result<i64> {
+    Ok(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0))
+}

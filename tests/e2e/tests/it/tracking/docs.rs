@@ -1,0 +1,45 @@
+//! The statements of docs/tracking.md run as they are written.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::anyhow;
+use e2e::{Result, World, checkout, runtime_directory};
+use sandbox::Family;
+
+use crate::support::doc_pages::{blocks, statements};
+use crate::support::tracking_work::{photo, settled};
+use crate::support::{import, quick_board};
+
+/// The photo that the page reads.
+const SHOWN: &str = "/srv/photos/long-barn.jpg";
+
+#[test]
+fn its_statements_run() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Barn wedding", 3)).start()?;
+    let mut client = world.connect()?;
+    import(&mut client, "Barn wedding")?;
+    let file = runtime_directory("photos")?.join("long-barn.jpg");
+    fs::write(&file, photo(Family::Barn, 1)?)?;
+    fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+
+    let text = fs::read_to_string(checkout().join("docs/tracking.md"))?;
+    assert!(text.contains(SHOWN));
+    let text = text.replace(SHOWN, &file.display().to_string());
+    let mut run = 0;
+    for (_, body) in blocks(&text).iter().filter(|(language, _)| *language == "sql") {
+        for statement in statements(body) {
+            let rows = client.query(statement, &[]).map_err(|error| anyhow!("{statement}\n{error:?}"))?;
+            if statement.starts_with("INSERT") {
+                settled(&mut client)?;
+            }
+            // The page fills one table, and no row of it fails.
+            let empty = statement.contains("FROM venue_photos") || statement.contains("tracked_failures");
+            let expected = usize::from(statement.starts_with("SELECT") && !empty);
+            assert_eq!(rows.len(), expected, "{statement}");
+            run += 1;
+        }
+    }
+    assert!(run > 10, "{run} statements");
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`): a worker has no tenant, and yet no row
+//! is out of its sight. A row that it did not see would look like a row that is gone.
+
+use e2e::{Cluster, Result, World};
+use postgres::Client;
+
+use crate::support::tracking_work::{settled, small_world};
+use crate::support::value;
+
+const FORCE: &str = "ALTER TABLE venues ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;";
+const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";
+
+/// The owner of `ann.venues`, which has three rows of two tenants.
+fn owner(cluster: &Cluster, client: &mut Client) -> Result<Client> {
+    cluster.create_role("ann")?;
+    client.batch_execute("SELECT pinterest_grant('ann'); CREATE SCHEMA ann AUTHORIZATION ann")?;
+    let mut owner = cluster.connect_as("ann")?;
+    fill(&mut owner)?;
+    Ok(owner)
+}
+
+fn fill(owner: &mut Client) -> Result<()> {
+    Ok(owner.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, tenant text, description text, embedding vector(512));
+         INSERT INTO venues VALUES (1, 'a', 'barn'), (2, 'a', 'beach'), (3, 'b', 'castle')",
+    )?)
+}
+
+/// Waits, and compares all that is said of the table with what is in it, which must be `rows` rows with their embeddings.
+fn assert_embedded(client: &mut Client, rows: i64, policy: &str) -> Result<()> {
+    settled(client)?;
+    let right: i64 =
+        value(client, "SELECT count(*) FROM ann.venues WHERE embedding <=> pinterest_embed_text(description) < 1e-6")?;
+    let counts: String = value(
+        client,
+        "SELECT concat_ws(' ', rows, embedded, pending, failed, progress, state, problem) FROM pinterest.tracked",
+    )?;
+    assert_eq!((right, counts), (rows, format!("{rows} {rows} 0 0 1 active")), "{policy}");
+    Ok(())
+}
+
+#[test]
+fn whatever_the_policies_are() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    client.batch_execute(
+        "CREATE FUNCTION ann.tenant() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('app.tenant') $$;
+         CREATE FUNCTION ann.never() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'asked'; END $$;
+         GRANT EXECUTE ON FUNCTION ann.tenant(), ann.never() TO ann",
+    )?;
+    for policy in [
+        "",
+        "CREATE POLICY p ON venues USING (tenant = current_setting('app.tenant', true))",
+        "CREATE POLICY p ON venues USING (tenant = current_setting('app.tenant'))",
+        "CREATE POLICY p ON venues USING (tenant = ann.tenant())",
+        "CREATE POLICY p ON venues USING (ann.never())",
+        "CREATE POLICY p ON venues TO pg_monitor USING (true)",
+        "CREATE POLICY p ON venues FOR SELECT USING (tenant = current_setting('app.tenant', true));
+         CREATE POLICY q ON venues FOR INSERT WITH CHECK (true)",
+        "CREATE POLICY p ON venues USING (true); CREATE POLICY q ON venues AS RESTRICTIVE USING (id < 2)",
+        "CREATE POLICY p ON venues USING (true) WITH CHECK (embedding IS NULL)",
+        "CREATE POLICY p ON venues FOR SELECT USING (true); CREATE POLICY q ON venues FOR UPDATE USING (false)",
+        "CREATE POLICY p ON venues USING (embedding IS NOT NULL)",
+    ] {
+        owner.batch_execute(
+            "DROP TABLE venues; RESET app.tenant; SELECT pinterest_untrack('venues') FROM pinterest.tracked",
+        )?;
+        fill(&mut owner)?;
+        owner.batch_execute(&format!("{FORCE} {policy}"))?;
+        assert_eq!(value::<i64>(&mut owner, TRACK)?, 3, "{policy}");
+        // As the application does it, where it can; the superuser is not subject to policies.
+        owner.batch_execute("SET app.tenant = 'a'")?;
+        let written = owner.batch_execute("INSERT INTO venues VALUES (4, 'a', 'tent')").is_ok();
+        if !written {
+            client.batch_execute("INSERT INTO ann.venues VALUES (4, 'a', 'tent')")?;
+        }
+        assert_embedded(&mut client, 4, policy)?;
+        client.batch_execute("UPDATE ann.venues SET description = 'a red barn' WHERE id IN (1, 3)")?;
+        assert_embedded(&mut client, 4, policy)?;
+        client.batch_execute("DELETE FROM ann.venues WHERE id = 2; UPDATE ann.venues SET description = NULL, embedding = NULL WHERE id = 4")?;
+        assert_embedded(&mut client, 2, policy)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn policies_that_come_later() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    owner.batch_execute(TRACK)?;
+    assert_embedded(&mut client, 3, "none")?;
+    owner.batch_execute("CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true))")?;
+    owner.batch_execute(FORCE)?;
+    assert_eq!(value::<i64>(&mut owner, "SELECT count(*) FROM venues")?, 0, "the owner's own sessions obey them");
+    let versions = "SELECT string_agg(xmin::text, ' ' ORDER BY id) FROM ann.venues";
+    let before: String = value(&mut client, versions)?;
+    // Declared again, rows that the owner is not shown are there all the same, and their vectors stay as they are.
+    assert_eq!(value::<i64>(&mut owner, TRACK)?, 3);
+    assert_embedded(&mut client, 3, "declared again")?;
+    assert_eq!(value::<String>(&mut client, versions)?, before);
+    owner.batch_execute("SET app.tenant = 'b'; UPDATE venues SET description = 'a white castle'")?;
+    assert_embedded(&mut client, 3, "changed")?;
+    // What has failed is tried again where a policy hides it.
+    client.batch_execute(
+        "UPDATE pinterest.tracked_row SET state = 'failed', reason = 'x' WHERE key = '{1}'; UPDATE ann.venues SET embedding = NULL WHERE id = 1",
+    )?;
+    assert_eq!(value::<i64>(&mut owner, "SELECT pinterest_retry_tracked('venues')")?, 1);
+    assert_embedded(&mut client, 3, "tried again")?;
+    Ok(())
+}
+
+#[test]
+fn partitions_and_what_they_are_parts_of() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    owner.batch_execute(&format!(
+        "DROP TABLE venues;
+         CREATE TABLE venues (id bigint PRIMARY KEY, tenant text, description text, embedding vector(512)) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF venues FOR VALUES FROM (0) TO (10);
+         CREATE TABLE high PARTITION OF venues FOR VALUES FROM (10) TO (20);
+         INSERT INTO venues VALUES (1, 'a', 'barn'), (11, 'b', 'beach');
+         CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true)); {FORCE}
+         ALTER TABLE low ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    ))?;
+    assert_eq!(value::<i64>(&mut owner, TRACK)?, 2);
+    assert_embedded(&mut client, 2, "partitioned")?;
+    client.batch_execute("UPDATE ann.venues SET description = 'tent'; INSERT INTO ann.low VALUES (2, 'b', 'lake')")?;
+    assert_embedded(&mut client, 3, "partitioned, changed")?;
+    Ok(())
+}
+
+/// Only the owner's own tables are out of reach of their policies.
+#[test]
+fn other_owners_tables_keep_their_policies() -> Result<()> {
+    let world: World = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    client.batch_execute(
+        "CREATE TABLE secret (word text); INSERT INTO secret VALUES ('x'); GRANT SELECT ON secret TO ann;
+         ALTER TABLE secret ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    )?;
+    owner.batch_execute(&format!(
+        "{FORCE} CREATE TABLE seen (n bigint);
+         CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO ann.seen SELECT count(*) FROM public.secret; RETURN NEW; END $$;
+         CREATE TRIGGER look BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION look()"
+    ))?;
+    owner.batch_execute(TRACK)?;
+    assert_embedded(&mut client, 3, "")?;
+    assert_eq!(value::<String>(&mut client, "SELECT string_agg(n::text, ' ') FROM ann.seen")?, "0 0 0");
+    Ok(())
+}
+
+/// A worker's write finds its row whatever the policies are; the triggers that it fires see what the policies show.
+#[test]
+fn triggers_obey_the_policies_of_their_owners_tables() -> Result<()> {
+    let world: World = small_world()?;
+    let mut client = world.connect()?;
+    let mut owner = owner(&world.cluster, &mut client)?;
+    owner.batch_execute(&format!(
+        "ALTER TABLE venues ADD first boolean NOT NULL DEFAULT true;
+         CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true)); {FORCE}
+         CREATE FUNCTION only_one() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN UPDATE ann.venues SET first = false WHERE id <> NEW.id; RETURN NEW; END $$;
+         CREATE TRIGGER only_one BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION only_one()"
+    ))?;
+    owner.batch_execute(TRACK)?;
+    assert_embedded(&mut client, 3, "")?;
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM ann.venues WHERE first")?, 3);
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! Code of a table's owner runs in a process of its own: whatever it does, imports, refreshes and other roles' rows go on.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, Stop, World, wait_for};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, doctor};
+use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
+use crate::support::tracking_work::{count, settled, small_world, state, texts, until_state, wrong_texts};
+use crate::support::{SOON, import, quick_board, value};
+use crate::tracking::work_trust::table_of;
+
+/// What ends within this time ends at once: a process of ours has three seconds, and the machine is busy.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
+    let world = World::builder().sandbox(quick_board("Beach", 3)).start()?;
+    let (mut superuser, mut owner) = table_of(&world, "ann")?;
+    trap(&mut owner, "NEW.id = 1")?;
+    owner.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    let (message, code) = problem(&mut superuser)?;
+    assert!(message.contains("took longer than 1 second") && code == "57014", "{message} {code}");
+    let (status, detail) = doctor(&mut superuser, "tracked columns")?;
+    assert!(status == "problem" && detail.contains("took longer than 1 second"), "{status}: {detail}");
+    // Meanwhile, and while it is tried again:
+    let begun = Instant::now();
+    import(&mut superuser, "Beach")?;
+    superuser.query_one("SELECT pinterest_refresh()", &[])?;
+    println!("an import and a refresh took {:?}", begun.elapsed());
+    let (reason, code) = until_state(&mut superuser, "1", "failed")?;
+    assert!(reason.contains("took longer than 1 second") && code == "57014", "{reason}");
+    assert_eq!(value::<i32>(&mut superuser, "SELECT deaths FROM pinterest.tracked_row")?, 3);
+    // The column goes on when its pause is over, and what is said of it then is that all is well.
+    owner.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
+    until_state(&mut superuser, "2", "embedded")?;
+    assert_eq!(value::<i64>(&mut superuser, "SELECT count(problem) FROM pinterest.tracked_column")?, 0);
+    assert_eq!(state(&mut superuser, "1")?.0, "failed");
+    // Both sessions are those of the beginning, and so is the server.
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    owner.batch_execute("SELECT 1")?;
+    Ok(())
+}
+
+#[test]
+fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
+    let world = small_world()?;
+    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
+    world.cluster.reload()?;
+    let mut client = world.connect()?;
+    client.batch_execute("CREATE DATABASE shop")?;
+    let mut shop = world.cluster.connect_to("postgres", "shop")?;
+    shop.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    texts(&mut shop, "venues")?;
+    trap(&mut shop, "true")?;
+    shop.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    let worker = on_trial(&mut shop)?;
+    let begun = Instant::now();
+    let ended: bool = client.query_one("SELECT pg_terminate_backend($1, 5000)", &[&worker])?.get(0);
+    assert!(ended && begun.elapsed() < AT_ONCE);
+    // Who was told to end is nobody's fault.
+    let again = on_trial(&mut shop)?;
+    assert_ne!(worker, again);
+    assert_eq!(value::<i32>(&mut shop, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    drop(shop);
+    let begun = Instant::now();
+    client.batch_execute("DROP DATABASE shop WITH (FORCE)")?;
+    assert!(begun.elapsed() < AT_ONCE, "DROP DATABASE took {:?}", begun.elapsed());
+
+    texts(&mut client, "venues")?;
+    trap(&mut client, "true")?;
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    on_trial(&mut client)?;
+    let begun = Instant::now();
+    world.cluster.stop(Stop::Fast)?;
+    assert!(begun.elapsed() < AT_ONCE, "the stop took {:?}", begun.elapsed());
+    world.cluster.launch()?;
+    let mut client = world.connect()?;
+    on_trial(&mut client)?;
+    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    Ok(())
+}
+
+#[test]
+fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
+    let world = small_world()?;
+    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
+    world.cluster.reload()?;
+    let (mut superuser, mut owner) = table_of(&world, "ann")?;
+    trap(&mut owner, "NEW.id = 1")?;
+    owner.batch_execute(
+        "ALTER FUNCTION stay() SET application_name = 'leaving'; INSERT INTO venues VALUES (1, 'barn')",
+    )?;
+    on_trial(&mut superuser)?;
+    let begun = Instant::now();
+    let mut id = 1_i64;
+    wait_for("some time", SOON, || {
+        id += 1;
+        owner.execute("INSERT INTO venues VALUES ($1, 'beach')", &[&id])?;
+        let (tracking, others) =
+            (world.cluster.backends(TRACKING_WORKER)?.len(), world.cluster.backends(WORKER)?.len());
+        assert!(tracking == 1 && others <= 1, "{tracking} tracking workers, {others} others");
+        Ok((begun.elapsed() > Duration::from_secs(10)).then_some(()))
+    })
+}
+
+#[test]
+fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
+    let world = small_world()?;
+    let (mut superuser, mut ann) = table_of(&world, "ann")?;
+    let (_, mut ben) = table_of(&world, "ben")?;
+    ann.batch_execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.8); RETURN NEW; END $$;
+         CREATE TRIGGER slow BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION slow();
+         INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 100) n",
+    )?;
+    wait_for("two of the slow rows", SOON, || Ok((count(&mut superuser, "embedded")? >= 2).then_some(())))?;
+    let mut longest = Duration::ZERO;
+    for id in 1_i64..=3 {
+        let begun = Instant::now();
+        ben.execute("INSERT INTO venues VALUES ($1, 'beach')", &[&id])?;
+        wait_for("the other role's row", SOON, || {
+            let sql = "SELECT count(embedding) FROM venues";
+            Ok((value::<i64>(&mut ben, sql)? == id).then_some(()))
+        })?;
+        longest = longest.max(begun.elapsed());
+    }
+    println!("beside triggers of 0.8 s another role's row took at most {longest:?}");
+    assert!(longest < Duration::from_secs(4), "{longest:?}");
+    // A column that has used up its time pauses, and says so.
+    let (message, code) = problem(&mut superuser)?;
+    assert!(message.contains("used up their time") && code == "53400", "{message} {code}");
+    assert!(count(&mut superuser, "embedded")? < 40);
+    assert_eq!(value::<i64>(&mut superuser, "SELECT count(*) FROM pinterest.tracked_row WHERE deaths > 0")?, 0);
+    Ok(())
+}
+
+#[test]
+fn rows_that_queue_themselves_for_ever_fail() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    // Changes the source each time; changes another row's source, which changes the first one's; changes the key; and one
+    // that is done after a change.
+    for table in ["dots", "rings", "keys", "lower"] {
+        texts(&mut client, table)?;
+    }
+    client.batch_execute(
+        "CREATE FUNCTION dot() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN NEW.description = NEW.description || '.'; RETURN NEW; END $$;
+         CREATE TRIGGER dot BEFORE UPDATE ON dots FOR EACH ROW EXECUTE FUNCTION dot();
+         CREATE FUNCTION ring() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN UPDATE rings SET description = description || '.' WHERE id = 3 - NEW.id; RETURN NULL; END $$;
+         CREATE TRIGGER ring AFTER UPDATE OF embedding ON rings FOR EACH ROW
+             WHEN (NEW.embedding IS NOT NULL) EXECUTE FUNCTION ring();
+         CREATE FUNCTION next_key() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id = NEW.id + 1; RETURN NEW; END $$;
+         CREATE TRIGGER next_key BEFORE UPDATE ON keys FOR EACH ROW EXECUTE FUNCTION next_key();
+         CREATE FUNCTION lower() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN NEW.description = pg_catalog.lower(NEW.description); RETURN NEW; END $$;
+         CREATE TRIGGER lower BEFORE UPDATE ON lower FOR EACH ROW EXECUTE FUNCTION lower();
+         INSERT INTO dots VALUES (1, 'barn');
+         INSERT INTO rings VALUES (1, 'barn'), (2, 'beach');
+         INSERT INTO keys VALUES (1, 'barn');
+         INSERT INTO lower VALUES (1, 'Barn')",
+    )?;
+    settled(&mut client)?;
+    for table in ["dots", "rings", "keys"] {
+        let rows = client.query(
+            "SELECT r.reason, r.reason_code FROM pinterest.tracked_row r JOIN pinterest.tracked_column c USING (tracked_column_id)
+              WHERE c.table_name = $1 AND r.state = 'failed'",
+            &[&table],
+        )?;
+        assert!(!rows.is_empty(), "no row of {table} has failed");
+        for row in rows {
+            let (reason, code): (String, String) = (row.get(0), row.get(1));
+            assert!(reason.contains("queue the row again") && code == "09000", "{table}: {reason} {code}");
+        }
+    }
+    assert_eq!(wrong_texts(&mut client, "lower")?, 0);
+    assert_eq!(value::<String>(&mut client, "SELECT description FROM lower")?, "barn");
+    Ok(())
+}
+
+#[test]
+fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
+    let world =
+        World::builder().sandbox(quick_board("Beach", 3)).setting("pinterest.worker_idle_timeout", "1s").start()?;
+    let mut client = world.connect()?;
+    let gone = |kind: &str| wait_for("no worker", SOON, || Ok(world.cluster.backends(kind)?.is_empty().then_some(())));
+    texts(&mut client, "venues")?;
+    gone(WORKER)?;
+    gone(TRACKING_WORKER)?;
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    settled(&mut client)?;
+    assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "it stays for a while");
+    let listed: String = value(
+        &mut client,
+        "SELECT string_agg(kind, ', ' ORDER BY kind) FROM pinterest.workers WHERE kind LIKE '%tracking%'",
+    )?;
+    assert_eq!(listed, TRACKING_WORKER);
+    gone(TRACKING_WORKER)?;
+    gone(WORKER)?;
+    import(&mut client, "Beach")?;
+    assert!(world.cluster.backends(TRACKING_WORKER)?.is_empty(), "an import takes no tracking worker");
+    Ok(())
+}
+
+/// Rows that wait when the server starts are worked on though nobody calls.
+#[test]
+fn a_restart_finds_the_rows_that_wait() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 400) n")?;
+    wait_for("some", SOON, || Ok((count(&mut client, "embedded")? > 10).then_some(())))?;
+    world.cluster.restart(Stop::Fast)?;
+    let mut client: Client = world.connect()?;
+    settled(&mut client)?;
+    assert_eq!(count(&mut client, "embedded")?, 400);
+    Ok(())
+}
+
+#[test]
+fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
+    let world = small_world()?;
+    let (mut superuser, mut ann) = table_of(&world, "ann")?;
+    let (_, mut ben) = table_of(&world, "ben")?;
+    trap(&mut ann, "NEW.id = 1")?;
+    ann.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    on_trial(&mut superuser)?;
+    // The first statement locks the column, as a foreign key does. The second waits for the process to end, and then holds
+    // what is to be blamed.
+    ann.batch_execute(
+        "BEGIN; INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'late' WHERE id = 1",
+    )?;
+    ben.batch_execute("INSERT INTO venues VALUES (1, 'beach')")?;
+    wait_for("the other role's row", SOON, || {
+        Ok((value::<i64>(&mut ben, "SELECT count(embedding) FROM venues")? == 1).then_some(()))
+    })?;
+    ann.batch_execute("COMMIT")?;
+    until_state(&mut superuser, "2", "embedded")?;
+    Ok(())
+}
+
+#[test]
+fn locks_that_such_code_takes_for_the_session_end_with_the_row() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute(
+        "CREATE SEQUENCE taken;
+         CREATE FUNCTION hoard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM pg_advisory_lock(g), nextval('taken') FROM generate_series(1, 200) g;
+             IF NEW.id = 2 THEN RAISE EXCEPTION 'no'; END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER hoard BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION hoard();
+         INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')",
+    )?;
+    until_state(&mut client, "1", "embedded")?;
+    wait_for("both rows", SOON, || {
+        Ok((value::<i64>(&mut client, "SELECT last_value FROM taken")? >= 400).then_some(()))
+    })?;
+    wait_for("no lock", SOON, || {
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
+    })?;
+    assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "the process is still there");
+    Ok(())
+}

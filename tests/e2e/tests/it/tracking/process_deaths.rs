@@ -1,0 +1,155 @@
+//! The process that runs code of a table's owner is killed: the row on trial is blamed, and no other.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Result, World, wait_for};
+use postgres::Client;
+
+use crate::support::oauth::crash;
+use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
+use crate::support::tracking_work::{small_world, state, texts, until_state, wrong_texts};
+use crate::support::{SOON, value};
+
+/// A world in which a row may take as long as a test wants it on trial, its venues tracked.
+fn patient_world() -> Result<(World, Client)> {
+    let world = small_world()?;
+    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
+    world.cluster.reload()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    Ok((world, client))
+}
+
+#[test]
+fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
+    let (world, mut client) = patient_world()?;
+    trap(&mut client, "NEW.id = 3")?;
+    client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 6) n")?;
+    let mut killed: Option<Instant> = None;
+    for (deaths, pause) in [(1, 0), (2, 4), (3, 9)] {
+        let pid = on_trial(&mut client)?;
+        if let Some(killed) = killed {
+            // The restart itself is included; the pause lies in a table and does not end with it.
+            assert!(killed.elapsed() > Duration::from_secs(pause), "{deaths}: {:?}", killed.elapsed());
+        }
+        client = crash(&world, pid)?;
+        killed = Some(Instant::now());
+        wait_for("the blame", SOON, || {
+            let sql = "SELECT deaths FROM pinterest.tracked_row WHERE key = ARRAY['3']";
+            Ok((value::<i32>(&mut client, sql)? == deaths).then_some(()))
+        })?;
+        let (message, code) = problem(&mut client)?;
+        assert!(message.contains("ended the process") && code == "57P02", "{message} {code}");
+    }
+    let (reason, code) = until_state(&mut client, "3", "failed")?;
+    assert_eq!(reason, "the table's triggers or policies ended the process that worked on the row 3 times");
+    assert_eq!(code, "57P02");
+    // The others were in the same hands.
+    for id in [1, 2, 4, 5, 6] {
+        until_state(&mut client, &id.to_string(), "embedded")?;
+    }
+    let innocent: i64 = value(
+        &mut client,
+        "SELECT count(*) FROM pinterest.tracked_row WHERE key <> ARRAY['3'] AND deaths = 0 AND reason IS NULL",
+    )?;
+    assert_eq!(innocent, 5);
+    assert_eq!(wrong_texts(&mut client, "(SELECT * FROM venues WHERE id <> 3) v")?, 0);
+    assert_eq!(world.cluster.log()?.matches("was terminated by signal 9").count(), 3);
+    // Asked for, it is tried again, and good then.
+    client.batch_execute("DROP TRIGGER stay ON venues; SELECT pinterest_retry_tracked('venues')")?;
+    until_state(&mut client, "3", "embedded")?;
+    Ok(())
+}
+
+#[test]
+fn who_only_stood_by_is_not_blamed() -> Result<()> {
+    let (world, mut client) = patient_world()?;
+    trap(&mut client, "NEW.id = 1")?;
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    for _ in 0..2 {
+        on_trial(&mut client)?;
+        // Another process dies, and the server ends them all.
+        let other: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+        client = crash(&world, other)?;
+    }
+    on_trial(&mut client)?;
+    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert_eq!(value::<i32>(&mut client, "SELECT attempts FROM pinterest.tracked_row")?, 1);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(problem) FROM pinterest.tracked_column")?, 0);
+    Ok(())
+}
+
+/// What never looks at interrupts can be ended by nothing but the signal's handler.
+#[test]
+fn a_loop_that_hears_nothing() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    if client.batch_execute("CREATE EXTENSION plperl").is_err() {
+        eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
+        return Ok(());
+    }
+    texts(&mut client, "venues")?;
+    client.batch_execute(
+        "CREATE FUNCTION deaf() RETURNS trigger LANGUAGE plperl AS 'my $n = 0; $n++ while 1; return;';
+         CREATE TRIGGER deaf BEFORE UPDATE OF embedding ON venues FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION deaf();
+         INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')",
+    )?;
+    let (message, _) = problem(&mut client)?;
+    assert!(message.contains("took longer than 1 second"), "{message}");
+    until_state(&mut client, "1", "failed")?;
+    until_state(&mut client, "2", "embedded")?;
+    assert_eq!(state(&mut client, "1")?.2, "57014");
+    // The session is that of the beginning: no crash.
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    wait_for("no process in the loop", SOON, || {
+        let busy: i64 = client
+            .query_one(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = $1 AND xact_start < now() - interval '6 seconds'",
+                &[&TRACKING_WORKER],
+            )?
+            .get(0);
+        Ok((busy == 0).then_some(()))
+    })
+}
+
+/// Nor does the time limit have to come first, where somebody wants the process to end.
+#[test]
+fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
+    let world = small_world()?;
+    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
+    world.cluster.reload()?;
+    let mut client = world.connect()?;
+    if client.batch_execute("CREATE EXTENSION plperl").is_err() {
+        eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
+        return Ok(());
+    }
+    texts(&mut client, "venues")?;
+    client.batch_execute(
+        "CREATE SEQUENCE entered;
+         CREATE FUNCTION deaf() RETURNS trigger LANGUAGE plperl AS
+             $$ spi_exec_query(q{SELECT nextval('entered')}); my $n = 0; $n++ while 1; return; $$;
+         CREATE TRIGGER deaf BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION deaf();
+         INSERT INTO venues VALUES (1, 'barn')",
+    )?;
+    for round in 1_i64..=2 {
+        wait_for("a process in the loop", SOON, || {
+            Ok((value::<i64>(
+                &mut client,
+                "SELECT last_value FROM entered WHERE is_called UNION ALL SELECT 0 LIMIT 1",
+            )? >= round)
+                .then_some(()))
+        })?;
+        let pid = world.cluster.wait_for_backend(TRACKING_WORKER, SOON)?.pid;
+        let begun = Instant::now();
+        client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
+        if round == 2 {
+            client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
+        }
+        wait_for("its end", SOON, || Ok(e2e::process::Process::get(pid).is_none().then_some(())))?;
+        assert!(begun.elapsed() < Duration::from_secs(5), "round {round} took {:?}", begun.elapsed());
+    }
+    // Nobody is to blame, and no other session noticed.
+    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What cannot be tracked, each with its SQLSTATE and what to do.
+
+use e2e::Result;
+
+use crate::support::tracking::{server, tracked_venues};
+use crate::support::{refusal, value};
+
+#[test]
+fn what_cannot_be_tracked() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    client.batch_execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, c int NOT NULL, d numeric NOT NULL UNIQUE, u int NOT NULL UNIQUE DEFERRABLE,
+             words text, more text GENERATED ALWAYS AS (words || '.') STORED, photo bytea, embedding vector(512), small vector(3),
+             loose vector, plain real[], filled vector(512) GENERATED ALWAYS AS (NULL) STORED);
+         CREATE UNIQUE INDEX ON t (a) WHERE b > 0; CREATE UNIQUE INDEX ON t (b); CREATE UNIQUE INDEX ON t (a, c); CREATE UNIQUE INDEX ON t (abs(c));
+         CREATE TABLE keyless (words text, embedding vector(512));
+         CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+         CREATE TEMPORARY TABLE passing (id int PRIMARY KEY, words text, embedding vector(512));
+         CREATE EXTENSION IF NOT EXISTS postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
+         CREATE FOREIGN TABLE f (id int, words text, embedding vector(512)) SERVER far",
+    )?;
+    for (arguments, code, message) in [
+        ("'t'", "22023", "exactly one of image, image_url and text names the source, not 0"),
+        (
+            "'t', text => 'words', image => 'photo'",
+            "22023",
+            "exactly one of image, image_url and text names the source, not 2",
+        ),
+        ("'t', text => 'nothing'", "42703", "column \"nothing\" of public.t does not exist"),
+        ("'t', text => 'Words'", "", ""),
+        ("'t', text => '\"Words\"'", "42703", "column \"Words\" of public.t does not exist"),
+        ("'t', text => 'words, photo'", "22023", "text is no name of a column"),
+        ("'t', text => '\"words'", "22023", "text is no name of a column"),
+        ("'t', text => ''", "22023", "text is no name of a column"),
+        ("'t', text => 'photo'", "22023", "takes a column of type text, varchar, char or citext, not bytea"),
+        ("'t', image_url => 'id'", "22023", "takes a column of type text, varchar, char or citext, not integer"),
+        ("'t', image => 'words'", "22023", "takes a column of type bytea, not text"),
+        ("'t', text => 'more'", "0A000", "more is a generated column"),
+        ("'t', text => 'words', embedding => 'nothing'", "42703", "column \"nothing\" of public.t does not exist"),
+        ("'t', text => 'words', embedding => 'plain'", "22023", "must be of type vector(512), not real[]"),
+        ("'t', text => 'words', embedding => 'small'", "22023", "has 3 dimensions, an embedding has 512"),
+        (
+            "'t', text => 'words', embedding => 'loose'",
+            "22023",
+            "has no fixed number of dimensions, an embedding has 512",
+        ),
+        ("'t', text => 'words', embedding => 'filled'", "22023", "is generated"),
+        ("'t', key => 'nothing', text => 'words'", "42703", "column \"nothing\" of public.t does not exist"),
+        ("'t', key => 'id,', text => 'words'", "22023", "key is no list of column names"),
+        ("'t', key => 'id, ID', text => 'words'", "22023", "key names the column \"id\" twice"),
+        ("'t', key => 'a', text => 'words'", "22023", "no unique index of public.t is over exactly a"),
+        ("'t', key => 'id, a', text => 'words'", "22023", "no unique index of public.t is over exactly id, a"),
+        ("'t', key => 'c', text => 'words'", "22023", "no unique index of public.t is over exactly c"),
+        ("'t', key => 'u', text => 'words'", "22023", "no unique index of public.t is over exactly u"),
+        ("'t', key => 'b', text => 'words'", "22023", "key column b can be NULL"),
+        ("'t', key => 'd', text => 'words'", "0A000", "key column d is of type numeric"),
+        ("'keyless', text => 'words'", "22023", "public.keyless has no primary key"),
+        ("'v', text => 'words'", "42809", "public.v is a view"),
+        ("'m', text => 'words'", "42809", "public.m is a materialized view"),
+        ("'f', text => 'words'", "42809", "public.f is a foreign table"),
+        ("'passing', text => 'words'", "0A000", "is a temporary table"),
+        ("'nowhere', text => 'words'", "42P01", "does not exist"),
+        (
+            "'pg_catalog.pg_class', text => 'relname'",
+            "22023",
+            "takes a column of type text, varchar, char or citext, not name",
+        ),
+    ] {
+        let statement = format!("SELECT pinterest_track({arguments})");
+        if code.is_empty() {
+            client.batch_execute(&format!("{statement}; SELECT pinterest_untrack('t')"))?;
+            continue;
+        }
+        let refused = refusal(client.batch_execute(&statement));
+        assert_eq!(refused.code, code, "{statement}: {refused:?}");
+        assert!(refused.message.contains(message), "{statement}: {refused:?}");
+        assert!(!refused.hint.is_empty() || ["42P01", "22023"].contains(&code), "{statement}: {refused:?}");
+    }
+    // In the key's order, whatever the index's.
+    client.batch_execute("SELECT pinterest_track('t', key => 'c, a', text => 'words')")?;
+    assert_eq!(value::<Vec<String>>(&mut client, "SELECT key_columns FROM pinterest.tracked")?, ["c", "a"]);
+
+    cluster.create_role("other")?;
+    client.batch_execute("SELECT pinterest_grant('other', 'user'); GRANT ALL ON t TO other")?;
+    let refused = refusal(cluster.connect_as("other")?.batch_execute("SELECT pinterest_track('t', text => 'words')"));
+    assert_eq!((refused.code.as_str(), refused.message.as_str()), ("42501", "must be owner of table public.t"));
+    assert!(refused.hint.contains("postgres"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn one_embedding_follows_one_source() -> Result<()> {
+    let (_cluster, mut client) = tracked_venues()?;
+    let refused = refusal(client.batch_execute("SELECT pinterest_track('venues', image => 'photo')"));
+    assert_eq!(refused.code, "22023");
+    assert!(refused.message.contains("follows text \"description\" by the key id already"), "{refused:?}");
+    assert!(refused.hint.contains("pinterest_untrack()"), "{refused:?}");
+    client.batch_execute("SELECT pinterest_untrack('venues'); SELECT pinterest_track('venues', image => 'photo')")?;
+    Ok(())
+}
+
+#[test]
+fn snapshots_that_stand_still_and_standbys() -> Result<()> {
+    let (_cluster, mut client) = tracked_venues()?;
+    for call in ["pinterest_track('venues', text => 'description')", "pinterest_wait_for_tracked('venues')"] {
+        let refused = refusal(client.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT {call}")));
+        assert_eq!(refused.code, "55000", "{refused:?}");
+        client.batch_execute("ROLLBACK")?;
+    }
+    for call in [
+        "pinterest_track('venues', text => 'description')",
+        "pinterest_untrack('venues')",
+        "pinterest_retry_tracked('venues')",
+    ] {
+        let refused = refusal(client.batch_execute(&format!("BEGIN READ ONLY; SELECT {call}")));
+        assert_eq!(refused.code, "25006", "{refused:?}");
+        client.batch_execute("ROLLBACK")?;
+    }
+    Ok(())
+}

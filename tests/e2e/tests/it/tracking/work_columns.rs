@@ -1,0 +1,157 @@
+//! What is in the way of a whole column is said of the column, and no row is blamed.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Installation, Result, World, other_tiny_stand_in, tiny_stand_in, wait_for};
+use postgres::Client;
+
+use crate::support::oauth::{WORKER, doctor};
+use crate::support::tracking_process::TRACKING_WORKER;
+use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
+use crate::support::{SOON, quick_board, value};
+
+/// The problem of the one tracked column, its SQLSTATE and its hint, once there is one.
+fn problem(client: &mut Client) -> Result<(String, String, String)> {
+    wait_for("a problem", SOON, || {
+        let row = client.query_opt(
+            "SELECT problem, problem_code, COALESCE(problem_hint, '') FROM pinterest.tracked_column WHERE problem IS NOT NULL",
+            &[],
+        )?;
+        Ok(row.map(|row| (row.get(0), row.get(1), row.get(2))))
+    })
+}
+
+fn unblamed(client: &mut Client) -> Result<()> {
+    let blamed: i64 =
+        value(client, "SELECT count(*) FROM pinterest.tracked_row WHERE attempts > 0 OR state = 'failed'")?;
+    assert_eq!(blamed, 0);
+    Ok(())
+}
+
+/// Has a column that has a problem tried now.
+fn due(client: &mut Client) -> Result<()> {
+    client.batch_execute("UPDATE pinterest.tracked_column SET next_attempt_at = now(); SELECT pinterest_adopt()")?;
+    Ok(())
+}
+
+#[test]
+fn a_column_that_is_not_what_it_was() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    settled(&mut client)?;
+    client.batch_execute(
+        "BEGIN; INSERT INTO venues VALUES (2, 'beach'); ALTER TABLE venues DROP COLUMN embedding; COMMIT",
+    )?;
+    let (message, code, hint) = problem(&mut client)?;
+    assert!(message.contains("column \"embedding\" of public.venues does not exist"), "{message}");
+    assert_eq!(code, "42703");
+    assert!(hint.contains("pinterest_track()"), "{hint}");
+    unblamed(&mut client)?;
+    assert_eq!(doctor(&mut client, "tracked columns")?.0, "problem");
+    // It heals.
+    client.batch_execute("ALTER TABLE venues ADD COLUMN embedding vector(3)")?;
+    due(&mut client)?;
+    wait_for("another problem", SOON, || {
+        Ok(problem(&mut client)?.0.contains("vector(3), not vector(512)").then_some(()))
+    })?;
+    client.batch_execute("ALTER TABLE venues ALTER COLUMN embedding TYPE vector(512)")?;
+    due(&mut client)?;
+    wait_for("the row", SOON, || Ok((count(&mut client, "pending")? == 0).then_some(())))?;
+    let left: i64 = value(&mut client, "SELECT count(problem) FROM pinterest.tracked_column")?;
+    assert_eq!(left, 0);
+    Ok(())
+}
+
+#[test]
+fn a_table_that_changed_hands() -> Result<()> {
+    let world = small_world()?;
+    world.cluster.create_role("ann")?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute("BEGIN; INSERT INTO venues VALUES (1, 'barn'); ALTER TABLE venues OWNER TO ann; COMMIT")?;
+    let (message, ..) = problem(&mut client)?;
+    assert!(message.contains("does not belong to \"postgres\" any more"), "{message}");
+    unblamed(&mut client)
+}
+
+#[test]
+fn without_a_model_rows_wait() -> Result<()> {
+    let world = World::builder().preload(false).sandbox(quick_board("Beach", 1)).model("/nonexistent/model").start()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
+    let (_, code, hint) = problem(&mut client)?;
+    assert_eq!(code, "58P01");
+    assert!(hint.contains("pinterest.model_dir"), "{hint}");
+    unblamed(&mut client)?;
+    let model = tiny_stand_in(&Installation::staged()?.with_extension()?)?;
+    world.cluster.set("pinterest.model_dir", &model.display().to_string())?;
+    world.cluster.reload()?;
+    settled(&mut client)?;
+    assert_eq!(wrong_texts(&mut client, "venues")?, 0);
+    Ok(())
+}
+
+#[test]
+fn another_model_takes_over_when_asked() -> Result<()> {
+    let world = World::builder().preload(false).sandbox(quick_board("Beach", 1)).start()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 30) n")?;
+    settled(&mut client)?;
+    let other = other_tiny_stand_in(&Installation::staged()?.with_extension()?)?;
+    let before = wait_for("the embedder", SOON, || world.cluster.embedder())?.pid;
+    world.cluster.set("pinterest.model_dir", &other.display().to_string())?;
+    world.cluster.reload()?;
+    wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))?;
+    client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
+    settled(&mut client)?;
+    assert_eq!(wrong_texts(&mut client, "venues")?, 0);
+    let models: Vec<i64> = value(&mut client, "SELECT array_agg(DISTINCT model_id) FROM pinterest.tracked_row")?;
+    assert_eq!(models.len(), 1);
+    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.model")?, 2);
+    Ok(())
+}
+
+#[test]
+fn a_role_with_a_few_rows_does_not_wait_for_one_with_many() -> Result<()> {
+    let world = small_world()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "many")?;
+    world.cluster.create_role("ann")?;
+    client.batch_execute("SELECT pinterest_grant('ann'); CREATE SCHEMA ann AUTHORIZATION ann")?;
+    let mut ann = world.cluster.connect_as("ann")?;
+    texts(&mut ann, "few")?;
+    client.batch_execute("INSERT INTO many SELECT n, 'barn ' || n FROM generate_series(1, 3000) n")?;
+    wait_for("the many to be begun", SOON, || Ok((count(&mut client, "embedded")? > 0).then_some(())))?;
+    ann.batch_execute("INSERT INTO few SELECT n, 'beach ' || n FROM generate_series(1, 20) n")?;
+    wait_for(
+        "the few",
+        SOON,
+        || Ok((value::<i64>(&mut ann, "SELECT count(embedding) FROM few")? == 20).then_some(())),
+    )?;
+    let left: i64 = value(&mut client, "SELECT count(*) FROM many WHERE embedding IS NULL")?;
+    assert!(left > 500, "the many were not done first: {left} are left");
+    Ok(())
+}
+
+#[test]
+fn the_worker_leaves_and_the_next_row_brings_it_back() -> Result<()> {
+    let world =
+        World::builder().sandbox(quick_board("Beach", 1)).setting("pinterest.worker_idle_timeout", "1s").start()?;
+    let mut client = world.connect()?;
+    texts(&mut client, "venues")?;
+    for id in 1_i64..=3 {
+        for kind in [WORKER, TRACKING_WORKER] {
+            wait_for("no worker", SOON, || Ok(world.cluster.backends(kind)?.is_empty().then_some(())))?;
+        }
+        let begun = Instant::now();
+        client.execute("INSERT INTO venues VALUES ($1, 'barn')", &[&id])?;
+        settled(&mut client)?;
+        assert!(begun.elapsed() < Duration::from_secs(30), "the commit woke a worker");
+    }
+    assert_eq!(wrong_texts(&mut client, "venues")?, 0);
+    Ok(())
+}
