@@ -25,8 +25,6 @@ use crate::workers::registry::{self, Worker};
 
 /// How long the embedder may take to start and load its model before that is a finding.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between questions to an embedder that loads its model.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A worker whose main loop has not gone round for so many seconds is stuck; none of its steps should take as long.
 const SILENCE: f64 = 10.0;
@@ -382,21 +380,12 @@ fn not_asked() -> Option<Finding> {
 /// The embedder's own word, once it has loaded its model or failed to.
 fn ask_embedder() -> Result<Info, Failure> {
     block_on(|| async {
-        let answer = async {
-            let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
-            loop {
-                let info = client.info().await?;
-                if info.model != ModelState::Loading {
-                    return Ok::<_, embedder::Error>(info);
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(Failure::from),
-            Err(_) => Err(Failure::new(Kind::Busy, format!("no answer within {} seconds", PATIENCE.as_secs()))
-                .with_hint("The server log says why it does not start, or what it is busy with.")),
-        }
+        let client = embedder::Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?;
+        client.ready(PATIENCE).await
+    })
+    .map_err(|failure: Failure| match failure.kind {
+        Kind::Busy => failure.with_hint("See the server log for the reason."),
+        _ => failure,
     })
 }
 

@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelFingerprint, ModelState};
+use embedder::{Client, Embedded, Error, ErrorKind, Input, ModelFingerprint, ModelState};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use super::jobs::Database;
 use crate::errors::{Failure, Kind, limit_of_images};
@@ -25,23 +23,10 @@ pub const ATTEMPTS: i32 = 4;
 const DEATHS: i32 = 3;
 /// How long an input waits for an embedder that is busy, within its lease.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
-/// Between questions to one that is.
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a fresh embedder may take to listen to us again.
 const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
 /// How long the model may take to load before work gives its turn to other work.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
-/// Between looks at one that loads.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// What to embed. Cheap to clone.
-#[derive(Clone)]
-pub enum Input {
-    /// An encoded picture, and what becomes of an animation.
-    Image(Bytes, Animations),
-    /// A text.
-    Text(String),
-}
 
 /// The requests of this worker that are with the embedder. A clone is the same gate.
 #[derive(Clone)]
@@ -57,23 +42,10 @@ impl Gate {
     /// this input's fault.
     pub async fn embed(&self, embedder: &Client, input: Input, alone: bool) -> Result<Embedded, Error> {
         let permits = if alone { PERMITS } else { 1 };
-        let until = Instant::now() + BUSY_PATIENCE;
-        loop {
-            // Closed never, so this fails never.
-            let permit = self.0.acquire_many(permits).await;
-            let answer = match input.clone() {
-                Input::Image(image, animations) => embedder.embed_image(image, animations).await,
-                Input::Text(text) => embedder.embed_text(text).await,
-            };
-            match answer {
-                // Other workers and searches keep it busy: better waited for here than brought here again.
-                Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < until => {
-                    drop(permit);
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-                result => return result,
-            }
-        }
+        // Closed never, so this fails never.
+        let _permits = self.0.acquire_many(permits).await;
+        // Other workers and searches keep it busy: better waited for here than brought here again.
+        embedder.embed(input, BUSY_PATIENCE).await
     }
 }
 
@@ -151,18 +123,11 @@ pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready
             Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?
         }
     };
-    let loaded = async {
-        loop {
-            match client.info().await?.model {
-                ModelState::Ready(model) => return Ok(model),
-                ModelState::Loading => tokio::time::sleep(LOOK_AGAIN).await,
-                ModelState::Failed { kind, message } => return Err(Failure::from_embedder(kind, message)),
-            }
-        }
+    let model = match client.ready(MODEL_PATIENCE).await?.model {
+        ModelState::Ready(model) => model,
+        ModelState::Loading => return Err(Failure::new(Kind::Busy, "the embedder is still loading its model")),
+        ModelState::Failed { kind, message } => return Err(Failure::from_embedder(kind, message)),
     };
-    let model = tokio::time::timeout(MODEL_PATIENCE, loaded)
-        .await
-        .unwrap_or_else(|_| Err(Failure::new(Kind::Busy, "the embedder is still loading its model")))?;
     let fingerprint = model.fingerprint;
     if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
         return Ok(known.clone());

@@ -35,7 +35,7 @@ pub enum ErrorKind {
     Unsupported,
     /// The forward pass failed.
     Inference,
-    /// The server has as many requests waiting as it takes.
+    /// The server's queue of requests is full, or it does not answer in time.
     Busy,
     /// The other side sent what the protocol does not allow, or an answer that is no embedding.
     Protocol,
@@ -107,6 +107,7 @@ impl Error {
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::Connect { .. } | Inner::Leaving { .. } => ErrorKind::Unavailable,
             Inner::Died { .. } => ErrorKind::Died,
+            Inner::NoAnswer { .. } => ErrorKind::Busy,
             _ => ErrorKind::Protocol,
         }
     }
@@ -179,6 +180,8 @@ pub(crate) enum Inner {
     Leaving { servers: usize },
     #[error("the embedder closed the connection before it answered")]
     Died { source: Option<io::Error> },
+    #[error("no answer within {seconds} seconds")]
+    NoAnswer { seconds: f64 },
 
     #[error("a frame starts with {found:02x?}, expected {expected:02x?}")]
     Magic { found: [u8; 4], expected: [u8; 4] },

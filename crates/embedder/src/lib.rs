@@ -1,4 +1,4 @@
-//! How a program asks `pinterest-embedder` for embeddings: the frame protocol and its client.
+//! Embeddings from `pinterest-embedder`: the frame protocol and its client.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), embedder::Error> {
@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! This library knows neither the model nor Postgres; what it hands out is checked: [`DIMENSION`] finite numbers of norm 1.
-//! The program itself is behind the feature `server`.
+//! This library depends neither on the model nor on Postgres. Every embedding it returns has been checked: [`DIMENSION`]
+//! finite numbers of norm 1. The program itself is behind the feature `server`.
 
 mod client;
 mod error;
@@ -20,7 +20,7 @@ mod fingerprint;
 pub mod protocol;
 mod vector;
 
-pub use client::Client;
+pub use client::{Client, Input};
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
 pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};

@@ -3,11 +3,11 @@
 mod ask;
 
 use bytes::Bytes;
-use embedder::ModelFingerprint;
+use embedder::{Input, ModelFingerprint};
 use pgrx::datum::UnboxDatum;
 use pgrx::prelude::*;
 
-use self::ask::{Input, all, one};
+use self::ask::{all, one};
 use super::Answer;
 use crate::errors::{Failure, Kind};
 use crate::input_limits::{beginning, check_image, check_text};

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use embedder::Input;
 use pinterest::{ErrorKind, FetchedImage, retry};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,7 +21,7 @@ use crate::store;
 use crate::store::import::Stop;
 use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
 use crate::workers::database::Context;
-use crate::workers::embedding::{ATTEMPTS, Gate, Input, Judgement, judge};
+use crate::workers::embedding::{ATTEMPTS, Gate, Judgement, judge};
 
 /// What is known after an attempt.
 pub enum Verdict {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use embedder::Input;
 use sha2::{Digest, Sha256};
 
 use super::turns::Turns;
@@ -13,7 +14,7 @@ use crate::postgres::vector::Vector;
 use crate::store::track::work::{self, ClaimedRow, Embedding};
 use crate::store::track::{Source, SourceKind};
 use crate::workers::database::Context;
-use crate::workers::embedding::{Gate, Input, Judgement, Ready, judge};
+use crate::workers::embedding::{Gate, Judgement, Ready, judge};
 
 /// Bytes of a URL at most; what is longer is no address of a picture.
 const LONGEST_URL: usize = 4096;

@@ -9,24 +9,13 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::pin;
 use tokio::sync::{mpsc, oneshot};
 
-use super::pending::{Loss, Pending};
+use super::pending::{Loss, Pending, Reply};
 use crate::error::{Error, Inner};
 use crate::protocol::{HEADER_BYTES, Header, Request, Response};
 
-/// What became of a request.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// The server answered.
-    Answered(Response),
-    /// There will be no answer.
-    Failed(Error),
-    /// The connection ended, and the server has certainly not begun with it.
-    NotTaken,
-}
-
 struct Call {
     request: Request,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<Reply>,
 }
 
 /// A handle of a connection, which closes with its last handle.
@@ -48,13 +37,13 @@ impl Link {
         self.calls.is_closed()
     }
 
-    pub(super) async fn ask(&self, request: Request) -> Outcome {
+    pub(super) async fn ask(&self, request: Request) -> Reply {
         let (reply, answer) = oneshot::channel();
         if self.calls.send(Call { request, reply }).is_err() {
-            return Outcome::NotTaken;
+            return Reply::NotTaken;
         }
-        // The task tells everyone before it ends, unless the runtime ends with it.
-        answer.await.unwrap_or_else(|_| Outcome::Failed(Inner::Died { source: None }.into()))
+        // The task replies to every request before it ends, unless the runtime ends with it.
+        answer.await.unwrap_or_else(|_| Reply::Failed(Inner::Died { source: None }.into()))
     }
 }
 
@@ -67,17 +56,17 @@ async fn drive(stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
         biased;
         loss = &mut answers => loss,
         written = write_requests(to_server, &mut calls, &pending) => match written {
-            // Every handle is gone, and whoever waits holds one.
+            // Every handle has been dropped, and a request that waits holds one.
             Ok(()) => return,
-            // What the server said before it closed still waits to be read: a goodbye, above all.
+            // The last frames of the server, above all a goodbye, are still to be read.
             Err(_) => answers.await,
         },
     };
-    // Closed before anyone hears of it: who hears of it asks for a new connection.
+    // Closed before any request is told, because that makes it request a new connection.
     calls.close();
     pending.end(&loss);
     while let Some(call) = calls.recv().await {
-        let _ = call.reply.send(Outcome::NotTaken);
+        let _ = call.reply.send(Reply::NotTaken);
     }
 }
 
@@ -99,7 +88,7 @@ async fn write_requests(
                 pending.sent(id);
             }
             Err(error) => {
-                let _ = pending.finish(id, Outcome::Failed(error));
+                let _ = pending.finish(id, Reply::Failed(error));
             }
         }
     }

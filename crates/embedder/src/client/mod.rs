@@ -1,4 +1,4 @@
-//! Asking a server for embeddings.
+//! Requests for embeddings to a running server.
 
 mod link;
 mod pending;
@@ -6,72 +6,110 @@ mod pending;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use self::link::{Link, Outcome};
+use self::link::Link;
+use self::pending::Reply;
 use crate::Embedded;
-#[cfg(doc)]
-use crate::ErrorKind;
-use crate::error::{Error, Inner};
-use crate::protocol::{Animations, Info, Request, Response};
+use crate::error::{Error, ErrorKind, Inner};
+use crate::protocol::{Animations, Info, ModelState, Request, Response};
 
 /// A connection to a running `pinterest-embedder`, shared by its clones.
 ///
-/// Any number of requests may be in flight at once: join the futures. Dropping a future gives its request up. Dropping the
-/// last clone closes the connection, and the server skips what it had not begun.
+/// Any number of requests may be in flight at once: join the futures. Dropping a future abandons its request. Dropping the
+/// last clone closes the connection, and the server skips the requests that it has not begun.
 ///
-/// A server that goes away in good order, as one does after its idle timeout, is not an error: the next request, or one it
-/// had not taken, is sent again over a new connection. A request lost with a server that died holding it is reported
-/// as [`Died`](ErrorKind::Died) and not repeated, for it may be the reason.
+/// A server that ends in good order, for example after its idle timeout, is not an error: the next request, and a request
+/// that it had not begun, are sent again over a new connection. A request that a server held when it died is reported
+/// as [`Died`](ErrorKind::Died) and not repeated, because it may be the reason.
 ///
-/// No call has a time limit of its own; wrap it in `tokio::time::timeout`.
+/// No call has a time limit; wrap it in `tokio::time::timeout`.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// Servers in a row that a request is sent to while each goes away without having taken it; more is a fault elsewhere.
+/// An input to embed. Clones share the bytes of an image.
+#[derive(Clone)]
+pub enum Input {
+    /// An encoded image (JPEG, PNG, WebP or GIF) of at most the size that the server was started with, and the treatment
+    /// of an animation.
+    Image(Bytes, Animations),
+    /// A text.
+    Text(String),
+}
+
+/// The number of servers to which a request is sent if each of them ends without having begun it.
 const CONNECTIONS: usize = 5;
+/// The time after which a busy server is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// The time after which a server that loads its model is asked again.
+const LOADING_PAUSE: Duration = Duration::from_millis(50);
 
 struct Shared {
     path: PathBuf,
-    /// Locked over a reconnection, so that all who need one share it.
+    /// Locked during a reconnection, so that all requests share the new connection.
     link: Mutex<Link>,
 }
 
 impl Client {
     /// Connects to the Unix socket at `path`, which may be relative to the working directory: a socket's address holds only
-    /// about 100 bytes. Must be called, as every other method, within a tokio runtime with I/O enabled.
+    /// about 100 bytes. This and all other methods must be called within a tokio runtime with I/O and time enabled.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) if nobody listens there.
+    /// [`Unavailable`](ErrorKind::Unavailable) if no process listens there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
         let link = Link::open(path).await?;
         Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
     }
 
-    /// The embedding of an encoded picture (JPEG, PNG, WebP or GIF) of at most the size that `serve` was told.
+    /// The embedding of an input. While the server is busy, the request is repeated for the time of `patience`.
     ///
     /// # Errors
     ///
-    /// Every [`ErrorKind`] but those of texts.
+    /// Every [`ErrorKind`]; [`Busy`](ErrorKind::Busy) if the server is still busy after `patience`.
+    pub async fn embed(&self, input: Input, patience: Duration) -> Result<Embedded, Error> {
+        let request = match input {
+            Input::Image(image, animations) => Request::Image(image, animations),
+            Input::Text(text) => Request::Text(text),
+        };
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.ask(request.clone()).await {
+                Ok(Response::Embedding { model, vector, animated }) => {
+                    return Embedded::checked(vector, model, animated);
+                }
+                Ok(_) => return Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
+                Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => sleep(BUSY_PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// [`embed`](Self::embed) for an image, without patience.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ErrorKind`] except those of texts.
     pub async fn embed_image(&self, image: impl Into<Bytes>, animations: Animations) -> Result<Embedded, Error> {
-        self.embed(Request::Image(image.into(), animations)).await
+        self.embed(Input::Image(image.into(), animations), Duration::ZERO).await
     }
 
-    /// The embedding of a text.
+    /// [`embed`](Self::embed) for a text, without patience.
     ///
     /// # Errors
     ///
-    /// Every [`ErrorKind`] but those of pictures.
+    /// Every [`ErrorKind`] except those of images.
     pub async fn embed_text(&self, text: impl Into<String>) -> Result<Embedded, Error> {
-        self.embed(Request::Text(text.into())).await
+        self.embed(Input::Text(text.into()), Duration::ZERO).await
     }
 
-    /// The state of the server. Answered at once, also while the model is being loaded.
+    /// The state of the server. It answers at once, also while it loads the model.
     ///
     /// # Errors
     ///
@@ -83,22 +121,37 @@ impl Client {
         }
     }
 
-    async fn embed(&self, request: Request) -> Result<Embedded, Error> {
-        match self.ask(request).await? {
-            Response::Embedding { model, vector, animated } => Embedded::checked(vector, model, animated),
-            _ => Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
+    /// The state of the server when it has loaded its model or failed to load it. If it is still loading after `patience`,
+    /// the state then, with [`ModelState::Loading`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`info`](Self::info); [`Busy`](ErrorKind::Busy) if no answer comes within `patience`.
+    pub async fn ready(&self, patience: Duration) -> Result<Info, Error> {
+        let deadline = Instant::now() + patience;
+        let mut loading = None;
+        loop {
+            let Ok(answer) = timeout_at(deadline, self.info()).await else {
+                return loading.ok_or_else(|| Inner::NoAnswer { seconds: patience.as_secs_f64() }.into());
+            };
+            let info = answer?;
+            if info.model != ModelState::Loading {
+                return Ok(info);
+            }
+            loading = Some(info);
+            sleep(LOADING_PAUSE).await;
         }
     }
 
     async fn ask(&self, request: Request) -> Result<Response, Error> {
         for _ in 0..CONNECTIONS {
             match self.link().await?.ask(request.clone()).await {
-                Outcome::Answered(Response::Error { kind, message }) => {
+                Reply::Answered(Response::Error { kind, message }) => {
                     return Err(Inner::Described { kind, message }.into());
                 }
-                Outcome::Answered(response) => return Ok(response),
-                Outcome::Failed(error) => return Err(error),
-                Outcome::NotTaken => {}
+                Reply::Answered(response) => return Ok(response),
+                Reply::Failed(error) => return Err(error),
+                Reply::NotTaken => {}
             }
         }
         Err(Inner::Leaving { servers: CONNECTIONS }.into())

@@ -1,4 +1,4 @@
-//! Requests without an answer, on one connection.
+//! The requests of one connection that have no answer yet.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,31 +6,41 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::link::Outcome;
 use crate::error::{Error, ErrorKind, Inner};
 use crate::protocol::Response;
 
-/// Why a connection ended.
+/// The end of a request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The server answered.
+    Answered(Response),
+    /// No answer will come.
+    Failed(Error),
+    /// The connection ended, and the server certainly had not begun the request.
+    NotTaken,
+}
+
+/// The reason why a connection ended.
 #[derive(Debug)]
 pub(super) enum Loss {
-    /// The server said goodbye: nothing unanswered was its end.
+    /// The server sent a goodbye: no request without an answer made it end.
     Goodbye,
-    /// It closed the connection, or the system did.
+    /// The server or the system closed the connection.
     Closed(io::ErrorKind),
-    /// Either side did what the protocol does not allow.
+    /// One side violated the protocol.
     Broken(ErrorKind, String),
 }
 
 impl Loss {
-    fn outcome(&self, wholly_sent: bool) -> Outcome {
+    fn reply(&self, wholly_sent: bool) -> Reply {
         match self {
-            Self::Goodbye => Outcome::NotTaken,
-            // Of a request cut off in the middle the server has seen nothing to act on.
-            Self::Closed(_) if !wholly_sent => Outcome::NotTaken,
-            Self::Closed(io::ErrorKind::UnexpectedEof) => Outcome::Failed(Inner::Died { source: None }.into()),
-            Self::Closed(kind) => Outcome::Failed(Inner::Died { source: Some((*kind).into()) }.into()),
+            Self::Goodbye => Reply::NotTaken,
+            // The server does not act on an incomplete request.
+            Self::Closed(_) if !wholly_sent => Reply::NotTaken,
+            Self::Closed(io::ErrorKind::UnexpectedEof) => Reply::Failed(Inner::Died { source: None }.into()),
+            Self::Closed(kind) => Reply::Failed(Inner::Died { source: Some((*kind).into()) }.into()),
             Self::Broken(kind, message) => {
-                Outcome::Failed(Inner::Described { kind: *kind, message: message.clone() }.into())
+                Reply::Failed(Inner::Described { kind: *kind, message: message.clone() }.into())
             }
         }
     }
@@ -59,13 +69,13 @@ struct Waiters {
 }
 
 struct Waiter {
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<Reply>,
     wholly_sent: bool,
 }
 
 impl Pending {
-    /// Takes a request that is about to be written, and numbers it.
-    pub(super) fn add(&self, reply: oneshot::Sender<Outcome>) -> u64 {
+    /// Adds a request that is about to be written; its number.
+    pub(super) fn add(&self, reply: oneshot::Sender<Reply>) -> u64 {
         let mut waiters = self.lock();
         waiters.last_id += 1;
         let id = waiters.last_id;
@@ -81,23 +91,23 @@ impl Pending {
         }
     }
 
-    /// Hands an answer to whoever still waits for it.
+    /// Passes an answer on, if the request still waits for it.
     pub(super) fn answer(&self, id: u64, response: Response) -> Result<(), Error> {
-        self.finish(id, Outcome::Answered(response))
+        self.finish(id, Reply::Answered(response))
     }
 
-    pub(super) fn finish(&self, id: u64, outcome: Outcome) -> Result<(), Error> {
+    pub(super) fn finish(&self, id: u64, end: Reply) -> Result<(), Error> {
         let waiter = self.lock().waiting.remove(&id);
         let Waiter { reply, .. } = waiter.ok_or(Inner::UnknownRequest { id })?;
-        // Whoever asked may have dropped the future.
-        let _ = reply.send(outcome);
+        // Fails if the future was dropped.
+        let _ = reply.send(end);
         Ok(())
     }
 
-    /// Tells all who wait what the end of the connection means for them.
+    /// Ends all waiting requests, for the given reason.
     pub(super) fn end(&self, loss: &Loss) {
         for (_, waiter) in self.lock().waiting.drain() {
-            let _ = waiter.reply.send(loss.outcome(waiter.wholly_sent));
+            let _ = waiter.reply.send(loss.reply(waiter.wholly_sent));
         }
     }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::protocol::{HEADER_BYTES, Header};
 use crate::{DIMENSION, ErrorKind, ModelFingerprint};
 
-/// A socket in a directory of its own, and what listens there.
+/// A listening socket in its own directory.
 struct Place {
     listener: UnixListener,
     path: PathBuf,
@@ -24,7 +24,7 @@ fn place() -> Place {
     Place { listener: UnixListener::bind(&path).unwrap(), path, _directory: directory }
 }
 
-/// Runs a test whose two sides wait for each other, and so would wait for ever where one of them is wrong.
+/// Runs a test whose two sides wait for each other, with a time limit: if one side is wrong, the other would wait forever.
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { timeout(Duration::from_secs(20), test).await.expect("the two sides wait for each other") })
@@ -55,6 +55,21 @@ fn embedding(axis: usize) -> Response {
     let mut vector = Box::new([0.0; DIMENSION]);
     vector[axis] = 1.0;
     Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector, animated: false }
+}
+
+fn info(model: ModelState) -> Response {
+    Response::Info(Box::new(Info {
+        pid: 1,
+        threads: 1,
+        version: String::new(),
+        statistics: crate::Statistics::default(),
+        sandbox: crate::Sandbox::default(),
+        model,
+    }))
+}
+
+fn busy() -> Response {
+    Response::Error { kind: ErrorKind::Busy, message: "256 requests wait, the limit is 256".to_owned() }
 }
 
 fn axis(embedded: &Embedded) -> Option<usize> {
@@ -89,7 +104,7 @@ fn answers_find_their_requests_in_any_order() {
 }
 
 #[test]
-fn what_is_no_unit_vector_is_refused() {
+fn answers_without_a_unit_vector_are_refused() {
     let mut not_finite = embedding(0);
     if let Response::Embedding { vector, .. } = &mut not_finite {
         vector[511] = f32::NAN;
@@ -101,14 +116,7 @@ fn what_is_no_unit_vector_is_refused() {
     let mut too_short = embedding(0).encode(1);
     too_short.truncate(too_short.len() - 4);
     too_short[16..HEADER_BYTES].copy_from_slice(&(32u32 + 4 * 511).to_le_bytes());
-    let another_kind = Response::Info(Box::new(Info {
-        pid: 1,
-        threads: 1,
-        version: String::new(),
-        statistics: crate::Statistics::default(),
-        sandbox: crate::Sandbox::default(),
-        model: crate::ModelState::Loading,
-    }));
+    let another_kind = info(ModelState::Loading);
     for frame in [
         not_finite.encode(1),
         twice_as_long.encode(1),
@@ -136,16 +144,14 @@ fn what_is_no_unit_vector_is_refused() {
 }
 
 #[test]
-fn the_servers_refusal_is_handed_on() {
+fn the_servers_refusal_is_returned() {
     run(async {
         let place = place();
         let client = Client::connect(&place.path).await.unwrap();
         let server = async {
             let mut stream = place.accept().await;
             let (id, _) = receive(&mut stream).await;
-            let busy =
-                Response::Error { kind: ErrorKind::Busy, message: "256 requests wait, the limit is 256".to_owned() };
-            send(&mut stream, id, &busy).await;
+            send(&mut stream, id, &busy()).await;
             stream
         };
         let (answer, _stream) = tokio::join!(client.embed_text("x"), server);
@@ -153,6 +159,59 @@ fn the_servers_refusal_is_handed_on() {
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.is_retryable());
         assert_eq!(error.to_string(), "256 requests wait, the limit is 256");
+    });
+}
+
+#[test]
+fn patience_repeats_a_request_while_the_server_is_busy() {
+    run(async {
+        let place = place();
+        let client = Client::connect(&place.path).await.unwrap();
+        let server = async {
+            let mut stream = place.accept().await;
+            for answer in [busy(), busy(), embedding(6)] {
+                let (id, request) = receive(&mut stream).await;
+                assert_eq!(request, Request::Text("x".to_owned()));
+                send(&mut stream, id, &answer).await;
+            }
+            stream
+        };
+        let (answer, _stream) =
+            tokio::join!(client.embed(Input::Text("x".to_owned()), Duration::from_secs(10)), server);
+        assert_eq!(axis(&answer.unwrap()), Some(6));
+    });
+}
+
+#[test]
+fn ready_waits_for_the_model_and_no_longer_than_its_patience() {
+    let failed = ModelState::Failed { kind: ErrorKind::ModelMissing, message: "no file".to_owned() };
+    run(async {
+        let place = place();
+        let client = Client::connect(&place.path).await.unwrap();
+        let mut stream = place.accept().await;
+        let server = async {
+            for state in [ModelState::Loading, failed.clone()] {
+                let (id, _) = receive(&mut stream).await;
+                send(&mut stream, id, &info(state)).await;
+            }
+        };
+        let (answer, ()) = tokio::join!(client.ready(Duration::from_secs(10)), server);
+        assert_eq!(answer.unwrap().model, failed);
+
+        let always_loading = async {
+            loop {
+                let (id, _) = receive(&mut stream).await;
+                send(&mut stream, id, &info(ModelState::Loading)).await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = client.ready(Duration::from_millis(300)) => answer,
+            () = always_loading => unreachable!(),
+        };
+        assert_eq!(answer.unwrap().model, ModelState::Loading);
+
+        let error = client.ready(Duration::from_millis(10)).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Busy, "no answer within 0.01 seconds".to_owned()));
     });
 }
 
@@ -203,7 +262,7 @@ fn after_a_goodbye_the_request_is_sent_again() {
 }
 
 #[test]
-fn servers_that_say_goodbye_are_asked_one_after_another_but_not_for_ever() {
+fn a_request_goes_to_a_limited_number_of_servers_that_say_goodbye() {
     run(async {
         let place = place();
         let client = Client::connect(&place.path).await.unwrap();
@@ -214,7 +273,7 @@ fn servers_that_say_goodbye_are_asked_one_after_another_but_not_for_ever() {
             }
         };
         let (answer, ()) = tokio::join!(client.embed_text("x"), server);
-        // Not `Died`: that would cast suspicion on the request.
+        // Not `Died`: that would blame the request.
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unavailable);
     });
 }
@@ -277,13 +336,13 @@ fn a_request_cut_off_by_the_end_of_the_connection_is_sent_again() {
 }
 
 #[test]
-fn a_dropped_request_harms_no_other() {
+fn a_dropped_request_does_not_affect_others() {
     run(async {
         let place = place();
         let client = Client::connect(&place.path).await.unwrap();
         let mut stream = place.accept().await;
 
-        // Sent, then given up: its answer goes nowhere.
+        // Sent, then abandoned: its answer is dropped.
         let given_up = tokio::select! {
             biased;
             _ = client.embed_text("given up") => panic!("nobody answered"),
@@ -312,7 +371,7 @@ fn the_last_clone_closes_the_connection() {
 }
 
 #[test]
-fn nobody_there_is_unavailable() {
+fn a_missing_socket_is_unavailable() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
         let error = Client::connect(&directory.path().join("absent")).await.unwrap_err();
