@@ -60,7 +60,7 @@ static EMBEDDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// Ten minutes: long enough to stay warm between an app's searches, short enough to give its memory back overnight.
 static EMBEDDER_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(600);
 /// 64 MB: above what cameras of 100 and telephones of 200 megapixels write, and a download keeps that much in memory.
-static MAX_IMAGE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 << 10);
+static MAX_IMAGE_SIZE: GucSetting<i32> = GucSetting::<i32>::new((pinterest::DEFAULT_IMAGE_LIMIT >> 10) as i32);
 /// 256 million: above the 200 megapixels of the largest camera in a telephone. What takes little memory by its kind (JPEG in
 /// one scan, PNG without interlacing) takes little at this size too; what does not is held to the memory limit.
 static MAX_IMAGE_PIXELS: GucSetting<i32> = GucSetting::<i32>::new(256_000_000);

@@ -23,8 +23,6 @@ const SCOPES: [&str; 3] = ["boards:read", "pins:read", "user_accounts:read"];
 const SECRET_SCOPES: [&str; 2] = ["boards:read_secret", "pins:read_secret"];
 /// How long a worker may take to listen that has to be started first: a machine in trouble.
 const WORKER_PATIENCE: Duration = Duration::from_secs(30);
-/// Longest life of a token that is not a typing error.
-const LONGEST_LIFE_DAYS: i32 = 400;
 
 /// The page on which a user lets the app read their boards.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -49,7 +47,8 @@ fn pinterest_authorize_url(
         states::insert(&hash, &owner, app.app_id, &app.redirect_uri, &scopes)?;
         Ok(app)
     })?;
-    Ok(pinterest::authorize_url(&endpoints, &app.client_id, &app.redirect_uri, &scopes, &state))
+    Ok(pinterest::authorize_url(&endpoints, &app.client_id, &app.redirect_uri, &scopes, &state)
+        .map_err(Failure::from)?)
 }
 
 /// Exchanges what came back in the redirect for tokens; returns the account's id.
@@ -114,12 +113,14 @@ fn pinterest_store_token(
         without_control_characters(token, "refresh_token")?;
     }
     let owner = current_role();
-    let mut grant = TokenGrant::new(Secret::new(access_token), lifetime(expires_in, "expires_in")?);
-    grant.refresh_token = refresh_token.map(Secret::new);
-    grant.refresh_token_expires_in =
-        refresh_token_expires_in.map(|seconds| lifetime(seconds, "refresh_token_expires_in")).transpose()?;
-    grant.scopes =
-        scopes.unwrap_or_default().split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    let grant = TokenGrant::from_parts(
+        Secret::new(access_token),
+        expires_in.into(),
+        refresh_token.map(Secret::new),
+        refresh_token_expires_in.map(i64::from),
+        scopes.unwrap_or_default(),
+    )
+    .map_err(|error| Failure::new(Kind::BadArgument, error.to_string()))?;
     let known = account_id.map(|id| account::resolve(&owner, Some(id))).transpose()?;
     let account_id = as_worker(|| {
         // First of all: it refuses in a copy of the database.
@@ -142,16 +143,6 @@ fn pinterest_store_token(
     })?;
     registry::wake_at_commit()?;
     Ok(account_id)
-}
-
-fn lifetime(seconds: i32, argument: &str) -> Result<Duration, Failure> {
-    match u64::try_from(seconds) {
-        Ok(positive) if seconds > 0 && seconds <= LONGEST_LIFE_DAYS * 86_400 => Ok(Duration::from_secs(positive)),
-        _ => Err(Failure::new(
-            Kind::BadArgument,
-            format!("{argument} must be from 1 second to {LONGEST_LIFE_DAYS} days, not {seconds} seconds"),
-        )),
-    }
 }
 
 /// Renews the account's tokens now; returns when the new access token expires.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pinterest::refresh::{Ask, Cause, Refusal, Verdict, ask};
+use pinterest::refresh::{Ask, Cause, FailedRefresh, NextStep, ask};
 use pinterest::{Client, TokenGrant};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -366,10 +366,10 @@ struct Case {
 
 /// Draws the consequences of a refusal, which may be none: somebody else may have brought newer tokens meanwhile, then it
 /// is as good as an answer.
-async fn refused(context: &Context, case: Case, refusal: Refusal) -> Result<(), Pause> {
-    let Refusal { verdict, error } = refusal;
+async fn refused(context: &Context, case: Case, refusal: FailedRefresh) -> Result<(), Pause> {
+    let FailedRefresh { next_step, error } = refusal;
     let failure = Failure::from(error);
-    if let Verdict::Again { again_in, uncertain } = verdict {
+    if let NextStep::Again { again_in, uncertain } = next_step {
         return Err(Pause { failure, again_in, passes: true, uncertain });
     }
     let random = fastrand::f64();
@@ -377,7 +377,7 @@ async fn refused(context: &Context, case: Case, refusal: Refusal) -> Result<(), 
         let message = failure.message.clone();
         let recorded = context.database.run(move || {
             crate::store::wait_briefly_for_locks();
-            record(case, verdict, &message, random)
+            record(case, next_step, &message, random)
         });
         match recorded.await {
             Ok(Consequence::Race) => return Ok(()),
@@ -399,12 +399,12 @@ enum Consequence {
     Lost,
 }
 
-fn record(case: Case, verdict: Verdict, message: &str, random: f64) -> Result<Consequence, Failure> {
+fn record(case: Case, next_step: NextStep, message: &str, random: f64) -> Result<Consequence, Failure> {
     let Case { account_id, app_id, generation, probe } = case;
-    let cause = match verdict {
-        Verdict::Again { again_in, .. } => return Ok(Consequence::Again(again_in)),
-        Verdict::AppRefused => None,
-        Verdict::Lost(cause) => Some(cause),
+    let cause = match next_step {
+        NextStep::Again { again_in, .. } => return Ok(Consequence::Again(again_in)),
+        NextStep::AppRefused => None,
+        NextStep::Lost(cause) => Some(cause),
     };
     // Locked until this is decided: a refusal counts only if it is of the tokens that are stored.
     let status = account::lock(account_id)?;

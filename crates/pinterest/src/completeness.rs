@@ -42,7 +42,7 @@ pub struct Listed {
 
 /// What follows from a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Completeness {
     /// It is whole, and nothing known is missing.
     Whole,
     /// It is whole, and what is missing is gone unless asking for the pins themselves says otherwise.
@@ -72,14 +72,14 @@ impl Listed {
     }
 
     /// What follows.
-    pub fn verdict(&self) -> Verdict {
+    pub fn completeness(&self) -> Completeness {
         match self.reported {
-            _ if self.unreadable > 0 => Verdict::Incomplete(Cause::Unreadable),
-            None => Verdict::Incomplete(Cause::NotCounted),
-            Some(_) if self.is_short() && !self.gap_has_settled() => Verdict::Incomplete(Cause::Short),
-            Some(_) if self.missing == 0 => Verdict::Whole,
-            Some(_) if self.looks_like_a_mass_removal() => Verdict::Unconfirmed,
-            Some(_) => Verdict::WholeWithoutMissing,
+            _ if self.unreadable > 0 => Completeness::Incomplete(Cause::Unreadable),
+            None => Completeness::Incomplete(Cause::NotCounted),
+            Some(_) if self.is_short() && !self.gap_has_settled() => Completeness::Incomplete(Cause::Short),
+            Some(_) if self.missing == 0 => Completeness::Whole,
+            Some(_) if self.looks_like_a_mass_removal() => Completeness::Unconfirmed,
+            Some(_) => Completeness::WholeWithoutMissing,
         }
     }
 

@@ -16,11 +16,6 @@ impl Timestamp {
     pub fn as_microseconds(self) -> i64 {
         self.0
     }
-
-    /// The point that many microseconds after the Unix epoch.
-    pub fn from_microseconds(microseconds: i64) -> Self {
-        Self(microseconds)
-    }
 }
 
 /// The text is not a date with a time.

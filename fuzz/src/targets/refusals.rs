@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pinterest::refresh::{Attempt, Verdict, judge};
+use pinterest::refresh::{Attempt, NextStep, judge};
 use pinterest::{Secret, fuzzing, retry};
 
 use crate::input::{SECRET, assert_clean, split, with_secret};
@@ -79,7 +79,7 @@ pub fn refusal(input: &[u8]) {
     }
     let attempt =
         Attempt { number: u32::from(attempt), uncertain: attempt & 1 != 0, refresh_token_expired: attempt & 2 != 0 };
-    if let Verdict::Again { again_in, .. } = judge(&attempt, &error, 0.0) {
+    if let NextStep::Again { again_in, .. } = judge(&attempt, &error, 0.0) {
         assert!((retry::SHORTEST_RETRY_AFTER..=longest).contains(&again_in), "{again_in:?}");
     }
 }

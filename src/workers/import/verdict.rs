@@ -2,7 +2,7 @@
 //! `pinterest::completeness`; here is what they ask for.
 
 use pinterest::ErrorKind;
-use pinterest::completeness::{ASKED_FOR, Cause, Listed, Verdict};
+use pinterest::completeness::{ASKED_FOR, Cause, Completeness, Listed};
 
 use super::api::{Api, Refused};
 use super::failure::{Interruption, held};
@@ -49,15 +49,15 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
     let Listed { listed: shown, missing, .. } = *listed;
     let counted = listed.reported.map_or_else(|| "no number of".to_owned(), |pins| pins.to_string());
     let incomplete = |reason: String| Conclusion { reason: Some(reason), ..Conclusion::default() };
-    Ok(match listed.verdict() {
-        Verdict::Whole => Conclusion { whole: true, ..Conclusion::default() },
-        Verdict::Incomplete(Cause::Unreadable) => {
+    Ok(match listed.completeness() {
+        Completeness::Whole => Conclusion { whole: true, ..Conclusion::default() },
+        Completeness::Incomplete(Cause::Unreadable) => {
             incomplete(format!("{} items of the listing cannot be read", listed.unreadable))
         }
-        Verdict::Incomplete(Cause::NotCounted) => {
+        Completeness::Incomplete(Cause::NotCounted) => {
             incomplete("Pinterest does not say how many pins the board has".into())
         }
-        Verdict::Incomplete(Cause::Short) => {
+        Completeness::Incomplete(Cause::Short) => {
             let short = |missing| {
                 incomplete(format!(
                     "Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"
@@ -66,7 +66,7 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
             // Pins that Pinterest itself says are gone say nothing about the gap, and the gap nothing about them.
             match gone(run, api, board_id, listed).await? {
                 Some(moved) => match listed.without_missing() {
-                    rest if rest.verdict() == Verdict::Whole => {
+                    rest if rest.completeness() == Completeness::Whole => {
                         Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() }
                     }
                     rest => Conclusion { gap: rest.gap(), remove_missing: true, moved, ..short(0) },
@@ -74,14 +74,14 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
                 None => Conclusion { gap: listed.gap(), ..short(missing) },
             }
         }
-        Verdict::Unconfirmed => Conclusion {
+        Completeness::Unconfirmed => Conclusion {
             remember_missing: true,
             ..incomplete(format!(
                 "{missing} of {} known pins are missing: another import has to confirm that they are gone",
                 listed.known
             ))
         },
-        Verdict::WholeWithoutMissing => {
+        Completeness::WholeWithoutMissing => {
             let asked_for = missing_pins(run, board_id).await?;
             match whereabouts(api, board_id, asked_for).await? {
                 Some(moved) => Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() },

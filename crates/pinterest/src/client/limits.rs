@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Bytes of an image, unless another limit is set: more than cameras of 100 and phones of 200 megapixels write.
+pub const DEFAULT_IMAGE_LIMIT: usize = 64 << 20;
+
 /// Caps on every exchange. The defaults are the ones to use; tests shorten the timers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,7 +45,7 @@ impl Default for Limits {
             rate_window: Duration::from_secs(10),
             token_answer: 64 * 1024,
             page: 8 * 1024 * 1024,
-            image: 16 * 1024 * 1024,
+            image: DEFAULT_IMAGE_LIMIT,
             headers: 64,
         }
     }

@@ -20,7 +20,7 @@ pub use answer::Answer;
 pub use builder::ClientBuilder;
 pub(crate) use exchange::{refusal, request_id};
 pub use image::FetchedImage;
-pub use limits::Limits;
+pub use limits::{DEFAULT_IMAGE_LIMIT, Limits};
 
 use self::proxied::Proxied;
 use crate::error::Error;

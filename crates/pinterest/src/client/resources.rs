@@ -71,21 +71,6 @@ impl Client {
         self.get("GET /v5/boards/{board_id}/sections", token, url, read_page).await
     }
 
-    /// One page of a section's pins. An import does not need it: [`Client::board_pins`] has them too.
-    ///
-    /// # Errors
-    /// As [`Client::board_pins`].
-    pub async fn section_pins(
-        &self,
-        token: &Secret,
-        board_id: &str,
-        section_id: &str,
-        bookmark: Option<&str>,
-    ) -> Result<Answer<Page<Pin>>, Error> {
-        let url = self.page_url(&["boards", id(board_id)?, "sections", id(section_id)?, "pins"], bookmark)?;
-        self.get("GET /v5/boards/{board_id}/sections/{section_id}/pins", token, url, read_page).await
-    }
-
     /// One pin, for fresh image URLs: `GET /v5/pins/{pin_id}`.
     ///
     /// # Errors
@@ -120,7 +105,7 @@ impl Client {
         }
     }
 
-    fn url(&self, segments: &[&str]) -> Result<Url, Error> {
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
         self.base
             .join(&segments.join("/"))
             .map_err(|_| Error::new(ErrorKind::Config, "the API host is no host of a URL"))

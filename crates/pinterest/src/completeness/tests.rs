@@ -10,53 +10,54 @@ const DAY: Duration = SETTLED_AFTER;
 fn an_empty_page_of_a_full_board_is_incomplete() {
     let listed = Listed { reported: Some(13), known: 12, missing: 12, ..Listed::default() };
     assert!(listed.asks_again());
-    assert_eq!(listed.verdict(), Verdict::Incomplete(Cause::Short));
+    assert_eq!(listed.completeness(), Completeness::Incomplete(Cause::Short));
 }
 
 #[test]
 fn what_was_never_listed_does_not_count_as_missing() {
     let listed = Listed { reported: Some(13), listed: 12, unlisted: 1, known: 12, ..Listed::default() };
-    assert_eq!((listed.verdict(), listed.asks_again()), (Verdict::Whole, false));
+    assert_eq!((listed.completeness(), listed.asks_again()), (Completeness::Whole, false));
     // One of those that are listed is gone, as the count says.
     let listed = Listed { reported: Some(12), listed: 11, missing: 1, ..listed };
-    assert_eq!((listed.verdict(), listed.asks_again()), (Verdict::WholeWithoutMissing, true));
+    assert_eq!((listed.completeness(), listed.asks_again()), (Completeness::WholeWithoutMissing, true));
     // As above, and the count says that it is not.
     let listed = Listed { reported: Some(13), ..listed };
-    assert_eq!(listed.verdict(), Verdict::Incomplete(Cause::Short));
+    assert_eq!(listed.completeness(), Completeness::Incomplete(Cause::Short));
 }
 
 #[test]
 fn a_lost_bookmark_is_incomplete() {
     let listed = Listed { reported: Some(320), listed: 250, known: 316, missing: 70, ..Listed::default() };
-    assert_eq!((listed.verdict(), listed.gap()), (Verdict::Incomplete(Cause::Short), None));
+    assert_eq!((listed.completeness(), listed.gap()), (Completeness::Incomplete(Cause::Short), None));
 }
 
 #[test]
 fn unreadable_items_and_missing_counts_prove_nothing() {
     let whole = Listed { reported: Some(10), listed: 10, known: 10, ..Listed::default() };
-    assert_eq!(whole.verdict(), Verdict::Whole);
-    assert_eq!(Listed { unreadable: 1, ..whole }.verdict(), Verdict::Incomplete(Cause::Unreadable));
-    assert_eq!(Listed { reported: None, ..whole }.verdict(), Verdict::Incomplete(Cause::NotCounted));
+    assert_eq!(whole.completeness(), Completeness::Whole);
+    assert_eq!(Listed { unreadable: 1, ..whole }.completeness(), Completeness::Incomplete(Cause::Unreadable));
+    assert_eq!(Listed { reported: None, ..whole }.completeness(), Completeness::Incomplete(Cause::NotCounted));
 }
 
 #[test]
 fn few_go_at_once_and_many_the_second_time() {
     let without = |known, missing, again| {
         let listed = known - missing;
-        Listed { reported: Some(listed), listed, known, missing, missing_again: again, ..Listed::default() }.verdict()
+        Listed { reported: Some(listed), listed, known, missing, missing_again: again, ..Listed::default() }
+            .completeness()
     };
     for (known, missing, again, expected) in [
-        (20, 5, 0, Verdict::WholeWithoutMissing),
-        (20, 6, 0, Verdict::Unconfirmed),
-        (20, 6, 6, Verdict::WholeWithoutMissing),
-        (20, 6, 1, Verdict::WholeWithoutMissing),
-        (20, 20, 8, Verdict::Unconfirmed),
-        (200, 20, 0, Verdict::WholeWithoutMissing),
-        (200, 21, 0, Verdict::Unconfirmed),
-        (1, 1, 0, Verdict::Unconfirmed),
-        (1, 1, 1, Verdict::WholeWithoutMissing),
-        (3, 3, 0, Verdict::Unconfirmed),
-        (3, 2, 0, Verdict::WholeWithoutMissing),
+        (20, 5, 0, Completeness::WholeWithoutMissing),
+        (20, 6, 0, Completeness::Unconfirmed),
+        (20, 6, 6, Completeness::WholeWithoutMissing),
+        (20, 6, 1, Completeness::WholeWithoutMissing),
+        (20, 20, 8, Completeness::Unconfirmed),
+        (200, 20, 0, Completeness::WholeWithoutMissing),
+        (200, 21, 0, Completeness::Unconfirmed),
+        (1, 1, 0, Completeness::Unconfirmed),
+        (1, 1, 1, Completeness::WholeWithoutMissing),
+        (3, 3, 0, Completeness::Unconfirmed),
+        (3, 2, 0, Completeness::WholeWithoutMissing),
     ] {
         assert_eq!(without(known, missing, again), expected, "{missing} of {known}, {again} again");
     }
@@ -65,17 +66,17 @@ fn few_go_at_once_and_many_the_second_time() {
 #[test]
 fn a_gap_settles_after_a_day_of_the_same_answer() {
     let first = Listed { reported: Some(13), listed: 12, ..Listed::default() };
-    assert_eq!((first.verdict(), first.gap()), (Verdict::Incomplete(Cause::Short), Some(1)));
+    assert_eq!((first.completeness(), first.gap()), (Completeness::Incomplete(Cause::Short), Some(1)));
     for (gap, expected) in [
-        (Some((1, DAY / 2)), Verdict::Incomplete(Cause::Short)),
-        (Some((2, DAY)), Verdict::Incomplete(Cause::Short)),
-        (Some((1, DAY)), Verdict::Whole),
+        (Some((1, DAY / 2)), Completeness::Incomplete(Cause::Short)),
+        (Some((2, DAY)), Completeness::Incomplete(Cause::Short)),
+        (Some((1, DAY)), Completeness::Whole),
     ] {
-        assert_eq!(Listed { known: 12, gap, ..first }.verdict(), expected, "{gap:?}");
+        assert_eq!(Listed { known: 12, gap, ..first }.completeness(), expected, "{gap:?}");
     }
     // A known pin is missing: that is no gap.
     let missing = Listed { known: 13, missing: 1, gap: Some((1, DAY)), ..first };
-    assert_eq!(missing.verdict(), Verdict::Incomplete(Cause::Short));
+    assert_eq!(missing.completeness(), Completeness::Incomplete(Cause::Short));
 }
 
 /// A board, and what is known of it, as `completeness` is used.
@@ -152,17 +153,17 @@ impl World {
         self.missed.retain(|pin| !shown.contains(pin));
         self.known.extend(&shown);
         self.closed = false;
-        match listed.verdict() {
-            Verdict::Whole => (self.closed, self.unlisted) = (true, listed.unlisted_now()),
-            Verdict::WholeWithoutMissing => {
+        match listed.completeness() {
+            Completeness::Whole => (self.closed, self.unlisted) = (true, listed.unlisted_now()),
+            Completeness::WholeWithoutMissing => {
                 let still_there = missing.iter().take(ASKED_FOR).any(|pin| self.board.contains(pin));
                 if !still_there {
                     self.known.retain(|pin| !missing.contains(pin));
                     (self.closed, self.unlisted) = (true, listed.unlisted_now());
                 }
             }
-            Verdict::Unconfirmed => self.missed.extend(&missing),
-            Verdict::Incomplete(_) => {}
+            Completeness::Unconfirmed => self.missed.extend(&missing),
+            Completeness::Incomplete(_) => {}
         }
     }
 }
@@ -202,7 +203,7 @@ proptest! {
             missing_again: known.saturating_sub(shown),
             ..Listed::default()
         };
-        let expected = if shown < known { Verdict::Incomplete(Cause::Short) } else { Verdict::Whole };
-        prop_assert_eq!(listed.verdict(), expected);
+        let expected = if shown < known { Completeness::Incomplete(Cause::Short) } else { Completeness::Whole };
+        prop_assert_eq!(listed.completeness(), expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::address::AddressRule;
+use super::address_rule::AddressRule;
 use super::host::Host;
 use super::private_host::PrivateHost;
 use super::proxy::Proxy;

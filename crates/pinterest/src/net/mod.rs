@@ -1,6 +1,7 @@
 //! Which host, which address, under whose certificate: everything decided before a byte is sent.
 
 mod address;
+mod address_rule;
 mod endpoints;
 mod gate;
 mod host;
@@ -9,7 +10,7 @@ mod proxy;
 mod resolver;
 mod tls;
 
-pub(crate) use address::{AddressRule, RefusedAddress};
+pub(crate) use address_rule::{AddressRule, RefusedAddress};
 pub use endpoints::Endpoints;
 pub use gate::host_of_url;
 pub(crate) use gate::{admit_redirect, admit_url};

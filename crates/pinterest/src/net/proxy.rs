@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::address::{AddressRule, RefusedAddress};
+use super::address_rule::{AddressRule, RefusedAddress};
 use super::host::Host;
 use super::resolver::GuardedResolver;
 use crate::error::{Error, ErrorKind, Redactor};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use super::address::{AddressRule, RefusedAddress};
+use super::address_rule::{AddressRule, RefusedAddress};
 
 /// The answer of a [`LookUp`], as a boxed future.
 pub type LookUpFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;

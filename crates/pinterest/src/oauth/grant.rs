@@ -1,4 +1,4 @@
-//! The token endpoint's answer.
+//! Tokens that were granted, and the token endpoint's answer.
 
 use std::time::Duration;
 
@@ -15,34 +15,56 @@ use crate::{Error, ErrorKind, Secret};
 pub struct TokenGrant {
     /// For the API calls.
     pub access_token: Secret,
-    /// How long the access token lives, from now.
+    /// The access token's lifetime, from now.
     pub expires_in: Duration,
-    /// For the next refresh. `None` means: keep the one you have, and its expiry.
+    /// For the next refresh. `None`: the refresh token that is stored stays valid, with its expiry.
     pub refresh_token: Option<Secret>,
-    /// How long the refresh token lives, from now, where the answer says so.
+    /// The refresh token's lifetime, from now, if the answer has one.
     pub refresh_token_expires_in: Option<Duration>,
-    /// What the person has approved now or earlier; test for a superset, never for equality. Empty where the answer
-    /// does not say.
+    /// The scopes that the person has approved now or earlier; test for a superset, never for equality. Empty if the
+    /// answer names none.
     pub scopes: Vec<String>,
 }
 
 impl TokenGrant {
-    /// A grant that came another way than through this crate: no refresh token and no scopes until they are set.
-    pub fn new(access_token: Secret, expires_in: Duration) -> Self {
-        Self { access_token, expires_in, refresh_token: None, refresh_token_expires_in: None, scopes: Vec::new() }
+    /// A grant that was not received by this crate. Lifetimes are in seconds; blanks or commas separate the scopes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRequest`] if a lifetime is not from 1 second to 400 days.
+    pub fn from_parts(
+        access_token: Secret,
+        expires_in: i64,
+        refresh_token: Option<Secret>,
+        refresh_token_expires_in: Option<i64>,
+        scopes: &str,
+    ) -> Result<Self, Error> {
+        let checked = |name: &str, seconds: i64| {
+            let days = LONGEST_LIFETIME.as_secs() / 86_400;
+            let rule = || format!("{name} must be from 1 second to {days} days, not {seconds} seconds");
+            lifetime(seconds).ok_or_else(|| Error::new(ErrorKind::BadRequest, rule()))
+        };
+        let refresh_token_expires_in =
+            refresh_token_expires_in.map(|seconds| checked("refresh_token_expires_in", seconds)).transpose()?;
+        Ok(Self {
+            access_token,
+            expires_in: checked("expires_in", expires_in)?,
+            refresh_token,
+            refresh_token_expires_in,
+            scopes: scopes_in(scopes).collect(),
+        })
     }
 }
 
-/// Longer lifetimes than this are nonsense: the longest ever given was 365 days.
+/// No lifetime is longer: the longest that Pinterest ever granted was 365 days.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-/// What Pinterest documents for an access token; it holds where the answer says nothing that makes sense.
+/// The lifetime that Pinterest documents for an access token; it holds if the answer has none, or an impossible one.
 const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The members of the answer, for error messages: anything else in a path could be the server's invention.
+/// The members of the answer, for error messages: the server may have invented any other name in a path.
 const MEMBERS: [&str; 6] =
     ["access_token", "token_type", "expires_in", "refresh_token", "refresh_token_expires_in", "scope"];
 
-/// The answer as it is on the wire.
+/// The answer as it is sent.
 #[derive(Deserialize)]
 pub(crate) struct TokenAnswer {
     #[serde(deserialize_with = "secret")]
@@ -60,7 +82,7 @@ pub(crate) struct TokenAnswer {
     scope: Vec<String>,
 }
 
-/// Names of scopes in one text, by blanks or commas, or in a list. What is neither is no reason to lose the tokens.
+/// Names of scopes in one text or in a list of texts. A value of another type must not cost the tokens: it has none.
 fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     let texts = match serde_json::from_str::<String>(raw) {
@@ -70,16 +92,23 @@ fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::
             elements.iter().filter_map(|element| serde_json::from_str(element.get()).ok()).collect()
         }
     };
-    let words = texts.iter().flat_map(|text| text.split([' ', ',']));
-    Ok(words.filter(|scope| is_scope(scope)).map(str::to_owned).collect())
+    Ok(texts.iter().flat_map(|text| scopes_in(text)).collect())
 }
 
-/// Zeroed even where a later member makes the answer unreadable.
+/// The scopes in a text, separated by blanks or commas. Words that cannot be a scope (RFC 6749, section 3.3) are left out.
+fn scopes_in(text: &str) -> impl Iterator<Item = String> {
+    let is_scope = |word: &&str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+    };
+    text.split([' ', ',']).filter(is_scope).map(str::to_owned)
+}
+
+/// Zeroed even if a later member makes the answer unreadable.
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     String::deserialize(deserializer).map(Secret::new)
 }
 
-/// A value of another type becomes a text that is no token.
+/// A value of another type becomes a text that is not a token.
 fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     let text = |raw| serde_json::from_str(raw).unwrap_or_else(|_| " ".to_owned());
@@ -87,14 +116,14 @@ fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<S
 }
 
 impl TokenAnswer {
-    /// Reads the body of a success. What follows the grant does not matter: to lose the tokens over it would.
+    /// Reads the body of a success. Bytes after the JSON object are ignored: refusing them would lose the tokens.
     ///
-    /// A refresh token that cannot be one is as good as none where a token was refreshed: the account keeps the one that it
-    /// has, and to refuse the answer would lose the access token. Where `first`, the tokens are those of a new consent, and
-    /// would replace good ones by none: then the answer is refused.
+    /// An invalid refresh token counts as none after a refresh: the account keeps the one that it has, and refusing the
+    /// answer would lose the access token. If `first`, the tokens are those of a new consent, and would replace valid
+    /// ones by none: then the answer is refused.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] with the member that is wrong, never with its value.
+    /// [`ErrorKind::Protocol`] with the name of the wrong member, never with its value.
     pub(crate) fn read(body: &[u8], first: bool) -> Result<TokenGrant, Error> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let answer: Self =
@@ -102,25 +131,25 @@ impl TokenAnswer {
         answer.into_grant(first)
     }
 
-    /// Checks the answer and takes the tokens over without copying them.
+    /// Checks the answer and moves the tokens out of it without copying them.
     fn into_grant(self, first: bool) -> Result<TokenGrant, Error> {
         if self
             .token_type
             .is_some_and(|token_type| !token_type.is_empty() && !token_type.eq_ignore_ascii_case("bearer"))
         {
-            return Err(nonsense("token_type is not bearer"));
+            return Err(invalid("token_type is not bearer"));
         }
         let is_token = |token: &Secret| !token.is_empty() && token.expose().bytes().all(|byte| byte.is_ascii_graphic());
         let access_token = self.access_token;
         if !is_token(&access_token) {
-            return Err(nonsense("access_token is empty or holds characters no token has"));
+            return Err(invalid("access_token is empty or contains characters that no token has"));
         }
         let refresh_token = match self.refresh_token.filter(|token| !token.is_empty()) {
-            Some(token) if !is_token(&token) && first => return Err(nonsense("refresh_token is not a token")),
+            Some(token) if !is_token(&token) && first => return Err(invalid("refresh_token is not a token")),
             token => token.filter(is_token),
         };
         Ok(TokenGrant {
-            // The tokens are good whatever is said of their lifetime: to lose them over a number would lose the account.
+            // The tokens are valid whatever their stated lifetime: losing them over a number would lose the account.
             expires_in: self.expires_in.and_then(lifetime).unwrap_or(DOCUMENTED_LIFETIME),
             refresh_token_expires_in: self.refresh_token_expires_in.and_then(lifetime),
             access_token,
@@ -129,30 +158,25 @@ impl TokenAnswer {
         })
     }
 
-    /// The error for an answer that could not be read. Takes the place in the document only: the parser's own message
-    /// may quote a value.
+    /// The error for an unreadable answer. Takes only the path in the document: the parser's own message may quote a
+    /// value.
     fn unreadable(path: &str) -> Error {
         match MEMBERS.iter().find(|member| **member == path) {
-            Some(member) => nonsense(&format!("{member} is missing or of the wrong type")),
-            None => nonsense("it is not the JSON object of a token grant"),
+            Some(member) => invalid(&format!("{member} is missing or of the wrong type")),
+            None => invalid("it is not the JSON object of a token grant"),
         }
     }
 }
 
-/// Whether a word is the name of a scope by RFC 6749, section 3.3; nothing else was asked for.
-fn is_scope(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-}
-
-/// A lifetime in seconds, where it makes sense.
+/// A lifetime in seconds, if it is possible.
 fn lifetime(seconds: i64) -> Option<Duration> {
     let lifetime = Duration::from_secs(u64::try_from(seconds).ok()?);
     within(lifetime, &(Duration::from_secs(1)..=LONGEST_LIFETIME))
 }
 
 /// The server answered 200, so it has probably issued tokens that are lost now.
-fn nonsense(rule: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the token answer makes no sense: {rule}")).outcome_unknown()
+fn invalid(rule: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("invalid token answer: {rule}")).outcome_unknown()
 }
 
 #[cfg(test)]
@@ -179,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_answer() {
+    fn the_shortest_answer() {
         for json in [
             r#"{"access_token": "a", "expires_in": 1}"#,
             r#"{"access_token": "a", "expires_in": 1, "refresh_token": null, "refresh_token_expires_in": null, "scope": null}"#,
@@ -194,13 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_a_word_of_the_specification() {
+    fn words_that_cannot_be_a_scope_are_left_out() {
         let json = r#"{"access_token": "a", "expires_in": 60, "scope": "pins:read,\u0000x \"q\" bo\u00e4rds a\\b"}"#;
         assert_eq!(grant(json).unwrap().scopes, ["pins:read"]);
     }
 
     #[test]
-    fn what_is_beside_the_token_costs_no_token() {
+    fn other_members_do_not_cost_the_token() {
         for members in [
             r#""token_type": null"#,
             r#""token_type": 7"#,
@@ -223,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_lifetime_costs_no_token() {
+    fn an_impossible_lifetime_does_not_cost_the_token() {
         for members in [
             r#""expires_in": 0"#,
             r#""expires_in": -1"#,
@@ -247,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_a_typed_error_without_the_token() {
+    fn an_invalid_answer_is_an_error_without_the_token() {
         for members in [r#""expires_in": 1, "token_type": "mac""#, r#""token_type": "a b""#] {
             let error = grant(&format!(r#"{{"access_token": "pina_CANARY", {members}}}"#)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{members}");
@@ -259,6 +283,22 @@ mod tests {
         }
         for token in ["", "a\\nb", "ä"] {
             assert!(grant(&format!(r#"{{"access_token": "{token}", "expires_in": 1}}"#)).is_err(), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_grant_from_its_parts() {
+        let from = |expires_in, refresh_in| {
+            let scopes = "boards:read, pins:read  user_accounts:read";
+            TokenGrant::from_parts(Secret::new("a"), expires_in, None, refresh_in, scopes)
+        };
+        let grant = from(60, Some(34_560_000)).unwrap();
+        assert_eq!((grant.expires_in.as_secs(), grant.refresh_token_expires_in), (60, Some(LONGEST_LIFETIME)));
+        assert_eq!(grant.scopes, ["boards:read", "pins:read", "user_accounts:read"]);
+        for (expires_in, refresh_in) in [(0, None), (-1, None), (34_560_001, None), (60, Some(0)), (60, Some(i64::MAX))]
+        {
+            let error = from(expires_in, refresh_in).unwrap_err();
+            assert!(error.to_string().contains("must be from 1 second to 400 days, not "), "{error}");
         }
     }
 }

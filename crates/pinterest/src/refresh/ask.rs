@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::verdict::{Attempt, Verdict, judge};
+use super::next_step::{Attempt, NextStep, judge};
 use crate::{AppCredentials, Client, Error, ErrorKind, Secret, TokenGrant};
 
 /// What a refresh is asked with.
@@ -20,20 +20,20 @@ pub struct Ask<'a> {
 
 /// A refresh that brought nothing.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct FailedRefresh {
     /// What to do about it.
-    pub verdict: Verdict,
+    pub next_step: NextStep,
     /// What went wrong.
     pub error: Error,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for FailedRefresh {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(formatter)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for FailedRefresh {}
 
 /// Asks for a new grant, once; twice only where an earlier answer got lost and the current token is definitely refused:
 /// then the previous token may be the one the server knows, for a server restored from its standby forgets its last
@@ -45,17 +45,17 @@ impl std::error::Error for Refusal {}
 /// `random` is uniform in `[0, 1)`, see [`judge`].
 ///
 /// # Errors
-/// A [`Refusal`], whose verdict says what to do.
-pub async fn ask(client: &Client, ask: Ask<'_>, random: f64) -> Result<TokenGrant, Refusal> {
+/// A [`FailedRefresh`], whose next_step says what to do.
+pub async fn ask(client: &Client, ask: Ask<'_>, random: f64) -> Result<TokenGrant, FailedRefresh> {
     let Ask { app, current, previous, attempt } = ask;
     let error = match client.refresh(app, current).await {
         Ok(grant) => return Ok(grant),
         Err(error) => error,
     };
-    let verdict = judge(&attempt, &error, random);
-    let previous = match (verdict, previous) {
-        (Verdict::Lost(_), Some(previous)) if attempt.uncertain && previous.expose() != current.expose() => previous,
-        _ => return Err(Refusal { verdict, error }),
+    let next_step = judge(&attempt, &error, random);
+    let previous = match (next_step, previous) {
+        (NextStep::Lost(_), Some(previous)) if attempt.uncertain && previous.expose() != current.expose() => previous,
+        _ => return Err(FailedRefresh { next_step, error }),
     };
     match client.refresh(app, previous).await {
         Ok(mut grant) => {
@@ -63,14 +63,14 @@ pub async fn ask(client: &Client, ask: Ask<'_>, random: f64) -> Result<TokenGran
             Ok(grant)
         }
         // Both are refused: the first refusal stands.
-        Err(second) if second.kind() == ErrorKind::NeedsReauth => Err(Refusal { verdict, error }),
+        Err(second) if second.kind() == ErrorKind::NeedsReauth => Err(FailedRefresh { next_step, error }),
         // Nothing is known of the previous token, so nothing is lost yet.
         Err(second) => {
-            let verdict = match judge(&attempt, &second, random) {
-                Verdict::Again { again_in, .. } => Verdict::Again { again_in, uncertain: true },
-                verdict => verdict,
+            let next_step = match judge(&attempt, &second, random) {
+                NextStep::Again { again_in, .. } => NextStep::Again { again_in, uncertain: true },
+                next_step => next_step,
             };
-            Err(Refusal { verdict, error: second })
+            Err(FailedRefresh { next_step, error: second })
         }
     }
 }

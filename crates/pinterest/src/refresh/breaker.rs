@@ -64,12 +64,6 @@ impl Breaker {
         self.paused()
     }
 
-    /// After a refresh that worked: closed.
-    #[must_use]
-    pub fn after_success(self) -> Self {
-        Self::default()
-    }
-
     /// How long the pause that has just begun lasts: a quarter of an hour, doubled by each further one up to six hours,
     /// and up to a tenth more as `random`, uniform in `[0, 1)`, has it. Nothing while closed.
     pub fn pause(self, random: f64) -> Duration {
@@ -123,10 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn the_apps_own_refusal_opens_at_once_and_one_success_closes() {
-        let open = Breaker::default().after_app_refusal();
-        assert!(open.is_open());
-        assert_eq!(open.after_success(), Breaker::default());
+    fn the_apps_own_refusal_opens_at_once() {
+        assert!(Breaker::default().after_app_refusal().is_open());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::key_ring::Fingerprint;
+use super::fingerprint::Fingerprint;
 
 /// A failure to read keys or to open what was sealed. Never holds key bytes or plaintext.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,40 +4,14 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::error::{Reason, SealError};
+use super::fingerprint::Fingerprint;
 use crate::Secret;
 
 /// Bytes of a key.
 const KEY_LENGTH: usize = 32;
-
-/// A short public name of a key: the start of a hash of it, 16 hex digits in text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(pub(super) [u8; Self::LENGTH]);
-
-impl Fingerprint {
-    /// Bytes of a fingerprint.
-    pub(super) const LENGTH: usize = 8;
-
-    fn of(key: &[u8; KEY_LENGTH]) -> Self {
-        let digest = Sha256::new().chain_update(b"pg_pinterest key fingerprint\0").chain_update(key).finalize();
-        Self(std::array::from_fn(|index| digest[index]))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Fingerprint({self})")
-    }
-}
 
 /// The keys of a key file, at least one. The first one seals, all of them open. Zeroed when dropped.
 #[derive(Clone)]
@@ -54,7 +28,7 @@ pub(super) struct Key {
 
 impl Key {
     fn new(bytes: Box<Zeroizing<[u8; KEY_LENGTH]>>) -> Self {
-        Self { fingerprint: Fingerprint::of(&bytes), bytes }
+        Self { fingerprint: Fingerprint::of(&**bytes), bytes }
     }
 }
 

@@ -9,12 +9,14 @@
 
 mod binding;
 mod error;
+mod fingerprint;
 mod key_file;
 mod key_ring;
 mod sealed;
 
 pub use binding::{Binding, Purpose};
 pub use error::{SealError, SealErrorKind};
+pub use fingerprint::Fingerprint;
 pub use key_file::{create_key_file, read_key_file};
-pub use key_ring::{Fingerprint, KeyRing};
+pub use key_ring::KeyRing;
 pub use sealed::NONCE_LENGTH;

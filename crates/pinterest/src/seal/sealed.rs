@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::binding::Binding;
 use super::error::{Reason, SealError};
-use super::key_ring::{Fingerprint, Key, KeyRing};
+use super::fingerprint::Fingerprint;
+use super::key_ring::{Key, KeyRing};
 use crate::Secret;
 
 /// Bytes of the nonce. Random and fresh for every write: at 192 bits repeats need no bookkeeping.

@@ -1,6 +1,6 @@
 //! One refresh with all its requests: when the previous token is tried, and what comes of it.
 
-use pinterest::refresh::{Ask, Attempt, Cause, Refusal, Verdict, ask};
+use pinterest::refresh::{Ask, Attempt, Cause, FailedRefresh, NextStep, ask};
 use pinterest::{ErrorKind, Secret, TokenGrant};
 
 use crate::client::{app, client};
@@ -28,7 +28,7 @@ async fn asked(
     previous: Option<&str>,
     current_answer: fn() -> Reply,
     previous_answer: fn() -> Reply,
-) -> (Result<TokenGrant, Refusal>, String) {
+) -> (Result<TokenGrant, FailedRefresh>, String) {
     let server = Server::start(
         move |request| {
             if request.body.contains("CURRENT") { current_answer() } else { previous_answer() }
@@ -43,15 +43,15 @@ async fn asked(
     (answer, tokens.map(|(_, token)| token.split('&').next().unwrap()).collect::<Vec<_>>().join(" "))
 }
 
-fn verdict(answer: Result<TokenGrant, Refusal>) -> (Verdict, ErrorKind) {
+fn next_step(answer: Result<TokenGrant, FailedRefresh>) -> (NextStep, ErrorKind) {
     let refusal = answer.unwrap_err();
-    (refusal.verdict, refusal.error.kind())
+    (refusal.next_step, refusal.error.kind())
 }
 
 #[tokio::test]
 async fn a_certain_refusal_is_the_end() {
     let (answer, tokens) = asked(CERTAIN, Some("pinr.PREVIOUS"), refused, granted).await;
-    assert_eq!(verdict(answer), (Verdict::Lost(Cause::Rejected), ErrorKind::NeedsReauth));
+    assert_eq!(next_step(answer), (NextStep::Lost(Cause::Rejected), ErrorKind::NeedsReauth));
     assert_eq!(tokens, "CURRENT");
 }
 
@@ -65,7 +65,7 @@ async fn after_a_lost_answer_the_previous_token_gets_one_chance() {
     assert_eq!(grant.refresh_token.unwrap().expose(), "pinr.PREVIOUS");
 
     let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, refused).await;
-    assert_eq!(verdict(answer), (Verdict::Lost(Cause::LostResponse), ErrorKind::NeedsReauth));
+    assert_eq!(next_step(answer), (NextStep::Lost(Cause::LostResponse), ErrorKind::NeedsReauth));
     assert_eq!(tokens, "CURRENT PREVIOUS");
 }
 
@@ -76,7 +76,7 @@ async fn a_current_token_that_works_or_may_work_is_not_replaced() {
     assert_eq!(tokens, "CURRENT");
     for unclear in [html_502, app_refused] {
         let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), unclear, granted).await;
-        assert!(!matches!(verdict(answer).0, Verdict::Lost(_)));
+        assert!(!matches!(next_step(answer).0, NextStep::Lost(_)));
         assert_eq!(tokens, "CURRENT");
     }
 }
@@ -85,7 +85,7 @@ async fn a_current_token_that_works_or_may_work_is_not_replaced() {
 async fn without_another_token_there_is_nothing_to_try() {
     for previous in [None, Some("pinr.CURRENT")] {
         let (answer, tokens) = asked(UNCERTAIN, previous, refused, granted).await;
-        assert_eq!(verdict(answer).0, Verdict::Lost(Cause::LostResponse));
+        assert_eq!(next_step(answer).0, NextStep::Lost(Cause::LostResponse));
         assert_eq!(tokens, "CURRENT");
     }
 }
@@ -93,19 +93,19 @@ async fn without_another_token_there_is_nothing_to_try() {
 #[tokio::test]
 async fn an_unclear_answer_to_the_previous_token_loses_nothing() {
     let (answer, _) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, html_502).await;
-    let (verdict_of_both, kind) = verdict(answer);
-    assert!(matches!(verdict_of_both, Verdict::Again { uncertain: true, .. }), "{verdict_of_both:?}");
+    let (verdict_of_both, kind) = next_step(answer);
+    assert!(matches!(verdict_of_both, NextStep::Again { uncertain: true, .. }), "{verdict_of_both:?}");
     assert_eq!(kind, ErrorKind::Transient);
 
     let (answer, _) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, app_refused).await;
-    assert_eq!(verdict(answer).0, Verdict::AppRefused);
+    assert_eq!(next_step(answer).0, NextStep::AppRefused);
 }
 
 #[tokio::test]
 async fn the_age_of_the_token_explains_a_refusal() {
     let expired = Attempt { refresh_token_expired: true, ..CERTAIN };
     let (answer, _) = asked(expired, None, refused, granted).await;
-    assert_eq!(verdict(answer).0, Verdict::Lost(Cause::Expired));
+    assert_eq!(next_step(answer).0, NextStep::Lost(Cause::Expired));
     let (answer, _) = asked(expired, None, granted, granted).await;
     assert!(answer.is_ok());
 }

@@ -37,7 +37,6 @@ async fn every_call_has_its_path() {
     assert_eq!(client.boards(&token, None).await.unwrap().value.items[0].id, "1");
     assert_eq!(client.board(&token, "2").await.unwrap().value.id, "1");
     assert_eq!(client.sections(&token, "3", None).await.unwrap().value.items[0].id, "1");
-    assert_eq!(client.section_pins(&token, "4", "5", None).await.unwrap().value.items[0].id, "1");
     assert_eq!(client.pin(&token, "6").await.unwrap().value.id, "1");
     let targets: Vec<_> = server.received().into_iter().map(|request| request.target).collect();
     assert_eq!(
@@ -47,7 +46,6 @@ async fn every_call_has_its_path() {
             "GET /v5/boards?page_size=250",
             "GET /v5/boards/2",
             "GET /v5/boards/3/sections?page_size=250",
-            "GET /v5/boards/4/sections/5/pins?page_size=250",
             "GET /v5/pins/6",
         ]
     );

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pinterest::refresh::{self, Attempt, Breaker, Cause, Verdict};
+use pinterest::refresh::{self, Attempt, Breaker, Cause, NextStep};
 use pinterest::{Secret, TokenGrant};
 
 /// Seconds since the simulation began.
@@ -141,13 +141,13 @@ impl Ledger {
         row.refresh_after = now + refresh::after(grant.expires_in, Some(left), random).as_secs();
         (row.status, row.status_since) = (Status::Connected, now);
         (row.attempts, row.intent) = (0, None);
-        self.breaker = self.breaker.after_success();
+        self.breaker = Breaker::default();
         self.lost_in_row.clear();
         true
     }
 
     /// Draws the consequences of a refusal, which are none if the generation has moved.
-    pub fn refuse(&mut self, account: usize, worker: u64, used: &Opened, verdict: Verdict, now: Time, random: f64) {
+    pub fn refuse(&mut self, account: usize, worker: u64, used: &Opened, next_step: NextStep, now: Time, random: f64) {
         let row = &mut self.rows[account];
         if row.intent.as_ref().is_some_and(|intent| intent.worker == worker) {
             row.intent = None;
@@ -155,15 +155,15 @@ impl Ledger {
         if row.generation != used.generation {
             return;
         }
-        match verdict {
-            Verdict::Again { again_in, uncertain } => {
+        match next_step {
+            NextStep::Again { again_in, uncertain } => {
                 row.refresh_after = now + again_in.as_secs();
                 if uncertain {
                     row.status = Status::Uncertain;
                 }
             }
-            Verdict::AppRefused => self.pause(self.breaker.after_app_refusal(), now, random),
-            Verdict::Lost(cause) => {
+            NextStep::AppRefused => self.pause(self.breaker.after_app_refusal(), now, random),
+            NextStep::Lost(cause) => {
                 let (before, after) = (self.breaker, self.breaker.after_account_refusal(cause));
                 if before.believes(cause) && after.believes(cause) {
                     if cause != Cause::Expired {

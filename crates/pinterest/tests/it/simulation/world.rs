@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinterest::refresh::{self, Ask, Cause, Refusal};
+use pinterest::refresh::{self, Ask, Cause, FailedRefresh};
 use pinterest::{AppCredentials, Client, Endpoints, Secret, TokenGrant};
 use sandbox::config::{AccountSpec, OldRefreshToken, TokenRules};
 use sandbox::{Config, Kind, Rule, RuleId, Sandbox};
@@ -88,9 +88,14 @@ impl World {
     /// The owner consents, for the first time or again.
     pub fn connect(&mut self, account: usize) {
         let issued = self.sandbox.issue_grant(&username(account)).unwrap();
-        let mut grant = TokenGrant::new(Secret::new(issued.access_token), Duration::from_secs(issued.expires_in));
-        grant.refresh_token = issued.refresh_token.map(Secret::new);
-        grant.refresh_token_expires_in = issued.refresh_token_expires_in.map(Duration::from_secs);
+        let grant = TokenGrant::from_parts(
+            Secret::new(issued.access_token),
+            issued.expires_in.cast_signed(),
+            issued.refresh_token.map(Secret::new),
+            issued.refresh_token_expires_in.map(u64::cast_signed),
+            "",
+        )
+        .unwrap();
         self.ledger.connect(account, &grant, self.now, self.random.f64());
         if account == self.truth.len() {
             self.truth.push(Truth::default());
@@ -176,7 +181,7 @@ impl World {
     }
 
     /// What a worker does with its answer.
-    pub fn record(&mut self, account: usize, worker: u64, opened: &Opened, answer: Result<TokenGrant, Refusal>) {
+    pub fn record(&mut self, account: usize, worker: u64, opened: &Opened, answer: Result<TokenGrant, FailedRefresh>) {
         let random = self.random.f64();
         match answer {
             Ok(grant) => {
@@ -189,7 +194,7 @@ impl World {
             }
             Err(refusal) => {
                 let was_lost = matches!(self.ledger.rows[account].status, Status::Lost(_));
-                self.ledger.refuse(account, worker, opened, refusal.verdict, self.now, random);
+                self.ledger.refuse(account, worker, opened, refusal.next_step, self.now, random);
                 if let Status::Lost(cause) = self.ledger.rows[account].status
                     && !was_lost
                 {
@@ -200,7 +205,12 @@ impl World {
     }
 
     /// The request; `None` where the worker dies of it.
-    async fn ask(&mut self, account: usize, opened: &Opened, mishap: Mishap) -> Option<Result<TokenGrant, Refusal>> {
+    async fn ask(
+        &mut self,
+        account: usize,
+        opened: &Opened,
+        mishap: Mishap,
+    ) -> Option<Result<TokenGrant, FailedRefresh>> {
         let name = username(account);
         let newest = self.sandbox.valid_refresh_token(&name);
         let arrived = self.sandbox.requests().count(Kind::Token);
@@ -233,7 +243,7 @@ impl World {
     }
 
     /// A request that outlives whoever makes it.
-    pub fn request(&self, opened: &Opened) -> impl Future<Output = Result<TokenGrant, Refusal>> + Send + 'static {
+    pub fn request(&self, opened: &Opened) -> impl Future<Output = Result<TokenGrant, FailedRefresh>> + Send + 'static {
         request(self.client.clone(), self.app.clone(), opened.clone(), 0.5)
     }
 
@@ -298,7 +308,12 @@ impl World {
     }
 }
 
-async fn request(client: Client, app: AppCredentials, opened: Opened, random: f64) -> Result<TokenGrant, Refusal> {
+async fn request(
+    client: Client,
+    app: AppCredentials,
+    opened: Opened,
+    random: f64,
+) -> Result<TokenGrant, FailedRefresh> {
     let ask = Ask { app: &app, current: &opened.current, previous: opened.previous.as_ref(), attempt: opened.attempt };
     refresh::ask(&client, ask, random).await
 }

@@ -18,7 +18,7 @@ pub struct Attempt {
 
 /// What to do about a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum NextStep {
     /// Ask again with the same refresh token.
     Again {
         /// After this long; see [`judge`].
@@ -66,14 +66,14 @@ impl std::fmt::Display for Cause {
 /// the token lives longer than most of it. Waits grow threefold from seconds to one hour; `random`, uniform in
 /// `[0, 1)`, chooses from the upper half of each. A wait the server asks for holds instead, up to a day
 /// ([`retry::LONGEST_RETRY_AFTER`]).
-pub fn judge(attempt: &Attempt, error: &Error, random: f64) -> Verdict {
+pub fn judge(attempt: &Attempt, error: &Error, random: f64) -> NextStep {
     match error.kind() {
-        ErrorKind::AppCredentials => Verdict::AppRefused,
+        ErrorKind::AppCredentials => NextStep::AppRefused,
         // Its age explains the refusal best, whatever else happened.
-        ErrorKind::NeedsReauth if attempt.refresh_token_expired => Verdict::Lost(Cause::Expired),
-        ErrorKind::NeedsReauth if attempt.uncertain => Verdict::Lost(Cause::LostResponse),
-        ErrorKind::NeedsReauth => Verdict::Lost(Cause::Rejected),
-        _ => Verdict::Again {
+        ErrorKind::NeedsReauth if attempt.refresh_token_expired => NextStep::Lost(Cause::Expired),
+        ErrorKind::NeedsReauth if attempt.uncertain => NextStep::Lost(Cause::LostResponse),
+        ErrorKind::NeedsReauth => NextStep::Lost(Cause::Rejected),
+        _ => NextStep::Again {
             again_in: wait(attempt.number, error, random),
             uncertain: attempt.uncertain || error.may_have_been_processed(),
         },
@@ -111,7 +111,7 @@ mod tests {
             [(false, false, Rejected), (true, false, LostResponse), (false, true, Expired), (true, true, Expired)]
         {
             let attempt = Attempt { number: 1, uncertain, refresh_token_expired };
-            assert_eq!(judge(&attempt, &refused, 0.5), Verdict::Lost(cause), "{attempt:?}");
+            assert_eq!(judge(&attempt, &refused, 0.5), NextStep::Lost(cause), "{attempt:?}");
         }
     }
 
@@ -119,15 +119,15 @@ mod tests {
     fn the_apps_fault_is_not_the_accounts() {
         for uncertain in [false, true] {
             let attempt = Attempt { uncertain, refresh_token_expired: true, ..FIRST };
-            assert_eq!(judge(&attempt, &error(ErrorKind::AppCredentials), 0.5), Verdict::AppRefused);
+            assert_eq!(judge(&attempt, &error(ErrorKind::AppCredentials), 0.5), NextStep::AppRefused);
         }
     }
 
     #[test]
     fn what_may_have_been_processed_stays_uncertain() {
         let uncertain = |attempt: Attempt, error: Error| match judge(&attempt, &error, 0.5) {
-            Verdict::Again { uncertain, .. } => uncertain,
-            verdict => panic!("{verdict:?}"),
+            NextStep::Again { uncertain, .. } => uncertain,
+            next_step => panic!("{next_step:?}"),
         };
         assert!(!uncertain(FIRST, error(ErrorKind::Unreachable)));
         assert!(uncertain(FIRST, error(ErrorKind::Protocol).outcome_unknown()));
@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn the_server_is_obeyed() {
         let limited = error(ErrorKind::RateLimited).with_retry_after(Some(Duration::from_secs(67_150)));
-        let verdict = judge(&Attempt { number: 30, ..FIRST }, &limited, 0.0);
-        assert_eq!(verdict, Verdict::Again { again_in: Duration::from_secs(67_150), uncertain: false });
+        let next_step = judge(&Attempt { number: 30, ..FIRST }, &limited, 0.0);
+        assert_eq!(next_step, NextStep::Again { again_in: Duration::from_secs(67_150), uncertain: false });
     }
 
     /// With the upper half of each ceiling, a day cannot hold more: the seven that lead to the hour, then two an hour.
@@ -169,11 +169,11 @@ mod tests {
             let attempt = Attempt { number, uncertain, refresh_token_expired };
             let error = if processed { error(kind).outcome_unknown() } else { error(kind) };
             match judge(&attempt, &error, random) {
-                Verdict::Again { again_in, uncertain: then } => {
+                NextStep::Again { again_in, uncertain: then } => {
                     prop_assert!((SHORTEST_DELAY..=LONGEST_DELAY).contains(&again_in), "{:?}", again_in);
                     prop_assert_eq!(then, uncertain || processed);
                 }
-                verdict => prop_assert!(false, "{:?}", verdict),
+                next_step => prop_assert!(false, "{:?}", next_step),
             }
         }
 
