@@ -4,7 +4,7 @@ from figures import text_case
 from rounds import PRECISIONS
 from work import operations, operations_as_written
 
-BEGIN = "<!-- Written by `make bench-peers`; what stands between the two marks is replaced. -->"
+BEGIN = "<!-- Written by `make bench-peers`; the text between the two marks is replaced. -->"
 END = "<!-- End of what `make bench-peers` writes. -->"
 
 
