@@ -1,6 +1,7 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
 mod cluster;
+mod docs_links;
 mod embedder;
 mod imports;
 mod search;
