@@ -1,9 +1,9 @@
--- Tells whether the pgvector of this server is the one pg_pinterest needs: 0.8 or newer (iterative index scans), and
--- a vector(512) that survives a round trip, compares by cosine distance and carries an HNSW index.
+-- Checks whether the pgvector of this server is suitable for pg_pinterest: version 0.8 or newer (iterative index scans),
+-- a vector(512) column with a correct round trip, cosine distance and an HNSW index.
 --
 --   psql -X -v ON_ERROR_STOP=1 -f pgvector_setup/check.sql DATABASE
 --
--- Leaves nothing behind: everything happens in a transaction that is rolled back.
+-- Everything runs in a transaction that is rolled back.
 \set ON_ERROR_STOP on
 \set QUIET on
 SET client_min_messages = warning;
