@@ -42,6 +42,12 @@ impl World {
         Self::builder().sandbox(config).start()
     }
 
+    /// The world and a superuser's session in its first database.
+    pub fn with_session(self) -> Result<(Self, Client)> {
+        let client = self.connect()?;
+        Ok((self, client))
+    }
+
     /// Connects as superuser to the first database.
     pub fn connect(&self) -> Result<Client> {
         self.cluster.connect()

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, wait_for, world};
+use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, world};
 use postgres::Client;
 
 use crate::support::oauth::{WORKER, doctor, generation, refresh};
-use crate::support::{SOON, import, quick_board, quick_world, refusal, value};
+use crate::support::{Sql, import, quick_board, quick_world, until};
 
 /// A world under one setting of the fence.
 fn fenced(fence: &str) -> Result<World> {
@@ -25,15 +25,14 @@ fn assert_quiet(world: &World, copy: &Cluster) -> Result<()> {
         "SELECT pinterest_rotate_key()",
         "SELECT pinterest_store_token('token')",
     ] {
-        let refused = refusal(client.query(call, &[]));
-        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        let refused = client.refused(call, "55000");
         assert!(refused.hint.contains("pinterest_adopt"), "{call}: {refused:?}");
     }
     let (status, text) = doctor(&mut client, "clone fence")?;
     assert!(status == "problem" && text.contains("pinterest_adopt"), "{status}: {text}");
     // What is in it can be searched, and a worker that comes to look leaves.
     client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
-    wait_for("the worker to leave", SOON, || Ok(copy.backends(WORKER)?.is_empty().then_some(())))?;
+    until("the worker to leave", || Ok(copy.backends(WORKER)?.is_empty()))?;
     assert_eq!(world.sandbox.requests().total(), asked);
     Ok(())
 }
@@ -73,11 +72,9 @@ fn subscriber(world: &World, fence: &str) -> Result<Cluster> {
     let mut client = subscriber.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     client.batch_execute(&format!("CREATE SUBSCRIPTION everything CONNECTION '{address}' PUBLICATION everything"))?;
-    wait_for("the first copy", SOON, || {
+    until("the first copy", || {
         let rows = "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image";
-        Ok((value::<i64>(&mut client, rows)? == 3
-            && value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")? == 1)
-            .then_some(()))
+        Ok(client.value::<i64>(rows)? == 3 && client.value::<i64>("SELECT count(*) FROM pinterest.token")? == 1)
     })?;
     Ok(subscriber)
 }
@@ -93,7 +90,7 @@ fn a_subscriber_to_all_tables() -> Result<()> {
     let mut client = copy.connect()?;
     client.batch_execute("ALTER SUBSCRIPTION everything DISABLE")?;
     world.cluster.stop(e2e::Stop::Fast)?;
-    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
     assert_open(&mut client, world.account())?;
     // Sequences do not come along with the rows.
     let row = import(&mut client, "Beach")?;
@@ -119,7 +116,7 @@ fn a_base_backup_as_a_server_of_its_own_under_strict() -> Result<()> {
     let copy = Cluster::builder().copy_of(&world.cluster).start()?;
     world.cluster.stop(e2e::Stop::Fast)?;
     let mut client = copy.connect()?;
-    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
     assert_open(&mut client, world.account())
 }
 
@@ -139,13 +136,11 @@ fn a_promoted_standby_under_strict() -> Result<()> {
     import(&mut world.connect()?, "Beach")?;
     let standby = Cluster::builder().standby_of(&world.cluster).start()?;
     let mut client = standby.connect()?;
-    wait_for("the standby to have caught up", SOON, || {
-        Ok((value::<i64>(&mut client, "SELECT count(embedding) FROM pinterest.pin_image")? == 3).then_some(()))
-    })?;
+    client.until("SELECT count(embedding) FROM pinterest.pin_image", 3_i64)?;
     world.cluster.stop(e2e::Stop::Fast)?;
-    assert!(value::<bool>(&mut client, "SELECT pg_promote()")?);
+    assert!(client.value::<bool>("SELECT pg_promote()")?);
     assert_quiet(&world, &standby)?;
-    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
+    assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
     assert_open(&mut client, world.account())
 }
 
@@ -165,13 +160,11 @@ fn a_subscriber_under_off() -> Result<()> {
 
 #[test]
 fn nobody_but_the_server_changes_the_fence() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for setting in ["clone_fence", "key_command", "app_secret_file"] {
-        let refused = refusal(client.batch_execute(&format!("SET pinterest.{setting} = 'off'")));
-        assert_eq!(refused.code, "55P02", "{setting}: {refused:?}");
+        client.refused(&format!("SET pinterest.{setting} = 'off'"), "55P02");
     }
-    assert_eq!(value::<String>(&mut client, "SHOW pinterest.clone_fence")?, "on");
+    assert_eq!(client.value::<String>("SHOW pinterest.clone_fence")?, "on");
     assert_eq!(doctor(&mut client, "clone fence")?.0, "ok");
     Ok(())
 }

@@ -2,23 +2,22 @@
 
 use e2e::cluster::SUPERUSER;
 use e2e::process::Process;
-use e2e::{Result, World, wait_for, wait_until};
+use e2e::{Result, World, wait_until};
 use postgres::Client;
 
 use crate::support::oauth::WORKER;
-use crate::support::{GATE, SOON, hold_pictures_after, import, quick_board, quick_world, start, until, value};
+use crate::support::{GATE, SOON, Sql, hold_pictures_after, import, quick_board, quick_world, start, until, until_row};
 
 fn until_the_worker_has_left(world: &World) -> Result<()> {
-    wait_for("the worker to leave", SOON, || Ok(world.cluster.backends(WORKER)?.is_empty().then_some(())))
+    until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))
 }
 
 #[test]
 fn the_extension_in_mid_import() -> Result<()> {
-    let world = quick_world("Beach", 20)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 20)?.with_session()?;
     hold_pictures_after(&world, 5);
     let id = start(&mut client, "Beach")?;
-    until(&mut client, id, "the first images", |row| row.embedded == 5)?;
+    until_row(&mut client, id, "the first images", |row| row.embedded == 5)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client
         .batch_execute("SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE; RESET statement_timeout")?;
@@ -30,8 +29,7 @@ fn the_extension_in_mid_import() -> Result<()> {
     let asked = world.sandbox.requests().total();
     world.sandbox.faults().release(GATE);
     client.batch_execute("CREATE EXTENSION pg_pinterest")?;
-    let tables: i64 = value(&mut client, "SELECT count(*) FROM pinterest.account")?;
-    assert_eq!(tables, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.account")?, 0);
     assert_eq!(world.sandbox.requests().total(), asked);
     world.register_app(&mut client, "again")?;
     world.connect_account(&mut client)?;
@@ -49,14 +47,14 @@ fn another(world: &World, name: &str) -> Result<Client> {
     world.connect_account(&mut client)?;
     hold_pictures_after(world, 5);
     let id = start(&mut client, "Beach")?;
-    until(&mut client, id, "the first images", |row| row.embedded == 5)?;
+    until_row(&mut client, id, "the first images", |row| row.embedded == 5)?;
     Ok(client)
 }
 
 #[test]
 fn databases() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 20)).connected(false).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 20)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE DATABASE bystander")?;
     drop(another(&world, "wedding")?);
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;

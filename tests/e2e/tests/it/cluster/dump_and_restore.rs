@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::cluster::SUPERUSER;
-use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, wait_for, world};
+use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, world};
 use postgres::Client;
 
 use crate::support::oauth::{WORKER, refresh};
 use crate::support::{
-    GATE, SOON, complete, hold_pictures_after, import, quick_world, refusal, start, until, until_state, value,
+    GATE, Sql, complete, hold_pictures_after, import, quick_world, start, until, until_row, until_state,
 };
 
 /// Dumps the world's database into a file.
@@ -49,18 +49,17 @@ fn restored(world: &World) -> Result<Cluster> {
 }
 
 fn copy_check(client: &mut Client) -> Result<String> {
-    value(client, "SELECT status FROM pinterest_doctor() WHERE check_name = 'clone fence'")
+    client.value("SELECT status FROM pinterest_doctor() WHERE check_name = 'clone fence'")
 }
 
 #[test]
 fn quiet_until_adopted() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
     hold_pictures_after(&world, 1);
     let pending = start(&mut client, "Beach")?;
-    until(&mut client, pending, "the first image", |row| row.embedded == 1)?;
+    until_row(&mut client, pending, "the first image", |row| row.embedded == 1)?;
     // What must not happen behind anybody's back is due at once: a refresh, and the rest of an import.
     let copy = {
         client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp() + interval '1 second'")?;
@@ -68,10 +67,7 @@ fn quiet_until_adopted() -> Result<()> {
     };
     client.query_one("SELECT pinterest_cancel_import($1)", &[&pending])?;
     until_state(&mut client, pending, "cancelled")?;
-    wait_for("the original's refresh", SOON, || {
-        let generation: i64 = value(&mut client, "SELECT generation FROM pinterest.token")?;
-        Ok((generation == 2).then_some(()))
-    })?;
+    client.until("SELECT generation FROM pinterest.token", 2_i64)?;
     // The original is gone for good.
     world.cluster.stop(e2e::Stop::Fast)?;
     let refresh_token = world.sandbox.valid_refresh_token("example_user");
@@ -81,27 +77,25 @@ fn quiet_until_adopted() -> Result<()> {
     let mut client = copy.connect()?;
     assert_eq!(copy_check(&mut client)?, "problem");
     for call in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest_list_boards()"] {
-        let refused = refusal(client.query(call, &[]));
-        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        let refused = client.refused(call, "55000");
         assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
     }
     // A worker that a wait has started looks around and leaves; searching is nobody's business outside.
     client.query_one("SELECT pinterest_wait_for_import($1, interval '2 seconds')", &[&pending])?;
     client.query_one("SELECT pinterest_board_embedding('Beach') <=> pinterest_embed_text('sand')", &[])?;
-    wait_for("the worker to leave", SOON, || Ok(copy.backends(WORKER)?.is_empty().then_some(())))?;
+    until("the worker to leave", || Ok(copy.backends(WORKER)?.is_empty()))?;
     assert_eq!(world.sandbox.requests().total(), asked);
     assert_eq!(world.sandbox.valid_refresh_token("example_user"), refresh_token);
 
-    assert!(value::<bool>(&mut client, "SELECT pinterest_adopt()")?);
-    assert!(!value::<bool>(&mut client, "SELECT pinterest_adopt()")?, "once is enough");
+    assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
+    assert!(!client.value::<bool>("SELECT pinterest_adopt()")?, "once is enough");
     assert_eq!(copy_check(&mut client)?, "ok");
     Ok(())
 }
 
 #[test]
 fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     let before = counts(&mut client)?;
     let copy = restored(&world)?;
@@ -117,7 +111,7 @@ fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
     let row = complete(&mut client, again)?;
     assert_eq!((row.embedded, row.reused), (2, 6), "{row:?}");
     world.register_app(&mut client, "another")?;
-    let stored: i64 = value(&mut client, "SELECT pinterest_store_token('token', username => 'another')")?;
+    let stored: i64 = client.value("SELECT pinterest_store_token('token', username => 'another')")?;
     assert_ne!(stored, world.account());
     client.batch_execute(
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
@@ -136,8 +130,7 @@ fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
     let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
     let asked = world.sandbox.requests().total();
     for call in ["SELECT pinterest_refresh()", "SELECT pinterest_import_board('Beach')"] {
-        let refused = refusal(copy.query(call, &[]));
-        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        let refused = copy.refused(call, "55000");
         assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
     }
     assert_eq!(copy_check(&mut copy)?, "problem");
@@ -149,8 +142,8 @@ fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
     for worker in world.cluster.backends(WORKER)? {
         other.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
     }
-    wait_for("the database to be renamed", SOON, || {
-        Ok(other.batch_execute("ALTER DATABASE postgres RENAME TO renamed").is_ok().then_some(()))
+    until("the database to be renamed", || {
+        Ok(other.batch_execute("ALTER DATABASE postgres RENAME TO renamed").is_ok())
     })?;
     let mut renamed = world.cluster.connect_to(SUPERUSER, "renamed")?;
     refresh(&mut renamed, None)?;
@@ -169,7 +162,7 @@ fn counts(client: &mut Client) -> Result<Vec<(String, i64)>> {
         .iter()
         .map(|row| {
             let table: String = row.get(0);
-            let rows = value(client, &format!("SELECT count(*) FROM pinterest.{table}"))?;
+            let rows = client.value(&format!("SELECT count(*) FROM pinterest.{table}"))?;
             Ok((table, rows))
         })
         .collect()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use e2e::{Cluster, Result, World};
 use postgres::Client;
 
-use crate::support::{quick_board, value};
+use crate::support::{Sql, quick_board};
 
 /// Arguments of a type, as SQL writes them; the first one makes sense.
 fn values(type_name: &str, world: &Fixture) -> Vec<String> {
@@ -260,8 +260,8 @@ fn as_a_role_of_each_level() -> Result<()> {
     let mut superuser = world.connect()?;
     crate::support::import(&mut superuser, "Beach")?;
     let fixture = Fixture {
-        foreign_account: value(&mut superuser, "SELECT min(account_id) FROM pinterest.account")?,
-        foreign_import: value(&mut superuser, "SELECT min(import_id) FROM pinterest.import")?,
+        foreign_account: superuser.value("SELECT min(account_id) FROM pinterest.account")?,
+        foreign_import: superuser.value("SELECT min(import_id) FROM pinterest.import")?,
     };
     for (role, level) in [("reader", "reader"), ("users", "user"), ("admin", "admin")] {
         world.cluster.create_role(role)?;
@@ -276,13 +276,10 @@ fn as_a_role_of_each_level() -> Result<()> {
         assert!(codes.len() > 2, "{role}: {codes:?}");
     }
     // What belongs to others is as it was.
-    let left: String = value(
-        &mut superuser,
-        "SELECT concat_ws(' ', (SELECT count(*) FROM pinterest.account WHERE account_id = 1), (SELECT count(*) FROM pinterest.pin),
+    let left = "SELECT concat_ws(' ', (SELECT count(*) FROM pinterest.account WHERE account_id = 1), (SELECT count(*) FROM pinterest.pin),
              (SELECT count(embedding) FROM pinterest.pin_image), (SELECT count(*) FROM pinterest.tracked_column),
-             (SELECT state FROM pinterest.import ORDER BY import_id LIMIT 1), (SELECT status FROM pinterest.account WHERE account_id = 1))",
-    )?;
-    assert_eq!(left, "1 2 2 1 completed connected");
+             (SELECT state FROM pinterest.import ORDER BY import_id LIMIT 1), (SELECT status FROM pinterest.account WHERE account_id = 1))";
+    assert_eq!(superuser.value::<String>(left)?, "1 2 2 1 completed connected");
     assert_eq!(world.cluster.postmaster()?, postmaster);
     let log = world.cluster.log()?;
     for word in ["panicked", "terminated by signal", "PANIC", "XX000", "internal error"] {
@@ -302,7 +299,7 @@ fn as_role(
     let mut client = cluster.connect_as(role)?;
     client.batch_execute("DROP TABLE IF EXISTS public.venues").ok();
     client.batch_execute(OWN)?;
-    let session: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    let session: i32 = client.value("SELECT pg_backend_pid()")?;
     let mut codes = BTreeMap::new();
     let mut internal = Vec::new();
     for function in functions {
@@ -329,8 +326,7 @@ fn as_role(
             client.batch_execute("ROLLBACK")?;
         }
     }
-    let now: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
-    assert_eq!(now, session, "the session went on");
+    assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, session, "the session went on");
     client.batch_execute("DROP TABLE public.venues")?;
     assert!(internal.is_empty(), "{internal:#?}");
     Ok(codes)

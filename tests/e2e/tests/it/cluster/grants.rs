@@ -4,7 +4,7 @@ use e2e::Result;
 use postgres::Client;
 
 use crate::cluster::owners::{drop_role, role, server, settle};
-use crate::support::{refusal, value};
+use crate::support::{Sql, expect_refusal};
 
 const LEVELS: [&str; 3] = ["reader", "user", "admin"];
 
@@ -14,7 +14,7 @@ fn held(client: &mut Client, role: &str) -> Result<i64> {
         SELECT proacl FROM pg_proc UNION ALL SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
         UNION ALL SELECT nspacl FROM pg_namespace WHERE nspname = 'pinterest' UNION ALL SELECT typacl FROM pg_type) AS o(acl),
         aclexplode(acl) AS g WHERE g.grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)";
-    Ok(client.query_one(sql, &[&role])?.get(0))
+    client.value_with(sql, &[&role])
 }
 
 #[test]
@@ -45,8 +45,7 @@ fn every_function_has_a_level() -> Result<()> {
         assert!(admins.contains(&function), "{function} {admins:?}");
     }
     // And every table and view but those that hold secrets.
-    let unread: Vec<String> = value(
-        &mut client,
+    let unread: Vec<String> = client.value(
         "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace
             AND relkind IN ('r', 'v') AND NOT has_any_column_privilege('reader', oid, 'SELECT')",
     )?;
@@ -56,10 +55,7 @@ fn every_function_has_a_level() -> Result<()> {
     for table in ["app", "account", "pin_image", "tracked", "workers"] {
         assert!(!unread.iter().any(|name| name == table), "{table}");
     }
-    assert!(!value::<bool>(
-        &mut client,
-        "SELECT has_column_privilege('admin', 'pinterest.app', 'client_secret', 'SELECT')"
-    )?);
+    assert!(!client.value::<bool>("SELECT has_column_privilege('admin', 'pinterest.app', 'client_secret', 'SELECT')")?);
     Ok(())
 }
 
@@ -76,13 +72,12 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     // All or nothing: what a user could grant of it is not granted either, and nothing warns.
     client.batch_execute("GRANT SELECT ON pinterest.pin TO app WITH GRANT OPTION")?;
     for level in LEVELS {
-        let refused = refusal(user.query("SELECT pinterest_grant('ann', $1)", &[&level]));
-        assert_eq!(refused.code, "42501", "{refused:?}");
+        let refused = expect_refusal(user.query("SELECT pinterest_grant('ann', $1)", &[&level]), "42501");
         assert!(refused.hint.contains("level admin"), "{refused:?}");
     }
     assert_eq!(held(&mut client, "ann")?, 0);
     let mut stranger = cluster.connect_as("stranger")?;
-    assert_eq!(refusal(stranger.query("SELECT pinterest_grant('ann')", &[])).code, "42501");
+    stranger.refused("SELECT pinterest_grant('ann')", "42501");
 
     // An admin's role can do what it was granted for; twice is fine.
     for _ in 0..2 {
@@ -93,13 +88,13 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     let mut deputy = cluster.connect_as("deputy")?;
     deputy.batch_execute("SELECT pinterest_grant('ben', 'reader')")?;
     let mut ben = cluster.connect_as("ben")?;
-    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 0);
-    assert_eq!(refusal(ben.query("SELECT pinterest_authorize_url()", &[])).code, "42501");
-    assert_eq!(refusal(deputy.query("SELECT pinterest_grant('nobody of that name')", &[])).code, "42704");
-    assert_eq!(refusal(deputy.query("SELECT pinterest_grant('ben', 'emperor')", &[])).code, "22023");
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0);
+    ben.refused("SELECT pinterest_authorize_url()", "42501");
+    deputy.refused("SELECT pinterest_grant('nobody of that name')", "42704");
+    deputy.refused("SELECT pinterest_grant('ben', 'emperor')", "22023");
     // An admin sees no more than its own.
-    assert_eq!(value::<i64>(&mut chief, "SELECT count(*) FROM pinterest.accounts")?, 0);
-    assert_eq!(refusal(chief.query("SELECT * FROM pinterest.token", &[])).code, "42501");
+    assert_eq!(chief.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0);
+    chief.refused("SELECT * FROM pinterest.token", "42501");
     Ok(())
 }
 
@@ -114,26 +109,23 @@ fn what_was_granted_is_taken_back() -> Result<()> {
     client.batch_execute("SELECT pinterest_grant('ann', 'admin')")?;
     // One of three who granted cannot take all back, and takes nothing.
     let before = held(&mut client, "ann")?;
-    let refused = refusal(chief.query("SELECT pinterest_revoke('ann')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    chief.refused("SELECT pinterest_revoke('ann')", "42501");
     assert_eq!(held(&mut client, "ann")?, before);
     client.batch_execute("SELECT pinterest_revoke('ann'); DROP ROLE ann")?;
 
     // Who granted on is not passed over in silence.
     cluster.create_role("ben")?;
     deputy.batch_execute("SELECT pinterest_grant('ben', 'user')")?;
-    let refused = refusal(client.query("SELECT pinterest_revoke('deputy')", &[]));
-    assert_eq!(refused.code, "2BP01", "{refused:?}");
+    client.refused("SELECT pinterest_revoke('deputy')", "2BP01");
     let mut ben = cluster.connect_as("ben")?;
     settle(&mut ben, "venues")?;
     client.batch_execute("SELECT pinterest_revoke('deputy', cascade => true)")?;
     assert_eq!((held(&mut client, "deputy")?, held(&mut client, "ben")?), (0, 0));
-    assert_eq!(refusal(ben.query("SELECT * FROM pinterest.accounts", &[])).code, "42501");
+    ben.refused("SELECT * FROM pinterest.accounts", "42501");
     client.batch_execute("SELECT pinterest_revoke('ben'); SELECT pinterest_grant('ben')")?;
-    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 1, "what it owns is still its own");
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 1, "what it owns is still its own");
     for (name, code) in [("pinterest_worker", "22023"), ("postgres", "22023"), ("nobody", "42704")] {
-        let refused = refusal(client.query("SELECT pinterest_revoke($1)", &[&name]));
-        assert_eq!(refused.code, code, "{name}: {refused:?}");
+        expect_refusal(client.query("SELECT pinterest_revoke($1)", &[&name]), code);
     }
     drop_role(&mut client, "chief")?;
     Ok(())

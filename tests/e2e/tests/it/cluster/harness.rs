@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::Sql;
 use e2e::{Cluster, ServerUser, Stop};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -10,7 +11,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn a_cluster_runs_unprivileged_restarts_and_vanishes() -> e2e::Result<()> {
     let cluster = Cluster::builder().setting("work_mem", "7MB").start()?;
     let mut client = cluster.connect()?;
-    assert_eq!(client.query_one("SHOW work_mem", &[])?.get::<_, String>(0), "7MB");
+    assert_eq!(client.value::<String>("SHOW work_mem")?, "7MB");
     assert_eq!(cluster.psql("SELECT 6 * 7")?, "42\n");
     // The server would have refused to start as root; what it leaves behind must belong to the same user.
     let owner = std::process::Command::new("stat").args(["-c", "%U"]).arg(cluster.data_directory()).output()?;
@@ -33,7 +34,7 @@ fn settings_reload_and_roles_connect() -> e2e::Result<()> {
     let cluster = Cluster::builder().start()?;
     cluster.create_role("someone")?;
     let mut someone = cluster.connect_as("someone")?;
-    assert_eq!(someone.query_one("SELECT current_user::text", &[])?.get::<_, String>(0), "someone");
+    assert_eq!(someone.value::<String>("SELECT current_user::text")?, "someone");
     cluster.set("log_min_duration_statement", "1234")?;
     cluster.reload()?;
     assert_eq!(cluster.psql("SHOW log_min_duration_statement")?, "1234ms\n");

@@ -2,35 +2,33 @@
 
 use std::time::Duration;
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use sandbox::config::Config;
 
 use crate::support::oauth::WORKER;
-use crate::support::{SOON, complete, import, quick_board, start, until, value};
+use crate::support::{SOON, Sql, complete, import, quick_board, start, until, until_row};
 
 #[test]
 fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
     for preload in [true, false] {
-        let world = World::builder()
+        let (world, mut client) = World::builder()
             .preload(preload)
             .sandbox(quick_board("Beach", 3))
             .setting("pinterest.worker_idle_timeout", "1s")
-            .start()?;
-        let mut client = world.connect()?;
+            .start()?
+            .with_session()?;
         import(&mut client, "Beach")?;
         let board = world.sandbox.board_id("Beach")?;
         for round in 0..6_u64 {
             // Queued at ever other moments of the worker's leave, the last one when it has left for sure.
             match round {
-                5 => wait_for("the worker to leave", SOON, || {
-                    Ok(world.cluster.backends(WORKER)?.is_empty().then_some(()))
-                })?,
+                5 => until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?,
                 _ => std::thread::sleep(Duration::from_millis(900 + 60 * round)),
             }
             world.sandbox.add_pins(&board, 1)?;
             let id = start(&mut client, "Beach")?;
             // Looking does not start anything.
-            let row = until(&mut client, id, "the import's end", |row| row.phase == "finished")?;
+            let row = until_row(&mut client, id, "the import's end", |row| row.phase == "finished")?;
             assert_eq!((row.state.as_str(), row.embedded), ("completed", 1), "{row:?}");
         }
     }
@@ -44,11 +42,10 @@ fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
         image_latency: Duration::from_millis(1500),
         ..quick_board("Beach", 12)
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let id = start(&mut client, "Beach")?;
     let mut samples = 0;
-    wait_for("the import's end", SOON, || {
+    until("the import's end", || {
         let row = client.query_one(
             "SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8,
                     (SELECT phase = 'finished' FROM pinterest.imports WHERE import_id = $1)
@@ -58,12 +55,11 @@ fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
         let (workers, age, finished): (i64, f64, bool) = (row.get(0), row.get(1), row.get(2));
         samples += workers;
         assert!(age < 1.0, "a transaction of the worker has been open for {age} s");
-        Ok(finished.then_some(()))
+        Ok(finished)
     })?;
     assert!(samples > 20, "the worker was seen only {samples} times");
     complete(&mut client, id)?;
-    let written: i64 = value(
-        &mut client,
+    let written: i64 = client.value(
         "SELECT n_tup_upd + n_tup_hot_upd FROM pg_stat_all_tables WHERE relid = 'pinterest.pin_image'::regclass",
     )?;
     assert!(written > 0, "autovacuum hears of a worker's writes");
@@ -74,7 +70,7 @@ fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
 fn a_database_without_the_extension_is_left_alone() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 1)).connected(false).start()?;
     world.cluster.wait_for_backend("pg_pinterest launcher", SOON)?;
-    wait_for("the worker that looked to leave", SOON, || Ok(world.cluster.backends(WORKER)?.is_empty().then_some(())))?;
+    until("the worker that looked to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
     // Nothing holds the database: it can be copied, which takes a moment with nobody connected to it.
     let mut client = world.connect()?;
     client.batch_execute("CREATE DATABASE one; ")?;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Fault, Kind, Rule};
 
-use crate::support::{GATE, SOON, hold_pictures_after, quick_world, refusal, start, value};
+use crate::support::{GATE, Sql, hold_pictures_after, quick_world, refusal, start, until};
 
 /// How soon a call has to end after it was told to.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ fn ends_at_once(world: &World, statement: &str) -> Result<()> {
 /// The same for a statement that is another one each time.
 fn each_ends_at_once(world: &World, name: &str, next: impl Fn() -> Result<String>) -> Result<()> {
     let mut client = world.connect()?;
-    let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    let pid: i32 = client.value("SELECT pg_backend_pid()")?;
 
     const TIMEOUT: Duration = Duration::from_millis(300);
     client.batch_execute(&format!("SET statement_timeout = {}", TIMEOUT.as_millis()))?;
@@ -52,7 +52,7 @@ fn each_ends_at_once(world: &World, name: &str, next: impl Fn() -> Result<String
     })?;
 
     // The session is as good as before.
-    assert_eq!(value::<i32>(&mut client, "SELECT pg_backend_pid()")?, pid);
+    assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, pid);
     Ok(())
 }
 
@@ -70,15 +70,13 @@ fn soon_enough(statement: &str, mut attempt: impl FnMut() -> Result<Duration>) -
 /// Waits until a session is inside a statement, in a wait of ours.
 fn until_waiting(world: &World, pid: i32) -> Result<()> {
     let mut observer = world.connect()?;
-    wait_for("the statement to wait", SOON, || {
-        let waiting: bool = observer
-            .query_one(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity
+    until("the statement to wait", || {
+        let waiting: bool = observer.value_with(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity
                   WHERE pid = $1 AND state = 'active' AND wait_event_type = 'Extension')",
-                &[&pid],
-            )?
-            .get(0);
-        Ok(waiting.then_some(()))
+            &[&pid],
+        )?;
+        Ok(waiting)
     })
 }
 
@@ -88,7 +86,7 @@ fn a_code_exchange() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "token".into() }));
     // The worker goes on with each, so that each has used up its state.
     each_ends_at_once(&world, "pinterest_connect()", || {
-        let url: String = value(&mut world.connect()?, "SELECT pinterest_authorize_url()")?;
+        let url: String = world.connect()?.value("SELECT pinterest_authorize_url()")?;
         let redirect = world.browser()?.authorize(&url)?;
         Ok(format!("SELECT pinterest_connect('{}', '{}')", redirect.code, redirect.state))
     })?;
@@ -109,8 +107,7 @@ fn a_live_list() -> Result<()> {
 
 #[test]
 fn a_wait_for_an_import() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     hold_pictures_after(&world, 1);
     let import = start(&mut client, "Beach")?;
     ends_at_once(&world, &format!("SELECT pinterest_wait_for_import({import})"))?;
@@ -122,8 +119,7 @@ fn a_wait_for_an_import() -> Result<()> {
 
 #[test]
 fn an_embedding_by_an_embedder_that_hangs() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     embed(&mut client)?;
     let Some(embedder) = world.cluster.embedder()? else { panic!("it has just answered") };
     let Some(pid) = Pid::from_raw(embedder.pid) else { panic!("{} is no process id", embedder.pid) };

@@ -7,7 +7,7 @@ use postgres::Client;
 
 use crate::support::key_files::key;
 use crate::support::oauth::{WORKER, kill_worker};
-use crate::support::{SOON, import, quick_board, quick_world, value};
+use crate::support::{SOON, Sql, import, quick_board, quick_world};
 
 /// Longer than the pauses after the first failures, by which databases were once looked at again.
 const AGAIN: &str = "SELECT pg_sleep(8)";
@@ -64,10 +64,8 @@ fn few_slots_are_taken_by_looking() -> Result<()> {
     cluster.reload()?;
     blocker.batch_execute("BEGIN; LOCK TABLE pg_authid, pg_database IN ACCESS EXCLUSIVE MODE")?;
     for _ in 0..40 {
-        let now: i64 = value(
-            &mut client,
-            "SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'pg_pinterest worker'",
-        )?;
+        let now: i64 = client
+            .value("SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'pg_pinterest worker'")?;
         most = most.max(now);
         std::thread::sleep(Duration::from_millis(25));
     }
@@ -79,8 +77,7 @@ fn few_slots_are_taken_by_looking() -> Result<()> {
 /// Ends a worker as soon as it is there, so many times in a row.
 #[test]
 fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     import(&mut client, "Beach")?;
     for _ in 0..5 {
         let worker = world.cluster.wait_for_backend(WORKER, Duration::from_secs(10))?;
@@ -92,8 +89,7 @@ fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
 
 #[test]
 fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client: Client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     for deaths in 0..3 {
         import(&mut client, "Beach")?;
         drop(client);
@@ -101,15 +97,14 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
         assert!(client.batch_execute("SELECT 1").is_ok(), "{deaths}");
     }
     // After the third death four seconds from its time on, whoever asks.
-    let died: f64 = value(
-        &mut client,
+    let died: f64 = client.value(
         "SELECT extract(epoch FROM clock_timestamp() - modification)::float8
            FROM pg_stat_file('pg_stat_tmp/pinterest-deaths')",
     )?;
     let began = Instant::now();
     let import = crate::support::start(&mut client, "Beach")?;
     let there = |client: &mut Client| -> Result<bool> {
-        value(client, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker')")
+        client.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker')")
     };
     while died + began.elapsed().as_secs_f64() < 2.5 {
         assert!(!there(&mut client)?, "it is back {:.1} s after its third death", died + began.elapsed().as_secs_f64());

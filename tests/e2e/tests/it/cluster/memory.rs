@@ -6,7 +6,7 @@ use std::fs;
 use e2e::{Result, World};
 use postgres::Client;
 
-use crate::support::{complete, quick_world, value};
+use crate::support::{Sql, complete, quick_world};
 
 /// Numbers as SQL writes them.
 const MEGABYTE: u64 = 1 << 20;
@@ -98,7 +98,7 @@ const CALLS: &[(Ends, &str)] = &[
 
 /// Lets the session have this much address space beyond what it has.
 fn confine(world: &World, client: &mut Client, more: u64) -> Result<()> {
-    let pid: i32 = value(client, "SELECT pg_backend_pid()")?;
+    let pid: i32 = client.value("SELECT pg_backend_pid()")?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let size =
         status.lines().find_map(|line| line.strip_prefix("VmSize:")).and_then(|rest| rest.split_whitespace().next());
@@ -122,20 +122,19 @@ fn warm(world: &World) -> Result<Client> {
 
 #[test]
 fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
-    let import: i64 = value(&mut client, "SELECT pinterest_import_board('Beach', keep_images => true)")?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
+    let import: i64 = client.value("SELECT pinterest_import_board('Beach', keep_images => true)")?;
     complete(&mut client, import)?;
     client.batch_execute(
         "CREATE TABLE venues (id int PRIMARY KEY, words text, description text, embedding vector(512));
          INSERT INTO venues SELECT n, repeat('word', 10000000), 'd', pinterest_board_embedding('Beach')
            FROM generate_series(1, 3) AS n",
     )?;
-    let began: String = value(&mut client, "SELECT pg_postmaster_start_time()::text")?;
+    let began: String = client.value("SELECT pg_postmaster_start_time()::text")?;
     let mut memory_was_short = 0;
     for more in [24 * MEGABYTE, 96 * MEGABYTE, 320 * MEGABYTE] {
         let mut session = warm(&world)?;
-        let pid: i32 = value(&mut session, "SELECT pg_backend_pid()")?;
+        let pid: i32 = session.value("SELECT pg_backend_pid()")?;
         confine(&world, &mut session, more)?;
         for (ends, call) in CALLS {
             let code = match session.simple_query(call) {
@@ -154,12 +153,12 @@ fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
             };
             assert!(expected.contains(&code.as_str()), "{call} with {more} bytes ended with {code}");
         }
-        assert_eq!(value::<i32>(&mut session, "SELECT pg_backend_pid()")?, pid);
+        assert_eq!(session.value::<i32>("SELECT pg_backend_pid()")?, pid);
     }
     assert!(memory_was_short > 10, "{memory_was_short} calls met a lack of memory");
     // A crash of one session would have ended this one.
-    let still: i64 = value(&mut client, "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()")?;
-    assert_eq!((still, value::<String>(&mut client, "SELECT pg_postmaster_start_time()::text")?), (1, began));
+    let still: i64 = client.value("SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()")?;
+    assert_eq!((still, client.value::<String>("SELECT pg_postmaster_start_time()::text")?), (1, began));
 
     // And with room enough, what is not shown costs little more than the argument itself.
     let mut session = warm(&world)?;

@@ -1,33 +1,36 @@
 //! What administrators and other sessions do beside an import: both sides come to their end.
 
 use e2e::process::suspend;
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::imports::{Report, imported, queue};
-use crate::support::{GATE, SOON, hold_pictures_after, quick_board, start, until, value};
+use crate::support::{GATE, Sql, hold_pictures_after, quick_board, start, until, until_row};
 
 const WORKER: &str = "pg_pinterest worker";
 
 #[test]
 fn what_is_not_committed_is_not_done() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 3)).setting("max_prepared_transactions", "4").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 3))
+        .setting("max_prepared_transactions", "4")
+        .start()?
+        .with_session()?;
     let asked = world.sandbox.requests().total();
     for statements in [
         "BEGIN; SELECT pinterest_import_board('Beach'); ROLLBACK",
         "BEGIN; SAVEPOINT one; SELECT pinterest_import_board('Beach'); ROLLBACK TO one; COMMIT",
     ] {
         client.batch_execute(statements)?;
-        assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.imports")?, 0, "{statements}");
+        assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.imports")?, 0, "{statements}");
     }
     client.batch_execute("BEGIN; SELECT pinterest_import_board('Beach'); PREPARE TRANSACTION 'later'")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.imports")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.imports")?, 0);
     assert_eq!(world.sandbox.requests().total(), asked);
     // Its commit wakes nobody; the worker's poll finds it.
     client.batch_execute("COMMIT PREPARED 'later'")?;
-    let import: i64 = value(&mut client, "SELECT import_id FROM pinterest.imports")?;
-    until(&mut client, import, "the import's end", |row| row.state == "completed")?;
+    let import: i64 = client.value("SELECT import_id FROM pinterest.imports")?;
+    until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
     Ok(())
 }
 
@@ -35,14 +38,13 @@ fn what_is_not_committed_is_not_done() -> Result<()> {
 fn halfway(world: &World, client: &mut Client) -> Result<i64> {
     hold_pictures_after(world, 4);
     let import = start(client, "Beach")?;
-    until(client, import, "the first images", |row| row.embedded == 4)?;
+    until_row(client, import, "the first images", |row| row.embedded == 4)?;
     Ok(import)
 }
 
 #[test]
 fn maintenance_of_the_tables() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 16)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = crate::support::quick_world("Beach", 16)?.with_session()?;
     let import = halfway(&world, &mut client)?;
     client.batch_execute("SET lock_timeout = '20s'")?;
     for statement in [
@@ -71,8 +73,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
         "DELETE FROM pinterest.pin WHERE pin_id IN (SELECT pin_id FROM pinterest.pin_image WHERE state = 'pending' LIMIT 5)",
         "TRUNCATE pinterest.pin CASCADE",
     ] {
-        let world = crate::support::quick_world("Beach", 16)?;
-        let mut client = world.connect()?;
+        let (world, mut client) = crate::support::quick_world("Beach", 16)?.with_session()?;
         let import = halfway(&world, &mut client)?;
         client.batch_execute(statement)?;
         world.sandbox.faults().release(GATE);
@@ -81,16 +82,15 @@ fn rows_deleted_under_an_import() -> Result<()> {
         // What was deleted behind its back comes again when the board has changed.
         world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
         imported(&mut client, "'Beach'")?;
-        let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
-        assert_eq!(embedded, 17, "{statement}");
+        let embedded = "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'";
+        assert_eq!(client.value::<i64>(embedded)?, 17, "{statement}");
     }
     Ok(())
 }
 
 #[test]
 fn settings_of_the_database_and_the_role() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = crate::support::quick_world("Beach", 6)?.with_session()?;
     client.batch_execute("CREATE ROLE app_owner")?;
     for setting in [
         "statement_timeout = '1ms'",
@@ -110,14 +110,8 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
         ))?;
     }
     // A worker that starts under them; this session began before.
-    wait_for("the old worker to have gone", SOON, || {
-        let ended: i64 = value(
-            &mut client,
-            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-              WHERE backend_type = 'pg_pinterest worker' AND backend_start < (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())",
-        )?;
-        Ok((ended == 0).then_some(()))
-    })?;
+    client.until("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+              WHERE backend_type = 'pg_pinterest worker' AND backend_start < (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())", 0_i64)?;
     let import = queue(&mut client, "'Beach'")?;
     assert_eq!(Report::completed(&mut client, import)?.sum("image", "embedded"), 6);
     client.query_one("SELECT pinterest_refresh()", &[])?;
@@ -126,13 +120,15 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
 
 #[test]
 fn a_worker_that_stood_still_past_its_lease() -> Result<()> {
-    let world =
-        World::builder().sandbox(quick_board("Beach", 16)).setting("pinterest.workers_per_database", "2").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 16))
+        .setting("pinterest.workers_per_database", "2")
+        .start()?
+        .with_session()?;
     let import = halfway(&world, &mut client)?;
-    let owner: String = value(&mut client, "SELECT split_part(claimed_by, '.', 1) FROM pinterest.import")?;
+    let owner: String = client.value("SELECT split_part(claimed_by, '.', 1) FROM pinterest.import")?;
     let owner: i32 = owner.parse()?;
-    wait_for("the second worker", SOON, || Ok((world.cluster.backends(WORKER)?.len() == 2).then_some(())))?;
+    until("the second worker", || Ok(world.cluster.backends(WORKER)?.len() == 2))?;
     suspend(owner, true)?;
     let taken_over = (|| {
         client.batch_execute(
@@ -140,20 +136,16 @@ fn a_worker_that_stood_still_past_its_lease() -> Result<()> {
              UPDATE pinterest.pin_image SET lease_until = clock_timestamp() WHERE claimed_by IS NOT NULL",
         )?;
         world.sandbox.faults().release(GATE);
-        until(&mut client, import, "the import's end", |row| row.state == "completed")
+        until_row(&mut client, import, "the import's end", |row| row.state == "completed")
     })();
     // Whatever became of it: a server cannot stop while one of its processes stands still.
     suspend(owner, false)?;
     taken_over?;
     let fence = |client: &mut Client| {
-        value::<String>(client, "SELECT string_agg(fence::text, ',' ORDER BY pin_id) FROM pinterest.pin_image")
+        client.value::<String>("SELECT string_agg(fence::text, ',' ORDER BY pin_id) FROM pinterest.pin_image")
     };
     let before = fence(&mut client)?;
-    wait_for("the first worker to have noticed", SOON, || {
-        let idle: i64 =
-            value(&mut client, "SELECT count(*) FROM pinterest.workers WHERE kind LIKE '%worker' AND state = 'idle'")?;
-        Ok((idle == 2).then_some(()))
-    })?;
+    client.until("SELECT count(*) FROM pinterest.workers WHERE kind LIKE '%worker' AND state = 'idle'", 2_i64)?;
     let report = Report::of(&mut client, import)?;
     assert_eq!(report.sum("image", "embedded") + report.sum("image", "reused"), 16, "{report:?}");
     assert_eq!(fence(&mut client)?, before, "its late results changed nothing");

@@ -7,7 +7,7 @@ use e2e::{Cluster, Result};
 use postgres::Client;
 
 use crate::support::tracking::{VENUES, queue};
-use crate::support::{refusal, value};
+use crate::support::{Sql, expect_refusal};
 
 /// A server with the extension, and a session of its superuser.
 pub fn server() -> Result<(Cluster, Client)> {
@@ -30,7 +30,7 @@ pub fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
 pub fn settle(client: &mut Client, app: &str) -> Result<i64> {
     client.query_one("SELECT pinterest_register_app($1, '1234567', 'secret', 'https://example.com/')", &[&app])?;
     let sql = "SELECT pinterest_store_token('access', 'refresh', app => $1, username => $1)";
-    Ok(client.query_one(sql, &[&app])?.get(0))
+    client.value_with(sql, &[&app])
 }
 
 /// Drops a role as its DBA would, with what it holds in this database.
@@ -40,20 +40,19 @@ pub fn drop_role(client: &mut Client, name: &str) -> Result<()> {
 
 /// Owners of all accounts, in the order of their ids.
 pub fn owners(client: &mut Client) -> Result<Vec<String>> {
-    value(client, "SELECT COALESCE(array_agg(owner ORDER BY account_id), '{}') FROM pinterest.accounts")
+    client.value("SELECT COALESCE(array_agg(owner ORDER BY account_id), '{}') FROM pinterest.accounts")
 }
 
 /// What a session sees of accounts and apps: accounts, their views, apps.
 fn seen(client: &mut Client) -> Result<Vec<i64>> {
-    value(
-        client,
+    client.value(
         "SELECT ARRAY[(SELECT count(*) FROM pinterest.account), (SELECT count(*) FROM pinterest.accounts),
                       (SELECT count(app_id) FROM pinterest.app)]",
     )
 }
 
 fn role_oid(client: &mut Client, name: &str) -> Result<u32> {
-    Ok(client.query_one("SELECT oid FROM pg_roles WHERE rolname = $1", &[&name])?.get(0))
+    client.value_with("SELECT oid FROM pg_roles WHERE rolname = $1", &[&name])
 }
 
 #[test]
@@ -73,16 +72,15 @@ fn a_renamed_role_keeps_what_it_owns() -> Result<()> {
     anna.query_one("SELECT pinterest_authorize_url('venues')", &[])?;
     anna.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     assert_eq!(queue(&mut anna)?, "1* 2*", "the tracked table goes on");
-    assert_eq!(value::<String>(&mut anna, "SELECT state FROM pinterest.tracked")?, "active");
-    assert_eq!(value::<i64>(&mut anna, "SELECT pinterest_untrack('venues')")?, 1);
+    assert_eq!(anna.value::<String>("SELECT state FROM pinterest.tracked")?, "active");
+    assert_eq!(anna.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
     // By its present name, and not to be taken for an owner that is missing.
     assert_eq!(owners(&mut client)?, ["\"Anna \"\"of\"\" the (missing)\""]);
 
     // Whoever takes the old name takes nothing else.
     let mut namesake = role(&cluster, "ann", "user")?;
     assert_eq!(seen(&mut namesake)?, [0, 0, 0]);
-    let refused = refusal(namesake.query("SELECT pinterest_disconnect($1)", &[&account]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    expect_refusal(namesake.query("SELECT pinterest_disconnect($1)", &[&account]), "42501");
     Ok(())
 }
 
@@ -91,8 +89,7 @@ fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut ann = role(&cluster, "ann", "user")?;
     let account = settle(&mut ann, "venues")?;
-    let state: String =
-        value(&mut ann, "SELECT split_part(split_part(pinterest_authorize_url(), 'state=', 2), '&', 1)")?;
+    let state: String = ann.value("SELECT split_part(split_part(pinterest_authorize_url(), 'state=', 2), '&', 1)")?;
     drop(ann);
     let oid = role_oid(&mut client, "ann")?;
     drop_role(&mut client, "ann")?;
@@ -107,18 +104,17 @@ fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
         ("SELECT pinterest_authorize_url()".to_owned(), "42704"),
         (format!("SELECT pinterest_connect('code', '{state}')"), "28000"),
     ] {
-        let refused = refusal(namesake.batch_execute(&call));
-        assert_eq!(refused.code, code, "{call}: {refused:?}");
+        namesake.refused(&call, code);
     }
     // It may have an app of the same name and an account of its own.
     assert_ne!(settle(&mut namesake, "venues")?, account);
     assert_eq!(seen(&mut namesake)?, [1, 1, 1]);
     assert_eq!(owners(&mut client)?, [format!("ann (dropped {oid})"), "ann".to_owned()]);
     let causes: Vec<Option<String>> =
-        value(&mut client, "SELECT array_agg(cause ORDER BY account_id) FROM pinterest.accounts")?;
+        client.value("SELECT array_agg(cause ORDER BY account_id) FROM pinterest.accounts")?;
     assert!(causes[0].as_ref().is_some_and(|cause| cause.starts_with("owner_gone: ")), "{causes:?}");
     assert_eq!(causes[1], None);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")?, 2, "nothing is lost");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.token")?, 2, "nothing is lost");
     Ok(())
 }
 
@@ -235,8 +231,7 @@ fn the_type_of_owners() -> Result<()> {
         assert_eq!(printed.get::<_, String>(0), shown);
     }
     for (text, code) in [("", "22P02"), ("\"ann", "22P02"), (&"x".repeat(64), "42622")] {
-        let refused = refusal(client.query("SELECT $1::text::pinterest.role_owner", &[&text]));
-        assert_eq!(refused.code, code, "{text:?}: {refused:?}");
+        expect_refusal(client.query("SELECT $1::text::pinterest.role_owner", &[&text]), code);
     }
     // By the role, in an order, by all plans. The operators are where the type is.
     client.batch_execute("SET search_path = public, pinterest")?;
@@ -246,21 +241,21 @@ fn the_type_of_owners() -> Result<()> {
     for plan in ["hashagg", "sort"] {
         client.batch_execute(&format!("SET enable_hashagg = {}", plan == "hashagg"))?;
         let groups = "SELECT count(*) FROM (SELECT owner FROM copied GROUP BY owner) AS g";
-        assert_eq!(value::<i64>(&mut client, groups)?, 50, "{plan}");
+        assert_eq!(client.value::<i64>(groups)?, 50, "{plan}");
     }
     for plan in ["hashjoin", "mergejoin", "nestloop"] {
         client.batch_execute("SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = off")?;
         client.batch_execute(&format!("SET enable_{plan} = on"))?;
         let pairs = "SELECT count(*) FROM copied a JOIN copied b USING (owner)";
-        assert_eq!(value::<i64>(&mut client, pairs)?, 5000, "{plan}");
+        assert_eq!(client.value::<i64>(pairs)?, 5000, "{plan}");
     }
     let compared = "SELECT ARRAY['ann' = a, 'ann' <> b, a < b OR b < a, a <= a, a >= a, a > b OR a < b, a = '\"ann\"']
                       FROM (SELECT 'ann'::pinterest.role_owner, 'ann (missing)'::pinterest.role_owner) AS t(a, b)";
-    assert_eq!(value::<Vec<bool>>(&mut client, compared)?, [true; 7]);
+    assert_eq!(client.value::<Vec<bool>>(compared)?, [true; 7]);
     client.batch_execute("ANALYZE copied")?;
     // An owner that is no role matches nobody, not even a superuser.
     let nobody = "SELECT ARRAY[pinterest.is_owner('x'), pinterest.has_rights_of('x'), pinterest.is_owner('postgres (dropped 10)'),
                                pinterest.has_rights_of('postgres (dropped 10)')]";
-    assert_eq!(value::<Vec<bool>>(&mut client, nobody)?, [false; 4]);
+    assert_eq!(client.value::<Vec<bool>>(nobody)?, [false; 4]);
     Ok(())
 }

@@ -8,7 +8,7 @@ use postgres::Client;
 
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::{
-    GATE, Row, SOON, complete, hold_pictures_after, quick_board, quick_world, refusal, start, until, value,
+    GATE, Row, SOON, Sql, complete, hold_pictures_after, quick_board, quick_world, refusal, start, until, until_row,
 };
 
 const PAUSE: &str = "SELECT pinterest_pause_workers()";
@@ -20,39 +20,30 @@ fn workers(world: &World) -> Result<usize> {
 
 #[test]
 fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 4);
     let running = start(&mut client, "Beach")?;
-    until(&mut client, running, "the first images", |row| row.embedded == 4)?;
+    until_row(&mut client, running, "the first images", |row| row.embedded == 4)?;
     let began = Instant::now();
-    assert!(value::<bool>(&mut client, PAUSE)?);
+    assert!(client.value::<bool>(PAUSE)?);
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(workers(&world)?, 0);
-    assert!(!value::<bool>(&mut client, PAUSE)?, "again");
-    let held: i64 = value(
-        &mut client,
-        "SELECT (SELECT count(*) FROM pinterest.import WHERE claimed_by IS NOT NULL OR state <> 'queued' OR attempts > 0)
-              + (SELECT count(*) FROM pinterest.pin_image WHERE state = 'pending' AND (claimed_by IS NOT NULL OR attempts > 0))",
-    )?;
-    assert_eq!(held, 0, "what was in hand is given back, and no attempt counts");
+    assert!(!client.value::<bool>(PAUSE)?, "again");
+    let held = "SELECT (SELECT count(*) FROM pinterest.import WHERE claimed_by IS NOT NULL OR state <> 'queued' OR attempts > 0)
+              + (SELECT count(*) FROM pinterest.pin_image WHERE state = 'pending' AND (claimed_by IS NOT NULL OR attempts > 0))";
+    assert_eq!(client.value::<i64>(held)?, 0, "what was in hand is given back, and no attempt counts");
     world.sandbox.faults().release(GATE);
 
     let queued = start(&mut client, "Beach")?;
-    let waited: String =
-        client.query_one("SELECT pinterest_wait_for_import($1, interval '1 minute')", &[&queued])?.get(0);
-    assert_eq!(waited, "queued", "whoever waits is not kept");
-    let refused = refusal(client.query("SELECT pinterest_refresh()", &[]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let waited = "SELECT pinterest_wait_for_import($1, interval '1 minute')";
+    assert_eq!(client.value_with::<String>(waited, &[&queued])?, "queued", "whoever waits is not kept");
+    let refused = client.refused("SELECT pinterest_refresh()", "55000");
     assert!(refused.hint.contains("pinterest_resume_workers"), "{refused:?}");
     let (status, text) = doctor(&mut client, "worker")?;
     assert!(status == "note" && text.contains("paused") && text.contains("pinterest_resume_workers"), "{text}");
-    let shown: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.workers WHERE state = 'paused' AND pid IS NULL
-            AND started_at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()",
-    )?;
-    assert_eq!(shown, 1);
+    let shown = "SELECT count(*) FROM pinterest.workers WHERE state = 'paused' AND pid IS NULL
+            AND started_at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()";
+    assert_eq!(client.value::<i64>(shown)?, 1);
 
     // Over a restart, in order and not.
     for stop in [Stop::Fast, Stop::Immediate] {
@@ -63,11 +54,11 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
         assert_eq!(workers(&world)?, 0, "{stop:?}");
         assert_eq!(Row::of(&mut client, queued)?.state, "queued");
     }
-    assert!(value::<bool>(&mut client, RESUME)?);
+    assert!(client.value::<bool>(RESUME)?);
     for import in [running, queued] {
-        until(&mut client, import, "the import's end", |row| row.state == "completed")?;
+        until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
     }
-    assert!(!value::<bool>(&mut client, RESUME)?, "again");
+    assert!(!client.value::<bool>(RESUME)?, "again");
     assert_eq!(doctor(&mut client, "worker")?.0, "ok");
     Ok(())
 }
@@ -84,38 +75,32 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
         world.connect_account(&mut client)?;
         hold_pictures_after(&world, 2);
         let import = start(&mut client, "Beach")?;
-        until(&mut client, import, "the first images", |row| row.embedded == 2)?;
+        until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
         drop(client);
 
         // From another database, which has to have the extension too.
         admin.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
-        assert!(value::<bool>(&mut admin, "SELECT pinterest_pause_workers('wedding')")?);
+        assert!(admin.value::<bool>("SELECT pinterest_pause_workers('wedding')")?);
         admin.batch_execute("CREATE DATABASE copy TEMPLATE wedding")?;
         admin.batch_execute("ALTER DATABASE wedding RENAME TO marriage")?;
         world.sandbox.faults().release(GATE);
-        assert!(value::<bool>(&mut admin, "SELECT pinterest_resume_workers('marriage')")?);
+        assert!(admin.value::<bool>("SELECT pinterest_resume_workers('marriage')")?);
         let mut client = world.cluster.connect_to(SUPERUSER, "marriage")?;
-        until(&mut client, import, "the import's end", |row| row.state == "completed")?;
+        until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
         // The copy is not paused, and quiet all the same.
         let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
-        assert!(!value::<bool>(&mut copy, RESUME)?);
+        assert!(!copy.value::<bool>(RESUME)?);
         assert_eq!(doctor(&mut copy, "clone fence")?.0, "problem");
         drop((client, copy));
 
         // Nothing of it outlives the database.
-        value::<bool>(&mut admin, "SELECT pinterest_pause_workers('copy')")?;
+        admin.value::<bool>("SELECT pinterest_pause_workers('copy')")?;
         admin.batch_execute("DROP DATABASE copy")?;
         drop(admin);
         if preload {
             world.cluster.restart(Stop::Fast)?;
             let mut admin = world.connect()?;
-            wait_for("its note to be removed", SOON, || {
-                let left: i64 = value(
-                    &mut admin,
-                    "SELECT count(*) FROM pg_ls_dir('.') AS name WHERE name LIKE 'pinterest.paused.%'",
-                )?;
-                Ok((left == 0).then_some(()))
-            })?;
+            admin.until("SELECT count(*) FROM pg_ls_dir('.') AS name WHERE name LIKE 'pinterest.paused.%'", 0_i64)?;
         }
     }
     Ok(())
@@ -123,8 +108,7 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
 
 #[test]
 fn it_is_for_admins_and_for_owners() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for role in ["amy", "ben"] {
         world.cluster.create_role(role)?;
     }
@@ -135,21 +119,20 @@ fn it_is_for_admins_and_for_owners() -> Result<()> {
     for call in [PAUSE, RESUME, "SELECT pinterest_pause_workers('other')"] {
         assert_eq!(refusal(amy.query(call, &[])).code, "42501", "{call}");
     }
-    assert!(value::<bool>(&mut ben, PAUSE)?);
-    assert!(value::<bool>(&mut ben, "SELECT pinterest_resume_workers('postgres')")?, "the current one, by its name");
-    let refused = refusal(ben.query("SELECT pinterest_pause_workers('other')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
-    assert_eq!(refusal(ben.query("SELECT pinterest_pause_workers('nowhere')", &[])).code, "42704");
+    assert!(ben.value::<bool>(PAUSE)?);
+    assert!(ben.value::<bool>("SELECT pinterest_resume_workers('postgres')")?, "the current one, by its name");
+    ben.refused("SELECT pinterest_pause_workers('other')", "42501");
+    ben.refused("SELECT pinterest_pause_workers('nowhere')", "42704");
     client.batch_execute("ALTER DATABASE other OWNER TO ben")?;
-    assert!(value::<bool>(&mut ben, "SELECT pinterest_pause_workers('other')")?);
-    assert!(value::<bool>(&mut ben, "SELECT pinterest_resume_workers('other')")?);
+    assert!(ben.value::<bool>("SELECT pinterest_pause_workers('other')")?);
+    assert!(ben.value::<bool>("SELECT pinterest_resume_workers('other')")?);
     Ok(())
 }
 
 /// Waits in another session; `await_xmin` is what that session holds back while it waits.
 fn awaited(world: &World, client: &mut Client, call: String) -> Result<bool> {
     let mut waiting = world.connect()?;
-    let pid: i32 = value(&mut waiting, "SELECT pg_backend_pid()")?;
+    let pid: i32 = waiting.value("SELECT pg_backend_pid()")?;
     let session = std::thread::spawn(move || waiting.batch_execute(&call));
     let mut held = false;
     wait_for("the session to wait", SOON, || {
@@ -168,11 +151,10 @@ fn awaited(world: &World, client: &mut Client, call: String) -> Result<bool> {
 
 #[test]
 fn whoever_awaits_holds_no_snapshot() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     hold_pictures_after(&world, 2);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "the first images", |row| row.embedded == 2)?;
+    until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     assert!(!awaited(&world, &mut client, format!("CALL pinterest_await_import({import})"))?);
     assert_eq!(complete(&mut client, import)?.embedded, 6);
 
@@ -186,8 +168,7 @@ fn whoever_awaits_holds_no_snapshot() -> Result<()> {
     );
     done?;
     client.batch_execute("BEGIN")?;
-    let refused = refusal(client.batch_execute(&format!("CALL pinterest_await_import({import})")));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    client.refused(&format!("CALL pinterest_await_import({import})"), "55000");
     client.batch_execute("ROLLBACK")?;
     for (call, code) in [
         ("CALL pinterest_await_import(NULL)", "22004"),
@@ -203,32 +184,35 @@ fn whoever_awaits_holds_no_snapshot() -> Result<()> {
          INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 50) n",
     )?;
     client.batch_execute("CALL pinterest_await_tracked('venues', interval '1 minute')")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM venues WHERE embedding IS NULL")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM venues WHERE embedding IS NULL")?, 0);
     Ok(())
 }
 
 #[test]
 fn the_doctor_sees_who_keeps_workers() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 6)).setting("max_prepared_transactions", "2").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 6))
+        .setting("max_prepared_transactions", "2")
+        .start()?
+        .with_session()?;
     assert_eq!(doctor(&mut client, "worker slots")?.0, "ok");
     assert_eq!(doctor(&mut client, "transactions")?.0, "ok");
     let mut old = world.connect()?;
     old.batch_execute("BEGIN; SELECT 1")?;
-    let pid: i32 = value(&mut old, "SELECT pg_backend_pid()")?;
+    let pid: i32 = old.value("SELECT pg_backend_pid()")?;
     hold_pictures_after(&world, 2);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "the first images", |row| row.embedded == 2)?;
+    until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     e2e::process::suspend(worker.pid, true)?;
     let seen = (|| {
-        wait_for("the doctor to miss the worker", SOON, || {
+        until("the doctor to miss the worker", || {
             let (status, text) = doctor(&mut client, "worker")?;
-            Ok((status == "problem" && text.contains(&worker.pid.to_string())).then_some(()))
+            Ok(status == "problem" && text.contains(&worker.pid.to_string()))
         })?;
-        wait_for("the doctor to see the transaction", SOON, || {
+        until("the doctor to see the transaction", || {
             let (status, text) = doctor(&mut client, "transactions")?;
-            Ok((status == "note" && text.contains(&pid.to_string())).then_some(()))
+            Ok(status == "note" && text.contains(&pid.to_string()))
         })
     })();
     // A server cannot stop while one of its processes stands still.
@@ -236,8 +220,6 @@ fn the_doctor_sees_who_keeps_workers() -> Result<()> {
     seen?;
     world.sandbox.faults().release(GATE);
     complete(&mut client, import)?;
-    wait_for("the doctor to find the worker well", SOON, || {
-        Ok((doctor(&mut client, "worker")?.0 == "ok").then_some(()))
-    })?;
+    until("the doctor to find the worker well", || Ok(doctor(&mut client, "worker")?.0 == "ok"))?;
     Ok(())
 }

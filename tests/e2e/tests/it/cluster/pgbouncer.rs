@@ -11,7 +11,7 @@ use sandbox::{Family, Kind};
 
 use crate::support::oauth::USER;
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::{GATE, SOON, hold_pictures_after, import, quick_board, refusal, value};
+use crate::support::{GATE, SOON, Sql, hold_pictures_after, import, quick_board, refusal};
 
 /// Several clients of one role, asked in turn.
 struct Clients {
@@ -151,7 +151,7 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
     wait_for("the wait", SOON, || {
         let active = "SELECT count(*) > 0 FROM pg_stat_activity
             WHERE query LIKE '%wait_for_import(%' AND state = 'active' AND pid <> pg_backend_pid()";
-        Ok(value::<bool>(&mut direct, active)?.then_some(()))
+        Ok(direct.value::<bool>(active)?.then_some(()))
     })?;
     kill_process(Pid::from_child(&waiting), Signal::INT)?;
     let output = waiting.wait_with_output()?;

@@ -9,7 +9,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
 use sandbox::{Family, Kind};
 
 use crate::support::oauth::USER;
-use crate::support::{quick_board, refusal, value};
+use crate::support::{Sql, quick_board};
 
 fn succeed(command: &mut Command) -> Result<()> {
     let output = command.output()?;
@@ -34,7 +34,7 @@ fn check(client: &mut Client) -> Result<()> {
         "(SELECT problem IS NULL AND pending = 0 FROM pinterest.tracked)",
         "(SELECT count(*) FROM pin.pinterest_doctor() WHERE status = 'problem' AND check_name <> 'pgvector') = 0",
     ] {
-        assert!(value::<bool>(client, &format!("SELECT {holds}"))?, "{holds}");
+        assert!(client.value::<bool>(&format!("SELECT {holds}"))?, "{holds}");
     }
     Ok(())
 }
@@ -61,14 +61,13 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
         "SELECT pin.pinterest_register_app('a', $1, $2, $3)",
         &[&known.client_id, &known.client_secret, &known.redirect_uris[0]],
     )?;
-    let url: String = value(&mut client, "SELECT pin.pinterest_authorize_url()")?;
+    let url: String = client.value("SELECT pin.pinterest_authorize_url()")?;
     let code = world.browser()?.authorize(&url)?;
     client.query_one("SELECT pin.pinterest_connect($1, $2)", &[&code.code, &code.state])?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pin.pinterest_list_boards()")?, 2);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pin.pinterest_list_boards()")?, 2);
     for board in ["Mixed", "Barn"] {
-        let import: i64 = client.query_one("SELECT pin.pinterest_import_board($1)", &[&board])?.get(0);
-        let state: String =
-            client.query_one("SELECT pin.pinterest_wait_for_import($1, '1 minute')", &[&import])?.get(0);
+        let import: i64 = client.value_with("SELECT pin.pinterest_import_board($1)", &[&board])?;
+        let state: String = client.value_with("SELECT pin.pinterest_wait_for_import($1, '1 minute')", &[&import])?;
         assert_eq!(state, "completed");
     }
     client.batch_execute(
@@ -80,13 +79,12 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     client.batch_execute("CALL pin.pinterest_await_tracked('shop.venues', '1 minute')")?;
     check(&mut client)?;
     // The bare operator is the app's own to find.
-    let refused = refusal(client.query("SELECT id FROM shop.venues ORDER BY embedding <=> embedding", &[]));
-    assert_eq!(refused.code, "42883", "{refused:?}");
+    client.refused("SELECT id FROM shop.venues ORDER BY embedding <=> embedding", "42883");
     client.batch_execute("SET search_path = public, extensions")?;
     client.query("SELECT id FROM shop.venues ORDER BY embedding <=> pin.pinterest_embed_text('a beach')", &[])?;
     client.batch_execute("RESET search_path; UPDATE shop.venues SET name = 'a beach' WHERE id = 5")?;
     client.batch_execute("CALL pin.pinterest_await_tracked('shop.venues', '1 minute')")?;
-    let again: i64 = value(&mut client, "SELECT pin.pinterest_reembed_board('Barn')")?;
+    let again: i64 = client.value("SELECT pin.pinterest_reembed_board('Barn')")?;
     client.batch_execute(&format!("CALL pin.pinterest_await_import({again}, '1 minute')"))?;
     check(&mut client)?;
 
@@ -111,10 +109,10 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     restored.batch_execute("UPDATE shop.venues SET name = 'a castle' WHERE id = 7")?;
     restored.batch_execute("CALL pin.pinterest_await_tracked('shop.venues', '1 minute')")?;
     check(&mut restored)?;
-    let import: i64 = value(&mut restored, "SELECT pin.pinterest_import_board('Barn')")?;
+    let import: i64 = restored.value("SELECT pin.pinterest_import_board('Barn')")?;
     restored.batch_execute(&format!("CALL pin.pinterest_await_import({import}, '1 minute')"))?;
     assert_eq!(
-        value::<String>(&mut restored, &format!("SELECT state FROM pinterest.imports WHERE import_id = {import}"))?,
+        restored.value::<String>(&format!("SELECT state FROM pinterest.imports WHERE import_id = {import}"))?,
         "completed"
     );
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), asked, "an unchanged board is not listed");
@@ -125,9 +123,6 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     )?;
     client.batch_execute("UPDATE shop.venues SET name = 'a hall' WHERE id = 9")?;
     client.batch_execute("CALL pin.pinterest_await_tracked('shop.venues', '1 minute')")?;
-    assert_eq!(
-        value::<i64>(&mut client, "SELECT count(*) FROM pin.pinterest_recommend('Mixed', 'shop.venues', k => 5)")?,
-        5
-    );
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pin.pinterest_recommend('Mixed', 'shop.venues', k => 5)")?, 5);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use e2e::{Cluster, Result};
 use postgres::Client;
 
-use crate::support::{refusal, value};
+use crate::support::{Sql, refusal};
 
 const CREATE: &str = "CREATE EXTENSION pg_pinterest SCHEMA app";
 
@@ -47,11 +47,10 @@ fn functions_operators_and_aggregates() -> Result<()> {
     ] {
         let (mut superuser, mut intruder) = database(&cluster, name)?;
         intruder.batch_execute(&planted)?;
-        let refused = refusal(superuser.batch_execute(CREATE));
-        assert_eq!(refused.code, "55000", "{name}: {refused:?}");
+        let refused = superuser.refused(CREATE, "55000");
         assert!(refused.message.contains(named), "{name}: {refused:?}");
         assert!(refused.hint.contains("revoke CREATE"), "{name}: {refused:?}");
-        let powers: bool = value(&mut superuser, "SELECT rolsuper FROM pg_roles WHERE rolname = 'intruder'")?;
+        let powers: bool = superuser.value("SELECT rolsuper FROM pg_roles WHERE rolname = 'intruder'")?;
         assert!(!powers, "{name}");
         superuser.batch_execute("DROP OWNED BY intruder CASCADE")?;
         superuser.batch_execute(CREATE)?;
@@ -59,8 +58,7 @@ fn functions_operators_and_aggregates() -> Result<()> {
     // A type of that name; and what has nothing to do with it may stay.
     let (mut superuser, mut intruder) = database(&cluster, "four")?;
     intruder.batch_execute("CREATE DOMAIN app.vector AS text")?;
-    let refused = refusal(superuser.batch_execute(CREATE));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    superuser.refused(CREATE, "55000");
     intruder.batch_execute("DROP DOMAIN app.vector; CREATE FUNCTION app.abs(text) RETURNS text AS 'SELECT $1' LANGUAGE sql; CREATE TABLE app.pin (id int)")?;
     superuser.batch_execute(CREATE)?;
     Ok(())
@@ -73,15 +71,15 @@ fn functions_planted_afterwards_are_shown() -> Result<()> {
     let mut client = cluster.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'schema'";
-    assert_eq!(value::<String>(&mut client, row)?, "ok public: only superusers create functions there");
+    assert_eq!(client.value::<String>(row)?, "ok public: only superusers create functions there");
     client.batch_execute("GRANT CREATE ON SCHEMA public TO intruder")?;
-    let found: String = value(&mut client, row)?;
+    let found: String = client.value(row)?;
     assert!(found.starts_with("note public: intruder may create functions there"), "{found}");
     let mut intruder = cluster.connect_as("intruder")?;
     intruder.batch_execute(
         "CREATE FUNCTION pinterest_board_embedding(unknown_board varchar) RETURNS int AS 'SELECT 1' LANGUAGE sql",
     )?;
-    let found: String = value(&mut client, row)?;
+    let found: String = client.value(row)?;
     assert!(
         found.starts_with("problem others' functions bear names of the extension's: public.pinterest_board_embedding"),
         "{found}"
@@ -100,20 +98,13 @@ fn default_privileges_grant_nothing() -> Result<()> {
          ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO app WITH GRANT OPTION;
          CREATE EXTENSION pg_pinterest CASCADE",
     )?;
-    let granted: Vec<String> = client
-        .query(
-            "SELECT format('%s %s', o.name, pg_get_userbyid(a.grantee)) FROM (
+    let granted: Vec<String> = client.column("SELECT format('%s %s', o.name, pg_get_userbyid(a.grantee)) FROM (
                  SELECT p.oid::regprocedure::text, COALESCE(p.proacl, acldefault('f', p.proowner)), p.proowner FROM pg_proc p
                    JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid WHERE e.extname = 'pg_pinterest'
                  UNION ALL SELECT c.oid::regclass::text, c.relacl, c.relowner FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace
                  UNION ALL SELECT n.nspname, n.nspacl, n.nspowner FROM pg_namespace n WHERE n.nspname = 'pinterest') AS o(name, acl, owner),
-                 aclexplode(o.acl) AS a WHERE a.grantee <> o.owner AND pg_get_userbyid(a.grantee) <> 'pinterest_worker'",
-            &[],
-        )?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+                 aclexplode(o.acl) AS a WHERE a.grantee <> o.owner AND pg_get_userbyid(a.grantee) <> 'pinterest_worker'")?;
     assert!(granted.is_empty(), "{granted:?}");
     let mut app = cluster.connect_as("app")?;
     for statement in ["SELECT pinterest_adopt()", "SELECT * FROM pinterest.token", "SELECT pinterest_doctor()"] {
@@ -145,8 +136,7 @@ fn the_workers_role_made_beforehand() -> Result<()> {
         ("CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO pinterest_worker", "DROP TABLE theirs", "owns objects"),
     ] {
         client.batch_execute(before)?;
-        let refused = refusal(client.batch_execute(create));
-        assert_eq!(refused.code, "55000", "{before}: {refused:?}");
+        let refused = client.refused(create, "55000");
         assert!(refused.message.contains(said) && !refused.hint.is_empty(), "{before}: {refused:?}");
         client.batch_execute(after)?;
     }
@@ -154,9 +144,9 @@ fn the_workers_role_made_beforehand() -> Result<()> {
     client.batch_execute("ALTER ROLE pinterest_worker CONNECTION LIMIT 0 INHERIT PASSWORD 'x'")?;
     client.batch_execute(create)?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'worker role'";
-    assert_eq!(value::<String>(&mut client, row)?, "ok pinterest_worker: nobody can act as it");
+    assert_eq!(client.value::<String>(row)?, "ok pinterest_worker: nobody can act as it");
     client.batch_execute("GRANT pinterest_worker TO intruder")?;
-    let found: String = value(&mut client, row)?;
+    let found: String = client.value(row)?;
     assert!(found.starts_with("problem pinterest_worker: \"intruder\" is a member of it"), "{found}");
     Ok(())
 }
@@ -169,8 +159,7 @@ fn another_encoding() -> Result<()> {
         let name = encoding.to_lowercase();
         client.batch_execute(&format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"))?;
         let mut other = cluster.connect_to("postgres", &name)?;
-        let refused = refusal(other.batch_execute("CREATE EXTENSION pg_pinterest CASCADE"));
-        assert_eq!(refused.code, "0A000", "{refused:?}");
+        let refused = other.refused("CREATE EXTENSION pg_pinterest CASCADE", "0A000");
         assert!(refused.message.contains(&format!("this one is of encoding {encoding}")), "{refused:?}");
         assert!(refused.hint.contains("ENCODING 'UTF8'"), "{refused:?}");
     }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Cluster, Result, wait_for};
+use e2e::{Cluster, Result};
 use postgres::Client;
 
 use crate::support::oauth::kill_worker;
 use crate::support::tracking::{VENUES, start as tracking_server};
 use crate::support::tracking_work::small_world;
-use crate::support::{SOON, complete, import, quick_world, start, value};
+use crate::support::{Sql, complete, import, quick_world, start};
 
 /// Workers of any kind, of which more than one runs in a database.
 const DOUBLED: &str = "SELECT count(*) FROM (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_pinterest%'
@@ -16,8 +16,7 @@ const DOUBLED: &str = "SELECT count(*) FROM (SELECT FROM pg_stat_activity WHERE 
 
 #[test]
 fn what_a_process_calls_itself_says_nothing() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE trap (id int PRIMARY KEY, description text, embedding vector(512));
          CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS
@@ -28,16 +27,16 @@ fn what_a_process_calls_itself_says_nothing() -> Result<()> {
     )?;
     let named = "SELECT EXISTS (SELECT FROM pg_stat_activity
                   WHERE backend_type LIKE 'pg_pinterest%' AND application_name = 'leaving')";
-    wait_for("the trigger to run", SOON, || Ok(value::<bool>(&mut client, named)?.then_some(())))?;
+    client.until(named, true)?;
     // Each commit looks for a worker that goes on.
     for n in 10..20 {
         client.batch_execute(&format!("INSERT INTO trap VALUES ({n}, NULL)"))?;
         start(&mut client, "Beach")?;
     }
     let import = start(&mut client, "Beach")?;
-    assert_eq!(value::<i64>(&mut client, DOUBLED)?, 0);
+    assert_eq!(client.value::<i64>(DOUBLED)?, 0);
     complete(&mut client, import)?;
-    assert_eq!(value::<i64>(&mut client, DOUBLED)?, 0);
+    assert_eq!(client.value::<i64>(DOUBLED)?, 0);
     Ok(())
 }
 
@@ -57,26 +56,22 @@ fn a_burst_of_first_calls_starts_one_worker() -> Result<()> {
             complete(&mut client, import?)?;
         }
         assert!(!world.cluster.log()?.contains("no background worker slot is free"));
-        assert_eq!(value::<i64>(&mut client, DOUBLED)?, 0);
+        assert_eq!(client.value::<i64>(DOUBLED)?, 0);
     }
     Ok(())
 }
 
 #[test]
 fn nothing_of_a_dead_process_is_taken_for_a_living_one() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     import(&mut client, "Beach")?;
     let mut client = {
         drop(client);
         kill_worker(&world)?
     };
-    let strangers: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.workers w
-          WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = w.pid AND a.backend_type = w.kind)",
-    )?;
-    assert_eq!(strangers, 0);
+    let strangers = "SELECT count(*) FROM pinterest.workers w
+          WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = w.pid AND a.backend_type = w.kind)";
+    assert_eq!(client.value::<i64>(strangers)?, 0);
     import(&mut client, "Beach")?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use e2e::{Result, ServerFile, World, wait_for};
 use sandbox::proxy::Tinyproxy;
 
-use crate::support::{SOON, complete, quick_board, refusal, start, until, value};
+use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, start, until_row};
 
 const PASSWORD: &str = "s3cret-canary-of-the-proxy";
 
@@ -47,29 +47,22 @@ fn a_whole_job_goes_through_a_proxy() -> Result<()> {
     let (status, detail, hint) = doctor(&mut client, "proxy")?;
     assert_eq!(status, "problem", "{detail}");
     assert!(detail.contains("does not accept the user and password") && hint.contains("proxy_credentials_file"));
-    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
-    assert_eq!(refused.code, "28000", "{refused:?}");
+    client.refused("SELECT * FROM pinterest_list_boards()", "28000");
     let import = start(&mut client, "Beach")?;
-    let row = until(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
+    let row = until_row(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "28000"), "{row:?}");
     assert!(row.reason.contains("does not accept the user and password"), "{row:?}");
     file.write(format!("anna:{PASSWORD}").as_bytes())?;
     complete(&mut client, import)?;
-    let connected: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE status = 'connected'")?;
-    assert_eq!(connected, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.accounts WHERE status = 'connected'")?, 1);
 
     // The password is nowhere.
     let log = world.cluster.log()?;
     assert!(!log.contains(PASSWORD) && !log.contains("YW5uYTpz"), "{log}");
-    let shown: i64 = client
-        .query_one(
-            "SELECT (SELECT count(*) FROM pg_settings s WHERE strpos(s::text, $1) > 0)
+    let shown = "SELECT (SELECT count(*) FROM pg_settings s WHERE strpos(s::text, $1) > 0)
                   + (SELECT count(*) FROM pinterest_doctor() d WHERE strpos(d::text, $1) > 0)
-                  + (SELECT count(*) FROM pinterest.imports i WHERE strpos(i::text, $1) > 0)",
-            &[&PASSWORD],
-        )?
-        .get(0);
-    assert_eq!(shown, 0);
+                  + (SELECT count(*) FROM pinterest.imports i WHERE strpos(i::text, $1) > 0)";
+    assert_eq!(client.value_with::<i64>(shown, &[&PASSWORD])?, 0);
     Ok(())
 }
 
@@ -81,12 +74,12 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
     }
     // A port that nobody listens on, for now.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 3))
         .setting("pinterest.proxy", &format!("http://localhost:{port}"))
         .connected(false)
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.register_app(&mut client, "sandbox")?;
     let grant = world.sandbox.issue_grant("example_user")?;
@@ -98,11 +91,10 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
     let (status, detail, hint) = doctor(&mut client, "proxy")?;
     assert_eq!(status, "problem", "{detail}");
     assert!(detail.contains("cannot be reached") && hint.contains("pinterest.proxy"), "{detail} {hint}");
-    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
-    assert_eq!(refused.code, "08001", "{refused:?}");
+    let refused = client.refused("SELECT * FROM pinterest_list_boards()", "08001");
     assert!(refused.hint.contains("pinterest.proxy"), "{refused:?}");
     let import = start(&mut client, "Beach")?;
-    let row = until(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
+    let row = until_row(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08001"), "{row:?}");
     assert!(row.reason.contains("the proxy http://localhost:"), "{row:?}");
 
@@ -111,11 +103,10 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
          SELECT pinterest_track('venues', image_url => 'url')",
     )?;
     client.execute("INSERT INTO venues VALUES (1, $1)", &[&format!("https://{}/nothing.jpg", world.sandbox.host())])?;
-    let code: String = wait_for("the problem to be said", SOON, || {
-        value(&mut client, "SELECT max(problem_code) FROM pinterest.tracked")
-    })?;
+    let code: String =
+        wait_for("the problem to be said", SOON, || client.value("SELECT max(problem_code) FROM pinterest.tracked"))?;
     assert_eq!(code, "08001");
-    let state: String = value(&mut client, "SELECT state FROM pinterest.tracked_row")?;
+    let state: String = client.value("SELECT state FROM pinterest.tracked_row")?;
     assert_eq!(state, "pending", "no row is blamed");
     assert_eq!(world.sandbox.requests().total(), 0);
 
@@ -125,7 +116,7 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
     assert!(proxy.connects(&world.sandbox.host()) > 0);
     // Asked for at last; the answer is the site's own.
     let reason: String = wait_for("the row's answer", SOON, || {
-        value(&mut client, "SELECT max(reason) FROM pinterest.tracked_row WHERE state = 'failed'")
+        client.value("SELECT max(reason) FROM pinterest.tracked_row WHERE state = 'failed'")
     })?;
     assert!(reason.contains("the image host answered 404"), "{reason}");
     Ok(())
@@ -141,8 +132,7 @@ fn a_mute_proxy_is_waited_for_only_as_long_as_the_caller_likes() -> Result<()> {
     client.batch_execute("SET statement_timeout = '300ms'")?;
     for statement in ["SELECT * FROM pinterest_list_boards()", "SELECT * FROM pinterest_doctor()"] {
         let begun = std::time::Instant::now();
-        let refused = refusal(client.simple_query(statement));
-        assert_eq!(refused.code, "57014", "{refused:?}");
+        expect_refusal(client.simple_query(statement), "57014");
         assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{statement}: {:?}", begun.elapsed());
     }
     Ok(())
@@ -155,8 +145,7 @@ fn a_proxy_that_cannot_be_one_is_refused_without_being_shown() -> Result<()> {
         world.cluster.set("pinterest.proxy", value)?;
         world.cluster.restart(e2e::Stop::Fast)?;
         let mut client = world.connect()?;
-        let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
-        assert_eq!(refused.code, "F0000", "{refused:?}");
+        let refused = client.refused("SELECT * FROM pinterest_list_boards()", "F0000");
         assert!(refused.message.contains("pinterest.proxy") && !refused.message.contains("canary"), "{refused:?}");
         let (status, detail, _) = doctor(&mut client, "proxy")?;
         assert!(status == "problem" && !detail.contains("canary"), "{detail}");

@@ -6,7 +6,9 @@ use postgres::Client;
 use crate::cluster::owners::{drop_role, owners, role, server, settle};
 use crate::support::oauth::{doctor, refresh};
 use crate::support::tracking::VENUES;
-use crate::support::{GATE, complete, hold_pictures_after, quick_board, refusal, start, until, until_state, value};
+use crate::support::{
+    GATE, Sql, complete, expect_refusal, hold_pictures_after, quick_board, refusal, start, until_row, until_state,
+};
 
 /// Hands over; apps, accounts and tracked columns.
 fn reassign(client: &mut Client, old: &str, new: &str) -> Result<[i64; 3], postgres::Error> {
@@ -51,8 +53,8 @@ fn it_takes_the_rights_of_both_roles() -> Result<()> {
     // A member of both may, as with REASSIGN OWNED.
     client.batch_execute("GRANT ben TO ann")?;
     assert_eq!(reassign(&mut ann, "ann", "ben")?, [1, 1, 0]);
-    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.accounts")?, 1);
-    assert_eq!(value::<i64>(&mut ann, "SELECT count(*) FROM pinterest.accounts")?, 0, "membership is no ownership");
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 1);
+    assert_eq!(ann.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0, "membership is no ownership");
     ben.query_one("SELECT pinterest_store_token('again', account_id => $1)", &[&account])?;
     assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "twice is nothing");
     Ok(())
@@ -65,8 +67,7 @@ fn two_do_not_become_one() -> Result<()> {
     settle(&mut ann, "venues")?;
     settle(&mut ann, "weddings")?;
     settle(&mut ben, "venues")?;
-    let refused = refusal(reassign(&mut client, "ann", "ben"));
-    assert_eq!(refused.code, "42710", "{refused:?}");
+    let refused = expect_refusal(reassign(&mut client, "ann", "ben"), "42710");
     assert!(refused.message.contains("\"venues\""), "{refused:?}");
     assert_eq!(owners(&mut client)?, ["ann", "ann", "ben"], "all or nothing");
     client.batch_execute(
@@ -80,8 +81,7 @@ fn two_do_not_become_one() -> Result<()> {
                 owner = CASE account_id WHEN (SELECT min(account_id) FROM pinterest.account) THEN 'ann' ELSE 'ben' END::pinterest.role_owner
           WHERE account_id < (SELECT max(account_id) FROM pinterest.account)",
     )?;
-    let refused = refusal(reassign(&mut client, "ann", "ben"));
-    assert_eq!(refused.code, "42710", "{refused:?}");
+    expect_refusal(reassign(&mut client, "ann", "ben"), "42710");
     Ok(())
 }
 
@@ -96,30 +96,26 @@ fn tracked_columns_follow_their_tables() -> Result<()> {
     assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "the table is still hers");
     client.batch_execute("REASSIGN OWNED BY ann TO ben")?;
     assert_eq!(
-        value::<String>(&mut client, "SELECT state FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
+        client.value::<String>("SELECT state FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
         "problem"
     );
     assert_eq!(reassign(&mut client, "ann", "ben")?, [0, 0, 1]);
     assert_eq!(
-        value::<String>(
-            &mut ben,
+        ben.value::<String>(
             "SELECT concat_ws(' ', owner, state) FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL"
         )?,
         "ben active"
     );
     ben.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     assert_eq!(crate::support::tracking::queue(&mut ben)?, "1* 2*");
-    assert_eq!(
-        value::<i64>(&mut ann, "SELECT count(*) FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
-        0
-    );
+    assert_eq!(ann.value::<i64>("SELECT count(*) FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?, 0);
     Ok(())
 }
 
 /// A Pinterest with one board, and an account of `ann`'s on it.
 fn world_of_ann() -> Result<(World, Client, i64)> {
-    let world = World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.cluster.create_role("ann")?;
     client.batch_execute("SELECT pinterest_grant('ann')")?;
@@ -137,9 +133,9 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     let mut ann = world.cluster.connect_as("ann")?;
     let import = start(&mut ann, "Beach")?;
     drop(ann);
-    until(&mut client, import, "the first images", |row| row.embedded == 2)?;
+    until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");
-    let oid: u32 = value(&mut client, "SELECT oid FROM pg_roles WHERE rolname = 'ann'")?;
+    let oid: u32 = client.value("SELECT oid FROM pg_roles WHERE rolname = 'ann'")?;
     let gone = format!("ann (dropped {oid})");
     drop_role(&mut client, "ann")?;
     let (status, detail) = doctor(&mut client, "owners")?;
@@ -153,7 +149,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     crate::support::oauth::restart_worker(&world, &mut client)?;
     let parked = until_state(&mut client, import, "needs_reauth")?;
     assert!(parked.reason.contains("role") && parked.reason.contains("pinterest_reassign"), "{parked:?}");
-    assert_eq!(value::<String>(&mut client, "SELECT status FROM pinterest.accounts")?, "connected");
+    assert_eq!(client.value::<String>("SELECT status FROM pinterest.accounts")?, "connected");
     refresh(&mut client, Some(account))?;
     world.sandbox.faults().release(GATE);
 
@@ -161,7 +157,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     assert_eq!(complete(&mut ben, import)?.total, 6, "it goes on");
     refresh(&mut ben, None)?;
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");
-    assert_eq!(refusal(reassign(&mut client, &gone, "ben")).code, "42704");
+    expect_refusal(reassign(&mut client, &gone, "ben"), "42704");
     Ok(())
 }
 
@@ -170,7 +166,7 @@ fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
     let (cluster, mut client) = server()?;
     settle(&mut role(&cluster, "ann", "user")?, "venues")?;
     settle(&mut role(&cluster, "cleo", "user")?, "galleries")?;
-    let cleo: u32 = value(&mut client, "SELECT oid FROM pg_roles WHERE rolname = 'cleo'")?;
+    let cleo: u32 = client.value("SELECT oid FROM pg_roles WHERE rolname = 'cleo'")?;
     drop_role(&mut client, "cleo")?;
     let dump = crate::cluster::owners::dump(&cluster, e2e::cluster::DATABASE)?;
     let other = Cluster::builder().own_identity().start()?;
@@ -183,7 +179,7 @@ fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
     // By the name alone, while there is no role of it; by what is shown, at any time.
     assert_eq!(reassign(&mut client, "ann", "anna")?, [1, 1, 0]);
     assert_eq!(reassign(&mut client, &format!("cleo (dropped {cleo})"), "anna")?, [1, 1, 0]);
-    assert_eq!(value::<i64>(&mut anna, "SELECT count(*) FROM pinterest.accounts")?, 2);
+    assert_eq!(anna.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 2);
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");
     Ok(())
 }

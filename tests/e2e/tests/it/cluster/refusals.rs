@@ -2,13 +2,12 @@
 
 use e2e::{Result, World};
 
-use crate::support::{quick_board, quick_world, refusal, value};
+use crate::support::{Sql, expect_refusal, quick_board, quick_world, refusal};
 
 #[test]
 fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).start()?;
-    let mut client = world.connect()?;
-    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
+    let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     let connect = "SELECT pinterest_connect($1, $2)";
     let asked = world.sandbox.requests().total();
@@ -16,8 +15,7 @@ fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
     // Nobody outside hears of a state that is not good.
     let unknown = "A".repeat(redirect.state.len());
     for state in ["", "not a state", unknown.as_str()] {
-        let refused = refusal(client.query_one(connect, &[&redirect.code, &state]));
-        assert_eq!(refused.code, "28000", "{refused:?}");
+        let refused = expect_refusal(client.query_one(connect, &[&redirect.code, &state]), "28000");
         assert!(refused.hint.contains("pinterest_authorize_url"), "{refused:?}");
     }
     world.cluster.create_role("other")?;
@@ -27,15 +25,14 @@ fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
     assert_eq!(refused.code, "28000", "a foreign state is like an unknown one: {refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
 
-    let account: i64 = client.query_one(connect, &[&redirect.code, &redirect.state])?.get(0);
+    let account: i64 = client.value_with(connect, &[&redirect.code, &redirect.state])?;
     assert_eq!(account, world.account(), "the same person again is the same account");
     let refused = refusal(client.query_one(connect, &[&redirect.code, &redirect.state]));
     assert_eq!(refused.code, "28000", "used: {refused:?}");
 
-    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
-    let refused = refusal(client.query_one(connect, &[&"no such code", &redirect.state]));
-    assert_eq!(refused.code, "28000", "{refused:?}");
+    let refused = expect_refusal(client.query_one(connect, &[&"no such code", &redirect.state]), "28000");
     assert!(!format!("{refused:?}").contains("no such code"), "{refused:?}");
     Ok(())
 }
@@ -44,7 +41,7 @@ fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
 fn foreign_and_missing_things_look_alike() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     let mut owner = world.connect()?;
-    let import: i64 = value(&mut owner, "SELECT pinterest_import_board('Beach')")?;
+    let import: i64 = owner.value("SELECT pinterest_import_board('Beach')")?;
     crate::support::complete(&mut owner, import)?;
     world.cluster.create_role("other")?;
     owner.batch_execute("SELECT pinterest_grant('other', 'user')")?;
@@ -83,8 +80,7 @@ fn foreign_and_missing_things_look_alike() -> Result<()> {
     let refused = refusal(other.query_one("SELECT pinterest_import_board('Beach')", &[]));
     assert_eq!(refused.code, "42704", "no account of one's own: {refused:?}");
     assert!(refused.hint.contains("pinterest_authorize_url"), "{refused:?}");
-    let refused = refusal(other.query_one("SELECT pinterest_board_embedding('Beach')", &[]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
+    other.refused("SELECT pinterest_board_embedding('Beach')", "42704");
     Ok(())
 }
 
@@ -94,9 +90,8 @@ fn nothing_is_granted_to_everybody() -> Result<()> {
     world.cluster.create_role("nobody")?;
     let mut nobody = world.cluster.connect_as("nobody")?;
     let mut client = world.connect()?;
-    let open: Vec<String> = client
-        .query(
-            "SELECT p.oid::regprocedure::text FROM pg_proc p
+    let open: Vec<String> = client.column(
+        "SELECT p.oid::regprocedure::text FROM pg_proc p
                JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                JOIN pg_extension e ON d.refobjid = e.oid AND e.extname = 'pg_pinterest'
               WHERE has_function_privilege('nobody', p.oid, 'EXECUTE')
@@ -106,47 +101,37 @@ fn nothing_is_granted_to_everybody() -> Result<()> {
                 AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('nobody', c.oid, 'USAGE, SELECT, UPDATE')
                     ELSE has_any_column_privilege('nobody', c.oid, 'SELECT, INSERT, UPDATE')
                          OR has_table_privilege('nobody', c.oid, 'DELETE, TRUNCATE, TRIGGER, REFERENCES') END",
-            &[],
-        )?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    )?;
     assert!(open.is_empty(), "{open:?}");
     for statement in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest.imports"] {
-        let refused = refusal(nobody.query(statement, &[]));
-        assert_eq!(refused.code, "42501", "{statement}: {refused:?}");
+        nobody.refused(statement, "42501");
     }
     // A user of the extension still has no way to the tokens.
     client.batch_execute("SELECT pinterest_grant('nobody', 'user')")?;
     for table in ["token", "oauth_state", "installation"] {
-        let refused = refusal(nobody.query(&format!("SELECT * FROM pinterest.{table}"), &[]));
-        assert_eq!(refused.code, "42501", "{table}: {refused:?}");
+        nobody.refused(&format!("SELECT * FROM pinterest.{table}"), "42501");
     }
-    let refused = refusal(nobody.query("SELECT client_secret FROM pinterest.app", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
-    let refused = refusal(nobody.query("SELECT pinterest_grant('nobody', 'admin')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    nobody.refused("SELECT client_secret FROM pinterest.app", "42501");
+    nobody.refused("SELECT pinterest_grant('nobody', 'admin')", "42501");
     // Nobody short of a superuser decides where tokens are sent.
     for setting in ["api_host", "image_hosts", "ca_file", "key_file", "embedder_path"] {
-        let refused = refusal(nobody.query(&format!("SET pinterest.{setting} = 'x'"), &[]));
-        assert_eq!(refused.code, "55P02", "{setting}: {refused:?}");
+        nobody.refused(&format!("SET pinterest.{setting} = 'x'"), "55P02");
     }
     Ok(())
 }
 
 #[test]
 fn texts_and_images_have_limits() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let text = "SELECT pinterest_embed_text($1)::text";
     for (input, code) in [("", "22023"), (" \n", "22023")] {
         let refused = refusal(client.query_one(text, &[&input]));
         assert_eq!(refused.code, code, "{} bytes: {refused:?}", input.len());
     }
     // Far beyond the model's 77 tokens, where CLIP cuts texts.
-    let cut: String = client.query_one(text, &[&"barn ".repeat(100)])?.get(0);
+    let cut: String = client.value_with(text, &[&"barn ".repeat(100)])?;
     for times in [800, 3000, 1_000_000] {
-        assert_eq!(client.query_one(text, &[&"barn ".repeat(times)])?.get::<_, String>(0), cut);
+        assert_eq!(client.value_with::<String>(text, &[&"barn ".repeat(times)])?, cut);
     }
     let image = "SELECT pinterest_embed_image($1)::text";
     let avif: &[u8] = b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B";
@@ -161,8 +146,7 @@ fn texts_and_images_have_limits() -> Result<()> {
 
 #[test]
 fn a_read_only_transaction_asks_nobody() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let asked = world.sandbox.requests().total();
     client.batch_execute("SET default_transaction_read_only = on")?;
     for call in [
@@ -172,8 +156,7 @@ fn a_read_only_transaction_asks_nobody() -> Result<()> {
         "SELECT pinterest_connect('code', repeat('A', 43))",
         "SELECT pinterest_store_token('token')",
     ] {
-        let refused = refusal(client.query(call, &[]));
-        assert_eq!(refused.code, "25006", "{call}: {refused:?}");
+        client.refused(call, "25006");
     }
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     assert_eq!(world.sandbox.requests().total(), asked);

@@ -12,7 +12,7 @@ use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{WORKER, arrived};
 use crate::support::refresh_steps::{due, wanted, world};
-use crate::support::{SOON, quick_board, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// After one SIGTERM, or the start of a fast stop.
 const AT_MOST: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const AT_MOST: Duration = Duration::from_secs(5);
 const AT_ONCE: Duration = Duration::from_millis(1500);
 
 fn gone(pid: i32, began: Instant, at_most: Duration) -> Result<()> {
-    wait_for("the process to end", SOON, || Ok(Process::get(pid).is_none().then_some(())))?;
+    until("the process to end", || Ok(Process::get(pid).is_none()))?;
     assert!(began.elapsed() < at_most, "it took {:?}", began.elapsed());
     Ok(())
 }
@@ -32,8 +32,7 @@ fn terminate(client: &mut Client, pid: i32) -> Result<()> {
 
 /// A worker with a refresh that Pinterest never answers.
 fn waiting_for_an_answer() -> Result<(World, Client, i32)> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }));
     due(&mut client)?;
@@ -57,9 +56,9 @@ fn a_second_signal_does_not_wait_for_the_answer() -> Result<()> {
     terminate(&mut client, worker)?;
     let began = Instant::now();
     // Two that come before the process has looked are one.
-    wait_for("the process to end", SOON, || {
+    until("the process to end", || {
         client.query_one("SELECT pg_terminate_backend($1)", &[&worker])?;
-        Ok(Process::get(worker).is_none().then_some(()))
+        Ok(Process::get(worker).is_none())
     })?;
     gone(worker, began, AT_ONCE)
 }
@@ -74,7 +73,7 @@ fn a_main_thread_that_is_kept_ends_too() -> Result<()> {
     // A commit wakes it.
     client.batch_execute("SELECT pinterest_sync_board('nothing', NULL)").unwrap_err();
     world.cluster.reload()?;
-    wait_for("the worker to wait for a lock", SOON, || Ok(value::<bool>(&mut client, waits)?.then_some(())))?;
+    client.until(waits, true)?;
     let began = Instant::now();
     terminate(&mut client, worker)?;
     gone(worker, began, AT_MOST)
@@ -104,11 +103,11 @@ fn a_server_stops_while_an_answer_is_outstanding() -> Result<()> {
 /// A key command that never ends, in a worker that has just been started.
 fn in_the_key_command() -> Result<(World, ServerFile, Client, i32)> {
     let script = ServerFile::new(".sh", format!("echo '{}'", crate::support::key_files::key(1)).as_bytes())?;
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 1))
         .setting("pinterest.key_command", &format!("sh {}", script.setting()))
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     script.write(b"sleep 614 & exec sleep 613")?;
     terminate(&mut client, worker.pid)?;
@@ -186,11 +185,11 @@ impl Drop for Program {
 fn a_supervisor_ends_whose_program_closes_its_lifeline_and_stays() -> Result<()> {
     for stop in [false, true] {
         let program = Program::new("#!/bin/sh\nexec 0<&-\nexec sleep 612\n")?;
-        let world = World::builder()
+        let (world, mut client) = World::builder()
             .sandbox(quick_board("Beach", 1))
             .setting("pinterest.embedder_path", &program.0.display().to_string())
-            .start()?;
-        let mut client = world.connect()?;
+            .start()?
+            .with_session()?;
         let supervisor = world.cluster.wait_for_backend("pg_pinterest supervisor", SOON)?;
         client.batch_execute("SET statement_timeout = '100ms'")?;
         client.query_one("SELECT pinterest_embed_text('a barn')::text", &[]).unwrap_err();
@@ -222,7 +221,7 @@ fn a_launcher_ends_that_waits_for_the_list_of_databases() -> Result<()> {
     client.execute("SELECT pg_reload_conf()", &[])?;
     let waits = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                   WHERE NOT l.granted AND a.backend_type = 'pg_pinterest launcher')";
-    wait_for("the launcher to wait", SOON, || Ok(value::<bool>(&mut blocker, waits)?.then_some(())))?;
+    blocker.until(waits, true)?;
     let began = Instant::now();
     terminate(&mut blocker, launcher.pid)?;
     gone(launcher.pid, began, AT_ONCE)?;

@@ -5,14 +5,14 @@ use postgres::Client;
 use sandbox::Family;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
 
-use crate::support::{complete, refusal, start, value};
+use crate::support::{Sql, complete, start};
 
 /// One of the two, signed in.
 fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> {
     world.cluster.create_role(role)?;
     world.connect()?.execute("SELECT pinterest_grant($1, 'user')", &[&role])?;
     let mut client = world.cluster.connect_as(role)?;
-    assert!(!value::<bool>(&mut client, "SELECT usesuper FROM pg_user WHERE usename = CURRENT_USER")?);
+    assert!(!client.value::<bool>("SELECT usesuper FROM pg_user WHERE usename = CURRENT_USER")?);
     world.sandbox.sign_in(username)?;
     world.register_app(&mut client, "wedding")?;
     world.connect_account(&mut client)?;
@@ -54,18 +54,18 @@ fn neither_sees_the_others() -> Result<()> {
             ("account", 1),
             ("accounts", 1),
         ] {
-            let seen: i64 = value(client, &format!("SELECT count(*) FROM pinterest.{table}"))?;
+            let seen: i64 = client.value(&format!("SELECT count(*) FROM pinterest.{table}"))?;
             assert_eq!(seen, rows, "{username} and {table}");
         }
-        assert_eq!(value::<String>(client, "SELECT username FROM pinterest.accounts")?, username);
-        assert_eq!(value::<i64>(client, "SELECT count(app_id) FROM pinterest.app")?, 1);
-        assert!(value::<i64>(client, "SELECT count(*) FROM pinterest.quota")? <= 1);
+        assert_eq!(client.value::<String>("SELECT username FROM pinterest.accounts")?, username);
+        assert_eq!(client.value::<i64>("SELECT count(app_id) FROM pinterest.app")?, 1);
+        assert!(client.value::<i64>("SELECT count(*) FROM pinterest.quota")? <= 1);
     }
-    let amys: Vec<u8> = value(&mut amy, "SELECT vector_send(pinterest_board_embedding('Places'))")?;
-    let bens: Vec<u8> = value(&mut ben, "SELECT vector_send(pinterest_board_embedding('Places'))")?;
+    let amys: Vec<u8> = amy.value("SELECT vector_send(pinterest_board_embedding('Places'))")?;
+    let bens: Vec<u8> = ben.value("SELECT vector_send(pinterest_board_embedding('Places'))")?;
     assert_ne!(amys, bens, "one name, two boards");
 
-    let account: i64 = value(&mut ben, "SELECT account_id FROM pinterest.accounts")?;
+    let account: i64 = ben.value("SELECT account_id FROM pinterest.accounts")?;
     for (statement, code) in [
         (format!("SELECT pinterest_board_embedding('Places', {account})"), "42501"),
         (format!("SELECT pinterest_wait_for_import({bens_import})"), "42704"),
@@ -76,14 +76,13 @@ fn neither_sees_the_others() -> Result<()> {
         ("INSERT INTO pinterest.board (account_id, board_id, name) VALUES (1, 'x', 'x')".into(), "42501"),
         ("SET ROLE pinterest_worker".into(), "42501"),
     ] {
-        let refused = refusal(amy.batch_execute(&statement));
-        assert_eq!(refused.code, code, "{statement}: {refused:?}");
+        amy.refused(&statement, code);
     }
     // Her own purge leaves his board alone.
     let purged = amy.query_one("SELECT pins, images FROM pinterest_purge_board('Places')", &[])?;
     assert_eq!((purged.get::<_, i64>(0), purged.get::<_, i64>(1)), (3, 3));
-    assert_eq!(value::<i64>(&mut amy, "SELECT count(*) FROM pinterest.pin_image")?, 0);
-    assert_eq!(value::<i64>(&mut ben, "SELECT count(*) FROM pinterest.pin_image")?, 5);
+    assert_eq!(amy.value::<i64>("SELECT count(*) FROM pinterest.pin_image")?, 0);
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.pin_image")?, 5);
     Ok(())
 }
 
@@ -97,15 +96,14 @@ fn a_reader_ranks_and_does_no_more() -> Result<()> {
     let mut reader = world.cluster.connect_as("reader")?;
     reader.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     reader.query("SELECT * FROM pinterest_doctor()", &[])?;
-    assert_eq!(value::<i64>(&mut reader, "SELECT count(*) FROM pinterest.imports")?, 0);
+    assert_eq!(reader.value::<i64>("SELECT count(*) FROM pinterest.imports")?, 0);
     for call in [
         "SELECT pinterest_import_board('Beach')",
         "SELECT pinterest_authorize_url()",
         "SELECT pinterest_store_token('token')",
         "SELECT pinterest_adopt()",
     ] {
-        let refused = refusal(reader.batch_execute(call));
-        assert_eq!(refused.code, "42501", "{call}: {refused:?}");
+        reader.refused(call, "42501");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{Result, World, wait_for};
 
-use crate::support::{SOON, complete, quick_board, start, until, value};
+use crate::support::{SOON, Sql, complete, quick_board, start, until_row};
 
 const PINS: u64 = 80;
 
@@ -13,15 +13,14 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
     let mut config = quick_board("Beach", PINS);
     // Slow enough for the kills to hit it at work.
     config.image_latency = Duration::from_millis(60);
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let mut bystander = world.connect()?;
-    let pid: i32 = value(&mut bystander, "SELECT pg_backend_pid()")?;
+    let pid: i32 = bystander.value("SELECT pg_backend_pid()")?;
     bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
 
     let import = start(&mut client, "Beach")?;
     for kill in 1..=3 {
-        until(&mut client, import, "progress between two deaths", |row| row.embedded >= kill * 15)?;
+        until_row(&mut client, import, "progress between two deaths", |row| row.embedded >= kill * 15)?;
         let embedder = wait_for("the embedder", SOON, || world.cluster.embedder())?;
         world.cluster.kill9(embedder.pid)?;
     }
@@ -31,8 +30,8 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
 
     // The bystander's transaction goes on, in the process it began in.
     bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
-    assert_eq!(value::<i32>(&mut bystander, "SELECT pg_backend_pid()")?, pid);
-    assert_eq!(value::<i64>(&mut bystander, "SELECT count(*) FROM kept")?, 2);
+    assert_eq!(bystander.value::<i32>("SELECT pg_backend_pid()")?, pid);
+    assert_eq!(bystander.value::<i64>("SELECT count(*) FROM kept")?, 2);
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     let signal = "pinterest-embedder was ended by signal 9";
     assert_eq!(world.cluster.log()?.matches(signal).count(), 3, "each death is in the server's log");
@@ -41,12 +40,11 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
 
 #[test]
 fn a_query_finds_the_next_one() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
-    let before: String = value(&mut client, "SELECT pinterest_embed_text('a barn')::text")?;
+    let (world, mut client) = crate::support::quick_world("Beach", 1)?.with_session()?;
+    let before: String = client.value("SELECT pinterest_embed_text('a barn')::text")?;
     let first = wait_for("the embedder", SOON, || world.cluster.embedder())?;
     world.cluster.kill9(first.pid)?;
-    let after: String = value(&mut client, "SELECT pinterest_embed_text('a barn')::text")?;
+    let after: String = client.value("SELECT pinterest_embed_text('a barn')::text")?;
     assert_eq!(before, after);
     let second = wait_for("the embedder", SOON, || world.cluster.embedder())?;
     assert_ne!(first.pid, second.pid);

@@ -4,16 +4,15 @@ use std::fs;
 
 use e2e::{Result, ServerUser, World, tiny_stand_in};
 
-use crate::support::{complete, import, quick_board, quick_world, refusal, start};
+use crate::support::{Sql, complete, import, quick_board, quick_world, start};
 
 #[test]
 fn a_missing_model_is_said_at_once() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).model("/nonexistent/model").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 2)).model("/nonexistent/model").start()?.with_session()?;
     let asked = world.sandbox.requests().total();
     for statement in ["SELECT pinterest_import_board('Beach')", "SELECT pinterest_embed_text('a barn')::text"] {
-        let refused = refusal(client.query_one(statement, &[]));
-        assert_eq!(refused.code, "58P01", "{statement}: {refused:?}");
+        let refused = client.refused(statement, "58P01");
         assert!(refused.hint.contains("pinterest.model_dir"), "{refused:?}");
     }
     assert_eq!(world.sandbox.requests().total(), asked, "nothing was asked of Pinterest");
@@ -30,26 +29,23 @@ fn a_running_model_outlives_its_directory() -> Result<()> {
         ServerUser::get()?.own(&directory.path().join(file.file_name()))?;
     }
     ServerUser::get()?.own(directory.path())?;
-    let world = World::builder().sandbox(quick_board("Beach", 3)).model(directory.path()).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 3)).model(directory.path()).start()?.with_session()?;
     import(&mut client, "Beach")?;
     fs::remove_dir_all(directory.path())?;
 
     // It is in memory: queries go on.
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
-    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach')", &[]));
-    assert_eq!(refused.code, "58P01", "{refused:?}");
+    client.refused("SELECT pinterest_import_board('Beach')", "58P01");
     let embedder = world.cluster.embedder()?.expect("it has just answered");
     world.cluster.kill9(embedder.pid)?;
-    let refused = refusal(client.query_one("SELECT pinterest_embed_text('another barn')::text", &[]));
-    assert_eq!(refused.code, "58P01", "{refused:?}");
+    client.refused("SELECT pinterest_embed_text('another barn')::text", "58P01");
     Ok(())
 }
 
 #[test]
 fn images_of_two_models_are_not_averaged() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 3)?.with_session()?;
     import(&mut client, "Beach")?;
     client.batch_execute(
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
@@ -57,8 +53,7 @@ fn images_of_two_models_are_not_averaged() -> Result<()> {
          UPDATE pinterest.pin_image SET model_id = (SELECT model_id FROM pinterest.model WHERE name = 'another')
           WHERE ctid = (SELECT min(ctid) FROM pinterest.pin_image)",
     )?;
-    let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[]));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    client.refused("SELECT pinterest_board_embedding('Beach')::text", "22023");
     // An import is a way out as well: the image of the other model is embedded again.
     let id = start(&mut client, "Beach")?;
     let row = complete(&mut client, id)?;

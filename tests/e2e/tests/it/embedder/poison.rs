@@ -12,7 +12,7 @@ use postgres::error::SqlState;
 use sandbox::{Family, Fault, Rule};
 
 use crate::support::tracking_work::{photo, settled};
-use crate::support::{Row, complete, pins_without_pictures, quick_board, start, value};
+use crate::support::{Row, Sql, complete, pins_without_pictures, quick_board, start};
 
 /// What such an embedder listens to.
 const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
@@ -65,27 +65,26 @@ fn world(pins: usize) -> Result<World> {
 
 /// Imports a board of which one picture does this to the embedder. Returns how that one ended.
 fn poisoned(fault: &str) -> Result<(World, Row, String)> {
-    let world = world(PINS)?;
-    let mut client = world.connect()?;
-    let pid: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+    let (world, mut client) = world(PINS)?.with_session()?;
+    let pid: i32 = client.value("SELECT pg_backend_pid()")?;
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
     let (pin, path) = &pins[3];
     world.sandbox.faults().add(Rule::on(path.as_str(), Fault::Verbatim { text: format!("{WORDS}{fault}") }));
     let import = start(&mut client, "Beach")?;
     let row = complete(&mut client, import)?;
     assert_eq!(row.embedded, PINS as i32 - 1, "its mates come in: {row:?}");
-    assert_eq!(value::<i32>(&mut client, "SELECT pg_backend_pid()")?, pid, "no connection is lost");
+    assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, pid, "no connection is lost");
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
-    let ended: String = client
-        .query_one("SELECT concat_ws(' ', state, attempts, reason) FROM pinterest.pin_image WHERE pin_id = $1", &[pin])?
-        .get(0);
+    let ended: String = client.value_with(
+        "SELECT concat_ws(' ', state, attempts, reason) FROM pinterest.pin_image WHERE pin_id = $1",
+        &[pin],
+    )?;
     Ok((world, row, ended))
 }
 
 #[test]
 fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
-    let world = world(1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(1)?.with_session()?;
     client.batch_execute(
         "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, embedding vector(512));
          SELECT pinterest_track('photos', image => 'photo')",
@@ -96,15 +95,13 @@ fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
         &[&sound, &deadly],
     )?;
     settled(&mut client)?;
-    let states: String = value(
-        &mut client,
+    let states: String = client.value(
         "SELECT string_agg(concat_ws(' ', key[1], state, attempts, reason_code), ', ' ORDER BY state, key[1]::int)
            FROM pinterest.tracked_row WHERE state <> 'embedded'",
     )?;
     let code = SqlState::CONNECTION_FAILURE.code();
     assert_eq!(states, format!("4 failed 3 {code}"));
-    let embedded: i64 = value(&mut client, "SELECT count(*) FROM photos WHERE embedding IS NOT NULL AND id <> 4")?;
-    assert_eq!(embedded, 11);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM photos WHERE embedding IS NOT NULL AND id <> 4")?, 11);
     assert!(world.cluster.log()?.matches("pinterest-embedder was ended by signal 6").count() >= 3);
     Ok(())
 }

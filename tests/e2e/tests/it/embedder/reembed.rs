@@ -7,7 +7,7 @@ use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::imports::{Report, imported};
 use crate::support::oauth::doctor;
-use crate::support::{GATE, SOON, hold_pictures_after, quick_board, refusal, start, until, value};
+use crate::support::{GATE, SOON, Sql, hold_pictures_after, quick_board, start, until_row};
 
 /// A world whose model can change by a reload: the library is not preloaded.
 fn world(config: Config) -> Result<World> {
@@ -26,22 +26,17 @@ fn change_model(world: &World) -> Result<()> {
 
 /// Images by model as `pinterest.models` has them, the oldest first, with a star at the current one.
 fn models(client: &mut Client) -> Result<Vec<String>> {
-    let rows = client.query(
-        "SELECT images || CASE WHEN current THEN '*' ELSE '' END FROM pinterest.models ORDER BY model_id",
-        &[],
-    )?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    client.column("SELECT images || CASE WHEN current THEN '*' ELSE '' END FROM pinterest.models ORDER BY model_id")
 }
 
 fn reembed(client: &mut Client) -> Result<(i64, Report)> {
-    let import = value(client, "SELECT pinterest_reembed_board('Beach')")?;
+    let import = client.value("SELECT pinterest_reembed_board('Beach')")?;
     Ok((import, Report::completed(client, import)?))
 }
 
 #[test]
 fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
-    let world = world(quick_board("Beach", 6))?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(quick_board("Beach", 6))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     change_model(&world)?;
     let board = world.sandbox.board_id("Beach")?;
@@ -52,8 +47,7 @@ fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
     let (status, words) = doctor(&mut client, "embeddings")?;
     assert_eq!(status, "note", "{words}");
     assert!(words.starts_with("6 of 8 ") && words.contains("pinterest_reembed_board()"), "{words}");
-    let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[]));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    let refused = client.refused("SELECT pinterest_board_embedding('Beach')::text", "22023");
     assert!(refused.hint.contains("pinterest_reembed_board()"), "{refused:?}");
 
     world.sandbox.requests().reset();
@@ -65,13 +59,8 @@ fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
     assert_eq!(models(&mut client)?, ["0", "8*"]);
     assert_eq!(doctor(&mut client, "embeddings")?.0, "ok");
     client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
-    let current: bool = client
-        .query_one(
-            "SELECT current FROM pinterest.imports JOIN pinterest.models USING (model_id) WHERE import_id = $1",
-            &[&import],
-        )?
-        .get(0);
-    assert!(current);
+    let current = "SELECT current FROM pinterest.imports JOIN pinterest.models USING (model_id) WHERE import_id = $1";
+    assert!(client.value_with::<bool>(current, &[&import])?);
 
     // Nothing is left to do.
     let (_, report) = reembed(&mut client)?;
@@ -81,8 +70,7 @@ fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
 
 #[test]
 fn kept_bytes_are_not_downloaded_again() -> Result<()> {
-    let world = world(quick_board("Beach", 5))?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(quick_board("Beach", 5))?.with_session()?;
     imported(&mut client, "'Beach', keep_images => true")?;
     change_model(&world)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
@@ -90,16 +78,14 @@ fn kept_bytes_are_not_downloaded_again() -> Result<()> {
     let (_, report) = reembed(&mut client)?;
     assert_eq!((report.sum("image", "found"), report.sum("image", "failed")), (5, 0), "{report:?}");
     assert_eq!(world.sandbox.requests().pictures(), 0);
-    let whole: bool =
-        value(&mut client, "SELECT bool_and(sha256 = sha256(image)) AND count(*) = 5 FROM pinterest.pin_image")?;
-    assert!(whole, "the bytes are still there");
+    let whole = "SELECT bool_and(sha256 = sha256(image)) AND count(*) = 5 FROM pinterest.pin_image";
+    assert!(client.value::<bool>(whole)?, "the bytes are still there");
     Ok(())
 }
 
 #[test]
 fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
-    let world = world(quick_board("Beach", 5))?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(quick_board("Beach", 5))?.with_session()?;
     imported(&mut client, "'Beach', keep_images => true")?;
     change_model(&world)?;
     world.sandbox.requests().reset();
@@ -113,11 +99,10 @@ fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
 
 #[test]
 fn an_import_under_way_ends_with_one_model() -> Result<()> {
-    let world = world(Config::with_board("Beach", &Family::ALL, 12))?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(Config::with_board("Beach", &Family::ALL, 12))?.with_session()?;
     hold_pictures_after(&world, 4);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
     change_model(&world)?;
     world.sandbox.faults().release(GATE);
     let report = Report::completed(&mut client, import)?;
@@ -131,8 +116,7 @@ fn an_import_under_way_ends_with_one_model() -> Result<()> {
 
 #[test]
 fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
-    let world = world(quick_board("Beach", 3))?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(quick_board("Beach", 3))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     change_model(&world)?;
     world.sandbox.faults().add(Rule::on(Kind::Board, Fault::NotFound));
@@ -143,14 +127,12 @@ fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
 
 #[test]
 fn a_foreign_board_is_unknown() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     imported(&mut client, "'Beach'")?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other')")?;
     let mut other = world.cluster.connect_as("other")?;
-    let refused = refusal(other.query_one("SELECT pinterest_reembed_board('Beach')", &[]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
+    other.refused("SELECT pinterest_reembed_board('Beach')", "42704");
     // Which models there are is no secret among those who may read embeddings; how much others have of them is.
     assert_eq!(models(&mut other)?, ["0*"]);
     Ok(())

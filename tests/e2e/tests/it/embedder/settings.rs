@@ -7,7 +7,7 @@ use e2e::{Result, World, wait_for};
 use postgres::Client;
 
 use crate::support::oauth::doctor;
-use crate::support::{SOON, complete, quick_board, refusal, start, until, value};
+use crate::support::{SOON, Sql, complete, quick_board, refusal, start, until_row};
 
 const A_TEXT: &str = "SELECT pinterest_embed_text('a barn')::text";
 /// What the log says of each embedder that makes room for another.
@@ -43,9 +43,8 @@ fn option(embedder: &Process, name: &str) -> Result<Option<String>> {
 
 #[test]
 fn a_reload_starts_it_anew_where_that_changes_something() -> Result<()> {
-    let world = world(1)?;
-    let mut client = world.connect()?;
-    let before: String = value(&mut client, A_TEXT)?;
+    let (world, mut client) = world(1)?.with_session()?;
+    let before: String = client.value(A_TEXT)?;
     let first = embedder(&world)?;
     assert_eq!(option(&first, "--precision")?.as_deref(), Some("f32"));
     assert_eq!(option(&first, "--threads")?, None);
@@ -61,7 +60,7 @@ fn a_reload_starts_it_anew_where_that_changes_something() -> Result<()> {
         let next = change(&world, name, value)?;
         assert_eq!(option(&next, argument)?.as_deref(), Some(expected));
     }
-    assert_eq!(value::<String>(&mut client, A_TEXT)?, before);
+    assert_eq!(client.value::<String>(A_TEXT)?, before);
     let log = world.cluster.log()?;
     assert_eq!(log.matches(REPLACED).count(), 3, "{log}");
     assert!(!log.contains("pinterest-embedder was ended") && !log.contains("is killed"), "{log}");
@@ -72,25 +71,24 @@ fn a_reload_starts_it_anew_where_that_changes_something() -> Result<()> {
 fn an_import_goes_on_with_the_next_one() -> Result<()> {
     // A picture for each pin, so that the embedder has work all the time.
     let config = sandbox::Config::with_board("Beach", &sandbox::Family::ALL, 60);
-    let world = World::builder().sandbox(config).setting("pinterest.clip_precision", "f32").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(config).setting("pinterest.clip_precision", "f32").start()?.with_session()?;
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
     for threads in ["1", "2", "1"] {
         change(&world, "pinterest.embedder_threads", threads)?;
     }
     let row = complete(&mut client, import)?;
     assert_eq!(row.failed, 0, "{row:?}");
-    let blamed: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE attempts > 1")?;
-    assert_eq!(blamed, 0, "no image is to blame for an embedder that was told to end");
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.model")?, 1);
+    let blamed = "SELECT count(*) FROM pinterest.pin_image WHERE attempts > 1";
+    assert_eq!(client.value::<i64>(blamed)?, 0, "no image is to blame for an embedder that was told to end");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.model")?, 1);
     Ok(())
 }
 
 #[test]
 fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
-    let world = world(1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let done = AtomicBool::new(false);
     let searched = std::thread::scope(|scope| -> Result<_> {
@@ -121,8 +119,7 @@ fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
 
 #[test]
 fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
-    let world = world(1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let (status, words) = doctor(&mut client, "embedder")?;
     // A note where the server's user may not write the packed weights beside the model.
@@ -140,7 +137,7 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
             let refused = refusal(client.query_one(A_TEXT, &[]));
             assert_eq!((refused.code.as_str(), refused.hint.as_str()), ("0A000", HINT), "{refused:?}");
             let import = start(&mut client, "Beach")?;
-            let row = until(&mut client, import, "the reason", |row| !row.reason.is_empty())?;
+            let row = until_row(&mut client, import, "the reason", |row| !row.reason.is_empty())?;
             assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "0A000"), "{row:?}");
         }
         _ => panic!("{status}: {words}"),
@@ -148,8 +145,7 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
 
     change(&world, "pinterest.clip_precision", "f32")?;
     client.query_one(A_TEXT, &[])?;
-    let refused = refusal(client.batch_execute("ALTER SYSTEM SET pinterest.clip_precision = 'f16'"));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    let refused = client.refused("ALTER SYSTEM SET pinterest.clip_precision = 'f16'", "22023");
     assert_eq!(refused.hint, "Available values: auto, f32, bf16, int8.");
     assert!(client_may_not_change(&mut client));
     Ok(())
@@ -163,8 +159,7 @@ fn client_may_not_change(client: &mut Client) -> bool {
 /// What keeps a decoder's fault inside, as the doctor and the kernel have it; and which pgvector has faults of its own.
 #[test]
 fn the_doctor_says_what_confines_the_embedder_and_what_pgvector_is_worth() -> Result<()> {
-    let world = world(1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let (status, words) = doctor(&mut client, "embedder confinement")?;
     match status.as_str() {
@@ -178,15 +173,14 @@ fn the_doctor_says_what_confines_the_embedder_and_what_pgvector_is_worth() -> Re
     assert!(kernels.contains("NoNewPrivs:\t1"));
 
     let (status, words) = doctor(&mut client, "pgvector")?;
-    let sound: bool = value(
-        &mut client,
+    let sound: bool = client.value(
         "SELECT string_to_array(extversion, '.')::int[] >= '{0,8,3}' FROM pg_extension WHERE extname = 'vector'",
     )?;
     assert_eq!(status, if sound { "ok" } else { "problem" }, "{words}");
     assert_eq!(words.contains("max_parallel_maintenance_workers = 0"), !sound, "{words}");
 
     client.batch_execute("CREATE DATABASE fresh")?;
-    let user: String = value(&mut client, "SELECT current_user::text")?;
+    let user: String = client.value("SELECT current_user::text")?;
     world.cluster.connect_to(&user, "fresh")?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     assert_eq!(world.cluster.log()?.contains("pgvector before 0.8.3 has known faults"), !sound);
     Ok(())

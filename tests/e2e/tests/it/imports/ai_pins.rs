@@ -6,7 +6,7 @@ use sandbox::{Fault, Kind, Rule};
 use serde_json::{Map, Value, json};
 
 use crate::support::imports::imported;
-use crate::support::{SOON, quick_world, refusal, value};
+use crate::support::{Sql, quick_world};
 
 /// Sets members of some pins, in every answer that has them.
 pub fn tell(world: &World, ids: &[String], members: Value) {
@@ -44,7 +44,7 @@ fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
     assert_eq!(report.outcomes("image"), ["embedded 9", "skipped ai_disclosed 3"]);
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("whole", 9), "none was downloaded");
-    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+    assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
 
     world.sandbox.requests().reset();
     let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
@@ -58,19 +58,16 @@ fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "with_images 12"]);
     assert_eq!(report.outcomes("image"), ["embedded 3", "reused kept 9"]);
     assert_eq!(world.sandbox.requests().pictures(), 3);
-    assert_eq!(value::<String>(&mut client, STATES)?, "embedded embedded 3");
+    assert_eq!(client.value::<String>(STATES)?, "embedded embedded 3");
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
 
     let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
     assert_eq!(report.outcomes("image"), ["reused kept 9", "skipped ai_disclosed 3"]);
-    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+    assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
 
-    let told: Vec<String> = client
-        .query("SELECT pin_id || array_to_string(ai_disclosures, '+', '') FROM pinterest.pin WHERE is_ai", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let told: Vec<String> =
+        client.column("SELECT pin_id || array_to_string(ai_disclosures, '+', '') FROM pinterest.pin WHERE is_ai")?;
     for expected in [
         format!("{}AI_MODIFIED", pins[0]),
         format!("{}AI_MODIFIED+SYNTHETIC_PERFORMER", pins[4]),
@@ -98,12 +95,9 @@ fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
     client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;
     crate::support::oauth::restart_worker(&world, &mut client)?;
-    e2e::wait_for("the import that is due", SOON, || {
-        let done: i64 = value(&mut client, "SELECT count(*) FROM pinterest.imports WHERE state = 'completed'")?;
-        Ok((done == 2).then_some(()))
-    })?;
-    assert!(value::<bool>(&mut client, "SELECT bool_and(skip_ai) FROM pinterest.import")?);
-    assert_eq!(value::<String>(&mut client, STATES)?, "skipped embedded 0");
+    client.until("SELECT count(*) FROM pinterest.imports WHERE state = 'completed'", 2_i64)?;
+    assert!(client.value::<bool>("SELECT bool_and(skip_ai) FROM pinterest.import")?);
+    assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
     Ok(())
 }
 
@@ -111,27 +105,22 @@ fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
 fn tastes_can_leave_them_out_after_the_import() -> Result<()> {
     let (_world, mut client, _) = disclosed_world()?;
     imported(&mut client, "'Beach'")?;
-    let right: bool = value(
-        &mut client,
+    let right =
         "SELECT pinterest_board_embedding('Beach', skip_ai => true) <=> (SELECT avg(i.embedding) FROM pinterest.pin p
                     JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE NOT p.is_ai) < 1e-5
             AND (SELECT sum(images) = 9 FROM pinterest_board_themes('Beach', skip_ai => true))
             AND (SELECT sum(images) = 12 FROM pinterest_board_themes('Beach'))
             AND (SELECT count(*) = 9 FROM pinterest_pins_like(pinterest_board_embedding('Beach'), 50, skip_ai => true))
-            AND (SELECT count(*) = 12 FROM pinterest_pins_like(pinterest_board_embedding('Beach'), 50))",
-    )?;
-    assert!(right);
+            AND (SELECT count(*) = 12 FROM pinterest_pins_like(pinterest_board_embedding('Beach'), 50))";
+    assert!(client.value::<bool>(right)?);
     client.batch_execute(
         "CREATE TABLE venues (id bigint PRIMARY KEY, embedding vector(512));
          INSERT INTO venues SELECT row_number() OVER (), i.embedding FROM pinterest.pin_image i",
     )?;
-    let reasons: bool = value(
-        &mut client,
-        "SELECT count(*) > 0 AND bool_and(NOT p.is_ai)
+    let reasons = "SELECT count(*) > 0 AND bool_and(NOT p.is_ai)
            FROM pinterest_recommend('Beach', 'venues', explain => true, skip_ai => true) AS r,
-                jsonb_array_elements(r.because) AS b JOIN pinterest.pin p ON p.pin_id = b ->> 'pin_id'",
-    )?;
-    assert!(reasons, "no row is owed to a pin that was left out");
+                jsonb_array_elements(r.because) AS b JOIN pinterest.pin p ON p.pin_id = b ->> 'pin_id'";
+    assert!(client.value::<bool>(reasons)?, "no row is owed to a pin that was left out");
 
     client.batch_execute("UPDATE pinterest.pin SET ai_disclosures = '{AI_MODIFIED}'")?;
     for call in [
@@ -139,11 +128,9 @@ fn tastes_can_leave_them_out_after_the_import() -> Result<()> {
         "pinterest_board_themes('Beach', skip_ai => true)",
         "pinterest_board_embedding('Beach', skip_ai => true)",
     ] {
-        let refused = refusal(client.query(&format!("SELECT * FROM {call}"), &[]));
-        assert_eq!(refused.code, "55000", "{call}: {refused:?}");
+        let refused = client.refused(&format!("SELECT * FROM {call}"), "55000");
         assert!(refused.message.contains("disclosed as made with AI"), "{call}: {refused:?}");
     }
-    let refused = refusal(client.query("SELECT pinterest_import_board('Beach', skip_ai => NULL)", &[]));
-    assert_eq!(refused.code, "22004", "{refused:?}");
+    client.refused("SELECT pinterest_import_board('Beach', skip_ai => NULL)", "22004");
     Ok(())
 }

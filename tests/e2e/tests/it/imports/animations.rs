@@ -1,11 +1,11 @@
 //! Pictures of several frames: skipped or embedded by their first one, as `pinterest.animated_images` says.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::{Config, Family, Fault, Rule};
 
 use crate::support::tracking_work::{settled, state};
-use crate::support::{SOON, complete, import, pins_without_pictures, refusal, value};
+use crate::support::{Sql, complete, expect_refusal, import, pins_without_pictures};
 
 /// One pixel, white; a second frame, black.
 const ANIMATION: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0\
@@ -24,8 +24,8 @@ const REPORTED: &str =
 /// A board of which two pictures are animations, at every size.
 fn world(setting: &str) -> Result<(World, Client)> {
     let config = Config::with_board("Beach", &[Family::Beach], 6);
-    let world = World::builder().sandbox(config).setting("pinterest.animated_images", setting).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(config).setting("pinterest.animated_images", setting).start()?.with_session()?;
     for (_, path) in pins_without_pictures(&world, &mut client, "Beach")?.iter().take(2) {
         world.sandbox.faults().add(Rule::on(path.clone(), Fault::AnimatedGif));
     }
@@ -37,12 +37,12 @@ fn the_setting_says_what_becomes_of_them() -> Result<()> {
     let (world, mut client) = world("skip")?;
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.total, row.skipped, row.failed), (6, 2, 0), "{row:?}");
-    assert_eq!(value::<String>(&mut client, REPORTED)?, "skipped animated 2");
+    assert_eq!(client.value::<String>(REPORTED)?, "skipped animated 2");
 
-    let refused = refusal(client.query_one(EMBED, &[&ANIMATION]));
-    assert_eq!((refused.code.as_str(), refused.message.as_str()), ("0A000", "the GIF is an animation"));
+    let refused = expect_refusal(client.query_one(EMBED, &[&ANIMATION]), "0A000");
+    assert_eq!(refused.message, "the GIF is an animation");
     assert!(refused.hint.contains("pinterest.animated_images"), "{refused:?}");
-    let still: String = client.query_one(EMBED, &[&STILL])?.get(0);
+    let still: String = client.value_with(EMBED, &[&STILL])?;
 
     client.batch_execute(
         "CREATE TABLE photos (n int PRIMARY KEY, photo bytea, embedding vector(512));
@@ -56,36 +56,27 @@ fn the_setting_says_what_becomes_of_them() -> Result<()> {
 
     world.cluster.set("pinterest.animated_images", "first_frame")?;
     world.cluster.reload()?;
-    wait_for("the setting", SOON, || {
-        let setting: String = value(&mut client, "SHOW pinterest.animated_images")?;
-        Ok((setting == "first_frame").then_some(()))
-    })?;
-    assert_eq!(client.query_one(EMBED, &[&ANIMATION])?.get::<_, String>(0), still);
-    let together: String = client
-        .query_one("SELECT (pinterest_embed_images(ARRAY[$1::bytea, $2]))[1]::text", &[&ANIMATION, &STILL])?
-        .get(0);
-    assert_eq!(together, still);
+    client.until("SHOW pinterest.animated_images", "first_frame".to_owned())?;
+    assert_eq!(client.value_with::<String>(EMBED, &[&ANIMATION])?, still);
+    let together = "SELECT (pinterest_embed_images(ARRAY[$1::bytea, $2]))[1]::text";
+    assert_eq!(client.value_with::<String>(together, &[&ANIMATION, &STILL])?, still);
 
     // The board has not changed; what was skipped goes back to work by a call.
-    let import = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
-    assert_eq!(client.query_one("SELECT pinterest_retry_failed($1)", &[&import])?.get::<_, i64>(0), 2);
+    let import = client.value("SELECT max(import_id) FROM pinterest.imports")?;
+    assert_eq!(client.value_with::<i64>("SELECT pinterest_retry_failed($1)", &[&import])?, 2);
     let row = complete(&mut client, import)?;
     assert_eq!((row.total, row.embedded + row.reused, row.skipped, row.failed), (6, 6, 0, 0), "{row:?}");
-    let (animated, others): (i64, i64) = {
-        let row = client.query_one(
-            "SELECT count(*) FILTER (WHERE animated), count(*) FILTER (WHERE NOT animated) FROM pinterest.pin_image",
-            &[],
-        )?;
-        (row.get(0), row.get(1))
-    };
+    let (animated, others): (i64, i64) = client.pair(
+        "SELECT count(*) FILTER (WHERE animated), count(*) FILTER (WHERE NOT animated) FROM pinterest.pin_image",
+        &[],
+    )?;
     assert_eq!((animated, others), (2, 4));
     // Both are the same bytes: the second one takes the first one's embedding.
-    assert_eq!(value::<String>(&mut client, REPORTED)?, "embedded first_frame 1");
+    assert_eq!(client.value::<String>(REPORTED)?, "embedded first_frame 1");
 
     client.batch_execute("SELECT pinterest_retry_tracked('photos')")?;
     settled(&mut client)?;
-    assert!(value::<bool>(
-        &mut client,
+    assert!(client.value::<bool>(
         "SELECT bool_and(embedding::text = (SELECT embedding::text FROM photos WHERE n = 2)) FROM photos"
     )?);
     Ok(())
@@ -96,10 +87,10 @@ fn by_default_the_first_frame_is_embedded() -> Result<()> {
     let (_world, mut client) = world("first_frame")?;
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.embedded + row.reused, row.skipped, row.failed), (6, 0, 0), "{row:?}");
-    assert_eq!(value::<String>(&mut client, REPORTED)?, "embedded first_frame 1");
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE animated")?, 2);
+    assert_eq!(client.value::<String>(REPORTED)?, "embedded first_frame 1");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE animated")?, 2);
     assert_eq!(
-        value::<String>(&mut client, "SELECT reset_val FROM pg_settings WHERE name = 'pinterest.animated_images'")?,
+        client.value::<String>("SELECT reset_val FROM pg_settings WHERE name = 'pinterest.animated_images'")?,
         "first_frame"
     );
     Ok(())

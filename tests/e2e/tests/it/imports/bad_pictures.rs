@@ -8,7 +8,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
 use sandbox::faults::PictureFormat;
 use sandbox::{Family, Fault, Rule};
 
-use crate::support::{import, pins_without_pictures, value};
+use crate::support::{Sql, import, pins_without_pictures};
 
 /// The sizes that the sandbox names, in the order in which they are tried.
 const LADDER: [&str; 4] = ["600x", "1200x", "400x300", "150x150"];
@@ -23,8 +23,8 @@ struct Image {
 
 #[test]
 fn each_ends_with_its_reason() -> Result<()> {
-    let world = World::builder().sandbox(Config::with_board("Beach", &[Family::Beach], 14)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(Config::with_board("Beach", &[Family::Beach], 14)).start()?.with_session()?;
 
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
     assert_eq!(pins.len(), 14);
@@ -91,25 +91,22 @@ fn pins_of_every_kind() -> Result<()> {
     let board = BoardSpec::new("Mixed", &[Family::Garden], 20).media(media);
     let account = AccountSpec::new("example_user").board(board);
     let config = Config { accounts: vec![account], surprises: Surprises::default(), ..Config::demo() };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let row = import(&mut client, "Mixed")?;
     assert_eq!(row.pins_listed, 20, "{row:?}");
     assert_eq!(row.failed, 0, "{row:?}");
-    let bare: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin WHERE media_type IS NULL")?;
+    let bare: i64 = client.value("SELECT count(*) FROM pinterest.pin WHERE media_type IS NULL")?;
     assert!(bare > 0);
     assert_eq!(i64::from(row.pins_without_image), bare, "{row:?}");
     for media in ["video", "multiple_images", "multiple_videos", "multiple_mixed", "hologram", "image"] {
-        let images = client.query_one(
+        let (all, embedded): (i64, i64) = client.pair(
             "SELECT count(*), count(*) FILTER (WHERE i.state = 'embedded') FROM pinterest.pin p
                JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE p.media_type = $1",
             &[&media],
         )?;
-        let (all, embedded): (i64, i64) = (images.get(0), images.get(1));
         assert!(all > 0 && all == embedded, "{media}: {embedded} of {all}");
     }
-    let parts: i64 = value(
-        &mut client,
+    let parts: i64 = client.value(
         "SELECT count(*) FROM pinterest.pin_image WHERE position > 0
             AND NOT EXISTS (SELECT FROM pinterest.pin_image b WHERE (b.account_id, b.pin_id, b.position)
                           = (pin_image.account_id, pin_image.pin_id, pin_image.position - 1))",

@@ -4,7 +4,7 @@ use e2e::{Result, World};
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
 use sandbox::{Family, Kind};
 
-use crate::support::{Row, complete, import, refusal, start, value};
+use crate::support::{Row, Sql, complete, expect_refusal, import, start};
 
 /// A person with a board for each case.
 fn world() -> Result<World> {
@@ -24,8 +24,7 @@ fn world() -> Result<World> {
 
 #[test]
 fn found_by_id_title_and_address() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world()?.with_session()?;
     let id = world.sandbox.board_id("Dunes & Sea")?;
     for reference in [
         "dunes & SEA",
@@ -47,21 +46,15 @@ fn found_by_id_title_and_address() -> Result<()> {
 
 #[test]
 fn sections_keep_their_names_and_an_empty_board_completes() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world()?.with_session()?;
     let row = import(&mut client, "Empty")?;
     assert_eq!((row.pins_listed, row.total), (0, 0), "{row:?}");
-    let refused = refusal(client.query_one("SELECT pinterest_board_embedding('Empty')", &[]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let refused = client.refused("SELECT pinterest_board_embedding('Empty')", "55000");
     assert!(refused.hint.contains("pinterest_import_board"), "{refused:?}");
 
     let row = import(&mut client, "Rooms")?;
     assert_eq!((row.pins_listed, row.embedded), (12, 12), "{row:?}");
-    let sections: Vec<String> = client
-        .query("SELECT name FROM pinterest.board_section ORDER BY name", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let sections: Vec<String> = client.column("SELECT name FROM pinterest.board_section ORDER BY name")?;
     assert_eq!(sections, ["Bath", "Hall", "Kitchen"]);
     let row = client.query_one(
         "SELECT count(*), count(p.board_section_id), count(s.name) FROM pinterest.pin p
@@ -72,30 +65,26 @@ fn sections_keep_their_names_and_an_empty_board_completes() -> Result<()> {
     assert!(in_sections > 0 && in_sections < pins, "{in_sections} of {pins}");
     assert_eq!(named, in_sections);
     // The board's own listing holds the sections' pins as well: each is there once.
-    let distinct: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
-    assert_eq!(distinct, 12);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 12);
     assert_eq!(world.sandbox.requests().count(Kind::SectionPins), 0);
     Ok(())
 }
 
 #[test]
 fn a_board_that_is_not_there_fails_with_a_code_and_a_hint() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world()?.with_session()?;
     for reference in ["No such board", "999999999999999999", "https://www.pinterest.com/example_user/nowhere/"] {
         let import = start(&mut client, reference)?;
         let state: String =
-            client.query_one("SELECT pinterest_wait_for_import($1, interval '1 minute')", &[&import])?.get(0);
+            client.value_with("SELECT pinterest_wait_for_import($1, interval '1 minute')", &[&import])?;
         let row = Row::of(&mut client, import)?;
         assert_eq!((state.as_str(), row.error_code.as_str()), ("failed", "42704"), "{reference}: {row:?}");
         assert!(row.reason.contains(reference), "{row:?}");
         assert!(row.hint.contains("pinterest_list_boards"), "{row:?}");
     }
     for (reference, code) in [("", "22023"), ("   ", "22023"), (&*"x".repeat(3000), "54000")] {
-        let refused = refusal(client.query_one("SELECT pinterest_import_board($1)", &[&reference]));
-        assert_eq!(refused.code, code, "{refused:?}");
+        expect_refusal(client.query_one("SELECT pinterest_import_board($1)", &[&reference]), code);
     }
-    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
-    assert_eq!(pins, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 0);
     Ok(())
 }

@@ -7,23 +7,20 @@ use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
 use sandbox::{Family, Fault, Kind, Rule};
 
-use crate::support::{
-    GATE, Row, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value,
-};
+use crate::support::{GATE, Row, Sql, complete, hold_pictures_after, quick_world, start, until_row, until_state};
 
 const SOON_ENOUGH: Duration = Duration::from_secs(1);
 
 fn cancel(client: &mut Client, import: i64) -> Result<bool> {
-    Ok(client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?.get(0))
+    client.value_with("SELECT pinterest_cancel_import($1)", &[&import])
 }
 
 #[test]
 fn what_is_in_stays() -> Result<()> {
-    let world = quick_world("Beach", 30)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     hold_pictures_after(&world, 6);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
+    until_row(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
 
     let asked = Instant::now();
     assert!(cancel(&mut client, import)?);
@@ -31,7 +28,7 @@ fn what_is_in_stays() -> Result<()> {
     assert!(asked.elapsed() < SOON_ENOUGH, "it took {:?}", asked.elapsed());
     assert_eq!((row.phase.as_str(), row.embedded), ("finished", 6), "{row:?}");
     assert!(!cancel(&mut client, import)?, "it has ended");
-    let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
+    let state: String = client.value_with("SELECT pinterest_wait_for_import($1)", &[&import])?;
     assert_eq!(state, "cancelled");
 
     // Nothing goes on behind its back; what came in is good for the next import.
@@ -57,8 +54,7 @@ fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
     let imports = names.iter().map(|name| start(&mut client, name)).collect::<Result<Vec<_>>>()?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, crate::support::SOON), "four lists are read at once");
@@ -76,9 +72,7 @@ fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
     for import in &imports[1..4] {
         complete(&mut client, *import)?;
     }
-    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
-    assert_eq!(pins, 9);
-    let refused = refusal(client.query_one("SELECT pinterest_cancel_import(987654)", &[]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 9);
+    client.refused("SELECT pinterest_cancel_import(987654)", "42704");
     Ok(())
 }

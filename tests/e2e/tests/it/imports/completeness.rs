@@ -5,12 +5,11 @@ use postgres::Client;
 use sandbox::{Fault, Kind, OddShape, Rule};
 
 use crate::support::imports::{Report, imported};
-use crate::support::{Row, complete, quick_world, start, value};
+use crate::support::{Row, Sql, complete, quick_world, start};
 
 /// A board with 13 pins, of which 12 are in.
 fn world_of_twelve() -> Result<(World, Client)> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     assert_eq!(standing(&mut client)?, (12, 12));
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
@@ -19,11 +18,7 @@ fn world_of_twelve() -> Result<(World, Client)> {
 
 /// Pins that stand, and vectors.
 fn standing(client: &mut Client) -> Result<(i64, i64)> {
-    let row = client.query_one(
-        "SELECT (SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL), (SELECT count(embedding) FROM pinterest.pin_image)",
-        &[],
-    )?;
-    Ok((row.get(0), row.get(1)))
+    client.pair("SELECT (SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL), (SELECT count(embedding) FROM pinterest.pin_image)", &[])
 }
 
 /// Imports while something is wrong, then twice while nothing is: the first makes all well, the second has nothing to do.
@@ -87,13 +82,13 @@ fn what_can_be_read_is_read() -> Result<()> {
     world.sandbox.faults().remove(ids);
     // Members of other types: what was known stays, and the pins are looked at again.
     let titles = "SELECT string_agg(concat_ws(' ', pin_id, title, media_type, no_image), ',' ORDER BY pin_id) FROM pinterest.pin";
-    let before: String = value(&mut client, titles)?;
+    let before: String = client.value(titles)?;
     client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
     let odd = Fault::OddItems { every: 2, shape: OddShape::OddMembers };
     let odd = world.sandbox.faults().add(Rule::on(Kind::BoardPins, odd));
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.count("pin", "doubtful", "odd_members"), 6, "{report:?}");
-    assert_eq!((value::<String>(&mut client, titles)?, standing(&mut client)?), (before, (13, 13)));
+    assert_eq!((client.value::<String>(titles)?, standing(&mut client)?), (before, (13, 13)));
     world.sandbox.faults().remove(odd);
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
@@ -131,8 +126,7 @@ fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 0), "{report:?}");
     let row = Row::of(&mut client, import)?;
     assert!(row.reason.contains("8 of 8"), "{row:?}");
-    let missing: i64 = value(&mut client, "SELECT count(missing_since) FROM pinterest.pin WHERE removed_at IS NULL")?;
-    assert_eq!(missing, 8);
+    assert_eq!(client.value::<i64>("SELECT count(missing_since) FROM pinterest.pin WHERE removed_at IS NULL")?, 8);
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 8), "{report:?}");
     let (_, report) = imported(&mut client, "'Beach'")?;
@@ -161,16 +155,14 @@ fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     complete(&mut client, first)?;
     imported(&mut client, "'Beach'")?;
-    let stands: bool =
-        client.query_one("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?.get(0);
+    let stands: bool = client.value_with("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?;
     assert_eq!((stands, standing(&mut client)?.0), (false, 13));
     Ok(())
 }
 
 #[test]
 fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     for kind in [Kind::Boards, Kind::Board] {
         world.sandbox.faults().add(Rule::on(kind, Fault::PinCount { difference: 2 }));
     }
@@ -197,8 +189,7 @@ fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
 /// The picture behind a pin is named anew, and cannot be had.
 #[test]
 fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let change = "UPDATE pinterest.pin_image SET content_hash = md5(content_hash); UPDATE pinterest.board SET imported_modified_at = NULL";
     client.batch_execute(change)?;
@@ -223,8 +214,7 @@ fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
 
 #[test]
 fn an_absurd_reset_holds_nothing_up() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let headers = [("x-ratelimit-reset", "1763000000000"), ("x-ratelimit-remaining", "0")];
     let refused = Fault::Status {
         status: 429,
@@ -235,12 +225,9 @@ fn an_absurd_reset_holds_nothing_up() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, refused).once());
     let import = crate::support::start(&mut client, "Beach")?;
     crate::support::until_state(&mut client, import, "waiting_quota")?;
-    let soon: bool = value(
-        &mut client,
-        "SELECT max(i.wake_at) < now() + interval '10 minutes' AND max(q.reset_at) < now() + interval '25 hours'
-           FROM pinterest.import i, pinterest.quota_ledger q",
-    )?;
-    assert!(soon);
+    let soon = "SELECT max(i.wake_at) < now() + interval '10 minutes' AND max(q.reset_at) < now() + interval '25 hours'
+           FROM pinterest.import i, pinterest.quota_ledger q";
+    assert!(client.value::<bool>(soon)?);
     // What an earlier version, or a clock that was set, has left behind.
     client.batch_execute(
         "UPDATE pinterest.quota_ledger SET reset_at = '9999-01-01', remaining = -1;

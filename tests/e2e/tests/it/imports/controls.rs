@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::{
-    GATE, Row, SOON, complete, hold_pictures_after, quick_board, quick_world, refusal, start, until, until_state, value,
+    GATE, Row, SOON, Sql, complete, expect_refusal, hold_pictures_after, quick_board, quick_world, start, until_row,
+    until_state,
 };
 
 const SOON_ENOUGH: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 const PINS: u64 = 12;
 
 fn pause(client: &mut Client, world: &World, pause: bool) -> Result<bool> {
-    Ok(client.query_one("SELECT pinterest_pause_account($1, $2)", &[&world.account(), &pause])?.get(0))
+    client.value_with("SELECT pinterest_pause_account($1, $2)", &[&world.account(), &pause])
 }
 
 /// A world whose import is held in one of its phases by the kind of request that belongs to it.
@@ -24,8 +25,7 @@ fn held(kind: Kind, passing: u64) -> Result<(World, Client, i64)> {
     let mut config = quick_board("Beach", PINS);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 4 }));
     config.faults.push(Rule::on(kind, Fault::Hold { gate: GATE.into() }).skip(passing));
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let import = start(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(kind, passing + 1, SOON), "{kind:?} is asked for");
     Ok((world, client, import))
@@ -42,21 +42,18 @@ const PHASES: [(Kind, u64, &str); 4] = [
 fn a_pause_takes_effect_at_once_in_each_phase() -> Result<()> {
     for (kind, passing, phase) in PHASES {
         let (world, mut client, import) = held(kind, passing)?;
-        until(&mut client, import, phase, |row| row.phase == phase)?;
+        until_row(&mut client, import, phase, |row| row.phase == phase)?;
         let asked = Instant::now();
         assert!(pause(&mut client, &world, true)?);
         until_state(&mut client, import, "queued")?;
         assert!(asked.elapsed() < SOON_ENOUGH, "{kind:?}: it took {:?}", asked.elapsed());
         assert!(!pause(&mut client, &world, true)?, "it is paused");
         // The worker has let go as well: it breaks its requests off and holds nothing.
-        wait_for(&format!("the worker to let go of its {kind:?}"), SOON, || {
-            let idle = "SELECT count(*) FROM pinterest.workers WHERE state = 'working' OR imports + images > 0";
-            Ok((value::<i64>(&mut client, idle)? == 0).then_some(()))
-        })?;
+        client
+            .until("SELECT count(*) FROM pinterest.workers WHERE state = 'working' OR imports + images > 0", 0_i64)?;
         world.sandbox.faults().release(GATE);
         let (total, row) = (world.sandbox.requests().total(), Row::of(&mut client, import)?);
-        let paused: bool = value(&mut client, "SELECT paused_at IS NOT NULL FROM pinterest.accounts")?;
-        assert!(paused);
+        assert!(client.value::<bool>("SELECT paused_at IS NOT NULL FROM pinterest.accounts")?);
         // An import that is asked for now waits as well.
         let second = start(&mut client, "Beach")?;
         client.query_one("SELECT pinterest_wait_for_import($1, interval '500 milliseconds')", &[&second])?;
@@ -77,9 +74,9 @@ fn a_pause_takes_effect_at_once_in_each_phase() -> Result<()> {
 fn a_cancellation_takes_effect_at_once_in_each_phase() -> Result<()> {
     for (kind, passing, phase) in PHASES {
         let (world, mut client, import) = held(kind, passing)?;
-        let before = until(&mut client, import, phase, |row| row.phase == phase)?;
+        let before = until_row(&mut client, import, phase, |row| row.phase == phase)?;
         let asked = Instant::now();
-        assert!(client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?.get::<_, bool>(0));
+        assert!(client.value_with::<bool>("SELECT pinterest_cancel_import($1)", &[&import])?);
         let row = until_state(&mut client, import, "cancelled")?;
         assert!(asked.elapsed() < SOON_ENOUGH, "{kind:?}: it took {:?}", asked.elapsed());
         assert_eq!(row.phase, "finished", "{kind:?}");
@@ -97,8 +94,7 @@ fn a_cancellation_takes_effect_at_once_in_each_phase() -> Result<()> {
 
 #[test]
 fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let waiting = start(&mut client, "Beach")?;
     complete(&mut client, waiting)?;
     let id = world.sandbox.board_id("Beach")?;
@@ -109,7 +105,7 @@ fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
     pause(&mut client, &world, true)?;
     let queued = start(&mut client, "Beach")?;
     for import in [spent, queued] {
-        assert!(client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?.get::<_, bool>(0));
+        assert!(client.value_with::<bool>("SELECT pinterest_cancel_import($1)", &[&import])?);
         let row = Row::of(&mut client, import)?;
         assert_eq!((row.state.as_str(), row.phase.as_str()), ("cancelled", "finished"), "{row:?}");
     }
@@ -118,8 +114,7 @@ fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
 
 #[test]
 fn what_failed_is_tried_again_on_request() -> Result<()> {
-    let world = quick_world("Beach", PINS)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", PINS)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let import = start(&mut client, "Beach")?;
     let row = complete(&mut client, import)?;
@@ -130,27 +125,24 @@ fn what_failed_is_tried_again_on_request() -> Result<()> {
     client.batch_execute("LISTEN pinterest_import")?;
 
     let retry = "SELECT pinterest_retry_failed($1)";
-    assert_eq!(client.query_one(retry, &[&import])?.get::<_, i64>(0), PINS as i64);
-    until(&mut client, import, "four of them", |row| row.embedded == 4)?;
-    let refused = refusal(client.query_one(retry, &[&import]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    assert_eq!(client.value_with::<i64>(retry, &[&import])?, PINS as i64);
+    until_row(&mut client, import, "four of them", |row| row.embedded == 4)?;
+    let refused = expect_refusal(client.query_one(retry, &[&import]), "55000");
     assert!(refused.hint.contains("pinterest_wait_for_import"), "{refused:?}");
     world.sandbox.faults().release(GATE);
     let row = complete(&mut client, import)?;
     assert_eq!((row.total, row.embedded, row.failed), (PINS as i32, PINS as i32, 0), "{row:?}");
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), pages, "nothing is listed again");
-    assert_eq!(client.query_one(retry, &[&import])?.get::<_, i64>(0), 0, "nothing is left to try");
+    assert_eq!(client.value_with::<i64>(retry, &[&import])?, 0, "nothing is left to try");
     assert_eq!(Row::of(&mut client, import)?.state, "completed");
-    let refused = refusal(client.query_one(retry, &[&987_654_i64]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
+    expect_refusal(client.query_one(retry, &[&987_654_i64]), "42704");
     Ok(())
 }
 
 #[test]
 fn the_end_is_announced_to_whoever_listens() -> Result<()> {
     use postgres::fallible_iterator::FallibleIterator;
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_import")?;
     let completed = start(&mut client, "Beach")?;
@@ -172,7 +164,7 @@ fn the_end_is_announced_to_whoever_listens() -> Result<()> {
 #[test]
 fn the_view_of_workers_shows_who_works() -> Result<()> {
     let (world, mut client, import) = held(Kind::Image, 5)?;
-    until(&mut client, import, "five images", |row| row.embedded == 5)?;
+    until_row(&mut client, import, "five images", |row| row.embedded == 5)?;
     let row = client.query_one(
         "SELECT pid, state, imports, images, heartbeat_at BETWEEN clock_timestamp() - interval '30 seconds' AND clock_timestamp(),
                 started_at < clock_timestamp() FROM pinterest.workers WHERE kind LIKE '%worker%'",
@@ -185,14 +177,11 @@ fn the_view_of_workers_shows_who_works() -> Result<()> {
         "{row:?}"
     );
     assert!((1..PINS as i64).contains(&row.get(3)) && row.get(4) && row.get(5), "{row:?}");
-    let kinds: i64 = value(&mut client, "SELECT count(DISTINCT kind) FROM pinterest.workers")?;
-    assert_eq!(kinds, 3, "launcher, supervisor and worker");
+    let kinds = "SELECT count(DISTINCT kind) FROM pinterest.workers";
+    assert_eq!(client.value::<i64>(kinds)?, 3, "launcher, supervisor and worker");
     world.sandbox.faults().release(GATE);
     complete(&mut client, import)?;
-    let idle: bool = value(
-        &mut client,
-        "SELECT bool_and(state = 'idle' AND imports = 0 AND images = 0 AND heartbeat_at IS NULL) FROM pinterest.workers",
-    )?;
-    assert!(idle);
+    let idle = "SELECT bool_and(state = 'idle' AND imports = 0 AND images = 0 AND heartbeat_at IS NULL) FROM pinterest.workers";
+    assert!(client.value::<bool>(idle)?);
     Ok(())
 }

@@ -7,7 +7,7 @@ use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::imports::{Report, ended, imported, queue};
 use crate::support::oauth::USER;
-use crate::support::{GATE, Row, SOON, quick_board, quick_world, refusal, until_state, value};
+use crate::support::{GATE, Row, SOON, Sql, quick_board, quick_world, until_state};
 
 fn board(name: &str, pins: u64) -> BoardSpec {
     BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only())
@@ -22,8 +22,7 @@ fn boards_around_one_page() -> Result<()> {
     let sizes = [0, 1, 250, 251];
     let account =
         sizes.iter().fold(AccountSpec::new(USER), |account, pins| account.board(board(&pins.to_string(), *pins)));
-    let world = world_of(vec![account])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world_of(vec![account])?.with_session()?;
     for pins in sizes {
         world.sandbox.requests().reset();
         let (_, report) = imported(&mut client, &format!("'{pins}'"))?;
@@ -41,17 +40,16 @@ fn boards_around_one_page() -> Result<()> {
 #[test]
 fn sections_by_name_and_by_id() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 30).sections(&["Bath", "Grand hall", "Kitchen"]));
-    let world = world_of(vec![account])?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world_of(vec![account])?.with_session()?;
     let (_, report) = imported(&mut client, "'Rooms', sections => '{ grand HALL }'")?;
     let hall = report.sum("pin", "with_images");
     assert!(hall > 0 && hall < 30, "{report:?}");
     let named = "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board_section s
                    ON (s.account_id, s.section_id) = (p.account_id, p.board_section_id) WHERE s.name = 'Grand hall'";
-    assert_eq!(value::<i64>(&mut client, named)?, hall);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin")?, hall, "nothing else came in");
+    assert_eq!(client.value::<i64>(named)?, hall);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, hall, "nothing else came in");
 
-    let id: String = value(&mut client, "SELECT section_id FROM pinterest.board_section WHERE name = 'Bath'")?;
+    let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'Bath'")?;
     let (_, report) = imported(&mut client, &format!("'Rooms', sections => '{{{id},Grand hall}}'"))?;
     assert_eq!(report.count("image", "reused", "kept"), hall, "{report:?}");
     assert!(report.sum("image", "embedded") > 0, "{report:?}");
@@ -65,8 +63,7 @@ fn sections_by_name_and_by_id() -> Result<()> {
 #[test]
 fn a_section_that_is_not_there() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 3).sections(&["Bath", "Hall"]));
-    let world = world_of(vec![account.board(board("Plain", 1))])?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world_of(vec![account.board(board("Plain", 1))])?.with_session()?;
     let import = queue(&mut client, "'Rooms', sections => '{Bath,Cellar}'")?;
     assert_eq!(ended(&mut client, import)?, "failed");
     let row = Row::of(&mut client, import)?;
@@ -81,24 +78,18 @@ fn a_section_that_is_not_there() -> Result<()> {
     assert!(row.error_code == "42704" && !row.hint.contains("It has: ."), "{row:?}");
 
     for arguments in ["sections => '{}'", "sections => '{Bath,\" \"}'", "max_images => 0", "max_images => -1"] {
-        let refused = refusal(client.query_one(&format!("SELECT pinterest_import_board('Rooms', {arguments})"), &[]));
-        assert_eq!(refused.code, "22023", "{arguments}: {refused:?}");
+        client.refused(&format!("SELECT pinterest_import_board('Rooms', {arguments})"), "22023");
     }
     Ok(())
 }
 
 #[test]
 fn a_sample_grows_into_the_whole() -> Result<()> {
-    let world = quick_world("Beach", 30)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     let (_, report) = imported(&mut client, "'Beach', max_images => 5")?;
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("sample", 5), "{report:?}");
     assert_eq!(report.outcomes("pin"), ["left_out beyond_max_images 25", "with_images 5"]);
-    let newest: Vec<String> = client
-        .query("SELECT pin_id FROM pinterest.pin ORDER BY created_at DESC", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let newest: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY created_at DESC")?;
     assert_eq!(newest, world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[..5], "the newest ones");
 
     let (_, report) = imported(&mut client, "'Beach'")?;
@@ -112,8 +103,7 @@ fn a_sample_grows_into_the_whole() -> Result<()> {
 /// A listing that has to start over meets pins that it has counted before.
 #[test]
 fn a_sample_whose_listing_starts_over() -> Result<()> {
-    let world = quick_world("Beach", 30)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 10 }));
     let held = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1));
     let import = queue(&mut client, "'Beach', max_images => 15")?;
@@ -134,8 +124,7 @@ fn a_sample_whose_listing_starts_over() -> Result<()> {
 
 #[test]
 fn beyond_the_end_of_a_listing() -> Result<()> {
-    let world = quick_world("Beach", 30)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
     let pins = world.sandbox.pin_ids(&board)?;
@@ -147,7 +136,7 @@ fn beyond_the_end_of_a_listing() -> Result<()> {
     let (import, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("until_limit", 20), "{report:?}");
     assert_eq!(report.sum("pin", "removed"), 0, "what was not listed may be there still");
-    assert_eq!(value::<i64>(&mut client, "SELECT count(removed_at) FROM pinterest.pin")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(removed_at) FROM pinterest.pin")?, 0);
     let row = Row::of(&mut client, import)?;
     assert!(row.reason.contains("complete up to"), "{row:?}");
     let (_, report) = imported(&mut client, "'Beach'")?;
@@ -156,9 +145,9 @@ fn beyond_the_end_of_a_listing() -> Result<()> {
 }
 
 fn connect_with_secret_boards(world: &World, client: &mut Client) -> Result<i64> {
-    let url: String = value(client, "SELECT pinterest_authorize_url(secret_boards => true)")?;
+    let url: String = client.value("SELECT pinterest_authorize_url(secret_boards => true)")?;
     let redirect = world.browser()?.authorize(&url)?;
-    Ok(client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0))
+    client.value_with("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])
 }
 
 #[test]
@@ -168,12 +157,11 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
         .board(board("Ours", 4).collaborator(USER))
         .board(board("Whispers", 2).privacy(Privacy::Secret).collaborator(USER))
         .board(board("Theirs", 5));
-    let world = world_of(vec![mine, theirs])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world_of(vec![mine, theirs])?.with_session()?;
     let (_, report) = imported(&mut client, "'Ours'")?;
     assert_eq!(report.outcomes("image"), ["embedded 4"], "a group board comes in by its title");
-    let owner: String = value(&mut client, "SELECT owner_username FROM pinterest.board WHERE name = 'Ours'")?;
-    assert_eq!(owner, "example_other");
+    let owner = "SELECT owner_username FROM pinterest.board WHERE name = 'Ours'";
+    assert_eq!(client.value::<String>(owner)?, "example_other");
     imported(&mut client, "'https://www.pinterest.com/example_other/ours/'")?;
 
     for name in ["Hidden", "Whispers", "Theirs"] {
@@ -187,8 +175,7 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
         let (_, report) = imported(&mut client, &format!("'{name}'"))?;
         assert_eq!(report.outcomes("image"), [format!("embedded {pins}")]);
     }
-    let privacy: String = value(&mut client, "SELECT privacy FROM pinterest.board WHERE name = 'Hidden'")?;
-    assert_eq!(privacy, "SECRET");
+    assert_eq!(client.value::<String>("SELECT privacy FROM pinterest.board WHERE name = 'Hidden'")?, "SECRET");
     let import = queue(&mut client, &format!("'{}'", world.sandbox.board_id("Theirs")?))?;
     assert_eq!(ended(&mut client, import)?, "failed", "an id opens no stranger's board");
     Ok(())

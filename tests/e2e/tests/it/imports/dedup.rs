@@ -1,6 +1,6 @@
 //! Each picture is downloaded and embedded once, whoever shows it.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
 use sandbox::{Family, Fault, Kind, Rule};
@@ -8,7 +8,7 @@ use sandbox::{Family, Fault, Kind, Rule};
 use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::USER;
 use crate::support::{
-    GATE, Row, SOON, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, value,
+    GATE, Row, SOON, Sql, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, until_row,
 };
 
 const PINS: u64 = 40;
@@ -31,7 +31,7 @@ fn world(twins: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<World> {
 
 /// Pictures by the CDN's hash.
 fn distinct(client: &mut Client) -> Result<u64> {
-    Ok(value::<i64>(client, "SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?.try_into()?)
+    Ok(client.value::<i64>("SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?.try_into()?)
 }
 
 /// Imports two boards at once: both have found all their images before the first picture is served. Returns what they
@@ -44,7 +44,7 @@ fn side_by_side(world: &World, client: &mut Client, boards: [String; 2]) -> Resu
     }
     let all = |row: &Row| u64::try_from(row.total).is_ok_and(|total| total == PINS);
     for import in &imports {
-        until(client, *import, "all images", all)?;
+        until_row(client, *import, "all images", all)?;
     }
     world.sandbox.faults().release(GATE);
     let mut embedded = 0;
@@ -64,8 +64,7 @@ fn connect_other(world: &World, client: &mut Client) -> Result<i64> {
 
 #[test]
 fn on_the_boards_of_an_account_one_after_another() -> Result<()> {
-    let world = world(&[("Two", USER)], &[])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[("Two", USER)], &[])?.with_session()?;
     let (_, report) = imported(&mut client, "'One'")?;
     let pictures = distinct(&mut client)?;
     assert!(pictures < PINS, "{pictures}");
@@ -79,13 +78,12 @@ fn on_the_boards_of_an_account_one_after_another() -> Result<()> {
 
 #[test]
 fn on_boards_that_are_imported_at_the_same_time() -> Result<()> {
-    let world = world(&[("Two", USER)], &[])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[("Two", USER)], &[])?.with_session()?;
     let embedded = side_by_side(&world, &mut client, ["'One'".into(), "'Two'".into()])?;
     let pictures = distinct(&mut client)?;
     assert_eq!((u64::try_from(embedded)?, world.sandbox.requests().pictures()), (pictures, pictures));
-    let vectors: i64 = value(&mut client, "SELECT count(DISTINCT embedding::text) FROM pinterest.pin_image")?;
-    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
+    let vectors: i64 = client.value("SELECT count(DISTINCT embedding::text) FROM pinterest.pin_image")?;
+    let pins: i64 = client.value("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
     assert!(vectors <= embedded && u64::try_from(pins)? == 2 * PINS, "{vectors} vectors on {pins} images");
     Ok(())
 }
@@ -94,16 +92,16 @@ fn on_boards_that_are_imported_at_the_same_time() -> Result<()> {
 #[test]
 fn by_several_workers_at_the_same_time() -> Result<()> {
     let twins = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight"];
-    let world = world(&twins.map(|name| (name, USER)), &[("pinterest.workers_per_database", "2")])?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        world(&twins.map(|name| (name, USER)), &[("pinterest.workers_per_database", "2")])?.with_session()?;
     // A worker has four imports in hand: the other four are the second's. All lists come at once.
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
     let boards = twins.into_iter().chain(["One"]);
     let imports = boards.map(|board| queue(&mut client, &format!("'{board}'"))).collect::<Result<Vec<_>>>()?;
     let mut busy = Vec::<i64>::new();
-    let shared = wait_for("two workers with four imports each", SOON, || {
-        busy = value(&mut client, "SELECT ARRAY(SELECT imports FROM pinterest.workers WHERE kind LIKE '%worker')")?;
-        Ok((busy == [4, 4]).then_some(()))
+    let shared = until("two workers with four imports each", || {
+        busy = client.value("SELECT ARRAY(SELECT imports FROM pinterest.workers WHERE kind LIKE '%worker')")?;
+        Ok(busy == [4, 4])
     });
     shared.map_err(|error| error.context(format!("{busy:?}")))?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 8, SOON));
@@ -119,8 +117,7 @@ fn by_several_workers_at_the_same_time() -> Result<()> {
 
 #[test]
 fn accounts_are_kept_apart() -> Result<()> {
-    let world = world(&[("Two", OTHER)], &[])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[("Two", OTHER)], &[])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     let boards = [format!("'One', {}", world.account()), format!("'Two', {other}")];
     let embedded = side_by_side(&world, &mut client, boards)?;
@@ -132,8 +129,7 @@ fn accounts_are_kept_apart() -> Result<()> {
 
 #[test]
 fn across_accounts_where_that_is_asked_for() -> Result<()> {
-    let world = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     imported(&mut client, &format!("'One', {}", world.account()))?;
     let pictures = distinct(&mut client)?;
@@ -145,8 +141,7 @@ fn across_accounts_where_that_is_asked_for() -> Result<()> {
 
 #[test]
 fn across_accounts_at_the_same_time() -> Result<()> {
-    let world = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     let boards = [format!("'One', {}", world.account()), format!("'Two', {other}")];
     let embedded = side_by_side(&world, &mut client, boards)?;
@@ -158,14 +153,13 @@ fn across_accounts_at_the_same_time() -> Result<()> {
 /// Bytes that are kept are kept with each image; that is no reason to get them twice.
 #[test]
 fn with_their_bytes_kept() -> Result<()> {
-    let world = world(&[], &[])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&[], &[])?.with_session()?;
     let (_, report) = imported(&mut client, "'One', keep_images => true")?;
     let pictures = distinct(&mut client)?;
     assert!(pictures < PINS, "{pictures}");
     let embedded = u64::try_from(report.sum("image", "embedded"))?;
     assert_eq!((embedded, world.sandbox.requests().pictures()), (pictures, pictures), "{report:?}");
-    let kept: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE sha256(image) = sha256")?;
+    let kept: i64 = client.value("SELECT count(*) FROM pinterest.pin_image WHERE sha256(image) = sha256")?;
     assert_eq!(u64::try_from(kept)?, PINS);
     Ok(())
 }
@@ -186,21 +180,19 @@ fn one_file(world: &World, client: &mut Client) -> Result<()> {
 /// It takes the download to tell that two addresses lead to one file.
 #[test]
 fn equal_bytes_are_recognised() -> Result<()> {
-    let world = quick_world("Beach", 8)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
     one_file(&world, &mut client)?;
     let (_, report) = imported(&mut client, "'Beach', max_images => 1")?;
     assert_eq!(report.outcomes("image"), ["embedded 1"]);
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["reused kept 1", "reused same_bytes 7"]);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(DISTINCT sha256) FROM pinterest.pin_image")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(DISTINCT sha256) FROM pinterest.pin_image")?, 1);
     Ok(())
 }
 
 #[test]
 fn equal_bytes_in_work_together() -> Result<()> {
-    let world = quick_world("Beach", 8)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
     one_file(&world, &mut client)?;
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 1", "reused same_bytes 7"]);

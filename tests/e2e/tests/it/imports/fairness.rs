@@ -7,7 +7,7 @@ use sandbox::config::Tier;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::imports::quota::{asked, start, two_people};
-use crate::support::{GATE, SOON, complete, until};
+use crate::support::{GATE, SOON, Sql, complete, until_row};
 
 #[test]
 fn a_budget_far_smaller_than_the_work_brings_all_of_it_in() -> Result<()> {
@@ -41,17 +41,12 @@ fn the_next_place_goes_to_the_account_with_the_fewest() -> Result<()> {
     let bens = start(&mut client, ben, "Ben 1")?;
     // One place becomes free, while three of the other account's imports are under way and two wait.
     world.sandbox.faults().release(GATE);
-    until(&mut client, bens, "its turn", |row| row.state == "running")?;
-    let waiting: i64 = client
-        .query_one(
-            "SELECT count(*) FROM pinterest.imports WHERE import_id = ANY ($1) AND started_at IS NULL",
-            &[&amys],
-        )?
-        .get(0);
-    assert_eq!(waiting, 2, "of the other account's");
+    until_row(&mut client, bens, "its turn", |row| row.state == "running")?;
+    let waiting = "SELECT count(*) FROM pinterest.imports WHERE import_id = ANY ($1) AND started_at IS NULL";
+    assert_eq!(client.value_with::<i64>(waiting, &[&amys])?, 2, "of the other account's");
     world.sandbox.faults().release(OTHERS);
     for import in amys.iter().chain([&bens]) {
-        until(&mut client, *import, "the import's end", |row| row.state == "completed")?;
+        until_row(&mut client, *import, "the import's end", |row| row.state == "completed")?;
     }
     Ok(())
 }

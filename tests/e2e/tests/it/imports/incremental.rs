@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
 use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::{USER, restart_worker};
-use crate::support::{GATE, SOON, hold_pictures_after, quick_board, quick_world, refusal, until, value};
+use crate::support::{GATE, Sql, hold_pictures_after, quick_board, quick_world, until, until_row};
 
 fn requests(world: &World) -> BTreeMap<Kind, u64> {
     world.sandbox.requests().counts()
@@ -17,8 +17,7 @@ fn requests(world: &World) -> BTreeMap<Kind, u64> {
 
 #[test]
 fn two_new_pins_on_a_long_board() -> Result<()> {
-    let world = quick_world("Beach", 600)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 600)?.with_session()?;
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 600"]);
     world.sandbox.requests().reset();
@@ -41,8 +40,7 @@ fn two_new_pins_on_a_long_board() -> Result<()> {
 
 #[test]
 fn a_pin_that_is_gone() -> Result<()> {
-    let world = quick_world("Beach", 255)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 255)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
     let gone = world.sandbox.pin_ids(&board)?.remove(252);
@@ -53,11 +51,7 @@ fn a_pin_that_is_gone() -> Result<()> {
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
     assert_eq!((world.sandbox.requests().count(Kind::BoardPins), world.sandbox.requests().pictures()), (2, 1));
-    let removed: Vec<String> = client
-        .query("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let removed: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
     assert_eq!(removed, [gone]);
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 255), "{report:?}");
@@ -67,8 +61,7 @@ fn a_pin_that_is_gone() -> Result<()> {
 /// An import of a part makes pins known; that must not make up for others that are gone.
 #[test]
 fn a_pin_that_is_gone_after_a_sample() -> Result<()> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 5 }));
@@ -94,18 +87,16 @@ fn two_boards() -> Result<World> {
 
 /// The titles of the boards that hold a pin now.
 fn whereabouts(client: &mut Client, pin: &str) -> Result<Vec<String>> {
-    let rows = client.query(
+    client.column_with(
         "SELECT b.name FROM pinterest.pin p JOIN pinterest.board b USING (account_id, board_id)
           WHERE p.pin_id = $1 AND p.removed_at IS NULL",
         &[&pin],
-    )?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    )
 }
 
 #[test]
 fn a_pin_that_moved_follows() -> Result<()> {
-    let world = two_boards()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = two_boards()?.with_session()?;
     imported(&mut client, "'Near'")?;
     imported(&mut client, "'Far'")?;
     let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
@@ -131,16 +122,15 @@ fn a_pin_that_moved_follows() -> Result<()> {
 /// The import of the board where a pin went takes over its image, which the other one had found and not come to yet.
 #[test]
 fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
-    let world = two_boards()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = two_boards()?.with_session()?;
     let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
     hold_pictures_after(&world, 0);
     let leaves = queue(&mut client, "'Near'")?;
-    until(&mut client, leaves, "six images", |row| row.total == 6)?;
+    until_row(&mut client, leaves, "six images", |row| row.total == 6)?;
     let pin = world.sandbox.pin_ids(&near)?.remove(5);
     world.sandbox.move_pin(&pin, &far)?;
     let arrives = queue(&mut client, "'Far'")?;
-    until(&mut client, arrives, "seven images", |row| row.total == 7)?;
+    until_row(&mut client, arrives, "seven images", |row| row.total == 7)?;
     world.sandbox.faults().release(GATE);
     for (import, pins) in [(arrives, 7), (leaves, 6)] {
         let report = Report::completed(&mut client, import)?;
@@ -149,8 +139,7 @@ fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
         assert_eq!(elsewhere, i64::from(import == leaves), "{report:?}");
     }
     assert_eq!(whereabouts(&mut client, &pin)?, ["Far"]);
-    let pending: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state <> 'embedded'")?;
-    assert_eq!(pending, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state <> 'embedded'")?, 0);
     let (_, report) = imported(&mut client, "'Near'")?;
     assert_eq!(report.sum("pin", "listed"), 5, "{report:?}");
     Ok(())
@@ -171,40 +160,35 @@ fn come_due(world: &World, client: &mut Client) -> Result<()> {
 
 #[test]
 fn a_board_that_is_kept_fresh() -> Result<()> {
-    let world = two_boards()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = two_boards()?.with_session()?;
     imported(&mut client, "'Near', sync_every => '6 hours', keep_images => true")?;
     imported(&mut client, "'Far'")?;
     let due = "SELECT next_sync_at BETWEEN now() + interval '5 hours' AND now() + interval '6 hours'
                  FROM pinterest.board WHERE name = 'Near'";
-    assert!(value::<bool>(&mut client, due)?);
+    assert!(client.value::<bool>(due)?);
     world.sandbox.add_pins(&world.sandbox.board_id("Near")?, 1)?;
     world.sandbox.add_pins(&world.sandbox.board_id("Far")?, 1)?;
 
     come_due(&world, &mut client)?;
-    wait_for("the second import", SOON, || Ok((imports_of(&mut client, "Near")? == 2).then_some(())))?;
-    let last: i64 = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
+    until("the second import", || Ok(imports_of(&mut client, "Near")? == 2))?;
+    let last: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     let report = Report::completed(&mut client, last)?;
     assert_eq!((report.sum("image", "embedded"), report.sum("pin", "reported")), (1, 7), "{report:?}");
-    assert!(value::<bool>(&mut client, due)?, "and again six hours later");
-    let kept: i64 = value(&mut client, "SELECT count(image) FROM pinterest.pin_image")?;
+    assert!(client.value::<bool>(due)?, "and again six hours later");
+    let kept: i64 = client.value("SELECT count(image) FROM pinterest.pin_image")?;
     assert_eq!(kept, 7, "bytes are kept as by the first import");
     assert_eq!(imports_of(&mut client, "Far")?, 1, "nobody asked for that");
 
     client.batch_execute("SELECT pinterest_sync_board('Far', '1 day')")?;
     come_due(&world, &mut client)?;
-    wait_for("both boards", SOON, || {
-        Ok(((imports_of(&mut client, "Near")?, imports_of(&mut client, "Far")?) == (3, 2)).then_some(()))
-    })?;
+    until("both boards", || Ok((imports_of(&mut client, "Near")?, imports_of(&mut client, "Far")?) == (3, 2)))?;
     client.batch_execute("SELECT pinterest_sync_board('Near', NULL)")?;
     come_due(&world, &mut client)?;
-    wait_for("the board that goes on", SOON, || Ok((imports_of(&mut client, "Far")? == 3).then_some(())))?;
+    until("the board that goes on", || Ok(imports_of(&mut client, "Far")? == 3))?;
     assert_eq!(imports_of(&mut client, "Near")?, 3, "it is not kept fresh any more");
     for interval in ["4 minutes", "0", "-1 day"] {
-        let refused = refusal(client.query_one(&format!("SELECT pinterest_sync_board('Far', '{interval}')"), &[]));
-        assert_eq!(refused.code, "22023", "{interval}: {refused:?}");
+        client.refused(&format!("SELECT pinterest_sync_board('Far', '{interval}')"), "22023");
     }
-    let refused = refusal(client.query_one("SELECT pinterest_sync_board('Nowhere', '1 day')", &[]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
+    client.refused("SELECT pinterest_sync_board('Nowhere', '1 day')", "42704");
     Ok(())
 }

@@ -9,7 +9,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surp
 use sandbox::{Family, Fault, Kind, Rule, Selector};
 
 use crate::support::oauth::kill_worker;
-use crate::support::{Row, SOON, start, until, value};
+use crate::support::{Row, SOON, Sql, start, until, until_row};
 
 const PINS: u64 = 12;
 const PAGES: u64 = 3;
@@ -73,13 +73,13 @@ fn interrupted(world: &World, stage: Stage, interrupt: impl Fn(&World) -> Result
     let rule = world.sandbox.faults().add(rule.skip(passing));
     world.sandbox.requests().reset();
     let import = start(&mut client, &board)?;
-    until(&mut client, import, &name, |row| stage.is_reached(row))?;
-    wait_for("a request to be held", SOON, || Ok((world.sandbox.faults().fired(rule) > 0).then_some(())))?;
+    until_row(&mut client, import, &name, |row| stage.is_reached(row))?;
+    until("a request to be held", || Ok(world.sandbox.faults().fired(rule) > 0))?;
     drop(client);
     interrupt(world)?;
     world.sandbox.faults().release(&name);
     let mut client = connected()?;
-    let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
+    let row = until_row(&mut client, import, "the import's end", |row| row.phase == "finished")?;
     check(&mut client, world, stage, &board, &row)?;
     world.sandbox.faults().remove(rule);
     Ok(())
@@ -92,16 +92,11 @@ fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Ro
         ("completed", pins, pins, pins),
         "{stage:?}: {row:?}"
     );
-    let images: i64 = client
-        .query_one(
-            "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image JOIN pinterest.pin USING (account_id, pin_id)
-              WHERE board_id = $1",
-            &[&board],
-        )?
-        .get(0);
-    assert_eq!(images, PINS as i64, "{stage:?}");
-    let report: i64 = value(client, "SELECT count(*) FROM pinterest.import_report WHERE outcome = 'pending'")?;
-    assert_eq!(report, 0, "{stage:?}");
+    let images = "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image JOIN pinterest.pin USING (account_id, pin_id)
+              WHERE board_id = $1";
+    assert_eq!(client.value_with::<i64>(images, &[&board])?, PINS as i64, "{stage:?}");
+    let report = "SELECT count(*) FROM pinterest.import_report WHERE outcome = 'pending'";
+    assert_eq!(client.value::<i64>(report)?, 0, "{stage:?}");
 
     // A page that is in is not asked for again, except for the one that was under way.
     let pages = format!("/v5/boards/{board}/pins");
@@ -135,8 +130,8 @@ fn the_worker_is_terminated_and_no_session_notices() -> Result<()> {
             let mut bystander = world.connect()?;
             bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
             let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-            let ended: bool = bystander.query_one("SELECT pg_terminate_backend($1, 10000)", &[&worker.pid])?.get(0);
-            assert!(ended, "the worker is still there");
+            let ended = "SELECT pg_terminate_backend($1, 10000)";
+            assert!(bystander.value_with::<bool>(ended, &[&worker.pid])?, "the worker is still there");
             bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
             Ok(())
         })?;

@@ -6,7 +6,7 @@ use e2e::process::Process;
 use e2e::{Result, World, wait_for};
 use sandbox::Kind;
 
-use crate::support::{Row, SOON, complete, quick_board, start, value};
+use crate::support::{Row, SOON, Sql, complete, quick_board, start};
 
 /// A debug build on two cores does some two hundred a second; `LARGE_BOARD=20000` plays the size it is made for.
 const PINS: u64 = 5_000;
@@ -34,8 +34,7 @@ impl Peak {
 #[test]
 fn comes_in_whole_with_flat_memory() -> Result<()> {
     let pins = std::env::var("LARGE_BOARD").map_or(Ok(PINS), |number| number.parse())?;
-    let world = World::builder().sandbox(quick_board("Everything", pins)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Everything", pins)).start()?.with_session()?;
     let began = Instant::now();
     let import = start(&mut client, "Everything")?;
     let worker = world.cluster.wait_for_backend("pg_pinterest worker", SOON)?.pid;
@@ -50,7 +49,7 @@ fn comes_in_whole_with_flat_memory() -> Result<()> {
         of_embedder.see(&embedder, in_first_quarter)?;
         let age = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
                      FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker'";
-        oldest = oldest.max(value(&mut client, age)?);
+        oldest = oldest.max(client.value(age)?);
         Ok((row.phase == "finished").then_some(row))
     })?;
     println!("{pins} pins in {:?}; worker {of_worker:?}, embedder {of_embedder:?}, oldest {oldest} s", began.elapsed());

@@ -5,7 +5,7 @@ use postgres::Client;
 use sandbox::{Config, Family, Fault, Rule};
 
 use crate::support::tracking_work::{settled, state, until_state};
-use crate::support::{Row, SOON, complete, import, pins_without_pictures, refusal, value};
+use crate::support::{Row, SOON, Sql, complete, import, pins_without_pictures, refusal};
 
 /// Changes a limit, and waits until a new embedder has it.
 fn set_limit(world: &World, client: &mut Client, name: &str, value: &str) -> Result<()> {
@@ -18,21 +18,20 @@ fn set_limit(world: &World, client: &mut Client, name: &str, value: &str) -> Res
 }
 
 fn reasons(client: &mut Client) -> Result<Vec<String>> {
-    let rows = client.query("SELECT reason FROM pinterest.pin_image WHERE state = 'skipped' ORDER BY reason", &[])?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    client.column("SELECT reason FROM pinterest.pin_image WHERE state = 'skipped' ORDER BY reason")
 }
 
 /// The last import once more, with what it skipped.
 fn retried(client: &mut Client) -> Result<Row> {
-    let import: i64 = value(client, "SELECT max(import_id) FROM pinterest.import")?;
-    assert_eq!(value::<i64>(client, &format!("SELECT pinterest_retry_failed({import})"))?, 1);
+    let import: i64 = client.value("SELECT max(import_id) FROM pinterest.import")?;
+    assert_eq!(client.value::<i64>(&format!("SELECT pinterest_retry_failed({import})"))?, 1);
     complete(client, import)
 }
 
 #[test]
 fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over() -> Result<()> {
-    let world = World::builder().sandbox(Config::with_board("Album", &[Family::Beach], 6)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(Config::with_board("Album", &[Family::Beach], 6)).start()?.with_session()?;
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     set_limit(&world, &mut client, "pinterest.max_image_pixels", "50000000")?;
     let sizes = [(6000, 4000), (8000, 6000), (9000, 900), (300, 30_000), (9000, 6000)];
@@ -56,11 +55,11 @@ fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over()
 
 #[test]
 fn a_download_ends_at_the_limit_of_bytes() -> Result<()> {
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(Config::with_board("Album", &[Family::Beach], 2))
         .setting("pinterest.max_image_size", "256kB")
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     let pins = pins_without_pictures(&world, &mut client, "Album")?;
     let photograph = Fault::Enlarged { width: 4000, height: 3000 };
     for size in ["600x", "1200x", "400x300", "150x150"] {
@@ -80,11 +79,11 @@ fn a_download_ends_at_the_limit_of_bytes() -> Result<()> {
 
 #[test]
 fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(Config::with_board("Beach", &[Family::Beach], 1))
         .setting("pinterest.max_image_side", "256")
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     let photograph = {
         let mut bytes = std::io::Cursor::new(Vec::new());
         image::RgbImage::from_pixel(300, 200, image::Rgb([90, 120, 60]))
@@ -122,7 +121,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
 
     set_limit(&world, &mut client, "pinterest.max_image_size", "64MB")?;
     client.query_one("SELECT pinterest_embed_image($1)::text", &[&photograph])?;
-    value::<i64>(&mut client, "SELECT pinterest_retry_tracked('photos')")?;
+    client.value::<i64>("SELECT pinterest_retry_tracked('photos')")?;
     until_state(&mut client, "1", "embedded")?;
     Ok(())
 }

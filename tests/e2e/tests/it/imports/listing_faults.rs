@@ -9,7 +9,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surp
 use sandbox::{Family, Fault, Kind, Rule};
 use serde_json::json;
 
-use crate::support::{Row, complete, start, value};
+use crate::support::{Row, Sql, complete, start};
 
 const PINS: i32 = 5;
 /// A drip is given half a minute before it is given up.
@@ -58,8 +58,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
         ("no answer", Fault::LostAnswer),
     ];
     let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
-    let world = world(&names)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&names)?.with_session()?;
     let mut imports = Vec::new();
     for (name, fault) in &cases {
         // On the second page, twice: the first is in by then, and an attempt has failed in the same way before.
@@ -78,8 +77,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
         let pages = world.sandbox.requests().latest().iter().filter(|request| request.path == path).count() as u64;
         assert_eq!(pages, 3 + fired, "{name}: no page is listed twice");
     }
-    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
-    assert_eq!(pins, i64::from(PINS) * cases.len() as i64);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, i64::from(PINS) * cases.len() as i64);
     Ok(())
 }
 
@@ -99,8 +97,7 @@ fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
         ("forbidden", Fault::Forbidden, "403"),
     ];
     let names: Vec<_> = cases.iter().map(|(name, _, _)| *name).collect();
-    let world = world(&names)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&names)?.with_session()?;
     let mut imports = Vec::new();
     for (name, fault, words) in &cases {
         world.sandbox.faults().add(Rule::on(pages_of(&world, name)?, fault.clone()).skip(1));
@@ -137,8 +134,7 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
         ("no type", Fault::WrongContentType { value: "text/html".into() }),
     ];
     let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
-    let world = world(&names)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&names)?.with_session()?;
     for (name, fault) in &cases {
         let rule = Rule::on(pages_of(&world, name)?, fault.clone());
         world.sandbox.faults().add(if *fault == Fault::EmptyPageWithBookmark { rule.once() } else { rule });
@@ -151,8 +147,7 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
 
 #[test]
 fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
-    let world = world(&["Beach"])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(&["Beach"])?.with_session()?;
     // Parked with the bookmark of the second page, which means nothing by the time the import goes on.
     world.sandbox.faults().add(
         Rule::on(Kind::BoardPins, Fault::RateLimited { retry_after: Some("1".into()), reset: None }).skip(1).once(),

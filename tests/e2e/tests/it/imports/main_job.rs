@@ -2,12 +2,11 @@
 
 use e2e::{Result, World};
 
-use crate::support::{complete, start, value};
+use crate::support::{Sql, complete, start};
 
 /// Every step that a person takes, on a server that preloads the extension or does not.
 fn from_nothing_to_a_board(preload: bool) -> Result<()> {
-    let world = World::builder().preload(preload).connected(false).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().preload(preload).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.register_app(&mut client, "wedding")?;
     let account = world.connect_account(&mut client)?;
@@ -16,8 +15,7 @@ fn from_nothing_to_a_board(preload: bool) -> Result<()> {
     assert_eq!(row.get::<_, i64>(0), account);
     assert_eq!((username.as_str(), status.as_str(), app.as_str()), ("example_couple", "connected", "wedding"));
 
-    let mut listed: Vec<String> =
-        client.query("SELECT name FROM pinterest_list_boards()", &[])?.iter().map(|row| row.get(0)).collect();
+    let mut listed: Vec<String> = client.column("SELECT name FROM pinterest_list_boards()")?;
     listed.sort_unstable();
     // All but the secret one: its scope was not asked for.
     assert_eq!(listed, ["Ballroom", "Barn wedding", "Beach ceremony", "City rooftop", "Decoration", "Honeymoon"]);
@@ -27,23 +25,20 @@ fn from_nothing_to_a_board(preload: bool) -> Result<()> {
     assert_eq!(row.pins_listed, 30);
     assert!(row.embedded >= 30, "carousels have several images: {row:?}");
     assert_eq!((row.skipped, row.failed), (0, 0), "{row:?}");
-    let pins: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL")?;
-    assert_eq!(pins, 30);
-    let bare: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.pin p WHERE NOT EXISTS
-            (SELECT FROM pinterest.pin_image i WHERE i.account_id = p.account_id AND i.pin_id = p.pin_id)",
-    )?;
-    assert_eq!(bare, i64::from(row.pins_without_image), "a pin has an image or counts as one without");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL")?, 30);
+    let bare = "SELECT count(*) FROM pinterest.pin p WHERE NOT EXISTS
+            (SELECT FROM pinterest.pin_image i WHERE i.account_id = p.account_id AND i.pin_id = p.pin_id)";
+    assert_eq!(
+        client.value::<i64>(bare)?,
+        i64::from(row.pins_without_image),
+        "a pin has an image or counts as one without"
+    );
 
-    let preloaded: String = value(&mut client, "SELECT status FROM pinterest_doctor() WHERE check_name = 'preloaded'")?;
-    assert_eq!(preloaded, if preload { "ok" } else { "note" });
+    let preloaded = "SELECT status FROM pinterest_doctor() WHERE check_name = 'preloaded'";
+    assert_eq!(client.value::<String>(preloaded)?, if preload { "ok" } else { "note" });
     // The pgvector of this machine may be one that the doctor warns of.
-    let bad: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest_doctor() WHERE status NOT IN ('ok', 'note') AND check_name <> 'pgvector'",
-    )?;
-    assert_eq!(bad, 0);
+    let bad = "SELECT count(*) FROM pinterest_doctor() WHERE status NOT IN ('ok', 'note') AND check_name <> 'pgvector'";
+    assert_eq!(client.value::<i64>(bad)?, 0);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use sandbox::{Family, Kind};
 
 use crate::support::imports::{ended, imported, queue};
 use crate::support::oauth::USER;
-use crate::support::{Row, import, quick_board, refusal, value};
+use crate::support::{Row, Sql, import, quick_board, refusal};
 
 fn board(name: &str, pins: u64) -> BoardSpec {
     BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only())
@@ -40,8 +40,7 @@ fn pins_of(client: &mut Client, section: &str) -> Result<i64> {
 
 #[test]
 fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
-    let world = world_of(vec![AccountSpec::new(USER).board(rooms())])?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world_of(vec![AccountSpec::new(USER).board(rooms())])?.with_session()?;
     let mut before = 0;
     for (part, section) in [
         ("bath/", "Bath"),
@@ -58,11 +57,9 @@ fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
         assert!(came > 0, "{part}: {report:?}");
         assert_eq!(pins_of(&mut client, section)?, came, "{part}: all pins of the section");
         before += came;
-        assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin")?, before, "{part}: and no others");
-        let named: String = value(
-            &mut client,
-            &format!("SELECT array_to_string(sections, ' ') FROM pinterest.import WHERE import_id = {id}"),
-        )?;
+        assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, before, "{part}: and no others");
+        let named: String = client
+            .value(&format!("SELECT array_to_string(sections, ' ') FROM pinterest.import WHERE import_id = {id}"))?;
         assert!(!named.is_empty() && !named.contains('%'), "{named}");
     }
     let (_, report) = imported(&mut client, &format!("'https://www.pinterest.com/{USER}/rooms-halls/'"))?;
@@ -77,8 +74,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 3).sections(&["Bath", "Hall"]));
     let account =
         account.board(board("Hotel", 3).sections(&names)).board(board("Twins", 9).sections(&["Hall", "HALL", "hall"]));
-    let world = world_of(vec![account])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world_of(vec![account])?.with_session()?;
     let address = format!("https://www.pinterest.com/{USER}/rooms/cellar/");
     let failed = |client: &mut Client, arguments: &str| -> Result<Row> {
         let import = queue(client, arguments)?;
@@ -94,7 +90,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     // Several of one title but for the case: the exact one, or a question.
     let (_, report) = imported(&mut client, "'Twins', sections => '{HALL}'")?;
     assert_eq!(pins_of(&mut client, "HALL")?, report.sum("pin", "with_images"));
-    let id: String = value(&mut client, "SELECT section_id FROM pinterest.board_section WHERE name = 'HALL'")?;
+    let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'HALL'")?;
     for arguments in ["'Twins', sections => '{Hall,hALL}'", &format!("'pinterest.com/{USER}/twins/hall'")] {
         let row = failed(&mut client, arguments)?;
         assert_eq!((row.error_code.as_str(), row.pins_listed), ("22023", 0), "{row:?}");
@@ -120,8 +116,8 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
     let rooms = rooms.sections(&["Bath", "Hall"]);
     let accounts = vec![AccountSpec::new(USER).board(rooms).board(board("Other", 3))];
     let images = ImageRules::default();
-    let world = World::builder().sandbox(Config { accounts, images, ..quick_board("Beach", 0) }).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) =
+        World::builder().sandbox(Config { accounts, images, ..quick_board("Beach", 0) }).start()?.with_session()?;
     import(&mut client, "Rooms")?;
     import(&mut client, "Other")?;
     let bath = format!("https://www.pinterest.com/{USER}/rooms/bath/");
@@ -151,7 +147,7 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
         "NOT EXISTS (SELECT FROM pinterest.pin p WHERE p.pin_id NOT IN (SELECT pin_id FROM bath) AND pinterest_gallery('BATH') LIKE '%/pin/' || p.pin_id || '/%')",
     ] {
         let sql = format!("SELECT {}", holds.replace("BATH", &bath));
-        assert!(value::<bool>(&mut client, &sql)?, "{sql}");
+        assert!(client.value::<bool>(&sql)?, "{sql}");
     }
     for (call, code, words) in [
         ("pinterest_sync_board('BATH', '1 day')", "22023", "whole boards"),
@@ -169,20 +165,17 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
         ("pinterest_recommend(replace('BATH', 'bath', 'cellar'), 'venues')", "42704", "no section \"cellar\""),
         ("pinterest_gallery(replace('BATH', 'bath', 'cellar'))", "42704", "no section \"cellar\""),
     ] {
-        let refused = refusal(client.query_one(&format!("SELECT {}", call.replace("BATH", &bath)), &[]));
-        assert_eq!(refused.code, code, "{call}: {refused:?}");
+        let refused = client.refused(&format!("SELECT {}", call.replace("BATH", &bath)), code);
         let helped = !refused.hint.is_empty() || call.contains("not_boards");
         assert!(refused.message.contains(words) && helped, "{call}: {refused:?}");
     }
-    let all: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
-    assert_eq!(all, 33, "nothing was purged");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 33, "nothing was purged");
     Ok(())
 }
 
 #[test]
 fn addresses_that_lead_to_no_board_are_refused_before_a_request() -> Result<()> {
-    let world = world_of(vec![AccountSpec::new(USER).board(board("Rooms", 2))])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world_of(vec![AccountSpec::new(USER).board(board("Rooms", 2))])?.with_session()?;
     import(&mut client, "Rooms")?;
     world.sandbox.requests().reset();
     client.batch_execute("CREATE TABLE venues (id int PRIMARY KEY, embedding vector(512))")?;
@@ -222,7 +215,7 @@ fn addresses_that_lead_to_no_board_are_refused_before_a_request() -> Result<()> 
             assert!(refused.message.contains(words) && refused.hint.contains(hint), "{call} {address}: {refused:?}");
         }
     }
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.import WHERE state <> 'completed'")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.import WHERE state <> 'completed'")?, 0);
     assert_eq!(world.sandbox.requests().count(Kind::Boards), 0);
     assert_eq!(world.sandbox.requests().count(Kind::Board), 0);
     Ok(())
@@ -241,8 +234,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
     let account =
         titles.iter().zip(1..).fold(AccountSpec::new(USER), |account, (title, pins)| account.board(board(title, pins)));
     let account = account.board(board("Twin", 7)).board(board("TWIN", 8)).board(board("https://pin.it/odd", 9));
-    let world = world_of(vec![account])?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world_of(vec![account])?.with_session()?;
     let written = [
         (titles[0], "SCHEUNENHOCHZEIT STRASSE"),
         (titles[1], "  caf\u{E9}\u{200B}\u{A0}\u{2764} "),
@@ -257,7 +249,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
     for round in 0..2 {
         for (title, words) in written {
             let id = world.sandbox.board_id(title)?;
-            let import: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&words])?.get(0);
+            let import: i64 = client.value_with("SELECT pinterest_import_board($1)", &[&words])?;
             assert_eq!(
                 ended(&mut client, import)?,
                 "completed",
@@ -278,17 +270,14 @@ fn titles_in_any_unicode_form() -> Result<()> {
             assert_eq!(row.error_code, "22023", "{row:?}");
             row.hint
         } else {
-            let refused = refusal(client.query_one("SELECT pinterest_import_board('twin')", &[]));
-            assert_eq!(refused.code, "22023", "{refused:?}");
-            let refused = refusal(client.query_one("SELECT pinterest_board_embedding('twin')", &[]));
-            assert_eq!(refused.code, "22023", "{refused:?}");
+            client.refused("SELECT pinterest_import_board('twin')", "22023");
+            let refused = client.refused("SELECT pinterest_board_embedding('twin')", "22023");
             refused.hint
         };
         assert!(ids.iter().all(|id| hint.contains(id)), "{hint}");
     }
     // A title that reads as an address is found once its board has been listed.
-    let refused = refusal(client.query_one("SELECT pinterest_import_board('https://pin.it/odd')", &[]));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    client.refused("SELECT pinterest_import_board('https://pin.it/odd')", "22023");
     client.query("SELECT * FROM pinterest_list_boards()", &[])?;
     let (_, report) = imported(&mut client, "'https://pin.it/odd'")?;
     assert_eq!(report.sum("pin", "with_images"), 9);
@@ -318,14 +307,12 @@ fn an_id_before_a_title() -> Result<()> {
 fn boards_of_other_users() -> Result<()> {
     let mine = AccountSpec::new(USER).board(board("Barn", 2)).board(board("Mine", 1));
     let theirs = AccountSpec::new("example_other").board(board("Barn", 3).collaborator(USER)).board(board("Theirs", 4));
-    let world = world_of(vec![mine, theirs])?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world_of(vec![mine, theirs])?.with_session()?;
     for (owner, pins) in [(USER, 2), ("Example_Other", 3)] {
         let (_, report) = imported(&mut client, &format!("'https://www.pinterest.com/{owner}/barn/?invite_code=x'"))?;
         assert_eq!(report.sum("pin", "with_images"), pins, "{owner}");
     }
-    let refused = refusal(client.query_one("SELECT pinterest_import_board('barn')", &[]));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    let refused = client.refused("SELECT pinterest_import_board('barn')", "22023");
     assert!(refused.hint.contains("of example_other") && refused.hint.contains("of example_user"), "{refused:?}");
     for (address, words) in [
         ("https://www.pinterest.com/example_other/theirs/", "of user example_other it lists none"),

@@ -6,12 +6,11 @@ use sandbox::{Fault, Kind, Rule};
 use serde_json::json;
 
 use crate::support::oauth::{arrived, status};
-use crate::support::{complete, quick_world, start, until, value};
+use crate::support::{Sql, complete, quick_world, start, until_row};
 
 #[test]
 fn what_comes_from_something_in_between_passes() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let failure = |body| Fault::JsonAnswer { status: 200, body };
     for (fault, times) in [
         (Fault::HtmlAnswer { status: 403 }, 1),
@@ -32,8 +31,8 @@ fn what_comes_from_something_in_between_passes() -> Result<()> {
         complete(&mut client, import)?;
         assert_eq!(world.sandbox.faults().fired(rule), times, "{case}");
         assert_eq!(status(&mut client)?, "connected", "{case}");
-        let removed: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
-        assert_eq!(removed, 0, "{case}");
+        let removed = "SELECT count(*) FROM pinterest.pin WHERE removed_at IS NOT NULL";
+        assert_eq!(client.value::<i64>(removed)?, 0, "{case}");
         client.batch_execute("SELECT FROM pinterest_purge_board('Beach')")?;
     }
     Ok(())
@@ -42,18 +41,17 @@ fn what_comes_from_something_in_between_passes() -> Result<()> {
 /// Pinterest's own word on it, on fresh tokens, still counts.
 #[test]
 fn only_pinterest_itself_says_that_a_user_is_needed() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let before = arrived(&world);
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::EmptyAnswer { status: 401 }));
     let import = start(&mut client, "Beach")?;
-    let row = until(&mut client, import, "the refusal", |row| !row.reason.is_empty())?;
+    let row = until_row(&mut client, import, "the refusal", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08006"), "{row:?}");
     assert_eq!(arrived(&world) - before, 1, "refreshed once");
     assert_eq!(status(&mut client)?, "connected");
     world.sandbox.faults().remove(rule);
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::AuthenticationFailed).times(2));
-    until(&mut client, import, "needs_reauth", |row| row.state == "needs_reauth")?;
+    until_row(&mut client, import, "needs_reauth", |row| row.state == "needs_reauth")?;
     world.connect_account(&mut client)?;
     complete(&mut client, import)?;
     Ok(())

@@ -7,12 +7,11 @@ use serde_json::json;
 
 use crate::imports::ai_pins::tell;
 use crate::support::imports::imported;
-use crate::support::{quick_world, value};
+use crate::support::{Sql, quick_world};
 
 #[test]
 fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let board = world.sandbox.board_id("Beach")?;
     let pins = world.sandbox.pin_ids(&board)?;
     tell(
@@ -35,52 +34,48 @@ fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
             pins[place]
         )
     };
-    let first = value::<String>(&mut client, &of(0))?;
+    let first = client.value::<String>(&of(0))?;
     assert!(
         first.starts_with("true [{\"pin_id\":\"77\",\"price\":1e+300}] xn--mhle-0ra.example {AI_MODIFIED} true"),
         "{first}"
     );
-    assert_eq!(value::<String>(&mut client, &of(1))?, "false true", "what cannot be read is not told");
+    assert_eq!(client.value::<String>(&of(1))?, "false true", "what cannot be read is not told");
 
     // A disclosure that cannot be read leaves what is known; its absence does not.
     for (member, expected) in [(json!({ "values": [{}] }), true), (json!(null), false)] {
         tell(&world, &pins[..1], json!({ "ai_disclosures": member, "title": "Read all the same" }));
         world.sandbox.add_pins(&board, 1)?;
         imported(&mut client, "'Beach'")?;
-        let known: bool = value(
-            &mut client,
-            &format!("SELECT is_ai FROM pinterest.pin WHERE pin_id = '{}' AND title = 'Read all the same'", pins[0]),
-        )?;
+        let known: bool = client.value(&format!(
+            "SELECT is_ai FROM pinterest.pin WHERE pin_id = '{}' AND title = 'Read all the same'",
+            pins[0]
+        ))?;
         assert_eq!(known, expected, "{member}");
     }
-    let exported: bool = value(
-        &mut client,
-        "SELECT bool_or(p ->> 'is_product' = 'true') AND bool_and(p -> 'first_seen_at' IS NOT NULL)
-           FROM json_array_elements(pinterest_export() -> 'boards' -> 0 -> 'pins') AS p",
-    )?;
-    assert!(exported);
+    let exported = "SELECT bool_or(p ->> 'is_product' = 'true') AND bool_and(p -> 'first_seen_at' IS NOT NULL)
+           FROM json_array_elements(pinterest_export() -> 'boards' -> 0 -> 'pins') AS p";
+    assert!(client.value::<bool>(exported)?);
     Ok(())
 }
 
 #[test]
 fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
-    let world = World::builder().sandbox(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4))
+        .start()?
+        .with_session()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Mixed")?)?;
-    let now: String = value(&mut client, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')")?;
+    let now: String = client.value("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')")?;
     for (pin, date) in pins.iter().zip([json!("2999-01-01T00:00:00"), json!(now), json!("1970-01-01T00:00:00")]) {
         tell(&world, std::slice::from_ref(pin), json!({ "created_at": date }));
     }
     imported(&mut client, "'Mixed'")?;
     let mut near = |of: &[&String]| -> Result<bool> {
         let ids = of.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
-        value(
-            &mut client,
-            &format!(
-                "SELECT pinterest_board_embedding('Mixed', half_life => '5 days') <=> (SELECT l2_normalize(avg(embedding))
+        client.value(&format!(
+            "SELECT pinterest_board_embedding('Mixed', half_life => '5 days') <=> (SELECT l2_normalize(avg(embedding))
                    FROM pinterest.pin_image WHERE pin_id IN ({ids})) < 1e-4"
-            ),
-        )
+        ))
     };
     assert!(near(&[&pins[0], &pins[1], &pins[2]])?, "future and absurd dates are those of the first listing");
     assert!(!near(&[&pins[0]])?, "a date in the future does not make all others old");
@@ -94,8 +89,7 @@ fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
 /// Each item of a page is spoiled in another way. None costs another one anything, and each is counted.
 #[test]
 fn a_page_of_spoiled_items_adds_up() -> Result<()> {
-    let world = quick_world("Beach", 40)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 40)?.with_session()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?;
     let without_id =
         [json!({ "id": null }), json!({ "id": "x1" }), json!({ "id": -5 }), json!({ "id": [1] }), json!({ "id": "" })];
@@ -138,16 +132,12 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
     assert_eq!(report.sum("pin", "without_image"), count(bare.len()), "{report:?}");
     let embedded = count(pins.len() - without_id.len() - bare.len());
     assert_eq!(report.sum("image", "embedded"), embedded, "{report:?}");
-    let told: i64 = value(
-        &mut client,
-        &format!(
-            "SELECT sum(count)::int8 FROM pinterest.import_report WHERE import_id = {import} AND item = 'pin'
+    let told: i64 = client.value(&format!(
+        "SELECT sum(count)::int8 FROM pinterest.import_report WHERE import_id = {import} AND item = 'pin'
                 AND outcome IN ('with_images', 'without_image', 'left_out', 'skipped', 'unreadable')"
-        ),
-    )?;
+    ))?;
     assert_eq!(told, count(pins.len()), "imported or counted with a reason");
-    let ids: Vec<String> =
-        client.query("SELECT pin_id FROM pinterest.pin", &[])?.iter().map(|row| row.get(0)).collect();
+    let ids: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin")?;
     assert!(ids.iter().all(|id| pins.contains(id)), "no id is another one");
     Ok(())
 }

@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, wait_for};
 use postgres::Client;
 
-use crate::support::{Row, SOON, complete, quick_world, start};
+use crate::support::{Row, SOON, Sql, complete, quick_world, start};
 
 /// Long enough for the time of a claim to show where it grows with the queue.
 const QUEUED: i64 = 3_000;
@@ -31,8 +31,7 @@ fn fill(client: &mut Client, accounts: i64, imports_each: i64) -> Result<()> {
 
 /// Seconds until an import that is queued behind so many is claimed, and until it is done.
 fn behind(what: &str, accounts: i64, imports_each: i64) -> Result<()> {
-    let world: World = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let baseline = Instant::now();
     let first = start(&mut client, "Beach")?;
     complete(&mut client, first)?;
@@ -40,7 +39,7 @@ fn behind(what: &str, accounts: i64, imports_each: i64) -> Result<()> {
     fill(&mut client, accounts, imports_each)?;
     let begun = Instant::now();
     let account = world.account();
-    let import: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0);
+    let import: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&account])?;
     wait_for("the claim", SOON * 2, || {
         Ok((!["queued"].contains(&Row::of(&mut client, import)?.state.as_str())).then_some(()))
     })?;
@@ -48,11 +47,7 @@ fn behind(what: &str, accounts: i64, imports_each: i64) -> Result<()> {
     complete(&mut client, import)?;
     let done = begun.elapsed();
     let left: i64 = client
-        .query_one(
-            "SELECT count(*) FROM pinterest.import WHERE state IN ('queued', 'waiting_quota', 'waiting_access')",
-            &[],
-        )?
-        .get(0);
+        .value("SELECT count(*) FROM pinterest.import WHERE state IN ('queued', 'waiting_quota', 'waiting_access')")?;
     println!("{what}: claimed after {claimed:.2?}, done after {done:.2?}; alone {baseline:.2?}; {left} wait still");
     assert!(left > 0, "the others' queue was over before it was measured");
     assert!(claimed < Duration::from_secs(30), "{what}: claimed after {claimed:?}");

@@ -2,28 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::oauth::WORKER;
 use crate::support::{
-    GATE, Row, SOON, complete, hold_pictures_after, quick_world, refusal, start, until, until_state, value,
+    GATE, Row, SOON, Sql, complete, expect_refusal, hold_pictures_after, quick_world, start, until, until_row,
+    until_state,
 };
 
 #[test]
 fn an_account_queues_as_much_as_it_may() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.cluster.set("pinterest.max_queued_imports", "3")?;
     world.cluster.reload()?;
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
-    wait_for("the setting", SOON, || {
-        Ok((value::<String>(&mut client, "SHOW pinterest.max_queued_imports")? == "3").then_some(()))
-    })?;
+    until("the setting", || Ok(client.value::<String>("SHOW pinterest.max_queued_imports")? == "3"))?;
     let imports = (0..3).map(|_| start(&mut client, "Beach")).collect::<Result<Vec<_>>>()?;
-    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach')", &[]));
-    assert_eq!(refused.code, "53400", "{refused:?}");
+    let refused = client.refused("SELECT pinterest_import_board('Beach')", "53400");
     assert!(refused.hint.contains("pinterest.max_queued_imports"), "{refused:?}");
     client.execute("SELECT pinterest_cancel_import($1)", &[&imports[0]])?;
     let again = start(&mut client, "Beach")?;
@@ -36,32 +33,26 @@ fn an_account_queues_as_much_as_it_may() -> Result<()> {
 
 #[test]
 fn a_disconnect_ends_what_is_under_way() -> Result<()> {
-    let world = quick_world("Beach", 40)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 40)?.with_session()?;
     hold_pictures_after(&world, 4);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "some images", |row| row.embedded > 0)?;
+    until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
     let waits = start(&mut client, "Beach")?;
     let account = world.account();
     client.execute("SELECT FROM pinterest_disconnect($1)", &[&account])?;
     for import in [import, waits] {
         let row = until_state(&mut client, import, "cancelled")?;
         assert!(row.reason.contains("disconnected") && row.error_code == "28000" && !row.hint.is_empty(), "{row:?}");
-        let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
-        assert_eq!(state, "cancelled");
+        assert_eq!(client.value_with::<String>("SELECT pinterest_wait_for_import($1)", &[&import])?, "cancelled");
     }
     // No image is in a worker's hands, and none comes in any more.
     let begun = Instant::now();
     let pictures = world.sandbox.requests().pictures();
-    wait_for("the run to end", SOON, || {
-        let held = "SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL";
-        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
-    })?;
+    client.until("SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL", 0_i64)?;
     assert!(begun.elapsed() < Duration::from_secs(5));
     world.sandbox.faults().release(GATE);
     let embedded = Row::of(&mut client, import)?.embedded;
-    let refused = refusal(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]));
-    assert_eq!(refused.code, "28000", "{refused:?}");
+    let refused = expect_refusal(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]), "28000");
     assert!(!refused.hint.is_empty(), "{refused:?}");
     assert_eq!(Row::of(&mut client, import)?.embedded, embedded);
     assert!(world.sandbox.requests().pictures() <= pictures + 16, "what was under way may come to its end");
@@ -72,15 +63,14 @@ fn a_disconnect_ends_what_is_under_way() -> Result<()> {
 fn kill(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
-    wait_for("the worker to end", SOON, || Ok(e2e::process::Process::get(worker.pid).is_none().then_some(())))?;
+    until("the worker to end", || Ok(e2e::process::Process::get(worker.pid).is_none()))?;
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
     Ok(())
 }
 
 #[test]
 fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(sandbox::Rule::on(sandbox::Kind::BoardPins, sandbox::Fault::Hold { gate: GATE.into() }));
     let import = start(&mut client, "Beach")?;
     for death in 1..=3u64 {
@@ -102,7 +92,7 @@ fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
     let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 1)?;
     hold_pictures_after(&world, 0);
     let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
-    until(&mut client, amys, "all images", |row| row.total == 5)?;
+    until_row(&mut client, amys, "all images", |row| row.total == 5)?;
     let mut other = world.connect()?;
     let mut transaction = other.transaction()?;
     transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
@@ -131,9 +121,7 @@ fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
     assert!(world.sandbox.requests().wait_for(sandbox::Kind::Boards, 4, SOON), "every place is taken");
     let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
     bens.push(crate::imports::quota::start(&mut client, ben, "Ben 5")?);
-    wait_for("both to be due", SOON, || {
-        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.import WHERE due")? == 2).then_some(()))
-    })?;
+    client.until("SELECT count(*) FROM pinterest.import WHERE due", 2_i64)?;
     let mut other = world.connect()?;
     let mut transaction = other.transaction()?;
     transaction.execute("SELECT pinterest_cancel_import($1)", &[&amys])?;
@@ -163,9 +151,9 @@ fn a_locked_account_stops_no_others_chores() -> Result<()> {
     client.execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE account_id = $1", &[&ben])?;
     // The next worker's first round begins at once.
     kill(&world, &mut client)?;
-    wait_for("the board to be imported again", SOON, || {
+    until("the board to be imported again", || {
         let done = "SELECT count(*) FROM pinterest.import WHERE account_id = $1 AND import_id > $2";
-        Ok((client.query_one(done, &[&ben, &first])?.get::<_, i64>(0) > 0).then_some(()))
+        Ok(client.value_with::<i64>(done, &[&ben, &first])? > 0)
     })?;
     transaction.rollback()?;
     Ok(())

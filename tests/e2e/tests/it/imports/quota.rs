@@ -9,7 +9,7 @@ use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises, Tier};
 use sandbox::{Family, Fault, Kind, Rule};
 
-use crate::support::{Row, SOON, complete, until_state, value};
+use crate::support::{Row, SOON, Sql, complete, until, until_state};
 
 const API: [Kind; 7] =
     [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections, Kind::SectionPins, Kind::Pin];
@@ -32,8 +32,7 @@ pub fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])
         tier,
         ..Config::demo()
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     world.sandbox.sign_in("example_ben")?;
     let ben = world.connect_account(&mut client)?;
     let amy = world.account();
@@ -51,14 +50,14 @@ fn upgrade(world: &World, client: &mut Client) -> Result<()> {
 }
 
 pub fn start(client: &mut Client, account: i64, board: &str) -> Result<i64> {
-    Ok(client.query_one("SELECT pinterest_import_board($1, $2)", &[&board, &account])?.get(0))
+    client.value_with("SELECT pinterest_import_board($1, $2)", &[&board, &account])
 }
 
 /// Seconds until a waiting import goes on.
 fn wait_of(client: &mut Client, import: i64) -> Result<f64> {
     let sql =
         "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1";
-    Ok(client.query_one(sql, &[&import])?.get(0))
+    client.value_with(sql, &[&import])
 }
 
 /// Turns the time back at which the budgets renew and imports go on.
@@ -153,7 +152,7 @@ fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
         );
         assert!(!row.reason.is_empty(), "{case}");
         let kept: bool =
-            value(&mut client, &format!("SELECT bookmark <> '' FROM pinterest.import WHERE import_id = {import}"))?;
+            client.value(&format!("SELECT bookmark <> '' FROM pinterest.import WHERE import_id = {import}"))?;
         assert!(kept, "{case}");
         assert!(world.sandbox.faults().fired(rule) == 1, "{case}");
         world.sandbox.faults().remove(rule);
@@ -183,8 +182,7 @@ fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
     };
     waits(&mut client, bens)?;
     assert_eq!(asked(&world), asked_before);
-    let left: i64 = value(&mut client, "SELECT remaining FROM pinterest.quota")?;
-    assert_eq!(left, 0);
+    assert_eq!(client.value::<i64>("SELECT remaining FROM pinterest.quota")?, 0);
 
     // A restart forgets none of it.
     world.cluster.restart(Stop::Fast)?;
@@ -216,8 +214,7 @@ fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Boards, silent).once());
     let import = start(&mut client, amy, "Amy 1")?;
     until_state(&mut client, import, "waiting_quota")?;
-    let documented: bool = value(&mut client, "SELECT window_length = interval '1 day' FROM pinterest.quota")?;
-    assert!(documented);
+    assert!(client.value::<bool>("SELECT window_length = interval '1 day' FROM pinterest.quota")?);
     Ok(())
 }
 
@@ -265,8 +262,7 @@ fn a_policy_of_a_second_paces_and_is_never_run_into() -> Result<()> {
     let mut config = crate::support::quick_board("Beach", 5);
     config.per_second = Some(2);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 1 }));
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let import = crate::support::start(&mut client, "Beach")?;
     assert_eq!(complete(&mut client, import)?.pins_listed, 5);
     let refused = world.sandbox.requests().latest().iter().filter(|request| request.status == Some(429)).count();
@@ -302,10 +298,9 @@ fn refusals_that_do_not_say_how_long_are_waited_for_ever_longer() -> Result<()> 
     let rule = world.sandbox.faults().add(Rule::on(Kind::Boards, silent));
     let import = start(&mut client, amy, "Amy 1")?;
     for (number, expected) in [1.0..=6.0, 7.0..=18.0, 25.0..=54.0].into_iter().enumerate() {
-        e2e::wait_for("the refusal", SOON, || {
-            let refused =
-                value::<i32>(&mut client, "SELECT COALESCE(max(refused_in_row), 0) FROM pinterest.quota_ledger")?;
-            Ok((refused == number as i32 + 1).then_some(()))
+        until("the refusal", || {
+            let refused = client.value::<i32>("SELECT COALESCE(max(refused_in_row), 0) FROM pinterest.quota_ledger")?;
+            Ok(refused == number as i32 + 1)
         })?;
         until_state(&mut client, import, "waiting_quota")?;
         let wait = wait_of(&mut client, import)?;
@@ -315,7 +310,6 @@ fn refusals_that_do_not_say_how_long_are_waited_for_ever_longer() -> Result<()> 
     world.sandbox.faults().remove(rule);
     time_has_come(&mut client, amy)?;
     complete(&mut client, import)?;
-    let refused: i32 = value(&mut client, "SELECT COALESCE(max(refused_in_row), 0) FROM pinterest.quota_ledger")?;
-    assert_eq!(refused, 0);
+    assert_eq!(client.value::<i32>("SELECT COALESCE(max(refused_in_row), 0) FROM pinterest.quota_ledger")?, 0);
     Ok(())
 }

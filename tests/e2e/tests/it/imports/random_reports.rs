@@ -5,9 +5,9 @@ use e2e::{Result, World};
 use fastrand::Rng;
 use postgres::Client;
 
-use crate::support::SOON;
 use crate::support::imports::{Report, queue};
 use crate::support::random::{BOARDS, any_world, mishap};
+use crate::support::until;
 
 const STEPS: usize = 40;
 
@@ -155,7 +155,7 @@ impl Walk {
     fn settle(&mut self) -> Result<()> {
         self.trace.push("settle".into());
         let account = self.world.account();
-        let ended = e2e::wait_for("all imports to end", SOON, || {
+        let ended = until("all imports to end", || {
             self.client.batch_execute(
                 "UPDATE pinterest.import SET wake_at = clock_timestamp()
                   WHERE state IN ('queued', 'waiting_quota', 'waiting_access') AND wake_at > clock_timestamp();
@@ -167,7 +167,7 @@ impl Walk {
             self.client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
             self.check()?;
             let open = "SELECT count(*) FROM pinterest.imports WHERE finished_at IS NULL";
-            Ok((self.client.query_one(open, &[])?.get::<_, i64>(0) == 0).then_some(()))
+            Ok(self.client.query_one(open, &[])?.get::<_, i64>(0) == 0)
         });
         let Err(error) = ended else { return Ok(()) };
         let open = "SELECT string_agg(concat_ws(' ', i, p), E'\\n') FROM pinterest.import i LEFT JOIN LATERAL

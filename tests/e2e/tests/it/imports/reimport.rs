@@ -3,28 +3,25 @@
 use e2e::Result;
 use sandbox::Kind;
 
-use crate::support::{complete, import, quick_world, start, value};
+use crate::support::{Sql, complete, import, quick_world, start};
 
 #[test]
 fn an_unchanged_board_costs_one_request() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     world.sandbox.requests().reset();
     let row = import(&mut client, "Beach")?;
     assert_eq!(world.sandbox.requests().counts().into_iter().collect::<Vec<_>>(), [(Kind::Board, 1)]);
     assert_eq!((row.embedded, row.pins_removed), (0, 0), "{row:?}");
-    let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
-    assert_eq!(embedded, 6);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?, 6);
     Ok(())
 }
 
 #[test]
 fn a_changed_board_costs_what_changed() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
-    let before: Vec<u8> = value(&mut client, MEAN)?;
+    let before: Vec<u8> = client.value(MEAN)?;
     let board = world.sandbox.board_id("Beach")?;
     let gone = world.sandbox.pin_ids(&board)?.remove(2);
     world.sandbox.remove_pin(&gone)?;
@@ -35,21 +32,15 @@ fn a_changed_board_costs_what_changed() -> Result<()> {
     let row = complete(&mut client, id)?;
     assert_eq!(world.sandbox.requests().pictures(), 2, "only the new ones are downloaded");
     assert_eq!((row.total, row.embedded, row.reused, row.pins_removed), (7, 2, 5, 1), "{row:?}");
-    let removed: Vec<String> = client
-        .query("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let removed: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
     assert_eq!(removed, std::slice::from_ref(&gone));
     for pin in fresh {
-        let state: String =
-            client.query_one("SELECT state FROM pinterest.pin_image WHERE pin_id = $1", &[&pin])?.get(0);
-        assert_eq!(state, "embedded");
+        let state = "SELECT state FROM pinterest.pin_image WHERE pin_id = $1";
+        assert_eq!(client.value_with::<String>(state, &[&pin])?, "embedded");
     }
     // What is gone does not shape the taste any more, and keeps its row.
-    assert_ne!(value::<Vec<u8>>(&mut client, MEAN)?, before);
-    let rows: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image")?;
-    assert_eq!(rows, 8);
+    assert_ne!(client.value::<Vec<u8>>(MEAN)?, before);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image")?, 8);
     Ok(())
 }
 
@@ -60,12 +51,11 @@ const MEAN: &str = "SELECT vector_send(pinterest_board_embedding('Beach'))";
 fn one_picture_on_two_pins_is_downloaded_once() -> Result<()> {
     let mut config = crate::support::quick_board("Beach", 20);
     config.surprises.repeated_pictures = 50;
-    let world = e2e::World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = e2e::World::builder().sandbox(config).start()?.with_session()?;
     let row = import(&mut client, "Beach")?;
     assert_eq!(row.embedded + row.reused, 20, "{row:?}");
     assert!(row.reused > 0, "{row:?}");
-    let distinct: i64 = value(&mut client, "SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?;
+    let distinct: i64 = client.value("SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?;
     assert_eq!(i64::from(row.embedded), distinct, "each picture is embedded once: {row:?}");
     Ok(())
 }

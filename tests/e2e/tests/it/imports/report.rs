@@ -7,15 +7,15 @@ use sandbox::faults::PictureFormat;
 use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::imports::{Report, ended, imported, queue};
-use crate::support::{GATE, hold_pictures_after, quick_board, quick_world, until, value};
+use crate::support::{GATE, Sql, hold_pictures_after, quick_board, quick_world, until_row};
 
 fn retry_failed(client: &mut Client, import: i64) -> Result<i64> {
-    Ok(client.query_one("SELECT pinterest_retry_failed($1)", &[&import])?.get(0))
+    client.value_with("SELECT pinterest_retry_failed($1)", &[&import])
 }
 
 /// What the tables hold of one import, as its report counts it.
 fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
-    let rows = client.query(
+    client.column_with(
         "SELECT outcome || COALESCE(' ' || reason, '') || ' ' || count(*) FROM (
              SELECT 1 AS place, CASE WHEN no_image IS NULL THEN 'with_images' ELSE 'without_image' END AS outcome,
                     no_image AS reason FROM pinterest.pin WHERE import_id = $1
@@ -24,8 +24,7 @@ fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
                FROM pinterest.pin_image WHERE import_id = $1) AS each
           GROUP BY place, outcome, reason ORDER BY place, outcome, reason",
         &[&import],
-    )?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    )
 }
 
 /// Where the pictures of a board are, each once, in their best size; covers of videos left aside.
@@ -36,12 +35,8 @@ fn paths(world: &World, client: &mut Client, board: &str) -> Result<Vec<String>>
     for rule in closed {
         world.sandbox.faults().remove(rule);
     }
-    let rows = client.query(
-        "SELECT DISTINCT regexp_replace(candidates -> 0 ->> 'url', '^https://[^/]*', '') AS path FROM pinterest.pin_image
-          WHERE kind = 'image' ORDER BY path",
-        &[],
-    )?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    client.column("SELECT DISTINCT regexp_replace(candidates -> 0 ->> 'url', '^https://[^/]*', '') AS path FROM pinterest.pin_image
+          WHERE kind = 'image' ORDER BY path")
 }
 
 #[test]
@@ -76,8 +71,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let paths = paths(&world, &mut client, "Mixed")?;
     let bomb = Fault::ImageBomb { format: PictureFormat::Png };
     let alike = Fault::Redirect { status: 301, location: format!("https://{}{}", world.sandbox.host(), paths[9]) };
@@ -116,8 +110,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
 #[test]
 fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
     let config = quick_board("Beach", 12);
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     let (_, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("pin"), ["with_images 12"]);
     assert_eq!(report.outcomes("image"), ["embedded 12"]);
@@ -143,11 +136,10 @@ fn parts_of_a_board() -> Result<()> {
     let account = AccountSpec::new("example_user").board(board.sections(&["Bath", "Hall"]));
     let mut config = Config { accounts: vec![account], ..quick_board("Rooms", 1) };
     config.faults = vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 7 })];
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
 
     let (_, report) = imported(&mut client, "'Rooms', sections => '{bath}'")?;
-    let bath: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    let bath: i64 = client.value("SELECT count(*) FROM pinterest.pin")?;
     assert!(bath > 0 && bath < 24, "{bath}");
     assert_eq!(report.coverage, "sections");
     assert_eq!(
@@ -169,8 +161,7 @@ fn parts_of_a_board() -> Result<()> {
 
 #[test]
 fn what_failed_and_is_tried_again() -> Result<()> {
-    let world = quick_world("Beach", 9)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden).skip(4));
     let (import, report) = imported(&mut client, "'Beach'")?;
     let refused = report.count("image", "failed", "not_downloadable");
@@ -187,8 +178,7 @@ fn what_failed_and_is_tried_again() -> Result<()> {
 /// Images that failed in one import may be another's by the time they are tried again: those stay where they are.
 #[test]
 fn what_failed_and_came_in_by_another_import() -> Result<()> {
-    let world = quick_world("Beach", 9)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let (first, report) = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["failed not_downloadable 9"]);
@@ -204,11 +194,10 @@ fn what_failed_and_came_in_by_another_import() -> Result<()> {
 
 #[test]
 fn what_was_cancelled_keeps_its_account() -> Result<()> {
-    let world = quick_world("Beach", 30)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     hold_pictures_after(&world, 6);
     let import = queue(&mut client, "'Beach'")?;
-    until(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
+    until_row(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
     let report = Report::of(&mut client, import)?;
     assert_eq!((report.state.as_str(), report.sum("image", "pending")), ("running", 24));
     client.execute("SELECT pinterest_cancel_import($1)", &[&import])?;

@@ -8,7 +8,7 @@ use e2e::{Result, Stop, World, wait_for, wait_until};
 use postgres::Client;
 
 use crate::support::oauth::{WORKER, kill_worker};
-use crate::support::{GATE, Row, SOON, hold_pictures_after, quick_board, start, until, value};
+use crate::support::{GATE, Row, SOON, Sql, hold_pictures_after, quick_board, start, until_row};
 
 const PINS: u64 = 20;
 const IN: u64 = 5;
@@ -17,11 +17,11 @@ const REPLACED: Duration = Duration::from_secs(10);
 
 /// A world in the middle of an import: of its pictures some are in and the others held back.
 fn halfway(preload: bool) -> Result<(World, i64)> {
-    let world = World::builder().preload(preload).sandbox(quick_board("Beach", PINS)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().preload(preload).sandbox(quick_board("Beach", PINS)).start()?.with_session()?;
     hold_pictures_after(&world, IN);
     let import = start(&mut client, "Beach")?;
-    until(&mut client, import, "the first images", |row| row.embedded == IN as i32)?;
+    until_row(&mut client, import, "the first images", |row| row.embedded == IN as i32)?;
     Ok((world, import))
 }
 
@@ -29,10 +29,9 @@ fn halfway(preload: bool) -> Result<(World, i64)> {
 fn ends_by_itself(world: &World, import: i64) -> Result<Client> {
     world.sandbox.faults().release(GATE);
     let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
-    let row = until(&mut client, import, "the import's end", |row| row.phase == "finished")?;
+    let row = until_row(&mut client, import, "the import's end", |row| row.phase == "finished")?;
     assert_eq!((row.state.as_str(), row.total, row.embedded), ("completed", PINS as i32, PINS as i32), "{row:?}");
-    let embedded: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?;
-    assert_eq!(embedded, PINS as i64);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?, PINS as i64);
     Ok(client)
 }
 

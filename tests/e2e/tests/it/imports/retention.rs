@@ -1,29 +1,24 @@
 //! Imported rows live as long as pinterest.retention says, and no longer.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::oauth::restart_worker;
-use crate::support::{SOON, complete, import, quick_world, start, value};
+use crate::support::{Sql, complete, import, quick_world, start, until};
 
 /// More rows than go in one statement.
 const PINS: u64 = 250;
 
 fn count(client: &mut Client, table: &str) -> Result<i64> {
-    value(client, &format!("SELECT count(*) FROM pinterest.{table}"))
+    client.value(&format!("SELECT count(*) FROM pinterest.{table}"))
 }
 
 #[test]
 fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
-    let world = quick_world("Beach", PINS)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", PINS)?.with_session()?;
     let first = import(&mut client, "Beach")?;
     assert_eq!(first.embedded, 250, "{first:?}");
-    let kept: Vec<String> = client
-        .query("SELECT pin_id FROM pinterest.pin ORDER BY pin_id LIMIT 10", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let kept: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY pin_id LIMIT 10")?;
     // All but ten are as old as the retention allows, and older.
     client.execute(
         "UPDATE pinterest.pin SET imported_at = clock_timestamp() - interval '2 hours' WHERE pin_id <> ALL ($1)",
@@ -33,9 +28,8 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
     world.cluster.set("pinterest.retention", "1h")?;
     world.cluster.reload()?;
     restart_worker(&world, &mut client)?;
-    wait_for("the old rows to go", SOON, || Ok((count(&mut client, "pin")? == 10).then_some(())))?;
-    let left: Vec<String> =
-        client.query("SELECT pin_id FROM pinterest.pin ORDER BY pin_id", &[])?.iter().map(|row| row.get(0)).collect();
+    until("the old rows to go", || Ok(count(&mut client, "pin")? == 10))?;
+    let left: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY pin_id")?;
     assert_eq!(left, kept, "fresh rows stay");
     assert_eq!(count(&mut client, "pin_image")?, 10);
     assert_eq!(count(&mut client, "account")?, 1, "accounts are no imported rows");
@@ -51,9 +45,8 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
 
 #[test]
 fn for_ever_is_the_default() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
-    assert_eq!(value::<String>(&mut client, "SHOW pinterest.retention")?, "0");
+    let (_world, mut client) = quick_world("Beach", 3)?.with_session()?;
+    assert_eq!(client.value::<String>("SHOW pinterest.retention")?, "0");
     import(&mut client, "Beach")?;
     client.batch_execute("UPDATE pinterest.pin SET imported_at = '2001-01-01'")?;
     import(&mut client, "Beach")?;
@@ -65,15 +58,14 @@ fn for_ever_is_the_default() -> Result<()> {
 fn a_round(world: &World, client: &mut Client) -> Result<()> {
     restart_worker(world, client)?;
     let seen = "SELECT clock_seen_at > now() - interval '1 second' FROM pinterest.installation";
-    wait_for("a round", SOON, || Ok(value::<bool>(client, seen)?.then_some(())))?;
+    client.until(seen, true)?;
     // The next one begins only once this one is over.
     restart_worker(world, client)
 }
 
 #[test]
 fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     crate::support::imports::imported(&mut client, "'Beach', sync_every => '1 day'")?;
     client.batch_execute(
         "UPDATE pinterest.pin SET imported_at = imported_at - interval '3 hours';
@@ -90,7 +82,7 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
     world.cluster.set("pinterest.retention", "1h")?;
     world.cluster.reload()?;
     a_round(&world, &mut client)?;
-    wait_for("the removed pin to go", SOON, || Ok((count(&mut client, "pin")? == 5).then_some(())))?;
+    until("the removed pin to go", || Ok(count(&mut client, "pin")? == 5))?;
 
     // Paused for longer than that: the pins go, the board and what its user has set stay.
     let account = world.account();
@@ -99,21 +91,19 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
         "UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours'",
     )?;
     a_round(&world, &mut client)?;
-    wait_for("the pins to go", SOON, || Ok((count(&mut client, "pin")? == 0).then_some(())))?;
-    let sync: String =
-        value(&mut client, "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL")?;
-    assert_eq!(sync, "1 day");
+    until("the pins to go", || Ok(count(&mut client, "pin")? == 0))?;
+    let sync = "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL";
+    assert_eq!(client.value::<String>(sync)?, "1 day");
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;
     restart_worker(&world, &mut client)?;
-    wait_for("the board to come in again", SOON, || Ok((count(&mut client, "pin")? == 6).then_some(())))?;
+    until("the board to come in again", || Ok(count(&mut client, "pin")? == 6))?;
     Ok(())
 }
 
 #[test]
 fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
-    let world = quick_world("Beach", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     world.cluster.set("pinterest.retention", "30d")?;
     world.cluster.reload()?;
@@ -126,7 +116,7 @@ fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
          UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '10 years'",
     )?;
     a_round(&world, &mut client)?;
-    let gaps: i32 = value(&mut client, "SELECT cardinality(clock_gaps) FROM pinterest.installation")?;
+    let gaps: i32 = client.value("SELECT cardinality(clock_gaps) FROM pinterest.installation")?;
     assert_eq!((gaps, count(&mut client, "pin")?, count(&mut client, "import")?), (1, 6, 1));
     // Real time still counts.
     client.batch_execute(
@@ -134,7 +124,7 @@ fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
          UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '31 days'",
     )?;
     a_round(&world, &mut client)?;
-    wait_for("old pins to go", SOON, || Ok((count(&mut client, "pin")? == 0).then_some(())))?;
+    until("old pins to go", || Ok(count(&mut client, "pin")? == 0))?;
 
     // And back: nothing waits for a time that is years away.
     import(&mut client, "Beach")?;
@@ -146,7 +136,7 @@ fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
     a_round(&world, &mut client)?;
     let ahead = "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board b USING (account_id, board_id)
                   WHERE GREATEST(p.imported_at, b.confirmed_at) > now() + interval '1 hour'";
-    wait_for("times to come back", SOON, || Ok((value::<i64>(&mut client, ahead)? == 0).then_some(())))?;
+    client.until(ahead, 0_i64)?;
     assert_eq!(count(&mut client, "pin")?, 6);
     Ok(())
 }

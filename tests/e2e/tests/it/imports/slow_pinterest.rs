@@ -3,12 +3,11 @@
 use e2e::Result;
 use sandbox::{Fault, Kind, Rule};
 
-use crate::support::{complete, quick_world, start, until_state};
+use crate::support::{Sql, complete, quick_world, start, until_state};
 
 #[test]
 fn bursts_of_server_errors_pass() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Board, Fault::Html502).once());
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ServerError { status: 503 }).once());
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::ServerError { status: 500 }).times(2));
@@ -27,24 +26,21 @@ fn bursts_of_server_errors_pass() -> Result<()> {
 
 #[test]
 fn a_spent_quota_is_waited_for() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let limited = Fault::RateLimited { retry_after: Some("3".into()), reset: Some(3) };
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, limited).once());
     let id = start(&mut client, "Beach")?;
     let row = until_state(&mut client, id, "waiting_quota")?;
     assert_eq!(row.error_code, "53400", "{row:?}");
-    let wait: f64 = client
-        .query_one(
-            "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1",
-            &[&id],
-        )?
-        .get(0);
+    let wait: f64 = client.value_with(
+        "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1",
+        &[&id],
+    )?;
     assert!((1.0..3.5).contains(&wait), "it sleeps for {wait} s");
     complete(&mut client, id)?;
     // 429, then the page: nobody asked in between.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 2);
-    let quota: i64 = client.query_one("SELECT count(*) FROM pinterest.quota WHERE remaining > 0", &[])?.get(0);
+    let quota: i64 = client.value("SELECT count(*) FROM pinterest.quota WHERE remaining > 0")?;
     assert!(quota > 0);
     Ok(())
 }

@@ -7,13 +7,13 @@ use e2e::{Result, World};
 use postgres::Client;
 use sandbox::config::{Certificate, Config};
 
-use crate::support::{Row, complete, quick_board, start, until};
+use crate::support::{Row, Sql, complete, quick_board, start, until_row};
 
 /// A world whose account came by a token of its own: over these connections none could be had.
 fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
     let builder = World::builder().sandbox(config).connected(false);
-    let world = settings.iter().fold(builder, |builder, (name, value)| builder.setting(name, value)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        settings.iter().fold(builder, |builder, (name, value)| builder.setting(name, value)).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.register_app(&mut client, "sandbox")?;
     let grant = world.sandbox.issue_grant("example_user")?;
@@ -24,19 +24,14 @@ fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
 /// Starts an import that finds no way, and returns how it waits.
 fn waits(client: &mut Client) -> Result<(i64, Row)> {
     let import = start(client, "Beach")?;
-    let row = until(client, import, "a failed attempt", |row| !row.reason.is_empty())?;
+    let row = until_row(client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!(
         (row.state.as_str(), row.phase.as_str(), row.error_code.as_str()),
         ("queued", "resolving", "08001"),
         "{row:?}"
     );
-    let later: bool = client
-        .query_one(
-            "SELECT wake_at > clock_timestamp() AND attempts = 1 FROM pinterest.imports WHERE import_id = $1",
-            &[&import],
-        )?
-        .get(0);
-    assert!(later, "it is tried again after a pause");
+    let later = "SELECT wake_at > clock_timestamp() AND attempts = 1 FROM pinterest.imports WHERE import_id = $1";
+    assert!(client.value_with::<bool>(later, &[&import])?, "it is tried again after a pause");
     Ok((import, row))
 }
 

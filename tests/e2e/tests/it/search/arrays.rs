@@ -6,7 +6,7 @@ use e2e::{Result, World};
 use image::ImageFormat;
 use sandbox::scene::{self, Family};
 
-use crate::support::{quick_world, refusal, value};
+use crate::support::{Sql, quick_world, refusal};
 
 /// More than the embedder reads of one connection before it answers.
 const MANY: usize = 150;
@@ -19,8 +19,7 @@ fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
 
 #[test]
 fn each_has_the_embedding_it_has_alone() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     // What a batch gives differs from what its members give alone by rounding at most.
     let same = "SELECT cardinality(many) = $2 AND bool_and((one IS NULL AND many[place] IS NULL) OR many[place] <=> one < 1e-6)
                   FROM given, LATERAL unnest(input) WITH ORDINALITY AS u(input, place),
@@ -32,7 +31,7 @@ fn each_has_the_embedding_it_has_alone() -> Result<()> {
         "WITH given AS MATERIALIZED (SELECT $1::text[] AS input, pinterest_embed_texts($1::text[]) AS many) {}",
         same.replace("EMBED_ONE", "pinterest_embed_text")
     );
-    assert!(client.query_one(&sql, &[&texts, &(MANY as i32)])?.get::<_, bool>(0));
+    assert!(client.value_with::<bool>(&sql, &[&texts, &(MANY as i32)])?);
 
     let images = [Family::Barn, Family::Beach, Family::Garden];
     let mut images =
@@ -43,33 +42,32 @@ fn each_has_the_embedding_it_has_alone() -> Result<()> {
         "WITH given AS MATERIALIZED (SELECT $1::bytea[] AS input, pinterest_embed_images($1::bytea[]) AS many) {}",
         same.replace("EMBED_ONE", "pinterest_embed_image")
     );
-    assert!(client.query_one(&sql, &[&images, &5_i32])?.get::<_, bool>(0));
-    let kind: String = value(&mut client, "SELECT pg_typeof(pinterest_embed_texts('{a}'))::text")?;
-    assert_eq!(kind, "vector[]");
+    assert!(client.value_with::<bool>(&sql, &[&images, &5_i32])?);
+    assert_eq!(client.value::<String>("SELECT pg_typeof(pinterest_embed_texts('{a}'))::text")?, "vector[]");
     Ok(())
 }
 
 #[test]
 fn where_there_is_nothing_to_embed_nobody_is_asked() -> Result<()> {
-    let world =
-        World::builder().sandbox(crate::support::quick_board("Beach", 1)).model("/nonexistent/model").start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder()
+        .sandbox(crate::support::quick_board("Beach", 1))
+        .model("/nonexistent/model")
+        .start()?
+        .with_session()?;
     for (expression, expected) in [
         ("pinterest_embed_texts('{}')", "{}"),
         ("pinterest_embed_images('{}')", "{}"),
         ("pinterest_embed_texts('{NULL,NULL}')", "{NULL,NULL}"),
         ("coalesce(pinterest_embed_images(NULL)::text, 'null')", "null"),
     ] {
-        let found: String = value(&mut client, &format!("SELECT ({expression})::text"))?;
-        assert_eq!(found, expected, "{expression}");
+        assert_eq!(client.value::<String>(&format!("SELECT ({expression})::text"))?, expected, "{expression}");
     }
     Ok(())
 }
 
 #[test]
 fn a_bad_element_is_named_by_its_place() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let good = photo(Family::Barn, 1)?;
     let mut cut_off = good.clone();
     cut_off.truncate(good.len() / 2);
@@ -86,15 +84,13 @@ fn a_bad_element_is_named_by_its_place() -> Result<()> {
         ("'{{a,b},{c,d}}'", "22023", "texts must be an array of one dimension, not of 2"),
         ("array_fill('a barn'::text, '{1001}')", "54000", "texts has 1001 elements, more than the limit of 1000"),
     ] {
-        let refused = refusal(client.query(&format!("SELECT pinterest_embed_texts({argument})"), &[]));
-        assert_eq!(refused.code, code, "{refused:?}");
+        let refused = client.refused(&format!("SELECT pinterest_embed_texts({argument})"), code);
         assert!(refused.message.starts_with(message), "{refused:?}");
     }
-    let refused = refusal(
-        client
-            .query("SELECT pinterest_embed_images(array_fill(convert_to(repeat('x', 1 << 20), 'UTF8'), '{257}'))", &[]),
+    client.refused(
+        "SELECT pinterest_embed_images(array_fill(convert_to(repeat('x', 1 << 20), 'UTF8'), '{257}'))",
+        "54000",
     );
-    assert_eq!(refused.code, "54000", "{refused:?}");
     // The session is as good as before.
     client.query("SELECT pinterest_embed_texts('{a barn}')", &[])?;
     Ok(())

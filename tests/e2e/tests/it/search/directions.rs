@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::Sql;
 use crate::support::search::{VENUES, column, picture, world};
-use crate::support::{refusal, value};
 use e2e::Result;
 
 #[test]
@@ -31,43 +31,31 @@ fn pins_and_boards_that_are_alike() -> Result<()> {
         client.query("SELECT DISTINCT board FROM pinterest_pins_like(pinterest_embed_image($1), 10)", &[&photo])?;
     assert!(everywhere.iter().any(|row| row.get::<_, String>(0) == "Barn wedding"));
     // Each pin once, and by a text as well.
-    let once: bool = value(
-        &mut client,
-        "SELECT count(*) = 40 AND count(DISTINCT pin_id) = 40 FROM pinterest_pins_like(pinterest_embed_text('a barn'), 100)",
-    )?;
-    assert!(once);
+    let once = "SELECT count(*) = 40 AND count(DISTINCT pin_id) = 40 FROM pinterest_pins_like(pinterest_embed_text('a barn'), 100)";
+    assert!(client.value::<bool>(once)?);
 
-    let alike = column(&mut client, "SELECT board FROM pinterest_boards_like('Mixed') ORDER BY rank")?;
+    let alike: Vec<String> = client.column("SELECT board FROM pinterest_boards_like('Mixed') ORDER BY rank")?;
     assert_eq!(alike.len(), 2, "boards with images: {alike:?}");
-    let symmetric: bool = value(
-        &mut client,
-        "SELECT abs((SELECT similarity FROM pinterest_boards_like('Beaches') WHERE board = 'Mixed')
+    let symmetric = "SELECT abs((SELECT similarity FROM pinterest_boards_like('Beaches') WHERE board = 'Mixed')
                   - (SELECT similarity FROM pinterest_boards_like('Mixed') WHERE board = 'Beaches')) < 1e-9
             AND (SELECT similarity FROM pinterest_boards_like('Beaches') WHERE board = 'Mixed')
-              > (SELECT similarity FROM pinterest_boards_like('Beaches') WHERE board = 'Barn wedding')",
-    )?;
-    assert!(symmetric);
+              > (SELECT similarity FROM pinterest_boards_like('Beaches') WHERE board = 'Barn wedding')";
+    assert!(client.value::<bool>(symmetric)?);
     Ok(())
 }
 
 #[test]
 fn labels_and_topics() -> Result<()> {
     let (_world, mut client) = world()?;
-    let classified: bool = value(
-        &mut client,
-        "SELECT count(*) = 3 AND abs(sum(probability) - 1) < 1e-9
+    let classified = "SELECT count(*) = 3 AND abs(sum(probability) - 1) < 1e-9
              AND array_agg(probability) = array_agg(probability ORDER BY probability DESC)
              AND bool_and(abs(similarity - (1 - (pinterest_board_embedding('Mixed') <=> pinterest_embed_text(label)))) < 1e-5)
              AND bool_and(probability < 0.9999 OR similarity > 0)
-           FROM pinterest_classify(pinterest_board_embedding('Mixed'), '{a barn,a beach,a cake}')",
-    )?;
-    assert!(classified);
-    let labelled: bool = value(
-        &mut client,
-        "SELECT bool_and((t.label, t.label_probability) = (SELECT c.label, c.probability FROM pinterest_classify(t.embedding, '{a barn,a beach}') c LIMIT 1))
-           FROM pinterest_board_themes('Mixed', labels => '{a barn,a beach}') t",
-    )?;
-    assert!(labelled);
+           FROM pinterest_classify(pinterest_board_embedding('Mixed'), '{a barn,a beach,a cake}')";
+    assert!(client.value::<bool>(classified)?);
+    let labelled = "SELECT bool_and((t.label, t.label_probability) = (SELECT c.label, c.probability FROM pinterest_classify(t.embedding, '{a barn,a beach}') c LIMIT 1))
+           FROM pinterest_board_themes('Mixed', labels => '{a barn,a beach}') t";
+    assert!(client.value::<bool>(labelled)?);
 
     // The gate by what the classification says of every image: untrained weights know no barns, but they are consistent.
     let rows = client.query(
@@ -85,8 +73,7 @@ fn labels_and_topics() -> Result<()> {
             "SELECT * FROM pinterest_recommend('Mixed', 'venues', \"only\" => '{wanted}', contrasts => '{{{other}}}', explain => true)"
         );
         if about == 0 {
-            let refused = refusal(client.query(&call, &[]));
-            assert_eq!(refused.code, "55000", "{refused:?}");
+            let refused = client.refused(&call, "55000");
             assert!(refused.message.contains(&wanted) && refused.hint.contains("contrasts"), "{refused:?}");
         } else {
             assert_eq!(client.query(&call, &[])?.len(), 10, "{about} images about {wanted}");
@@ -120,11 +107,8 @@ fn duplicates_by_bytes_and_by_looks() -> Result<()> {
     assert_eq!(found, [(vec![1, 10], vec![true, true]), (vec![20, 21], vec![true, false])]);
     assert!(groups.iter().all(|row| row.get(2)));
     // A wider threshold joins more, and every member is within it of the first of its group.
-    let wider: bool = value(
-        &mut client,
-        "SELECT bool_and(d.distance <= 0.3 + 1e-6) AND count(*) > 4 FROM pinterest_duplicates('Mixed', 0.3) d",
-    )?;
-    assert!(wider);
+    let wider = "SELECT bool_and(d.distance <= 0.3 + 1e-6) AND count(*) > 4 FROM pinterest_duplicates('Mixed', 0.3) d";
+    assert!(client.value::<bool>(wider)?);
     Ok(())
 }
 
@@ -143,14 +127,12 @@ fn readers_search_what_is_theirs() -> Result<()> {
         "pinterest_duplicates('Mixed')",
         "pinterest_pins_like(array_fill(1, '{512}')::vector, 5, 'Mixed')",
     ] {
-        let refused = refusal(stranger.query(&format!("SELECT * FROM {call}"), &[]));
-        assert_eq!(refused.code, "42704", "{call}: {refused:?}");
+        stranger.refused(&format!("SELECT * FROM {call}"), "42704");
     }
     assert!(stranger.query("SELECT * FROM pinterest_pins_like(array_fill(1, '{512}')::vector)", &[])?.is_empty());
 
     let mut nobody = world.cluster.connect_as("nobody")?;
-    let refused = refusal(nobody.query("SELECT * FROM pinterest_recommend('Mixed', 'pg_class')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    nobody.refused("SELECT * FROM pinterest_recommend('Mixed', 'pg_class')", "42501");
 
     // The owner of the boards, without a right on the venues; and with a view over them that shows some.
     client.batch_execute(
@@ -158,12 +140,12 @@ fn readers_search_what_is_theirs() -> Result<()> {
          CREATE SCHEMA shop; CREATE VIEW shop.cheap AS SELECT id, embedding FROM venues WHERE price <= 2000;
          GRANT USAGE ON SCHEMA shop TO stranger; GRANT SELECT ON shop.cheap TO stranger",
     )?;
-    let refused = refusal(stranger.query("SELECT * FROM pinterest_recommend('Mixed', 'venues')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    let refused = stranger.refused("SELECT * FROM pinterest_recommend('Mixed', 'venues')", "42501");
     assert!(refused.message.contains("venues"), "{refused:?}");
-    let keys = column(&mut stranger, "SELECT key FROM pinterest_recommend('Mixed', 'shop.cheap', key => 'id')")?;
+    let keys: Vec<String> =
+        stranger.column("SELECT key FROM pinterest_recommend('Mixed', 'shop.cheap', key => 'id')")?;
     assert!(!keys.is_empty());
-    let cheap = column(&mut client, "SELECT id::text FROM venues WHERE price <= 2000")?;
+    let cheap = client.column("SELECT id::text FROM venues WHERE price <= 2000")?;
     assert!(keys.iter().all(|key| cheap.contains(key)), "{keys:?}");
     Ok(())
 }
@@ -182,27 +164,22 @@ fn views_partitions_and_child_tables() -> Result<()> {
          CREATE TABLE photos (venue_id bigint REFERENCES venues, n int, embedding vector(512), PRIMARY KEY (venue_id, n));
          INSERT INTO photos SELECT (id - 1) / 4 + 1, id % 4, embedding FROM venues",
     )?;
-    let direct = column(&mut client, "SELECT key FROM pinterest_recommend('Mixed', 'venues') ORDER BY rank")?;
-    let parts =
-        column(&mut client, "SELECT key FROM pinterest_recommend('Mixed', 'parts', key => 'id') ORDER BY rank")?;
+    let direct: Vec<String> = client.column("SELECT key FROM pinterest_recommend('Mixed', 'venues') ORDER BY rank")?;
+    let parts: Vec<String> =
+        client.column("SELECT key FROM pinterest_recommend('Mixed', 'parts', key => 'id') ORDER BY rank")?;
     assert_eq!(parts, direct);
-    let stored =
-        column(&mut client, "SELECT key FROM pinterest_recommend('Mixed', 'stored', key => 'id') ORDER BY rank")?;
+    let stored: Vec<String> =
+        client.column("SELECT key FROM pinterest_recommend('Mixed', 'stored', key => 'id') ORDER BY rank")?;
     assert_eq!(stored, direct);
-    let barns: bool = value(
-        &mut client,
+    let barns =
         "SELECT count(*) = 6 AND bool_and(v.kind = 'barn') FROM pinterest_recommend('Mixed', 'barns', key => 'id') r
-           JOIN venues v ON v.id = r.key::bigint",
-    )?;
-    assert!(barns);
+           JOIN venues v ON v.id = r.key::bigint";
+    assert!(client.value::<bool>(barns)?);
     // Six venues with four pictures each, one of each family: each comes once, by its best picture.
-    let photos: bool = value(
-        &mut client,
-        "SELECT count(*) = 6 AND count(DISTINCT key) = 6
+    let photos = "SELECT count(*) = 6 AND count(DISTINCT key) = 6
              AND bool_and(abs(r.distance - (SELECT min(p.embedding <=> t.embedding) FROM photos p WHERE p.venue_id = r.key::bigint)) < 1e-5)
-           FROM pinterest_recommend('Mixed', 'photos', key => 'venue_id') r JOIN pinterest_board_themes('Mixed') t USING (theme)",
-    )?;
-    assert!(photos);
+           FROM pinterest_recommend('Mixed', 'photos', key => 'venue_id') r JOIN pinterest_board_themes('Mixed') t USING (theme)";
+    assert!(client.value::<bool>(photos)?);
     Ok(())
 }
 
@@ -220,8 +197,7 @@ fn the_tables_index_serves_recommendations() -> Result<()> {
     let scans = |client: &mut postgres::Client, sql: &str| -> Result<(i64, i64)> {
         let mut transaction = client.transaction()?;
         let rows = transaction.query(sql, &[])?.len();
-        let scans: i64 =
-            transaction.query_one("SELECT pg_stat_get_xact_numscans('venues_embedding'::regclass)", &[])?.get(0);
+        let scans: i64 = transaction.value("SELECT pg_stat_get_xact_numscans('venues_embedding'::regclass)")?;
         transaction.rollback()?;
         Ok((rows as i64, scans))
     };

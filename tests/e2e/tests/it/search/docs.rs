@@ -18,8 +18,7 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
         .board(board("Barn wedding", &[Family::Barn], 6))
         .board(board("Beach ceremony", &[Family::Beach], 6));
     let config = Config { accounts: vec![account], surprises: Surprises::none(), ..Config::demo() };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     for board in ["Our wedding", "Barn wedding", "Beach ceremony"] {
         import(&mut client, board)?;
     }

@@ -9,14 +9,14 @@ use sandbox::Family;
 use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules};
 
 use crate::support::chromium::Chromium;
-use crate::support::{complete, import, quick_board, quick_world, refusal, value};
+use crate::support::{Sql, complete, expect_refusal, import, quick_board, quick_world};
 
 /// A text that would break a page in every way that is known.
 const HOSTILE: &str = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u{e9}\u{1f3d6}";
 
 /// The page that an expression makes.
 fn page(client: &mut Client, call: &str) -> Result<String> {
-    value(client, &format!("SELECT {call}"))
+    client.value(&format!("SELECT {call}"))
 }
 
 /// How often something stands in a page.
@@ -37,8 +37,7 @@ fn assert_harmless(page: &str) {
 
 #[test]
 fn psql_writes_a_board_to_a_file() -> Result<()> {
-    let world = quick_world("Barn wedding", 6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Barn wedding", 6)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     let by_option = world.server_file("option.html", b"")?;
     let by_command = world.server_file("command.html", b"")?;
@@ -70,8 +69,7 @@ fn psql_writes_a_board_to_a_file() -> Result<()> {
 
 #[test]
 fn each_picture_leads_to_its_pin() -> Result<()> {
-    let world = quick_world("Beach", 5)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 5)?.with_session()?;
     import(&mut client, "Beach")?;
     let html = page(&mut client, "pinterest_gallery('Beach')")?;
     let pins: Vec<(String, String)> = client
@@ -104,8 +102,7 @@ fn each_picture_leads_to_its_pin() -> Result<()> {
 
 #[test]
 fn a_large_board_is_cut_and_says_so() -> Result<()> {
-    let world = quick_world("Beach", 60)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 60)?.with_session()?;
     import(&mut client, "Beach")?;
     // All alike, so that they are one theme.
     client.batch_execute(
@@ -119,8 +116,10 @@ fn a_large_board_is_cut_and_says_so() -> Result<()> {
 
 #[test]
 fn a_mixed_board_shows_its_themes() -> Result<()> {
-    let world = World::builder().sandbox(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16)).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder()
+        .sandbox(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16))
+        .start()?
+        .with_session()?;
     import(&mut client, "Ours")?;
     let themes =
         client.query("SELECT images, exemplar_pins[1] FROM pinterest_board_themes('Ours') ORDER BY theme", &[])?;
@@ -150,8 +149,7 @@ fn a_mixed_board_shows_its_themes() -> Result<()> {
 
 #[test]
 fn a_page_carries_no_more_than_it_should() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
     // Pictures that nobody kept stay linked; of 12 MB each, two fit.
     client.batch_execute(
@@ -171,8 +169,7 @@ fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
         accounts: vec![AccountSpec::new("example_user").board(BoardSpec::new("Honeymoon", &[Family::Beach], 0))],
         ..quick_board("Beach", 1)
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     import(&mut client, "Honeymoon")?;
     let html = page(&mut client, "pinterest_gallery('Honeymoon')")?;
     assert!(html.contains("0 pins") && html.contains("No picture of this board has an embedding yet."));
@@ -182,29 +179,27 @@ fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
 
 #[test]
 fn strangers_get_no_page() -> Result<()> {
-    let world = quick_world("Barn wedding", 3)?;
-    let mut client = world.connect()?;
-    let kept: i64 = value(&mut client, "SELECT pinterest_import_board('Barn wedding', keep_images => true)")?;
+    let (world, mut client) = quick_world("Barn wedding", 3)?.with_session()?;
+    let kept: i64 = client.value("SELECT pinterest_import_board('Barn wedding', keep_images => true)")?;
     complete(&mut client, kept)?;
     for role in ["nobody", "stranger"] {
         world.cluster.create_role(role)?;
     }
     client.batch_execute("SELECT pinterest_grant('stranger', 'reader')")?;
-    let refused = refusal(world.cluster.connect_as("nobody")?.query("SELECT pinterest_gallery('Barn wedding')", &[]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    expect_refusal(world.cluster.connect_as("nobody")?.query("SELECT pinterest_gallery('Barn wedding')", &[]), "42501");
 
     let mut stranger = world.cluster.connect_as("stranger")?;
-    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board WHERE name = 'Barn wedding'")?;
+    let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Barn wedding'")?;
     for reference in ["Barn wedding", &board] {
-        let refused = refusal(stranger.query("SELECT pinterest_gallery($1)", &[&reference]));
-        assert_eq!(refused.code, "42704", "{refused:?}");
+        expect_refusal(stranger.query("SELECT pinterest_gallery($1)", &[&reference]), "42704");
     }
-    let refused =
-        refusal(stranger.query("SELECT pinterest_gallery('Barn wedding', account_id => $1)", &[&world.account()]));
-    assert_eq!(refused.code, "42501", "{refused:?}");
+    expect_refusal(
+        stranger.query("SELECT pinterest_gallery('Barn wedding', account_id => $1)", &[&world.account()]),
+        "42501",
+    );
 
     // Nor the bytes of a pin that they know the id of.
-    let pin: String = value(&mut client, "SELECT min(pin_id) FROM pinterest.pin_image WHERE image IS NOT NULL")?;
+    let pin: String = client.value("SELECT min(pin_id) FROM pinterest.pin_image WHERE image IS NOT NULL")?;
     let rows = format!(
         r#"[{{"title": "x", "because": [{{"account_id": {}, "pin_id": "{pin}", "position": 0}}]}}]"#,
         world.account()
@@ -217,8 +212,7 @@ fn strangers_get_no_page() -> Result<()> {
 
 #[test]
 fn nothing_hostile_gets_through() -> Result<()> {
-    let world = quick_world("Barn wedding", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Barn wedding", 2)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.execute("UPDATE pinterest.board SET name = $1, description = $1, owner_username = $1", &[&HOSTILE])?;
     client.execute("UPDATE pinterest.pin SET title = $1, alt_text = $1, link = 'javascript:alert(1)'", &[&HOSTILE])?;
@@ -228,18 +222,16 @@ fn nothing_hostile_gets_through() -> Result<()> {
                          ELSE 'https://example.com/\"onerror=\"alert(1)\">' || $1 END))",
         &[&HOSTILE],
     )?;
-    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board")?;
+    let board: String = client.value("SELECT board_id FROM pinterest.board")?;
     let rows = serde_json::json!([
         {"name": HOSTILE, HOSTILE: HOSTILE, "link": "javascript:alert(1)", "image": "data:text/html,<script>", "score": HOSTILE},
         {"name": "nul \u{0} and \u{7f}", "link": "https://example.com/\"><script>", "image": "\\x3c7376673e",
          "because": [{"title": HOSTILE, "board": HOSTILE, "pin_id": HOSTILE, "image_url": "http://example.com/a.jpg"}]},
     ]);
-    let html: String = client
-        .query_one(
-            "SELECT pinterest_gallery($1, rows => $2::text::json, title => $3)",
-            &[&board, &rows.to_string(), &HOSTILE],
-        )?
-        .get(0);
+    let html: String = client.value_with(
+        "SELECT pinterest_gallery($1, rows => $2::text::json, title => $3)",
+        &[&board, &rows.to_string(), &HOSTILE],
+    )?;
     // The one word that hostile texts are left with is in texts, where it means nothing.
     assert_harmless(&html.replace("javascript:", ""));
     assert_eq!(count(&html, "href=\"javascript"), 0);
@@ -261,8 +253,7 @@ fn nothing_hostile_gets_through() -> Result<()> {
 
 #[test]
 fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
-    let world = quick_world("Barn wedding", 1)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Barn wedding", 1)?.with_session()?;
     for (call, message) in [
         ("pinterest_gallery()", "neither board nor rows is given"),
         (
@@ -275,17 +266,14 @@ fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
         ("pinterest_gallery(rows => '[{\"image\": 5}]')", "rows[0].image: is no string"),
         ("pinterest_gallery(rows => '[]', title => ' ')", "title must not be empty"),
     ] {
-        let refused = refusal(client.query(&format!("SELECT {call}"), &[]));
-        assert_eq!(refused.code, "22023", "{call}: {refused:?}");
+        let refused = client.refused(&format!("SELECT {call}"), "22023");
         assert!(refused.message.starts_with(message), "{call}: {refused:?}");
     }
-    let refused = refusal(client.query("SELECT pinterest_gallery('No such board')", &[]));
-    assert_eq!(refused.code, "42704", "{refused:?}");
-    let refused = refusal(client.query(
+    client.refused("SELECT pinterest_gallery('No such board')", "42704");
+    client.refused(
         "SELECT pinterest_gallery(rows => json_build_array(json_build_object('name', repeat('x', 140000000))))",
-        &[],
-    ));
-    assert_eq!(refused.code, "54000", "{refused:?}");
+        "54000",
+    );
     let empty = page(&mut client, "pinterest_gallery(rows => '[]', title => 'Venues')")?;
     assert!(empty.contains("<h1 dir=\"auto\">Venues</h1>") && empty.contains("The query gave no rows."));
     Ok(())
@@ -293,8 +281,7 @@ fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
 
 #[test]
 fn rows_are_cards() -> Result<()> {
-    let world = quick_world("Barn wedding", 3)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = quick_world("Barn wedding", 3)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.batch_execute(
         "CREATE TABLE venues (id int, name text, town text, price numeric, photo bytea, site text, embedding vector(3));
@@ -340,9 +327,8 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
         images: ImageRules { pool: Some(2), ..ImageRules::default() },
         ..Config::demo()
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
-    let id: i64 = value(&mut client, "SELECT pinterest_import_board('Our wedding', keep_images => true)")?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let id: i64 = client.value("SELECT pinterest_import_board('Our wedding', keep_images => true)")?;
     complete(&mut client, id)?;
     client.batch_execute(
         "CREATE VIEW cards AS SELECT row_number() OVER (ORDER BY pin_id) AS rank, 'Venue ' || pin_id AS name, image,
@@ -384,8 +370,7 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
 #[test]
 fn what_a_browser_refuses_is_seen() -> Result<()> {
     let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
-    let world = quick_world("Barn wedding", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Barn wedding", 1)?.with_session()?;
     // The page's policy holds for what somebody puts into it afterwards too; and the test above can fail.
     let html = page(&mut client, "pinterest_gallery(rows => '[{\"name\": \"x\", \"image\": \"\\\\xffd8ff00\"}]')")?;
     let tampered = html.replace("</main>", "<script>document.title = 'run'</script></main>");

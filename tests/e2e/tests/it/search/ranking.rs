@@ -7,7 +7,7 @@ use image::ImageFormat;
 use sandbox::scene::{self, Family};
 use sandbox::{Config, Kind};
 
-use crate::support::{import, quick_world, value};
+use crate::support::{Sql, import, quick_world};
 
 /// Seeds far from those of any pin.
 const FIRST_SEED: u64 = 1 << 40;
@@ -15,8 +15,7 @@ const FIRST_SEED: u64 = 1 << 40;
 #[test]
 fn places_like_those_on_the_board_come_first() -> Result<()> {
     let config = Config::with_board("Barn wedding", &[Family::Barn], 12);
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     import(&mut client, "Barn wedding")?;
 
     client.batch_execute(
@@ -31,27 +30,21 @@ fn places_like_those_on_the_board_come_first() -> Result<()> {
             &[&family.name(), &photo.into_inner()],
         )?;
     }
-    let ranked: Vec<String> = client
-        .query("SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('barn wedding')", &[])?
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let ranked: Vec<String> =
+        client.column("SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('barn wedding')")?;
     assert_eq!(ranked[..3], ["barn", "barn", "barn"], "{ranked:?}");
 
     // The board's direction is the mean of its images', of unit length.
-    let same: bool = value(
-        &mut client,
+    let same =
         "SELECT pinterest_board_embedding('Barn wedding') <=> (SELECT avg(embedding) FROM pinterest.pin_image) < 1e-6
-            AND abs(vector_norm(pinterest_board_embedding('Barn wedding')) - 1) < 1e-5",
-    )?;
-    assert!(same);
+            AND abs(vector_norm(pinterest_board_embedding('Barn wedding')) - 1) < 1e-5";
+    assert!(client.value::<bool>(same)?);
     Ok(())
 }
 
 #[test]
 fn the_tables_own_index_serves_the_query() -> Result<()> {
-    let world = quick_world("Barn wedding", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Barn wedding", 4)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.batch_execute(
         "SELECT setseed(0.5);
@@ -65,7 +58,7 @@ fn the_tables_own_index_serves_the_query() -> Result<()> {
     let asked = world.sandbox.requests().total();
     for order in ["pinterest_board_embedding('Barn wedding')", "pinterest_embed_text('a red barn')"] {
         let query = format!("SELECT id FROM venues ORDER BY embedding <=> {order} LIMIT 10");
-        let plan: Vec<String> = client.query(&format!("EXPLAIN {query}"), &[])?.iter().map(|row| row.get(0)).collect();
+        let plan: Vec<String> = client.column(&format!("EXPLAIN {query}"))?;
         assert!(
             plan.iter().any(|line| line.contains("Index Scan using venues_embedding on venues")),
             "{}",

@@ -3,13 +3,12 @@
 use e2e::{Result, World};
 use postgres::Client;
 
-use crate::support::search::{column, config, make_venues, world};
-use crate::support::{import, refusal, value};
+use crate::support::search::{config, make_venues, world};
+use crate::support::{Sql, import};
 
 /// Has a statement refused.
 fn refused(client: &mut Client, sql: &str, code: &str, message: &str, hint: &str) {
-    let found = refusal(client.query(sql, &[]));
-    assert_eq!(found.code, code, "{sql}: {found:?}");
+    let found = client.refused(sql, code);
     assert!(found.message.contains(message), "{sql}: {found:?} does not say {message:?}");
     assert!(found.hint.contains(hint), "{sql}: {found:?} does not hint at {hint:?}");
 }
@@ -84,15 +83,11 @@ fn arguments_and_tables_that_do_not_do() -> Result<()> {
         ("pinterest_duplicates('Empty')", 0),
         ("pinterest_board_themes('Mixed', 99)", 24),
     ] {
-        let found: i64 = value(client, &format!("SELECT count(*) FROM {sql}"))?;
-        assert_eq!(found, rows, "{sql}");
+        assert_eq!(client.value::<i64>(&format!("SELECT count(*) FROM {sql}"))?, rows, "{sql}");
     }
-    let keys: bool = value(
-        client,
-        "SELECT bool_and(r.key = json_build_array(o.\"Key, one\", o.\"K2\")::text) FROM pinterest_recommend('Mixed', '\"Odd names\"') r
-           JOIN \"Odd names\" o ON o.\"Key, one\" = (r.key::json ->> 0)::int",
-    )?;
-    assert!(keys);
+    let keys = "SELECT bool_and(r.key = json_build_array(o.\"Key, one\", o.\"K2\")::text) FROM pinterest_recommend('Mixed', '\"Odd names\"') r
+           JOIN \"Odd names\" o ON o.\"Key, one\" = (r.key::json ->> 0)::int";
+    assert!(client.value::<bool>(keys)?);
     Ok(())
 }
 
@@ -110,20 +105,16 @@ fn rows_without_a_direction_are_left_out() -> Result<()> {
             "SET enable_indexscan = {exact}; SET enable_seqscan = {}",
             if exact == "on" { "off" } else { "on" }
         ))?;
-        let left: bool = value(
-            &mut client,
-            "SELECT count(*) = 16 AND bool_and(key::int % 6 > 1) AND bool_and(distance BETWEEN 0 AND 1)
-               FROM pinterest_recommend('Mixed', 'venues', 100)",
-        )?;
-        assert!(left, "enable_indexscan = {exact}");
+        let left = "SELECT count(*) = 16 AND bool_and(key::int % 6 > 1) AND bool_and(distance BETWEEN 0 AND 1)
+               FROM pinterest_recommend('Mixed', 'venues', 100)";
+        assert!(client.value::<bool>(left)?, "enable_indexscan = {exact}");
     }
     Ok(())
 }
 
 #[test]
 fn models_are_not_mixed() -> Result<()> {
-    let world = World::builder().sandbox(config()).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(config()).start()?.with_session()?;
     for board in ["Barn wedding", "Beaches"] {
         import(&mut client, board)?;
     }
@@ -147,10 +138,10 @@ fn models_are_not_mixed() -> Result<()> {
     refused(&mut client, labels, "22023", "another model", hint);
     let anywhere = "SELECT * FROM pinterest_pins_like(pinterest_embed_text('a beach'))";
     refused(&mut client, anywhere, "22023", "2 different models", hint);
-    let alike = column(&mut client, "SELECT board FROM pinterest_boards_like('Barn wedding')")?;
+    let alike: Vec<String> = client.column("SELECT board FROM pinterest_boards_like('Barn wedding')")?;
     assert!(alike.is_empty(), "{alike:?}");
     // Each board for itself is as good as before.
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Beaches', 'venues')")?, 4);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest_recommend('Beaches', 'venues')")?, 4);
 
     client.batch_execute(
         "UPDATE pinterest.pin_image SET model_id = (SELECT min(model_id) FROM pinterest.model)
@@ -179,9 +170,9 @@ fn a_tracked_column_is_the_one_meant_and_its_models_are_known() -> Result<()> {
          UPDATE pinterest.tracked_row SET state = 'embedded', source_sha256 = sha256('x'),
              embedded_at = now(), model_id = (SELECT max(model_id) FROM pinterest.model)",
     )?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', 5)")?, 5);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', 5)")?, 5);
     assert_eq!(
-        value::<i64>(&mut client, "SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', embedding => 'own')")?,
+        client.value::<i64>("SELECT count(*) FROM pinterest_recommend('Mixed', 'venues', embedding => 'own')")?,
         0
     );
 

@@ -8,8 +8,8 @@ use fastrand::Rng;
 use postgres::Client;
 use sandbox::{Config, Family};
 
+use crate::support::Sql;
 use crate::support::search::column;
-use crate::support::{refusal, value};
 
 /// Numbers of a vector.
 const DIMENSION: usize = 512;
@@ -102,8 +102,8 @@ fn sum(parts: &[(f64, &[f64])]) -> Vec<f64> {
 const WEDDING: [(usize, usize); 4] = [(0, 20), (1, 12), (DRESS, 15), (CAKE, 10)];
 
 fn world() -> Result<(World, Client, Geometry)> {
-    let world = World::builder().sandbox(Config::with_board("Unused", &[Family::Beach], 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(Config::with_board("Unused", &[Family::Beach], 1)).start()?.with_session()?;
     let mut geometry = Geometry::new();
     geometry.board(&mut client, world.account(), "Wedding", &WEDDING)?;
     Ok((world, client, geometry))
@@ -143,13 +143,10 @@ fn dresses_take_no_places_in_a_table_of_venues_and_have_theirs_in_one_of_everyth
     assert_eq!(everything, kinds(&mut client, "things", ", all_themes => true")?);
 
     // Themes keep the numbers that pinterest_board_themes() gives them.
-    let consistent: bool = value(
-        &mut client,
-        "SELECT bool_and(abs(r.distance - (v.embedding <=> t.embedding)) < 1e-5)
+    let consistent = "SELECT bool_and(abs(r.distance - (v.embedding <=> t.embedding)) < 1e-5)
            FROM pinterest_recommend('Wedding', 'venues', 20) r JOIN venues v ON v.id = r.key::bigint
-           JOIN pinterest_board_themes('Wedding') t USING (theme)",
-    )?;
-    assert!(consistent);
+           JOIN pinterest_board_themes('Wedding') t USING (theme)";
+    assert!(client.value::<bool>(consistent)?);
     // Through an index as well, where few of the rows are seen.
     client.batch_execute("SET enable_seqscan = off; SET enable_sort = off")?;
     let through = kinds(&mut client, "venues", "")?;
@@ -169,8 +166,7 @@ fn every_row_can_be_had_and_small_tables_lose_nothing() -> Result<()> {
     geometry.table(&mut client, "one", |kind| usize::from(kind == DRESS))?;
     geometry.table(&mut client, "lakes", |kind| if (2..VENUES).contains(&kind) { 3 } else { 0 })?;
 
-    let rows: i64 =
-        value(&mut client, "SELECT count(DISTINCT key) FROM pinterest_recommend('Wedding', 'venues', 1000)")?;
+    let rows: i64 = client.value("SELECT count(DISTINCT key) FROM pinterest_recommend('Wedding', 'venues', 1000)")?;
     assert_eq!(rows, 124, "what no theme is served by comes last, and comes");
     for (table, rows) in [("five", 5), ("one", 1), ("lakes", 10)] {
         assert_eq!(kinds(&mut client, table, "")?.len(), rows, "{table}");
@@ -182,11 +178,9 @@ fn every_row_can_be_had_and_small_tables_lose_nothing() -> Result<()> {
 
     // A board of dresses alone shows what there is.
     geometry.board(&mut client, world.account(), "Dresses", &[(DRESS, 20)])?;
-    let nearest: i32 = value(
-        &mut client,
-        "SELECT v.kind FROM pinterest_recommend('Dresses', 'venues', 1) r JOIN venues v ON v.id = r.key::bigint",
-    )?;
-    assert_eq!(nearest, DRESS as i32);
+    let nearest =
+        "SELECT v.kind FROM pinterest_recommend('Dresses', 'venues', 1) r JOIN venues v ON v.id = r.key::bigint";
+    assert_eq!(client.value::<i32>(nearest)?, DRESS as i32);
     // Two boards together are judged together.
     let both = column(
         &mut client,
@@ -206,10 +200,7 @@ fn themes_left_out_are_told_of_where_reasons_are_asked_for() -> Result<()> {
     geometry.table(&mut client, "venues", |kind| if kind < VENUES { 12 } else { 1 })?;
     let told = Arc::new(Mutex::new(String::new()));
     let hear = Arc::clone(&told);
-    let (role, database): (String, String) = {
-        let row = client.query_one("SELECT current_user::text, current_database()::text", &[])?;
-        (row.get(0), row.get(1))
-    };
+    let (role, database): (String, String) = client.pair("SELECT current_user::text, current_database()::text", &[])?;
     let mut config = world.cluster.client_config(&role, &database);
     config.notice_callback(move |notice| {
         if let Ok(mut told) = hear.lock() {
@@ -228,7 +219,6 @@ fn themes_left_out_are_told_of_where_reasons_are_asked_for() -> Result<()> {
     }
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues', explain => true, all_themes => true)", &[])?;
     assert_eq!(heard(), "");
-    let refused = refusal(client.query("SELECT pinterest_recommend('Wedding', 'venues', all_themes => NULL)", &[]));
-    assert_eq!(refused.code, "22004", "{refused:?}");
+    client.refused("SELECT pinterest_recommend('Wedding', 'venues', all_themes => NULL)", "22004");
     Ok(())
 }

@@ -3,8 +3,8 @@
 use e2e::Result;
 use serde_json::Value;
 
+use crate::support::Sql;
 use crate::support::search::{column, world};
-use crate::support::{refusal, value};
 
 /// Venues of the four families that are near the mixed board, by family.
 const RANKED: &str = "SELECT v.kind FROM pinterest_recommend('Mixed', 'venues', 6) AS r
@@ -22,28 +22,20 @@ fn two_tastes_in_one_board() -> Result<()> {
     let weights: Vec<f64> = themes.iter().map(|row| row.get("weight")).collect();
     assert!(weights[0] >= weights[1] && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{weights:?}");
     // Each theme is nearer to one of the pure boards than the other theme is.
-    let split: bool = value(
-        &mut client,
+    let split =
         "SELECT count(DISTINCT board) = 2 FROM (SELECT t.theme, b.board FROM pinterest_board_themes('Mixed', 2) t,
              LATERAL (SELECT board FROM unnest('{Barn wedding,Beaches}'::text[]) AS board
-                       ORDER BY pinterest_board_embedding(board) <=> t.embedding LIMIT 1) AS b) AS nearest",
-    )?;
-    assert!(split);
+                       ORDER BY pinterest_board_embedding(board) <=> t.embedding LIMIT 1) AS b) AS nearest";
+    assert!(client.value::<bool>(split)?);
     // The pins that stand for a theme are the board's own, nearest first.
-    let own: bool = value(
-        &mut client,
-        "SELECT bool_and(cardinality(exemplar_pins) = 5 AND exemplar_pins <@ (SELECT array_agg(pin_id) FROM pinterest.pin))
+    let own = "SELECT bool_and(cardinality(exemplar_pins) = 5 AND exemplar_pins <@ (SELECT array_agg(pin_id) FROM pinterest.pin))
              AND bool_and((SELECT pin_id FROM pinterest_pins_like(t.embedding, 1, 'Mixed')) = t.exemplar_pins[1])
-           FROM pinterest_board_themes('Mixed', 2) t",
-    )?;
-    assert!(own);
+           FROM pinterest_board_themes('Mixed', 2) t";
+    assert!(client.value::<bool>(own)?);
     // The same board, the same answer.
-    let again: bool = value(
-        &mut client,
-        "SELECT (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)
-              = (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)",
-    )?;
-    assert!(again);
+    let again = "SELECT (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)
+              = (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)";
+    assert!(client.value::<bool>(again)?);
     Ok(())
 }
 
@@ -51,37 +43,31 @@ fn two_tastes_in_one_board() -> Result<()> {
 fn recommendations_suit_all_tastes() -> Result<()> {
     let (_world, mut client) = world()?;
     // Diversity may go beyond the two tastes once both have been shown twice; relevance alone does not.
-    let ranked = column(&mut client, RANKED)?;
+    let ranked: Vec<String> = client.column(RANKED)?;
     assert_eq!(ranked.len(), 6);
     for family in ["barn", "beach"] {
         assert!(ranked[..4].iter().any(|kind| kind == family), "{family} among {ranked:?}");
     }
-    let nearest = column(&mut client, &RANKED.replace("6)", "6, diversity => 0)"))?;
+    let nearest = client.column(&RANKED.replace("6)", "6, diversity => 0)"))?;
     for ranked in [&ranked[..4], &nearest] {
         assert!(ranked.iter().all(|kind| kind == "barn" || kind == "beach"), "{ranked:?}");
     }
 
     // Ranks count from 1, no key comes twice, and the distance is that to the theme.
-    let consistent: bool = value(
-        &mut client,
-        "SELECT array_agg(r.rank ORDER BY r.rank) = ARRAY[1, 2, 3, 4, 5, 6] AND count(DISTINCT r.key) = 6
+    let consistent = "SELECT array_agg(r.rank ORDER BY r.rank) = ARRAY[1, 2, 3, 4, 5, 6] AND count(DISTINCT r.key) = 6
              AND bool_and(abs(r.distance - (v.embedding <=> t.embedding)) < 1e-5)
              AND bool_and(r.because IS NULL)
            FROM pinterest_recommend('Mixed', 'venues', 6) r JOIN venues v ON v.id = r.key::bigint
-           JOIN pinterest_board_themes('Mixed') t USING (theme)",
-    )?;
-    assert!(consistent);
+           JOIN pinterest_board_themes('Mixed') t USING (theme)";
+    assert!(client.value::<bool>(consistent)?);
     // With all of them: each once.
-    let all: i64 = value(&mut client, "SELECT count(DISTINCT key) FROM pinterest_recommend('Mixed', 'venues', 1000)")?;
-    assert_eq!(all, 24);
+    let all = "SELECT count(DISTINCT key) FROM pinterest_recommend('Mixed', 'venues', 1000)";
+    assert_eq!(client.value::<i64>(all)?, 24);
     // By relevance alone, the order within a theme is that of the distances.
-    let ordered: bool = value(
-        &mut client,
-        "SELECT bool_and(distances = sorted) FROM (
+    let ordered = "SELECT bool_and(distances = sorted) FROM (
              SELECT array_agg(distance ORDER BY rank) AS distances, array_agg(distance ORDER BY distance) AS sorted
-               FROM pinterest_recommend('Mixed', 'venues', 12, diversity => 0) GROUP BY theme) AS of_theme",
-    )?;
-    assert!(ordered);
+               FROM pinterest_recommend('Mixed', 'venues', 12, diversity => 0) GROUP BY theme) AS of_theme";
+    assert!(client.value::<bool>(ordered)?);
     Ok(())
 }
 
@@ -99,7 +85,7 @@ fn what_resembles_neither_taste_is_not_recommended_though_the_mean_is_nearest_to
         "SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('Mixed') LIMIT 6",
     )?;
     assert!(by_mean.iter().all(|kind| kind == "between"), "{by_mean:?}");
-    let by_themes = column(&mut client, &RANKED.replace("6)", "6, diversity => 0)"))?;
+    let by_themes: Vec<String> = client.column(&RANKED.replace("6)", "6, diversity => 0)"))?;
     assert!(by_themes.iter().all(|kind| kind == "barn" || kind == "beach"), "{by_themes:?}");
     Ok(())
 }
@@ -123,23 +109,16 @@ fn a_recommendation_says_why() -> Result<()> {
             assert_eq!(pin["link"], format!("https://www.pinterest.com/pin/{id}/"));
             assert_eq!((&pin["board"], &pin["account_id"]), (&"Mixed".into(), &world.account().into()));
             assert!(pin["image_url"].as_str().is_some_and(|url| url.starts_with("https://")), "{pin}");
-            let true_distance: f64 = client
-                .query_one(
-                    "SELECT i.embedding <=> v.embedding FROM pinterest.pin_image i, venues v
+            let true_distance: f64 = client.value_with(
+                "SELECT i.embedding <=> v.embedding FROM pinterest.pin_image i, venues v
                       WHERE i.pin_id = $1 AND i.position = $2 AND v.id = $3::text::bigint",
-                    &[&id, &(pin["position"].as_i64().unwrap_or(-1) as i32), &key],
-                )?
-                .get(0);
+                &[&id, &(pin["position"].as_i64().unwrap_or(-1) as i32), &key],
+            )?;
             assert!((distance - true_distance).abs() < 1e-5, "{distance} for {true_distance}");
         }
         // No pin of the board is nearer than the first.
-        let nearest: f64 = client
-            .query_one(
-                "SELECT min(i.embedding <=> v.embedding) FROM pinterest.pin_image i JOIN pinterest.pin USING (account_id, pin_id)
-                   JOIN pinterest.board b USING (account_id, board_id), venues v WHERE b.name = 'Mixed' AND v.id = $1::text::bigint",
-                &[&key],
-            )?
-            .get(0);
+        let nearest: f64 = client.value_with("SELECT min(i.embedding <=> v.embedding) FROM pinterest.pin_image i JOIN pinterest.pin USING (account_id, pin_id)
+                   JOIN pinterest.board b USING (account_id, board_id), venues v WHERE b.name = 'Mixed' AND v.id = $1::text::bigint", &[&key])?;
         assert!((nearest - pins[0]["distance"].as_f64().unwrap_or(f64::NAN)).abs() < 1e-5);
     }
     Ok(())
@@ -149,7 +128,7 @@ fn a_recommendation_says_why() -> Result<()> {
 fn boards_together_and_boards_against() -> Result<()> {
     let (_world, mut client) = world()?;
     let kinds = |client: &mut postgres::Client, call: &str| {
-        column(client, &format!("SELECT v.kind FROM {call} r JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank"))
+        client.column(&format!("SELECT v.kind FROM {call} r JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank"))
     };
     let both = kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'Beaches'], 'venues', 4)")?;
     assert!(both.contains(&"barn".into()) && both.contains(&"beach".into()), "{both:?}");
@@ -167,34 +146,26 @@ fn boards_together_and_boards_against() -> Result<()> {
     let beaches = |kinds: &[String]| kinds.iter().filter(|kind| *kind == "beach").count();
     assert!(beaches(&against) < beaches(&with), "{against:?}, without: {with:?}");
 
-    let refused = refusal(client.query("SELECT pinterest_recommend('Mixed', 'venues', not_boards => '{mixed}')", &[]));
-    assert_eq!(refused.code, "22023", "{refused:?}");
+    client.refused("SELECT pinterest_recommend('Mixed', 'venues', not_boards => '{mixed}')", "22023");
     Ok(())
 }
 
 #[test]
 fn a_board_weighted_by_age_section_and_theme() -> Result<()> {
     let (_world, mut client) = world()?;
-    let holds: bool = value(
-        &mut client,
-        "SELECT pinterest_board_embedding('Mixed', half_life => '1000 years') <=> pinterest_board_embedding('Mixed') < 1e-5
+    let holds = "SELECT pinterest_board_embedding('Mixed', half_life => '1000 years') <=> pinterest_board_embedding('Mixed') < 1e-5
             AND pinterest_board_embedding('Mixed', sections => '{}') <=> pinterest_board_embedding('Mixed') < 1e-6
             AND (SELECT bool_and(pinterest_board_embedding('Mixed', theme => t.theme) <=> t.embedding < 1e-5)
-                   FROM pinterest_board_themes('Mixed') t)",
-    )?;
-    assert!(holds);
+                   FROM pinterest_board_themes('Mixed') t)";
+    assert!(client.value::<bool>(holds)?);
     // A short half-life leaves the newest pin.
-    let newest: bool = value(
-        &mut client,
-        "SELECT pinterest_board_embedding('Mixed', half_life => '1 second') <=> i.embedding < 0.05
+    let newest = "SELECT pinterest_board_embedding('Mixed', half_life => '1 second') <=> i.embedding < 0.05
            FROM pinterest.pin JOIN pinterest.board b USING (account_id, board_id)
            JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE b.name = 'Mixed'
-          ORDER BY pin.created_at DESC LIMIT 1",
-    )?;
-    assert!(newest);
+          ORDER BY pin.created_at DESC LIMIT 1";
+    assert!(client.value::<bool>(newest)?);
     // Sections by name in any case, and the board outside of them by the empty name.
-    let sections: bool = value(
-        &mut client,
+    let sections: bool = client.value(
         "SELECT pinterest_board_embedding('Mixed', sections => '{\"ceremony\": 1, \"Dress\": 0, \"\": 0}')
                 <=> avg(i.embedding) < 1e-5
            FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id)
@@ -212,8 +183,7 @@ fn a_board_weighted_by_age_section_and_theme() -> Result<()> {
         ("theme => 0", "22023", "pinterest_board_themes"),
         ("theme => 99", "22023", "pinterest_board_themes"),
     ] {
-        let refused = refusal(client.query(&format!("SELECT pinterest_board_embedding('Mixed', {argument})"), &[]));
-        assert_eq!(refused.code, code, "{argument}: {refused:?}");
+        let refused = client.refused(&format!("SELECT pinterest_board_embedding('Mixed', {argument})"), code);
         assert!(refused.hint.contains(hint), "{argument}: {refused:?}");
     }
     Ok(())

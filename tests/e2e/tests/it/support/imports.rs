@@ -6,11 +6,11 @@ use std::fmt;
 use e2e::{Result, wait_for};
 use postgres::Client;
 
-use crate::support::SOON;
+use crate::support::{SOON, Sql};
 
 /// Queues an import: arguments of `pinterest_import_board()` as SQL has them.
 pub fn queue(client: &mut Client, arguments: &str) -> Result<i64> {
-    Ok(client.query_one(&format!("SELECT pinterest_import_board({arguments})"), &[])?.get(0))
+    client.value(&format!("SELECT pinterest_import_board({arguments})"))
 }
 
 /// Waits until an import has ended; returns its state.

@@ -10,6 +10,7 @@ pub mod pgbouncer;
 pub mod random;
 pub mod refresh_steps;
 pub mod search;
+pub mod sql;
 pub mod tracking;
 pub mod tracking_process;
 pub mod tracking_work;
@@ -21,8 +22,15 @@ use postgres::Client;
 use sandbox::config::{Config, ImageRules};
 use sandbox::{Family, Fault, Kind, Rule};
 
+pub use sql::{Sql, expect_refusal, refusal};
+
 /// Longer than anything takes that a test waits for, on a machine that is busy with other things.
 pub const SOON: Duration = Duration::from_secs(60);
+
+/// Waits until a condition holds; `what` is named if it never does.
+pub fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    wait_for(what, SOON, || Ok(holds()?.then_some(())))
+}
 
 /// A Pinterest with one board of single pictures that cost next to nothing to serve: a test that asks for fifty of them
 /// is not about their looks.
@@ -58,28 +66,6 @@ pub fn pins_without_pictures(world: &World, client: &mut Client, board: &str) ->
         &[],
     )?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-/// What a statement was refused with.
-#[derive(Debug)]
-pub struct Refusal {
-    /// SQLSTATE.
-    pub code: String,
-    /// Message.
-    pub message: String,
-    /// Hint, empty where there is none.
-    pub hint: String,
-}
-
-/// The refusal of a statement that must not succeed.
-pub fn refusal<T>(result: Result<T, postgres::Error>) -> Refusal {
-    let Err(error) = result else { panic!("the statement should have been refused") };
-    let Some(error) = error.as_db_error() else { panic!("the connection broke instead of a refusal: {error}") };
-    Refusal {
-        code: error.code().code().into(),
-        message: error.message().into(),
-        hint: error.hint().unwrap_or_default().into(),
-    }
 }
 
 /// An import as its view shows it.
@@ -157,7 +143,7 @@ pub fn import(client: &mut Client, board: &str) -> Result<Row> {
 }
 
 /// Waits until an import's row looks as wanted.
-pub fn until(client: &mut Client, import: i64, what: &str, wanted: impl Fn(&Row) -> bool) -> Result<Row> {
+pub fn until_row(client: &mut Client, import: i64, what: &str, wanted: impl Fn(&Row) -> bool) -> Result<Row> {
     let mut last = Row::default();
     let found = wait_for(what, SOON, || {
         last = Row::of(client, import)?;
@@ -168,7 +154,7 @@ pub fn until(client: &mut Client, import: i64, what: &str, wanted: impl Fn(&Row)
 
 /// Waits until an import is in a state.
 pub fn until_state(client: &mut Client, import: i64, state: &str) -> Result<Row> {
-    until(client, import, state, |row| row.state == state)
+    until_row(client, import, state, |row| row.state == state)
 }
 
 /// An embedding is right or absent, an image without one has a reason, and the board's images are those that the import
@@ -201,9 +187,4 @@ fn check_images(client: &mut Client, import: i64) -> Result<()> {
     let agree: Vec<bool> = (0..4).map(|index| row.get(index)).collect();
     assert_eq!(agree, [true; 4], "the counts of import {import} are not those of the board's images");
     Ok(())
-}
-
-/// One value of one row.
-pub fn value<T: for<'a> postgres::types::FromSql<'a>>(client: &mut Client, sql: &str) -> Result<T> {
-    Ok(client.query_one(sql, &[])?.get(0))
 }

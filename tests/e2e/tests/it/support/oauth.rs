@@ -6,7 +6,7 @@ use postgres::Client;
 use sandbox::Kind;
 use sandbox::config::{Config, TokenRules};
 
-use crate::support::{SOON, quick_board, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// The one account of most worlds.
 pub const USER: &str = "example_user";
@@ -31,7 +31,7 @@ pub fn arrived(world: &World) -> u64 {
 
 /// Status and cause of the account with the highest id.
 pub fn status(client: &mut Client) -> Result<String> {
-    value(client, "SELECT concat_ws(': ', status, cause) FROM pinterest.accounts ORDER BY account_id DESC LIMIT 1")
+    client.value("SELECT concat_ws(': ', status, cause) FROM pinterest.accounts ORDER BY account_id DESC LIMIT 1")
 }
 
 /// Has an account's tokens renewed now; the role's only one where none is named.
@@ -41,7 +41,7 @@ pub fn refresh(client: &mut Client, account: Option<i64>) -> Result<(), postgres
 
 /// The generation of an account's tokens.
 pub fn generation(client: &mut Client, account: i64) -> Result<i64> {
-    Ok(client.query_one("SELECT generation FROM pinterest.token WHERE account_id = $1", &[&account])?.get(0))
+    client.value_with("SELECT generation FROM pinterest.token WHERE account_id = $1", &[&account])
 }
 
 /// Waits until an account's status begins with this.
@@ -72,7 +72,7 @@ pub fn kill_one(world: &World, kind: &str) -> Result<Client> {
 pub fn crash(world: &World, pid: i32) -> Result<Client> {
     let mut bystander = world.connect()?;
     world.cluster.kill9(pid)?;
-    wait_for("the server to notice", SOON, || Ok(bystander.simple_query("").is_err().then_some(())))?;
+    until("the server to notice", || Ok(bystander.simple_query("").is_err()))?;
     wait_for("the server to be back", SOON, || Ok(world.connect().ok()))
 }
 
@@ -80,7 +80,7 @@ pub fn crash(world: &World, pid: i32) -> Result<Client> {
 pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
-    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))?;
+    until("the worker to end", || Ok(Process::get(worker.pid).is_none()))?;
     // There is one key only: nothing is to be done, but by a worker.
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
     Ok(())
@@ -88,11 +88,7 @@ pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
 
 /// One row of pinterest_doctor(): status, detail and hint.
 pub fn doctor(client: &mut Client, check: &str) -> Result<(String, String)> {
-    let row = client.query_one(
-        "SELECT status, concat_ws(' ', detail, hint) FROM pinterest_doctor() WHERE check_name = $1",
-        &[&check],
-    )?;
-    Ok((row.get(0), row.get(1)))
+    client.pair("SELECT status, concat_ws(' ', detail, hint) FROM pinterest_doctor() WHERE check_name = $1", &[&check])
 }
 
 /// Stores a fresh grant of the sandbox under a username of its own; returns the account's id.

@@ -9,7 +9,7 @@ use sandbox::config::{OldRefreshToken, TokenRules};
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, arrived, generation, refresh, status, until_status, with_tokens};
-use crate::support::{SOON, value};
+use crate::support::{SOON, Sql, until};
 
 /// A session that waits for a refresh.
 pub type Session = JoinHandle<Result<(), postgres::Error>>;
@@ -33,14 +33,14 @@ pub fn due(client: &mut Client) -> Result<()> {
 pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
     client.batch_execute("BEGIN; UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     let mut blocker = world.connect()?;
-    let pid: i32 = value(&mut blocker, "SELECT pg_backend_pid()")?;
+    let pid: i32 = blocker.value("SELECT pg_backend_pid()")?;
     let locking = std::thread::spawn(move || {
         blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE").map(|()| blocker)
     });
-    wait_for("the lock to be asked for", SOON, || {
+    until("the lock to be asked for", || {
         let asked: bool =
-            client.query_one("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?.get(0);
-        Ok(asked.then_some(()))
+            client.value_with("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?;
+        Ok(asked)
     })?;
     // Whoever asks from here on stands behind the lock.
     client.batch_execute("COMMIT")?;
@@ -68,20 +68,12 @@ pub fn wanted_and_locked(world: &World) -> Result<(Session, Client)> {
 
 /// Waits until the worker waits for a lock, as one that another session holds.
 pub fn until_blocked(client: &mut Client) -> Result<()> {
-    wait_for("the worker to wait for a lock", SOON, || {
-        let blocked: bool = value(
-            client,
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')",
-        )?;
-        Ok(blocked.then_some(()))
-    })
+    client.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')", true)
 }
 
 /// Waits until the sandbox has rotated the refresh token.
 pub fn until_rotated(world: &World, before: &Option<String>) -> Result<()> {
-    wait_for("the sandbox to rotate the token", SOON, || {
-        Ok((world.sandbox.valid_refresh_token(USER) != *before).then_some(()))
-    })
+    until("the sandbox to rotate the token", || Ok(world.sandbox.valid_refresh_token(USER) != *before))
 }
 
 /// The account is connected again soon, with other tokens than those of the generation `before`, and they are those that

@@ -8,7 +8,7 @@ use postgres::Client;
 use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
 use sandbox::scene::{self, Family};
 
-use crate::support::import;
+use crate::support::{Sql, import};
 
 /// Seeds far from those of any pin.
 const FIRST_SEED: u64 = 1 << 40;
@@ -29,8 +29,7 @@ pub fn config() -> Config {
 
 /// That Pinterest, its boards imported, and 24 venues that are embedded.
 pub fn world() -> Result<(World, Client)> {
-    let world = World::builder().sandbox(config()).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config()).start()?.with_session()?;
     for board in ["Mixed", "Barn wedding", "Beaches", "Empty"] {
         import(&mut client, board)?;
     }
@@ -66,5 +65,5 @@ pub fn picture(family: Family, number: u64) -> Result<Vec<u8>> {
 
 /// The first column of a query's rows.
 pub fn column(client: &mut Client, sql: &str) -> Result<Vec<String>> {
-    Ok(client.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
+    client.column(sql)
 }

@@ -1,6 +1,7 @@
 //! What the tests of tracked columns share. On their servers workers wait for ever before they look at a tracked column:
 //! the queue stays as the triggers left it.
 
+use crate::support::Sql;
 use e2e::{Cluster, Result, cluster};
 use postgres::{Client, GenericClient};
 
@@ -39,13 +40,10 @@ pub fn tracked_venues() -> Result<(Cluster, Client)> {
 /// The queue of the one tracked column there is: keys in their order, with commas in a key and spaces between keys; a star
 /// behind those that are pending.
 pub fn queue(client: &mut impl GenericClient) -> Result<String> {
-    Ok(client
-        .query_one(
-            "SELECT COALESCE(string_agg(array_to_string(key, ',') || CASE state WHEN 'pending' THEN '*' ELSE '' END, ' '
+    client.value(
+        "SELECT COALESCE(string_agg(array_to_string(key, ',') || CASE state WHEN 'pending' THEN '*' ELSE '' END, ' '
                     ORDER BY key COLLATE \"C\"), '') FROM pinterest.tracked_row",
-            &[],
-        )?
-        .get(0))
+    )
 }
 
 /// Does what workers would: every row in the queue becomes embedded, in the table too.
@@ -62,12 +60,7 @@ pub fn settle(client: &mut impl GenericClient, table: &str) -> Result<()> {
 
 /// Keys of rows that have an embedding.
 pub fn embedded(client: &mut impl GenericClient, table: &str) -> Result<String> {
-    Ok(client
-        .query_one(
-            &format!(
-                "SELECT COALESCE(string_agg(id::text, ' ' ORDER BY id), '') FROM {table} WHERE embedding IS NOT NULL"
-            ),
-            &[],
-        )?
-        .get(0))
+    client.value(&format!(
+        "SELECT COALESCE(string_agg(id::text, ' ' ORDER BY id), '') FROM {table} WHERE embedding IS NOT NULL"
+    ))
 }

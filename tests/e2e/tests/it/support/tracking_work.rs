@@ -8,7 +8,7 @@ use postgres::Client;
 use sandbox::scene::{self, Family};
 use sandbox::{Fault, Kind, Rule};
 
-use crate::support::{SOON, quick_board};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// A preloaded world. Its Pinterest has a board of `pictures` pictures of different bytes, which the tests' tables point
 /// at: the CDN is among the hosts that tracked URLs may name.
@@ -26,9 +26,7 @@ pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
     crate::support::import(client, "Beach")?;
     world.sandbox.faults().remove(closed);
     world.sandbox.requests().reset();
-    let rows =
-        client.query("SELECT candidates -> 0 ->> 'url' FROM pinterest.pin_image ORDER BY pin_id, position", &[])?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    client.column("SELECT candidates -> 0 ->> 'url' FROM pinterest.pin_image ORDER BY pin_id, position")
 }
 
 /// A small world for what needs no pictures of Pinterest's.
@@ -54,12 +52,12 @@ pub fn texts(client: &mut Client, name: &str) -> Result<()> {
 
 /// How many rows of all tracked columns are in a state.
 pub fn count(client: &mut Client, state: &str) -> Result<i64> {
-    Ok(client.query_one("SELECT count(*) FROM pinterest.tracked_row WHERE state = $1", &[&state])?.get(0))
+    client.value_with("SELECT count(*) FROM pinterest.tracked_row WHERE state = $1", &[&state])
 }
 
 /// Waits until no row is pending.
 pub fn settled(client: &mut Client) -> Result<()> {
-    let waited = wait_for("no row to be pending", SOON, || Ok((count(client, "pending")? == 0).then_some(())));
+    let waited = until("no row to be pending", || Ok(count(client, "pending")? == 0));
     waited.map_err(|error| match states(client) {
         Ok(states) => error.context(states),
         Err(_) => error,
@@ -84,7 +82,7 @@ pub fn wrong_texts(client: &mut Client, table: &str) -> Result<i64> {
           WHERE CASE WHEN description IS NULL THEN embedding IS NOT NULL
                      ELSE COALESCE(embedding <=> pinterest_embed_text(description) > 1e-6, true) END"
     );
-    Ok(client.query_one(&sql, &[])?.get(0))
+    client.value(&sql)
 }
 
 /// State, reason and its SQLSTATE of the row with this key, in whatever column.

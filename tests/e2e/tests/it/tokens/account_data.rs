@@ -1,11 +1,13 @@
 //! An account is erased with everything that came through it: counted, at once or not at all, and for good.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{WORKER, arrived, refresh, store_grant};
-use crate::support::{GATE, SOON, hold_pictures_after, import, quick_world, refusal, start, until, value};
+use crate::support::{
+    GATE, SOON, Sql, expect_refusal, hold_pictures_after, import, quick_world, refusal, start, until, until_row,
+};
 
 /// What a purge says that it erased.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,12 +75,11 @@ fn traces(client: &mut Client, account: i64) -> Result<Vec<String>> {
 
 #[test]
 fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
-    let world = quick_world("Beach", 5)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 5)?.with_session()?;
     let other = store_grant(&world, &mut client, "other")?;
     for account in [world.account(), other] {
         for _ in 0..2 {
-            let id: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0);
+            let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&account])?;
             crate::support::complete(&mut client, id)?;
         }
     }
@@ -95,7 +96,7 @@ fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
     client.batch_execute("SELECT pinterest_grant('somebody', 'user')")?;
     let mut somebody = world.cluster.connect_as("somebody")?;
     let purge = "SELECT * FROM pinterest_disconnect($1, purge => true)";
-    assert_eq!(refusal(somebody.query(purge, &[&world.account()])).code, "42501");
+    expect_refusal(somebody.query(purge, &[&world.account()]), "42501");
 
     assert_eq!(Erased::purge(&mut client, world.account())?, before);
     assert_eq!(traces(&mut client, world.account())?, Vec::<String>::new());
@@ -106,15 +107,14 @@ fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
 
 #[test]
 fn a_disconnect_takes_the_tokens_alone() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
     let disconnect = "SELECT * FROM pinterest_disconnect($1)";
     let erased = Erased::of(&mut client, disconnect, world.account())?;
     assert_eq!(erased, Erased { tokens: 2, boards: 0, pins: 0, images: 0, vectors: 0, imports: 0 });
     assert_eq!(there(&mut client, world.account())?.vectors, 4);
-    assert_eq!(value::<String>(&mut client, "SELECT status FROM pinterest.accounts")?, "disconnected");
-    assert_eq!(refusal(refresh(&mut client, Some(world.account()))).code, "28000");
+    assert_eq!(client.value::<String>("SELECT status FROM pinterest.accounts")?, "disconnected");
+    expect_refusal(refresh(&mut client, Some(world.account())), "28000");
     client.query_one("SELECT pinterest_board_embedding('Beach', $1)::text", &[&world.account()])?;
     assert_eq!(world.connect_account(&mut client)?, world.account());
     import(&mut client, "Beach")?;
@@ -134,11 +134,10 @@ fn all_is_well(world: &World, client: &mut Client) -> Result<()> {
 
 #[test]
 fn a_purge_during_an_import() -> Result<()> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 3);
     let id = start(&mut client, "Beach")?;
-    until(&mut client, id, "the first images", |row| row.embedded == 3)?;
+    until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let erased = Erased::purge(&mut client, world.account())?;
     assert_eq!((erased.pins, erased.images, erased.vectors, erased.imports), (12, 12, 3, 1), "{erased:?}");
     // What was under way arrives now, for nobody.
@@ -148,8 +147,7 @@ fn a_purge_during_an_import() -> Result<()> {
 
 #[test]
 fn a_purge_during_a_listing() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).once());
     start(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 1, SOON));
@@ -160,8 +158,7 @@ fn a_purge_during_a_listing() -> Result<()> {
 
 #[test]
 fn a_purge_during_a_refresh() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: GATE.into() }).once());
     let mut caller = world.connect()?;
@@ -177,8 +174,7 @@ fn a_purge_during_a_refresh() -> Result<()> {
 
 #[test]
 fn a_disconnect_during_a_refresh_and_a_new_grant_during_another() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let account = world.account();
     for (gate, disconnect) in [("disconnect", true), ("reconnect", false)] {
         let before = arrived(&world);
@@ -195,8 +191,8 @@ fn a_disconnect_during_a_refresh_and_a_new_grant_during_another() -> Result<()> 
         let Ok(outcome) = call.join() else { panic!("the caller panicked") };
         if disconnect {
             refusal(outcome);
-            let tokens: i64 = value(&mut client, "SELECT count(*) FROM pinterest.token")?;
-            assert_eq!(tokens, 0, "the answer was stored for nobody");
+            let tokens = "SELECT count(*) FROM pinterest.token";
+            assert_eq!(client.value::<i64>(tokens)?, 0, "the answer was stored for nobody");
             world.connect_account(&mut client)?;
         } else {
             // The grant that the user gave meanwhile is newer than what the call wanted renewed.
@@ -205,6 +201,6 @@ fn a_disconnect_during_a_refresh_and_a_new_grant_during_another() -> Result<()> 
         refresh(&mut client, Some(account))?;
         assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     }
-    wait_for("a worker", SOON, || Ok((!world.cluster.backends(WORKER)?.is_empty()).then_some(())))?;
+    until("a worker", || Ok(!world.cluster.backends(WORKER)?.is_empty()))?;
     Ok(())
 }

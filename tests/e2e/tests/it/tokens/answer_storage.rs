@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use e2e::process::Process;
-use e2e::{Result, World, wait_for};
-use postgres::Client;
+use e2e::{Result, wait_for};
 use sandbox::config::{OldRefreshToken, TokenRules};
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, WORKER, arrived, generation, refresh, status, until_status, with_tokens};
 use crate::support::refresh_steps::{until_blocked, wanted, wanted_and_locked};
-use crate::support::{SOON, complete, quick_world, refusal, start, until_state, value};
+use crate::support::{SOON, Sql, complete, expect_refusal, quick_world, refusal, start, until, until_state};
 
 /// Longer than a worker waits for a lock in one try; with PATIENT set longer than anybody ever gave up after.
 fn long() -> Duration {
@@ -30,8 +29,7 @@ const BYSTANDERS: [&str; 7] = [
 
 #[test]
 fn no_lock_on_anything_else_delays_it() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let account = world.account();
     // Parked, so that there is something to do after the answer.
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
@@ -53,28 +51,25 @@ fn no_lock_on_anything_else_delays_it() -> Result<()> {
     }
     complete(&mut client, import)?;
     wait_for("everything to be settled", SOON, || {
-        Ok(value::<bool>(&mut client, "SELECT NOT unsettled FROM pinterest.token")?.then_some(()))
+        Ok(client.value::<bool>("SELECT NOT unsettled FROM pinterest.token")?.then_some(()))
     })
 }
 
 #[test]
 fn it_waits_for_the_row_of_its_tokens_as_long_as_it_takes() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = arrived(&world);
     let (session, mut blocker) = wanted_and_locked(&world)?;
     until_blocked(&mut client)?;
     let generation_before = generation(&mut client, world.account())?;
-    let until = Instant::now() + long();
-    while Instant::now() < until {
+    let deadline = Instant::now() + long();
+    while Instant::now() < deadline {
         until_blocked(&mut client)?;
         assert_eq!(arrived(&world) - before, 1, "nothing was sent twice");
         assert_eq!(generation(&mut client, world.account())?, generation_before);
     }
     blocker.batch_execute("COMMIT")?;
-    wait_for("the answer to be stored", SOON, || {
-        Ok((generation(&mut client, world.account())? > generation_before).then_some(()))
-    })?;
+    until("the answer to be stored", || Ok(generation(&mut client, world.account())? > generation_before))?;
     // It may have given up, and loses nothing by it.
     let _ = session.join();
     refresh(&mut client, None)?;
@@ -86,8 +81,7 @@ fn it_waits_for_the_row_of_its_tokens_as_long_as_it_takes() -> Result<()> {
 #[test]
 fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
     for (act, commit) in [("store", true), ("store", false), ("disconnect", true), ("disconnect", false)] {
-        let world = quick_world("Beach", 1)?;
-        let mut client = world.connect()?;
+        let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
         let account = world.account();
         let before = arrived(&world);
         world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
@@ -109,7 +103,7 @@ fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
         blocker.batch_execute(if commit { "COMMIT" } else { "ROLLBACK" })?;
         let _ = session.join();
         if act == "disconnect" && commit {
-            assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.token")?, 0);
+            assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.token")?, 0);
             assert_eq!(world.connect_account(&mut client)?, account);
         }
         refresh(&mut client, Some(account))?;
@@ -120,8 +114,7 @@ fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
 
 #[test]
 fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.expire_access_tokens(USER)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
@@ -131,9 +124,7 @@ fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
     until_state(&mut client, import, "cancelled")?;
     let generation_before = generation(&mut client, world.account())?;
     world.sandbox.faults().release("answer");
-    wait_for("the answer to be stored", SOON, || {
-        Ok((generation(&mut client, world.account())? > generation_before).then_some(()))
-    })?;
+    until("the answer to be stored", || Ok(generation(&mut client, world.account())? > generation_before))?;
     refresh(&mut client, None)?;
     assert_eq!(arrived(&world) - before, 2);
     Ok(())
@@ -142,8 +133,7 @@ fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
 /// A worker that is terminated has three seconds, and one try more at its very end.
 #[test]
 fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = generation(&mut client, world.account())?;
     let (session, mut blocker) = wanted_and_locked(&world)?;
     until_blocked(&mut client)?;
@@ -151,7 +141,7 @@ fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
     client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
     until_blocked(&mut client)?;
     blocker.batch_execute("COMMIT")?;
-    wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))?;
+    until("the worker to end", || Ok(Process::get(worker.pid).is_none()))?;
     assert!(generation(&mut client, world.account())? > before);
     let _ = session.join();
     refresh(&mut client, None)?;
@@ -163,8 +153,7 @@ fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
 #[test]
 fn a_former_life_has_no_say() -> Result<()> {
     for refused in [false, true] {
-        let world = quick_world("Beach", 1)?;
-        let mut client = world.connect()?;
+        let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
         let account = world.account();
         let before = arrived(&world);
         world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "old".into() }).once());
@@ -191,8 +180,7 @@ fn a_former_life_has_no_say() -> Result<()> {
 #[test]
 fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Result<()> {
     let single_use = TokenRules { old_refresh_token: OldRefreshToken::Dead, ..TokenRules::default() };
-    let world = with_tokens(single_use).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = with_tokens(single_use).start()?.with_session()?;
     let account = world.account();
     let status_of = |status: u16, code: i64, message: &str| Fault::Status {
         status,
@@ -208,14 +196,13 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
         status_of(403, 29, "You are not permitted to access that resource."),
     ] {
         world.sandbox.faults().add(Rule::on(Kind::Token, fault.clone()).once());
-        let refused = refusal(refresh(&mut client, None));
-        assert_eq!(refused.code, "55000", "{fault:?}: {refused:?}");
+        expect_refusal(refresh(&mut client, None), "55000");
         assert!(status(&mut client)?.starts_with("connected"), "{fault:?}");
         refresh(&mut client, None)?;
         assert_eq!(status(&mut client)?, "connected", "{fault:?}");
     }
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant).once());
-    assert_eq!(refusal(refresh(&mut client, None)).code, "28000");
+    expect_refusal(refresh(&mut client, None), "28000");
     until_status(&mut client, account, "needs_reauth: rejected")?;
     let import = start(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
@@ -229,22 +216,19 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
 /// One account that is refused again and again is not five accounts.
 #[test]
 fn a_lost_account_that_is_asked_for_again_pauses_nobody() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
     for _ in 0..8 {
-        assert_eq!(refusal(refresh(&mut client, None)).code, "28000");
+        expect_refusal(refresh(&mut client, None), "28000");
     }
-    let pauses: i32 = value(&mut client, "SELECT max(pauses) FROM pinterest.app")?;
-    assert_eq!(pauses, 0);
+    assert_eq!(client.value::<i32>("SELECT max(pauses) FROM pinterest.app")?, 0);
     Ok(())
 }
 
 /// Sessions of roles of each level, none of which can lock what tokens are stored in.
 #[test]
 fn the_tokens_table_is_out_of_reach() -> Result<()> {
-    let world: World = quick_world("Beach", 1)?;
-    let mut client: Client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for level in ["reader", "user", "admin"] {
         world.cluster.create_role(level)?;
         client.query_one("SELECT pinterest_grant($1, $1)", &[&level])?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::imports::quota::{asked, start, two_people};
 use crate::support::oauth::{doctor, status};
-use crate::support::{SOON, complete, quick_board, quick_world, refusal, until_state, value};
+use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, quick_world, until, until_state};
 
 const API: [Kind; 5] = [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections];
 
@@ -41,7 +41,7 @@ fn look(client: &mut Client, account: i64) -> Result<()> {
 }
 
 fn refusals(client: &mut Client) -> Result<i32> {
-    value(client, "SELECT access_refusals FROM pinterest.app")
+    client.value("SELECT access_refusals FROM pinterest.app")
 }
 
 #[test]
@@ -67,35 +67,29 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
         let row = until_state(&mut client, *import, "waiting_access")?;
         assert_eq!((row.error_code.as_str(), row.reason.contains("consumer type")), ("55000", true), "{row:?}");
     }
-    wait_for("all to be held", SOON, || {
+    until("all to be held", || {
         let awake = "SELECT count(*) FROM pinterest.import WHERE due IS NOT NULL";
-        Ok((value::<i64>(&mut client, awake)? <= 1).then_some(()))
+        Ok(client.value::<i64>(awake)? <= 1)
     })?;
     assert_eq!(asked(&world) - before, 1, "nobody asks in vain");
-    let causes: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'",
-    )?;
-    assert_eq!(causes, 2);
+    let causes = "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'";
+    assert_eq!(client.value::<i64>(causes)?, 2);
     let (found, detail) = doctor(&mut client, "app access").map(|row| (row.0, row.1))?;
     assert_eq!((found.as_str(), detail.contains("consumer type")), ("problem", true), "{detail}");
-    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let refused = expect_refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy]), "55000");
     assert!(refused.hint.contains("developers.pinterest.com"), "{refused:?}");
 
     // One probe, whoever makes it, and a longer pause after it.
     for number in 2..=3 {
         let before = asked(&world);
         probe_is_due(&mut client, amy)?;
-        wait_for("a probe", SOON, || Ok((refusals(&mut client)? == number).then_some(())))?;
+        until("a probe", || Ok(refusals(&mut client)? == number))?;
         look(&mut client, amy)?;
         look(&mut client, ben)?;
         assert_eq!(asked(&world) - before, 1, "probe {number}");
     }
-    let pause: f64 = value(
-        &mut client,
-        "SELECT extract(epoch FROM access_probe_at - clock_timestamp())::float8 FROM pinterest.app",
-    )?;
+    let pause: f64 =
+        client.value("SELECT extract(epoch FROM access_probe_at - clock_timestamp())::float8 FROM pinterest.app")?;
     assert!((100.0..=132.0).contains(&pause), "{pause}");
 
     world.sandbox.faults().clear();
@@ -103,8 +97,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
     for import in imports {
         complete(&mut client, import)?;
     }
-    let causes: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE cause IS NOT NULL")?;
-    assert_eq!(causes, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.accounts WHERE cause IS NOT NULL")?, 0);
     assert_eq!(doctor(&mut client, "app access")?.0, "ok");
     Ok(())
 }
@@ -112,8 +105,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
 /// No hand moves anything.
 #[test]
 fn access_that_is_granted_is_found_out() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &code_3("This app has not been approved yet; request trial access"));
     let import = crate::support::start(&mut client, "Beach")?;
     until_state(&mut client, import, "waiting_access")?;
@@ -124,8 +116,7 @@ fn access_that_is_granted_is_found_out() -> Result<()> {
 
 #[test]
 fn an_app_that_is_registered_anew_is_looked_at_at_once() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &Fault::AppWithoutAccess);
     let import = crate::support::start(&mut client, "Beach")?;
     until_state(&mut client, import, "waiting_access")?;
@@ -144,7 +135,7 @@ fn an_app_that_is_registered_anew_is_looked_at_at_once() -> Result<()> {
 fn one_account_that_is_refused_stops_no_other() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
     client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy])?;
-    let board: String = value(&mut client, "SELECT board_id FROM pinterest.board WHERE name = 'Amy 1'")?;
+    let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Amy 1'")?;
     world.sandbox.faults().add(Rule::on(format!("/v5/boards/{board}*"), Fault::AppWithoutAccess));
     let amys = start(&mut client, amy, &board)?;
     until_state(&mut client, amys, "waiting_access")?;
@@ -152,7 +143,7 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
     until_state(&mut client, bens, "waiting_access")?;
     wait_for("it to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
-        Ok(value::<bool>(&mut client, &held)?.then_some(()))
+        Ok(client.value::<bool>(&held)?.then_some(()))
     })?;
     probe_is_due(&mut client, amy)?;
     complete(&mut client, bens)?;
@@ -162,7 +153,7 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
         let alone = format!(
             "SELECT state = 'waiting_access' AND wake_at > clock_timestamp() FROM pinterest.import WHERE import_id = {amys}"
         );
-        Ok(value::<bool>(&mut client, &alone)?.then_some(()))
+        Ok(client.value::<bool>(&alone)?.then_some(()))
     })?;
     let bens = start(&mut client, ben, "Ben 2")?;
     complete(&mut client, bens)?;
@@ -179,7 +170,7 @@ fn a_probe_that_is_cancelled_is_made_by_another_import() -> Result<()> {
     let bens = start(&mut client, ben, "Ben 1")?;
     wait_for("it to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
-        Ok(value::<bool>(&mut client, &held)?.then_some(()))
+        Ok(client.value::<bool>(&held)?.then_some(()))
     })?;
     client.query_one("SELECT pinterest_cancel_import($1)", &[&amys])?;
     world.sandbox.faults().clear();
@@ -189,8 +180,7 @@ fn a_probe_that_is_cancelled_is_made_by_another_import() -> Result<()> {
 
 #[test]
 fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let words = "Your application consumer type is not supported";
     for (fault, state, code, hint) in [
         (
@@ -243,8 +233,7 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
 fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
     let mut config = quick_board("Beach", 3);
     config.accounts[0].boards[0].sections = vec!["Tables".to_owned()];
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     for fault in [Fault::RestrictedFeature, Fault::AppWithoutAccess, Fault::Forbidden, code_3("Authorization failed.")]
     {
         let case = format!("{fault:?}");
@@ -257,7 +246,7 @@ fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
     }
     // Whoever asks for a section is told why it cannot be had.
     world.sandbox.faults().add(Rule::on(Kind::Sections, Fault::RestrictedFeature));
-    let import: i64 = value(&mut client, "SELECT pinterest_import_board('Beach', sections => ARRAY['Tables'])")?;
+    let import: i64 = client.value("SELECT pinterest_import_board('Beach', sections => ARRAY['Tables'])")?;
     let row = until_state(&mut client, import, "failed")?;
     assert!(row.reason.contains("restricted feature"), "{row:?}");
     Ok(())

@@ -1,24 +1,23 @@
 //! An app that Pinterest refuses rests; its accounts are not to blame.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{arrived, doctor, refresh, store_grant, until_status};
-use crate::support::{SOON, quick_board, refusal, value};
+use crate::support::{Sql, quick_board, refusal, until};
 
 const NOT_CONNECTED: &str = "SELECT count(*) FROM pinterest.accounts WHERE status <> 'connected'";
 
 /// A world with further accounts, all due at once when `due` says so.
 fn accounts(number: usize) -> Result<(World, Client, Vec<i64>)> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     let accounts = (0..number).map(|n| store_grant(&world, &mut client, &format!("user{n}"))).collect::<Result<_>>()?;
     Ok((world, client, accounts))
 }
 
 fn paused(client: &mut Client) -> Result<bool> {
-    value(client, "SELECT COALESCE(paused_until > clock_timestamp(), false) FROM pinterest.app")
+    client.value("SELECT COALESCE(paused_until > clock_timestamp(), false) FROM pinterest.app")
 }
 
 #[test]
@@ -38,7 +37,7 @@ fn a_refused_client_secret_pauses_the_app_and_registering_it_again_heals() -> Re
         refusal(refresh(&mut client, Some(accounts[0])));
     }
     assert_eq!(arrived(&world), asked + 2);
-    assert_eq!(value::<i64>(&mut client, NOT_CONNECTED)?, 0);
+    assert_eq!(client.value::<i64>(NOT_CONNECTED)?, 0);
 
     world.sandbox.faults().remove(rule);
     world.register_app(&mut client, "sandbox")?;
@@ -46,7 +45,7 @@ fn a_refused_client_secret_pauses_the_app_and_registering_it_again_heals() -> Re
     for account in &accounts {
         refresh(&mut client, Some(*account))?;
     }
-    assert_eq!(value::<i64>(&mut client, NOT_CONNECTED)?, 0);
+    assert_eq!(client.value::<i64>(NOT_CONNECTED)?, 0);
     assert_eq!(doctor(&mut client, "apps")?.0, "ok");
     Ok(())
 }
@@ -58,20 +57,18 @@ fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
     let before = arrived(&world);
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     refusal(refresh(&mut client, Some(accounts[0])));
-    wait_for("the pause", SOON, || Ok(paused(&mut client)?.then_some(())))?;
+    until("the pause", || Ok(paused(&mut client)?))?;
     refusal(refresh(&mut client, Some(accounts[0])));
     let asked = arrived(&world) - before;
     assert!((6..12).contains(&asked), "{asked} requests before the app was given a rest");
-    let lost: i64 = value(&mut client, "SELECT count(*) FROM pinterest.accounts WHERE status = 'needs_reauth'")?;
+    let lost: i64 = client.value("SELECT count(*) FROM pinterest.accounts WHERE status = 'needs_reauth'")?;
     assert_eq!(lost, 0, "those that were lost on the way are given back");
 
     // Pinterest has come to its senses: once the pause is over, everybody is.
     world.sandbox.faults().remove(rule);
     refresh(&mut client, Some(accounts[11]))?;
     assert!(!paused(&mut client)?);
-    wait_for("every account to be connected", SOON, || {
-        Ok((value::<i64>(&mut client, NOT_CONNECTED)? == 0).then_some(()))
-    })?;
+    client.until(NOT_CONNECTED, 0_i64)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surp
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below};
 use crate::support::oauth::{generation, refresh};
-use crate::support::{complete, quick_board, refusal, value};
+use crate::support::{Sql, complete, expect_refusal, quick_board, refusal};
 
 const PEOPLE: [&str; 3] = ["example_amy", "example_ben", "example_cleo"];
 
@@ -32,9 +32,9 @@ fn three_people() -> Result<World> {
 
 fn connect_through(world: &World, client: &mut Client, app: &str, person: &str) -> Result<i64> {
     world.sandbox.sign_in(person)?;
-    let url: String = client.query_one("SELECT pinterest_authorize_url($1)", &[&app])?.get(0);
+    let url: String = client.value_with("SELECT pinterest_authorize_url($1)", &[&app])?;
     let redirect = world.browser()?.authorize(&url)?;
-    Ok(client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0))
+    client.value_with("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])
 }
 
 #[test]
@@ -84,17 +84,16 @@ fn several_roles_apps_and_accounts() -> Result<()> {
         refresh(&mut client, Some(*account))?;
         assert!(generation(&mut world.connect()?, *account)? > before);
         let other = if *role == "venues" { "weddings" } else { "venues" };
-        let refused = refusal(refresh(&mut world.cluster.connect_as(other)?, Some(*account)));
-        assert_eq!(refused.code, "42501", "{refused:?}");
+        expect_refusal(refresh(&mut world.cluster.connect_as(other)?, Some(*account)), "42501");
     }
     // The same board through two accounts is two boards.
     let mut client = world.cluster.connect_as("venues")?;
     for (.., account) in all.iter().filter(|(role, _, person, _)| *role == "venues" && *person == PEOPLE[0]) {
-        let import = client.query_one("SELECT pinterest_import_board('Places of example_amy', $1)", &[account])?.get(0);
+        let import = client.value_with("SELECT pinterest_import_board('Places of example_amy', $1)", &[account])?;
         assert_eq!(complete(&mut client, import)?.embedded, 2);
     }
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.board")?, 4);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin")?, 4);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.board")?, 4);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 4);
     Ok(())
 }
 
@@ -116,7 +115,7 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
     client.query_one(register, &[&app.client_id, &app.redirect_uris[0]])?;
     let account = world.connect_account(&mut client)?;
     refresh(&mut client, None)?;
-    assert!(value::<bool>(&mut client, "SELECT client_secret IS NULL FROM pinterest.app")?);
+    assert!(client.value::<bool>("SELECT client_secret IS NULL FROM pinterest.app")?);
 
     // It is read at each use: what is not there, or not kept safely, is said without being shown.
     let asked = world.sandbox.requests().total();
@@ -132,8 +131,7 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
         assert!(["F0000", "55000"].contains(&refused.code.as_str()), "{name}: {refused:?}");
         assert!(refused.message.contains(rule), "{name}: {refused:?}");
         assert!(!secret.is_in(format!("{refused:?}").as_bytes()), "{name}: {refused:?}");
-        let status: String = value(&mut client, "SELECT status FROM pinterest.accounts")?;
-        assert_eq!(status, "connected", "{name}");
+        assert_eq!(client.value::<String>("SELECT status FROM pinterest.accounts")?, "connected", "{name}");
     }
     assert_eq!(world.sandbox.requests().total(), asked);
     file.write(line.as_bytes())?;

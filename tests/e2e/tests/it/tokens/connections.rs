@@ -6,25 +6,25 @@ use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{arrived, doctor, kill_worker, refresh, status};
 use crate::support::refresh_steps::until_blocked;
-use crate::support::{SOON, complete, quick_board, quick_world, refusal, start, value};
+use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, quick_world, start, until};
 
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
 
 /// Code and state of a user who has consented.
 fn consented(world: &World, client: &mut Client) -> Result<(String, String)> {
-    let url: String = value(client, "SELECT pinterest_authorize_url()")?;
+    let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     Ok((redirect.code, redirect.state))
 }
 
 /// The account has the tokens of the last consent: of the ones before, none can be refreshed.
 fn is_connected_anew(world: &World, client: &mut Client, before: i64) -> Result<()> {
-    wait_for("the tokens", SOON, || {
+    until("the tokens", || {
         let consent = "SELECT COALESCE(max(consent), 0) FROM pinterest.token JOIN pinterest.account USING (account_id)
                         WHERE identity_due IS NULL";
-        Ok((value::<i64>(client, consent)? > before).then_some(()))
+        Ok(client.value::<i64>(consent)? > before)
     })?;
-    assert_eq!(value::<i64>(client, "SELECT count(*) FROM pinterest.account")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.account")?, 1);
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     refresh(client, Some(world.account()))?;
     assert_eq!(status(client)?, "connected");
@@ -32,13 +32,12 @@ fn is_connected_anew(world: &World, client: &mut Client, before: i64) -> Result<
 }
 
 fn consent(client: &mut Client) -> Result<i64> {
-    value(client, "SELECT max(consent) FROM pinterest.token")
+    client.value("SELECT max(consent) FROM pinterest.token")
 }
 
 #[test]
 fn the_callers_transaction_does_not_matter() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for (begin, end) in [
         ("BEGIN", "ROLLBACK"),
         ("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pinterest.accounts", "COMMIT"),
@@ -50,7 +49,7 @@ fn the_callers_transaction_does_not_matter() -> Result<()> {
         let (code, state) = consented(&world, &mut client)?;
         let mut caller = world.connect()?;
         caller.batch_execute(begin)?;
-        let account: i64 = caller.query_one(CONNECT, &[&code, &state])?.get(0);
+        let account: i64 = caller.value_with(CONNECT, &[&code, &state])?;
         assert_eq!(account, world.account(), "{begin}");
         caller.batch_execute(end)?;
         is_connected_anew(&world, &mut client, before)?;
@@ -58,21 +57,20 @@ fn the_callers_transaction_does_not_matter() -> Result<()> {
     // A statement that fails after the call.
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
-    assert_eq!(refusal(client.query_one("SELECT 1 / (pinterest_connect($1, $2) * 0)", &[&code, &state])).code, "22012");
+    expect_refusal(client.query_one("SELECT 1 / (pinterest_connect($1, $2) * 0)", &[&code, &state]), "22012");
     is_connected_anew(&world, &mut client, before)
 }
 
 #[test]
 fn a_caller_who_is_gone_does_not_matter() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for end in ["pg_cancel_backend", "pg_terminate_backend"] {
         let before = consent(&mut client)?;
         let asked = arrived(&world);
         let (code, state) = consented(&world, &mut client)?;
         world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: end.into() }).once());
         let mut caller = world.connect()?;
-        let pid: i32 = value(&mut caller, "SELECT pg_backend_pid()")?;
+        let pid: i32 = caller.value("SELECT pg_backend_pid()")?;
         let call = std::thread::spawn(move || caller.query_one(CONNECT, &[&code, &state]).map(drop));
         assert!(world.sandbox.requests().wait_for(Kind::Token, asked + 1, SOON));
         client.query_one(&format!("SELECT {end}($1)"), &[&pid])?;
@@ -87,68 +85,63 @@ fn a_caller_who_is_gone_does_not_matter() -> Result<()> {
 #[test]
 fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
     // Launcher and supervisor have the two slots.
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 2))
         .connected(false)
         .setting("max_worker_processes", "2")
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     // What is only queued is none the worse.
     world.register_app(&mut client, "sandbox")?;
     let (code, state) = consented(&world, &mut client)?;
     let asked = world.sandbox.requests().count(Kind::Token);
-    let refused = refusal(client.query_one(CONNECT, &[&code, &state]));
-    assert_eq!(refused.code, "53000", "{refused:?}");
+    let refused = expect_refusal(client.query_one(CONNECT, &[&code, &state]), "53000");
     assert!(refused.hint.contains("max_worker_processes"), "{refused:?}");
 
     client.batch_execute("BEGIN; SAVEPOINT s")?;
-    let own: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let own: String = client.value("SELECT pinterest_authorize_url()")?;
     let own = world.browser()?.authorize(&own)?;
     client.batch_execute("RELEASE s")?;
-    let refused = refusal(client.query_one(CONNECT, &[&own.code, &own.state]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let refused = expect_refusal(client.query_one(CONNECT, &[&own.code, &own.state]), "55000");
     assert!(refused.hint.contains("COMMIT"), "{refused:?}");
     client.batch_execute("ROLLBACK")?;
 
     client.batch_execute("BEGIN READ ONLY")?;
-    assert_eq!(refusal(client.query_one(CONNECT, &[&code, &state])).code, "25006");
+    expect_refusal(client.query_one(CONNECT, &[&code, &state]), "25006");
     client.batch_execute("ROLLBACK")?;
 
     let key = world.cluster.data_directory().join("pinterest.key");
     let moved = world.cluster.directory().join("moved.key");
     std::fs::rename(&key, &moved)?;
-    let refused = refusal(client.query_one(CONNECT, &[&code, &state]));
-    assert_eq!(refused.code, "F0000", "{refused:?}");
+    expect_refusal(client.query_one(CONNECT, &[&code, &state]), "F0000");
     std::fs::rename(&moved, &key)?;
     assert_eq!(world.sandbox.requests().count(Kind::Token), asked, "nobody outside has heard of the code");
 
     world.cluster.set("max_worker_processes", "8")?;
     world.cluster.restart(Stop::Fast)?;
     let mut client = world.connect()?;
-    let account: i64 = client.query_one(CONNECT, &[&code, &state])?.get(0);
+    let account: i64 = client.value_with(CONNECT, &[&code, &state])?;
     refresh(&mut client, Some(account))?;
     Ok(())
 }
 
 #[test]
 fn a_state_comes_back_where_the_code_was_not_spent() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let (code, state) = consented(&world, &mut client)?;
     let before = consent(&mut client)?;
     let maintenance =
         Fault::Status { status: 400, code: 99, message: "maintenance".into(), headers: Default::default() };
     world.sandbox.faults().add(Rule::on(Kind::Token, maintenance).once());
-    assert_eq!(refusal(client.query_one(CONNECT, &[&code, &state])).code, "08006");
+    expect_refusal(client.query_one(CONNECT, &[&code, &state]), "08006");
     client.query_one(CONNECT, &[&code, &state])?;
     is_connected_anew(&world, &mut client, before)
 }
 
 #[test]
 fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     // Once: nobody notices.
     let before = consent(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }).once());
@@ -163,7 +156,7 @@ fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     refresh(&mut client, None)?;
     let board = "SELECT pinterest_import_board('Beach', account_id => $1)";
-    let import: i64 = client.query_one(board, &[&nameless])?.get(0);
+    let import: i64 = client.value_with(board, &[&nameless])?;
     world.sandbox.faults().remove(rule);
     client.batch_execute(
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
@@ -172,15 +165,15 @@ fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
     is_connected_anew(&world, &mut client, before)?;
     complete(&mut client, import)?;
     let account: i64 =
-        client.query_one("SELECT account_id FROM pinterest.imports WHERE import_id = $1", &[&import])?.get(0);
+        client.value_with("SELECT account_id FROM pinterest.imports WHERE import_id = $1", &[&import])?;
     assert_eq!(account, world.account(), "it goes on in the account that it turned out to be");
     Ok(())
 }
 
 #[test]
 fn the_first_account_gets_its_name_later() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).connected(false).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 2)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.register_app(&mut client, "sandbox")?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
@@ -191,7 +184,7 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
     start(&mut client, "Beach")?;
     wait_for("the name", SOON, || {
         let name = "SELECT username IS NOT NULL AND identity_due IS NULL FROM pinterest.account";
-        Ok(value::<bool>(&mut client, name)?.then_some(()))
+        Ok(client.value::<bool>(name)?.then_some(()))
     })?;
     assert_eq!(world.connect_account(&mut client)?, account);
     Ok(())
@@ -200,8 +193,7 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
 /// Whatever the question whose an account is fails with, several times in a row: one account in the end.
 #[test]
 fn however_the_question_fails_there_is_one_account() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let account = world.account();
     let without_id = Fault::EditJson { set: Default::default(), remove: vec!["id".into()] };
     let failure = serde_json::json!({"code": 12, "message": "Something went wrong", "status": "failure"});
@@ -230,9 +222,7 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
              UPDATE pinterest.app SET access_probe_at = clock_timestamp() WHERE access_refused_since IS NOT NULL",
         )?;
         client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
-        wait_for(&format!("one account after {case}"), SOON, || {
-            Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.account")? == 1).then_some(()))
-        })?;
+        client.until("SELECT count(*) FROM pinterest.account", 1_i64)?;
         is_connected_anew(&world, &mut client, before)?;
     }
     Ok(())
@@ -241,8 +231,7 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
 /// Two consents of one person, of which the earlier gets its name last.
 #[test]
 fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
     let nameless = world.connect_account(&mut client)?;
     assert_ne!(nameless, world.account());
@@ -253,39 +242,36 @@ fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
     )?;
     start(&mut client, "Beach")?;
-    wait_for("the earlier account to be merged", SOON, || {
-        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.account")? == 1).then_some(()))
-    })?;
+    client.until("SELECT count(*) FROM pinterest.account", 1_i64)?;
     assert_eq!(consent(&mut client)?, later);
     is_connected_anew(&world, &mut client, later - 1)
 }
 
 #[test]
 fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let due = "SELECT identity_due IS NOT NULL FROM pinterest.account WHERE account_id = $1";
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::MissingScope));
     let withheld = world.connect_account(&mut client)?;
-    assert!(!client.query_one(due, &[&withheld])?.get::<_, bool>(0));
+    assert!(!client.value_with::<bool>(due, &[&withheld])?);
     world.sandbox.faults().remove(rule);
 
     world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::Forbidden));
     let nameless = world.connect_account(&mut client)?;
-    assert!(client.query_one(due, &[&nameless])?.get::<_, bool>(0));
+    assert!(client.value_with::<bool>(due, &[&nameless])?);
     let board = "SELECT pinterest_import_board('Beach', account_id => $1)";
-    let import: i64 = client.query_one(board, &[&nameless])?.get(0);
+    let import: i64 = client.value_with(board, &[&nameless])?;
     let reason = "SELECT reason FROM pinterest.imports WHERE import_id = $1";
-    let reason: Option<String> = client.query_one(reason, &[&import])?.get(0);
+    let reason: Option<String> = client.value_with(reason, &[&import])?;
     assert_eq!(reason.as_deref(), Some("waits until Pinterest says whose account this is"));
     // A gateway that lasts for a day.
     let asked = world.sandbox.requests().count(Kind::UserAccount);
     let ask = "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL";
     client.batch_execute(ask)?;
-    let another: i64 = client.query_one(board, &[&withheld])?.get(0);
+    let another: i64 = client.value_with(board, &[&withheld])?;
     assert!(world.sandbox.requests().wait_for(Kind::UserAccount, asked + 1, SOON));
     complete(&mut client, another)?;
-    assert!(client.query_one(due, &[&nameless])?.get::<_, bool>(0), "asked for in vain");
+    assert!(client.value_with::<bool>(due, &[&nameless])?, "asked for in vain");
     client.batch_execute("UPDATE pinterest.account SET connected_at = clock_timestamp() - '25 hours'::interval")?;
     client.batch_execute(ask)?;
     client.query_one(board, &[&withheld])?;
@@ -295,8 +281,7 @@ fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
 
 #[test]
 fn handing_over_an_app_delays_no_consent() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     world.cluster.create_role("heir")?;
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
@@ -308,7 +293,7 @@ fn handing_over_an_app_delays_no_consent() -> Result<()> {
     let mut blocker = world.connect()?;
     blocker.batch_execute("BEGIN; SELECT pinterest_reassign(current_user, 'heir')")?;
     world.sandbox.faults().release("code");
-    wait_for("the consent to be stored", SOON, || Ok((consent(&mut client)? > before).then_some(())))?;
+    until("the consent to be stored", || Ok(consent(&mut client)? > before))?;
     blocker.batch_execute("ROLLBACK")?;
     let _ = call.join();
     is_connected_anew(&world, &mut client, before)
@@ -317,13 +302,12 @@ fn handing_over_an_app_delays_no_consent() -> Result<()> {
 /// The account that the tokens go to may be locked for long: they are stored all the same, and go there later.
 #[test]
 fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
     let mut blocker = world.connect()?;
     blocker.batch_execute("BEGIN; SELECT FROM pinterest.account, pinterest.token FOR UPDATE")?;
-    let account: i64 = client.query_one(CONNECT, &[&code, &state])?.get(0);
+    let account: i64 = client.value_with(CONNECT, &[&code, &state])?;
     assert_eq!(account, world.account());
     until_blocked(&mut client)?;
     assert!(consent(&mut client)? > before, "stored, though not there");
@@ -333,8 +317,7 @@ fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
 
 #[test]
 fn a_worker_that_is_killed_right_after_the_exchange() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
     let asked = world.sandbox.requests().count(Kind::UserAccount);
@@ -353,16 +336,14 @@ fn a_worker_that_is_killed_right_after_the_exchange() -> Result<()> {
 
 #[test]
 fn a_default_key_that_was_moved_is_missed() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let key = world.cluster.data_directory().join("pinterest.key");
     let moved = world.cluster.directory().join("moved.key");
     std::fs::rename(&key, &moved)?;
     for call in
         ["SELECT * FROM pinterest_list_boards()", "SELECT pinterest_store_token('token', username => 'another')"]
     {
-        let refused = refusal(client.query(call, &[]));
-        assert_eq!(refused.code, "F0000", "{call}: {refused:?}");
+        let refused = client.refused(call, "F0000");
         assert!(refused.message.contains("missing") && refused.hint.contains("pinterest.key_file"), "{refused:?}");
     }
     assert!(!key.exists(), "no other key was made");

@@ -7,7 +7,8 @@ use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::{
-    GATE, Row, SOON, hold_pictures_after, import, pins_without_pictures, quick_world, refusal, start, until, value,
+    GATE, Row, SOON, Sql, expect_refusal, hold_pictures_after, import, pins_without_pictures, quick_world, start,
+    until_row,
 };
 
 /// How soon a worker has let go of an import that was taken from it.
@@ -22,29 +23,24 @@ fn has_ended(client: &mut Client, import: i64) -> Result<()> {
     let row = Row::of(client, import)?;
     assert_eq!((row.state.as_str(), row.phase.as_str(), row.error_code.as_str()), ("cancelled", "finished", "28000"));
     assert!(row.reason.contains("disconnected") && row.hint.contains("Connect"), "{row:?}");
-    let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&import])?.get(0);
-    assert_eq!(state, "cancelled");
+    assert_eq!(client.value_with::<String>("SELECT pinterest_wait_for_import($1)", &[&import])?, "cancelled");
     Ok(())
 }
 
 /// Waits until no worker has an import in hand; at most as long as that may take.
 fn nobody_works(client: &mut Client, since: Instant) -> Result<()> {
-    wait_for("the worker to let go", SOON, || {
-        let running: i64 = value(client, "SELECT COALESCE(sum(imports), 0)::int8 FROM pinterest.workers")?;
-        Ok((running == 0).then_some(()))
-    })?;
+    client.until("SELECT COALESCE(sum(imports), 0)::int8 FROM pinterest.workers", 0_i64)?;
     assert!(since.elapsed() < AT_ONCE, "it took {:?}", since.elapsed());
     Ok(())
 }
 
 #[test]
 fn running_imports_end_at_once() -> Result<()> {
-    let world = quick_world("Beach", 12)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     let mut waiting = world.connect()?;
     hold_pictures_after(&world, 3);
     let id = start(&mut client, "Beach")?;
-    until(&mut client, id, "the first images", |row| row.embedded == 3)?;
+    until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let wait = std::thread::spawn(move || {
         waiting.query_one("SELECT pinterest_wait_for_import($1)", &[&id]).map(|row| row.get::<_, String>(0))
     });
@@ -56,8 +52,8 @@ fn running_imports_end_at_once() -> Result<()> {
     has_ended(&mut client, id)?;
     // What was under way arrives now, for nobody.
     world.sandbox.faults().release(GATE);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM pinterest.pin_image")?, 3);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(embedding) FROM pinterest.pin_image")?, 3);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL")?, 0);
 
     assert_eq!(world.connect_account(&mut client)?, world.account());
     assert_eq!(import(&mut client, "Beach")?.total, 12);
@@ -66,12 +62,11 @@ fn running_imports_end_at_once() -> Result<()> {
 
 #[test]
 fn a_listing_ends_with_the_token() -> Result<()> {
-    let world = quick_world("Beach", 300)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 300)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1).once());
     let id = start(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 2, SOON));
-    let before: i64 = value(&mut client, "SELECT count(*) FROM pinterest.pin")?;
+    let before: i64 = client.value("SELECT count(*) FROM pinterest.pin")?;
     let begun = Instant::now();
     disconnect(&mut client, world.account())?;
     nobody_works(&mut client, begun)?;
@@ -89,11 +84,10 @@ fn a_listing_ends_with_the_token() -> Result<()> {
 
 #[test]
 fn nothing_is_queued_for_ever() -> Result<()> {
-    let world = quick_world("Beach", 4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let account = world.account();
     pins_without_pictures(&world, &mut client, "Beach")?;
-    let failed: i64 = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
+    let failed: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     client.query_one("SELECT pinterest_pause_account($1)", &[&account])?;
     let paused = start(&mut client, "Beach")?;
     disconnect(&mut client, account)?;
@@ -103,15 +97,14 @@ fn nothing_is_queued_for_ever() -> Result<()> {
         format!("SELECT pinterest_reembed_board('Beach', {account})"),
         format!("SELECT pinterest_retry_failed({failed})"),
     ] {
-        let refused = refusal(client.batch_execute(&call));
-        assert_eq!(refused.code, "28000", "{call}: {refused:?}");
+        let refused = client.refused(&call, "28000");
         assert!(refused.hint.contains("pinterest_authorize_url()"), "{call}: {refused:?}");
     }
     // Boards that are kept fresh rest as well.
     client.batch_execute("UPDATE pinterest.board SET sync_every = '5 minutes', next_sync_at = clock_timestamp()")?;
     crate::support::oauth::restart_worker(&world, &mut client)?;
     let waiting = "SELECT count(*) FROM pinterest.imports WHERE state NOT IN ('completed', 'failed', 'cancelled')";
-    assert_eq!(value::<i64>(&mut client, waiting)?, 0);
+    assert_eq!(client.value::<i64>(waiting)?, 0);
     // Twice is fine.
     disconnect(&mut client, account)?;
     Ok(())
@@ -132,7 +125,7 @@ fn a_disconnect_beside_a_new_import() -> Result<()> {
     let (mut first, mut watcher) = (world.connect()?, world.connect()?);
     let session = |world: &World| -> Result<(Client, i32)> {
         let mut client = world.connect()?;
-        let pid = value(&mut client, "SELECT pg_backend_pid()")?;
+        let pid = client.value("SELECT pg_backend_pid()")?;
         Ok((client, pid))
     };
     // The import waits for the disconnect, and is refused.
@@ -145,13 +138,13 @@ fn a_disconnect_beside_a_new_import() -> Result<()> {
     until_blocked(&mut watcher, pid)?;
     transaction.commit()?;
     let Ok(queued) = queue.join() else { panic!("the other session panicked") };
-    assert_eq!(refusal(queued).code, "28000");
+    expect_refusal(queued, "28000");
 
     // The disconnect waits for the import, and ends it.
     assert_eq!(world.connect_account(&mut first)?, account);
     let (mut second, pid) = session(&world)?;
     let mut transaction = first.transaction()?;
-    let id: i64 = transaction.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0);
+    let id: i64 = transaction.value_with("SELECT pinterest_import_board('Beach', $1)", &[&account])?;
     let end = std::thread::spawn(move || disconnect(&mut second, account));
     until_blocked(&mut watcher, pid)?;
     transaction.commit()?;

@@ -6,21 +6,18 @@ use e2e::Result;
 use postgres::fallible_iterator::FallibleIterator;
 
 use crate::support::oauth::{USER, WORKER, restart_worker, until_status};
-use crate::support::{SOON, quick_world};
+use crate::support::{SOON, Sql, quick_world};
 
 #[test]
 fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_reauth_soon")?;
     // Nothing renews an access token by itself.
-    let account: i64 = client
-        .query_one(
-            "SELECT pinterest_store_token($1, expires_in => 6 * 86400, username => 'short')",
-            &[&world.sandbox.issue_grant(USER)?.access_token],
-        )?
-        .get(0);
+    let account: i64 = client.value_with(
+        "SELECT pinterest_store_token($1, expires_in => 6 * 86400, username => 'short')",
+        &[&world.sandbox.issue_grant(USER)?.access_token],
+    )?;
     // Half of its last quarter is over.
     client.execute(
         "UPDATE pinterest.token SET refreshed_at = refreshed_at - interval '5 days',
@@ -31,11 +28,14 @@ fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {
     let told = listener.notifications().timeout_iter(SOON).next()?;
     assert_eq!(told.map(|told| told.payload().to_owned()), Some(account.to_string()));
     let warning: Option<String> =
-        client.query_one("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&account])?.get(0);
+        client.value_with("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&account])?;
     assert!(warning.is_some_and(|text| !text.is_empty()));
-    let warning: Option<String> =
-        client.query_one("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&world.account()])?.get(0);
-    assert_eq!(warning, None, "a grant that renews itself needs nobody");
+    let warning = "SELECT warning FROM pinterest.accounts WHERE account_id = $1";
+    assert_eq!(
+        client.value_with::<Option<String>>(warning, &[&world.account()])?,
+        None,
+        "a grant that renews itself needs nobody"
+    );
     // A worker that looks again does not repeat it.
     restart_worker(&world, &mut client)?;
     world.cluster.wait_for_backend(WORKER, SOON)?;
@@ -45,14 +45,11 @@ fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {
 
 #[test]
 fn a_grant_that_has_lapsed_needs_its_user() -> Result<()> {
-    let world = quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
-    let account: i64 = client
-        .query_one(
-            "SELECT pinterest_store_token($1, expires_in => 60, username => 'short')",
-            &[&world.sandbox.issue_grant(USER)?.access_token],
-        )?
-        .get(0);
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
+    let account: i64 = client.value_with(
+        "SELECT pinterest_store_token($1, expires_in => 60, username => 'short')",
+        &[&world.sandbox.issue_grant(USER)?.access_token],
+    )?;
     client.execute(
         "UPDATE pinterest.token SET access_expires_at = clock_timestamp() WHERE account_id = $1",
         &[&account],

@@ -6,7 +6,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix};
 
 use crate::support::canaries::{Canary, assert_absent};
 use crate::support::oauth::USER;
-use crate::support::{import, quick_world, refusal, value};
+use crate::support::{Sql, import, quick_world, refusal};
 
 #[test]
 fn everything_that_came_through_the_account() -> Result<()> {
@@ -20,12 +20,11 @@ fn everything_that_came_through_the_account() -> Result<()> {
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
     };
-    let world = World::builder().sandbox(config).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
     for name in ["Beach \u{1F3D6} \"quoted\"", "Barn"] {
         import(&mut client, name)?;
     }
-    let text: String = value(&mut client, "SELECT pinterest_export()::text")?;
+    let text: String = client.value("SELECT pinterest_export()::text")?;
     let json: serde_json::Value = serde_json::from_str(&text)?;
     assert_eq!(json["account"]["username"], USER);
     let boards = list(&json["boards"]);
@@ -38,24 +37,24 @@ fn everything_that_came_through_the_account() -> Result<()> {
         ("board_section", boards.iter().map(|board| list(&board["sections"]).len()).sum()),
         ("import", list(&json["imports"]).len()),
     ] {
-        let there: i64 = value(&mut client, &format!("SELECT count(*) FROM pinterest.{table}"))?;
+        let there: i64 = client.value(&format!("SELECT count(*) FROM pinterest.{table}"))?;
         assert!(there > 0);
         assert_eq!(i64::try_from(rows)?, there, "{table}");
     }
     for pin in &pins {
         let title: Option<String> =
-            client.query_one("SELECT title FROM pinterest.pin WHERE pin_id = $1", &[&pin["pin_id"].as_str()])?.get(0);
+            client.value_with("SELECT title FROM pinterest.pin WHERE pin_id = $1", &[&pin["pin_id"].as_str()])?;
         assert_eq!(pin["pinterest"]["title"].as_str(), title.as_deref());
     }
     assert!(vectors(&json).is_empty(), "vectors only on request");
     assert_absent(&Canary::tokens(&world, USER), "the export", text.as_bytes());
-    let sealed: String = value(&mut client, "SELECT encode(access_token, 'hex') FROM pinterest.token")?;
+    let sealed: String = client.value("SELECT encode(access_token, 'hex') FROM pinterest.token")?;
     assert!(!text.contains(&sealed), "sealed tokens are nobody's data");
 
-    let with_vectors: String = value(&mut client, "SELECT pinterest_export(vectors => true)::text")?;
+    let with_vectors: String = client.value("SELECT pinterest_export(vectors => true)::text")?;
     let json: serde_json::Value = serde_json::from_str(&with_vectors)?;
     let vectors = vectors(&json);
-    let there: i64 = value(&mut client, "SELECT count(embedding) FROM pinterest.pin_image")?;
+    let there: i64 = client.value("SELECT count(embedding) FROM pinterest.pin_image")?;
     assert_eq!(i64::try_from(vectors.len())?, there);
     assert!(vectors.iter().all(|vector| list(vector).len() == 512));
     Ok(())
@@ -81,8 +80,7 @@ fn list(json: &serde_json::Value) -> &[serde_json::Value] {
 
 #[test]
 fn of_ones_own_account_only() -> Result<()> {
-    let world = quick_world("Beach", 2)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
     let mut other = world.cluster.connect_as("other")?;

@@ -7,7 +7,7 @@ use postgres::Client;
 
 use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{doctor, generation, kill_worker, refresh, store_grant};
-use crate::support::{SOON, import, quick_board, refusal, value};
+use crate::support::{SOON, Sql, expect_refusal, import, quick_board, refusal, until};
 
 /// More than two batches of a hundred.
 const ACCOUNTS: usize = 260;
@@ -43,7 +43,7 @@ fn keys(client: &mut Client) -> Result<Vec<Key>> {
 /// Waits until every secret is sealed with the active key.
 fn until_rotated(client: &mut Client) -> Result<()> {
     let left = "SELECT COALESCE(sum(secrets), 0)::int8 FROM pinterest_keys() WHERE NOT active";
-    wait_for("the rotation", SOON, || Ok((value::<i64>(client, left)? == 0).then_some(())))
+    client.until(left, 0_i64)
 }
 
 #[test]
@@ -86,10 +86,10 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
             Ok(refreshed)
         });
         let rotated = (|| -> Result<()> {
-            assert_eq!(value::<i64>(&mut client, "SELECT pinterest_rotate_key()")?, all);
-            wait_for("progress", SOON, || {
+            assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, all);
+            until("progress", || {
                 let sealed_anew = keys(&mut client)?[0].secrets;
-                Ok((sealed_anew > 0).then_some(()))
+                Ok(sealed_anew > 0)
             })?;
             assert!(keys(&mut client)?[1].secrets > 0, "the row that is held waits");
             blocker.batch_execute("COMMIT")?;
@@ -110,9 +110,9 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
         refresh(&mut client, Some(account))?;
         assert!(generation(&mut client, account)? > before);
     }
-    let id: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?.get(0);
+    let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?;
     crate::support::complete(&mut client, id)?;
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_rotate_key()")?, 0, "nothing is left to do");
+    assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, 0, "nothing is left to do");
     Ok(())
 }
 
@@ -155,8 +155,7 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
     assert_eq!(missed, Key { active: false, in_ring: false, ..old.clone() });
     let names_both = |text: &str| text.contains(&old.fingerprint) && text.contains(&new.fingerprint);
 
-    let refused = refusal(client.query_one("SELECT pinterest_rotate_key()", &[]));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let refused = client.refused("SELECT pinterest_rotate_key()", "55000");
     assert!(names_both(&refused.message) && refused.message.contains(&old.secrets.to_string()), "{refused:?}");
     let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
     assert!(names_both(&refused.message), "{refused:?}");
@@ -169,15 +168,14 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
     let log_lines = |world: &World| -> Result<usize> {
         Ok(world.cluster.log()?.lines().filter(|line| line.contains("idle") && names_both(line)).count())
     };
-    wait_for("the worker's complaint", SOON, || Ok((log_lines(&world)? > 0).then_some(())))?;
+    until("the worker's complaint", || Ok(log_lines(&world)? > 0))?;
     let mut client = world.connect()?;
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
-    let refused = refusal(refresh(&mut client, None));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    let refused = expect_refusal(refresh(&mut client, None), "55000");
     assert!(names_both(&refused.message), "{refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
-    let status: String = value(&mut client, "SELECT status FROM pinterest.accounts")?;
-    assert_eq!(status, "connected", "the account is not to blame");
+    let status = "SELECT status FROM pinterest.accounts";
+    assert_eq!(client.value::<String>(status)?, "connected", "the account is not to blame");
 
     // Put back, it heals without a restart.
     file.write(ring(&[2, 1]).as_bytes())?;

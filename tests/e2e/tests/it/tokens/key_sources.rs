@@ -8,7 +8,7 @@ use e2e::{Result, ServerFile, Stop, World};
 
 use crate::support::key_files::{key, key_file, ring};
 use crate::support::oauth::{doctor, refresh};
-use crate::support::{quick_board, refusal};
+use crate::support::{Sql, quick_board, refusal};
 
 /// How long the server waits for a key command.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
@@ -40,8 +40,7 @@ fn a_key_file_that_is_not_kept_safely_is_refused_and_the_server_starts() -> Resu
         spoil()?;
         world.cluster.restart(Stop::Fast)?;
         let mut client = world.connect()?;
-        let refused = refusal(client.query(LIST, &[]));
-        assert_eq!(refused.code, "F0000", "{name}: {refused:?}");
+        let refused = client.refused(LIST, "F0000");
         let path = file.setting();
         assert!(refused.message.contains(rule) && refused.message.contains(&path), "{name}: {refused:?}");
         assert!(!refused.message.contains(&key(1)[..20]), "{name}: {refused:?}");
@@ -58,11 +57,11 @@ fn a_key_file_that_is_not_kept_safely_is_refused_and_the_server_starts() -> Resu
 #[test]
 fn a_key_command_is_listened_to_within_limits() -> Result<()> {
     let script = ServerFile::new(".sh", format!("echo '{}'", key(1)).as_bytes())?;
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 1))
         .setting("pinterest.key_command", &format!("sh {}", script.setting()))
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     refresh(&mut client, None)?;
     assert!(!world.cluster.data_directory().join("pinterest.key").exists(), "no key was made beside it");
 

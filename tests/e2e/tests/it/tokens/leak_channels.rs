@@ -6,7 +6,7 @@ use postgres::Client;
 use postgres::types::ToSql;
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below, log_in_one_line, one_line};
-use crate::support::{quick_board, refusal, value};
+use crate::support::{Sql, expect_refusal, quick_board, refusal};
 
 /// A way of calling while some setting is turned up.
 struct Channel {
@@ -91,7 +91,7 @@ fn log_shows(world: &World, client: &mut Client, call: &Call, on_error: bool, ca
     } else {
         result?;
     }
-    let activity: String = value(&mut world.connect()?, "SELECT string_agg(query, ' ') FROM pg_stat_activity")?;
+    let activity: String = world.connect()?.value("SELECT string_agg(query, ' ') FROM pg_stat_activity")?;
     assert!(activity.contains(call.name), "{activity}");
     assert!(!activity.contains(canary), "{activity}");
     // Whatever the call had written is in the log once its session has answered another one.
@@ -102,14 +102,14 @@ fn log_shows(world: &World, client: &mut Client, call: &Call, on_error: bool, ca
 
 #[test]
 fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
-    let world = World::builder()
+    let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 2))
         .connected(false)
         .setting("shared_preload_libraries", "pg_pinterest, auto_explain, pg_stat_statements")
         .setting("wal_level", "logical")
         .setting("full_page_writes", "on")
-        .start()?;
-    let mut client = world.connect()?;
+        .start()?
+        .with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE; CREATE EXTENSION pg_stat_statements")?;
     client.batch_execute("SELECT pg_create_logical_replication_slot('text', 'test_decoding')")?;
     let mut canaries = Vec::new();
@@ -122,8 +122,7 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
         "SELECT pinterest_register_app('app', '1000001', $1, 'http://localhost:8085/')",
         &[&next_canary()],
     )?;
-    let comment: String = value(
-        &mut client,
+    let comment: String = client.value(
         "SELECT string_agg(obj_description(oid, 'pg_proc'), ' ') FROM pg_proc WHERE proname = 'pinterest_store_token'",
     )?;
     let manual = std::fs::read_to_string(e2e::checkout().join("docs/tokens.md"))?;
@@ -146,7 +145,7 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
     let register = "SELECT pinterest_register_app('two', '1000002', $1, 'http://localhost:8085/')";
     let canary = next_canary();
     let before = world.cluster.log()?.len();
-    assert_eq!(refusal(client.query_one(register, &[&canary])).code, "23514");
+    expect_refusal(client.query_one(register, &[&canary]), "23514");
     let log = world.cluster.log()?;
     assert!(log[before..].contains("violates check constraint"), "{}", &log[before..]);
     assert!(!Canary::new("argument", canary).is_in(&log.as_bytes()[before..]));
@@ -155,7 +154,7 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
         ("pg_stat_statements", "SELECT string_agg(query, ' ') FROM pg_stat_statements"),
         ("the stream", "SELECT string_agg(data, ' ') FROM pg_logical_slot_get_changes('text', NULL, NULL)"),
     ] {
-        let content: String = value(&mut client, query)?;
+        let content: String = client.value(query)?;
         assert!(content.contains("pinterest"), "{place} has nothing to search");
         assert_absent(&canaries, place, content.as_bytes());
     }
@@ -168,20 +167,18 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
 
 #[test]
 fn a_refused_argument_is_not_repeated() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).connected(false).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 2)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     let secret = "canary-client-secret-7d1f0c55aa";
     let register = "SELECT pinterest_register_app($1, $2, $3, $4)";
     for (name, redirect) in [("", "http://localhost:8085/"), ("app", "nowhere"), ("a\u{7}pp", "http://localhost/")] {
-        let refused = refusal(client.query_one(register, &[&name, &"1000001", &secret, &redirect]));
-        assert_eq!(refused.code, "22023", "{refused:?}");
+        let refused = expect_refusal(client.query_one(register, &[&name, &"1000001", &secret, &redirect]), "22023");
         assert!(!format!("{refused:?}").contains(secret));
     }
     let store = "SELECT pinterest_store_token($1, expires_in => $2)";
     for (token, expires_in) in [(secret.to_owned(), 0), (secret.to_owned(), -1), (format!("{secret}\n"), 60)] {
-        let refused = refusal(client.query_one(store, &[&token, &expires_in]));
-        assert_eq!(refused.code, "22023", "{refused:?}");
+        let refused = expect_refusal(client.query_one(store, &[&token, &expires_in]), "22023");
         assert!(!format!("{refused:?}").contains(secret));
     }
     assert_absent(&[Canary::new("argument", secret)], "the server's log", log_in_one_line(&world)?.as_bytes());

@@ -182,8 +182,7 @@ fn everything(client: &mut Client, query: &str) -> Result<String> {
 
 #[test]
 fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 1)?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = crate::support::quick_world("Beach", 1)?.with_session()?;
     refresh(&mut client, None)?;
     let row =
         client.query_one("SELECT access_token, refresh_token, previous_refresh_token FROM pinterest.token", &[])?;

@@ -14,7 +14,7 @@ use sandbox::{Fault, Kind, Rule};
 
 use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{USER, WORKER, arrived, kill_worker};
-use crate::support::{SOON, quick_board, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// The role that has the account, of level user.
 const OWNER: &str = "owner";
@@ -101,12 +101,12 @@ impl Rounds {
     fn start() -> Result<Self> {
         let keys = key_file(&[1])?;
         let tokens = TokenRules { old_refresh_token: OldRefreshToken::Dead, ..TokenRules::default() };
-        let world = World::builder()
+        let (world, mut client) = World::builder()
             .sandbox(Config { tokens, ..quick_board("Beach", 1) })
             .connected(false)
             .setting("pinterest.key_file", &keys.setting())
-            .start()?;
-        let mut client = world.connect()?;
+            .start()?
+            .with_session()?;
         client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
         for (role, level) in [(OWNER, "user"), ("reader", "reader"), ("admin", "admin"), ("nobody", "")] {
             world.cluster.create_role(role)?;
@@ -158,19 +158,19 @@ impl Rounds {
         let mut client = world.connect()?;
         let redirect = if connects {
             let mut owner = world.cluster.connect_as(OWNER)?;
-            let url: String = value(&mut owner, "SELECT pinterest_authorize_url()")?;
+            let url: String = owner.value("SELECT pinterest_authorize_url()")?;
             Some(world.browser()?.authorize(&url)?)
         } else {
             None
         };
         let consents = "SELECT COALESCE(max(consent), 0) FROM pinterest.token";
-        let before: i64 = value(&mut client, consents)?;
+        let before: i64 = client.value(consents)?;
 
         let early: Vec<Client> = early.into_iter().map(|lock| self.lock(lock)).collect::<Result<_>>()?;
         let (gate, asked) = (format!("gate {number}"), arrived(world));
         sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: gate.clone() }).once());
         let mut caller = world.cluster.connect_as(OWNER)?;
-        let pid: i32 = value(&mut caller, "SELECT pg_backend_pid()")?;
+        let pid: i32 = caller.value("SELECT pg_backend_pid()")?;
         match fate {
             Fate::RollsBack => caller.batch_execute("BEGIN")?,
             Fate::TimesOut => caller.batch_execute("SET statement_timeout = '700ms'")?,
@@ -246,7 +246,8 @@ impl Rounds {
                 client.batch_execute("SET lock_timeout = 0")?;
                 wait_for("the adoption", SOON, || {
                     client.query_one("SELECT pinterest_adopt()", &[])?;
-                    Ok(value::<bool>(&mut client, "SELECT database_identity <> 'another' FROM pinterest.installation")?
+                    Ok(client
+                        .value::<bool>("SELECT database_identity <> 'another' FROM pinterest.installation")?
                         .then_some(()))
                 })?;
             }
@@ -263,10 +264,8 @@ impl Rounds {
         if mishap == Mishap::Killed {
             client = wait_for("the server to be back", SOON, || Ok(world.connect().ok()))?;
         } else if connects && sent {
-            wait_for("the consent to be stored", SOON, || {
-                Ok((value::<i64>(&mut client, consents)? > before).then_some(()))
-            })
-            .with_context(|| format!("{what}; {called:?}"))?;
+            until("the consent to be stored", || Ok(client.value::<i64>(consents)? > before))
+                .with_context(|| format!("{what}; {called:?}"))?;
         }
         self.is_whole(&mut client).with_context(|| format!("{what}; {called:?}"))
     }
@@ -283,10 +282,10 @@ impl Rounds {
             client.query_one("SELECT pinterest_rotate_key()", &[])?;
             let left = "SELECT (SELECT count(*) FROM pinterest.account WHERE identity_due IS NOT NULL)
                              + (SELECT count(*) FROM pinterest.token WHERE unsettled)";
-            Ok((value::<i64>(client, left)? == 0).then_some(()))
+            Ok((client.value::<i64>(left)? == 0).then_some(()))
         })?;
-        ensure!(value::<i64>(client, "SELECT count(*) FROM pinterest.account")? == 1, "there is a second account");
-        if value::<i64>(client, "SELECT count(*) FROM pinterest.token")? == 0 {
+        ensure!(client.value::<i64>("SELECT count(*) FROM pinterest.account")? == 1, "there is a second account");
+        if client.value::<i64>("SELECT count(*) FROM pinterest.token")? == 0 {
             // Disconnected, by its owner.
             self.world.connect_account(&mut owner)?;
         }
@@ -305,7 +304,7 @@ impl Rounds {
                 }
             })??;
         }
-        let status: String = owner.query_one("SELECT status FROM pinterest.accounts", &[])?.get(0);
+        let status: String = owner.value("SELECT status FROM pinterest.accounts")?;
         ensure!(status == "connected", "{status}");
         let boards = owner.query("SELECT * FROM pinterest_list_boards($1)", &[&self.account])?;
         ensure!(boards.len() == 1, "{} boards", boards.len());

@@ -6,16 +6,16 @@ use e2e::{Result, World};
 use sandbox::Kind;
 
 use crate::support::canaries::Canary;
-use crate::support::{quick_board, refusal, value};
+use crate::support::{Sql, quick_board, refusal};
 
 const PARALLEL: usize = 50;
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
 
 #[test]
 fn one_of_many_parallel_uses_succeeds() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).setting("max_connections", "80").start()?;
-    let mut client = world.connect()?;
-    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 1)).setting("max_connections", "80").start()?.with_session()?;
+    let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     let before = world.sandbox.requests().count(Kind::Token);
     let start = Barrier::new(PARALLEL);
@@ -51,13 +51,12 @@ fn one_of_many_parallel_uses_succeeds() -> Result<()> {
 
 #[test]
 fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
     let mut other = world.cluster.connect_as("other")?;
     let mut begin = || -> Result<_> {
-        let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+        let url: String = client.value("SELECT pinterest_authorize_url()")?;
         world.browser()?.authorize(&url)
     };
     let (used, expired, foreign) = (begin()?, begin()?, begin()?);
@@ -81,7 +80,7 @@ fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
     // A foreign attempt has not used it up.
     client.query_one(CONNECT, &[&foreign.code, &foreign.state])?;
     assert_eq!(
-        value::<i64>(&mut client, "SELECT count(*) FROM pinterest.oauth_state WHERE expires_at > clock_timestamp()")?,
+        client.value::<i64>("SELECT count(*) FROM pinterest.oauth_state WHERE expires_at > clock_timestamp()")?,
         0
     );
     Ok(())
@@ -89,11 +88,10 @@ fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
 
 #[test]
 fn states_are_stored_as_hashes_only() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
-    let url: String = value(&mut client, "SELECT pinterest_authorize_url()")?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
-    let rows: String = value(&mut client, "SELECT string_agg(s::text, ' ') FROM pinterest.oauth_state AS s")?;
+    let rows: String = client.value("SELECT string_agg(s::text, ' ') FROM pinterest.oauth_state AS s")?;
     assert!(!Canary::new("state", redirect.state).is_in(rows.as_bytes()), "{rows}");
     Ok(())
 }

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use e2e::{Result, wait_for};
+use e2e::Result;
 use postgres::fallible_iterator::FallibleIterator;
 use sandbox::config::{OldRefreshToken, TokenRules};
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, refreshes, status, with_tokens};
-use crate::support::{SOON, complete, import, quick_world, start, until, until_state, value};
+use crate::support::{SOON, Sql, complete, import, quick_world, start, until, until_row, until_state};
 
 #[test]
 fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let board = world.sandbox.board_id("Beach")?;
     for round in 1..=2 {
         // A used refresh token is dead: the second round works only with the one that the first has stored.
@@ -35,7 +34,7 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
 fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
     let world = with_tokens(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() }).start()?;
     // Nobody calls anything.
-    wait_for("two refreshes", SOON, || Ok((refreshes(&world) >= 2).then_some(())))?;
+    until("two refreshes", || Ok(refreshes(&world) >= 2))?;
     let mut client = world.connect()?;
     assert_eq!(status(&mut client)?, "connected");
     Ok(())
@@ -43,16 +42,15 @@ fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
 
 #[test]
 fn a_token_known_to_have_run_out_is_refreshed_before_it_is_used() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     for (round, call) in [(1, "SELECT * FROM pinterest_list_boards()"), (2, "SELECT pinterest_import_board('Beach')")] {
         client.batch_execute(
             "UPDATE pinterest.token SET access_expires_at = clock_timestamp(), refresh_after = clock_timestamp()",
         )?;
         assert_eq!(client.query(call, &[])?.len(), 1);
-        wait_for("the refresh", SOON, || Ok((refreshes(&world) == round).then_some(())))?;
+        until("the refresh", || Ok(refreshes(&world) == round))?;
     }
-    let id: i64 = value(&mut client, "SELECT max(import_id) FROM pinterest.imports")?;
+    let id: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     complete(&mut client, id)?;
     assert_eq!(refreshes(&world), 2, "one each, however many want it");
     Ok(())
@@ -60,14 +58,12 @@ fn a_token_known_to_have_run_out_is_refreshed_before_it_is_used() -> Result<()> 
 
 #[test]
 fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_needs_reauth")?;
     world.sandbox.revoke(USER)?;
     let id = start(&mut client, "Beach")?;
-    let state: String = client.query_one("SELECT pinterest_wait_for_import($1)", &[&id])?.get(0);
-    assert_eq!(state, "needs_reauth");
+    assert_eq!(client.value_with::<String>("SELECT pinterest_wait_for_import($1)", &[&id])?, "needs_reauth");
     let row = until_state(&mut client, id, "needs_reauth")?;
     assert_eq!(row.error_code, "28000", "{row:?}");
     assert!(row.hint.contains("pinterest_authorize_url"), "{row:?}");
@@ -85,9 +81,8 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
 
     assert_eq!(world.connect_account(&mut client)?, world.account());
     for id in [id, parked] {
-        let state: String =
-            client.query_one("SELECT pinterest_wait_for_import($1, interval '1 minute')", &[&id])?.get(0);
-        assert_eq!(state, "completed");
+        let state = "SELECT pinterest_wait_for_import($1, interval '1 minute')";
+        assert_eq!(client.value_with::<String>(state, &[&id])?, "completed");
     }
     assert_eq!(status(&mut client)?, "connected");
     Ok(())
@@ -95,8 +90,7 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
 
 #[test]
 fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
     let id = start(&mut client, "Beach")?;
     let row = until_state(&mut client, id, "needs_reauth")?;
@@ -113,8 +107,7 @@ fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
 
 #[test]
 fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::ServerError { status: 503 }).once());
     world.sandbox.expire_access_tokens(USER)?;
     let id = start(&mut client, "Beach")?;
@@ -126,8 +119,8 @@ fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
 #[test]
 fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
     let grace = OldRefreshToken::AliveFor(Duration::from_secs(600));
-    let world = with_tokens(TokenRules { old_refresh_token: grace, ..TokenRules::default() }).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        with_tokens(TokenRules { old_refresh_token: grace, ..TokenRules::default() }).start()?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::LostAnswer).once());
     world.sandbox.expire_access_tokens(USER)?;
     let id = start(&mut client, "Beach")?;
@@ -139,12 +132,11 @@ fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
 
 #[test]
 fn an_app_whose_secret_is_wrong_is_not_its_accounts_fault() -> Result<()> {
-    let world = quick_world("Beach", 3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::AuthenticationFailed));
     world.sandbox.expire_access_tokens(USER)?;
     let id = start(&mut client, "Beach")?;
-    let row = until(&mut client, id, "the app's pause", |row| row.error_code == "28000")?;
+    let row = until_row(&mut client, id, "the app's pause", |row| row.error_code == "28000")?;
     assert_eq!(row.state, "queued", "{row:?}");
     assert!(row.hint.contains("pinterest_register_app"), "{row:?}");
     assert!(status(&mut client)?.starts_with("connected: "), "{}", status(&mut client)?);

@@ -11,7 +11,7 @@ use crate::support::oauth::{USER, arrived, generation, kill_worker, refresh, unt
 use crate::support::refresh_steps::{
     RECOVERY, Session, due, due_and_locked, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world,
 };
-use crate::support::{SOON, import, refusal};
+use crate::support::{SOON, Sql, expect_refusal, import};
 
 /// Longer than a test waits for anything.
 const FOREVER: Fault = Fault::Delay { milliseconds: 600_000 };
@@ -26,8 +26,7 @@ fn killed(world: &World, session: Session) -> Result<(Client, Instant)> {
 
 #[test]
 fn before_the_intent() -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     let _blocker = due_and_locked(&world, &mut client)?;
     let session = wanted(&world)?;
@@ -40,8 +39,7 @@ fn before_the_intent() -> Result<()> {
 
 #[test]
 fn while_the_request_is_under_way() -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }).once());
     due(&mut client)?;
@@ -55,8 +53,7 @@ fn while_the_request_is_under_way() -> Result<()> {
 
 #[test]
 fn while_the_answer_is_under_way() -> Result<()> {
-    let world = world(true)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(true)?.with_session()?;
     let before = arrived(&world);
     let old = world.sandbox.valid_refresh_token(USER);
     world.sandbox.faults().add(Rule::on(Kind::Token, FOREVER).once());
@@ -71,8 +68,7 @@ fn while_the_answer_is_under_way() -> Result<()> {
 
 #[test]
 fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     // Twice, so that there is a token before the current one to fall back on.
     refresh(&mut client, None)?;
     let before = arrived(&world);
@@ -92,9 +88,9 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
     assert!(told <= 1);
     assert_eq!(arrived(&world) - before, 3, "the lost one, the current token again, the previous one once");
     // Nobody asks in vain from here on, but a caller who insists: the current token once more, and the previous one.
-    assert_eq!(refusal(client.query("SELECT * FROM pinterest_list_boards()", &[])).code, "28000");
+    client.refused("SELECT * FROM pinterest_list_boards()", "28000");
     assert_eq!(arrived(&world) - before, 3);
-    assert_eq!(refusal(refresh(&mut client, None)).code, "28000");
+    expect_refusal(refresh(&mut client, None), "28000");
     assert_eq!(arrived(&world) - before, 5);
     // The user brings it back.
     assert_eq!(world.connect_account(&mut client)?, world.account());
@@ -104,8 +100,7 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
 
 #[test]
 fn while_the_answer_waits_to_be_stored() -> Result<()> {
-    let world = world(true)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(true)?.with_session()?;
     let before = arrived(&world);
     due(&mut client)?;
     let (session, _blocker) = wanted_and_locked(&world)?;
@@ -118,8 +113,7 @@ fn while_the_answer_waits_to_be_stored() -> Result<()> {
 
 #[test]
 fn right_after_storing() -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     refresh(&mut client, None)?;
     let mut client = kill_worker(&world)?;

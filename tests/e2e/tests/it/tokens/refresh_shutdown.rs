@@ -3,18 +3,17 @@
 use std::time::{Duration, Instant};
 
 use e2e::process::Process;
-use e2e::{Result, Stop, World, wait_for};
+use e2e::{Result, Stop, World};
 use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, WORKER, arrived};
 use crate::support::refresh_steps::{due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world};
-use crate::support::{SOON, value};
+use crate::support::{SOON, Sql, until};
 
 #[test]
 fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     let (session, mut blocker) = wanted_and_locked(&world)?;
     // Beyond the worker's patience with a lock: it lets go and comes back, the answer in its hands.
@@ -22,7 +21,7 @@ fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
         until_blocked(&mut client)?;
         let unblocked = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity
                           WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')";
-        wait_for("the worker to let go", SOON, || Ok(value::<bool>(&mut client, unblocked)?.then_some(())))?;
+        client.until(unblocked, true)?;
     }
     blocker.batch_execute("COMMIT")?;
     let Ok(outcome) = session.join() else { panic!("the session panicked") };
@@ -34,8 +33,7 @@ fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
 
 /// Ends the worker while the sandbox has rotated the token and its answer is some time away.
 fn asked_to_end(end: impl Fn(&World, &mut Client) -> Result<()>) -> Result<()> {
-    let world = world(false)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     let old = world.sandbox.valid_refresh_token(USER);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Delay { milliseconds: 1500 }).once());
@@ -57,7 +55,7 @@ fn a_worker_that_is_terminated_stores_the_answer_first() -> Result<()> {
         let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
         let began = Instant::now();
         client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
-        wait_for("the worker to end", SOON, || Ok(Process::get(worker.pid).is_none().then_some(())))?;
+        until("the worker to end", || Ok(Process::get(worker.pid).is_none()))?;
         assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
         Ok(())
     })

@@ -6,25 +6,26 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, Privacy};
 use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, refresh};
-use crate::support::{quick_board, value};
+use crate::support::{Sql, quick_board};
 
 fn scopes(client: &mut Client, column: &str) -> Result<Vec<String>> {
-    value(client, &format!("SELECT ARRAY(SELECT unnest({column}) ORDER BY 1) FROM pinterest.accounts"))
+    client.value(&format!("SELECT ARRAY(SELECT unnest({column}) ORDER BY 1) FROM pinterest.accounts"))
 }
 
 fn connect(world: &World, client: &mut Client, secret_boards: bool) -> Result<i64> {
-    let url: String =
-        client.query_one("SELECT pinterest_authorize_url(secret_boards => $1)", &[&secret_boards])?.get(0);
+    let url: String = client.value_with("SELECT pinterest_authorize_url(secret_boards => $1)", &[&secret_boards])?;
     let redirect = world.browser()?.authorize(&url)?;
-    Ok(client.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])?.get(0))
+    client.value_with("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state])
 }
 
 #[test]
 fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
     let board = |name: &str, privacy| BoardSpec::new(name, &[Family::Beach], 2).privacy(privacy);
     let account = AccountSpec::new(USER).board(board("Open", Privacy::Public)).board(board("Hidden", Privacy::Secret));
-    let world = World::builder().sandbox(Config { accounts: vec![account], ..quick_board("Open", 2) }).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(Config { accounts: vec![account], ..quick_board("Open", 2) })
+        .start()?
+        .with_session()?;
     let names = |client: &mut Client| -> Result<Vec<String>> {
         let rows = client.query("SELECT name FROM pinterest_list_boards() ORDER BY name", &[])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -44,8 +45,7 @@ fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
 
 #[test]
 fn what_was_not_granted_is_shown() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     let granted = serde_json::json!({ "scope": "boards:read pins:read" });
     let set = match granted {
         serde_json::Value::Object(fields) => fields,

@@ -4,13 +4,12 @@ use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::oauth::{WORKER, refresh, store_grant, until_status};
-use crate::support::{SOON, quick_board, refusal, until_state, value};
+use crate::support::{SOON, Sql, expect_refusal, quick_board, until_state};
 
 /// Two accounts of one app, each refreshed, so that every sealed column is in use. The one that the world came with is
 /// the first.
 fn two_accounts() -> Result<(World, Client, [i64; 2])> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
     let accounts = [world.account(), store_grant(&world, &mut client, "second")?];
     for account in accounts {
         refresh(&mut client, Some(account))?;
@@ -43,8 +42,7 @@ fn a_caller_is_told_and_nothing_is_sent() -> Result<()> {
     ] {
         client.batch_execute("BEGIN")?;
         assert_eq!(client.execute(&tampering, &[&first, &second])?, 1, "{tampering}");
-        let refused = refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first]));
-        assert_eq!(refused.code, "XX001", "{tampering}: {refused:?}");
+        let refused = expect_refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first]), "XX001");
         assert!(refused.hint.contains("connect the account"), "{refused:?}");
         client.batch_execute("ROLLBACK")?;
     }
@@ -81,8 +79,7 @@ fn the_worker_flags_the_account_and_lives() -> Result<()> {
         refresh(&mut client, Some(second))?;
         let status = until_status(&mut client, first, "needs_reauth")?;
         assert!(status.starts_with("needs_reauth: unreadable"), "{name}: {status}");
-        let refused = refusal(refresh(&mut client, Some(first)));
-        assert_eq!(refused.code, "28000", "{name}: {refused:?}");
+        expect_refusal(refresh(&mut client, Some(first)), "28000");
         assert_eq!(world.sandbox.requests().total(), asked + 1, "{name}: only the other's was sent");
         assert!(until_status(&mut client, second, "connected")?.ends_with("connected"));
         // The user brings it back.
@@ -99,7 +96,7 @@ fn an_import_with_a_foreign_access_token_waits_for_its_user() -> Result<()> {
     let (world, mut client, [first, second]) = two_accounts()?;
     client.execute(&from_other("access_token", "access_token"), &[&first, &second])?;
     let asked = world.sandbox.requests().total();
-    let import: i64 = client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&first])?.get(0);
+    let import: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&first])?;
     let row = until_state(&mut client, import, "needs_reauth")?;
     assert_eq!(row.error_code, "XX001", "{row:?}");
     assert!(until_status(&mut client, first, "needs_reauth")?.starts_with("needs_reauth: unreadable"));
@@ -117,20 +114,18 @@ fn app_secrets_do_not_change_places() -> Result<()> {
                      WHERE one.app_id <> other.app_id";
     assert_eq!(client.execute(exchange, &[])?, 2);
     let asked = world.sandbox.requests().total();
-    let refused = refusal(refresh(&mut client, Some(first)));
-    assert_eq!(refused.code, "55000", "{refused:?}");
+    expect_refusal(refresh(&mut client, Some(first)), "55000");
     assert_eq!(world.sandbox.requests().total(), asked, "the secret was sent nowhere");
-    let status: String =
-        client.query_one("SELECT status FROM pinterest.accounts WHERE account_id = $1", &[&first])?.get(0);
-    assert_eq!(status, "connected", "an app's trouble is not its accounts'");
+    let status = "SELECT status FROM pinterest.accounts WHERE account_id = $1";
+    assert_eq!(client.value_with::<String>(status, &[&first])?, "connected", "an app's trouble is not its accounts'");
     world.register_app(&mut client, "sandbox")?;
     refresh(&mut client, Some(first))?;
     let import = start_of(&mut client, first)?;
     crate::support::complete(&mut client, import)?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.app")?, 2);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.app")?, 2);
     Ok(())
 }
 
 fn start_of(client: &mut Client, account: i64) -> Result<i64> {
-    Ok(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account])?.get(0))
+    client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&account])
 }

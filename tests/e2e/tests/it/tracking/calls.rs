@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::Result;
 
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
-use crate::support::{refusal, value};
+use crate::support::{Sql, refusal};
 
 #[test]
 fn what_is_there_goes_into_the_queue() -> Result<()> {
@@ -13,16 +13,13 @@ fn what_is_there_goes_into_the_queue() -> Result<()> {
     client.batch_execute(&format!(
         "{VENUES} INSERT INTO venues SELECT n, CASE WHEN n % 3 > 0 THEN 'venue ' || n END FROM generate_series(1, 30000) n"
     ))?;
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'description')")?, 20_000);
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM (SELECT ARRAY[id::text] AS key FROM venues WHERE description IS NOT NULL) v
-             FULL JOIN pinterest.tracked_row r USING (key) WHERE v.key IS NULL OR r.key IS NULL",
-    )?;
-    assert_eq!(wrong, 0);
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('venues') FROM pinterest.tracked")?, 1);
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 20_000);
+    let wrong = "SELECT count(*) FROM (SELECT ARRAY[id::text] AS key FROM venues WHERE description IS NOT NULL) v
+             FULL JOIN pinterest.tracked_row r USING (key) WHERE v.key IS NULL OR r.key IS NULL";
+    assert_eq!(client.value::<i64>(wrong)?, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues') FROM pinterest.tracked")?, 1);
     client.batch_execute("DELETE FROM venues WHERE description IS NOT NULL")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'description')")?, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 0);
     Ok(())
 }
 
@@ -32,20 +29,17 @@ fn again_looks_at_every_row_and_repairs_the_triggers() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
     let id = "SELECT tracked_column_id FROM pinterest.tracked";
-    let before: i64 = value(&mut client, id)?;
+    let before: i64 = client.value(id)?;
     client.batch_execute(&format!(
         "DROP TRIGGER pinterest_track_{before}_update ON venues; ALTER TABLE venues DISABLE TRIGGER pinterest_track_{before};
          UPDATE pinterest.tracked_column SET problem = 'x', next_attempt_at = 'infinity';
          SELECT pinterest_track('venues', text => 'description')"
     ))?;
     assert_eq!((queue(&mut client)?.as_str(), embedded(&mut client, "venues")?.as_str()), ("1* 2*", "1 2"));
-    let known: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.tracked_row WHERE source_sha256 IS NOT NULL AND model_id IS NOT NULL",
-    )?;
-    assert_eq!(known, 2, "what the embeddings were made from and by");
-    assert_eq!(value::<i64>(&mut client, id)?, before);
-    assert_eq!(value::<String>(&mut client, "SELECT state FROM pinterest.tracked")?, "active");
+    let known = "SELECT count(*) FROM pinterest.tracked_row WHERE source_sha256 IS NOT NULL AND model_id IS NOT NULL";
+    assert_eq!(client.value::<i64>(known)?, 2, "what the embeddings were made from and by");
+    assert_eq!(client.value::<i64>(id)?, before);
+    assert_eq!(client.value::<String>("SELECT state FROM pinterest.tracked")?, "active");
     settle(&mut client, "venues")?;
     client.batch_execute("UPDATE venues SET description = 'x' WHERE id = 1; INSERT INTO venues VALUES (3, 'lake')")?;
     assert_eq!(queue(&mut client)?, "1* 2 3*");
@@ -60,20 +54,19 @@ fn untracked_one_by_one() -> Result<()> {
          INSERT INTO venues VALUES (1, 'barn', 'x')",
     )?;
     settle(&mut client, "venues")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('venues', 'nothing')")?, 0);
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('public.venues', 'Picture')")?, 1);
-    assert_eq!(value::<String>(&mut client, "SELECT embedding_column FROM pinterest.tracked")?, "embedding");
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues', 'nothing')")?, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('public.venues', 'Picture')")?, 1);
+    assert_eq!(client.value::<String>("SELECT embedding_column FROM pinterest.tracked")?, "embedding");
     client.batch_execute("UPDATE venues SET photo = 'y'")?;
     assert_eq!(
         (queue(&mut client)?.as_str(), embedded(&mut client, "venues")?.as_str()),
         ("1", "1"),
         "the vectors stay"
     );
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('venues')")?, 1);
-    let left: i64 = value(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?;
-    assert_eq!(left, 0);
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('venues')")?, 0);
-    assert_eq!(refusal(client.batch_execute("SELECT pinterest_untrack('nowhere')")).code, "42704");
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues')")?, 0);
+    client.refused("SELECT pinterest_untrack('nowhere')", "42704");
     Ok(())
 }
 
@@ -84,21 +77,20 @@ fn failed_rows_are_tried_again() -> Result<()> {
         "INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'), (3, 'lake');
          UPDATE pinterest.tracked_row SET state = 'failed', reason = 'too long', reason_code = '54000', attempts = 5 WHERE key <> '{3}'",
     )?;
-    let failures: String = value(
-        &mut client,
-        "SELECT string_agg(concat_ws(' ', \"table\", embedding_column, key, reason, reason_code, attempts), '; ' ORDER BY key) FROM pinterest.tracked_failures",
-    )?;
-    assert_eq!(failures, "public.venues embedding {1} too long 54000 5; public.venues embedding {2} too long 54000 5");
+    let failures = "SELECT string_agg(concat_ws(' ', \"table\", embedding_column, key, reason, reason_code, attempts), '; ' ORDER BY key) FROM pinterest.tracked_failures";
+    assert_eq!(
+        client.value::<String>(failures)?,
+        "public.venues embedding {1} too long 54000 5; public.venues embedding {2} too long 54000 5"
+    );
     let counts =
         "SELECT concat_ws(' ', rows, embedded, pending, failed, round(progress::numeric, 2)) FROM pinterest.tracked";
-    assert_eq!(value::<String>(&mut client, counts)?, "3 0 1 2 0.67");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_retry_tracked('venues', 'embedding')")?, 2);
-    assert_eq!(value::<String>(&mut client, counts)?, "3 0 3 0 0.00");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_retry_tracked('venues')")?, 0);
-    let refused = refusal(client.batch_execute("SELECT pinterest_retry_tracked('venues', 'other')"));
+    assert_eq!(client.value::<String>(counts)?, "3 0 1 2 0.67");
+    assert_eq!(client.value::<i64>("SELECT pinterest_retry_tracked('venues', 'embedding')")?, 2);
+    assert_eq!(client.value::<String>(counts)?, "3 0 3 0 0.00");
+    assert_eq!(client.value::<i64>("SELECT pinterest_retry_tracked('venues')")?, 0);
     assert_eq!(
-        (refused.code.as_str(), refused.message.as_str()),
-        ("42704", "column \"other\" of public.venues is not tracked")
+        client.refused("SELECT pinterest_retry_tracked('venues', 'other')", "42704").message,
+        "column \"other\" of public.venues is not tracked"
     );
     Ok(())
 }
@@ -107,18 +99,17 @@ fn failed_rows_are_tried_again() -> Result<()> {
 fn waiting() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     let wait = "SELECT pinterest_wait_for_tracked('venues', '200 ms')";
-    assert_eq!(value::<i64>(&mut client, wait)?, 0);
+    assert_eq!(client.value::<i64>(wait)?, 0);
     let mut transaction = client.transaction()?;
     transaction.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     assert_eq!(refusal(transaction.batch_execute(wait)).code, "55000", "no worker can see it yet");
     transaction.rollback()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
-    assert_eq!(value::<i64>(&mut client, wait)?, 1);
-    assert_eq!(refusal(client.batch_execute("SELECT pinterest_wait_for_tracked('venues', '-1 s')")).code, "22023");
+    assert_eq!(client.value::<i64>(wait)?, 1);
+    client.refused("SELECT pinterest_wait_for_tracked('venues', '-1 s')", "22023");
     client.batch_execute("SET statement_timeout = '300 ms'")?;
     let mut admin = cluster.connect()?;
-    let refused = refusal(client.batch_execute("SELECT pinterest_wait_for_tracked('venues')"));
-    assert_eq!(refused.code, "57014", "{refused:?}");
+    client.refused("SELECT pinterest_wait_for_tracked('venues')", "57014");
     client.batch_execute("RESET statement_timeout")?;
     std::thread::scope(|scope| -> Result<()> {
         let waiting = scope.spawn(|| client.query_one("SELECT pinterest_wait_for_tracked('venues', '60 s')", &[]));
@@ -135,10 +126,7 @@ fn waiting() -> Result<()> {
 /// Waits until a session is in the call.
 fn cluster_waits(client: &mut postgres::Client) -> Result<()> {
     e2e::wait_for("a session to wait", Duration::from_secs(10), || {
-        let waiting: i64 = value(
-            client,
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pinterest_wait_for_tracked%' AND wait_event_type = 'Extension'",
-        )?;
+        let waiting: i64 = client.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pinterest_wait_for_tracked%' AND wait_event_type = 'Extension'")?;
         Ok((waiting > 0).then_some(()))
     })
 }
@@ -154,9 +142,9 @@ fn the_models_in_a_column() -> Result<()> {
          UPDATE pinterest.tracked_row SET model_id = (SELECT max(model_id) FROM pinterest.model) WHERE key = '{2}'",
     )?;
     let models = "SELECT cardinality(models) FROM pinterest.tracked";
-    assert_eq!(value::<i32>(&mut client, models)?, 2);
+    assert_eq!(client.value::<i32>(models)?, 2);
     client.batch_execute("UPDATE venues SET description = 'x' WHERE id = 2")?;
-    assert_eq!(value::<i32>(&mut client, models)?, 1);
+    assert_eq!(client.value::<i32>(models)?, 1);
     Ok(())
 }
 
@@ -169,9 +157,8 @@ fn waiting_ends_where_no_worker_can_go_on() -> Result<()> {
          INSERT INTO venues VALUES (1, 'barn')"
     ))?;
     // There is no model.
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_wait_for_tracked('venues')")?, 1);
-    let row: String =
-        value(&mut client, "SELECT concat_ws(', ', state, problem, problem_code, pending) FROM pinterest.tracked")?;
-    assert_eq!(row, "problem, pinterest.model_dir is not set, 58P01, 1");
+    assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues')")?, 1);
+    let row = "SELECT concat_ws(', ', state, problem, problem_code, pending) FROM pinterest.tracked";
+    assert_eq!(client.value::<String>(row)?, "problem, pinterest.model_dir is not set, 58P01, 1");
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use e2e::Result;
 
+use crate::support::Sql;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
-use crate::support::value;
 
 #[test]
 fn rows_come_and_go() -> Result<()> {
@@ -19,8 +19,7 @@ fn rows_come_and_go() -> Result<()> {
     client.batch_execute("UPDATE venues SET description = 'lake' WHERE id = 2")?;
     assert_eq!(queue(&mut client)?, "1 2*");
     assert_eq!(embedded(&mut client, "venues")?, "1 3", "no embedding of another source");
-    let model: Option<i64> = value(&mut client, "SELECT model_id FROM pinterest.tracked_row WHERE key = '{2}'")?;
-    assert_eq!(model, None);
+    assert_eq!(client.value::<Option<i64>>("SELECT model_id FROM pinterest.tracked_row WHERE key = '{2}'")?, None);
     settle(&mut client, "venues")?;
 
     client.batch_execute("UPDATE venues SET description = NULL WHERE id = 1")?;
@@ -121,7 +120,7 @@ fn a_row_deleted_and_inserted_again_is_another() -> Result<()> {
         "SELECT pinterest_track('venues', text => 'description')",
     ] {
         client.batch_execute(change)?;
-        versions.push(value::<i64>(&mut client, version)?);
+        versions.push(client.value::<i64>(version)?);
     }
     assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "{versions:?}");
     Ok(())
@@ -135,11 +134,8 @@ fn a_claim_stays_when_the_source_changes() -> Result<()> {
          UPDATE pinterest.tracked_row SET fence = 7, claimed_by = 'a worker', lease_until = 'infinity', attempts = 2, reason = 'x';
          UPDATE venues SET description = 'beach'",
     )?;
-    let row: String = value(
-        &mut client,
-        "SELECT concat_ws(' ', state, fence, claimed_by, lease_until, attempts, reason IS NULL) FROM pinterest.tracked_row",
-    )?;
-    assert_eq!(row, "pending 7 a worker infinity 0 t");
+    let row = "SELECT concat_ws(' ', state, fence, claimed_by, lease_until, attempts, reason IS NULL) FROM pinterest.tracked_row";
+    assert_eq!(client.value::<String>(row)?, "pending 7 a worker infinity 0 t");
     Ok(())
 }
 
@@ -211,9 +207,8 @@ fn one_source_may_feed_several_embeddings() -> Result<()> {
         "UPDATE venues SET embedding = array_fill(1, '{512}')::vector, second = array_fill(1, '{512}')::vector",
     )?;
     client.batch_execute("UPDATE venues SET description = 'beach'")?;
-    let left: i64 =
-        value(&mut client, "SELECT count(*) FROM venues WHERE embedding IS NOT NULL OR second IS NOT NULL")?;
-    assert_eq!(left, 0);
+    let left = "SELECT count(*) FROM venues WHERE embedding IS NOT NULL OR second IS NOT NULL";
+    assert_eq!(client.value::<i64>(left)?, 0);
     client.batch_execute("DELETE FROM venues")?;
     assert_eq!(queue(&mut client)?, "");
     Ok(())

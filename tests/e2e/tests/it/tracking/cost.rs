@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use e2e::Result;
 
+use crate::support::Sql;
 use crate::support::tracking::{VENUES, server, settle};
-use crate::support::value;
 
 const ROWS: u32 = 100_000;
 
@@ -30,9 +30,8 @@ fn a_hundred_thousand_rows() -> Result<()> {
             client.batch_execute(statement)?;
             seconds.push(begin.elapsed().as_secs_f64());
             if tracked && *what != "DELETE" {
-                let queued: i64 =
-                    value(&mut client, "SELECT count(*) FROM pinterest.tracked_row WHERE state = 'pending'")?;
-                assert_eq!(queued, i64::from(ROWS), "{what}");
+                let queued = "SELECT count(*) FROM pinterest.tracked_row WHERE state = 'pending'";
+                assert_eq!(client.value::<i64>(queued)?, i64::from(ROWS), "{what}");
             }
         }
     }
@@ -43,11 +42,10 @@ fn a_hundred_thousand_rows() -> Result<()> {
     }
     client.batch_execute(&statements[0].1)?;
     let begin = Instant::now();
-    let rows: i64 = value(&mut client, "SELECT pinterest_track('venues', text => 'description')")?;
-    assert_eq!(rows, i64::from(ROWS));
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, i64::from(ROWS));
     println!("pinterest_track() again: {:.1} s", begin.elapsed().as_secs_f64());
     settle(&mut client, "venues")?;
     client.batch_execute("TRUNCATE venues")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked_row")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row")?, 0);
     Ok(())
 }

@@ -16,8 +16,7 @@ const SHOWN: &str = "/srv/photos/long-barn.jpg";
 
 #[test]
 fn its_statements_run() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Barn wedding", 3)).start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder().sandbox(quick_board("Barn wedding", 3)).start()?.with_session()?;
     import(&mut client, "Barn wedding")?;
     let file = runtime_directory("photos")?.join("long-barn.jpg");
     fs::write(&file, photo(Family::Barn, 1)?)?;

@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use e2e::{Cluster, Result};
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking::{VENUES, queue, server, settle, tracked_venues};
-use crate::support::value;
 
 /// All that is shown of each table, its counts where there are any.
 fn shown(client: &mut Client) -> Result<String> {
-    value(
-        client,
-        "SELECT COALESCE(string_agg(concat_ws(' ', \"table\", rows, state, problem_code, problem), '; ' ORDER BY \"table\"), '') FROM pinterest.tracked",
-    )
+    client.value("SELECT COALESCE(string_agg(concat_ws(' ', \"table\", rows, state, problem_code, problem), '; ' ORDER BY \"table\"), '') FROM pinterest.tracked")
 }
 
 #[test]
@@ -39,7 +36,7 @@ fn triggers_that_do_not_fire() -> Result<()> {
             found.starts_with("public.venues 1 problem 55000 trigger ") && found.contains(what),
             "{statement}: {found}"
         );
-        assert_eq!(value::<i64>(&mut client, track)?, 1);
+        assert_eq!(client.value::<i64>(track)?, 1);
         settle(&mut client, "venues")?;
     }
     client.batch_execute("ALTER TABLE venues ENABLE ALWAYS TRIGGER pinterest_track_1_update")?;
@@ -105,7 +102,7 @@ fn copies_of_the_schema_alone() -> Result<()> {
     // An application notices nothing but a warning, once in a session.
     copy.batch_execute("INSERT INTO venues VALUES (1, 'barn'); UPDATE venues SET description = 'x'; DELETE FROM venues; INSERT INTO venues VALUES (2, 'x')")?;
     assert_eq!(cluster.log()?.matches("has a trigger of pinterest_track() and is not tracked").count(), 1);
-    assert_eq!(value::<i64>(&mut copy, "SELECT pinterest_track('venues', text => 'description')")?, 1);
+    assert_eq!(copy.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 1);
     assert_eq!((shown(&mut copy)?.as_str(), queue(&mut copy)?.as_str()), ("public.venues 1 active", "2*"));
 
     // Into another schema of the same database: the older one keeps the declaration.

@@ -1,11 +1,11 @@
 //! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`): a worker has no tenant, and yet no row
 //! is out of its sight. A row that it did not see would look like a row that is gone.
 
-use e2e::{Cluster, Result, World};
+use e2e::{Cluster, Result};
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking_work::{settled, small_world};
-use crate::support::value;
 
 const FORCE: &str = "ALTER TABLE venues ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;";
 const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";
@@ -30,9 +30,8 @@ fn fill(owner: &mut Client) -> Result<()> {
 fn assert_embedded(client: &mut Client, rows: i64, policy: &str) -> Result<()> {
     settled(client)?;
     let right: i64 =
-        value(client, "SELECT count(*) FROM ann.venues WHERE embedding <=> pinterest_embed_text(description) < 1e-6")?;
-    let counts: String = value(
-        client,
+        client.value("SELECT count(*) FROM ann.venues WHERE embedding <=> pinterest_embed_text(description) < 1e-6")?;
+    let counts: String = client.value(
         "SELECT concat_ws(' ', rows, embedded, pending, failed, progress, state, problem) FROM pinterest.tracked",
     )?;
     assert_eq!((right, counts), (rows, format!("{rows} {rows} 0 0 1 active")), "{policy}");
@@ -41,8 +40,7 @@ fn assert_embedded(client: &mut Client, rows: i64, policy: &str) -> Result<()> {
 
 #[test]
 fn whatever_the_policies_are() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     client.batch_execute(
         "CREATE FUNCTION ann.tenant() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('app.tenant') $$;
@@ -68,7 +66,7 @@ fn whatever_the_policies_are() -> Result<()> {
         )?;
         fill(&mut owner)?;
         owner.batch_execute(&format!("{FORCE} {policy}"))?;
-        assert_eq!(value::<i64>(&mut owner, TRACK)?, 3, "{policy}");
+        assert_eq!(owner.value::<i64>(TRACK)?, 3, "{policy}");
         // As the application does it, where it can; the superuser is not subject to policies.
         owner.batch_execute("SET app.tenant = 'a'")?;
         let written = owner.batch_execute("INSERT INTO venues VALUES (4, 'a', 'tent')").is_ok();
@@ -86,35 +84,33 @@ fn whatever_the_policies_are() -> Result<()> {
 
 #[test]
 fn policies_that_come_later() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     owner.batch_execute(TRACK)?;
     assert_embedded(&mut client, 3, "none")?;
     owner.batch_execute("CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true))")?;
     owner.batch_execute(FORCE)?;
-    assert_eq!(value::<i64>(&mut owner, "SELECT count(*) FROM venues")?, 0, "the owner's own sessions obey them");
+    assert_eq!(owner.value::<i64>("SELECT count(*) FROM venues")?, 0, "the owner's own sessions obey them");
     let versions = "SELECT string_agg(xmin::text, ' ' ORDER BY id) FROM ann.venues";
-    let before: String = value(&mut client, versions)?;
+    let before: String = client.value(versions)?;
     // Declared again, rows that the owner is not shown are there all the same, and their vectors stay as they are.
-    assert_eq!(value::<i64>(&mut owner, TRACK)?, 3);
+    assert_eq!(owner.value::<i64>(TRACK)?, 3);
     assert_embedded(&mut client, 3, "declared again")?;
-    assert_eq!(value::<String>(&mut client, versions)?, before);
+    assert_eq!(client.value::<String>(versions)?, before);
     owner.batch_execute("SET app.tenant = 'b'; UPDATE venues SET description = 'a white castle'")?;
     assert_embedded(&mut client, 3, "changed")?;
     // What has failed is tried again where a policy hides it.
     client.batch_execute(
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = 'x' WHERE key = '{1}'; UPDATE ann.venues SET embedding = NULL WHERE id = 1",
     )?;
-    assert_eq!(value::<i64>(&mut owner, "SELECT pinterest_retry_tracked('venues')")?, 1);
+    assert_eq!(owner.value::<i64>("SELECT pinterest_retry_tracked('venues')")?, 1);
     assert_embedded(&mut client, 3, "tried again")?;
     Ok(())
 }
 
 #[test]
 fn partitions_and_what_they_are_parts_of() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     owner.batch_execute(&format!(
         "DROP TABLE venues;
@@ -125,7 +121,7 @@ fn partitions_and_what_they_are_parts_of() -> Result<()> {
          CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true)); {FORCE}
          ALTER TABLE low ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
     ))?;
-    assert_eq!(value::<i64>(&mut owner, TRACK)?, 2);
+    assert_eq!(owner.value::<i64>(TRACK)?, 2);
     assert_embedded(&mut client, 2, "partitioned")?;
     client.batch_execute("UPDATE ann.venues SET description = 'tent'; INSERT INTO ann.low VALUES (2, 'b', 'lake')")?;
     assert_embedded(&mut client, 3, "partitioned, changed")?;
@@ -135,8 +131,7 @@ fn partitions_and_what_they_are_parts_of() -> Result<()> {
 /// Only the owner's own tables are out of reach of their policies.
 #[test]
 fn other_owners_tables_keep_their_policies() -> Result<()> {
-    let world: World = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     client.batch_execute(
         "CREATE TABLE secret (word text); INSERT INTO secret VALUES ('x'); GRANT SELECT ON secret TO ann;
@@ -150,15 +145,14 @@ fn other_owners_tables_keep_their_policies() -> Result<()> {
     ))?;
     owner.batch_execute(TRACK)?;
     assert_embedded(&mut client, 3, "")?;
-    assert_eq!(value::<String>(&mut client, "SELECT string_agg(n::text, ' ') FROM ann.seen")?, "0 0 0");
+    assert_eq!(client.value::<String>("SELECT string_agg(n::text, ' ') FROM ann.seen")?, "0 0 0");
     Ok(())
 }
 
 /// A worker's write finds its row whatever the policies are; the triggers that it fires see what the policies show.
 #[test]
 fn triggers_obey_the_policies_of_their_owners_tables() -> Result<()> {
-    let world: World = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     owner.batch_execute(&format!(
         "ALTER TABLE venues ADD first boolean NOT NULL DEFAULT true;
@@ -169,6 +163,6 @@ fn triggers_obey_the_policies_of_their_owners_tables() -> Result<()> {
     ))?;
     owner.batch_execute(TRACK)?;
     assert_embedded(&mut client, 3, "")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM ann.venues WHERE first")?, 3);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM ann.venues WHERE first")?, 3);
     Ok(())
 }

@@ -6,9 +6,9 @@ use anyhow::Context;
 use e2e::{Cluster, Result};
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking::{VENUES, queue, server, settle};
 use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
-use crate::support::{refusal, value};
 
 const LEVELS: [&str; 2] = ["REPEATABLE READ", "SERIALIZABLE"];
 
@@ -48,7 +48,7 @@ fn work_on_the_queue_ends_no_transaction() -> Result<()> {
         )?;
         // Its own snapshot is what it was.
         client.batch_execute("CREATE TABLE later (); INSERT INTO venues VALUES (99, 'later')")?;
-        assert_eq!(value::<i64>(&mut app, "SELECT count(*) FROM venues WHERE id = 99")?, 0, "{level}");
+        assert_eq!(app.value::<i64>("SELECT count(*) FROM venues WHERE id = 99")?, 0, "{level}");
         app.batch_execute("COMMIT")?;
         // A serializable transaction leaves it to a worker to find out that a row is gone.
         let expected = match level {
@@ -144,7 +144,7 @@ fn one_row_in_two_transactions() -> Result<()> {
         begin(&mut two, level)?;
         one.batch_execute("UPDATE venues SET description = 'a' WHERE id = 1; COMMIT")?;
         // That is the application's own conflict.
-        assert_eq!(refusal(two.batch_execute("UPDATE venues SET description = 'b' WHERE id = 1")).code, "40001");
+        two.refused("UPDATE venues SET description = 'b' WHERE id = 1", "40001");
         two.batch_execute("ROLLBACK; UPDATE venues SET description = 'b' WHERE id = 1")?;
         assert_eq!(queue(&mut client)?, "1* 2 3 4 5 6 7 8 9", "{level}");
         settle(&mut client, "venues")?;
@@ -156,8 +156,7 @@ fn one_row_in_two_transactions() -> Result<()> {
 /// embedding is that of its text.
 #[test]
 fn beside_the_workers() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn' FROM generate_series(1, 20) n")?;
     std::thread::scope(|scope| -> Result<()> {
@@ -194,7 +193,7 @@ fn beside_the_workers() -> Result<()> {
     })?;
     settled(&mut client)?;
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
-    let rows: i64 = value(&mut client, "SELECT count(*) FROM venues")?;
+    let rows: i64 = client.value("SELECT count(*) FROM venues")?;
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (rows, 0));
     Ok(())
 }

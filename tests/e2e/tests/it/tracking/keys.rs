@@ -2,8 +2,8 @@
 
 use e2e::Result;
 
+use crate::support::Sql;
 use crate::support::tracking::{queue, server, settle};
-use crate::support::value;
 
 #[test]
 fn uuid_and_text_and_padded_keys() -> Result<()> {
@@ -38,18 +38,15 @@ fn values_that_an_array_has_to_quote() -> Result<()> {
         client.execute("INSERT INTO venues VALUES ($1, 'x')", &[&key])?;
     }
     let same: i64 =
-        value(&mut client, "SELECT count(*) FROM pinterest.tracked_row r JOIN venues v ON r.key = ARRAY[v.id]")?;
+        client.value("SELECT count(*) FROM pinterest.tracked_row r JOIN venues v ON r.key = ARRAY[v.id]")?;
     assert_eq!(usize::try_from(same)?, odd.len());
     settle(&mut client, "venues")?;
     client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
-    let (rows, pending): (i64, i64) = {
-        let row = client
-            .query_one("SELECT count(*), count(*) FILTER (WHERE state = 'pending') FROM pinterest.tracked_row", &[])?;
-        (row.get(0), row.get(1))
-    };
+    let (rows, pending): (i64, i64) =
+        client.pair("SELECT count(*), count(*) FILTER (WHERE state = 'pending') FROM pinterest.tracked_row", &[])?;
     assert_eq!((usize::try_from(rows)?, pending), (odd.len(), rows));
     client.batch_execute("DELETE FROM venues")?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked_row")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row")?, 0);
     Ok(())
 }
 
@@ -67,13 +64,12 @@ fn names_follow_the_rules_of_sql() -> Result<()> {
     client.batch_execute(r#"INSERT INTO "Some, schema"."Ven""ues" VALUES (3, 4, 'x')"#)?;
     assert_eq!(queue(&mut client)?, "1,2* 3,4*");
     client.batch_execute(r#"UPDATE "Some, schema"."Ven""ues" SET "An embedding" = array_fill(1, '{512}')::vector; UPDATE "Some, schema"."Ven""ues" SET "Ph'oto" = 'y'"#)?;
-    let left: i64 = value(&mut client, r#"SELECT count("An embedding") FROM "Some, schema"."Ven""ues""#)?;
-    assert_eq!(left, 0);
-    let row: String = value(
-        &mut client,
-        r#"SELECT concat_ws('|', "table", key_columns, source_kind, source_column, embedding_column, state, rows, pending, progress) FROM pinterest.tracked"#,
-    )?;
-    assert_eq!(row, r#""Some, schema"."Ven""ues"|{Id,n}|image|Ph'oto|An embedding|active|2|2|0"#);
+    assert_eq!(client.value::<i64>(r#"SELECT count("An embedding") FROM "Some, schema"."Ven""ues""#)?, 0);
+    let row = r#"SELECT concat_ws('|', "table", key_columns, source_kind, source_column, embedding_column, state, rows, pending, progress) FROM pinterest.tracked"#;
+    assert_eq!(
+        client.value::<String>(row)?,
+        r#""Some, schema"."Ven""ues"|{Id,n}|image|Ph'oto|An embedding|active|2|2|0"#
+    );
     client.batch_execute(r#"SELECT pinterest_untrack('"Some, schema"."Ven""ues"', '"An embedding"')"#)?;
     assert_eq!(queue(&mut client)?, "");
     Ok(())

@@ -9,7 +9,7 @@ use sandbox::Family;
 use sandbox::store::{Object, Store};
 
 use crate::support::tracking_work::{photo, settled, state};
-use crate::support::{quick_board, value};
+use crate::support::{Sql, quick_board};
 
 /// A world whose tracked columns may ask the store, under this name, and trust it.
 fn world(store: &Store, name: &str, settings: &[(&str, &str)]) -> Result<(World, ServerFile)> {
@@ -83,10 +83,8 @@ fn addresses_and_headers_are_read_as_browsers_read_them() -> Result<()> {
             "{key}: {reason}"
         );
     }
-    let (embedded, distinct): (i64, i64) = {
-        let row = client.query_one("SELECT count(embedding), count(DISTINCT embedding::text) FROM venues", &[])?;
-        (row.get(0), row.get(1))
-    };
+    let (embedded, distinct): (i64, i64) =
+        client.pair("SELECT count(embedding), count(DISTINCT embedding::text) FROM venues", &[])?;
     assert_eq!((embedded, distinct), (9, 1), "{:?}", store.received());
     Ok(())
 }
@@ -129,17 +127,14 @@ fn an_internal_store_takes_the_administrators_word() -> Result<()> {
     assert_eq!(state_, "embedded", "{reason}");
     assert_eq!(store.received(), ["/a.jpg"]);
     let note: String =
-        value(&mut client, "SELECT detail FROM pinterest_doctor() WHERE check_name = 'tracked image hosts'")?;
+        client.value("SELECT detail FROM pinterest_doctor() WHERE check_name = 'tracked image hosts'")?;
     assert!(note.contains("names elsewhere.internal=10.0.0.0/8 to no effect"), "{note}");
 
     world.cluster.set("pinterest.private_image_hosts", &format!("{name}=169.254.0.0/16"))?;
     world.cluster.restart(Stop::Fast)?;
     let mut client = world.connect()?;
-    let (status, detail): (String, String) = {
-        let row = client
-            .query_one("SELECT status, detail FROM pinterest_doctor() WHERE check_name = 'tracked image hosts'", &[])?;
-        (row.get(0), row.get(1))
-    };
+    let (status, detail): (String, String) =
+        client.pair("SELECT status, detail FROM pinterest_doctor() WHERE check_name = 'tracked image hosts'", &[])?;
     assert!(status == "problem" && detail.contains("never contacted"), "{detail}");
     Ok(())
 }

@@ -3,11 +3,11 @@
 use e2e::{Cluster, Result};
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking::{embedded, queue, server, settle, tracked_venues};
-use crate::support::{refusal, value};
 
 fn named(client: &mut Client) -> Result<String> {
-    value(client, "SELECT concat_ws(' ', \"table\", state, rows) FROM pinterest.tracked")
+    client.value("SELECT concat_ws(' ', \"table\", state, rows) FROM pinterest.tracked")
 }
 
 #[test]
@@ -41,9 +41,8 @@ fn a_partitioned_table() -> Result<()> {
     assert_eq!(queue(&mut client)?, "north,2*");
     client.batch_execute("TRUNCATE venues")?;
     assert_eq!(queue(&mut client)?, "");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('venues')")?, 1);
-    let left: i64 = value(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?;
-    assert_eq!(left, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?, 0);
     Ok(())
 }
 
@@ -66,12 +65,12 @@ fn a_table_moves() -> Result<()> {
          INSERT INTO other.places VALUES (1, 'barn')",
     )?;
     assert_eq!((queue(&mut client)?.as_str(), named(&mut client)?.as_str()), ("1*", "other.places active 1"));
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('other.places', text => 'description')")?, 1);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked")?, 1, "it is the same");
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('other.places', text => 'description')")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 1, "it is the same");
     client.batch_execute("DROP TABLE other.places")?;
     assert_eq!(named(&mut client)?, "other.places problem 1");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_untrack('places')")?, 1);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked")?, 0);
+    assert_eq!(client.value::<i64>("SELECT pinterest_untrack('places')")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 0);
     Ok(())
 }
 
@@ -86,7 +85,7 @@ fn columns_are_renamed() -> Result<()> {
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(notices[0].contains("renamed or gone"), "{notices:?}");
     assert_eq!(queue(&mut client)?, "1");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'words')")?, 3);
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'words')")?, 3);
     assert_eq!(queue(&mut client)?, "1* 2* 3*");
     assert_eq!(named(&mut client)?, "public.venues active 3");
     Ok(())
@@ -129,11 +128,10 @@ fn a_dump_keeps_it() -> Result<()> {
     copy.batch_execute("UPDATE venues SET description = 'x' WHERE id = 1; INSERT INTO venues VALUES (3, 'forest')")?;
     assert_eq!(queue(&mut copy)?, "1* 2* 3*");
     assert_eq!(named(&mut copy)?, "public.venues active 3");
-    let fresh: bool =
-        value(&mut copy, "SELECT nextval('pinterest.tracked_version') > max(version) FROM pinterest.tracked_row")?;
-    assert!(fresh, "versions go on where they were");
-    assert_eq!(value::<i64>(&mut copy, "SELECT pinterest_track('venues', text => 'description')")?, 3);
-    assert_eq!(value::<i64>(&mut copy, "SELECT count(*) FROM pinterest.tracked")?, 1);
+    let fresh = "SELECT nextval('pinterest.tracked_version') > max(version) FROM pinterest.tracked_row";
+    assert!(copy.value::<bool>(fresh)?, "versions go on where they were");
+    assert_eq!(copy.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 3);
+    assert_eq!(copy.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 1);
     Ok(())
 }
 
@@ -145,18 +143,15 @@ fn a_copy_of_a_table_alone_is_another() -> Result<()> {
     )?;
     assert_eq!(queue(&mut client)?, "1*");
     // As a dump of this table alone would bring them.
-    let id: i64 = value(&mut client, "SELECT tracked_column_id FROM pinterest.tracked")?;
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
+    let id: i64 = client.value("SELECT tracked_column_id FROM pinterest.tracked")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     client.batch_execute(&format!(
         "CREATE TRIGGER pinterest_track_{id} AFTER INSERT ON places FOR EACH ROW EXECUTE FUNCTION
              pinterest.track_change('{tie}', 'description', 'id');
          SELECT pinterest_track('places', text => 'description')"
     ))?;
-    let tracked: String = value(
-        &mut client,
-        "SELECT string_agg(\"table\" || ' ' || rows, ', ' ORDER BY tracked_column_id) FROM pinterest.tracked",
-    )?;
-    assert_eq!(tracked, "public.venues 1, public.places 1");
+    let tracked = "SELECT string_agg(\"table\" || ' ' || rows, ', ' ORDER BY tracked_column_id) FROM pinterest.tracked";
+    assert_eq!(client.value::<String>(tracked)?, "public.venues 1, public.places 1");
     Ok(())
 }
 
@@ -168,7 +163,7 @@ fn replicated_changes_wait_for_the_next_call() -> Result<()> {
          INSERT INTO venues VALUES (3, 'lake'); DELETE FROM venues WHERE id = 1; RESET session_replication_role",
     )?;
     assert_eq!(queue(&mut client)?, "1* 2*");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'description')")?, 2);
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 2);
     assert_eq!(queue(&mut client)?, "2* 3*");
     Ok(())
 }
@@ -176,8 +171,7 @@ fn replicated_changes_wait_for_the_next_call() -> Result<()> {
 #[test]
 fn the_extension_goes() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
-    let refused = refusal(client.batch_execute("DROP EXTENSION pg_pinterest"));
-    assert_eq!(refused.code, "2BP01", "{refused:?}");
+    client.refused("DROP EXTENSION pg_pinterest", "2BP01");
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     client.batch_execute("DROP EXTENSION pg_pinterest CASCADE")?;
     client.batch_execute("INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'x'")?;
@@ -218,11 +212,8 @@ fn two_sessions_on_the_same_rows() -> Result<()> {
             Err(_) => panic!("a writer panicked"),
         })
     })?;
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM (SELECT ARRAY[id::text] AS key FROM venues) v FULL JOIN pinterest.tracked_row r USING (key)
-          WHERE v.key IS NULL OR r.key IS NULL",
-    )?;
-    assert_eq!(wrong, 0);
+    let wrong = "SELECT count(*) FROM (SELECT ARRAY[id::text] AS key FROM venues) v FULL JOIN pinterest.tracked_row r USING (key)
+          WHERE v.key IS NULL OR r.key IS NULL";
+    assert_eq!(client.value::<i64>(wrong)?, 0);
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, Stop, World, wait_for};
+use e2e::{Result, Stop, World};
 use postgres::Client;
 
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
 use crate::support::tracking_work::{count, settled, small_world, state, texts, until_state, wrong_texts};
-use crate::support::{SOON, import, quick_board, value};
+use crate::support::{Sql, import, quick_board, until};
 use crate::tracking::work_trust::table_of;
 
 /// What ends within this time ends at once: a process of ours has three seconds, and the machine is busy.
@@ -31,11 +31,11 @@ fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
     println!("an import and a refresh took {:?}", begun.elapsed());
     let (reason, code) = until_state(&mut superuser, "1", "failed")?;
     assert!(reason.contains("took longer than 1 second") && code == "57014", "{reason}");
-    assert_eq!(value::<i32>(&mut superuser, "SELECT deaths FROM pinterest.tracked_row")?, 3);
+    assert_eq!(superuser.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 3);
     // The column goes on when its pause is over, and what is said of it then is that all is well.
     owner.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     until_state(&mut superuser, "2", "embedded")?;
-    assert_eq!(value::<i64>(&mut superuser, "SELECT count(problem) FROM pinterest.tracked_column")?, 0);
+    assert_eq!(superuser.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
     assert_eq!(state(&mut superuser, "1")?.0, "failed");
     // Both sessions are those of the beginning, and so is the server.
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
@@ -57,12 +57,12 @@ fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
     shop.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     let worker = on_trial(&mut shop)?;
     let begun = Instant::now();
-    let ended: bool = client.query_one("SELECT pg_terminate_backend($1, 5000)", &[&worker])?.get(0);
+    let ended: bool = client.value_with("SELECT pg_terminate_backend($1, 5000)", &[&worker])?;
     assert!(ended && begun.elapsed() < AT_ONCE);
     // Who was told to end is nobody's fault.
     let again = on_trial(&mut shop)?;
     assert_ne!(worker, again);
-    assert_eq!(value::<i32>(&mut shop, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert_eq!(shop.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
     drop(shop);
     let begun = Instant::now();
     client.batch_execute("DROP DATABASE shop WITH (FORCE)")?;
@@ -78,7 +78,7 @@ fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
     world.cluster.launch()?;
     let mut client = world.connect()?;
     on_trial(&mut client)?;
-    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert_eq!(client.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
     Ok(())
 }
 
@@ -95,13 +95,13 @@ fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
     on_trial(&mut superuser)?;
     let begun = Instant::now();
     let mut id = 1_i64;
-    wait_for("some time", SOON, || {
+    until("some time", || {
         id += 1;
         owner.execute("INSERT INTO venues VALUES ($1, 'beach')", &[&id])?;
         let (tracking, others) =
             (world.cluster.backends(TRACKING_WORKER)?.len(), world.cluster.backends(WORKER)?.len());
         assert!(tracking == 1 && others <= 1, "{tracking} tracking workers, {others} others");
-        Ok((begun.elapsed() > Duration::from_secs(10)).then_some(()))
+        Ok(begun.elapsed() > Duration::from_secs(10))
     })
 }
 
@@ -115,15 +115,12 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
          CREATE TRIGGER slow BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION slow();
          INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 100) n",
     )?;
-    wait_for("two of the slow rows", SOON, || Ok((count(&mut superuser, "embedded")? >= 2).then_some(())))?;
+    until("two of the slow rows", || Ok(count(&mut superuser, "embedded")? >= 2))?;
     let mut longest = Duration::ZERO;
     for id in 1_i64..=3 {
         let begun = Instant::now();
         ben.execute("INSERT INTO venues VALUES ($1, 'beach')", &[&id])?;
-        wait_for("the other role's row", SOON, || {
-            let sql = "SELECT count(embedding) FROM venues";
-            Ok((value::<i64>(&mut ben, sql)? == id).then_some(()))
-        })?;
+        ben.until("SELECT count(embedding) FROM venues", id)?;
         longest = longest.max(begun.elapsed());
     }
     println!("beside triggers of 0.8 s another role's row took at most {longest:?}");
@@ -132,14 +129,13 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
     let (message, code) = problem(&mut superuser)?;
     assert!(message.contains("used up their time") && code == "53400", "{message} {code}");
     assert!(count(&mut superuser, "embedded")? < 40);
-    assert_eq!(value::<i64>(&mut superuser, "SELECT count(*) FROM pinterest.tracked_row WHERE deaths > 0")?, 0);
+    assert_eq!(superuser.value::<i64>("SELECT count(*) FROM pinterest.tracked_row WHERE deaths > 0")?, 0);
     Ok(())
 }
 
 #[test]
 fn rows_that_queue_themselves_for_ever_fail() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     // Changes the source each time; changes another row's source, which changes the first one's; changes the key; and one
     // that is done after a change.
     for table in ["dots", "rings", "keys", "lower"] {
@@ -177,27 +173,26 @@ fn rows_that_queue_themselves_for_ever_fail() -> Result<()> {
         }
     }
     assert_eq!(wrong_texts(&mut client, "lower")?, 0);
-    assert_eq!(value::<String>(&mut client, "SELECT description FROM lower")?, "barn");
+    assert_eq!(client.value::<String>("SELECT description FROM lower")?, "barn");
     Ok(())
 }
 
 #[test]
 fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
-    let world =
-        World::builder().sandbox(quick_board("Beach", 3)).setting("pinterest.worker_idle_timeout", "1s").start()?;
-    let mut client = world.connect()?;
-    let gone = |kind: &str| wait_for("no worker", SOON, || Ok(world.cluster.backends(kind)?.is_empty().then_some(())));
+    let (world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 3))
+        .setting("pinterest.worker_idle_timeout", "1s")
+        .start()?
+        .with_session()?;
+    let gone = |kind: &str| until("no worker", || Ok(world.cluster.backends(kind)?.is_empty()));
     texts(&mut client, "venues")?;
     gone(WORKER)?;
     gone(TRACKING_WORKER)?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settled(&mut client)?;
     assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "it stays for a while");
-    let listed: String = value(
-        &mut client,
-        "SELECT string_agg(kind, ', ' ORDER BY kind) FROM pinterest.workers WHERE kind LIKE '%tracking%'",
-    )?;
-    assert_eq!(listed, TRACKING_WORKER);
+    let listed = "SELECT string_agg(kind, ', ' ORDER BY kind) FROM pinterest.workers WHERE kind LIKE '%tracking%'";
+    assert_eq!(client.value::<String>(listed)?, TRACKING_WORKER);
     gone(TRACKING_WORKER)?;
     gone(WORKER)?;
     import(&mut client, "Beach")?;
@@ -208,11 +203,10 @@ fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
 /// Rows that wait when the server starts are worked on though nobody calls.
 #[test]
 fn a_restart_finds_the_rows_that_wait() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 400) n")?;
-    wait_for("some", SOON, || Ok((count(&mut client, "embedded")? > 10).then_some(())))?;
+    until("some", || Ok(count(&mut client, "embedded")? > 10))?;
     world.cluster.restart(Stop::Fast)?;
     let mut client: Client = world.connect()?;
     settled(&mut client)?;
@@ -234,9 +228,7 @@ fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
         "BEGIN; INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'late' WHERE id = 1",
     )?;
     ben.batch_execute("INSERT INTO venues VALUES (1, 'beach')")?;
-    wait_for("the other role's row", SOON, || {
-        Ok((value::<i64>(&mut ben, "SELECT count(embedding) FROM venues")? == 1).then_some(()))
-    })?;
+    ben.until("SELECT count(embedding) FROM venues", 1_i64)?;
     ann.batch_execute("COMMIT")?;
     until_state(&mut superuser, "2", "embedded")?;
     Ok(())
@@ -244,8 +236,7 @@ fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
 
 #[test]
 fn locks_that_such_code_takes_for_the_session_end_with_the_row() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "CREATE SEQUENCE taken;
@@ -258,13 +249,8 @@ fn locks_that_such_code_takes_for_the_session_end_with_the_row() -> Result<()> {
          INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')",
     )?;
     until_state(&mut client, "1", "embedded")?;
-    wait_for("both rows", SOON, || {
-        Ok((value::<i64>(&mut client, "SELECT last_value FROM taken")? >= 400).then_some(()))
-    })?;
-    wait_for("no lock", SOON, || {
-        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
-        Ok((value::<i64>(&mut client, held)? == 0).then_some(()))
-    })?;
+    until("both rows", || Ok(client.value::<i64>("SELECT last_value FROM taken")? >= 400))?;
+    client.until("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0_i64)?;
     assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "the process is still there");
     Ok(())
 }

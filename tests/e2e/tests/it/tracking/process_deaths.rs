@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::oauth::crash;
 use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
 use crate::support::tracking_work::{small_world, state, texts, until_state, wrong_texts};
-use crate::support::{SOON, value};
+use crate::support::{SOON, Sql, until};
 
 /// A world in which a row may take as long as a test wants it on trial, its venues tracked.
 fn patient_world() -> Result<(World, Client)> {
@@ -34,10 +34,7 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
         }
         client = crash(&world, pid)?;
         killed = Some(Instant::now());
-        wait_for("the blame", SOON, || {
-            let sql = "SELECT deaths FROM pinterest.tracked_row WHERE key = ARRAY['3']";
-            Ok((value::<i32>(&mut client, sql)? == deaths).then_some(()))
-        })?;
+        client.until("SELECT deaths FROM pinterest.tracked_row WHERE key = ARRAY['3']", deaths)?;
         let (message, code) = problem(&mut client)?;
         assert!(message.contains("ended the process") && code == "57P02", "{message} {code}");
     }
@@ -48,11 +45,9 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
     for id in [1, 2, 4, 5, 6] {
         until_state(&mut client, &id.to_string(), "embedded")?;
     }
-    let innocent: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM pinterest.tracked_row WHERE key <> ARRAY['3'] AND deaths = 0 AND reason IS NULL",
-    )?;
-    assert_eq!(innocent, 5);
+    let innocent =
+        "SELECT count(*) FROM pinterest.tracked_row WHERE key <> ARRAY['3'] AND deaths = 0 AND reason IS NULL";
+    assert_eq!(client.value::<i64>(innocent)?, 5);
     assert_eq!(wrong_texts(&mut client, "(SELECT * FROM venues WHERE id <> 3) v")?, 0);
     assert_eq!(world.cluster.log()?.matches("was terminated by signal 9").count(), 3);
     // Asked for, it is tried again, and good then.
@@ -69,21 +64,20 @@ fn who_only_stood_by_is_not_blamed() -> Result<()> {
     for _ in 0..2 {
         on_trial(&mut client)?;
         // Another process dies, and the server ends them all.
-        let other: i32 = value(&mut client, "SELECT pg_backend_pid()")?;
+        let other: i32 = client.value("SELECT pg_backend_pid()")?;
         client = crash(&world, other)?;
     }
     on_trial(&mut client)?;
-    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
-    assert_eq!(value::<i32>(&mut client, "SELECT attempts FROM pinterest.tracked_row")?, 1);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(problem) FROM pinterest.tracked_column")?, 0);
+    assert_eq!(client.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert_eq!(client.value::<i32>("SELECT attempts FROM pinterest.tracked_row")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
     Ok(())
 }
 
 /// What never looks at interrupts can be ended by nothing but the signal's handler.
 #[test]
 fn a_loop_that_hears_nothing() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     if client.batch_execute("CREATE EXTENSION plperl").is_err() {
         eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
         return Ok(());
@@ -101,14 +95,9 @@ fn a_loop_that_hears_nothing() -> Result<()> {
     assert_eq!(state(&mut client, "1")?.2, "57014");
     // The session is that of the beginning: no crash.
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
-    wait_for("no process in the loop", SOON, || {
-        let busy: i64 = client
-            .query_one(
-                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = $1 AND xact_start < now() - interval '6 seconds'",
-                &[&TRACKING_WORKER],
-            )?
-            .get(0);
-        Ok((busy == 0).then_some(()))
+    until("no process in the loop", || {
+        let busy: i64 = client.value_with("SELECT count(*) FROM pg_stat_activity WHERE backend_type = $1 AND xact_start < now() - interval '6 seconds'", &[&TRACKING_WORKER])?;
+        Ok(busy == 0)
     })
 }
 
@@ -132,12 +121,9 @@ fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
          INSERT INTO venues VALUES (1, 'barn')",
     )?;
     for round in 1_i64..=2 {
-        wait_for("a process in the loop", SOON, || {
-            Ok((value::<i64>(
-                &mut client,
-                "SELECT last_value FROM entered WHERE is_called UNION ALL SELECT 0 LIMIT 1",
-            )? >= round)
-                .then_some(()))
+        until("a process in the loop", || {
+            Ok(client.value::<i64>("SELECT last_value FROM entered WHERE is_called UNION ALL SELECT 0 LIMIT 1")?
+                >= round)
         })?;
         let pid = world.cluster.wait_for_backend(TRACKING_WORKER, SOON)?.pid;
         let begun = Instant::now();
@@ -145,11 +131,11 @@ fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
         if round == 2 {
             client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
         }
-        wait_for("its end", SOON, || Ok(e2e::process::Process::get(pid).is_none().then_some(())))?;
+        until("its end", || Ok(e2e::process::Process::get(pid).is_none()))?;
         assert!(begun.elapsed() < Duration::from_secs(5), "round {round} took {:?}", begun.elapsed());
     }
     // Nobody is to blame, and no other session noticed.
-    assert_eq!(value::<i32>(&mut client, "SELECT deaths FROM pinterest.tracked_row")?, 0);
+    assert_eq!(client.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Code that gets into a worker's transaction, by whatever way, stays what it is: the session that the worker began with is
 //! the bootstrap superuser's, and nothing leads back there.
 
-use e2e::{Result, World, wait_for};
+use e2e::{Result, World};
 use postgres::Client;
 
 use crate::support::tracking_work::settled;
-use crate::support::{SOON, import, quick_board};
+use crate::support::{import, quick_board, until};
 use crate::tracking::work_trust::table_of;
 
 /// Tries to become the bootstrap superuser in every way there is, and says in the log how it went.
@@ -49,7 +49,7 @@ const INTRUDER: &str = r#"
 fn refused_at(world: &World, place: &str) -> Result<()> {
     // A client's own session is not what this is about.
     let marker = format!("worker: LOG:  regain at {place}: ");
-    wait_for(place, SOON, || Ok(world.cluster.log()?.contains(&marker).then_some(())))?;
+    until(place, || Ok(world.cluster.log()?.contains(&marker)))?;
     let log = world.cluster.log()?;
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(&marker)).collect();
     let done: Vec<&&str> = lines.iter().filter(|line| line.contains("DONE")).collect();
@@ -65,8 +65,7 @@ fn plant(client: &mut Client, statements: &str) -> Result<()> {
 
 #[test]
 fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     plant(&mut client, INTRUDER)?;
     let (_, mut owner) = table_of(&world, "ann")?;
     plant(
@@ -101,8 +100,7 @@ fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
 
 #[test]
 fn planted_code_regains_nothing_in_the_worker_of_imports() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 2)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
     plant(&mut client, INTRUDER)?;
     plant(
         &mut client,

@@ -3,7 +3,7 @@
 use e2e::Result;
 
 use crate::support::tracking::{server, tracked_venues};
-use crate::support::{refusal, value};
+use crate::support::{Sql, expect_refusal};
 
 #[test]
 fn what_cannot_be_tracked() -> Result<()> {
@@ -71,19 +71,21 @@ fn what_cannot_be_tracked() -> Result<()> {
             client.batch_execute(&format!("{statement}; SELECT pinterest_untrack('t')"))?;
             continue;
         }
-        let refused = refusal(client.batch_execute(&statement));
-        assert_eq!(refused.code, code, "{statement}: {refused:?}");
+        let refused = client.refused(&statement, code);
         assert!(refused.message.contains(message), "{statement}: {refused:?}");
         assert!(!refused.hint.is_empty() || ["42P01", "22023"].contains(&code), "{statement}: {refused:?}");
     }
     // In the key's order, whatever the index's.
     client.batch_execute("SELECT pinterest_track('t', key => 'c, a', text => 'words')")?;
-    assert_eq!(value::<Vec<String>>(&mut client, "SELECT key_columns FROM pinterest.tracked")?, ["c", "a"]);
+    assert_eq!(client.value::<Vec<String>>("SELECT key_columns FROM pinterest.tracked")?, ["c", "a"]);
 
     cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user'); GRANT ALL ON t TO other")?;
-    let refused = refusal(cluster.connect_as("other")?.batch_execute("SELECT pinterest_track('t', text => 'words')"));
-    assert_eq!((refused.code.as_str(), refused.message.as_str()), ("42501", "must be owner of table public.t"));
+    let refused = expect_refusal(
+        cluster.connect_as("other")?.batch_execute("SELECT pinterest_track('t', text => 'words')"),
+        "42501",
+    );
+    assert_eq!(refused.message, "must be owner of table public.t");
     assert!(refused.hint.contains("postgres"), "{refused:?}");
     Ok(())
 }
@@ -91,8 +93,7 @@ fn what_cannot_be_tracked() -> Result<()> {
 #[test]
 fn one_embedding_follows_one_source() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
-    let refused = refusal(client.batch_execute("SELECT pinterest_track('venues', image => 'photo')"));
-    assert_eq!(refused.code, "22023");
+    let refused = client.refused("SELECT pinterest_track('venues', image => 'photo')", "22023");
     assert!(refused.message.contains("follows text \"description\" by the key id already"), "{refused:?}");
     assert!(refused.hint.contains("pinterest_untrack()"), "{refused:?}");
     client.batch_execute("SELECT pinterest_untrack('venues'); SELECT pinterest_track('venues', image => 'photo')")?;
@@ -103,8 +104,7 @@ fn one_embedding_follows_one_source() -> Result<()> {
 fn snapshots_that_stand_still_and_standbys() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     for call in ["pinterest_track('venues', text => 'description')", "pinterest_wait_for_tracked('venues')"] {
-        let refused = refusal(client.batch_execute(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT {call}")));
-        assert_eq!(refused.code, "55000", "{refused:?}");
+        client.refused(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT {call}"), "55000");
         client.batch_execute("ROLLBACK")?;
     }
     for call in [
@@ -112,8 +112,7 @@ fn snapshots_that_stand_still_and_standbys() -> Result<()> {
         "pinterest_untrack('venues')",
         "pinterest_retry_tracked('venues')",
     ] {
-        let refused = refusal(client.batch_execute(&format!("BEGIN READ ONLY; SELECT {call}")));
-        assert_eq!(refused.code, "25006", "{refused:?}");
+        client.refused(&format!("BEGIN READ ONLY; SELECT {call}"), "25006");
         client.batch_execute("ROLLBACK")?;
     }
     Ok(())

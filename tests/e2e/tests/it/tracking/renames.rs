@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use e2e::{Result, wait_for};
 
+use crate::support::Sql;
 use crate::support::tracking_work::{count, small_world, wrong_texts};
-use crate::support::value;
 
 const ROWS: i64 = 1_500;
 /// On a busy machine a row takes some ten milliseconds, and is tried again after each miss.
@@ -34,7 +34,7 @@ fn a_strangers_view_under_the_tables_name() -> Result<()> {
          SELECT pinterest_track('live.venues', text => 'description')"
     ))?;
     swap_until_settled(&world, "live", "other")?;
-    assert_eq!(value::<i64>(&mut superuser, "SELECT count(*) FROM public.seen")?, 0, "a stranger's trigger ran");
+    assert_eq!(superuser.value::<i64>("SELECT count(*) FROM public.seen")?, 0, "a stranger's trigger ran");
     assert_eq!((count(&mut superuser, "embedded")?, count(&mut superuser, "failed")?), (ROWS, 0));
     assert_eq!(wrong_texts(&mut superuser, "live.venues")?, 0);
     Ok(())
@@ -60,7 +60,7 @@ fn an_honest_rename_loses_no_row() -> Result<()> {
     assert_eq!((count(&mut superuser, "embedded")?, count(&mut superuser, "failed")?), (ROWS, 0));
     for schema in ["blue", "green"] {
         assert_eq!(wrong_texts(&mut superuser, &format!("{schema}.venues"))?, 0);
-        assert_eq!(value::<i64>(&mut superuser, &format!("SELECT count(embedding) FROM {schema}.venues"))?, ROWS / 2);
+        assert_eq!(superuser.value::<i64>(&format!("SELECT count(embedding) FROM {schema}.venues"))?, ROWS / 2);
     }
     Ok(())
 }

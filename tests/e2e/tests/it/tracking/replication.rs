@@ -5,7 +5,7 @@ use postgres::Client;
 use sandbox::Config;
 
 use crate::support::tracking_work::settled;
-use crate::support::{SOON, quick_board, refusal, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 fn world() -> Result<World> {
     let config: Config = quick_board("Beach", 1);
@@ -28,7 +28,7 @@ fn source(world: &World, client: &mut Client, columns: &str) -> Result<Client> {
 
 fn subscribe(world: &World, client: &mut Client) -> Result<()> {
     let place = world.cluster.socket_directory().display().to_string();
-    let port: String = value(client, "SHOW port")?;
+    let port: String = client.value("SHOW port")?;
     client.batch_execute(&format!(
         "CREATE SUBSCRIPTION venues CONNECTION 'host={place} port={port} user=postgres dbname=source' PUBLICATION venues
              WITH (create_slot = false, slot_name = 'venues')"
@@ -37,15 +37,15 @@ fn subscribe(world: &World, client: &mut Client) -> Result<()> {
 }
 
 fn until_rows(client: &mut Client, rows: &str) -> Result<()> {
-    wait_for("the rows to come", SOON, || {
+    until("the rows to come", || {
         let found: String =
-            value(client, "SELECT COALESCE(string_agg(id || ' ' || description, ', ' ORDER BY id), '') FROM venues")?;
-        Ok((found == rows).then_some(()))
+            client.value("SELECT COALESCE(string_agg(id || ' ' || description, ', ' ORDER BY id), '') FROM venues")?;
+        Ok(found == rows)
     })
 }
 
 fn shown(client: &mut Client) -> Result<String> {
-    value(client, "SELECT concat_ws(' ', rows, embedded, pending, state, problem, hint) FROM pinterest.tracked")
+    client.value("SELECT concat_ws(' ', rows, embedded, pending, state, problem, hint) FROM pinterest.tracked")
 }
 
 fn unsubscribe(client: &mut Client) -> Result<()> {
@@ -60,8 +60,7 @@ const WRONG: &str =
 
 #[test]
 fn rows_of_a_subscription() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world()?.with_session()?;
     let mut source = source(&world, &mut client, "(id, description)")?;
     client.batch_execute(&format!("{VENUES}; SELECT pinterest_track('venues', text => 'description')"))?;
     subscribe(&world, &mut client)?;
@@ -69,13 +68,13 @@ fn rows_of_a_subscription() -> Result<()> {
     let found = shown(&mut client)?;
     assert!(found.starts_with("0 0 0 problem rows of public.venues come from a subscription"), "{found}");
     assert!(found.contains("ENABLE ALWAYS TRIGGER"), "{found}");
-    assert_eq!(value::<i64>(&mut client, "SELECT pinterest_track('venues', text => 'description')")?, 1);
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 1);
     settled(&mut client)?;
     assert_eq!(shown(&mut client)?, "1 1 0 active");
     source.batch_execute("INSERT INTO venues VALUES (2, 'lake'), (3, 'x'); UPDATE venues SET description = 'a red barn' WHERE id = 1; DELETE FROM venues WHERE id = 3")?;
     until_rows(&mut client, "1 a red barn, 2 lake")?;
     settled(&mut client)?;
-    assert_eq!((value::<i64>(&mut client, WRONG)?, shown(&mut client)?.as_str()), (0, "2 2 0 active"));
+    assert_eq!((client.value::<i64>(WRONG)?, shown(&mut client)?.as_str()), (0, "2 2 0 active"));
     source.batch_execute("TRUNCATE venues")?;
     until_rows(&mut client, "")?;
     assert_eq!(shown(&mut client)?, "0 0 0 active");
@@ -86,8 +85,7 @@ fn rows_of_a_subscription() -> Result<()> {
 /// The vector comes along with the row, and is not computed again.
 #[test]
 fn vectors_that_are_replicated() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world()?.with_session()?;
     client.batch_execute(&format!(
         "{VENUES}; INSERT INTO venues VALUES (1, 'barn'); CREATE PUBLICATION venues FOR TABLE venues;
          SELECT pinterest_track('venues', text => 'description')"
@@ -97,7 +95,7 @@ fn vectors_that_are_replicated() -> Result<()> {
     copy.batch_execute(&format!("CREATE EXTENSION vector; {VENUES}"))?;
     client.batch_execute("SELECT pg_create_logical_replication_slot('venues', 'pgoutput')")?;
     let place = world.cluster.socket_directory().display().to_string();
-    let port: String = value(&mut client, "SHOW port")?;
+    let port: String = client.value("SHOW port")?;
     copy.batch_execute(&format!(
         "CREATE SUBSCRIPTION venues CONNECTION 'host={place} port={port} user=postgres dbname=postgres' PUBLICATION venues
              WITH (create_slot = false, slot_name = 'venues')"
@@ -108,10 +106,10 @@ fn vectors_that_are_replicated() -> Result<()> {
     settled(&mut client)?;
     let vectors =
         "SELECT string_agg(concat_ws(' ', id, description, md5(embedding::text)), ', ' ORDER BY id) FROM venues";
-    let expected: String = value(&mut client, vectors)?;
-    wait_for("the vectors to come", SOON, || {
-        let found: Option<String> = copy.query_one(vectors, &[])?.get(0);
-        Ok((found.as_deref() == Some(expected.as_str())).then_some(()))
+    let expected: String = client.value(vectors)?;
+    until("the vectors to come", || {
+        let found: Option<String> = copy.value(vectors)?;
+        Ok(found.as_deref() == Some(expected.as_str()))
     })?;
     unsubscribe(&mut copy)?;
     Ok(())
@@ -120,8 +118,7 @@ fn vectors_that_are_replicated() -> Result<()> {
 /// Such a table takes no UPDATE from anybody; no row is blamed for it.
 #[test]
 fn published_without_a_replica_identity() -> Result<()> {
-    let world = world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE venues (id bigint NOT NULL UNIQUE, description text, embedding vector(512));
          CREATE TABLE parts (id bigint NOT NULL UNIQUE, description text, embedding vector(512)) PARTITION BY RANGE (id);
@@ -129,10 +126,8 @@ fn published_without_a_replica_identity() -> Result<()> {
          CREATE PUBLICATION both_tables FOR TABLE venues, parts",
     )?;
     for table in ["venues", "parts"] {
-        let refused = refusal(
-            client.batch_execute(&format!("SELECT pinterest_track('{table}', key => 'id', text => 'description')")),
-        );
-        assert_eq!(refused.code, "55000", "{refused:?}");
+        let refused =
+            client.refused(&format!("SELECT pinterest_track('{table}', key => 'id', text => 'description')"), "55000");
         assert!(refused.message.contains("does not have a replica identity"), "{refused:?}");
         assert!(refused.hint.contains("REPLICA IDENTITY USING INDEX"), "{refused:?}");
     }
@@ -145,7 +140,7 @@ fn published_without_a_replica_identity() -> Result<()> {
         Ok(found.contains("problem").then_some(found))
     })?;
     assert!(found.starts_with("1 0 1 problem cannot update table"), "{found}");
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked_row WHERE reason IS NOT NULL")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row WHERE reason IS NOT NULL")?, 0);
     client.batch_execute("ALTER TABLE venues REPLICA IDENTITY USING INDEX venues_id_key; UPDATE pinterest.tracked_column SET next_attempt_at = now()")?;
     settled(&mut client)?;
     assert_eq!(shown(&mut client)?, "1 1 0 active");

@@ -4,7 +4,7 @@ use e2e::{Cluster, Result};
 use postgres::Client;
 
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, start, tracked_venues};
-use crate::support::{refusal, value};
+use crate::support::{Sql, refusal};
 
 /// A role with `level`, and rights to make tables.
 fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
@@ -52,12 +52,12 @@ fn the_owner_a_member_a_reader_and_a_stranger() -> Result<()> {
     member.batch_execute(&format!("SET ROLE venue_owners; {VENUES} RESET ROLE; SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (1, 'barn')"))?;
     let seen = "SELECT (SELECT count(*) FROM pinterest.tracked) + (SELECT count(*) FROM pinterest.tracked_column)
                      + (SELECT count(*) FROM pinterest.tracked_row)";
-    assert_eq!(value::<i64>(&mut member, seen)?, 3);
-    assert_eq!(value::<i64>(&mut client, seen)?, 3);
-    assert_eq!(value::<i64>(&mut stranger, seen)?, 0);
+    assert_eq!(member.value::<i64>(seen)?, 3);
+    assert_eq!(client.value::<i64>(seen)?, 3);
+    assert_eq!(stranger.value::<i64>(seen)?, 0);
     client.batch_execute("UPDATE pinterest.tracked_row SET state = 'failed', reason = 'no picture'")?;
     let failures = "SELECT count(*) FROM pinterest.tracked_failures";
-    assert_eq!((value::<i64>(&mut member, failures)?, value::<i64>(&mut stranger, failures)?), (1, 0));
+    assert_eq!((member.value::<i64>(failures)?, stranger.value::<i64>(failures)?), (1, 0));
     for statement in [
         "SELECT pinterest_track('venues', text => 'description')",
         "SELECT pinterest_untrack('venues')",
@@ -72,9 +72,9 @@ fn the_owner_a_member_a_reader_and_a_stranger() -> Result<()> {
     }
     let mut reader = role(&cluster, "reader", "reader")?;
     client.batch_execute("GRANT venue_owners TO reader")?;
-    assert_eq!(value::<i64>(&mut reader, seen)?, 3);
-    assert_eq!(value::<i64>(&mut reader, "SELECT pinterest_wait_for_tracked('venues')")?, 0);
-    assert_eq!(refusal(reader.batch_execute("SELECT pinterest_track('venues', text => 'description')")).code, "42501");
+    assert_eq!(reader.value::<i64>(seen)?, 3);
+    assert_eq!(reader.value::<i64>("SELECT pinterest_wait_for_tracked('venues')")?, 0);
+    reader.refused("SELECT pinterest_track('venues', text => 'description')", "42501");
     Ok(())
 }
 
@@ -83,9 +83,9 @@ fn a_forged_trigger_writes_nobodys_queue() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settle(&mut client, "venues")?;
-    let id: i64 = value(&mut client, "SELECT tracked_column_id FROM pinterest.tracked")?;
+    let id: i64 = client.value("SELECT tracked_column_id FROM pinterest.tracked")?;
     // Everybody can read it in pg_trigger.
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     let mut stranger = role(&cluster, "stranger", "user")?;
     stranger.batch_execute(&format!(
         "CREATE TABLE mine (id bigint PRIMARY KEY, description text, embedding vector(512));
@@ -96,13 +96,12 @@ fn a_forged_trigger_writes_nobodys_queue() -> Result<()> {
          INSERT INTO mine VALUES (1, 'x'), (2, 'y'); UPDATE mine SET description = 'z'; DELETE FROM mine; TRUNCATE mine;
          CREATE TRIGGER none AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION pinterest.track_change()"
     ))?;
-    assert_eq!(refusal(stranger.batch_execute("INSERT INTO mine VALUES (1, 'x')")).code, "39P01");
+    stranger.refused("INSERT INTO mine VALUES (1, 'x')", "39P01");
     assert_eq!(queue(&mut client)?, "1");
-    let table: String =
-        value(&mut client, "SELECT \"table\" FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?;
-    assert_eq!(table, "public.venues");
+    let table = "SELECT \"table\" FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL";
+    assert_eq!(client.value::<String>(table)?, "public.venues");
     // And what a forged partition could do its parent's owner could as well: nobody else can attach one.
-    assert_eq!(refusal(stranger.batch_execute(&format!("SELECT pinterest.track_change({id})"))).code, "42883");
+    stranger.refused(&format!("SELECT pinterest.track_change({id})"), "42883");
     Ok(())
 }
 
@@ -118,14 +117,14 @@ fn a_table_that_changed_hands() -> Result<()> {
     second.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     assert_eq!(queue(&mut client)?, "1*", "the old owner's queue is closed");
     let state = "SELECT concat_ws(' ', owner, state, problem_code, rows) FROM pinterest.tracked";
-    assert_eq!(value::<String>(&mut first, state)?, "first problem 42704 1");
-    assert_eq!(value::<i64>(&mut second, "SELECT pinterest_track('venues', text => 'description')")?, 2);
-    assert_eq!(value::<String>(&mut second, state)?, "second active 2");
-    let triggers: i64 = value(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?;
-    assert_eq!(triggers, 5, "the old ones are gone");
-    assert_eq!(refusal(first.batch_execute("SELECT pinterest_untrack('venues')")).code, "42501");
+    assert_eq!(first.value::<String>(state)?, "first problem 42704 1");
+    assert_eq!(second.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 2);
+    assert_eq!(second.value::<String>(state)?, "second active 2");
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'";
+    assert_eq!(client.value::<i64>(triggers)?, 5, "the old ones are gone");
+    first.refused("SELECT pinterest_untrack('venues')", "42501");
     second.batch_execute("SELECT pinterest_untrack('venues'); DROP TABLE venues")?;
-    assert_eq!(value::<i64>(&mut first, "SELECT pinterest_untrack('venues')")?, 1);
+    assert_eq!(first.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
     Ok(())
 }
 

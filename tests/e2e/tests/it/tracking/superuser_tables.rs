@@ -4,7 +4,7 @@ use e2e::{Result, World, wait_for};
 use postgres::Client;
 
 use crate::support::tracking_work::{settled, small_world, wrong_texts};
-use crate::support::{SOON, refusal, value};
+use crate::support::{SOON, Sql, refusal};
 
 const VENUES: &str = "CREATE TABLE venues (id bigint PRIMARY KEY, description text, other text, embedding vector(512))";
 const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";
@@ -131,10 +131,10 @@ fn a_superusers_table_with_code_of_superusers() -> Result<()> {
          CREATE INDEX ON venues (lower(description)) WHERE id > 0; CREATE INDEX ON venues USING hnsw (embedding vector_cosine_ops);
          GRANT SELECT, INSERT, UPDATE, DELETE ON venues TO bob; INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')"
     ))?;
-    assert_eq!(value::<i64>(&mut superuser, TRACK)?, 2);
+    assert_eq!(superuser.value::<i64>(TRACK)?, 2);
     settled(&mut superuser)?;
     assert_eq!(wrong_texts(&mut superuser, "venues")?, 0);
-    assert_eq!(value::<i64>(&mut superuser, "SELECT count(*) FROM venues WHERE other = 'found'")?, 2);
+    assert_eq!(superuser.value::<i64>("SELECT count(*) FROM venues WHERE other = 'found'")?, 2);
     Ok(())
 }
 
@@ -150,18 +150,18 @@ fn what_comes_after_the_declaration() -> Result<()> {
          INSERT INTO public.venues VALUES (2, 'beach')",
     )?;
     let found = wait_for("the problem", SOON, || {
-        let found: String = value(&mut superuser, problem)?;
+        let found: String = superuser.value(problem)?;
         Ok(found.starts_with("problem").then_some(found))
     })?;
     assert!(found.contains("55000") && found.contains("function bob.evil() belongs to \"bob\""), "{found}");
-    let powers: bool = value(&mut superuser, "SELECT rolsuper FROM pg_roles WHERE rolname = 'bob'")?;
+    let powers: bool = superuser.value("SELECT rolsuper FROM pg_roles WHERE rolname = 'bob'")?;
     assert!(!powers, "nothing of his ran");
-    assert_eq!(value::<i64>(&mut superuser, "SELECT count(*) FROM venues WHERE embedding IS NULL")?, 1);
+    assert_eq!(superuser.value::<i64>("SELECT count(*) FROM venues WHERE embedding IS NULL")?, 1);
     superuser.batch_execute(
         "DROP TRIGGER t ON venues; REVOKE TRIGGER ON venues FROM bob; SELECT pinterest_retry_tracked('venues')",
     )?;
     settled(&mut superuser)?;
-    assert_eq!(value::<String>(&mut superuser, problem)?, "active");
+    assert_eq!(superuser.value::<String>(problem)?, "active");
     Ok(())
 }
 
@@ -185,8 +185,7 @@ fn roles_with_power_over_the_server() -> Result<()> {
             "{VENUES}; CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION bob.evil(); {TRACK}"
         ))?;
         superuser.batch_execute(power)?;
-        let refused = refusal(owner.batch_execute(TRACK));
-        assert_eq!(refused.code, "55000", "{name}: {refused:?}");
+        let refused = owner.refused(TRACK, "55000");
         assert!(refused.message.contains("function bob.evil()"), "{name}: {refused:?}");
         // What is their own and the server's may run.
         owner.batch_execute("DROP TRIGGER t ON venues; CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -232,7 +231,7 @@ fn under_the_owners_search_path() -> Result<()> {
         superuser.batch_execute(setting)?;
         superuser.batch_execute(&format!("INSERT INTO ann.venues VALUES ({id}, 'barn')"))?;
         settled(&mut superuser)?;
-        let other: Option<String> = value(&mut superuser, &format!("SELECT other FROM ann.venues WHERE id = {id}"))?;
+        let other: Option<String> = superuser.value(&format!("SELECT other FROM ann.venues WHERE id = {id}"))?;
         assert_eq!(other.as_deref(), Some(found), "{setting}");
     }
     Ok(())

@@ -4,7 +4,7 @@ use e2e::Result;
 
 use crate::support::tracking::{queue, server};
 use crate::support::tracking_work::{count, settled, small_world, texts};
-use crate::support::{refusal, value};
+use crate::support::{Sql, refusal};
 
 /// Rows that have no embedding, or not that of `shown`.
 const WRONG: &str =
@@ -12,8 +12,7 @@ const WRONG: &str =
 
 #[test]
 fn of_long_texts_the_beginning_is_embedded() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "ALTER TABLE venues ADD COLUMN shown text;
@@ -28,19 +27,16 @@ fn of_long_texts_the_beginning_is_embedded() -> Result<()> {
     // Stored as it is, outside of its row.
     client.batch_execute("ALTER TABLE venues ALTER description SET STORAGE EXTERNAL; INSERT INTO venues (id, description, shown) VALUES (12, repeat('a lake ', 500000), repeat('a lake ', 100))")?;
     settled(&mut client)?;
-    assert_eq!(value::<i64>(&mut client, WRONG)?, 0);
+    assert_eq!(client.value::<i64>(WRONG)?, 0);
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (12, 0));
     // The function has the same rule.
-    let other: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues v, LATERAL (SELECT pinterest_embed_text(v.description) AS one, pinterest_embed_texts(ARRAY[v.description]) AS many) f
-          WHERE v.embedding <=> f.one > 1e-6 OR v.embedding <=> f.many[1] > 1e-6",
-    )?;
-    assert_eq!(other, 0);
+    let other = "SELECT count(*) FROM venues v, LATERAL (SELECT pinterest_embed_text(v.description) AS one, pinterest_embed_texts(ARRAY[v.description]) AS many) f
+          WHERE v.embedding <=> f.one > 1e-6 OR v.embedding <=> f.many[1] > 1e-6";
+    assert_eq!(client.value::<i64>(other)?, 0);
     // A change behind what the model reads changes nothing, and one in front of it does.
     client.batch_execute("UPDATE venues SET description = description || ' and a castle' WHERE id = 3; UPDATE venues SET description = 'castle ' || description, shown = 'castle ' || shown WHERE id = 2")?;
     settled(&mut client)?;
-    assert_eq!(value::<i64>(&mut client, WRONG)?, 0);
+    assert_eq!(client.value::<i64>(WRONG)?, 0);
     Ok(())
 }
 
@@ -59,15 +55,14 @@ const BLANKS: [&str; 9] = [
 
 #[test]
 fn what_holds_nothing_is_no_source() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, url text, by_photo vector(512), by_url vector(512));
          INSERT INTO photos VALUES (1, '', ''), (2, NULL, ' ')",
     )?;
     for sql in ["image => 'photo', embedding => 'by_photo'", "image_url => 'url', embedding => 'by_url'"] {
-        assert_eq!(value::<i64>(&mut client, &format!("SELECT pinterest_track('photos', {sql})"))?, 0);
+        assert_eq!(client.value::<i64>(&format!("SELECT pinterest_track('photos', {sql})"))?, 0);
     }
     client.batch_execute("INSERT INTO photos VALUES (3, '', U&'\\200B'), (4, '', repeat(' ', 2000))")?;
     let standing = "SELECT string_agg(concat_ws(' ', rows, pending, failed, progress, state), ', ' ORDER BY tracked_column_id) FROM pinterest.tracked";
@@ -76,22 +71,20 @@ fn what_holds_nothing_is_no_source() -> Result<()> {
             "TRUNCATE venues; INSERT INTO venues VALUES (1, {blank}), (2, 'barn'), (3, 'beach')"
         ))?;
         settled(&mut client)?;
-        let before: String = value(&mut client, standing)?;
-        assert_eq!(before, "2 0 0 1 active, 0 0 0 1 active, 0 0 0 1 active", "{blank}");
+        assert_eq!(client.value::<String>(standing)?, "2 0 0 1 active, 0 0 0 1 active, 0 0 0 1 active", "{blank}");
         client.batch_execute(&format!("UPDATE venues SET description = {blank} WHERE id = 2"))?;
         settled(&mut client)?;
-        assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM venues")?, 1, "{blank}");
-        assert_eq!(value::<i64>(&mut client, "SELECT pinterest_retry_tracked('venues')")?, 0);
+        assert_eq!(client.value::<i64>("SELECT count(embedding) FROM venues")?, 1, "{blank}");
+        assert_eq!(client.value::<i64>("SELECT pinterest_retry_tracked('venues')")?, 0);
         client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
         settled(&mut client)?;
-        let after: String = value(&mut client, standing)?;
-        assert_eq!(after, "1 0 0 1 active, 0 0 0 1 active, 0 0 0 1 active", "{blank}");
+        assert_eq!(client.value::<String>(standing)?, "1 0 0 1 active, 0 0 0 1 active, 0 0 0 1 active", "{blank}");
         // To search for nothing is a mistake, and no NULL.
         let refused = refusal(client.query(&format!("SELECT pinterest_embed_text({blank})"), &[]));
         assert_eq!((refused.code.as_str(), refused.message.as_str()), ("22023", "the text is empty"), "{blank}");
         client.batch_execute("UPDATE venues SET description = 'castle' WHERE id = 1")?;
         settled(&mut client)?;
-        assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM venues")?, 2, "{blank}");
+        assert_eq!(client.value::<i64>("SELECT count(embedding) FROM venues")?, 2, "{blank}");
     }
     Ok(())
 }
@@ -114,8 +107,7 @@ fn short_blanks_never_reach_the_queue() -> Result<()> {
 
 #[test]
 fn columns_that_hold_texts() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE EXTENSION citext; CREATE DOMAIN words AS citext; CREATE TYPE colour AS ENUM ('red');
          CREATE TABLE venues (id int PRIMARY KEY, a varchar(20), b char(20), c citext, d words, e name, f json, g jsonb, h xml, i colour, j text[],
@@ -127,10 +119,8 @@ fn columns_that_hold_texts() -> Result<()> {
         ))?;
     }
     for column in ["e", "f", "g", "h", "i", "j"] {
-        let refused = refusal(
-            client.batch_execute(&format!("SELECT pinterest_track('venues', text => '{column}', embedding => 've')")),
-        );
-        assert_eq!(refused.code, "22023", "{refused:?}");
+        let refused = client
+            .refused(&format!("SELECT pinterest_track('venues', text => '{column}', embedding => 've')"), "22023");
         assert!(refused.message.contains("takes a column of type text, varchar, char or citext, not"), "{refused:?}");
         assert!(refused.hint.contains("BEFORE trigger"), "{refused:?}");
     }
@@ -138,19 +128,13 @@ fn columns_that_hold_texts() -> Result<()> {
         "INSERT INTO venues (id, a, b, c, d) VALUES (1, 'A barn', 'A barn', 'A barn', 'A barn'), (2, '', '', '', '')",
     )?;
     settled(&mut client)?;
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues, pinterest_embed_text('A barn') AS x WHERE id = 1
-             AND NOT (va <=> x < 1e-6 AND vb <=> x < 1e-6 AND vc <=> x < 1e-6 AND vd <=> x < 1e-6) OR id = 2 AND num_nulls(va, vb, vc, vd) < 4",
-    )?;
+    let wrong: i64 = client.value("SELECT count(*) FROM venues, pinterest_embed_text('A barn') AS x WHERE id = 1
+             AND NOT (va <=> x < 1e-6 AND vb <=> x < 1e-6 AND vc <=> x < 1e-6 AND vd <=> x < 1e-6) OR id = 2 AND num_nulls(va, vb, vc, vd) < 4")?;
     assert_eq!((wrong, count(&mut client, "embedded")?), (0, 4));
     // Other letters are another text, whatever the column takes for equal.
     client.batch_execute("UPDATE venues SET c = 'A BEACH', d = 'A beach'; UPDATE venues SET c = 'a beach'")?;
     settled(&mut client)?;
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues WHERE COALESCE(vc <=> pinterest_embed_text('a beach') > 1e-6, true)",
-    )?;
-    assert_eq!(wrong, 0);
+    let wrong = "SELECT count(*) FROM venues WHERE COALESCE(vc <=> pinterest_embed_text('a beach') > 1e-6, true)";
+    assert_eq!(client.value::<i64>(wrong)?, 0);
     Ok(())
 }

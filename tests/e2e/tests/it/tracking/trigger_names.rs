@@ -3,8 +3,8 @@
 use e2e::{Cluster, Result};
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking::{queue, server, settle};
-use crate::support::value;
 
 /// Copies the schema of the database, and of nothing else, into the database `copy`.
 fn copy_schema(cluster: &Cluster, client: &mut Client) -> Result<Client> {
@@ -32,25 +32,25 @@ fn a_copy_of_the_schema_tracked_in_another_order() -> Result<()> {
     let (cluster, mut client) = server()?;
     client.batch_execute(TWO)?;
     let mut copy = copy_schema(&cluster, &mut client)?;
-    assert_eq!(value::<i64>(&mut copy, "SELECT count(*) FROM pinterest.tracked_column")?, 0);
+    assert_eq!(copy.value::<i64>("SELECT count(*) FROM pinterest.tracked_column")?, 0);
     // The triggers came along, and stand for nothing here.
     copy.batch_execute("INSERT INTO venues VALUES (1, 'barn'); INSERT INTO halls VALUES (2, 'hall')")?;
     assert_eq!(queue(&mut copy)?, "");
     copy.batch_execute("SELECT pinterest_track('halls', text => 'description')")?;
-    let id: i64 = value(&mut copy, "SELECT tracked_column_id FROM pinterest.tracked_column")?;
+    let id: i64 = copy.value("SELECT tracked_column_id FROM pinterest.tracked_column")?;
     assert_eq!(id, 1, "the number of the other table's declaration, whose triggers that table still has");
     // Workers look at it here: the state is that there is no model.
     let named =
         "SELECT string_agg(concat_ws(' ', \"table\", rows), ', ' ORDER BY tracked_column_id) FROM pinterest.tracked";
-    assert_eq!(value::<String>(&mut copy, named)?, "public.halls 1, public.venues");
+    assert_eq!(copy.value::<String>(named)?, "public.halls 1, public.venues");
     copy.batch_execute("INSERT INTO venues VALUES (3, 'x'); UPDATE venues SET description = 'y'; DELETE FROM venues WHERE id = 3; TRUNCATE venues")?;
     assert_eq!(queue(&mut copy)?, "2*", "the other table's triggers write nothing");
     copy.batch_execute(
         "INSERT INTO venues VALUES (1, 'barn'); SELECT pinterest_track('venues', text => 'description')",
     )?;
-    assert_eq!(value::<String>(&mut copy, named)?, "public.halls 1, public.venues 1");
-    let triggers: i64 = value(&mut copy, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest_track_%'")?;
-    assert_eq!(triggers, 10, "the old ones are gone");
+    assert_eq!(copy.value::<String>(named)?, "public.halls 1, public.venues 1");
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest_track_%'";
+    assert_eq!(copy.value::<i64>(triggers)?, 10, "the old ones are gone");
     settle(&mut copy, "halls")?;
     copy.batch_execute("UPDATE venues SET description = 'castle'")?;
     assert_eq!(queue(&mut copy)?, "1* 2");
@@ -68,16 +68,13 @@ fn a_remembered_oid_is_only_where_to_look_first() -> Result<()> {
         client.batch_execute(&format!(
             "UPDATE pinterest.tracked_column SET table_oid = {oid} WHERE tracked_column_id = 1; TRUNCATE venues"
         ))?;
-        assert_eq!(value::<String>(&mut client, named)?, "public.venues active, public.halls active", "{oid}");
+        assert_eq!(client.value::<String>(named)?, "public.venues active, public.halls active", "{oid}");
         client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'); DELETE FROM venues WHERE id = 2")?;
         assert_eq!(queue(&mut client)?, "1*", "{oid}");
     }
     client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
-    let remembered: bool = value(
-        &mut client,
-        "SELECT table_oid = 'venues'::regclass FROM pinterest.tracked_column WHERE tracked_column_id = 1",
-    )?;
-    assert!(remembered);
+    let remembered = "SELECT table_oid = 'venues'::regclass FROM pinterest.tracked_column WHERE tracked_column_id = 1";
+    assert!(client.value::<bool>(remembered)?);
     Ok(())
 }
 
@@ -85,7 +82,7 @@ fn a_remembered_oid_is_only_where_to_look_first() -> Result<()> {
 fn a_trigger_of_the_same_owners_other_table() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(TWO)?;
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column WHERE tracked_column_id = 1")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column WHERE tracked_column_id = 1")?;
     client.batch_execute(&format!(
         "INSERT INTO venues VALUES (1, 'barn');
          CREATE TRIGGER other AFTER INSERT OR DELETE ON halls FOR EACH ROW EXECUTE FUNCTION pinterest.track_change('{tie}', 'description', 'id');
@@ -112,7 +109,7 @@ fn looked_up_by_the_table() -> Result<()> {
     let scans = "SELECT pg_stat_clear_snapshot()::text || seq_scan FROM pg_stat_all_tables WHERE relid = 'pg_trigger'::regclass";
     let mut reader = _cluster.connect()?;
     client.batch_execute("SELECT pg_stat_force_next_flush(); SELECT pg_stat_clear_snapshot()")?;
-    let before: String = value(&mut reader, scans)?;
+    let before: String = reader.value(scans)?;
     for n in 1..20 {
         client.batch_execute(&format!(
             "INSERT INTO venues VALUES ({n}, 'x'); UPDATE venues SET description = 'y'; SELECT * FROM pinterest.tracked WHERE tracked_column_id = 2"
@@ -120,7 +117,7 @@ fn looked_up_by_the_table() -> Result<()> {
     }
     client.batch_execute("SELECT pg_stat_force_next_flush()")?;
     client.batch_execute("SELECT 1")?;
-    let after: String = value(&mut reader, scans)?;
+    let after: String = reader.value(scans)?;
     assert_eq!(before, after, "pg_trigger was read from end to end");
     Ok(())
 }

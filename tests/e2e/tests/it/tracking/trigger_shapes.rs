@@ -3,8 +3,8 @@
 use e2e::Result;
 use postgres::Client;
 
+use crate::support::Sql;
 use crate::support::tracking::{queue, settle, tracked_venues};
-use crate::support::{refusal, value};
 
 const CHANGE: &str = "pinterest.track_change";
 const STALE: &str = "pinterest.track_stale";
@@ -92,9 +92,9 @@ fn every_timing_level_event_and_argument() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     let mut intruder = intruder(&cluster, &mut client)?;
-    let session: i32 = value(&mut intruder, "SELECT pg_backend_pid()")?;
+    let session: i32 = intruder.value("SELECT pg_backend_pid()")?;
     intruder.batch_execute(&format!(
         "CREATE TEMP TABLE boom {TABLE}; CREATE TABLE plain {TABLE}; CREATE TABLE parts (id int, src text) PARTITION BY LIST (id);
          CREATE TABLE part PARTITION OF parts DEFAULT; CREATE VIEW seen AS SELECT id, src FROM plain;
@@ -131,8 +131,7 @@ fn every_timing_level_event_and_argument() -> Result<()> {
         }
     }
     assert!(fired > 500, "{fired} statements were refused by a trigger");
-    let now: i32 = value(&mut intruder, "SELECT pg_backend_pid()")?;
-    assert_eq!(now, session, "the session went on");
+    assert_eq!(intruder.value::<i32>("SELECT pg_backend_pid()")?, session, "the session went on");
     assert_eq!(queue(&mut client)?, "1 2", "the queue of another table");
     assert_quiet(&cluster)
 }
@@ -165,7 +164,7 @@ fn triggers_of_other_kinds() -> Result<()> {
         "INSERT INTO venues VALUES (1, 'barn'); CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
     )?;
     settle(&mut client, "venues")?;
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     let mut intruder = intruder(&cluster, &mut client)?;
     client.batch_execute("GRANT USAGE ON FOREIGN SERVER nowhere TO intruder")?;
     intruder.batch_execute(&format!(
@@ -268,7 +267,7 @@ fn triggers_of_other_kinds() -> Result<()> {
     ] {
         assert!(run(&mut intruder, &statement).is_some(), "{statement}");
     }
-    assert_eq!(refusal(intruder.batch_execute(&format!("SELECT {CHANGE}()"))).code, "39P01");
+    intruder.refused(&format!("SELECT {CHANGE}()"), "39P01");
     // As anything else that takes a function.
     for statement in [
         format!("CREATE AGGREGATE all_of (*) (SFUNC = {CHANGE}, STYPE = int)"),
@@ -294,8 +293,7 @@ fn the_statement_that_aborted_the_server() -> Result<()> {
         "CREATE TEMP TABLE boom (id int PRIMARY KEY, src text);
          CREATE TRIGGER boom AFTER UPDATE ON boom FOR EACH STATEMENT EXECUTE FUNCTION pinterest.track_change('0', 'src', 'id')",
     )?;
-    let refused = refusal(intruder.batch_execute("UPDATE boom SET src = 'x'"));
-    assert_eq!(refused.code, "39P01", "{refused:?}");
+    let refused = intruder.refused("UPDATE boom SET src = 'x'", "39P01");
     assert!(refused.message.contains("must be fired AFTER INSERT, UPDATE or DELETE for each row"), "{refused:?}");
     client.batch_execute("SELECT 1")?;
     assert_quiet(&cluster)
@@ -306,7 +304,7 @@ fn a_trigger_with_other_columns_writes_nothing() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
-    let tie: String = value(&mut client, "SELECT tie::text FROM pinterest.tracked_column")?;
+    let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     // The table's own tie, and columns that were not declared: a key of the description would forget rows.
     client.batch_execute(&format!(
         "CREATE TRIGGER odd AFTER INSERT OR DELETE OR UPDATE ON venues FOR EACH ROW
@@ -326,9 +324,9 @@ fn a_key_that_no_index_holds() -> Result<()> {
          INSERT INTO words VALUES (repeat('x', 100000000), 'barn'), ('a', 'beach')",
     )?;
     let keys = "SELECT COALESCE(string_agg(left(key[1], 10), ' '), '') FROM pinterest.tracked_row";
-    assert_eq!(value::<String>(&mut client, keys)?, "a");
+    assert_eq!(client.value::<String>(keys)?, "a");
     client.batch_execute("UPDATE words SET id = repeat('y', 100000000) WHERE id = 'a'")?;
-    assert_eq!(value::<String>(&mut client, keys)?, "");
+    assert_eq!(client.value::<String>(keys)?, "");
     client.batch_execute("DELETE FROM words")?;
     Ok(())
 }

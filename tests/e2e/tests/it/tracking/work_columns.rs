@@ -8,7 +8,7 @@ use postgres::Client;
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
-use crate::support::{SOON, quick_board, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// The problem of the one tracked column, its SQLSTATE and its hint, once there is one.
 fn problem(client: &mut Client) -> Result<(String, String, String)> {
@@ -22,9 +22,8 @@ fn problem(client: &mut Client) -> Result<(String, String, String)> {
 }
 
 fn unblamed(client: &mut Client) -> Result<()> {
-    let blamed: i64 =
-        value(client, "SELECT count(*) FROM pinterest.tracked_row WHERE attempts > 0 OR state = 'failed'")?;
-    assert_eq!(blamed, 0);
+    let blamed = "SELECT count(*) FROM pinterest.tracked_row WHERE attempts > 0 OR state = 'failed'";
+    assert_eq!(client.value::<i64>(blamed)?, 0);
     Ok(())
 }
 
@@ -36,8 +35,7 @@ fn due(client: &mut Client) -> Result<()> {
 
 #[test]
 fn a_column_that_is_not_what_it_was() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settled(&mut client)?;
@@ -53,14 +51,11 @@ fn a_column_that_is_not_what_it_was() -> Result<()> {
     // It heals.
     client.batch_execute("ALTER TABLE venues ADD COLUMN embedding vector(3)")?;
     due(&mut client)?;
-    wait_for("another problem", SOON, || {
-        Ok(problem(&mut client)?.0.contains("vector(3), not vector(512)").then_some(()))
-    })?;
+    until("another problem", || Ok(problem(&mut client)?.0.contains("vector(3), not vector(512)")))?;
     client.batch_execute("ALTER TABLE venues ALTER COLUMN embedding TYPE vector(512)")?;
     due(&mut client)?;
-    wait_for("the row", SOON, || Ok((count(&mut client, "pending")? == 0).then_some(())))?;
-    let left: i64 = value(&mut client, "SELECT count(problem) FROM pinterest.tracked_column")?;
-    assert_eq!(left, 0);
+    until("the row", || Ok(count(&mut client, "pending")? == 0))?;
+    assert_eq!(client.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
     Ok(())
 }
 
@@ -78,8 +73,12 @@ fn a_table_that_changed_hands() -> Result<()> {
 
 #[test]
 fn without_a_model_rows_wait() -> Result<()> {
-    let world = World::builder().preload(false).sandbox(quick_board("Beach", 1)).model("/nonexistent/model").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .preload(false)
+        .sandbox(quick_board("Beach", 1))
+        .model("/nonexistent/model")
+        .start()?
+        .with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     let (_, code, hint) = problem(&mut client)?;
@@ -96,8 +95,8 @@ fn without_a_model_rows_wait() -> Result<()> {
 
 #[test]
 fn another_model_takes_over_when_asked() -> Result<()> {
-    let world = World::builder().preload(false).sandbox(quick_board("Beach", 1)).start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) =
+        World::builder().preload(false).sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 30) n")?;
     settled(&mut client)?;
@@ -109,43 +108,40 @@ fn another_model_takes_over_when_asked() -> Result<()> {
     client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
     settled(&mut client)?;
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
-    let models: Vec<i64> = value(&mut client, "SELECT array_agg(DISTINCT model_id) FROM pinterest.tracked_row")?;
+    let models: Vec<i64> = client.value("SELECT array_agg(DISTINCT model_id) FROM pinterest.tracked_row")?;
     assert_eq!(models.len(), 1);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.model")?, 2);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.model")?, 2);
     Ok(())
 }
 
 #[test]
 fn a_role_with_a_few_rows_does_not_wait_for_one_with_many() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "many")?;
     world.cluster.create_role("ann")?;
     client.batch_execute("SELECT pinterest_grant('ann'); CREATE SCHEMA ann AUTHORIZATION ann")?;
     let mut ann = world.cluster.connect_as("ann")?;
     texts(&mut ann, "few")?;
     client.batch_execute("INSERT INTO many SELECT n, 'barn ' || n FROM generate_series(1, 3000) n")?;
-    wait_for("the many to be begun", SOON, || Ok((count(&mut client, "embedded")? > 0).then_some(())))?;
+    until("the many to be begun", || Ok(count(&mut client, "embedded")? > 0))?;
     ann.batch_execute("INSERT INTO few SELECT n, 'beach ' || n FROM generate_series(1, 20) n")?;
-    wait_for(
-        "the few",
-        SOON,
-        || Ok((value::<i64>(&mut ann, "SELECT count(embedding) FROM few")? == 20).then_some(())),
-    )?;
-    let left: i64 = value(&mut client, "SELECT count(*) FROM many WHERE embedding IS NULL")?;
+    wait_for("the few", SOON, || Ok((ann.value::<i64>("SELECT count(embedding) FROM few")? == 20).then_some(())))?;
+    let left: i64 = client.value("SELECT count(*) FROM many WHERE embedding IS NULL")?;
     assert!(left > 500, "the many were not done first: {left} are left");
     Ok(())
 }
 
 #[test]
 fn the_worker_leaves_and_the_next_row_brings_it_back() -> Result<()> {
-    let world =
-        World::builder().sandbox(quick_board("Beach", 1)).setting("pinterest.worker_idle_timeout", "1s").start()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 1))
+        .setting("pinterest.worker_idle_timeout", "1s")
+        .start()?
+        .with_session()?;
     texts(&mut client, "venues")?;
     for id in 1_i64..=3 {
         for kind in [WORKER, TRACKING_WORKER] {
-            wait_for("no worker", SOON, || Ok(world.cluster.backends(kind)?.is_empty().then_some(())))?;
+            until("no worker", || Ok(world.cluster.backends(kind)?.is_empty()))?;
         }
         let begun = Instant::now();
         client.execute("INSERT INTO venues VALUES ($1, 'barn')", &[&id])?;

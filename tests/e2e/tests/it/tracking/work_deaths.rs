@@ -6,17 +6,16 @@ use sandbox::Family;
 use crate::support::oauth::kill_one;
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, photo, settled, small_world, texts, wrong_texts};
-use crate::support::{SOON, quick_board, value};
+use crate::support::{SOON, Sql, quick_board, until};
 
 /// So many rows are embedded.
 fn progress(client: &mut postgres::Client, rows: i64) -> Result<()> {
-    wait_for("progress", SOON, || Ok((count(client, "embedded")? >= rows).then_some(())))
+    until("progress", || Ok(count(client, "embedded")? >= rows))
 }
 
 #[test]
 fn the_embedder_is_killed_again_and_again() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE photos (n int PRIMARY KEY, photo bytea, embedding vector(512));
          SELECT pinterest_track('photos', image => 'photo')",
@@ -32,19 +31,15 @@ fn the_embedder_is_killed_again_and_again() -> Result<()> {
     let signal = "pinterest-embedder was ended by signal 9";
     assert_eq!(world.cluster.log()?.matches(signal).count(), 3);
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (400, 0));
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM photos, (SELECT pinterest_embed_image(photo) AS one FROM photos LIMIT 1) AS alone
-          WHERE COALESCE(embedding <=> one > 1e-6, true)",
-    )?;
-    assert_eq!(wrong, 0);
+    let wrong = "SELECT count(*) FROM photos, (SELECT pinterest_embed_image(photo) AS one FROM photos LIMIT 1) AS alone
+          WHERE COALESCE(embedding <=> one > 1e-6, true)";
+    assert_eq!(client.value::<i64>(wrong)?, 0);
     Ok(())
 }
 
 #[test]
 fn the_worker_is_killed_at_work() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 1500) n")?;
     for kill in 1..=2 {
@@ -59,9 +54,11 @@ fn the_worker_is_killed_at_work() -> Result<()> {
 
 #[test]
 fn two_workers_never_do_a_row_twice() -> Result<()> {
-    let world =
-        World::builder().sandbox(quick_board("Beach", 1)).setting("pinterest.workers_per_database", "2").start()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 1))
+        .setting("pinterest.workers_per_database", "2")
+        .start()?
+        .with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "CREATE TABLE writes (id bigint, pid int);
@@ -75,7 +72,7 @@ fn two_workers_never_do_a_row_twice() -> Result<()> {
     let (writes, rows, workers): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     assert_eq!((writes, rows), (600, 600));
     assert_eq!(workers, 2, "both had a share");
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1")?, 0);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1")?, 0);
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     Ok(())
 }

@@ -3,13 +3,12 @@
 use e2e::Result;
 use sandbox::Family;
 
+use crate::support::Sql;
 use crate::support::tracking_work::{count, photo, settled, small_world, state, texts, wrong_texts};
-use crate::support::value;
 
 #[test]
 fn texts_and_pictures_get_their_embeddings() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE venues (id bigint PRIMARY KEY, description text, photo bytea, by_text vector(512), by_photo vector(512));
          INSERT INTO venues (id, description) VALUES (1, 'a barn with string lights'), (2, NULL)",
@@ -23,28 +22,19 @@ fn texts_and_pictures_get_their_embeddings() -> Result<()> {
         client.execute("INSERT INTO venues (id, description, photo) VALUES ($1, 'by the sea', $2)", &[&id, &photo])?;
     }
     settled(&mut client)?;
-    let wrong: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues WHERE (description IS NULL) <> (by_text IS NULL) OR (photo IS NULL) <> (by_photo IS NULL)
-             OR by_text <=> pinterest_embed_text(description) > 1e-6 OR by_photo <=> pinterest_embed_image(photo) > 1e-6",
-    )?;
-    assert_eq!(wrong, 0);
+    let wrong = "SELECT count(*) FROM venues WHERE (description IS NULL) <> (by_text IS NULL) OR (photo IS NULL) <> (by_photo IS NULL)
+             OR by_text <=> pinterest_embed_text(description) > 1e-6 OR by_photo <=> pinterest_embed_image(photo) > 1e-6";
+    assert_eq!(client.value::<i64>(wrong)?, 0);
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (4 + 3, 0));
-    let (columns, models): (i64, i64) = {
-        let row = client.query_one(
-            "SELECT count(DISTINCT tracked_column_id), count(DISTINCT model_id) FROM pinterest.tracked_row",
-            &[],
-        )?;
-        (row.get(0), row.get(1))
-    };
+    let (columns, models): (i64, i64) = client
+        .pair("SELECT count(DISTINCT tracked_column_id), count(DISTINCT model_id) FROM pinterest.tracked_row", &[])?;
     assert_eq!((columns, models), (2, 1));
     Ok(())
 }
 
 #[test]
 fn a_change_brings_the_new_embedding_and_a_row_that_goes_leaves_nothing() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'), (3, 'garden'), (4, 'castle')")?;
     settled(&mut client)?;
@@ -56,15 +46,14 @@ fn a_change_brings_the_new_embedding_and_a_row_that_goes_leaves_nothing() -> Res
     )?;
     settled(&mut client)?;
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
-    let keys: Vec<String> = value(&mut client, "SELECT array_agg(key[1] ORDER BY key) FROM pinterest.tracked_row")?;
-    assert_eq!(keys, ["2", "30"]);
+    let keys = "SELECT array_agg(key[1] ORDER BY key) FROM pinterest.tracked_row";
+    assert_eq!(client.value::<Vec<String>>(keys)?, ["2", "30"]);
     Ok(())
 }
 
 #[test]
 fn what_cannot_be_embedded_says_why_and_stops_nobody() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "INSERT INTO venues VALUES (3, 'a barn');
@@ -88,17 +77,16 @@ fn what_cannot_be_embedded_says_why_and_stops_nobody() -> Result<()> {
 
 #[test]
 fn what_has_not_changed_is_not_embedded_again() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 20) n")?;
     settled(&mut client)?;
     let versions = "SELECT array_agg(xmin::text ORDER BY id) FROM venues";
-    let before: Vec<String> = value(&mut client, versions)?;
+    let before: Vec<String> = client.value(versions)?;
     client.batch_execute("UPDATE venues SET embedding = NULL WHERE id = 7")?;
     client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
     settled(&mut client)?;
-    let after: Vec<String> = value(&mut client, versions)?;
+    let after: Vec<String> = client.value(versions)?;
     let changed: Vec<usize> = (0..20).filter(|&place| before[place] != after[place]).collect();
     assert_eq!(changed, [6], "only the row that had lost its embedding is written");
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
@@ -107,8 +95,7 @@ fn what_has_not_changed_is_not_embedded_again() -> Result<()> {
 
 #[test]
 fn keys_of_every_kind_find_their_rows() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         r#"CREATE SCHEMA "Our Places";
          CREATE DOMAIN short AS varchar(20);
@@ -121,18 +108,14 @@ fn keys_of_every_kind_find_their_rows() -> Result<()> {
              SELECT gen_random_uuid(), 1 + n % 2, 'c' || n, 'it''s {' || n || '},"\', 'barn ' || n FROM generate_series(1, 30) n"#,
     )?;
     settled(&mut client)?;
-    let wrong: i64 = value(
-        &mut client,
-        r#"SELECT count(*) FROM "Our Places"."Venues" WHERE COALESCE("Em" <=> pinterest_embed_text("De scription") > 1e-6, true)"#,
-    )?;
+    let wrong: i64 = client.value(r#"SELECT count(*) FROM "Our Places"."Venues" WHERE COALESCE("Em" <=> pinterest_embed_text("De scription") > 1e-6, true)"#)?;
     assert_eq!((wrong, count(&mut client, "embedded")?), (0, 30));
     Ok(())
 }
 
 #[test]
 fn a_thousand_texts() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     let begun = std::time::Instant::now();
     client.batch_execute(
@@ -142,7 +125,7 @@ fn a_thousand_texts() -> Result<()> {
     let seconds = begun.elapsed().as_secs_f64();
     println!("1,000 texts in {seconds:.1} s, {:.0} a second", 1000.0 / seconds);
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
-    let attempts: i64 = value(&mut client, "SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1")?;
-    assert_eq!(attempts, 0, "each is claimed once");
+    let attempts = "SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1";
+    assert_eq!(client.value::<i64>(attempts)?, 0, "each is claimed once");
     Ok(())
 }

@@ -6,7 +6,7 @@ use e2e::{Result, World, wait_for};
 use postgres::Client;
 
 use crate::support::tracking_work::{settled, small_world, state, until_state, wrong_texts};
-use crate::support::{SOON, value};
+use crate::support::{SOON, Sql, until};
 
 /// A table of a role without any special right. Returns a superuser's session and the role's.
 pub fn table_of(world: &World, role: &str) -> Result<(Client, Client)> {
@@ -59,7 +59,7 @@ fn a_trigger_in_the_workers_write_gains_nothing() -> Result<()> {
         assert_eq!(who, "ann");
         assert!(!what.starts_with("DONE"), "{what}");
     }
-    assert!(!value::<bool>(&mut superuser, "SELECT rolsuper FROM pg_roles WHERE rolname = 'ann'")?);
+    assert!(!superuser.value::<bool>("SELECT rolsuper FROM pg_roles WHERE rolname = 'ann'")?);
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn a_deferred_trigger_runs_at_once_and_as_the_owner() -> Result<()> {
     )?;
     settled(&mut superuser)?;
     assert_eq!(state(&mut superuser, "1")?.0, "embedded");
-    assert_eq!(value::<Vec<String>>(&mut owner, "SELECT array_agg(who) FROM seen")?, ["ann"]);
+    assert_eq!(owner.value::<Vec<String>>("SELECT array_agg(who) FROM seen")?, ["ann"]);
     Ok(())
 }
 
@@ -105,10 +105,8 @@ fn a_table_that_refuses_fails_its_row_alone() -> Result<()> {
     // A code of the owner's own is not known here.
     assert_eq!(until_state(&mut superuser, "5", "failed")?, ("nor on mine".to_owned(), "09000".to_owned()));
     assert_eq!(state(&mut superuser, "4")?.0, "embedded");
-    let problems: i64 = value(&mut superuser, "SELECT count(problem) FROM pinterest.tracked_column")?;
-    assert_eq!(problems, 0);
-    let attempts: i32 = value(&mut superuser, "SELECT max(attempts) FROM pinterest.tracked_row")?;
-    assert_eq!(attempts, 4);
+    assert_eq!(superuser.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
+    assert_eq!(superuser.value::<i32>("SELECT max(attempts) FROM pinterest.tracked_row")?, 4);
     Ok(())
 }
 
@@ -165,11 +163,11 @@ fn refusals_that_pass_come_to_an_end() -> Result<()> {
          INSERT INTO venues VALUES (1, 'barn')",
     )?;
     let mut refused = |refusals: i32, attempts: i32| {
-        wait_for("a refusal", SOON, || {
+        until("a refusal", || {
             let sql = "SELECT count(*) FROM pinterest.tracked_row WHERE key = ARRAY['1'] AND claimed_by IS NULL
                            AND refusals >= $1 AND attempts = $2";
-            let found: i64 = superuser.query_one(sql, &[&refusals, &attempts])?.get(0);
-            Ok((found == 1).then_some(()))
+            let found: i64 = superuser.value_with(sql, &[&refusals, &attempts])?;
+            Ok(found == 1)
         })
     };
     refused(2, 0)?;

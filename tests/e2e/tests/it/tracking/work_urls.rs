@@ -7,7 +7,7 @@ use postgres::Client;
 use sandbox::{Fault, Kind, Rule};
 
 use crate::support::tracking_work::{count, settled, small_world, state, until_state, urls, world};
-use crate::support::{GATE, SOON, value};
+use crate::support::{GATE, SOON, Sql};
 
 fn table(client: &mut Client) -> Result<()> {
     client.batch_execute(
@@ -19,8 +19,7 @@ fn table(client: &mut Client) -> Result<()> {
 
 #[test]
 fn only_pictures_of_named_hosts_come() -> Result<()> {
-    let world = world(4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(4)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     let host = world.sandbox.host();
@@ -51,23 +50,16 @@ fn only_pictures_of_named_hosts_come() -> Result<()> {
     }
     // The same bytes by SQL: the import keeps them.
     client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => true)")?;
-    wait_for("the import", SOON, || {
-        Ok((value::<i64>(&mut client, "SELECT count(*) FROM pinterest.imports WHERE state = 'completed'")? == 2)
-            .then_some(()))
-    })?;
-    let right: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues v JOIN pinterest.pin_image i ON v.url = i.candidates -> 0 ->> 'url'
-          WHERE v.embedding <=> i.embedding < 1e-6",
-    )?;
-    assert_eq!(right, 2);
+    client.until("SELECT count(*) FROM pinterest.imports WHERE state = 'completed'", 2_i64)?;
+    let right = "SELECT count(*) FROM venues v JOIN pinterest.pin_image i ON v.url = i.candidates -> 0 ->> 'url'
+          WHERE v.embedding <=> i.embedding < 1e-6";
+    assert_eq!(client.value::<i64>(right)?, 2);
     Ok(())
 }
 
 #[test]
 fn no_host_is_allowed_unless_named() -> Result<()> {
-    let world = small_world()?;
-    let mut client = world.connect()?;
+    let (world, mut client) = small_world()?.with_session()?;
     table(&mut client)?;
     client.execute("INSERT INTO venues VALUES (1, $1)", &[&format!("https://{}/x.jpg", world.sandbox.host())])?;
     settled(&mut client)?;
@@ -79,8 +71,7 @@ fn no_host_is_allowed_unless_named() -> Result<()> {
 
 #[test]
 fn trouble_that_passes_costs_nothing() -> Result<()> {
-    let world = world(4)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(4)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::ServerError { status: 503 }).times(2));
@@ -89,14 +80,13 @@ fn trouble_that_passes_costs_nothing() -> Result<()> {
     }
     settled(&mut client)?;
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (4, 0));
-    assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM venues")?, 4);
+    assert_eq!(client.value::<i64>("SELECT count(embedding) FROM venues")?, 4);
     Ok(())
 }
 
 #[test]
 fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
-    let world = world(6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(6)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }).times(4));
@@ -111,26 +101,21 @@ fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
     client.execute("INSERT INTO venues VALUES (3, $1)", &[&urls[5]])?;
     world.sandbox.faults().release(GATE);
     settled(&mut client)?;
-    let rows: i64 = value(&mut client, "SELECT count(embedding) FROM venues")?;
+    let rows: i64 = client.value("SELECT count(embedding) FROM venues")?;
     assert_eq!((rows, count(&mut client, "embedded")?), (3, 3));
     client.batch_execute("CREATE TABLE control AS SELECT id, embedding FROM venues")?;
     // What each picture gives in a row that nothing happens to.
     client.batch_execute("UPDATE venues SET embedding = NULL; SELECT pinterest_track('venues', image_url => 'url')")?;
     settled(&mut client)?;
-    let same: i64 = value(
-        &mut client,
-        "SELECT count(*) FROM venues v JOIN control c USING (id) WHERE v.embedding <=> c.embedding < 1e-6",
-    )?;
-    assert_eq!(same, 3);
-    let distinct: i64 = value(&mut client, "SELECT count(DISTINCT embedding::text) FROM venues")?;
-    assert_eq!(distinct, 3);
+    let same = "SELECT count(*) FROM venues v JOIN control c USING (id) WHERE v.embedding <=> c.embedding < 1e-6";
+    assert_eq!(client.value::<i64>(same)?, 3);
+    assert_eq!(client.value::<i64>("SELECT count(DISTINCT embedding::text) FROM venues")?, 3);
     Ok(())
 }
 
 #[test]
 fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
-    let world = world(3)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(3)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }).times(2));
@@ -143,7 +128,7 @@ fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
     world.sandbox.faults().release(GATE);
     until_state(&mut client, "3", "embedded")?;
     let busy = "SELECT count(*) FROM pinterest.tracked_row WHERE key = '{1}' AND claimed_by IS NOT NULL";
-    assert_eq!(value::<i64>(&mut client, busy)?, 1, "its claim cannot be ended yet");
+    assert_eq!(client.value::<i64>(busy)?, 1, "its claim cannot be ended yet");
     slow.execute("COMMIT", &[])?;
     let begun = Instant::now();
     settled(&mut client)?;
@@ -154,8 +139,7 @@ fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
 
 #[test]
 fn a_table_is_emptied_and_dropped_without_waiting() -> Result<()> {
-    let world = world(6)?;
-    let mut client = world.connect()?;
+    let (world, mut client) = world(6)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }));
@@ -167,16 +151,15 @@ fn a_table_is_emptied_and_dropped_without_waiting() -> Result<()> {
     client.execute("INSERT INTO venues VALUES (1, $1)", &[&urls[5]])?;
     world.sandbox.faults().release(GATE);
     settled(&mut client)?;
-    assert_eq!(value::<i64>(&mut client, "SELECT count(*) FROM pinterest.tracked_row WHERE state = 'embedded'")?, 1);
-    assert_eq!(value::<i64>(&mut client, "SELECT count(embedding) FROM venues")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row WHERE state = 'embedded'")?, 1);
+    assert_eq!(client.value::<i64>("SELECT count(embedding) FROM venues")?, 1);
 
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: "again".into() }));
     client.execute("UPDATE venues SET url = $1", &[&urls[0]])?;
     client.batch_execute("SET statement_timeout = '2s'; DROP TABLE venues; RESET statement_timeout")?;
     world.sandbox.faults().release("again");
-    let problem: String = wait_for("the problem to be said", SOON, || {
-        value(&mut client, "SELECT max(problem) FROM pinterest.tracked_column")
-    })?;
+    let problem: String =
+        wait_for("the problem to be said", SOON, || client.value("SELECT max(problem) FROM pinterest.tracked_column"))?;
     assert!(problem.contains("public.venues is gone"), "{problem}");
     client.batch_execute("SET statement_timeout = '10s'; DROP EXTENSION pg_pinterest CASCADE")?;
     Ok(())
