@@ -14,7 +14,7 @@ use crate::postgres::json_text::Jsonb;
 use crate::postgres::query_cache::once_per_query;
 use crate::postgres::vector::Vector;
 use crate::store::board::KnownBoard;
-use crate::store::{board_images, pin_image};
+use crate::store::board_images;
 
 /// Bytes of `sections`: more names than a board has sections.
 const MOST_BYTES: usize = 1 << 20;
@@ -59,7 +59,7 @@ struct Wanted {
 
 /// The plain mean, which the server computes without handing out every image.
 fn mean_direction(board: &KnownBoard) -> Result<Vector, Failure> {
-    let mean = pin_image::board_mean(board.account_id, &board.board_id)?;
+    let mean = board_images::mean(board.account_id, &board.board_id)?;
     if mean.models > 1 {
         return Err(Failure::new(
             Kind::ModelsMixed,

@@ -8,7 +8,7 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::memory::{out_of_memory, room_for};
 use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::board::KnownBoard;
-use crate::store::board_images::{self, BoardImage, Place};
+use crate::store::board_images::{self, BoardImage, ImageKey};
 
 /// Raises the ERROR of an interrupt that has come.
 pub fn check() {
@@ -113,7 +113,7 @@ impl Collected {
     }
 
     /// How an image is named.
-    pub fn place(&self, row: usize) -> Place {
+    pub fn place(&self, row: usize) -> ImageKey {
         let (board, image) = &self.images[row];
         (self.boards[*board].account_id, image.pin_id.clone(), image.position)
     }

@@ -75,7 +75,7 @@ fn pinterest_duplicates(
                 distance(&collected.vectors, group[0], row),
                 words.and_then(|words| words.title.clone()),
                 link,
-                words.and_then(|words| words.image_url.clone()),
+                words.and_then(|words| words.image_url().map(str::to_owned)),
             ));
         }
     }

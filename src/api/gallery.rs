@@ -11,9 +11,9 @@ use super::{Answer, given, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Json;
 use crate::postgres::memory::room_for;
-use crate::rows::Candidate;
-use crate::store::board_images::Place;
-use crate::store::gallery::{self as store, ShownImage};
+use crate::store::board_images::{self, ImageKey, Shown};
+use crate::store::gallery as store;
+use crate::store::pin_image::Candidate;
 
 /// Pictures of one theme; its row says how many more there are.
 const MOST_PICTURES: usize = 48;
@@ -77,7 +77,7 @@ fn unshown(error: gallery::Error) -> Failure {
 }
 
 /// A board, and which image each of its pictures is, in their order.
-fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<Place>), Failure> {
+fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<ImageKey>), Failure> {
     let collected = Collected::of_board(known(reference, account_id)?, false)?;
     let board = &collected.boards[0];
     let section = board.section.as_ref();
@@ -85,8 +85,8 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<P
         store::heading(board.account_id, &board.board_id, section.map(|section| section.section_id.as_str()))?;
     let groups = groups(&collected);
     let rows: Vec<usize> = groups.iter().flat_map(|group| group.shown()).copied().collect();
-    let places: Vec<Place> = rows.iter().map(|row| collected.place(*row)).collect();
-    let images = store::shown(&places)?;
+    let places: Vec<ImageKey> = rows.iter().map(|row| collected.place(*row)).collect();
+    let images = board_images::shown(&places)?;
     let themes = groups.iter().map(|group| Theme {
         label: None,
         weight: group.weight,
@@ -133,35 +133,34 @@ fn groups(collected: &Collected) -> Vec<Group> {
     vec![Group { weight: None, rows }]
 }
 
-fn pin(place: &Place, image: Option<&ShownImage>, board: &str) -> Pin {
+fn pin(place: &ImageKey, image: Option<&Shown>, board: &str) -> Pin {
     let words = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let description = image.and_then(|image| words(&image.alt_text).or_else(|| words(&image.title)));
     Pin {
         link: Address::of_pin(&place.1),
         description: description.unwrap_or_else(|| format!("A pin on {board}")),
-        picture: image.and_then(|image| address(&image.candidates)).as_deref().and_then(Picture::linked),
+        picture: image.and_then(|image| address(&image.candidates)).and_then(Picture::linked),
     }
 }
 
-/// The address of the size that suits a page, else of the best there is.
-fn address(candidates: &str) -> Option<String> {
-    let candidates: Vec<Candidate> = serde_json::from_str(candidates).ok()?;
+/// The URL of the size that suits a page, otherwise of the best one.
+fn address(candidates: &[Candidate]) -> Option<&str> {
     let suitable = candidates.iter().find(|candidate| candidate.size == SIZE).or(candidates.first());
-    suitable.map(|candidate| candidate.url.clone())
+    suitable.map(|candidate| candidate.url.as_str())
 }
 
 /// Puts kept bytes in the place of addresses: the board's pictures first, then those of the pins that rows give as
 /// reasons. What was not kept, or does not fit any more, stays linked.
-fn embed_kept(page: &mut Page, places: Vec<Place>, budget: usize) -> Result<(), Failure> {
+fn embed_kept(page: &mut Page, places: Vec<ImageKey>, budget: usize) -> Result<(), Failure> {
     let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
     let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
-    let mut pictures: Vec<(Place, &mut Option<Picture>)> =
+    let mut pictures: Vec<(ImageKey, &mut Option<Picture>)> =
         places.into_iter().zip(pins.map(|pin| &mut pin.picture)).collect();
     pictures.extend(reasons.filter_map(|reason| {
         let place = (reason.account_id?, reason.pin_id.clone()?, reason.position.unwrap_or(0));
         Some((place, &mut reason.picture))
     }));
-    let wanted: Vec<Place> = pictures.iter().map(|(place, _)| place.clone()).collect();
+    let wanted: Vec<ImageKey> = pictures.iter().map(|(place, _)| place.clone()).collect();
     let kept = store::kept(&wanted, i64::try_from(budget).unwrap_or(i64::MAX))?;
     let mut left = Budget::of(budget);
     for (place, picture) in pictures {

@@ -12,7 +12,7 @@ use super::{Answer, given, not_empty, seconds};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
-use crate::store::import::{self, Progress, Wishes};
+use crate::store::import::{self, ImportOptions, Progress};
 use crate::store::{account, installation, with_latest_snapshot};
 use crate::workers::{pause, registry};
 
@@ -38,8 +38,8 @@ fn pinterest_import_board(
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
     // NULL is as little a name as the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
-    let mut wishes = Wishes { keep_images, sections, max_images, sync_every, skip_ai };
-    check_wishes(&wishes)?;
+    let mut options = ImportOptions { keep_images, sections, max_images, sync_every, skip_ai };
+    check_options(&options)?;
     let board = not_empty(board, "board")?.trim();
     if board.len() > LONGEST_REFERENCE {
         return Err(Failure::new(
@@ -54,13 +54,13 @@ fn pinterest_import_board(
     let account_id = account::resolve(&current_role(), account_id)?;
     let meant = matching(board, Some(account_id))?;
     if let Some(section) = meant.reference.section() {
-        if wishes.sections.is_some() {
+        if options.sections.is_some() {
             return Err(Failure::new(Kind::BadArgument, "the address names a section, and sections is given too")
                 .with_hint("Give the board's address, without the section, and all sections in sections.")
                 .into());
         }
-        wishes.sections = Some(vec![section.text().to_owned()]);
-        check_wishes(&wishes)?;
+        options.sections = Some(vec![section.text().to_owned()]);
+        check_options(&options)?;
     }
     check_model_dir()?;
     // Where another board may fit better than those seen so far, the worker looks at Pinterest's list: one of this very
@@ -72,26 +72,26 @@ fn pinterest_import_board(
     let known = meant.one()?.filter(|_| certain);
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;
-        import::enqueue(account_id, board, known.as_ref().map(|board| board.board_id.as_str()), wishes)
+        import::enqueue(account_id, board, known.as_ref().map(|board| board.board_id.as_str()), options)
     })?;
     registry::wake_at_commit()?;
     Ok(import_id)
 }
 
-fn check_wishes(wishes: &Wishes) -> Result<(), Failure> {
+fn check_options(options: &ImportOptions) -> Result<(), Failure> {
     let bad = |what: &str| Err(Failure::new(Kind::BadArgument, what));
-    if wishes.max_images.is_some_and(|images| images <= 0) {
+    if options.max_images.is_some_and(|images| images <= 0) {
         return bad("max_images must be positive");
     }
-    if let Some(sections) = &wishes.sections
+    if let Some(sections) = &options.sections
         && (sections.is_empty() || sections.iter().any(|section| section.trim().is_empty()))
     {
         return bad("sections must name at least one section, and none that is empty");
     }
-    if wishes.sync_every.is_some() && (wishes.sections.is_some() || wishes.max_images.is_some()) {
+    if options.sync_every.is_some() && (options.sections.is_some() || options.max_images.is_some()) {
         return bad("a board that is kept fresh is imported whole: no section, no max_images");
     }
-    check_sync_interval(wishes.sync_every.as_ref())
+    check_sync_interval(options.sync_every.as_ref())
 }
 
 /// Shorter intervals would spend the quota on looking.

@@ -14,7 +14,7 @@ use crate::postgres::platform::NoCoreDump;
 use crate::secrets::keys;
 use crate::settings;
 use crate::store::installation::{self, Installation};
-use crate::store::seal::{self, Place, SealedRow};
+use crate::store::seal::{self, SealedRow, SealedTable};
 use crate::store::token::{self, NewTokens, SealedTokens};
 use crate::store::{account, app, grants, token_answer};
 
@@ -178,7 +178,7 @@ impl Sealer {
 
     /// Seals the next batch of rows with the active key that name another of the ring's. Returns the id of the last one,
     /// `None` at the end, and how many could not be opened, which stay as they are.
-    pub fn reseal(&self, place: Place, after: i64, limit: i64) -> Result<(Option<i64>, usize), Failure> {
+    pub fn reseal(&self, place: SealedTable, after: i64, limit: i64) -> Result<(Option<i64>, usize), Failure> {
         let (active, ring) = self.keys();
         let old: Vec<String> = ring.into_iter().filter(|key| *key != active).collect();
         let rows = seal::batch(place, after, &old, limit)?;
@@ -194,10 +194,10 @@ impl Sealer {
         Ok((last, broken))
     }
 
-    fn sealed_anew(&self, place: Place, row: &SealedRow) -> Result<[Option<Vec<u8>>; 3], Failure> {
+    fn sealed_anew(&self, place: SealedTable, row: &SealedRow) -> Result<[Option<Vec<u8>>; 3], Failure> {
         let purposes = match place {
-            Place::Tokens => [Purpose::AccessToken, Purpose::RefreshToken, Purpose::PreviousRefreshToken],
-            Place::Apps => [Purpose::ClientSecret; 3],
+            SealedTable::Tokens => [Purpose::AccessToken, Purpose::RefreshToken, Purpose::PreviousRefreshToken],
+            SealedTable::Apps => [Purpose::ClientSecret; 3],
         };
         let mut anew = [None, None, None];
         for ((purpose, sealed), slot) in purposes.into_iter().zip(&row.secrets).zip(&mut anew) {

@@ -1,6 +1,6 @@
 //! `pinterest.account`: connected accounts.
 
-use super::{execute, read, write};
+use super::{affected, execute, is_true, read, read_optional, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -12,12 +12,12 @@ pub const NEEDS_REAUTH: &str = "needs_reauth";
 /// A foreign account and one that does not exist give the same answer.
 pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
     if let Some(account_id) = account_id {
-        let found = read(
+        return read_optional(
             "SELECT a.account_id FROM pinterest.account a WHERE a.account_id = $1",
             &[account_id.into()],
             |row| row.get(1),
-        )?;
-        return found.into_iter().next().ok_or_else(|| {
+        )?
+        .ok_or_else(|| {
             Failure::new(Kind::NotYours, format!("account {account_id} does not exist or belongs to another role"))
         });
     }
@@ -49,7 +49,7 @@ pub fn upsert(
     scopes: &[String],
     requested: &[String],
 ) -> Result<i64, Failure> {
-    let ids = write(
+    write_one(
         "INSERT INTO pinterest.account AS a (owner, app_id, pinterest_user_id, username, scopes, scopes_requested) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (owner, app_id, pinterest_user_id) DO UPDATE SET \
          username = EXCLUDED.username, scopes = EXCLUDED.scopes, scopes_requested = EXCLUDED.scopes_requested, \
@@ -64,20 +64,18 @@ pub fn upsert(
             requested.to_vec().into(),
         ],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
+    )
 }
 
 /// Inserts the account of a person who has just consented and whose name is yet to be asked for. A row of its own,
 /// whoever that is: nothing that is locked elsewhere keeps it, nor the tokens, from being stored.
 pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested: &[String]) -> Result<i64, Failure> {
-    let ids = write(
+    write_one(
         "INSERT INTO pinterest.account AS a (owner, app_id, scopes, scopes_requested, identity_due) \
          VALUES ($1, $2, $3, $4, clock_timestamp() + '30 seconds'::interval) RETURNING a.account_id",
         &[owner.parameter(), app_id.into(), scopes.to_vec().into(), requested.to_vec().into()],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the account's row cannot be written"))
+    )
 }
 
 /// Accounts of which it is time to ask whose they are, each with the time put off for whoever asks.
@@ -114,23 +112,20 @@ pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>
 
 /// The account of this person that stands beside a nameless one, if there is any; nothing is locked.
 pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
-    let found = read(
+    read_optional(
         "SELECT a.account_id FROM pinterest.account a JOIN pinterest.account n ON n.account_id = $1 \
          WHERE a.owner OPERATOR(pinterest.=) n.owner AND a.app_id = n.app_id AND a.pinterest_user_id = $2",
         &[account_id.into(), user_id.into()],
         |row| row.get(1),
-    )?;
-    Ok(found.into_iter().next())
+    )
 }
 
 /// Was the account connected more than a day ago?
 pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a WHERE a.account_id = $1",
         &[account_id.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// Says whose account it is; without a user, that this is not to be had.
@@ -151,8 +146,7 @@ pub fn renew(nameless: i64, known: i64, username: Option<&str>) -> Result<(), Fa
          username = $3, scopes = n.scopes, scopes_requested = n.scopes_requested, connected_at = n.connected_at \
          FROM pinterest.account n WHERE a.account_id = $2 AND n.account_id = $1",
         &[nameless.into(), known.into(), username.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Makes of a nameless account and the known one of the same person one: the known one's id and whatever was imported
@@ -164,18 +158,16 @@ pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
          WHERE account_id = $1 AND state <> 'running' AND fence = 0",
         &[nameless.into(), known.into()],
     )?;
-    execute("DELETE FROM pinterest.account WHERE account_id = $1", &[nameless.into()])?;
-    Ok(())
+    execute("DELETE FROM pinterest.account WHERE account_id = $1", &[nameless.into()])
 }
 
 /// Locks the account's row; its status, `None` where it is gone. Whoever locks the tokens' row too does it after this.
 pub fn lock(account_id: i64) -> Result<Option<String>, Failure> {
-    let found = write(
+    write_optional(
         "SELECT a.status FROM pinterest.account a WHERE a.account_id = $1 FOR NO KEY UPDATE",
         &[account_id.into()],
         |row| row.get(1),
-    )?;
-    Ok(found.into_iter().next())
+    )
 }
 
 /// Shows how the last attempt to refresh went, unless only the user can help by now.
@@ -185,8 +177,7 @@ pub fn show_attempt(account_id: i64, uncertain: bool, cause: &str) -> Result<(),
          status_since = CASE WHEN $2 AND status <> 'refresh_uncertain' THEN clock_timestamp() ELSE status_since END \
          WHERE account_id = $1 AND status IN ('connected', 'refresh_uncertain')",
         &[account_id.into(), uncertain.into(), cause.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Marks an account that got new tokens by hand as connected.
@@ -197,8 +188,7 @@ pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Res
          THEN scopes ELSE $3 END, connected_at = clock_timestamp() \
          WHERE account_id = $1",
         &[account_id.into(), app_id.into(), scopes.to_vec().into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Only the user can help: the account's waiting imports are parked, and listeners told the id, nothing else. The caller
@@ -211,13 +201,12 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     )?;
     execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])?;
     super::import::park(account_id, cause)?;
-    write("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()], |_| Ok(()))?;
-    Ok(())
+    execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()])
 }
 
 /// Pauses the account's imports, or lets them go on; true where that changed something.
 pub fn pause(account_id: i64, pause: bool) -> Result<bool, Failure> {
-    let changed = execute(
+    let changed = affected(
         "UPDATE pinterest.account SET paused_at = CASE WHEN $2 THEN clock_timestamp() END \
          WHERE account_id = $1 AND (paused_at IS NOT NULL) <> $2",
         &[account_id.into(), pause.into()],
@@ -247,8 +236,8 @@ pub struct Erased {
 pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
     // First, so that nothing is added to what is counted. It conflicts with the key share lock of a new import, so that none is
     // queued behind the end of all others; of the worker's writes it delays only those of this account.
-    write("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()], |_| Ok(()))?;
-    let counts = write(
+    execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()])?;
+    let counts = write_one(
         "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \
              RETURNING num_nonnulls(t.access_token, t.refresh_token, t.previous_refresh_token) AS tokens) \
          SELECT (SELECT COALESCE(sum(tokens), 0) FROM gone)::int8, \
@@ -269,7 +258,6 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
             })
         },
     )?;
-    let counts = counts.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a count returned no row"))?;
     super::token_answer::forget(account_id)?;
     if purge {
         execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])?;

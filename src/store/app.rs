@@ -1,7 +1,7 @@
 //! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_breaker` keeps
 //! the columns of its breaker.
 
-use super::{Row, read, write};
+use super::{Row, affected, read, read_optional, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -22,34 +22,30 @@ pub struct App {
 
 /// A new key for a row whose secret must be sealed, with the key bound in, before it is inserted.
 pub fn next_id() -> Result<i64, Failure> {
-    let ids = write("SELECT nextval('pinterest.app_app_id_seq')", &[], |row| row.get(1))?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the sequence of pinterest.app gave nothing"))
+    write_one("SELECT nextval('pinterest.app_app_id_seq')", &[], |row| row.get(1))
 }
 
 /// The key of `owner`'s app of that name, its row locked.
 pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
-    let ids = write(
+    write_optional(
         "SELECT a.app_id FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND a.name = $2 FOR NO KEY UPDATE",
         &[owner.parameter(), name.into()],
         |row| row.get(1),
-    )?;
-    Ok(ids.into_iter().next())
+    )
 }
 
 /// Locks the app's row against its deletion, as a row that refers to it does, if nobody keeps it from that.
 pub fn lock_if_free(app_id: i64) -> Result<bool, Failure> {
-    let free =
-        write("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &[app_id.into()], |_| {
-            Ok(())
-        })?;
-    Ok(!free.is_empty())
+    let locked =
+        affected("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &[app_id.into()])?;
+    Ok(locked > 0)
 }
 
 /// Inserts an app, or replaces what the owner registered under that name before. Without a secret it is read from a
 /// file whenever it is needed.
 pub fn upsert(owner: &Owner, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
-    let ids = write(
+    write_one(
         "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri, tier) \
          OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (app_id) DO UPDATE SET client_id = EXCLUDED.client_id, \
@@ -65,8 +61,7 @@ pub fn upsert(owner: &Owner, app: &App, sealed_secret: Option<Vec<u8>>) -> Resul
             app.tier.as_str().into(),
         ],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the app's row cannot be written"))
+    )
 }
 
 fn app_of(row: &Row<'_, '_>) -> Result<App, Failure> {
@@ -101,11 +96,11 @@ pub fn of_owner(owner: &Owner, name: Option<&str>) -> Result<App, Failure> {
 
 /// The app, its owner, and its sealed secret, if it is kept here.
 pub fn with_secret(app_id: i64) -> Result<(App, Owner, Option<Vec<u8>>), Failure> {
-    let apps = read(
+    read_optional(
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.owner, a.client_secret FROM pinterest.app a \
          WHERE a.app_id = $1",
         &[app_id.into()],
         |row| Ok((app_of(&row)?, row.get(6)?, row.maybe(7)?)),
-    )?;
-    apps.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinterest::app_access::{Consequence, Granted, RECENT, Standing, refused as judge};
 
-use super::{execute, read, write};
+use super::{affected, execute, read, read_optional, write_optional};
 use crate::errors::Failure;
 
 /// Imports that one transaction lets go on; the rest follow with the next round.
@@ -25,19 +25,19 @@ pub enum Permission {
 /// Asks for permission. Of all accounts of an app that was refused one gets it, once the pause has ended, until its lease
 /// runs out.
 pub fn ask(account_id: i64) -> Result<Permission, Failure> {
-    let refused = read(
+    let refused = read_optional(
         "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
          FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
          WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
         &[account_id.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
-    match refused.into_iter().next() {
+    match refused {
         None => Ok(Permission::Open),
         Some((_, false)) => Ok(Permission::Closed),
         Some((app_id, true)) => {
             // Nobody waits for a row that a client has locked.
-            let taken = execute(
+            let taken = affected(
                 "UPDATE pinterest.app p SET access_probe_until = clock_timestamp() + '90 seconds'::interval \
                  FROM (SELECT o.app_id FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS free \
                  WHERE p.app_id = free.app_id AND p.access_refused_since IS NOT NULL AND p.access_probe_at <= clock_timestamp() \
@@ -55,14 +55,13 @@ pub fn give_back(account_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.app p SET access_probe_until = NULL FROM pinterest.account a \
          WHERE a.account_id = $1 AND p.app_id = a.app_id AND p.access_probe_until IS NOT NULL",
         &[account_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// It is another account's turn to ask, where the account was the last to be refused: then an import of another one goes on
 /// that is held. One account that is always refused does not keep the others waiting. True where that was so.
 pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
-    let others = execute(
+    let others = affected(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
          FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
                JOIN pinterest.app p ON p.app_id = a.app_id AND p.access_refused_since IS NOT NULL \
@@ -91,15 +90,14 @@ pub fn let_one_ask() -> Result<(), Failure> {
          AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
          AND t.account_id = next.account_id AND t.import_id = next.import_id",
         &[],
-    )?;
-    Ok(())
+    )
 }
 
 /// Records that Pinterest refused the app's access when it was asked for the account; the seconds until an import of the app
 /// asks again, `None` where only this account was refused, or it has no app.
 pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
     super::wait_briefly_for_locks();
-    let standing = write(
+    let standing = write_optional(
         "SELECT p.app_id, p.access_refusals, \
              CASE WHEN p.access_refused_since IS NOT NULL \
                  THEN GREATEST(EXTRACT(EPOCH FROM p.access_probe_at - clock_timestamp()), 0)::float8 END, \
@@ -113,7 +111,7 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
             Ok((row.get::<i64>(1)?, Standing { refusals, probe_in, granted }))
         },
     )?;
-    let Some((app_id, standing)) = standing.into_iter().next() else { return Ok(None) };
+    let Some((app_id, standing)) = standing else { return Ok(None) };
     match judge(&standing, fastrand::f64()) {
         Consequence::OfAccount => Ok(None),
         Consequence::Known(left) => Ok(Some(left.as_secs_f64())),
@@ -138,15 +136,15 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
 /// Pinterest has answered the account: the app has access. Where it was refused before, all that waited for it goes on; true
 /// then.
 pub fn granted(account_id: i64) -> Result<bool, Failure> {
-    let refused = read(
+    let refused = read_optional(
         "SELECT p.app_id FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
          WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
         &[account_id.into()],
         |row| row.get::<i64>(1),
     )?;
-    let Some(app_id) = refused.into_iter().next() else { return Ok(false) };
+    let Some(app_id) = refused else { return Ok(false) };
     super::wait_briefly_for_locks();
-    let ended = execute(
+    let ended = affected(
         "UPDATE pinterest.app SET access_refused_since = NULL, access_cause = NULL, access_probe_at = NULL, \
          access_probe_until = NULL, access_granted_at = clock_timestamp(), access_granted_by = $2 \
          WHERE app_id = $1 AND access_refused_since IS NOT NULL",
@@ -176,7 +174,7 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
 
 /// Has the next probe made at once: the app was registered anew.
 pub fn probe_now(app_id: i64) -> Result<(), Failure> {
-    let refused = execute(
+    let refused = affected(
         "UPDATE pinterest.app SET access_probe_at = clock_timestamp(), access_probe_until = NULL \
          WHERE app_id = $1 AND access_refused_since IS NOT NULL",
         &[app_id.into()],
@@ -192,8 +190,7 @@ fn wake(app_id: i64) -> Result<(), Failure> {
              WHERE a.app_id = $1 AND i.state = 'waiting_access' FOR UPDATE OF i SKIP LOCKED) AS w \
          WHERE t.account_id = w.account_id AND t.import_id = w.import_id",
         &[app_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Apps that Pinterest refuses, with their owners, since when and why.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinterest::refresh::Breaker;
 
-use super::{execute, read, write};
+use super::{affected, execute, read, read_optional, write_optional};
 use crate::errors::Failure;
 
 /// May tokens of an app be refreshed?
@@ -20,17 +20,17 @@ pub enum Permission {
 
 /// Asks for permission. Of all accounts of an app whose pause has ended one gets it, until its lease runs out.
 pub fn permission(app_id: i64) -> Result<Permission, Failure> {
-    let left = read(
+    let left = read_optional(
         "SELECT CASE WHEN p.pauses > 0 THEN EXTRACT(EPOCH FROM p.paused_until - clock_timestamp())::float8 END \
          FROM pinterest.app p WHERE p.app_id = $1",
         &[app_id.into()],
         |row| row.maybe::<f64>(1),
     )?;
-    match left.into_iter().next().flatten() {
+    match left.flatten() {
         None => Ok(Permission::Granted),
         Some(left) if left > 0.0 => Ok(Permission::Paused(left)),
         Some(_) => {
-            let taken = execute(
+            let taken = affected(
                 "UPDATE pinterest.app SET paused_until = clock_timestamp() + '90 seconds'::interval \
                  WHERE app_id = $1 AND pauses > 0 AND paused_until <= clock_timestamp()",
                 &[app_id.into()],
@@ -42,7 +42,7 @@ pub fn permission(app_id: i64) -> Result<Permission, Failure> {
 
 /// The breaker and whether a pause is under way, the row locked: what is decided by it is recorded in this transaction.
 pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
-    let found = write(
+    Ok(write_optional(
         "SELECT p.refused_in_row, p.pauses, p.pauses > 0 AND p.paused_until > clock_timestamp() FROM pinterest.app p \
          WHERE p.app_id = $1 FOR NO KEY UPDATE",
         &[app_id.into()],
@@ -50,8 +50,8 @@ pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
             let count = |column| row.get::<i32>(column).map(i32::unsigned_abs);
             Ok((Breaker { refused_in_row: count(1)?, pauses: count(2)? }, row.get(3)?))
         },
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }
 
 /// Records a refusal; `pause` where one begins with it. Accounts lost in this row of refusals, which a pause casts doubt
@@ -86,14 +86,14 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
 /// Ends the pause and forgets the refusals: Pinterest has accepted the app, or it was registered anew. What waited for
 /// it goes on.
 pub fn resume(app_id: i64) -> Result<(), Failure> {
-    let resumed = write(
+    let resumed = write_optional(
         "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \
          FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE) AS was \
          WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
         &[app_id.into()],
         |row| row.get::<bool>(1),
     )?;
-    if resumed == [true] {
+    if resumed == Some(true) {
         execute(
             "UPDATE pinterest.token t SET refresh_after = LEAST(t.refresh_after, clock_timestamp()) \
              FROM pinterest.account a WHERE a.account_id = t.account_id AND a.app_id = $1 AND t.attempts > 0",

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{read, read_sized};
+use super::pin_image::Candidate;
+use super::{read, read_one, read_sized};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
@@ -94,30 +95,59 @@ pub fn sections_of(account_id: i64, board_id: &str) -> Result<Vec<(String, Strin
     )
 }
 
-/// How an image is named: account, pin, position.
-pub type Place = (i64, String, i32);
+/// Identifies an image: account, pin and 0-based position within the pin.
+pub type ImageKey = (i64, String, i32);
 
-/// What a person sees of an image.
-#[derive(Clone, Debug)]
+/// The texts and URLs by which an image is shown to a person.
+#[derive(Clone, Debug, Default)]
 pub struct Shown {
     /// The pin's title.
     pub title: Option<String>,
-    /// Where the picture lies at Pinterest, the best size that it gave.
-    pub image_url: Option<String>,
+    /// The pin's alternative text for the image.
+    pub alt_text: Option<String>,
+    /// The image's URLs at Pinterest, best first.
+    pub candidates: Vec<Candidate>,
 }
 
-/// What a person sees of these images.
-pub fn shown(places: &[Place]) -> Result<HashMap<Place, Shown>, Failure> {
-    let accounts: Vec<i64> = places.iter().map(|(account, _, _)| *account).collect();
-    let pins: Vec<String> = places.iter().map(|(_, pin, _)| pin.clone()).collect();
-    let positions: Vec<i32> = places.iter().map(|(_, _, position)| *position).collect();
+impl Shown {
+    /// The image's best URL at Pinterest.
+    pub fn image_url(&self) -> Option<&str> {
+        self.candidates.first().map(|candidate| candidate.url.as_str())
+    }
+}
+
+/// The texts and URLs of these images.
+pub fn shown(images: &[ImageKey]) -> Result<HashMap<ImageKey, Shown>, Failure> {
+    let (accounts, pins, positions): (Vec<_>, Vec<_>, Vec<_>) = images.iter().cloned().collect();
     let rows = read(
-        "SELECT i.account_id, i.pin_id, i.position, p.title, i.candidates -> 0 ->> 'url' \
+        "SELECT i.account_id, i.pin_id, i.position, p.title, p.alt_text, i.candidates::text \
          FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
          JOIN pinterest.pin_image i ON i.account_id = w.account_id AND i.pin_id = w.pin_id AND i.position = w.position \
          JOIN pinterest.pin p ON p.account_id = w.account_id AND p.pin_id = w.pin_id",
         &[accounts.into(), pins.into(), positions.into()],
-        |row| Ok(((row.get(1)?, row.get(2)?, row.get(3)?), Shown { title: row.maybe(4)?, image_url: row.maybe(5)? })),
+        |row| {
+            let candidates = Candidate::from_json(&row.get::<String>(6)?);
+            let shown = Shown { title: row.maybe(4)?, alt_text: row.maybe(5)?, candidates };
+            Ok(((row.get(1)?, row.get(2)?, row.get(3)?), shown))
+        },
     )?;
     Ok(rows.into_iter().collect())
+}
+
+/// The mean of a board's embeddings.
+pub struct BoardMean {
+    /// Not of unit length; `None` if no image is embedded.
+    pub mean: Option<Vector>,
+    /// The number of models that made the embeddings.
+    pub models: i64,
+}
+
+/// The mean over the images of pins that are still on the board.
+pub fn mean(account_id: i64, board_id: &str) -> Result<BoardMean, Failure> {
+    // avg(vector) is pgvector's, in whatever schema: the function bound it when it was created.
+    read_one(
+        "SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m",
+        &[account_id.into(), board_id.into()],
+        |row| Ok(BoardMean { mean: row.maybe(1)?, models: row.get(2)? }),
+    )
 }

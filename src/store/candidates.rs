@@ -6,7 +6,7 @@ use pgrx::pg_sys::{BuiltinOid, PgOid};
 
 use super::index_settings::Raised;
 use super::user_table::{Column, UserTable};
-use super::{Row, read};
+use super::{Row, read_one};
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::{Vector, vector_type};
 
@@ -88,10 +88,9 @@ fn check_key(bytes: i32) -> Result<(), Failure> {
 
 /// The schema that pgvector lives in, as SQL has to write it.
 fn vector_schema() -> Result<String, Failure> {
-    let found = read(
+    read_one(
         "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",
         &[vector_type().into()],
         |row| row.get(1),
-    )?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the type vector is gone"))
+    )
 }

@@ -3,18 +3,18 @@
 
 use pinterest::observed_time::{Observation, Passed, between};
 
-use super::{execute, read};
+use super::{execute, read_optional};
 use crate::errors::Failure;
 
 /// Records what the clocks show; what happened since the last time.
 pub fn observe(now: &Observation) -> Result<Passed, Failure> {
-    let before = read(
+    let before = read_optional(
         "SELECT (EXTRACT(EPOCH FROM n.clock_seen_at) * 1000000)::int8, n.clock_uptime, n.clock_boot \
          FROM pinterest.installation n WHERE n.clock_seen_at IS NOT NULL",
         &[],
         |row| Ok(Observation { clock: row.get(1)?, uptime: row.get(2)?, boot: row.get(3)? }),
     )?;
-    let passed = before.first().map_or(Passed::AsTold, |before| between(before, now));
+    let passed = before.map_or(Passed::AsTold, |before| between(&before, now));
     match passed {
         Passed::AsTold => {}
         Passed::Gap(microseconds) => add_gap(now, microseconds)?,
@@ -37,8 +37,7 @@ fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
              WHERE k.many = (cardinality(n.clock_gaps) >= 100)) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS length) AS g",
         &[now.clock.into(), microseconds.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// The clock was set back: times that lie ahead of it now would be waited for, or never grow old.

@@ -2,21 +2,21 @@
 
 use pgrx::pg_sys;
 
-use super::read;
+use super::{read, read_optional};
 use crate::errors::{Failure, Kind};
 
 /// The oid of a database by its name; of the current one for NULL. Another database has to belong to the caller, or to a
 /// role whose rights the caller has.
 pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
     let Some(name) = name else { return Ok(crate::postgres::platform::current_database()) };
-    let found = read(
+    let found = read_optional(
         "SELECT d.oid, d.datname = current_database() OR pg_has_role(d.datdba, 'USAGE') FROM pg_database d \
          WHERE d.datname = $1::name",
         &[name.into()],
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<bool>(2)?)),
     )?;
-    match found.first() {
-        Some((oid, true)) => Ok(*oid),
+    match found {
+        Some((oid, true)) => Ok(oid),
         Some((_, false)) => Err(Failure::new(Kind::NotYours, format!("must be owner of database \"{name}\""))
             .with_hint("Connect to the database itself, or have its owner call this.")),
         None => Err(Failure::new(Kind::NotFound, format!("database \"{name}\" does not exist"))),

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::read;
+use super::{read, read_optional};
 use crate::errors::Failure;
 
 /// The version of the extension's SQL objects in this database, or `None` where it is not created.
@@ -14,11 +14,9 @@ pub fn version() -> Result<Option<String>, Failure> {
     if unsafe { pg_sys::get_extension_oid(c"pg_pinterest".as_ptr(), true) } == pg_sys::InvalidOid {
         return Ok(None);
     }
-    let rows =
-        read("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'", &[], |row| {
-            row.get::<String>(1)
-        })?;
-    Ok(rows.into_iter().next())
+    read_optional("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'", &[], |row| {
+        row.get::<String>(1)
+    })
 }
 
 /// pgvector's version, as far as it matters here.

@@ -138,8 +138,7 @@ fn add<'a>(
             counted.iter().map(|(_, reason, _)| (*reason).to_owned()).collect::<Vec<_>>().into(),
             counted.iter().map(|(_, _, count)| *count).collect::<Vec<_>>().into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Counts the whole board as it stands: nothing has changed since its last import.
@@ -167,8 +166,7 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
                  AND c.outcome = 'skipped') \
          WHERE account_id = $1 AND import_id = $2",
         &[account_id.into(), import_id.into(), board_id.into(), AI_DISCLOSED.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Takes back images that failed or were skipped, by outcome and the word of their reason: they are about to be tried again.
@@ -185,8 +183,7 @@ pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, Strin
              WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = n.outcome \
              AND o.reason = n.reason AND (o.outcome, o.reason) NOT IN (SELECT l.outcome, l.reason FROM less l)",
         &[account_id.into(), import_id.into(), outcomes.into(), reasons.into(), counts.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Takes back embeddings that the import has counted, fresh ones first, then those that stood: another model is about to
@@ -211,6 +208,5 @@ pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Resul
              images_reused = images_reused - COALESCE((SELECT sum(l.less) FROM line l WHERE l.outcome = 'reused'), 0) \
          WHERE account_id = $1 AND import_id = $2",
         &[account_id.into(), import_id.into(), i64::from(number).into()],
-    )?;
-    Ok(())
+    )
 }

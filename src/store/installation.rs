@@ -2,7 +2,7 @@
 
 use pgrx::Uuid;
 
-use super::{Row, execute, read, write};
+use super::{Row, affected, execute, read, write};
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::settings;
@@ -83,7 +83,7 @@ pub fn get_or_create() -> Result<Installation, Failure> {
 
 /// Lets this database, on this host, send requests out; true where that changed something.
 pub fn adopt() -> Result<bool, Failure> {
-    let changed = execute(
+    let changed = affected(
         "UPDATE pinterest.installation SET database_identity = $1, host = $2 WHERE (database_identity, host) <> ($1, $2)",
         &[platform::database_identity().into(), platform::host_digest().into()],
     )?;

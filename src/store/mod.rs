@@ -1,5 +1,17 @@
-//! All SQL of the Rust side, one file per table. Statements are constants with parameters, and run under a pinned
-//! search_path (a caller's own could put a foreign operator in place of `=`) and with row security on.
+//! All SQL of the Rust side, one file per subject: most are named after the table whose rows they read and write, the
+//! others after a task that touches several tables.
+//!
+//! - Accounts and tokens: `account`, `app`, `app_access`, `app_breaker`, `oauth_state`, `quota`, `token`, `token_answer`;
+//!   `seal` re-encrypts what these tables contain.
+//! - Imports: [`import`] (the queue, claims, the listing, the end), `import_outcome` (counts), `board`, `pin`,
+//!   [`pin_image`], `model`, `reembed`, `retention`.
+//! - Searches: `board_images`, `candidates`, `gallery`, `nearest_pins`, `index_settings`.
+//! - Users' tables: `user_table` describes them, [`track`] keeps their tracked columns.
+//! - The installation and its surroundings: `clock`, `databases`, `export`, `extension`, `grants`, `installation`,
+//!   `reassign`, `surroundings`.
+//!
+//! Statements are constants with parameters. They run under a pinned `search_path`, because a caller's own could put
+//! another operator in place of `=`, and with row security on. `saved` keeps the plans of statements that run often.
 
 pub mod account;
 pub mod app;
@@ -58,11 +70,11 @@ impl Row<'_, '_> {
     }
 }
 
-/// Pins the settings that change what a statement means until dropped; an aborting transaction restores them as well.
+/// Pins the settings that change the meaning of a statement until it is dropped; an abort restores them as well.
 struct Pinned(i32);
 
-/// Names and operators are the server's own; policies apply instead of raising an error where they would.
-/// Compiling a plan takes longer than any of these statements, and loads a large library.
+/// Names and operators are the server's own, and policies apply even to sessions that have turned them into errors.
+/// JIT compilation takes longer than any of these statements, and loads a large library.
 const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 3] =
     [(c"search_path", c"pg_catalog, pg_temp"), (c"row_security", c"on"), (c"jit", c"off")];
 
@@ -86,7 +98,7 @@ impl Drop for Pinned {
     }
 }
 
-/// Runs a statement that only reads.
+/// Runs a statement that only reads; its rows.
 fn read<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
@@ -95,8 +107,45 @@ fn read<T>(
     read_sized(sql, parameters, 0, map)
 }
 
-/// As [`read`]; `each` is what a row takes beyond its own size, in bytes. How many rows there are is for others to decide:
-/// the memory for all is asked for before the first is read.
+/// As [`read`] for a statement that returns at most one row.
+fn read_optional<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    Ok(read(sql, parameters, map)?.into_iter().next())
+}
+
+/// As [`read`] for a statement that always returns one row, such as an aggregate.
+fn read_one<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    read_optional(sql, parameters, map)?.ok_or_else(no_row)
+}
+
+/// Whether a statement that selects one boolean returns true; false also if it returns no row.
+fn is_true(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<bool, Failure> {
+    Ok(read_optional(sql, parameters, |row| row.get(1))?.unwrap_or(false))
+}
+
+fn no_row() -> Failure {
+    Failure::new(Kind::Internal, "a statement returned no row")
+}
+
+/// A count as a column of type `integer` holds it.
+pub fn as_integer(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// One value of each item, for a parameter of an array type.
+fn column<I, T>(items: &[I], value: impl FnMut(&I) -> T) -> Vec<T> {
+    items.iter().map(value).collect()
+}
+
+/// As [`read`]; `each` is the memory for a row beyond its own size, in bytes. Other roles decide how many rows there are:
+/// the memory for all of them is reserved before the first is read.
 fn read_sized<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
@@ -117,8 +166,8 @@ fn read_sized<T>(
     })
 }
 
-/// Has the current transaction's commit wait for the disk where `synchronous_commit` is off: a crash that loses a token
-/// which Pinterest has rotated loses the account.
+/// Makes the current transaction's commit wait for the disk even if `synchronous_commit` is off: a crash that loses a
+/// token which Pinterest has rotated loses the account.
 fn commit_durably() {
     // SAFETY: a plain read of a process-wide variable.
     if unsafe { pg_sys::synchronous_commit } == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
@@ -126,13 +175,14 @@ fn commit_durably() {
     }
 }
 
-/// Has the current transaction wait for a lock no longer than a worker's main thread can be spared: it comes back.
+/// Limits the waits for locks in the current transaction to the time for which a worker's main thread can be blocked. The
+/// worker tries again later.
 pub fn wait_briefly_for_locks() {
     set(c"lock_timeout", c"100ms", Until::TransactionEnds);
 }
 
-/// Locks tables of ours as a write does, if nobody keeps them from it; where interrupts are held off, a wait would be
-/// without end.
+/// Locks tables of the extension as a write does; false, without waiting, if another session blocks that. While interrupts
+/// are held off, a wait could not be cancelled.
 pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
     let names: Vec<_> = tables.iter().map(ToString::to_string).collect();
     let tables = read(
@@ -146,15 +196,15 @@ pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
         .all(|table| unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }))
 }
 
-/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would as well, but pgrx assigns a
-/// transaction id before it runs one, which on a standby ends in an internal error; and a request to Pinterest whose
-/// answer cannot be stored should not be made.
-pub fn refuse_if_read_only(what: &std::ffi::CStr) {
+/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would do so as well, but pgrx assigns a
+/// transaction id before it runs one, which on a standby is an internal error; and a request to Pinterest whose response
+/// cannot be stored should not be made.
+pub fn refuse_if_read_only(command: &std::ffi::CStr) {
     // SAFETY: a NUL-terminated string; main thread.
-    unsafe { pg_sys::PreventCommandIfReadOnly(what.as_ptr()) };
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) };
 }
 
-/// Runs a statement that writes, and returns what its RETURNING gives.
+/// Runs a statement that writes; the rows of its RETURNING clause.
 fn write<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
@@ -165,8 +215,31 @@ fn write<T>(
     Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
-/// Runs a statement that writes; the number of rows it touched.
-fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
+/// As [`write`] for a statement that returns at most one row.
+fn write_optional<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    Ok(write(sql, parameters, map)?.into_iter().next())
+}
+
+/// As [`write`] for a statement that always returns one row.
+fn write_one<T>(
+    sql: &str,
+    parameters: &[DatumWithOid<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    write_optional(sql, parameters, map)?.ok_or_else(no_row)
+}
+
+/// Runs a statement that writes.
+fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
+    affected(sql, parameters).map(drop)
+}
+
+/// Runs a statement that writes; the number of rows that it inserted, updated or deleted.
+fn affected(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
     refuse_if_read_only(c"a write of pg_pinterest");
     let _pinned = Pinned::new();
     Spi::connect_mut(|client| {
@@ -176,8 +249,8 @@ fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure>
     })
 }
 
-/// Runs `work` with a snapshot of this moment: a function that waits for others' commits would else look at the one
-/// its caller's statement began with.
+/// Runs `work` with the latest snapshot: a function that waits for the commits of other sessions would otherwise read with
+/// the snapshot of its caller's statement.
 pub fn with_latest_snapshot<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     struct Pop;
     impl Drop for Pop {

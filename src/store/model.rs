@@ -1,7 +1,7 @@
 //! `pinterest.model`: what made an embedding.
 
-use super::write;
-use crate::errors::{Failure, Kind};
+use super::{is_true, read_one, write_one};
+use crate::errors::Failure;
 
 /// Identity of a model, as the embedder states it.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct ModelRow {
 
 /// The model's key, its row made on first sight: an import begins to work with it.
 pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
-    let ids = write(
+    write_one(
         "WITH known AS (UPDATE pinterest.model m SET used_at = clock_timestamp() WHERE m.fingerprint = $1 RETURNING m.model_id), \
          made AS (INSERT INTO pinterest.model AS m (fingerprint, name, weights_sha256, precision, preprocessing, dimension) \
              SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known) \
@@ -37,28 +37,24 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
             model.dimension.into(),
         ],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an upsert returned no row"))
+    )
 }
 
 /// Does the key stand for the model with this fingerprint?
 pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
-    let found = super::read(
+    is_true(
         "SELECT EXISTS (SELECT FROM pinterest.model m WHERE m.model_id = $1 AND m.fingerprint = $2)",
         &[model_id.into(), fingerprint.to_vec().into()],
-        |row| row.get(1),
-    )?;
-    Ok(found.first().copied().unwrap_or(false))
+    )
 }
 
 /// How many images that the caller may see are embedded, and how many of them by the model with this fingerprint. Runs
 /// with the caller's rights.
 pub fn share_of(fingerprint: &[u8]) -> Result<(i64, i64), Failure> {
-    let found = super::read(
+    read_one(
         "SELECT count(*), count(*) FILTER (WHERE m.fingerprint = $1) \
          FROM pinterest.pin_image i JOIN pinterest.model m USING (model_id)",
         &[fingerprint.to_vec().into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
-    )?;
-    Ok(found.first().copied().unwrap_or_default())
+    )
 }

@@ -1,6 +1,6 @@
 //! The pins nearest to an embedding. Runs with the caller's rights.
 
-use super::read;
+use super::{read, read_one};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
@@ -69,7 +69,7 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
 
 /// How many models made the embeddings among which [`to`] looks.
 pub fn models(among: &Among) -> Result<i64, Failure> {
-    let found = read(
+    read_one(
         "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \
          JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
@@ -82,6 +82,5 @@ pub fn models(among: &Among) -> Result<i64, Failure> {
             among.skip_ai.into(),
         ],
         |row| row.get(1),
-    )?;
-    Ok(found.first().copied().unwrap_or(0))
+    )
 }

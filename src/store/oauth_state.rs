@@ -1,6 +1,6 @@
 //! `pinterest.oauth_state`: authorizations under way, by the hash of their single-use state.
 
-use super::{execute, read, write};
+use super::{execute, read_optional, write_optional};
 use crate::errors::Failure;
 use crate::owner::Owner;
 
@@ -30,13 +30,12 @@ pub struct Found {
 
 /// Looks a state up and leaves it.
 pub fn find(state_hash: &[u8], owner: &Owner) -> Result<Option<Found>, Failure> {
-    let found = read(
+    read_optional(
         "SELECT s.app_id, s.xmin::text::int8 FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
          AND s.owner OPERATOR(pinterest.=) $2 AND s.expires_at > clock_timestamp()",
         &[state_hash.to_vec().into(), owner.parameter()],
         |row| Ok(Found { app_id: row.get(1)?, made_by: u32::try_from(row.get::<i64>(2)?).unwrap_or_default() }),
-    )?;
-    Ok(found.into_iter().next())
+    )
 }
 
 /// Puts a state back that was taken out for nothing: its code was not spent.
@@ -52,8 +51,7 @@ pub fn give_back(state_hash: &[u8], owner: &Owner, authorization: &Authorization
             authorization.scopes.clone().into(),
             authorization.left.into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Keeps the hash of a new state for ten minutes; drops expired ones, and the oldest beyond the limit.
@@ -74,13 +72,12 @@ pub fn insert(
         "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
          ($1, $2, $3, $4, $5, clock_timestamp() + '10 minutes'::interval)",
         &[state_hash.to_vec().into(), owner.parameter(), app_id.into(), redirect_uri.into(), scopes.to_vec().into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Takes the state out: one statement, so that of two callers with one state only one gets it.
 pub fn consume(state_hash: &[u8], owner: &Owner) -> Result<Option<Authorization>, Failure> {
-    let found = write(
+    write_optional(
         "DELETE FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
          AND s.owner OPERATOR(pinterest.=) $2 \
          AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri, s.scopes, \
@@ -94,6 +91,5 @@ pub fn consume(state_hash: &[u8], owner: &Owner) -> Result<Option<Authorization>
                 left: row.get::<f64>(4)?.max(0.0),
             })
         },
-    )?;
-    Ok(found.into_iter().next())
+    )
 }

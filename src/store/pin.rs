@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{execute, read, write};
+use super::{affected, column, execute, read, write};
 use crate::errors::Failure;
 
 /// A pin as a page of a listing brings it. Times are microseconds since 1970-01-01 UTC.
@@ -103,9 +103,6 @@ pub struct Fresh {
 ///
 /// Pins may move between pages while a listing runs, so an id can come again on a later page.
 pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<Fresh>, Failure> {
-    fn column<T>(pins: &[PinRow], pick: impl Fn(&PinRow) -> T) -> Vec<T> {
-        pins.iter().map(pick).collect()
-    }
     let ids_of = |which: &dyn Fn(&PinRow) -> bool| -> Vec<String> {
         pins.iter().filter(|pin| which(pin)).map(|pin| pin.pin_id.clone()).collect()
     };
@@ -179,7 +176,7 @@ pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) ->
 }
 
 /// Remembers that a whole listing did not show these pins; another one has to confirm it.
-pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
+pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
          AND p.import_id <> $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
@@ -194,13 +191,12 @@ pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to:
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.pin_id = $4 AND p.removed_at IS NULL \
          AND EXISTS (SELECT FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $5)",
         &[account_id.into(), board_id.into(), import_id.into(), pin_id.into(), to.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Marks the pins of the board that are gone by a whole listing; how many there are.
 pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
-    execute(
+    affected(
         "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.removed_at IS NULL",
         &[account_id.into(), board_id.into(), import_id.into()],

@@ -2,7 +2,7 @@
 //! of an app share one budget a day, on standard access each has its own a minute; the documented numbers hold until an
 //! answer tells others. All workers share the ledger, and it survives them.
 
-use super::{execute, write};
+use super::{execute, write_optional};
 use crate::errors::Failure;
 
 /// Reading requests, which all of ours are.
@@ -25,7 +25,7 @@ pub enum Turn {
 
 /// May a request be made for the account? Takes it from the budget where it may.
 pub fn take(account_id: i64) -> Result<Turn, Failure> {
-    let turn = write(
+    let turn = write_optional(
         "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, window_length, reset_at) \
          SELECT k.app_id, k.account_id, $2, 1000, 999, k.window_length, clock_timestamp() + k.window_length \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id), \
@@ -49,7 +49,7 @@ pub fn take(account_id: i64) -> Result<Turn, Failure> {
             Ok(row.maybe::<f64>(1)?.map_or(Turn::In(turn), |seconds| Turn::Spent(seconds.max(0.0))))
         },
     )?;
-    Ok(turn.into_iter().next().unwrap_or(Turn::In(0.0)))
+    Ok(turn.unwrap_or(Turn::In(0.0)))
 }
 
 /// What an answer said, in requests and seconds.
@@ -96,8 +96,7 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
             within_a_window(told.window).into(),
             within_a_window(told.pace).into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// An answer that said nothing about the quota, and was no refusal.
@@ -108,8 +107,7 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
          WHERE a.account_id = $1 AND q.category = $2 AND q.refused_in_row > 0 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
         &[account_id.into(), CATEGORY.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// An answer said that nothing is left, for so many seconds where it said that, too; that says nothing about the length of
@@ -117,7 +115,7 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
 /// an hour, the lower half at random.
 pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Failure> {
     let told = told.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
-    let waited = write(
+    write_optional(
         "UPDATE pinterest.quota_ledger q SET remaining = 0, \
          refused_in_row = CASE WHEN $2 IS NULL THEN LEAST(q.refused_in_row + 1, 20) ELSE q.refused_in_row END, \
          reset_at = clock_timestamp() + make_interval(secs => \
@@ -128,8 +126,7 @@ pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Fail
          RETURNING EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8",
         &[account_id.into(), told.into(), CATEGORY.into(), fastrand::f64().into()],
         |row| row.get::<f64>(1),
-    )?;
-    Ok(waited.into_iter().next())
+    )
 }
 
 /// An answer said that requests came too fast: none is made for so many seconds. The budget is not spent.
@@ -141,6 +138,5 @@ pub fn pause(account_id: i64, seconds: f64) -> Result<(), Failure> {
          WHERE a.account_id = $1 AND q.category = $3 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
         &[account_id.into(), seconds.clamp(0.0, LONGEST_QUEUE).into(), CATEGORY.into()],
-    )?;
-    Ok(())
+    )
 }

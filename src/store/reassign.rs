@@ -1,7 +1,7 @@
 //! What a role owns, whatever table it lies in: handing it over, and finding what is left of roles that are gone.
 
 use super::track::tie;
-use super::{execute, import, read, write};
+use super::{affected, execute, import, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -29,7 +29,7 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
     refuse_twins(from, to)?;
     // Their users begin anew: a state was promised to the old owner's browser.
     execute("DELETE FROM pinterest.oauth_state WHERE owner OPERATOR(pinterest.=) $1", &[from.parameter()])?;
-    let apps = execute(
+    let apps = affected(
         "UPDATE pinterest.app SET owner = $2 WHERE owner OPERATOR(pinterest.=) $1",
         &[from.parameter(), to.parameter()],
     )?;
@@ -55,7 +55,7 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
             moved.push(id);
         }
     }
-    let tracked_columns = execute(
+    let tracked_columns = affected(
         "UPDATE pinterest.tracked_column SET owner = $2, problem = NULL, problem_code = NULL, problem_hint = NULL, \
          next_attempt_at = clock_timestamp() WHERE tracked_column_id = ANY ($1)",
         &[moved.into(), to.parameter()],

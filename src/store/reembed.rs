@@ -12,7 +12,7 @@ const BATCH: i64 = 500;
 
 /// Which images.
 #[derive(Clone, Debug)]
-pub enum Of {
+pub enum Scope {
     /// Those of the pins that are on this board now; they become the import's.
     Board(String),
     /// Those that the import has brought to their state itself.
@@ -21,17 +21,17 @@ pub enum Of {
 
 /// How far the walk through an account's images has come: the last one put back.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Cursor {
     pin_id: String,
     position: i32,
 }
 
 /// Puts the next batch back to work, and counts it; the place it ends at, or `None` where nothing is left. Under the
 /// import's lock.
-pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Of, after: &Place) -> Result<Option<Place>, Failure> {
+pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Cursor) -> Result<Option<Cursor>, Failure> {
     let board_id = match of {
-        Of::Board(board_id) => Some(board_id.as_str()),
-        Of::Import => None,
+        Scope::Board(board_id) => Some(board_id.as_str()),
+        Scope::Import => None,
     };
     // By the primary key, so that all batches together walk through the account once.
     let places = write(
@@ -55,12 +55,12 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Of, after: &Place) 
             board_id.into(),
             BATCH.into(),
         ],
-        |row| Ok(Place { pin_id: row.get(1)?, position: row.get(2)? }),
+        |row| Ok(Cursor { pin_id: row.get(1)?, position: row.get(2)? }),
     )?;
     let number = i32::try_from(places.len()).unwrap_or(i32::MAX);
     match of {
-        Of::Board(_) => find(claimed, number)?,
-        Of::Import => import_outcome::take_back_embedded(claimed.account_id, claimed.import_id, number)?,
+        Scope::Board(_) => find(claimed, number)?,
+        Scope::Import => import_outcome::take_back_embedded(claimed.account_id, claimed.import_id, number)?,
     }
     Ok(places.into_iter().next_back())
 }
@@ -70,6 +70,5 @@ fn find(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET images_total = images_total + $3 WHERE account_id = $1 AND import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into(), number.into()],
-    )?;
-    Ok(())
+    )
 }

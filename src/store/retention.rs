@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{execute, write};
+use super::{affected, write};
 use crate::errors::Failure;
 
 /// Deletes up to `limit` pins, with their images and vectors; how many went. Their boards are imported from the start the
@@ -51,7 +51,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
 
 /// Deletes up to `limit` imports that ended longer ago than `age`; how many went.
 pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
-    execute(
+    affected(
         "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id \
              FROM pinterest.import o, pinterest.installation n \
              WHERE o.state IN ('completed', 'failed', 'cancelled') \

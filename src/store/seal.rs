@@ -40,7 +40,7 @@ pub struct SealedRow {
 
 /// Where sealed secrets lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SealedTable {
     /// pinterest.token.
     Tokens,
     /// pinterest.app.
@@ -48,9 +48,9 @@ pub enum Place {
 }
 
 /// The next rows after `after`, at most `limit`, that hold anything sealed with one of `keys`, locked.
-pub fn batch(place: Place, after: i64, keys: &[String], limit: i64) -> Result<Vec<SealedRow>, Failure> {
+pub fn batch(place: SealedTable, after: i64, keys: &[String], limit: i64) -> Result<Vec<SealedRow>, Failure> {
     let statement = match place {
-        Place::Tokens => {
+        SealedTable::Tokens => {
             "SELECT t.account_id, t.generation, t.access_token, t.refresh_token, t.previous_refresh_token \
              FROM pinterest.token t WHERE t.account_id > $1 AND ( \
                  encode(substr(t.access_token, 3, 8), 'hex') = ANY ($2) \
@@ -58,7 +58,7 @@ pub fn batch(place: Place, after: i64, keys: &[String], limit: i64) -> Result<Ve
                  OR encode(substr(t.previous_refresh_token, 3, 8), 'hex') = ANY ($2)) \
              ORDER BY t.account_id LIMIT $3 FOR UPDATE"
         }
-        Place::Apps => {
+        SealedTable::Apps => {
             "SELECT p.app_id, 0::int8, p.client_secret, NULL::bytea, NULL::bytea FROM pinterest.app p \
              WHERE p.app_id > $1 AND encode(substr(p.client_secret, 3, 8), 'hex') = ANY ($2) \
              ORDER BY p.app_id LIMIT $3 FOR UPDATE"
@@ -74,15 +74,15 @@ pub fn batch(place: Place, after: i64, keys: &[String], limit: i64) -> Result<Ve
 }
 
 /// Puts what was sealed anew into its place; the row was locked by [`batch`] in this transaction.
-pub fn put_back(place: Place, row: SealedRow) -> Result<(), Failure> {
+pub fn put_back(place: SealedTable, row: SealedRow) -> Result<(), Failure> {
     let [first, second, third] = row.secrets;
     match place {
-        Place::Tokens => execute(
+        SealedTable::Tokens => execute(
             "UPDATE pinterest.token SET access_token = $2, refresh_token = $3, previous_refresh_token = $4 \
              WHERE account_id = $1",
             &[row.id.into(), first.into(), second.into(), third.into()],
         )?,
-        Place::Apps => {
+        SealedTable::Apps => {
             execute("UPDATE pinterest.app SET client_secret = $2 WHERE app_id = $1", &[row.id.into(), first.into()])?
         }
     };

@@ -1,6 +1,6 @@
 //! What others can do around the extension: beside its functions, and as the role that writes.
 
-use super::read;
+use super::{read, read_optional};
 use crate::errors::Failure;
 
 /// Who may make functions beside the extension's, and those that bear such a name already.
@@ -15,7 +15,7 @@ pub struct Neighbours {
 
 /// The neighbours; `None` where the extension is not created.
 pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
-    let found = read(
+    read_optional(
         "SELECT n.nspname::text, \
              ARRAY(SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END \
                  FROM aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
@@ -31,8 +31,7 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
          FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_pinterest'",
         &[],
         |row| Ok(Neighbours { schema: row.get(1)?, creators: row.get(2)?, namesakes: row.get(3)? }),
-    )?;
-    Ok(found.into_iter().next())
+    )
 }
 
 /// What the role `pinterest_worker` has that it should not: an attribute, a member, a membership, settings, an object.

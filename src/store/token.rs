@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::{commit_durably, execute, read, write};
+use super::{affected, commit_durably, execute, read, read_optional, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 
 /// An account's tokens as they lie in the table.
@@ -51,7 +51,7 @@ pub struct NewTokens {
 
 /// The account's tokens.
 pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
-    let rows = read(
+    read_optional(
         "SELECT t.generation, t.access_token, t.refresh_token, t.previous_refresh_token, \
          EXTRACT(EPOCH FROM t.access_expires_at - clock_timestamp())::float8, \
          CASE WHEN t.unsettled THEN 'connected' ELSE a.status END, a.app_id, t.attempts, \
@@ -74,68 +74,59 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
                 attempt_open: row.get(11)?,
             })
         },
-    )?;
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
 }
 
 /// When the access token expires.
 pub fn access_expiry(account_id: i64) -> Result<TimestampWithTimeZone, Failure> {
-    let found = read(
+    read_optional(
         "SELECT t.access_expires_at FROM pinterest.token t WHERE t.account_id = $1",
         &[account_id.into()],
         |row| row.get(1),
-    )?;
-    found
-        .into_iter()
-        .next()
-        .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
 }
 
 /// A number for tokens of the account that are about to be stored: never one that was given before, whatever became of it.
 /// Where rows came without their sequence, by logical replication, it is above all of theirs: consents of two accounts are
 /// compared where these turn out to be one.
 pub fn next_generation() -> Result<i64, Failure> {
-    let numbers = write(
+    write_one(
         "SELECT CASE WHEN d.drawn > d.used THEN d.drawn ELSE setval('pinterest.token_generation', d.used + 1) END \
          FROM (SELECT nextval('pinterest.token_generation') AS drawn, \
              COALESCE((SELECT max(GREATEST(t.generation, t.consent)) FROM pinterest.token t), 0) AS used OFFSET 0) AS d",
         &[],
         |row| row.get(1),
-    )?;
-    numbers.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "a sequence gave nothing"))
+    )
 }
 
 /// The generation of the account's tokens, if it has any, their row locked.
 pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
-    let generations = write(
+    write_optional(
         "SELECT t.generation FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
         &[account_id.into()],
-        |row| row.get::<i64>(1),
-    )?;
-    Ok(generations.first().copied())
+        |row| row.get(1),
+    )
 }
 
 /// The generation under which a user's own act brought the account's tokens, if it has any, their row locked. Refreshes keep
 /// it, so that the higher one is the later consent.
 pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
-    let consents = write(
+    write_optional(
         "SELECT t.consent FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
         &[account_id.into()],
-        |row| row.get::<i64>(1),
-    )?;
-    Ok(consents.first().copied())
+        |row| row.get(1),
+    )
 }
 
 /// Locks the tokens' row if nobody else has: false where somebody does.
 pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
-    let free = write(
+    let locked = affected(
         "SELECT FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
         &[account_id.into()],
-        |_| Ok(()),
     )?;
-    Ok(!free.is_empty())
+    Ok(locked > 0)
 }
 
 /// Stores tokens that no attempt asked for: a connect, or pinterest_store_token().
@@ -162,8 +153,7 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[Strin
             new.refresh_after.as_secs_f64().into(),
             scopes.to_vec().into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Moves tokens to another account of the same person, in place of what is there; `secrets` are the same tokens (access,
@@ -181,8 +171,7 @@ pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Optio
          refreshed_at = EXCLUDED.refreshed_at, refresh_after = EXCLUDED.refresh_after, attempts = 0, attempt_by = NULL, \
          uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = true",
         &[from.into(), into.into(), generation.into(), secrets.0.into(), secrets.1.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Stores a refresh's answer under `generation`, only if nobody stored another since generation `expected`. True where it
@@ -242,13 +231,13 @@ pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
 pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
     // The account first: whoever locks both rows does it in this order.
     super::account::lock(account_id)?;
-    let found = write(
+    let found = write_optional(
         "SELECT a.app_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1 AND t.unsettled FOR NO KEY UPDATE OF t",
         &[account_id.into()],
         |row| row.maybe::<i64>(1),
     )?;
-    let Some(app_id) = found.into_iter().next() else { return Ok(None) };
+    let Some(app_id) = found else { return Ok(None) };
     execute(
         "UPDATE pinterest.account a SET status = 'connected', cause = NULL, \
          status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
@@ -262,8 +251,7 @@ pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
 /// Lets the account's parked imports go on; then nothing is left to settle.
 pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
     super::import::unpark(account_id)?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])?;
-    Ok(())
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])
 }
 
 /// An attempt that was opened.
@@ -284,7 +272,7 @@ pub fn open_attempt(
     others: &[String],
     force: Option<i64>,
 ) -> Result<Option<Opened>, Failure> {
-    let opened = write(
+    write_optional(
         "UPDATE pinterest.token t SET attempt_by = $2, attempts = t.attempts + 1, \
          uncertain = t.uncertain OR was.attempt_by IS NOT NULL \
          FROM (SELECT o.account_id, a.app_id, o.attempt_by FROM pinterest.token o \
@@ -299,8 +287,7 @@ pub fn open_attempt(
          WHERE t.account_id = was.account_id RETURNING was.app_id, was.attempt_by IS NOT NULL",
         &[account_id.into(), by.into(), others.to_vec().into(), force.into()],
         |row| Ok(Opened { app_id: row.get(1)?, interrupted: row.get(2)? }),
-    )?;
-    Ok(opened.into_iter().next())
+    )
 }
 
 /// Takes back an attempt that was opened in this transaction.
@@ -309,8 +296,7 @@ pub fn withdraw_attempt(account_id: i64, by: &str) -> Result<(), Failure> {
         "UPDATE pinterest.token SET attempt_by = NULL, attempts = attempts - 1 \
          WHERE account_id = $1 AND attempt_by = $2",
         &[account_id.into(), by.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Closes an attempt that brought nothing, and says when to try again. `uncertain`: an answer may have got lost.
@@ -320,8 +306,7 @@ pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: b
          refresh_after = clock_timestamp() + make_interval(secs => $3) \
          WHERE account_id = $1 AND attempt_by = $2",
         &[account_id.into(), by.into(), again_in.as_secs_f64().into(), uncertain.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Accounts whose tokens are due for a refresh, or whose last refresh was interrupted; none of an app that is paused.
@@ -360,7 +345,7 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
     )?;
     for (account_id, _) in &lapsing {
-        write("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &[(*account_id).into()], |_| Ok(()))?;
+        execute("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &[(*account_id).into()])?;
     }
     Ok(lapsing)
 }
@@ -370,13 +355,13 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
 pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Failure> {
     super::wait_briefly_for_locks();
     super::account::lock(account_id)?;
-    let found = read(
+    let found = read_optional(
         "SELECT a.status NOT IN ('connected', 'refresh_uncertain') OR COALESCE(t.generation = $2, false) \
          FROM pinterest.account a LEFT JOIN pinterest.token t USING (account_id) WHERE a.account_id = $1",
         &[account_id.into(), refused.into()],
         |row| row.get::<bool>(1),
     )?;
-    Ok(found != [false])
+    Ok(found != Some(false))
 }
 
 /// Accounts that still count as connected although their access token has run out and nothing can renew it, each with the

@@ -32,8 +32,7 @@ pub fn keep(
             new.refresh_after.as_secs_f64().into(),
             scopes.to_vec().into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Accounts for which an answer waits that is in no process' hands.
@@ -64,12 +63,10 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
         "DELETE FROM pinterest.token_answer w WHERE w.account_id = $1 AND NOT EXISTS ( \
              SELECT FROM pinterest.token t WHERE t.account_id = $1 AND t.generation = w.expected)",
         &[account_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Deletes what waits for an account whose tokens have been stored, or are gone.
 pub fn forget(account_id: i64) -> Result<(), Failure> {
-    execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &[account_id.into()])?;
-    Ok(())
+    execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &[account_id.into()])
 }

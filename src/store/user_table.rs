@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
-use super::read;
+use super::{read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::vector::vector_type;
@@ -145,7 +145,7 @@ impl UserTable {
 
 /// Describes a relation. Everybody may read these catalogs; to read the relation itself takes rights on it.
 pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
-    let found = read(
+    let described = read_optional(
         "SELECT n.nspname::text, c.relname::text, format('%I.%I', n.nspname, c.relname), c.relkind::text, \
              c.relpersistence = 't', c.relowner \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
@@ -165,7 +165,7 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
             })
         },
     )?;
-    let Some(mut described) = found.into_iter().next() else {
+    let Some(mut described) = described else {
         return Err(Failure::new(Kind::NotFound, format!("there is no table with the oid {}", table.to_u32())));
     };
     described.columns = columns(table)?;

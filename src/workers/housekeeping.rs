@@ -13,7 +13,7 @@ use super::database::Context;
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::secrets::tokens::Sealer;
-use crate::store::seal::Place;
+use crate::store::seal::SealedTable;
 use crate::store::{
     account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks,
 };
@@ -185,7 +185,7 @@ async fn seal_anew(context: &Context, wanted: String) -> Result<(), Failure> {
     let key = wanted.clone();
     context.database.run(move || seals_with(&key).map(drop)).await?;
     let mut broken = 0;
-    for place in [Place::Apps, Place::Tokens] {
+    for place in [SealedTable::Apps, SealedTable::Tokens] {
         let mut after = 0;
         loop {
             let key = wanted.clone();

@@ -8,7 +8,7 @@ use super::pool::Pool;
 use super::tastes::Tastes;
 use crate::api::board_images::check;
 use crate::errors::{Failure, Kind};
-use crate::store::board_images::{Shown, shown};
+use crate::store::board_images::shown;
 
 /// Pins that are named.
 const MOST_PINS: usize = 3;
@@ -41,7 +41,7 @@ pub fn of(tastes: &Tastes, pool: &Pool, picks: &[Pick]) -> Result<Vec<JsonB>, Fa
     let pin = |(row, similarity): (usize, f64)| {
         let place = liked.place(row);
         let board = &liked.boards[liked.images[row].0];
-        let words = words.get(&place).cloned().unwrap_or(Shown { title: None, image_url: None });
+        let words = words.get(&place).cloned().unwrap_or_default();
         let (account_id, pin_id, position) = place;
         json!({
             "account_id": account_id,
@@ -51,7 +51,7 @@ pub fn of(tastes: &Tastes, pool: &Pool, picks: &[Pick]) -> Result<Vec<JsonB>, Fa
             "pin_id": pin_id,
             "position": position,
             "title": words.title,
-            "image_url": words.image_url,
+            "image_url": words.image_url(),
             "distance": 1.0 - similarity,
         })
     };

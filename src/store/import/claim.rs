@@ -1,8 +1,7 @@
 //! Imports in the hands of workers: claimed for a while, kept by signs of life, recorded under the claim's fence.
 
-use super::{execute, read, write};
 use crate::errors::Failure;
-use crate::store::pin_image;
+use crate::store::{execute, is_true, pin_image, read, read_optional, write, write_optional};
 
 /// How long a claimed import is its claimer's without a sign of life.
 const LEASE: &str = "90 seconds";
@@ -107,7 +106,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
 
 /// Whether the claim still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum ClaimState {
     /// Go on.
     Held,
     /// The user asked for the end.
@@ -117,23 +116,23 @@ pub enum Claim {
 }
 
 /// Locks the import's row for the rest of the transaction and says whether the claim still holds.
-pub fn lock(claimed: &ClaimedImport) -> Result<Claim, Failure> {
+pub fn lock(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     crate::store::wait_briefly_for_locks();
-    let rows = write(
+    let cancel_requested = write_optional(
         "SELECT i.cancel_requested FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 AND i.state = 'running' FOR UPDATE",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
         |row| row.get::<bool>(1),
     )?;
-    Ok(match rows.first() {
-        None => Claim::Lost,
-        Some(true) => Claim::CancelRequested,
-        Some(false) => Claim::Held,
+    Ok(match cancel_requested {
+        None => ClaimState::Lost,
+        Some(true) => ClaimState::CancelRequested,
+        Some(false) => ClaimState::Held,
     })
 }
 
 /// A sign of life: the lease starts anew.
-pub fn extend_lease(claimed: &ClaimedImport) -> Result<Claim, Failure> {
+pub fn extend_lease(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     let claim = lock(claimed)?;
     execute(
         "UPDATE pinterest.import SET lease_until = clock_timestamp() + $4::interval \
@@ -145,13 +144,11 @@ pub fn extend_lease(claimed: &ClaimedImport) -> Result<Claim, Failure> {
 
 /// Does another import of the same board run?
 pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
          AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4))",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into(), live.to_vec().into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// What a worker has in hand.
@@ -167,14 +164,13 @@ pub struct InHand {
 
 /// What the worker of that identity has in hand.
 pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
-    let found = read(
+    Ok(read_optional(
         "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' AND p.claimed_by = $1), \
          EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
         &[identity.into(), LEASE.into()],
         |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?.unwrap_or_default())
 }
 
 /// Takes the imports and images that the worker of that identity has in hand from it; they wait in the queue, and no

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::claim::ClaimedImport;
-use super::{execute, read, write};
 use crate::errors::Failure;
-use crate::store::import_outcome;
+use crate::store::{execute, import_outcome, read_optional};
 
 /// How an import stops being worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +59,14 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
 /// What was counted is the listing's: where the board was imported since, as by this import before its failed images were
 /// tried again, it stays.
 pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
-    let found = read(
+    let elsewhere = read_optional(
         "SELECT i.images_total - i.images_embedded - i.images_reused - i.images_skipped - i.images_failed \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into()],
         |row| row.get::<i32>(1),
     )?;
-    let elsewhere = found.into_iter().next().unwrap_or_default();
     // A pin that has moved meanwhile is the other board's import's to work on.
-    let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere)];
+    let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere.unwrap_or_default())];
     import_outcome::count_images(claimed.account_id, claimed.import_id, &taken_over)?;
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
@@ -107,8 +105,7 @@ fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
          sync_keeps_images = i.keep_images, sync_skips_ai = i.skip_ai FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Attempts of an import that stopped because of the proxy, at most: the pauses stay long, and other failures after it
@@ -145,6 +142,5 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
 }
 
 pub(super) fn notify_finished(import_id: i64) -> Result<(), Failure> {
-    write("SELECT pg_notify('pinterest_import', $1::text)", &[import_id.into()], |_| Ok(()))?;
-    Ok(())
+    execute("SELECT pg_notify('pinterest_import', $1::text)", &[import_id.into()])
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use pinterest::completeness::Listed;
 
 use super::claim::ClaimedImport;
-use super::{execute, read};
 use crate::errors::{Failure, Kind};
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
-use crate::store::{pin, pin_image};
+use crate::store::{execute, is_true, pin, pin_image, read_optional};
 
 /// The board is known; the listing begins with its change marker of this moment.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
@@ -20,8 +19,7 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
          FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 \
          AND b.account_id = $1 AND b.board_id = $4",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), board_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// The model that embeds the import's images from now on.
@@ -29,8 +27,7 @@ pub fn record_model(claimed: &ClaimedImport, model_id: i64) -> Result<(), Failur
     execute(
         "UPDATE pinterest.import SET model_id = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), model_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// All images that another model embedded are found: there is nothing to list.
@@ -39,34 +36,31 @@ pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
         "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images' \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), Coverage::Stored.as_str().into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Images that the import has found so far, without those that it was asked to skip.
 pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
-    let found = read(
+    Ok(read_optional(
         "SELECT i.images_total - COALESCE((SELECT o.count FROM pinterest.import_outcome o WHERE o.account_id = $1 \
              AND o.import_id = $2 AND o.item = 'image' AND o.outcome = 'skipped' AND o.reason = $3), 0)::int4 \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into(), AI_DISCLOSED.into()],
         |row| row.get(1),
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }
 
 /// With a page that ends with what is known: do the pins that stand on the board now, with those that Pinterest counted
 /// and did not list at the last complete import, make up its count? Then nothing is gone and nothing else is new.
 pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// How much of a board a listing covered.
@@ -123,7 +117,7 @@ pub enum After {
     /// The page under this bookmark.
     Page(String),
     /// No page: what the listing proves is to be found out.
-    Verdict,
+    Conclusion,
     /// No page that is needed.
     Nothing(Coverage),
 }
@@ -137,7 +131,7 @@ pub fn record_page(
 ) -> Result<(), Failure> {
     let (bookmark, coverage) = match after {
         After::Page(bookmark) => (Some(bookmark.as_str()), None),
-        After::Verdict => (None, None),
+        After::Conclusion => (None, None),
         After::Nothing(coverage) => (None, Some(coverage.as_str())),
     };
     execute(
@@ -162,8 +156,7 @@ pub fn record_page(
             pins.unreadable.into(),
             pins.doubts.into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// What the listing, all of whose pages are in, has brought.
@@ -171,7 +164,7 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
     let count = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
     // Imports of one board may run in another order than that of their ids: a pin that one with a higher id has seen can be
     // gone by now all the same.
-    let found = read(
+    read_optional(
         "SELECT i.pins_reported::int8, i.pins_unreadable::int8, COALESCE(b.unlisted_pins, 0)::int8, i.pins_new::int8, \
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
              EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
@@ -196,8 +189,7 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
                 gap: count(row.maybe(8)?).zip(since),
             })
         },
-    )?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, "the import or its board was deleted"))
+    )?.ok_or_else(|| Failure::new(Kind::NotFound, "the import or its board was deleted"))
 }
 
 /// Pinterest's count of the board's pins, asked for again.
@@ -205,8 +197,7 @@ pub fn record_count(claimed: &ClaimedImport, count: Option<i32>) -> Result<(), F
     execute(
         "UPDATE pinterest.import SET pins_reported = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), count.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Counts pins or images that the next import has to look at again.
@@ -272,8 +263,7 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
             conclusion.reason.clone().into(),
             i32::try_from(removed).unwrap_or(i32::MAX).into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// The listing ends before the board does: Pinterest shows no more.
@@ -289,8 +279,7 @@ pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(),
             reason.into(),
             Coverage::UntilLimit.as_str().into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// The listing starts over, once, because its bookmark has gone stale. What was left out or could not be read is not
@@ -303,6 +292,5 @@ pub fn forget_bookmark(claimed: &ClaimedImport) -> Result<(), Failure> {
              pins_listed = pins_listed - (SELECT COALESCE(sum(a.count), 0) FROM again a WHERE a.outcome = 'left_out') \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
-    )?;
-    Ok(())
+    )
 }

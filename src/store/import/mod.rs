@@ -6,19 +6,17 @@ mod listing;
 mod queue;
 mod turn;
 
-pub use claim::{Claim, ClaimedImport, claim, extend_lease, give_back, in_hand, is_doubled, lock, taken_away};
+pub use claim::{ClaimState, ClaimedImport, claim, extend_lease, give_back, in_hand, is_doubled, lock, taken_away};
 pub use end::{Stop, complete, complete_unchanged, stop};
 pub use listing::{
     After, Conclusion, Coverage, PageListed, add_doubts, conclude, forget_bookmark, images_found, listed,
     nothing_else_changed, record_board, record_count, record_listing_limit, record_model, record_page, record_stored,
 };
 pub use queue::{
-    Progress, Wishes, account_of, cancel, end_all, enqueue, enqueue_reembedding, enqueue_syncs, park, progress,
+    ImportOptions, Progress, account_of, cancel, end_all, enqueue, enqueue_reembedding, enqueue_syncs, park, progress,
     requeue_running, retry_failed, unpark,
 };
 pub use turn::{
     accounts_after, hold_unless_usable, let_all_go_on, let_go_on, make_due, next_wake, others_wait, owners_after,
     take_from_the_dead,
 };
-
-use super::{execute, read, write};

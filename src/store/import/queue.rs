@@ -2,10 +2,9 @@
 
 use pgrx::datum::Interval;
 
-use super::{execute, read, write};
 use crate::errors::{Failure, Kind};
 use crate::settings;
-use crate::store::{import_outcome, pin_image};
+use crate::store::{affected, execute, import_outcome, pin_image, read_optional, write, write_optional};
 
 /// What a caller who waits has to know.
 #[derive(Clone, Debug)]
@@ -29,7 +28,7 @@ impl Progress {
 
 /// What a caller may ask of an import.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct ImportOptions {
     /// Keep the image bytes.
     pub keep_images: bool,
     /// Names or ids of sections; `None` for the whole board.
@@ -47,17 +46,17 @@ pub struct Wishes {
 /// sessions queue at once, each counts what was committed before: the limit keeps a queue short, not to the last one.
 fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
-    let found = write(
+    let found = write_optional(
         "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i WHERE i.account_id = $1 \
              AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') LIMIT $2) AS waiting) \
          FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
         &[account_id.into(), most.into()],
         |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
     )?;
-    match found.first() {
+    match found {
         None => Err(Failure::new(Kind::NotFound, format!("account {account_id} does not exist"))),
         Some((true, _)) => Err(Failure::new(Kind::NeedsReauth, format!("account {account_id} is disconnected"))),
-        Some((false, waiting)) if *waiting >= most => Err(Failure::new(
+        Some((false, waiting)) if waiting >= most => Err(Failure::new(
             Kind::QueueFull,
             format!("account {account_id} has {waiting} imports that have not ended, and may have {most}"),
         )
@@ -69,9 +68,14 @@ fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
 }
 
 /// Queues an import.
-pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, wishes: Wishes) -> Result<i64, Failure> {
+pub fn enqueue(
+    account_id: i64,
+    board_reference: &str,
+    board_id: Option<&str>,
+    options: ImportOptions,
+) -> Result<i64, Failure> {
     refuse_unless_room(account_id)?;
-    let ids = write(
+    write_optional(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
          sync_every, skip_ai, state, due) SELECT a.account_id, $2, $3, $4, $5, $6, $7, $8, \
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
@@ -81,21 +85,21 @@ pub fn enqueue(account_id: i64, board_reference: &str, board_id: Option<&str>, w
             account_id.into(),
             board_reference.into(),
             board_id.into(),
-            wishes.keep_images.into(),
-            wishes.sections.into(),
-            wishes.max_images.into(),
-            wishes.sync_every.into(),
-            wishes.skip_ai.into(),
+            options.keep_images.into(),
+            options.sections.into(),
+            options.max_images.into(),
+            options.sync_every.into(),
+            options.skip_ai.into(),
         ],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
 /// Queues the work of bringing a board's images to the present model.
 pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failure> {
     refuse_unless_room(account_id)?;
-    let ids = write(
+    write_optional(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, reembed, state, due) \
          SELECT a.account_id, $2, $2, true, \
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
@@ -103,13 +107,13 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
         &[account_id.into(), board_id.into()],
         |row| row.get(1),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
 /// Queues imports of boards whose time for it has come, up to `limit`; how many.
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
-    execute(
+    affected(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
              JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT clock_timestamp()) \
              AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
@@ -127,23 +131,22 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
 
 /// How an import stands. Runs with the caller's rights.
 pub fn progress(import_id: i64) -> Result<Progress, Failure> {
-    let rows = read(
+    read_optional(
         "SELECT i.state, i.reason, i.hint, pg_current_xact_id_if_assigned() IS NOT NULL \
          AND i.xmin = pg_current_xact_id_if_assigned()::xid AND i.fence = 0 \
          FROM pinterest.import i WHERE i.import_id = $1",
         &[import_id.into()],
         |row| Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? }),
-    )?;
-    rows.into_iter().next().ok_or_else(|| unknown(import_id))
+    )?
+    .ok_or_else(|| unknown(import_id))
 }
 
 /// The account of an import that the caller may see. Runs with the caller's rights.
 pub fn account_of(import_id: i64) -> Result<i64, Failure> {
-    let rows =
-        read("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
-            row.get(1)
-        })?;
-    rows.into_iter().next().ok_or_else(|| unknown(import_id))
+    read_optional("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
+        row.get(1)
+    })?
+    .ok_or_else(|| unknown(import_id))
 }
 
 fn unknown(import_id: i64) -> Failure {
@@ -154,7 +157,7 @@ fn unknown(import_id: i64) -> Failure {
 /// Asks for the end of an import: at once where no worker has it, else as soon as its worker sees it. False where it
 /// had ended before.
 pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
-    let touched = execute(
+    let touched = affected(
         "UPDATE pinterest.import SET cancel_requested = true, due = NULL, \
          state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
          phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
@@ -167,13 +170,13 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
 
 /// Puts the failed images of an import that has ended back to work; how many there are.
 pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<i64, Failure> {
-    let ended = write(
+    let ended = write_optional(
         "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 FOR UPDATE",
         &[account_id.into(), import_id.into()],
         |row| row.get::<bool>(1),
     )?;
-    if ended != [true] {
+    if ended != Some(true) {
         return Err(Failure::new(Kind::NotReady, format!("import {import_id} has not ended"))
             .with_hint("pinterest_wait_for_import() waits for its end."));
     }
@@ -238,7 +241,7 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
 }
 
 /// Puts the account's parked imports back into the queue, with those that wait for access, and lets those that are held go on.
-pub fn unpark(account_id: i64) -> Result<usize, Failure> {
+pub fn unpark(account_id: i64) -> Result<(), Failure> {
     super::turn::let_go_on(account_id)?;
     execute(
         "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
@@ -248,7 +251,7 @@ pub fn unpark(account_id: i64) -> Result<usize, Failure> {
 }
 
 /// Parks the account's imports that wait in the queue: only the user can help.
-pub fn park(account_id: i64, reason: &str) -> Result<usize, Failure> {
+pub fn park(account_id: i64, reason: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, lease_until = NULL \
          WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",

@@ -6,9 +6,9 @@
 //! transaction keeps nobody else's import waiting. `due` NULL marks an import that is held because its account cannot be
 //! used; it is looked at again when the account changes, and once in a while.
 
-use super::{execute, read, write};
 use crate::errors::Failure;
 use crate::store::app_access::{self, Permission};
+use crate::store::{affected, execute, is_true, read, read_optional, write};
 
 /// Imports that one transaction makes due: a few milliseconds.
 const BATCH: i64 = 500;
@@ -68,7 +68,7 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
 
 /// Makes imports due whose time has come, and holds those of accounts that cannot be used; true where there may be more.
 pub fn make_due() -> Result<bool, Failure> {
-    let looked_at = execute(
+    let looked_at = affected(
         concat!(
             "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
                  WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
@@ -155,8 +155,7 @@ pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
          AND due IS NULL AND state IN ('queued', 'waiting_quota', 'waiting_access')",
         &[account_id.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// The same for all accounts that may be used: the next ones after this one, and where that ended; `None` at the end.
@@ -191,25 +190,22 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
 
 /// Do imports of other accounts wait for a worker?
 pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id LIMIT 1) AS l \
                  WHERE l.account_id <> $1) \
              OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id DESC LIMIT 1) AS h \
                  WHERE h.account_id <> $1)",
         &[account_id.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// Seconds until the next import that sleeps is due, and whether any is due now.
 pub fn next_wake() -> Result<(Option<f64>, bool), Failure> {
-    let rows = read(
+    Ok(read_optional(
         "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i WHERE NOT i.due \
                  ORDER BY i.wake_at LIMIT 1), \
              EXISTS (SELECT FROM pinterest.import i WHERE i.due)",
         &[],
         |row| Ok((row.maybe::<f64>(1)?, row.get::<bool>(2)?)),
-    )?;
-    Ok(rows.into_iter().next().unwrap_or_default())
+    )?.unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use super::{TrackedColumn, queue, tie};
 use crate::errors::{Failure, Kind};
 use crate::store::user_table::{self, UserTable};
-use crate::store::{execute, read, write};
+use crate::store::{execute, is_true, read, write_one};
 
 /// What a caller wants tracked, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Tie {
 
 /// Writes the declaration down.
 pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failure> {
-    let ids = write(
+    write_one(
         "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
          embedding_column, table_oid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING tracked_column_id, tie::text",
         &[
@@ -96,8 +96,7 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failu
             table.oid.into(),
         ],
         |row| Ok(Tie { tracked_column_id: row.get(1)?, tie: row.get(2)? }),
-    )?;
-    ids.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "an insert returned no row"))
+    )
 }
 
 /// Takes note of the table's present name, and has the workers look at once whether what kept them is gone.
@@ -106,8 +105,7 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
         "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, problem_code = NULL, \
          problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
         &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into(), table.oid.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Ends the tracking of columns; what is known of their rows goes along.
@@ -199,14 +197,12 @@ pub fn create_triggers(new: &Tie, table: &UserTable, declaration: &Declaration) 
 /// Do rows of a table, of a partition of it or of what it is a partition of, come from a subscription? As the view
 /// `pinterest.tracked` says it.
 fn has_subscription(table: pg_sys::Oid) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT EXISTS (SELECT FROM pg_subscription_rel sr WHERE sr.srrelid = $1 \
              OR sr.srrelid IN (SELECT q.relid FROM pg_partition_tree($1) AS q) \
              OR sr.srrelid IN (SELECT q.relid FROM pg_partition_ancestors($1) AS q))",
         &[table.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// Drops the triggers that bear a tracked column's id from a table.

@@ -4,10 +4,10 @@ use pgrx::Spi;
 use pgrx::spi::SpiTupleTable;
 
 use super::declaration::Declaration;
-use crate::errors::{Failure, Kind};
+use crate::errors::Failure;
 use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::in_owners_name;
-use crate::store::read;
+use crate::store::read_one;
 use crate::store::user_table::UserTable;
 
 /// Rows at a time: a few milliseconds each, and memory that does not grow with the table.
@@ -30,7 +30,7 @@ pub fn keys(
               OR pg_catalog.length(pg_catalog.ltrim(%3$I::pg_catalog.text, E' \\t\\n\\r')) OPERATOR(pg_catalog.>) 0)"
         }
     };
-    let statement = read(
+    let statement = read_one(
         "SELECT format('SELECT ARRAY[%1$s] FROM %2$s WHERE %3$I IS NOT NULL AND ' || $4, \
              (SELECT string_agg(format('%I::pg_catalog.text', k.name), ', ' ORDER BY k.place) \
                  FROM unnest($1::text[]) WITH ORDINALITY AS k(name, place)), $2, $3)",
@@ -42,8 +42,7 @@ pub fn keys(
         ],
         |row| row.get::<String>(1),
     )?;
-    let statement = statement.first().ok_or_else(|| Failure::new(Kind::Internal, "a statement was not built"))?;
-    in_owners_name(table.owner.role(), || of_rows(table, statement, &mut batch))
+    in_owners_name(table.owner.role(), || of_rows(table, &statement, &mut batch))
 }
 
 fn of_rows(

@@ -7,7 +7,7 @@ use pgrx::{PgBuiltInOids, pg_sys};
 use super::tie;
 use crate::errors::{Failure, Kind};
 use crate::store::saved::Saved;
-use crate::store::{execute, read, write};
+use crate::store::{affected, execute, is_true, read, read_optional, write_optional};
 use crate::trial;
 
 thread_local! {
@@ -71,8 +71,7 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
             reason.sqlstate().into(),
             by.into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets a row that is gone, or has no source any more.
@@ -94,8 +93,7 @@ pub fn remove_all(tracked_column_id: i64) -> Result<(), Failure> {
 
 /// A version that is younger than every row's so far.
 pub fn next_version() -> Result<i64, Failure> {
-    let versions = write("SELECT nextval('pinterest.tracked_version')", &[], |row| row.get(1))?;
-    Ok(versions.into_iter().next().unwrap_or_default())
+    Ok(write_optional("SELECT nextval('pinterest.tracked_version')", &[], |row| row.get(1))?.unwrap_or_default())
 }
 
 /// Puts many rows into the queue, `width` values of `values` for each. What is known of the embedding that is there
@@ -113,8 +111,7 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
              version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL",
         &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets the rows that no call or trigger has put into the queue since `version` was given out.
@@ -122,13 +119,12 @@ pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure>
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND version < $2",
         &[tracked_column_id.into(), version.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Puts failed rows back to work, and has the workers look at once whether what kept them is gone; how many rows.
 pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
-    let again = execute(
+    let again = affected(
         "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
         &[tracked_column_ids.to_vec().into()],
@@ -143,8 +139,7 @@ pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
         "UPDATE pinterest.tracked_column SET next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND next_attempt_at > clock_timestamp()",
         &[tracked_column_ids.to_vec().into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// How far the workers are with some columns.
@@ -209,24 +204,22 @@ pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, F
 
 /// How many rows wait or are in hand. With the caller's rights.
 pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
-    let found = read(
+    Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending'",
         &[tracked_column_ids.to_vec().into()],
         |row| row.get(1),
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }
 
 /// Has the current transaction put rows into the queue, where no worker can see them yet? With the caller's rights.
 pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
-    let found = read(
+    is_true(
         "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pinterest.tracked_row r \
              WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending' AND r.fence = 0 \
              AND r.xmin = pg_current_xact_id_if_assigned()::xid)",
         &[tracked_column_ids.to_vec().into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table it is a part

@@ -16,7 +16,7 @@ use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::{Policies, as_table_owner};
 use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::user_table::{self, Column};
-use crate::store::{Row, read};
+use crate::store::{Row, is_true, read_optional};
 
 /// What the source column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Target {
     /// [`Kind::NotFound`], [`Kind::NoColumn`], [`Kind::BadArgument`], and what [`trust::check`] refuses: the whole column
     /// cannot be worked on.
     pub fn find(tracked_column_id: i64) -> Result<Self, Failure> {
-        let found = read(
+        let found = read_optional(
             "SELECT c.owner, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
              c.source_column, c.embedding_column, c.tie::text, c.table_oid \
              FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
@@ -128,8 +128,7 @@ impl Target {
                 ))
             },
         )?;
-        let Some((owner, remembered, key_columns, kind, source, embedding, tie, table_oid)) = found.into_iter().next()
-        else {
+        let Some((owner, remembered, key_columns, kind, source, embedding, tie, table_oid)) = found else {
             return Err(Failure::new(Kind::NotFound, "the column is not tracked any more"));
         };
         let table = tie::table(tracked_column_id)?.ok_or_else(|| {
@@ -260,7 +259,7 @@ impl Target {
             unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };
             Ok(())
         })?;
-        let found = read(
+        let unchanged = is_true(
             "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = ('pinterest_track_' || $4)::name AND t.tgfoid = $5 \
                  AND encode(substring(t.tgargs, 1, 36), 'escape') = $6 \
@@ -273,9 +272,8 @@ impl Target {
                 user_table::trigger_function().into(),
                 self.tie.as_str().into(),
             ],
-            |row| row.get::<bool>(1),
         )?;
-        if found != [true] {
+        if !unchanged {
             return Ok(None);
         }
         trust::check(self.table)?;

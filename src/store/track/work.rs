@@ -11,7 +11,7 @@ use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
 use crate::postgres::session_settings::{self, Until};
 use crate::postgres::vector::Vector;
-use crate::store::{execute, read, write};
+use crate::store::{affected, execute, is_true, read, read_optional, write, write_optional};
 use crate::trial::{self, Left, OnTrial};
 
 /// How long a claimed row is its claimer's. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
@@ -183,7 +183,7 @@ fn ended(times: i32) -> Failure {
 pub fn settle(left: &Left) -> Result<(), Failure> {
     let Some(row) = &left.on_trial else { return if left.killed { count_attempts(&left.identity) } else { Ok(()) } };
     let problem = problem_of(left);
-    let blamed = write(
+    let blamed = write_optional(
         "UPDATE pinterest.tracked_row SET deaths = deaths + 1, reason = $5, reason_code = $6, \
          claimed_by = NULL, lease_until = NULL, state = CASE WHEN deaths + 1 >= $7 THEN 'failed' ELSE state END \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND claimed_by = $4 AND state = 'pending' \
@@ -199,7 +199,7 @@ pub fn settle(left: &Left) -> Result<(), Failure> {
         ],
         |row| row.get::<bool>(1),
     )?;
-    let Some(&failed) = blamed.first() else { return Ok(()) };
+    let Some(failed) = blamed else { return Ok(()) };
     if failed && !left.overtime {
         execute(
             "UPDATE pinterest.tracked_row SET reason = $3 WHERE tracked_column_id = $1 AND key = $2",
@@ -222,12 +222,11 @@ fn problem_of(left: &Left) -> Failure {
 /// column's other rows end one process after another meanwhile.
 pub fn pause_unsettled(left: &Left) -> Result<(), Failure> {
     let Some(row) = &left.on_trial else { return Ok(()) };
-    let due = read(
-        "SELECT true FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 AND c.next_attempt_at <= clock_timestamp()",
+    let due = is_true(
+        "SELECT c.next_attempt_at <= clock_timestamp() FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
         &[row.tracked_column_id.into()],
-        |row| row.get::<bool>(1),
     )?;
-    if due.is_empty() { Ok(()) } else { record_problem(row.tracked_column_id, &problem_of(left)) }
+    if due { record_problem(row.tracked_column_id, &problem_of(left)) } else { Ok(()) }
 }
 
 /// Ends the claims of a process that was killed. A row that a session holds is left to the next claim.
@@ -238,8 +237,7 @@ fn count_attempts(identity: &str) -> Result<(), Failure> {
              WHERE r.state = 'pending' AND r.claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED) AS held \
          WHERE t.tracked_column_id = held.tracked_column_id AND t.key = held.key",
         &[identity.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// As SQL's settings name it, without decimals where there are none.
@@ -277,7 +275,7 @@ fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
     if embedding.vector.is_none() && !locked.embedded {
         return release(claimed);
     }
-    let recorded = execute(
+    let recorded = affected(
         "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, deaths = 0, refusals = 0, \
          claimed_by = NULL, lease_until = NULL, source_sha256 = $5, model_id = $6, embedded_at = clock_timestamp() \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
@@ -394,8 +392,7 @@ pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
         "UPDATE pinterest.tracked_row SET claimed_by = NULL, lease_until = NULL, attempts = GREATEST(attempts - 1, 0) \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND state = 'pending' AND claimed_by IS NOT NULL",
         &[claimed.tracked_column_id.into(), claimed.key.clone().into(), claimed.fence.into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes why a column cannot be worked on, and that it is not tried before a pause is over. One problem soon after another
@@ -418,8 +415,7 @@ pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), F
             PAUSE.1.into(),
             FORGIVEN.into(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 fn is_deadly(problem: &Failure) -> bool {
@@ -434,13 +430,12 @@ pub fn clear_problem(tracked_column_id: i64) -> Result<(), Failure> {
          pauses = CASE WHEN problem_code = ANY ($2) THEN pauses ELSE 0 END \
          WHERE tracked_column_id = $1 AND problem IS NOT NULL",
         &[tracked_column_id.into(), deadly.to_vec().into()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Seconds until the next row that nobody has in hand may be worked on; `None` where none waits.
 pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
-    let rows = read(
+    Ok(read_optional(
         "SELECT EXTRACT(EPOCH FROM min(GREATEST(c.next_attempt_at, w.next_attempt_at)) - clock_timestamp())::float8 \
          FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT r.next_attempt_at FROM pinterest.tracked_row r \
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
@@ -448,18 +443,18 @@ pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
              ORDER BY r.next_attempt_at LIMIT 1) AS w",
         &[live.to_vec().into()],
         |row| row.maybe(1),
-    )?;
-    Ok(rows.into_iter().next().flatten())
+    )?
+    .flatten())
 }
 
 /// Rows that the worker of that identity has in hand.
 pub fn in_hand(identity: &str) -> Result<i64, Failure> {
-    let found = read(
+    Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.state = 'pending' AND r.claimed_by = $1",
         &[identity.into()],
         |row| row.get(1),
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }
 
 /// How tracking stands.
@@ -479,7 +474,7 @@ pub struct Summary {
 
 /// How it stands with the columns that the caller may see. Runs with the caller's rights.
 pub fn summary() -> Result<Summary, Failure> {
-    let found = read(
+    Ok(read_optional(
         "SELECT count(*), count(c.problem), min(c.problem), \
          COALESCE(sum(r.pending), 0)::int8, COALESCE(sum(r.failed), 0)::int8 \
          FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS pending, \
@@ -495,6 +490,5 @@ pub fn summary() -> Result<Summary, Failure> {
                 failed: row.get(5)?,
             })
         },
-    )?;
-    Ok(found.into_iter().next().unwrap_or_default())
+    )?.unwrap_or_default())
 }

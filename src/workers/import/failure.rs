@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinterest::{ErrorKind, app_access, retry};
 
 use crate::errors::{Failure, Kind};
-use crate::store::import::{Claim, Stop};
+use crate::store::import::{ClaimState, Stop};
 
 /// Why an import is not worked on any more, for now or for good.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ impl From<Failure> for Interruption {
 }
 
 /// Turns a claim that does not hold into an interruption.
-pub fn held(claim: Claim) -> Result<(), Interruption> {
+pub fn held(claim: ClaimState) -> Result<(), Interruption> {
     match claim {
-        Claim::Held => Ok(()),
-        Claim::CancelRequested => Err(Interruption::Cancelled),
-        Claim::Lost => Err(Interruption::Lost),
+        ClaimState::Held => Ok(()),
+        ClaimState::CancelRequested => Err(Interruption::Cancelled),
+        ClaimState::Lost => Err(Interruption::Lost),
     }
 }
 

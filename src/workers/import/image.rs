@@ -16,17 +16,16 @@ use super::dedup::{SameBytes, Turn};
 use super::failure::Interruption;
 use crate::errors::{Failure, Kind, limit_of_images};
 use crate::postgres::vector::Vector;
-use crate::rows::{Candidate, candidates_json};
 use crate::store;
 use crate::store::import::Stop;
-use crate::store::pin_image::{ClaimedImage, Embedded, Outcome, Reason};
+use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Reason};
 use crate::workers::database::Context;
 use crate::workers::embedding::{ATTEMPTS, Gate, Judgement, judge};
 
 /// What is known after an attempt.
 pub enum Verdict {
     /// To be recorded.
-    Done(Box<Outcome>),
+    Done(Box<ImageResult>),
     /// The embedder died while it had this image and others.
     Suspect,
     /// The import cannot go on.
@@ -121,7 +120,7 @@ impl OneImage {
         match known {
             Ok(true) => {
                 let image = keep_image.then_some(image.bytes);
-                return done(Outcome::SameBytes { model_id, sha256, source_size: size, cropped, image });
+                return done(ImageResult::SameBytes { model_id, sha256, source_size: size, cropped, image });
             }
             Ok(false) => {}
             Err(failure) => return Verdict::Stop(failure.into()),
@@ -136,7 +135,7 @@ impl OneImage {
                     failure: Failure::new(Kind::NotReady, "the model was replaced during the import"),
                     wake_in: Duration::ZERO,
                 }),
-                Ok(embedding) => done(Outcome::Embedded(Box::new(Embedded {
+                Ok(embedding) => done(ImageResult::Embedded(Box::new(Embedded {
                     embedding,
                     model_id,
                     sha256,
@@ -145,7 +144,7 @@ impl OneImage {
                     animated: embedded.animated,
                     image: kept,
                 }))),
-                Err(failure) => done(Outcome::Failed(Reason::new("bad_vector", failure.message))),
+                Err(failure) => done(ImageResult::Failed(Reason::new("bad_vector", failure.message))),
             },
             Err(error) => self.embedder_verdict(&error, claimed, alone),
         }
@@ -158,9 +157,9 @@ impl OneImage {
 
     fn embedder_verdict(&self, error: &embedder::Error, claimed: &ClaimedImage, alone: bool) -> Verdict {
         Verdict::Done(Box::new(match judge(error, claimed.attempts, alone) {
-            Judgement::Unsuitable(reason) => Outcome::Skipped(reason),
-            Judgement::Failed(reason) => Outcome::Failed(reason),
-            Judgement::Again { reason, after, blame } => Outcome::Retry { reason, after, blame },
+            Judgement::Unsuitable(reason) => ImageResult::Skipped(reason),
+            Judgement::Failed(reason) => ImageResult::Failed(reason),
+            Judgement::Again { reason, after, blame } => ImageResult::Retry { reason, after, blame },
             Judgement::Suspect => return Verdict::Suspect,
             Judgement::Nobody(failure) => return Verdict::Stop(Interruption::local(failure, self.import_attempts)),
         }))
@@ -182,11 +181,10 @@ impl OneImage {
     /// Tries the sizes that Pinterest gave, best first; where none can be had, asks once for fresh ones.
     async fn download(&self, claimed: &ClaimedImage) -> Result<Download, Verdict> {
         let done = |outcome| Err(Verdict::Done(Box::new(outcome)));
-        let candidates: Vec<Candidate> = serde_json::from_str(&claimed.candidates).unwrap_or_default();
-        if candidates.is_empty() {
-            return done(Outcome::Skipped(Reason::new("no_url", "Pinterest gives no URL for this image")));
+        if claimed.candidates.is_empty() {
+            return done(ImageResult::Skipped(Reason::new("no_url", "Pinterest gives no URL for this image")));
         }
-        let mut refused = match self.climb(candidates, claimed).await? {
+        let mut refused = match self.climb(claimed.candidates.clone(), claimed).await? {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
@@ -202,10 +200,10 @@ impl OneImage {
         let Refusal { kind, reason: refused } = refused;
         if kind == Some(ErrorKind::TooLarge) {
             let setting = limit_of_images(embedder::ErrorKind::TooLarge).unwrap_or_default();
-            return done(Outcome::Skipped(Reason::new("too_large", format!("{refused} (the setting {setting})"))));
+            return done(ImageResult::Skipped(Reason::new("too_large", format!("{refused} (the setting {setting})"))));
         }
         let reason = format!("none of its sizes can be downloaded: {refused}");
-        done(Outcome::Failed(Reason::new("not_downloadable", reason)))
+        done(ImageResult::Failed(Reason::new("not_downloadable", reason)))
     }
 
     /// The first size that can be had, or why the last one cannot.
@@ -243,9 +241,9 @@ impl OneImage {
                     let delay = retry::next_delay(attempt, &error, fastrand::f64());
                     let outcome = match delay {
                         Some(after) if claimed.attempts < ATTEMPTS && error.is_retryable() => {
-                            Outcome::Retry { reason: error.to_string(), after, blame: true }
+                            ImageResult::Retry { reason: error.to_string(), after, blame: true }
                         }
-                        _ => Outcome::Failed(Reason::new("download", error.to_string())),
+                        _ => ImageResult::Failed(Reason::new("download", error.to_string())),
                     };
                     return Err(Verdict::Done(Box::new(outcome)));
                 }
@@ -272,7 +270,7 @@ impl OneImage {
                 return match after {
                     Some(after) if claimed.attempts < ATTEMPTS => {
                         let reason = error.to_string();
-                        Err(Verdict::Done(Box::new(Outcome::Retry { reason, after, blame: true })))
+                        Err(Verdict::Done(Box::new(ImageResult::Retry { reason, after, blame: true })))
                     }
                     _ => Ok(None),
                 };
@@ -282,8 +280,8 @@ impl OneImage {
         };
         let images = pin.images().unwrap_or_default();
         let Some(image) = images.into_iter().find(|image| image.position == claimed.position) else { return Ok(None) };
-        let fresh = candidates_json(&image.candidates);
-        Ok(if fresh == claimed.candidates { None } else { serde_json::from_str(&fresh).ok() })
+        let fresh = Candidate::of(&image.candidates);
+        Ok((fresh != claimed.candidates).then_some(fresh))
     }
 }
 

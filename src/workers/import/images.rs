@@ -13,9 +13,9 @@ use super::image::{OneImage, Verdict};
 use super::run::Run;
 use crate::errors::Failure;
 use crate::store;
-use crate::store::import::Claim;
+use crate::store::import::ClaimState;
 use crate::store::import_outcome::{self, ImageOutcome};
-use crate::store::pin_image::{ClaimedImage, Claimer, Outcome, Reason, Recorded};
+use crate::store::pin_image::{ClaimRequest, ClaimedImage, ImageResult, Reason, Recorded};
 use crate::workers::{embedding, registry};
 
 /// Images in work for each download slot: while one half downloads, the other is with the embedder.
@@ -124,7 +124,7 @@ impl<'a> Images<'a> {
         let claim = self.run.context.database.run(move || {
             store::pin_image::take_turns(claimed.account_id, false)?;
             let claim = store::import::lock(&claimed)?;
-            if claim == Claim::Held {
+            if claim == ClaimState::Held {
                 let live = registry::live_identities();
                 let (failed, kept) = store::pin_image::give_up_deadly(claimed.account_id, claimed.import_id, &live)?;
                 let outcomes = [(ImageOutcome::Failed, "worker_died", failed), (ImageOutcome::Reused, "before", kept)];
@@ -137,7 +137,7 @@ impl<'a> Images<'a> {
         loop {
             let (claimed, identity) = (self.run.claimed.clone(), self.run.context.identity.clone());
             let suspect = self.run.context.database.run(move || {
-                if store::import::lock(&claimed)? == Claim::Lost {
+                if store::import::lock(&claimed)? == ClaimState::Lost {
                     return Ok(None);
                 }
                 let live = registry::live_identities();
@@ -171,15 +171,16 @@ impl<'a> Images<'a> {
         let claim = self.run.context.database.run(move || {
             store::pin_image::take_turns(account_id, across)?;
             // An import that was taken from this run is given images by its next one alone.
-            if store::import::lock(&claimed)? == Claim::Lost {
+            if store::import::lock(&claimed)? == ClaimState::Lost {
                 return Ok(None);
             }
             // What has been embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
             reuse(account_id, model_id, hashes, across, keep_images)?;
             let live = registry::live_identities();
-            let claimer = Claimer { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
-            store::pin_image::claim(claimer, limit).map(Some)
+            let request =
+                ClaimRequest { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
+            store::pin_image::claim(request, limit).map(Some)
         });
         claim.await?.ok_or(Interruption::Lost)
     }
@@ -189,7 +190,7 @@ impl<'a> Images<'a> {
         Ok(self.run.context.database.run(move || store::pin_image::pending(account_id, import_id)).await?)
     }
 
-    async fn record(&self, outcomes: Vec<(ClaimedImage, Outcome)>) -> Result<(), Interruption> {
+    async fn record(&self, outcomes: Vec<(ClaimedImage, ImageResult)>) -> Result<(), Interruption> {
         if outcomes.is_empty() {
             return Ok(());
         }
@@ -201,7 +202,7 @@ impl<'a> Images<'a> {
             .run(move || {
                 store::pin_image::take_turns(claimed.account_id, across)?;
                 let claim = store::import::lock(&claimed)?;
-                if claim == Claim::Lost {
+                if claim == ClaimState::Lost {
                     return Ok(claim);
                 }
                 let mut counted = Vec::new();
@@ -217,12 +218,12 @@ impl<'a> Images<'a> {
                         Recorded::AsIs => {}
                     }
                     counted.push(match outcome {
-                        Outcome::Embedded(done) if done.animated => (ImageOutcome::Embedded, "first_frame", 1),
-                        Outcome::Embedded(_) => (ImageOutcome::Embedded, "", 1),
-                        Outcome::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
-                        Outcome::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),
-                        Outcome::Failed(reason) => (ImageOutcome::Failed, reason.code, 1),
-                        Outcome::Retry { .. } => continue,
+                        ImageResult::Embedded(done) if done.animated => (ImageOutcome::Embedded, "first_frame", 1),
+                        ImageResult::Embedded(_) => (ImageOutcome::Embedded, "", 1),
+                        ImageResult::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
+                        ImageResult::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),
+                        ImageResult::Failed(reason) => (ImageOutcome::Failed, reason.code, 1),
+                        ImageResult::Retry { .. } => continue,
                     });
                 }
                 import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
@@ -236,8 +237,8 @@ impl<'a> Images<'a> {
     }
 }
 
-fn given_up() -> Outcome {
-    Outcome::Failed(Reason::new("worker_died", format!("{MOST_ATTEMPTS} attempts on it broke off")))
+fn given_up() -> ImageResult {
+    ImageResult::Failed(Reason::new("worker_died", format!("{MOST_ATTEMPTS} attempts on it broke off")))
 }
 
 /// Gives pending images of the account the embeddings that stand under these content hashes, and counts them.

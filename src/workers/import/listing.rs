@@ -12,10 +12,11 @@ use super::images::reuse;
 use super::run::Run;
 use super::verdict;
 use crate::names::{self, shortened};
-use crate::rows::{PageRows, number, page_rows};
+use crate::rows::{PageRows, page_rows};
 use crate::store;
+use crate::store::as_integer;
 use crate::store::board::LastImport;
-use crate::store::import::{After, Claim, Coverage, PageListed};
+use crate::store::import::{After, ClaimState, Coverage, PageListed};
 use crate::store::import_outcome::{self, ImageOutcome, PinOutcome};
 use crate::store::pin::PinRow;
 use crate::store::pin_image::{AI_DISCLOSED, Reason};
@@ -128,7 +129,7 @@ impl<'a> Listing<'a> {
                     guard.admit(&next).map_err(|error| api.interruption(error))?;
                     bookmark = Some(next);
                 }
-                After::Verdict => return Ok(true),
+                After::Conclusion => return Ok(true),
                 After::Nothing(_) => return Ok(false),
             }
         }
@@ -172,8 +173,8 @@ impl<'a> Listing<'a> {
                 let (account_id, import_id) = (claimed.account_id, claimed.import_id);
                 store::pin_image::take_turns(account_id, across)?;
                 let claim = store::import::lock(&claimed)?;
-                if claim != Claim::Held {
-                    return Ok((claim, After::Verdict));
+                if claim != ClaimState::Held {
+                    return Ok((claim, After::Conclusion));
                 }
                 let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;
                 let mut left_out = Vec::new();
@@ -216,7 +217,7 @@ impl<'a> Listing<'a> {
                     .map(|reason| (PinOutcome::WithoutImage, reason, 1))
                     .collect();
                 let of = |pins: &dyn Fn(&&PinRow) -> bool| {
-                    number(rows.pins.iter().filter(|pin| fresh.contains(&pin.pin_id)).filter(pins).count())
+                    as_integer(rows.pins.iter().filter(|pin| fresh.contains(&pin.pin_id)).filter(pins).count())
                 };
                 let odd = of(&|pin| pin.odd);
                 let newly_bare = of(&|pin| !pin.odd && pin.no_image.is_some() && !bare_before.contains(&pin.pin_id));
@@ -236,16 +237,16 @@ impl<'a> Listing<'a> {
                 let pins_skipped = of(&|pin| pin.no_image.is_none() && skips(disclosed.contains(&pin.pin_id)));
                 let left: i32 = left_out.iter().map(|(_, count)| count).sum();
                 let pins = PageListed {
-                    pins: number(fresh.len()) + left,
-                    new: number(new),
-                    without_image: number(bare.len()),
+                    pins: as_integer(fresh.len()) + left,
+                    new: as_integer(new),
+                    without_image: as_integer(bare.len()),
                     unreadable: rows.unreadable,
                     doubts: odd + newly_bare + missed,
                 };
                 let after = match (bookmark, full) {
                     (bookmark, true) if left > 0 || bookmark.is_some() => After::Nothing(Coverage::Sample),
                     (None, _) if claimed.sections.is_some() => After::Nothing(Coverage::Sections),
-                    (None, _) => After::Verdict,
+                    (None, _) => After::Conclusion,
                     (Some(_), _)
                         if last.complete
                             && claimed.sections.is_none()
@@ -258,11 +259,11 @@ impl<'a> Listing<'a> {
                     (Some(bookmark), _) => After::Page(bookmark),
                 };
                 store::import::record_page(&claimed, pins, found, &after)?;
-                let with_images = (PinOutcome::WithImages, "", number(fresh.len() - bare.len()) - pins_skipped);
+                let with_images = (PinOutcome::WithImages, "", as_integer(fresh.len() - bare.len()) - pins_skipped);
                 let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
                 let others = [
                     (PinOutcome::Skipped, AI_DISCLOSED, pins_skipped),
-                    (PinOutcome::AiDisclosed, "", number(disclosed.len())),
+                    (PinOutcome::AiDisclosed, "", as_integer(disclosed.len())),
                     (PinOutcome::Unreadable, "unknown_shape", rows.unreadable),
                     (PinOutcome::Doubtful, "odd_members", odd),
                     (PinOutcome::Doubtful, "new_without_image", newly_bare),
@@ -276,7 +277,7 @@ impl<'a> Listing<'a> {
                 import_outcome::count_missing(account_id, import_id, missed)?;
                 let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
                 reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
-                Ok((Claim::Held, after))
+                Ok((ClaimState::Held, after))
             })
             .await?;
         held(claim)?;
@@ -317,7 +318,7 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
             Err(refused) => return Err(api.interruption(refused)),
         };
         found.extend(page.items.into_iter().map(|section| {
-            let name = section.name.unwrap_or_else(|| section.id.clone()).replace('\0', "");
+            let name = section.name.unwrap_or_else(|| section.id.clone());
             (section.id, name)
         }));
         match page.bookmark {

@@ -15,7 +15,7 @@ use crate::errors::{Failure, Kind};
 use crate::names::{ambiguous, shortened};
 use crate::rows;
 use crate::store;
-use crate::store::import::{Claim, ClaimedImport, Stop};
+use crate::store::import::{ClaimState, ClaimedImport, Stop};
 use crate::store::reembed;
 use crate::workers::database::Context;
 use crate::workers::embedding::{self, Gate};
@@ -84,10 +84,10 @@ impl Run {
                 }
                 // Where another run has it by now, what is claimed is that one's.
                 let claim = store::import::lock(&claimed)?;
-                if claim == Claim::Lost {
+                if claim == ClaimState::Lost {
                     return Ok(());
                 }
-                let asked_to_end = claim == Claim::CancelRequested && stop != Stop::Failed;
+                let asked_to_end = claim == ClaimState::CancelRequested && stop != Stop::Failed;
                 let (stop, failure) = if asked_to_end { (Stop::Cancelled, None) } else { (stop, failure) };
                 store::pin_image::release(claimed.account_id, claimed.import_id, Some(&identity))?;
                 store::import::stop(&claimed, stop, failure.as_ref(), wake_in)
@@ -163,7 +163,7 @@ impl Run {
         self.context
             .database
             .run(move || {
-                if store::import::lock(&claim)? == Claim::Lost {
+                if store::import::lock(&claim)? == ClaimState::Lost {
                     return Ok(());
                 }
                 store::import::complete(&claim, &board)
@@ -177,28 +177,28 @@ impl Run {
     async fn begin_with(&self, model_id: i64, board_id: &str) -> Result<(), Interruption> {
         let claimed = &self.claimed;
         if claimed.model_id.is_some_and(|before| before != model_id) {
-            self.put_back(model_id, reembed::Of::Import).await?;
+            self.put_back(model_id, reembed::Scope::Import).await?;
         }
         let claim = claimed.clone();
         self.context.database.run(move || store::import::record_model(&claim, model_id)).await?;
         if claimed.reembed && !claimed.listing_complete {
-            self.put_back(model_id, reembed::Of::Board(board_id.to_owned())).await?;
+            self.put_back(model_id, reembed::Scope::Board(board_id.to_owned())).await?;
             let claim = claimed.clone();
             self.context.database.run(move || store::import::record_stored(&claim)).await?;
         }
         Ok(())
     }
 
-    async fn put_back(&self, model_id: i64, of: reembed::Of) -> Result<(), Interruption> {
+    async fn put_back(&self, model_id: i64, of: reembed::Scope) -> Result<(), Interruption> {
         let across = self.context.config.borrow().reuse_across_accounts;
-        let mut after = reembed::Place::default();
+        let mut after = reembed::Cursor::default();
         loop {
             let (claim, of) = (self.claimed.clone(), of.clone());
             let batch = self.context.database.run(move || {
                 store::pin_image::take_turns(claim.account_id, across)?;
                 let claimed = store::import::lock(&claim)?;
                 let place = match claimed {
-                    Claim::Held => reembed::put_back(&claim, model_id, &of, &after)?,
+                    ClaimState::Held => reembed::put_back(&claim, model_id, &of, &after)?,
                     _ => None,
                 };
                 Ok((claimed, place))
@@ -229,7 +229,7 @@ impl Run {
                 };
                 let held = store::import::lock(&claim)?;
                 let doubled = store::import::is_doubled(&claim, &board_id, &registry::live_identities())?;
-                if held == Claim::Held && !doubled {
+                if held == ClaimState::Held && !doubled {
                     if let Ok(row) = row {
                         store::board::upsert(claim.account_id, std::slice::from_ref(&row))?;
                     }

@@ -9,7 +9,7 @@ use super::failure::{Interruption, held};
 use super::run::Run;
 use crate::rows;
 use crate::store;
-use crate::store::import::{Claim, Conclusion};
+use crate::store::import::{ClaimState, Conclusion};
 
 /// Finds out what the listing of the run's import proves, all of whose pages are in, and records it.
 pub async fn reach(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interruption> {
@@ -24,7 +24,7 @@ pub async fn reach(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Inter
     let claim = run.context.database.run(move || {
         store::pin_image::take_turns(claimed.account_id, across)?;
         let claim = store::import::lock(&claimed)?;
-        if claim == Claim::Held {
+        if claim == ClaimState::Held {
             store::import::conclude(&claimed, &of, &conclusion)?;
         }
         Ok(claim)

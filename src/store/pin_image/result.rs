@@ -1,0 +1,250 @@
+//! Results of the work on images, and embeddings reused without work.
+
+use std::time::Duration;
+
+use pgrx::datum::DatumWithOid;
+
+use super::Reason;
+use super::claim::{ClaimedImage, DEATHS, claimed_image};
+use crate::errors::Failure;
+use crate::postgres::vector::Vector;
+use crate::store::{affected, execute, is_true, read, write, write_optional};
+
+/// What the work on an image came to.
+#[derive(Clone, Debug)]
+pub enum ImageResult {
+    /// It has its embedding.
+    Embedded(Box<Embedded>),
+    /// An image of the same bytes is embedded already; its embedding is copied.
+    SameBytes {
+        /// The model that made it.
+        model_id: i64,
+        /// Of the downloaded bytes.
+        sha256: [u8; 32],
+        /// The size that was downloaded.
+        source_size: String,
+        /// It is a fixed-box crop.
+        cropped: bool,
+        /// The bytes, if they are to be kept and are not yet.
+        image: Option<Vec<u8>>,
+    },
+    /// It cannot be embedded.
+    Skipped(Reason),
+    /// All attempts failed.
+    Failed(Reason),
+    /// It is to be tried again after a pause.
+    Retry {
+        /// Why this attempt failed.
+        reason: String,
+        /// The pause.
+        after: Duration,
+        /// False if the image did not cause the failure: the attempt does not count.
+        blame: bool,
+    },
+}
+
+/// A fresh embedding.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// Unit length.
+    pub embedding: Vector,
+    /// The model that made it.
+    pub model_id: i64,
+    /// Of the downloaded bytes.
+    pub sha256: [u8; 32],
+    /// The size that was downloaded.
+    pub source_size: String,
+    /// It is a fixed-box crop.
+    pub cropped: bool,
+    /// It is an animation, whose first frame was embedded.
+    pub animated: bool,
+    /// The bytes, if they are to be kept and are not yet.
+    pub image: Option<Vec<u8>>,
+}
+
+/// How a result was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Not at all: another worker has claimed the image since.
+    No,
+    /// As it is.
+    AsIs,
+    /// The image could not be embedded, and the embedding of the previous image at its position stays until another import
+    /// has the same result.
+    KeptBefore,
+}
+
+/// Records the result for a claimed image, unless another worker has claimed it since.
+pub fn record(
+    account_id: i64,
+    claimed: &ClaimedImage,
+    result: &ImageResult,
+    across: bool,
+) -> Result<Recorded, Failure> {
+    // Every statement below does nothing if the fence has grown.
+    let with = |others| fenced(account_id, claimed, others);
+    let touched = match result {
+        ImageResult::Embedded(done) => affected(
+            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
+             source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+            &with(vec![
+                done.embedding.clone().parameter(),
+                done.model_id.into(),
+                done.sha256.to_vec().into(),
+                done.source_size.as_str().into(),
+                done.cropped.into(),
+                done.image.clone().into(),
+                done.animated.into(),
+            ]),
+        )?,
+        ImageResult::SameBytes { model_id, sha256, source_size, cropped, image } => affected(
+            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
+             sha256 = $5, source_size = $6, cropped = $7, animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             FROM (SELECT i.embedding, i.model_id, i.animated FROM pinterest.pin_image i \
+                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 LIMIT 1) s \
+             WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
+            &with(vec![
+                sha256.to_vec().into(),
+                source_size.as_str().into(),
+                (*cropped).into(),
+                across.into(),
+                image.clone().into(),
+                (*model_id).into(),
+            ]),
+        )?,
+        ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {
+            let wanted = if matches!(result, ImageResult::Skipped(_)) { "skipped" } else { "failed" };
+            let state = write_optional(
+                "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, lease_until = NULL, \
+                 (state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) = (SELECT k.state, k.embedding, \
+                     k.model_id, k.embedded_at, k.content_hash, k.stale, k.previous_hash \
+                     FROM (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, \
+                             CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END, false, NULL), \
+                         (false, $5, NULL, NULL, NULL, t.content_hash, t.stale, t.previous_hash)) \
+                         AS k(keeps, state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) \
+                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND COALESCE(t.model_id = (SELECT w.model_id \
+                         FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id), false))) \
+                 WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending' \
+                 RETURNING t.state",
+                &with(vec![wanted.into(), reason.text.as_str().into(), reason.code.into()]),
+                |row| row.get::<String>(1),
+            )?;
+            if state.as_deref() == Some("embedded") {
+                return Ok(Recorded::KeptBefore);
+            }
+            usize::from(state.is_some())
+        }
+        ImageResult::Retry { reason, after, blame } => affected(
+            "UPDATE pinterest.pin_image SET reason = $5, claimed_by = NULL, lease_until = NULL, \
+             next_attempt_at = clock_timestamp() + make_interval(secs => $6), attempts = attempts - $7 \
+             WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
+            &with(vec![reason.as_str().into(), after.as_secs_f64().into(), i32::from(!blame).into()]),
+        )?,
+    };
+    Ok(if touched > 0 { Recorded::AsIs } else { Recorded::No })
+}
+
+/// The parameters of a statement on a claimed image: its key, its fence and others.
+fn fenced<'a>(account_id: i64, claimed: &'a ClaimedImage, others: Vec<DatumWithOid<'a>>) -> Vec<DatumWithOid<'a>> {
+    let key = [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
+    key.into_iter().chain(others).collect()
+}
+
+/// Whether the account, or with `across` any account, has an embedding of these bytes by this model.
+pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool) -> Result<bool, Failure> {
+    is_true(
+        "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $4) AND i.sha256 = $2 \
+         AND i.state = 'embedded' AND i.model_id = $3)",
+        &[account_id.into(), sha256.to_vec().into(), model_id.into(), across.into()],
+    )
+}
+
+/// Copies an embedding to each pending image of the account that has one of these content hashes, from an embedded image
+/// with the same hash in the account or, with `across`, in any account. Returns the number of images per import. Claimed
+/// images and those of imports that work with another model are left out, and those of imports that keep images are
+/// included only `with_bytes`, where the copied image has kept bytes.
+pub fn reuse_by_content_hash(
+    account_id: i64,
+    model_id: i64,
+    hashes: Vec<String>,
+    across: bool,
+    with_bytes: bool,
+) -> Result<Vec<(i64, i32)>, Failure> {
+    // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and account
+    // are no index conditions: otherwise all of its pending images are compared with all embedded ones.
+    write(
+        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h \
+             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.animated, e.image \
+                 FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
+                 AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
+         reused AS ( \
+         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
+         embedded_at = clock_timestamp(), animated = s.animated, fence = t.fence + 1, stale = false, previous_hash = NULL, \
+         misses = 0, missed_by = NULL, \
+         (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
+             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, s.cropped, \
+                 CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id) \
+                     THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
+             WHERE k.kept = (t.image IS NOT NULL AND NOT t.stale)) \
+         FROM twins s \
+         WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
+         AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id \
+             AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
+         RETURNING t.import_id) \
+         SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
+        &[account_id.into(), model_id.into(), hashes.into(), across.into(), with_bytes.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Makes the failed images of an import pending again, and those that were skipped for one of these reasons; their number by
+/// state and reason.
+pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<Vec<(String, String, i64)>, Failure> {
+    write(
+        "WITH failed AS (SELECT f.pin_id, f.position, f.state, COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
+             WHERE f.account_id = $1 AND f.import_id = $2 \
+             AND (f.state = 'failed' OR f.state = 'skipped' AND f.reason_code = ANY ($3)) FOR UPDATE), \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
+             next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
+             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position RETURNING f.state, f.code) \
+         SELECT a.state, a.code, count(*) FROM again a GROUP BY a.state, a.code",
+        &[
+            account_id.into(),
+            import_id.into(),
+            skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>().into(),
+        ],
+        |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
+    )
+}
+
+/// Handles images that workers had in hand when they ended: those that were in hand three times fail, and those that were
+/// in hand once are released. The others are to be tried one by one, see [`claim_suspect`](super::claim::claim_suspect). Returns the number of failed
+/// images, and of those that kept their previous embedding.
+pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Result<(i32, i32), Failure> {
+    execute(
+        "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
+         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by <> ALL ($3) AND attempts < $4",
+        &[account_id.into(), import_id.into(), live.to_vec().into(), (DEATHS - 1).into()],
+    )?;
+    let deadly = read(
+        "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence FROM pinterest.pin_image i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($3) AND i.attempts >= $4 \
+         AND i.reason IS NULL",
+        &[account_id.into(), import_id.into(), live.to_vec().into(), DEATHS.into()],
+        claimed_image,
+    )?;
+    let text = format!("the worker ended {DEATHS} times while it worked on the image");
+    let result = ImageResult::Failed(Reason::new("worker_died", text));
+    let (mut failed, mut kept) = (0, 0);
+    for image in &deadly {
+        match record(account_id, image, &result, false)? {
+            Recorded::No => {}
+            Recorded::AsIs => failed += 1,
+            Recorded::KeptBefore => kept += 1,
+        }
+    }
+    Ok((failed, kept))
+}
