@@ -1,6 +1,6 @@
 //! What a role owns, whatever table it lies in: handing it over, and finding what is left of roles that are gone.
 
-use super::track::tie;
+use super::track::trigger;
 use super::{affected, execute, import, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -51,7 +51,7 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
     )?;
     let mut moved = Vec::new();
     for id in columns {
-        if tie::relation(id)?.is_none() {
+        if trigger::relation(id)?.is_none() {
             moved.push(id);
         }
     }

@@ -222,23 +222,6 @@ fn unique_keys(table: pg_sys::Oid) -> Result<Vec<(bool, Vec<String>)>, Failure> 
     )
 }
 
-/// The trigger function whose triggers tie tables to `pinterest.tracked_column`.
-pub fn trigger_function() -> pg_sys::Oid {
-    // SAFETY: catalog look-ups inside a transaction; a missing function gives InvalidOid, which no trigger has.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"pinterest".as_ptr(), true);
-        let no_arguments = pg_sys::buildoidvector(std::ptr::null(), 0);
-        pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            1,
-            pg_sys::Datum::from(c"track_change".as_ptr()),
-            pg_sys::Datum::from(no_arguments),
-            pg_sys::Datum::from(schema),
-            pg_sys::Datum::from(0_usize),
-        )
-    }
-}
-
 /// Splits a list of names as SQL writes it: `venue_id, "N"`. Names without quotes become lower case.
 pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
     not_long(list, argument)?;

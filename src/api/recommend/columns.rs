@@ -4,7 +4,7 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::vector::DIMENSION;
 use crate::store::candidates::Search;
-use crate::store::track;
+use crate::store::track::trigger;
 use crate::store::user_table::{Column, Relation, UserTable, identifier, identifiers};
 
 /// The key and the embedding.
@@ -79,8 +79,9 @@ fn only_vector(table: &UserTable) -> Result<&Column, Failure> {
         [one] => vector_column(one, table),
         several => {
             // Which columns a table has and which are tracked says nothing of what is in them.
-            let tracked = as_worker(|| track::of_table(table.oid))?;
-            let is_tracked = |column: &&&Column| tracked.iter().any(|known| known.embedding_column == column.name);
+            let tracked = as_worker(|| trigger::of_table(table.oid))?;
+            let is_tracked =
+                |column: &&&Column| tracked.iter().any(|known| known.declaration.embedding_column == column.name);
             let followed: Vec<&&Column> = several.iter().filter(is_tracked).collect();
             if let [one] = followed.as_slice() {
                 return vector_column(one, table);

@@ -190,7 +190,7 @@ fn recommend(wish: Wish<'_>) -> Result<Vec<Recommended>, Failure> {
     )?;
     let pool = pool::gather(&columns.search()?, &tastes.taste, k)?;
     // After the statement above: who may not read the table has been refused by the server.
-    let models = as_worker(|| track::models_of(wish.table, &columns.embedding.name))?;
+    let models = as_worker(|| track::queue::models_of(wish.table, &columns.embedding.name))?;
     tastes.check_models(&models, &described.quoted)?;
     // What the caller says by a text goes before what the table says.
     let served = if wish.all_themes || wish.only.is_some() {

@@ -8,8 +8,8 @@ use crate::api::{Answer, given};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::regclass::Regclass;
-use crate::store::track::declaration::{Declaration, Tie};
-use crate::store::track::{self, TrackedColumn, declaration, fill, queue, tie, trust};
+use crate::store::track::column::{Declaration, TrackedColumn};
+use crate::store::track::{declaration, fill, queue, trigger, trust};
 use crate::store::user_table::{self, UserTable, describe};
 use crate::workers::registry;
 
@@ -41,14 +41,14 @@ fn pinterest_track(
     let since = as_worker(queue::next_version)?;
     let tie = match tracked {
         Some(tracked) => {
-            as_worker(|| declaration::refresh(tracked.tracked_column_id, &table))?;
+            as_worker(|| declaration::refresh(tracked.id(), &table))?;
             // They may have been disabled, or some of them dropped.
-            declaration::drop_triggers(tracked.tracked_column_id, &table)?;
-            Tie { tracked_column_id: tracked.tracked_column_id, tie: tracked.tie }
+            trigger::drop(tracked.id(), &table)?;
+            tracked.tie
         }
         None => as_worker(|| declaration::insert(&table, &wanted))?,
     };
-    declaration::create_triggers(&tie, &table, &wanted)?;
+    trigger::create(&tie, &table, &wanted)?;
     let id = tie.tracked_column_id;
     let width = wanted.key_columns.len();
     let rows = fill::keys(&table, &wanted, |values| as_worker(|| queue::enqueue_many(id, values, width)))?;
@@ -71,13 +71,13 @@ fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NUL
         let table = describe(oid)?;
         own_table(&table)?;
         declaration::lock(&table)?;
-        for tracked in of(&table)? {
-            if embedding.as_ref().is_none_or(|embedding| *embedding == tracked.embedding_column) {
-                declaration::drop_triggers(tracked.tracked_column_id, &table)?;
-                ended.push(tracked.tracked_column_id);
+        for tracked in trigger::columns_of(table.oid)? {
+            if embedding.as_ref().is_none_or(|embedding| *embedding == tracked.declaration.embedding_column) {
+                trigger::drop(tracked.id(), &table)?;
+                ended.push(tracked.id());
             }
         }
-        drop_strays(&table)?;
+        trigger::drop_strays(&table)?;
     }
     let mut gone = declaration::without_table(schema.as_deref(), &name, embedding.as_deref())?;
     // Those that lost their triggers just now look like it too.
@@ -120,10 +120,10 @@ pub fn refuse_old_snapshot(what: &str) -> Result<(), Failure> {
 /// Ids of the table's tracked columns, at least one; of a single one where its name is given.
 pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
-    let ids: Vec<i64> = of(table)?
-        .into_iter()
-        .filter(|tracked| embedding.as_ref().is_none_or(|embedding| *embedding == tracked.embedding_column))
-        .map(|tracked| tracked.tracked_column_id)
+    let ids: Vec<i64> = trigger::columns_of(table.oid)?
+        .iter()
+        .filter(|tracked| embedding.as_ref().is_none_or(|embedding| *embedding == tracked.declaration.embedding_column))
+        .map(TrackedColumn::id)
         .collect();
     if ids.is_empty() {
         let which = embedding.map(|embedding| format!("column \"{embedding}\" of ")).unwrap_or_default();
@@ -133,55 +133,30 @@ pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i6
     Ok(ids)
 }
 
-/// The table's tracked columns. A copy of a table within the database may bear the triggers of a column that is another
-/// table's.
-fn of(table: &UserTable) -> Result<Vec<TrackedColumn>, Failure> {
-    let mut tracked = track::of_table(table.oid)?;
-    let mut failure = None;
-    tracked.retain(|tracked| match tie::relation(tracked.tracked_column_id) {
-        Ok(found) => found == Some(table.oid),
-        Err(error) => {
-            failure = Some(error);
-            false
-        }
-    });
-    failure.map_or(Ok(tracked), Err)
-}
-
-/// Drops triggers that stand for nothing of this table: it changed hands, or came from another database.
-fn drop_strays(table: &UserTable) -> Result<(), Failure> {
-    let mine: Vec<i64> = of(table)?.iter().map(|tracked| tracked.tracked_column_id).collect();
-    for id in declaration::triggers_on(table.oid)? {
-        if !mine.contains(&id) {
-            declaration::drop_triggers(id, table)?;
-        }
-    }
-    Ok(())
-}
-
 /// The tracked column that is declared like that already. A declaration whose columns are gone makes room; one that says
 /// something else of the same embedding column is a refusal.
 fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedColumn>, Failure> {
-    drop_strays(table)?;
+    trigger::drop_strays(table)?;
     let mut same = None;
-    for tracked in of(table)? {
-        if wanted.is(&tracked) {
+    for tracked in trigger::columns_of(table.oid)? {
+        let declared = &tracked.declaration;
+        if declared == wanted {
             same = Some(tracked);
-        } else if table.column(&tracked.embedding_column).is_none()
-            || (tracked.embedding_column == wanted.embedding_column && !is_whole(table, &tracked))
+        } else if table.column(&declared.embedding_column).is_none()
+            || (declared.embedding_column == wanted.embedding_column && !is_whole(table, declared))
         {
-            declaration::drop_triggers(tracked.tracked_column_id, table)?;
-            as_worker(|| declaration::delete(&[tracked.tracked_column_id]))?;
-        } else if tracked.embedding_column == wanted.embedding_column {
+            trigger::drop(tracked.id(), table)?;
+            as_worker(|| declaration::delete(&[tracked.id()]))?;
+        } else if declared.embedding_column == wanted.embedding_column {
             return Err(Failure::new(
                 Kind::BadArgument,
                 format!(
                     "column \"{}\" of {} follows {} \"{}\" by the key {} already",
-                    tracked.embedding_column,
+                    declared.embedding_column,
                     table.quoted,
-                    tracked.source_kind,
-                    tracked.source_column,
-                    tracked.key_columns.join(", ")
+                    declared.source_kind,
+                    declared.source_column,
+                    declared.key_columns.join(", ")
                 ),
             )
             .with_hint("pinterest_untrack() ends that; the vectors stay."));
@@ -191,9 +166,9 @@ fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedCol
 }
 
 /// Are all its columns still there?
-fn is_whole(table: &UserTable, tracked: &TrackedColumn) -> bool {
-    [&tracked.source_column, &tracked.embedding_column]
+fn is_whole(table: &UserTable, declared: &Declaration) -> bool {
+    [&declared.source_column, &declared.embedding_column]
         .into_iter()
-        .chain(&tracked.key_columns)
+        .chain(&declared.key_columns)
         .all(|name| table.column(name).is_some())
 }

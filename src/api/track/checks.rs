@@ -4,7 +4,8 @@ use pgrx::pg_sys;
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::DIMENSION;
-use crate::store::track::declaration::{self, Declaration};
+use crate::store::track::column::Declaration;
+use crate::store::track::declaration;
 use crate::store::user_table::{self, Relation, UserTable};
 
 /// The three arguments that name a source.
@@ -69,7 +70,7 @@ pub fn declared(
             Some(list) => user_table::identifiers(list, "key")?,
             None => table.primary_key.clone(),
         },
-        source_kind,
+        source_kind: source_kind.to_owned(),
         source_column,
         embedding_column: user_table::identifier(embedding, "embedding")?,
     };
@@ -81,7 +82,7 @@ pub fn declared(
 
 fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
     let source = table.required_column(&declaration.source_column)?;
-    let (wanted, fits) = match declaration.source_kind {
+    let (wanted, fits) = match declaration.source_kind.as_str() {
         "image" => ("bytea", source.base_type == pg_sys::BYTEAOID),
         _ => ("text, varchar, char or citext", source.is_text()),
     };

@@ -21,7 +21,8 @@ use crate::errors::{Failure, Kind};
 use crate::input_limits::is_blank;
 use crate::postgres::identity::as_worker;
 use crate::postgres::query_cache::once_per_query;
-use crate::store::track::queue;
+use crate::store::track::declaration::{self, FiredTrigger};
+use crate::store::track::{queue, trigger};
 use crate::store::user_table::is_text;
 use crate::workers::registry;
 
@@ -260,7 +261,7 @@ impl Fired<'_> {
         unsafe {
             let row = &*(*self.0.tg_relation).rd_rel;
             if row.relispartition {
-                return queue::root((*self.0.tg_trigger).tgoid);
+                return trigger::root((*self.0.tg_trigger).tgoid);
             }
             Ok(Some(((*self.0.tg_relation).rd_id, row.relowner)))
         }
@@ -287,7 +288,7 @@ impl Fired<'_> {
         let arguments: Option<Vec<&str>> = self.arguments().into_iter().map(|name| name.to_str().ok()).collect();
         let id = match (arguments.as_deref(), self.root()?) {
             (Some([tie, source, keys @ ..]), Some((table, owner))) => {
-                as_worker(|| queue::of_trigger(&queue::Claim { tie, source, keys, table, owner }))?
+                as_worker(|| declaration::of_trigger(&FiredTrigger { tie, source, keys, table, owner }))?
             }
             _ => None,
         };

@@ -1,35 +1,14 @@
 //! `pinterest.tracked_column` and the triggers that tie its rows to users' tables. Triggers are made and dropped with the
 //! caller's rights, rows are written as pinterest_worker.
 
-use pgrx::pg_sys;
+use pgrx::{PgBuiltInOids, pg_sys};
 
-use super::{TrackedColumn, queue, tie};
+use super::column::{Declaration, Tie};
+use super::{queue, trigger};
 use crate::errors::{Failure, Kind};
-use crate::store::user_table::{self, UserTable};
-use crate::store::{execute, is_true, read, write_one};
-
-/// What a caller wants tracked, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// Names of the key columns.
-    pub key_columns: Vec<String>,
-    /// image, image_url or text.
-    pub source_kind: &'static str,
-    /// Name of the column that is followed.
-    pub source_column: String,
-    /// Name of the column that follows.
-    pub embedding_column: String,
-}
-
-impl Declaration {
-    /// Is that how the column is tracked already?
-    pub fn is(&self, tracked: &TrackedColumn) -> bool {
-        self.key_columns == tracked.key_columns
-            && self.source_kind == tracked.source_kind
-            && self.source_column == tracked.source_column
-            && self.embedding_column == tracked.embedding_column
-    }
-}
+use crate::store::saved::Saved;
+use crate::store::user_table::UserTable;
+use crate::store::{execute, read, write_one};
 
 // Not among the bindings.
 unsafe extern "C-unwind" {
@@ -61,25 +40,6 @@ pub fn is_owner(table: &UserTable) -> Result<bool, Failure> {
     Ok(table.owner.gives_rights_to(unsafe { pg_sys::GetUserId() }))
 }
 
-/// The ids that the triggers on a table bear, whoever made them.
-pub fn triggers_on(table: pg_sys::Oid) -> Result<Vec<i64>, Failure> {
-    read(
-        "SELECT substr(t.tgname, length('pinterest_track_') + 1)::bigint FROM pg_trigger t \
-         WHERE t.tgrelid = $1 AND t.tgfoid = $2 AND t.tgparentid = 0 AND t.tgname ~ '^pinterest_track_[0-9]{1,18}$' ORDER BY 1",
-        &[table.into(), user_table::trigger_function().into()],
-        |row| row.get(1),
-    )
-}
-
-/// A row of `pinterest.tracked_column`, and what its triggers bear.
-#[derive(Clone, Debug)]
-pub struct Tie {
-    /// The row's key, which is in the triggers' names.
-    pub tracked_column_id: i64,
-    /// The triggers' first argument.
-    pub tie: String,
-}
-
 /// Writes the declaration down.
 pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failure> {
     write_one(
@@ -90,7 +50,7 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failu
             table.schema.as_str().into(),
             table.name.as_str().into(),
             declaration.key_columns.clone().into(),
-            declaration.source_kind.into(),
+            declaration.source_kind.as_str().into(),
             declaration.source_column.as_str().into(),
             declaration.embedding_column.as_str().into(),
             table.oid.into(),
@@ -129,7 +89,7 @@ pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) 
     )?;
     let mut gone = Vec::new();
     for id in found {
-        if tie::relation(id)?.is_none() {
+        if trigger::relation(id)?.is_none() {
             gone.push(id);
         }
     }
@@ -145,79 +105,65 @@ pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
     )?)
 }
 
-/// Makes the triggers of a tracked column.
-///
-/// - `pinterest_track_<id>`, after an INSERT, is the one that ties the table to the tracked column, see [`tie`];
-/// - `…_update`, `…_delete` and `…_truncate` keep the queue;
-/// - `…_stale`, before an UPDATE that changes the source, empties the embedding.
-///
-/// Where the table's rows come from a subscription, all fire for replicated changes too.
-///
-/// Every UPDATE fires, not those alone that name the source: a trigger of the user's may set it. Whether it changed the
-/// function finds out, without unpacking a value that stayed where it was; a WHEN clause would unpack it.
-pub fn create_triggers(new: &Tie, table: &UserTable, declaration: &Declaration) -> Result<(), Failure> {
-    let statements = read(
-        "WITH names AS (SELECT 'pinterest_track_' || $2 AS name, \
-             (SELECT format('EXECUTE FUNCTION pinterest.track_change(%L, %L, %s)', $6, $3, \
-                     string_agg(format('%L', k.name), ', ' ORDER BY k.place)) \
-                 FROM unnest($5::text[]) WITH ORDINALITY AS k(name, place)) AS change) \
-         SELECT format('CREATE TRIGGER %I AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.%I IS NOT NULL) %s', n.name, $1, $3, n.change) \
-             FROM names n \
-         UNION ALL SELECT format('CREATE TRIGGER %I AFTER UPDATE ON %s FOR EACH ROW %s', n.name || '_update', $1, n.change) FROM names n \
-         UNION ALL SELECT format('CREATE TRIGGER %I AFTER DELETE ON %s FOR EACH ROW %s', n.name || '_delete', $1, n.change) FROM names n \
-         UNION ALL SELECT format('CREATE TRIGGER %I AFTER TRUNCATE ON %s FOR EACH STATEMENT %s', n.name || '_truncate', $1, n.change) \
-             FROM names n \
-         UNION ALL SELECT format('CREATE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW \
-             EXECUTE FUNCTION pinterest.track_stale(%L, %L)', n.name || '_stale', $1, $3, $4) FROM names n",
-        &[
-            table.quoted.as_str().into(),
-            new.tracked_column_id.to_string().into(),
-            declaration.source_column.as_str().into(),
-            declaration.embedding_column.as_str().into(),
-            declaration.key_columns.clone().into(),
-            new.tie.as_str().into(),
-        ],
-        |row| row.get::<String>(1),
-    )?;
-    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
-    if has_subscription(table.oid)? {
-        for ending in ["", "_update", "_delete", "_truncate", "_stale"] {
-            let (id, quoted) = (new.tracked_column_id, &table.quoted);
-            execute(&format!("ALTER TABLE {quoted} ENABLE ALWAYS TRIGGER pinterest_track_{id}{ending}"), &[])?;
+thread_local! {
+    static DECLARED: Saved = const { Saved::new(
+        "SELECT c.tracked_column_id, c.table_oid FROM pinterest.tracked_column c \
+         WHERE c.tie = $1::uuid AND pinterest.owner_oid(c.owner) = $2 AND c.source_column = $3 AND c.key_columns = $4",
+        &[PgBuiltInOids::TEXTOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTOID, PgBuiltInOids::TEXTARRAYOID],
+    ) };
+}
+
+/// A trigger that fired, by its arguments and its table.
+pub struct FiredTrigger<'a> {
+    /// The first argument.
+    pub tie: &'a str,
+    /// The source column that it names.
+    pub source: &'a str,
+    /// The key columns that it names.
+    pub keys: &'a [&'a str],
+    /// The table on which it was made.
+    pub table: pg_sys::Oid,
+    /// That table's owner.
+    pub owner: pg_sys::Oid,
+}
+
+/// The tracked column whose queue a trigger may write: declared by the owner of the trigger's table, for that table and for
+/// the columns that the trigger names. Any role may make a trigger with any arguments on a table of its own.
+pub fn of_trigger(fired: &FiredTrigger<'_>) -> Result<Option<i64>, Failure> {
+    if !is_uuid(fired.tie) {
+        return Ok(None);
+    }
+    let keys: Vec<String> = fired.keys.iter().map(ToString::to_string).collect();
+    let found = DECLARED.with(|saved| {
+        saved.read_of_now(&[fired.tie.into(), fired.owner.into(), fired.source.into(), keys.into()], |row| match row {
+            [Some(id), table] => Ok((id.value() as i64, table.map(trigger::oid))),
+            _ => Err(Failure::new(Kind::Internal, "a tracked column has no key")),
+        })
+    })?;
+    let Some((id, remembered)) = found.into_iter().next() else { return Ok(None) };
+    // The stored oid may be that of another table: after a restore, or if this trigger is a copy.
+    if remembered == Some(fired.table) || trigger::relation(id)? == Some(fired.table) { Ok(Some(id)) } else { Ok(None) }
+}
+
+/// Whether it is a uuid as the server writes it.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uuid;
+
+    #[test]
+    fn ties_are_uuids() {
+        assert!(is_uuid("00112233-4455-6677-8899-aabbccddeeff"));
+        for text in ["", "0", "00112233445566778899aabbccddeeff0000", "00112233-4455-6677-8899-aabbccddeefg", "\u{e9}"]
+        {
+            assert!(!is_uuid(text), "{text}");
         }
     }
-    // The statements go by the table's name.
-    if tie::relation(new.tracked_column_id)? != Some(table.oid) {
-        return Err(Failure::new(Kind::TableMoved, format!("{} was renamed or replaced meanwhile", table.quoted))
-            .with_hint("Try again."));
-    }
-    Ok(())
-}
-
-/// Do rows of a table, of a partition of it or of what it is a partition of, come from a subscription? As the view
-/// `pinterest.tracked` says it.
-fn has_subscription(table: pg_sys::Oid) -> Result<bool, Failure> {
-    is_true(
-        "SELECT EXISTS (SELECT FROM pg_subscription_rel sr WHERE sr.srrelid = $1 \
-             OR sr.srrelid IN (SELECT q.relid FROM pg_partition_tree($1) AS q) \
-             OR sr.srrelid IN (SELECT q.relid FROM pg_partition_ancestors($1) AS q))",
-        &[table.into()],
-    )
-}
-
-/// Drops the triggers that bear a tracked column's id from a table.
-pub fn drop_triggers(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
-    let statements = read(
-        "SELECT format('DROP TRIGGER %I ON %s', t.tgname, $2) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
-         WHERE t.tgrelid = $1 AND t.tgparentid = 0 AND t.tgname ~ ('^pinterest_track_' || $3 || '(_[a-z]+)?$') \
-             AND p.pronamespace = (SELECT f.pronamespace FROM pg_proc f WHERE f.oid = $4)",
-        &[
-            table.oid.into(),
-            table.quoted.as_str().into(),
-            tracked_column_id.to_string().into(),
-            user_table::trigger_function().into(),
-        ],
-        |row| row.get::<String>(1),
-    )?;
-    statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))
 }

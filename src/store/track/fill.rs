@@ -3,7 +3,7 @@
 use pgrx::Spi;
 use pgrx::spi::SpiTupleTable;
 
-use super::declaration::Declaration;
+use super::column::Declaration;
 use crate::errors::Failure;
 use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::in_owners_name;
@@ -23,7 +23,7 @@ pub fn keys(
     mut batch: impl FnMut(Vec<String>) -> Result<(), Failure>,
 ) -> Result<i64, Failure> {
     // No bytes, and the usual blanks alone, are no source; of rarer ones a worker finds it out.
-    let visible = match declaration.source_kind {
+    let visible = match declaration.source_kind.as_str() {
         "image" => "pg_catalog.octet_length(%3$I) OPERATOR(pg_catalog.>) 0",
         _ => {
             "(pg_catalog.octet_length(%3$I::pg_catalog.text) OPERATOR(pg_catalog.>) 1000 \

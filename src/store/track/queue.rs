@@ -4,7 +4,7 @@
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
-use super::tie;
+use super::trigger;
 use crate::errors::{Failure, Kind};
 use crate::store::saved::Saved;
 use crate::store::{affected, execute, is_true, read, read_optional, write_optional};
@@ -26,18 +26,6 @@ thread_local! {
     static REMOVE_ALL: Saved = const { Saved::new(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1",
         &[PgBuiltInOids::INT8OID],
-    ) };
-    static DECLARED: Saved = const { Saved::new(
-        "SELECT c.tracked_column_id, c.table_oid FROM pinterest.tracked_column c \
-         WHERE c.tie = $1::uuid AND pinterest.owner_oid(c.owner) = $2 AND c.source_column = $3 AND c.key_columns = $4",
-        &[PgBuiltInOids::TEXTOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTOID, PgBuiltInOids::TEXTARRAYOID],
-    ) };
-    static ROOT: Saved = const { Saved::new(
-        "WITH RECURSIVE up (relation, parent) AS ( \
-             SELECT t.tgrelid, t.tgparentid FROM pg_trigger t WHERE t.oid = $1 \
-             UNION ALL SELECT t.tgrelid, t.tgparentid FROM up JOIN pg_trigger t ON t.oid = up.parent) \
-         SELECT c.oid, c.relowner FROM up JOIN pg_class c ON c.oid = up.relation WHERE up.parent = 0",
-        &[PgBuiltInOids::OIDOID],
     ) };
 }
 
@@ -222,73 +210,21 @@ pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
     )
 }
 
-/// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table it is a part
-/// of, and may have an owner of its own.
-pub fn root(trigger: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
-    let found = ROOT.with(|saved| {
-        saved.read_of_now(&[trigger.into()], |row| match row {
-            [Some(table), Some(owner)] => Ok((oid(*table), oid(*owner))),
-            _ => Err(Failure::new(Kind::Internal, "a table without an owner")),
-        })
-    })?;
-    Ok(found.into_iter().next())
-}
-
-/// What a trigger says of itself.
-pub struct Claim<'a> {
-    /// Its first argument.
-    pub tie: &'a str,
-    /// The column that it follows.
-    pub source: &'a str,
-    /// The columns that it takes the key from.
-    pub keys: &'a [&'a str],
-    /// The table on which it was made.
-    pub table: pg_sys::Oid,
-    /// That table's owner.
-    pub owner: pg_sys::Oid,
-}
-
-/// The tracked column whose queue a trigger may write: declared by the owner of the trigger's own table, for that table
-/// and for the columns that the trigger names. Anybody may make a trigger with any arguments on a table of theirs.
-pub fn of_trigger(claim: &Claim<'_>) -> Result<Option<i64>, Failure> {
-    if !is_uuid(claim.tie) {
-        return Ok(None);
-    }
-    let keys: Vec<String> = claim.keys.iter().map(ToString::to_string).collect();
-    let found = DECLARED.with(|saved| {
-        saved.read_of_now(&[claim.tie.into(), claim.owner.into(), claim.source.into(), keys.into()], |row| match row {
-            [Some(id), table] => Ok((id.value() as i64, table.map(oid))),
-            _ => Err(Failure::new(Kind::Internal, "a tracked column without a key")),
-        })
-    })?;
-    let Some((id, remembered)) = found.into_iter().next() else { return Ok(None) };
-    // A remembered oid may be that of another table: after a restore, or where this trigger is a copy.
-    if remembered == Some(claim.table) || tie::relation(id)? == Some(claim.table) { Ok(Some(id)) } else { Ok(None) }
-}
-
-fn oid(value: pg_sys::Datum) -> pg_sys::Oid {
-    pg_sys::Oid::from(value.value() as u32)
-}
-
-/// As the server writes one.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_uuid;
-
-    #[test]
-    fn ties_are_uuids() {
-        assert!(is_uuid("00112233-4455-6677-8899-aabbccddeeff"));
-        for text in ["", "0", "00112233445566778899aabbccddeeff0000", "00112233-4455-6677-8899-aabbccddeefg", "\u{e9}"]
-        {
-            assert!(!is_uuid(text), "{text}");
-        }
-    }
+/// The models that made the embeddings which are in a tracked column; none where it is not tracked. With the caller's
+/// rights; a few look-ups in an index, whatever the number of rows.
+pub fn models_of(table: pg_sys::Oid, embedding_column: &str) -> Result<Vec<i64>, Failure> {
+    let tracked = trigger::of_table(table)?;
+    let Some(column) = tracked.iter().find(|column| column.declaration.embedding_column == embedding_column) else {
+        return Ok(Vec::new());
+    };
+    read(
+        "WITH RECURSIVE step (model_id) AS ( \
+             (SELECT min(r.model_id) FROM pinterest.tracked_row r WHERE r.tracked_column_id = $1 AND r.model_id IS NOT NULL) \
+             UNION ALL SELECT (SELECT min(r.model_id) FROM pinterest.tracked_row r \
+                 WHERE r.tracked_column_id = $1 AND r.model_id > s.model_id AND r.model_id IS NOT NULL) \
+             FROM step s WHERE s.model_id IS NOT NULL) \
+         SELECT s.model_id FROM step s WHERE s.model_id IS NOT NULL",
+        &[column.id().into()],
+        |row| row.get(1),
+    )
 }

@@ -9,14 +9,15 @@ use std::ffi::CString;
 
 use pgrx::{Spi, pg_sys};
 
-use super::{owners_path, tie, trust};
+use super::column::Tie;
+use super::{owners_path, trigger, trust};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::{Policies, as_table_owner};
 use crate::postgres::vector::{DIMENSION, Vector};
-use crate::store::user_table::{self, Column};
-use crate::store::{Row, is_true, read_optional};
+use crate::store::user_table::Column;
+use crate::store::{Row, read_optional};
 
 /// What the source column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +71,10 @@ impl SourceKind {
 pub struct Target {
     /// What the source column holds.
     pub kind: SourceKind,
-    tracked_column_id: i64,
     table: pg_sys::Oid,
     quoted: String,
     owner: pg_sys::Oid,
-    tie: String,
+    tie: Tie,
     read: String,
     lock: String,
     write: String,
@@ -131,12 +131,12 @@ impl Target {
         let Some((owner, remembered, key_columns, kind, source, embedding, tie, table_oid)) = found else {
             return Err(Failure::new(Kind::NotFound, "the column is not tracked any more"));
         };
-        let table = tie::table(tracked_column_id)?.ok_or_else(|| {
+        let table = trigger::table(tracked_column_id)?.ok_or_else(|| {
             Failure::new(Kind::NotFound, format!("{remembered} is gone, or does not belong to \"{owner}\" any more"))
                 .with_hint("Its owner calls pinterest_track() again, or pinterest_untrack() where it is gone.")
         })?;
         if table_oid != Some(table.oid) {
-            tie::remember(tracked_column_id, table.oid)?;
+            trigger::remember(tracked_column_id, table.oid)?;
         }
         trust::check(table.oid)?;
         let redeclare = "Call pinterest_untrack(), then pinterest_track() with the columns as they are now.";
@@ -161,10 +161,9 @@ impl Target {
         let part = kind.part(source);
         Ok(Target {
             kind,
-            tracked_column_id,
             table: table.oid,
             owner: table.owner.role(),
-            tie,
+            tie: Tie { tracked_column_id, tie },
             // The length first, which takes no look at the bytes.
             read: format!(
                 "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, {part} \
@@ -259,21 +258,7 @@ impl Target {
             unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };
             Ok(())
         })?;
-        let unchanged = is_true(
-            "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = ('pinterest_track_' || $4)::name AND t.tgfoid = $5 \
-                 AND encode(substring(t.tgargs, 1, 36), 'escape') = $6 \
-             WHERE c.oid = $1 AND format('%I.%I', n.nspname, c.relname) = $2 AND c.relowner = $3)",
-            &[
-                self.table.into(),
-                self.quoted.as_str().into(),
-                self.owner.into(),
-                self.tracked_column_id.into(),
-                user_table::trigger_function().into(),
-                self.tie.as_str().into(),
-            ],
-        )?;
-        if !unchanged {
+        if !trigger::is_on(self.table, &self.quoted, self.owner, &self.tie)? {
             return Ok(None);
         }
         trust::check(self.table)?;
