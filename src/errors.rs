@@ -1,31 +1,31 @@
-//! The one table of refusals: kind → SQLSTATE and hint. Codes are API and never change.
+//! The table of errors: kind → SQLSTATE and hint. The SQLSTATEs are part of the interface and do not change.
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use serde::{Deserialize, Serialize};
 
-/// What went wrong, as a caller can branch on it.
+/// What went wrong, as far as callers distinguish it.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Kind {
-    /// An argument breaks a rule that the message names.
+    /// An invalid argument; the message states the rule.
     BadArgument,
-    /// Text that is no value of its type.
+    /// Text that is not a value of its type.
     BadText,
-    /// A name of more bytes than names have.
+    /// A name that is longer than names can be.
     NameTooLong,
-    /// NULL for an argument that has to be given.
+    /// NULL for a required argument.
     NullArgument,
     /// No app, account, board, import or table by that name or id.
     NotFound,
-    /// There is one of that name already.
+    /// The name exists already.
     Duplicate,
     /// A table has no column of that name.
     NoColumn,
-    /// A view, or something else that is no table, where a table has to be.
+    /// A view or another object where a table is required.
     WrongObject,
-    /// Asked for with a type, or of a kind of table, for which it is not made.
+    /// Not supported for this type or kind of table.
     Unsupported,
-    /// The object belongs to another role, or does not exist: one answer for both.
+    /// The object belongs to another role, or does not exist: one error for both.
     NotYours,
     /// The account has no usable token.
     NeedsReauth,
@@ -35,88 +35,88 @@ pub enum Kind {
     AppAccess,
     /// The user has not granted a scope that the call needs.
     MissingScope,
-    /// Pinterest keeps what was asked for to some apps.
+    /// Pinterest limits the feature to some apps.
     Restricted,
-    /// Pinterest refuses and does not say what is missing.
+    /// Pinterest refuses without a reason.
     NotPermitted,
     /// Pinterest refuses the app's id or secret.
     AppCredentials,
     /// An authorization code or state that is unknown, used or expired.
     BadAuthorization,
-    /// A step that has to come first has not been taken.
+    /// A necessary step has not been taken before.
     NotReady,
-    /// Nobody answers at the other end.
+    /// The connection could not be established.
     Unreachable,
-    /// The proxy does not answer, or not as one, or gives no connection that lasts.
+    /// The proxy does not answer, is not a proxy, or closes its connections.
     ProxyUnreachable,
     /// The proxy does not accept the user and password.
     ProxyCredentials,
     /// The proxy's rules forbid the connection.
     ProxyRefused,
-    /// The other end broke off, timed out or failed.
+    /// The connection was lost, or the other side timed out or failed.
     BrokenOff,
-    /// The other end answered what makes no sense.
+    /// A malformed response.
     Protocol,
     /// Pinterest's quota is used up.
     RateLimited,
-    /// A limit of this server's on what may wait is reached.
+    /// This server's limit of queued work is reached.
     QueueFull,
-    /// No room: embedder busy, no worker slot.
+    /// The embedder is busy, or no worker slot is free.
     Busy,
-    /// Memory that the call takes cannot be had.
+    /// Out of memory.
     OutOfMemory,
-    /// Bytes that are no image this build decodes.
+    /// Bytes that cannot be decoded as an image.
     BadImage,
-    /// An image type that is not decoded.
+    /// An image type that is not supported.
     UnsupportedImage,
-    /// The image is an animation, and those are not embedded.
+    /// The image is an animation, and these are not embedded.
     AnimatedImage,
-    /// An image, text or answer beyond its limit.
+    /// An image, text or response that exceeds its limit.
     TooLarge,
     /// The model directory or a file in it is missing.
     ModelMissing,
-    /// Others may write the model directory or a file in it.
+    /// Other users may write the model directory or a file in it.
     ModelUntrusted,
-    /// The model directory holds something else than a CLIP ViT-B/32.
+    /// The model directory does not contain a CLIP ViT-B/32.
     ModelInvalid,
-    /// The processor has no kernels for the precision that is set.
+    /// The CPU does not support the configured precision.
     PrecisionUnsupported,
-    /// Vectors of different models, which have no common distance.
+    /// Vectors of different models, which have no meaningful distance.
     ModelsMixed,
-    /// Sealed bytes that were altered, or moved from another place.
+    /// Sealed bytes that were changed, or come from another row.
     SealBroken,
     /// Sealed with a key that the server does not have.
     KeyMissing,
-    /// A configured file or setting that cannot be used.
+    /// An unusable setting or configuration file.
     Config,
-    /// The server refused a statement of a worker: a lock, a full disk, an object that is gone.
+    /// A statement of a worker failed: a lock, a full disk, a dropped object.
     Database,
-    /// A user's own table refuses what is done to it in its owner's name: its trigger, constraint or policy.
+    /// A trigger, constraint or policy of a user's table raised an error in its owner's name.
     TableRefused,
-    /// While a worker was at it, a table's name came to mean another relation, or none: to be found anew.
+    /// A table's name came to mean another relation, or none, while it was used: it must be found again.
     TableMoved,
-    /// A trigger function called otherwise than by a trigger of the shape that it is made for.
+    /// A trigger function was not called by a suitable trigger.
     TriggerProtocol,
-    /// Code of a user's table took longer for a row than it may.
+    /// Code of a user's table exceeded the time for a row.
     TableTooSlow,
     /// Code of a user's table ended the process that ran it.
     TableEndsWorker,
-    /// Code of a user's table has used more time than its share.
+    /// Code of a user's table has used up its share of time.
     TimeUsedUp,
-    /// A broken invariant: a bug.
+    /// A bug.
     Internal,
 }
 
-/// The view pinterest.imports says the same of imports that wait.
-const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at developers.pinterest.com. Imports that wait for it go on by themselves once it is granted.";
+/// The view pinterest.imports has the same hint for waiting imports.
+const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at developers.pinterest.com. Imports that wait for it continue by themselves once it is granted.";
 
 impl Kind {
-    /// Whether the proxy has to be put right, and perhaps nothing else.
+    /// Whether the cause is the proxy.
     pub fn is_proxy(self) -> bool {
         matches!(self, Kind::ProxyUnreachable | Kind::ProxyCredentials | Kind::ProxyRefused)
     }
 
-    /// The SQLSTATE and the hint for callers who are given no better one.
+    /// The SQLSTATE and the default hint.
     fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
         use PgSqlErrorCode as Code;
         match self {
@@ -153,13 +153,13 @@ impl Kind {
             Kind::Restricted => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 Some(
-                    "Pinterest keeps this feature to some apps; neither scopes nor a new connection open it. Ask Pinterest, with the request id.",
+                    "Pinterest limits this feature to some apps; other scopes or a new connection do not help. Ask Pinterest, with the request id.",
                 ),
             ),
             Kind::NotPermitted => (
                 Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 Some(
-                    "Pinterest does not say what is missing. Look whether the app has access at developers.pinterest.com, and which scopes were granted: SELECT scopes, scopes_missing FROM pinterest.accounts.",
+                    "Pinterest does not state the reason. Check whether the app has access at developers.pinterest.com, and which scopes were granted: SELECT scopes, scopes_missing FROM pinterest.accounts.",
                 ),
             ),
             Kind::AppCredentials => (
@@ -170,7 +170,9 @@ impl Kind {
             ),
             Kind::BadAuthorization => (
                 Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                Some("Start over with pinterest_authorize_url(); a state and a code work once and for ten minutes."),
+                Some(
+                    "Start over with pinterest_authorize_url(); a state and a code work only once, within ten minutes.",
+                ),
             ),
             Kind::NotReady => (Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, None),
             Kind::Unreachable => (
@@ -180,71 +182,74 @@ impl Kind {
             Kind::ProxyUnreachable => (
                 Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
                 Some(
-                    "Check pinterest.proxy, the proxy, and whether it reaches the host. Work goes on when it answers.",
+                    "Check pinterest.proxy, the proxy, and whether it reaches the host. Work continues when it responds.",
                 ),
             ),
             Kind::ProxyCredentials => (
                 Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 Some(
-                    "Put user:password, on one line, into the file that pinterest.proxy_credentials_file names. A change of the file needs no reload.",
+                    "Write user:password on one line into the file that pinterest.proxy_credentials_file names. A change of the file needs no reload.",
                 ),
             ),
             Kind::ProxyRefused => (
                 Code::ERRCODE_SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
-                Some("Allow the host and port in the proxy's rules, or name them in pinterest.no_proxy."),
+                Some("Allow the host and port in the proxy's rules, or add the host to pinterest.no_proxy."),
             ),
             Kind::BrokenOff => (Code::ERRCODE_CONNECTION_FAILURE, Some("Try again in a moment.")),
             Kind::Protocol => (Code::ERRCODE_PROTOCOL_VIOLATION, None),
             Kind::RateLimited => (
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                Some("SELECT * FROM pinterest.quota shows what is left and when it renews."),
+                Some("SELECT * FROM pinterest.quota shows how many requests are left and when the quota is renewed."),
             ),
             Kind::QueueFull => (Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, None),
             Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
             Kind::OutOfMemory => (
                 Code::ERRCODE_OUT_OF_MEMORY,
-                Some("Ask for less at once, or let the server's processes have more memory."),
+                Some("Request less at once, or allow the server's processes more memory."),
             ),
-            Kind::BadImage => {
-                (Code::ERRCODE_INVALID_BINARY_REPRESENTATION, Some("The image is cut off or damaged: fetch it again."))
-            }
+            Kind::BadImage => (
+                Code::ERRCODE_INVALID_BINARY_REPRESENTATION,
+                Some("The image is truncated or corrupt; download it again."),
+            ),
             Kind::UnsupportedImage => {
-                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("JPEG, PNG, WebP and GIF are decoded."))
+                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("Supported formats are JPEG, PNG, WebP and GIF."))
             }
             Kind::AnimatedImage => (
                 Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                Some("With pinterest.animated_images = first_frame the first frame is embedded."),
+                Some("Set pinterest.animated_images to first_frame to embed the first frame."),
             ),
             Kind::TooLarge => (Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED, None),
             Kind::ModelMissing => (
                 Code::ERRCODE_UNDEFINED_FILE,
                 Some(
-                    "Set pinterest.model_dir to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.",
+                    "Set pinterest.model_dir to a directory created by pgvector_setup/clip-weights or pinterest-embedder init-model.",
                 ),
             ),
             Kind::ModelUntrusted => (
                 Code::ERRCODE_CONFIG_FILE_ERROR,
                 Some(
-                    "The model belongs to root or the server's user, and nobody else may write its directory or files: chmod go-w.",
+                    "The model must belong to root or the server's user, and no other user may write its directory or files: chmod go-w.",
                 ),
             ),
             Kind::ModelInvalid => {
-                (Code::ERRCODE_DATA_CORRUPTED, Some("Bring the model again with pgvector_setup/clip-weights."))
+                (Code::ERRCODE_DATA_CORRUPTED, Some("Install the model again with pgvector_setup/clip-weights."))
             }
             Kind::PrecisionUnsupported => {
                 (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("Set pinterest.clip_precision to auto or f32."))
             }
             Kind::ModelsMixed => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                Some("pinterest_reembed_board() has the present model embed the images of all others."),
+                Some("pinterest_reembed_board() re-embeds images made by other models."),
             ),
             Kind::SealBroken => (
                 Code::ERRCODE_DATA_CORRUPTED,
-                Some("Sealed bytes are good in their own row alone: connect the account, or register the app, again."),
+                Some(
+                    "The encrypted value does not belong to this row. Connect the account, or register the app, again.",
+                ),
             ),
             Kind::KeyMissing => (
                 Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                Some("Put the key that sealed them back into the key file, behind the first one."),
+                Some("Put the key that encrypted them back into the key file, after the first key."),
             ),
             Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
             Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
@@ -252,36 +257,36 @@ impl Kind {
             Kind::TableMoved => (Code::ERRCODE_T_R_SERIALIZATION_FAILURE, None),
             Kind::TriggerProtocol => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                Some("pinterest_track() makes the triggers that call it."),
+                Some("pinterest_track() creates the triggers that call it."),
             ),
             Kind::TableTooSlow => (
                 Code::ERRCODE_QUERY_CANCELED,
                 Some(
-                    "Look at the table's triggers, policies and index expressions, then call pinterest_retry_tracked(); pinterest.tracked_row_timeout sets the limit.",
+                    "Check the table's triggers, policies and index expressions, then call pinterest_retry_tracked(); pinterest.tracked_row_timeout sets the limit.",
                 ),
             ),
             Kind::TableEndsWorker => (
                 Code::ERRCODE_CRASH_SHUTDOWN,
                 Some(
-                    "The server log says how the process ended. Look at the table's triggers, policies and index expressions, then call pinterest_retry_tracked().",
+                    "See the server log for how the process ended. Check the table's triggers, policies and index expressions, then call pinterest_retry_tracked().",
                 ),
             ),
             Kind::TimeUsedUp => (
                 Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                Some("Rows go on in a while. Triggers that take less than 0.1 s for a row never pause."),
+                Some("Work on the rows continues later. Triggers that take less than 0.1 s per row never pause."),
             ),
-            Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest; please report it.")),
+            Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest. Please report it.")),
         }
     }
 }
 
-/// A refusal: kind, message, and a detail or hint where the kind's own does not do. Never holds a secret.
-/// A worker hands it to the session that waits for it as it is, without the code of the server's own ERROR.
+/// An error: kind, message, and a detail or hint if the kind's own hint is not enough. Never contains a secret.
+/// A worker passes it to the session that waits for it, without the SQLSTATE of the server's own ERROR.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Failure {
-    /// What a caller branches on.
+    /// The kind, which determines the SQLSTATE.
     pub kind: Kind,
-    /// One sentence; names the rule broken or the two numbers that disagree.
+    /// States the rule that is broken, or the two numbers that differ.
     pub message: String,
     detail: Option<String>,
     hint: Option<String>,
@@ -289,7 +294,7 @@ pub struct Failure {
     raised: Option<PgSqlErrorCode>,
 }
 
-/// So many bytes are kept of a message that others' code wrote.
+/// Bytes that are kept of a message from users' code.
 const LONGEST_FOREIGN_MESSAGE: usize = 4096;
 
 impl Failure {
@@ -298,8 +303,8 @@ impl Failure {
         Failure { kind, message: message.into(), detail: None, hint: None, raised: None }
     }
 
-    /// What a caught ERROR of the server says, the first 4,096 bytes of it. Its detail may hold values of rows and stays
-    /// behind.
+    /// A caught ERROR of the server, with at most [`LONGEST_FOREIGN_MESSAGE`] bytes of its message. Its detail may contain
+    /// values of rows and is dropped.
     pub fn of_error(kind: Kind, error: CaughtError) -> Self {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
@@ -321,31 +326,31 @@ impl Failure {
         self
     }
 
-    /// Remembers the SQLSTATE of the server's ERROR that this failure stands for.
+    /// Stores the SQLSTATE of the server's ERROR that this failure stands for.
     pub fn raised_with(mut self, code: PgSqlErrorCode) -> Self {
         self.raised = Some(code);
         self
     }
 
-    /// The SQLSTATE of the server's ERROR that this failure stands for, if it does.
+    /// The SQLSTATE of the server's ERROR that this failure stands for, if any.
     pub fn raised(&self) -> Option<PgSqlErrorCode> {
         self.raised
     }
 
-    /// The SQLSTATE of the server's ERROR that this failure stands for, else its own. pgrx knows the server's codes alone
-    /// and takes one that a user made up for an internal error.
+    /// The SQLSTATE of the server's ERROR that this failure stands for, otherwise its own. pgrx knows only the server's codes
+    /// and reports any other one as an internal error.
     pub fn first_sqlstate(&self) -> String {
         let known = self.raised.filter(|&code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR);
         known.map_or_else(|| self.sqlstate(), sqlstate)
     }
 
-    /// Says which element of an array it is about, counted from 1 as SQL does.
+    /// Names the element of an array that it is about, counted from 1 as in SQL.
     pub fn at_element(mut self, place: usize) -> Self {
         self.message = format!("element {place}: {}", self.message);
         self
     }
 
-    /// The hint: this failure's own, else its kind's.
+    /// The hint: this failure's own, otherwise its kind's.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref().or(self.kind.row().1)
     }
@@ -426,7 +431,7 @@ impl From<pinterest::Error> for Failure {
 }
 
 impl Failure {
-    /// What the embedder refused, in the words it sent.
+    /// An error of the embedder, with its message.
     pub fn from_embedder(kind: embedder::ErrorKind, message: impl Into<String>) -> Self {
         use embedder::ErrorKind as Theirs;
         let setting = limit_of_images(kind);
@@ -451,13 +456,13 @@ impl Failure {
         };
         let failure = Failure::new(kind, message);
         match setting {
-            Some(name) => failure.with_hint(format!("The limit is the setting {name}.")),
+            Some(name) => failure.with_hint(format!("The limit is set by {name}.")),
             None => failure,
         }
     }
 }
 
-/// The setting that an image is over, where that is what the embedder says.
+/// The setting whose limit an image exceeds, if that is the error.
 pub fn limit_of_images(kind: embedder::ErrorKind) -> Option<&'static str> {
     use embedder::ErrorKind as Theirs;
     match kind {

@@ -4,12 +4,12 @@ use super::{affected, execute, is_true, read, read_optional, write, write_one, w
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
-/// The status of an account that only its user can help.
+/// The status of an account that must be reconnected by its user.
 pub const NEEDS_REAUTH: &str = "needs_reauth";
 
-/// The account that a caller means: the one named, else the only one. Runs with the caller's rights.
+/// The account that the caller means: the given one, otherwise the only one. Runs with the caller's rights.
 ///
-/// A foreign account and one that does not exist give the same answer.
+/// For another role's account and for one that does not exist the error is the same.
 pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
     if let Some(account_id) = account_id {
         return read_optional(
@@ -21,7 +21,7 @@ pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
             Failure::new(Kind::NotYours, format!("account {account_id} does not exist or belongs to another role"))
         });
     }
-    // One that may yet turn out to be another row's account does not count beside that one.
+    // A nameless account may be the same person's as another row, so it does not count beside one.
     let ids = read(
         "SELECT a.account_id FROM pinterest.account a WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND a.status <> 'disconnected' AND (a.identity_due IS NULL OR NOT EXISTS ( \
@@ -35,7 +35,7 @@ pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
         [] => Err(Failure::new(Kind::NotFound, "you have no connected account").with_hint(
             "Connect one: open the URL that pinterest_authorize_url() returns, then call pinterest_connect(code, state).",
         )),
-        several => Err(Failure::new(Kind::BadArgument, format!("you have {} accounts: say which one", several.len()))
+        several => Err(Failure::new(Kind::BadArgument, format!("you have {} accounts: account_id is required", several.len()))
             .with_hint("Pass account_id; SELECT * FROM pinterest.accounts lists them.")),
     }
 }
@@ -67,8 +67,8 @@ pub fn upsert(
     )
 }
 
-/// Inserts the account of a person who has just consented and whose name is yet to be asked for. A row of its own,
-/// whoever that is: nothing that is locked elsewhere keeps it, nor the tokens, from being stored.
+/// Inserts the account of a person who has just consented and whose name is not known yet. It is always a row of its
+/// own, so that no lock held by another session keeps it and its tokens from being stored.
 pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested: &[String]) -> Result<i64, Failure> {
     write_one(
         "INSERT INTO pinterest.account AS a (owner, app_id, scopes, scopes_requested, identity_due) \
@@ -78,7 +78,7 @@ pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested:
     )
 }
 
-/// Accounts of which it is time to ask whose they are, each with the time put off for whoever asks.
+/// Accounts whose person is to be asked for now. Puts off the next time for each, since the caller asks.
 pub fn nameless() -> Result<Vec<i64>, Failure> {
     write(
         "UPDATE pinterest.account a SET identity_due = clock_timestamp() \
@@ -93,8 +93,8 @@ pub fn nameless() -> Result<Vec<i64>, Failure> {
     )
 }
 
-/// The other account of the same owner and app that is known to be this person's, if there is one; both rows locked.
-/// `None` where `account_id` has a name already, or is gone.
+/// The other account of the same owner and app that is known to be this person's, if there is one, with both rows
+/// locked; `None` if `account_id` has a name already or does not exist.
 pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>>, Failure> {
     let rows = write(
         "SELECT a.account_id, a.identity_due IS NOT NULL FROM pinterest.account a, pinterest.account n \
@@ -110,7 +110,7 @@ pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>
     Ok(Some(rows.into_iter().map(|(id, _)| id).find(|&id| id != account_id)))
 }
 
-/// The account of this person that stands beside a nameless one, if there is any; nothing is locked.
+/// The account of this person beside a nameless one, if there is one; nothing is locked.
 pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
     read_optional(
         "SELECT a.account_id FROM pinterest.account a JOIN pinterest.account n ON n.account_id = $1 \
@@ -120,7 +120,7 @@ pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
     )
 }
 
-/// Was the account connected more than a day ago?
+/// Whether the account was connected more than a day ago.
 pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
     is_true(
         "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a WHERE a.account_id = $1",
@@ -128,7 +128,7 @@ pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
     )
 }
 
-/// Says whose account it is; without a user, that this is not to be had.
+/// Records whose account it is, or, without a user, that this cannot be found out.
 pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET pinterest_user_id = $2, username = COALESCE($3, username), identity_due = NULL \
@@ -138,7 +138,7 @@ pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(
     super::import::let_go_on(account_id)
 }
 
-/// What a nameless account's consent brought beside tokens is the known account's of the same person.
+/// Copies to the known account what the same person's consent for a nameless account brought in addition to tokens.
 pub fn renew(nameless: i64, known: i64, username: Option<&str>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account a SET status = 'connected', cause = NULL, \
@@ -149,10 +149,10 @@ pub fn renew(nameless: i64, known: i64, username: Option<&str>) -> Result<(), Fa
     )
 }
 
-/// Makes of a nameless account and the known one of the same person one: the known one's id and whatever was imported
-/// through it stay, what was asked for through the nameless one goes on there.
+/// Merges a nameless account into the known one of the same person: the known one's id and everything imported through
+/// it stay, and imports requested through the nameless one continue there.
 pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
-    // Nothing was imported through it as long as it had no name.
+    // Nothing was imported through it while it had no name.
     execute(
         "UPDATE pinterest.import SET account_id = $2, due = CASE WHEN state = 'queued' THEN false END \
          WHERE account_id = $1 AND state <> 'running' AND fence = 0",
@@ -161,7 +161,8 @@ pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
     execute("DELETE FROM pinterest.account WHERE account_id = $1", &[nameless.into()])
 }
 
-/// Locks the account's row; its status, `None` where it is gone. Whoever locks the tokens' row too does it after this.
+/// Locks the account's row; its status, `None` if it does not exist. A transaction that locks the tokens' row as well
+/// does so after this.
 pub fn lock(account_id: i64) -> Result<Option<String>, Failure> {
     write_optional(
         "SELECT a.status FROM pinterest.account a WHERE a.account_id = $1 FOR NO KEY UPDATE",
@@ -170,7 +171,7 @@ pub fn lock(account_id: i64) -> Result<Option<String>, Failure> {
     )
 }
 
-/// Shows how the last attempt to refresh went, unless only the user can help by now.
+/// Shows the result of the last attempt to refresh, unless the user must reconnect by now.
 pub fn show_attempt(account_id: i64, uncertain: bool, cause: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET cause = $3, status = CASE WHEN $2 THEN 'refresh_uncertain' ELSE status END, \
@@ -180,7 +181,7 @@ pub fn show_attempt(account_id: i64, uncertain: bool, cause: &str) -> Result<(),
     )
 }
 
-/// Marks an account that got new tokens by hand as connected.
+/// Marks an account as connected that got new tokens by `pinterest_store_token()`.
 pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET status = 'connected', cause = NULL, status_since = clock_timestamp(), \
@@ -191,8 +192,9 @@ pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Res
     )
 }
 
-/// Only the user can help: the account's waiting imports are parked, and listeners told the id, nothing else. The caller
-/// holds the lock of the tokens' row, and has compared their generation: a reconnect may have brought newer ones.
+/// Marks an account that must be reconnected: parks its waiting imports and notifies listeners of the id alone. The
+/// caller holds the lock of the tokens' row and has compared their generation, since a reconnect may have stored newer
+/// ones.
 pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET cause = $3, status = $2, \
@@ -204,7 +206,7 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()])
 }
 
-/// Pauses the account's imports, or lets them go on; true where that changed something.
+/// Pauses the account's imports or lets them continue; true if that changed anything.
 pub fn pause(account_id: i64, pause: bool) -> Result<bool, Failure> {
     let changed = affected(
         "UPDATE pinterest.account SET paused_at = CASE WHEN $2 THEN clock_timestamp() END \
@@ -214,7 +216,7 @@ pub fn pause(account_id: i64, pause: bool) -> Result<bool, Failure> {
     Ok(changed > 0)
 }
 
-/// What a disconnect erased.
+/// Counts of what a disconnect deleted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Erased {
     /// Tokens of every kind: access, refresh and previous refresh token.
@@ -227,15 +229,14 @@ pub struct Erased {
     pub images: i64,
     /// Embeddings among them.
     pub vectors: i64,
-    /// Imports, past and under way.
+    /// Imports, finished and running.
     pub imports: i64,
 }
 
-/// Deletes the tokens, or the account with everything imported through it. One transaction, the caller's: all or
-/// nothing.
+/// Deletes the tokens, or the account with everything imported through it, in the caller's transaction.
 pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
-    // First, so that nothing is added to what is counted. It conflicts with the key share lock of a new import, so that none is
-    // queued behind the end of all others; of the worker's writes it delays only those of this account.
+    // First, so that nothing is added to what is counted. It conflicts with the key share lock of a new import, so that
+    // none is queued after all others were ended; of the worker's writes it delays only those of this account.
     execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()])?;
     let counts = write_one(
         "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \

@@ -1,5 +1,5 @@
-//! `pinterest.app`: what Pinterest knows an app by; its secret is sealed, or not here at all. `store::app_breaker` keeps
-//! the columns of its breaker.
+//! `pinterest.app`: the apps as registered with Pinterest; a secret is sealed, or not stored here. `store::app_breaker`
+//! and `store::app_access` keep further columns.
 
 use super::{Row, affected, read, read_optional, write_one, write_optional};
 use crate::errors::{Failure, Kind};
@@ -10,17 +10,17 @@ use crate::owner::Owner;
 pub struct App {
     /// Its key.
     pub app_id: i64,
-    /// What its owner calls it.
+    /// Its owner's name for it.
     pub name: String,
-    /// Pinterest's id of it.
+    /// Pinterest's id for it.
     pub client_id: String,
-    /// Literally as registered with Pinterest.
+    /// Exactly as registered with Pinterest.
     pub redirect_uri: String,
     /// trial or standard.
     pub tier: String,
 }
 
-/// A new key for a row whose secret must be sealed, with the key bound in, before it is inserted.
+/// A new key for a row whose secret must be sealed, with the key bound in, before the row is inserted.
 pub fn next_id() -> Result<i64, Failure> {
     write_one("SELECT nextval('pinterest.app_app_id_seq')", &[], |row| row.get(1))
 }
@@ -35,15 +35,16 @@ pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
     )
 }
 
-/// Locks the app's row against its deletion, as a row that refers to it does, if nobody keeps it from that.
+/// Locks the app's row against deletion, as a row that refers to it does; false, without waiting, if another session
+/// blocks that.
 pub fn lock_if_free(app_id: i64) -> Result<bool, Failure> {
     let locked =
         affected("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &[app_id.into()])?;
     Ok(locked > 0)
 }
 
-/// Inserts an app, or replaces what the owner registered under that name before. Without a secret it is read from a
-/// file whenever it is needed.
+/// Inserts an app, or replaces the one that the owner registered under that name. A missing secret is read from a file
+/// whenever it is needed.
 pub fn upsert(owner: &Owner, app: &App, sealed_secret: Option<Vec<u8>>) -> Result<i64, Failure> {
     write_one(
         "INSERT INTO pinterest.app AS a (app_id, owner, name, client_id, client_secret, redirect_uri, tier) \
@@ -87,14 +88,15 @@ pub fn of_owner(owner: &Owner, name: Option<&str>) -> Result<App, Failure> {
         (1, _) => Ok(apps.remove(0)),
         (0, Some(name)) => Err(Failure::new(Kind::NotFound, format!("you have no app named \"{name}\""))
             .with_hint("Register it with pinterest_register_app().")),
-        (0, None) => Err(Failure::new(Kind::NotFound, "you have registered no app")
+        (0, None) => Err(Failure::new(Kind::NotFound, "you have not registered an app")
             .with_hint("Register one with pinterest_register_app(name, client_id, client_secret, redirect_uri).")),
-        _ => Err(Failure::new(Kind::BadArgument, format!("you have {} apps: name one of them", apps.len()))
-            .with_hint(apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", "))),
+        _ => Err(Failure::new(Kind::BadArgument, format!("you have {} apps: app is required", apps.len())).with_hint(
+            format!("Your apps are {}.", apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", ")),
+        )),
     }
 }
 
-/// The app, its owner, and its sealed secret, if it is kept here.
+/// The app, its owner, and its sealed secret, if it is stored here.
 pub fn with_secret(app_id: i64) -> Result<(App, Owner, Option<Vec<u8>>), Failure> {
     read_optional(
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.owner, a.client_secret FROM pinterest.app a \

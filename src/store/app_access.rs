@@ -1,5 +1,5 @@
-//! The columns of `pinterest.app` that say whether Pinterest answers the app at all. While it does not, the app's imports
-//! wait, and one of them asks now and then; the rules are `pinterest::app_access`.
+//! The columns of `pinterest.app` that record whether Pinterest grants the app access. While it does not, the app's
+//! imports wait, and one account probes from time to time; the rules are in `pinterest::app_access`.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use pinterest::app_access::{Consequence, Granted, RECENT, Standing, refused as j
 use super::{affected, execute, read, read_optional, write_optional};
 use crate::errors::Failure;
 
-/// Imports that one transaction lets go on; the rest follow with the next round.
+/// Imports released in one transaction; the rest follow with the next round.
 const BATCH: i64 = 500;
 
-/// May an account ask Pinterest?
+/// Whether an account may send requests to Pinterest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// Nothing is known against it.
+    /// The app has access as far as is known.
     Open,
-    /// As the one that asks for all accounts of the app.
+    /// As the probe for all accounts of the app.
     AsProbe,
     /// Not now.
     Closed,
 }
 
-/// Asks for permission. Of all accounts of an app that was refused one gets it, once the pause has ended, until its lease
-/// runs out.
+/// Requests permission. After the pause of an app that was refused, one of its accounts gets it, for the time of a
+/// lease.
 pub fn ask(account_id: i64) -> Result<Permission, Failure> {
     let refused = read_optional(
         "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
@@ -36,7 +36,7 @@ pub fn ask(account_id: i64) -> Result<Permission, Failure> {
         None => Ok(Permission::Open),
         Some((_, false)) => Ok(Permission::Closed),
         Some((app_id, true)) => {
-            // Nobody waits for a row that a client has locked.
+            // Does not wait for a row that a client has locked.
             let taken = affected(
                 "UPDATE pinterest.app p SET access_probe_until = clock_timestamp() + '90 seconds'::interval \
                  FROM (SELECT o.app_id FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS free \
@@ -49,7 +49,7 @@ pub fn ask(account_id: i64) -> Result<Permission, Failure> {
     }
 }
 
-/// Gives the lease of a probe back that has asked nothing.
+/// Gives back the lease of a probe that has sent no request.
 pub fn give_back(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.app p SET access_probe_until = NULL FROM pinterest.account a \
@@ -58,8 +58,8 @@ pub fn give_back(account_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// It is another account's turn to ask, where the account was the last to be refused: then an import of another one goes on
-/// that is held. One account that is always refused does not keep the others waiting. True where that was so.
+/// Passes the turn to probe to another account if this one was the last to be refused: a held import of the other one
+/// continues. So one account that is always refused does not block the others. True if the turn was passed.
 pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
     let others = affected(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
@@ -77,7 +77,8 @@ pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
     Ok(others > 0)
 }
 
-/// Lets an import go on that is held, for each app whose next probe is due: the one that was to ask may have been cancelled.
+/// For each app whose next probe is due, lets a held import continue: the import that was to probe may have been
+/// cancelled.
 pub fn let_one_ask() -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
@@ -93,8 +94,8 @@ pub fn let_one_ask() -> Result<(), Failure> {
     )
 }
 
-/// Records that Pinterest refused the app's access when it was asked for the account; the seconds until an import of the app
-/// asks again, `None` where only this account was refused, or it has no app.
+/// Records that Pinterest refused the app's access for the account; the seconds until an import of the app tries again,
+/// `None` if only this account was refused or it has no app.
 pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
     super::wait_briefly_for_locks();
     let standing = write_optional(
@@ -133,8 +134,8 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
     }
 }
 
-/// Pinterest has answered the account: the app has access. Where it was refused before, all that waited for it goes on; true
-/// then.
+/// Records that Pinterest has served the account, so the app has access. If it was refused before, all waiting imports
+/// continue, and the result is true.
 pub fn granted(account_id: i64) -> Result<bool, Failure> {
     let refused = read_optional(
         "SELECT p.app_id FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
@@ -154,7 +155,7 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
         return Ok(false);
     }
     wake(app_id)?;
-    // The rest are let go on with the next round, see `chores`.
+    // The rest are released with the next round, see `workers::housekeeping`.
     execute(
         "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
              JOIN pinterest.import i ON i.account_id = a.account_id AND i.due IS NULL \
@@ -172,7 +173,7 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Has the next probe made at once: the app was registered anew.
+/// Makes the next probe due now: the app was registered again.
 pub fn probe_now(app_id: i64) -> Result<(), Failure> {
     let refused = affected(
         "UPDATE pinterest.app SET access_probe_at = clock_timestamp(), access_probe_until = NULL \
@@ -182,7 +183,7 @@ pub fn probe_now(app_id: i64) -> Result<(), Failure> {
     if refused > 0 { wake(app_id) } else { Ok(()) }
 }
 
-/// The imports that wait for the app's access sleep no longer.
+/// Wakes the imports that wait for the app's access.
 fn wake(app_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() \

@@ -1,4 +1,5 @@
-//! The breaker columns of `pinterest.app`: while Pinterest refuses every account of an app, none of them is to blame.
+//! The circuit breaker columns of `pinterest.app`: while Pinterest refuses every account of an app, no single account
+//! is at fault.
 
 use std::time::Duration;
 
@@ -7,18 +8,18 @@ use pinterest::refresh::Breaker;
 use super::{affected, execute, read, read_optional, write_optional};
 use crate::errors::Failure;
 
-/// May tokens of an app be refreshed?
+/// Whether tokens of an app may be refreshed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Permission {
-    /// Nothing speaks against it.
+    /// Without restriction.
     Granted,
-    /// As the one account that asks for all.
+    /// As the probe for all accounts.
     AsProbe,
-    /// Not for so many seconds.
+    /// Not for this number of seconds.
     Paused(f64),
 }
 
-/// Asks for permission. Of all accounts of an app whose pause has ended one gets it, until its lease runs out.
+/// Requests permission. After the pause of an app, one of its accounts gets it, for the time of a lease.
 pub fn permission(app_id: i64) -> Result<Permission, Failure> {
     let left = read_optional(
         "SELECT CASE WHEN p.pauses > 0 THEN EXTRACT(EPOCH FROM p.paused_until - clock_timestamp())::float8 END \
@@ -40,7 +41,8 @@ pub fn permission(app_id: i64) -> Result<Permission, Failure> {
     }
 }
 
-/// The breaker and whether a pause is under way, the row locked: what is decided by it is recorded in this transaction.
+/// The breaker, and whether a pause is in effect. The row is locked: what the caller decides is recorded in this
+/// transaction.
 pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
     Ok(write_optional(
         "SELECT p.refused_in_row, p.pauses, p.pauses > 0 AND p.paused_until > clock_timestamp() FROM pinterest.app p \
@@ -54,8 +56,8 @@ pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
     .unwrap_or_default())
 }
 
-/// Records a refusal; `pause` where one begins with it. Accounts lost in this row of refusals, which a pause casts doubt
-/// on, are given back.
+/// Records a refusal; `pause` if one begins with it. A pause casts doubt on the preceding refusals, so accounts that
+/// were lost by them are connected again.
 pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &str) -> Result<(), Failure> {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     execute(
@@ -83,8 +85,8 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
     Ok(())
 }
 
-/// Ends the pause and forgets the refusals: Pinterest has accepted the app, or it was registered anew. What waited for
-/// it goes on.
+/// Ends the pause and forgets the refusals: Pinterest has accepted the app, or it was registered again. Waiting work
+/// continues.
 pub fn resume(app_id: i64) -> Result<(), Failure> {
     let resumed = write_optional(
         "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \

@@ -11,38 +11,38 @@ use crate::errors::Failure;
 pub struct BoardRow {
     /// Pinterest's id.
     pub board_id: String,
-    /// Its title, where Pinterest gives one.
+    /// Its title, if Pinterest gives one.
     pub name: Option<String>,
     /// Its description.
     pub description: Option<String>,
-    /// PUBLIC, PROTECTED, SECRET, or what Pinterest thinks of next.
+    /// PUBLIC, PROTECTED, SECRET, or a later value of Pinterest's.
     pub privacy: Option<String>,
-    /// Whose board it is; a group board's is another than the account's.
+    /// Its owner; for a group board, this may be another user than the account's.
     pub owner_username: Option<String>,
-    /// As Pinterest counts.
+    /// Pinterest's count.
     pub pin_count: Option<i32>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Option<i64>,
     /// The change marker.
     pub pins_modified_at: Option<i64>,
 }
 
-/// A board that stands in the table.
+/// A row of the table.
 #[derive(Clone, Debug)]
 pub struct KnownBoard {
-    /// The account it was seen through.
+    /// The account it was imported through.
     pub account_id: i64,
     /// Pinterest's id.
     pub board_id: String,
     /// Its title.
     pub name: String,
-    /// Whose board it is.
+    /// Its owner.
     pub owner_username: Option<String>,
-    /// The section that is meant, where it is not the whole board.
+    /// The section that is meant, if it is not the whole board.
     pub section: Option<KnownSection>,
 }
 
-/// A section that stands in the table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownSection {
     /// Pinterest's id.
@@ -52,7 +52,7 @@ pub struct KnownSection {
 }
 
 impl KnownBoard {
-    /// The board, or the section of it that is meant, in a sentence.
+    /// The board, or the section of it that is meant, for a message.
     pub fn named(&self) -> String {
         match &self.section {
             Some(section) => format!("section \"{}\" of board \"{}\"", section.name, self.name),
@@ -60,7 +60,7 @@ impl KnownBoard {
         }
     }
 
-    /// Whether the two are one board, whatever sections are meant.
+    /// Whether both are one board, whatever sections are meant.
     pub fn is_same_board(&self, other: &Self) -> bool {
         (self.account_id, &self.board_id) == (other.account_id, &other.board_id)
     }
@@ -72,7 +72,7 @@ impl KnownBoard {
     }
 }
 
-/// Inserts the boards or brings them up to date. `boards` holds no id twice.
+/// Inserts or updates the boards. `boards` contains no id twice.
 pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
     execute(
         "INSERT INTO pinterest.board AS t (account_id, board_id, name, description, privacy, owner_username, pin_count, \
@@ -99,8 +99,8 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
     )
 }
 
-/// The names of a board's sections. Those known before that are not among them go where no pin lies in them any more: a
-/// section that was only left out of an answer keeps its name.
+/// Stores the names of a board's sections. Of the known sections that are not among them, those without pins are
+/// deleted: a section that was only missing from a response keeps its name.
 pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, String)]) -> Result<(), Failure> {
     let ids: Vec<String> = sections.iter().map(|(id, _)| id.clone()).collect();
     let names: Vec<String> = sections.iter().map(|(_, name)| name.clone()).collect();
@@ -136,17 +136,17 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
     )
 }
 
-/// What an import has to know of the board's last one.
+/// What an import needs to know of the board's last one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LastImport {
-    /// The change marker and Pinterest's count are those of the last complete import, whose pins and images all stand, with
-    /// the present model.
+    /// The change marker and Pinterest's count are those of the last complete import, and all its pins and images are
+    /// there, embedded by the current model.
     pub unchanged: bool,
-    /// All images of the last complete import stand: what is new lies before what is known.
+    /// All images of the last complete import are there, so new pins are listed before known ones.
     pub complete: bool,
 }
 
-/// How the board's last complete import stands to the board as Pinterest describes it now.
+/// Compares the board's last complete import with the board as Pinterest describes it now.
 pub fn last_import(
     account_id: i64,
     board_id: &str,
@@ -173,7 +173,7 @@ pub fn last_import(
     Ok(last.unwrap_or_default())
 }
 
-/// Keeps the board fresh from now on, or not any more.
+/// Turns syncing of the board on with this interval, or off.
 pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3, \
@@ -183,7 +183,7 @@ pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<
     )
 }
 
-/// Deletes the board with its pins, images and vectors; the number of pins and images that went.
+/// Deletes the board with its pins, images and vectors; the number of deleted pins and images.
 pub fn purge(account_id: i64, board_id: &str) -> Result<(i64, i64), Failure> {
     let counts = read_one(
         "SELECT count(DISTINCT p.pin_id), count(i.position) FROM pinterest.pin p \

@@ -1,4 +1,4 @@
-//! The embedded images of boards, as themes and recommendations read them. Every statement runs with the caller's rights.
+//! The embedded images of boards, for themes and recommendations. Every statement runs with the caller's rights.
 
 use std::collections::HashMap;
 
@@ -12,24 +12,25 @@ use crate::postgres::vector::Vector;
 pub struct BoardImage {
     /// The pin.
     pub pin_id: String,
-    /// 0-based place within the pin.
+    /// 0-based position within the pin.
     pub position: i32,
-    /// The section that the pin lies in.
+    /// The section of the pin.
     pub section_id: Option<String>,
-    /// When it was pinned, or else first listed: seconds since 1970.
+    /// When it was pinned, otherwise when it was first listed: seconds since 1970.
     pub pinned_at: f64,
-    /// What made the embedding.
+    /// The model that made the embedding.
     pub model_id: i64,
 }
 
-/// Bytes that an image with its embedding takes at most: the numbers and some short texts.
+/// Upper limit of the bytes for an image with its embedding: the numbers and some short texts.
 const IMAGE_BYTES: usize = 3072;
 
-/// All embedded images of a board, or of one section of it, with their embeddings, by pin and position: the same board
-/// gives the same themes each time. With `skip_ai` without pins that are disclosed as made or changed with AI.
+/// All embedded images of a board, or of one section of it, with their embeddings, ordered by pin and position, so that
+/// the same board always gives the same themes. With `skip_ai` without pins that are disclosed as made or changed with
+/// AI.
 ///
-/// A pin's date is the one that Pinterest tells. It is not believed where it lies before Pinterest's time or after the first
-/// listing that showed the pin: one date in the future would make all other pins of the board old.
+/// A pin's date is Pinterest's, unless it is before Pinterest's time or after the first listing that showed the pin:
+/// one date in the future would make all other pins of the board old.
 pub fn of(
     account_id: i64,
     board_id: &str,
@@ -60,16 +61,16 @@ pub fn of(
     )
 }
 
-/// What tells equal bytes: of the image at the same place in [`of`].
+/// The hashes by which equal bytes are recognised.
 #[derive(Clone, Debug)]
 pub struct Bytes {
-    /// Of the downloaded bytes, where they were.
+    /// Of the downloaded bytes, if the image was downloaded.
     pub sha256: Option<Vec<u8>>,
     /// The CDN's content hash.
     pub content_hash: Option<String>,
 }
 
-/// Bytes that an image's hashes take at most, in a list and in a map.
+/// Upper limit of the bytes for an image's hashes, in a list and in a map.
 const BYTES_BYTES: usize = 512;
 
 /// The hashes of a board's embedded images, by pin and position.
@@ -144,7 +145,7 @@ pub struct BoardMean {
 
 /// The mean over the images of pins that are still on the board.
 pub fn mean(account_id: i64, board_id: &str) -> Result<BoardMean, Failure> {
-    // avg(vector) is pgvector's, in whatever schema: the function bound it when it was created.
+    // avg(vector) is in pgvector's schema, whichever it is: the function was bound to it when it was created.
     read_one(
         "SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m",
         &[account_id.into(), board_id.into()],

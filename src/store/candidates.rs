@@ -1,5 +1,5 @@
 //! Rows of a user's table that are near a direction. The statement runs with the caller's rights and the caller's own
-//! search_path, which a view of theirs may need: everything of ours in it names its schema.
+//! search_path, which a view of theirs may need: it names the schema of every object of the extension.
 
 use pgrx::Spi;
 use pgrx::pg_sys::{BuiltinOid, PgOid};
@@ -14,7 +14,7 @@ use crate::postgres::vector::{Vector, vector_type};
 pub struct Candidate {
     /// The key as text.
     pub key: String,
-    /// Of any length but 0.
+    /// Not of length 0.
     pub embedding: Vector,
 }
 
@@ -24,7 +24,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Over this embedding column, each row named by these columns: as text one of them, several as a JSON array.
+    /// Searches this embedding column. The key of a row is the text of the key column, or a JSON array of several.
     pub fn new(table: &UserTable, key: &[&Column], embedding: &Column) -> Result<Self, Failure> {
         let columns: Vec<String> = key.iter().map(|column| format!("c.{}", column.quoted)).collect();
         let name = match columns.as_slice() {
@@ -33,8 +33,8 @@ impl Search {
         };
         let named: String = columns.iter().map(|column| format!(" AND {column} IS NOT NULL")).collect();
         let schema = vector_schema()?;
-        // As pgvector's own type: an operator in its schema for a domain over it would fit a bare column better. Such a
-        // cast only relabels, which the server looks through where it looks for an index.
+        // Cast to pgvector's own type: for a domain over it, an operator for the domain would fit a bare column better.
+        // The cast only relabels, and the server looks through it when it matches indexes.
         let bare = format!("c.{}", embedding.quoted);
         let vector = format!("{bare}::{schema}.vector");
         Ok(Self {
@@ -46,8 +46,8 @@ impl Search {
         })
     }
 
-    /// The `each` rows nearest to each direction, through the table's index where the planner takes it. A row near two
-    /// directions comes twice. Calls `take` with the place of the direction and the row.
+    /// The `each` rows nearest to each direction, through the table's index if the planner chooses it. A row near two
+    /// directions is returned twice. Calls `take` with the index of the direction and the row.
     pub fn nearest(
         &self,
         directions: &[Vector],
@@ -71,7 +71,8 @@ impl Search {
     }
 }
 
-/// Bytes of a key: more than an index takes. A column that is no key may hold anything, and many rows are held at once.
+/// Longest key in bytes, more than an index allows. A column that is not a key may contain anything, and many rows are
+/// in memory at once.
 const LONGEST_KEY: i32 = 8192;
 
 /// Refuses a key before it is copied.
@@ -79,14 +80,14 @@ fn check_key(bytes: i32) -> Result<(), Failure> {
     if bytes > LONGEST_KEY {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("the key of a row has {bytes} bytes, more than the limit of {LONGEST_KEY}"),
+            format!("the key of a row has {bytes} bytes, but the limit is {LONGEST_KEY}"),
         )
-        .with_hint("Name columns that tell the rows apart in fewer bytes, as in key => 'id'."));
+        .with_hint("Name shorter columns that identify a row, as in key => 'id'."));
     }
     Ok(())
 }
 
-/// The schema that pgvector lives in, as SQL has to write it.
+/// pgvector's schema, quoted.
 fn vector_schema() -> Result<String, Failure> {
     read_one(
         "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",

@@ -1,12 +1,12 @@
-//! The clock as workers observed it, in `pinterest.installation`: what is deleted by its age is deleted by time that has
-//! passed, not by a clock that was set.
+//! The clock as workers observed it, in `pinterest.installation`: rows are deleted by the time that has passed, and not
+//! by a clock that was set.
 
 use pinterest::observed_time::{Observation, Passed, between};
 
 use super::{execute, read_optional};
 use crate::errors::Failure;
 
-/// Records what the clocks show; what happened since the last time.
+/// Records the clocks; what happened since the last time.
 pub fn observe(now: &Observation) -> Result<Passed, Failure> {
     let before = read_optional(
         "SELECT (EXTRACT(EPOCH FROM n.clock_seen_at) * 1000000)::int8, n.clock_uptime, n.clock_boot \
@@ -28,7 +28,8 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
     Ok(passed)
 }
 
-/// What is older than this moment is younger by so much. Many gaps become one, by which some is younger than it has to be.
+/// Rows older than this moment become younger by the gap. If there are many gaps, they are merged into one, by which
+/// some rows become younger than necessary.
 fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT k.gaps, k.lengths \
@@ -40,10 +41,10 @@ fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
     )
 }
 
-/// The clock was set back: times that lie ahead of it now would be waited for, or never grow old.
+/// The clock was set back: times in the future would be waited for, or never grow old.
 fn bring_back(now: &Observation) -> Result<(), Failure> {
     let at = || [now.clock.into()];
-    // What was a gap until now is none any more, where the clock has not come to it.
+    // Gaps that are in the future of the new clock are forgotten.
     execute(
         "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT COALESCE(array_agg(g.at), '{}'), \
              COALESCE(array_agg(g.length), '{}') FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
@@ -59,7 +60,7 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
          gap_since = LEAST(b.gap_since, n.at), next_sync_at = LEAST(b.next_sync_at, n.at + b.sync_every) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
          WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since, b.next_sync_at - b.sync_every) > n.at + '5 minutes'::interval",
-        // Nothing waits longer than a day and the jitter on top of it.
+        // Nothing waits longer than a day, with jitter on top.
         "UPDATE pinterest.import i SET wake_at = LEAST(i.wake_at, n.at), finished_at = LEAST(i.finished_at, n.at), \
          lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \

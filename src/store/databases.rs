@@ -1,11 +1,11 @@
-//! `pg_database` and the sessions in it, as far as the caller may see them.
+//! `pg_database` and its sessions, as far as the caller may see them.
 
 use pgrx::pg_sys;
 
 use super::{read, read_optional};
 use crate::errors::{Failure, Kind};
 
-/// The oid of a database by its name; of the current one for NULL. Another database has to belong to the caller, or to a
+/// The oid of a database by its name; of the current one for NULL. Another database must belong to the caller, or to a
 /// role whose rights the caller has.
 pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
     let Some(name) = name else { return Ok(crate::postgres::platform::current_database()) };
@@ -18,25 +18,25 @@ pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
     match found {
         Some((oid, true)) => Ok(oid),
         Some((_, false)) => Err(Failure::new(Kind::NotYours, format!("must be owner of database \"{name}\""))
-            .with_hint("Connect to the database itself, or have its owner call this.")),
+            .with_hint("Connect to the database itself, or ask its owner to call this function.")),
         None => Err(Failure::new(Kind::NotFound, format!("database \"{name}\" does not exist"))),
     }
 }
 
-/// A transaction that has been open for long.
+/// A transaction that has been open for a long time.
 pub struct OldTransaction {
-    /// Its process; `None` where it is prepared.
+    /// Its process; `None` if it is prepared.
     pub pid: Option<i32>,
     /// Its role.
     pub role: Option<String>,
-    /// Its name, where it is prepared.
+    /// Its name, if it is prepared.
     pub prepared_as: Option<String>,
-    /// For how many seconds.
+    /// Its age in seconds.
     pub age: f64,
 }
 
-/// The transactions of this database that have been open for so many seconds, the oldest first. With the caller's rights:
-/// without those of pg_read_all_stats only the caller's own sessions tell when they began, prepared transactions always do.
+/// The transactions of this database that are at least so many seconds old, oldest first. With the caller's rights:
+/// without pg_read_all_stats only the start of the caller's own and of prepared transactions is visible.
 pub fn old_transactions(seconds: f64) -> Result<Vec<OldTransaction>, Failure> {
     read(
         "SELECT t.pid, t.role, t.gid, t.age FROM (\

@@ -1,15 +1,15 @@
-//! `pg_extension`: is it here, and is it of this library's version?
+//! `pg_extension`: whether the extension is installed, and in which version.
 
 use pgrx::pg_sys;
 
 use super::{read, read_optional};
 use crate::errors::Failure;
 
-/// The version of the extension's SQL objects in this database, or `None` where it is not created.
+/// The version of the extension's SQL objects in this database, or `None` if it is not created.
 ///
-/// Looked up anew in every transaction that relies on it: DROP EXTENSION may come at any time.
+/// Read again in every transaction that relies on it, because DROP EXTENSION may happen at any time.
 pub fn version() -> Result<Option<String>, Failure> {
-    // Without this a half-created or half-dropped extension would show up as an ERROR about a missing table.
+    // Without this, a half-created or half-dropped extension would cause an ERROR about a missing table.
     // SAFETY: a catalog look-up inside a transaction.
     if unsafe { pg_sys::get_extension_oid(c"pg_pinterest".as_ptr(), true) } == pg_sys::InvalidOid {
         return Ok(None);
@@ -19,7 +19,7 @@ pub fn version() -> Result<Option<String>, Failure> {
     })
 }
 
-/// pgvector's version, as far as it matters here.
+/// pgvector's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pgvector {
     version: String,
@@ -37,8 +37,8 @@ impl Pgvector {
         Self { version, numbers }
     }
 
-    /// Older than 0.8.3: a parallel build of an HNSW index overflows a buffer (CVE-2026-3172, fixed in 0.8.2), a vacuum can
-    /// damage one (fixed in 0.8.3).
+    /// Older than 0.8.3: a parallel build of an HNSW index overflows a buffer (CVE-2026-3172, fixed in 0.8.2), and a
+    /// vacuum can damage one (fixed in 0.8.3).
     pub fn has_known_faults(&self) -> bool {
         self.numbers.as_slice() < Self::SOUND.as_slice()
     }
@@ -50,7 +50,7 @@ impl std::fmt::Display for Pgvector {
     }
 }
 
-/// The pgvector of this database, or `None` where there is none.
+/// The pgvector of this database, or `None` if it is not installed.
 pub fn pgvector() -> Result<Option<Pgvector>, Failure> {
     let rows = read("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'vector'", &[], |row| {
         row.get::<String>(1)

@@ -1,39 +1,39 @@
-//! `pinterest.import_outcome` and the counts of `pinterest.import`: what became of every pin and every image. Both are
-//! written in the transaction that brings a pin or image to its state, so they agree whatever happens in between.
+//! `pinterest.import_outcome` and the counts of `pinterest.import`: the outcomes of all pins and images. Both are
+//! written in the transaction that changes the state of a pin or image, so they always agree.
 
 use super::execute;
 use super::pin_image::AI_DISCLOSED;
 use crate::errors::Failure;
 
-/// What became of listed pins.
+/// The outcome of a listed pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinOutcome {
-    /// It has at least one.
+    /// It has at least one image.
     WithImages,
-    /// It has none, for a reason.
+    /// It has none; the reason states why.
     WithoutImage,
-    /// The import was asked for a part of the board that it is not in.
+    /// It is not in the part of the board that the import was asked for.
     LeftOut,
-    /// Its images are not wanted, for a reason.
+    /// Its images are left out; the reason states why.
     Skipped,
-    /// Counted as what it came to as well: it is disclosed as made or changed with AI.
+    /// Counted in addition to another outcome: it is disclosed as made or changed with AI.
     AiDisclosed,
-    /// Not counted as listed: it could not be read.
+    /// It could not be read. Not counted as listed.
     Unreadable,
-    /// Counted as what it was taken for, and looked at again by the next import.
+    /// Counted in addition to another outcome: the next import checks it again.
     Doubtful,
 }
 
-/// What became of images.
+/// The outcome of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageOutcome {
     /// A fresh embedding.
     Embedded,
-    /// An embedding that stood already.
+    /// An embedding that existed already.
     Reused,
-    /// Never will be, or another import of the account has taken it over.
+    /// It is not embedded, or another import of the account has taken it over.
     Skipped,
-    /// Given up; pinterest_retry_failed() tries again.
+    /// All attempts failed; pinterest_retry_failed() tries again.
     Failed,
 }
 
@@ -62,7 +62,7 @@ impl ImageOutcome {
     }
 }
 
-/// One outcome with its reason, which is a word and may be empty, and how often it came about.
+/// An outcome, its reason, which is one word or empty, and their number.
 pub type Counted<T> = (T, &'static str, i32);
 
 /// Counts listed pins.
@@ -75,17 +75,19 @@ pub fn count_pins(account_id: i64, import_id: i64, counted: &[Counted<PinOutcome
     )
 }
 
-/// Counts images that pins came without, for the first time. They are kept until another import sees the same.
+/// Counts images that their pins no longer have, for the first time. They are kept until another import has found the
+/// same.
 pub fn count_missing(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
     add(account_id, import_id, "image", [("missing", "", count)].into_iter())
 }
 
-/// Counts images that stood embedded already; the import's row counts them with their page.
+/// Counts images that were embedded already; the import's row counts them with their page.
 pub fn count_kept(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
     add(account_id, import_id, "image", [(ImageOutcome::Reused.as_str(), "kept", count)].into_iter())
 }
 
-/// Counts images, in the import's row as well. Any worker may: images are reused across an account's imports.
+/// Counts images, in the import's row as well. Any worker may do so, because images are reused across an account's
+/// imports.
 pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOutcome>]) -> Result<(), Failure> {
     if counted.iter().all(|(_, _, count)| *count == 0) {
         return Ok(());
@@ -141,7 +143,7 @@ fn add<'a>(
     )
 }
 
-/// Counts the whole board as it stands: nothing has changed since its last import.
+/// Counts the whole board as it is: it has not changed since its last import.
 pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Result<(), Failure> {
     execute(
         "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT FROM pinterest.pin_image s WHERE s.account_id = $1 \
@@ -169,7 +171,7 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
     )
 }
 
-/// Takes back images that failed or were skipped, by outcome and the word of their reason: they are about to be tried again.
+/// Subtracts images that failed or were skipped, by outcome and reason, before they are tried again.
 pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, String, i64)]) -> Result<(), Failure> {
     let outcomes: Vec<String> = again.iter().map(|(outcome, ..)| outcome.clone()).collect();
     let reasons: Vec<String> = again.iter().map(|(_, reason, _)| reason.clone()).collect();
@@ -186,8 +188,8 @@ pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, Strin
     )
 }
 
-/// Takes back embeddings that the import has counted, fresh ones first, then those that stood: another model is about to
-/// make them all anew.
+/// Subtracts embeddings that the import has counted, fresh ones first, then reused ones: another model is about to
+/// replace them.
 pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Result<(), Failure> {
     if number == 0 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! pgvector's settings for searches through its indexes, raised while one statement of ours runs.
+//! pgvector's settings for searches through its indexes, raised for the time of one statement.
 
 use std::ffi::{CStr, CString};
 
@@ -7,15 +7,16 @@ use pgrx::pg_sys;
 use crate::postgres::session_settings::{Until, set};
 use crate::postgres::vector::vector_type;
 
-/// How many rows an HNSW search keeps in view, however few are wanted. Some kinds of rows are hard to reach from others, and
-/// which ones differs from build to build of the index: over the builds of `make bench-search` the worst board of twelve had
-/// 4 of its 10 right with 50, and 7 with 400, at up to a third more time there. The server expects such a search to cost more, and
-/// scans tables of up to a few thousand rows instead, which takes as long and is exact.
+/// The least ef_search of an HNSW search, however few rows are requested. Some rows are hard to reach from others, and
+/// which ones differs from build to build of the index: over the builds of `make bench-search`, the worst board of
+/// twelve had 4 of its 10 rows right with 50, and 7 with 400, at up to a third more time there. The server estimates a
+/// higher cost for such a search, and scans tables of up to a few thousand rows instead, which takes as long and is
+/// exact.
 const LEAST_EF_SEARCH: usize = 400;
-/// The most that pgvector takes for hnsw.ef_search.
+/// The maximum of hnsw.ef_search.
 const MOST_EF_SEARCH: usize = 1000;
-/// Lists of an IVFFlat index that are looked through: a fifth of what pgvector recommends to make for 100,000 rows,
-/// instead of the default of 1. Not measured as HNSW is.
+/// The number of lists of an IVFFlat index to search: a fifth of the lists that pgvector recommends for 100,000 rows,
+/// instead of the default of 1. It was not measured as HNSW was.
 const PROBES: usize = 20;
 
 /// Settings raised until dropped; an aborting transaction lowers them as well.
@@ -30,7 +31,7 @@ impl Raised {
         let raised = Raised(unsafe { pg_sys::NewGUCNestLevel() });
         raise(c"hnsw.ef_search", candidates.clamp(LEAST_EF_SEARCH, MOST_EF_SEARCH));
         raise(c"ivfflat.probes", PROBES);
-        // What an index gives is ranked again, so its order need not be strict.
+        // The rows of an index scan are ranked again, so their order need not be strict.
         for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
             if current(name).is_some_and(|value| value == "off") {
                 set(name, c"relaxed_order", Until::NestLevelCloses);
@@ -58,7 +59,7 @@ fn raise(name: &CStr, least: usize) {
     }
 }
 
-/// The value of a setting, where there is such a one.
+/// The value of a setting, if it exists.
 fn current(name: &CStr) -> Option<String> {
     // SAFETY: reads a setting; a missing one gives NULL, the text is the setting's own.
     unsafe {
@@ -67,8 +68,8 @@ fn current(name: &CStr) -> Option<String> {
     }
 }
 
-/// The settings are there once the library is, and a session loads it with the first function of pgvector that it calls:
-/// here the one that writes vectors.
+/// The settings exist once the library is loaded, which a session does with the first function of pgvector that it
+/// calls: here the output function of vectors.
 fn load_pgvector() {
     // SAFETY: catalog look-ups inside a transaction; fmgr_info loads the library of a function in C.
     unsafe {

@@ -1,12 +1,12 @@
-//! `pinterest.model`: what made an embedding.
+//! `pinterest.model`: the models that made embeddings.
 
 use super::{is_true, read_one, write_one};
 use crate::errors::Failure;
 
-/// Identity of a model, as the embedder states it.
+/// The identity of a model, as the embedder reports it.
 #[derive(Clone, Debug)]
 pub struct ModelRow {
-    /// Of weights, precision and preprocessing together.
+    /// Hash of weights, precision and preprocessing together.
     pub fingerprint: Vec<u8>,
     /// The model's name.
     pub name: String,
@@ -14,13 +14,13 @@ pub struct ModelRow {
     pub weights_sha256: String,
     /// f32, bf16, …
     pub precision: String,
-    /// Name of the procedure from bytes to pixels.
+    /// Name of the preprocessing of an image.
     pub preprocessing: String,
-    /// Numbers in a vector.
+    /// Dimension of a vector.
     pub dimension: i32,
 }
 
-/// The model's key, its row made on first sight: an import begins to work with it.
+/// The model's key. An import calls this when it begins to work with the model; the row is inserted if it is missing.
 pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
     write_one(
         "WITH known AS (UPDATE pinterest.model m SET used_at = clock_timestamp() WHERE m.fingerprint = $1 RETURNING m.model_id), \
@@ -40,7 +40,7 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
     )
 }
 
-/// Does the key stand for the model with this fingerprint?
+/// Whether the key is that of the model with this fingerprint.
 pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.model m WHERE m.model_id = $1 AND m.fingerprint = $2)",
@@ -48,8 +48,8 @@ pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
     )
 }
 
-/// How many images that the caller may see are embedded, and how many of them by the model with this fingerprint. Runs
-/// with the caller's rights.
+/// The number of embedded images that the caller may see, and of those embedded by the model with this fingerprint.
+/// Runs with the caller's rights.
 pub fn share_of(fingerprint: &[u8]) -> Result<(i64, i64), Failure> {
     read_one(
         "SELECT count(*), count(*) FILTER (WHERE m.fingerprint = $1) \

@@ -4,7 +4,7 @@ use super::{read, read_one};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
-/// A pin by its image that is nearest.
+/// A pin, by its nearest image.
 #[derive(Clone, Debug)]
 pub struct NearPin {
     /// The account it was imported through.
@@ -15,32 +15,32 @@ pub struct NearPin {
     pub board: String,
     /// Pinterest's id.
     pub pin_id: String,
-    /// Which of its images is meant.
+    /// The position of the nearest image.
     pub position: i32,
     /// Its title.
     pub title: Option<String>,
-    /// Where the picture lies at Pinterest.
+    /// The image's URL at Pinterest.
     pub image_url: Option<String>,
     /// Cosine distance.
     pub distance: f64,
 }
 
-/// Which pins are looked through; all that the caller may see where nothing is set.
+/// The pins to search; all that the caller may see if nothing is set.
 #[derive(Clone, Debug, Default)]
 pub struct Among {
-    /// Those of one account.
+    /// Only those of this account.
     pub account_id: Option<i64>,
-    /// Those of one of its boards.
+    /// Only those of this board of the account.
     pub board_id: Option<String>,
-    /// Those of one section of the board.
+    /// Only those of this section of the board.
     pub section_id: Option<String>,
-    /// None that is disclosed as made or changed with AI.
+    /// Without those that are disclosed as made or changed with AI.
     pub skip_ai: bool,
 }
 
 /// The `k` nearest pins, nearest first.
 pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Failure> {
-    // The operator is pgvector's, in whatever schema: the function bound it when it was created.
+    // The operator is in pgvector's schema, whichever it is: the function was bound to it when it was created.
     read(
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
          FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
@@ -67,7 +67,7 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
     )
 }
 
-/// How many models made the embeddings among which [`to`] looks.
+/// The number of models that made the embeddings among which [`to`] searches.
 pub fn models(among: &Among) -> Result<i64, Failure> {
     read_one(
         "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \

@@ -1,34 +1,34 @@
-//! `pinterest.oauth_state`: authorizations under way, by the hash of their single-use state.
+//! `pinterest.oauth_state`: pending authorizations, by the hash of their single-use state.
 
 use super::{execute, read_optional, write_optional};
 use crate::errors::Failure;
 use crate::owner::Owner;
 
-/// Authorizations that one role may have under way at a time.
+/// Pending authorizations that one role may have.
 const LIMIT_PER_OWNER: i64 = 100;
 
-/// What a state was made for.
+/// The authorization that a state belongs to.
 #[derive(Clone, Debug)]
 pub struct Authorization {
-    /// The app that asked.
+    /// The app that requests it.
     pub app_id: i64,
-    /// The redirect URI that was sent along; the exchange must repeat it.
+    /// The redirect URI of the request; the exchange must repeat it.
     pub redirect_uri: String,
-    /// What the user was asked for.
+    /// The requested scopes.
     pub scopes: Vec<String>,
-    /// Seconds for which the state would have been good.
+    /// Seconds until the state expires.
     pub left: f64,
 }
 
-/// A state as its owner's session sees it.
+/// A pending state.
 pub struct Found {
-    /// The app that asked.
+    /// The app that requests the authorization.
     pub app_id: i64,
-    /// The transaction that made it.
+    /// The transaction that inserted it.
     pub made_by: u32,
 }
 
-/// Looks a state up and leaves it.
+/// Finds a state without removing it.
 pub fn find(state_hash: &[u8], owner: &Owner) -> Result<Option<Found>, Failure> {
     read_optional(
         "SELECT s.app_id, s.xmin::text::int8 FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
@@ -38,7 +38,7 @@ pub fn find(state_hash: &[u8], owner: &Owner) -> Result<Option<Found>, Failure> 
     )
 }
 
-/// Puts a state back that was taken out for nothing: its code was not spent.
+/// Inserts a state again whose code was not used.
 pub fn give_back(state_hash: &[u8], owner: &Owner, authorization: &Authorization) -> Result<(), Failure> {
     execute(
         "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
@@ -54,7 +54,8 @@ pub fn give_back(state_hash: &[u8], owner: &Owner, authorization: &Authorization
     )
 }
 
-/// Keeps the hash of a new state for ten minutes; drops expired ones, and the oldest beyond the limit.
+/// Stores the hash of a new state for ten minutes; deletes expired states, and the owner's oldest ones beyond the
+/// limit.
 pub fn insert(
     state_hash: &[u8],
     owner: &Owner,
@@ -75,7 +76,7 @@ pub fn insert(
     )
 }
 
-/// Takes the state out: one statement, so that of two callers with one state only one gets it.
+/// Removes the state in one statement, so that of two callers with one state only one gets it.
 pub fn consume(state_hash: &[u8], owner: &Owner) -> Result<Option<Authorization>, Failure> {
     write_optional(
         "DELETE FROM pinterest.oauth_state s WHERE s.state_hash = $1 \

@@ -5,52 +5,52 @@ use std::collections::HashSet;
 use super::{affected, column, execute, read, write};
 use crate::errors::Failure;
 
-/// A pin as a page of a listing brings it. Times are microseconds since 1970-01-01 UTC.
+/// A pin in a page of a listing. Times are microseconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, Default)]
 pub struct PinRow {
     /// Pinterest's id.
     pub pin_id: String,
-    /// The section it lies in.
+    /// Its section.
     pub board_section_id: Option<String>,
     /// Title.
     pub title: Option<String>,
     /// Description.
     pub description: Option<String>,
-    /// Where the pin leads.
+    /// The page that the pin links to.
     pub link: Option<String>,
-    /// The host of that, without `www.`.
+    /// The host of the link, without `www.`.
     pub link_domain: Option<String>,
-    /// Text for those who don't see the picture.
+    /// Alternative text for the image.
     pub alt_text: Option<String>,
     /// `#rrggbb`.
     pub dominant_color: Option<String>,
-    /// An ad format; Pinterest's open list.
+    /// An ad format; Pinterest may add values.
     pub creative_type: Option<String>,
     /// image, video, multiple_images, …
     pub media_type: Option<String>,
     /// The pin it was saved from.
     pub parent_pin_id: Option<String>,
-    /// It shows a product of a catalogue.
+    /// It shows a product of a catalog.
     pub is_product: Option<bool>,
-    /// JSON: the list of what its maker disclosed about the use of AI; `None` where Pinterest does not say.
+    /// JSON: the list of AI uses that its creator disclosed; `None` if Pinterest does not state it.
     pub ai_disclosures: Option<String>,
-    /// What is disclosed could not be read: what is known of that stays as it is.
+    /// The disclosures could not be read: the stored ones stay.
     pub ai_unreadable: bool,
-    /// Something is disclosed.
+    /// At least one AI use is disclosed.
     pub is_ai: bool,
     /// JSON: the list of the products tagged in it.
     pub product_tags: Option<String>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Option<i64>,
     /// As Pinterest sent it.
     pub raw: String,
-    /// Why it has no image, in a word.
+    /// Why it has no image, as one word.
     pub no_image: Option<&'static str>,
-    /// Members of it could not be read: what is known of the pin stays as it is.
+    /// Members of it could not be read: the stored row stays.
     pub odd: bool,
 }
 
-/// Of these pins, those that an earlier page of the import has brought.
+/// Of these pins, those in earlier pages of the import.
 pub fn seen_by(account_id: i64, import_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let seen = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.import_id = $2 AND p.pin_id = ANY ($3)",
@@ -60,7 +60,7 @@ pub fn seen_by(account_id: i64, import_id: i64, pin_ids: Vec<String>) -> Result<
     Ok(seen.into_iter().collect())
 }
 
-/// Of these pins, those that stand on the board already.
+/// Of these pins, those that are on the board already.
 pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.pin_id = ANY ($3) \
@@ -71,7 +71,7 @@ pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> 
     Ok(known.into_iter().collect())
 }
 
-/// Of these pins, those that are known, on whatever board.
+/// Of these pins, those that are known, on any board.
 pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2)",
@@ -81,7 +81,7 @@ pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, F
     Ok(known.into_iter().collect())
 }
 
-/// Of these pins, those that were seen without an image before.
+/// Of these pins, those that had no image when last listed.
 pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) AND p.no_image IS NOT NULL",
@@ -95,13 +95,13 @@ pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<Hash
 pub struct Fresh {
     /// Pinterest's id.
     pub pin_id: String,
-    /// By what is known now, it is disclosed as made or changed with AI.
+    /// As far as is known now, it is disclosed as made or changed with AI.
     pub is_ai: bool,
 }
 
-/// Upserts the pins of a page; returns those that this import had not seen before. `pins` holds no id twice.
+/// Upserts the pins of a page; returns those that this import had not seen before. `pins` contains no id twice.
 ///
-/// Pins may move between pages while a listing runs, so an id can come again on a later page.
+/// Pins may move between pages during a listing, so a later page may contain an id again.
 pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<Fresh>, Failure> {
     let ids_of = |which: &dyn Fn(&PinRow) -> bool| -> Vec<String> {
         pins.iter().filter(|pin| which(pin)).map(|pin| pin.pin_id.clone()).collect()
@@ -165,7 +165,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
     )
 }
 
-/// Up to `limit` pins of the board that the import has listed to its end and not seen.
+/// Up to `limit` pins of the board that the import, which has listed the board to its end, has not seen.
 pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) -> Result<Vec<String>, Failure> {
     read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 \
@@ -175,7 +175,7 @@ pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) ->
     )
 }
 
-/// Remembers that a whole listing did not show these pins; another one has to confirm it.
+/// Marks pins that a complete listing did not contain; another one has to confirm it.
 pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
@@ -184,7 +184,7 @@ pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<(
     )
 }
 
-/// A pin that the listing of its board has missed is on another one: it goes there, where that board is known.
+/// Moves a pin that the listing of its board did not contain to the board that it is on now, if that board is known.
 pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.pin p SET board_id = $5, board_section_id = NULL, missing_since = NULL \
@@ -194,7 +194,7 @@ pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to:
     )
 }
 
-/// Marks the pins of the board that are gone by a whole listing; how many there are.
+/// Marks the pins of the board as removed that a complete listing did not contain; their number.
 pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
     affected(
         "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \

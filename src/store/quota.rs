@@ -1,29 +1,30 @@
-//! `pinterest.quota_ledger`: requests that Pinterest allows, kept by what its answers say. On trial access all accounts
-//! of an app share one budget a day, on standard access each has its own a minute; the documented numbers hold until an
-//! answer tells others. All workers share the ledger, and it survives them.
+//! `pinterest.quota_ledger`: the requests that Pinterest allows, as its responses state. On trial access all accounts
+//! of an app share one budget per day; on standard access each account has a budget per minute. The documented numbers
+//! apply until a response states others. All workers share the ledger, and it is stored, so it survives them.
 
 use super::{execute, write_optional};
 use crate::errors::Failure;
 
-/// Reading requests, which all of ours are.
+/// The category of reading requests; the extension sends no others.
 const CATEGORY: &str = "org_read";
 
-/// No window is longer, and no reset further away. A time beyond that comes from a clock that was set, and says nothing.
+/// No window is longer, and no reset is further away. A later time was computed with a clock that was set, and is
+/// ignored.
 const LONGEST_WINDOW: f64 = pinterest::LONGEST_WINDOW.as_secs() as f64;
 
-/// No request waits longer for its turn; a time beyond that comes from a clock that was set. Seconds.
+/// No request waits longer for its turn, in seconds. A later time was computed with a clock that was set.
 const LONGEST_QUEUE: f64 = 600.0;
 
 /// Whether a request may be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Turn {
-    /// After so many seconds: it is taken from the budget, and has its place among those that are paced.
+    /// After so many seconds. It is subtracted from the budget and has its place among the paced requests.
     In(f64),
-    /// Nothing is left; the budget renews after so many seconds.
+    /// The budget is used up, and renewed after so many seconds.
     Spent(f64),
 }
 
-/// May a request be made for the account? Takes it from the budget where it may.
+/// Whether a request may be made for the account. Subtracts it from the budget if it may.
 pub fn take(account_id: i64) -> Result<Turn, Failure> {
     let turn = write_optional(
         "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, window_length, reset_at) \
@@ -52,22 +53,23 @@ pub fn take(account_id: i64) -> Result<Turn, Failure> {
     Ok(turn.unwrap_or(Turn::In(0.0)))
 }
 
-/// What an answer said, in requests and seconds.
+/// What a response states, in requests and seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observed {
     /// Requests of the budget.
     pub limit: Option<i64>,
-    /// Length of its window.
+    /// Length of the budget's window.
     pub window: Option<f64>,
-    /// What is left of it.
+    /// Requests left in the budget.
     pub remaining: Option<i64>,
-    /// Until it renews.
+    /// Time until the budget is renewed.
     pub reset_in: Option<f64>,
-    /// The least time between two requests; 0: none is asked for.
+    /// Minimum time between two requests; 0 for none.
     pub pace: Option<f64>,
 }
 
-/// Records what an answer said. The requests before the first word of a pace may have used up the present second. Where no window is told its length is the longest time to a reset that was seen.
+/// Records what a response states. Requests before the first stated pace may have used up the current second. If no
+/// window is stated, its length is the longest observed time to a reset.
 pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
     let within_a_window = |seconds: Option<f64>| seconds.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     execute(
@@ -99,7 +101,7 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
     )
 }
 
-/// An answer that said nothing about the quota, and was no refusal.
+/// Records a response that was not a refusal and stated nothing about the quota.
 pub fn accepted(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.quota_ledger q SET refused_in_row = 0 \
@@ -110,9 +112,9 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// An answer said that nothing is left, for so many seconds where it said that, too; that says nothing about the length of
-/// the window. The seconds that are waited: without a word from Pinterest they grow threefold with each refusal, from six to
-/// an hour, the lower half at random.
+/// Records that the budget is used up, and when it is renewed, in seconds, if the response states it; that says nothing
+/// about the length of the window. Returns the seconds to wait: if Pinterest states none, they triple with each
+/// refusal, from six to an hour, the lower half at random.
 pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Failure> {
     let told = told.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     write_optional(
@@ -129,7 +131,7 @@ pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Fail
     )
 }
 
-/// An answer said that requests came too fast: none is made for so many seconds. The budget is not spent.
+/// Records that requests came too fast: none is made for so many seconds. The budget is not used up.
 pub fn pause(account_id: i64, seconds: f64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.quota_ledger q \

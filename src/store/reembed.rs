@@ -1,13 +1,13 @@
-//! Images whose embedding another model made than the one that embeds now: back to work, a batch at a time. They keep
-//! what is known of them, the kept bytes above all, and give their embedding up at once: half of a board by one model and
-//! half by another have no common direction.
+//! Images that were embedded by another model than the current one: made pending again, a batch at a time. They keep
+//! everything that is stored of them, in particular kept bytes, but lose their embedding at once: half of a board by
+//! one model and half by another have no common direction.
 
 use super::{execute, write};
 use crate::errors::Failure;
 use crate::store::import::ClaimedImport;
 use crate::store::import_outcome;
 
-/// Images put back in one transaction: it is over in a few milliseconds.
+/// Images in one transaction, which then takes a few milliseconds.
 const BATCH: i64 = 500;
 
 /// Which images.
@@ -15,25 +15,25 @@ const BATCH: i64 = 500;
 pub enum Scope {
     /// Those of the pins that are on this board now; they become the import's.
     Board(String),
-    /// Those that the import has brought to their state itself.
+    /// Those that belong to the import already.
     Import,
 }
 
-/// How far the walk through an account's images has come: the last one put back.
+/// Position in an account's images: the last one that was made pending.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
     pin_id: String,
     position: i32,
 }
 
-/// Puts the next batch back to work, and counts it; the place it ends at, or `None` where nothing is left. Under the
+/// Makes the next batch pending, and counts it; the position of its end, or `None` if no image is left. Under the
 /// import's lock.
 pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Cursor) -> Result<Option<Cursor>, Failure> {
     let board_id = match of {
         Scope::Board(board_id) => Some(board_id.as_str()),
         Scope::Import => None,
     };
-    // By the primary key, so that all batches together walk through the account once.
+    // In the order of the primary key, so that all batches together pass through the account once.
     let places = write(
         "WITH old AS ( \
          SELECT i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND (i.pin_id, i.position) > ($4, $5) \
@@ -65,7 +65,7 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
     Ok(places.into_iter().next_back())
 }
 
-/// Counts images that the import has found.
+/// Adds images to the import's count.
 fn find(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET images_total = images_total + $3 WHERE account_id = $1 AND import_id = $2",

@@ -1,17 +1,17 @@
-//! The end of imported rows that have lived as long as `pinterest.retention` lets them. Each call is one batch.
+//! Deletes imported rows that are older than `pinterest.retention`, one batch per call.
 //!
-//! A pin that stands counts from the last import that found it: one that listed it, or one that found its board whole or
-//! unchanged (`board.confirmed_at`). A pin that is gone counts from the import that found it gone. Boards, their sections
-//! and their settings are no imported rows. Ages are of time that was
-//! observed, and end with its last observation: see [`super::clock`].
+//! The age of a pin on its board counts from the last import that found it: one that listed it, or one that found its
+//! board complete or unchanged (`board.confirmed_at`). The age of a removed pin counts from the import that found it
+//! removed. Boards, their sections and their settings are not deleted. Ages are measured in observed time, up to the
+//! last observation: see [`super::clock`].
 
 use std::time::Duration;
 
 use super::{affected, write};
 use crate::errors::Failure;
 
-/// Deletes up to `limit` pins, with their images and vectors; how many went. Their boards are imported from the start the
-/// next time.
+/// Deletes up to `limit` pins, with their images and vectors; their number. The next import of their boards lists them
+/// from the start.
 pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     let removed = write(
         "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
@@ -49,7 +49,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     Ok(removed.into_iter().chain(standing).sum())
 }
 
-/// Deletes up to `limit` imports that ended longer ago than `age`; how many went.
+/// Deletes up to `limit` imports that ended longer ago than `age`; their number.
 pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
     affected(
         "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id \

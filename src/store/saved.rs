@@ -1,4 +1,4 @@
-//! Statements that run so often that they are planned once in a session.
+//! Statements that run so often that each session plans them once.
 
 use std::cell::OnceCell;
 use std::ffi::{CString, c_char};
@@ -18,7 +18,7 @@ pub struct Saved {
     of_now: OnceCell<pg_sys::SPIPlanPtr>,
 }
 
-/// Runs a plan inside of SPI with a snapshot of this moment.
+/// Runs a plan in SPI with the latest snapshot.
 fn run_of_now(plan: pg_sys::SPIPlanPtr, parameters: &[DatumWithOid<'_>], read_only: bool) -> Result<(), Failure> {
     let mut values: Vec<pg_sys::Datum> = parameters
         .iter()
@@ -41,18 +41,18 @@ fn run_of_now(plan: pg_sys::SPIPlanPtr, parameters: &[DatumWithOid<'_>], read_on
         )
     };
     if code < 0 {
-        return Err(Failure::new(Kind::Internal, format!("SPI answers {code}")));
+        return Err(Failure::new(Kind::Internal, format!("SPI returned {code}")));
     }
     Ok(())
 }
 
-/// Has writes of this process go on with a row that others have changed, until dropped. Whoever takes the transaction's
-/// snapshot meanwhile would replace it: nothing does where the active snapshot is given.
+/// Lets writes of this process continue with a row that another transaction has changed, until dropped. Taking the
+/// transaction's snapshot meanwhile would replace it: no code does that while an active snapshot is given.
 struct ReadCommitted(i32);
 
 impl ReadCommitted {
     fn begin() -> Self {
-        // SAFETY: main thread; a plain variable of the process, which the end of the transaction sets anew.
+        // SAFETY: main thread; a plain variable of the process, which the end of the transaction resets.
         unsafe {
             let before = ReadCommitted(pg_sys::XactIsoLevel);
             pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
@@ -69,7 +69,7 @@ impl Drop for ReadCommitted {
 }
 
 impl Saved {
-    /// Not planned before it is run.
+    /// The statement is planned when it is run first.
     pub const fn new(sql: &'static str, types: &'static [PgBuiltInOids]) -> Self {
         Saved { sql, types, plan: OnceCell::new(), of_now: OnceCell::new() }
     }
@@ -88,14 +88,14 @@ impl Saved {
         })
     }
 
-    /// Runs a statement that writes tables of ours beside what a user's transaction writes, with a snapshot of this moment.
+    /// Runs a statement that writes tables of the extension within a user's transaction, with the latest snapshot.
     ///
-    /// A transaction of the level REPEATABLE READ or SERIALIZABLE has one snapshot and fails with SQLSTATE 40001 where it
-    /// would change a row that somebody has changed since. Rows of ours are changed all the time by workers: nothing that
-    /// the user's transaction has read follows from them. So this goes on with the row as it is now, as READ COMMITTED does;
-    /// the server itself checks foreign keys with a snapshot of the moment (`ri_PerformCheck`, ri_triggers.c).
+    /// A REPEATABLE READ or SERIALIZABLE transaction has one snapshot, and fails with SQLSTATE 40001 if it updates a
+    /// row that has changed since. Workers change rows of the extension all the time, and nothing that the user's
+    /// transaction has read depends on them. So this continues with the current row, as READ COMMITTED does; the server
+    /// itself checks foreign keys with the latest snapshot (`ri_PerformCheck`, ri_triggers.c).
     ///
-    /// It is for tables without triggers and foreign keys, whose functions would take the transaction's snapshot.
+    /// Only for tables without triggers and foreign keys, whose functions would take the transaction's snapshot.
     pub fn execute_of_now(&self, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
         // SAFETY: a plain read of a process-wide variable.
         if unsafe { pg_sys::XactIsoLevel } < pg_sys::XACT_REPEATABLE_READ as i32 {
@@ -110,8 +110,8 @@ impl Saved {
         })
     }
 
-    /// Runs a statement that only reads, with a snapshot of this moment, whatever the transaction's is; all that it gives is
-    /// passed by value.
+    /// Runs a statement that only reads, with the latest snapshot, whatever the transaction's is; all its columns must
+    /// be passed by value.
     pub fn read_of_now<T>(
         &self,
         parameters: &[DatumWithOid<'_>],
@@ -125,7 +125,7 @@ impl Saved {
             unsafe {
                 let table = pg_sys::SPI_tuptable;
                 if table.is_null() {
-                    return Err(Failure::new(Kind::Internal, "a statement gave no table"));
+                    return Err(Failure::new(Kind::Internal, "a statement returned no table"));
                 }
                 let (descriptor, count) = ((*table).tupdesc, pg_sys::SPI_processed as usize);
                 (0..count)
@@ -145,12 +145,12 @@ impl Saved {
         })
     }
 
-    /// The plan for that, kept as the other one is.
+    /// The plan for the latest snapshot, kept as the other one is.
     fn plan_of_now(&self) -> Result<pg_sys::SPIPlanPtr, Failure> {
         if let Some(&plan) = self.of_now.get() {
             return Ok(plan);
         }
-        let sql = CString::new(self.sql).map_err(|_| Failure::new(Kind::Internal, "a statement holds a NUL"))?;
+        let sql = CString::new(self.sql).map_err(|_| Failure::new(Kind::Internal, "a statement contains a NUL"))?;
         let mut types: Vec<pg_sys::Oid> = self.types.iter().map(|&builtin| pg_sys::Oid::from(builtin)).collect();
         // SAFETY: connected to SPI; the plan is kept for the session.
         unsafe {
@@ -182,7 +182,8 @@ impl Saved {
         self.types.iter().map(|oid| oid.oid()).collect()
     }
 
-    /// Never freed: the plan lives as long as the session, and its end is no time to call the server.
+    /// Never freed: the plan exists as long as the session, and the server must not be called at the end of the
+    /// session.
     fn keep(&self, plan: OwnedPreparedStatement) -> &'static OwnedPreparedStatement {
         let plan: &'static _ = Box::leak(Box::new(plan));
         self.plan.get_or_init(|| plan)

@@ -1,17 +1,18 @@
-//! Everything sealed, whatever table it lies in: which keys it names, and its sealing anew, batch by batch.
+//! Sealed secrets in all tables: the keys that they name, and their re-encryption, batch by batch.
 
 use super::{execute, read, write};
 use crate::errors::Failure;
 
-/// Secrets that name one key.
+/// Secrets that were sealed with one key.
 pub struct SealedWith {
     /// The key's fingerprint, 16 hex digits.
     pub fingerprint: String,
-    /// How many there are.
+    /// Their number.
     pub secrets: i64,
 }
 
-/// The keys that sealed secrets name, and how many name each. Byte 3 to 10 of a sealed secret, see `pinterest::seal`.
+/// The keys of sealed secrets, with their numbers. Bytes 3 to 10 of a sealed secret are the fingerprint, see
+/// `pinterest::seal`.
 pub fn by_key() -> Result<Vec<SealedWith>, Failure> {
     read(
         "SELECT encode(substr(s.sealed, 3, 8), 'hex'), count(*) FROM ( \
@@ -28,17 +29,17 @@ pub fn by_key() -> Result<Vec<SealedWith>, Failure> {
     )
 }
 
-/// A row with something to be sealed anew.
+/// A row to be re-encrypted.
 pub struct SealedRow {
     /// The account's or app's id.
     pub id: i64,
     /// Bound into the sealed bytes; 0 for an app.
     pub generation: i64,
-    /// Access, refresh and previous refresh token; or the client secret and nothing.
+    /// Access, refresh and previous refresh token; or the client secret alone.
     pub secrets: [Option<Vec<u8>>; 3],
 }
 
-/// Where sealed secrets lie.
+/// A table with sealed secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealedTable {
     /// pinterest.token.
@@ -47,7 +48,7 @@ pub enum SealedTable {
     Apps,
 }
 
-/// The next rows after `after`, at most `limit`, that hold anything sealed with one of `keys`, locked.
+/// The next rows after the id `after`, at most `limit`, with a secret that is sealed with one of `keys`; locked.
 pub fn batch(place: SealedTable, after: i64, keys: &[String], limit: i64) -> Result<Vec<SealedRow>, Failure> {
     let statement = match place {
         SealedTable::Tokens => {
@@ -73,7 +74,7 @@ pub fn batch(place: SealedTable, after: i64, keys: &[String], limit: i64) -> Res
     })
 }
 
-/// Puts what was sealed anew into its place; the row was locked by [`batch`] in this transaction.
+/// Stores the re-encrypted secrets of a row that [`batch`] locked in this transaction.
 pub fn put_back(place: SealedTable, row: SealedRow) -> Result<(), Failure> {
     let [first, second, third] = row.secrets;
     match place {

@@ -1,19 +1,20 @@
-//! What others can do around the extension: beside its functions, and as the role that writes.
+//! Rights and objects of other roles that endanger the extension: functions beside its own, and faults of its worker
+//! role.
 
 use super::{read, read_optional};
 use crate::errors::Failure;
 
-/// Who may make functions beside the extension's, and those that bear such a name already.
+/// Roles that may create functions in the extension's schema, and existing functions with the names of the extension's.
 pub struct Neighbours {
     /// The schema that the extension's functions are in.
     pub schema: String,
-    /// Roles without power over the server that may create there, and `PUBLIC`.
+    /// Roles without power over the server that may create functions there, and `PUBLIC`.
     pub creators: Vec<String>,
-    /// Functions of such roles that are called as the extension's are.
+    /// Functions of such roles with the name of one of the extension's.
     pub namesakes: Vec<String>,
 }
 
-/// The neighbours; `None` where the extension is not created.
+/// The neighbours; `None` if the extension is not created.
 pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
     read_optional(
         "SELECT n.nspname::text, \
@@ -34,7 +35,7 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
     )
 }
 
-/// What the role `pinterest_worker` has that it should not: an attribute, a member, a membership, settings, an object.
+/// What the role `pinterest_worker` must not have: attributes, members, memberships, settings, objects.
 pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
     read(
         "SELECT f.what FROM pg_roles w CROSS JOIN LATERAL ( \
@@ -42,7 +43,7 @@ pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
                  OR w.rolcreatedb OR w.rolreplication \
              UNION ALL SELECT 2, format('\"%s\" is a member of it', pg_get_userbyid(m.member)) FROM pg_auth_members m WHERE m.roleid = w.oid \
              UNION ALL SELECT 3, format('it is a member of \"%s\"', pg_get_userbyid(m.roleid)) FROM pg_auth_members m WHERE m.member = w.oid \
-             UNION ALL SELECT 4, 'it has settings of its own' WHERE EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = w.oid) \
+             UNION ALL SELECT 4, 'it has settings' WHERE EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = w.oid) \
              UNION ALL SELECT 5, 'it owns objects' WHERE EXISTS (SELECT FROM pg_shdepend d \
                  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid AND d.deptype = 'o')) AS f(place, what) \
          WHERE w.rolname = 'pinterest_worker' ORDER BY f.place, f.what",

@@ -1,4 +1,5 @@
-//! `pinterest.token`: sealed tokens, replaced by compare-and-swap on their generation. Only sealed bytes come here.
+//! `pinterest.token`: sealed tokens, replaced by compare-and-swap on their generation. This file sees sealed bytes
+//! only.
 
 use std::time::Duration;
 
@@ -7,43 +8,43 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::{affected, commit_durably, execute, read, read_optional, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 
-/// An account's tokens as they lie in the table.
+/// An account's row of tokens.
 #[derive(Clone, Debug)]
 pub struct SealedTokens {
     /// Bound into the sealed bytes.
     pub generation: i64,
     /// Sealed.
     pub access_token: Vec<u8>,
-    /// Sealed; absent where the grant had none.
+    /// Sealed; `None` if the grant had none.
     pub refresh_token: Option<Vec<u8>>,
-    /// Sealed under the generation before.
+    /// Sealed, of the generation before.
     pub previous_refresh_token: Option<Vec<u8>>,
-    /// Seconds until the access token expires; negative once it has.
+    /// Seconds until the access token expires; negative afterwards.
     pub access_expires_in: f64,
-    /// Seconds until the refresh token expires, where that is known; negative once it has.
+    /// Seconds until the refresh token expires, if that is known; negative afterwards.
     pub refresh_expires_in: Option<f64>,
-    /// The app that can refresh.
+    /// The app that can refresh them.
     pub app_id: Option<i64>,
     /// The account's status.
     pub status: String,
-    /// Refreshes begun since the last answer.
+    /// Refreshes begun since the last response.
     pub attempts: i32,
-    /// The answer to one of them got lost.
+    /// The response to one of them was lost.
     pub uncertain: bool,
-    /// A refresh is under way.
+    /// A refresh is running.
     pub attempt_open: bool,
 }
 
-/// New tokens to store, sealed for the generation they will have.
+/// New tokens, sealed for the generation under which they are to be stored.
 #[derive(Clone, Debug)]
 pub struct NewTokens {
     /// Sealed.
     pub access_token: Vec<u8>,
     /// Sealed.
     pub refresh_token: Option<Vec<u8>>,
-    /// From the answer.
+    /// As the response states.
     pub access_expires_in: Duration,
-    /// From the answer, or what is left of the old token's life.
+    /// As the response states, otherwise the rest of the old token's lifetime.
     pub refresh_expires_in: Option<Duration>,
     /// When to refresh next.
     pub refresh_after: Duration,
@@ -88,9 +89,9 @@ pub fn access_expiry(account_id: i64) -> Result<TimestampWithTimeZone, Failure> 
     .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
 }
 
-/// A number for tokens of the account that are about to be stored: never one that was given before, whatever became of it.
-/// Where rows came without their sequence, by logical replication, it is above all of theirs: consents of two accounts are
-/// compared where these turn out to be one.
+/// A new generation for tokens of the account: one that was never given before. If rows were replicated without their
+/// sequence, it is greater than those of all of them: consents of two accounts that turn out to be one are compared by
+/// it.
 pub fn next_generation() -> Result<i64, Failure> {
     write_one(
         "SELECT CASE WHEN d.drawn > d.used THEN d.drawn ELSE setval('pinterest.token_generation', d.used + 1) END \
@@ -101,7 +102,7 @@ pub fn next_generation() -> Result<i64, Failure> {
     )
 }
 
-/// The generation of the account's tokens, if it has any, their row locked.
+/// The generation of the account's tokens, if it has any; their row is locked.
 pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
     write_optional(
         "SELECT t.generation FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
@@ -110,8 +111,8 @@ pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
     )
 }
 
-/// The generation under which a user's own act brought the account's tokens, if it has any, their row locked. Refreshes keep
-/// it, so that the higher one is the later consent.
+/// The generation of the user's consent that brought the account's tokens, if it has any; their row is locked.
+/// Refreshes keep it, so the greater one is the later consent.
 pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
     write_optional(
         "SELECT t.consent FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
@@ -120,7 +121,7 @@ pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
     )
 }
 
-/// Locks the tokens' row if nobody else has: false where somebody does.
+/// Locks the tokens' row; false, without waiting, if another session has locked it.
 pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
     let locked = affected(
         "SELECT FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
@@ -129,7 +130,7 @@ pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
     Ok(locked > 0)
 }
 
-/// Stores tokens that no attempt asked for: a connect, or pinterest_store_token().
+/// Stores tokens that did not come from a refresh, but from a connect or pinterest_store_token().
 pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[String]) -> Result<(), Failure> {
     commit_durably();
     execute(
@@ -156,8 +157,8 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[Strin
     )
 }
 
-/// Moves tokens to another account of the same person, in place of what is there; `secrets` are the same tokens (access,
-/// refresh) sealed anew for that row and `generation`.
+/// Moves tokens to another account of the same person and replaces its tokens; `secrets` are the same tokens (access,
+/// refresh), sealed for that row and `generation`.
 pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Option<Vec<u8>>)) -> Result<(), Failure> {
     commit_durably();
     execute(
@@ -174,12 +175,12 @@ pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Optio
     )
 }
 
-/// Stores a refresh's answer under `generation`, only if nobody stored another since generation `expected`. True where it
-/// was stored, now or by a call before.
+/// Stores a refresh's response under `generation` if the generation is still `expected`. True if it was stored, by this
+/// call or an earlier one.
 ///
-/// Of the account's rows this touches the tokens' alone, and of that no key: whatever else is locked, it does not wait.
-/// What follows is marked as [`unsettled`]. The old refresh token is kept, re-sealed by the caller under the new generation:
-/// should this answer's token turn out to be one that Pinterest does not know, the one before it is tried once.
+/// Of the account's rows, this writes only that of the tokens, and no key of it, so it waits for no other lock. The
+/// rest is marked as [`unsettled`]. The old refresh token is kept, sealed by the caller for the new generation: if
+/// Pinterest does not know the new one, the old one is tried once.
 pub fn compare_and_swap(
     account_id: i64,
     (expected, generation): (i64, i64),
@@ -217,7 +218,7 @@ pub fn compare_and_swap(
     Ok(true)
 }
 
-/// Accounts with a stored answer whose consequences are yet to be drawn.
+/// Accounts with a stored response that has not been applied to the account and its imports.
 pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
         "SELECT t.account_id FROM pinterest.token t WHERE t.unsettled AND t.account_id <> ALL ($1) LIMIT 100",
@@ -226,10 +227,10 @@ pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
     )
 }
 
-/// Says in the account's row what its stored answer means: connected, with these scopes. Its app, where there is something
-/// to settle.
+/// Applies a stored response to the account's row: connected, with these scopes. Returns the account's app, `None` if
+/// there is nothing to settle.
 pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
-    // The account first: whoever locks both rows does it in this order.
+    // The account's row is locked first, as everywhere.
     super::account::lock(account_id)?;
     let found = write_optional(
         "SELECT a.app_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
@@ -248,24 +249,24 @@ pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
     Ok(Some(app_id))
 }
 
-/// Lets the account's parked imports go on; then nothing is left to settle.
+/// Lets the account's parked imports continue; this completes the settling.
 pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
     super::import::unpark(account_id)?;
     execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])
 }
 
-/// An attempt that was opened.
+/// A refresh attempt that was opened.
 pub struct Opened {
     /// The app that refreshes.
     pub app_id: i64,
-    /// Another process began one before and never said how it ended.
+    /// The process that began the attempt before did not record its result.
     pub interrupted: bool,
 }
 
-/// Opens a refresh attempt, if the tokens are due (or are of generation `force`) and nobody else has one open: this is
-/// the lock, it survives a crash and is not held over the request. An attempt whose owner is gone is taken over: it may
-/// have been answered, and the next refusal has to be read with this in mind. `others` are the live processes that may
-/// have attempts open; what the caller itself has in hand it knows.
+/// Opens a refresh attempt, if the tokens are due (or are of generation `force`) and no other process has one open.
+/// This is a lock that survives a crash and is not held during the request. An attempt whose process has ended is taken
+/// over: it may have been answered, and the next refusal must be judged with this in mind. `others` are the running
+/// processes that may have attempts open; the caller knows its own.
 pub fn open_attempt(
     account_id: i64,
     by: &str,
@@ -290,7 +291,7 @@ pub fn open_attempt(
     )
 }
 
-/// Takes back an attempt that was opened in this transaction.
+/// Withdraws an attempt that was opened in this transaction.
 pub fn withdraw_attempt(account_id: i64, by: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.token SET attempt_by = NULL, attempts = attempts - 1 \
@@ -299,7 +300,7 @@ pub fn withdraw_attempt(account_id: i64, by: &str) -> Result<(), Failure> {
     )
 }
 
-/// Closes an attempt that brought nothing, and says when to try again. `uncertain`: an answer may have got lost.
+/// Closes a failed attempt and sets the time of the next one. `uncertain`: a response may have been lost.
 pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: bool) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.token SET attempt_by = NULL, uncertain = uncertain OR $4, \
@@ -309,7 +310,7 @@ pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: b
     )
 }
 
-/// Accounts whose tokens are due for a refresh, or whose last refresh was interrupted; none of an app that is paused.
+/// Accounts whose tokens are due for a refresh, or whose last refresh was interrupted, without those of paused apps.
 /// `others` as in [`open_attempt`]; `in_hand` are the caller's own.
 pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
@@ -327,8 +328,8 @@ pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, F
     )
 }
 
-/// Says once per grant that its last means of renewal lapses within `days`, or within a quarter of its life where that
-/// is shorter; listeners are told the ids, nothing else. Returns the ids with their expiry.
+/// Marks, once per grant, tokens that cannot be renewed after `days`, or after a quarter of their lifetime if that is
+/// shorter, and notifies listeners of the ids alone. Returns the ids with their expiry.
 pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     let lapsing = write(
         "UPDATE pinterest.token t SET warned_generation = t.generation \
@@ -350,8 +351,8 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     Ok(lapsing)
 }
 
-/// Can only the user help: is the account known to need that, or does it still have the tokens of the generation that was
-/// refused? Its row stays locked, as [`account::needs_reauth`](super::account::needs_reauth) and a connect have it.
+/// Whether the user must reconnect: the account's status states that, or it still has the tokens of the generation that
+/// was refused. Its row stays locked, as for [`account::needs_reauth`](super::account::needs_reauth) and a connect.
 pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Failure> {
     super::wait_briefly_for_locks();
     super::account::lock(account_id)?;
@@ -364,8 +365,8 @@ pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Fai
     Ok(found != Some(false))
 }
 
-/// Accounts that still count as connected although their access token has run out and nothing can renew it, each with the
-/// generation of its tokens.
+/// Accounts with the status connected whose access token has expired and cannot be renewed, each with the generation of
+/// its tokens.
 pub fn lapsed() -> Result<Vec<(i64, i64)>, Failure> {
     read(
         "SELECT t.account_id, t.generation FROM pinterest.token t JOIN pinterest.account a USING (account_id) \

@@ -1,11 +1,11 @@
-//! `pinterest.token_answer`: answers to refreshes that wait for a lock on the row of their tokens, where they outlive the
-//! worker that asked.
+//! `pinterest.token_answer`: responses to refreshes that wait for a lock on the row of their tokens, stored in case
+//! they outlive their worker.
 
 use super::token::NewTokens;
 use super::{commit_durably, execute, read, token};
 use crate::errors::Failure;
 
-/// Keeps an answer until the row of its tokens is free.
+/// Stores a response until the row of its tokens is free.
 pub fn keep(
     account_id: i64,
     (expected, generation): (i64, i64),
@@ -35,7 +35,7 @@ pub fn keep(
     )
 }
 
-/// Accounts for which an answer waits that is in no process' hands.
+/// Accounts with a waiting response that no process has in memory.
 pub fn waiting(except: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
         "SELECT DISTINCT w.account_id FROM pinterest.token_answer w WHERE w.account_id <> ALL ($1) LIMIT 100",
@@ -44,7 +44,7 @@ pub fn waiting(except: &[i64]) -> Result<Vec<i64>, Failure> {
     )
 }
 
-/// Puts the account's answers where they belong, and deletes those whose tokens have been replaced meanwhile.
+/// Applies the account's responses, and deletes those whose tokens have been replaced meanwhile.
 pub fn apply(account_id: i64) -> Result<(), Failure> {
     commit_durably();
     token::lock_generation(account_id)?;
@@ -58,7 +58,8 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
          WHERE t.account_id = $1 AND w.account_id = $1 AND w.expected = t.generation",
         &[account_id.into()],
     )?;
-    // One that came after the statement above began and belongs to the present tokens stays for the next call.
+    // A response that was stored after the statement above began and belongs to the current tokens stays for the next
+    // call.
     execute(
         "DELETE FROM pinterest.token_answer w WHERE w.account_id = $1 AND NOT EXISTS ( \
              SELECT FROM pinterest.token t WHERE t.account_id = $1 AND t.generation = w.expected)",
@@ -66,7 +67,7 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// Deletes what waits for an account whose tokens have been stored, or are gone.
+/// Deletes the responses of an account whose tokens have been stored or deleted.
 pub fn forget(account_id: i64) -> Result<(), Failure> {
     execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &[account_id.into()])
 }

@@ -1,4 +1,4 @@
-//! Tables that are not ours, as the catalogs describe them.
+//! Users' tables, as the catalogs describe them.
 
 use std::ffi::{CStr, CString};
 
@@ -46,7 +46,7 @@ impl Relation {
             Relation::View => "a view",
             Relation::MaterializedView => "a materialized view",
             Relation::Foreign => "a foreign table",
-            Relation::Other => "no table",
+            Relation::Other => "not a table",
         }
     }
 }
@@ -56,9 +56,9 @@ impl Relation {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its name as SQL has to write it.
+    /// Its name, quoted.
     pub quoted: String,
-    /// What its type comes down to where that is a domain; the type itself where not.
+    /// The base type if its type is a domain, otherwise the type.
     pub base_type: pg_sys::Oid,
     /// The base type's modifier, -1 for none.
     pub modifier: i32,
@@ -66,28 +66,30 @@ pub struct Column {
     pub type_name: String,
     /// Declared NOT NULL.
     pub not_null: bool,
-    /// Computed by the server from other columns.
+    /// A generated column.
     pub generated: bool,
 }
 
 impl Column {
-    /// Is it one of pgvector's `vector`s?
+    /// Whether its type is pgvector's `vector`.
     pub fn is_vector(&self) -> bool {
         self.base_type == vector_type()
     }
 
-    /// Does it hold texts: `text`, `varchar`, `char`, or a type whose values are texts as they are, such as `citext`?
+    /// Whether it contains texts: `text`, `varchar`, `char`, or a type that is binary coercible to text, such as
+    /// `citext`.
     pub fn is_text(&self) -> bool {
         is_text(self.base_type)
     }
 
-    /// The number of dimensions that a `vector` column is declared with.
+    /// The declared dimension of a `vector` column.
     pub fn dimension(&self) -> Option<i32> {
         (self.is_vector() && self.modifier > 0).then_some(self.modifier)
     }
 }
 
-/// Is it a type of texts, or one that the server takes for text without a conversion? Only superusers make such types.
+/// Whether it is a type of texts, or one that the server takes for text without a conversion. Only superusers can
+/// create such types.
 pub fn is_text(base_type: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up inside a transaction.
     base_type == pg_sys::BPCHAROID || unsafe { pg_sys::IsBinaryCoercible(base_type, pg_sys::TEXTOID) }
@@ -102,19 +104,19 @@ pub struct UserTable {
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// Schema and name as SQL has to write them.
+    /// Schema and name, quoted.
     pub quoted: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Relation,
-    /// Of one session only.
+    /// It is temporary.
     pub temporary: bool,
     /// The role that owns it.
     pub owner: Owner,
     /// Its columns in their order.
     pub columns: Vec<Column>,
-    /// Names of the primary key's columns in their order; empty where there is none.
+    /// Names of the primary key's columns in their order; empty if there is none.
     pub primary_key: Vec<String>,
-    /// Names of the columns of each index that holds for every row at every moment and allows no duplicates.
+    /// Names of the columns of each unique index that applies to every row at any time.
     pub unique_keys: Vec<Vec<String>>,
 }
 
@@ -124,7 +126,7 @@ impl UserTable {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The column of that name, or a refusal that names both.
+    /// The column of that name, or an error that names both.
     pub fn required_column(&self, name: &str) -> Result<&Column, Failure> {
         self.column(name).ok_or_else(|| {
             let columns: Vec<&str> = self.columns.iter().map(|column| column.quoted.as_str()).collect();
@@ -133,8 +135,8 @@ impl UserTable {
         })
     }
 
-    /// The table as a FROM clause and an UPDATE have to name it for the rows that triggers and unique indexes know:
-    /// tables that inherit from an ordinary one are others; a partitioned one has no rows but in its partitions.
+    /// The table as FROM and UPDATE must name it for the rows that its triggers and unique indexes cover: without the
+    /// tables that inherit from an ordinary one; a partitioned one has rows only in its partitions.
     pub fn rows(&self) -> String {
         match self.kind {
             Relation::Table => format!("ONLY {}", self.quoted),
@@ -143,7 +145,7 @@ impl UserTable {
     }
 }
 
-/// Describes a relation. Everybody may read these catalogs; to read the relation itself takes rights on it.
+/// Describes a relation. Any role may read these catalogs; reading the relation requires rights on it.
 pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
     let described = read_optional(
         "SELECT n.nspname::text, c.relname::text, format('%I.%I', n.nspname, c.relname), c.relkind::text, \
@@ -166,7 +168,7 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
         },
     )?;
     let Some(mut described) = described else {
-        return Err(Failure::new(Kind::NotFound, format!("there is no table with the oid {}", table.to_u32())));
+        return Err(Failure::new(Kind::NotFound, format!("table with OID {} does not exist", table.to_u32())));
     };
     described.columns = columns(table)?;
     for (primary, names) in unique_keys(table)? {
@@ -178,10 +180,10 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
     Ok(described)
 }
 
-/// The owner of a table; it cannot be dropped while there is the table.
+/// The owner of a table; a role cannot be dropped while it owns one.
 fn owner(role: pg_sys::Oid) -> Result<Owner, Failure> {
     Owner::of_role(role).ok_or_else(|| {
-        Failure::new(Kind::Internal, format!("a table belongs to role {}, which is none", role.to_u32()))
+        Failure::new(Kind::Internal, format!("the owner of a table, role {}, does not exist", role.to_u32()))
     })
 }
 
@@ -208,8 +210,8 @@ fn columns(table: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
     )
 }
 
-/// Whether it is the primary key, and the columns, of each unique index that holds at any time and for all rows: not a
-/// partial one, none over expressions, none that is checked at the end of a transaction, none left behind half made.
+/// The columns of each unique index that applies to all rows at any time, and whether it is the primary key. Without
+/// partial, expression, deferrable and invalid indexes.
 fn unique_keys(table: pg_sys::Oid) -> Result<Vec<(bool, Vec<String>)>, Failure> {
     read(
         "SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.place) \
@@ -222,52 +224,52 @@ fn unique_keys(table: pg_sys::Oid) -> Result<Vec<(bool, Vec<String>)>, Failure> 
     )
 }
 
-/// Splits a list of names as SQL writes it: `venue_id, "N"`. Names without quotes become lower case.
+/// Splits a list of names as in SQL: `venue_id, "N"`. Names without quotes become lower case.
 pub fn identifiers(list: &str, argument: &str) -> Result<Vec<String>, Failure> {
     not_long(list, argument)?;
     split(list, b',').filter(|names| !names.is_empty()).ok_or_else(|| {
-        Failure::new(Kind::BadArgument, format!("{argument} is no list of column names: {list}"))
-            .with_hint("Names as in SQL, with commas between them; names in mixed case take double quotes.")
+        Failure::new(Kind::BadArgument, format!("invalid column list in {argument}: \"{list}\""))
+            .with_hint("Write the names as in SQL, separated by commas; names in mixed case need double quotes.")
     })
 }
 
-/// One name as SQL writes it.
+/// One name as in SQL.
 pub fn identifier(name: &str, argument: &str) -> Result<String, Failure> {
     not_long(name, argument)?;
     let mut names = split(name, b',').unwrap_or_default();
     match (names.pop(), names.is_empty()) {
         (Some(name), true) => Ok(name),
-        _ => Err(Failure::new(Kind::BadArgument, format!("{argument} is no name of a column: {name}"))
-            .with_hint("A name as in SQL; one in mixed case takes double quotes.")),
+        _ => Err(Failure::new(Kind::BadArgument, format!("invalid column name in {argument}: \"{name}\""))
+            .with_hint("Write the name as in SQL; a name in mixed case needs double quotes.")),
     }
 }
 
-/// A table's name as SQL writes it: the schema, where it is given, and the name.
+/// A table's name as in SQL: the schema, if given, and the name.
 pub fn table_name(name: &str) -> Result<(Option<String>, String), Failure> {
     not_long(name, "table")?;
     let mut names = split(name, b'.').unwrap_or_default();
     match (names.pop(), names.pop(), names.is_empty()) {
         (Some(table), schema, true) => Ok((schema, table)),
-        _ => Err(Failure::new(Kind::BadArgument, format!("table is no name of a table: {name}"))
-            .with_hint("A name as in SQL, with or without its schema.")),
+        _ => Err(Failure::new(Kind::BadArgument, format!("invalid table name: \"{name}\""))
+            .with_hint("Write the name as in SQL, with or without its schema.")),
     }
 }
 
-/// Bytes of names: 32 columns, all that a key may have, each as long as a name can be.
+/// Longest list of names in bytes: 32 columns, the maximum of an index, each with the longest name.
 const LONGEST_NAMES: usize = 8192;
 
-/// Refuses what is no list of names by its length, before it is copied.
+/// Refuses a list of names by its length before it is copied.
 fn not_long(names: &str, argument: &str) -> Result<(), Failure> {
     if names.len() > LONGEST_NAMES {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("{argument} has {} bytes, more than the limit of {LONGEST_NAMES}", names.len()),
+            format!("{argument} has {} bytes, but the limit is {LONGEST_NAMES}", names.len()),
         ));
     }
     Ok(())
 }
 
-/// The server's own reading of identifiers; `None` where its syntax is broken.
+/// The server's own parsing of identifiers; `None` if the syntax is invalid.
 fn split(list: &str, separator: u8) -> Option<Vec<String>> {
     let text = CString::new(list).ok()?;
     let mut names: *mut pg_sys::List = std::ptr::null_mut();

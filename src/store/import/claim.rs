@@ -1,9 +1,10 @@
-//! Imports in the hands of workers: claimed for a while, kept by signs of life, recorded under the claim's fence.
+//! Imports in the hands of workers: claimed for the time of a lease, which signs of life extend, and recorded under the
+//! claim's fence.
 
 use crate::errors::Failure;
 use crate::store::{execute, is_true, pin_image, read, read_optional, write, write_optional};
 
-/// How long a claimed import is its claimer's without a sign of life.
+/// The lease of a claimed import; each sign of life starts it again.
 const LEASE: &str = "90 seconds";
 
 /// An import that the caller works on.
@@ -15,41 +16,41 @@ pub struct ClaimedImport {
     pub import_id: i64,
     /// What the user wrote.
     pub board_reference: String,
-    /// Once resolved.
+    /// Pinterest's id, once it is known.
     pub board_id: Option<String>,
     /// Whether to keep the image bytes.
     pub keep_images: bool,
     /// Names or ids of the sections to import; `None` for the whole board.
     pub sections: Option<Vec<String>>,
-    /// Bring no images of pins that are disclosed as made or changed with AI.
+    /// Leave out the images of pins that are disclosed as made or changed with AI.
     pub skip_ai: bool,
-    /// Ends the listing.
+    /// Ends the listing at this number of images.
     pub max_images: Option<i32>,
-    /// Where the listing goes on.
+    /// Where the listing continues.
     pub bookmark: Option<String>,
-    /// No listing: images that another model embedded are put back to work.
+    /// No listing: images that another model embedded are embedded again.
     pub reembed: bool,
-    /// The model that it has worked with so far.
+    /// The model that it has used so far.
     pub model_id: Option<i64>,
-    /// The listing is done; images are left.
+    /// The listing is complete; images are left.
     pub listing_complete: bool,
-    /// Pages were recorded before: this is a continuation.
+    /// Pages were recorded in an earlier run.
     pub listing_begun: bool,
-    /// All pages are in; what they prove is still to be found out.
+    /// All pages are recorded; the listing is still to be concluded.
     pub listed: bool,
-    /// Attempts since the last progress, with this one.
+    /// Attempts since the last progress, including this one.
     pub attempts: i32,
-    /// Seconds since it was claimed first.
+    /// Seconds since it was first claimed.
     pub age: f64,
-    /// Must be unchanged when something is recorded.
+    /// Must be unchanged when a result is recorded.
     pub fence: i64,
 }
 
-/// Of an account's imports that are due, so many are looked at for one whose board is free.
+/// The number of an account's due imports to search for one whose board is free.
 const LOOKED_AT: i64 = 50;
 
-/// Claims the account's next import that is due, the oldest first, unless another import of its board is under way. Where
-/// none of the first ones can be had they sleep for a moment, so that the next look comes to those behind them.
+/// Claims the account's next import that is due, oldest first, unless another import of its board is running. If none
+/// of the first ones can be claimed, they sleep for a moment, so that the next search comes to those behind them.
 pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<ClaimedImport>, Failure> {
     let claimed = write(
         "WITH first AS MATERIALIZED (SELECT i.import_id FROM pinterest.import i WHERE i.account_id = $4 AND i.due \
@@ -107,15 +108,15 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
 /// Whether the claim still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimState {
-    /// Go on.
+    /// The claim holds.
     Held,
-    /// The user asked for the end.
+    /// The claim holds, and the user has cancelled the import.
     CancelRequested,
-    /// Another worker has it, or it was deleted.
+    /// Another worker has claimed the import, or it was deleted.
     Lost,
 }
 
-/// Locks the import's row for the rest of the transaction and says whether the claim still holds.
+/// Locks the import's row for the rest of the transaction; whether the claim still holds.
 pub fn lock(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     crate::store::wait_briefly_for_locks();
     let cancel_requested = write_optional(
@@ -131,7 +132,7 @@ pub fn lock(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     })
 }
 
-/// A sign of life: the lease starts anew.
+/// A sign of life: starts the lease again.
 pub fn extend_lease(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     let claim = lock(claimed)?;
     execute(
@@ -142,7 +143,7 @@ pub fn extend_lease(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     Ok(claim)
 }
 
-/// Does another import of the same board run?
+/// Whether another import of the same board is running.
 pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
@@ -158,11 +159,11 @@ pub struct InHand {
     pub imports: i64,
     /// Images of these.
     pub images: i64,
-    /// Its last sign of life: seconds ago; `None` while it has nothing in hand.
+    /// Seconds since its last sign of life; `None` while it has nothing in hand.
     pub heartbeat: Option<f64>,
 }
 
-/// What the worker of that identity has in hand.
+/// What the worker of this identity has in hand.
 pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
     Ok(read_optional(
         "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' AND p.claimed_by = $1), \
@@ -173,8 +174,8 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
     )?.unwrap_or_default())
 }
 
-/// Takes the imports and images that the worker of that identity has in hand from it; they wait in the queue, and no
-/// attempt counts. Those whose end was asked for end.
+/// Releases the imports and images that the worker of this identity has in hand: they are queued again, and the attempt
+/// does not count. Cancelled imports end.
 pub fn give_back(identity: &str) -> Result<(), Failure> {
     let imports = write(
         "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
@@ -188,7 +189,7 @@ pub fn give_back(identity: &str) -> Result<(), Failure> {
     imports.into_iter().try_for_each(|(account, import)| pin_image::release(account, import, Some(identity)))
 }
 
-/// Of these imports with their fences, the ones whose end was asked for, or that are in others' hands.
+/// Of these imports with their fences, those that are cancelled or were claimed by another worker.
 pub fn taken_away(running: &[(i64, i64)]) -> Result<Vec<(i64, i64)>, Failure> {
     let (ids, fences): (Vec<i64>, Vec<i64>) = running.iter().copied().unzip();
     read(

@@ -1,4 +1,4 @@
-//! How an import ends, for good or for now.
+//! How a run of an import ends.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use super::claim::ClaimedImport;
 use crate::errors::Failure;
 use crate::store::{execute, import_outcome, read_optional};
 
-/// How an import stops being worked on.
+/// The state that an import is left in when work on it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Tried again at its wake time.
     Queued,
     /// Waits for Pinterest's quota.
     WaitingQuota,
-    /// Waits for Pinterest to grant access.
+    /// Waits for Pinterest to grant the app access.
     WaitingAccess,
-    /// Waits for the user.
+    /// Waits for its user to reconnect the account.
     NeedsReauth,
-    /// For good.
+    /// Ended by a failure.
     Failed,
-    /// For good, as asked.
+    /// Ended by the user.
     Cancelled,
 }
 
@@ -36,7 +36,7 @@ impl Stop {
     }
 }
 
-/// The board has not changed since its last complete import: every image counts as reused.
+/// Completes an import whose board has not changed since its last complete import: every image counts as reused.
 pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     import_outcome::count_unchanged(claimed.account_id, claimed.import_id, board_id)?;
     execute(
@@ -53,11 +53,11 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
     notify_finished(claimed.import_id)
 }
 
-/// All images are done.
+/// Completes an import.
 ///
-/// The change marker counts as imported only where nothing is missing or in doubt: else the next import has to look again.
-/// What was counted is the listing's: where the board was imported since, as by this import before its failed images were
-/// tried again, it stays.
+/// The change marker is stored only if nothing is missing or in doubt; otherwise the next import must list again. The
+/// other counts are those of the listing: if the board was imported since the listing, as by this import before its
+/// failed images were tried again, the stored ones stay.
 pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     let elsewhere = read_optional(
         "SELECT i.images_total - i.images_embedded - i.images_reused - i.images_skipped - i.images_failed \
@@ -65,7 +65,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
         &[claimed.account_id.into(), claimed.import_id.into()],
         |row| row.get::<i32>(1),
     )?;
-    // A pin that has moved meanwhile is the other board's import's to work on.
+    // A pin that has moved meanwhile belongs to the other board's import.
     let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere.unwrap_or_default())];
     import_outcome::count_images(claimed.account_id, claimed.import_id, &taken_over)?;
     execute(
@@ -98,7 +98,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     notify_finished(claimed.import_id)
 }
 
-/// From now on the worker keeps the board fresh, where the import was asked to see to that.
+/// Turns syncing of the board on if the import was asked to.
 fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
@@ -108,11 +108,11 @@ fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     )
 }
 
-/// Attempts of an import that stopped because of the proxy, at most: the pauses stay long, and other failures after it
-/// have tries left.
+/// Upper limit for the attempts of an import that stopped because of the proxy: the pauses stay long, and attempts are
+/// left for later failures.
 const ATTEMPTS_BEHIND_PROXY: i32 = 4;
 
-/// Stops working on an import, with the reason. It goes on after `wake_in`, where its state allows.
+/// Stops working on an import, with the reason. It continues after `wake_in` if its state allows.
 pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake_in: Duration) -> Result<(), Failure> {
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
     execute(

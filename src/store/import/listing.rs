@@ -1,4 +1,4 @@
-//! How far the listing of an import has come; each page's bookmark commits together with its pins.
+//! The progress of an import's listing; each page's bookmark commits together with its pins.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::errors::{Failure, Kind};
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
 use crate::store::{execute, is_true, pin, pin_image, read_optional};
 
-/// The board is known; the listing begins with its change marker of this moment.
+/// Records the board; the listing begins with the board's current change marker.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import i SET board_id = $4, \
@@ -22,7 +22,7 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
     )
 }
 
-/// The model that embeds the import's images from now on.
+/// Records the model that embeds the import's images from now on.
 pub fn record_model(claimed: &ClaimedImport, model_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET model_id = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
@@ -30,7 +30,7 @@ pub fn record_model(claimed: &ClaimedImport, model_id: i64) -> Result<(), Failur
     )
 }
 
-/// All images that another model embedded are found: there is nothing to list.
+/// Records that all images of other models are found: there is nothing to list.
 pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images' \
@@ -39,7 +39,7 @@ pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
     )
 }
 
-/// Images that the import has found so far, without those that it was asked to skip.
+/// The number of images that the import has found so far, without skipped ones.
 pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
     Ok(read_optional(
         "SELECT i.images_total - COALESCE((SELECT o.count FROM pinterest.import_outcome o WHERE o.account_id = $1 \
@@ -51,8 +51,9 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
     .unwrap_or_default())
 }
 
-/// With a page that ends with what is known: do the pins that stand on the board now, with those that Pinterest counted
-/// and did not list at the last complete import, make up its count? Then nothing is gone and nothing else is new.
+/// For a page that ends with a known pin: whether the pins that are on the board now, and those that Pinterest counted
+/// but did not list at the last complete import, add up to Pinterest's count. Then no pin was removed and no other pin
+/// is new.
 pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     is_true(
         "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
@@ -63,22 +64,22 @@ pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<b
     )
 }
 
-/// How much of a board a listing covered.
+/// The part of a board that a listing covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coverage {
-    /// All of it.
+    /// The whole board.
     Whole,
-    /// All that is new; the rest is known and nothing is gone.
+    /// All new pins; the others are known, and none was removed.
     UntilKnown,
-    /// As much as Pinterest lists.
+    /// As far as Pinterest lists.
     UntilLimit,
-    /// Not what Pinterest counts, or more is missing than one listing proves: the next import lists again.
+    /// Pinterest counts other numbers, or more is missing than one listing proves: the next import lists again.
     Incomplete,
-    /// As many images as were asked for.
+    /// As many images as requested.
     Sample,
-    /// The sections asked for.
+    /// The requested sections.
     Sections,
-    /// Nothing was listed: the images are those that stood.
+    /// Nothing was listed: the images are the stored ones.
     Stored,
 }
 
@@ -103,20 +104,20 @@ pub struct PageListed {
     pub pins: i32,
     /// Of these, not on this board until now.
     pub new: i32,
-    /// Of these, without any image.
+    /// Of these, without an image.
     pub without_image: i32,
     /// Items that could not be read.
     pub unreadable: i32,
-    /// Pins and images that the next import has to look at again.
+    /// Pins and images that the next import has to check again.
     pub doubts: i32,
 }
 
-/// What comes after a page.
+/// What follows a page.
 #[derive(Clone, Debug)]
 pub enum After {
     /// The page under this bookmark.
     Page(String),
-    /// No page: what the listing proves is to be found out.
+    /// No page: the listing is to be concluded.
     Conclusion,
     /// No page that is needed.
     Nothing(Coverage),
@@ -159,11 +160,11 @@ pub fn record_page(
     )
 }
 
-/// What the listing, all of whose pages are in, has brought.
+/// The counts of a listing whose pages are all recorded.
 pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure> {
     let count = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
-    // Imports of one board may run in another order than that of their ids: a pin that one with a higher id has seen can be
-    // gone by now all the same.
+    // Imports of one board may run in another order than that of their ids: a pin that was seen by an import with a
+    // greater id can be removed by now.
     read_optional(
         "SELECT i.pins_reported::int8, i.pins_unreadable::int8, COALESCE(b.unlisted_pins, 0)::int8, i.pins_new::int8, \
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
@@ -189,10 +190,11 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
                 gap: count(row.maybe(8)?).zip(since),
             })
         },
-    )?.ok_or_else(|| Failure::new(Kind::NotFound, "the import or its board was deleted"))
+    )?
+    .ok_or_else(|| Failure::new(Kind::NotFound, "the import or its board was deleted"))
 }
 
-/// Pinterest's count of the board's pins, asked for again.
+/// Records Pinterest's count of the board's pins, read again.
 pub fn record_count(claimed: &ClaimedImport, count: Option<i32>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET pins_reported = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
@@ -200,7 +202,7 @@ pub fn record_count(claimed: &ClaimedImport, count: Option<i32>) -> Result<(), F
     )
 }
 
-/// Counts pins or images that the next import has to look at again.
+/// Counts pins or images that the next import has to check again.
 pub fn add_doubts(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     if number > 0 {
         execute(
@@ -211,24 +213,24 @@ pub fn add_doubts(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was found out about a listing.
+/// What a complete listing proves.
 #[derive(Clone, Debug, Default)]
 pub struct Conclusion {
-    /// It is whole.
+    /// The listing is complete.
     pub whole: bool,
     /// Why it is not, or what it leaves open.
     pub reason: Option<String>,
-    /// The pins that it missed are gone.
+    /// The pins that it did not contain are removed.
     pub remove_missing: bool,
     /// Another listing has to confirm that they are.
     pub remember_missing: bool,
-    /// Pins that it missed and that are on these boards now.
+    /// Pins that it did not contain and that are on these boards now.
     pub moved: Vec<(String, String)>,
-    /// By how many pins it is short, with none missing.
+    /// The number of pins that are missing from Pinterest's count although no known pin is.
     pub gap: Option<u32>,
 }
 
-/// Ends the listing with what was found out, all of it in one transaction. Under the import's lock.
+/// Concludes the listing in one transaction. Under the import's lock.
 pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion) -> Result<(), Failure> {
     let (account_id, import_id) = (claimed.account_id, claimed.import_id);
     for (pin_id, to) in &conclusion.moved {
@@ -266,7 +268,7 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
     )
 }
 
-/// The listing ends before the board does: Pinterest shows no more.
+/// Ends the listing before the end of the board: Pinterest lists no more.
 pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', reason = $4, \
@@ -282,8 +284,8 @@ pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(),
     )
 }
 
-/// The listing starts over, once, because its bookmark has gone stale. What was left out or could not be read is not
-/// remembered pin by pin, so it is counted anew.
+/// Starts the listing over, once, because its bookmark has become invalid. Pins that were left out or could not be read
+/// are not stored one by one, so they are counted again.
 pub fn forget_bookmark(claimed: &ClaimedImport) -> Result<(), Failure> {
     execute(
         "WITH again AS (DELETE FROM pinterest.import_outcome o WHERE o.account_id = $1 AND o.import_id = $2 \

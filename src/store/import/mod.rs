@@ -1,4 +1,5 @@
-//! `pinterest.import`: imports from the queue to their end.
+//! `pinterest.import`: imports from the queue to their end. `queue` has the calls of users, `turn` decides which import
+//! is next, `claim` gives it to a worker, `listing` and `end` record its progress and its end.
 
 mod claim;
 mod end;

@@ -1,4 +1,4 @@
-//! What callers do with imports: queue, watch, cancel, try again, park.
+//! Users' calls: queue, watch, cancel, retry and park imports.
 
 use pgrx::datum::Interval;
 
@@ -6,7 +6,7 @@ use crate::errors::{Failure, Kind};
 use crate::settings;
 use crate::store::{affected, execute, import_outcome, pin_image, read_optional, write, write_optional};
 
-/// What a caller who waits has to know.
+/// What a waiting caller needs to know.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The state.
@@ -15,35 +15,35 @@ pub struct Progress {
     pub reason: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Queued by the transaction that asks, so that no worker can see it yet.
+    /// Queued by the current transaction, so no worker can see it yet.
     pub uncommitted: bool,
 }
 
 impl Progress {
-    /// No worker will touch it again, or none before its user has helped.
+    /// Whether no worker will continue it, or none before its user has reconnected.
     pub fn is_over(&self) -> bool {
         matches!(self.state.as_str(), "completed" | "failed" | "cancelled" | "needs_reauth")
     }
 }
 
-/// What a caller may ask of an import.
+/// The options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// Keep the image bytes.
     pub keep_images: bool,
     /// Names or ids of sections; `None` for the whole board.
     pub sections: Option<Vec<String>>,
-    /// End the listing with the pin that brings so many.
+    /// End the listing with the pin that reaches this number of images.
     pub max_images: Option<i32>,
-    /// Import the board again after this time, for ever.
+    /// Import the board again at this interval.
     pub sync_every: Option<Interval>,
-    /// Bring no images of pins that are disclosed as made or changed with AI.
+    /// Leave out the images of pins that are disclosed as made or changed with AI.
     pub skip_ai: bool,
 }
 
-/// Refuses to queue for an account that is disconnected, or that has as much in the queue as it may. A disconnect under way
-/// is waited for, and waits for what is queued: nothing is queued that nobody would ever end. Where several
-/// sessions queue at once, each counts what was committed before: the limit keeps a queue short, not to the last one.
+/// Refuses to queue for an account that is disconnected or has the maximum of queued imports. A concurrent disconnect
+/// is waited for, and waits for what is queued here, so no import is left behind that would never end. Concurrent
+/// sessions count only committed imports, so the limit is not exact.
 fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
     let found = write_optional(
@@ -58,7 +58,7 @@ fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
         Some((true, _)) => Err(Failure::new(Kind::NeedsReauth, format!("account {account_id} is disconnected"))),
         Some((false, waiting)) if waiting >= most => Err(Failure::new(
             Kind::QueueFull,
-            format!("account {account_id} has {waiting} imports that have not ended, and may have {most}"),
+            format!("account {account_id} has {waiting} imports that have not ended, but the limit is {most}"),
         )
         .with_hint(
             "Wait for some of them, end them with pinterest_cancel_import(), or raise pinterest.max_queued_imports.",
@@ -96,7 +96,7 @@ pub fn enqueue(
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
-/// Queues the work of bringing a board's images to the present model.
+/// Queues an import that embeds a board's images again with the current model.
 pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failure> {
     refuse_unless_room(account_id)?;
     write_optional(
@@ -111,7 +111,7 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
-/// Queues imports of boards whose time for it has come, up to `limit`; how many.
+/// Queues imports of boards whose sync is due, up to `limit`; their number.
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     affected(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
@@ -129,7 +129,7 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     )
 }
 
-/// How an import stands. Runs with the caller's rights.
+/// The state of an import. Runs with the caller's rights.
 pub fn progress(import_id: i64) -> Result<Progress, Failure> {
     read_optional(
         "SELECT i.state, i.reason, i.hint, pg_current_xact_id_if_assigned() IS NOT NULL \
@@ -154,8 +154,8 @@ fn unknown(import_id: i64) -> Failure {
         .with_hint("SELECT * FROM pinterest.imports lists yours.")
 }
 
-/// Asks for the end of an import: at once where no worker has it, else as soon as its worker sees it. False where it
-/// had ended before.
+/// Cancels an import: at once if no worker has claimed it, otherwise as soon as its worker notices. False if it had
+/// ended before.
 pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
     let touched = affected(
         "UPDATE pinterest.import SET cancel_requested = true, due = NULL, \
@@ -168,7 +168,8 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
     Ok(touched > 0)
 }
 
-/// Puts the failed images of an import that has ended back to work; how many there are.
+/// Makes the failed images of an import that has ended pending again, and those that were skipped for one of these
+/// reasons; their number.
 pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<i64, Failure> {
     let ended = write_optional(
         "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
@@ -203,8 +204,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
     Ok(failed + skipped)
 }
 
-/// Takes the account's running imports, and the images in their hands, from their workers; they wait in the queue, but for
-/// those whose end was asked for.
+/// Queues the account's running imports again and releases their images; cancelled ones end.
 pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     let requeued = write(
         "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
@@ -217,8 +217,8 @@ pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     requeued.into_iter().try_for_each(|import_id| pin_image::release(account_id, import_id, None))
 }
 
-/// Ends all imports of an account that have not ended, with the reason: its runs lose their claims, and give up within a
-/// second once a worker is woken. What is in stays.
+/// Ends all imports of an account that have not ended, with the reason. Their runs lose their claims, and stop within a
+/// second after a worker is woken. What is imported stays.
 pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
     let ended = write(
         "UPDATE pinterest.import SET state = 'cancelled', phase = 'finished', due = NULL, cancel_requested = true, \
@@ -240,7 +240,7 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
     Ok(ended.len())
 }
 
-/// Puts the account's parked imports back into the queue, with those that wait for access, and lets those that are held go on.
+/// Queues the account's parked imports again, and those that wait for access, and releases those that are held.
 pub fn unpark(account_id: i64) -> Result<(), Failure> {
     super::turn::let_go_on(account_id)?;
     execute(
@@ -250,7 +250,7 @@ pub fn unpark(account_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// Parks the account's imports that wait in the queue: only the user can help.
+/// Parks the account's queued imports until its user reconnects.
 pub fn park(account_id: i64, reason: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, lease_until = NULL \

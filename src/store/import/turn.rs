@@ -1,23 +1,24 @@
-//! Whose turn it is. A waiting import sleeps until its `wake_at`, is then due, and is claimed when it is the turn of its
-//! owner and its account. Every statement here reads the head of an index, so that its cost does not grow with the queue.
-//! `(SELECT clock_timestamp())` bounds a scan; `clock_timestamp()` itself is volatile, and only filters what was read.
+//! The order of imports. A waiting import sleeps until its `wake_at`, is then due, and is claimed when it is the turn
+//! of its owner and its account. Every statement here reads the head of an index, so its cost does not grow with the
+//! queue. `(SELECT clock_timestamp())` bounds a scan; `clock_timestamp()` itself is volatile, and only filters the rows
+//! of a scan.
 //!
-//! Only workers write `due` and `turn_owner`, and each passes over rows that others have locked: a client with an open
-//! transaction keeps nobody else's import waiting. `due` NULL marks an import that is held because its account cannot be
-//! used; it is looked at again when the account changes, and once in a while.
+//! Only workers write `due` and `turn_owner`, and each skips rows that another session has locked: a client with an
+//! open transaction delays no other client's import. `due` is NULL for an import that is held because its account
+//! cannot be used; it is checked again when the account changes, and from time to time.
 
 use crate::errors::Failure;
 use crate::store::app_access::{self, Permission};
 use crate::store::{affected, execute, is_true, read, read_optional, write};
 
-/// Imports that one transaction makes due: a few milliseconds.
+/// Imports that one transaction makes due; it takes a few milliseconds.
 const BATCH: i64 = 500;
-/// Owners, and accounts of one, that a choice is made among.
+/// The number of owners, and of accounts of one owner, to choose among.
 const CANDIDATES: i64 = 16;
-/// A worker that ends so often with an import in hand, without the import's having come forward in between, is its fault.
+/// An import fails after so many workers have ended while they worked on it without progress.
 const DEATHS: i32 = 3;
 
-/// The condition under which imports of an account may run, for `pinterest.account a`, whatever its app may.
+/// The condition under which imports of an account may run, for `pinterest.account a`, apart from its app's access.
 macro_rules! account_usable {
     () => {
         "a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL AND a.identity_due IS NULL \
@@ -25,7 +26,7 @@ macro_rules! account_usable {
     };
 }
 
-/// The same, where the app has access as far as is known, or it is time to ask; see `app_access`.
+/// The same, if the app has access as far as is known, or its probe is due; see `app_access`.
 macro_rules! usable {
     () => {
         concat!(
@@ -36,9 +37,9 @@ macro_rules! usable {
     };
 }
 
-/// Takes imports from workers that are gone: they wait again, and fail the third time. After the second time they are woken
-/// one after another, so that one that ends its worker takes few others with it. One whose end was asked for ends. Returns
-/// how many there were.
+/// Takes imports from workers that have ended: they are queued again, and fail the third time. From the second time on
+/// they are woken one after another, so that one that crashes its worker affects few others. Cancelled ones end.
+/// Returns their number.
 pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
     let ended = write(
         "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 END AS deaths \
@@ -54,9 +55,9 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
          wake_at = clock_timestamp() + n.place * '5 seconds'::interval, \
          phase = CASE WHEN n.state = 'queued' THEN t.phase ELSE 'finished' END, \
          finished_at = CASE WHEN n.state <> 'queued' THEN clock_timestamp() END, \
-         reason = CASE WHEN n.failed THEN format('the worker ended %s times while it was at work on the import', n.deaths) ELSE t.reason END, \
+         reason = CASE WHEN n.failed THEN format('the worker ended %s times while it worked on the import', n.deaths) ELSE t.reason END, \
          error_code = CASE WHEN n.failed THEN '57P02' ELSE t.error_code END, \
-         hint = CASE WHEN n.failed THEN 'The server''s log tells how it ended. Import the board again once that is mended.' ELSE t.hint END \
+         hint = CASE WHEN n.failed THEN 'See the server log for how the worker ended. Import the board again once that is fixed.' ELSE t.hint END \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END",
         &[live.to_vec().into(), DEATHS.into()],
@@ -66,7 +67,7 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
     Ok(ended.len())
 }
 
-/// Makes imports due whose time has come, and holds those of accounts that cannot be used; true where there may be more.
+/// Makes imports due whose time has come, and holds those of accounts that cannot be used; true if there may be more.
 pub fn make_due() -> Result<bool, Failure> {
     let looked_at = affected(
         concat!(
@@ -82,9 +83,9 @@ pub fn make_due() -> Result<bool, Failure> {
     Ok(i64::try_from(looked_at).unwrap_or(BATCH) >= BATCH)
 }
 
-/// Owners with an import that is due, the next ones after this one, in a ring, without those in `but`.
+/// Owners with a due import, in a ring that starts after this one, without those in `but`.
 pub fn owners_after(owner: &str, but: &[String]) -> Result<Vec<String>, Failure> {
-    // A loose index scan: one probe for each owner, however many imports each has.
+    // A loose index scan: one probe per owner, however many imports each has.
     let after = |owner: &str| {
         read(
             "WITH RECURSIVE ring AS ( \
@@ -104,7 +105,7 @@ pub fn owners_after(owner: &str, but: &[String]) -> Result<Vec<String>, Failure>
     Ok(ring)
 }
 
-/// Accounts of an owner with an import that is due, the next ones after this one, in a ring, without those in `but`.
+/// Accounts of an owner with a due import, in a ring that starts after this one, without those in `but`.
 pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i64>, Failure> {
     let after = |account_id: i64| {
         read(
@@ -126,8 +127,8 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
     Ok(ring)
 }
 
-/// Holds the imports of an account that cannot be used, or whose app has to wait for its access; else, whether the import
-/// that is claimed now asks for all of the app.
+/// Holds the imports of an account that cannot be used, or whose app has to wait for access; otherwise, whether the
+/// import that is claimed now is the app's probe.
 pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
     let usable = read(
         concat!("SELECT ", usable!(), " FROM pinterest.account a WHERE a.account_id = $1"),
@@ -149,7 +150,7 @@ pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
     Ok(Permission::Closed)
 }
 
-/// The account may be used again: its imports that are held go on.
+/// Releases the held imports of an account that can be used again.
 pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
@@ -158,8 +159,8 @@ pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// The same for all accounts that may be used: the next ones after this one, and where that ended; `None` at the end.
-/// An import may have been held in the moment in which its account became usable.
+/// The same for the next accounts after this one that can be used; returns the last of them, `None` at the end. An
+/// import may have been held at the moment in which its account became usable.
 pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
         concat!(
@@ -177,7 +178,7 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
     let usable: Vec<i64> = accounts.iter().filter(|(_, usable)| *usable).map(|(account_id, _)| *account_id).collect();
-    // What a client keeps locked holds up no other account; the next round comes to it.
+    // Rows that a client has locked are left to the next round.
     execute(
         "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.import i \
              WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
@@ -188,7 +189,7 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     Ok(accounts.last().map(|(account_id, _)| *account_id).filter(|_| !all))
 }
 
-/// Do imports of other accounts wait for a worker?
+/// Whether imports of other accounts wait for a worker.
 pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id LIMIT 1) AS l \
@@ -199,7 +200,7 @@ pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
     )
 }
 
-/// Seconds until the next import that sleeps is due, and whether any is due now.
+/// Seconds until the next sleeping import is due, and whether one is due now.
 pub fn next_wake() -> Result<(Option<f64>, bool), Failure> {
     Ok(read_optional(
         "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i WHERE NOT i.due \

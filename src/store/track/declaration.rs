@@ -1,5 +1,4 @@
-//! `pinterest.tracked_column` and the triggers that tie its rows to users' tables. Triggers are made and dropped with the
-//! caller's rights, rows are written as pinterest_worker.
+//! `pinterest.tracked_column`: the declarations. Rows are written as pinterest_worker.
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
@@ -12,7 +11,8 @@ use crate::store::{execute, read, write_one};
 
 // Not among the bindings.
 unsafe extern "C-unwind" {
-    /// Locks what inherits from a relation, its partitions too (catalog/pg_inherits.h, the same in Postgres 14 to 18).
+    /// Locks everything that inherits from a relation, including its partitions (catalog/pg_inherits.h, the same in
+    /// Postgres 14 to 18).
     fn find_all_inheritors(
         parent: pg_sys::Oid,
         mode: pg_sys::LOCKMODE,
@@ -20,9 +20,9 @@ unsafe extern "C-unwind" {
     ) -> *mut pg_sys::List;
 }
 
-/// Keeps writers, and other calls like the one that locks, off the table and its partitions until the transaction ends:
-/// rows that they have written and not committed would be seen neither here nor by the triggers. By oid: a name may come
-/// to mean another relation while a lock is waited for.
+/// Blocks writers and other calls of pinterest_track() on the table and its partitions until the transaction ends: rows
+/// that they have written and not committed would be visible neither here nor to the triggers. By oid, because a name
+/// may come to mean another relation while a lock is waited for.
 pub fn lock(table: &UserTable) -> Result<(), Failure> {
     let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: waits for others' locks as LOCK TABLE does, and takes none on what is gone; the list is in the memory of
@@ -34,13 +34,13 @@ pub fn lock(table: &UserTable) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has the caller the rights of the table's owner?
+/// Whether the caller has the rights of the table's owner.
 pub fn is_owner(table: &UserTable) -> Result<bool, Failure> {
     // SAFETY: a plain read of a process-wide variable.
     Ok(table.owner.gives_rights_to(unsafe { pg_sys::GetUserId() }))
 }
 
-/// Writes the declaration down.
+/// Inserts the declaration.
 pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failure> {
     write_one(
         "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
@@ -59,7 +59,7 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failu
     )
 }
 
-/// Takes note of the table's present name, and has the workers look at once whether what kept them is gone.
+/// Stores the table's current name, and lets the workers check at once whether the column's problem still exists.
 pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, problem_code = NULL, \
@@ -68,17 +68,17 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
     )
 }
 
-/// Ends the tracking of columns; what is known of their rows goes along.
+/// Deletes tracked columns with everything stored of their rows.
 pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
         &[tracked_column_ids.to_vec().into()],
     )?;
-    // Of rows that others have queued since the caller's snapshot, too.
+    // Includes rows that others have queued since the caller's snapshot.
     tracked_column_ids.iter().try_for_each(|&id| queue::remove_all(id))
 }
 
-/// Columns of tables that are gone, or that changed hands, by the name that is remembered. With the caller's rights.
+/// Columns of this stored name whose table is gone or changed hands. With the caller's rights.
 pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
     let found = read(
         "SELECT c.tracked_column_id FROM pinterest.tracked_column c \
@@ -98,7 +98,7 @@ pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) 
 
 /// The relation that a name means to the caller, if any.
 pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
-    // Not under a pinned search_path: it is the caller's that says which table the name means.
+    // Not under the pinned search_path: the caller's own determines what the name means.
     Ok(pgrx::Spi::get_one_with_args::<pg_sys::Oid>(
         "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
         &[name.into()],

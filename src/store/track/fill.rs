@@ -1,4 +1,4 @@
-//! The keys of the rows that are there already, read in the name of the table's owner a batch at a time.
+//! Keys of the existing rows of a table, read in the name of the table's owner, a batch at a time.
 
 use pgrx::Spi;
 use pgrx::spi::SpiTupleTable;
@@ -10,19 +10,19 @@ use crate::postgres::identity::in_owners_name;
 use crate::store::read_one;
 use crate::store::user_table::UserTable;
 
-/// Rows at a time: a few milliseconds each, and memory that does not grow with the table.
+/// Rows per batch: a few milliseconds each, and memory that does not grow with the table.
 const BATCH: i64 = 10_000;
 
-/// Hands out the keys of all rows that have a source, all values of a batch in one list; returns how many rows. Under a
-/// lock on the table.
+/// Passes on the keys of all rows that have a source, the values of a batch in one list; returns the number of rows.
+/// Under a lock on the table.
 ///
-/// The statement runs under the caller's search_path. It has no operator, and its names are whole.
+/// The statement runs under the caller's search_path. It has no operator, and its names are qualified.
 pub fn keys(
     table: &UserTable,
     declaration: &Declaration,
     mut batch: impl FnMut(Vec<String>) -> Result<(), Failure>,
 ) -> Result<i64, Failure> {
-    // No bytes, and the usual blanks alone, are no source; of rarer ones a worker finds it out.
+    // Empty values and texts of the usual blanks are not a source; workers detect rarer blanks.
     let visible = match declaration.source_kind.as_str() {
         "image" => "pg_catalog.octet_length(%3$I) OPERATOR(pg_catalog.>) 0",
         _ => {
@@ -55,7 +55,7 @@ fn of_rows(
     })?;
     let mut rows = 0;
     loop {
-        // A connection for each batch: what it has fetched goes with it.
+        // A connection per batch, which frees the fetched rows.
         let (fetched, values) = Spi::connect(|client| {
             let mut open = client.find_cursor(&cursor)?;
             let fetched = flatten(open.fetch(BATCH)?)?;

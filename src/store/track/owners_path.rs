@@ -1,5 +1,5 @@
-//! The `search_path` under which a table's triggers and policies run in a worker: the one that its owner's own sessions
-//! begin with in this database.
+//! The `search_path` under which a table's triggers and policies run in a worker: that of new sessions of the table's
+//! owner in this database.
 
 use std::ffi::{CStr, CString};
 
@@ -28,11 +28,11 @@ thread_local! {
     ) };
 }
 
-/// The search_path of a role's new sessions in this database, as it is set: `$user` stands for the role.
+/// The search_path of a role's new sessions in this database, as set: `$user` stands for the role.
 pub fn of(role: pg_sys::Oid) -> Result<CString, Failure> {
     let found = OF_ROLE.with(|saved| saved.read(&[role.into()], |row| row.get::<String>(1)))?;
     if let Some(path) = found.into_iter().next() {
-        return CString::new(path).map_err(|_| Failure::new(Kind::Internal, "a setting holds a NUL"));
+        return CString::new(path).map_err(|_| Failure::new(Kind::Internal, "a setting contains a NUL"));
     }
     let hidden = OF_WORKER.with(|saved| saved.read(&[], |row| row.get::<bool>(1)))? == [true];
     Ok(match platform::remembered_search_path() {
@@ -41,7 +41,7 @@ pub fn of(role: pg_sys::Oid) -> Result<CString, Failure> {
     })
 }
 
-/// Sets it until the present nest level of settings is closed, or the transaction aborts.
+/// Sets it until the current nest level of settings is closed, or the transaction aborts.
 pub fn set(path: &CStr) {
     session_settings::set(c"search_path", path, Until::NestLevelCloses);
 }

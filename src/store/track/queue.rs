@@ -1,6 +1,5 @@
-//! The queue: `pinterest.tracked_row`, as the triggers on users' tables and the calls on them fill it. Workers lock a
-//! user's row first and its tracked row after it, as whoever changes the user's row does: none waits for the other in a
-//! circle.
+//! `pinterest.tracked_row`: the queue, as triggers and calls fill it. Workers lock a user's row first and its tracked
+//! row after it, in the same order as sessions that change the user's row, so there is no deadlock.
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
@@ -11,7 +10,7 @@ use crate::store::{affected, execute, is_true, read, read_optional, write_option
 use crate::trial;
 
 thread_local! {
-    // The claim of a worker that has the row in hand stays; the version makes what it found out worthless.
+    // The claim of a worker that has the row in hand stays; because of the new version its result is not recorded.
     static ENQUEUE: Saved = const { Saved::new(
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
@@ -29,7 +28,7 @@ thread_local! {
     ) };
 }
 
-/// Puts a row whose source is new into the queue.
+/// Queues a row whose source is new.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
     ENQUEUE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.clone().into()]))?;
     match trial::attempts() {
@@ -38,9 +37,9 @@ pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> 
     }
 }
 
-/// A row that the table's own code queues while a worker writes an embedding goes on with the attempts of the row that is
-/// written, be it the same or another of the same owner: so that triggers which queue rows for ever come to an end. Another
-/// owner's rows have attempts of their own.
+/// If the table's own code queues a row while a worker writes an embedding, the row takes over the attempts of the
+/// written row, be it the same or another of the same owner, so that triggers which always queue rows come to an end.
+/// Rows of other owners have their own attempts.
 fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Result<(), Failure> {
     let reason = Failure::new(
         Kind::TableRefused,
@@ -62,10 +61,11 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
     )
 }
 
-/// Forgets a row that is gone, or has no source any more.
+/// Deletes a row that is deleted in the user's table, or has no source any more.
 ///
-/// To find the row is to read pages of the index, which two serializable transactions with rows side by side would take for a
-/// conflict between them: those leave it to the worker, which finds nothing and forgets the row. An INSERT reads none.
+/// A search for the row reads index pages, which two serializable transactions with neighbouring rows would take for a
+/// conflict between them. Serializable transactions leave it to the worker, which finds no row in the table and deletes
+/// this one. An INSERT reads none.
 pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
     // SAFETY: a plain read of a process-wide variable.
     if unsafe { pg_sys::XactIsoLevel } == pg_sys::XACT_SERIALIZABLE as i32 {
@@ -74,21 +74,21 @@ pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
     REMOVE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.into()]))
 }
 
-/// Forgets all rows of a tracked column.
+/// Deletes all rows of a tracked column.
 pub fn remove_all(tracked_column_id: i64) -> Result<(), Failure> {
     REMOVE_ALL.with(|saved| saved.execute_of_now(&[tracked_column_id.into()]))
 }
 
-/// A version that is younger than every row's so far.
+/// A version that is newer than those of all rows.
 pub fn next_version() -> Result<i64, Failure> {
     Ok(write_optional("SELECT nextval('pinterest.tracked_version')", &[], |row| row.get(1))?.unwrap_or_default())
 }
 
-/// Puts many rows into the queue, `width` values of `values` for each. What is known of the embedding that is there
-/// stays: a worker that finds source and model unchanged has nothing to do.
+/// Queues many rows, each with `width` of the `values`. What is stored of an existing embedding stays: a worker that
+/// finds source and model unchanged has nothing to do.
 pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -> Result<(), Failure> {
     if trial::attempts().is_some() {
-        return Err(Failure::new(Kind::NotReady, "a tracked table's own code cannot queue all its rows")
+        return Err(Failure::new(Kind::NotReady, "cannot call pinterest_track() in code that a tracked table runs")
             .with_hint("Call pinterest_track() outside of triggers and policies."));
     }
     execute(
@@ -102,7 +102,7 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
     )
 }
 
-/// Forgets the rows that no call or trigger has put into the queue since `version` was given out.
+/// Deletes the rows that no call or trigger has queued since `version` was drawn.
 pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND version < $2",
@@ -110,7 +110,7 @@ pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure>
     )
 }
 
-/// Puts failed rows back to work, and has the workers look at once whether what kept them is gone; how many rows.
+/// Makes failed rows pending again, and lets the workers check the columns' problems at once; the number of rows.
 pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let again = affected(
         "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp() \
@@ -121,7 +121,7 @@ pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     Ok(i64::try_from(again).unwrap_or(i64::MAX))
 }
 
-/// Has the workers look at once whether what keeps these columns is gone.
+/// Lets the workers check at once whether the problems of these columns still exist.
 pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_column SET next_attempt_at = clock_timestamp() \
@@ -130,31 +130,31 @@ pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     )
 }
 
-/// How far the workers are with some columns.
+/// The progress of the workers with some columns.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// Rows wait or are in hand.
+    /// Rows are pending.
     pub pending: bool,
-    /// Some of them are of columns without a problem.
+    /// Some of them belong to columns without a problem.
     pub workable: bool,
-    /// The problems of columns with such rows.
+    /// The problems of columns with pending rows.
     pub problems: Vec<Problem>,
 }
 
-/// What keeps a whole column.
+/// What blocks a whole column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Which column.
+    /// The column.
     pub tracked_column_id: i64,
-    /// When it was or will be looked at again, as text: to be compared only.
+    /// When it was or will be tried again, as text: for comparison only.
     pub next_attempt_at: String,
-    /// What is the matter.
+    /// The problem.
     pub problem: String,
-    /// What to do about it.
+    /// The hint.
     pub hint: Option<String>,
 }
 
-/// How far the workers are. With the caller's rights. Reads one row a column, however many are pending.
+/// The progress of the workers. With the caller's rights. Reads one row per column, however many are pending.
 pub fn standing(tracked_column_ids: &[i64]) -> Result<Standing, Failure> {
     let columns = read(
         "SELECT c.tracked_column_id, c.next_attempt_at::text, c.problem, c.problem_hint \
@@ -180,7 +180,8 @@ pub fn standing(tracked_column_ids: &[i64]) -> Result<Standing, Failure> {
     })
 }
 
-/// Why changes of the tables do not reach the queue, and what to do about it, as the view says. With the caller's rights.
+/// Problems and hints of tables whose changes do not reach the queue, as in the view `pinterest.tracked`. With the
+/// caller's rights.
 pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, Failure> {
     read(
         "SELECT t.problem, t.hint FROM pinterest.tracked t \
@@ -190,7 +191,7 @@ pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, F
     )
 }
 
-/// How many rows wait or are in hand. With the caller's rights.
+/// The number of pending rows. With the caller's rights.
 pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending'",
@@ -200,7 +201,7 @@ pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     .unwrap_or_default())
 }
 
-/// Has the current transaction put rows into the queue, where no worker can see them yet? With the caller's rights.
+/// Whether the current transaction has queued rows, which no worker can see yet. With the caller's rights.
 pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
     is_true(
         "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pinterest.tracked_row r \
@@ -210,8 +211,8 @@ pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
     )
 }
 
-/// The models that made the embeddings which are in a tracked column; none where it is not tracked. With the caller's
-/// rights; a few look-ups in an index, whatever the number of rows.
+/// The models that made the embeddings of a tracked column; empty if it is not tracked. With the caller's rights. A few
+/// index look-ups, whatever the number of rows.
 pub fn models_of(table: pg_sys::Oid, embedding_column: &str) -> Result<Vec<i64>, Failure> {
     let tracked = trigger::of_table(table)?;
     let Some(column) = tracked.iter().find(|column| column.declaration.embedding_column == embedding_column) else {

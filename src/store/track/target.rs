@@ -1,9 +1,9 @@
-//! The table behind a tracked column, as a worker reads and writes it: in its owner's name, see
+//! The table of a tracked column, as a worker reads and writes it: in its owner's name, see
 //! [`as_table_owner`](crate::postgres::identity::as_table_owner).
 //!
-//! What is run here is the owner's: no operator, type or function is named without its schema, and the search_path is the
-//! owner's own, for triggers that rely on it. A statement runs on the relation that was locked and checked, or not at all,
-//! see [`on_relation`].
+//! The search_path is the owner's, because the table's triggers may rely on it, so the statements qualify every
+//! operator, type and function. A statement runs on the relation that was locked and checked, or not at all, see
+//! [`on_relation`].
 
 use std::ffi::CString;
 
@@ -19,12 +19,12 @@ use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::user_table::Column;
 use crate::store::{Row, read_optional};
 
-/// What the source column holds.
+/// The kind of a source column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// An encoded picture.
+    /// An encoded image.
     Image,
-    /// The address of one.
+    /// The URL of an image.
     ImageUrl,
     /// A text.
     Text,
@@ -36,11 +36,11 @@ impl SourceKind {
             "image" => Ok(SourceKind::Image),
             "image_url" => Ok(SourceKind::ImageUrl),
             "text" => Ok(SourceKind::Text),
-            _ => Err(Failure::new(Kind::Internal, format!("a source of kind {name}"))),
+            _ => Err(Failure::new(Kind::Internal, format!("invalid source kind \"{name}\""))),
         }
     }
 
-    /// The type that the source is read as.
+    /// The type that the source is cast to.
     fn type_name(self) -> &'static str {
         match self {
             SourceKind::Image => "pg_catalog.bytea",
@@ -55,8 +55,8 @@ impl SourceKind {
         }
     }
 
-    /// SQL for as much of a source as is read, NULL where that is nothing: a text's first characters, `$2` of them; of the
-    /// others all, if they have no more than `$2` bytes.
+    /// SQL for the part of a source that is read: the first `$2` characters of a text; the others completely if they
+    /// have no more than `$2` bytes, otherwise NULL.
     fn part(self, source: &str) -> String {
         let source = format!("t.{source}::{}", self.type_name());
         match self {
@@ -69,7 +69,7 @@ impl SourceKind {
 /// A table and the statements for one row of it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What the source column holds.
+    /// The kind of the source.
     pub kind: SourceKind,
     table: pg_sys::Oid,
     quoted: String,
@@ -80,16 +80,16 @@ pub struct Target {
     write: String,
 }
 
-/// What a row has in its source column.
+/// The content of a row's source column.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Nothing, or there is no such row.
+    /// NULL, or there is no such row.
     None,
-    /// More bytes than are read: so many.
+    /// More than the limit: so many bytes.
     TooLarge(i64),
-    /// This.
+    /// A value.
     Bytes {
-        /// As they are; a text in UTF-8.
+        /// The value; a text in UTF-8.
         bytes: Vec<u8>,
         /// The row has an embedding.
         embedded: bool,
@@ -107,8 +107,9 @@ impl Target {
     /// The table as it is now, checked against the declaration.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::NoColumn`], [`Kind::BadArgument`], and what [`trust::check`] refuses: the whole column
-    /// cannot be worked on.
+    /// [`Kind::NotFound`], [`Kind::NoColumn`], [`Kind::BadArgument`], and those of [`trust::check`]: the whole column
+    /// cannot be
+    /// worked on.
     pub fn find(tracked_column_id: i64) -> Result<Self, Failure> {
         let found = read_optional(
             "SELECT c.owner, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
@@ -129,11 +130,13 @@ impl Target {
             },
         )?;
         let Some((owner, remembered, key_columns, kind, source, embedding, tie, table_oid)) = found else {
-            return Err(Failure::new(Kind::NotFound, "the column is not tracked any more"));
+            return Err(Failure::new(Kind::NotFound, "the column is no longer tracked"));
         };
         let table = trigger::table(tracked_column_id)?.ok_or_else(|| {
-            Failure::new(Kind::NotFound, format!("{remembered} is gone, or does not belong to \"{owner}\" any more"))
-                .with_hint("Its owner calls pinterest_track() again, or pinterest_untrack() where it is gone.")
+            Failure::new(Kind::NotFound, format!("{remembered} does not exist, or no longer belongs to \"{owner}\""))
+                .with_hint(
+                    "Its owner must call pinterest_track() again, or pinterest_untrack() if it no longer exists.",
+                )
         })?;
         if table_oid != Some(table.oid) {
             trigger::remember(tracked_column_id, table.oid)?;
@@ -152,7 +155,7 @@ impl Target {
         for (place, name) in (1..).zip(&key_columns) {
             let column = table.required_column(name).map_err(|failure| failure.with_hint(redeclare))?;
             let key_type = key_type(column)
-                .ok_or_else(|| wrong_type(column, "an integer, a text or a uuid, as a key is").with_hint(redeclare))?;
+                .ok_or_else(|| wrong_type(column, "an integer, text or uuid type").with_hint(redeclare))?;
             let quoted = &column.quoted;
             conditions.push(format!("t.{quoted} OPERATOR(pg_catalog.=) ($1::pg_catalog.text[])[{place}]::{key_type}"));
         }
@@ -164,7 +167,7 @@ impl Target {
             table: table.oid,
             owner: table.owner.role(),
             tie: Tie { tracked_column_id, tie },
-            // The length first, which takes no look at the bytes.
+            // The length first, which does not need the value itself.
             read: format!(
                 "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, {part} \
                  FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL"
@@ -178,7 +181,8 @@ impl Target {
         })
     }
 
-    /// The source of a row, of at most `limit` bytes; of a text the first `limit` characters. `None` where the table is not what it was: to be found anew.
+    /// The source of a row, of at most `limit` bytes; of a text the first `limit` characters. `None` if the table has
+    /// changed: it must be found again.
     pub fn read(&self, key: &[String], limit: i32) -> Result<Option<Source>, Failure> {
         let Some(path) = self.hold(pg_sys::AccessShareLock)? else { return Ok(None) };
         let source = |row: Row<'_, '_>| {
@@ -201,8 +205,8 @@ impl Target {
         })
     }
 
-    /// Locks a row that has a source, as an UPDATE of other columns than its key does; `Some(None)` where there is none,
-    /// `None` where the table is not what it was.
+    /// Locks a row that has a source, as an UPDATE of columns outside the key does; `Some(None)` if there is none,
+    /// `None` if the table has changed.
     pub fn lock(&self, key: &[String]) -> Result<Option<Option<LockedRow>>, Failure> {
         let Some(path) = self.hold(pg_sys::RowExclusiveLock)? else { return Ok(None) };
         self.in_owners_name(&path, Policies::Unforced, || {
@@ -214,7 +218,7 @@ impl Target {
         })
     }
 
-    /// Writes the embedding of a row that is locked. `SET CONSTRAINTS ALL IMMEDIATE` has to come before.
+    /// Writes the embedding of a locked row. Requires `SET CONSTRAINTS ALL IMMEDIATE` before.
     pub fn write(&self, key: &[String], embedding: Vector) -> Result<(), Failure> {
         let path = owners_path::of(self.owner)?;
         self.in_owners_name(&path, Policies::UnforcedUntilItRuns, || {
@@ -227,7 +231,7 @@ impl Target {
             if written != 1 {
                 return Err(Failure::new(
                     Kind::TableRefused,
-                    format!("a trigger or rule of {} keeps the embedding from being written", self.quoted),
+                    format!("a trigger or rule of {} prevents the embedding from being written", self.quoted),
                 ));
             }
             Ok(())
@@ -249,8 +253,8 @@ impl Target {
         })
     }
 
-    /// Locks the table for the rest of the transaction and looks whether it still is what was found, and may be touched;
-    /// gives the search_path of its owner. `None`: it is to be found anew.
+    /// Locks the table for the rest of the transaction and checks that it has not changed and may be touched; the
+    /// search_path of its owner. `None`: the table must be found again.
     fn hold(&self, mode: u32) -> Result<Option<CString>, Failure> {
         as_table_owner(self.owner, Policies::Unforced, || {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
@@ -277,13 +281,13 @@ fn wrong_type(column: &Column, wanted: &str) -> Failure {
     Failure::new(Kind::BadArgument, format!("column {} is {}, not {wanted}", column.quoted, column.type_name))
 }
 
-/// The type that a value of a key column is compared as.
+/// The type as which a key column is compared.
 fn key_type(column: &Column) -> Option<&'static str> {
     Some(match column.base_type {
         pg_sys::INT2OID => "pg_catalog.int2",
         pg_sys::INT4OID => "pg_catalog.int4",
         pg_sys::INT8OID => "pg_catalog.int8",
-        // char without its length would be one character.
+        // char without a length is one character long.
         pg_sys::BPCHAROID => "pg_catalog.bpchar",
         pg_sys::TEXTOID | pg_sys::VARCHAROID => "pg_catalog.text",
         pg_sys::UUIDOID => "pg_catalog.uuid",

@@ -1,8 +1,8 @@
-//! May a worker touch a table in its owner's name? Not in the name of a role with power over the server while others' code
-//! can run there: a trigger function of somebody else's would have that power after the next ordinary INSERT.
-//! And not a published table that takes no UPDATE.
+//! Whether a worker may touch a table in its owner's name: not in the name of a role with power over the server while
+//! code of other roles can run there, because their trigger functions would have that power. And not a published table
+//! without a replica identity.
 //!
-//! An owner without such power runs the same risk in their own sessions, and is not kept from it.
+//! An owner without such power runs the same risk in their own sessions, so those tables are not refused.
 
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use crate::store::saved::Saved;
 use crate::store::user_table;
 
 thread_local! {
-    // Where nothing is published there is nothing to look at.
+    // Without publications there is nothing to check.
     static LEAVES: Saved = const { Saved::new(
         "SELECT t.oid FROM (SELECT $1 AS oid UNION SELECT p.relid::oid FROM pg_partition_tree($1) AS p WHERE p.isleaf) AS t \
          WHERE EXISTS (SELECT FROM pg_publication)",
@@ -32,11 +32,11 @@ thread_local! {
              AND pg_has_role(o.oid, r.oid, 'MEMBER'))",
         &[PgBuiltInOids::OIDOID],
     ) };
-    // Everything that the server may call on the way: from what belongs to the table and its partitions along pg_depend,
-    // whose ends are the server's own objects; with what it says the other way round: constraints of domains, rules,
-    // triggers, defaults, policies and indexes of relations, members of operator families. What a body that is text calls
-    // nobody records: of others' functions and operators, none may lie where it looks for them. A foreign key's check runs as the owner of the
-    // table that it looks at. Owners are in pg_shdepend, but for the bootstrap superuser, who may everything.
+    // Everything that the server may call: from the objects of the table and its partitions along pg_depend to the
+    // server's own objects, and in the other direction the constraints of domains, the rules, triggers, defaults,
+    // policies and indexes of relations, and the members of operator families. Calls in a body that is text are not
+    // recorded: so no function or operator of another role may be in a schema where such a body searches. A foreign key
+    // is checked as the owner of the referenced table. Owners are in pg_shdepend, except for the bootstrap superuser.
     static FOREIGN: Saved = const { Saved::new(
         "WITH RECURSIVE tables (oid) AS ( \
              SELECT $1 UNION SELECT i.inhrelid FROM tables t JOIN pg_inherits i ON i.inhparent = t.oid \
@@ -81,18 +81,18 @@ thread_local! {
              WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' \
              AND s.refobjid NOT IN (SELECT t.oid FROM trusted t) \
              UNION ALL SELECT 2, format('%s may make triggers on %I.%I', \
-                 CASE a.grantee WHEN 0 THEN 'everybody' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, c.relname) \
+                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, c.relname) \
              FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace, \
                  aclexplode(c.relacl) AS a \
              WHERE a.privilege_type = 'TRIGGER' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
-             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" look for what they call', \
-                 CASE a.grantee WHEN 0 THEN 'everybody' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
+             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" search for functions', \
+                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
                  pg_get_userbyid($2)) \
              FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
              WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
              AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
                  WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal')) \
-             UNION ALL SELECT 4, format('%s belongs to \"%s\" and lies where functions of \"%s\" look for what they call', \
+             UNION ALL SELECT 4, format('%s belongs to \"%s\" and is where functions of \"%s\" search for functions', \
                  pg_describe_object(c.classid, c.objid, 0), pg_get_userbyid(c.owner), pg_get_userbyid($2)) \
              FROM pg_namespace n JOIN ( \
                  SELECT 'pg_proc'::regclass::oid, p.oid, p.pronamespace, p.proowner FROM pg_proc p \
@@ -104,18 +104,18 @@ thread_local! {
          SELECT f.what FROM found f ORDER BY f.place, f.what LIMIT 1",
         &[PgBuiltInOids::OIDOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTARRAYOID],
     ) };
-    /// The table that was found to be all right last, and what `catalog_changes` said then.
+    /// Tables that passed the check, each with the `catalog_changes` count at that time.
     static FOUND_GOOD: RefCell<Vec<(pg_sys::Oid, u64)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// So many tables are remembered.
+/// Maximum number of stored tables.
 const REMEMBERED: usize = 64;
 
-/// Refuses a table that no worker may touch in its owner's name. To be called under a lock on the table, which keeps
-/// others from changing what it depends on there.
+/// Refuses a table that no worker may touch in its owner's name. Requires a lock on the table, which prevents changes
+/// of its dependencies.
 ///
 /// # Errors
-/// [`Kind::NotReady`], with what is to be done.
+/// [`Kind::NotReady`], with a hint.
 pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
     let changes = catalog_changes::count();
     if FOUND_GOOD.with_borrow(|good| good.contains(&(table, changes))) {
@@ -132,7 +132,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A published table whose rows a subscriber could not find again takes no UPDATE from anybody: no embedding either.
+/// A published table without a replica identity takes no UPDATE, and so no embedding.
 fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
     let leaves = LEAVES.with(|saved| saved.read(&[table.into()], |row| row.get::<pg_sys::Oid>(1)))?;
     leaves.into_iter().try_for_each(|leaf| {
@@ -150,7 +150,8 @@ fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
         }))
         .catch_others(|error| {
             Err(Failure::of_error(Kind::NotReady, error).with_hint(
-                "ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL, or a publication without updates; its row filter and column list may use columns of the replica identity only.",
+                "Use ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL, or a publication without updates; its row filter and \
+                 column list may only use columns of the replica identity.",
             ))
         })
         .execute()
@@ -173,9 +174,9 @@ fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
     let Some(what) = found.into_iter().next() else { return Ok(()) };
     Err(Failure::new(
         Kind::NotReady,
-        format!("{quoted} belongs to \"{name}\", a role with power over the server, and others' code can run there: {what}"),
+        format!("{quoted} belongs to \"{name}\", a role with power over the server, but code of other roles can run there: {what}"),
     )
     .with_hint(format!(
-        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or let nothing run there that belongs to other roles."
+        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or remove the code of other roles."
     )))
 }

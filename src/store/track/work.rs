@@ -1,8 +1,7 @@
-//! The workers' side of the queue: claim, read, record.
+//! The workers' use of the queue: claim, read, record.
 //!
-//! Whoever changes a user's row locks it first and its `tracked_row` second. Recording keeps to that order; the other
-//! statements here take locks of `tracked_row` alone and wait for nothing while they hold them. So nobody waits for a
-//! worker that waits for them.
+//! Sessions that change a user's row lock it first and its `tracked_row` second. Recording keeps this order; the other
+//! statements here lock only `tracked_row` and wait for nothing meanwhile. So there is no deadlock with a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +13,27 @@ use crate::postgres::vector::Vector;
 use crate::store::{affected, execute, is_true, read, read_optional, write, write_optional};
 use crate::trial::{self, Left, OnTrial};
 
-/// How long a claimed row is its claimer's. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
+/// The lease of a claimed row. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
 const LEASE: &str = "2 minutes";
-/// Processes that the code of one row may end.
+/// A row fails after its table's code has ended so many processes.
 const DEATHS: i32 = 3;
-/// Before a column with a problem is tried again: doubles from the first to the second, in seconds.
+/// Pause of a column with a problem, in seconds: doubles from the first to the second.
 const PAUSE: (f64, f64) = (15.0, 300.0);
-/// The first pause of a column whose code ended a process: three deaths do not take a minute.
+/// The first pause of a column whose code ended a process, in seconds: three such ends take less than a minute.
 const PAUSE_OF_DEATH: f64 = 5.0;
-/// A pause that ended longer ago than this is forgotten: the next one is short again.
+/// After this time without a pause, the next one is short again.
 const FORGIVEN: &str = "10 minutes";
 
-/// A tracked column with rows that are ready.
+/// A tracked column with ready rows.
 #[derive(Clone, Debug)]
 pub struct ReadyColumn {
     /// Key.
     pub tracked_column_id: i64,
     /// The role that owns the table.
     pub owner: String,
-    /// It could not be worked on when last tried.
+    /// It could not be worked on at the last attempt.
     pub problem: bool,
-    /// Columns of this role whose code has ended a process, or used up its time, in the last minutes.
+    /// Columns of this role whose code ended a process, or exceeded its time, in the last minutes.
     pub strikes: i64,
 }
 
@@ -45,15 +44,15 @@ pub struct ClaimedRow {
     pub tracked_column_id: i64,
     /// The row's key, as text.
     pub key: Vec<String>,
-    /// The version of the source that was there.
+    /// Version of the row; a change of the source gives it a new one.
     pub version: i64,
-    /// With this one.
+    /// Attempts, including this one.
     pub attempts: i32,
     /// Must be unchanged when the result is recorded.
     pub fence: i64,
-    /// SHA-256 and model of the embedding that was recorded last.
+    /// SHA-256 of the source and model of the embedding that was recorded last.
     pub recorded: Option<(Vec<u8>, i64)>,
-    /// Its column has a problem, which is over when a row goes through.
+    /// Its column has a problem, which ends when a row succeeds.
     pub on_probation: bool,
     /// The table.
     pub target: Arc<Target>,
@@ -70,7 +69,7 @@ impl ClaimedRow {
     }
 }
 
-/// A fresh embedding, or the knowledge that the one in the table is as good.
+/// A result for a row: a new embedding, or the confirmation of the one in the table.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     /// `None`: the one in the table stays.
@@ -81,8 +80,8 @@ pub struct Embedding {
     pub sha256: [u8; 32],
 }
 
-/// The columns that have rows to work on and no problem that is to be waited out. The order and the bound of the time hold
-/// the look to the head of `tracked_row_ready`: without them the planner may read the table, and every row that waits.
+/// The columns with ready rows, without those that pause because of a problem. The order and the time limit restrict
+/// the search to the head of `tracked_row_ready`: without them the planner may read the table, or every waiting row.
 pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
     read(
         "SELECT c.tracked_column_id, c.owner::text, c.problem IS NOT NULL, \
@@ -107,12 +106,12 @@ pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
     )
 }
 
-/// Claims up to `limit` rows of a column that are ready, those that have waited longest first. A row that has had
-/// `attempts` already, or whose table's code has ended [`DEATHS`] processes, fails here and is never tried again: whoever
-/// worked on it may have had no chance to say so.
+/// Claims up to `limit` ready rows of a column, those that have waited longest first. A row that has had `attempts`
+/// already, or whose table's code has ended [`DEATHS`] processes, fails here and is not tried again: its worker may
+/// have been unable to record that.
 ///
-/// A row that is still claimed by a process that is gone is not to blame for its end, which
-/// [`settle`] makes sure of before, and what was broken off does not count as an attempt.
+/// A row that is still claimed by a process that has ended did not cause that, since [`settle`] runs before, and the
+/// interrupted attempt does not count.
 ///
 /// # Errors
 /// As [`Target::find`]: the column has a problem.
@@ -125,7 +124,7 @@ pub fn claim(
 ) -> Result<Vec<ClaimedRow>, Failure> {
     let tracked_column_id = column.tracked_column_id;
     let target = Arc::new(Target::find(tracked_column_id)?);
-    let (deadly, tried) = (ended(DEATHS), format!("tried {attempts} times, and broken off each time"));
+    let (deadly, tried) = (ended(DEATHS), format!("interrupted in each of {attempts} attempts"));
     write(
         "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts - b.broken_off::int >= $7 AS exhausted, b.broken_off \
              FROM pinterest.tracked_row r CROSS JOIN LATERAL \
@@ -176,10 +175,10 @@ fn ended(times: i32) -> Failure {
     )
 }
 
-/// Settles what a process left that has ended: the row whose table's code it ran then is blamed, and its column paused.
-/// The others that it had claimed wait for the next claim. Where it ran no such code and was killed all the same, the
-/// attempt counts for each row that it had in hand: one of them may have taken its memory. Once only, though several
-/// processes may find the same note.
+/// Settles the note of a process that has ended: the row whose table's code was running is blamed, and its column
+/// paused. Its other rows wait for the next claim. If no such code was running and the process was killed, the attempt
+/// counts for each row that it had in hand: one of them may have used too much memory. Several processes may find the
+/// same note; it is settled once.
 pub fn settle(left: &Left) -> Result<(), Failure> {
     let Some(row) = &left.on_trial else { return if left.killed { count_attempts(&left.identity) } else { Ok(()) } };
     let problem = problem_of(left);
@@ -212,14 +211,14 @@ pub fn settle(left: &Left) -> Result<(), Failure> {
 fn problem_of(left: &Left) -> Failure {
     if left.overtime {
         let limit = seconds(crate::settings::tracked_row_timeout());
-        Failure::new(Kind::TableTooSlow, format!("the table took longer than {limit} for a row, with its triggers"))
+        Failure::new(Kind::TableTooSlow, format!("the table, with its triggers, took longer than {limit} for a row"))
     } else {
         Failure::new(Kind::TableEndsWorker, "the table's triggers or policies ended the process that worked on a row")
     }
 }
 
-/// Pauses the column whose code ended a process, where that cannot be settled yet: whoever holds the row must not have the
-/// column's other rows end one process after another meanwhile.
+/// Pauses the column whose code ended a process if that cannot be settled yet because a session has locked the row:
+/// otherwise the column's other rows could end one process after another.
 pub fn pause_unsettled(left: &Left) -> Result<(), Failure> {
     let Some(row) = &left.on_trial else { return Ok(()) };
     let due = is_true(
@@ -229,7 +228,7 @@ pub fn pause_unsettled(left: &Left) -> Result<(), Failure> {
     if due { record_problem(row.tracked_column_id, &problem_of(left)) } else { Ok(()) }
 }
 
-/// Ends the claims of a process that was killed. A row that a session holds is left to the next claim.
+/// Releases the claims of a process that was killed. Locked rows are left to the next claim.
 fn count_attempts(identity: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row t SET claimed_by = NULL, lease_until = NULL \
@@ -240,7 +239,7 @@ fn count_attempts(identity: &str) -> Result<(), Failure> {
     )
 }
 
-/// As SQL's settings name it, without decimals where there are none.
+/// The time as in SQL's settings, without unneeded decimals.
 fn seconds(time: Duration) -> String {
     match time.as_secs_f64() {
         1.0 => "1 second".to_owned(),
@@ -248,27 +247,28 @@ fn seconds(time: Duration) -> String {
     }
 }
 
-/// The source of a claimed row, of at most `limit` bytes, of a text the first `limit` characters; `None` where the table is not what it was when claimed.
+/// The source of a claimed row, of at most `limit` bytes, of a text the first `limit` characters; `None` if the table
+/// has changed since the claim.
 ///
 /// # Errors
-/// [`Kind::TableRefused`](crate::errors::Kind::TableRefused): the table keeps its owner from reading.
+/// [`Kind::TableRefused`]: the table prevents its owner from reading.
 pub fn source(claimed: &ClaimedRow, limit: i32) -> Result<Option<Source>, Failure> {
     trial::of(claimed.on_trial(), || claimed.target.read(&claimed.key, limit))
 }
 
-/// Records an embedding: in the user's row, in its owner's name, and in the queue. Not where the source has changed since
-/// it was read, or the claim has passed to another: then the row is pending, or in the other's hands. One that is gone is
-/// forgotten.
+/// Records an embedding in the user's row, in its owner's name, and in the queue. If the source has changed since it
+/// was read, or another worker has claimed the row, nothing is recorded. A row that no longer exists is deleted from
+/// the queue.
 ///
 /// # Errors
-/// [`Kind::TableRefused`](crate::errors::Kind::TableRefused): a trigger, constraint or lock of the table is in the way.
+/// [`Kind::TableRefused`]: a trigger, constraint or lock of the table prevents it.
 pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
     trial::of(claimed.on_trial(), || record_on_trial(claimed, embedding))
 }
 
 fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
     give_way();
-    // A trigger cannot be deferred in its owner's name.
+    // A trigger cannot be deferred in the owner's name.
     execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
     let Some(locked) = claimed.target.lock(&claimed.key)? else { return release(claimed) };
     let Some(locked) = locked else { return forget(claimed) };
@@ -296,19 +296,19 @@ fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
     went_through(claimed)
 }
 
-/// The column's problem, where it had one, is over.
+/// Ends the column's problem, if it had one.
 fn went_through(claimed: &ClaimedRow) -> Result<(), Failure> {
     if claimed.on_probation { clear_problem(claimed.tracked_column_id) } else { Ok(()) }
 }
 
-/// Has the rest of the transaction give way soon to a session that holds a row of the queue: it has changed the source and
-/// not committed yet.
+/// Limits the waits of the transaction for sessions that have locked a row of the queue: they have changed the source
+/// and not committed yet.
 pub fn give_way() {
     session_settings::set(c"lock_timeout", c"200ms", Until::TransactionEnds);
 }
 
-/// Ends the claim of a row that is not in the table any more, or has no source. Where the source has changed meanwhile,
-/// it is another row's turn.
+/// Deletes a row that is no longer in the table, or has no source; if the source has changed meanwhile, releases the
+/// claim.
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
@@ -318,7 +318,7 @@ pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
     release(claimed)
 }
 
-/// Records that a row cannot be embedded, in a sentence and with its SQLSTATE.
+/// Records that a row cannot be embedded, with a reason and its SQLSTATE.
 pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = $5, reason_code = $6, claimed_by = NULL, \
@@ -336,12 +336,12 @@ pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failur
     release(claimed)
 }
 
-/// Refusals of a table with an error that passes that do not count as attempts. With pauses that double that takes an hour;
-/// and code of the table's may raise any error for ever.
+/// The number of transient errors of a table that do not count as attempts: with pauses that double, these take an
+/// hour. There is a limit because the table's code may always raise such an error.
 const REFUSALS: i32 = 20;
 
-/// Puts a row back after its table refused it with an error that passes. The pause doubles; the attempt does not count but
-/// from the [`REFUSALS`]th on.
+/// Releases a row after a transient error of its table. The pause doubles; the attempt counts only from the
+/// [`REFUSALS`]th error on.
 pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Duration) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
@@ -363,7 +363,7 @@ pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Dura
     release(claimed)
 }
 
-/// Puts a row back for another attempt after a pause. Without blame this one does not count.
+/// Releases a row for another attempt after a pause. The attempt counts only with `blame`.
 pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, blame: bool) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
@@ -386,7 +386,7 @@ pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, bl
     release(claimed)
 }
 
-/// Gives a claim back, if it still holds; a broken-off attempt does not count.
+/// Releases a claim, if it still holds; the interrupted attempt does not count.
 pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET claimed_by = NULL, lease_until = NULL, attempts = GREATEST(attempts - 1, 0) \
@@ -395,8 +395,8 @@ pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
     )
 }
 
-/// Notes why a column cannot be worked on, and that it is not tried before a pause is over. One problem soon after another
-/// doubles the pause; the end of processes is remembered for a while even where rows go through in between.
+/// Records why a column cannot be worked on, and pauses it. A problem soon after another one doubles the pause; if
+/// processes were ended, this is remembered for a while even if rows succeed in between.
 pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), Failure> {
     let first = if is_deadly(problem) { PAUSE_OF_DEATH } else { PAUSE.0 };
     execute(
@@ -422,7 +422,7 @@ fn is_deadly(problem: &Failure) -> bool {
     matches!(problem.kind, Kind::TableTooSlow | Kind::TableEndsWorker)
 }
 
-/// Notes that a column can be worked on again: rows of it go through.
+/// Records that a column can be worked on again.
 pub fn clear_problem(tracked_column_id: i64) -> Result<(), Failure> {
     let deadly = [Kind::TableTooSlow, Kind::TableEndsWorker].map(|kind| Failure::new(kind, "").sqlstate());
     execute(
@@ -433,7 +433,7 @@ pub fn clear_problem(tracked_column_id: i64) -> Result<(), Failure> {
     )
 }
 
-/// Seconds until the next row that nobody has in hand may be worked on; `None` where none waits.
+/// Seconds until the next unclaimed row may be worked on; `None` if none waits.
 pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
     Ok(read_optional(
         "SELECT EXTRACT(EPOCH FROM min(GREATEST(c.next_attempt_at, w.next_attempt_at)) - clock_timestamp())::float8 \
@@ -447,7 +447,7 @@ pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
     .flatten())
 }
 
-/// Rows that the worker of that identity has in hand.
+/// The number of rows that the worker of this identity has in hand.
 pub fn in_hand(identity: &str) -> Result<i64, Failure> {
     Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.state = 'pending' AND r.claimed_by = $1",
@@ -457,22 +457,22 @@ pub fn in_hand(identity: &str) -> Result<i64, Failure> {
     .unwrap_or_default())
 }
 
-/// How tracking stands.
+/// The state of tracking.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// Tracked columns.
     pub columns: i64,
-    /// Of these, those that cannot be worked on.
+    /// Of these, those with a problem.
     pub problems: i64,
-    /// One of their reasons.
+    /// One of the problems.
     pub problem: Option<String>,
-    /// Rows that wait.
+    /// Pending rows.
     pub pending: i64,
-    /// Rows that cannot be embedded.
+    /// Failed rows.
     pub failed: i64,
 }
 
-/// How it stands with the columns that the caller may see. Runs with the caller's rights.
+/// Summary of the columns that the caller may see. Runs with the caller's rights.
 pub fn summary() -> Result<Summary, Failure> {
     Ok(read_optional(
         "SELECT count(*), count(c.problem), min(c.problem), \
