@@ -18,7 +18,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
             THEN 'waits until Pinterest says whose account this is' ELSE i.reason
        END AS reason,
        CASE WHEN wait.for_access THEN '55000' ELSE i.error_code END AS error_code,
-       CASE WHEN wait.for_access THEN 'Pinterest has not granted the app access to its API, or has withdrawn it: see the app''s page at developers.pinterest.com. Imports that wait for it go on by themselves once it is granted.'
+       CASE WHEN wait.for_access THEN 'Pinterest has not granted the app access to its API, or has withdrawn it: see the app''s page at developers.pinterest.com. Imports that wait for it continue by themselves once it is granted.'
             ELSE i.hint
        END AS hint,
        i.attempts, CASE WHEN wait.for_access THEN GREATEST(i.wake_at, p.access_probe_at) ELSE i.wake_at END AS wake_at, i.created_at, i.started_at, i.finished_at, i.model_id

@@ -80,7 +80,7 @@ fn check_key(bytes: i32) -> Result<(), Failure> {
     if bytes > LONGEST_KEY {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("the key of a row has {bytes} bytes, but the limit is {LONGEST_KEY}"),
+            format!("the key of a row has {bytes} bytes, more than the limit of {LONGEST_KEY}"),
         )
         .with_hint("Name shorter columns that identify a row, as in key => 'id'."));
     }

@@ -263,7 +263,7 @@ fn not_long(names: &str, argument: &str) -> Result<(), Failure> {
     if names.len() > LONGEST_NAMES {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("{argument} has {} bytes, but the limit is {LONGEST_NAMES}", names.len()),
+            format!("{argument} has {} bytes, more than the limit of {LONGEST_NAMES}", names.len()),
         ));
     }
     Ok(())

@@ -95,7 +95,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
     let found = refused(&mut client);
     assert_eq!(
         (found.code.as_str(), found.hint.as_str()),
-        ("54000", "The limit is the setting pinterest.max_image_side.")
+        ("54000", "The limit is set by pinterest.max_image_side.")
     );
     assert!(found.message.ends_with("more than the limit of 256 a side"), "{found:?}");
 
@@ -115,7 +115,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
         refusal(client.query_one("SELECT pinterest_embed_image(decode(repeat('00', 65537), 'hex'))::text", &[]));
     assert_eq!(
         (found.code.as_str(), found.hint.as_str()),
-        ("54000", "The limit is the setting pinterest.max_image_size.")
+        ("54000", "The limit is set by pinterest.max_image_size.")
     );
     assert_eq!(found.message, "the image has 65537 bytes, more than the limit of 65536");
 

@@ -71,7 +71,7 @@ fn refused_at_the_declaration() -> Result<()> {
             "function bob.probe(anyelement)",
         ),
         ("GRANT TRIGGER ON venues TO bob", "\"bob\" may make triggers on public.venues"),
-        ("GRANT ALL ON venues TO PUBLIC", "everybody may make triggers on public.venues"),
+        ("GRANT ALL ON venues TO PUBLIC", "PUBLIC may make triggers on public.venues"),
         (
             "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM lookup(1); RETURN NEW; END';
              CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION mine(); GRANT CREATE ON SCHEMA public TO bob",

@@ -67,7 +67,7 @@ fn a_table_that_changed_hands() -> Result<()> {
     texts(&mut client, "venues")?;
     client.batch_execute("BEGIN; INSERT INTO venues VALUES (1, 'barn'); ALTER TABLE venues OWNER TO ann; COMMIT")?;
     let (message, ..) = problem(&mut client)?;
-    assert!(message.contains("does not belong to \"postgres\" any more"), "{message}");
+    assert!(message.contains("no longer belongs to \"postgres\""), "{message}");
     unblamed(&mut client)
 }
 

@@ -99,7 +99,7 @@ fn a_table_that_refuses_fails_its_row_alone() -> Result<()> {
     let (reason, code) = until_state(&mut superuser, "1", "failed")?;
     assert_eq!((reason.as_str(), code.as_str()), ("not on my watch", "P0001"));
     let (reason, _) = until_state(&mut superuser, "2", "failed")?;
-    assert!(reason.contains("keeps the embedding from being written"), "{reason}");
+    assert!(reason.contains("prevents the embedding from being written"), "{reason}");
     let (reason, code) = until_state(&mut superuser, "3", "failed")?;
     assert!(reason.contains("check constraint") && code == "23514", "{reason}");
     // A code of the owner's own is not known here.
