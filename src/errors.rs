@@ -303,8 +303,8 @@ impl Failure {
         Failure { kind, message: message.into(), detail: None, hint: None, raised: None }
     }
 
-    /// A caught ERROR of the server, with at most [`LONGEST_FOREIGN_MESSAGE`] bytes of its message. Its detail may contain
-    /// values of rows and is dropped.
+    /// A caught ERROR of the server, with at most [`LONGEST_FOREIGN_MESSAGE`] bytes of its message. Its detail may
+    /// contain values of rows and is dropped.
     pub fn of_error(kind: Kind, error: CaughtError) -> Self {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
@@ -337,8 +337,8 @@ impl Failure {
         self.raised
     }
 
-    /// The SQLSTATE of the server's ERROR that this failure stands for, otherwise its own. pgrx knows only the server's codes
-    /// and reports any other one as an internal error.
+    /// The SQLSTATE of the server's ERROR that this failure stands for, otherwise its own. pgrx knows only the server's
+    /// codes and reports any other one as an internal error.
     pub fn first_sqlstate(&self) -> String {
         let known = self.raised.filter(|&code| code != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR);
         known.map_or_else(|| self.sqlstate(), sqlstate)

@@ -1,5 +1,5 @@
-//! From the client's types to rows. The client has replaced U+0000, which no text of Postgres can hold, in all texts that it
-//! reads (`pinterest::model::item`).
+//! From the client's types to rows. The client has replaced U+0000, which no text of Postgres can hold, in all texts
+//! that it reads (`pinterest::model::item`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,8 @@ impl PageRows {
         self.pins.iter().map(|pin| pin.pin_id.clone()).collect()
     }
 
-    /// Removes the pins that `keep`, which gets each with the number of its images, returns false for; returns their number.
+    /// Removes the pins that `keep`, which gets each with the number of its images, returns false for; returns their
+    /// number.
     pub fn retain(&mut self, mut keep: impl FnMut(&PinRow, i32) -> bool) -> i32 {
         let counts: HashMap<_, _> = self.image_counts.iter().cloned().collect();
         let before = self.pins.len();

@@ -33,10 +33,13 @@ pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
     match ids.as_slice() {
         [only] => Ok(*only),
         [] => Err(Failure::new(Kind::NotFound, "you have no connected account").with_hint(
-            "Connect one: open the URL that pinterest_authorize_url() returns, then call pinterest_connect(code, state).",
+            "Connect one: open the URL that pinterest_authorize_url() returns, then call pinterest_connect(code, \
+             state).",
         )),
-        several => Err(Failure::new(Kind::BadArgument, format!("you have {} accounts: account_id is required", several.len()))
-            .with_hint("Pass account_id; SELECT * FROM pinterest.accounts lists them.")),
+        several => {
+            Err(Failure::new(Kind::BadArgument, format!("you have {} accounts: account_id is required", several.len()))
+                .with_hint("SELECT * FROM pinterest.accounts lists them."))
+        }
     }
 }
 
@@ -85,8 +88,10 @@ pub fn nameless() -> Result<Vec<i64>, Failure> {
              + LEAST('1 hour'::interval, '15 seconds'::interval + (clock_timestamp() - a.connected_at)) \
          FROM (SELECT o.account_id FROM pinterest.account o WHERE o.identity_due <= clock_timestamp() \
                AND o.status IN ('connected', 'refresh_uncertain') \
-               AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = o.app_id AND p.access_refused_since IS NOT NULL \
-                   AND (p.access_probe_at > clock_timestamp() OR p.access_probe_until > clock_timestamp())) LIMIT 10 FOR NO KEY UPDATE SKIP LOCKED) AS due \
+               AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = o.app_id AND p.access_refused_since IS NOT \
+               NULL \
+                   AND (p.access_probe_at > clock_timestamp() OR p.access_probe_until > clock_timestamp())) \
+                   LIMIT 10 FOR NO KEY UPDATE SKIP LOCKED) AS due \
          WHERE a.account_id = due.account_id RETURNING a.account_id",
         &[],
         |row| row.get(1),
@@ -123,7 +128,8 @@ pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
 /// Whether the account was connected more than a day ago.
 pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
     is_true(
-        "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a WHERE a.account_id = $1",
+        "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a \
+         WHERE a.account_id = $1",
         &[account_id.into()],
     )
 }

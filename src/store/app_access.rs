@@ -26,8 +26,8 @@ pub enum Permission {
 /// lease.
 pub fn ask(account_id: i64) -> Result<Permission, Failure> {
     let refused = read_optional(
-        "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true) \
-         FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
+        "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= \
+         clock_timestamp(), true) FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
          WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
         &[account_id.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
@@ -40,8 +40,8 @@ pub fn ask(account_id: i64) -> Result<Permission, Failure> {
             let taken = affected(
                 "UPDATE pinterest.app p SET access_probe_until = clock_timestamp() + '90 seconds'::interval \
                  FROM (SELECT o.app_id FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS free \
-                 WHERE p.app_id = free.app_id AND p.access_refused_since IS NOT NULL AND p.access_probe_at <= clock_timestamp() \
-                 AND COALESCE(p.access_probe_until <= clock_timestamp(), true)",
+                 WHERE p.app_id = free.app_id AND p.access_refused_since IS NOT NULL AND p.access_probe_at <= \
+                 clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true)",
                 &[app_id.into()],
             )?;
             Ok(if taken > 0 { Permission::AsProbe } else { Permission::Closed })
@@ -67,7 +67,8 @@ pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
                JOIN pinterest.app p ON p.app_id = a.app_id AND p.access_refused_since IS NOT NULL \
                    AND p.access_probe_at <= clock_timestamp() AND p.access_refused_of = a.account_id \
                JOIN pinterest.account o ON o.app_id = p.app_id AND o.account_id <> a.account_id \
-                   AND o.status IN ('connected', 'refresh_uncertain') AND o.paused_at IS NULL AND o.identity_due IS NULL \
+                   AND o.status IN ('connected', 'refresh_uncertain') AND o.paused_at IS NULL \
+                   AND o.identity_due IS NULL \
                JOIN pinterest.import i ON i.account_id = o.account_id AND i.due IS NULL \
                    AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                WHERE a.account_id = $1 ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
@@ -102,8 +103,10 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
         "SELECT p.app_id, p.access_refusals, \
              CASE WHEN p.access_refused_since IS NOT NULL \
                  THEN GREATEST(EXTRACT(EPOCH FROM p.access_probe_at - clock_timestamp()), 0)::float8 END, \
-             CASE WHEN p.access_granted_at > clock_timestamp() - make_interval(secs => $2) THEN p.access_granted_by = a.account_id END \
-         FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id WHERE a.account_id = $1 FOR NO KEY UPDATE OF p",
+             CASE WHEN p.access_granted_at > clock_timestamp() - make_interval(secs => $2) \
+             THEN p.access_granted_by = a.account_id END \
+         FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id WHERE a.account_id = $1 FOR NO KEY \
+         UPDATE OF p",
         &[account_id.into(), RECENT.as_secs_f64().into()],
         |row| {
             let granted = row.maybe::<bool>(4)?.map(|same| if same { Granted::ToIt } else { Granted::ToAnother });
@@ -187,7 +190,8 @@ pub fn probe_now(app_id: i64) -> Result<(), Failure> {
 fn wake(app_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() \
-         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a JOIN pinterest.import i ON i.account_id = a.account_id \
+         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a JOIN pinterest.import i ON i.account_id = \
+         a.account_id \
              WHERE a.app_id = $1 AND i.state = 'waiting_access' FOR UPDATE OF i SKIP LOCKED) AS w \
          WHERE t.account_id = w.account_id AND t.import_id = w.import_id",
         &[app_id.into()],

@@ -89,9 +89,9 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
 /// continues.
 pub fn resume(app_id: i64) -> Result<(), Failure> {
     let resumed = write_optional(
-        "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, cause = NULL \
-         FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE) AS was \
-         WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
+        "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, \
+         cause = NULL FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE) AS \
+         was WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
         &[app_id.into()],
         |row| row.get::<bool>(1),
     )?;

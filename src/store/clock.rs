@@ -33,10 +33,12 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
 fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT k.gaps, k.lengths \
-             FROM (VALUES (true, ARRAY[g.at], ARRAY[g.length + (SELECT sum(l.length) FROM unnest(n.clock_gap_lengths) AS l(length))]), \
+             FROM (VALUES (true, ARRAY[g.at], ARRAY[g.length + (SELECT sum(l.length) FROM unnest(n.clock_gap_lengths) \
+             AS l(length))]), \
                  (false, n.clock_gaps || g.at, n.clock_gap_lengths || g.length)) AS k(many, gaps, lengths) \
              WHERE k.many = (cardinality(n.clock_gaps) >= 100)) \
-         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS length) AS g",
+         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS \
+         length) AS g",
         &[now.clock.into(), microseconds.into()],
     )
 }
@@ -46,7 +48,8 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
     let at = || [now.clock.into()];
     // Gaps that are in the future of the new clock are forgotten.
     execute(
-        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT COALESCE(array_agg(g.at), '{}'), \
+        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT COALESCE(array_agg(g.at), \
+         '{}'), \
              COALESCE(array_agg(g.length), '{}') FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
              WHERE g.at <= 'epoch'::timestamptz + $1 * '1 microsecond'::interval)",
         &at(),
@@ -56,10 +59,11 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
              first_seen_at = LEAST(p.first_seen_at, n.at) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
          WHERE GREATEST(p.imported_at, p.removed_at) > n.at + '5 minutes'::interval",
-        "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, n.at), imported_at = LEAST(b.imported_at, n.at), \
-         gap_since = LEAST(b.gap_since, n.at), next_sync_at = LEAST(b.next_sync_at, n.at + b.sync_every) \
+        "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, n.at), imported_at = LEAST(b.imported_at, \
+         n.at), gap_since = LEAST(b.gap_since, n.at), next_sync_at = LEAST(b.next_sync_at, n.at + b.sync_every) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
-         WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since, b.next_sync_at - b.sync_every) > n.at + '5 minutes'::interval",
+         WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since, b.next_sync_at - b.sync_every) > n.at + '5 \
+         minutes'::interval",
         // Nothing waits longer than a day, with jitter on top.
         "UPDATE pinterest.import i SET wake_at = LEAST(i.wake_at, n.at), finished_at = LEAST(i.finished_at, n.at), \
          lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \

@@ -38,8 +38,8 @@ pub fn kept(images: &[ImageKey], budget: i64) -> Result<HashMap<ImageKey, Vec<u8
              SELECT i.account_id, i.pin_id, i.position, i.image, w.place, \
                  sum(octet_length(i.image)) OVER (ORDER BY w.place) AS total \
              FROM (SELECT u.account_id, u.pin_id, u.position, min(u.place) AS place \
-                 FROM unnest($1::int8[], $2::text[], $3::int4[]) WITH ORDINALITY AS u(account_id, pin_id, position, place) \
-                 GROUP BY u.account_id, u.pin_id, u.position) AS w \
+                 FROM unnest($1::int8[], $2::text[], $3::int4[]) WITH ORDINALITY AS u(account_id, pin_id, position, \
+                 place) GROUP BY u.account_id, u.pin_id, u.position) AS w \
              JOIN pinterest.pin_image i USING (account_id, pin_id, position) WHERE i.image IS NOT NULL) AS s \
          WHERE s.total <= $4 ORDER BY s.place",
         &[accounts.into(), pins.into(), positions.into(), budget.into()],

@@ -146,14 +146,18 @@ fn add<'a>(
 /// Counts the whole board as it is: it has not changed since its last import.
 pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Result<(), Failure> {
     execute(
-        "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT FROM pinterest.pin_image s WHERE s.account_id = $1 \
-                 AND s.pin_id = p.pin_id AND s.state = 'skipped' AND s.reason_code = $4) AS skipped FROM pinterest.pin p \
+        "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT FROM pinterest.pin_image s \
+         WHERE s.account_id = $1 \
+                 AND s.pin_id = p.pin_id AND s.state = 'skipped' AND s.reason_code = $4) AS skipped \
+                 FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), \
          outcomes AS (SELECT 'image' AS item, CASE i.state WHEN 'embedded' THEN 'reused' ELSE i.state END AS outcome, \
                  CASE i.state WHEN 'embedded' THEN 'unchanged' ELSE COALESCE(i.reason_code, '') END AS reason \
                  FROM pins JOIN pinterest.pin_image i ON i.account_id = $1 AND i.pin_id = pins.pin_id \
-             UNION ALL SELECT 'pin', CASE WHEN pins.skipped THEN 'skipped' WHEN pins.no_image IS NULL THEN 'with_images' \
-                 ELSE 'without_image' END, CASE WHEN pins.skipped THEN $4 ELSE COALESCE(pins.no_image, '') END FROM pins \
+             UNION ALL SELECT 'pin', CASE WHEN pins.skipped THEN 'skipped' WHEN pins.no_image IS NULL \
+             THEN 'with_images' \
+                 ELSE 'without_image' END, CASE WHEN pins.skipped THEN $4 ELSE COALESCE(pins.no_image, '') END \
+                 FROM pins \
              UNION ALL SELECT 'pin', 'ai_disclosed', '' FROM pins WHERE pins.is_ai), \
          counted AS (INSERT INTO pinterest.import_outcome (account_id, import_id, item, outcome, reason, count) \
              SELECT $1, $2, o.item, o.outcome, o.reason, count(*) FROM outcomes o GROUP BY o.item, o.outcome, o.reason \
@@ -206,8 +210,9 @@ pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Resul
              AND o.import_id = $2 AND o.item = 'image' AND o.outcome = l.outcome AND o.reason = l.reason \
              AND l.less BETWEEN 1 AND l.count - 1) \
          UPDATE pinterest.import SET \
-             images_embedded = images_embedded - COALESCE((SELECT sum(l.less) FROM line l WHERE l.outcome = 'embedded'), 0), \
-             images_reused = images_reused - COALESCE((SELECT sum(l.less) FROM line l WHERE l.outcome = 'reused'), 0) \
+             images_embedded = images_embedded - COALESCE((SELECT sum(l.less) FROM line l \
+             WHERE l.outcome = 'embedded'), 0), images_reused = images_reused - COALESCE((SELECT sum(l.less) \
+             FROM line l WHERE l.outcome = 'reused'), 0) \
          WHERE account_id = $1 AND import_id = $2",
         &[account_id.into(), import_id.into(), i64::from(number).into()],
     )

@@ -1,7 +1,8 @@
 //! All SQL of the Rust side, one file per subject: most are named after the table whose rows they read and write, the
 //! others after a task that touches several tables.
 //!
-//! - Accounts and tokens: `account`, `app`, `app_access`, `app_breaker`, `oauth_state`, `quota`, `token`, `token_answer`;
+//! - Accounts and tokens: `account`, `app`, `app_access`, `app_breaker`, `oauth_state`, `quota`, `token`,
+//!   `token_answer`;
 //!   `seal` re-encrypts what these tables contain.
 //! - Imports: [`import`] (the queue, claims, the listing, the end), `import_outcome` (counts), `board`, `pin`,
 //!   [`pin_image`], `model`, `reembed`, `retention`.
@@ -144,8 +145,8 @@ fn column<I, T>(items: &[I], value: impl FnMut(&I) -> T) -> Vec<T> {
     items.iter().map(value).collect()
 }
 
-/// As [`read`]; `each` is the memory for a row beyond its own size, in bytes. Other roles decide how many rows there are:
-/// the memory for all of them is reserved before the first is read.
+/// As [`read`]; `each` is the memory for a row beyond its own size, in bytes. Other roles decide how many rows there
+/// are: the memory for all of them is reserved before the first is read.
 fn read_sized<T>(
     sql: &str,
     parameters: &[DatumWithOid<'_>],
@@ -175,14 +176,14 @@ fn commit_durably() {
     }
 }
 
-/// Limits the waits for locks in the current transaction to the time for which a worker's main thread can be blocked. The
-/// worker tries again later.
+/// Limits the waits for locks in the current transaction to the time for which a worker's main thread can be blocked.
+/// The worker tries again later.
 pub fn wait_briefly_for_locks() {
     set(c"lock_timeout", c"100ms", Until::TransactionEnds);
 }
 
-/// Locks tables of the extension as a write does; false, without waiting, if another session blocks that. While interrupts
-/// are held off, a wait could not be cancelled.
+/// Locks tables of the extension as a write does; false, without waiting, if another session blocks that. While
+/// interrupts are held off, a wait could not be cancelled.
 pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
     let names: Vec<_> = tables.iter().map(ToString::to_string).collect();
     let tables = read(
@@ -196,9 +197,9 @@ pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
         .all(|table| unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }))
 }
 
-/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would do so as well, but pgrx assigns a
-/// transaction id before it runs one, which on a standby is an internal error; and a request to Pinterest whose response
-/// cannot be stored should not be made.
+/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would do so as well, but pgrx assigns
+/// a transaction id before it runs one, which on a standby is an internal error; and a request to Pinterest whose
+/// response cannot be stored should not be made.
 pub fn refuse_if_read_only(command: &std::ffi::CStr) {
     // SAFETY: a NUL-terminated string; main thread.
     unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) };
@@ -249,8 +250,8 @@ fn affected(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure
     })
 }
 
-/// Runs `work` with the latest snapshot: a function that waits for the commits of other sessions would otherwise read with
-/// the snapshot of its caller's statement.
+/// Runs `work` with the latest snapshot: a function that waits for the commits of other sessions would otherwise read
+/// with the snapshot of its caller's statement.
 pub fn with_latest_snapshot<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     struct Pop;
     impl Drop for Pop {

@@ -43,7 +43,8 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
     // The operator is in pgvector's schema, whichever it is: the function was bound to it when it was created.
     read(
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
-         FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
+         FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, \
+         n.pin_id COLLATE \"C\"",
         &[
             embedding.clone().parameter(),
             k.into(),

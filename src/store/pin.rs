@@ -84,7 +84,8 @@ pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, F
 /// Of these pins, those that had no image when last listed.
 pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let known = read(
-        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) AND p.no_image IS NOT NULL",
+        "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) \
+         AND p.no_image IS NOT NULL",
         &[account_id.into(), pin_ids.into()],
         |row| row.get(1),
     )?;
@@ -107,35 +108,39 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
         pins.iter().filter(|pin| which(pin)).map(|pin| pin.pin_id.clone()).collect()
     };
     write(
-        "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, description, \
-         link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, \
-         is_product, ai_disclosures, product_tags) \
-         SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, p.dominant_color, \
-         p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 microsecond'::interval, p.raw::json, p.no_image, \
-         p.link_domain, p.is_product, CASE WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
-             FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) ORDER BY e.place) END, \
+        "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, \
+         description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
+         no_image, link_domain, is_product, ai_disclosures, product_tags) \
+         SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, \
+         p.dominant_color, p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 \
+         microsecond'::interval, p.raw::json, p.no_image, p.link_domain, p.is_product, CASE \
+         WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
+             FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) \
+             ORDER BY e.place) END, \
          p.product_tags::json \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
-         $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], $20::text[]) \
-         AS p(pin_id, board_section_id, title, description, link, \
-         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, is_product, \
-         ai_disclosures, product_tags) \
+         $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], \
+         $20::text[]) AS p(pin_id, board_section_id, title, description, link, \
+         alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, \
+         is_product, ai_disclosures, product_tags) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
-         (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, \
+         (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, \
+         parent_pin_id, \
              created_at, raw, no_image, link_domain, is_product, product_tags) = (SELECT k.board_section_id, k.title, \
                  k.description, k.link, k.alt_text, k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, \
                  k.created_at, k.raw, k.no_image, k.link_domain, k.is_product, k.product_tags \
              FROM (VALUES (false, EXCLUDED.board_section_id, EXCLUDED.title, EXCLUDED.description, EXCLUDED.link, \
                      EXCLUDED.alt_text, EXCLUDED.dominant_color, EXCLUDED.creative_type, EXCLUDED.media_type, \
-                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image, EXCLUDED.link_domain, \
-                     EXCLUDED.is_product, EXCLUDED.product_tags), \
-                 (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, t.creative_type, \
+                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image, \
+                     EXCLUDED.link_domain, EXCLUDED.is_product, EXCLUDED.product_tags), \
+                 (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, \
+                 t.creative_type, \
                      t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image, t.link_domain, t.is_product, \
                      t.product_tags)) AS k(odd, board_section_id, title, \
-                 description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
-                 no_image, link_domain, is_product, product_tags) WHERE k.odd = (EXCLUDED.pin_id = ANY ($21))), \
-         ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures END, \
-         imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
+                 description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, \
+                 raw, no_image, link_domain, is_product, product_tags) WHERE k.odd = (EXCLUDED.pin_id = ANY ($21))), \
+         ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures \
+         END, imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
          WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai",
         &[
             account_id.into(),

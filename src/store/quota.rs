@@ -27,21 +27,24 @@ pub enum Turn {
 /// Whether a request may be made for the account. Subtracts it from the budget if it may.
 pub fn take(account_id: i64) -> Result<Turn, Failure> {
     let turn = write_optional(
-        "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, window_length, reset_at) \
-         SELECT k.app_id, k.account_id, $2, 1000, 999, k.window_length, clock_timestamp() + k.window_length \
-         FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id), \
+        "INSERT INTO pinterest.quota_ledger AS q (app_id, account_id, category, request_limit, remaining, \
+         window_length, reset_at) SELECT k.app_id, k.account_id, $2, 1000, 999, k.window_length, \
+         clock_timestamp() + k.window_length FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id), \
          LATERAL (SELECT CASE WHEN p.tier = 'trial' THEN p.app_id END AS app_id, \
              CASE WHEN p.tier = 'trial' THEN NULL ELSE a.account_id END AS account_id, \
              CASE WHEN p.tier = 'trial' THEN '1 day'::interval ELSE '1 minute'::interval END AS window_length) AS k \
          WHERE a.account_id = $1 \
          ON CONFLICT ((COALESCE(app_id, 0)), (COALESCE(account_id, 0)), category) DO UPDATE SET \
-             remaining = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
+             remaining = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 \
+             hours'::interval \
                  THEN q.request_limit - 1 ELSE GREATEST(q.remaining - 1, -1) END, \
-             reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 hours'::interval \
+             reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 \
+             hours'::interval \
                  THEN clock_timestamp() + LEAST(q.window_length, '1 day'::interval) ELSE q.reset_at END, \
              paced_until = CASE WHEN q.remaining <= 0 AND q.reset_at > clock_timestamp() THEN q.paced_until \
                  ELSE COALESCE(q.pace, '0') + CASE WHEN q.paced_until > clock_timestamp() \
-                     AND q.paced_until < clock_timestamp() + make_interval(secs => $3) THEN q.paced_until ELSE clock_timestamp() END END \
+                     AND q.paced_until < clock_timestamp() + make_interval(secs => $3) THEN q.paced_until \
+                     ELSE clock_timestamp() END END \
          RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END, \
              EXTRACT(EPOCH FROM q.paced_until - COALESCE(q.pace, '0') - clock_timestamp())::float8",
         &[account_id.into(), CATEGORY.into(), LONGEST_QUEUE.into()],
@@ -84,7 +87,8 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
              ELSE GREATEST(q.window_length, make_interval(secs => $4)) END, \
          pace = COALESCE(make_interval(secs => $7), q.pace), \
          paced_until = CASE WHEN $7 > 0 AND q.pace IS NULL \
-             THEN GREATEST(q.paced_until, clock_timestamp() + make_interval(secs => GREATEST($7, 1))) ELSE q.paced_until END, \
+             THEN GREATEST(q.paced_until, clock_timestamp() + make_interval(secs => GREATEST($7, 1))) \
+             ELSE q.paced_until END, \
          refused_in_row = 0, observed_at = clock_timestamp() \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $5 \

@@ -26,8 +26,8 @@ fn run_of_now(plan: pg_sys::SPIPlanPtr, parameters: &[DatumWithOid<'_>], read_on
         .collect();
     let nulls: Vec<c_char> =
         parameters.iter().map(|value| if value.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
-    // SAFETY: connected to SPI; as many values as the plan has parameters. The server copies the snapshot and takes no other
-    // one meanwhile.
+    // SAFETY: connected to SPI; as many values as the plan has parameters. The server copies the snapshot and takes no
+    // other one meanwhile.
     let code = unsafe {
         pg_sys::SPI_execute_snapshot(
             plan,

@@ -23,7 +23,8 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
                  LEFT JOIN pg_roles r ON r.oid = a.grantee \
                  WHERE a.privilege_type = 'CREATE' AND NOT COALESCE(r.rolsuper, false) \
                  AND NOT (COALESCE(r.rolname, '') = 'pg_database_owner' AND EXISTS (SELECT FROM pg_database d \
-                     JOIN pg_roles o ON o.oid = d.datdba WHERE d.datname = current_database() AND o.rolsuper)) ORDER BY 1), \
+                     JOIN pg_roles o ON o.oid = d.datdba WHERE d.datname = current_database() AND o.rolsuper)) \
+                     ORDER BY 1), \
              ARRAY(SELECT DISTINCT p.oid::regprocedure::text FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner \
                  WHERE NOT o.rolsuper AND p.proname IN (SELECT f.proname FROM pg_proc f \
                      JOIN pg_depend m ON m.classid = 'pg_proc'::regclass AND m.objid = f.oid AND m.deptype = 'e' \
@@ -39,13 +40,16 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
 pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
     read(
         "SELECT f.what FROM pg_roles w CROSS JOIN LATERAL ( \
-             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE w.rolcanlogin OR w.rolsuper OR w.rolbypassrls OR w.rolcreaterole \
+             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE w.rolcanlogin OR w.rolsuper OR w.rolbypassrls \
+             OR w.rolcreaterole \
                  OR w.rolcreatedb OR w.rolreplication \
-             UNION ALL SELECT 2, format('\"%s\" is a member of it', pg_get_userbyid(m.member)) FROM pg_auth_members m WHERE m.roleid = w.oid \
-             UNION ALL SELECT 3, format('it is a member of \"%s\"', pg_get_userbyid(m.roleid)) FROM pg_auth_members m WHERE m.member = w.oid \
-             UNION ALL SELECT 4, 'it has settings' WHERE EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = w.oid) \
-             UNION ALL SELECT 5, 'it owns objects' WHERE EXISTS (SELECT FROM pg_shdepend d \
-                 WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid AND d.deptype = 'o')) AS f(place, what) \
+             UNION ALL SELECT 2, format('\"%s\" is a member of it', pg_get_userbyid(m.member)) FROM pg_auth_members m \
+             WHERE m.roleid = w.oid UNION ALL SELECT 3, format('it is a member of \"%s\"', pg_get_userbyid(m.roleid)) \
+             FROM pg_auth_members m WHERE m.member = w.oid UNION ALL SELECT 4, 'it has settings' WHERE EXISTS (SELECT \
+             FROM pg_db_role_setting s WHERE s.setrole = w.oid) UNION ALL SELECT 5, 'it owns objects' \
+             WHERE EXISTS (SELECT FROM pg_shdepend d \
+                 WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid AND d.deptype = 'o')) AS f(place, \
+                 what) \
          WHERE w.rolname = 'pinterest_worker' ORDER BY f.place, f.what",
         &[],
         |row| row.get(1),

@@ -96,7 +96,8 @@ pub fn next_generation() -> Result<i64, Failure> {
     write_one(
         "SELECT CASE WHEN d.drawn > d.used THEN d.drawn ELSE setval('pinterest.token_generation', d.used + 1) END \
          FROM (SELECT nextval('pinterest.token_generation') AS drawn, \
-             COALESCE((SELECT max(GREATEST(t.generation, t.consent)) FROM pinterest.token t), 0) AS used OFFSET 0) AS d",
+             COALESCE((SELECT max(GREATEST(t.generation, t.consent)) FROM pinterest.token t), \
+             0) AS used OFFSET 0) AS d",
         &[],
         |row| row.get(1),
     )
@@ -134,8 +135,8 @@ pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
 pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[String]) -> Result<(), Failure> {
     commit_durably();
     execute(
-        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, access_expires_at, \
-         refresh_expires_at, refresh_after, granted_scopes) VALUES ($1, $2, $2, $3, $4, \
+        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, \
+         access_expires_at, refresh_expires_at, refresh_after, granted_scopes) VALUES ($1, $2, $2, $3, $4, \
          clock_timestamp() + make_interval(secs => $5), \
          clock_timestamp() + make_interval(secs => $6), \
          clock_timestamp() + make_interval(secs => $7), $8) \
@@ -162,15 +163,15 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[Strin
 pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Option<Vec<u8>>)) -> Result<(), Failure> {
     commit_durably();
     execute(
-        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, access_expires_at, \
-         refresh_expires_at, refreshed_at, refresh_after, granted_scopes, unsettled) \
+        "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, \
+         access_expires_at, refresh_expires_at, refreshed_at, refresh_after, granted_scopes, unsettled) \
          SELECT $2, $3, f.consent, $4, $5, f.access_expires_at, f.refresh_expires_at, f.refreshed_at, f.refresh_after, \
          f.granted_scopes, true FROM pinterest.token f WHERE f.account_id = $1 \
          ON CONFLICT (account_id) DO UPDATE SET generation = EXCLUDED.generation, consent = EXCLUDED.consent, \
          access_token = EXCLUDED.access_token, refresh_token = EXCLUDED.refresh_token, previous_refresh_token = NULL, \
          access_expires_at = EXCLUDED.access_expires_at, refresh_expires_at = EXCLUDED.refresh_expires_at, \
-         refreshed_at = EXCLUDED.refreshed_at, refresh_after = EXCLUDED.refresh_after, attempts = 0, attempt_by = NULL, \
-         uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = true",
+         refreshed_at = EXCLUDED.refreshed_at, refresh_after = EXCLUDED.refresh_after, attempts = 0, \
+         attempt_by = NULL, uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = true",
         &[from.into(), into.into(), generation.into(), secrets.0.into(), secrets.1.into()],
     )
 }
@@ -316,8 +317,8 @@ pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, F
     read(
         "SELECT t.account_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          JOIN pinterest.app p USING (app_id) \
-         WHERE t.refresh_token IS NOT NULL AND (t.unsettled OR a.status = ANY (ARRAY['connected', 'refresh_uncertain'])) \
-         AND CASE WHEN t.attempt_by IS NULL THEN t.refresh_after <= clock_timestamp() \
+         WHERE t.refresh_token IS NOT NULL AND (t.unsettled OR a.status = ANY (ARRAY['connected', \
+         'refresh_uncertain'])) AND CASE WHEN t.attempt_by IS NULL THEN t.refresh_after <= clock_timestamp() \
              ELSE t.attempt_by <> ALL ($2) END \
          AND t.account_id <> ALL ($3) \
          AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = t.account_id) \

@@ -51,9 +51,9 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.token t SET generation = w.generation, access_token = w.access_token, \
          refresh_token = w.refresh_token, previous_refresh_token = w.previous_refresh_token, \
-         access_expires_at = w.access_expires_at, refresh_expires_at = COALESCE(w.refresh_expires_at, t.refresh_expires_at), \
-         refresh_after = w.refresh_after, refreshed_at = clock_timestamp(), attempts = 0, attempt_by = NULL, \
-         uncertain = false, granted_scopes = w.granted_scopes, unsettled = true \
+         access_expires_at = w.access_expires_at, refresh_expires_at = COALESCE(w.refresh_expires_at, \
+         t.refresh_expires_at), refresh_after = w.refresh_after, refreshed_at = clock_timestamp(), attempts = 0, \
+         attempt_by = NULL, uncertain = false, granted_scopes = w.granted_scopes, unsettled = true \
          FROM pinterest.token_answer w \
          WHERE t.account_id = $1 AND w.account_id = $1 AND w.expected = t.generation",
         &[account_id.into()],

@@ -66,10 +66,10 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          lease_until = clock_timestamp() + $3::interval, fence = t.fence + 1, attempts = t.attempts + 1, \
          started_at = COALESCE(t.started_at, clock_timestamp()) \
          FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
-         RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, t.listing_complete, \
-         t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, t.max_images, \
-         t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - t.started_at)::float8, \
-         t.skip_ai",
+         RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, \
+         t.listing_complete, t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, \
+         t.max_images, t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - \
+         t.started_at)::float8, t.skip_ai",
         &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
         |row| {
             Ok(ClaimedImport {
@@ -147,7 +147,8 @@ pub fn extend_lease(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
 pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
-         AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4))",
+         AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() \
+         AND o.claimed_by = ANY ($4))",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into(), live.to_vec().into()],
     )
 }
@@ -166,12 +167,13 @@ pub struct InHand {
 /// What the worker of this identity has in hand.
 pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
     Ok(read_optional(
-        "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' AND p.claimed_by = $1), \
-         EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
+        "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' \
+         AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
         &[identity.into(), LEASE.into()],
         |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
-    )?.unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }
 
 /// Releases the imports and images that the worker of this identity has in hand: they are queued again, and the attempt
@@ -179,10 +181,10 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
 pub fn give_back(identity: &str) -> Result<(), Failure> {
     let imports = write(
         "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
-         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' ELSE phase END, \
-         finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, \
-         claimed_by = NULL, lease_until = NULL, fence = fence + 1, attempts = GREATEST(attempts - 1, 0), wake_at = clock_timestamp() \
-         WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
+         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' \
+         ELSE phase END, finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, \
+         claimed_by = NULL, lease_until = NULL, fence = fence + 1, attempts = GREATEST(attempts - 1, 0), \
+         wake_at = clock_timestamp() WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
         &[identity.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )?;

@@ -75,17 +75,19 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
-         imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') THEN i.skip_ai \
+         imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') \
+         THEN i.skip_ai \
              ELSE b.imported_without_ai END, \
-         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN clock_timestamp() ELSE b.confirmed_at END, \
-         unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
+         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN clock_timestamp() \
+         ELSE b.confirmed_at END, unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
              THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
          (imported_modified_at, imported_pin_count, imported_pins) = (SELECT k.modified_at, k.pin_count, k.pins \
              FROM (VALUES (true, b.imported_modified_at, b.imported_pin_count, b.imported_pins), \
                  (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 \
                          AND i.pins_unreadable = 0 THEN i.modified_at_start END, \
                      CASE WHEN l.listed THEN i.pins_reported ELSE b.imported_pin_count END, \
-                     CASE WHEN l.listed THEN s.pins ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, pins) \
+                     CASE WHEN l.listed THEN s.pins ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, \
+                     pins) \
              WHERE k.stays = COALESCE(i.coverage NOT IN ('whole', 'until_known', 'until_limit', 'incomplete'), true)) \
          FROM pinterest.import i JOIN pinterest.board o ON o.account_id = $1 AND o.board_id = $3, \
          LATERAL (SELECT COALESCE(i.listed_at > o.imported_at, i.listed_at IS NOT NULL) AS listed) AS l, \
@@ -103,7 +105,8 @@ fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
          sync_keeps_images = i.keep_images, sync_skips_ai = i.skip_ai FROM pinterest.import i \
-         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 AND b.board_id = $3",
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 \
+         AND b.board_id = $3",
         &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
     )
 }

@@ -13,11 +13,11 @@ use crate::store::{execute, is_true, pin, pin_image, read_optional};
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import i SET board_id = $4, \
-         phase = CASE WHEN i.listing_complete THEN 'images' ELSE 'listing' END, attempts = 0, reason = NULL, error_code = NULL, \
-         hint = NULL, pins_reported = CASE WHEN i.listing_complete THEN i.pins_reported ELSE b.pin_count END, \
-         modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at ELSE i.modified_at_start END \
-         FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 \
-         AND b.account_id = $1 AND b.board_id = $4",
+         phase = CASE WHEN i.listing_complete THEN 'images' ELSE 'listing' END, attempts = 0, reason = NULL, \
+         error_code = NULL, hint = NULL, pins_reported = CASE WHEN i.listing_complete THEN i.pins_reported \
+         ELSE b.pin_count END, modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at \
+         ELSE i.modified_at_start END FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 \
+         AND i.fence = $3 AND b.account_id = $1 AND b.board_id = $4",
         &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), board_id.into()],
     )
 }
@@ -56,7 +56,8 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
 /// is new.
 pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     is_true(
-        "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
+        "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) \
+         FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
@@ -170,7 +171,8 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
              EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3, \
-         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id <> $2) AS missing, \
+         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id <> $2) \
+         AS missing, \
              count(*) FILTER (WHERE p.import_id <> $2 AND p.missing_since IS NOT NULL) AS missing_again \
              FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
          WHERE i.account_id = $1 AND i.import_id = $2",
@@ -271,8 +273,8 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
 /// Ends the listing before the end of the board: Pinterest lists no more.
 pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', reason = $4, \
-         listed_at = clock_timestamp() \
+        "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', \
+         reason = $4, listed_at = clock_timestamp() \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &[
             claimed.account_id.into(),

@@ -47,8 +47,10 @@ pub struct ImportOptions {
 fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
     let found = write_optional(
-        "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i WHERE i.account_id = $1 \
-             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') LIMIT $2) AS waiting) \
+        "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i \
+         WHERE i.account_id = $1 \
+             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') \
+             LIMIT $2) AS waiting) \
          FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
         &[account_id.into(), most.into()],
         |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
@@ -115,9 +117,10 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     affected(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
-             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT clock_timestamp()) \
-             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
+             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT \
+             clock_timestamp()) AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
+             AND i.board_id = b.board_id \
                  AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
@@ -162,7 +165,8 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
          state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
          phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
          finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
-         WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')",
+         WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', \
+         'waiting_access', 'needs_reauth')",
         &[account_id.into(), import_id.into()],
     )?;
     Ok(touched > 0)
@@ -190,9 +194,9 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
         execute(
             "UPDATE pinterest.import SET state = 'queued', due = false, deaths = 0, \
              phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \
-             images_failed = images_failed - $3, images_skipped = images_skipped - $4, attempts = 0, wake_at = clock_timestamp(), finished_at = NULL, \
-             cancel_requested = false, reason = NULL, error_code = NULL, hint = NULL, fence = fence + 1 \
-             WHERE account_id = $1 AND import_id = $2",
+             images_failed = images_failed - $3, images_skipped = images_skipped - $4, attempts = 0, \
+             wake_at = clock_timestamp(), finished_at = NULL, cancel_requested = false, reason = NULL, \
+             error_code = NULL, hint = NULL, fence = fence + 1 WHERE account_id = $1 AND import_id = $2",
             &[
                 account_id.into(),
                 import_id.into(),
@@ -208,9 +212,11 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
 pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
     let requeued = write(
         "UPDATE pinterest.import SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, \
-         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' ELSE phase END, \
-         finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, claimed_by = NULL, lease_until = NULL, \
-         fence = fence + 1, wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' RETURNING import_id",
+         due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' \
+         ELSE phase END, finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, claimed_by = NULL, \
+         lease_until = NULL, \
+         fence = fence + 1, wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' \
+         RETURNING import_id",
         &[account_id.into()],
         |row| row.get(1),
     )?;
@@ -244,7 +250,8 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
 pub fn unpark(account_id: i64) -> Result<(), Failure> {
     super::turn::let_go_on(account_id)?;
     execute(
-        "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, reason = NULL, \
+        "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, \
+         reason = NULL, \
          error_code = NULL, hint = NULL WHERE account_id = $1 AND state IN ('needs_reauth', 'waiting_access')",
         &[account_id.into()],
     )
@@ -253,8 +260,8 @@ pub fn unpark(account_id: i64) -> Result<(), Failure> {
 /// Parks the account's queued imports until its user reconnects.
 pub fn park(account_id: i64, reason: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, lease_until = NULL \
-         WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",
+        "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, \
+         lease_until = NULL WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",
         &[account_id.into(), reason.into()],
     )
 }

@@ -42,23 +42,25 @@ macro_rules! usable {
 /// Returns their number.
 pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
     let ended = write(
-        "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 END AS deaths \
+        "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 \
+         END AS deaths \
              FROM pinterest.import i \
              WHERE i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($1)) \
              LIMIT 100 FOR UPDATE SKIP LOCKED), \
          next AS (SELECT d.account_id, d.import_id, d.deaths, NOT i.cancel_requested AND d.deaths >= $2 AS failed, \
-             CASE WHEN i.cancel_requested THEN 'cancelled' WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' END AS state, \
-             CASE WHEN d.deaths > 1 THEN row_number() OVER (PARTITION BY d.deaths > 1 ORDER BY d.import_id) ELSE 0 END AS place \
-             FROM dead d JOIN pinterest.import i ON i.account_id = d.account_id AND i.import_id = d.import_id) \
+             CASE WHEN i.cancel_requested THEN 'cancelled' WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' \
+             END AS state, CASE WHEN d.deaths > 1 THEN row_number() OVER (PARTITION BY d.deaths > 1 \
+             ORDER BY d.import_id) ELSE 0 END AS place FROM dead d JOIN pinterest.import i ON i.account_id = \
+             d.account_id AND i.import_id = d.import_id) \
          UPDATE pinterest.import t SET deaths = n.deaths, fence = t.fence + 1, claimed_by = NULL, lease_until = NULL, \
          state = n.state, due = CASE WHEN n.state = 'queued' THEN false END, \
          wake_at = clock_timestamp() + n.place * '5 seconds'::interval, \
          phase = CASE WHEN n.state = 'queued' THEN t.phase ELSE 'finished' END, \
          finished_at = CASE WHEN n.state <> 'queued' THEN clock_timestamp() END, \
-         reason = CASE WHEN n.failed THEN format('the worker ended %s times while it worked on the import', n.deaths) ELSE t.reason END, \
-         error_code = CASE WHEN n.failed THEN '57P02' ELSE t.error_code END, \
-         hint = CASE WHEN n.failed THEN 'See the server log for how the worker ended. Import the board again once that is fixed.' ELSE t.hint END \
-         FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
+         reason = CASE WHEN n.failed THEN format('the worker ended %s times while it worked on the import', n.deaths) \
+         ELSE t.reason END, error_code = CASE WHEN n.failed THEN '57P02' ELSE t.error_code END, \
+         hint = CASE WHEN n.failed THEN 'See the server log for how the worker ended. Import the board again once that \
+         is fixed.' ELSE t.hint END FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END",
         &[live.to_vec().into(), DEATHS.into()],
         |row| row.maybe::<i64>(1),
@@ -72,7 +74,8 @@ pub fn make_due() -> Result<bool, Failure> {
     let looked_at = affected(
         concat!(
             "WITH ready AS (SELECT i.account_id, i.import_id FROM pinterest.import i \
-                 WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+                 WHERE NOT i.due AND i.wake_at <= (SELECT clock_timestamp()) ORDER BY i.wake_at \
+                 LIMIT $1 FOR UPDATE SKIP LOCKED) \
              UPDATE pinterest.import t SET turn_owner = a.owner::text, due = CASE WHEN ",
             usable!(),
             " THEN true END FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
@@ -89,8 +92,8 @@ pub fn owners_after(owner: &str, but: &[String]) -> Result<Vec<String>, Failure>
     let after = |owner: &str| {
         read(
             "WITH RECURSIVE ring AS ( \
-             (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > $1 ORDER BY i.turn_owner LIMIT 1) \
-             UNION ALL \
+             (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > $1 ORDER BY i.turn_owner \
+             LIMIT 1) UNION ALL \
              SELECT (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > r.turn_owner \
                  ORDER BY i.turn_owner LIMIT 1) FROM ring r WHERE r.turn_owner IS NOT NULL) \
              SELECT r.turn_owner FROM ring r WHERE r.turn_owner IS NOT NULL AND r.turn_owner <> ALL ($3) LIMIT $2",
@@ -114,7 +117,8 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
                  ORDER BY i.account_id LIMIT 1) \
              UNION ALL \
              SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due AND i.turn_owner = $1 \
-                 AND i.account_id > r.account_id ORDER BY i.account_id LIMIT 1) FROM ring r WHERE r.account_id IS NOT NULL) \
+                 AND i.account_id > r.account_id ORDER BY i.account_id LIMIT 1) FROM ring r \
+                 WHERE r.account_id IS NOT NULL) \
              SELECT r.account_id FROM ring r WHERE r.account_id IS NOT NULL AND r.account_id <> ALL ($4) LIMIT $3",
             &[owner.into(), account_id.into(), CANDIDATES.into(), but.to_vec().into()],
             |row| row.get::<i64>(1),
@@ -165,14 +169,18 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
         concat!(
             "WITH RECURSIVE held AS ( \
-             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', \
+             'waiting_quota', 'waiting_access') \
                  AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
              UNION ALL \
-             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
-                 AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h WHERE h.account_id IS NOT NULL) \
+             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', \
+             'waiting_quota', 'waiting_access') \
+                 AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h \
+                 WHERE h.account_id IS NOT NULL) \
              SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id AND ",
             account_usable!(),
-            " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id AND p.access_refused_since IS NOT NULL)) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
+            " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id AND p.access_refused_since IS NOT \
+             NULL)) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
         ),
         &[after.into(), BATCH.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
@@ -181,7 +189,8 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     // Rows that a client has locked are left to the next round.
     execute(
         "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.import i \
-             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', \
+             'waiting_access') \
              FOR UPDATE SKIP LOCKED) AS h WHERE t.account_id = h.account_id AND t.import_id = h.import_id",
         &[usable.into()],
     )?;
@@ -192,9 +201,11 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
 /// Whether imports of other accounts wait for a worker.
 pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
     is_true(
-        "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id LIMIT 1) AS l \
+        "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id \
+         LIMIT 1) AS l \
                  WHERE l.account_id <> $1) \
-             OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id DESC LIMIT 1) AS h \
+             OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due \
+             ORDER BY i.account_id DESC LIMIT 1) AS h \
                  WHERE h.account_id <> $1)",
         &[account_id.into()],
     )
@@ -203,10 +214,12 @@ pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
 /// Seconds until the next sleeping import is due, and whether one is due now.
 pub fn next_wake() -> Result<(Option<f64>, bool), Failure> {
     Ok(read_optional(
-        "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i WHERE NOT i.due \
+        "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i \
+         WHERE NOT i.due \
                  ORDER BY i.wake_at LIMIT 1), \
              EXISTS (SELECT FROM pinterest.import i WHERE i.due)",
         &[],
         |row| Ok((row.maybe::<f64>(1)?, row.get::<bool>(2)?)),
-    )?.unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }

@@ -32,7 +32,8 @@ pub struct ClaimedImage {
 pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<String>, Failure> {
     read(
         "SELECT DISTINCT n.content_hash FROM (SELECT i.content_hash FROM pinterest.pin_image i \
-             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
+             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT \
+             clock_timestamp()) \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
         &[account_id.into(), import_id.into(), limit.into()],
         |row| row.get(1),
@@ -58,8 +59,8 @@ pub struct ClaimRequest<'a> {
     pub live: &'a [String],
 }
 
-/// Makes workers claim and record one after another, until the transaction ends: each sees what the others have claimed,
-/// and no two wait for each other, since recording one import's images counts for other imports too.
+/// Makes workers claim and record one after another, until the transaction ends: each sees what the others have
+/// claimed, and no two wait for each other, since recording one import's images counts for other imports too.
 pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
     wait_briefly_for_locks();
     execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()])?;
@@ -69,21 +70,23 @@ pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Claims up to `limit` images of the import that are ready. Of those with the same content hash only the first, none that
-/// another import of the account (with `across`, of any account) has claimed, and none that can reuse an embedding:
-/// [`reuse_by_content_hash`](super::result::reuse_by_content_hash) serves those without a claim.
+/// Claims up to `limit` images of the import that are ready. Of those with the same content hash only the first, none
+/// that another import of the account (with `across`, of any account) has claimed, and none that can reuse an
+/// embedding: [`reuse_by_content_hash`](super::result::reuse_by_content_hash) serves those without a claim.
 pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
     let ClaimRequest { account_id, import_id, model_id, keep_images, across, by, live } = request;
-    // OFFSET 0 keeps the searches for the same content hash subqueries, one for each image in the order of the index: as
-    // joins they compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`: before the
-    // first ANALYZE the planner cannot choose between the index by content hash and the one by import.
+    // OFFSET 0 keeps the searches for the same content hash subqueries, one for each image in the order of the index:
+    // as joins they compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`:
+    // before the first ANALYZE the planner cannot choose between the index by content hash and the one by import.
     write(
         "WITH ready AS ( \
-         SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 \
-         AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
+         SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 \
+         AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id + 0 = $1 AND o.content_hash = i.content_hash \
-             AND o.import_id + 0 = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id + 0 = $1 \
+         AND o.content_hash = i.content_hash \
+             AND o.import_id + 0 = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, \
+             i.position) OFFSET 0) \
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
              AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
              AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
@@ -123,11 +126,11 @@ pub(super) fn claimed_image(row: Row<'_, '_>) -> Result<ClaimedImage, Failure> {
     })
 }
 
-/// Claims one image that workers had in hand twice when they ended: it may be the cause, so no other image of its import is
-/// to be in hand with it.
+/// Claims one image that workers had in hand twice when they ended: it may be the cause, so no other image of its
+/// import is to be in hand with it.
 ///
-/// A failed attempt leaves a reason, the end of a worker does not. When the first worker ends after failed attempts, they
-/// are forgotten, and the image counts as if two workers had ended.
+/// A failed attempt leaves a reason, the end of a worker does not. When the first worker ends after failed attempts,
+/// they are forgotten, and the image counts as if two workers had ended.
 pub fn claim_suspect(
     account_id: i64,
     import_id: i64,
@@ -149,8 +152,8 @@ pub fn claim_suspect(
     )
 }
 
-/// The kept bytes of a claimed image, with the size they were downloaded in and whether that is a fixed-box crop; `None` if
-/// another worker has claimed it since.
+/// The kept bytes of a claimed image, with the size they were downloaded in and whether that is a fixed-box crop;
+/// `None` if another worker has claimed it since.
 pub fn kept(account_id: i64, claimed: &ClaimedImage) -> Result<Option<(Vec<u8>, String, bool)>, Failure> {
     read_optional(
         "SELECT i.image, COALESCE(i.source_size, ''), COALESCE(i.cropped, false) FROM pinterest.pin_image i \
@@ -163,8 +166,8 @@ pub fn kept(account_id: i64, claimed: &ClaimedImage) -> Result<Option<(Vec<u8>, 
 /// Releases what a worker has claimed of an import that is no longer worked on; interrupted attempts do not count.
 pub fn release(account_id: i64, import_id: i64, by: Option<&str>) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, fence = fence + 1 \
-         WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by IS NOT NULL \
+        "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, \
+         fence = fence + 1 WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by IS NOT NULL \
          AND ($3 IS NULL OR claimed_by = $3)",
         &[account_id.into(), import_id.into(), by.into()],
     )

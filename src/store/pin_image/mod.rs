@@ -1,5 +1,5 @@
-//! `pinterest.pin_image`: the images of pins, which are the work items of an import as well. `page` writes the images of a
-//! page of a listing, `claim` gives them to workers, and `result` records their results.
+//! `pinterest.pin_image`: the images of pins, which are the work items of an import as well. `page` writes the images
+//! of a page of a listing, `claim` gives them to workers, and `result` records their results.
 
 mod claim;
 mod page;

@@ -28,10 +28,10 @@ pub struct PageCounts {
     pub reused: i32,
 }
 
-/// Upserts the images of pins that an import sees for the first time. An embedded image stays embedded if its content hash
-/// and the model are the same; all others become pending. If the content hash is another one, the embedding and the kept
-/// bytes of the previous image stay, marked as stale, until the new image is embedded: a response may name an image that
-/// cannot be downloaded.
+/// Upserts the images of pins that an import sees for the first time. An embedded image stays embedded if its content
+/// hash and the model are the same; all others become pending. If the content hash is another one, the embedding and
+/// the kept bytes of the previous image stay, marked as stale, until the new image is embedded: a response may name an
+/// image that cannot be downloaded.
 pub fn upsert_page(
     account_id: i64,
     import_id: i64,
@@ -40,13 +40,15 @@ pub fn upsert_page(
     images: &[ImageRow],
 ) -> Result<PageCounts, Failure> {
     let states = write(
-        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, content_hash) \
-         SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash \
-         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, candidates, content_hash) \
-         ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
-         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
+        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
+         content_hash) SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash \
+         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
+         candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \
+         SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, candidates = EXCLUDED.candidates, \
+         content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
          next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
-         (state, embedding, model_id, embedded_at, stale, previous_hash, misses, missed_by) = (SELECT k.state, k.embedding, \
+         (state, embedding, model_id, embedded_at, stale, previous_hash, misses, missed_by) = (SELECT k.state, \
+         k.embedding, \
                  k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
                  CASE WHEN k.misses > 0 THEN EXCLUDED.import_id END \
              FROM (SELECT CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END AS hash, \
@@ -79,22 +81,24 @@ pub fn upsert_page(
     })
 }
 
-/// As [`upsert_page`], for images that the import was asked to leave out: they are skipped, without embedding. Kept bytes of
-/// the same image stay, for an import that includes it. Returns the number of images.
+/// As [`upsert_page`], for images that the import was asked to leave out: they are skipped, without embedding. Kept
+/// bytes of the same image stay, for an import that includes it. Returns the number of images.
 pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &Reason) -> Result<i32, Failure> {
     if images.is_empty() {
         return Ok(0);
     }
     let skipped = affected(
-        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, content_hash, \
+        "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
+         content_hash, \
              state, reason, reason_code) \
          SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, 'skipped', $8, $9 \
-         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, candidates, content_hash) \
-         ON CONFLICT (account_id, pin_id, position) DO UPDATE SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, \
-         candidates = EXCLUDED.candidates, content_hash = EXCLUDED.content_hash, state = EXCLUDED.state, \
-         reason = EXCLUDED.reason, reason_code = EXCLUDED.reason_code, attempts = 0, claimed_by = NULL, lease_until = NULL, \
-         fence = t.fence + 1, embedding = NULL, model_id = NULL, embedded_at = NULL, stale = false, previous_hash = NULL, \
-         misses = 0, missed_by = NULL, \
+         FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
+         candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \
+         SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, candidates = EXCLUDED.candidates, \
+         content_hash = EXCLUDED.content_hash, state = EXCLUDED.state, \
+         reason = EXCLUDED.reason, reason_code = EXCLUDED.reason_code, attempts = 0, claimed_by = NULL, \
+         lease_until = NULL, fence = t.fence + 1, embedding = NULL, model_id = NULL, embedded_at = NULL, \
+         stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, NULL, NULL, NULL, NULL)) \
                  AS k(same, sha256, source_size, cropped, image) \
@@ -114,16 +118,16 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
     Ok(as_integer(skipped))
 }
 
-/// Marks images that their pins no longer have: `counts` contains each pin with the number of its images. The images stay
-/// until another import has found the same, see [`delete_missed_again`]. Returns the number of images missed for the first
-/// time.
+/// Marks images that their pins no longer have: `counts` contains each pin with the number of its images. The images
+/// stay until another import has found the same, see [`delete_missed_again`]. Returns the number of images missed for
+/// the first time.
 pub fn miss(account_id: i64, import_id: i64, counts: &[(String, i32)]) -> Result<i32, Failure> {
     let (pins, numbers): (Vec<_>, Vec<_>) = counts.iter().cloned().unzip();
     let misses = write(
         "UPDATE pinterest.pin_image i SET misses = i.misses + 1, missed_by = $4 \
          FROM unnest($2::text[], $3::int4[]) AS p(pin_id, number) \
-         WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number AND i.missed_by IS DISTINCT FROM $4 \
-         RETURNING i.misses",
+         WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number AND i.missed_by IS DISTINCT \
+         FROM $4 RETURNING i.misses",
         &[account_id.into(), pins.into(), numbers.into(), import_id.into()],
         |row| row.get::<i32>(1),
     )?;
@@ -133,7 +137,8 @@ pub fn miss(account_id: i64, import_id: i64, counts: &[(String, i32)]) -> Result
 /// Deletes images that were missed by this import, whose listing is complete, and by another one before.
 pub fn delete_missed_again(account_id: i64, import_id: i64) -> Result<(), Failure> {
     execute(
-        "DELETE FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.missed_by = $2 AND i.import_id <> $2 AND i.misses >= 2",
+        "DELETE FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.missed_by = $2 AND i.import_id <> $2 \
+         AND i.misses >= 2",
         &[account_id.into(), import_id.into()],
     )
 }

@@ -69,8 +69,8 @@ pub enum Recorded {
     No,
     /// As it is.
     AsIs,
-    /// The image could not be embedded, and the embedding of the previous image at its position stays until another import
-    /// has the same result.
+    /// The image could not be embedded, and the embedding of the previous image at its position stays until another
+    /// import has the same result.
     KeptBefore,
 }
 
@@ -85,8 +85,9 @@ pub fn record(
     let with = |others| fenced(account_id, claimed, others);
     let touched = match result {
         ImageResult::Embedded(done) => affected(
-            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, model_id = $6, sha256 = $7, \
-             source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
+            "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, \
+             model_id = $6, sha256 = $7, source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE \
+             WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
              misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &with(vec![
@@ -100,11 +101,13 @@ pub fn record(
             ]),
         )?,
         ImageResult::SameBytes { model_id, sha256, source_size, cropped, image } => affected(
-            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-             sha256 = $5, source_size = $6, cropped = $7, animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
-             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
-             FROM (SELECT i.embedding, i.model_id, i.animated FROM pinterest.pin_image i \
-                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 LIMIT 1) s \
+            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
+             embedding = s.embedding, model_id = s.model_id, sha256 = $5, source_size = $6, cropped = $7, \
+             animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, \
+             previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, \
+             lease_until = NULL FROM (SELECT i.embedding, i.model_id, i.animated FROM pinterest.pin_image i \
+                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 \
+                 LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &with(vec![
                 sha256.to_vec().into(),
@@ -118,14 +121,16 @@ pub fn record(
         ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {
             let wanted = if matches!(result, ImageResult::Skipped(_)) { "skipped" } else { "failed" };
             let state = write_optional(
-                "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, lease_until = NULL, \
-                 (state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) = (SELECT k.state, k.embedding, \
+                "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, \
+                 lease_until = NULL, (state, embedding, model_id, embedded_at, content_hash, stale, \
+                 previous_hash) = (SELECT k.state, k.embedding, \
                      k.model_id, k.embedded_at, k.content_hash, k.stale, k.previous_hash \
                      FROM (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, \
                              CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END, false, NULL), \
                          (false, $5, NULL, NULL, NULL, t.content_hash, t.stale, t.previous_hash)) \
                          AS k(keeps, state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) \
-                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND COALESCE(t.model_id = (SELECT w.model_id \
+                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND COALESCE(t.model_id = (SELECT \
+                     w.model_id \
                          FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id), false))) \
                  WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending' \
                  RETURNING t.state",
@@ -162,10 +167,10 @@ pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool)
     )
 }
 
-/// Copies an embedding to each pending image of the account that has one of these content hashes, from an embedded image
-/// with the same hash in the account or, with `across`, in any account. Returns the number of images per import. Claimed
-/// images and those of imports that work with another model are left out, and those of imports that keep images are
-/// included only `with_bytes`, where the copied image has kept bytes.
+/// Copies an embedding to each pending image of the account that has one of these content hashes, from an embedded
+/// image with the same hash in the account or, with `across`, in any account. Returns the number of images per import.
+/// Claimed images and those of imports that work with another model are left out, and those of imports that keep images
+/// are included only `with_bytes`, where the copied image has kept bytes.
 pub fn reuse_by_content_hash(
     account_id: i64,
     model_id: i64,
@@ -173,25 +178,30 @@ pub fn reuse_by_content_hash(
     across: bool,
     with_bytes: bool,
 ) -> Result<Vec<(i64, i32)>, Failure> {
-    // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and account
-    // are no index conditions: otherwise all of its pending images are compared with all embedded ones.
+    // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and
+    // account are no index conditions: otherwise all of its pending images are compared with all embedded ones.
     write(
-        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS u(content_hash)) AS h \
-             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, e.animated, e.image \
+        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS \
+         u(content_hash)) AS h \
+             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, \
+             e.animated, e.image \
                  FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
                  AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
          reused AS ( \
-         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = s.embedding, model_id = s.model_id, \
-         embedded_at = clock_timestamp(), animated = s.animated, fence = t.fence + 1, stale = false, previous_hash = NULL, \
-         misses = 0, missed_by = NULL, \
+         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
+         embedding = s.embedding, model_id = s.model_id, embedded_at = clock_timestamp(), animated = s.animated, \
+         fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
-             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, s.cropped, \
-                 CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id) \
+             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, \
+             s.cropped, \
+                 CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 \
+                 AND w.import_id = t.import_id) \
                      THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
              WHERE k.kept = (t.image IS NOT NULL AND NOT t.stale)) \
          FROM twins s \
-         WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash AND t.claimed_by IS NULL \
-         AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 AND k.import_id = t.import_id \
+         WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash \
+         AND t.claimed_by IS NULL AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 \
+         AND k.import_id = t.import_id \
              AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
@@ -200,16 +210,19 @@ pub fn reuse_by_content_hash(
     )
 }
 
-/// Makes the failed images of an import pending again, and those that were skipped for one of these reasons; their number by
-/// state and reason.
+/// Makes the failed images of an import pending again, and those that were skipped for one of these reasons; their
+/// number by state and reason.
 pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<Vec<(String, String, i64)>, Failure> {
     write(
-        "WITH failed AS (SELECT f.pin_id, f.position, f.state, COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
+        "WITH failed AS (SELECT f.pin_id, f.position, f.state, COALESCE(f.reason_code, '') AS code \
+         FROM pinterest.pin_image f \
              WHERE f.account_id = $1 AND f.import_id = $2 \
              AND (f.state = 'failed' OR f.state = 'skipped' AND f.reason_code = ANY ($3)) FOR UPDATE), \
-         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, attempts = 0, \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, \
+         attempts = 0, \
              next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
-             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position RETURNING f.state, f.code) \
+             FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position \
+             RETURNING f.state, f.code) \
          SELECT a.state, a.code, count(*) FROM again a GROUP BY a.state, a.code",
         &[
             account_id.into(),
@@ -220,9 +233,10 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
     )
 }
 
-/// Handles images that workers had in hand when they ended: those that were in hand three times fail, and those that were
-/// in hand once are released. The others are to be tried one by one, see [`claim_suspect`](super::claim::claim_suspect). Returns the number of failed
-/// images, and of those that kept their previous embedding.
+/// Handles images that workers had in hand when they ended: those that were in hand three times fail, and those that
+/// were in hand once are released. The others are to be tried one by one, see
+/// [`claim_suspect`](super::claim::claim_suspect). Returns the number of failed images, and of those that kept their
+/// previous embedding.
 pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Result<(i32, i32), Failure> {
     execute(
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
@@ -230,9 +244,9 @@ pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Resul
         &[account_id.into(), import_id.into(), live.to_vec().into(), (DEATHS - 1).into()],
     )?;
     let deadly = read(
-        "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence FROM pinterest.pin_image i \
-         WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($3) AND i.attempts >= $4 \
-         AND i.reason IS NULL",
+        "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence \
+         FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' \
+         AND i.claimed_by <> ALL ($3) AND i.attempts >= $4 AND i.reason IS NULL",
         &[account_id.into(), import_id.into(), live.to_vec().into(), DEATHS.into()],
         claimed_image,
     )?;

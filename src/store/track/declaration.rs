@@ -43,7 +43,8 @@ pub fn is_owner(table: &UserTable) -> Result<bool, Failure> {
 /// Inserts the declaration.
 pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failure> {
     write_one(
-        "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, source_column, \
+        "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, \
+         source_column, \
          embedding_column, table_oid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING tracked_column_id, tie::text",
         &[
             table.owner.parameter(),
@@ -62,8 +63,8 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failu
 /// Stores the table's current name, and lets the workers check at once whether the column's problem still exists.
 pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, problem_code = NULL, \
-         problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
+        "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, \
+         problem_code = NULL, problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
         &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into(), table.oid.into()],
     )
 }
@@ -127,8 +128,8 @@ pub struct FiredTrigger<'a> {
     pub owner: pg_sys::Oid,
 }
 
-/// The tracked column whose queue a trigger may write: declared by the owner of the trigger's table, for that table and for
-/// the columns that the trigger names. Any role may make a trigger with any arguments on a table of its own.
+/// The tracked column whose queue a trigger may write: declared by the owner of the trigger's table, for that table and
+/// for the columns that the trigger names. Any role may make a trigger with any arguments on a table of its own.
 pub fn of_trigger(fired: &FiredTrigger<'_>) -> Result<Option<i64>, Failure> {
     if !is_uuid(fired.tie) {
         return Ok(None);

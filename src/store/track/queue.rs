@@ -14,7 +14,8 @@ thread_local! {
     static ENQUEUE: Saved = const { Saved::new(
         "INSERT INTO pinterest.tracked_row AS r (tracked_column_id, key) VALUES ($1, $2) \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp(), \
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, \
+             next_attempt_at = clock_timestamp(), \
              reason = NULL, reason_code = NULL, source_sha256 = NULL, model_id = NULL, embedded_at = NULL",
         &[PgBuiltInOids::INT8OID, PgBuiltInOids::TEXTARRAYOID],
     ) };
@@ -47,7 +48,8 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
     );
     execute(
         "UPDATE pinterest.tracked_row SET attempts = $3, reason = $4, reason_code = $5 \
-         WHERE tracked_column_id = $1 AND key = $2 AND EXISTS (SELECT FROM pinterest.tracked_column c, pinterest.tracked_column w \
+         WHERE tracked_column_id = $1 AND key = $2 AND EXISTS (SELECT FROM pinterest.tracked_column c, \
+         pinterest.tracked_column w \
              WHERE c.tracked_column_id = $1 AND w.tracked_column_id = $6 \
              AND pinterest.owner_oid(c.owner) = pinterest.owner_oid(w.owner))",
         &[
@@ -96,8 +98,8 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
          SELECT $1, array_agg(v.value ORDER BY v.place) FROM unnest($2::text[]) WITH ORDINALITY AS v(value, place) \
          GROUP BY (v.place - 1) / $3 \
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
-             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp(), \
-             reason = NULL, reason_code = NULL",
+             version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, \
+             next_attempt_at = clock_timestamp(), reason = NULL, reason_code = NULL",
         &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
     )
 }
@@ -113,8 +115,8 @@ pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure>
 /// Makes failed rows pending again, and lets the workers check the columns' problems at once; the number of rows.
 pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let again = affected(
-        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, next_attempt_at = clock_timestamp() \
-         WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
+        "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, \
+         next_attempt_at = clock_timestamp() WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
         &[tracked_column_ids.to_vec().into()],
     )?;
     look_again(tracked_column_ids)?;
@@ -220,8 +222,8 @@ pub fn models_of(table: pg_sys::Oid, embedding_column: &str) -> Result<Vec<i64>,
     };
     read(
         "WITH RECURSIVE step (model_id) AS ( \
-             (SELECT min(r.model_id) FROM pinterest.tracked_row r WHERE r.tracked_column_id = $1 AND r.model_id IS NOT NULL) \
-             UNION ALL SELECT (SELECT min(r.model_id) FROM pinterest.tracked_row r \
+             (SELECT min(r.model_id) FROM pinterest.tracked_row r WHERE r.tracked_column_id = $1 \
+             AND r.model_id IS NOT NULL) UNION ALL SELECT (SELECT min(r.model_id) FROM pinterest.tracked_row r \
                  WHERE r.tracked_column_id = $1 AND r.model_id > s.model_id AND r.model_id IS NOT NULL) \
              FROM step s WHERE s.model_id IS NOT NULL) \
          SELECT s.model_id FROM step s WHERE s.model_id IS NOT NULL",

@@ -169,8 +169,8 @@ impl Target {
             tie: Tie { tracked_column_id, tie },
             // The length first, which does not need the value itself.
             read: format!(
-                "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, t.{embedding} IS NOT NULL, {part} \
-                 FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL"
+                "SELECT pg_catalog.octet_length(t.{source}::{source_type})::pg_catalog.int8, \
+                 t.{embedding} IS NOT NULL, {part} FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL"
             ),
             lock: format!(
                 "SELECT t.{embedding} IS NOT NULL FROM {rows} AS t WHERE {row} AND t.{source} IS NOT NULL \

@@ -1,13 +1,13 @@
-//! The triggers of tracked columns: the one place that knows their names and their function. `sql/tracking.sql` defines the
-//! function, and its view `pinterest.tracked` repeats the condition of [`ties`].
+//! The triggers of tracked columns: the one place that knows their names and their function. `sql/tracking.sql` defines
+//! the function, and its view `pinterest.tracked` repeats the condition of [`ties`].
 //!
-//! A row of `pinterest.tracked_column` is tied to its table by the trigger `pinterest_track_<id>` on the table, made by the
-//! table's owner, whose first argument is the row's `tie`, a uuid that no other declaration has. The id alone would not do: a
-//! copy of the schema counts from the start again.
+//! A row of `pinterest.tracked_column` is tied to its table by the trigger `pinterest_track_<id>` on the table, made by
+//! the table's owner, whose first argument is the row's `tie`, a uuid that no other declaration has. The id alone would
+//! not do: a copy of the schema counts from the start again.
 //!
 //! `pg_trigger` has no index on names and may contain hundreds of thousands of rows, so the table's oid is stored in
-//! `tracked_column` too. After a restore a stored oid may be that of another table, so it only determines where to search
-//! first.
+//! `tracked_column` too. After a restore a stored oid may be that of another table, so it only determines where to
+//! search first.
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
@@ -53,8 +53,8 @@ thread_local! {
     ) };
 }
 
-/// The function of the triggers that keep the queue, `pinterest.track_change()`; InvalidOid, which no trigger has, if there
-/// is none.
+/// The function of the triggers that keep the queue, `pinterest.track_change()`; InvalidOid, which no trigger has, if
+/// there is none.
 fn function() -> pg_sys::Oid {
     // SAFETY: catalog look-ups inside a transaction; a missing schema gives InvalidOid.
     unsafe {
@@ -71,8 +71,8 @@ fn function() -> pg_sys::Oid {
     }
 }
 
-/// The table of a tracked column, if it still belongs to the column's owner. Runs with the caller's rights: `None` also if
-/// these do not include the declaration.
+/// The table of a tracked column, if it still belongs to the column's owner. Runs with the caller's rights: `None` also
+/// if these do not include the declaration.
 pub fn relation(tracked_column_id: i64) -> Result<Option<pg_sys::Oid>, Failure> {
     let parameters = [tracked_column_id.into(), function().into()];
     let table = |row: &[Option<pg_sys::Datum>]| Ok(row[0].map(oid));
@@ -106,8 +106,8 @@ pub fn remember(tracked_column_id: i64, table: pg_sys::Oid) -> Result<(), Failur
 pub fn of_table(table: pg_sys::Oid) -> Result<Vec<TrackedColumn>, Failure> {
     read(
         concat!(
-            "SELECT c.tracked_column_id, c.tie::text, c.key_columns, c.source_kind, c.source_column, c.embedding_column \
-             FROM pg_trigger t, pg_class r, pinterest.tracked_column c WHERE t.tgrelid = $1 AND ",
+            "SELECT c.tracked_column_id, c.tie::text, c.key_columns, c.source_kind, c.source_column, \
+             c.embedding_column FROM pg_trigger t, pg_class r, pinterest.tracked_column c WHERE t.tgrelid = $1 AND ",
             ties!(),
             " ORDER BY c.tracked_column_id"
         ),
@@ -155,8 +155,8 @@ pub(super) fn is_on(table: pg_sys::Oid, quoted: &str, owner: pg_sys::Oid, tie: &
     )
 }
 
-/// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table that it is a
-/// part of, and may have another owner.
+/// The table on which a trigger was made, and its owner: a partition has copies of the triggers of the table that it is
+/// a part of, and may have another owner.
 pub fn root(trigger: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
     let found = ROOT.with(|saved| {
         saved.read_of_now(&[trigger.into()], |row| match row {
@@ -194,8 +194,8 @@ pub fn create(tie: &Tie, table: &UserTable, declaration: &Declaration) -> Result
              UNION ALL SELECT '_truncate', 'AFTER TRUNCATE', 'STATEMENT', n.change FROM names n \
              UNION ALL SELECT '_stale', 'BEFORE UPDATE', 'ROW', \
                  format('EXECUTE FUNCTION pinterest.track_stale(%L, %L)', $3, $4)) \
-         SELECT format('CREATE TRIGGER %I %s ON %s FOR EACH %s %s', n.name || t.ending, t.timing, $1, t.level, t.action) \
-         FROM names n, triggers t",
+         SELECT format('CREATE TRIGGER %I %s ON %s FOR EACH %s %s', n.name || t.ending, t.timing, $1, t.level, \
+         t.action) FROM names n, triggers t",
         &[
             table.quoted.as_str().into(),
             tie.tracked_column_id.to_string().into(),
@@ -215,14 +215,14 @@ pub fn create(tie: &Tie, table: &UserTable, declaration: &Declaration) -> Result
     }
     // The statements name the table.
     if relation(tie.tracked_column_id)? != Some(table.oid) {
-        return Err(Failure::new(Kind::TableMoved, format!("{} was renamed or replaced concurrently", table.quoted))
+        return Err(Failure::new(Kind::TableMoved, format!("{} was renamed or replaced meanwhile", table.quoted))
             .with_hint("Try again."));
     }
     Ok(())
 }
 
-/// Whether rows of a table, of one of its partitions or of a table that it is a partition of come from a subscription. The
-/// view `pinterest.tracked` has the same condition.
+/// Whether rows of a table, of one of its partitions or of a table that it is a partition of come from a subscription.
+/// The view `pinterest.tracked` has the same condition.
 fn has_subscription(table: pg_sys::Oid) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pg_subscription_rel sr WHERE sr.srrelid = $1 \
@@ -244,7 +244,8 @@ pub fn drop(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
     statements.iter().try_for_each(|statement| execute(statement, &[]))
 }
 
-/// Drops the triggers on a table whose tracked column is not the table's: it changed hands, or came from another database.
+/// Drops the triggers on a table whose tracked column is not the table's: it changed hands, or came from another
+/// database.
 pub fn drop_strays(table: &UserTable) -> Result<(), Failure> {
     let columns = columns_of(table.oid)?;
     let on_table: Vec<i64> = read(

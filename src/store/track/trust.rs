@@ -18,8 +18,8 @@ use crate::store::user_table;
 thread_local! {
     // Without publications there is nothing to check.
     static LEAVES: Saved = const { Saved::new(
-        "SELECT t.oid FROM (SELECT $1 AS oid UNION SELECT p.relid::oid FROM pg_partition_tree($1) AS p WHERE p.isleaf) AS t \
-         WHERE EXISTS (SELECT FROM pg_publication)",
+        "SELECT t.oid FROM (SELECT $1 AS oid UNION SELECT p.relid::oid FROM pg_partition_tree($1) AS p \
+         WHERE p.isleaf) AS t WHERE EXISTS (SELECT FROM pg_publication)",
         &[PgBuiltInOids::OIDOID],
     ) };
     static POWER: Saved = const { Saved::new(
@@ -28,7 +28,8 @@ thread_local! {
          WHERE c.oid = $1 AND EXISTS (SELECT FROM pg_roles r \
              WHERE (r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls OR r.rolname IN ( \
                  'pinterest_worker', 'pg_write_server_files', 'pg_read_server_files', 'pg_execute_server_program', \
-                 'pg_read_all_data', 'pg_write_all_data', 'pg_create_subscription', 'pg_maintain', 'pg_signal_backend')) \
+                 'pg_read_all_data', 'pg_write_all_data', 'pg_create_subscription', 'pg_maintain', \
+                 'pg_signal_backend')) \
              AND pg_has_role(o.oid, r.oid, 'MEMBER'))",
         &[PgBuiltInOids::OIDOID],
     ) };
@@ -45,8 +46,8 @@ thread_local! {
              (SELECT 'pg_class'::regclass::oid, t.oid FROM tables t \
              UNION SELECT 'pg_trigger'::regclass::oid, g.oid FROM pg_trigger g JOIN tables t ON g.tgrelid = t.oid \
              UNION SELECT 'pg_attrdef'::regclass::oid, a.oid FROM pg_attrdef a JOIN tables t ON a.adrelid = t.oid \
-             UNION SELECT 'pg_statistic_ext'::regclass::oid, s.oid FROM pg_statistic_ext s JOIN tables t ON s.stxrelid = t.oid) \
-             UNION SELECT n.classid, n.objid FROM reached r CROSS JOIN LATERAL ( \
+             UNION SELECT 'pg_statistic_ext'::regclass::oid, s.oid FROM pg_statistic_ext s \
+             JOIN tables t ON s.stxrelid = t.oid) UNION SELECT n.classid, n.objid FROM reached r CROSS JOIN LATERAL ( \
                  SELECT d.refclassid AS classid, d.refobjid AS objid FROM pg_depend d \
                      WHERE d.classid = r.classid AND d.objid = r.objid AND d.deptype NOT IN ('e', 'x') \
                      AND d.refclassid NOT IN ('pg_namespace'::regclass, 'pg_extension'::regclass) \
@@ -73,24 +74,28 @@ thread_local! {
          trusted (oid) AS ( \
              SELECT o.oid FROM pg_roles o WHERE o.rolsuper OR o.oid = $2 \
              UNION ALL SELECT g.oid FROM pg_roles g, pg_database d JOIN pg_roles o ON o.oid = d.datdba \
-                 WHERE g.rolname = 'pg_database_owner' AND d.datname = current_database() AND (o.rolsuper OR o.oid = $2)), \
+                 WHERE g.rolname = 'pg_database_owner' AND d.datname = current_database() AND (o.rolsuper \
+                 OR o.oid = $2)), \
          found (place, what) AS ( \
-             SELECT 1, format('%s belongs to \"%s\"', pg_describe_object(r.classid, r.objid, 0), pg_get_userbyid(s.refobjid)) \
-             FROM reached r JOIN pg_shdepend s ON s.classid = r.classid AND s.objid = r.objid AND s.objsubid = 0 \
-             JOIN pg_database d ON d.oid = s.dbid \
+             SELECT 1, format('%s belongs to \"%s\"', pg_describe_object(r.classid, r.objid, 0), \
+             pg_get_userbyid(s.refobjid)) FROM reached r JOIN pg_shdepend s ON s.classid = r.classid \
+             AND s.objid = r.objid AND s.objsubid = 0 JOIN pg_database d ON d.oid = s.dbid \
              WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' \
              AND s.refobjid NOT IN (SELECT t.oid FROM trusted t) \
              UNION ALL SELECT 2, format('%s may make triggers on %I.%I', \
-                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, c.relname) \
+                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
+                 c.relname) \
              FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace, \
                  aclexplode(c.relacl) AS a \
              WHERE a.privilege_type = 'TRIGGER' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
-             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" search for functions', \
+             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" search \
+             for functions', \
                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
                  pg_get_userbyid($2)) \
              FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
-             WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
-             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
+             WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid \
+             FROM trusted t) AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid \
+             JOIN pg_language l ON l.oid = p.prolang \
                  WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal')) \
              UNION ALL SELECT 4, format('%s belongs to \"%s\" and is where functions of \"%s\" search for functions', \
                  pg_describe_object(c.classid, c.objid, 0), pg_get_userbyid(c.owner), pg_get_userbyid($2)) \
@@ -99,8 +104,10 @@ thread_local! {
                  UNION ALL SELECT 'pg_operator'::regclass::oid, o.oid, o.oprnamespace, o.oprowner FROM pg_operator o \
              ) AS c (classid, objid, namespace, owner) ON c.namespace = n.oid \
              WHERE n.nspname = ANY ($3) AND c.owner NOT IN (SELECT t.oid FROM trusted t) \
-             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
-                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL)) \
+             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = \
+             p.prolang \
+                 WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal') \
+                 AND p.prosqlbody IS NULL)) \
          SELECT f.what FROM found f ORDER BY f.place, f.what LIMIT 1",
         &[PgBuiltInOids::OIDOID, PgBuiltInOids::OIDOID, PgBuiltInOids::TEXTARRAYOID],
     ) };
@@ -137,8 +144,8 @@ fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
     let leaves = LEAVES.with(|saved| saved.read(&[table.into()], |row| row.get::<pg_sys::Oid>(1)))?;
     leaves.into_iter().try_for_each(|leaf| {
         PgTryBuilder::new(AssertUnwindSafe(|| {
-            // SAFETY: a lock that waits as a statement does, none on what is gone; the relation is closed again, after an
-            // ERROR by the end of the transaction. The callee looks and changes nothing.
+            // SAFETY: a lock that waits as a statement does, none on what is gone; the relation is closed again, after
+            // an ERROR by the end of the transaction. The callee looks and changes nothing.
             unsafe {
                 let relation = pg_sys::try_relation_open(leaf, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
                 if !relation.is_null() {
@@ -150,8 +157,8 @@ fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
         }))
         .catch_others(|error| {
             Err(Failure::of_error(Kind::NotReady, error).with_hint(
-                "Use ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL, or a publication without updates; its row filter and \
-                 column list may only use columns of the replica identity.",
+                "Use ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL, or a publication without updates; its row \
+                 filter and column list may only use columns of the replica identity.",
             ))
         })
         .execute()
@@ -174,9 +181,13 @@ fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
     let Some(what) = found.into_iter().next() else { return Ok(()) };
     Err(Failure::new(
         Kind::NotReady,
-        format!("{quoted} belongs to \"{name}\", a role with power over the server, but code of other roles can run there: {what}"),
+        format!(
+            "{quoted} belongs to \"{name}\", a role with power over the server, but code of other roles can run there: \
+             {what}"
+        ),
     )
     .with_hint(format!(
-        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), or remove the code of other roles."
+        "Give the table to a role without such power (ALTER TABLE {quoted} OWNER TO …), \
+         or remove the code of other roles."
     )))
 }

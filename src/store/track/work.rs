@@ -85,7 +85,8 @@ pub struct Embedding {
 pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
     read(
         "SELECT c.tracked_column_id, c.owner::text, c.problem IS NOT NULL, \
-         (SELECT count(*) FROM pinterest.tracked_column o WHERE pinterest.owner_oid(o.owner) = pinterest.owner_oid(c.owner) AND o.pauses > 0 \
+         (SELECT count(*) FROM pinterest.tracked_column o WHERE pinterest.owner_oid(o.owner) = \
+         pinterest.owner_oid(c.owner) AND o.pauses > 0 \
              AND o.next_attempt_at > clock_timestamp() - interval '3 minutes') \
          FROM pinterest.tracked_column c \
          WHERE c.next_attempt_at <= clock_timestamp() AND EXISTS (SELECT FROM (SELECT FROM pinterest.tracked_row r \
@@ -126,12 +127,13 @@ pub fn claim(
     let target = Arc::new(Target::find(tracked_column_id)?);
     let (deadly, tried) = (ended(DEATHS), format!("interrupted in each of {attempts} attempts"));
     write(
-        "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts - b.broken_off::int >= $7 AS exhausted, b.broken_off \
+        "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts - b.broken_off::int >= $7 AS exhausted, \
+         b.broken_off \
              FROM pinterest.tracked_row r CROSS JOIN LATERAL \
              (SELECT r.claimed_by IS NOT NULL AND r.claimed_by <> ALL ($3) AS broken_off) AS b \
-             WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= (SELECT clock_timestamp()) \
-             AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($3)) \
-             ORDER BY r.next_attempt_at LIMIT $4 FOR UPDATE OF r SKIP LOCKED), \
+             WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= (SELECT \
+             clock_timestamp()) AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() \
+             OR r.claimed_by <> ALL ($3)) ORDER BY r.next_attempt_at LIMIT $4 FOR UPDATE OF r SKIP LOCKED), \
          failed AS (UPDATE pinterest.tracked_row t SET state = 'failed', claimed_by = NULL, lease_until = NULL, \
              reason = CASE WHEN t.deaths >= $6 THEN $8 ELSE COALESCE(t.reason, $10) END, \
              reason_code = CASE WHEN t.deaths >= $6 THEN $9 ELSE COALESCE(t.reason_code, $11) END \
@@ -276,8 +278,9 @@ fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
         return release(claimed);
     }
     let recorded = affected(
-        "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, deaths = 0, refusals = 0, \
-         claimed_by = NULL, lease_until = NULL, source_sha256 = $5, model_id = $6, embedded_at = clock_timestamp() \
+        "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, \
+         deaths = 0, refusals = 0, claimed_by = NULL, lease_until = NULL, source_sha256 = $5, model_id = $6, \
+         embedded_at = clock_timestamp() \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
         &[
             claimed.tracked_column_id.into(),
@@ -322,7 +325,8 @@ pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
 pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = $5, reason_code = $6, claimed_by = NULL, \
-         lease_until = NULL WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
+         lease_until = NULL WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 \
+         AND state = 'pending'",
         &[
             claimed.tracked_column_id.into(),
             claimed.key.clone().into(),
@@ -403,7 +407,8 @@ pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), F
         "UPDATE pinterest.tracked_column SET problem = $2, problem_code = $3, problem_hint = $4, \
          pauses = p.pauses + 1, next_attempt_at = clock_timestamp() \
              + make_interval(secs => LEAST($5 * 2 ^ LEAST(p.pauses, 10), $6)) \
-         FROM (SELECT CASE WHEN c.next_attempt_at < clock_timestamp() - $7::interval THEN 0 ELSE c.pauses END AS pauses \
+         FROM (SELECT CASE WHEN c.next_attempt_at < clock_timestamp() - $7::interval THEN 0 ELSE c.pauses \
+         END AS pauses \
              FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 FOR NO KEY UPDATE) AS p \
          WHERE tracked_column_id = $1",
         &[
@@ -477,7 +482,8 @@ pub fn summary() -> Result<Summary, Failure> {
     Ok(read_optional(
         "SELECT count(*), count(c.problem), min(c.problem), \
          COALESCE(sum(r.pending), 0)::int8, COALESCE(sum(r.failed), 0)::int8 \
-         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS pending, \
+         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS \
+         pending, \
              count(*) FILTER (WHERE t.state = 'failed') AS failed FROM pinterest.tracked_row t \
              WHERE t.tracked_column_id = c.tracked_column_id) AS r",
         &[],
@@ -490,5 +496,6 @@ pub fn summary() -> Result<Summary, Failure> {
                 failed: row.get(5)?,
             })
         },
-    )?.unwrap_or_default())
+    )?
+    .unwrap_or_default())
 }

@@ -93,10 +93,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
     let refused =
         |client: &mut Client| refusal(client.query_one("SELECT pinterest_embed_image($1)::text", &[&photograph]));
     let found = refused(&mut client);
-    assert_eq!(
-        (found.code.as_str(), found.hint.as_str()),
-        ("54000", "The limit is set by pinterest.max_image_side.")
-    );
+    assert_eq!((found.code.as_str(), found.hint.as_str()), ("54000", "The limit is set by pinterest.max_image_side."));
     assert!(found.message.ends_with("more than the limit of 256 a side"), "{found:?}");
 
     client.batch_execute(
@@ -113,10 +110,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
     set_limit(&world, &mut client, "pinterest.max_image_side", "65500")?;
     let found =
         refusal(client.query_one("SELECT pinterest_embed_image(decode(repeat('00', 65537), 'hex'))::text", &[]));
-    assert_eq!(
-        (found.code.as_str(), found.hint.as_str()),
-        ("54000", "The limit is set by pinterest.max_image_size.")
-    );
+    assert_eq!((found.code.as_str(), found.hint.as_str()), ("54000", "The limit is set by pinterest.max_image_size."));
     assert_eq!(found.message, "the image has 65537 bytes, more than the limit of 65536");
 
     set_limit(&world, &mut client, "pinterest.max_image_size", "64MB")?;
