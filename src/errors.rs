@@ -1,282 +1,178 @@
-//! The table of errors: kind → SQLSTATE and hint. The SQLSTATEs are part of the interface and do not change.
+//! Errors: the table of kinds with SQLSTATE and hint, and how errors of other crates become one of them.
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use serde::{Deserialize, Serialize};
 
-/// What went wrong, as far as callers distinguish it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub enum Kind {
-    /// An invalid argument; the message states the rule.
-    BadArgument,
-    /// Text that is not a value of its type.
-    BadText,
-    /// A name that is longer than names can be.
-    NameTooLong,
-    /// NULL for a required argument.
-    NullArgument,
-    /// No app, account, board, import or table by that name or id.
-    NotFound,
-    /// The name exists already.
-    Duplicate,
-    /// A table has no column of that name.
-    NoColumn,
-    /// A view or another object where a table is required.
-    WrongObject,
-    /// Not supported for this type or kind of table.
-    Unsupported,
-    /// The object belongs to another role, or does not exist: one error for both.
-    NotYours,
-    /// The account has no usable token.
-    NeedsReauth,
-    /// Pinterest refuses: the board is not shared.
-    Forbidden,
-    /// Pinterest has not granted the app access.
-    AppAccess,
-    /// The user has not granted a scope that the call needs.
-    MissingScope,
-    /// Pinterest limits the feature to some apps.
-    Restricted,
-    /// Pinterest refuses without a reason.
-    NotPermitted,
-    /// Pinterest refuses the app's id or secret.
-    AppCredentials,
-    /// An authorization code or state that is unknown, used or expired.
-    BadAuthorization,
-    /// A necessary step has not been taken before.
-    NotReady,
-    /// The connection could not be established.
-    Unreachable,
-    /// The proxy does not answer, is not a proxy, or closes its connections.
-    ProxyUnreachable,
-    /// The proxy does not accept the user and password.
-    ProxyCredentials,
-    /// The proxy's rules forbid the connection.
-    ProxyRefused,
-    /// The connection was lost, or the other side timed out or failed.
-    BrokenOff,
-    /// A malformed response.
-    Protocol,
-    /// Pinterest's quota is used up.
-    RateLimited,
-    /// This server's limit of queued work is reached.
-    QueueFull,
-    /// The embedder is busy, or no worker slot is free.
-    Busy,
-    /// Out of memory.
-    OutOfMemory,
-    /// Bytes that cannot be decoded as an image.
-    BadImage,
-    /// An image type that is not supported.
-    UnsupportedImage,
-    /// The image is an animation, and these are not embedded.
-    AnimatedImage,
-    /// An image, text or response that exceeds its limit.
-    TooLarge,
-    /// The model directory or a file in it is missing.
-    ModelMissing,
-    /// Other users may write the model directory or a file in it.
-    ModelUntrusted,
-    /// The model directory does not contain a CLIP ViT-B/32.
-    ModelInvalid,
-    /// The CPU does not support the configured precision.
-    PrecisionUnsupported,
-    /// Vectors of different models, which have no meaningful distance.
-    ModelsMixed,
-    /// Sealed bytes that were changed, or come from another row.
-    SealBroken,
-    /// Sealed with a key that the server does not have.
-    KeyMissing,
-    /// An unusable setting or configuration file.
-    Config,
-    /// A statement of a worker failed: a lock, a full disk, a dropped object.
-    Database,
-    /// A trigger, constraint or policy of a user's table raised an error in its owner's name.
-    TableRefused,
-    /// A table's name came to mean another relation, or none, while it was used: it must be found again.
-    TableMoved,
-    /// A trigger function was not called by a suitable trigger.
-    TriggerProtocol,
-    /// Code of a user's table exceeded the time for a row.
-    TableTooSlow,
-    /// Code of a user's table ended the process that ran it.
-    TableEndsWorker,
-    /// Code of a user's table has used up its share of time.
-    TimeUsedUp,
-    /// A bug.
-    Internal,
+/// Defines [`Kind`]: for each kind of error its SQLSTATE and, if it has one, its hint. The SQLSTATEs are part of the
+/// interface and do not change.
+macro_rules! kinds {
+    ($($(#[$documentation:meta])* $kind:ident: $code:ident $(, $hint:expr)?;)*) => {
+        /// What went wrong, as far as callers distinguish it.
+        #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+        pub enum Kind {
+            $($(#[$documentation])* $kind,)*
+        }
+
+        impl Kind {
+            /// The SQLSTATE and the default hint.
+            fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
+                match self {
+                    $(Kind::$kind => (PgSqlErrorCode::$code, [$($hint)?].first().copied()),)*
+                }
+            }
+        }
+    };
 }
 
 /// The view pinterest.imports has the same hint for waiting imports.
-const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at developers.pinterest.com. Imports that wait for it continue by themselves once it is granted.";
+const APP_ACCESS_HINT: &str = "Pinterest has not granted the app access to its API, or has withdrawn it: see the app's page at \
+    developers.pinterest.com. Imports that wait for it continue by themselves once it is granted.";
+
+kinds! {
+    /// An invalid argument; the message states the rule.
+    BadArgument: ERRCODE_INVALID_PARAMETER_VALUE;
+    /// Text that is not a value of its type.
+    BadText: ERRCODE_INVALID_TEXT_REPRESENTATION;
+    /// A name that is longer than names can be.
+    NameTooLong: ERRCODE_NAME_TOO_LONG;
+    /// NULL for a required argument.
+    NullArgument: ERRCODE_NULL_VALUE_NOT_ALLOWED;
+    /// No app, account, board, import or table by that name or id.
+    NotFound: ERRCODE_UNDEFINED_OBJECT;
+    /// The name exists already.
+    Duplicate: ERRCODE_DUPLICATE_OBJECT;
+    /// A table has no column of that name.
+    NoColumn: ERRCODE_UNDEFINED_COLUMN;
+    /// A view or another object where a table is required.
+    WrongObject: ERRCODE_WRONG_OBJECT_TYPE;
+    /// Not supported for this type or kind of table.
+    Unsupported: ERRCODE_FEATURE_NOT_SUPPORTED;
+    /// The object belongs to another role, or does not exist: one error for both.
+    NotYours: ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "SELECT * FROM pinterest.accounts lists the accounts of the current role.";
+    /// The account has no usable token.
+    NeedsReauth: ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "Connect the account again: pinterest_authorize_url(), then pinterest_connect().";
+    /// Pinterest refuses: the board is not shared.
+    Forbidden: ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "Check that the board is shared with this account and which scopes were granted: SELECT scopes FROM \
+         pinterest.accounts.";
+    /// Pinterest has not granted the app access.
+    AppAccess: ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, APP_ACCESS_HINT;
+    /// The user has not granted a scope that the call needs.
+    MissingScope: ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "Connect the account again with that scope: pinterest_authorize_url(), with secret_boards => true for secret \
+         boards. SELECT scopes, scopes_missing FROM pinterest.accounts shows what was granted.";
+    /// Pinterest limits the feature to some apps.
+    Restricted: ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "Pinterest limits this feature to some apps; other scopes or a new connection do not help. Ask Pinterest, with \
+         the request id.";
+    /// Pinterest refuses without a reason.
+    NotPermitted: ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "Pinterest does not state the reason. Check whether the app has access at developers.pinterest.com, and which \
+         scopes were granted: SELECT scopes, scopes_missing FROM pinterest.accounts.";
+    /// Pinterest refuses the app's id or secret.
+    AppCredentials: ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "Compare the client id and secret with the app's page at Pinterest, then call pinterest_register_app() again.";
+    /// An authorization code or state that is unknown, used or expired.
+    BadAuthorization: ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "Start over with pinterest_authorize_url(); a state and a code work only once, within ten minutes.";
+    /// A necessary step has not been taken before.
+    NotReady: ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    /// The connection could not be established.
+    Unreachable: ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+        "Check the network, pinterest.api_host and pinterest.ca_file, then try again.";
+    /// The proxy does not answer, is not a proxy, or closes its connections.
+    ProxyUnreachable: ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+        "Check pinterest.proxy, the proxy, and whether it reaches the host. Work continues when it responds.";
+    /// The proxy does not accept the user and password.
+    ProxyCredentials: ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        "Write user:password on one line into the file that pinterest.proxy_credentials_file names. A change of the \
+         file needs no reload.";
+    /// The proxy's rules forbid the connection.
+    ProxyRefused: ERRCODE_SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
+        "Allow the host and port in the proxy's rules, or add the host to pinterest.no_proxy.";
+    /// The connection was lost, or the other side timed out or failed.
+    BrokenOff: ERRCODE_CONNECTION_FAILURE,
+        "Try again in a moment.";
+    /// A malformed response.
+    Protocol: ERRCODE_PROTOCOL_VIOLATION;
+    /// Pinterest's quota is used up.
+    RateLimited: ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        "SELECT * FROM pinterest.quota shows how many requests are left and when the quota is renewed.";
+    /// This server's limit of queued work is reached.
+    QueueFull: ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+    /// The embedder is busy, or no worker slot is free.
+    Busy: ERRCODE_INSUFFICIENT_RESOURCES;
+    /// Out of memory.
+    OutOfMemory: ERRCODE_OUT_OF_MEMORY,
+        "Request less at once, or allow the server's processes more memory.";
+    /// Bytes that cannot be decoded as an image.
+    BadImage: ERRCODE_INVALID_BINARY_REPRESENTATION,
+        "The image is truncated or corrupt; download it again.";
+    /// An image type that is not supported.
+    UnsupportedImage: ERRCODE_FEATURE_NOT_SUPPORTED,
+        "Supported formats are JPEG, PNG, WebP and GIF.";
+    /// The image is an animation, and these are not embedded.
+    AnimatedImage: ERRCODE_FEATURE_NOT_SUPPORTED,
+        "Set pinterest.animated_images to first_frame to embed the first frame.";
+    /// An image, text or response that exceeds its limit.
+    TooLarge: ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+    /// The model directory or a file in it is missing.
+    ModelMissing: ERRCODE_UNDEFINED_FILE,
+        "Set pinterest.model_dir to a directory created by pgvector_setup/clip-weights or pinterest-embedder \
+         init-model.";
+    /// Other users may write the model directory or a file in it.
+    ModelUntrusted: ERRCODE_CONFIG_FILE_ERROR,
+        "The model must belong to root or the server's user, and no other user may write its directory or files: chmod \
+         go-w.";
+    /// The model directory does not contain a CLIP ViT-B/32.
+    ModelInvalid: ERRCODE_DATA_CORRUPTED,
+        "Install the model again with pgvector_setup/clip-weights.";
+    /// The CPU does not support the configured precision.
+    PrecisionUnsupported: ERRCODE_FEATURE_NOT_SUPPORTED,
+        "Set pinterest.clip_precision to auto or f32.";
+    /// Vectors of different models, which have no meaningful distance.
+    ModelsMixed: ERRCODE_INVALID_PARAMETER_VALUE,
+        "pinterest_reembed_board() re-embeds images made by other models.";
+    /// Sealed bytes that were changed, or come from another row.
+    SealBroken: ERRCODE_DATA_CORRUPTED,
+        "The encrypted value does not belong to this row. Connect the account, or register the app, again.";
+    /// Sealed with a key that the server does not have.
+    KeyMissing: ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "Put the key that encrypted them back into the key file, after the first key.";
+    /// An unusable setting or configuration file.
+    Config: ERRCODE_CONFIG_FILE_ERROR;
+    /// A statement of a worker failed: a lock, a full disk, a dropped object.
+    Database: ERRCODE_OPERATOR_INTERVENTION;
+    /// A trigger, constraint or policy of a user's table raised an error in its owner's name.
+    TableRefused: ERRCODE_TRIGGERED_ACTION_EXCEPTION;
+    /// A table's name came to mean another relation, or none, while it was used: it must be found again.
+    TableMoved: ERRCODE_T_R_SERIALIZATION_FAILURE;
+    /// A trigger function was not called by a suitable trigger.
+    TriggerProtocol: ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        "pinterest_track() creates the triggers that call it.";
+    /// Code of a user's table exceeded the time for a row.
+    TableTooSlow: ERRCODE_QUERY_CANCELED,
+        "Check the table's triggers, policies and index expressions, then call pinterest_retry_tracked(); \
+         pinterest.tracked_row_timeout sets the limit.";
+    /// Code of a user's table ended the process that ran it.
+    TableEndsWorker: ERRCODE_CRASH_SHUTDOWN,
+        "See the server log for how the process ended. Check the table's triggers, policies and index expressions, then \
+         call pinterest_retry_tracked().";
+    /// Code of a user's table has used up its share of time.
+    TimeUsedUp: ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        "Work on the rows continues later. Triggers that take less than 0.1 s per row never pause.";
+    /// A bug.
+    Internal: ERRCODE_INTERNAL_ERROR,
+        "This is a bug in pg_pinterest. Please report it.";
+}
 
 impl Kind {
     /// Whether the cause is the proxy.
     pub fn is_proxy(self) -> bool {
         matches!(self, Kind::ProxyUnreachable | Kind::ProxyCredentials | Kind::ProxyRefused)
-    }
-
-    /// The SQLSTATE and the default hint.
-    fn row(self) -> (PgSqlErrorCode, Option<&'static str>) {
-        use PgSqlErrorCode as Code;
-        match self {
-            Kind::BadArgument => (Code::ERRCODE_INVALID_PARAMETER_VALUE, None),
-            Kind::BadText => (Code::ERRCODE_INVALID_TEXT_REPRESENTATION, None),
-            Kind::NameTooLong => (Code::ERRCODE_NAME_TOO_LONG, None),
-            Kind::NullArgument => (Code::ERRCODE_NULL_VALUE_NOT_ALLOWED, None),
-            Kind::NotFound => (Code::ERRCODE_UNDEFINED_OBJECT, None),
-            Kind::Duplicate => (Code::ERRCODE_DUPLICATE_OBJECT, None),
-            Kind::NoColumn => (Code::ERRCODE_UNDEFINED_COLUMN, None),
-            Kind::WrongObject => (Code::ERRCODE_WRONG_OBJECT_TYPE, None),
-            Kind::Unsupported => (Code::ERRCODE_FEATURE_NOT_SUPPORTED, None),
-            Kind::NotYours => (
-                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                Some("SELECT * FROM pinterest.accounts lists the accounts of the current role."),
-            ),
-            Kind::NeedsReauth => (
-                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                Some("Connect the account again: pinterest_authorize_url(), then pinterest_connect()."),
-            ),
-            Kind::Forbidden => (
-                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                Some(
-                    "Check that the board is shared with this account and which scopes were granted: SELECT scopes FROM pinterest.accounts.",
-                ),
-            ),
-            Kind::AppAccess => (Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, Some(APP_ACCESS_HINT)),
-            Kind::MissingScope => (
-                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                Some(
-                    "Connect the account again with that scope: pinterest_authorize_url(), with secret_boards => true for secret boards. SELECT scopes, scopes_missing FROM pinterest.accounts shows what was granted.",
-                ),
-            ),
-            Kind::Restricted => (
-                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                Some(
-                    "Pinterest limits this feature to some apps; other scopes or a new connection do not help. Ask Pinterest, with the request id.",
-                ),
-            ),
-            Kind::NotPermitted => (
-                Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                Some(
-                    "Pinterest does not state the reason. Check whether the app has access at developers.pinterest.com, and which scopes were granted: SELECT scopes, scopes_missing FROM pinterest.accounts.",
-                ),
-            ),
-            Kind::AppCredentials => (
-                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                Some(
-                    "Compare the client id and secret with the app's page at Pinterest, then call pinterest_register_app() again.",
-                ),
-            ),
-            Kind::BadAuthorization => (
-                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                Some(
-                    "Start over with pinterest_authorize_url(); a state and a code work only once, within ten minutes.",
-                ),
-            ),
-            Kind::NotReady => (Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, None),
-            Kind::Unreachable => (
-                Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-                Some("Check the network, pinterest.api_host and pinterest.ca_file, then try again."),
-            ),
-            Kind::ProxyUnreachable => (
-                Code::ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-                Some(
-                    "Check pinterest.proxy, the proxy, and whether it reaches the host. Work continues when it responds.",
-                ),
-            ),
-            Kind::ProxyCredentials => (
-                Code::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                Some(
-                    "Write user:password on one line into the file that pinterest.proxy_credentials_file names. A change of the file needs no reload.",
-                ),
-            ),
-            Kind::ProxyRefused => (
-                Code::ERRCODE_SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
-                Some("Allow the host and port in the proxy's rules, or add the host to pinterest.no_proxy."),
-            ),
-            Kind::BrokenOff => (Code::ERRCODE_CONNECTION_FAILURE, Some("Try again in a moment.")),
-            Kind::Protocol => (Code::ERRCODE_PROTOCOL_VIOLATION, None),
-            Kind::RateLimited => (
-                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                Some("SELECT * FROM pinterest.quota shows how many requests are left and when the quota is renewed."),
-            ),
-            Kind::QueueFull => (Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, None),
-            Kind::Busy => (Code::ERRCODE_INSUFFICIENT_RESOURCES, None),
-            Kind::OutOfMemory => (
-                Code::ERRCODE_OUT_OF_MEMORY,
-                Some("Request less at once, or allow the server's processes more memory."),
-            ),
-            Kind::BadImage => (
-                Code::ERRCODE_INVALID_BINARY_REPRESENTATION,
-                Some("The image is truncated or corrupt; download it again."),
-            ),
-            Kind::UnsupportedImage => {
-                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("Supported formats are JPEG, PNG, WebP and GIF."))
-            }
-            Kind::AnimatedImage => (
-                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                Some("Set pinterest.animated_images to first_frame to embed the first frame."),
-            ),
-            Kind::TooLarge => (Code::ERRCODE_PROGRAM_LIMIT_EXCEEDED, None),
-            Kind::ModelMissing => (
-                Code::ERRCODE_UNDEFINED_FILE,
-                Some(
-                    "Set pinterest.model_dir to a directory created by pgvector_setup/clip-weights or pinterest-embedder init-model.",
-                ),
-            ),
-            Kind::ModelUntrusted => (
-                Code::ERRCODE_CONFIG_FILE_ERROR,
-                Some(
-                    "The model must belong to root or the server's user, and no other user may write its directory or files: chmod go-w.",
-                ),
-            ),
-            Kind::ModelInvalid => {
-                (Code::ERRCODE_DATA_CORRUPTED, Some("Install the model again with pgvector_setup/clip-weights."))
-            }
-            Kind::PrecisionUnsupported => {
-                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, Some("Set pinterest.clip_precision to auto or f32."))
-            }
-            Kind::ModelsMixed => (
-                Code::ERRCODE_INVALID_PARAMETER_VALUE,
-                Some("pinterest_reembed_board() re-embeds images made by other models."),
-            ),
-            Kind::SealBroken => (
-                Code::ERRCODE_DATA_CORRUPTED,
-                Some(
-                    "The encrypted value does not belong to this row. Connect the account, or register the app, again.",
-                ),
-            ),
-            Kind::KeyMissing => (
-                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                Some("Put the key that encrypted them back into the key file, after the first key."),
-            ),
-            Kind::Config => (Code::ERRCODE_CONFIG_FILE_ERROR, None),
-            Kind::Database => (Code::ERRCODE_OPERATOR_INTERVENTION, None),
-            Kind::TableRefused => (Code::ERRCODE_TRIGGERED_ACTION_EXCEPTION, None),
-            Kind::TableMoved => (Code::ERRCODE_T_R_SERIALIZATION_FAILURE, None),
-            Kind::TriggerProtocol => (
-                Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                Some("pinterest_track() creates the triggers that call it."),
-            ),
-            Kind::TableTooSlow => (
-                Code::ERRCODE_QUERY_CANCELED,
-                Some(
-                    "Check the table's triggers, policies and index expressions, then call pinterest_retry_tracked(); pinterest.tracked_row_timeout sets the limit.",
-                ),
-            ),
-            Kind::TableEndsWorker => (
-                Code::ERRCODE_CRASH_SHUTDOWN,
-                Some(
-                    "See the server log for how the process ended. Check the table's triggers, policies and index expressions, then call pinterest_retry_tracked().",
-                ),
-            ),
-            Kind::TimeUsedUp => (
-                Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                Some("Work on the rows continues later. Triggers that take less than 0.1 s per row never pause."),
-            ),
-            Kind::Internal => (Code::ERRCODE_INTERNAL_ERROR, Some("This is a bug in pg_pinterest. Please report it.")),
-        }
     }
 }
 

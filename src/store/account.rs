@@ -1,6 +1,6 @@
 //! `pinterest.account`: connected accounts.
 
-use super::{affected, execute, is_true, read, read_optional, write, write_one, write_optional};
+use super::{affected, execute, is_true, read, read_optional, row_as, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -254,16 +254,7 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
              (SELECT count(*) FROM pinterest.import WHERE account_id = $1) \
          FROM pinterest.pin_image i WHERE i.account_id = $1",
         &[account_id.into()],
-        |row| {
-            Ok(Erased {
-                tokens: row.get(1)?,
-                boards: row.get(2)?,
-                pins: row.get(3)?,
-                images: row.get(4)?,
-                vectors: row.get(5)?,
-                imports: row.get(6)?,
-            })
-        },
+        row_as!(Erased { tokens, boards, pins, images, vectors, imports }),
     )?;
     super::token_answer::forget(account_id)?;
     if purge {

@@ -3,7 +3,7 @@
 
 use pinterest::observed_time::{Observation, Passed, between};
 
-use super::{execute, read_optional};
+use super::{execute, read_optional, row_as};
 use crate::errors::Failure;
 
 /// Records the clocks; what happened since the last time.
@@ -12,7 +12,7 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
         "SELECT (EXTRACT(EPOCH FROM n.clock_seen_at) * 1000000)::int8, n.clock_uptime, n.clock_boot \
          FROM pinterest.installation n WHERE n.clock_seen_at IS NOT NULL",
         &[],
-        |row| Ok(Observation { clock: row.get(1)?, uptime: row.get(2)?, boot: row.get(3)? }),
+        row_as!(Observation { clock, uptime, boot }),
     )?;
     let passed = before.map_or(Passed::AsTold, |before| between(&before, now));
     match passed {

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::{read, read_optional};
+use super::{read, read_optional, row_as};
 use crate::errors::{Failure, Kind};
 
 /// The oid of a database by its name; of the current one for NULL. Another database must belong to the caller, or to a
@@ -46,8 +46,6 @@ pub fn old_transactions(seconds: f64) -> Result<Vec<OldTransaction>, Failure> {
              FROM pg_prepared_xacts p WHERE p.database = current_database()) AS t(pid, role, gid, age) \
          WHERE t.age >= $1 ORDER BY t.age DESC",
         &[seconds.into()],
-        |row| {
-            Ok(OldTransaction { pid: row.maybe(1)?, role: row.maybe(2)?, prepared_as: row.maybe(3)?, age: row.get(4)? })
-        },
+        row_as!(OldTransaction { pid: maybe, role: maybe, prepared_as: maybe, age }),
     )
 }

@@ -71,6 +71,19 @@ impl Row<'_, '_> {
     }
 }
 
+/// A closure that makes a struct of a row: its fields in the order of the columns, `: maybe` for those that may be NULL.
+macro_rules! row_as {
+    ($type:ident { $($field:ident $(: $how:ident)?),* $(,)? }) => {
+        |row: $crate::store::Row<'_, '_>| {
+            let mut column = 0;
+            Ok($type { $($field: { column += 1; $crate::store::row_as!(@ row column $($how)?) }),* })
+        }
+    };
+    (@ $row:ident $column:ident) => { $row.get($column)? };
+    (@ $row:ident $column:ident $how:ident) => { $row.$how($column)? };
+}
+use row_as;
+
 /// Pins the settings that change the meaning of a statement until it is dropped; an abort restores them as well.
 struct Pinned(i32);
 

@@ -1,6 +1,6 @@
 //! The pins nearest to an embedding. Runs with the caller's rights.
 
-use super::{read, read_one};
+use super::{read, read_one, row_as};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
@@ -53,18 +53,7 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
             among.section_id.clone().into(),
             among.skip_ai.into(),
         ],
-        |row| {
-            Ok(NearPin {
-                account_id: row.get(1)?,
-                board_id: row.get(2)?,
-                board: row.get(3)?,
-                pin_id: row.get(4)?,
-                position: row.get(5)?,
-                title: row.maybe(6)?,
-                image_url: row.maybe(7)?,
-                distance: row.get(8)?,
-            })
-        },
+        row_as!(NearPin { account_id, board_id, board, pin_id, position, title: maybe, image_url: maybe, distance }),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Rights and objects of other roles that endanger the extension: functions beside its own, and faults of its worker
 //! role.
 
-use super::{read, read_optional};
+use super::{read, read_optional, row_as};
 use crate::errors::Failure;
 
 /// Roles that may create functions in the extension's schema, and existing functions with the names of the extension's.
@@ -32,7 +32,7 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
                  ORDER BY 1 LIMIT 5) \
          FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_pinterest'",
         &[],
-        |row| Ok(Neighbours { schema: row.get(1)?, creators: row.get(2)?, namesakes: row.get(3)? }),
+        row_as!(Neighbours { schema, creators, namesakes }),
     )
 }
 

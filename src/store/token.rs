@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::{affected, commit_durably, execute, read, read_optional, write, write_one, write_optional};
+use super::{affected, commit_durably, execute, read, read_optional, row_as, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 
 /// An account's row of tokens.
@@ -60,21 +60,19 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
          FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1",
         &[account_id.into()],
-        |row| {
-            Ok(SealedTokens {
-                generation: row.get(1)?,
-                access_token: row.get(2)?,
-                refresh_token: row.maybe(3)?,
-                previous_refresh_token: row.maybe(4)?,
-                access_expires_in: row.get(5)?,
-                status: row.get(6)?,
-                app_id: row.maybe(7)?,
-                attempts: row.get(8)?,
-                refresh_expires_in: row.maybe(9)?,
-                uncertain: row.get(10)?,
-                attempt_open: row.get(11)?,
-            })
-        },
+        row_as!(SealedTokens {
+            generation,
+            access_token,
+            refresh_token: maybe,
+            previous_refresh_token: maybe,
+            access_expires_in,
+            status,
+            app_id: maybe,
+            attempts,
+            refresh_expires_in: maybe,
+            uncertain,
+            attempt_open
+        }),
     )?
     .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
 }

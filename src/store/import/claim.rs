@@ -2,7 +2,7 @@
 //! claim's fence.
 
 use crate::errors::Failure;
-use crate::store::{execute, is_true, pin_image, read, read_optional, write, write_optional};
+use crate::store::{execute, is_true, pin_image, read, read_optional, row_as, write, write_optional};
 
 /// The lease of a claimed import; each sign of life starts it again.
 const LEASE: &str = "90 seconds";
@@ -71,27 +71,25 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          t.max_images, t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - \
          t.started_at)::float8, t.skip_ai",
         &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
-        |row| {
-            Ok(ClaimedImport {
-                account_id: row.get(1)?,
-                import_id: row.get(2)?,
-                board_reference: row.get(3)?,
-                board_id: row.maybe(4)?,
-                keep_images: row.get(5)?,
-                bookmark: row.maybe(6)?,
-                listing_complete: row.get(7)?,
-                listing_begun: row.get(8)?,
-                attempts: row.get(9)?,
-                fence: row.get(10)?,
-                sections: row.maybe(11)?,
-                max_images: row.maybe(12)?,
-                reembed: row.get(13)?,
-                model_id: row.maybe(14)?,
-                listed: row.get(15)?,
-                age: row.get(16)?,
-                skip_ai: row.get(17)?,
-            })
-        },
+        row_as!(ClaimedImport {
+            account_id,
+            import_id,
+            board_reference,
+            board_id: maybe,
+            keep_images,
+            bookmark: maybe,
+            listing_complete,
+            listing_begun,
+            attempts,
+            fence,
+            sections: maybe,
+            max_images: maybe,
+            reembed,
+            model_id: maybe,
+            listed,
+            age,
+            skip_ai
+        }),
     )?;
     if claimed.is_empty() {
         execute(
@@ -171,7 +169,7 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
          AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
         &[identity.into(), LEASE.into()],
-        |row| Ok(InHand { imports: row.get(1)?, images: row.get(2)?, heartbeat: row.maybe(3)? }),
+        row_as!(InHand { imports, images, heartbeat: maybe }),
     )?
     .unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use pgrx::datum::Interval;
 
 use crate::errors::{Failure, Kind};
 use crate::settings;
-use crate::store::{affected, execute, import_outcome, pin_image, read_optional, write, write_optional};
+use crate::store::{affected, execute, import_outcome, pin_image, read_optional, row_as, write, write_optional};
 
 /// What a waiting caller needs to know.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
          AND i.xmin = pg_current_xact_id_if_assigned()::xid AND i.fence = 0 \
          FROM pinterest.import i WHERE i.import_id = $1",
         &[import_id.into()],
-        |row| Ok(Progress { state: row.get(1)?, reason: row.maybe(2)?, hint: row.maybe(3)?, uncommitted: row.get(4)? }),
+        row_as!(Progress { state, reason: maybe, hint: maybe, uncommitted }),
     )?
     .ok_or_else(|| unknown(import_id))
 }

@@ -10,7 +10,7 @@ use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
 use crate::postgres::session_settings::{self, Until};
 use crate::postgres::vector::Vector;
-use crate::store::{affected, execute, is_true, read, read_optional, write, write_optional};
+use crate::store::{affected, execute, is_true, read, read_optional, row_as, write, write_optional};
 use crate::trial::{self, Left, OnTrial};
 
 /// The lease of a claimed row. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
@@ -96,14 +96,7 @@ pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
              ORDER BY r.next_attempt_at LIMIT 1) AS head) \
          ORDER BY c.tracked_column_id",
         &[live.to_vec().into()],
-        |row| {
-            Ok(ReadyColumn {
-                tracked_column_id: row.get(1)?,
-                owner: row.get(2)?,
-                problem: row.get(3)?,
-                strikes: row.get(4)?,
-            })
-        },
+        row_as!(ReadyColumn { tracked_column_id, owner, problem, strikes }),
     )
 }
 
@@ -487,15 +480,7 @@ pub fn summary() -> Result<Summary, Failure> {
              count(*) FILTER (WHERE t.state = 'failed') AS failed FROM pinterest.tracked_row t \
              WHERE t.tracked_column_id = c.tracked_column_id) AS r",
         &[],
-        |row| {
-            Ok(Summary {
-                columns: row.get(1)?,
-                problems: row.get(2)?,
-                problem: row.maybe(3)?,
-                pending: row.get(4)?,
-                failed: row.get(5)?,
-            })
-        },
+        row_as!(Summary { columns, problems, problem: maybe, pending, failed }),
     )?
     .unwrap_or_default())
 }
