@@ -226,34 +226,6 @@ pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
     )
 }
 
-/// Applies a stored response to the account's row: connected, with these scopes. Returns the account's app, `None` if
-/// there is nothing to settle.
-pub fn settle_account(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
-    // The account's row is locked first, as everywhere.
-    super::account::lock(account_id)?;
-    let found = write_optional(
-        "SELECT a.app_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
-         WHERE t.account_id = $1 AND t.unsettled FOR NO KEY UPDATE OF t",
-        &[account_id.into()],
-        |row| row.maybe::<i64>(1),
-    )?;
-    let Some(app_id) = found else { return Ok(None) };
-    execute(
-        "UPDATE pinterest.account a SET status = 'connected', cause = NULL, \
-         status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
-         scopes = CASE WHEN cardinality(t.granted_scopes) = 0 THEN a.scopes ELSE t.granted_scopes END \
-         FROM pinterest.token t WHERE a.account_id = $1 AND t.account_id = $1",
-        &[account_id.into()],
-    )?;
-    Ok(Some(app_id))
-}
-
-/// Lets the account's parked imports continue; this completes the settling.
-pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
-    super::import::unpark(account_id)?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])
-}
-
 /// A refresh attempt that was opened.
 pub struct Opened {
     /// The app that refreshes.
@@ -348,20 +320,6 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
         execute("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &[(*account_id).into()])?;
     }
     Ok(lapsing)
-}
-
-/// Whether the user must reconnect: the account's status states that, or it still has the tokens of the generation that
-/// was refused. Its row stays locked, as for [`account::needs_reauth`](super::account::needs_reauth) and a connect.
-pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Failure> {
-    super::wait_briefly_for_locks();
-    super::account::lock(account_id)?;
-    let found = read_optional(
-        "SELECT a.status NOT IN ('connected', 'refresh_uncertain') OR COALESCE(t.generation = $2, false) \
-         FROM pinterest.account a LEFT JOIN pinterest.token t USING (account_id) WHERE a.account_id = $1",
-        &[account_id.into(), refused.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found != Some(false))
 }
 
 /// Accounts with the status connected whose access token has expired and cannot be renewed, each with the generation of

@@ -342,12 +342,12 @@ pub fn settle(context: &Context, account_id: i64) -> watch::Receiver<bool> {
     tokio::task::spawn_local(async move {
         let line = format!("what follows from the new tokens of account {account_id} waits");
         persistently(&context, &line, move || token_answer::apply(account_id)).await;
-        let app = persistently(&context, &line, move || token::settle_account(account_id)).await.flatten();
+        let app = persistently(&context, &line, move || account::settle(account_id)).await.flatten();
         if let Some(app_id) = app {
             if let Some(app_id) = app_id {
                 persistently(&context, &line, move || app_breaker::resume(app_id)).await;
             }
-            persistently(&context, &line, move || token::settle_imports(account_id)).await;
+            persistently(&context, &line, move || account::settle_imports(account_id)).await;
         }
         drop(in_hand);
         tell.send_replace(true);

@@ -79,7 +79,7 @@ impl Run {
             .run(move || {
                 let (mut stop, mut wake_in) = (stop, wake_in);
                 // The user may have connected the account again meanwhile, which has put what was parked back to work.
-                if stop == Stop::NeedsReauth && !store::token::needs_its_user(claimed.account_id, refused)? {
+                if stop == Stop::NeedsReauth && !store::account::needs_its_user(claimed.account_id, refused)? {
                     (stop, wake_in) = (Stop::Queued, LOCAL_PAUSE);
                 }
                 // Where another run has it by now, what is claimed is that one's.

@@ -2,7 +2,7 @@
 
 use e2e::{Result, World};
 use sandbox::Family;
-use sandbox::config::Config;
+use sandbox::config::{AccountSpec, BoardSpec, Config, Surprises};
 use serde_json::json;
 
 use crate::imports::ai_pins::tell;
@@ -139,5 +139,40 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
     assert_eq!(told, count(pins.len()), "imported or counted with a reason");
     let ids: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin")?;
     assert!(ids.iter().all(|id| pins.contains(id)), "no id is another one");
+    Ok(())
+}
+
+/// JSON allows U+0000 in a text, Postgres does not; the client replaces it wherever it is.
+#[test]
+fn texts_with_nul_characters_are_stored() -> Result<()> {
+    let board = BoardSpec::new("Be\0ach", &[Family::Beach], 2).sections(&["No\0rth"]);
+    let config = Config {
+        accounts: vec![AccountSpec::new("example_user").board(board)],
+        surprises: Surprises::none(),
+        ..Config::demo()
+    };
+    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let id: String = client.value("SELECT board_id FROM pinterest_list_boards()")?;
+    let text = "a\0b";
+    tell(
+        &world,
+        &world.sandbox.pin_ids(&id)?[..1],
+        json!({
+            "title": text, "description": text, "alt_text": text, "link": format!("https://example.com/{text}"),
+            "dominant_color": text, "creative_type": text, "product_tags": [{ text: text }],
+            "ai_disclosures": { "values": [text] }, "unknown": { text: [text] },
+        }),
+    );
+    imported(&mut client, &format!("'{id}'"))?;
+    let stored: Vec<String> = client.column(
+        "SELECT t.value FROM pinterest.pin p, LATERAL (VALUES (p.title), (p.description), (p.alt_text), (p.ai_disclosures[1]),
+                (p.product_tags::jsonb -> 0 ->> 'a\u{fffd}b'),
+                (p.raw::jsonb -> 'unknown' -> 'a\u{fffd}b' ->> 0)) AS t(value)
+         WHERE p.title LIKE 'a%b'",
+    )?;
+    assert_eq!(stored, ["a\u{fffd}b"; 6]);
+    let names = "SELECT b.name || ' ' || s.name
+                   FROM pinterest.board b JOIN pinterest.board_section s USING (account_id, board_id)";
+    assert_eq!(client.value::<String>(names)?, "Be\u{fffd}ach No\u{fffd}rth");
     Ok(())
 }
