@@ -39,3 +39,16 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pinterest.nearest_pins(vector, integer, bigint, text, text, boolean) IS
     'Internal: the pins nearest to an embedding, each by its nearest image, with what a person sees of them';
+
+CREATE FUNCTION pinterest_recommend(
+    board text, "table" regclass, k integer DEFAULT 10, diversity double precision DEFAULT 0.3, "only" text DEFAULT NULL,
+    explain boolean DEFAULT false, not_boards text[] DEFAULT NULL, key text DEFAULT NULL, embedding text DEFAULT NULL,
+    account_id bigint DEFAULT NULL, contrasts text[] DEFAULT NULL, all_themes boolean DEFAULT false,
+    skip_ai boolean DEFAULT false)
+RETURNS TABLE (
+    rank integer, key text, score double precision, distance double precision, theme integer, because jsonb)
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+    SELECT * FROM pinterest_recommend(
+        CASE WHEN $1 IS NOT NULL THEN ARRAY[$1] END, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+END;

@@ -12,7 +12,6 @@ use crate::workers::registry;
 
 /// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns what went.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_disconnect(
     account_id: i64,
     purge: default!(bool, "false"),

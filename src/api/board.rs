@@ -19,7 +19,6 @@ use crate::store::{account, board, board_images, refuse_if_read_only};
 
 /// The account's boards as Pinterest lists them now; they are remembered in pinterest.board.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_list_boards(
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<

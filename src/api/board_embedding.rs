@@ -1,12 +1,13 @@
-//! One vector for a board: the direction of the mean of its images, weighted as the caller likes.
+//! One vector for a board: the direction of the mean of its images, weighted by age, section or theme.
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pinterest::SectionReference;
 use serde_json::Value;
+use taste::weights;
 
 use super::board::known;
-use super::board_images::{Collected, without_images};
+use super::board_images::{BoardImages, without_images};
 use super::{Answer, given, not_empty, seconds};
 use crate::errors::{Failure, Kind};
 use crate::names;
@@ -16,11 +17,11 @@ use crate::postgres::vector::Vector;
 use crate::store::board::KnownBoard;
 use crate::store::board_images;
 
-/// Bytes of `sections`: more names than a board has sections.
+/// Bytes of `sections`: more than the names of a board's sections.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The direction of the mean of a board's image embeddings, of unit length. Newer pins may count more than older ones,
-/// sections more than others, and one theme may stand for the board.
+/// The direction of the mean of a board's image embeddings, of unit length. Newer pins can count more than older ones,
+/// sections more than others, and one theme can represent the board.
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_board_embedding(
     board: Option<&str>,
@@ -35,18 +36,18 @@ fn pinterest_board_embedding(
     not_empty(board, "board")?;
     let sections = sections.map(|json| json.parse(MOST_BYTES, "sections")).transpose()?;
     let skip_ai = given(skip_ai, "skip_ai")?;
-    let wanted = Wanted { half_life: half_life.as_ref().map(seconds), sections, theme, skip_ai };
-    let key = (board.to_owned(), account_id, wanted.clone());
+    let options = Options { half_life: half_life.as_ref().map(seconds), sections, theme, skip_ai };
+    let key = (board.to_owned(), account_id, options.clone());
     Ok(once_per_query(call, key, || {
         let board = known(board, account_id)?;
-        let plain = wanted == Wanted::default() && board.section.is_none();
-        if plain { mean_direction(&board) } else { weighted_direction(board, &wanted) }
+        let plain = options == Options::default() && board.section.is_none();
+        if plain { mean_direction(&board) } else { weighted_direction(board, &options) }
     })?)
 }
 
-/// What the images are weighted by.
+/// The weights of the images.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Wanted {
+struct Options {
     /// Seconds after which a pin counts half as much.
     half_life: Option<f64>,
     /// Weights by name or id of a section; `""` is the board outside of sections.
@@ -57,7 +58,7 @@ struct Wanted {
     skip_ai: bool,
 }
 
-/// The plain mean, which the server computes without handing out every image.
+/// The plain mean, which the server computes without returning every image.
 fn mean_direction(board: &KnownBoard) -> Result<Vector, Failure> {
     let mean = board_images::mean(board.account_id, &board.board_id)?;
     if mean.models > 1 {
@@ -69,55 +70,53 @@ fn mean_direction(board: &KnownBoard) -> Result<Vector, Failure> {
     mean.mean.and_then(Vector::normalized).ok_or_else(|| without_images(&[board], false))
 }
 
-fn weighted_direction(board: KnownBoard, wanted: &Wanted) -> Result<Vector, Failure> {
-    let collected = Collected::of_board(board, wanted.skip_ai)?.some()?;
+fn weighted_direction(board: KnownBoard, options: &Options) -> Result<Vector, Failure> {
+    let collected = BoardImages::of_board(board, options.skip_ai)?.not_empty()?;
     collected.model()?;
     let mut weights = vec![1.0; collected.images.len()];
-    if let Some(half_life) = wanted.half_life {
-        by_age(&mut weights, &collected, half_life)?;
+    if let Some(half_life) = options.half_life {
+        if half_life <= 0.0 {
+            return Err(Failure::new(Kind::BadArgument, "half_life must be greater than 0"));
+        }
+        weights::by_age(&mut weights, collected.images.iter().map(|(_, image)| image.pinned_at), half_life);
     }
-    if let Some(sections) = &wanted.sections {
+    if let Some(sections) = &options.sections {
         by_section(&mut weights, &collected, sections)?;
     }
-    if let Some(theme) = wanted.theme {
-        of_theme(&mut weights, &collected, theme)?;
+    if let Some(theme) = options.theme {
+        let themes = collected.themes(None, None);
+        let found = usize::try_from(theme).ok().and_then(|theme| themes.get(theme.checked_sub(1)?));
+        let Some(found) = found else {
+            let (count, board) = (themes.len(), collected.boards[0].named());
+            let message = format!("theme must be from 1 to {count}, the themes of {board}, not {theme}");
+            return Err(Failure::new(Kind::BadArgument, message)
+                .with_hint("SELECT * FROM pinterest_board_themes() lists them."));
+        };
+        weights::only(&mut weights, &found.members);
     }
     match taste::mean_direction(&collected.vectors, Some(&weights)) {
         Some(direction) => Vector::from_slice(&direction),
-        None => Err(Failure::new(
-            Kind::BadArgument,
-            format!("no image of {} is left with a weight above 0", collected.boards[0].named()),
-        )),
+        None => {
+            let message = format!("no image of {} has a weight greater than 0", collected.boards[0].named());
+            Err(Failure::new(Kind::BadArgument, message))
+        }
     }
 }
 
-/// Half the weight for each half-life before the newest pin: counted from now, the direction would be the same, and old
-/// boards would vanish in rounding.
-fn by_age(weights: &mut [f64], collected: &Collected, half_life: f64) -> Result<(), Failure> {
-    if half_life <= 0.0 {
-        return Err(Failure::new(Kind::BadArgument, "half_life must be longer than 0"));
-    }
-    let times = || collected.images.iter().map(|(_, image)| image.pinned_at);
-    let newest = times().fold(f64::NEG_INFINITY, f64::max);
-    for (weight, time) in weights.iter_mut().zip(times()) {
-        *weight *= (-(newest - time) / half_life).exp2();
-    }
-    Ok(())
-}
-
-/// Multiplies by the weights of sections; those that are not named count 1.
-fn by_section(weights: &mut [f64], collected: &Collected, wanted: &Value) -> Result<(), Failure> {
-    let Value::Object(wanted) = wanted else {
-        return Err(Failure::new(Kind::BadArgument, "sections must be an object of weights")
-            .with_hint("As in '{\"Ceremony\": 2, \"Dress\": 0}'; \"\" means the board outside of its sections."));
+/// Multiplies by the weights of sections; sections that are not named have weight 1.
+fn by_section(weights: &mut [f64], collected: &BoardImages, named: &Value) -> Result<(), Failure> {
+    let Value::Object(named) = named else {
+        return Err(Failure::new(Kind::BadArgument, "sections must be an object of weights").with_hint(
+            "For example '{\"Ceremony\": 2, \"Dress\": 0}'; the name \"\" stands for the board outside of its sections.",
+        ));
     };
     let board = &collected.boards[0];
     let known = board_images::sections_of(board.account_id, &board.board_id)?;
-    for (name, weight) in wanted {
+    for (name, weight) in named {
         let weight = weight.as_f64().filter(|weight| weight.is_finite() && *weight >= 0.0).ok_or_else(|| {
-            Failure::new(Kind::BadArgument, format!("the weight of section \"{name}\" must be a number, 0 or more"))
+            Failure::new(Kind::BadArgument, format!("the weight of section \"{name}\" must be a number, 0 or greater"))
         })?;
-        let wanted = match name.as_str() {
+        let section_id = match name.as_str() {
             "" => None,
             name => {
                 let board = format!("board \"{}\"", board.name);
@@ -125,34 +124,9 @@ fn by_section(weights: &mut [f64], collected: &Collected, wanted: &Value) -> Res
             }
         };
         for (factor, (_, image)) in weights.iter_mut().zip(&collected.images) {
-            if image.section_id == wanted {
+            if image.section_id == section_id {
                 *factor *= weight;
             }
-        }
-    }
-    Ok(())
-}
-
-/// Leaves the images of one theme, numbered as `pinterest_board_themes` numbers them.
-fn of_theme(weights: &mut [f64], collected: &Collected, theme: i32) -> Result<(), Failure> {
-    let themes = collected.themes(None, None);
-    let members = usize::try_from(theme).ok().and_then(|theme| themes.get(theme.checked_sub(1)?));
-    let Some(found) = members else {
-        return Err(Failure::new(
-            Kind::BadArgument,
-            format!(
-                "theme must be from 1 to {}, the themes of {}, not {theme}",
-                themes.len(),
-                collected.boards[0].named()
-            ),
-        )
-        .with_hint("SELECT * FROM pinterest_board_themes() lists them."));
-    };
-    let mut inside = vec![false; weights.len()];
-    found.members.iter().for_each(|&member| inside[member] = true);
-    for (weight, inside) in weights.iter_mut().zip(inside) {
-        if !inside {
-            *weight = 0.0;
         }
     }
     Ok(())

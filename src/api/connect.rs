@@ -94,7 +94,6 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
 ///
 /// The recommended way is `pinterest_connect()`, where a token never passes through SQL.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::too_many_arguments)] // Named arguments of an SQL function.
 fn pinterest_store_token(
     access_token: Option<&str>,
     refresh_token: default!(Option<&str>, "NULL"),

@@ -6,7 +6,7 @@ use gallery::{Address, Board, Budget, Page, Picture, Pin, Rows, Theme};
 use pgrx::prelude::*;
 
 use super::board::known;
-use super::board_images::{Collected, check};
+use super::board_images::{BoardImages, check};
 use super::{Answer, given, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Json;
@@ -78,14 +78,14 @@ fn unshown(error: gallery::Error) -> Failure {
 
 /// A board, and which image each of its pictures is, in their order.
 fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<ImageKey>), Failure> {
-    let collected = Collected::of_board(known(reference, account_id)?, false)?;
+    let collected = BoardImages::of_board(known(reference, account_id)?, false)?;
     let board = &collected.boards[0];
     let section = board.section.as_ref();
     let heading =
         store::heading(board.account_id, &board.board_id, section.map(|section| section.section_id.as_str()))?;
     let groups = groups(&collected);
     let rows: Vec<usize> = groups.iter().flat_map(|group| group.shown()).copied().collect();
-    let places: Vec<ImageKey> = rows.iter().map(|row| collected.place(*row)).collect();
+    let places: Vec<ImageKey> = rows.iter().map(|row| collected.key(*row)).collect();
     let images = board_images::shown(&places)?;
     let themes = groups.iter().map(|group| Theme {
         label: None,
@@ -94,7 +94,7 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<I
         shown: group
             .shown()
             .iter()
-            .map(|row| collected.place(*row))
+            .map(|row| collected.key(*row))
             .map(|place| pin(&place, images.get(&place), &board.name))
             .collect(),
     });
@@ -123,7 +123,7 @@ impl Group {
 
 /// The board's themes, each with the nearest image first. Embeddings of different models have no themes in common: then
 /// all images, the newest first.
-fn groups(collected: &Collected) -> Vec<Group> {
+fn groups(collected: &BoardImages) -> Vec<Group> {
     if collected.model().is_ok() {
         let themes = collected.themes(None, None).into_iter();
         return themes.map(|theme| Group { weight: Some(theme.weight), rows: theme.members }).collect();

@@ -14,7 +14,6 @@ use crate::workers::registry;
 
 /// The keys of the ring and those that sealed secrets name: which one seals, which are at hand, how many name each.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_keys() -> Result<
     TableIterator<
         'static,

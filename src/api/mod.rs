@@ -1,8 +1,10 @@
-//! What SQL sees, one file per family of functions. A function checks its arguments and the caller's rights, calls
-//! `store` or a crate, and returns; what takes long it leaves to the worker.
+//! The SQL functions, one file per family. A function checks its arguments and the caller's rights, calls `store` or a
+//! crate, and returns. Long work is left to the workers.
 
 // pgrx's error type is large, and the only one that keeps its SQLSTATE; it is made once, when a statement fails.
 #![allow(clippy::result_large_err)]
+// Columns and arguments of SQL functions.
+#![allow(clippy::type_complexity, clippy::too_many_arguments)]
 
 mod access_token;
 mod account_data;
@@ -35,10 +37,10 @@ use crate::errors::{Failure, Kind};
 /// The only return type with which an error keeps its SQLSTATE.
 pub type Answer<T> = Result<T, ErrorReport>;
 
-/// Bytes of an argument that names something. Longer ones are a mistake, and messages repeat them.
+/// Bytes of an argument that is a name, a code or a token. Longer ones are mistakes, and messages repeat arguments.
 const LONGEST_ARGUMENT: usize = 64 << 10;
 
-/// Refuses an argument that is longer than any name, code or token.
+/// Refuses an argument of more than [`LONGEST_ARGUMENT`] bytes.
 fn not_long<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
     if value.len() > LONGEST_ARGUMENT {
         return Err(Failure::new(
@@ -49,13 +51,13 @@ fn not_long<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
     Ok(value)
 }
 
-/// The same of arguments that may be left out, with their names.
+/// Refuses optional arguments, given with their names, of more than [`LONGEST_ARGUMENT`] bytes.
 fn none_long(arguments: &[(&str, Option<&str>)]) -> Result<(), Failure> {
     let mut given = arguments.iter().filter_map(|(name, value)| Some((name, (*value)?)));
     given.try_for_each(|(name, value)| not_long(value, name).map(drop))
 }
 
-/// Refuses NULL for an argument that has to be given.
+/// Refuses NULL for a required argument.
 fn given<T>(value: Option<T>, argument: &str) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::new(Kind::NullArgument, format!("{argument} must not be NULL")))
 }
@@ -69,16 +71,29 @@ fn not_empty<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
     Ok(value)
 }
 
-/// Refuses what a text column would store and a URL could not carry.
+/// Refuses an empty argument, and one with control characters, which a URL cannot contain.
 fn without_control_characters<'a>(value: &'a str, argument: &str) -> Result<&'a str, Failure> {
     not_long(value, argument)?;
     if value.chars().any(char::is_control) {
-        return Err(Failure::new(Kind::BadArgument, format!("{argument} must not hold control characters")));
+        return Err(Failure::new(Kind::BadArgument, format!("{argument} must not contain control characters")));
     }
     not_empty(value, argument)
 }
 
-/// The length of an interval; a month counts 30 days.
+/// Refuses a number that is not from 1 to `most`.
+fn up_to(most: i32, number: i32, argument: &str) -> Result<usize, Failure> {
+    match usize::try_from(number) {
+        Ok(found) if (1..=most).contains(&number) => Ok(found),
+        _ => Err(Failure::new(Kind::BadArgument, format!("{argument} must be from 1 to {most}, not {number}"))),
+    }
+}
+
+/// A number or rank as an SQL integer.
+fn index(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The length of an interval in seconds; a month has 30 days.
 fn seconds(interval: &Interval) -> f64 {
     f64::from(interval.months()) * 30.0 * 86_400.0
         + f64::from(interval.days()) * 86_400.0

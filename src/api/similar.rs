@@ -1,26 +1,25 @@
-//! The other directions: pins like an embedding, boards like a board.
+//! Pins similar to an embedding, and boards similar to a board.
 
+use gallery::Address;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{notice, prelude::*};
 
 use super::board::known;
-use super::board_images::{Collected, check};
+use super::board_images::{BoardImages, check};
 use super::classify::direction;
-use super::given;
-use super::recommend::pin_page;
+use super::{given, up_to};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::current_role;
 use crate::postgres::vector::Vector;
 use crate::store::nearest_pins::Among;
 use crate::store::{account, board, nearest_pins};
 
-/// More than anybody reads.
+/// The greatest number of rows that a call returns.
 const MOST_ROWS: i32 = 10_000;
 
 /// The pins nearest to an embedding, of an image or a text; each pin once.
 #[pg_extern(stable, parallel_restricted)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_pins_like(
     embedding: Option<Vector>,
     k: default!(Option<i32>, "20"),
@@ -38,7 +37,7 @@ fn pinterest_pins_like(
             name!(pin_id, String),
             name!(position, i32),
             name!(title, Option<String>),
-            name!(link, String),
+            name!(link, Option<String>),
             name!(image_url, Option<String>),
             name!(distance, f64),
         ),
@@ -47,8 +46,8 @@ fn pinterest_pins_like(
 > {
     let k = given(k, "k")?;
     let skip_ai = given(skip_ai, "skip_ai")?;
-    check_k(k)?;
-    // As a comparison with NULL: not an error, and nothing is near.
+    up_to(MOST_ROWS, k, "k")?;
+    // Like a comparison with NULL: not an error, and no row.
     let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
     direction(&embedding)?;
     let among = match board {
@@ -68,37 +67,30 @@ fn pinterest_pins_like(
     };
     let models = nearest_pins::models(&among)?;
     if models > 1 {
-        return Err(Failure::new(
-            Kind::ModelsMixed,
-            format!("the pins to compare with were embedded by {models} different models"),
-        )
-        .into());
+        let message = format!("the pins to compare with were embedded by {models} different models");
+        return Err(Failure::new(Kind::ModelsMixed, message).into());
     }
     let found = nearest_pins::to(&embedding, k, &among)?;
-    Ok(TableIterator::new(
-        (1..)
-            .zip(found)
-            .map(|(rank, pin)| {
-                (
-                    rank,
-                    pin.account_id,
-                    pin.board_id,
-                    pin.board,
-                    pin.pin_id.clone(),
-                    pin.position,
-                    pin.title,
-                    pin_page(&pin.pin_id),
-                    pin.image_url,
-                    pin.distance,
-                )
-            })
-            .collect::<Vec<_>>(),
-    ))
+    let rows = (1..).zip(found).map(|(rank, pin)| {
+        let link = Address::of_pin(&pin.pin_id).map(String::from);
+        (
+            rank,
+            pin.account_id,
+            pin.board_id,
+            pin.board,
+            pin.pin_id,
+            pin.position,
+            pin.title,
+            link,
+            pin.image_url,
+            pin.distance,
+        )
+    });
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
 }
 
-/// The caller's boards that are most like one of them: by their themes, not by their means.
+/// The caller's boards that are most similar to one of them, by their themes and not by their means.
 #[pg_extern(stable, parallel_restricted)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_boards_like(
     board: Option<&str>,
     k: default!(Option<i32>, "10"),
@@ -119,18 +111,17 @@ fn pinterest_boards_like(
     ErrorReport,
 > {
     let board = given(board, "board")?;
-    let k = given(k, "k")?;
+    let k = up_to(MOST_ROWS, given(k, "k")?, "k")?;
     let skip_ai = given(skip_ai, "skip_ai")?;
-    check_k(k)?;
-    let wanted = Collected::of_board(known(board, account_id)?, skip_ai)?.some()?;
+    let wanted = BoardImages::of_board(known(board, account_id)?, skip_ai)?.not_empty()?;
     let model = wanted.model()?;
     let themes = wanted.themes(None, None);
     let mut found = Vec::new();
     let mut left_out = Vec::new();
-    // Of all accounts: account_id says which board is meant, and the other may be the partner's.
+    // Of all accounts: account_id only tells which board is meant, and similar ones may be of the partner's account.
     for other in board::visible(None)?.into_iter().filter(|other| !other.is_same_board(&wanted.boards[0])) {
         check();
-        let other = Collected::of_board(other, skip_ai)?;
+        let other = BoardImages::of_board(other, skip_ai)?;
         if other.images.is_empty() {
             continue;
         }
@@ -147,15 +138,8 @@ fn pinterest_boards_like(
     }
     // A stable sort: ties stay in the order of account and id.
     found.sort_by(|left, right| right.2.total_cmp(&left.2));
-    found.truncate(usize::try_from(k).unwrap_or(usize::MAX));
+    found.truncate(k);
     Ok(TableIterator::new((1..).zip(found).map(|(rank, (board, images, similarity))| {
         (rank, board.account_id, board.board_id, board.name, images, similarity)
     })))
-}
-
-fn check_k(k: i32) -> Result<(), Failure> {
-    if (1..=MOST_ROWS).contains(&k) {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::BadArgument, format!("k must be from 1 to {MOST_ROWS}, not {k}")))
 }

@@ -18,7 +18,6 @@ use crate::workers::registry::{self, Worker};
 
 /// The launcher, the supervisor and this database's workers; the view pinterest.workers shows them.
 #[pg_extern(volatile, parallel_unsafe)]
-#[allow(clippy::type_complexity)] // Columns of an SQL function.
 fn pinterest_workers() -> Result<
     TableIterator<
         'static,

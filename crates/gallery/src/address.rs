@@ -1,9 +1,9 @@
-//! Addresses that a page may lead to, or show a picture from.
+//! Addresses of links and pictures.
 
 use maud::Render;
 use url::Url;
 
-/// Longer ones are taken for a mistake, or for an attack on whoever reads them.
+/// Longer addresses are mistakes, or attacks on their reader.
 const LONGEST: usize = 4096;
 
 /// An https address without credentials.
@@ -11,28 +11,34 @@ const LONGEST: usize = 4096;
 pub struct Address(String);
 
 impl Address {
-    /// Reads an address; `None` for anything but https, for names or passwords in it (`https://example.com@elsewhere/`
-    /// misleads those who read it), and for what is no absolute address.
+    /// Reads an absolute https address; `None` for anything else, and for an address with a user name or password, because
+    /// `https://example.com@elsewhere/` misleads its reader.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
         }
         let url = Url::parse(text).ok()?;
         let plain = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
-        // As it is written into the page, where escapes have made it longer.
+        // Escapes have made it longer.
         (plain && url.as_str().len() <= LONGEST).then(|| Address(url.into()))
     }
 
-    /// The page of a pin, where Pinterest's guidelines want its picture to lead.
+    /// The page of a pin, to which its picture must link by Pinterest's guidelines.
     pub fn of_pin(pin_id: &str) -> Option<Self> {
         let mut url = Url::parse("https://www.pinterest.com/pin/").ok()?;
         url.path_segments_mut().ok()?.pop_if_empty().push(pin_id).push("");
         Address::parse(url.as_str())
     }
 
-    /// As it goes into an attribute, still to be escaped.
+    /// The address, not escaped for an attribute.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.0
     }
 }
 
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_alone_passes() {
+    fn only_https_addresses_are_read() {
         assert_eq!(Address::parse("https://i.pinimg.com/a/b.jpg").unwrap().as_str(), "https://i.pinimg.com/a/b.jpg");
         assert_eq!(Address::parse(" HTTPS://Example.com/ü").unwrap().as_str(), "https://example.com/%C3%BC");
         for refused in [

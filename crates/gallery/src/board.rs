@@ -1,43 +1,43 @@
-//! A board, as its page shows it.
+//! The contents of a board's page.
 
 use crate::{Address, Picture};
 
 /// A board with its pictures, theme by theme.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
-    /// Its title.
+    /// The title.
     pub name: String,
-    /// What its owner says of it.
+    /// The owner's description.
     pub description: Option<String>,
-    /// Whose it is.
+    /// The owner's user name.
     pub owner: Option<String>,
-    /// Pins on it.
+    /// The number of pins.
     pub pins: u64,
-    /// Pictures of them that have an embedding.
+    /// The number of their pictures that have an embedding.
     pub pictures: u64,
-    /// Its themes, or one that holds all.
+    /// The themes, or one theme with all pictures.
     pub themes: Vec<Theme>,
 }
 
 /// Pictures that belong together.
 #[derive(Clone, Debug, Default)]
 pub struct Theme {
-    /// What it shows, in a word.
+    /// The name of the theme.
     pub label: Option<String>,
-    /// Its share of the board, from 0 to 1.
+    /// The theme's share of the board, from 0 to 1.
     pub weight: Option<f64>,
-    /// All its pictures.
+    /// The number of pictures.
     pub pictures: u64,
-    /// Those to be shown, the most typical first.
+    /// The pictures that are shown, the most typical first.
     pub shown: Vec<Pin>,
 }
 
 /// One picture of a pin.
 #[derive(Clone, Debug)]
 pub struct Pin {
-    /// Its page.
+    /// The pin's page.
     pub link: Option<Address>,
-    /// What it shows, for those who do not see it.
+    /// A description for readers who do not see the picture.
     pub description: String,
     /// The picture.
     pub picture: Option<Picture>,

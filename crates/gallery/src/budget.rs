@@ -1,10 +1,10 @@
-//! How much of a page may be pictures.
+//! The limit of embedded pictures.
 
-/// Bytes of pictures that one page carries, before their encoding makes them a third longer: browsers open a page of
-/// that size without delay, and text in Postgres ends at 1 GB.
+/// Bytes of the pictures embedded in one page, before their encoding makes them a third longer: browsers open a page of
+/// that size without delay, and text in Postgres is limited to 1 GB.
 pub const PAGE_BYTES: usize = 32 << 20;
 
-/// What is left of a page's bytes.
+/// The rest of a page's bytes.
 #[derive(Debug)]
 pub struct Budget(usize);
 
@@ -15,17 +15,17 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of this size.
     pub fn of(bytes: usize) -> Self {
         Budget(bytes)
     }
 
-    /// What is left.
+    /// The number of bytes left.
     pub fn left(&self) -> usize {
         self.0
     }
 
-    /// Takes bytes off; false, and nothing taken, where they are too many.
+    /// Subtracts bytes. If they are too many, returns false and subtracts nothing.
     #[must_use]
     pub fn take(&mut self, bytes: usize) -> bool {
         match self.0.checked_sub(bytes) {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_takes_nothing() {
+    fn too_many_bytes_leave_the_budget_unchanged() {
         let mut budget = Budget::of(10);
         assert!(budget.take(7));
         assert!(!budget.take(4));

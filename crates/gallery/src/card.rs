@@ -2,7 +2,7 @@
 
 use crate::{Address, Picture};
 
-/// A row. Texts are as they are to be shown.
+/// A row. Texts are shown as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Card {
     /// `title`, else `name`, else `key`.
@@ -13,35 +13,35 @@ pub struct Card {
     pub picture: Option<Picture>,
     /// `rank`.
     pub rank: Option<String>,
-    /// `because`: the pins that speak for it, the nearest first.
+    /// `because`: the pins that the row resembles, the nearest first.
     pub because: Vec<Because>,
-    /// `score`, `distance`, `theme`, then what else the row has, name and value.
+    /// Names and values: `score`, `distance`, `theme`, then other members.
     pub facts: Vec<(String, String)>,
 }
 
-/// A pin that speaks for a row.
+/// A pin that a row resembles.
 #[derive(Clone, Debug, Default)]
 pub struct Because {
-    /// The account that the pin came through.
+    /// The account through which the pin was imported.
     pub account_id: Option<i64>,
     /// Pinterest's id.
     pub pin_id: Option<String>,
     /// 0-based place of the picture within the pin.
     pub position: Option<i32>,
-    /// Its title.
+    /// The pin's title.
     pub title: Option<String>,
-    /// The board it is on.
+    /// The board's title.
     pub board: Option<String>,
-    /// Its page.
+    /// The pin's page.
     pub link: Option<Address>,
     /// Its picture.
     pub picture: Option<Picture>,
-    /// How far the row is from it.
+    /// The distance of the row from the pin.
     pub distance: Option<String>,
 }
 
 impl Because {
-    /// What stands in for the picture.
+    /// The text in place of the picture.
     pub(crate) fn description(&self) -> String {
         match (&self.title, &self.board) {
             (Some(title), _) => title.clone(),

@@ -1,19 +1,19 @@
-//! What is wrong with rows.
+//! Errors in rows.
 
-/// Longest message: a value that stands where it should not may be a picture in hexadecimal.
+/// Characters of the longest message: an unexpected value in it may be a picture in hexadecimal.
 const LONGEST: usize = 300;
 
-/// What went wrong, for a program to branch on.
+/// The kind of an error, for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The rows cannot be shown.
     Malformed,
-    /// There is not the memory that they, or the page, would take.
+    /// The memory for them or for the page cannot be allocated.
     OutOfMemory,
 }
 
-/// The rows cannot be shown. The message names the place, as in `rows[2].because[0]`, or the memory that was asked for.
+/// The rows cannot be shown. The message names the place, as in `rows[2].because[0]`, or the requested memory.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -37,6 +37,6 @@ impl Error {
     }
 
     pub(crate) fn out_of_memory(bytes: usize) -> Self {
-        Error { kind: ErrorKind::OutOfMemory, message: format!("the page needs {bytes} bytes that cannot be had") }
+        Error { kind: ErrorKind::OutOfMemory, message: format!("could not allocate {bytes} bytes for the page") }
     }
 }

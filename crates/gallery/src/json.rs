@@ -1,5 +1,5 @@
-//! Parts of a JSON document as they are shown. What is not shown is skipped where it stands: no value becomes memory that
-//! does not end up on the page, however deep or long it is.
+//! The shown parts of a JSON document. All other parts are skipped: values that are not shown take no memory, however deep or
+//! long they are.
 
 use std::fmt;
 
@@ -8,11 +8,15 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use crate::memory;
 use crate::{Error, LONGEST_TEXT};
 
-/// Bytes looked at between two calls of `check`.
+/// Bytes between two calls of `check`.
 const STRIDE: usize = 1 << 20;
 
-/// What the parser itself may need for the document, in bytes: it unescapes a string in memory of its own before anybody can
-/// refuse it, and remembers each array and object that it skips within.
+/// Requests the memory that the parser itself takes for the document: it unescapes a string before its reader can refuse
+/// it, and remembers each array and object around a skipped one.
+///
+/// # Errors
+///
+/// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
 pub fn ask_for_parser(json: &str, check: &mut dyn FnMut()) -> Result<(), Error> {
     let (mut longest, mut deepest) = (0, 0);
     let (mut string, mut depth) = (None, 0usize);
@@ -38,24 +42,24 @@ pub fn ask_for_parser(json: &str, check: &mut dyn FnMut()) -> Result<(), Error> 
             (None, _) => {}
         }
     }
-    // It grows by doubling.
+    // The parser's memory grows by doubling.
     memory::ask(2 * (longest + deepest))
 }
 
-/// A value, as far as it may be shown.
+/// A value, as it is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown<T> {
     /// null.
     Null,
-    /// A string, as the reader of strings took it.
+    /// A string, as its reader returned it.
     String(T),
-    /// A number or a boolean, in words.
+    /// A number or a boolean, as text.
     Scalar(String),
     /// An array or an object, skipped.
     Nested,
 }
 
-/// Reads a value; strings go through `read`, without a copy where they have no escapes.
+/// Reads a value; the function reads strings, without a copy if they have no escapes.
 pub struct Value<F>(pub F);
 
 impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Value<F> {
@@ -108,7 +112,7 @@ impl<'de, T, F: FnOnce(&str) -> T> Visitor<'de> for Value<F> {
     }
 }
 
-/// An object of which nothing is shown. Anything else is refused.
+/// Skips an object; refuses anything else.
 pub struct SkippedObject;
 
 impl<'de> DeserializeSeed<'de> for SkippedObject {
@@ -132,7 +136,7 @@ impl<'de> Visitor<'de> for SkippedObject {
     }
 }
 
-/// The name of a member, cut where it is too long to be shown.
+/// The name of a member, truncated if it is too long to be shown.
 pub struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -155,13 +159,13 @@ impl Visitor<'_> for Name {
     }
 }
 
-/// A string as text to be shown; `None` where there is none.
+/// A string as text to be shown; `None` if it is empty.
 pub fn text(string: &str) -> Option<String> {
     let string = string.trim();
     (!string.is_empty()).then(|| cut(string))
 }
 
-/// As many characters as are shown.
+/// The characters that are shown.
 fn cut(string: &str) -> String {
     match string.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}\u{2026}", string[..end].trim_end()),
@@ -169,7 +173,7 @@ fn cut(string: &str) -> String {
     }
 }
 
-/// At most four digits behind the point, where that leaves anything of the number.
+/// At most four digits after the point, except for very small and very large numbers.
 fn rounded(float: f64) -> String {
     let whole = float.to_string();
     if whole.len() <= 8 || float.abs() < 1e-3 || float.abs() >= 1e15 {
@@ -179,7 +183,7 @@ fn rounded(float: f64) -> String {
     }
 }
 
-/// A string that says nothing to a reader: bytes as `bytea` writes them, a vector as pgvector does.
+/// Whether a string is not for readers: bytes as `bytea` is written, or a long vector as pgvector writes it.
 pub fn is_data(string: &str) -> bool {
     string.starts_with("\\x") || (string.len() > LONGEST_TEXT && string.starts_with('[') && string.ends_with(']'))
 }
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn values_as_a_reader_wants_them() {
+    fn values_are_written_for_readers() {
         for (json, expected) in [
             ("12", "12"),
             ("9007199254740993", "9007199254740993"),
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_told_from_words() {
+    fn data_is_distinguished_from_words() {
         assert!(is_data("\\x00ff") && is_data(&format!("[{}]", "0.125,".repeat(512))));
         assert!(!is_data("[sic]") && !is_data(&"words ".repeat(100)) && !is_data("1"));
     }

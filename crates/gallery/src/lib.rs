@@ -1,16 +1,16 @@
-//! Boards and query results as one HTML page: a single file that needs nothing beside it but the pictures it links to.
+//! Boards and query results as one HTML page: a single file that loads nothing but the pictures it links to.
 //!
-//! Everything shown is somebody else's text, so all of it is escaped by the template engine; addresses are https or left
-//! out ([`Address`]), bytes become `data:` URIs only where they begin like a picture ([`Picture`]), and the page forbids
-//! itself scripts, frames, forms and requests for anything but pictures by a Content-Security-Policy.
+//! All texts are foreign. The template engine escapes them; addresses that are not https are left out ([`Address`]); bytes
+//! become `data:` URIs only if they begin like a picture ([`Picture`]); and a Content-Security-Policy forbids scripts, frames,
+//! forms, and requests for anything but pictures.
 //!
-//! The page is pure ASCII, other characters are written as references: it reads right whatever encoding a client
-//! saves it in.
+//! The page is pure ASCII and writes other characters as references, so that it is readable in whatever encoding a client
+//! saves it.
 //!
-//! Rows are somebody's, too, and may be large: what is not shown is skipped unread, what is shown is cut, and the memory for
-//! it is asked for first, so that a lack of it is an [`Error`].
+//! Rows are foreign as well, and may be large. Hidden values are skipped without being read, shown ones are truncated, and
+//! the memory is requested first, so that a lack of memory is an [`Error`].
 //!
-//! [`render`] is pure and takes a `check` that it calls between pieces of work, for callers that can be cancelled.
+//! [`render`] is pure. It calls its argument `check` between pieces of work, for callers that can be cancelled.
 
 mod address;
 mod board;

@@ -1,15 +1,23 @@
-//! Memory whose amount the caller decides, asked for before it is used: where there is none, that is an error and not the
-//! end of the process.
+//! Memory whose amount depends on the input is requested before it is used: a lack of it is an error and does not end the
+//! process.
 
 use crate::Error;
 
-/// Makes sure that so many bytes can be had, and gives them back at once. What is done next by code that cannot be told
-/// of a lack finds them there: in a process where nothing else runs meanwhile.
+/// Allocates and frees this number of bytes. Code that cannot handle a lack of memory then finds them, in a process in which
+/// nothing else runs at the same time.
+///
+/// # Errors
+///
+/// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
 pub fn ask(bytes: usize) -> Result<(), Error> {
     reserved::<u8>(bytes).map(drop)
 }
 
-/// An empty vector with room for so many items.
+/// An empty vector with room for this number of items.
+///
+/// # Errors
+///
+/// [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
 pub fn reserved<T>(items: usize) -> Result<Vec<T>, Error> {
     let mut vector = Vec::new();
     match vector.try_reserve_exact(items) {

@@ -6,20 +6,21 @@ use crate::references::to_ascii;
 use crate::style::{CSS, policy};
 use crate::{Because, Board, Card, Error, LeftOut, Picture, Pin, Rows, Theme, memory};
 
-/// Pictures at the head of a theme that are shown large.
+/// The number of pictures at the head of a theme that are shown large.
 const LARGE: usize = 3;
 
-/// Bytes that a byte of text takes at most, as a reference: `<` is four, a character of two bytes up to seven.
+/// The greatest number of bytes per byte of text, as a reference: `<` takes four, a character of two bytes up to seven.
 const ESCAPED: usize = 6;
-/// Bytes of the templates around one picture or card, at most.
+/// The greatest number of bytes of the templates around one picture or card.
 const AROUND: usize = 4096;
-/// Copies that stand in memory at once, at most: a part within its page, each grown by doubling, or the page and its ASCII.
+/// The greatest number of copies in memory at one time: a part and its page, each grown by doubling, or the page and its
+/// ASCII.
 const COPIES: usize = 4;
 
-/// What to show.
+/// The contents of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The heading; the board's name where there is none.
+    /// The heading; by default the board's name.
     pub title: Option<String>,
     /// Shown first.
     pub board: Option<Board>,
@@ -65,7 +66,7 @@ pub fn render(page: &Page, check: &mut dyn FnMut()) -> Result<String, Error> {
     Ok(to_ascii(document.into_string(), check))
 }
 
-/// Bytes of the page, and rather more.
+/// An upper estimate of the page's bytes.
 fn length(page: &Page) -> usize {
     let text = |text: &str| ESCAPED * text.len();
     let maybe = |of: &Option<String>| of.as_deref().map_or(0, text);
@@ -140,7 +141,7 @@ fn row(board: &Board, place: usize, theme: &Theme, check: &mut dyn FnMut()) -> M
                 }
             }
             @if let Some(weight) = theme.weight { (bar(weight)) }
-            // Tab reaches the strip itself too, so that the arrow keys scroll it.
+            // Tab reaches the strip itself as well, so that the arrow keys scroll it.
             ul.strip tabindex="0" aria-labelledby=(id) {
                 @for (place, pin) in theme.shown.iter().enumerate() {
                     (check_and(check))
@@ -186,7 +187,7 @@ fn matches(page: &Page, rows: &Rows, check: &mut dyn FnMut()) -> Markup {
                     p { (count(rows.cards.len() as u64, "row")) }
                 }
             }
-            @if rows.cards.is_empty() { p.note { "The query gave no rows." } }
+            @if rows.cards.is_empty() { p.note { "The query returned no rows." } }
             ol.cards {
                 @for card in &rows.cards {
                     (check_and(check))
@@ -197,7 +198,7 @@ fn matches(page: &Page, rows: &Rows, check: &mut dyn FnMut()) -> Markup {
     }
 }
 
-/// One card. Where others have pictures, one without keeps their place free.
+/// One card. If other cards have pictures, one without leaves the place for it empty.
 fn card(card: &Card, pictures: bool, below_heading: bool) -> Markup {
     let title = card.title.as_deref().unwrap_or("Untitled");
     let heading = html! {
@@ -269,7 +270,7 @@ fn colophon(page: &Page, left_out: LeftOut) -> Markup {
     }
 }
 
-/// A line as long as the share. Numbers say the same beside it.
+/// A line as long as the share, which is also written beside it.
 fn bar(share: f64) -> Markup {
     html! {
         svg.bar viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
@@ -287,7 +288,7 @@ fn count(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// Calls `check` in the midst of a template.
+/// Calls `check` within a template.
 fn check_and(check: &mut dyn FnMut()) -> PreEscaped<&'static str> {
     check();
     PreEscaped("")

@@ -1,4 +1,4 @@
-//! Pictures, by address or with all their bytes.
+//! Pictures, by address or by their bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,11 +9,11 @@ use crate::Address;
 /// A picture that a page may show; rendered as the value of `src`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Picture {
-    /// Loaded by whoever opens the page.
+    /// Loaded when the page is opened.
     Linked(Address),
-    /// Carried by the page.
+    /// Contained in the page.
     Embedded {
-        /// One of the four types that [`Picture::embedded`] knows.
+        /// One of the four types of [`Picture::embedded`].
         media_type: &'static str,
         /// The file.
         bytes: Vec<u8>,
@@ -26,7 +26,7 @@ impl Picture {
         Address::parse(address).map(Picture::Linked)
     }
 
-    /// Bytes that it takes in a page, at most.
+    /// The greatest number of bytes that the picture takes in a page.
     pub(crate) fn length(&self) -> usize {
         match self {
             Picture::Linked(address) => 6 * address.as_str().len(),
@@ -34,13 +34,13 @@ impl Picture {
         }
     }
 
-    /// A picture file; `None` where it begins like no JPEG, PNG, WebP or GIF. An SVG, which can hold scripts, is none.
+    /// A picture file; `None` if it does not begin like a JPEG, PNG, WebP or GIF. An SVG can contain scripts and is refused.
     pub fn embedded(bytes: Vec<u8>) -> Option<Self> {
         media_type(&bytes).map(|media_type| Picture::Embedded { media_type, bytes })
     }
 }
 
-/// By the file's first bytes: never by what somebody says it is.
+/// The type by the file's first bytes, never by a declaration.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
@@ -55,7 +55,7 @@ impl Render for Picture {
     fn render_to(&self, buffer: &mut String) {
         match self {
             Picture::Linked(address) => address.render_to(buffer),
-            // Nothing here needs escaping: the types are constants, and base64 has none of HTML's characters.
+            // Needs no escaping: the types are constants, and base64 contains no special characters of HTML.
             Picture::Embedded { media_type, bytes } => {
                 buffer.push_str("data:");
                 buffer.push_str(media_type);
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bytes_say_what_it_is() {
+    fn the_first_bytes_decide_the_type() {
         let source = |bytes: &[u8]| Picture::embedded(bytes.to_vec()).map(|picture| picture.render().into_string());
         assert_eq!(source(b"\xff\xd8\xff\xe0").as_deref(), Some("data:image/jpeg;base64,/9j/4A=="));
         assert!(source(b"\x89PNG\r\n\x1a\n\0").unwrap().starts_with("data:image/png;base64,"));

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-/// How much is looked through between two calls of `check`.
+/// Bytes between two calls of `check`.
 const STRIDE: usize = 1 << 20;
 
-/// The document with every character beyond ASCII as a reference, and control characters, which HTML has no reference
-/// for and text in Postgres partly no room, as U+FFFD. Raw text (`<style>`) must be ASCII already.
+/// The document with every character beyond ASCII as a reference, and control characters as U+FFFD, because HTML has no
+/// references for them. Raw text (`<style>`) must be ASCII already.
 pub fn to_ascii(html: String, check: &mut dyn FnMut()) -> String {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
     let stays = html.as_bytes().chunks(STRIDE).all(|chunk| {

@@ -7,57 +7,57 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use crate::json::{Name, Shown, SkippedObject, Value, ask_for_parser, is_data, text};
 use crate::{Address, Because, Budget, Card, Error, LeftOut, Picture, memory};
 
-/// Rows that a page shows; nobody looks at more, and every one may have pictures.
+/// The greatest number of rows that a page shows; each may have pictures.
 pub const MOST_ROWS: usize = 500;
 /// Pins that a card gives as its reasons.
 const MOST_REASONS: usize = 6;
 /// Other members of a row that its card shows.
 const MOST_FACTS: usize = 12;
-/// What all cards take at most, their pictures by bytes aside.
+/// The greatest number of bytes of all cards, without embedded pictures.
 const CARDS_BYTES: usize = 48 << 20;
 
-/// Cards, and what of the rows did not become part of one.
+/// Cards, and counts of what they do not contain.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// In the order of the rows.
     pub cards: Vec<Card>,
-    /// What is missing.
+    /// The parts of the rows that are not shown.
     pub left_out: LeftOut,
 }
 
 impl Rows {
-    /// Reads an array of objects. Recognised members are `title` or `name` or `key`, `image` (an https address or bytes
-    /// as `bytea` is written, `\x…`), `link`, `rank`, `score`, `distance`, `theme` and `because`; other scalars become
-    /// small facts, in their order, save bytes and vectors. Pictures by bytes are taken off the budget.
+    /// Reads an array of objects. Recognised members are `title` or `name` or `key`, `image` (an https address, or bytes
+    /// as `bytea` is written, `\x…`), `link`, `rank`, `score`, `distance`, `theme` and `because`; other scalars except for
+    /// bytes and vectors become small facts, in their order. The bytes of pictures are taken from the budget.
     ///
     /// # Errors
-    /// Where it is not an array of objects, an `image` or `link` no string, or a `because` not itself an array of
-    /// objects; the message names the place. [`OutOfMemory`](crate::ErrorKind::OutOfMemory) where the cards, or a picture,
-    /// find no room.
+    ///
+    /// [`Malformed`](crate::ErrorKind::Malformed) if `json` is not an array of objects, an `image` or `link` not a string,
+    /// or a `because` not an array of objects; the message names the place.
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) if there is no memory for the cards or a picture.
     pub fn parse(json: &str, budget: &mut Budget, check: &mut dyn FnMut()) -> Result<Self, Error> {
         ask_for_parser(json, check)?;
-        // A card holds several times the text that it was made of, and an end.
+        // A card takes several times the bytes of its text, up to a limit.
         memory::ask(json.len().saturating_mul(4).min(CARDS_BYTES))?;
-        let mut reader = Reader { rows: Rows::default(), budget, check, place: None, refused: None };
+        let mut reader = Reader { rows: Rows::default(), budget, check, place: "rows".to_owned(), refused: None };
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let outcome = (&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-        let place = reader.place.map_or_else(|| "rows".to_owned(), |index| format!("rows[{index}]"));
-        match (reader.refused, outcome) {
+        let result = (&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        match (reader.refused, result) {
             (Some(refused), _) => Err(refused),
-            (None, Err(error)) => Err(Error::at(place, error)),
+            (None, Err(error)) => Err(Error::at(reader.place, error)),
             (None, Ok(())) => Ok(reader.rows),
         }
     }
 }
 
-/// Turns one row after the other into its card, so that never more than one stands there as JSON.
+/// Turns the rows into cards one by one, so that at most one of them is in memory as JSON.
 struct Reader<'a> {
     rows: Rows,
     budget: &'a mut Budget,
     check: &'a mut dyn FnMut(),
-    /// The row being read.
-    place: Option<usize>,
-    /// What is wrong in a row that is well-formed JSON.
+    /// The part that is being read, as an error names it.
+    place: String,
+    /// The error of a row that is well-formed JSON.
     refused: Option<Error>,
 }
 
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for &mut Reader<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         for index in 0.. {
             (self.check)();
-            self.place = Some(index);
+            self.place = format!("rows[{index}]");
             if index >= MOST_ROWS {
                 if rows.next_element_seed(SkippedObject)?.is_none() {
                     break;
@@ -87,28 +87,37 @@ impl<'de> Visitor<'de> for &mut Reader<'_> {
                 self.rows.left_out.rows += 1;
                 continue;
             }
-            let Some(card) = rows.next_element_seed(RowReader { reader: &mut *self, index })? else { break };
+            let Some(card) = rows.next_element_seed(RowReader(&mut *self))? else { break };
             self.rows.cards.push(card);
         }
-        self.place = None;
+        self.place = "rows".to_owned();
         Ok(())
     }
 }
 
 impl Reader<'_> {
-    /// Remembers what is wrong, and ends the reading.
+    /// Stores the error, and ends the reading.
     fn refuse<E: serde::de::Error>(&mut self, refused: Error) -> E {
         self.refused = Some(refused);
         E::custom("refused")
     }
 
-    /// A string that is not empty, read by `read`.
-    fn string<T>(&mut self, value: Shown<Option<T>>, place: impl FnOnce() -> String) -> Result<Option<T>, Error> {
+    /// The string of a member; None if it is null or empty.
+    fn string<T, E: serde::de::Error>(&mut self, value: Shown<Option<T>>, member: &str) -> Result<Option<T>, E> {
         match value {
             Shown::Null => Ok(None),
             Shown::String(read) => Ok(read),
-            Shown::Scalar(_) | Shown::Nested => Err(Error::at(place(), "is no string")),
+            Shown::Scalar(_) | Shown::Nested => {
+                Err(self.refuse(Error::at(format!("{}.{member}", self.place), "is not a string")))
+            }
         }
+    }
+
+    /// Reads the value of a member that is a picture.
+    fn image<'de, A: MapAccess<'de>>(&mut self, members: &mut A, member: &str) -> Result<Option<Picture>, A::Error> {
+        let image = members.next_value_seed(Value(|text: &str| trimmed(text).map(|text| self.picture(text))))?;
+        let image = self.string(image, member)?.transpose().map_err(|refused| self.refuse::<A::Error>(refused))?;
+        Ok(image.flatten())
     }
 
     fn address(&mut self, text: &str) -> Option<Address> {
@@ -129,7 +138,7 @@ impl Reader<'_> {
     }
 }
 
-/// The text of a string, where it is not empty.
+/// The text of a string, if it is not empty.
 fn trimmed(string: &str) -> Option<&str> {
     Some(string.trim()).filter(|string| !string.is_empty())
 }
@@ -144,10 +153,7 @@ fn scalar(value: Shown<Option<String>>) -> Option<String> {
 }
 
 /// Reads one row.
-struct RowReader<'a, 'b> {
-    reader: &'a mut Reader<'b>,
-    index: usize,
-}
+struct RowReader<'a, 'b>(&'a mut Reader<'b>);
 
 impl<'de> DeserializeSeed<'de> for RowReader<'_, '_> {
     type Value = Card;
@@ -165,12 +171,11 @@ impl<'de> Visitor<'de> for RowReader<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Card, A::Error> {
-        let Self { reader, index } = self;
+        let Self(reader) = self;
         let mut card = Card::default();
         let (mut title, mut name, mut key) = (None, None, None);
-        let (mut judged, mut others) = (Vec::new(), Vec::new());
+        let (mut scores, mut others) = (Vec::new(), Vec::new());
         while let Some(member) = members.next_key_seed(Name)? {
-            let place = || format!("rows[{index}].{member}");
             match member.as_str() {
                 "title" => title = scalar(members.next_value_seed(Value(text))?),
                 "name" => name = scalar(members.next_value_seed(Value(text))?),
@@ -178,19 +183,14 @@ impl<'de> Visitor<'de> for RowReader<'_, '_> {
                 "rank" => card.rank = scalar(members.next_value_seed(Value(text))?),
                 "link" => {
                     let link = members.next_value_seed(Value(|text: &str| trimmed(text).map(|t| reader.address(t))))?;
-                    card.link = reader.string(link, place).map_err(|refused| reader.refuse(refused))?.flatten();
+                    card.link = reader.string::<_, A::Error>(link, &member)?.flatten();
                 }
-                "image" => {
-                    let image =
-                        members.next_value_seed(Value(|text: &str| trimmed(text).map(|t| reader.picture(t))))?;
-                    let image = reader.string(image, place).and_then(Option::transpose);
-                    card.picture = image.map_err(|refused| reader.refuse(refused))?.flatten();
-                }
-                "because" => card.because = members.next_value_seed(BecauseReader { reader, index })?,
+                "image" => card.picture = reader.image(&mut members, &member)?,
+                "because" => card.because = members.next_value_seed(BecauseReader(&mut *reader))?,
                 "score" | "distance" | "theme" => {
                     let value = scalar(members.next_value_seed(Value(text))?);
-                    if judged.len() < MOST_FACTS {
-                        judged.extend(value.map(|text| (member, text)));
+                    if scores.len() < MOST_FACTS {
+                        scores.extend(value.map(|text| (member, text)));
                     }
                 }
                 _ => {
@@ -202,7 +202,7 @@ impl<'de> Visitor<'de> for RowReader<'_, '_> {
                 }
             }
         }
-        // What did not become the heading is a fact like others.
+        // Of these the first is the heading, and the others are facts.
         for (member, value) in [("title", title), ("name", name), ("key", key)] {
             match value {
                 Some(value) if card.title.is_none() => card.title = Some(value),
@@ -211,31 +211,25 @@ impl<'de> Visitor<'de> for RowReader<'_, '_> {
             }
         }
         others.truncate(MOST_FACTS);
-        judged.append(&mut others);
-        card.facts = judged;
+        scores.append(&mut others);
+        card.facts = scores;
         Ok(card)
     }
 }
 
-/// Reads the pins that speak for a row.
-struct BecauseReader<'a, 'b> {
-    reader: &'a mut Reader<'b>,
-    index: usize,
-}
-
-impl BecauseReader<'_, '_> {
-    /// What is neither null nor an array.
-    fn no_array<E: serde::de::Error>(self) -> E {
-        let place = format!("rows[{}].because", self.index);
-        self.reader.refuse(Error::at(place, "is no array of objects"))
-    }
-}
+/// Reads the pins that a row resembles.
+struct BecauseReader<'a, 'b>(&'a mut Reader<'b>);
 
 impl<'de> DeserializeSeed<'de> for BecauseReader<'_, '_> {
     type Value = Vec<Because>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Because>, D::Error> {
-        deserializer.deserialize_any(self)
+        let place = self.0.place.clone();
+        self.0.place = format!("{place}.because");
+        let Self(reader) = self;
+        let pins = deserializer.deserialize_any(BecauseReader(&mut *reader))?;
+        reader.place = place;
+        Ok(pins)
     }
 }
 
@@ -250,114 +244,48 @@ impl<'de> Visitor<'de> for BecauseReader<'_, '_> {
         Ok(Vec::new())
     }
 
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Vec<Because>, E> {
-        Err(self.no_array())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Vec<Because>, E> {
-        Err(self.no_array())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Vec<Because>, E> {
-        Err(self.no_array())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Vec<Because>, E> {
-        Err(self.no_array())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Vec<Because>, E> {
-        Err(self.no_array())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Vec<Because>, A::Error> {
-        Err(self.no_array())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut pins: A) -> Result<Vec<Because>, A::Error> {
-        let Self { reader, index } = self;
+        let Self(reader) = self;
+        let place = reader.place.clone();
         let mut reasons = Vec::new();
         for number in 0.. {
-            let pin = PinReader { reader: &mut *reader, index, number };
-            let Some(reason) = pins.next_element_seed(pin)? else { break };
-            reasons.extend(reason);
+            reader.place = format!("{place}[{number}]");
+            let is_read = if number < MOST_REASONS {
+                pins.next_element_seed(PinReader(&mut *reader))?.map(|reason| reasons.push(reason))
+            } else {
+                pins.next_element_seed(SkippedObject)?
+            };
+            if is_read.is_none() {
+                break;
+            }
         }
         Ok(reasons)
     }
 }
 
-/// Reads one of these pins, as far as it is shown.
-struct PinReader<'a, 'b> {
-    reader: &'a mut Reader<'b>,
-    index: usize,
-    number: usize,
-}
-
-impl PinReader<'_, '_> {
-    fn place(&self) -> String {
-        format!("rows[{}].because[{}]", self.index, self.number)
-    }
-
-    fn no_object<E: serde::de::Error>(self) -> E {
-        let place = self.place();
-        self.reader.refuse(Error::at(place, "is no object"))
-    }
-}
+/// Reads one of these pins.
+struct PinReader<'a, 'b>(&'a mut Reader<'b>);
 
 impl<'de> DeserializeSeed<'de> for PinReader<'_, '_> {
-    type Value = Option<Because>;
+    type Value = Because;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Because>, D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Because, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for PinReader<'_, '_> {
-    type Value = Option<Because>;
+    type Value = Because;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Option<Because>, E> {
-        Err(self.no_object())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Option<Because>, A::Error> {
-        Err(self.no_object())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<Because>, A::Error> {
-        if self.number >= MOST_REASONS {
-            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(None);
-        }
-        let place = self.place();
-        let reader = self.reader;
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Because, A::Error> {
+        let Self(reader) = self;
         let mut reason = Because::default();
         let mut link = None;
         while let Some(member) = members.next_key_seed(Name)? {
-            let place = || format!("{place}.{member}");
             match member.as_str() {
                 "account_id" => reason.account_id = integer(members.next_value_seed(Value(|_: &str| None))?),
                 "position" => reason.position = integer(members.next_value_seed(Value(|_: &str| None))?),
@@ -367,20 +295,13 @@ impl<'de> Visitor<'de> for PinReader<'_, '_> {
                 "distance" => reason.distance = scalar(members.next_value_seed(Value(text))?),
                 "link" => {
                     let read = members.next_value_seed(Value(|text: &str| trimmed(text).map(Address::parse)))?;
-                    link = reader.string(read, place).map_err(|refused| reader.refuse(refused))?;
+                    link = reader.string::<_, A::Error>(read, &member)?;
                 }
-                "image_url" => {
-                    let image =
-                        members.next_value_seed(Value(|text: &str| trimmed(text).map(|t| reader.picture(t))))?;
-                    let image = reader.string(image, place).and_then(Option::transpose);
-                    reason.picture = image.map_err(|refused| reader.refuse(refused))?.flatten();
-                }
-                _ => {
-                    members.next_value::<IgnoredAny>()?;
-                }
+                "image_url" => reason.picture = reader.image(&mut members, &member)?,
+                _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }
-        // A pin leads to its page, whatever else is said.
+        // A pin with an id always leads to its page.
         reason.link = match (&reason.pin_id, link) {
             (Some(pin_id), _) => Address::of_pin(pin_id),
             (None, Some(link)) => {
@@ -389,11 +310,11 @@ impl<'de> Visitor<'de> for PinReader<'_, '_> {
             }
             (None, None) => None,
         };
-        Ok(Some(reason))
+        Ok(reason)
     }
 }
 
-/// A whole number, where it is one of the kind that is wanted.
+/// A whole number of this type, if the value is one.
 fn integer<T: std::str::FromStr>(value: Shown<Option<String>>) -> Option<T> {
     match value {
         Shown::Scalar(number) => number.parse().ok(),
@@ -401,7 +322,7 @@ fn integer<T: std::str::FromStr>(value: Shown<Option<String>>) -> Option<T> {
     }
 }
 
-/// Reads pairs of hexadecimal digits; `None` where they are none.
+/// Reads pairs of hexadecimal digits; `None` for anything else.
 fn bytes(digits: &str) -> Result<Option<Vec<u8>>, Error> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = memory::reserved(digits.len() / 2)?;

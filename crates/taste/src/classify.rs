@@ -1,24 +1,24 @@
 use crate::product::cosine;
 use crate::vectors::{Direction, Vectors, same_dimension};
 
-/// What CLIP multiplies cosines by before the softmax: a learned temperature that training clipped at 100, where it ended
+/// The factor of cosines before the softmax: a learned temperature of CLIP, which training clipped at 100 and which ended there
 /// (Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 2.5).
 pub const LOGIT_SCALE: f64 = 100.0;
 
-/// How likely a label is among those given.
+/// Probability of a label among the given ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probability {
     /// Row of the label, from 0.
     pub label: usize,
     /// From 0 to 1; those of all labels add up to 1.
     pub probability: f64,
-    /// Cosine of the label and what was classified, from -1 to 1.
+    /// Cosine of the label and the embedding, from -1 to 1.
     pub similarity: f64,
 }
 
 /// Zero-shot classification: the softmax over the cosines times [`LOGIT_SCALE`], in the order of the labels.
 ///
-/// The probabilities are relative: of one label alone it is 1, however little it fits.
+/// The probabilities are relative: a single label has probability 1, however little it fits.
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ pub fn classify(embedding: &Direction, labels: &Vectors) -> Vec<Probability> {
     same_dimension(embedding.len(), labels.dimension());
     let similarities: Vec<f64> = labels.rows().map(|label| cosine(embedding, label)).collect();
     let likeliest = similarities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // Less the greatest, so that no power overflows and the sum is at least 1.
+    // Minus the greatest, so that no power overflows and the sum is at least 1.
     let powers: Vec<f64> =
         similarities.iter().map(|similarity| (LOGIT_SCALE * (similarity - likeliest)).exp()).collect();
     let total: f64 = powers.iter().sum();

@@ -1,16 +1,16 @@
-/// What was wrong with a vector, for a program to branch on.
+/// The kind of an error, for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It has another number of dimensions than the others.
+    /// The vector has another number of dimensions than the others.
     Dimension,
-    /// It holds a NaN or an infinity.
+    /// The vector contains a NaN or an infinity.
     NotFinite,
-    /// All its numbers are 0: it points nowhere.
+    /// All numbers of the vector are 0, so that it has no direction.
     Zero,
 }
 
-/// Why a vector was refused. The kind is for programs, the message for people.
+/// The reason why a vector was refused. The kind is for programs, the message for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Inner);

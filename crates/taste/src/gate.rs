@@ -1,21 +1,21 @@
 use crate::classify::classify;
 use crate::vectors::{Direction, Vectors};
 
-/// What a topic gate let through.
+/// The result of a topic gate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gated {
-    /// Weight of each image, from 0 (not about the topic) to 1, in the order of the images: to be multiplied with other
-    /// weights and given to [`themes`](crate::themes).
+    /// Weight of each image, 0 (not about the topic) or 1, in the order of the images: a factor of the weights that
+    /// [`themes`](crate::themes) takes.
     pub weights: Vec<f64>,
-    /// How many images have a weight over 0. With none, nothing is about the topic: the caller must say so, for themes of
-    /// nothing recommend nothing.
+    /// The number of images with a weight over 0. If it is 0, no image is about the topic; the caller must report that,
+    /// because no image has no theme.
     pub kept: usize,
-    /// How likely each image is about the topic, against the others, from 0 to 1.
+    /// Probability that each image is about the topic and not about one of the others, from 0 to 1.
     pub probabilities: Vec<f64>,
 }
 
-/// Keeps the images that are about `wanted` rather than about any of `others` (see [`contrast_prompts`]): those with a
-/// probability of at least one half against the nearest of them.
+/// Keeps the images that are about `wanted` rather than about any of `others` (see [`contrast_prompts`]): those whose
+/// probability is at least one half.
 ///
 /// # Panics
 ///
@@ -33,10 +33,10 @@ pub fn gate(images: &Vectors, wanted: &Direction, others: &Vectors) -> Gated {
     Gated { weights, kept, probabilities }
 }
 
-/// About nothing in particular: what fits nothing better is not about the topic either.
+/// About nothing in particular: an image that fits no prompt better is not about the topic either.
 const NEUTRAL: &str = "a photo";
 
-/// What else is on a board that collects for a wedding, and pictures as such.
+/// Other things on boards about weddings, and images in general.
 const CONTRASTS: &[&str] = &[
     NEUTRAL,
     "a wedding dress",
@@ -52,10 +52,10 @@ const CONTRASTS: &[&str] = &[
     "a quote",
 ];
 
-/// Texts to hold `wanted` against where the caller gives none: other things found on wedding boards, and `a photo`.
+/// Texts to compare `wanted` with if the caller gives none: other things found on wedding boards, and `a photo`.
 ///
-/// A prompt whose thing `wanted` names itself is left out: `a summer dress` is not held against `a wedding dress`. `a photo`
-/// always stays.
+/// A prompt for a thing that `wanted` itself names is left out: `a summer dress` is not compared with `a wedding dress`.
+/// `a photo` is always there.
 pub fn contrast_prompts(wanted: &str) -> Vec<&'static str> {
     let wanted: Vec<String> = words(wanted).collect();
     let names = |prompt: &str| {
@@ -69,7 +69,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// Whether two words are the same but for a plural's ending.
+/// Whether two words are equal except for a plural's ending.
 fn same_thing(left: &str, right: &str) -> bool {
     let plural = |one: &str, other: &str| matches!(other.strip_prefix(one), Some("" | "s" | "es"));
     plural(left, right) || plural(right, left)

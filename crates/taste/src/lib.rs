@@ -1,16 +1,16 @@
-//! The tastes in a board, and ranking by them.
+//! The tastes of a board, and ranking by them.
 //!
 //! ```text
 //! images ── gate ──► weights ──┐
 //!    └───────────────────────── themes ── supports ──► Taste ── recommend ──► picks
 //! ```
 //!
-//! Everything works on directions, vectors of length 1, and cosines between them: what CLIP's embeddings are compared by.
-//! Inputs are normalised, or refused where they have no direction ([`Direction::normalised`], [`Vectors::push`]), so the rest
-//! needs no check. The same input gives the same output to the last bit: nothing is random, nothing runs in parallel, ties go
-//! to the lower index. Longer computations call the `check` they are given at least every few milliseconds; it may unwind.
-//! The crate knows no database and no model. `docs/quality.md` of the repository has the measurements that the constants were
-//! chosen by.
+//! Everything works on directions, which are vectors of length 1, and on the cosines between them, by which CLIP's embeddings
+//! are compared. Inputs are normalised, or refused if they have no direction ([`Direction::normalised`], [`Vectors::push`]),
+//! so that no other check is needed. The same input gives the same output to the last bit: nothing is random, nothing runs in
+//! parallel, ties go to the lower index. Longer computations call their argument `check` at least every few milliseconds; it
+//! may unwind. The crate depends on no database and no model. `docs/quality.md` of the repository has the measurements from
+//! which the constants were chosen.
 
 mod classify;
 mod duplicates;
@@ -23,12 +23,13 @@ mod recommend;
 mod support;
 mod themes;
 mod vectors;
+pub mod weights;
 
 pub use classify::{LOGIT_SCALE, Probability, classify};
-pub use duplicates::{DEFAULT_THRESHOLD, duplicates};
+pub use duplicates::{DEFAULT_THRESHOLD, duplicates, duplicates_with_equal, first_equal};
 pub use error::{Error, ErrorKind};
 pub use gate::{Gated, contrast_prompts, gate};
-pub use likeness::{likeness, nearest};
+pub use likeness::{distance, likeness, nearest};
 pub use mean::mean_direction;
 pub use recommend::{DEFAULT_DIVERSITY, Pick, Ranking, Taste, rank, recommend};
 pub use support::{Support, SupportRule, supports};

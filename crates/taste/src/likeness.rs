@@ -2,7 +2,20 @@ use crate::product::cosine;
 use crate::themes::Theme;
 use crate::vectors::{Direction, Vectors, same_dimension};
 
-/// The `k` images nearest to a direction with their cosines, nearest first; all where there are fewer.
+/// Cosine distance of two vectors of any length, from 0 to 2, in f64: 0 for a vector and itself, in spite of rounding in f32.
+///
+/// # Panics
+///
+/// If the dimensions differ.
+pub fn distance(left: &[f32], right: &[f32]) -> f64 {
+    same_dimension(left.len(), right.len());
+    let dot = |left: &[f32], right: &[f32]| -> f64 {
+        left.iter().zip(right).map(|(&left, &right)| f64::from(left) * f64::from(right)).sum()
+    };
+    (1.0 - dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()).max(0.0)
+}
+
+/// The `k` images nearest to a direction with their cosines, nearest first; all if there are fewer.
 ///
 /// # Panics
 ///
@@ -17,11 +30,11 @@ pub fn nearest(images: &Vectors, direction: &Direction, k: usize) -> Vec<(usize,
     found
 }
 
-/// How alike two boards are, from -1 to 1: each theme is compared with the one nearest to it on the other side; the cosines
-/// are averaged by weight on each side, and both sides count the same.
+/// Likeness of two boards, from -1 to 1: each theme is compared with the nearest theme of the other board; the cosines are
+/// averaged by weight for each board, and both boards count the same.
 ///
-/// Two boards that share their tastes in other shares come out near 1 where their means would differ, and two different
-/// mixtures with the same mean do not. 0 where a side has no theme.
+/// Two boards with the same tastes in different shares have a likeness near 1, although their means differ; two different
+/// mixtures with the same mean do not. 0 if a board has no theme.
 ///
 /// # Panics
 ///

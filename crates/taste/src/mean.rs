@@ -1,9 +1,9 @@
 use crate::product::add;
 use crate::vectors::{Direction, Vectors};
 
-/// The direction of the weighted mean of the images; without weights all count the same.
+/// The direction of the weighted mean of the images; without weights all images count the same.
 ///
-/// None if there is no image with a weight over 0, or if the images cancel each other out.
+/// None if no image has a weight over 0, or if the images cancel each other out.
 ///
 /// # Panics
 ///
@@ -25,12 +25,12 @@ pub(crate) fn weight(weights: Option<&[f64]>, index: usize) -> f64 {
     weights.map_or(1.0, |weights| weights[index])
 }
 
-/// Panics as [`mean_direction`] says.
+/// Panics as documented at [`mean_direction`].
 pub(crate) fn check_weights(images: &Vectors, weights: Option<&[f64]>) {
     if let Some(weights) = weights {
         assert!(weights.len() == images.len(), "{} weights for {} images", weights.len(), images.len());
-        let usable = |weight: &&f64| !(weight.is_finite() && **weight >= 0.0);
-        assert!(!weights.iter().any(|weight| usable(&weight)), "a weight is negative or not finite");
+        let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+        assert!(usable, "a weight is negative or not finite");
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_what_cancels_out_have_no_direction() {
+    fn no_image_and_images_that_cancel_out_have_no_direction() {
         assert_eq!(mean_direction(&Vectors::new(2), None), None);
         assert_eq!(mean_direction(&vectors(&[[1.0, 2.0], [-1.0, -2.0]]), None), None);
         assert_eq!(mean_direction(&vectors(&[[1.0, 2.0]]), Some(&[0.0])), None);

@@ -1,10 +1,11 @@
-/// Sums that are carried along side by side: four registers of four lanes, on the least of the x86-64 machines, are enough
-/// to hide the latency of an addition.
+/// The number of independent sums: four registers of four lanes, on the oldest x86-64 processors, are enough to hide the
+/// latency of an addition.
 const LANES: usize = 16;
 
 /// Dot product of two unit vectors: their cosine.
 ///
-/// f32 with independent sums, in an order that does not depend on the machine; off by less than 1e-6 for 512 dimensions.
+/// Computed in f32 with independent sums, in an order that does not depend on the machine; the error is less than 1e-6 for
+/// 512 dimensions.
 pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
@@ -18,7 +19,7 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// [`dot`] of one vector with four: the one is loaded once for all.
+/// [`dot`] of one vector with four others; the one is loaded once.
 pub(crate) fn dots(left: &[f32], rights: [&[f32]; 4]) -> [f32; 4] {
     let mut sums = [[0.0f32; LANES / 2]; 4];
     let (chunks, rest) = left.as_chunks::<{ LANES / 2 }>();
@@ -39,7 +40,7 @@ pub(crate) fn dots(left: &[f32], rights: [&[f32]; 4]) -> [f32; 4] {
     })
 }
 
-/// [`dot`] as a cosine proper: within -1 and 1 in spite of rounding.
+/// [`dot`] limited to -1 and 1, which rounding can exceed.
 pub(crate) fn cosine(left: &[f32], right: &[f32]) -> f64 {
     f64::from(dot(left, right)).clamp(-1.0, 1.0)
 }

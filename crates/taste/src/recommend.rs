@@ -2,34 +2,34 @@ use crate::product::{add, cosine};
 use crate::themes::Theme;
 use crate::vectors::{Direction, Vectors, same_dimension};
 
-/// What the `diversity` of [`recommend`] is best set to, by the benchmark in docs/quality.md.
+/// The best `diversity` of [`recommend`], by the benchmark in docs/quality.md.
 pub const DEFAULT_DIVERSITY: f64 = 0.3;
 
 /// Candidates between two calls of `check`.
 const STRIDE: usize = 64;
 
-/// What somebody likes and dislikes.
+/// Themes to rank by.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Taste {
-    /// Themes of the boards to go by. Weights count relative to each other.
+    /// Themes of the liked boards. Weights count relative to each other.
     pub themes: Vec<Theme>,
-    /// Themes of boards that show what is not wanted.
+    /// Themes of the disliked boards.
     pub against: Vec<Theme>,
 }
 
-/// How candidates are ranked. The default is the best on record in docs/quality.md.
+/// Parameters of the ranking. The default is the best that docs/quality.md has measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranking {
-    /// From 0, by relevance alone, to 1, as different from each other as can be.
+    /// From 0, by relevance alone, to 1, as different from each other as possible.
     pub diversity: f64,
-    /// What share of a theme's cohesion is taken off the cosines with it: to a tight theme everything of its kind has a
-    /// higher cosine than to a loose one, which would never have its turn.
+    /// The share of a theme's cohesion that is subtracted from the cosines with it. Without it, loose themes would never
+    /// have the best match, because images of a tight theme's kind have higher cosines with its direction.
     pub handicap: f64,
-    /// By how much cosine a theme is behind another of e times its weight. At the default, 0, every theme has the same say,
-    /// however many images it has.
+    /// The cosine by which a theme is behind another of e times its weight. With the default, 0, all themes count the same,
+    /// however many images they have.
     pub share: f64,
-    /// How far a candidate sinks, in cosine, for each unit by which its lead of what is liked over what is not falls short
-    /// of [`LEAD`].
+    /// The cosine that a candidate loses for each unit by which its cosine with the liked theme, minus its greatest cosine
+    /// with a disliked theme, is less than [`LEAD`].
     pub aversion: f64,
 }
 
@@ -39,8 +39,8 @@ impl Default for Ranking {
     }
 }
 
-/// How much nearer, in cosine, a candidate has to be to what is liked than to what is not, to be left in its place. In CLIP's
-/// space pictures of one kind and of two have cosines some 0.2 apart.
+/// The cosine by which a candidate has to be nearer to a liked theme than to all disliked ones, to lose nothing. In CLIP's
+/// space the cosines of images of the same kind and of different kinds are some 0.2 apart.
 const LEAD: f64 = 0.1;
 
 /// A candidate that was chosen.
@@ -48,8 +48,8 @@ const LEAD: f64 = 0.1;
 pub struct Pick {
     /// Row of the candidate, from 0.
     pub candidate: usize,
-    /// Maximal marginal relevance when it was chosen: relevance, from 0 to 1 over the candidates, less what those before it
-    /// showed already. Does not grow from one pick to the next.
+    /// Maximal marginal relevance when it was chosen: its relevance, from 0 to 1 over the candidates, minus its similarity to
+    /// earlier picks. Does not grow from one pick to the next.
     pub score: f64,
     /// The theme that it matches best, from 0.
     pub theme: usize,
@@ -57,23 +57,23 @@ pub struct Pick {
     pub similarity: f64,
 }
 
-/// [`rank`] with the default in everything but `diversity`.
+/// [`rank`] with the defaults except for `diversity`.
 ///
 /// # Panics
 ///
-/// As [`rank`].
+/// Like [`rank`].
 pub fn recommend(taste: &Taste, candidates: &Vectors, k: usize, diversity: f64, check: &mut dyn FnMut()) -> Vec<Pick> {
     rank(taste, candidates, k, &Ranking { diversity, ..Ranking::default() }, check)
 }
 
-/// Picks `k` candidates, or all where there are fewer, by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
+/// Picks `k` candidates, or all if there are fewer, by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 ///
-/// A candidate's relevance is its cosine with the theme that it matches best, corrected as [`Ranking`] says. One after
-/// another, the candidate is picked with the greatest
-/// `(1 - diversity) · relevance - diversity · (greatest similarity to a candidate picked before)`.
-/// All pictures have a good deal in common in CLIP's space, so both terms are stretched over the candidates at hand:
-/// relevance from 0 for the least to 1 for the greatest, and similarity as the cosine after the candidates' mean was taken
-/// off, 0 where that is negative. Without themes or candidates there are no picks.
+/// A candidate's relevance is its cosine with the theme that it matches best, corrected by [`Ranking`]. Each pick is the
+/// remaining candidate with the greatest
+/// `(1 - diversity) · relevance - diversity · (greatest similarity to an earlier pick)`.
+/// In CLIP's space all images have much in common, so both terms are stretched over the candidates: relevance from 0 for the
+/// least to 1 for the greatest; similarity is the cosine after the candidates' mean was subtracted, and 0 if that is negative.
+/// Without themes or candidates there are no picks.
 ///
 /// # Panics
 ///
@@ -90,7 +90,7 @@ pub fn rank(taste: &Taste, candidates: &Vectors, k: usize, ranking: &Ranking, ch
     let matches = matches(taste, candidates, ranking, check);
     let relevance = stretched(&matches);
     let centred = Centred::new(candidates, check);
-    // The greatest similarity to what was picked before.
+    // The greatest similarity to an earlier pick.
     let mut shown = vec![0.0f64; matches.len()];
     let mut left: Vec<usize> = (0..matches.len()).collect();
     let mut picks = Vec::with_capacity(k.min(matches.len()));
@@ -102,7 +102,7 @@ pub fn rank(taste: &Taste, candidates: &Vectors, k: usize, ranking: &Ranking, ch
                 best = place;
             }
         }
-        // Keeps the order, which is what ties are broken by.
+        // Keeps the order, by which ties are broken.
         let candidate = left.remove(best);
         let Match { theme, similarity, .. } = matches[candidate];
         picks.push(Pick { candidate, score: marginal(candidate), theme, similarity });
@@ -123,40 +123,52 @@ struct Match {
     relevance: f64,
 }
 
-fn matches(taste: &Taste, candidates: &Vectors, ranking: &Ranking, check: &mut dyn FnMut()) -> Vec<Match> {
-    let total: f64 = taste.themes.iter().map(|theme| theme.weight).sum();
-    let heads_start = |theme: &Theme| {
-        // A weight of nothing at all is as far behind as one of a millionth.
-        let share = (theme.weight / total).max(1e-6);
-        ranking.share * share.ln() - ranking.handicap * theme.cohesion
-    };
-    let starts: Vec<f64> = taste.themes.iter().map(heads_start).collect();
-    let best = |row: &[f32]| {
+impl Taste {
+    /// The relevance of a candidate in [`recommend`], before it is stretched: to choose among several vectors of one row.
+    /// Negative infinity without themes.
+    ///
+    /// # Panics
+    ///
+    /// If the dimensions differ.
+    pub fn relevance(&self, candidate: &Direction) -> f64 {
+        for theme in self.themes.iter().chain(&self.against) {
+            same_dimension(theme.direction.len(), candidate.len());
+        }
+        self.best_match(candidate, &Ranking::default()).relevance
+    }
+
+    fn best_match(&self, candidate: &[f32], ranking: &Ranking) -> Match {
+        let total: f64 = self.themes.iter().map(|theme| theme.weight).sum();
         let mut best = Match { theme: 0, similarity: -1.0, relevance: f64::NEG_INFINITY };
-        for (theme, liked) in taste.themes.iter().enumerate() {
-            let similarity = cosine(row, &liked.direction);
-            let relevance = similarity + starts[theme];
+        for (theme, liked) in self.themes.iter().enumerate() {
+            let similarity = cosine(candidate, &liked.direction);
+            // A weight of 0 is as far behind as a millionth.
+            let share = (liked.weight / total).max(1e-6);
+            let relevance = similarity + ranking.share * share.ln() - ranking.handicap * liked.cohesion;
             if relevance > best.relevance {
                 best = Match { theme, similarity, relevance };
             }
         }
-        let disliked = taste.against.iter().map(|theme| cosine(row, &theme.direction)).reduce(f64::max);
+        let disliked = self.against.iter().map(|theme| cosine(candidate, &theme.direction)).reduce(f64::max);
         if let Some(disliked) = disliked {
             best.relevance -= ranking.aversion * (LEAD - (best.similarity - disliked)).max(0.0);
         }
         best
-    };
+    }
+}
+
+fn matches(taste: &Taste, candidates: &Vectors, ranking: &Ranking, check: &mut dyn FnMut()) -> Vec<Match> {
     let rows = candidates.rows().enumerate();
     rows.map(|(index, row)| {
         if index.is_multiple_of(STRIDE) {
             check();
         }
-        best(row)
+        taste.best_match(row, ranking)
     })
     .collect()
 }
 
-/// Relevance from 0 to 1; all 1 where there is no difference.
+/// Relevance from 0 to 1; all 1 if there is no difference.
 fn stretched(matches: &[Match]) -> Vec<f64> {
     let values = || matches.iter().map(|found| found.relevance);
     let least = values().fold(f64::INFINITY, f64::min);
@@ -164,7 +176,7 @@ fn stretched(matches: &[Match]) -> Vec<f64> {
     values().map(|value| if span > 0.0 { (value - least) / span } else { 1.0 }).collect()
 }
 
-/// The candidates without what all have in common; None for one in which nothing else is.
+/// The candidates minus their mean; None for one that equals the mean.
 struct Centred(Vec<Option<Direction>>);
 
 impl Centred {
@@ -187,7 +199,7 @@ impl Centred {
         Self(centred.collect())
     }
 
-    /// From 0, nothing in common but what all have, to 1.
+    /// From 0, nothing in common except for the mean, to 1.
     fn similarity(&self, left: usize, right: usize) -> f64 {
         match (&self.0[left], &self.0[right]) {
             (Some(left), Some(right)) => cosine(left, right).max(0.0),

@@ -3,20 +3,18 @@ use crate::product::cosine;
 use crate::themes::Theme;
 use crate::vectors::{Vectors, same_dimension};
 
-/// When a theme is one that a table has nothing for. The default is what docs/quality.md settled on, and tells how much
-/// each number matters.
+/// Parameters of [`supports`]. docs/quality.md has the reasons for the defaults and how much each number matters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SupportRule {
-    /// What share of the way from unlike rows to the theme's own images a row has to be to count as like it.
+    /// The least lift of a row that is like the theme, as a share of that of the theme's own images.
     pub likeness: f64,
-    /// What share of the best supported theme's rows a theme needs, one added on both sides.
+    /// The share of the best supported theme's rows that a theme needs, with one added on both sides.
     pub share: f64,
-    /// So many different rows are enough, however many another theme has.
+    /// The number of different rows that is enough, however many another theme has.
     pub enough: usize,
-    /// The least rows that tell what a theme is to the rest of the table.
+    /// The least number of rows from which the rest of the table is judged.
     pub judges: usize,
-    /// How far the rest of the table has to be from a theme, beyond how far it is from the supported ones, in standard
-    /// deviations.
+    /// How much farther the rest of the table has to be from a theme than from the supported ones, in standard deviations.
     pub distance: f64,
 }
 
@@ -26,42 +24,41 @@ impl Default for SupportRule {
     }
 }
 
-/// What a table has for a theme.
+/// The rows of a table that are like a theme.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Support {
-    /// Different rows that are like the theme; those beyond what decides anything are not counted.
+    /// The number of different rows that are like the theme; counting stops when more rows would not change the result.
     pub rows: usize,
     /// How much farther the rest of the table is from the theme than from the supported ones, in standard deviations; None
-    /// where too few rows tell.
+    /// if there are too few rows.
     pub distance: Option<f64>,
-    /// Whether the theme has its say among the candidates.
+    /// Whether candidates are ranked by the theme.
     pub served: bool,
 }
 
-/// What the table has for each theme, by the candidates that its index gave.
+/// Decides for each theme whether a table has rows for it, from the candidates that the table's index returned.
 ///
-/// A theme is left out where two things come together: hardly any row is like it, and the rest of the table is unlike it
-/// too. Dresses among venues are both. A beach that is the only one among many barns has few rows as well, but barns are
-/// nearer to beaches than to dresses; and in a table of everything dresses have as many rows as the rest. At least one theme
-/// is always served, and a theme alone always is.
+/// A theme is not served if hardly any row is like it and the rest of the table is unlike it as well. Both hold for dresses
+/// among venues. One beach among many barns has few rows as well, but barns are nearer to beaches than to dresses; and in a
+/// table of everything dresses have as many rows as the rest. At least one theme is always served, and so is a single theme.
 ///
-/// All is measured by the mean cosine between a theme's images and a row. That is the row's cosine with the theme's direction
-/// times the theme's cohesion, which is the length of the images' mean, so it does not depend on how much noise the mean has
-/// lost. Nothing is held against a fixed cosine: what is far and near is told by the rows themselves, so texts, which are far
-/// from all images, are judged among themselves.
+/// The measure is the mean cosine between a theme's images and a row. It is the row's cosine with the theme's direction times
+/// the theme's cohesion, which is the length of the images' mean, and so does not depend on how much noise the mean has
+/// lost. No fixed cosine is used: the rows themselves define near and far, so that texts, which are far from all images, are
+/// judged among themselves.
 ///
-/// * The *lift* of a row is how far it is beyond the median of the rows that are nearer to other themes, in units of how far
-///   the theme's images are nearer to each other than to those of the other themes. It is about 1 for another image of the
-///   theme's kind. A row is like the theme if its lift is [`SupportRule::likeness`] of 1, or of the greatest lift of the
-///   table where that is less.
+/// * The *lift* of a row is its distance beyond the median of the rows that are nearer to other themes. Its unit is how much
+///   nearer the theme's images are to each other than to those of the other themes, so that it is about 1 for another image
+///   of the theme's kind. A row is like the theme if its lift is at least [`SupportRule::likeness`] times 1, or times the
+///   greatest lift of the table if that is less.
 /// * *Hardly any* row: fewer than [`SupportRule::enough`], and fewer than [`SupportRule::share`] of the best supported theme.
 ///   Rows that show the same picture count once.
-/// * The *rest of the table* are the rows that are not like the theme and were not chosen for it: an index gives the rows
-///   nearest to a theme, which from a large table are near it by chance. It is unlike the theme if its mean is by
+/// * The *rest of the table* are the rows that are not like the theme and were not chosen for it: an index returns the rows
+///   nearest to a theme, and some rows of a large table are near it by chance. The rest is unlike the theme if its mean is
 ///   [`SupportRule::distance`] standard deviations of the rows below the mean of the supported themes.
 ///
-/// `chosen` is how many of the candidates each theme's search chose, the nearest to it; 0 where the candidates are the whole
-/// table. The order of the rows does not matter.
+/// `chosen` is the number of candidates, the nearest ones, that the search for each theme chose; 0 if the candidates are the
+/// whole table. The order of the rows does not matter.
 ///
 /// # Panics
 ///
@@ -85,7 +82,7 @@ pub fn supports(
         (0..themes.len()).map(|theme| lifts(theme, themes, &likeness, rule.judges, check)).collect();
     let greatest = lifts.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
     let least = rule.likeness * greatest.min(1.0);
-    // More than would change a verdict.
+    // A greater number would not change the result.
     let most = (rule.enough as f64 / rule.share).ceil() as usize;
     let counts: Vec<usize> = lifts.iter().map(|lifts| different(rows, lifts, least, most, check)).collect();
     let rest: Vec<Option<Rest>> = likeness
@@ -129,7 +126,7 @@ impl Likeness {
     }
 }
 
-/// How far each row is beyond what is not like a theme; about 1 for another of its images.
+/// The lift of each row for a theme.
 fn lifts(place: usize, themes: &[Theme], likeness: &[Likeness], judges: usize, check: &mut dyn FnMut()) -> Vec<f64> {
     check();
     let theme = &themes[place];
@@ -139,7 +136,7 @@ fn lifts(place: usize, themes: &[Theme], likeness: &[Likeness], judges: usize, c
         .sum();
     let unlike = with_others / (themes.len() - 1) as f64;
     let own = &likeness[place];
-    // In order of their likeness, so that the one in the middle is the median.
+    // In order of their likeness, so that the middle one is the median.
     let nearer_to_another = |&&row: &&usize| others().any(|other| likeness[other].of[row] > own.of[row]);
     let elsewhere: Vec<usize> = own.order.iter().filter(nearer_to_another).copied().collect();
     let background = if elsewhere.len() < judges { unlike } else { own.of[elsewhere[elsewhere.len() / 2]] };
@@ -147,10 +144,10 @@ fn lifts(place: usize, themes: &[Theme], likeness: &[Likeness], judges: usize, c
     own.of.iter().map(|alike| (alike - background) / unit).collect()
 }
 
-/// Themes whose images are no nearer to each other than to others have no unit to measure by.
+/// The least unit of a lift: images of a theme may be no nearer to each other than to those of other themes.
 const LEAST_UNIT: f64 = 1e-6;
 
-/// How many different pictures among the rows have such a lift; no more than `most`.
+/// The number of different pictures among the rows whose lift is at least `least`; at most `most`.
 fn different(rows: &Vectors, lifts: &[f64], least: f64, most: usize, check: &mut dyn FnMut()) -> usize {
     let mut order: Vec<usize> = (0..lifts.len()).filter(|&row| lifts[row] >= least).collect();
     order.sort_by(|&left, &right| lifts[right].total_cmp(&lifts[left]));
@@ -168,14 +165,14 @@ fn different(rows: &Vectors, lifts: &[f64], least: f64, most: usize, check: &mut
     kept.len()
 }
 
-/// Likeness of a theme to rows that are not about it.
+/// Likeness of a theme to the rest of the table.
 struct Rest {
     mean: f64,
     variance: f64,
 }
 
 impl Rest {
-    /// None where there are fewer than `judges` rows.
+    /// None if there are fewer than `judges` rows.
     fn of(likeness: &Likeness, lifts: &[f64], least: f64, chosen: usize, judges: usize) -> Option<Self> {
         let rest = likeness.order.iter().skip(chosen).filter(|&&row| lifts[row] < least);
         let rest: Vec<f64> = rest.map(|&row| likeness.of[row]).collect();
@@ -188,13 +185,13 @@ impl Rest {
         Some(Self { mean, variance })
     }
 
-    /// None of none.
+    /// None if `all` is empty.
     fn mean(all: &[&Self]) -> Option<Self> {
         let mean = |of: fn(&Self) -> f64| all.iter().map(|rest| of(rest)).sum::<f64>() / all.len() as f64;
         (!all.is_empty()).then(|| Self { mean: mean(|rest| rest.mean), variance: mean(|rest| rest.variance) })
     }
 
-    /// By how many standard deviations it is below another.
+    /// The number of standard deviations by which it is below another.
     fn behind(&self, usual: &Self) -> f64 {
         let deviation = ((self.variance + usual.variance) / 2.0).sqrt().max(LEAST_UNIT);
         (usual.mean - self.mean) / deviation

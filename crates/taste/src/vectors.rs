@@ -5,7 +5,7 @@ use crate::error::{Error, Inner};
 
 /// A direction: finite numbers whose Euclidean norm is 1.
 ///
-/// The only way to make one is to normalise, so the invariant needs no second check.
+/// It can be made by normalising only, so that the invariant needs no other check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Direction(Vec<f32>);
 
@@ -14,15 +14,15 @@ impl Direction {
     ///
     /// # Errors
     ///
-    /// [`NotFinite`](crate::ErrorKind::NotFinite) if one is NaN or infinite, [`Zero`](crate::ErrorKind::Zero) if all are 0
-    /// or there is none.
+    /// [`NotFinite`](crate::ErrorKind::NotFinite) if a number is NaN or infinite, [`Zero`](crate::ErrorKind::Zero) if all are
+    /// 0 or there are none.
     pub fn normalised(values: &[f32]) -> Result<Self, Error> {
         let mut direction = Vec::with_capacity(values.len());
         normalise_onto(values, &mut direction)?;
         Ok(Self(direction))
     }
 
-    /// The direction of a sum, or None where it vanishes: what is left of vectors that cancel out is rounding.
+    /// The direction of a sum with this total weight; None if it vanishes: the rest of vectors that cancel out is rounding.
     pub(crate) fn of_sum(sum: &[f64], weight: f64) -> Option<Self> {
         let norm = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
         (norm > VANISHED * weight).then(|| Self(sum.iter().map(|value| (value / norm) as f32).collect()))
@@ -47,10 +47,10 @@ impl Deref for Direction {
     }
 }
 
-/// A mean shorter than this is rounding in f32, no direction.
+/// A mean shorter than this is the result of rounding in f32 and has no direction.
 const VANISHED: f64 = 1e-6;
 
-/// Directions of one dimension, row after row in one piece of memory.
+/// Directions of one dimension, row after row in one allocation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vectors {
     dimension: usize,
@@ -58,7 +58,7 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// None yet, of `dimension` numbers each.
+    /// No rows, of `dimension` numbers each.
     ///
     /// # Panics
     ///
@@ -67,7 +67,7 @@ impl Vectors {
         Self::with_capacity(dimension, 0)
     }
 
-    /// None yet, with room for `rows`.
+    /// No rows, with room for `rows`.
     ///
     /// # Panics
     ///
@@ -77,11 +77,11 @@ impl Vectors {
         Self { dimension, values: Vec::with_capacity(dimension * rows) }
     }
 
-    /// Makes room for so many more rows.
+    /// Makes room for more rows.
     ///
     /// # Errors
     ///
-    /// If there is not the memory.
+    /// If the memory cannot be allocated.
     pub fn reserve(&mut self, rows: usize) -> Result<(), TryReserveError> {
         self.values.try_reserve_exact(self.dimension.saturating_mul(rows))
     }
@@ -90,7 +90,7 @@ impl Vectors {
     ///
     /// # Errors
     ///
-    /// [`Dimension`](crate::ErrorKind::Dimension) if the length is not [`Vectors::dimension`], and as
+    /// [`Dimension`](crate::ErrorKind::Dimension) if the length is not [`Vectors::dimension`], and those of
     /// [`Direction::normalised`].
     pub fn push(&mut self, values: &[f32]) -> Result<(), Error> {
         if values.len() != self.dimension {
@@ -99,17 +99,17 @@ impl Vectors {
         normalise_onto(values, &mut self.values)
     }
 
-    /// How many numbers a row has.
+    /// The number of numbers per row.
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.values.len() / self.dimension
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -118,9 +118,15 @@ impl Vectors {
     ///
     /// # Panics
     ///
-    /// If there is no such row.
+    /// If `index` is not less than the number of rows.
     pub fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.dimension..][..self.dimension]
+    }
+
+    /// All rows but the last, and the last; None if there are no rows.
+    pub fn split_last(mut self) -> Option<(Self, Direction)> {
+        let last = Direction(self.values.split_off(self.values.len().checked_sub(self.dimension)?));
+        Some((self, last))
     }
 
     /// The rows in order.
@@ -128,13 +134,13 @@ impl Vectors {
         self.values.chunks_exact(self.dimension)
     }
 
-    /// Adds a row that is known to be a direction of this dimension.
+    /// Adds a direction of this dimension.
     pub(crate) fn push_direction(&mut self, direction: &Direction) {
         debug_assert_eq!(direction.len(), self.dimension);
         self.values.extend_from_slice(direction);
     }
 
-    /// Adds a row of others of this dimension.
+    /// Adds a row of other directions of this dimension.
     pub(crate) fn push_row(&mut self, others: &Self, index: usize) {
         debug_assert_eq!(others.dimension, self.dimension);
         self.values.extend_from_slice(others.row(index));
@@ -154,11 +160,7 @@ fn normalise_onto(values: &[f32], target: &mut Vec<f32>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that two sides can be compared.
-///
-/// # Panics
-///
-/// If the dimensions differ.
+/// Panics if the dimensions differ.
 pub(crate) fn same_dimension(left: usize, right: usize) {
     assert!(left == right, "directions of {left} and of {right} dimensions cannot be compared");
 }
@@ -169,7 +171,7 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn rows_have_length_one_whatever_length_they_came_with() {
+    fn rows_have_length_one_whatever_the_length_of_the_input() {
         let mut vectors = Vectors::new(2);
         for row in [[3.0, 4.0], [3e30, 4e30], [3e-42, 4e-42]] {
             vectors.push(&row).unwrap();
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_direction_is_refused_and_leaves_nothing_behind() {
+    fn vectors_without_a_direction_are_refused_and_not_added() {
         let mut vectors = Vectors::new(2);
         let kind = |result: Result<(), Error>| result.unwrap_err().kind();
         assert_eq!(kind(vectors.push(&[0.0, -0.0])), ErrorKind::Zero);

@@ -1,5 +1,6 @@
-//! Which pins a pick resembles.
+//! The pins that a pick resembles.
 
+use gallery::Address;
 use pgrx::JsonB;
 use serde_json::json;
 use taste::{Direction, Pick};
@@ -10,10 +11,14 @@ use crate::api::board_images::check;
 use crate::errors::{Failure, Kind};
 use crate::store::board_images::shown;
 
-/// Pins that are named.
+/// The number of pins that are named.
 const MOST_PINS: usize = 3;
 
-/// For each pick the pins that are nearest to it, each by its nearest image, as a JSON array.
+/// For each pick the pins nearest to it, each by its nearest image, as a JSON array.
+///
+/// # Errors
+///
+/// Those of the store.
 pub fn of(tastes: &Tastes, pool: &Pool, picks: &[Pick]) -> Result<Vec<JsonB>, Failure> {
     let liked = &tastes.liked;
     let mut nearest = Vec::with_capacity(picks.len());
@@ -36,29 +41,24 @@ pub fn of(tastes: &Tastes, pool: &Pool, picks: &[Pick]) -> Result<Vec<JsonB>, Fa
         }
         nearest.push(found);
     }
-    let places: Vec<_> = nearest.iter().flatten().map(|(row, _)| liked.place(*row)).collect();
-    let words = shown(&places)?;
+    let keys: Vec<_> = nearest.iter().flatten().map(|(row, _)| liked.key(*row)).collect();
+    let shown = shown(&keys)?;
     let pin = |(row, similarity): (usize, f64)| {
-        let place = liked.place(row);
+        let key = liked.key(row);
         let board = &liked.boards[liked.images[row].0];
-        let words = words.get(&place).cloned().unwrap_or_default();
-        let (account_id, pin_id, position) = place;
+        let shown = shown.get(&key);
+        let (account_id, pin_id, position) = key;
         json!({
             "account_id": account_id,
             "board_id": board.board_id,
             "board": board.name,
-            "link": pin_page(&pin_id),
+            "link": Address::of_pin(&pin_id).map(String::from),
             "pin_id": pin_id,
             "position": position,
-            "title": words.title,
-            "image_url": words.image_url(),
+            "title": shown.and_then(|shown| shown.title.as_deref()),
+            "image_url": shown.and_then(|shown| shown.image_url()),
             "distance": 1.0 - similarity,
         })
     };
     Ok(nearest.into_iter().map(|found| JsonB(found.into_iter().map(pin).collect())).collect())
-}
-
-/// The pin's own page.
-pub fn pin_page(pin_id: &str) -> String {
-    format!("https://www.pinterest.com/pin/{pin_id}/")
 }

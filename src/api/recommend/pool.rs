@@ -1,22 +1,22 @@
-//! The rows to choose from: those near each theme.
+//! The candidates: the rows near each theme.
 
 use std::collections::{HashMap, HashSet};
 
-use taste::{Direction, ErrorKind, Ranking, Taste, Theme, Vectors};
+use taste::{Direction, ErrorKind, Taste, Vectors};
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::memory::room_for;
 use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::candidates::Search;
 
-/// Rows near each theme for every row that is wanted: diversity needs something to choose from.
+/// Rows near each theme per requested row: diversity needs a choice.
 const OVERSAMPLING: usize = 4;
-/// The least rows near each theme.
+/// The least number of rows near each theme.
 const LEAST: usize = 50;
-/// The most rows near each theme that are asked for where a key has many rows.
+/// The greatest number of rows near each theme that is requested if a key has many rows.
 const MOST: usize = 16_384;
 
-/// Candidates between two questions for memory.
+/// Candidates between two checks of the memory.
 const STRIDE: usize = 1024;
 
 /// Candidates, each key once.
@@ -25,16 +25,20 @@ pub struct Pool {
     pub keys: Vec<String>,
     /// The embedding of each key's best row.
     pub vectors: Vectors,
-    /// How many of them each theme's search chose; 0 where it came to the end of the table.
+    /// The number of candidates that the search for each theme chose; 0 if it reached the end of the table.
     pub chosen: Vec<usize>,
 }
 
-/// The candidates for `k` picks. Where a key has many rows, the best counts, and as many more rows are looked at as it
-/// takes to find enough keys.
+/// The candidates for `k` picks. If keys have several rows, the best row counts, and more rows are read until there are enough
+/// keys.
+///
+/// # Errors
+///
+/// Those of the search; OutOfMemory.
 pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure> {
     let directions: Vec<Vector> =
         taste.themes.iter().map(|theme| Vector::from_slice(&theme.direction)).collect::<Result<_, _>>()?;
-    // What boards against push down is to be replaced by what lies farther off.
+    // Rows farther off replace those that disliked boards push down.
     let spare = if taste.against.is_empty() { 1 } else { OVERSAMPLING };
     let wanted = (OVERSAMPLING * k).max(LEAST) * spare;
     let mut each = wanted;
@@ -42,9 +46,9 @@ pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure>
         let mut best = Best::default();
         let mut rows = vec![0; directions.len()];
         let mut chosen = vec![HashSet::new(); directions.len()];
-        search.nearest(&directions, each, |place, candidate| {
-            rows[place] += 1;
-            chosen[place].extend(best.add(taste, candidate.key, &candidate.embedding)?);
+        search.nearest(&directions, each, |theme, candidate| {
+            rows[theme] += 1;
+            chosen[theme].extend(best.add(taste, candidate.key, &candidate.embedding)?);
             Ok(())
         })?;
         let all = rows.iter().all(|&rows| rows < each);
@@ -59,64 +63,48 @@ pub fn gather(search: &Search, taste: &Taste, k: usize) -> Result<Pool, Failure>
 /// The best row of each key so far.
 #[derive(Default)]
 struct Best {
-    places: HashMap<String, usize>,
+    indexes: HashMap<String, usize>,
     keys: Vec<String>,
     directions: Vec<Direction>,
 }
 
 impl Best {
-    /// The place of the key; None for a row that is no candidate.
+    /// The index of the key; None for a row that is not a candidate.
     fn add(&mut self, taste: &Taste, key: String, embedding: &Vector) -> Result<Option<usize>, Failure> {
         let direction = match Direction::normalised(embedding.values()) {
             Ok(direction) => direction,
-            // A row of zeros points nowhere: it is no candidate, as a row without an embedding is none.
+            // Zeros have no direction: like a row without an embedding, such a row is not a candidate.
             Err(error) if error.kind() == ErrorKind::Zero => return Ok(None),
             Err(error) => return Err(Failure::new(Kind::Internal, error.to_string())),
         };
-        match self.places.get(&key) {
-            None => {
-                let place = self.keys.len();
-                if self.keys.len().is_multiple_of(STRIDE) {
-                    // Keys twice, directions twice at the end, and vectors that grow by doubling.
-                    let each = 4 * (size_of::<[f32; DIMENSION]>() + key.len() + 64);
-                    room_for((self.keys.len() + STRIDE).saturating_mul(each))?;
-                }
-                self.places.insert(key.clone(), place);
-                self.keys.push(key);
-                self.directions.push(direction);
-                Ok(Some(place))
+        if let Some(&index) = self.indexes.get(&key) {
+            let known = &mut self.directions[index];
+            if *known != direction && taste.relevance(&direction) > taste.relevance(known) {
+                *known = direction;
             }
-            Some(&place) => {
-                let known = &mut self.directions[place];
-                if *known != direction && matching(taste, &direction) > matching(taste, known) {
-                    *known = direction;
-                }
-                Ok(Some(place))
-            }
+            return Ok(Some(index));
         }
+        let index = self.keys.len();
+        if index.is_multiple_of(STRIDE) {
+            // Keys twice, directions twice at the end, and vectors that grow by doubling.
+            let each = 4 * (size_of::<[f32; DIMENSION]>() + key.len() + 64);
+            room_for((index + STRIDE).saturating_mul(each))?;
+        }
+        self.indexes.insert(key.clone(), index);
+        self.keys.push(key);
+        self.directions.push(direction);
+        Ok(Some(index))
     }
 
-    /// In the order of the keys, which ties are broken by: whichever way the rows were found.
+    /// In the order of the keys, by which ties are broken, in whichever order the rows were found.
     fn pool(self, chosen: Vec<usize>) -> Result<Pool, Failure> {
-        let mut order: Vec<usize> = (0..self.keys.len()).collect();
-        order.sort_by(|&left, &right| self.keys[left].cmp(&self.keys[right]));
-        let mut pool = Pool { keys: Vec::new(), vectors: Vectors::with_capacity(DIMENSION, order.len()), chosen };
-        for place in order {
-            pool.keys.push(self.keys[place].clone());
-            pool.vectors
-                .push(&self.directions[place])
-                .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+        let mut rows: Vec<(String, Direction)> = self.keys.into_iter().zip(self.directions).collect();
+        rows.sort_by(|left, right| left.0.cmp(&right.0));
+        let mut pool = Pool { keys: Vec::new(), vectors: Vectors::with_capacity(DIMENSION, rows.len()), chosen };
+        for (key, direction) in rows {
+            pool.keys.push(key);
+            pool.vectors.push(&direction).map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
         }
         Ok(pool)
     }
-}
-
-/// How well it fits the theme that it fits best, as [`taste::rank`] compares themes.
-fn matching(taste: &Taste, direction: &Direction) -> f64 {
-    let handicap = Ranking::default().handicap;
-    let fit = |theme: &Theme| {
-        let cosine: f32 = theme.direction.iter().zip(direction.iter()).map(|(left, right)| left * right).sum();
-        f64::from(cosine) - handicap * theme.cohesion
-    };
-    taste.themes.iter().map(fit).fold(f64::NEG_INFINITY, f64::max)
 }

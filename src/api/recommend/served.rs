@@ -1,4 +1,4 @@
-//! The themes that the table has something for.
+//! The themes for which the table has rows.
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::elog::PgLogLevel;
@@ -13,7 +13,7 @@ use crate::api::board_images::{check, named};
 pub struct Served {
     /// With the themes that are served.
     pub taste: Taste,
-    /// The number of each of them among all, from 1.
+    /// The number of each of them among all themes, from 1.
     pub numbers: Vec<usize>,
 }
 
@@ -23,39 +23,33 @@ impl Served {
         Self { numbers: (1..=taste.themes.len()).collect(), taste }
     }
 
-    /// Without the themes that the table has nothing for; tells which those are, where `explain` asks for it.
+    /// Without the themes for which the table has no rows. Reports these, at level NOTICE if `explain` is set.
     pub fn by(tastes: &Tastes, pool: &Pool, table: &str, explain: bool) -> Self {
         let mut served = Self::all(tastes.taste.clone());
         let themes = &tastes.taste.themes;
         let supports = taste::supports(themes, &pool.vectors, &pool.chosen, &SupportRule::default(), &mut check);
-        if supports.iter().all(|support| support.served) {
-            return served;
+        served.numbers.retain(|&number| supports[number - 1].served);
+        if served.numbers.len() < themes.len() {
+            served.taste.themes = served.numbers.iter().map(|&number| themes[number - 1].clone()).collect();
+            report(tastes, &supports, table, if explain { PgLogLevel::NOTICE } else { PgLogLevel::DEBUG1 });
         }
-        let keep = |place: usize| supports[place].served;
-        served.numbers.retain(|&number| keep(number - 1));
-        served.taste.themes =
-            (0..themes.len()).filter(|&place| keep(place)).map(|place| themes[place].clone()).collect();
-        tell(tastes, &supports, table, if explain { PgLogLevel::NOTICE } else { PgLogLevel::DEBUG1 });
         served
     }
 }
 
-/// Says which themes are left out, and what the table has for each theme.
-fn tell(tastes: &Tastes, supports: &[Support], table: &str, level: PgLogLevel) {
+fn report(tastes: &Tastes, supports: &[Support], table: &str, level: PgLogLevel) {
+    let numbered = || (1..).zip(supports);
     let left_out: Vec<String> =
-        (1..=supports.len()).filter(|&number| !supports[number - 1].served).map(|number| number.to_string()).collect();
-    let (noun, verb) = if left_out.len() == 1 { ("theme", "takes") } else { ("themes", "take") };
+        numbered().filter(|(_, support)| !support.served).map(|(number, _)| number.to_string()).collect();
+    let (noun, verb, pronoun) = if left_out.len() == 1 { ("theme", "takes", "it") } else { ("themes", "take", "them") };
     let message = format!(
-        "{noun} {} of {} {verb} no places: hardly a row of {table} is like {}",
+        "{noun} {} of {} {verb} no places: hardly any row of {table} is like {pronoun}",
         left_out.join(", "),
         named(&tastes.liked.boards),
-        if left_out.len() == 1 { "it" } else { "them" },
     );
-    let rows: Vec<String> =
-        supports.iter().zip(1..).map(|(support, number)| format!("{number}: {}", support.rows)).collect();
-    let detail = format!("Different rows like each theme, as far as they were counted: {}.", rows.join(", "));
+    let rows: Vec<String> = numbered().map(|(number, support)| format!("{number}: {}", support.rows)).collect();
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "")
-        .set_detail(detail)
-        .set_hint("all_themes => true gives every theme its places.")
+        .set_detail(format!("Different rows like each theme, as far as they were counted: {}.", rows.join(", ")))
+        .set_hint("To give every theme its places, pass all_themes => true.")
         .report(level);
 }

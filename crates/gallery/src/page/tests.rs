@@ -93,7 +93,7 @@ fn a_board_without_pictures_says_so() {
     let page = rendered(&Page { board: Some(board(Vec::new())), ..Page::default() });
     assert!(page.contains("No picture of this board has an embedding yet."));
     let page = rendered(&Page { rows: Some(Rows::default()), ..Page::default() });
-    assert!(page.contains("The query gave no rows.") && page.contains("<h1 dir=\"auto\">Results</h1>"));
+    assert!(page.contains("The query returned no rows.") && page.contains("<h1 dir=\"auto\">Results</h1>"));
 }
 
 #[test]
@@ -111,7 +111,8 @@ fn headings_leave_no_level_out() {
 fn what_is_left_out_is_said() {
     let left_out = LeftOut { addresses: 2, not_pictures: 1, beyond_budget: 0, rows: 4 };
     let page = rendered(&Page { rows: Some(Rows { cards: Vec::new(), left_out }), ..Page::default() });
-    for sentence in ["4 more rows are not shown.", "2 addresses were left out", "1 picture was left out: it is no JPEG"]
+    for sentence in
+        ["4 more rows are not shown.", "2 addresses were left out", "1 picture was left out: it is not a JPEG"]
     {
         assert!(page.contains(sentence), "{sentence}");
     }

@@ -31,7 +31,7 @@ fn a_recommendation_becomes_a_card() {
 }
 
 #[test]
-fn the_heading_is_the_best_there_is() {
+fn the_heading_is_the_title_else_the_name_else_the_key() {
     let rows = parse(r#"[{"key": "1"}, {"key": "1", "name": "n"}, {"name": "n", "title": "t"}, {"price": 1}]"#);
     let headings: Vec<_> = rows.cards.iter().map(|card| card.title.as_deref()).collect();
     assert_eq!(headings, [Some("1"), Some("n"), Some("t"), None]);
@@ -48,7 +48,7 @@ fn bytes_are_pictures_by_their_first_bytes() {
 }
 
 #[test]
-fn the_budget_bounds_them() {
+fn the_budget_limits_embedded_pictures() {
     let mut budget = Budget::of(6);
     let json = r#"[{"image": "\\xffd8ffe0"}, {"image": "\\xffd8ffe0"}, {"image": "https://example.com/a.jpg"}]"#;
     let rows = Rows::parse(json, &mut budget, &mut || {}).unwrap();
@@ -70,7 +70,7 @@ fn addresses_that_are_not_https_are_left_out_and_counted() {
 }
 
 #[test]
-fn data_is_no_fact_and_facts_end() {
+fn data_is_not_shown_as_facts_and_facts_are_limited() {
     let vector = format!("[{}]", vec!["0.125"; 512].join(","));
     let rows = parse(&format!(r#"[{{"embedding": "{vector}", "photo": "\\x00", "list": [1], "town": "Alder"}}]"#));
     assert_eq!(rows.cards[0].facts, [("town".to_owned(), "Alder".to_owned())]);
@@ -79,7 +79,7 @@ fn data_is_no_fact_and_facts_end() {
 }
 
 #[test]
-fn rows_and_reasons_end() {
+fn rows_and_reasons_are_limited() {
     let many = vec![r#"{"because": [{}, {}, {}, {}, {}, {}, {}, {}]}"#; MOST_ROWS + 3];
     let rows = parse(&format!("[{}]", many.join(",")));
     assert_eq!((rows.cards.len(), rows.left_out.rows), (MOST_ROWS, 3));
@@ -93,20 +93,23 @@ fn refusals_name_the_place() {
     assert!(refusal("null").starts_with("rows: invalid type: null, expected an array of objects"));
     assert!(refusal(r#"[{}, {}, 7]"#).starts_with("rows[2]: invalid type: integer `7`, expected an object"));
     assert!(refusal(r#"[{}, null]"#).starts_with("rows[1]: invalid type: null"));
-    assert_eq!(refusal(r#"[{"image": 5}]"#), "rows[0].image: is no string");
-    assert_eq!(refusal(r#"[{"link": {}}]"#), "rows[0].link: is no string");
-    assert_eq!(refusal(r#"[{"because": "x"}]"#), "rows[0].because: is no array of objects");
-    assert_eq!(refusal(r#"[{}, {"because": [{}, 1]}]"#), "rows[1].because[1]: is no object");
-    assert_eq!(refusal(r#"[{"because": [{"image_url": 1}]}]"#), "rows[0].because[0].image_url: is no string");
+    assert_eq!(refusal(r#"[{"image": 5}]"#), "rows[0].image: is not a string");
+    assert_eq!(refusal(r#"[{"link": {}}]"#), "rows[0].link: is not a string");
+    let no_array = "rows[0].because: invalid type: string \"x\", expected an array of objects";
+    assert!(refusal(r#"[{"because": "x"}]"#).starts_with(no_array));
+    let no_object = "rows[1].because[1]: invalid type: integer `1`, expected an object";
+    assert!(refusal(r#"[{}, {"because": [{}, 1]}]"#).starts_with(no_object));
+    assert_eq!(refusal(r#"[{"because": [{"image_url": 1}]}]"#), "rows[0].because[0].image_url: is not a string");
     assert!(refusal(r#"[{"title": "\ud800"}]"#).starts_with("rows[0]: "), "half a surrogate pair");
+    assert!(refusal(r#"[{"because": [{}], "image": 5}]"#).starts_with("rows[0].image: "), "after other parts");
     assert!(refusal("[{}] x").starts_with("rows: trailing characters"));
-    assert!(refusal(r#"[{"because": {}}]"#).starts_with("rows[0].because: is no array of objects"));
-    assert!(refusal(r#"[{"because": [[]]}]"#).starts_with("rows[0].because[0]: is no object"));
+    assert!(refusal(r#"[{"because": {}}]"#).starts_with("rows[0].because: invalid type: map, expected an array"));
+    assert!(refusal(r#"[{"because": [[]]}]"#).starts_with("rows[0].because[0]: invalid type: sequence, expected"));
     assert!(refusal(&format!("[\"{}\"]", "\u{e4}".repeat(5000))).chars().count() < 310);
 }
 
 #[test]
-fn what_is_not_shown_is_skipped_however_deep_or_long() {
+fn hidden_values_are_skipped_however_deep_or_long() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let long = "x".repeat(1 << 20);
     let json = format!(

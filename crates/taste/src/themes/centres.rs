@@ -5,8 +5,8 @@ use crate::vectors::{Direction, Vectors};
 /// Points between two calls of `check`.
 const STRIDE: usize = 64;
 
-/// The mean direction of each cluster. Where members cancel each other out it is the first member's, and where there is none
-/// the first point's.
+/// The mean direction of each cluster. If the members cancel each other out, it is that of the first member; if there are no
+/// members, that of the first point.
 pub(super) fn of(points: &Points<'_>, clusters: &[usize], count: usize, check: &mut dyn FnMut()) -> Vectors {
     let dimension = points.dimension();
     let mut sums = vec![0.0; count * dimension];

@@ -1,6 +1,6 @@
 use super::gram::Gram;
 
-/// Rounds after which the assignment is taken as it is; a board is settled after about five.
+/// The greatest number of rounds; a board is settled after about five.
 const ROUNDS: usize = 50;
 
 /// A partition of points into clusters, each around the direction of its members' mean.
@@ -16,7 +16,7 @@ pub(super) struct Clusters {
     sums: Vec<f64>,
 }
 
-/// What clusters are made from.
+/// The points that are clustered.
 pub(super) struct Sample<'a> {
     pub(super) gram: &'a Gram,
     pub(super) weights: &'a [f64],
@@ -27,7 +27,7 @@ impl Sample<'_> {
         self.weights.len()
     }
 
-    /// Of all points together.
+    /// The total weight.
     pub(super) fn weight(&self) -> f64 {
         self.weights.iter().sum()
     }
@@ -74,7 +74,7 @@ impl Clusters {
         self.weights.len()
     }
 
-    /// Cosine of a point and the mean of a cluster; -1 where the cluster has no member or its members cancel out.
+    /// Cosine of a point and the mean of a cluster; -1 if the cluster has no members or they cancel out.
     fn cosine(&self, point: usize, cluster: usize) -> f64 {
         if self.lengths[cluster] <= 1e-9 * self.weights[cluster] {
             return -1.0;
@@ -87,17 +87,18 @@ impl Clusters {
         (1.0 - self.cosine(point, self.of[point])).max(0.0)
     }
 
-    /// What k-means makes small: the points' distances by weight. With directions it is what the clusters' sums lack of
-    /// their greatest length.
+    /// The sum of the points' distances by weight, which k-means minimises. With directions it is the total weight minus the
+    /// lengths of the clusters' sums.
     pub(super) fn cost(&self) -> f64 {
         self.weights.iter().zip(&self.lengths).map(|(weight, length)| weight - length).sum()
     }
 
-    /// How much nearer a point is to the others of its cluster than to those of the next, from -1 to 1; 0 for a point alone
-    /// (Rousseeuw, Silhouettes, 1987).
+    /// The silhouette of a point (Rousseeuw, Silhouettes, 1987), from -1 to 1: how much nearer it is to the others of its
+    /// cluster than to those of the next cluster; 0 for the only point of a cluster.
     ///
-    /// By the mean over all pairs, the point with itself left out, which the sums give for nothing. Distances to the centres
-    /// would not do: the fewer members, the more of a centre is their noise, and everybody else seems far from it.
+    /// It uses the means over all pairs except for the point with itself, which follow from the sums. Distances to the centres
+    /// would mislead: the fewer members a cluster has, the more noise its centre contains, and the farther all other points
+    /// seem to be from it.
     pub(super) fn silhouette(&self, sample: &Sample<'_>, point: usize) -> f64 {
         let (own, weight) = (self.of[point], sample.weights[point]);
         let along = |cluster: usize| self.sums[cluster * self.of.len() + point];
@@ -132,7 +133,7 @@ impl Clusters {
         self.lengths.iter_mut().for_each(|length| *length = length.max(0.0).sqrt());
     }
 
-    /// Gives every point to the nearest mean, the first of equally near ones; whether any changed.
+    /// Assigns every point to the nearest mean, the first of equally near ones; returns whether any assignment changed.
     fn assign(&mut self) -> bool {
         let nearest = |point: usize| first_greatest((0..self.len()).map(|cluster| self.cosine(point, cluster)));
         let of: Vec<usize> = (0..self.of.len()).map(nearest).collect();
@@ -142,7 +143,7 @@ impl Clusters {
     }
 }
 
-/// Cosine distance up to which two images count as the same: twice what rounding makes of it.
+/// Cosine distance up to which two images count as the same: twice the rounding error.
 pub(super) const SAME: f64 = 1e-6;
 
 /// Index of the greatest; the first of equal ones.

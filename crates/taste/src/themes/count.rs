@@ -1,13 +1,13 @@
 use super::clusters::{Clusters, Sample};
 use super::seeds;
 
-/// The least mean silhouette that clusters must have to be told apart from one; see docs/quality.md.
+/// The least mean silhouette with which several clusters are preferred to one; see docs/quality.md.
 const SEPARATED: f64 = 0.15;
 
-/// How much of the silhouette more clusters must add: a few stray images in clusters of their own add less.
+/// The least silhouette that more clusters have to add: a few stray images in separate clusters add less.
 const NEARLY: f64 = 0.01;
 
-/// `count` clusters, fewer where there are fewer different points.
+/// `count` clusters, or fewer if there are fewer different points.
 pub(super) fn exactly(sample: &Sample<'_>, count: usize, check: &mut dyn FnMut()) -> Clusters {
     let seeds = seeds::chosen(sample, count, check);
     let mut clusters = Clusters::one(sample, check);
@@ -20,7 +20,8 @@ pub(super) fn exactly(sample: &Sample<'_>, count: usize, check: &mut dyn FnMut()
     clusters
 }
 
-/// As few clusters, up to `most`, as set the points apart nearly as well as any number does; one, if none does.
+/// The least number of clusters, up to `most`, that separates the points nearly as well as the best number; one cluster if
+/// none separates them.
 pub(super) fn best(sample: &Sample<'_>, most: usize, check: &mut dyn FnMut()) -> Clusters {
     let seeds = seeds::chosen(sample, most, check);
     let mut tried = vec![(SEPARATED, Clusters::one(sample, check))];
@@ -34,7 +35,7 @@ pub(super) fn best(sample: &Sample<'_>, most: usize, check: &mut dyn FnMut()) ->
     tried.swap_remove(best).1
 }
 
-/// The better of two starts: these clusters and one more, or so many of the seeds.
+/// The better result of two starts: these clusters and another one, or the first seeds of that number.
 fn one_more(sample: &Sample<'_>, clusters: &Clusters, seeds: &[usize], check: &mut dyn FnMut()) -> Option<Clusters> {
     let distances: Vec<f64> = (0..sample.len()).map(|point| clusters.distance(point)).collect();
     let seed = seeds::next(sample, &distances, check)?;

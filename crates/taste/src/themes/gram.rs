@@ -1,11 +1,11 @@
 use super::points::Points;
 use crate::product::{dot, dots};
 
-/// Columns that are computed together: their rows stay in the nearest cache while the others pass.
+/// The number of columns that are computed together: their rows stay in the nearest cache.
 const BLOCK: usize = 16;
 
-/// Cosines of all pairs of points. k-means on directions needs nothing else: the cosine of a point and a mean is a sum of
-/// these. A board is fitted dozens of times while the number of themes is being found out, with 512 products saved on each.
+/// Cosines of all pairs of points. k-means on directions needs nothing else, because the cosine of a point and a mean is a
+/// sum of these. A board is fitted dozens of times to determine the number of themes, and saves 512 products each time.
 pub(super) struct Gram {
     points: usize,
     cosines: Vec<f32>,

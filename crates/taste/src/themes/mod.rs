@@ -15,26 +15,26 @@ use clusters::Sample;
 use gram::Gram;
 use points::Points;
 
-/// How to look for themes.
+/// Parameters of [`themes`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThemeOptions {
-    /// How many themes; None finds it out. Fewer are found where there are fewer different images.
+    /// The number of themes; if None, it is determined. Fewer are found if there are fewer different images.
     pub count: Option<usize>,
-    /// The most themes that are tried where the count is to be found out.
+    /// The greatest number of themes that is tried if the count is not given.
     pub most: usize,
-    /// How many images the themes are fitted on, chosen all over the board, the same ones every time; all images
-    /// then join the nearest. The time grows with its square.
+    /// The number of images on which the themes are fitted, chosen all over the board, the same ones every time; then all
+    /// images join the nearest theme. The time grows with its square.
     pub sample: usize,
 }
 
 impl Default for ThemeOptions {
-    /// Finds up to 8 themes, on at most 500 images: ten of a theme that is a fiftieth of the board.
+    /// Up to 8 themes, from at most 500 images: of these, ten are of a theme that is a fiftieth of the board.
     fn default() -> Self {
         Self { count: None, most: 8, sample: 500 }
     }
 }
 
-/// One taste in a board.
+/// A cluster of a board's images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theme {
     /// Direction of the members' weighted mean.
@@ -49,8 +49,8 @@ pub struct Theme {
 
 /// Finds the themes of a board, heaviest first (of equal ones the one with the first image).
 ///
-/// Without weights all images count the same; an image of weight 0 belongs to no theme. No image, no theme; of one image,
-/// or of equal ones, one theme. Where members cancel each other out, the direction is that of one of them.
+/// Without weights all images count the same; an image of weight 0 belongs to no theme. Without images there are no themes;
+/// one image, or equal ones, make one theme. If members cancel each other out, the direction is that of one of them.
 ///
 /// # Panics
 ///

@@ -1,7 +1,7 @@
 use crate::mean::weight;
 use crate::vectors::Vectors;
 
-/// The images that take part, with their weights, all over 0.
+/// The images that are clustered, with their weights, all over 0.
 pub(super) struct Points<'a> {
     images: &'a Vectors,
     /// Row of each point among the images, ascending.
@@ -27,7 +27,7 @@ impl<'a> Points<'a> {
         self.images.row(self.rows[point])
     }
 
-    /// Of all points together.
+    /// The total weight.
     pub(super) fn weight(&self) -> f64 {
         self.weights.iter().sum()
     }
@@ -35,8 +35,8 @@ impl<'a> Points<'a> {
 
 /// At most `most` of `rows`, in their order.
 ///
-/// Which ones is scrambled, the same way every time: at even distances, what a board has at every so manieth place would be
-/// all that is seen, or never.
+/// They are chosen by a fixed permutation: a sample at even distances could consist of one kind of images, if a board has that
+/// kind at such distances.
 pub(super) fn sampled(rows: &[usize], most: usize) -> Vec<usize> {
     if rows.len() <= most {
         return rows.to_vec();
@@ -48,7 +48,7 @@ pub(super) fn sampled(rows: &[usize], most: usize) -> Vec<usize> {
     chosen
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one to one, so that no two rows tie.
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one to one, so that there are no ties.
 fn scramble(row: u64) -> u64 {
     let mut value = row.wrapping_add(0x9E37_79B9_7F4A_7C15);
     value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,10 +1,10 @@
 use super::clusters::{SAME, Sample};
 
-/// The point to start another cluster from: the one that brings all points nearest to a start, given how far each is from
-/// the nearest so far. None if every point lies on one.
+/// The point from which to start another cluster: the one that minimises the sum of the distances to the nearest start, given
+/// the distances to the starts so far. None if every point equals a start.
 ///
-/// The greedy choice of k-means++ (Arthur and Vassilvitskii, 2007) among all points instead of a few drawn ones: nothing is
-/// left to chance, and an outlier, which brings only itself nearer, is not chosen as the farthest point would be.
+/// This is the greedy choice of k-means++ (Arthur and Vassilvitskii, 2007) among all points instead of a few random ones. It
+/// does not depend on chance, and it does not choose outliers, which would reduce only their own distance.
 pub(super) fn next(sample: &Sample<'_>, distances: &[f64], check: &mut dyn FnMut()) -> Option<usize> {
     if distances.iter().all(|&distance| distance <= SAME) {
         return None;
@@ -25,9 +25,9 @@ pub(super) fn next(sample: &Sample<'_>, distances: &[f64], check: &mut dyn FnMut
     best.0
 }
 
-/// Up to `count` points to start from, chosen one after another; fewer where there are fewer different points.
+/// Up to `count` points to start from, chosen one after another; fewer if there are fewer different points.
 pub(super) fn chosen(sample: &Sample<'_>, count: usize, check: &mut dyn FnMut()) -> Vec<usize> {
-    // Farther than any point can be.
+    // More than any distance.
     let mut distances = vec![2.0; sample.len()];
     let mut seeds = Vec::with_capacity(count);
     while seeds.len() < count {

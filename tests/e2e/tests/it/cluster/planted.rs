@@ -71,17 +71,19 @@ fn functions_planted_afterwards_are_shown() -> Result<()> {
     let mut client = cluster.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'schema'";
-    assert_eq!(client.value::<String>(row)?, "ok public: only superusers create functions there");
+    assert_eq!(client.value::<String>(row)?, "ok public: only superusers can create functions there");
     client.batch_execute("GRANT CREATE ON SCHEMA public TO intruder")?;
     let found: String = client.value(row)?;
-    assert!(found.starts_with("note public: intruder may create functions there"), "{found}");
+    assert!(found.starts_with("note public: intruder can create functions there"), "{found}");
     let mut intruder = cluster.connect_as("intruder")?;
     intruder.batch_execute(
         "CREATE FUNCTION pinterest_board_embedding(unknown_board varchar) RETURNS int AS 'SELECT 1' LANGUAGE sql",
     )?;
     let found: String = client.value(row)?;
     assert!(
-        found.starts_with("problem others' functions bear names of the extension's: public.pinterest_board_embedding"),
+        found.starts_with(
+            "problem other roles' functions have names of the extension's: public.pinterest_board_embedding"
+        ),
         "{found}"
     );
     Ok(())
@@ -144,7 +146,7 @@ fn the_workers_role_made_beforehand() -> Result<()> {
     client.batch_execute("ALTER ROLE pinterest_worker CONNECTION LIMIT 0 INHERIT PASSWORD 'x'")?;
     client.batch_execute(create)?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'worker role'";
-    assert_eq!(client.value::<String>(row)?, "ok pinterest_worker: nobody can act as it");
+    assert_eq!(client.value::<String>(row)?, "ok pinterest_worker: no role can act as it");
     client.batch_execute("GRANT pinterest_worker TO intruder")?;
     let found: String = client.value(row)?;
     assert!(found.starts_with("problem pinterest_worker: \"intruder\" is a member of it"), "{found}");

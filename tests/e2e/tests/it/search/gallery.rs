@@ -262,8 +262,11 @@ fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
         ),
         ("pinterest_gallery(rows => '{}')", "rows: invalid type: map, expected an array of objects"),
         ("pinterest_gallery(rows => '[{}, 7]')", "rows[1]: invalid type: integer `7`, expected an object"),
-        ("pinterest_gallery(rows => '[{\"because\": [{}, \"x\"]}]')", "rows[0].because[1]: is no object"),
-        ("pinterest_gallery(rows => '[{\"image\": 5}]')", "rows[0].image: is no string"),
+        (
+            "pinterest_gallery(rows => '[{\"because\": [{}, \"x\"]}]')",
+            "rows[0].because[1]: invalid type: string \"x\", expected an object",
+        ),
+        ("pinterest_gallery(rows => '[{\"image\": 5}]')", "rows[0].image: is not a string"),
         ("pinterest_gallery(rows => '[]', title => ' ')", "title must not be empty"),
     ] {
         let refused = client.refused(&format!("SELECT {call}"), "22023");
@@ -275,7 +278,7 @@ fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
         "54000",
     );
     let empty = page(&mut client, "pinterest_gallery(rows => '[]', title => 'Venues')")?;
-    assert!(empty.contains("<h1 dir=\"auto\">Venues</h1>") && empty.contains("The query gave no rows."));
+    assert!(empty.contains("<h1 dir=\"auto\">Venues</h1>") && empty.contains("The query returned no rows."));
     Ok(())
 }
 

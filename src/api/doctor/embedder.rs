@@ -1,0 +1,109 @@
+//! The embedder, its model and its sandbox, and the models of the embeddings.
+
+use std::time::Duration;
+
+use embedder::{Client, Info, ModelState};
+
+use super::Finding;
+use crate::errors::{Failure, Kind};
+use crate::postgres::helper_thread::block_on;
+use crate::postgres::platform;
+use crate::settings;
+use crate::store::model::share_of;
+use crate::workers::registry::{self, Worker};
+
+/// The time after which an embedder that has not loaded its model is reported.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn model_directory() -> Result<Finding, Failure> {
+    Ok(match settings::model_dir() {
+        None => Finding::Bad(
+            "pinterest.model_dir is not set".to_owned(),
+            "Set it to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.".to_owned(),
+        ),
+        Some(path) => Finding::Good(path.display().to_string()),
+    })
+}
+
+pub fn program() -> Result<Finding, Failure> {
+    let path = settings::embedder_path();
+    Ok(if path.is_file() {
+        Finding::Good(path.display().to_string())
+    } else {
+        Finding::Bad(
+            format!("{} does not exist", path.display()),
+            "make install puts it beside the server's programs; pinterest.embedder_path sets another path.".to_owned(),
+        )
+    })
+}
+
+/// The state of the embedder once it has loaded its model, or the reason why it is not asked for it.
+fn info() -> Result<Result<Info, Finding>, Failure> {
+    if settings::model_dir().is_none() {
+        return Ok(Err(Finding::Note("not checked: it has no model".to_owned())));
+    }
+    if !registry::is_running(Worker::Supervisor) {
+        return Ok(Err(Finding::Note("not started; the first call that embeds starts it".to_owned())));
+    }
+    let answer: Result<Info, Failure> =
+        block_on(|| async { Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?.ready(PATIENCE).await });
+    answer.map(Ok).map_err(|failure| match failure.kind {
+        Kind::Busy => failure.with_hint("See the server log for the reason."),
+        _ => failure,
+    })
+}
+
+pub fn answers() -> Result<Finding, Failure> {
+    let info = match info()? {
+        Ok(info) => info,
+        Err(note) => return Ok(note),
+    };
+    match info.model {
+        ModelState::Ready(model) => {
+            let text = format!(
+                "process {}, {} threads, model {} ({} by kernels {}, {} numbers)",
+                info.pid, info.threads, model.name, model.precision, model.kernels, model.dimension
+            );
+            let int8 =
+                model.precision.starts_with("int8").then(|| "int8 is not validated on trained weights".to_owned());
+            let remarks: Vec<String> = int8.into_iter().chain(model.notice).collect();
+            Ok(if remarks.is_empty() {
+                Finding::Good(text)
+            } else {
+                Finding::Note(format!("{text}; {}", remarks.join("; ")))
+            })
+        }
+        ModelState::Failed { kind, message } => Err(Failure::from_embedder(kind, message)),
+        ModelState::Loading => Ok(Finding::Note("loading its model".to_owned())),
+    }
+}
+
+/// The sandbox that keeps a decoder's fault from the server's files, the network and other processes.
+pub fn confinement() -> Result<Finding, Failure> {
+    Ok(match info()? {
+        Ok(Info { sandbox, .. }) if sandbox.gap.is_none() => Finding::Good(sandbox.to_string()),
+        Ok(Info { sandbox, .. }) => Finding::Note(format!(
+            "{sandbox}. A fault in an image decoder could reach everything that the server's user can reach"
+        )),
+        Err(note) => note,
+    })
+}
+
+/// Whether the embeddings that the caller may see are all of the embedder's present model.
+pub fn embeddings() -> Result<Finding, Failure> {
+    let model = match info() {
+        Ok(Ok(Info { model: ModelState::Ready(model), .. })) => model,
+        Ok(Err(note)) => return Ok(note),
+        _ => return Ok(Finding::Note("not checked: the embedder has no model".to_owned())),
+    };
+    let (all, own) = share_of(model.fingerprint.as_bytes())?;
+    Ok(if all == own {
+        Finding::Good(format!("{all}, all by the embedder's model"))
+    } else {
+        Finding::Note(format!(
+            "{} of {all} are by other models than the embedder's; \
+             pinterest_reembed_board() embeds them again, SELECT * FROM pinterest.models lists them",
+            all - own
+        ))
+    })
+}
