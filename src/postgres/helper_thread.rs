@@ -20,7 +20,7 @@ where
 {
     room_for(THREAD_BYTES)?;
     let trouble = |error: std::io::Error| Failure::new(Kind::Busy, format!("no thread for the request: {error}"));
-    let (bell, ear) = threads::bell().map_err(trouble)?;
+    let (bell, waiter) = threads::bell().map_err(trouble)?;
     let (answer, answers) = mpsc::channel();
     // Dropped when this frame unwinds, which is how the thread learns that nobody waits any more.
     let (_waiting, mut abandoned) = tokio::sync::oneshot::channel::<()>();
@@ -45,7 +45,7 @@ where
                 return Err(Failure::new(Kind::Internal, "the request ended without a result"));
             }
             Err(mpsc::TryRecvError::Empty) => {
-                ear.wait(None);
+                waiter.wait(None);
             }
         }
     }

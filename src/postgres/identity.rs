@@ -9,7 +9,7 @@ use pgrx::{PgTryBuilder, pg_guard, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::postgres::session_settings::{self, Until};
+use crate::postgres::session_settings::GucLevel;
 use crate::trial;
 
 /// The role that owns every write; made by the install script.
@@ -158,24 +158,22 @@ const OWNERS_LOCK_TIMEOUT: &CStr = c"200ms";
 pub fn as_table_owner<T>(
     owner: pg_sys::Oid,
     policies: Policies,
-    work: impl FnOnce() -> Result<T, Failure>,
+    work: impl FnOnce(&GucLevel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let _restore = Restore::after_switch(owner, UNFORCED);
     watch_executor();
     FORCED_FROM_HERE.set(policies == Policies::UnforcedUntilItRuns);
-    // SAFETY: main thread; the level is closed below, or by the abort.
-    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    let settings = GucLevel::open();
     let result = trial::limited(|| {
         PgTryBuilder::new(AssertUnwindSafe(|| {
-            session_settings::set(c"lock_timeout", OWNERS_LOCK_TIMEOUT, Until::NestLevelCloses);
-            work()
+            settings.set(c"lock_timeout", OWNERS_LOCK_TIMEOUT);
+            work(&settings)
         }))
         .catch_others(|error| Err(Failure::of_error(Kind::TableRefused, error)))
         .execute()
     });
-    if result.is_ok() {
-        // SAFETY: closes the level opened above; after an ERROR the abort does.
-        unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    if result.is_err() {
+        settings.leave_to_abort();
     }
     result
 }

@@ -1,24 +1,46 @@
-//! Settings that a session changes for itself and that the server puts back.
+//! Settings that a function changes and that the server restores. All of them exist, and every role may change them.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 
 use pgrx::pg_sys;
 
-/// When a changed setting is put back. The abort of the transaction does it in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// When the present nest level is closed.
-    NestLevelCloses,
-    /// When the transaction ends, as after SET LOCAL.
-    TransactionEnds,
+/// A nest level of settings. The changes made on it are undone when it is dropped, or when the transaction aborts.
+pub struct GucLevel(c_int);
+
+impl GucLevel {
+    /// Opens a level inside the current one.
+    pub fn open() -> Self {
+        // SAFETY: main thread; closed by `drop`, or by the abort.
+        GucLevel(unsafe { pg_sys::NewGUCNestLevel() })
+    }
+
+    /// Changes a setting until the level is closed.
+    pub fn set(&self, name: &CStr, value: &CStr) {
+        set(name, value, pg_sys::GucAction::GUC_ACTION_SAVE);
+    }
+
+    /// Leaves the level to the abort of the transaction, for callers that have caught an ERROR.
+    pub fn leave_to_abort(self) {
+        std::mem::forget(self);
+    }
 }
 
-/// Changes a setting that exists and that every role may change.
-pub fn set(name: &CStr, value: &CStr, until: Until) {
-    let action = match until {
-        Until::NestLevelCloses => pg_sys::GucAction::GUC_ACTION_SAVE,
-        Until::TransactionEnds => pg_sys::GucAction::GUC_ACTION_LOCAL,
-    };
+impl Drop for GucLevel {
+    fn drop(&mut self) {
+        // After an ERROR the abort closes it.
+        if !std::thread::panicking() {
+            // SAFETY: closes the level opened in `open`.
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+        }
+    }
+}
+
+/// Changes a setting until the transaction ends, as SET LOCAL does.
+pub fn set_local(name: &CStr, value: &CStr) {
+    set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
+}
+
+fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
     // SAFETY: main thread, inside a transaction; NUL-terminated strings, copied by the callee.
     unsafe {
         pg_sys::set_config_option(

@@ -30,14 +30,14 @@ pub struct Bell(UnixStream);
 
 /// The end that the main thread waits on.
 #[derive(Debug)]
-pub struct Ear(UnixStream);
+pub struct Waiter(UnixStream);
 
-/// A bell and its ear.
-pub fn bell() -> std::io::Result<(Bell, Ear)> {
-    let (bell, ear) = UnixStream::pair()?;
+/// A bell and its waiter.
+pub fn bell() -> std::io::Result<(Bell, Waiter)> {
+    let (bell, waiter) = UnixStream::pair()?;
     bell.set_nonblocking(true)?;
-    ear.set_nonblocking(true)?;
-    Ok((Bell(bell), Ear(ear)))
+    waiter.set_nonblocking(true)?;
+    Ok((Bell(bell), Waiter(waiter)))
 }
 
 impl Bell {
@@ -103,7 +103,7 @@ pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
     }
 }
 
-impl Ear {
+impl Waiter {
     /// [`wait`]s for a ring and swallows it.
     pub fn wait(&self, timeout: Option<Duration>) -> Woken {
         let woken = wait(Some(self.0.as_raw_fd()), timeout);

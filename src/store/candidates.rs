@@ -4,7 +4,7 @@
 use pgrx::Spi;
 use pgrx::pg_sys::{BuiltinOid, PgOid};
 
-use super::index_settings::Raised;
+use super::index_settings;
 use super::user_table::{Column, UserTable};
 use super::{Row, read_one};
 use crate::errors::{Failure, Kind};
@@ -54,7 +54,7 @@ impl Search {
         each: usize,
         mut take: impl FnMut(usize, Candidate) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let _raised = Raised::for_candidates(each);
+        let _raised = index_settings::raised_for(each);
         let limit = i64::try_from(each).unwrap_or(i64::MAX);
         Spi::connect(|client| {
             let types = [PgOid::from(vector_type()), PgOid::BuiltIn(BuiltinOid::INT8OID)];

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
-use crate::postgres::session_settings::{Until, set};
+use crate::postgres::session_settings::GucLevel;
 use crate::postgres::vector::vector_type;
 
 /// The least ef_search of an HNSW search, however few rows are requested. Some rows are hard to reach from others, and
@@ -19,43 +19,28 @@ const MOST_EF_SEARCH: usize = 1000;
 /// instead of the default of 1. It was not measured as HNSW was.
 const PROBES: usize = 20;
 
-/// Settings raised until dropped; an aborting transaction lowers them as well.
-pub struct Raised(i32);
-
-impl Raised {
-    /// Has an index scan look at no fewer than `candidates` rows, and go on where a filter takes some of them away.
-    /// What the caller has set higher stays; a pgvector without a setting is left alone.
-    pub fn for_candidates(candidates: usize) -> Self {
-        load_pgvector();
-        // SAFETY: a nest level of our own, closed when this is dropped.
-        let raised = Raised(unsafe { pg_sys::NewGUCNestLevel() });
-        raise(c"hnsw.ef_search", candidates.clamp(LEAST_EF_SEARCH, MOST_EF_SEARCH));
-        raise(c"ivfflat.probes", PROBES);
-        // The rows of an index scan are ranked again, so their order need not be strict.
-        for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
-            if current(name).is_some_and(|value| value == "off") {
-                set(name, c"relaxed_order", Until::NestLevelCloses);
-            }
-        }
-        raised
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: closes the level opened in for_candidates().
-            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+/// Until the level is dropped, an index scan visits at least `candidates` rows, and continues if a filter removes some of
+/// them. A higher value of the caller's stays; a setting that this version of pgvector lacks is skipped.
+pub fn raised_for(candidates: usize) -> GucLevel {
+    load_pgvector();
+    let level = GucLevel::open();
+    raise(&level, c"hnsw.ef_search", candidates.clamp(LEAST_EF_SEARCH, MOST_EF_SEARCH));
+    raise(&level, c"ivfflat.probes", PROBES);
+    // The rows that an index returns are ranked again, so their order need not be strict.
+    for name in [c"hnsw.iterative_scan", c"ivfflat.iterative_scan"] {
+        if current(name).is_some_and(|value| value == "off") {
+            level.set(name, c"relaxed_order");
         }
     }
+    level
 }
 
-fn raise(name: &CStr, least: usize) {
+fn raise(level: &GucLevel, name: &CStr, least: usize) {
     let too_low = |value: String| value.parse::<usize>().is_ok_and(|value| value < least);
     if current(name).is_some_and(too_low)
         && let Ok(value) = CString::new(least.to_string())
     {
-        set(name, &value, Until::NestLevelCloses);
+        level.set(name, &value);
     }
 }
 

@@ -54,7 +54,7 @@ use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::memory;
-use crate::postgres::session_settings::{Until, set};
+use crate::postgres::session_settings::{GucLevel, set_local};
 
 /// One row of an answer.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -84,32 +84,18 @@ macro_rules! row_as {
 }
 use row_as;
 
-/// Pins the settings that change the meaning of a statement until it is dropped; an abort restores them as well.
-struct Pinned(i32);
-
 /// Names and operators are the server's own, and policies apply even to sessions that have turned them into errors.
 /// JIT compilation takes longer than any of these statements, and loads a large library.
 const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 3] =
     [(c"search_path", c"pg_catalog, pg_temp"), (c"row_security", c"on"), (c"jit", c"off")];
 
-impl Pinned {
-    fn new() -> Self {
-        // SAFETY: main thread; closed by `drop`, or by the abort.
-        let level = unsafe { pg_sys::NewGUCNestLevel() };
-        for (name, value) in PINNED {
-            set(name, value, Until::NestLevelCloses);
-        }
-        Pinned(level)
+/// Pins the settings that change what a statement means, until the level is dropped.
+fn pinned() -> GucLevel {
+    let level = GucLevel::open();
+    for (name, value) in PINNED {
+        level.set(name, value);
     }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: closes the level opened in new().
-            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
-        }
-    }
+    level
 }
 
 /// Runs a statement that only reads; its rows.
@@ -166,7 +152,7 @@ fn read_sized<T>(
     each: usize,
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    let _pinned = Pinned::new();
+    let _pinned = pinned();
     Spi::connect(|client| {
         let rows = client.select(sql, None, parameters)?;
         if each > 0 {
@@ -185,14 +171,14 @@ fn read_sized<T>(
 fn commit_durably() {
     // SAFETY: a plain read of a process-wide variable.
     if unsafe { pg_sys::synchronous_commit } == pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_OFF as i32 {
-        set(c"synchronous_commit", c"local", Until::TransactionEnds);
+        set_local(c"synchronous_commit", c"local");
     }
 }
 
 /// Limits the waits for locks in the current transaction to the time for which a worker's main thread can be blocked.
 /// The worker tries again later.
 pub fn wait_briefly_for_locks() {
-    set(c"lock_timeout", c"100ms", Until::TransactionEnds);
+    set_local(c"lock_timeout", c"100ms");
 }
 
 /// Locks tables of the extension as a write does; false, without waiting, if another session blocks that. While
@@ -225,7 +211,7 @@ fn write<T>(
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     refuse_if_read_only(c"a write of pg_pinterest");
-    let _pinned = Pinned::new();
+    let _pinned = pinned();
     Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
 
@@ -255,7 +241,7 @@ fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
 /// Runs a statement that writes; the number of rows that it inserted, updated or deleted.
 fn affected(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
     refuse_if_read_only(c"a write of pg_pinterest");
-    let _pinned = Pinned::new();
+    let _pinned = pinned();
     Spi::connect_mut(|client| {
         client.update(sql, None, parameters)?;
         // SAFETY: set by the statement that just ran.

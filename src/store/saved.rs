@@ -7,7 +7,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::spi::OwnedPreparedStatement;
 use pgrx::{PgBuiltInOids, PgOid, Spi, pg_sys};
 
-use super::{Pinned, Row, refuse_if_read_only};
+use super::{Row, pinned, refuse_if_read_only};
 use crate::errors::{Failure, Kind};
 
 /// A statement with its parameters' types, for a `thread_local`.
@@ -77,7 +77,7 @@ impl Saved {
     /// Runs a statement that writes.
     pub fn execute(&self, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
         refuse_if_read_only(c"a write of pg_pinterest");
-        let _pinned = Pinned::new();
+        let _pinned = pinned();
         Spi::connect_mut(|client| {
             let plan = match self.plan.get() {
                 Some(plan) => plan,
@@ -102,7 +102,7 @@ impl Saved {
             return self.execute(parameters);
         }
         refuse_if_read_only(c"a write of pg_pinterest");
-        let _pinned = Pinned::new();
+        let _pinned = pinned();
         Spi::connect_mut(|_| {
             let plan = self.plan_of_now()?;
             let _level = ReadCommitted::begin();
@@ -117,7 +117,7 @@ impl Saved {
         parameters: &[DatumWithOid<'_>],
         mut map: impl FnMut(&[Option<pg_sys::Datum>]) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let _pinned = Pinned::new();
+        let _pinned = pinned();
         Spi::connect(|_| {
             let plan = self.plan_of_now()?;
             run_of_now(plan, parameters, true)?;
@@ -168,7 +168,7 @@ impl Saved {
         parameters: &[DatumWithOid<'_>],
         mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let _pinned = Pinned::new();
+        let _pinned = pinned();
         Spi::connect(|client| {
             let plan = match self.plan.get() {
                 Some(plan) => plan,

@@ -96,7 +96,7 @@ pub fn serve<F: Future<Output = ()>>(
     duties: &Duties,
 ) -> Result<(), Failure> {
     let trouble = |error: std::io::Error| Failure::new(Kind::Busy, error.to_string());
-    let (bell, ear) = threads::bell().map_err(trouble)?;
+    let (bell, waiter) = threads::bell().map_err(trouble)?;
     let (database, jobs) = bridge(bell);
     let (settings_changed, config_watch) = watch::channel(config()?);
     let wake = Arc::new(Notify::new());
@@ -114,7 +114,7 @@ pub fn serve<F: Future<Output = ()>>(
     let mut more = false;
     loop {
         presence::beat();
-        let woken = ear.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
+        let woken = waiter.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
         if worker_process::take_reload() {
             (duties.reloaded)();
             match config() {

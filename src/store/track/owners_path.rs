@@ -1,13 +1,12 @@
 //! The `search_path` under which a table's triggers and policies run in a worker: that of new sessions of the table's
 //! owner in this database.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
-use crate::postgres::session_settings::{self, Until};
 use crate::store::saved::Saved;
 
 thread_local! {
@@ -40,9 +39,4 @@ pub fn of(role: pg_sys::Oid) -> Result<CString, Failure> {
         Some(server) if hidden => server.to_owned(),
         _ => platform::present_search_path(),
     })
-}
-
-/// Sets it until the current nest level of settings is closed, or the transaction aborts.
-pub fn set(path: &CStr) {
-    session_settings::set(c"search_path", path, Until::NestLevelCloses);
 }

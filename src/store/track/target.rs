@@ -246,8 +246,8 @@ impl Target {
         work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         on_relation(self.table, || {
-            as_table_owner(self.owner, policies, || {
-                owners_path::set(path);
+            as_table_owner(self.owner, policies, |settings| {
+                settings.set(c"search_path", path);
                 work()
             })
         })
@@ -256,7 +256,7 @@ impl Target {
     /// Locks the table for the rest of the transaction and checks that it has not changed and may be touched; the
     /// search_path of its owner. `None`: the table must be found again.
     fn hold(&self, mode: u32) -> Result<Option<CString>, Failure> {
-        as_table_owner(self.owner, Policies::Unforced, || {
+        as_table_owner(self.owner, Policies::Unforced, |_| {
             // SAFETY: waits for others' locks as a statement does, and takes none on what is gone; released at the
             // transaction's end.
             unsafe { pg_sys::LockRelationOid(self.table, mode as pg_sys::LOCKMODE) };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
-use crate::postgres::session_settings::{self, Until};
+use crate::postgres::session_settings::set_local;
 use crate::postgres::vector::Vector;
 use crate::store::{affected, execute, is_true, read, read_optional, row_as, write, write_optional};
 use crate::trial::{self, Left, OnTrial};
@@ -300,7 +300,7 @@ fn went_through(claimed: &ClaimedRow) -> Result<(), Failure> {
 /// Limits the waits of the transaction for sessions that have locked a row of the queue: they have changed the source
 /// and not committed yet.
 pub fn give_way() {
-    session_settings::set(c"lock_timeout", c"200ms", Until::TransactionEnds);
+    set_local(c"lock_timeout", c"200ms");
 }
 
 /// Deletes a row that is no longer in the table, or has no source; if the source has changed meanwhile, releases the
