@@ -1,7 +1,7 @@
 //! Keeps pgrx's schema entries in the library.
 //!
-//! They lie in a section of their own that nothing refers to, and some linkers drop it. cargo-pgrx would prevent that
-//! with RUSTFLAGS, which compiles every dependency anew; this argument reaches the one library it is for.
+//! They are in a separate section without references, which some linkers drop. cargo-pgrx prevents that with RUSTFLAGS, which
+//! compiles every dependency again; this argument applies to this library only.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,14 +1,14 @@
-//! What may be sent to the embedder; checked before anything oversized is read or copied around.
+//! Limits on the input of the embedder, checked before oversized input is read or copied.
 
 use embedder::ErrorKind;
 use embedder::protocol::MAX_TEXT_BYTES;
 
 use crate::errors::{Failure, Kind};
 
-/// Bytes of a text that are looked at, of a longer one the first. CLIP reads 77 tokens, about 50 words.
+/// Of a longer text, only the first bytes are used. CLIP reads 77 tokens, about 50 words.
 pub const LONGEST_TEXT: usize = MAX_TEXT_BYTES;
 
-/// Refuses an image of this many bytes as the embedder would; `limit` is [`max_image_bytes`](crate::settings::max_image_bytes).
+/// Checks the size of an image in bytes, with the same errors as the embedder; `limit` is [`max_image_bytes`](crate::settings::max_image_bytes).
 pub fn check_image(bytes: usize, limit: usize) -> Result<(), Failure> {
     match bytes {
         0 => Err(Failure::new(Kind::BadImage, "the image has 0 bytes")),
@@ -20,7 +20,10 @@ pub fn check_image(bytes: usize, limit: usize) -> Result<(), Failure> {
     }
 }
 
-/// What of a text is embedded: its beginning, cut between two characters. Refuses a text in which nothing can be seen.
+/// The beginning of a text, which is embedded, cut between two characters.
+///
+/// # Errors
+/// [`Kind::BadArgument`]: the text has no visible character.
 pub fn check_text(text: &str) -> Result<&str, Failure> {
     let text = beginning(text);
     if is_blank(text) {
@@ -29,17 +32,17 @@ pub fn check_text(text: &str) -> Result<&str, Failure> {
     Ok(text)
 }
 
-/// The first [`LONGEST_TEXT`] bytes of a text, or a few less.
+/// The first [`LONGEST_TEXT`] bytes of a text, or a few fewer.
 pub fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 
-/// Can nothing be seen of a text?
+/// Whether a text has no visible character.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_blank_character)
 }
 
-/// White space, control characters, what Unicode has displays ignore (`Default_Ignorable_Code_Point` in
+/// White space, control characters, the characters that Unicode lets displays ignore (`Default_Ignorable_Code_Point` in
 /// DerivedCoreProperties.txt: soft hyphens, zero-width spaces and joiners, directional marks, fillers, variation selectors,
 /// tags, the byte order mark), the marks of interlinear annotations and the empty Braille pattern.
 fn is_blank_character(character: char) -> bool {
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_in_which_nothing_can_be_seen() {
+    fn texts_without_a_visible_character_are_blank() {
         for blank in [
             "",
             " ",
@@ -83,6 +86,6 @@ mod tests {
         assert_eq!(check_text(&"x".repeat(LONGEST_TEXT + 1)).unwrap().len(), LONGEST_TEXT);
         let text = format!("x{}", "\u{1f600}".repeat(LONGEST_TEXT));
         assert_eq!(check_text(&text).unwrap().len(), LONGEST_TEXT - 3);
-        assert!(check_text(&format!("{}x", " ".repeat(LONGEST_TEXT))).is_err(), "nothing is looked for behind that");
+        assert!(check_text(&format!("{}x", " ".repeat(LONGEST_TEXT))).is_err(), "the rest is not searched");
     }
 }

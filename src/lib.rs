@@ -10,6 +10,7 @@ mod errors;
 mod input_limits;
 mod names;
 mod owner;
+mod owner_code;
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_tests;
 mod postgres;
@@ -17,7 +18,6 @@ mod rows;
 mod secrets;
 mod settings;
 mod store;
-mod trial;
 mod workers;
 
 use pgrx::prelude::*;

@@ -1,15 +1,15 @@
-//! What is said of boards and sections that are not told apart by what somebody wrote.
+//! Errors for references that match no board or section, or several.
 
 use pinterest::{Closest, LeadsTo, NotABoard, SectionReference};
 
 use crate::errors::{Failure, Kind};
 
-/// Names that a message lists.
+/// The most names that a message lists.
 const MOST_NAMES: usize = 20;
-/// Characters of each.
+/// The most characters of each name.
 const LONGEST_NAME: usize = 60;
 
-/// Names in a sentence, as many as anybody reads.
+/// Names separated by commas, the first [`MOST_NAMES`] of them.
 pub fn listed(names: impl IntoIterator<Item = String>) -> String {
     let mut names = names.into_iter();
     let mut words: Vec<String> = names.by_ref().take(MOST_NAMES).collect();
@@ -20,7 +20,7 @@ pub fn listed(names: impl IntoIterator<Item = String>) -> String {
     words.join(", ")
 }
 
-/// A name, its end cut off where it is long.
+/// A name, truncated if it is long.
 pub fn shortened(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -28,21 +28,24 @@ pub fn shortened(name: &str) -> String {
     }
 }
 
-/// The refusal of words that fit several boards or sections alike, each with its id and what tells it from the others.
+/// The error for a reference that matches several boards or sections; `of` has the id of each and a text that distinguishes it.
 pub fn ambiguous(what: &str, wanted: &str, of: Vec<(String, String)>, hint: &str) -> Failure {
     let ids = listed(of.iter().map(|(id, name)| format!("{id} ({})", shortened(name))));
     Failure::new(Kind::BadArgument, format!("{} {what} are named \"{}\"", of.len(), shortened(wanted)))
         .with_hint(format!("{hint}: {ids}."))
 }
 
-/// The id of the section that was meant, among the ids and names of those of a board.
+/// The id of the section that a reference matches, among the ids and names of a board's sections.
+///
+/// # Errors
+/// [`Kind::NotFound`]: none matches; [`Kind::BadArgument`]: several match.
 pub fn section(sections: &[(String, String)], wanted: &SectionReference, board: &str) -> Result<String, Failure> {
     let mut closest = Closest::default();
     for (id, name) in sections {
         closest.offer((id, name), wanted.likeness(id, name));
     }
     let mut found = closest.into_found();
-    // One that a listing repeats is one.
+    // A listing may contain a section twice.
     found.sort_unstable();
     found.dedup_by_key(|(id, _)| *id);
     match found.as_slice() {
@@ -56,7 +59,7 @@ pub fn section(sections: &[(String, String)], wanted: &SectionReference, board: 
             &format!("sections of {board}"),
             wanted.text(),
             several.iter().map(|(id, name)| ((*id).clone(), (*name).clone())).collect(),
-            "Pass the id of the one that is meant in sections",
+            "Pass the id of one of them in sections",
         )),
     }
 }

@@ -7,7 +7,8 @@ use pinterest::seal::Purpose;
 use super::{Answer, given, none_long, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
-use crate::secrets::tokens::{Sealer, secret_of_file};
+use crate::secrets::app_secret::secret_of_file;
+use crate::secrets::sealer::Sealer;
 use crate::store::{app, app_access, app_breaker};
 use crate::workers::registry;
 

@@ -10,7 +10,7 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;
 use crate::secrets::keys;
-use crate::secrets::tokens::Sealer;
+use crate::secrets::sealer::Sealer;
 use crate::settings;
 use crate::store::{account, app, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot};
 use crate::workers::connect::{Connection, unknown_state};

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 
 use super::Answer;
 use crate::postgres::identity::as_worker;
-use crate::secrets::tokens::Sealer;
+use crate::secrets::sealer::Sealer;
 use crate::store::{installation, seal};
 use crate::workers::registry;
 

@@ -1,5 +1,4 @@
-//! Tells whether anything in the catalogs may have changed since they were last looked at: what is found out by many
-//! look-ups is found out again only then.
+//! Counts changes of the catalogs: results of many catalog look-ups are kept until the count changes.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -11,8 +10,8 @@ thread_local! {
     static CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The catalogs that say who owns what, who may what, and what calls what; tables' triggers, policies, rules and indexes
-/// come with the relation cache.
+/// The catalogs of owners, privileges and dependencies between functions; triggers, policies, rules and indexes of tables are
+/// covered by the relation cache.
 const CATALOGS: [pg_sys::SysCacheIdentifier::Type; 14] = [
     pg_sys::SysCacheIdentifier::AUTHOID,
     pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
@@ -30,12 +29,12 @@ const CATALOGS: [pg_sys::SysCacheIdentifier::Type; 14] = [
     pg_sys::SysCacheIdentifier::TYPEOID,
 ];
 
-/// A number that changes with the catalogs. It knows of others' commits once a lock on a relation has been taken after
-/// them, as with everything that the server remembers of its catalogs.
+/// A number that changes with the catalogs. Commits of other sessions are included once a lock on a relation has been taken
+/// after them, as in all of the server's catalog caches.
 pub fn count() -> u64 {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        // SAFETY: main thread; two dozen of the server's 64 places for such callbacks, for the life of the process.
+        // SAFETY: main thread; two dozen of the server's 64 places for such callbacks, until the process ends.
         unsafe {
             for catalog in CATALOGS {
                 pg_sys::CacheRegisterSyscacheCallback(catalog as c_int, Some(catalog_changed), pg_sys::Datum::null());

@@ -1,10 +1,10 @@
-//! Statements name tables, and a name may come to mean another relation at any moment: an `ALTER SCHEMA … RENAME` waits for
-//! no lock on a table. This makes a statement run on the relation that its caller has locked and looked at, or not at all.
+//! Makes a statement run on the relation that its caller has locked and checked, or fail. Statements name tables, and a name
+//! can refer to another relation at any moment: `ALTER SCHEMA … RENAME` waits for no lock on a table.
 //!
-//! The server calls `post_parse_analyze_hook` once a statement's names are resolved and the relations locked, before rules
-//! are applied and before anything is planned, so before a function is called that stands in the statement, in a view, in
-//! a policy or in an index. SPI analyses and plans a statement given as text once, at once, and never again
-//! (`RevalidateCachedQuery`, plancache.c: a one-shot plan is not looked at anew), so what the hook has seen is what runs.
+//! The server calls `post_parse_analyze_hook` after it has resolved a statement's names and locked the relations, and before it
+//! applies rules and plans, so before any function in the statement, a view, a policy or an index is called. SPI analyses and
+//! plans a statement given as text exactly once (`RevalidateCachedQuery`, plancache.c: a one-shot plan is not revalidated), so
+//! the statement that the hook has checked is the one that runs.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -14,15 +14,15 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::errors::{Failure, Kind};
 
-/// How far the one statement is.
+/// The state of the expected statement.
 #[derive(Clone, Copy)]
 enum Expecting {
     Nothing,
-    /// The statement that is analysed next is about this relation and no other.
+    /// The next statement must name this relation and no other.
     Relation(pg_sys::Oid),
-    /// It was.
+    /// It did.
     Met,
-    /// It was not, and an ERROR has ended it.
+    /// It did not, and an ERROR has ended it.
     Missed,
 }
 
@@ -30,17 +30,17 @@ thread_local! {
     static EXPECTING: Cell<Expecting> = const { Cell::new(Expecting::Nothing) };
 }
 
-/// The hook that was there before ours, once ours is in place. Only sessions that need it have it.
+/// The hook before this one, once it is installed. It is installed only in sessions that need it.
 static BEFORE: OnceLock<pg_sys::post_parse_analyze_hook_type> = OnceLock::new();
 
-/// Runs `work`, whose first statement, given as text, names one relation and nothing else: `relation`. Statements of
-/// triggers and functions that it sets off are theirs.
+/// Runs `work`, whose first statement, given as text, must name `relation` and no other. Statements of triggers and functions
+/// that it fires are not checked.
 ///
 /// # Errors
-/// [`Kind::TableMoved`]: the name means another relation now, or none. Where `work` lets the server's ERRORs pass, one of
-/// them says so instead, under the same SQLSTATE.
+/// [`Kind::TableMoved`]: the name refers to another relation now, or to none. If `work` does not catch the server's ERRORs,
+/// one of them with the same SQLSTATE is raised instead.
 pub fn on_relation<T>(relation: pg_sys::Oid, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    /// Also where an ERROR unwinds.
+    /// Runs also when an ERROR unwinds.
     struct Forget;
     impl Drop for Forget {
         fn drop(&mut self) {
@@ -53,10 +53,10 @@ pub fn on_relation<T>(relation: pg_sys::Oid, work: impl FnOnce() -> Result<T, Fa
     let result = work();
     match (EXPECTING.get(), result) {
         (Expecting::Missed, _) => Err(moved()),
-        // It failed before it was analysed to the end.
+        // It failed during its analysis.
         (Expecting::Relation(_), Err(failure)) if failure.raised().is_some_and(is_of_names) => Err(moved()),
         (Expecting::Relation(_), Ok(_)) => {
-            Err(Failure::new(Kind::Internal, "a statement on a user's table was not looked at"))
+            Err(Failure::new(Kind::Internal, "a statement on a user's table was not checked"))
         }
         (_, result) => result,
     }
@@ -66,7 +66,7 @@ fn moved() -> Failure {
     Failure::new(Kind::TableMoved, "the table was renamed or replaced meanwhile").with_hint("Try again.")
 }
 
-/// What the server says of a name that means nothing any more, or a relation without such columns.
+/// The errors for a name that no longer exists, or refers to a relation with other columns.
 fn is_of_names(code: PgSqlErrorCode) -> bool {
     use PgSqlErrorCode as Code;
     matches!(
@@ -115,7 +115,7 @@ unsafe extern "C-unwind" fn analysed(
     }
 }
 
-/// Is it about one relation alone, an ordinary or a partitioned table, and this one?
+/// Whether a query names this relation alone, and it is an ordinary or a partitioned table.
 ///
 /// # Safety
 ///

@@ -1,5 +1,5 @@
-//! The few calls of a client backend that leave the server: on a helper thread, while the main thread stays ready for
-//! Ctrl-C, statement_timeout and termination.
+//! Network requests of a client backend run on a helper thread, while the main thread handles Ctrl-C, statement_timeout and
+//! termination.
 
 use std::sync::mpsc;
 
@@ -7,11 +7,14 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::memory::room_for;
 use crate::postgres::threads;
 
-/// What a thread takes with its stack, a runtime and a connection.
+/// Memory of a thread with its stack, a runtime and a connection.
 const THREAD_BYTES: usize = 12 << 20;
 
-/// Runs the future that `start` makes to its end, on a thread of its own. An interrupt raises its ERROR at once and
-/// drops the future.
+/// Runs the future that `start` returns to completion, on a new thread. An interrupt raises its ERROR at once and drops the
+/// future.
+///
+/// # Errors
+/// [`Kind::OutOfMemory`] and [`Kind::Busy`]: no memory or no thread; otherwise the error of the future.
 pub fn block_on<T, E, F>(start: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
 where
     T: Send + 'static,
@@ -19,12 +22,13 @@ where
     F: Future<Output = Result<T, E>>,
 {
     room_for(THREAD_BYTES)?;
-    let trouble = |error: std::io::Error| Failure::new(Kind::Busy, format!("no thread for the request: {error}"));
-    let (bell, waiter) = threads::bell().map_err(trouble)?;
+    let no_thread =
+        |error: std::io::Error| Failure::new(Kind::Busy, format!("could not start a thread for the request: {error}"));
+    let (bell, waiter) = threads::bell().map_err(no_thread)?;
     let (answer, answers) = mpsc::channel();
-    // Dropped when this frame unwinds, which is how the thread learns that nobody waits any more.
+    // Dropped when this frame unwinds, which ends the request.
     let (_waiting, mut abandoned) = tokio::sync::oneshot::channel::<()>();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(trouble)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
     threads::spawn("pinterest request", move || {
         runtime.block_on(async {
             tokio::select! {
@@ -32,12 +36,12 @@ where
                 _ = &mut abandoned => {}
             }
         });
-        // Does not wait for a name look-up that hangs.
+        // Does not wait for a name resolution that hangs.
         runtime.shutdown_background();
         drop(answer);
         bell.ring();
     })
-    .map_err(trouble)?;
+    .map_err(no_thread)?;
     loop {
         match answers.try_recv() {
             Ok(result) => return result.map_err(Into::into),

@@ -1,5 +1,5 @@
-//! `json` and `jsonb` as text that passes through untouched: pgrx's own types would parse a document of any size into many
-//! times its memory before anybody can refuse it.
+//! `json` and `jsonb` as unparsed text: pgrx's types would parse a document of any size, into many times its memory, before its
+//! size could be checked.
 
 use std::ffi::CStr;
 
@@ -19,7 +19,7 @@ use crate::postgres::memory::room_for;
 /// The text of a JSON document, to be returned.
 pub struct Document(pub JsonString);
 
-// SAFETY: what is returned below is a datum of the SQL type named here.
+// SAFETY: a datum of the SQL type named here is returned below.
 unsafe impl SqlTranslatable for Document {
     const TYPE_IDENT: &'static str = "json";
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
@@ -27,7 +27,7 @@ unsafe impl SqlTranslatable for Document {
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
 }
 
-/// A statement's answer. It stands in memory twice more before it is returned, which is asked for.
+/// The result of a statement. Memory for the two further copies of it is checked first.
 impl FromDatum for Document {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, of: pg_sys::Oid) -> Option<Self> {
         if is_null {
@@ -64,11 +64,14 @@ unsafe impl BoxRet for Document {
     }
 }
 
-/// An argument of type `json`: the text where it lies, not copied.
+/// An argument of type `json`: its text, not copied.
 pub struct Json<'a>(&'a [u8]);
 
 impl<'a> Json<'a> {
-    /// The text, if it has no more than `most` bytes.
+    /// The text.
+    ///
+    /// # Errors
+    /// [`Kind::TooLarge`] above `most` bytes, [`Kind::BadArgument`] if it is not UTF-8.
     pub fn text(&self, most: usize, argument: &str) -> Result<&'a str, Failure> {
         check_length(self.0.len(), most, argument)?;
         // The server's encoding need not be UTF-8.
@@ -80,9 +83,12 @@ impl<'a> Json<'a> {
 pub struct Jsonb(pg_sys::Datum);
 
 impl Jsonb {
-    /// Parses it, if it takes no more than `most` bytes.
+    /// The parsed value.
+    ///
+    /// # Errors
+    /// [`Kind::TooLarge`] above `most` bytes, [`Kind::BadArgument`] if it cannot be parsed.
     pub fn parse(&self, most: usize, argument: &str) -> Result<serde_json::Value, Failure> {
-        // SAFETY: a datum of type jsonb, which `unbox_arg_unchecked` was promised; the size is read without the value.
+        // SAFETY: a datum of type jsonb, as `unbox_arg_unchecked` requires; the size is read without the value.
         let bytes = unsafe { pg_sys::toast_raw_datum_size(self.0) };
         check_length(bytes, most, argument)?;
         // SAFETY: the type's own output function, which returns a C string in the call's memory.
@@ -102,7 +108,7 @@ fn check_length(bytes: usize, most: usize, argument: &str) -> Result<(), Failure
     Ok(())
 }
 
-// SAFETY: what is read below is a datum of the SQL type named here.
+// SAFETY: a datum of the SQL type named here is read below.
 unsafe impl SqlTranslatable for Json<'_> {
     const TYPE_IDENT: &'static str = "json";
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
@@ -125,7 +131,7 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Json<'fcx> {
     }
 }
 
-// SAFETY: what is read below is a datum of the SQL type named here.
+// SAFETY: a datum of the SQL type named here is read below.
 unsafe impl SqlTranslatable for Jsonb {
     const TYPE_IDENT: &'static str = "jsonb";
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
@@ -139,7 +145,7 @@ impl FromDatum for Jsonb {
     }
 }
 
-// SAFETY: the datum is kept as it is.
+// SAFETY: the datum is stored unchanged.
 unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller promises an argument of that type, which is not NULL.

@@ -1,18 +1,24 @@
-//! Memory whose amount a caller decides. Rust ends the process where memory cannot be had, and the end of one process of
-//! the server is the end of all sessions; so it is asked for before, by calls that can fail, and its lack is an ERROR.
+//! Allocations whose size a caller determines. Rust aborts the process if an allocation fails, and the crash of one server process
+//! ends all sessions. So these allocations are tried first by calls that can fail, and a failure is an ERROR.
 
 use crate::errors::{Failure, Kind};
 
-/// What a call may take on the way beyond what it asks for: small pieces, and those of libraries.
+/// Memory that a call may need beyond the amount that it checks: small allocations, and those of libraries.
 const SLACK: usize = 4 << 20;
 
-/// Makes sure that this many bytes can be had, and gives them back at once. What comes next, from code that cannot be told
-/// of a lack, finds them there: nothing else runs in this process meanwhile.
+/// Checks that this many bytes can be allocated, and frees them at once. The allocations that follow, in code that cannot handle
+/// a failure, find them available: nothing else allocates in this process meanwhile.
+///
+/// # Errors
+/// [`Kind::OutOfMemory`].
 pub fn room_for(bytes: usize) -> Result<(), Failure> {
     reserved::<u8>(bytes.saturating_add(SLACK)).map(drop)
 }
 
-/// An empty vector with room for so many items.
+/// An empty vector with capacity for this many items.
+///
+/// # Errors
+/// [`Kind::OutOfMemory`].
 pub fn reserved<T>(items: usize) -> Result<Vec<T>, Failure> {
     let mut vector = Vec::new();
     match vector.try_reserve_exact(items) {
@@ -21,9 +27,9 @@ pub fn reserved<T>(items: usize) -> Result<Vec<T>, Failure> {
     }
 }
 
-/// The refusal of what has no room.
+/// The error for an allocation that failed.
 pub fn out_of_memory(bytes: usize) -> Failure {
-    Failure::new(Kind::OutOfMemory, format!("out of memory: {bytes} more bytes cannot be had"))
+    Failure::new(Kind::OutOfMemory, format!("out of memory: could not allocate {bytes} bytes"))
 }
 
 #[cfg(test)]
@@ -31,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_much_is_a_refusal() {
+    fn too_large_an_allocation_is_an_error() {
         room_for(1 << 20).unwrap();
         assert_eq!(room_for(isize::MAX as usize).unwrap_err().sqlstate(), "53200");
         assert_eq!(reserved::<u64>(usize::MAX).unwrap_err().kind, Kind::OutOfMemory);

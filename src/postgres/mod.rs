@@ -1,4 +1,5 @@
-//! The server's C functions behind safe calls, and what Rust code needs in a process of the server. It knows no table.
+//! Safe calls of the server's C functions, and the tools that Rust code needs in a process of the server. Nothing here depends on
+//! a table of the extension, except the type of its vectors.
 
 pub mod catalog_changes;
 pub mod expected_relation;

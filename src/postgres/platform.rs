@@ -1,4 +1,4 @@
-//! What the server says about itself: its directories, its identity, its role.
+//! Properties of the server and its host: directories, identities, clocks, settings, state.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -10,11 +10,11 @@ use pinterest::observed_time::Observation;
 use sha2::{Digest, Sha256};
 
 /// The embedder's socket, relative to the data directory, which is every server process' working directory: short
-/// enough for `sun_path` wherever the cluster lies. `pg_stat_tmp` is private to the server's user, left out of base
-/// backups, and since Postgres 15 there for extensions' transient files.
+/// enough for `sun_path` in every cluster. `pg_stat_tmp` is private to the server's user, excluded from base
+/// backups, and since Postgres 15 meant for extensions' transient files.
 pub const EMBEDDER_SOCKET: &str = "pg_stat_tmp/pinterest-embedder.sock";
 
-/// A database worker's own socket, to which backends send what cannot wait for their commit. Beside the embedder's.
+/// A database worker's socket, to which backends send requests that cannot wait for their commit.
 pub fn worker_socket(pid: i32) -> PathBuf {
     PathBuf::from(format!("pg_stat_tmp/pinterest-worker.{pid}.sock"))
 }
@@ -30,8 +30,8 @@ pub fn server_bindir() -> PathBuf {
     program.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// What the clocks show: the one that may be set, and the time since the machine's start, which nobody sets. Where the
-/// system has no such clock, or does not name the start, only the first one is known.
+/// Reads the clocks: the system time, which can be set, and the time since boot, which cannot. On systems without a clock since
+/// boot, or without a boot id, only the first is used.
 pub fn observe_clocks() -> Observation {
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let clock = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
@@ -55,15 +55,15 @@ pub fn data_directory() -> PathBuf {
 }
 
 /// The identifier that initdb gave this cluster, and this database's oid in it. A physical copy keeps both; a restored
-/// dump and a copy by CREATE DATABASE … TEMPLATE live under others, pg_upgrade keeps the oid alone.
+/// dump and a copy by CREATE DATABASE … TEMPLATE have others; pg_upgrade keeps only the oid.
 pub fn database_identity() -> String {
     // SAFETY: reads shared memory that exists in every server process.
     let system = unsafe { pg_sys::GetSystemIdentifier() };
     format!("{system}/{}", current_database().to_u32())
 }
 
-/// What tells this host and data directory from others: SHA-256 over the host's name, its machine id where it has one,
-/// and the data directory's real path. Hosts cloned with all three look the same.
+/// Identifies this host and data directory: SHA-256 over the host's name, its machine id, if it has one, and the data directory's
+/// real path. A cloned host with the same three has the same digest.
 pub fn host_digest() -> String {
     let mut name = [0_u8; 256];
     // SAFETY: writes at most the length given, less than the array's, so that it stays NUL-terminated.
@@ -79,8 +79,8 @@ pub fn host_digest() -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Keeps this process from leaving a core dump while it holds a key or a token; also from being traced by other processes
-/// of its user. Where the system has no such switch it does nothing.
+/// Prevents a core dump of this process while it holds a key or a token, and tracing by other processes of its user. Does nothing
+/// on systems without such a switch.
 pub struct NoCoreDump {
     before: bool,
 }
@@ -111,10 +111,10 @@ impl Drop for NoCoreDump {
     }
 }
 
-/// The server's own search_path, as [`remember_search_path`] found it.
+/// The server's `search_path`, as [`remember_search_path`] found it.
 static SEARCH_PATH: OnceLock<CString> = OnceLock::new();
 
-/// Takes note of the server's own `search_path`: once a process has connected, its role's and database's settings hide it.
+/// Remembers the server's `search_path`: after a process has connected, the settings of its role and database hide it.
 pub fn remember_search_path() {
     SEARCH_PATH.get_or_init(present_search_path);
 }
@@ -124,7 +124,7 @@ pub fn remembered_search_path() -> Option<&'static CStr> {
     SEARCH_PATH.get().map(CString::as_c_str)
 }
 
-/// The `search_path` that a session of this process' role begins with in this database.
+/// The `search_path` with which a session of this process' role starts in this database.
 pub fn present_search_path() -> CString {
     // SAFETY: a setting that every server has; its text is copied at once.
     unsafe {
@@ -151,9 +151,9 @@ pub fn is_preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
-/// True where the library was loaded at server start.
+/// True if the library was loaded at server start.
 pub fn is_preloaded() -> bool {
-    // SAFETY: the setting's storage lives as long as the process.
+    // SAFETY: the setting's storage exists until the process ends.
     let list = unsafe {
         let setting = pg_sys::shared_preload_libraries_string;
         if setting.is_null() { c"" } else { CStr::from_ptr(setting) }

@@ -1,4 +1,4 @@
-//! Programs that server processes start: which of the server's files they keep, and how they end.
+//! Programs that server processes start: the files that they inherit, and their end.
 
 use std::io;
 use std::process::{Child, ExitStatus};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::postgres::threads;
 
-/// Between looks at a program that is about to end.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How long the system may take to end a program that was killed. One that hangs in the kernel is left to it.
-const LAST_BREATH: Duration = Duration::from_millis(500);
+/// Between checks of a program that is about to end.
+const CHECK_AGAIN: Duration = Duration::from_millis(20);
+/// How long to wait for the end of a killed program. One that hangs in the kernel is left behind.
+const KILL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Leaves the program standard input, output, error and `descriptor`; all else of the server's files closes at exec. The
-/// server itself leaves some open to whatever it starts: data files, in Postgres 14 and 15. Between fork and exec.
+/// Closes all files at exec, except standard input, output, error and `descriptor`. The server itself leaves some open to programs
+/// that it starts: data files, in Postgres 14 and 15. Called between fork and exec.
 pub fn keep_only(descriptor: Option<i32>) -> io::Result<()> {
     // SAFETY: system calls on plain integers.
     unsafe {
@@ -32,26 +32,26 @@ pub fn keep_only(descriptor: Option<i32>) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for a program's end, at most until then; `None` where it has not come. Interrupts are handled.
+/// Waits for a program's end until then; `None` if it has not ended. Handles interrupts.
 pub fn wait_for_end(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         match child.try_wait()? {
-            None if Instant::now() < until => threads::wait(None, Some(LOOK_AGAIN)),
+            None if Instant::now() < until => threads::wait(None, Some(CHECK_AGAIN)),
             ended => return Ok(ended),
         };
     }
 }
 
-/// Kills a program, and with `group` whatever it has started, and waits a moment until it is gone. Handles no interrupts:
-/// it is what comes before the end of this process.
+/// Kills a program, with `group` also the processes that it has started, and waits briefly for its end. Handles no interrupts, for
+/// callers that are about to end this process.
 pub fn kill(child: &mut Child, group: bool) {
     if let (true, Ok(group)) = (group, i32::try_from(child.id())) {
-        // SAFETY: the process group that was made for the program; it is not reaped yet, or nothing of it is left.
+        // SAFETY: the process group that was made for the program; it is not reaped yet, or the group is empty.
         unsafe { libc::killpg(group, libc::SIGKILL) };
     }
-    // Fails where it has been reaped already.
+    // Fails if it has been reaped already.
     let _ = child.kill();
-    let until = Instant::now() + LAST_BREATH;
+    let until = Instant::now() + KILL_TIMEOUT;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(1));
     }

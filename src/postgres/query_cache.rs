@@ -1,19 +1,19 @@
-//! A value computed once in a query, at each place where the query calls a function. A STABLE function is called once
-//! for an index scan, but for every row of a sequential one; its answer is the same each time.
+//! Caches a value for each call site of a function in a query. A STABLE function is called once for an index scan, but for every
+//! row of a sequential scan, with the same result.
 //!
-//! The place may outlive the query: PL/pgSQL keeps a simple expression, with what is remembered there, until the end of
-//! the transaction. The role may be another by then, and the tables' contents.
+//! The call site may outlive the query: PL/pgSQL keeps a simple expression, with its cache, until the end of the transaction. The
+//! current role and the tables' contents may have changed by then.
 
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use crate::errors::Failure;
 
-/// For whom a query runs, and what it sees.
+/// The role of a query, and its snapshot.
 #[derive(Clone, Copy, PartialEq)]
 struct Moment {
     user: pg_sys::Oid,
     command: pg_sys::CommandId,
-    /// Each commit of others raises the first, or takes from the second: no transaction begins below it.
+    /// Each commit of another session raises `next_transaction` or lowers `running`: no transaction starts below the first.
     next_transaction: pg_sys::TransactionId,
     running: u32,
 }
@@ -35,9 +35,9 @@ impl Moment {
     }
 }
 
-/// The value that `compute` gives for `key`, remembered until the query ends or another key comes.
+/// The value that `compute` returns for `key`, cached until the query ends or the key changes.
 ///
-/// A function uses it with one pair of types only.
+/// A function must use it with one pair of types only.
 pub fn once_per_query<K: PartialEq + 'static, V: Clone + 'static>(
     call: pg_sys::FunctionCallInfo,
     key: K,
@@ -45,8 +45,8 @@ pub fn once_per_query<K: PartialEq + 'static, V: Clone + 'static>(
 ) -> Result<V, Failure> {
     let Some(moment) = Moment::now() else { return compute() };
     let key = (moment, key);
-    // SAFETY: fn_extra belongs to the called function for as long as fn_mcxt lives, and this is all it is used for; the
-    // remembered pair is dropped with that context.
+    // SAFETY: fn_extra belongs to the called function while fn_mcxt exists, and is used for this only; the cached pair is dropped
+    // with that context.
     unsafe {
         let place = (*call).flinfo;
         if place.is_null() {

@@ -1,4 +1,4 @@
-//! A `regclass` as an argument. pgrx' `PgRelation` opens the relation, and raises an internal error where there is none.
+//! `regclass` as an argument. pgrx' `PgRelation` opens the relation, and raises an internal error if it does not exist.
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys;
@@ -6,7 +6,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 
-/// The oid of a relation, which need not exist.
+/// The oid of a relation, which may not exist.
 #[derive(Clone, Copy, Debug)]
 pub struct Regclass(pub pg_sys::Oid);
 

@@ -1,5 +1,5 @@
-//! Threads inside a server process: they block every signal, touch nothing of Postgres, and wake the main thread
-//! through a socket that it waits on together with its latch.
+//! Threads inside a server process. They block all signals, call no Postgres function, and wake the main thread through a socket
+//! that it waits on together with its latch.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use pgrx::{check_for_interrupts, pg_sys};
 
-/// Starts a thread with all signals blocked, so that none of Postgres' handlers ever runs on it.
+/// Starts a thread with all signals blocked, so that no signal handler of Postgres runs on it.
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     let builder = std::thread::Builder::new().name(name.to_owned());
-    // SAFETY: plain signal-mask calls on this thread; the new thread inherits the full mask, this one gets its own back.
+    // SAFETY: plain signal-mask calls on this thread; the new thread inherits the full mask; this thread's mask is restored.
     unsafe {
         let mut all = std::mem::zeroed::<libc::sigset_t>();
         let mut before = std::mem::zeroed::<libc::sigset_t>();
@@ -52,7 +52,7 @@ impl Bell {
 pub struct Woken {
     /// The latch was set: a signal, a commit elsewhere, a reload.
     pub latch: bool,
-    /// Somebody rang, or the descriptor became readable.
+    /// A bell rang, or the descriptor became readable.
     pub readable: bool,
 }
 
@@ -64,13 +64,13 @@ pub fn wait(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
     woken
 }
 
-/// Is this process to end at its next look at interrupts?
+/// Whether this process will end at its next check for interrupts.
 pub fn is_to_end() -> bool {
     // SAFETY: a plain read of a process-wide flag.
     unsafe { pg_sys::ProcDiePending != 0 }
 }
 
-/// [`wait`] without a look at interrupts, for those who have something to do before it.
+/// [`wait`] without the check for interrupts, for callers that must do something before it.
 pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     if descriptor.is_some() {
@@ -104,7 +104,7 @@ pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
 }
 
 impl Waiter {
-    /// [`wait`]s for a ring and swallows it.
+    /// [`wait`]s for a ring, and clears it.
     pub fn wait(&self, timeout: Option<Duration>) -> Woken {
         let woken = wait(Some(self.0.as_raw_fd()), timeout);
         if woken.readable {
@@ -115,8 +115,8 @@ impl Waiter {
     }
 }
 
-/// A panic off the main thread is printed with its place only: its message could quote what the thread worked on, and
-/// standard error is the server's log. On the main thread pgrx makes an ERROR of it.
+/// Prints only the location of a panic outside the main thread: its message could quote the thread's input, and standard error
+/// is the server's log. On the main thread, pgrx turns a panic into an ERROR.
 pub fn keep_panics_of_other_threads_short() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -21,16 +21,22 @@ const HEADER: usize = pg_sys::VARHDRSZ + 4;
 pub struct Vector(Box<[f32; DIMENSION]>);
 
 impl Vector {
-    /// Takes an embedding; refuses one that is not finite.
+    /// Makes a vector of an embedding.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if a number is not finite.
     pub fn new(values: Box<[f32; DIMENSION]>) -> Result<Self, Failure> {
         if values.iter().all(|value| value.is_finite()) {
             Ok(Vector(values))
         } else {
-            Err(Failure::new(Kind::Internal, "an embedding holds a number that is not finite"))
+            Err(Failure::new(Kind::Internal, "an embedding contains a number that is not finite"))
         }
     }
 
-    /// Takes a direction that was computed from embeddings; refuses another number of dimensions.
+    /// Makes a vector of a direction that was computed from embeddings.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if it does not have [`DIMENSION`] finite numbers.
     pub fn from_slice(values: &[f32]) -> Result<Self, Failure> {
         let found = values.len();
         let values: Box<[f32]> = values.into();
@@ -43,7 +49,7 @@ impl Vector {
         &self.0
     }
 
-    /// This vector with length 1, or `None` where its length is 0.
+    /// This vector with length 1, or `None` if its length is 0.
     pub fn normalized(self) -> Option<Self> {
         let norm = self.0.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
         (norm > 0.0).then(|| Vector(Box::new(self.0.map(|value| (f64::from(value) / norm) as f32))))
@@ -57,7 +63,7 @@ impl Vector {
     }
 }
 
-/// The oid of `vector`, taken from our own column: pgvector may live in any schema.
+/// The oid of `vector`, taken from the extension's own column: pgvector may be in any schema.
 pub fn vector_type() -> pg_sys::Oid {
     // SAFETY: catalog look-ups inside a transaction; a missing object gives InvalidOid, which SPI refuses.
     unsafe {
@@ -112,7 +118,7 @@ impl FromDatum for Vector {
 // SAFETY: the SQL type below is the one whose datum from_polymorphic_datum reads.
 unsafe impl<'fcx> ArgAbi<'fcx> for Vector {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        // SAFETY: as the caller promises; a NULL never comes here.
+        // SAFETY: as the caller promises; never called with a NULL.
         match unsafe { arg.unbox_arg_using_from_datum() } {
             Some(vector) => vector,
             None => panic!("a vector that is not NULL became NULL"),

@@ -1,4 +1,4 @@
-//! `pinterest.key_command`: a program that prints the key ring, for keys that lie in a vault.
+//! `pinterest.key_command`: a program that prints the key ring, for keys in a vault.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
@@ -13,14 +13,14 @@ use pinterest::seal::KeyRing;
 use crate::errors::{Failure, Kind};
 use crate::postgres::{program, threads};
 
-/// A vault that has not answered by now will not do so soon.
+/// A vault that has not responded by then is taken as unavailable.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// As a key file's: hundreds of keys with comments.
+/// The same as for a key file: hundreds of keys with comments.
 const LENGTH_LIMIT: usize = 64 * 1024;
-/// Between looks at a program that has closed its output and not ended yet.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Between checks of a program that has closed its output and not ended yet.
+const CHECK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The program and whatever it has started, ended when dropped.
+/// The program and all processes that it has started; they are killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -31,7 +31,7 @@ impl Drop for Running {
 
 impl Running {
     /// Waits for the latch, `descriptor` becoming readable, or `timeout`, and handles interrupts. The end of this process
-    /// drops nothing: before it, the program is ended here.
+    /// drops nothing, so the program is killed here before it.
     fn wait(&mut self, descriptor: Option<i32>, timeout: Duration) {
         threads::wait_only(descriptor, Some(timeout));
         if threads::is_to_end() {
@@ -41,12 +41,15 @@ impl Running {
     }
 }
 
-/// Runs the command with the shell and reads the keys that it prints. What it prints on standard error goes to the
-/// server's log. An interrupt ends it.
+/// Runs the command with the shell and reads the keys that it prints. Its standard error goes to the server's log. An
+/// interrupt kills it.
+///
+/// # Errors
+/// [`Kind::Config`]: the command fails, takes too long, or its output is not a key ring.
 pub fn run(command: &str) -> Result<KeyRing, Failure> {
-    let trouble = |what: String| {
+    let failed = |what: String| {
         Failure::new(Kind::Config, format!("pinterest.key_command {what}"))
-            .with_hint("Run it by hand as the server's user: it has to print one key a line and end with status 0.")
+            .with_hint("Run it by hand as the server's user: it must print one key per line and exit with status 0.")
     };
     let mut child = Command::new("/bin/sh");
     child.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
@@ -54,36 +57,36 @@ pub fn run(command: &str) -> Result<KeyRing, Failure> {
     unsafe {
         child.pre_exec(|| program::keep_only(None));
     }
-    let mut running = Running(child.spawn().map_err(|error| trouble(format!("cannot be started: {error}")))?);
+    let mut running = Running(child.spawn().map_err(|error| failed(format!("could not be started: {error}")))?);
     let Some(output) = running.0.stdout.take() else {
         return Err(Failure::new(Kind::Internal, "a program was started without its output"));
     };
     let until = Instant::now() + TIME_LIMIT;
-    let too_slow = || trouble(format!("has not ended within {} seconds", TIME_LIMIT.as_secs()));
+    let too_slow = || failed(format!("did not end within {} seconds", TIME_LIMIT.as_secs()));
     let text = read(&mut running, output, until).map_err(|error| match error.kind() {
         ErrorKind::TimedOut => too_slow(),
-        ErrorKind::FileTooLarge => trouble(format!("prints more than {LENGTH_LIMIT} bytes")),
-        ErrorKind::InvalidData => trouble("prints what is no text".to_owned()),
-        _ => trouble(format!("cannot be read: {error}")),
+        ErrorKind::FileTooLarge => failed(format!("printed more than {LENGTH_LIMIT} bytes")),
+        ErrorKind::InvalidData => failed("printed output that is not valid UTF-8".to_owned()),
+        _ => failed(format!("could not be read: {error}")),
     })?;
     let status = loop {
         match running.0.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() >= until => return Err(too_slow()),
-            Ok(None) => running.wait(None, LOOK_AGAIN),
-            Err(error) => return Err(trouble(format!("cannot be waited for: {error}"))),
+            Ok(None) => running.wait(None, CHECK_AGAIN),
+            Err(error) => return Err(failed(format!("could not be waited for: {error}"))),
         };
     };
     if !status.success() {
-        return Err(trouble(format!("failed: {status}")));
+        return Err(failed(format!("failed: {status}")));
     }
-    // Names lines, never quotes them.
-    KeyRing::parse(text.expose()).map_err(|error| trouble(format!("prints no keys: {error}")))
+    // The error contains line numbers, never the lines.
+    KeyRing::parse(text.expose()).map_err(|error| failed(format!("did not print a key ring: {error}")))
 }
 
 fn read(running: &mut Running, mut output: ChildStdout, until: Instant) -> std::io::Result<Secret> {
     nonblocking(&output)?;
-    // Room for all of it at once: growing would leave copies behind.
+    // Allocated at once: growing would leave copies of keys in freed memory.
     let mut text = Vec::with_capacity(LENGTH_LIMIT + 1);
     loop {
         let mut chunk = [0; 4096];
@@ -103,7 +106,7 @@ fn read(running: &mut Running, mut output: ChildStdout, until: Instant) -> std::
 }
 
 fn nonblocking(output: &ChildStdout) -> std::io::Result<()> {
-    // SAFETY: flags of a descriptor that is open for as long as it is borrowed.
+    // SAFETY: flags of a descriptor that stays open while it is borrowed.
     unsafe {
         let flags = libc::fcntl(output.as_raw_fd(), libc::F_GETFL);
         if flags == -1 || libc::fcntl(output.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) == -1 {

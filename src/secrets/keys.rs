@@ -1,4 +1,4 @@
-//! The key ring, read for the one call that needs it and zeroed after.
+//! The key ring, which is read for each call that needs it and zeroed afterwards.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,24 +13,23 @@ use crate::secrets::key_command;
 use crate::settings;
 use crate::store::seal;
 
-/// Where a key is made when none is configured.
+/// The key file in the data directory, used if no other source of keys is configured.
 const DEFAULT_NAME: &str = "pinterest.key";
 
 thread_local! {
-    // What a worker's key command printed: run in a worker's transactions it would keep them open over a network.
+    // The keys that a worker's key command printed: run inside a transaction, it would keep the transaction open for its time.
     static REMEMBERED: RefCell<Option<Rc<KeyRing>>> = const { RefCell::new(None) };
 }
 
-/// Runs the key command, if there is one, and keeps its keys for this process' life or until the next call. For workers,
-/// outside a transaction.
+/// Runs the key command, if one is configured, and keeps its keys until the next call. For workers, outside a transaction.
 pub fn remember() -> Result<(), Failure> {
     let ring = settings::key_command().map(|command| key_command::run(&command)).transpose()?;
     REMEMBERED.replace(ring.map(Rc::new));
     Ok(())
 }
 
-/// The keys that the command prints, or of the configured file, or of the one in the data directory, which is made on
-/// first use.
+/// The keys from the key command, from the configured file, or from the file in the data directory, which is created on first
+/// use.
 pub fn ring() -> Result<Rc<KeyRing>, Failure> {
     if let Some(ring) = REMEMBERED.with_borrow(Clone::clone) {
         return Ok(ring);
@@ -38,7 +37,7 @@ pub fn ring() -> Result<Rc<KeyRing>, Failure> {
     match (settings::key_command(), settings::key_file()) {
         (Some(_), Some(_)) => {
             Err(Failure::new(Kind::Config, "pinterest.key_command and pinterest.key_file are both set")
-                .with_hint("The keys come from one place: leave one of the two empty."))
+                .with_hint("Set only one of the two."))
         }
         (Some(command), None) => key_command::run(&command).map(Rc::new),
         (None, Some(path)) => pinterest::seal::read_key_file(&path).map(Rc::new).map_err(in_file),
@@ -48,14 +47,14 @@ pub fn ring() -> Result<Rc<KeyRing>, Failure> {
 
 fn in_file(error: SealError) -> Failure {
     Failure::new(Kind::Config, error.to_string())
-        .with_hint("The file must be a regular one, owned by the server's user or root, with mode 0600 or 0400.")
+        .with_hint("The file must be a regular file, owned by the server's user or root, with mode 0600 or 0400.")
 }
 
-/// Made only where nothing is sealed yet: a key that is missed was moved, and another in its place would seal what is
+/// Creates the file only if nothing is sealed yet: otherwise the key was moved, and secrets sealed with a new one would be
 /// unreadable once the first is back. Runs as `pinterest_worker`, inside a transaction.
 fn default_file() -> Result<KeyRing, Failure> {
     let path = platform::data_directory().join(DEFAULT_NAME);
-    // A dangling link is there, too.
+    // A dangling symbolic link counts as existing.
     if path.symlink_metadata().is_ok() || platform::in_recovery() {
         return pinterest::seal::read_key_file(&path).map_err(in_file);
     }
@@ -70,16 +69,16 @@ fn default_file() -> Result<KeyRing, Failure> {
             format!("key file {} is missing: {}", path.display(), with.join(", ")),
         )
         .with_hint(
-            "If the key was moved, set pinterest.key_file to where it is now and restart or reload the server; else put the file back.",
+            "If the key was moved, set pinterest.key_file to its new path and restart or reload the server; otherwise restore the file.",
         ));
     }
     let ring = pinterest::seal::create_key_file(&path, random::<32>()?).map_err(in_file)?;
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!("made a key for sealing tokens in the data directory: {}", path.display()),
+        format!("created a key for sealing tokens in the data directory: {}", path.display()),
         "pg_pinterest",
     )
-    .set_hint("Base backups of the cluster contain it. Copy it to another place, set pinterest.key_file, restart or reload the server, then remove this file.")
+    .set_hint("Base backups of the cluster contain it. Copy the file to another directory, set pinterest.key_file, restart or reload the server, then remove this file.")
     .report(PgLogLevel::WARNING);
     Ok(ring)
 }

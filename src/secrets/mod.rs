@@ -1,5 +1,7 @@
-//! The keys that seal tokens, where they come from, and the tokens of an account in plain text.
+//! The keys that seal secrets, and the secrets in plain text: the tokens of accounts and the client secrets of apps.
 
-pub mod key_command;
+pub mod app_secret;
+mod key_command;
 pub mod keys;
+pub mod sealer;
 pub mod tokens;

@@ -14,7 +14,8 @@ use super::database::Context;
 use super::transaction;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::secrets::tokens::{Refreshable, Sealer};
+use crate::secrets::sealer::Sealer;
+use crate::secrets::tokens::Refreshable;
 use crate::store;
 use crate::store::{account, token, token_answer};
 

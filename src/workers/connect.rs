@@ -13,7 +13,8 @@ use super::refresh::{self, InHand};
 use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
-use crate::secrets::tokens::{self, Sealer};
+use crate::secrets::sealer::Sealer;
+use crate::secrets::tokens;
 use crate::store::app_access::Permission;
 use crate::store::{account, app_access, oauth_state as states};
 

@@ -18,7 +18,7 @@ use super::{answers, embedding, import, main_thread, refresh, track, transaction
 use crate::errors::Failure;
 use crate::postgres::platform::NoCoreDump;
 use crate::secrets::keys;
-use crate::secrets::tokens::Sealer;
+use crate::secrets::sealer::Sealer;
 use crate::store;
 
 /// What the network thread is told at its start, and again after a reload.

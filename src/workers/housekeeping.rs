@@ -12,7 +12,7 @@ use super::connect;
 use super::database::Context;
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
-use crate::secrets::tokens::Sealer;
+use crate::secrets::sealer::Sealer;
 use crate::store::seal::SealedTable;
 use crate::store::{
     account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks,

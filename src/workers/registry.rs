@@ -293,12 +293,11 @@ fn with_a_worker(wanted: impl Fn(Worker) -> bool) -> Vec<pg_sys::Oid> {
     serving.map(|instance| instance.worker.database()).collect()
 }
 
-/// How many background workers the server runs, ours and others', and how many it may. Looks at all sessions: for the
-/// doctor alone.
+/// How many background workers the server runs, ours and others', and how many it can run. Reads the states of all sessions,
+/// as of the transaction's first look at `pg_stat_activity`: the caller's own snapshot of it stays.
 pub fn background_workers() -> (usize, usize) {
     // SAFETY: entries are read from the local copy that these functions make.
     unsafe {
-        pg_sys::pgstat_clear_snapshot();
         let is_worker = |index: &i32| {
             let local = local_entry(*index);
             !local.is_null() && (*local).backendStatus.st_backendType == pg_sys::BackendType::B_BG_WORKER

@@ -7,7 +7,7 @@
 //!
 //! Code that never looks, as a loop in PL/Perl may not, is ended from the signal handler: three seconds after the first
 //! SIGTERM, or half a second after the second one. That is done only while the server allows interrupts, as in
-//! [`trial`](crate::trial). What forbids them for good, in C, is left to whoever sends SIGKILL, which restarts the server.
+//! [`owner_code`](crate::owner_code). What forbids them for good, in C, is left to whoever sends SIGKILL, which restarts the server.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

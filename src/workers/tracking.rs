@@ -9,7 +9,7 @@ use super::lifetime::{Found, Stay, Then};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
-use crate::{store, trial};
+use crate::{owner_code, store};
 
 /// Entry point of a database's worker of tracked columns.
 #[pgrx::pg_guard]
@@ -22,7 +22,8 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
         return;
     }
     let identity = registry::own_identity();
-    if let Err(error) = trial::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told) {
+    if let Err(error) = owner_code::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told)
+    {
         pgrx::log!("pg_pinterest: tracked columns wait: no note can be taken of the row that is worked on: {error}");
         return;
     }

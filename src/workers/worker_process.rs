@@ -6,8 +6,8 @@ use pgrx::pg_sys;
 
 use super::registry::{self, Worker};
 use super::{deaths, shutdown};
+use crate::owner_code;
 use crate::postgres::platform;
-use crate::trial;
 
 /// Installs the handlers, unblocks signals, enters the process among those that run, and connects: to the worker's
 /// database, or to the shared catalogs alone. Ends the process where it may not start.
@@ -45,7 +45,7 @@ unsafe extern "C-unwind" fn die(signal: i32) {
 /// The server ends this process at once, because another has crashed or it is told not to wait.
 unsafe extern "C-unwind" fn quit(signal: i32) {
     deaths::ended_in_order();
-    trial::absolve();
+    owner_code::withdraw();
     // SAFETY: what a background worker has for this signal by default.
     unsafe { pg_sys::SignalHandlerForCrashExit(signal) }
 }

@@ -7,7 +7,7 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::platform;
 use crate::secrets::keys;
-use crate::secrets::tokens::Sealer;
+use crate::secrets::sealer::Sealer;
 use crate::settings;
 use crate::store::{app_access, app_breaker, grants, installation, reassign, seal};
 

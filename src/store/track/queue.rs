@@ -5,9 +5,9 @@ use pgrx::{PgBuiltInOids, pg_sys};
 
 use super::trigger;
 use crate::errors::{Failure, Kind};
+use crate::owner_code;
 use crate::store::saved::Saved;
 use crate::store::{affected, execute, is_true, read, read_optional, write_optional};
-use crate::trial;
 
 thread_local! {
     // The claim of a worker that has the row in hand stays; because of the new version its result is not recorded.
@@ -32,7 +32,7 @@ thread_local! {
 /// Queues a row whose source is new.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
     ENQUEUE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.clone().into()]))?;
-    match trial::attempts() {
+    match owner_code::attempts() {
         None => Ok(()),
         Some((by, attempts)) => go_on(tracked_column_id, key, by, attempts),
     }
@@ -89,7 +89,7 @@ pub fn next_version() -> Result<i64, Failure> {
 /// Queues many rows, each with `width` of the `values`. What is stored of an existing embedding stays: a worker that
 /// finds source and model unchanged has nothing to do.
 pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -> Result<(), Failure> {
-    if trial::attempts().is_some() {
+    if owner_code::attempts().is_some() {
         return Err(Failure::new(Kind::NotReady, "cannot call pinterest_track() in code that a tracked table runs")
             .with_hint("Call pinterest_track() outside of triggers and policies."));
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::target::{Source, Target};
 use crate::errors::{Failure, Kind};
+use crate::owner_code::{self, Note, NotedRow};
 use crate::postgres::session_settings::set_local;
 use crate::postgres::vector::Vector;
 use crate::store::{affected, execute, is_true, read, read_optional, row_as, write, write_optional};
-use crate::trial::{self, Left, OnTrial};
 
 /// The lease of a claimed row. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
 const LEASE: &str = "2 minutes";
@@ -59,8 +59,8 @@ pub struct ClaimedRow {
 }
 
 impl ClaimedRow {
-    fn on_trial(&self) -> OnTrial {
-        OnTrial {
+    fn noted(&self) -> NotedRow {
+        NotedRow {
             tracked_column_id: self.tracked_column_id,
             key: self.key.clone(),
             fence: self.fence,
@@ -174,8 +174,8 @@ fn ended(times: i32) -> Failure {
 /// paused. Its other rows wait for the next claim. If no such code was running and the process was killed, the attempt
 /// counts for each row that it had in hand: one of them may have used too much memory. Several processes may find the
 /// same note; it is settled once.
-pub fn settle(left: &Left) -> Result<(), Failure> {
-    let Some(row) = &left.on_trial else { return if left.killed { count_attempts(&left.identity) } else { Ok(()) } };
+pub fn settle(left: &Note) -> Result<(), Failure> {
+    let Some(row) = &left.row else { return if left.killed { count_attempts(&left.identity) } else { Ok(()) } };
     let problem = problem_of(left);
     let blamed = write_optional(
         "UPDATE pinterest.tracked_row SET deaths = deaths + 1, reason = $5, reason_code = $6, \
@@ -203,7 +203,7 @@ pub fn settle(left: &Left) -> Result<(), Failure> {
     record_problem(row.tracked_column_id, &problem)
 }
 
-fn problem_of(left: &Left) -> Failure {
+fn problem_of(left: &Note) -> Failure {
     if left.overtime {
         let limit = seconds(crate::settings::tracked_row_timeout());
         Failure::new(Kind::TableTooSlow, format!("the table, with its triggers, took longer than {limit} for a row"))
@@ -214,8 +214,8 @@ fn problem_of(left: &Left) -> Failure {
 
 /// Pauses the column whose code ended a process if that cannot be settled yet because a session has locked the row:
 /// otherwise the column's other rows could end one process after another.
-pub fn pause_unsettled(left: &Left) -> Result<(), Failure> {
-    let Some(row) = &left.on_trial else { return Ok(()) };
+pub fn pause_unsettled(left: &Note) -> Result<(), Failure> {
+    let Some(row) = &left.row else { return Ok(()) };
     let due = is_true(
         "SELECT c.next_attempt_at <= clock_timestamp() FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
         &[row.tracked_column_id.into()],
@@ -248,7 +248,7 @@ fn seconds(time: Duration) -> String {
 /// # Errors
 /// [`Kind::TableRefused`]: the table prevents its owner from reading.
 pub fn source(claimed: &ClaimedRow, limit: i32) -> Result<Option<Source>, Failure> {
-    trial::of(claimed.on_trial(), || claimed.target.read(&claimed.key, limit))
+    owner_code::for_row(claimed.noted(), || claimed.target.read(&claimed.key, limit))
 }
 
 /// Records an embedding in the user's row, in its owner's name, and in the queue. If the source has changed since it
@@ -258,10 +258,10 @@ pub fn source(claimed: &ClaimedRow, limit: i32) -> Result<Option<Source>, Failur
 /// # Errors
 /// [`Kind::TableRefused`]: a trigger, constraint or lock of the table prevents it.
 pub fn record(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
-    trial::of(claimed.on_trial(), || record_on_trial(claimed, embedding))
+    owner_code::for_row(claimed.noted(), || record_as_noted(claimed, embedding))
 }
 
-fn record_on_trial(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
+fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Failure> {
     give_way();
     // A trigger cannot be deferred in the owner's name.
     execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;

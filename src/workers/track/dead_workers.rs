@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::errors::Failure;
+use crate::owner_code;
 use crate::postgres::platform;
 use crate::store;
 use crate::store::track::work;
-use crate::trial;
 use crate::workers::jobs::Database;
 use crate::workers::registry;
 
@@ -18,7 +18,7 @@ pub async fn settle(database: &Database) -> Result<(Arc<[String]>, bool), Failur
         .run(|| {
             let live = registry::live_identities();
             // After the list: who ends in between counts as alive, and is settled the next time.
-            let left = trial::left_by_the_dead(platform::current_database(), &live);
+            let left = owner_code::notes_of_ended(platform::current_database(), &live);
             Ok((live, left))
         })
         .await?;
@@ -32,7 +32,7 @@ pub async fn settle(database: &Database) -> Result<(Arc<[String]>, bool), Failur
         match settled.await {
             Ok(()) => {
                 left.discard();
-                blamed |= left.on_trial.is_some();
+                blamed |= left.row.is_some();
             }
             // A session holds the row, perhaps. The others' rows do not wait for it, and its column's do.
             Err(_) => {

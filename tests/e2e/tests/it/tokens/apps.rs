@@ -176,7 +176,7 @@ fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
             // Not there and not yours sound the same.
             let refused = refusal(answer);
             assert_eq!(refused.code, "42704", "{role} {id}: {refused:?}");
-            let message = format!("pinterest.app_secret_file has no secret of client id {id} for role \"{role}\"");
+            let message = format!("pinterest.app_secret_file has no secret for client id {id} for role \"{role}\"");
             assert_eq!(refused.message, message);
         }
     }
