@@ -1,6 +1,6 @@
 //! `pinterest.account`: connected accounts.
 
-use super::{affected, execute, is_true, read, read_optional, row_as, write, write_one, write_optional};
+use super::{affected, execute, is_true, params, read, read_optional, row_as, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -14,7 +14,7 @@ pub fn resolve(owner: &Owner, account_id: Option<i64>) -> Result<i64, Failure> {
     if let Some(account_id) = account_id {
         return read_optional(
             "SELECT a.account_id FROM pinterest.account a WHERE a.account_id = $1",
-            &[account_id.into()],
+            &params![account_id],
             |row| row.get(1),
         )?
         .ok_or_else(|| {
@@ -58,14 +58,7 @@ pub fn upsert(
          username = EXCLUDED.username, scopes = EXCLUDED.scopes, scopes_requested = EXCLUDED.scopes_requested, \
          status = 'connected', cause = NULL, status_since = clock_timestamp(), connected_at = clock_timestamp() \
          RETURNING a.account_id",
-        &[
-            owner.parameter(),
-            app_id.into(),
-            user_id.into(),
-            username.into(),
-            scopes.to_vec().into(),
-            requested.to_vec().into(),
-        ],
+        &params![owner.parameter(), app_id, user_id, username, scopes.to_vec(), requested.to_vec()],
         |row| row.get(1),
     )
 }
@@ -76,7 +69,7 @@ pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested:
     write_one(
         "INSERT INTO pinterest.account AS a (owner, app_id, scopes, scopes_requested, identity_due) \
          VALUES ($1, $2, $3, $4, clock_timestamp() + '30 seconds'::interval) RETURNING a.account_id",
-        &[owner.parameter(), app_id.into(), scopes.to_vec().into(), requested.to_vec().into()],
+        &params![owner.parameter(), app_id, scopes.to_vec(), requested.to_vec()],
         |row| row.get(1),
     )
 }
@@ -106,7 +99,7 @@ pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>
          WHERE n.account_id = $1 AND (a.account_id = $1 \
              OR a.owner OPERATOR(pinterest.=) n.owner AND a.app_id = n.app_id AND a.pinterest_user_id = $2) \
          ORDER BY a.account_id FOR NO KEY UPDATE OF a",
-        &[account_id.into(), user_id.into()],
+        &params![account_id, user_id],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
     if !rows.contains(&(account_id, true)) {
@@ -120,7 +113,7 @@ pub fn beside(account_id: i64, user_id: &str) -> Result<Option<i64>, Failure> {
     read_optional(
         "SELECT a.account_id FROM pinterest.account a JOIN pinterest.account n ON n.account_id = $1 \
          WHERE a.owner OPERATOR(pinterest.=) n.owner AND a.app_id = n.app_id AND a.pinterest_user_id = $2",
-        &[account_id.into(), user_id.into()],
+        &params![account_id, user_id],
         |row| row.get(1),
     )
 }
@@ -130,7 +123,7 @@ pub fn is_older_than_a_day(account_id: i64) -> Result<bool, Failure> {
     is_true(
         "SELECT a.connected_at < clock_timestamp() - '1 day'::interval FROM pinterest.account a \
          WHERE a.account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 
@@ -139,7 +132,7 @@ pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(
     execute(
         "UPDATE pinterest.account SET pinterest_user_id = $2, username = COALESCE($3, username), identity_due = NULL \
          WHERE account_id = $1 AND identity_due IS NOT NULL",
-        &[account_id.into(), user.map(|user| user.0).into(), user.and_then(|user| user.1).into()],
+        &params![account_id, user.map(|user| user.0), user.and_then(|user| user.1)],
     )?;
     super::import::let_go_on(account_id)
 }
@@ -151,7 +144,7 @@ pub fn renew(nameless: i64, known: i64, username: Option<&str>) -> Result<(), Fa
          status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
          username = $3, scopes = n.scopes, scopes_requested = n.scopes_requested, connected_at = n.connected_at \
          FROM pinterest.account n WHERE a.account_id = $2 AND n.account_id = $1",
-        &[nameless.into(), known.into(), username.into()],
+        &params![nameless, known, username],
     )
 }
 
@@ -162,9 +155,9 @@ pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET account_id = $2, due = CASE WHEN state = 'queued' THEN false END \
          WHERE account_id = $1 AND state <> 'running' AND fence = 0",
-        &[nameless.into(), known.into()],
+        &params![nameless, known],
     )?;
-    execute("DELETE FROM pinterest.account WHERE account_id = $1", &[nameless.into()])
+    execute("DELETE FROM pinterest.account WHERE account_id = $1", &params![nameless])
 }
 
 /// Locks the account's row; its status, `None` if it does not exist. A transaction that locks the tokens' row as well
@@ -172,7 +165,7 @@ pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
 pub fn lock(account_id: i64) -> Result<Option<String>, Failure> {
     write_optional(
         "SELECT a.status FROM pinterest.account a WHERE a.account_id = $1 FOR NO KEY UPDATE",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get(1),
     )
 }
@@ -183,7 +176,7 @@ pub fn show_attempt(account_id: i64, uncertain: bool, cause: &str) -> Result<(),
         "UPDATE pinterest.account SET cause = $3, status = CASE WHEN $2 THEN 'refresh_uncertain' ELSE status END, \
          status_since = CASE WHEN $2 AND status <> 'refresh_uncertain' THEN clock_timestamp() ELSE status_since END \
          WHERE account_id = $1 AND status IN ('connected', 'refresh_uncertain')",
-        &[account_id.into(), uncertain.into(), cause.into()],
+        &params![account_id, uncertain, cause],
     )
 }
 
@@ -194,7 +187,7 @@ pub fn reconnect(account_id: i64, app_id: Option<i64>, scopes: &[String]) -> Res
          app_id = COALESCE($2, app_id), scopes = CASE WHEN cardinality($3) = 0 \
          THEN scopes ELSE $3 END, connected_at = clock_timestamp() \
          WHERE account_id = $1",
-        &[account_id.into(), app_id.into(), scopes.to_vec().into()],
+        &params![account_id, app_id, scopes.to_vec()],
     )
 }
 
@@ -205,11 +198,11 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.account SET cause = $3, status = $2, \
          status_since = CASE status WHEN $2 THEN status_since ELSE clock_timestamp() END WHERE account_id = $1",
-        &[account_id.into(), NEEDS_REAUTH.into(), cause.into()],
+        &params![account_id, NEEDS_REAUTH, cause],
     )?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])?;
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])?;
     super::import::park(account_id, cause)?;
-    execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &[account_id.into()])
+    execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &params![account_id])
 }
 
 /// Applies a stored response to the account's row: connected, with these scopes. Returns the account's app, `None` if
@@ -220,7 +213,7 @@ pub fn settle(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
     let found = write_optional(
         "SELECT a.app_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1 AND t.unsettled FOR NO KEY UPDATE OF t",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.maybe::<i64>(1),
     )?;
     let Some(app_id) = found else { return Ok(None) };
@@ -229,7 +222,7 @@ pub fn settle(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
          status_since = CASE a.status WHEN 'connected' THEN a.status_since ELSE clock_timestamp() END, \
          scopes = CASE WHEN cardinality(t.granted_scopes) = 0 THEN a.scopes ELSE t.granted_scopes END \
          FROM pinterest.token t WHERE a.account_id = $1 AND t.account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
     )?;
     Ok(Some(app_id))
 }
@@ -237,7 +230,7 @@ pub fn settle(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
 /// Lets the account's parked imports continue; this completes the settling.
 pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
     super::import::unpark(account_id)?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &[account_id.into()])
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])
 }
 
 /// Whether the user must reconnect: the account's status states that, or it still has the tokens of the generation that
@@ -248,7 +241,7 @@ pub fn needs_its_user(account_id: i64, refused: Option<i64>) -> Result<bool, Fai
     let found = read_optional(
         "SELECT a.status NOT IN ('connected', 'refresh_uncertain') OR COALESCE(t.generation = $2, false) \
          FROM pinterest.account a LEFT JOIN pinterest.token t USING (account_id) WHERE a.account_id = $1",
-        &[account_id.into(), refused.into()],
+        &params![account_id, refused],
         |row| row.get::<bool>(1),
     )?;
     Ok(found != Some(false))
@@ -259,7 +252,7 @@ pub fn pause(account_id: i64, pause: bool) -> Result<bool, Failure> {
     let changed = affected(
         "UPDATE pinterest.account SET paused_at = CASE WHEN $2 THEN clock_timestamp() END \
          WHERE account_id = $1 AND (paused_at IS NOT NULL) <> $2",
-        &[account_id.into(), pause.into()],
+        &params![account_id, pause],
     )?;
     Ok(changed > 0)
 }
@@ -285,7 +278,7 @@ pub struct Erased {
 pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
     // First, so that nothing is added to what is counted. It conflicts with the key share lock of a new import, so that
     // none is queued after all others were ended; of the worker's writes it delays only those of this account.
-    execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &[account_id.into()])?;
+    execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR UPDATE", &params![account_id])?;
     let counts = write_one(
         "WITH gone AS (DELETE FROM pinterest.token t WHERE t.account_id = $1 \
              RETURNING num_nonnulls(t.access_token, t.refresh_token, t.previous_refresh_token) AS tokens) \
@@ -295,18 +288,18 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
              count(*), count(i.embedding), \
              (SELECT count(*) FROM pinterest.import WHERE account_id = $1) \
          FROM pinterest.pin_image i WHERE i.account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
         row_as!(Erased { tokens, boards, pins, images, vectors, imports }),
     )?;
     super::token_answer::forget(account_id)?;
     if purge {
-        execute("DELETE FROM pinterest.account WHERE account_id = $1", &[account_id.into()])?;
+        execute("DELETE FROM pinterest.account WHERE account_id = $1", &params![account_id])?;
         return Ok(counts);
     }
     execute(
         "UPDATE pinterest.account SET status = 'disconnected', cause = NULL, status_since = clock_timestamp() \
          WHERE account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
     )?;
     super::import::end_all(account_id, "the account was disconnected")?;
     Ok(Erased { tokens: counts.tokens, ..Erased::default() })

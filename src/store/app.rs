@@ -1,7 +1,7 @@
 //! `pinterest.app`: the apps as registered with Pinterest; a secret is sealed, or not stored here. `store::app_breaker`
 //! and `store::app_access` keep further columns.
 
-use super::{Row, affected, read, read_optional, write_one, write_optional};
+use super::{Row, affected, params, read, read_optional, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -30,7 +30,7 @@ pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
     write_optional(
         "SELECT a.app_id FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND a.name = $2 FOR NO KEY UPDATE",
-        &[owner.parameter(), name.into()],
+        &params![owner.parameter(), name],
         |row| row.get(1),
     )
 }
@@ -39,7 +39,7 @@ pub fn lock_id(owner: &Owner, name: &str) -> Result<Option<i64>, Failure> {
 /// blocks that.
 pub fn lock_if_free(app_id: i64) -> Result<bool, Failure> {
     let locked =
-        affected("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &[app_id.into()])?;
+        affected("SELECT FROM pinterest.app a WHERE a.app_id = $1 FOR KEY SHARE SKIP LOCKED", &params![app_id])?;
     Ok(locked > 0)
 }
 
@@ -52,14 +52,14 @@ pub fn upsert(owner: &Owner, app: &App, sealed_secret: Option<Vec<u8>>) -> Resul
          ON CONFLICT (app_id) DO UPDATE SET client_id = EXCLUDED.client_id, \
          client_secret = EXCLUDED.client_secret, redirect_uri = EXCLUDED.redirect_uri, \
          tier = EXCLUDED.tier RETURNING a.app_id",
-        &[
-            app.app_id.into(),
+        &params![
+            app.app_id,
             owner.parameter(),
-            app.name.as_str().into(),
-            app.client_id.as_str().into(),
-            sealed_secret.into(),
-            app.redirect_uri.as_str().into(),
-            app.tier.as_str().into(),
+            app.name.as_str(),
+            app.client_id.as_str(),
+            sealed_secret,
+            app.redirect_uri.as_str(),
+            app.tier.as_str()
         ],
         |row| row.get(1),
     )
@@ -81,7 +81,7 @@ pub fn of_owner(owner: &Owner, name: Option<&str>) -> Result<App, Failure> {
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier FROM pinterest.app a \
          WHERE a.owner OPERATOR(pinterest.=) $1 \
          AND ($2 IS NULL OR a.name = $2) ORDER BY a.app_id",
-        &[owner.parameter(), name.into()],
+        &params![owner.parameter(), name],
         |row| app_of(&row),
     )?;
     match (apps.len(), name) {
@@ -101,7 +101,7 @@ pub fn with_secret(app_id: i64) -> Result<(App, Owner, Option<Vec<u8>>), Failure
     read_optional(
         "SELECT a.app_id, a.name, a.client_id, a.redirect_uri, a.tier, a.owner, a.client_secret FROM pinterest.app a \
          WHERE a.app_id = $1",
-        &[app_id.into()],
+        &params![app_id],
         |row| Ok((app_of(&row)?, row.get(6)?, row.maybe(7)?)),
     )?
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("app {app_id} does not exist")))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinterest::app_access::{Consequence, Granted, RECENT, Standing, refused as judge};
 
-use super::{affected, execute, read, read_optional, write_optional};
+use super::{affected, execute, params, read, read_optional, write_optional};
 use crate::errors::Failure;
 
 /// Imports released in one transaction; the rest follow with the next round.
@@ -29,7 +29,7 @@ pub fn ask(account_id: i64) -> Result<Permission, Failure> {
         "SELECT p.app_id, p.access_probe_at <= clock_timestamp() AND COALESCE(p.access_probe_until <= \
          clock_timestamp(), true) FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
          WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
-        &[account_id.into()],
+        &params![account_id],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
     match refused {
@@ -42,7 +42,7 @@ pub fn ask(account_id: i64) -> Result<Permission, Failure> {
                  FROM (SELECT o.app_id FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE SKIP LOCKED) AS free \
                  WHERE p.app_id = free.app_id AND p.access_refused_since IS NOT NULL AND p.access_probe_at <= \
                  clock_timestamp() AND COALESCE(p.access_probe_until <= clock_timestamp(), true)",
-                &[app_id.into()],
+                &params![app_id],
             )?;
             Ok(if taken > 0 { Permission::AsProbe } else { Permission::Closed })
         }
@@ -54,7 +54,7 @@ pub fn give_back(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.app p SET access_probe_until = NULL FROM pinterest.account a \
          WHERE a.account_id = $1 AND p.app_id = a.app_id AND p.access_probe_until IS NOT NULL",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 
@@ -73,7 +73,7 @@ pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
                    AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                WHERE a.account_id = $1 ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
          WHERE t.account_id = next.account_id AND t.import_id = next.import_id",
-        &[account_id.into()],
+        &params![account_id],
     )?;
     Ok(others > 0)
 }
@@ -107,7 +107,7 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
              THEN p.access_granted_by = a.account_id END \
          FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id WHERE a.account_id = $1 FOR NO KEY \
          UPDATE OF p",
-        &[account_id.into(), RECENT.as_secs_f64().into()],
+        &params![account_id, RECENT.as_secs_f64()],
         |row| {
             let granted = row.maybe::<bool>(4)?.map(|same| if same { Granted::ToIt } else { Granted::ToAnother });
             let probe_in = row.maybe::<f64>(3)?.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
@@ -124,12 +124,12 @@ pub fn refused(account_id: i64, cause: &str) -> Result<Option<f64>, Failure> {
                 "UPDATE pinterest.app SET access_refused_since = COALESCE(access_refused_since, clock_timestamp()), \
                  access_refusals = $2, access_probe_at = clock_timestamp() + make_interval(secs => $3), \
                  access_probe_until = NULL, access_cause = $4, access_refused_of = $5 WHERE app_id = $1",
-                &[
-                    app_id.into(),
-                    i32::try_from(refusals).unwrap_or(i32::MAX).into(),
-                    probe_in.as_secs_f64().into(),
-                    cause.into(),
-                    account_id.into(),
+                &params![
+                    app_id,
+                    i32::try_from(refusals).unwrap_or(i32::MAX),
+                    probe_in.as_secs_f64(),
+                    cause,
+                    account_id
                 ],
             )?;
             Ok(Some(probe_in.as_secs_f64()))
@@ -143,7 +143,7 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
     let refused = read_optional(
         "SELECT p.app_id FROM pinterest.app p JOIN pinterest.account a ON a.app_id = p.app_id \
          WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get::<i64>(1),
     )?;
     let Some(app_id) = refused else { return Ok(false) };
@@ -152,7 +152,7 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
         "UPDATE pinterest.app SET access_refused_since = NULL, access_cause = NULL, access_probe_at = NULL, \
          access_probe_until = NULL, access_granted_at = clock_timestamp(), access_granted_by = $2 \
          WHERE app_id = $1 AND access_refused_since IS NOT NULL",
-        &[app_id.into(), account_id.into()],
+        &params![app_id, account_id],
     )?;
     if ended == 0 {
         return Ok(false);
@@ -165,13 +165,13 @@ pub fn granted(account_id: i64) -> Result<bool, Failure> {
                  AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
              WHERE a.app_id = $1 LIMIT $2 FOR UPDATE OF i SKIP LOCKED) AS held \
          WHERE t.account_id = held.account_id AND t.import_id = held.import_id",
-        &[app_id.into(), BATCH.into()],
+        &params![app_id, BATCH],
     )?;
     execute(
         "UPDATE pinterest.account a SET identity_due = clock_timestamp() \
          FROM (SELECT o.account_id FROM pinterest.account o WHERE o.app_id = $1 AND o.identity_due > clock_timestamp() \
                FOR NO KEY UPDATE SKIP LOCKED) AS nameless WHERE a.account_id = nameless.account_id",
-        &[app_id.into()],
+        &params![app_id],
     )?;
     Ok(true)
 }
@@ -181,7 +181,7 @@ pub fn probe_now(app_id: i64) -> Result<(), Failure> {
     let refused = affected(
         "UPDATE pinterest.app SET access_probe_at = clock_timestamp(), access_probe_until = NULL \
          WHERE app_id = $1 AND access_refused_since IS NOT NULL",
-        &[app_id.into()],
+        &params![app_id],
     )?;
     if refused > 0 { wake(app_id) } else { Ok(()) }
 }
@@ -194,7 +194,7 @@ fn wake(app_id: i64) -> Result<(), Failure> {
          a.account_id \
              WHERE a.app_id = $1 AND i.state = 'waiting_access' FOR UPDATE OF i SKIP LOCKED) AS w \
          WHERE t.account_id = w.account_id AND t.import_id = w.import_id",
-        &[app_id.into()],
+        &params![app_id],
     )
 }
 

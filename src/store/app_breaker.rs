@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinterest::refresh::Breaker;
 
-use super::{affected, execute, read, read_optional, write_optional};
+use super::{affected, execute, params, read, read_optional, write_optional};
 use crate::errors::Failure;
 
 /// Whether tokens of an app may be refreshed.
@@ -24,7 +24,7 @@ pub fn permission(app_id: i64) -> Result<Permission, Failure> {
     let left = read_optional(
         "SELECT CASE WHEN p.pauses > 0 THEN EXTRACT(EPOCH FROM p.paused_until - clock_timestamp())::float8 END \
          FROM pinterest.app p WHERE p.app_id = $1",
-        &[app_id.into()],
+        &params![app_id],
         |row| row.maybe::<f64>(1),
     )?;
     match left.flatten() {
@@ -34,7 +34,7 @@ pub fn permission(app_id: i64) -> Result<Permission, Failure> {
             let taken = affected(
                 "UPDATE pinterest.app SET paused_until = clock_timestamp() + '90 seconds'::interval \
                  WHERE app_id = $1 AND pauses > 0 AND paused_until <= clock_timestamp()",
-                &[app_id.into()],
+                &params![app_id],
             )?;
             Ok(if taken > 0 { Permission::AsProbe } else { Permission::Paused(1.0) })
         }
@@ -47,7 +47,7 @@ pub fn lock(app_id: i64) -> Result<(Breaker, bool), Failure> {
     Ok(write_optional(
         "SELECT p.refused_in_row, p.pauses, p.pauses > 0 AND p.paused_until > clock_timestamp() FROM pinterest.app p \
          WHERE p.app_id = $1 FOR NO KEY UPDATE",
-        &[app_id.into()],
+        &params![app_id],
         |row| {
             let count = |column| row.get::<i32>(column).map(i32::unsigned_abs);
             Ok((Breaker { refused_in_row: count(1)?, pauses: count(2)? }, row.get(3)?))
@@ -64,12 +64,12 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
         "UPDATE pinterest.app SET refused_in_row = $2, pauses = $3, \
          paused_until = COALESCE(clock_timestamp() + make_interval(secs => $4), paused_until), \
          refused_since = COALESCE(refused_since, clock_timestamp()), cause = $5 WHERE app_id = $1",
-        &[
-            app_id.into(),
-            count(breaker.refused_in_row).into(),
-            count(breaker.pauses).into(),
-            pause.map(|pause| pause.as_secs_f64()).into(),
-            cause.into(),
+        &params![
+            app_id,
+            count(breaker.refused_in_row),
+            count(breaker.pauses),
+            pause.map(|pause| pause.as_secs_f64()),
+            cause
         ],
     )?;
     if pause.is_some() {
@@ -79,7 +79,7 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
              status_since = clock_timestamp() FROM pinterest.app p \
              WHERE p.app_id = $1 AND a.app_id = $1 AND a.status = 'needs_reauth' AND a.status_since >= p.refused_since \
              AND split_part(a.cause, ':', 1) IN ('rejected', 'lost_response')",
-            &[app_id.into()],
+            &params![app_id],
         )?;
     }
     Ok(())
@@ -92,19 +92,19 @@ pub fn resume(app_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.app p SET refused_in_row = 0, refused_since = NULL, pauses = 0, paused_until = NULL, \
          cause = NULL FROM (SELECT o.app_id, o.pauses FROM pinterest.app o WHERE o.app_id = $1 FOR NO KEY UPDATE) AS \
          was WHERE p.app_id = was.app_id AND (p.refused_since IS NOT NULL OR p.pauses > 0) RETURNING was.pauses > 0",
-        &[app_id.into()],
+        &params![app_id],
         |row| row.get::<bool>(1),
     )?;
     if resumed == Some(true) {
         execute(
             "UPDATE pinterest.token t SET refresh_after = LEAST(t.refresh_after, clock_timestamp()) \
              FROM pinterest.account a WHERE a.account_id = t.account_id AND a.app_id = $1 AND t.attempts > 0",
-            &[app_id.into()],
+            &params![app_id],
         )?;
         execute(
             "UPDATE pinterest.import i SET wake_at = clock_timestamp() FROM pinterest.account a \
              WHERE a.account_id = i.account_id AND a.app_id = $1 AND i.state = 'queued' AND i.error_code = '28000'",
-            &[app_id.into()],
+            &params![app_id],
         )?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use pgrx::datum::Interval;
 
 use super::pin_image::AI_DISCLOSED;
-use super::{column, execute, read, read_one, read_optional};
+use super::{column, execute, params, read, read_one, read_optional};
 use crate::errors::Failure;
 
 /// A board as Pinterest describes it. Times are microseconds since 1970-01-01 UTC.
@@ -87,16 +87,16 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
          t.owner_username), \
          pin_count = EXCLUDED.pin_count, created_at = COALESCE(EXCLUDED.created_at, t.created_at), \
          pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
-        &[
-            account_id.into(),
-            column(boards, |b| b.board_id.clone()).into(),
-            column(boards, |b| b.name.clone()).into(),
-            column(boards, |b| b.description.clone()).into(),
-            column(boards, |b| b.privacy.clone()).into(),
-            column(boards, |b| b.owner_username.clone()).into(),
-            column(boards, |b| b.pin_count).into(),
-            column(boards, |b| b.created_at).into(),
-            column(boards, |b| b.pins_modified_at).into(),
+        &params![
+            account_id,
+            column(boards, |b| b.board_id.clone()),
+            column(boards, |b| b.name.clone()),
+            column(boards, |b| b.description.clone()),
+            column(boards, |b| b.privacy.clone()),
+            column(boards, |b| b.owner_username.clone()),
+            column(boards, |b| b.pin_count),
+            column(boards, |b| b.created_at),
+            column(boards, |b| b.pins_modified_at)
         ],
     )
 }
@@ -111,13 +111,13 @@ pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, Str
          AND s.section_id <> ALL ($3) AND NOT EXISTS (SELECT FROM pinterest.pin p WHERE p.account_id = $1 \
          AND p.board_id = $2 \
              AND p.board_section_id = s.section_id)",
-        &[account_id.into(), board_id.into(), ids.clone().into()],
+        &params![account_id, board_id, ids.clone()],
     )?;
     execute(
         "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name) \
          SELECT DISTINCT ON (s.id) $1, $2, s.id, s.name FROM unnest($3::text[], $4::text[]) AS s(id, name) \
          ON CONFLICT (account_id, board_id, section_id) DO UPDATE SET name = EXCLUDED.name",
-        &[account_id.into(), board_id.into(), ids.into(), names.into()],
+        &params![account_id, board_id, ids, names],
     )
 }
 
@@ -126,7 +126,7 @@ pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
     read(
         "SELECT b.account_id, b.board_id, b.name, b.owner_username FROM pinterest.board b \
          WHERE $1 IS NULL OR b.account_id = $1 ORDER BY b.account_id, b.board_id",
-        &[account_id.into()],
+        &params![account_id],
         |row| {
             Ok(KnownBoard {
                 account_id: row.get(1)?,
@@ -172,7 +172,7 @@ pub fn last_import(
                  AND $5))) \
              AS all_stand) AS whole \
          WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into(), model_id.into(), keep_images.into(), skip_ai.into(), AI_DISCLOSED.into()],
+        &params![account_id, board_id, model_id, keep_images, skip_ai, AI_DISCLOSED],
         |row| Ok(LastImport { unchanged: row.get(1)?, complete: row.get(2)? }),
     )?;
     Ok(last.unwrap_or_default())
@@ -184,7 +184,7 @@ pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<
         "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3, \
          sync_skips_ai = CASE WHEN $3 IS NULL THEN sync_skips_ai ELSE imported_without_ai END \
          WHERE account_id = $1 AND board_id = $2",
-        &[account_id.into(), board_id.into(), every.into()],
+        &params![account_id, board_id, every],
     )
 }
 
@@ -193,16 +193,16 @@ pub fn purge(account_id: i64, board_id: &str) -> Result<(i64, i64), Failure> {
     let counts = read_one(
         "SELECT count(DISTINCT p.pin_id), count(i.position) FROM pinterest.pin p \
          LEFT JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE p.account_id = $1 AND p.board_id = $2",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
         |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)),
     )?;
     execute(
         "DELETE FROM pinterest.import i WHERE i.account_id = $1 AND i.board_id = $2",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
     )?;
     execute(
         "DELETE FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
     )?;
     Ok(counts)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::pin_image::Candidate;
-use super::{read, read_one, read_sized};
+use super::{params, read, read_one, read_sized};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
@@ -45,7 +45,7 @@ pub fn of(
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
          AND ($3 IS NULL OR p.board_section_id = $3) AND NOT (p.is_ai AND $4) \
          ORDER BY i.pin_id COLLATE \"C\", i.position",
-        &[account_id.into(), board_id.into(), section_id.into(), skip_ai.into()],
+        &params![account_id, board_id, section_id, skip_ai],
         IMAGE_BYTES,
         |row| {
             pgrx::check_for_interrupts!();
@@ -79,7 +79,7 @@ pub fn bytes_of(account_id: i64, board_id: &str) -> Result<HashMap<(String, i32)
         "SELECT i.pin_id, i.position, i.sha256, i.content_hash \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded'",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
         2 * BYTES_BYTES,
         |row| Ok(((row.get(1)?, row.get(2)?), Bytes { sha256: row.maybe(3)?, content_hash: row.maybe(4)? })),
     )?;
@@ -91,7 +91,7 @@ pub fn sections_of(account_id: i64, board_id: &str) -> Result<Vec<(String, Strin
     read(
         "SELECT s.section_id, s.name FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2 \
          ORDER BY s.name, s.section_id",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -125,7 +125,7 @@ pub fn shown(images: &[ImageKey]) -> Result<HashMap<ImageKey, Shown>, Failure> {
          FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
          JOIN pinterest.pin_image i ON i.account_id = w.account_id AND i.pin_id = w.pin_id AND i.position = w.position \
          JOIN pinterest.pin p ON p.account_id = w.account_id AND p.pin_id = w.pin_id",
-        &[accounts.into(), pins.into(), positions.into()],
+        &params![accounts, pins, positions],
         |row| {
             let candidates = Candidate::from_json(&row.get::<String>(6)?);
             let shown = Shown { title: row.maybe(4)?, alt_text: row.maybe(5)?, candidates };
@@ -146,9 +146,7 @@ pub struct BoardMean {
 /// The mean over the images of pins that are still on the board.
 pub fn mean(account_id: i64, board_id: &str) -> Result<BoardMean, Failure> {
     // avg(vector) is in pgvector's schema, whichever it is: the function was bound to it when it was created.
-    read_one(
-        "SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m",
-        &[account_id.into(), board_id.into()],
-        |row| Ok(BoardMean { mean: row.maybe(1)?, models: row.get(2)? }),
-    )
+    read_one("SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m", &params![account_id, board_id], |row| {
+        Ok(BoardMean { mean: row.maybe(1)?, models: row.get(2)? })
+    })
 }

@@ -4,9 +4,8 @@
 use pgrx::Spi;
 use pgrx::pg_sys::{BuiltinOid, PgOid};
 
-use super::index_settings;
 use super::user_table::{Column, UserTable};
-use super::{Row, read_one};
+use super::{Row, index_settings, params, read_one};
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::{Vector, vector_type};
 
@@ -60,7 +59,7 @@ impl Search {
             let types = [PgOid::from(vector_type()), PgOid::BuiltIn(BuiltinOid::INT8OID)];
             let prepared = client.prepare(self.statement.as_str(), &types)?;
             for (place, direction) in directions.iter().enumerate() {
-                for row in client.select(&prepared, None, &[direction.clone().parameter(), limit.into()])? {
+                for row in client.select(&prepared, None, &params![direction.clone().parameter(), limit])? {
                     let row = Row(&row);
                     check_key(row.get(3)?)?;
                     take(place, Candidate { key: row.get(1)?, embedding: row.get(2)? })?;
@@ -91,7 +90,7 @@ fn check_key(bytes: i32) -> Result<(), Failure> {
 fn vector_schema() -> Result<String, Failure> {
     read_one(
         "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",
-        &[vector_type().into()],
+        &params![vector_type()],
         |row| row.get(1),
     )
 }

@@ -3,7 +3,7 @@
 
 use pinterest::observed_time::{Observation, Passed, between};
 
-use super::{execute, read_optional, row_as};
+use super::{execute, params, read_optional, row_as};
 use crate::errors::Failure;
 
 /// Records the clocks; what happened since the last time.
@@ -23,7 +23,7 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
     execute(
         "UPDATE pinterest.installation SET clock_seen_at = 'epoch'::timestamptz + $1 * '1 microsecond'::interval, \
          clock_uptime = $2, clock_boot = $3",
-        &[now.clock.into(), now.uptime.into(), now.boot.as_str().into()],
+        &params![now.clock, now.uptime, now.boot.as_str()],
     )?;
     Ok(passed)
 }
@@ -39,7 +39,7 @@ fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
              WHERE k.many = (cardinality(n.clock_gaps) >= 100)) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS \
          length) AS g",
-        &[now.clock.into(), microseconds.into()],
+        &params![now.clock, microseconds],
     )
 }
 

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::{read, read_optional, row_as};
+use super::{params, read, read_optional, row_as};
 use crate::errors::{Failure, Kind};
 
 /// The oid of a database by its name; of the current one for NULL. Another database must belong to the caller, or to a
@@ -12,7 +12,7 @@ pub fn own(name: Option<&str>) -> Result<pg_sys::Oid, Failure> {
     let found = read_optional(
         "SELECT d.oid, d.datname = current_database() OR pg_has_role(d.datdba, 'USAGE') FROM pg_database d \
          WHERE d.datname = $1::name",
-        &[name.into()],
+        &params![name],
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<bool>(2)?)),
     )?;
     match found {
@@ -45,7 +45,7 @@ pub fn old_transactions(seconds: f64) -> Result<Vec<OldTransaction>, Failure> {
              UNION ALL SELECT NULL, p.owner::text, p.gid, EXTRACT(EPOCH FROM clock_timestamp() - p.prepared)::float8 \
              FROM pg_prepared_xacts p WHERE p.database = current_database()) AS t(pid, role, gid, age) \
          WHERE t.age >= $1 ORDER BY t.age DESC",
-        &[seconds.into()],
+        &params![seconds],
         row_as!(OldTransaction { pid: maybe, role: maybe, prepared_as: maybe, age }),
     )
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::board_images::ImageKey;
-use super::{read, read_optional};
+use super::{params, read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::memory::room_for;
 
@@ -23,7 +23,7 @@ pub fn heading(account_id: i64, board_id: &str, section_id: Option<&str>) -> Res
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND ($3 IS NULL OR p.board_section_id = $3)) \
          FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
-        &[account_id.into(), board_id.into(), section_id.into()],
+        &params![account_id, board_id, section_id],
         |row| Ok(Heading { description: row.maybe(1)?, pins: row.get(2)? }),
     )?
     .ok_or_else(|| Failure::new(Kind::NotFound, "the board has been deleted"))
@@ -42,7 +42,7 @@ pub fn kept(images: &[ImageKey], budget: i64) -> Result<HashMap<ImageKey, Vec<u8
                  place) GROUP BY u.account_id, u.pin_id, u.position) AS w \
              JOIN pinterest.pin_image i USING (account_id, pin_id, position) WHERE i.image IS NOT NULL) AS s \
          WHERE s.total <= $4 ORDER BY s.place",
-        &[accounts.into(), pins.into(), positions.into(), budget.into()],
+        &params![accounts, pins, positions, budget],
         |row| {
             room_for(usize::try_from(row.get::<i32>(5)?).unwrap_or_default())?;
             Ok(((row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?))

@@ -1,8 +1,8 @@
 //! `pinterest.import_outcome` and the counts of `pinterest.import`: the outcomes of all pins and images. Both are
 //! written in the transaction that changes the state of a pin or image, so they always agree.
 
-use super::execute;
 use super::pin_image::AI_DISCLOSED;
+use super::{execute, params};
 use crate::errors::Failure;
 
 /// The outcome of a listed pin.
@@ -99,13 +99,13 @@ pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOut
         "UPDATE pinterest.import SET images_embedded = images_embedded + $3, images_reused = images_reused + $4, \
          images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0, deaths = 0 \
          WHERE account_id = $1 AND import_id = $2",
-        &[
-            account_id.into(),
-            import_id.into(),
-            sum(ImageOutcome::Embedded).into(),
-            sum(ImageOutcome::Reused).into(),
-            sum(ImageOutcome::Skipped).into(),
-            sum(ImageOutcome::Failed).into(),
+        &params![
+            account_id,
+            import_id,
+            sum(ImageOutcome::Embedded),
+            sum(ImageOutcome::Reused),
+            sum(ImageOutcome::Skipped),
+            sum(ImageOutcome::Failed)
         ],
     )?;
     add(
@@ -132,13 +132,13 @@ fn add<'a>(
              unnest($4::text[], $5::text[], $6::int4[]) AS n(outcome, reason, count) \
          WHERE i.account_id = $1 AND i.import_id = $2 GROUP BY i.account_id, i.import_id, n.outcome, n.reason \
          ON CONFLICT (account_id, import_id, item, outcome, reason) DO UPDATE SET count = o.count + EXCLUDED.count",
-        &[
-            account_id.into(),
-            import_id.into(),
-            item.into(),
-            counted.iter().map(|(outcome, _, _)| (*outcome).to_owned()).collect::<Vec<_>>().into(),
-            counted.iter().map(|(_, reason, _)| (*reason).to_owned()).collect::<Vec<_>>().into(),
-            counted.iter().map(|(_, _, count)| *count).collect::<Vec<_>>().into(),
+        &params![
+            account_id,
+            import_id,
+            item,
+            counted.iter().map(|(outcome, _, _)| (*outcome).to_owned()).collect::<Vec<_>>(),
+            counted.iter().map(|(_, reason, _)| (*reason).to_owned()).collect::<Vec<_>>(),
+            counted.iter().map(|(_, _, count)| *count).collect::<Vec<_>>()
         ],
     )
 }
@@ -171,7 +171,7 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
              images_skipped = (SELECT COALESCE(sum(c.count), 0) FROM counted c WHERE c.item = 'image' \
                  AND c.outcome = 'skipped') \
          WHERE account_id = $1 AND import_id = $2",
-        &[account_id.into(), import_id.into(), board_id.into(), AI_DISCLOSED.into()],
+        &params![account_id, import_id, board_id, AI_DISCLOSED],
     )
 }
 
@@ -188,7 +188,7 @@ pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, Strin
          DELETE FROM pinterest.import_outcome o USING unnest($3::text[], $4::text[]) AS n(outcome, reason) \
              WHERE o.account_id = $1 AND o.import_id = $2 AND o.item = 'image' AND o.outcome = n.outcome \
              AND o.reason = n.reason AND (o.outcome, o.reason) NOT IN (SELECT l.outcome, l.reason FROM less l)",
-        &[account_id.into(), import_id.into(), outcomes.into(), reasons.into(), counts.into()],
+        &params![account_id, import_id, outcomes, reasons, counts],
     )
 }
 
@@ -214,6 +214,6 @@ pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Resul
              WHERE l.outcome = 'embedded'), 0), images_reused = images_reused - COALESCE((SELECT sum(l.less) \
              FROM line l WHERE l.outcome = 'reused'), 0) \
          WHERE account_id = $1 AND import_id = $2",
-        &[account_id.into(), import_id.into(), i64::from(number).into()],
+        &params![account_id, import_id, i64::from(number)],
     )
 }

@@ -71,6 +71,14 @@ impl Row<'_, '_> {
     }
 }
 
+/// The parameters of a statement.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        [$(pgrx::datum::DatumWithOid::from($value)),*]
+    };
+}
+use params;
+
 /// A closure that makes a struct of a row: its fields in the order of the columns, `: maybe` for those that may be NULL.
 macro_rules! row_as {
     ($type:ident { $($field:ident $(: $how:ident)?),* $(,)? }) => {
@@ -187,7 +195,7 @@ pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
     let names: Vec<_> = tables.iter().map(ToString::to_string).collect();
     let tables = read(
         "SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relname = ANY ($1)",
-        &[names.into()],
+        &params![names],
         |row| row.get::<pg_sys::Oid>(1),
     )?;
     // SAFETY: relations of this database; held until the end of the transaction.

@@ -1,6 +1,6 @@
 //! `pinterest.model`: the models that made embeddings.
 
-use super::{is_true, read_one, write_one};
+use super::{is_true, params, read_one, write_one};
 use crate::errors::Failure;
 
 /// The identity of a model, as the embedder reports it.
@@ -29,13 +29,13 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
              SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known) \
              ON CONFLICT (fingerprint) DO UPDATE SET used_at = clock_timestamp() RETURNING m.model_id) \
          SELECT k.model_id FROM known k UNION ALL SELECT m.model_id FROM made m",
-        &[
-            model.fingerprint.clone().into(),
-            model.name.as_str().into(),
-            model.weights_sha256.as_str().into(),
-            model.precision.as_str().into(),
-            model.preprocessing.as_str().into(),
-            model.dimension.into(),
+        &params![
+            model.fingerprint.clone(),
+            model.name.as_str(),
+            model.weights_sha256.as_str(),
+            model.precision.as_str(),
+            model.preprocessing.as_str(),
+            model.dimension
         ],
         |row| row.get(1),
     )
@@ -45,7 +45,7 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
 pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.model m WHERE m.model_id = $1 AND m.fingerprint = $2)",
-        &[model_id.into(), fingerprint.to_vec().into()],
+        &params![model_id, fingerprint.to_vec()],
     )
 }
 
@@ -55,7 +55,7 @@ pub fn share_of(fingerprint: &[u8]) -> Result<(i64, i64), Failure> {
     read_one(
         "SELECT count(*), count(*) FILTER (WHERE m.fingerprint = $1) \
          FROM pinterest.pin_image i JOIN pinterest.model m USING (model_id)",
-        &[fingerprint.to_vec().into()],
+        &params![fingerprint.to_vec()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

@@ -1,6 +1,6 @@
 //! The pins nearest to an embedding. Runs with the caller's rights.
 
-use super::{read, read_one, row_as};
+use super::{params, read, read_one, row_as};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 
@@ -45,13 +45,13 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
         "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
          FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, \
          n.pin_id COLLATE \"C\"",
-        &[
+        &params![
             embedding.clone().parameter(),
-            k.into(),
-            among.account_id.into(),
-            among.board_id.clone().into(),
-            among.section_id.clone().into(),
-            among.skip_ai.into(),
+            k,
+            among.account_id,
+            among.board_id.clone(),
+            among.section_id.clone(),
+            among.skip_ai
         ],
         row_as!(NearPin { account_id, board_id, board, pin_id, position, title: maybe, image_url: maybe, distance }),
     )
@@ -65,12 +65,7 @@ pub fn models(among: &Among) -> Result<i64, Failure> {
          WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
          AND ($3 IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded' \
          AND NOT (p.is_ai AND $4)",
-        &[
-            among.account_id.into(),
-            among.board_id.clone().into(),
-            among.section_id.clone().into(),
-            among.skip_ai.into(),
-        ],
+        &params![among.account_id, among.board_id.clone(), among.section_id.clone(), among.skip_ai],
         |row| row.get(1),
     )
 }

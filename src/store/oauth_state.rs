@@ -1,6 +1,6 @@
 //! `pinterest.oauth_state`: pending authorizations, by the hash of their single-use state.
 
-use super::{execute, read_optional, write_optional};
+use super::{execute, params, read_optional, write_optional};
 use crate::errors::Failure;
 use crate::owner::Owner;
 
@@ -33,7 +33,7 @@ pub fn find(state_hash: &[u8], owner: &Owner) -> Result<Option<Found>, Failure> 
     read_optional(
         "SELECT s.app_id, s.xmin::text::int8 FROM pinterest.oauth_state s WHERE s.state_hash = $1 \
          AND s.owner OPERATOR(pinterest.=) $2 AND s.expires_at > clock_timestamp()",
-        &[state_hash.to_vec().into(), owner.parameter()],
+        &params![state_hash.to_vec(), owner.parameter()],
         |row| Ok(Found { app_id: row.get(1)?, made_by: u32::try_from(row.get::<i64>(2)?).unwrap_or_default() }),
     )
 }
@@ -43,13 +43,13 @@ pub fn give_back(state_hash: &[u8], owner: &Owner, authorization: &Authorization
     execute(
         "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
          ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6)) ON CONFLICT DO NOTHING",
-        &[
-            state_hash.to_vec().into(),
+        &params![
+            state_hash.to_vec(),
             owner.parameter(),
-            authorization.app_id.into(),
-            authorization.redirect_uri.as_str().into(),
-            authorization.scopes.clone().into(),
-            authorization.left.into(),
+            authorization.app_id,
+            authorization.redirect_uri.as_str(),
+            authorization.scopes.clone(),
+            authorization.left
         ],
     )
 }
@@ -67,12 +67,12 @@ pub fn insert(
         "DELETE FROM pinterest.oauth_state s WHERE s.expires_at < clock_timestamp() \
          OR s.state_hash IN (SELECT o.state_hash FROM pinterest.oauth_state o \
              WHERE o.owner OPERATOR(pinterest.=) $1 ORDER BY o.expires_at DESC OFFSET $2)",
-        &[owner.parameter(), (LIMIT_PER_OWNER - 1).into()],
+        &params![owner.parameter(), LIMIT_PER_OWNER - 1],
     )?;
     execute(
         "INSERT INTO pinterest.oauth_state (state_hash, owner, app_id, redirect_uri, scopes, expires_at) VALUES \
          ($1, $2, $3, $4, $5, clock_timestamp() + '10 minutes'::interval)",
-        &[state_hash.to_vec().into(), owner.parameter(), app_id.into(), redirect_uri.into(), scopes.to_vec().into()],
+        &params![state_hash.to_vec(), owner.parameter(), app_id, redirect_uri, scopes.to_vec()],
     )
 }
 
@@ -83,7 +83,7 @@ pub fn consume(state_hash: &[u8], owner: &Owner) -> Result<Option<Authorization>
          AND s.owner OPERATOR(pinterest.=) $2 \
          AND s.expires_at > clock_timestamp() RETURNING s.app_id, s.redirect_uri, s.scopes, \
          EXTRACT(EPOCH FROM s.expires_at - clock_timestamp())::float8",
-        &[state_hash.to_vec().into(), owner.parameter()],
+        &params![state_hash.to_vec(), owner.parameter()],
         |row| {
             Ok(Authorization {
                 app_id: row.get(1)?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{affected, column, execute, read, write};
+use super::{affected, column, execute, params, read, write};
 use crate::errors::Failure;
 
 /// A pin in a page of a listing. Times are microseconds since 1970-01-01 UTC.
@@ -54,7 +54,7 @@ pub struct PinRow {
 pub fn seen_by(account_id: i64, import_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let seen = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.import_id = $2 AND p.pin_id = ANY ($3)",
-        &[account_id.into(), import_id.into(), pin_ids.into()],
+        &params![account_id, import_id, pin_ids],
         |row| row.get(1),
     )?;
     Ok(seen.into_iter().collect())
@@ -65,7 +65,7 @@ pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> 
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.pin_id = ANY ($3) \
          AND p.removed_at IS NULL",
-        &[account_id.into(), board_id.into(), pin_ids.into()],
+        &params![account_id, board_id, pin_ids],
         |row| row.get(1),
     )?;
     Ok(known.into_iter().collect())
@@ -75,7 +75,7 @@ pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> 
 pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2)",
-        &[account_id.into(), pin_ids.into()],
+        &params![account_id, pin_ids],
         |row| row.get(1),
     )?;
     Ok(known.into_iter().collect())
@@ -86,7 +86,7 @@ pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<Hash
     let known = read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) \
          AND p.no_image IS NOT NULL",
-        &[account_id.into(), pin_ids.into()],
+        &params![account_id, pin_ids],
         |row| row.get(1),
     )?;
     Ok(known.into_iter().collect())
@@ -142,29 +142,29 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
          ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures \
          END, imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
          WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai",
-        &[
-            account_id.into(),
-            board_id.into(),
-            import_id.into(),
-            column(pins, |p| p.pin_id.clone()).into(),
-            column(pins, |p| p.board_section_id.clone()).into(),
-            column(pins, |p| p.title.clone()).into(),
-            column(pins, |p| p.description.clone()).into(),
-            column(pins, |p| p.link.clone()).into(),
-            column(pins, |p| p.alt_text.clone()).into(),
-            column(pins, |p| p.dominant_color.clone()).into(),
-            column(pins, |p| p.creative_type.clone()).into(),
-            column(pins, |p| p.media_type.clone()).into(),
-            column(pins, |p| p.parent_pin_id.clone()).into(),
-            column(pins, |p| p.created_at).into(),
-            column(pins, |p| p.raw.clone()).into(),
-            column(pins, |p| p.no_image.map(str::to_owned)).into(),
-            column(pins, |p| p.link_domain.clone()).into(),
-            column(pins, |p| p.is_product).into(),
-            column(pins, |p| p.ai_disclosures.clone()).into(),
-            column(pins, |p| p.product_tags.clone()).into(),
-            ids_of(&|pin| pin.odd).into(),
-            ids_of(&|pin| pin.ai_unreadable).into(),
+        &params![
+            account_id,
+            board_id,
+            import_id,
+            column(pins, |p| p.pin_id.clone()),
+            column(pins, |p| p.board_section_id.clone()),
+            column(pins, |p| p.title.clone()),
+            column(pins, |p| p.description.clone()),
+            column(pins, |p| p.link.clone()),
+            column(pins, |p| p.alt_text.clone()),
+            column(pins, |p| p.dominant_color.clone()),
+            column(pins, |p| p.creative_type.clone()),
+            column(pins, |p| p.media_type.clone()),
+            column(pins, |p| p.parent_pin_id.clone()),
+            column(pins, |p| p.created_at),
+            column(pins, |p| p.raw.clone()),
+            column(pins, |p| p.no_image.map(str::to_owned)),
+            column(pins, |p| p.link_domain.clone()),
+            column(pins, |p| p.is_product),
+            column(pins, |p| p.ai_disclosures.clone()),
+            column(pins, |p| p.product_tags.clone()),
+            ids_of(&|pin| pin.odd),
+            ids_of(&|pin| pin.ai_unreadable)
         ],
         |row| Ok(Fresh { pin_id: row.get(1)?, is_ai: row.get(2)? }),
     )
@@ -175,7 +175,7 @@ pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) ->
     read(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 \
          AND p.removed_at IS NULL ORDER BY random() LIMIT $4",
-        &[account_id.into(), board_id.into(), import_id.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+        &params![account_id, board_id, import_id, i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| row.get(1),
     )
 }
@@ -185,7 +185,7 @@ pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<(
     execute(
         "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
          AND p.import_id <> $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
-        &[account_id.into(), board_id.into(), import_id.into()],
+        &params![account_id, board_id, import_id],
     )
 }
 
@@ -195,7 +195,7 @@ pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to:
         "UPDATE pinterest.pin p SET board_id = $5, board_section_id = NULL, missing_since = NULL \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.pin_id = $4 AND p.removed_at IS NULL \
          AND EXISTS (SELECT FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $5)",
-        &[account_id.into(), board_id.into(), import_id.into(), pin_id.into(), to.into()],
+        &params![account_id, board_id, import_id, pin_id, to],
     )
 }
 
@@ -204,6 +204,6 @@ pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<u
     affected(
         "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.removed_at IS NULL",
-        &[account_id.into(), board_id.into(), import_id.into()],
+        &params![account_id, board_id, import_id],
     )
 }

@@ -2,7 +2,7 @@
 //! of an app share one budget per day; on standard access each account has a budget per minute. The documented numbers
 //! apply until a response states others. All workers share the ledger, and it is stored, so it survives them.
 
-use super::{execute, write_optional};
+use super::{execute, params, write_optional};
 use crate::errors::Failure;
 
 /// The category of reading requests; the extension sends no others.
@@ -47,7 +47,7 @@ pub fn take(account_id: i64) -> Result<Turn, Failure> {
                      ELSE clock_timestamp() END END \
          RETURNING CASE WHEN q.remaining < 0 THEN EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8 END, \
              EXTRACT(EPOCH FROM q.paced_until - COALESCE(q.pace, '0') - clock_timestamp())::float8",
-        &[account_id.into(), CATEGORY.into(), LONGEST_QUEUE.into()],
+        &params![account_id, CATEGORY, LONGEST_QUEUE],
         |row| {
             let turn = row.maybe::<f64>(2)?.unwrap_or_default().clamp(0.0, LONGEST_QUEUE);
             Ok(row.maybe::<f64>(1)?.map_or(Turn::In(turn), |seconds| Turn::Spent(seconds.max(0.0))))
@@ -93,14 +93,14 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $5 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[
-            account_id.into(),
-            told.limit.into(),
-            told.remaining.into(),
-            within_a_window(told.reset_in).into(),
-            CATEGORY.into(),
-            within_a_window(told.window).into(),
-            within_a_window(told.pace).into(),
+        &params![
+            account_id,
+            told.limit,
+            told.remaining,
+            within_a_window(told.reset_in),
+            CATEGORY,
+            within_a_window(told.window),
+            within_a_window(told.pace)
         ],
     )
 }
@@ -112,7 +112,7 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $2 AND q.refused_in_row > 0 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[account_id.into(), CATEGORY.into()],
+        &params![account_id, CATEGORY],
     )
 }
 
@@ -130,7 +130,7 @@ pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Fail
          WHERE a.account_id = $1 AND q.category = $3 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END \
          RETURNING EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8",
-        &[account_id.into(), told.into(), CATEGORY.into(), fastrand::f64().into()],
+        &params![account_id, told, CATEGORY, fastrand::f64()],
         |row| row.get::<f64>(1),
     )
 }
@@ -143,6 +143,6 @@ pub fn pause(account_id: i64, seconds: f64) -> Result<(), Failure> {
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $3 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
-        &[account_id.into(), seconds.clamp(0.0, LONGEST_QUEUE).into(), CATEGORY.into()],
+        &params![account_id, seconds.clamp(0.0, LONGEST_QUEUE), CATEGORY],
     )
 }

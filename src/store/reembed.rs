@@ -2,7 +2,7 @@
 //! everything that is stored of them, in particular kept bytes, but lose their embedding at once: half of a board by
 //! one model and half by another have no common direction.
 
-use super::{execute, write};
+use super::{execute, params, write};
 use crate::errors::Failure;
 use crate::store::import::ClaimedImport;
 use crate::store::import_outcome;
@@ -47,14 +47,14 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
              lease_until = NULL, fence = t.fence + 1 FROM old o WHERE t.account_id = $1 AND t.pin_id = o.pin_id \
              AND t.position = o.position RETURNING t.pin_id, t.position) \
          SELECT a.pin_id, a.position FROM again a ORDER BY a.pin_id, a.position",
-        &[
-            claimed.account_id.into(),
-            claimed.import_id.into(),
-            model_id.into(),
-            after.pin_id.as_str().into(),
-            after.position.into(),
-            board_id.into(),
-            BATCH.into(),
+        &params![
+            claimed.account_id,
+            claimed.import_id,
+            model_id,
+            after.pin_id.as_str(),
+            after.position,
+            board_id,
+            BATCH
         ],
         |row| Ok(Cursor { pin_id: row.get(1)?, position: row.get(2)? }),
     )?;
@@ -70,6 +70,6 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
 fn find(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET images_total = images_total + $3 WHERE account_id = $1 AND import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into(), number.into()],
+        &params![claimed.account_id, claimed.import_id, number],
     )
 }

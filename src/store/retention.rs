@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{affected, write};
+use super::{affected, params, write};
 use crate::errors::Failure;
 
 /// Deletes up to `limit` pins, with their images and vectors; their number. The next import of their boards lists them
@@ -23,7 +23,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.pin_id) \
          SELECT count(*) FROM gone",
-        &[age.as_secs_f64().into(), limit.into()],
+        &params![age.as_secs_f64(), limit],
         |row| row.get::<i64>(1),
     )?;
     let standing = write(
@@ -47,7 +47,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
              FROM (SELECT DISTINCT g.account_id, g.board_id FROM gone g) AS g \
              WHERE b.account_id = g.account_id AND b.board_id = g.board_id) \
          SELECT count(*) FROM gone",
-        &[age.as_secs_f64().into(), limit.into()],
+        &params![age.as_secs_f64(), limit],
         |row| row.get::<i64>(1),
     )?;
     Ok(removed.into_iter().chain(standing).sum())
@@ -65,6 +65,6 @@ pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
                  WHERE g.at > o.finished_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
          WHERE i.account_id = old.account_id AND i.import_id = old.import_id",
-        &[age.as_secs_f64().into(), limit.into()],
+        &params![age.as_secs_f64(), limit],
     )
 }

@@ -1,6 +1,6 @@
 //! Sealed secrets in all tables: the keys that they name, and their re-encryption, batch by batch.
 
-use super::{execute, read, write};
+use super::{execute, params, read, write};
 use crate::errors::Failure;
 
 /// Secrets that were sealed with one key.
@@ -65,7 +65,7 @@ pub fn batch(place: SealedTable, after: i64, keys: &[String], limit: i64) -> Res
              ORDER BY p.app_id LIMIT $3 FOR UPDATE"
         }
     };
-    write(statement, &[after.into(), keys.to_vec().into(), limit.into()], |row| {
+    write(statement, &params![after, keys.to_vec(), limit], |row| {
         Ok(SealedRow {
             id: row.get(1)?,
             generation: row.get(2)?,
@@ -81,10 +81,10 @@ pub fn put_back(place: SealedTable, row: SealedRow) -> Result<(), Failure> {
         SealedTable::Tokens => execute(
             "UPDATE pinterest.token SET access_token = $2, refresh_token = $3, previous_refresh_token = $4 \
              WHERE account_id = $1",
-            &[row.id.into(), first.into(), second.into(), third.into()],
+            &params![row.id, first, second, third],
         )?,
         SealedTable::Apps => {
-            execute("UPDATE pinterest.app SET client_secret = $2 WHERE app_id = $1", &[row.id.into(), first.into()])?
+            execute("UPDATE pinterest.app SET client_secret = $2 WHERE app_id = $1", &params![row.id, first])?
         }
     };
     Ok(())

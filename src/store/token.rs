@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::{affected, commit_durably, execute, read, read_optional, row_as, write, write_one, write_optional};
+use super::{affected, commit_durably, execute, params, read, read_optional, row_as, write, write_one, write_optional};
 use crate::errors::{Failure, Kind};
 
 /// An account's row of tokens.
@@ -59,7 +59,7 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
          EXTRACT(EPOCH FROM t.refresh_expires_at - clock_timestamp())::float8, t.uncertain, t.attempt_by IS NOT NULL \
          FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
          WHERE t.account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
         row_as!(SealedTokens {
             generation,
             access_token,
@@ -81,7 +81,7 @@ pub fn get(account_id: i64) -> Result<SealedTokens, Failure> {
 pub fn access_expiry(account_id: i64) -> Result<TimestampWithTimeZone, Failure> {
     read_optional(
         "SELECT t.access_expires_at FROM pinterest.token t WHERE t.account_id = $1",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get(1),
     )?
     .ok_or_else(|| Failure::new(Kind::NeedsReauth, format!("account {account_id} has no tokens")))
@@ -105,7 +105,7 @@ pub fn next_generation() -> Result<i64, Failure> {
 pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
     write_optional(
         "SELECT t.generation FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get(1),
     )
 }
@@ -115,7 +115,7 @@ pub fn lock_generation(account_id: i64) -> Result<Option<i64>, Failure> {
 pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
     write_optional(
         "SELECT t.consent FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get(1),
     )
 }
@@ -124,7 +124,7 @@ pub fn lock_consent(account_id: i64) -> Result<Option<i64>, Failure> {
 pub fn lock_if_free(account_id: i64) -> Result<bool, Failure> {
     let locked = affected(
         "SELECT FROM pinterest.token t WHERE t.account_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
-        &[account_id.into()],
+        &params![account_id],
     )?;
     Ok(locked > 0)
 }
@@ -143,15 +143,15 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[Strin
          access_expires_at = EXCLUDED.access_expires_at, refresh_expires_at = EXCLUDED.refresh_expires_at, \
          refresh_after = EXCLUDED.refresh_after, refreshed_at = clock_timestamp(), attempts = 0, \
          attempt_by = NULL, uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = false",
-        &[
-            account_id.into(),
-            generation.into(),
-            new.access_token.into(),
-            new.refresh_token.into(),
-            new.access_expires_in.as_secs_f64().into(),
-            new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
-            new.refresh_after.as_secs_f64().into(),
-            scopes.to_vec().into(),
+        &params![
+            account_id,
+            generation,
+            new.access_token,
+            new.refresh_token,
+            new.access_expires_in.as_secs_f64(),
+            new.refresh_expires_in.map(|left| left.as_secs_f64()),
+            new.refresh_after.as_secs_f64(),
+            scopes.to_vec()
         ],
     )
 }
@@ -170,7 +170,7 @@ pub fn take_over(from: i64, into: i64, generation: i64, secrets: (Vec<u8>, Optio
          access_expires_at = EXCLUDED.access_expires_at, refresh_expires_at = EXCLUDED.refresh_expires_at, \
          refreshed_at = EXCLUDED.refreshed_at, refresh_after = EXCLUDED.refresh_after, attempts = 0, \
          attempt_by = NULL, uncertain = false, granted_scopes = EXCLUDED.granted_scopes, unsettled = true",
-        &[from.into(), into.into(), generation.into(), secrets.0.into(), secrets.1.into()],
+        &params![from, into, generation, secrets.0, secrets.1],
     )
 }
 
@@ -201,17 +201,17 @@ pub fn compare_and_swap(
          refresh_after = clock_timestamp() + make_interval(secs => $7), \
          refreshed_at = clock_timestamp(), attempts = 0, attempt_by = NULL, uncertain = false, \
          granted_scopes = $10, unsettled = true WHERE account_id = $1 AND generation = $2",
-        &[
-            account_id.into(),
-            expected.into(),
-            new.access_token.into(),
-            new.refresh_token.into(),
-            new.access_expires_in.as_secs_f64().into(),
-            new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
-            new.refresh_after.as_secs_f64().into(),
-            previous_refresh_token.into(),
-            generation.into(),
-            scopes.to_vec().into(),
+        &params![
+            account_id,
+            expected,
+            new.access_token,
+            new.refresh_token,
+            new.access_expires_in.as_secs_f64(),
+            new.refresh_expires_in.map(|left| left.as_secs_f64()),
+            new.refresh_after.as_secs_f64(),
+            previous_refresh_token,
+            generation,
+            scopes.to_vec()
         ],
     )?;
     Ok(true)
@@ -221,7 +221,7 @@ pub fn compare_and_swap(
 pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
         "SELECT t.account_id FROM pinterest.token t WHERE t.unsettled AND t.account_id <> ALL ($1) LIMIT 100",
-        &[except.to_vec().into()],
+        &params![except.to_vec()],
         |row| row.get(1),
     )
 }
@@ -257,7 +257,7 @@ pub fn open_attempt(
                AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = $1) \
                FOR NO KEY UPDATE OF o SKIP LOCKED) AS was \
          WHERE t.account_id = was.account_id RETURNING was.app_id, was.attempt_by IS NOT NULL",
-        &[account_id.into(), by.into(), others.to_vec().into(), force.into()],
+        &params![account_id, by, others.to_vec(), force],
         |row| Ok(Opened { app_id: row.get(1)?, interrupted: row.get(2)? }),
     )
 }
@@ -267,7 +267,7 @@ pub fn withdraw_attempt(account_id: i64, by: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.token SET attempt_by = NULL, attempts = attempts - 1 \
          WHERE account_id = $1 AND attempt_by = $2",
-        &[account_id.into(), by.into()],
+        &params![account_id, by],
     )
 }
 
@@ -277,7 +277,7 @@ pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: b
         "UPDATE pinterest.token SET attempt_by = NULL, uncertain = uncertain OR $4, \
          refresh_after = clock_timestamp() + make_interval(secs => $3) \
          WHERE account_id = $1 AND attempt_by = $2",
-        &[account_id.into(), by.into(), again_in.as_secs_f64().into(), uncertain.into()],
+        &params![account_id, by, again_in.as_secs_f64(), uncertain],
     )
 }
 
@@ -294,7 +294,7 @@ pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, F
          AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = t.account_id) \
          AND (p.pauses = 0 OR p.paused_until <= clock_timestamp()) \
          ORDER BY t.refresh_after LIMIT $1",
-        &[limit.into(), others.to_vec().into(), in_hand.to_vec().into()],
+        &params![limit, others.to_vec(), in_hand.to_vec()],
         |row| row.get(1),
     )
 }
@@ -313,11 +313,11 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
                FOR NO KEY UPDATE OF o SKIP LOCKED) AS lapse \
          WHERE t.account_id = lapse.account_id \
          RETURNING t.account_id, date_trunc('second', lapse.at)::text",
-        &[days.into()],
+        &params![days],
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
     )?;
     for (account_id, _) in &lapsing {
-        execute("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &[(*account_id).into()])?;
+        execute("SELECT pg_notify('pinterest_reauth_soon', $1::text)", &params![*account_id])?;
     }
     Ok(lapsing)
 }

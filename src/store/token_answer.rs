@@ -2,7 +2,7 @@
 //! they outlive their worker.
 
 use super::token::NewTokens;
-use super::{commit_durably, execute, read, token};
+use super::{commit_durably, execute, params, read, token};
 use crate::errors::Failure;
 
 /// Stores a response until the row of its tokens is free.
@@ -20,17 +20,17 @@ pub fn keep(
          VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), \
          clock_timestamp() + make_interval(secs => $8), clock_timestamp() + make_interval(secs => $9), $10) \
          ON CONFLICT DO NOTHING",
-        &[
-            account_id.into(),
-            expected.into(),
-            generation.into(),
-            new.access_token.into(),
-            new.refresh_token.into(),
-            previous_refresh_token.into(),
-            new.access_expires_in.as_secs_f64().into(),
-            new.refresh_expires_in.map(|left| left.as_secs_f64()).into(),
-            new.refresh_after.as_secs_f64().into(),
-            scopes.to_vec().into(),
+        &params![
+            account_id,
+            expected,
+            generation,
+            new.access_token,
+            new.refresh_token,
+            previous_refresh_token,
+            new.access_expires_in.as_secs_f64(),
+            new.refresh_expires_in.map(|left| left.as_secs_f64()),
+            new.refresh_after.as_secs_f64(),
+            scopes.to_vec()
         ],
     )
 }
@@ -39,7 +39,7 @@ pub fn keep(
 pub fn waiting(except: &[i64]) -> Result<Vec<i64>, Failure> {
     read(
         "SELECT DISTINCT w.account_id FROM pinterest.token_answer w WHERE w.account_id <> ALL ($1) LIMIT 100",
-        &[except.to_vec().into()],
+        &params![except.to_vec()],
         |row| row.get(1),
     )
 }
@@ -56,18 +56,18 @@ pub fn apply(account_id: i64) -> Result<(), Failure> {
          attempt_by = NULL, uncertain = false, granted_scopes = w.granted_scopes, unsettled = true \
          FROM pinterest.token_answer w \
          WHERE t.account_id = $1 AND w.account_id = $1 AND w.expected = t.generation",
-        &[account_id.into()],
+        &params![account_id],
     )?;
     // A response that was stored after the statement above began and belongs to the current tokens stays for the next
     // call.
     execute(
         "DELETE FROM pinterest.token_answer w WHERE w.account_id = $1 AND NOT EXISTS ( \
              SELECT FROM pinterest.token t WHERE t.account_id = $1 AND t.generation = w.expected)",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 
 /// Deletes the responses of an account whose tokens have been stored or deleted.
 pub fn forget(account_id: i64) -> Result<(), Failure> {
-    execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &[account_id.into()])
+    execute("DELETE FROM pinterest.token_answer WHERE account_id = $1", &params![account_id])
 }

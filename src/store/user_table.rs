@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
-use super::{read, read_optional};
+use super::{params, read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::vector::vector_type;
@@ -151,7 +151,7 @@ pub fn describe(table: pg_sys::Oid) -> Result<UserTable, Failure> {
         "SELECT n.nspname::text, c.relname::text, format('%I.%I', n.nspname, c.relname), c.relkind::text, \
              c.relpersistence = 't', c.relowner \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
-        &[table.into()],
+        &params![table],
         |row| {
             Ok(UserTable {
                 oid: table,
@@ -192,7 +192,7 @@ fn columns(table: pg_sys::Oid) -> Result<Vec<Column>, Failure> {
         "SELECT a.attname::text, quote_ident(a.attname), a.atttypid, a.atttypmod, \
              format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '' \
          FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        &[table.into()],
+        &params![table],
         |row| {
             let (type_oid, mut modifier) = (row.get::<pg_sys::Oid>(3)?, row.get::<i32>(4)?);
             // SAFETY: catalog look-ups inside a transaction; the modifier is read and written in place.
@@ -219,7 +219,7 @@ fn unique_keys(table: pg_sys::Oid) -> Result<Vec<(bool, Vec<String>)>, Failure> 
          WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL \
              AND i.indexprs IS NULL AND k.place <= i.indnkeyatts AND a.attrelid = i.indrelid AND a.attnum = k.number \
          GROUP BY i.indexrelid, i.indisprimary ORDER BY i.indisprimary DESC, i.indexrelid",
-        &[table.into()],
+        &params![table],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

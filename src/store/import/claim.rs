@@ -2,7 +2,7 @@
 //! claim's fence.
 
 use crate::errors::Failure;
-use crate::store::{execute, is_true, pin_image, read, read_optional, row_as, write, write_optional};
+use crate::store::{execute, is_true, params, pin_image, read, read_optional, row_as, write, write_optional};
 
 /// The lease of a claimed import; each sign of life starts it again.
 const LEASE: &str = "90 seconds";
@@ -70,7 +70,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          t.listing_complete, t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, \
          t.max_images, t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - \
          t.started_at)::float8, t.skip_ai",
-        &[by.into(), live.to_vec().into(), LEASE.into(), account_id.into(), LOOKED_AT.into()],
+        &params![by, live.to_vec(), LEASE, account_id, LOOKED_AT],
         row_as!(ClaimedImport {
             account_id,
             import_id,
@@ -97,7 +97,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
              FROM (SELECT i.import_id FROM pinterest.import i WHERE i.account_id = $1 AND i.due \
                  ORDER BY i.wake_at, i.import_id LIMIT $2 FOR UPDATE SKIP LOCKED) AS s \
              WHERE t.account_id = $1 AND t.import_id = s.import_id",
-            &[account_id.into(), LOOKED_AT.into()],
+            &params![account_id, LOOKED_AT],
         )?;
     }
     Ok(claimed.into_iter().next())
@@ -120,7 +120,7 @@ pub fn lock(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     let cancel_requested = write_optional(
         "SELECT i.cancel_requested FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3 AND i.state = 'running' FOR UPDATE",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence],
         |row| row.get::<bool>(1),
     )?;
     Ok(match cancel_requested {
@@ -136,7 +136,7 @@ pub fn extend_lease(claimed: &ClaimedImport) -> Result<ClaimState, Failure> {
     execute(
         "UPDATE pinterest.import SET lease_until = clock_timestamp() + $4::interval \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), LEASE.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, LEASE],
     )?;
     Ok(claim)
 }
@@ -147,7 +147,7 @@ pub fn is_doubled(claimed: &ClaimedImport, board_id: &str, live: &[String]) -> R
         "SELECT EXISTS (SELECT FROM pinterest.import o WHERE o.account_id = $1 AND o.board_id = $3 \
          AND o.import_id <> $2 AND o.state = 'running' AND o.lease_until >= clock_timestamp() \
          AND o.claimed_by = ANY ($4))",
-        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into(), live.to_vec().into()],
+        &params![claimed.account_id, claimed.import_id, board_id, live.to_vec()],
     )
 }
 
@@ -168,7 +168,7 @@ pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
         "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' \
          AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
-        &[identity.into(), LEASE.into()],
+        &params![identity, LEASE],
         row_as!(InHand { imports, images, heartbeat: maybe }),
     )?
     .unwrap_or_default())
@@ -183,7 +183,7 @@ pub fn give_back(identity: &str) -> Result<(), Failure> {
          ELSE phase END, finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, \
          claimed_by = NULL, lease_until = NULL, fence = fence + 1, attempts = GREATEST(attempts - 1, 0), \
          wake_at = clock_timestamp() WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
-        &[identity.into()],
+        &params![identity],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )?;
     imports.into_iter().try_for_each(|(account, import)| pin_image::release(account, import, Some(identity)))
@@ -196,7 +196,7 @@ pub fn taken_away(running: &[(i64, i64)]) -> Result<Vec<(i64, i64)>, Failure> {
         "SELECT r.import_id, r.fence FROM unnest($1::int8[], $2::int8[]) AS r(import_id, fence) \
          WHERE NOT EXISTS (SELECT FROM pinterest.import i WHERE i.import_id = r.import_id AND i.fence = r.fence \
              AND i.state = 'running' AND NOT i.cancel_requested)",
-        &[ids.into(), fences.into()],
+        &params![ids, fences],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::claim::ClaimedImport;
 use crate::errors::Failure;
-use crate::store::{execute, import_outcome, read_optional};
+use crate::store::{execute, import_outcome, params, read_optional};
 
 /// The state that an import is left in when work on it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', listing_complete = true, \
          coverage = 'unchanged', finished_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, \
          reason = 'unchanged since the last import' WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence],
     )?;
     execute(
         "UPDATE pinterest.board SET confirmed_at = clock_timestamp() WHERE account_id = $1 AND board_id = $2",
-        &[claimed.account_id.into(), board_id.into()],
+        &params![claimed.account_id, board_id],
     )?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
@@ -62,7 +62,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     let elsewhere = read_optional(
         "SELECT i.images_total - i.images_embedded - i.images_reused - i.images_skipped - i.images_failed \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into()],
+        &params![claimed.account_id, claimed.import_id],
         |row| row.get::<i32>(1),
     )?;
     // A pin that has moved meanwhile belongs to the other board's import.
@@ -71,7 +71,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     execute(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
          claimed_by = NULL, lease_until = NULL WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence],
     )?;
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
@@ -94,7 +94,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
          LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS s \
          WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+        &params![claimed.account_id, claimed.import_id, board_id],
     )?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
@@ -107,7 +107,7 @@ fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
          sync_keeps_images = i.keep_images, sync_skips_ai = i.skip_ai FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 \
          AND b.board_id = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+        &params![claimed.account_id, claimed.import_id, board_id],
     )
 }
 
@@ -127,23 +127,23 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
          phase = CASE WHEN $9 THEN 'finished' ELSE phase END, \
          finished_at = CASE WHEN $9 THEN clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[
-            claimed.account_id.into(),
-            claimed.import_id.into(),
-            claimed.fence.into(),
-            stop.as_str().into(),
-            failure.map(|failure| failure.message.clone()).into(),
-            failure.map(Failure::sqlstate).into(),
-            failure.and_then(|failure| failure.hint().map(str::to_owned)).into(),
-            wake_in.as_secs_f64().into(),
-            ended.into(),
-            failure.is_some_and(|failure| failure.kind.is_proxy()).into(),
-            ATTEMPTS_BEHIND_PROXY.into(),
+        &params![
+            claimed.account_id,
+            claimed.import_id,
+            claimed.fence,
+            stop.as_str(),
+            failure.map(|failure| failure.message.clone()),
+            failure.map(Failure::sqlstate),
+            failure.and_then(|failure| failure.hint().map(str::to_owned)),
+            wake_in.as_secs_f64(),
+            ended,
+            failure.is_some_and(|failure| failure.kind.is_proxy()),
+            ATTEMPTS_BEHIND_PROXY
         ],
     )?;
     if ended { notify_finished(claimed.import_id) } else { Ok(()) }
 }
 
 pub(super) fn notify_finished(import_id: i64) -> Result<(), Failure> {
-    execute("SELECT pg_notify('pinterest_import', $1::text)", &[import_id.into()])
+    execute("SELECT pg_notify('pinterest_import', $1::text)", &params![import_id])
 }

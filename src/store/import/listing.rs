@@ -7,7 +7,7 @@ use pinterest::completeness::Listed;
 use super::claim::ClaimedImport;
 use crate::errors::{Failure, Kind};
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
-use crate::store::{execute, is_true, pin, pin_image, read_optional};
+use crate::store::{execute, is_true, params, pin, pin_image, read_optional};
 
 /// Records the board; the listing begins with the board's current change marker.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
          ELSE b.pin_count END, modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at \
          ELSE i.modified_at_start END FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 \
          AND i.fence = $3 AND b.account_id = $1 AND b.board_id = $4",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), board_id.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, board_id],
     )
 }
 
@@ -26,7 +26,7 @@ pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failu
 pub fn record_model(claimed: &ClaimedImport, model_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET model_id = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), model_id.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, model_id],
     )
 }
 
@@ -35,7 +35,7 @@ pub fn record_stored(claimed: &ClaimedImport) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images' \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), Coverage::Stored.as_str().into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, Coverage::Stored.as_str()],
     )
 }
 
@@ -45,7 +45,7 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
         "SELECT i.images_total - COALESCE((SELECT o.count FROM pinterest.import_outcome o WHERE o.account_id = $1 \
              AND o.import_id = $2 AND o.item = 'image' AND o.outcome = 'skipped' AND o.reason = $3), 0)::int4 \
          FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into(), AI_DISCLOSED.into()],
+        &params![claimed.account_id, claimed.import_id, AI_DISCLOSED],
         |row| row.get(1),
     )?
     .unwrap_or_default())
@@ -61,7 +61,7 @@ pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<b
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+        &params![claimed.account_id, claimed.import_id, board_id],
     )
 }
 
@@ -144,19 +144,19 @@ pub fn record_page(
          images_total = images_total + $7, images_reused = images_reused + $8, pins_new = pins_new + $9, \
          pins_unreadable = pins_unreadable + $11, doubts = doubts + $12 \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[
-            claimed.account_id.into(),
-            claimed.import_id.into(),
-            claimed.fence.into(),
-            bookmark.into(),
-            pins.pins.into(),
-            pins.without_image.into(),
-            images.total.into(),
-            images.reused.into(),
-            pins.new.into(),
-            coverage.into(),
-            pins.unreadable.into(),
-            pins.doubts.into(),
+        &params![
+            claimed.account_id,
+            claimed.import_id,
+            claimed.fence,
+            bookmark,
+            pins.pins,
+            pins.without_image,
+            images.total,
+            images.reused,
+            pins.new,
+            coverage,
+            pins.unreadable,
+            pins.doubts
         ],
     )
 }
@@ -176,7 +176,7 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
              count(*) FILTER (WHERE p.import_id <> $2 AND p.missing_since IS NOT NULL) AS missing_again \
              FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
          WHERE i.account_id = $1 AND i.import_id = $2",
-        &[claimed.account_id.into(), claimed.import_id.into(), board_id.into()],
+        &params![claimed.account_id, claimed.import_id, board_id],
         |row| {
             let number = |column| Ok::<_, Failure>(count(row.maybe(column)?).unwrap_or_default());
             let (listed, missing) = (number(5)?, number(6)?);
@@ -200,7 +200,7 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
 pub fn record_count(claimed: &ClaimedImport, count: Option<i32>) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET pins_reported = $4 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into(), count.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, count],
     )
 }
 
@@ -209,7 +209,7 @@ pub fn add_doubts(claimed: &ClaimedImport, number: i32) -> Result<(), Failure> {
     if number > 0 {
         execute(
             "UPDATE pinterest.import SET doubts = doubts + $3 WHERE account_id = $1 AND import_id = $2",
-            &[claimed.account_id.into(), claimed.import_id.into(), number.into()],
+            &params![claimed.account_id, claimed.import_id, number],
         )?;
     }
     Ok(())
@@ -253,19 +253,19 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
         "UPDATE pinterest.board SET gap_since = CASE WHEN $3 IS NULL THEN NULL WHEN gap_pins = $3 THEN gap_since \
          ELSE clock_timestamp() END, gap_pins = $3 WHERE account_id = $1 AND board_id = $2 \
          AND (gap_pins IS DISTINCT FROM $3)",
-        &[account_id.into(), board_id.into(), gap.into()],
+        &params![account_id, board_id, gap],
     )?;
     let coverage = if conclusion.whole { Coverage::Whole } else { Coverage::Incomplete };
     execute(
         "UPDATE pinterest.import SET listing_complete = true, coverage = $4, phase = 'images', reason = $5, \
          pins_removed = pins_removed + $6 WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[
-            account_id.into(),
-            import_id.into(),
-            claimed.fence.into(),
-            coverage.as_str().into(),
-            conclusion.reason.clone().into(),
-            i32::try_from(removed).unwrap_or(i32::MAX).into(),
+        &params![
+            account_id,
+            import_id,
+            claimed.fence,
+            coverage.as_str(),
+            conclusion.reason.clone(),
+            i32::try_from(removed).unwrap_or(i32::MAX)
         ],
     )
 }
@@ -276,13 +276,7 @@ pub fn record_listing_limit(claimed: &ClaimedImport, reason: &str) -> Result<(),
         "UPDATE pinterest.import SET listing_complete = true, coverage = $5, bookmark = NULL, phase = 'images', \
          reason = $4, listed_at = clock_timestamp() \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[
-            claimed.account_id.into(),
-            claimed.import_id.into(),
-            claimed.fence.into(),
-            reason.into(),
-            Coverage::UntilLimit.as_str().into(),
-        ],
+        &params![claimed.account_id, claimed.import_id, claimed.fence, reason, Coverage::UntilLimit.as_str()],
     )
 }
 
@@ -295,6 +289,6 @@ pub fn forget_bookmark(claimed: &ClaimedImport) -> Result<(), Failure> {
          UPDATE pinterest.import SET bookmark = NULL, pins_unreadable = 0, \
              pins_listed = pins_listed - (SELECT COALESCE(sum(a.count), 0) FROM again a WHERE a.outcome = 'left_out') \
          WHERE account_id = $1 AND import_id = $2 AND fence = $3",
-        &[claimed.account_id.into(), claimed.import_id.into(), claimed.fence.into()],
+        &params![claimed.account_id, claimed.import_id, claimed.fence],
     )
 }

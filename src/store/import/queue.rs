@@ -4,7 +4,9 @@ use pgrx::datum::Interval;
 
 use crate::errors::{Failure, Kind};
 use crate::settings;
-use crate::store::{affected, execute, import_outcome, pin_image, read_optional, row_as, write, write_optional};
+use crate::store::{
+    affected, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
+};
 
 /// What a waiting caller needs to know.
 #[derive(Clone, Debug)]
@@ -52,7 +54,7 @@ fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
              AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') \
              LIMIT $2) AS waiting) \
          FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
-        &[account_id.into(), most.into()],
+        &params![account_id, most],
         |row| Ok((row.get::<bool>(1)?, row.get::<i64>(2)?)),
     )?;
     match found {
@@ -83,15 +85,15 @@ pub fn enqueue(
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
          CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
-        &[
-            account_id.into(),
-            board_reference.into(),
-            board_id.into(),
-            options.keep_images.into(),
-            options.sections.into(),
-            options.max_images.into(),
-            options.sync_every.into(),
-            options.skip_ai.into(),
+        &params![
+            account_id,
+            board_reference,
+            board_id,
+            options.keep_images,
+            options.sections,
+            options.max_images,
+            options.sync_every,
+            options.skip_ai
         ],
         |row| row.get(1),
     )?
@@ -107,7 +109,7 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
          CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
-        &[account_id.into(), board_id.into()],
+        &params![account_id, board_id],
         |row| row.get(1),
     )?
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
@@ -128,7 +130,7 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
              RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_skips_ai) \
          INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, skip_ai) \
          SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_skips_ai FROM due d",
-        &[limit.into()],
+        &params![limit],
     )
 }
 
@@ -138,7 +140,7 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
         "SELECT i.state, i.reason, i.hint, pg_current_xact_id_if_assigned() IS NOT NULL \
          AND i.xmin = pg_current_xact_id_if_assigned()::xid AND i.fence = 0 \
          FROM pinterest.import i WHERE i.import_id = $1",
-        &[import_id.into()],
+        &params![import_id],
         row_as!(Progress { state, reason: maybe, hint: maybe, uncommitted }),
     )?
     .ok_or_else(|| unknown(import_id))
@@ -146,7 +148,7 @@ pub fn progress(import_id: i64) -> Result<Progress, Failure> {
 
 /// The account of an import that the caller may see. Runs with the caller's rights.
 pub fn account_of(import_id: i64) -> Result<i64, Failure> {
-    read_optional("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &[import_id.into()], |row| {
+    read_optional("SELECT i.account_id FROM pinterest.import i WHERE i.import_id = $1", &params![import_id], |row| {
         row.get(1)
     })?
     .ok_or_else(|| unknown(import_id))
@@ -167,7 +169,7 @@ pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
          finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', \
          'waiting_access', 'needs_reauth')",
-        &[account_id.into(), import_id.into()],
+        &params![account_id, import_id],
     )?;
     Ok(touched > 0)
 }
@@ -178,7 +180,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
     let ended = write_optional(
         "SELECT i.state IN ('completed', 'failed', 'cancelled') FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 FOR UPDATE",
-        &[account_id.into(), import_id.into()],
+        &params![account_id, import_id],
         |row| row.get::<bool>(1),
     )?;
     if ended != Some(true) {
@@ -197,11 +199,11 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
              images_failed = images_failed - $3, images_skipped = images_skipped - $4, attempts = 0, \
              wake_at = clock_timestamp(), finished_at = NULL, cancel_requested = false, reason = NULL, \
              error_code = NULL, hint = NULL, fence = fence + 1 WHERE account_id = $1 AND import_id = $2",
-            &[
-                account_id.into(),
-                import_id.into(),
-                i32::try_from(failed).unwrap_or(i32::MAX).into(),
-                i32::try_from(skipped).unwrap_or(i32::MAX).into(),
+            &params![
+                account_id,
+                import_id,
+                i32::try_from(failed).unwrap_or(i32::MAX),
+                i32::try_from(skipped).unwrap_or(i32::MAX)
             ],
         )?;
     }
@@ -217,7 +219,7 @@ pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
          lease_until = NULL, \
          fence = fence + 1, wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' \
          RETURNING import_id",
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get(1),
     )?;
     requeued.into_iter().try_for_each(|import_id| pin_image::release(account_id, import_id, None))
@@ -231,11 +233,11 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
          fence = fence + 1, claimed_by = NULL, lease_until = NULL, finished_at = clock_timestamp(), reason = $2, \
          error_code = $3, hint = $4 WHERE account_id = $1 \
          AND state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') RETURNING import_id",
-        &[
-            account_id.into(),
-            reason.into(),
-            Failure::new(Kind::NeedsReauth, reason).sqlstate().into(),
-            "Connect the account again, then import the board again.".into(),
+        &params![
+            account_id,
+            reason,
+            Failure::new(Kind::NeedsReauth, reason).sqlstate(),
+            "Connect the account again, then import the board again."
         ],
         |row| row.get::<i64>(1),
     )?;
@@ -253,7 +255,7 @@ pub fn unpark(account_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, \
          reason = NULL, \
          error_code = NULL, hint = NULL WHERE account_id = $1 AND state IN ('needs_reauth', 'waiting_access')",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 
@@ -262,6 +264,6 @@ pub fn park(account_id: i64, reason: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, \
          lease_until = NULL WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",
-        &[account_id.into(), reason.into()],
+        &params![account_id, reason],
     )
 }

@@ -9,7 +9,7 @@
 
 use crate::errors::Failure;
 use crate::store::app_access::{self, Permission};
-use crate::store::{affected, execute, is_true, read, read_optional, write};
+use crate::store::{affected, execute, is_true, params, read, read_optional, write};
 
 /// Imports that one transaction makes due; it takes a few milliseconds.
 const BATCH: i64 = 500;
@@ -62,7 +62,7 @@ pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
          hint = CASE WHEN n.failed THEN 'See the server log for how the worker ended. Import the board again once that \
          is fixed.' ELSE t.hint END FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
          RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END",
-        &[live.to_vec().into(), DEATHS.into()],
+        &params![live.to_vec(), DEATHS],
         |row| row.maybe::<i64>(1),
     )?;
     ended.iter().flatten().try_for_each(|import_id| super::end::notify_finished(*import_id))?;
@@ -81,7 +81,7 @@ pub fn make_due() -> Result<bool, Failure> {
             " THEN true END FROM ready r JOIN pinterest.account a ON a.account_id = r.account_id \
              WHERE t.account_id = r.account_id AND t.import_id = r.import_id"
         ),
-        &[BATCH.into()],
+        &params![BATCH],
     )?;
     Ok(i64::try_from(looked_at).unwrap_or(BATCH) >= BATCH)
 }
@@ -97,7 +97,7 @@ pub fn owners_after(owner: &str, but: &[String]) -> Result<Vec<String>, Failure>
              SELECT (SELECT i.turn_owner FROM pinterest.import i WHERE i.due AND i.turn_owner > r.turn_owner \
                  ORDER BY i.turn_owner LIMIT 1) FROM ring r WHERE r.turn_owner IS NOT NULL) \
              SELECT r.turn_owner FROM ring r WHERE r.turn_owner IS NOT NULL AND r.turn_owner <> ALL ($3) LIMIT $2",
-            &[owner.into(), CANDIDATES.into(), but.to_vec().into()],
+            &params![owner, CANDIDATES, but.to_vec()],
             |row| row.get::<String>(1),
         )
     };
@@ -120,7 +120,7 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
                  AND i.account_id > r.account_id ORDER BY i.account_id LIMIT 1) FROM ring r \
                  WHERE r.account_id IS NOT NULL) \
              SELECT r.account_id FROM ring r WHERE r.account_id IS NOT NULL AND r.account_id <> ALL ($4) LIMIT $3",
-            &[owner.into(), account_id.into(), CANDIDATES.into(), but.to_vec().into()],
+            &params![owner, account_id, CANDIDATES, but.to_vec()],
             |row| row.get::<i64>(1),
         )
     };
@@ -136,7 +136,7 @@ pub fn accounts_after(owner: &str, account_id: i64, but: &[i64]) -> Result<Vec<i
 pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
     let usable = read(
         concat!("SELECT ", usable!(), " FROM pinterest.account a WHERE a.account_id = $1"),
-        &[account_id.into()],
+        &params![account_id],
         |row| row.get::<bool>(1),
     )?;
     if usable == [true] && !app_access::pass_on(account_id)? {
@@ -149,7 +149,7 @@ pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
         "UPDATE pinterest.import t SET due = NULL FROM (SELECT i.import_id FROM pinterest.import i \
              WHERE i.account_id = $1 AND i.due ORDER BY i.wake_at, i.import_id LIMIT $2 FOR UPDATE SKIP LOCKED) AS h \
          WHERE t.account_id = $1 AND t.import_id = h.import_id",
-        &[account_id.into(), BATCH.into()],
+        &params![account_id, BATCH],
     )?;
     Ok(Permission::Closed)
 }
@@ -159,7 +159,7 @@ pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
          AND due IS NULL AND state IN ('queued', 'waiting_quota', 'waiting_access')",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 
@@ -182,7 +182,7 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
             " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id AND p.access_refused_since IS NOT \
              NULL)) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
         ),
-        &[after.into(), BATCH.into()],
+        &params![after, BATCH],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
     let usable: Vec<i64> = accounts.iter().filter(|(_, usable)| *usable).map(|(account_id, _)| *account_id).collect();
@@ -192,7 +192,7 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
              WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', \
              'waiting_access') \
              FOR UPDATE SKIP LOCKED) AS h WHERE t.account_id = h.account_id AND t.import_id = h.import_id",
-        &[usable.into()],
+        &params![usable],
     )?;
     let all = i64::try_from(accounts.len()).is_ok_and(|found| found < BATCH);
     Ok(accounts.last().map(|(account_id, _)| *account_id).filter(|_| !all))
@@ -207,7 +207,7 @@ pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
              OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due \
              ORDER BY i.account_id DESC LIMIT 1) AS h \
                  WHERE h.account_id <> $1)",
-        &[account_id.into()],
+        &params![account_id],
     )
 }
 

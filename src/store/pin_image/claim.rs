@@ -2,7 +2,9 @@
 
 use super::Candidate;
 use crate::errors::Failure;
-use crate::store::{Row, execute, read, read_one, read_optional, wait_briefly_for_locks, write, write_optional};
+use crate::store::{
+    Row, execute, params, read, read_one, read_optional, wait_briefly_for_locks, write, write_optional,
+};
 
 /// The lease of a claimed image. A download may take 60 s and an inference 20 s.
 const LEASE: &str = "90 seconds";
@@ -35,7 +37,7 @@ pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<St
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT \
              clock_timestamp()) \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
-        &[account_id.into(), import_id.into(), limit.into()],
+        &params![account_id, import_id, limit],
         |row| row.get(1),
     )
 }
@@ -63,7 +65,7 @@ pub struct ClaimRequest<'a> {
 /// claimed, and no two wait for each other, since recording one import's images counts for other imports too.
 pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
     wait_briefly_for_locks();
-    execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &[account_id.into()])?;
+    execute("SELECT FROM pinterest.account WHERE account_id = $1 FOR NO KEY UPDATE", &params![account_id])?;
     if across {
         execute("SELECT FROM pinterest.installation FOR NO KEY UPDATE", &[])?;
     }
@@ -99,17 +101,7 @@ pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>,
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
-        &[
-            account_id.into(),
-            import_id.into(),
-            by.into(),
-            live.to_vec().into(),
-            limit.into(),
-            LEASE.into(),
-            across.into(),
-            model_id.into(),
-            keep_images.into(),
-        ],
+        &params![account_id, import_id, by, live.to_vec(), limit, LEASE, across, model_id, keep_images],
         claimed_image,
     )
 }
@@ -147,7 +139,7 @@ pub fn claim_suspect(
          WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
-        &[account_id.into(), import_id.into(), by.into(), live.to_vec().into(), LEASE.into(), (DEATHS - 1).into()],
+        &params![account_id, import_id, by, live.to_vec(), LEASE, DEATHS - 1],
         claimed_image,
     )
 }
@@ -158,7 +150,7 @@ pub fn kept(account_id: i64, claimed: &ClaimedImage) -> Result<Option<(Vec<u8>, 
     read_optional(
         "SELECT i.image, COALESCE(i.source_size, ''), COALESCE(i.cropped, false) FROM pinterest.pin_image i \
          WHERE i.account_id = $1 AND i.pin_id = $2 AND i.position = $3 AND i.fence = $4 AND i.image IS NOT NULL",
-        &[account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()],
+        &params![account_id, claimed.pin_id.as_str(), claimed.position, claimed.fence],
         |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
     )
 }
@@ -169,7 +161,7 @@ pub fn release(account_id: i64, import_id: i64, by: Option<&str>) -> Result<(), 
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, \
          fence = fence + 1 WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by IS NOT NULL \
          AND ($3 IS NULL OR claimed_by = $3)",
-        &[account_id.into(), import_id.into(), by.into()],
+        &params![account_id, import_id, by],
     )
 }
 
@@ -178,7 +170,7 @@ pub fn pending(account_id: i64, import_id: i64) -> Result<(i64, f64), Failure> {
     read_one(
         "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM min(i.next_attempt_at) - clock_timestamp()), 0)::float8 \
          FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending'",
-        &[account_id.into(), import_id.into()],
+        &params![account_id, import_id],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Reason};
 use crate::errors::Failure;
-use crate::store::{affected, as_integer, column, execute, write};
+use crate::store::{affected, as_integer, column, execute, params, write};
 
 /// An image in a page of a listing.
 #[derive(Clone, Debug)]
@@ -62,16 +62,16 @@ pub fn upsert_page(
              WHERE k.same = (w.fits AND NOT d.differs AND (t.state = 'embedded' OR t.stale) \
                  AND (NOT $9 OR t.image IS NOT NULL))) \
          RETURNING t.state",
-        &[
-            account_id.into(),
-            import_id.into(),
-            column(images, |i| i.pin_id.clone()).into(),
-            column(images, |i| i.position).into(),
-            column(images, |i| i.kind.to_owned()).into(),
-            column(images, |i| Candidate::to_json(&i.candidates)).into(),
-            column(images, |i| i.content_hash.clone()).into(),
-            model_id.into(),
-            keep_images.into(),
+        &params![
+            account_id,
+            import_id,
+            column(images, |i| i.pin_id.clone()),
+            column(images, |i| i.position),
+            column(images, |i| i.kind.to_owned()),
+            column(images, |i| Candidate::to_json(&i.candidates)),
+            column(images, |i| i.content_hash.clone()),
+            model_id,
+            keep_images
         ],
         |row| row.get::<String>(1),
     )?;
@@ -103,16 +103,16 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, NULL, NULL, NULL, NULL)) \
                  AS k(same, sha256, source_size, cropped, image) \
              WHERE k.same = COALESCE(t.content_hash = EXCLUDED.content_hash AND NOT t.stale, false))",
-        &[
-            account_id.into(),
-            import_id.into(),
-            column(images, |i| i.pin_id.clone()).into(),
-            column(images, |i| i.position).into(),
-            column(images, |i| i.kind.to_owned()).into(),
-            column(images, |i| Candidate::to_json(&i.candidates)).into(),
-            column(images, |i| i.content_hash.clone()).into(),
-            reason.text.as_str().into(),
-            reason.code.into(),
+        &params![
+            account_id,
+            import_id,
+            column(images, |i| i.pin_id.clone()),
+            column(images, |i| i.position),
+            column(images, |i| i.kind.to_owned()),
+            column(images, |i| Candidate::to_json(&i.candidates)),
+            column(images, |i| i.content_hash.clone()),
+            reason.text.as_str(),
+            reason.code
         ],
     )?;
     Ok(as_integer(skipped))
@@ -128,7 +128,7 @@ pub fn miss(account_id: i64, import_id: i64, counts: &[(String, i32)]) -> Result
          FROM unnest($2::text[], $3::int4[]) AS p(pin_id, number) \
          WHERE i.account_id = $1 AND i.pin_id = p.pin_id AND i.position >= p.number AND i.missed_by IS DISTINCT \
          FROM $4 RETURNING i.misses",
-        &[account_id.into(), pins.into(), numbers.into(), import_id.into()],
+        &params![account_id, pins, numbers, import_id],
         |row| row.get::<i32>(1),
     )?;
     Ok(as_integer(misses.into_iter().filter(|misses| *misses == 1).count()))
@@ -139,6 +139,6 @@ pub fn delete_missed_again(account_id: i64, import_id: i64) -> Result<(), Failur
     execute(
         "DELETE FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.missed_by = $2 AND i.import_id <> $2 \
          AND i.misses >= 2",
-        &[account_id.into(), import_id.into()],
+        &params![account_id, import_id],
     )
 }

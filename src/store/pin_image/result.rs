@@ -8,7 +8,7 @@ use super::Reason;
 use super::claim::{ClaimedImage, DEATHS, claimed_image};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
-use crate::store::{affected, execute, is_true, read, write, write_optional};
+use crate::store::{affected, execute, is_true, params, read, write, write_optional};
 
 /// What the work on an image came to.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool)
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $4) AND i.sha256 = $2 \
          AND i.state = 'embedded' AND i.model_id = $3)",
-        &[account_id.into(), sha256.to_vec().into(), model_id.into(), across.into()],
+        &params![account_id, sha256.to_vec(), model_id, across],
     )
 }
 
@@ -205,7 +205,7 @@ pub fn reuse_by_content_hash(
              AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &[account_id.into(), model_id.into(), hashes.into(), across.into(), with_bytes.into()],
+        &params![account_id, model_id, hashes, across, with_bytes],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -224,11 +224,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
              FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position \
              RETURNING f.state, f.code) \
          SELECT a.state, a.code, count(*) FROM again a GROUP BY a.state, a.code",
-        &[
-            account_id.into(),
-            import_id.into(),
-            skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>().into(),
-        ],
+        &params![account_id, import_id, skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()],
         |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
     )
 }
@@ -241,13 +237,13 @@ pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Resul
     execute(
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
          WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by <> ALL ($3) AND attempts < $4",
-        &[account_id.into(), import_id.into(), live.to_vec().into(), (DEATHS - 1).into()],
+        &params![account_id, import_id, live.to_vec(), DEATHS - 1],
     )?;
     let deadly = read(
         "SELECT i.pin_id, i.position, i.candidates::text, i.content_hash, false, i.attempts, i.fence \
          FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' \
          AND i.claimed_by <> ALL ($3) AND i.attempts >= $4 AND i.reason IS NULL",
-        &[account_id.into(), import_id.into(), live.to_vec().into(), DEATHS.into()],
+        &params![account_id, import_id, live.to_vec(), DEATHS],
         claimed_image,
     )?;
     let text = format!("the worker ended {DEATHS} times while it worked on the image");

@@ -7,7 +7,7 @@ use super::{queue, trigger};
 use crate::errors::{Failure, Kind};
 use crate::store::saved::Saved;
 use crate::store::user_table::UserTable;
-use crate::store::{execute, read, write_one};
+use crate::store::{execute, params, read, write_one};
 
 // Not among the bindings.
 unsafe extern "C-unwind" {
@@ -46,15 +46,15 @@ pub fn insert(table: &UserTable, declaration: &Declaration) -> Result<Tie, Failu
         "INSERT INTO pinterest.tracked_column (owner, table_schema, table_name, key_columns, source_kind, \
          source_column, \
          embedding_column, table_oid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING tracked_column_id, tie::text",
-        &[
+        &params![
             table.owner.parameter(),
-            table.schema.as_str().into(),
-            table.name.as_str().into(),
-            declaration.key_columns.clone().into(),
-            declaration.source_kind.as_str().into(),
-            declaration.source_column.as_str().into(),
-            declaration.embedding_column.as_str().into(),
-            table.oid.into(),
+            table.schema.as_str(),
+            table.name.as_str(),
+            declaration.key_columns.clone(),
+            declaration.source_kind.as_str(),
+            declaration.source_column.as_str(),
+            declaration.embedding_column.as_str(),
+            table.oid
         ],
         |row| Ok(Tie { tracked_column_id: row.get(1)?, tie: row.get(2)? }),
     )
@@ -65,7 +65,7 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
     execute(
         "UPDATE pinterest.tracked_column SET table_schema = $2, table_name = $3, table_oid = $4, problem = NULL, \
          problem_code = NULL, problem_hint = NULL, next_attempt_at = clock_timestamp() WHERE tracked_column_id = $1",
-        &[tracked_column_id.into(), table.schema.as_str().into(), table.name.as_str().into(), table.oid.into()],
+        &params![tracked_column_id, table.schema.as_str(), table.name.as_str(), table.oid],
     )
 }
 
@@ -73,7 +73,7 @@ pub fn refresh(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure>
 pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
     )?;
     // Includes rows that others have queued since the caller's snapshot.
     tracked_column_ids.iter().try_for_each(|&id| queue::remove_all(id))
@@ -85,7 +85,7 @@ pub fn without_table(schema: Option<&str>, name: &str, embedding: Option<&str>) 
         "SELECT c.tracked_column_id FROM pinterest.tracked_column c \
          WHERE c.table_name = $1 AND ($2 IS NULL OR c.table_schema = $2) AND ($3 IS NULL OR c.embedding_column = $3) \
          ORDER BY c.tracked_column_id",
-        &[name.into(), schema.into(), embedding.into()],
+        &params![name, schema, embedding],
         |row| row.get::<i64>(1),
     )?;
     let mut gone = Vec::new();
@@ -102,7 +102,7 @@ pub fn resolve(name: &str) -> Result<Option<pg_sys::Oid>, Failure> {
     // Not under the pinned search_path: the caller's own determines what the name means.
     Ok(pgrx::Spi::get_one_with_args::<pg_sys::Oid>(
         "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
-        &[name.into()],
+        &params![name],
     )?)
 }
 
@@ -136,7 +136,7 @@ pub fn of_trigger(fired: &FiredTrigger<'_>) -> Result<Option<i64>, Failure> {
     }
     let keys: Vec<String> = fired.keys.iter().map(ToString::to_string).collect();
     let found = DECLARED.with(|saved| {
-        saved.read_of_now(&[fired.tie.into(), fired.owner.into(), fired.source.into(), keys.into()], |row| match row {
+        saved.read_of_now(&params![fired.tie, fired.owner, fired.source, keys], |row| match row {
             [Some(id), table] => Ok((id.value() as i64, table.map(trigger::oid))),
             _ => Err(Failure::new(Kind::Internal, "a tracked column has no key")),
         })

@@ -7,8 +7,8 @@ use super::column::Declaration;
 use crate::errors::Failure;
 use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::in_owners_name;
-use crate::store::read_one;
 use crate::store::user_table::UserTable;
+use crate::store::{params, read_one};
 
 /// Rows per batch: a few milliseconds each, and memory that does not grow with the table.
 const BATCH: i64 = 10_000;
@@ -34,12 +34,7 @@ pub fn keys(
         "SELECT format('SELECT ARRAY[%1$s] FROM %2$s WHERE %3$I IS NOT NULL AND ' || $4, \
              (SELECT string_agg(format('%I::pg_catalog.text', k.name), ', ' ORDER BY k.place) \
                  FROM unnest($1::text[]) WITH ORDINALITY AS k(name, place)), $2, $3)",
-        &[
-            declaration.key_columns.clone().into(),
-            table.rows().into(),
-            declaration.source_column.as_str().into(),
-            visible.into(),
-        ],
+        &params![declaration.key_columns.clone(), table.rows(), declaration.source_column.as_str(), visible],
         |row| row.get::<String>(1),
     )?;
     in_owners_name(table.owner.role(), || of_rows(table, &statement, &mut batch))

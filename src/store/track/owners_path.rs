@@ -1,6 +1,7 @@
 //! The `search_path` under which a table's triggers and policies run in a worker: that of new sessions of the table's
 //! owner in this database.
 
+use crate::store::params;
 use std::ffi::CString;
 
 use pgrx::{PgBuiltInOids, pg_sys};
@@ -30,7 +31,7 @@ thread_local! {
 
 /// The search_path of a role's new sessions in this database, as set: `$user` stands for the role.
 pub fn of(role: pg_sys::Oid) -> Result<CString, Failure> {
-    let found = OF_ROLE.with(|saved| saved.read(&[role.into()], |row| row.get::<String>(1)))?;
+    let found = OF_ROLE.with(|saved| saved.read(&params![role], |row| row.get::<String>(1)))?;
     if let Some(path) = found.into_iter().next() {
         return CString::new(path).map_err(|_| Failure::new(Kind::Internal, "a setting contains a NUL"));
     }

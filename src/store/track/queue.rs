@@ -7,7 +7,7 @@ use super::trigger;
 use crate::errors::{Failure, Kind};
 use crate::owner_code;
 use crate::store::saved::Saved;
-use crate::store::{affected, execute, is_true, read, read_optional, write_optional};
+use crate::store::{affected, execute, is_true, params, read, read_optional, write_optional};
 
 thread_local! {
     // The claim of a worker that has the row in hand stays; because of the new version its result is not recorded.
@@ -31,7 +31,7 @@ thread_local! {
 
 /// Queues a row whose source is new.
 pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
-    ENQUEUE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.clone().into()]))?;
+    ENQUEUE.with(|saved| saved.execute_of_now(&params![tracked_column_id, key.clone()]))?;
     match owner_code::attempts() {
         None => Ok(()),
         Some((by, attempts)) => go_on(tracked_column_id, key, by, attempts),
@@ -52,14 +52,7 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
          pinterest.tracked_column w \
              WHERE c.tracked_column_id = $1 AND w.tracked_column_id = $6 \
              AND pinterest.owner_oid(c.owner) = pinterest.owner_oid(w.owner))",
-        &[
-            tracked_column_id.into(),
-            key.into(),
-            attempts.into(),
-            reason.message.as_str().into(),
-            reason.sqlstate().into(),
-            by.into(),
-        ],
+        &params![tracked_column_id, key, attempts, reason.message.as_str(), reason.sqlstate(), by],
     )
 }
 
@@ -73,12 +66,12 @@ pub fn remove(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> {
     if unsafe { pg_sys::XactIsoLevel } == pg_sys::XACT_SERIALIZABLE as i32 {
         return enqueue(tracked_column_id, key);
     }
-    REMOVE.with(|saved| saved.execute_of_now(&[tracked_column_id.into(), key.into()]))
+    REMOVE.with(|saved| saved.execute_of_now(&params![tracked_column_id, key]))
 }
 
 /// Deletes all rows of a tracked column.
 pub fn remove_all(tracked_column_id: i64) -> Result<(), Failure> {
-    REMOVE_ALL.with(|saved| saved.execute_of_now(&[tracked_column_id.into()]))
+    REMOVE_ALL.with(|saved| saved.execute_of_now(&params![tracked_column_id]))
 }
 
 /// A version that is newer than those of all rows.
@@ -100,7 +93,7 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
          ON CONFLICT (tracked_column_id, key) DO UPDATE SET state = 'pending', \
              version = nextval('pinterest.tracked_version'), attempts = 0, deaths = 0, refusals = 0, \
              next_attempt_at = clock_timestamp(), reason = NULL, reason_code = NULL",
-        &[tracked_column_id.into(), values.into(), i64::try_from(width).unwrap_or(i64::MAX).into()],
+        &params![tracked_column_id, values, i64::try_from(width).unwrap_or(i64::MAX)],
     )
 }
 
@@ -108,7 +101,7 @@ pub fn enqueue_many(tracked_column_id: i64, values: Vec<String>, width: usize) -
 pub fn remove_older(tracked_column_id: i64, version: i64) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND version < $2",
-        &[tracked_column_id.into(), version.into()],
+        &params![tracked_column_id, version],
     )
 }
 
@@ -117,7 +110,7 @@ pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     let again = affected(
         "UPDATE pinterest.tracked_row SET state = 'pending', attempts = 0, deaths = 0, refusals = 0, \
          next_attempt_at = clock_timestamp() WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
     )?;
     look_again(tracked_column_ids)?;
     Ok(i64::try_from(again).unwrap_or(i64::MAX))
@@ -128,7 +121,7 @@ pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_column SET next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND next_attempt_at > clock_timestamp()",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
     )
 }
 
@@ -164,7 +157,7 @@ pub fn standing(tracked_column_ids: &[i64]) -> Result<Standing, Failure> {
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
              ORDER BY r.next_attempt_at LIMIT 1) AS q \
          WHERE c.tracked_column_id = ANY ($1)",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
         |row| {
             let Some(problem) = row.maybe::<String>(3)? else { return Ok(None) };
             Ok(Some(Problem {
@@ -188,7 +181,7 @@ pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, F
     read(
         "SELECT t.problem, t.hint FROM pinterest.tracked t \
          WHERE t.tracked_column_id = ANY ($1) AND t.problem IS NOT NULL AND t.hint IS NOT NULL",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -197,7 +190,7 @@ pub fn unfollowed(tracked_column_ids: &[i64]) -> Result<Vec<(String, String)>, F
 pub fn count_pending(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
     Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending'",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
         |row| row.get(1),
     )?
     .unwrap_or_default())
@@ -209,7 +202,7 @@ pub fn has_uncommitted(tracked_column_ids: &[i64]) -> Result<bool, Failure> {
         "SELECT pg_current_xact_id_if_assigned() IS NOT NULL AND EXISTS (SELECT FROM pinterest.tracked_row r \
              WHERE r.tracked_column_id = ANY ($1) AND r.state = 'pending' AND r.fence = 0 \
              AND r.xmin = pg_current_xact_id_if_assigned()::xid)",
-        &[tracked_column_ids.to_vec().into()],
+        &params![tracked_column_ids.to_vec()],
     )
 }
 
@@ -227,7 +220,7 @@ pub fn models_of(table: pg_sys::Oid, embedding_column: &str) -> Result<Vec<i64>,
                  WHERE r.tracked_column_id = $1 AND r.model_id > s.model_id AND r.model_id IS NOT NULL) \
              FROM step s WHERE s.model_id IS NOT NULL) \
          SELECT s.model_id FROM step s WHERE s.model_id IS NOT NULL",
-        &[column.id().into()],
+        &params![column.id()],
         |row| row.get(1),
     )
 }

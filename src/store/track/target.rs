@@ -17,7 +17,7 @@ use crate::postgres::expected_relation::on_relation;
 use crate::postgres::identity::{Policies, as_table_owner};
 use crate::postgres::vector::{DIMENSION, Vector};
 use crate::store::user_table::Column;
-use crate::store::{Row, read_optional};
+use crate::store::{Row, params, read_optional};
 
 /// The kind of a source column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Target {
             "SELECT c.owner, format('%I.%I', c.table_schema, c.table_name), c.key_columns, c.source_kind, \
              c.source_column, c.embedding_column, c.tie::text, c.table_oid \
              FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
-            &[tracked_column_id.into()],
+            &params![tracked_column_id],
             |row| {
                 Ok((
                     row.get::<Owner>(1)?,
@@ -198,7 +198,7 @@ impl Target {
         };
         self.in_owners_name(&path, Policies::Unforced, || {
             let rows: Vec<Source> = Spi::connect(|client| {
-                let rows = client.select(self.read.as_str(), Some(2), &[key.to_vec().into(), limit.into()])?;
+                let rows = client.select(self.read.as_str(), Some(2), &params![key.to_vec(), limit])?;
                 rows.map(|row| source(Row(&row))).collect::<Result<_, Failure>>()
             })?;
             Ok(Some(self.only(rows)?.unwrap_or(Source::None)))
@@ -211,7 +211,7 @@ impl Target {
         let Some(path) = self.hold(pg_sys::RowExclusiveLock)? else { return Ok(None) };
         self.in_owners_name(&path, Policies::Unforced, || {
             let rows: Vec<LockedRow> = Spi::connect_mut(|client| {
-                let rows = client.update(self.lock.as_str(), Some(2), &[key.to_vec().into()])?;
+                let rows = client.update(self.lock.as_str(), Some(2), &params![key.to_vec()])?;
                 rows.map(|row| Ok(LockedRow { embedded: Row(&row).get(1)? })).collect::<Result<_, Failure>>()
             })?;
             Ok(Some(self.only(rows)?))

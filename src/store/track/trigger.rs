@@ -15,7 +15,7 @@ use super::column::{Declaration, Tie, TrackedColumn};
 use crate::errors::{Failure, Kind};
 use crate::store::saved::Saved;
 use crate::store::user_table::{UserTable, describe};
-use crate::store::{execute, is_true, read};
+use crate::store::{execute, is_true, params, read};
 
 /// The condition under which a trigger `t` on a relation `r` ties it to a tracked column `c`; `$2` is [`function`].
 macro_rules! ties {
@@ -95,7 +95,7 @@ pub fn remember(tracked_column_id: i64, table: pg_sys::Oid) -> Result<(), Failur
     execute(
         "UPDATE pinterest.tracked_column SET table_oid = $2 \
          WHERE tracked_column_id = $1 AND table_oid IS DISTINCT FROM $2",
-        &[tracked_column_id.into(), table.into()],
+        &params![tracked_column_id, table],
     )
 }
 
@@ -111,7 +111,7 @@ pub fn of_table(table: pg_sys::Oid) -> Result<Vec<TrackedColumn>, Failure> {
             ties!(),
             " ORDER BY c.tracked_column_id"
         ),
-        &[table.into(), function().into()],
+        &params![table, function()],
         |row| {
             Ok(TrackedColumn {
                 tie: Tie { tracked_column_id: row.get(1)?, tie: row.get(2)? },
@@ -144,14 +144,7 @@ pub(super) fn is_on(table: pg_sys::Oid, quoted: &str, owner: pg_sys::Oid, tie: &
          JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = ('pinterest_track_' || $4)::name AND t.tgfoid = $5 \
              AND encode(substring(t.tgargs, 1, 36), 'escape') = $6 \
          WHERE c.oid = $1 AND format('%I.%I', n.nspname, c.relname) = $2 AND c.relowner = $3)",
-        &[
-            table.into(),
-            quoted.into(),
-            owner.into(),
-            tie.tracked_column_id.into(),
-            function().into(),
-            tie.tie.as_str().into(),
-        ],
+        &params![table, quoted, owner, tie.tracked_column_id, function(), tie.tie.as_str()],
     )
 }
 
@@ -159,7 +152,7 @@ pub(super) fn is_on(table: pg_sys::Oid, quoted: &str, owner: pg_sys::Oid, tie: &
 /// a part of, and may have another owner.
 pub fn root(trigger: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, pg_sys::Oid)>, Failure> {
     let found = ROOT.with(|saved| {
-        saved.read_of_now(&[trigger.into()], |row| match row {
+        saved.read_of_now(&params![trigger], |row| match row {
             [Some(table), Some(owner)] => Ok((oid(*table), oid(*owner))),
             _ => Err(Failure::new(Kind::Internal, "a table has no owner")),
         })
@@ -196,13 +189,13 @@ pub fn create(tie: &Tie, table: &UserTable, declaration: &Declaration) -> Result
                  format('EXECUTE FUNCTION pinterest.track_stale(%L, %L)', $3, $4)) \
          SELECT format('CREATE TRIGGER %I %s ON %s FOR EACH %s %s', n.name || t.ending, t.timing, $1, t.level, \
          t.action) FROM names n, triggers t",
-        &[
-            table.quoted.as_str().into(),
-            tie.tracked_column_id.to_string().into(),
-            declaration.source_column.as_str().into(),
-            declaration.embedding_column.as_str().into(),
-            declaration.key_columns.clone().into(),
-            tie.tie.as_str().into(),
+        &params![
+            table.quoted.as_str(),
+            tie.tracked_column_id.to_string(),
+            declaration.source_column.as_str(),
+            declaration.embedding_column.as_str(),
+            declaration.key_columns.clone(),
+            tie.tie.as_str()
         ],
         |row| row.get::<String>(1),
     )?;
@@ -228,7 +221,7 @@ fn has_subscription(table: pg_sys::Oid) -> Result<bool, Failure> {
         "SELECT EXISTS (SELECT FROM pg_subscription_rel sr WHERE sr.srrelid = $1 \
              OR sr.srrelid IN (SELECT q.relid FROM pg_partition_tree($1) AS q) \
              OR sr.srrelid IN (SELECT q.relid FROM pg_partition_ancestors($1) AS q))",
-        &[table.into()],
+        &params![table],
     )
 }
 
@@ -238,7 +231,7 @@ pub fn drop(tracked_column_id: i64, table: &UserTable) -> Result<(), Failure> {
         "SELECT format('DROP TRIGGER %I ON %s', t.tgname, $2) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
          WHERE t.tgrelid = $1 AND t.tgparentid = 0 AND t.tgname ~ ('^pinterest_track_' || $3 || '(_[a-z]+)?$') \
              AND p.pronamespace = (SELECT f.pronamespace FROM pg_proc f WHERE f.oid = $4)",
-        &[table.oid.into(), table.quoted.as_str().into(), tracked_column_id.to_string().into(), function().into()],
+        &params![table.oid, table.quoted.as_str(), tracked_column_id.to_string(), function()],
         |row| row.get::<String>(1),
     )?;
     statements.iter().try_for_each(|statement| execute(statement, &[]))
@@ -251,7 +244,7 @@ pub fn drop_strays(table: &UserTable) -> Result<(), Failure> {
     let on_table: Vec<i64> = read(
         "SELECT substr(t.tgname, length('pinterest_track_') + 1)::bigint FROM pg_trigger t WHERE t.tgrelid = $1 \
          AND t.tgfoid = $2 AND t.tgparentid = 0 AND t.tgname ~ '^pinterest_track_[0-9]{1,18}$' ORDER BY 1",
-        &[table.oid.into(), function().into()],
+        &params![table.oid, function()],
         |row| row.get(1),
     )?;
     let is_stray = |id: &i64| columns.iter().all(|column| column.tie.tracked_column_id != *id);

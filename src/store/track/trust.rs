@@ -13,7 +13,7 @@ use super::owners_path;
 use crate::errors::{Failure, Kind};
 use crate::postgres::catalog_changes;
 use crate::store::saved::Saved;
-use crate::store::user_table;
+use crate::store::{params, user_table};
 
 thread_local! {
     // Without publications there is nothing to check.
@@ -141,7 +141,7 @@ pub fn check(table: pg_sys::Oid) -> Result<(), Failure> {
 
 /// A published table without a replica identity takes no UPDATE, and so no embedding.
 fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
-    let leaves = LEAVES.with(|saved| saved.read(&[table.into()], |row| row.get::<pg_sys::Oid>(1)))?;
+    let leaves = LEAVES.with(|saved| saved.read(&params![table], |row| row.get::<pg_sys::Oid>(1)))?;
     leaves.into_iter().try_for_each(|leaf| {
         PgTryBuilder::new(AssertUnwindSafe(|| {
             // SAFETY: a lock that waits as a statement does, none on what is gone; the relation is closed again, after
@@ -168,7 +168,7 @@ fn refuse_unpublishable(table: pg_sys::Oid) -> Result<(), Failure> {
 fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
     let powerful = POWER.with(|saved| {
         saved
-            .read(&[table.into()], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)))
+            .read(&params![table], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)))
     })?;
     let Some((owner, name, quoted)) = powerful.into_iter().next() else { return Ok(()) };
     let path = owners_path::of(owner)?.to_string_lossy().into_owned();
@@ -176,8 +176,7 @@ fn refuse_foreign_code(table: pg_sys::Oid) -> Result<(), Failure> {
     if schemas.iter().any(|schema| schema == "$user") {
         schemas.push(name.clone());
     }
-    let found =
-        FOREIGN.with(|saved| saved.read(&[table.into(), owner.into(), schemas.into()], |row| row.get::<String>(1)))?;
+    let found = FOREIGN.with(|saved| saved.read(&params![table, owner, schemas], |row| row.get::<String>(1)))?;
     let Some(what) = found.into_iter().next() else { return Ok(()) };
     Err(Failure::new(
         Kind::NotReady,

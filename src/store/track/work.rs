@@ -11,7 +11,7 @@ use crate::errors::{Failure, Kind};
 use crate::owner_code::{self, Note, NotedRow};
 use crate::postgres::session_settings::set_local;
 use crate::postgres::vector::Vector;
-use crate::store::{affected, execute, is_true, read, read_optional, row_as, write, write_optional};
+use crate::store::{affected, execute, is_true, params, read, read_optional, row_as, write, write_optional};
 
 /// The lease of a claimed row. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
 const LEASE: &str = "2 minutes";
@@ -95,7 +95,7 @@ pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
              AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($1)) \
              ORDER BY r.next_attempt_at LIMIT 1) AS head) \
          ORDER BY c.tracked_column_id",
-        &[live.to_vec().into()],
+        &params![live.to_vec()],
         row_as!(ReadyColumn { tracked_column_id, owner, problem, strikes }),
     )
 }
@@ -135,18 +135,18 @@ pub fn claim(
          fence = t.fence + 1, attempts = GREATEST(t.attempts + CASE WHEN d.broken_off THEN 0 ELSE 1 END, 1) \
          FROM ready d WHERE t.tracked_column_id = $1 AND t.key = d.key AND NOT d.exhausted \
          RETURNING t.key, t.version, t.attempts, t.fence, t.source_sha256, t.model_id",
-        &[
-            tracked_column_id.into(),
-            by.into(),
-            live.to_vec().into(),
-            limit.into(),
-            LEASE.into(),
-            DEATHS.into(),
-            attempts.into(),
-            deadly.message.as_str().into(),
-            deadly.sqlstate().into(),
-            tried.into(),
-            Failure::new(Kind::BrokenOff, "").sqlstate().into(),
+        &params![
+            tracked_column_id,
+            by,
+            live.to_vec(),
+            limit,
+            LEASE,
+            DEATHS,
+            attempts,
+            deadly.message.as_str(),
+            deadly.sqlstate(),
+            tried,
+            Failure::new(Kind::BrokenOff, "").sqlstate()
         ],
         |row| {
             Ok(ClaimedRow {
@@ -182,14 +182,14 @@ pub fn settle(left: &Note) -> Result<(), Failure> {
          claimed_by = NULL, lease_until = NULL, state = CASE WHEN deaths + 1 >= $7 THEN 'failed' ELSE state END \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND claimed_by = $4 AND state = 'pending' \
          RETURNING state = 'failed'",
-        &[
-            row.tracked_column_id.into(),
-            row.key.clone().into(),
-            row.fence.into(),
-            left.identity.as_str().into(),
-            problem.message.as_str().into(),
-            problem.sqlstate().into(),
-            DEATHS.into(),
+        &params![
+            row.tracked_column_id,
+            row.key.clone(),
+            row.fence,
+            left.identity.as_str(),
+            problem.message.as_str(),
+            problem.sqlstate(),
+            DEATHS
         ],
         |row| row.get::<bool>(1),
     )?;
@@ -197,7 +197,7 @@ pub fn settle(left: &Note) -> Result<(), Failure> {
     if failed && !left.overtime {
         execute(
             "UPDATE pinterest.tracked_row SET reason = $3 WHERE tracked_column_id = $1 AND key = $2",
-            &[row.tracked_column_id.into(), row.key.clone().into(), ended(DEATHS).message.into()],
+            &params![row.tracked_column_id, row.key.clone(), ended(DEATHS).message],
         )?;
     }
     record_problem(row.tracked_column_id, &problem)
@@ -218,7 +218,7 @@ pub fn pause_unsettled(left: &Note) -> Result<(), Failure> {
     let Some(row) = &left.row else { return Ok(()) };
     let due = is_true(
         "SELECT c.next_attempt_at <= clock_timestamp() FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1",
-        &[row.tracked_column_id.into()],
+        &params![row.tracked_column_id],
     )?;
     if due { record_problem(row.tracked_column_id, &problem_of(left)) } else { Ok(()) }
 }
@@ -230,7 +230,7 @@ fn count_attempts(identity: &str) -> Result<(), Failure> {
          FROM (SELECT r.tracked_column_id, r.key FROM pinterest.tracked_row r \
              WHERE r.state = 'pending' AND r.claimed_by = $1 FOR NO KEY UPDATE SKIP LOCKED) AS held \
          WHERE t.tracked_column_id = held.tracked_column_id AND t.key = held.key",
-        &[identity.into()],
+        &params![identity],
     )
 }
 
@@ -275,13 +275,13 @@ fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
          deaths = 0, refusals = 0, claimed_by = NULL, lease_until = NULL, source_sha256 = $5, model_id = $6, \
          embedded_at = clock_timestamp() \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
-        &[
-            claimed.tracked_column_id.into(),
-            claimed.key.clone().into(),
-            claimed.version.into(),
-            claimed.fence.into(),
-            embedding.sha256.to_vec().into(),
-            embedding.model_id.into(),
+        &params![
+            claimed.tracked_column_id,
+            claimed.key.clone(),
+            claimed.version,
+            claimed.fence,
+            embedding.sha256.to_vec(),
+            embedding.model_id
         ],
     )?;
     match embedding.vector {
@@ -308,7 +308,7 @@ pub fn give_way() {
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
-        &[claimed.tracked_column_id.into(), claimed.key.clone().into(), claimed.version.into(), claimed.fence.into()],
+        &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence],
     )?;
     went_through(claimed)?;
     release(claimed)
@@ -320,14 +320,7 @@ pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failur
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = $5, reason_code = $6, claimed_by = NULL, \
          lease_until = NULL WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 \
          AND state = 'pending'",
-        &[
-            claimed.tracked_column_id.into(),
-            claimed.key.clone().into(),
-            claimed.version.into(),
-            claimed.fence.into(),
-            reason.into(),
-            code.into(),
-        ],
+        &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence, reason, code],
     )?;
     went_through(claimed)?;
     release(claimed)
@@ -345,16 +338,16 @@ pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Dura
          next_attempt_at = clock_timestamp() + make_interval(secs => LEAST($7 * 2 ^ LEAST(refusals, 10), $8)), \
          attempts = attempts - CASE WHEN refusals < $9 THEN 1 ELSE 0 END, refusals = refusals + 1 \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
-        &[
-            claimed.tracked_column_id.into(),
-            claimed.key.clone().into(),
-            claimed.version.into(),
-            claimed.fence.into(),
-            reason.into(),
-            code.into(),
-            first.as_secs_f64().into(),
-            PAUSE.1.into(),
-            REFUSALS.into(),
+        &params![
+            claimed.tracked_column_id,
+            claimed.key.clone(),
+            claimed.version,
+            claimed.fence,
+            reason,
+            code,
+            first.as_secs_f64(),
+            PAUSE.1,
+            REFUSALS
         ],
     )?;
     release(claimed)
@@ -366,15 +359,15 @@ pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, bl
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
          next_attempt_at = clock_timestamp() + make_interval(secs => $7), attempts = attempts - $8 \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
-        &[
-            claimed.tracked_column_id.into(),
-            claimed.key.clone().into(),
-            claimed.version.into(),
-            claimed.fence.into(),
-            reason.into(),
-            code.into(),
-            after.as_secs_f64().into(),
-            i32::from(!blame).into(),
+        &params![
+            claimed.tracked_column_id,
+            claimed.key.clone(),
+            claimed.version,
+            claimed.fence,
+            reason,
+            code,
+            after.as_secs_f64(),
+            i32::from(!blame)
         ],
     )?;
     if blame {
@@ -388,7 +381,7 @@ pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET claimed_by = NULL, lease_until = NULL, attempts = GREATEST(attempts - 1, 0) \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND state = 'pending' AND claimed_by IS NOT NULL",
-        &[claimed.tracked_column_id.into(), claimed.key.clone().into(), claimed.fence.into()],
+        &params![claimed.tracked_column_id, claimed.key.clone(), claimed.fence],
     )
 }
 
@@ -404,14 +397,14 @@ pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), F
          END AS pauses \
              FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 FOR NO KEY UPDATE) AS p \
          WHERE tracked_column_id = $1",
-        &[
-            tracked_column_id.into(),
-            problem.message.as_str().into(),
-            problem.sqlstate().into(),
-            problem.hint().into(),
-            first.into(),
-            PAUSE.1.into(),
-            FORGIVEN.into(),
+        &params![
+            tracked_column_id,
+            problem.message.as_str(),
+            problem.sqlstate(),
+            problem.hint(),
+            first,
+            PAUSE.1,
+            FORGIVEN
         ],
     )
 }
@@ -427,7 +420,7 @@ pub fn clear_problem(tracked_column_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.tracked_column SET problem = NULL, problem_code = NULL, problem_hint = NULL, \
          pauses = CASE WHEN problem_code = ANY ($2) THEN pauses ELSE 0 END \
          WHERE tracked_column_id = $1 AND problem IS NOT NULL",
-        &[tracked_column_id.into(), deadly.to_vec().into()],
+        &params![tracked_column_id, deadly.to_vec()],
     )
 }
 
@@ -439,7 +432,7 @@ pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
              AND (r.claimed_by IS NULL OR r.lease_until < clock_timestamp() OR r.claimed_by <> ALL ($1)) \
              ORDER BY r.next_attempt_at LIMIT 1) AS w",
-        &[live.to_vec().into()],
+        &params![live.to_vec()],
         |row| row.maybe(1),
     )?
     .flatten())
@@ -449,7 +442,7 @@ pub fn next_wake(live: &[String]) -> Result<Option<f64>, Failure> {
 pub fn in_hand(identity: &str) -> Result<i64, Failure> {
     Ok(read_optional(
         "SELECT count(*) FROM pinterest.tracked_row r WHERE r.state = 'pending' AND r.claimed_by = $1",
-        &[identity.into()],
+        &params![identity],
         |row| row.get(1),
     )?
     .unwrap_or_default())
