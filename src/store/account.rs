@@ -81,8 +81,8 @@ pub fn nameless() -> Result<Vec<i64>, Failure> {
              + LEAST('1 hour'::interval, '15 seconds'::interval + (clock_timestamp() - a.connected_at)) \
          FROM (SELECT o.account_id FROM pinterest.account o WHERE o.identity_due <= clock_timestamp() \
                AND o.status IN ('connected', 'refresh_uncertain') \
-               AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = o.app_id AND p.access_refused_since IS NOT \
-               NULL \
+               AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = o.app_id \
+                   AND p.access_refused_since IS NOT NULL \
                    AND (p.access_probe_at > clock_timestamp() OR p.access_probe_until > clock_timestamp())) \
                    LIMIT 10 FOR NO KEY UPDATE SKIP LOCKED) AS due \
          WHERE a.account_id = due.account_id RETURNING a.account_id",

@@ -190,8 +190,8 @@ pub fn probe_now(app_id: i64) -> Result<(), Failure> {
 fn wake(app_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() \
-         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a JOIN pinterest.import i ON i.account_id = \
-         a.account_id \
+         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
+             JOIN pinterest.import i ON i.account_id = a.account_id \
              WHERE a.app_id = $1 AND i.state = 'waiting_access' FOR UPDATE OF i SKIP LOCKED) AS w \
          WHERE t.account_id = w.account_id AND t.import_id = w.import_id",
         &params![app_id],

@@ -83,8 +83,8 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
          AS p(board_id, name, description, privacy, owner_username, pin_count, created_at, modified_at) \
          LEFT JOIN pinterest.board b ON b.account_id = $1 AND b.board_id = p.board_id \
          ON CONFLICT (account_id, board_id) DO UPDATE SET name = EXCLUDED.name, description = EXCLUDED.description, \
-         privacy = COALESCE(EXCLUDED.privacy, t.privacy), owner_username = COALESCE(EXCLUDED.owner_username, \
-         t.owner_username), \
+         privacy = COALESCE(EXCLUDED.privacy, t.privacy), owner_username = \
+         COALESCE(EXCLUDED.owner_username, t.owner_username), \
          pin_count = EXCLUDED.pin_count, created_at = COALESCE(EXCLUDED.created_at, t.created_at), \
          pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
         &params![
@@ -108,9 +108,8 @@ pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, Str
     let names: Vec<String> = sections.iter().map(|(_, name)| name.clone()).collect();
     execute(
         "DELETE FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2 \
-         AND s.section_id <> ALL ($3) AND NOT EXISTS (SELECT FROM pinterest.pin p WHERE p.account_id = $1 \
-         AND p.board_id = $2 \
-             AND p.board_section_id = s.section_id)",
+         AND s.section_id <> ALL ($3) AND NOT EXISTS (SELECT FROM pinterest.pin p \
+             WHERE p.account_id = $1 AND p.board_id = $2 AND p.board_section_id = s.section_id)",
         &params![account_id, board_id, ids.clone()],
     )?;
     execute(
@@ -166,8 +165,8 @@ pub fn last_import(
          FROM pinterest.board b, LATERAL (SELECT NOT EXISTS (SELECT FROM pinterest.pin p \
              JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
-             AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' AND $4 \
-             AND i.image IS NULL) \
+             AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' \
+                 AND $4 AND i.image IS NULL) \
                  OR (i.state = 'skipped' AND i.reason_code = $6 AND NOT $5) OR (i.state = 'embedded' AND p.is_ai \
                  AND $5))) \
              AS all_stand) AS whole \

@@ -33,8 +33,8 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
 fn add_gap(now: &Observation, microseconds: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT k.gaps, k.lengths \
-             FROM (VALUES (true, ARRAY[g.at], ARRAY[g.length + (SELECT sum(l.length) FROM unnest(n.clock_gap_lengths) \
-             AS l(length))]), \
+             FROM (VALUES (true, ARRAY[g.at], ARRAY[g.length + (SELECT sum(l.length) \
+                 FROM unnest(n.clock_gap_lengths) AS l(length))]), \
                  (false, n.clock_gaps || g.at, n.clock_gap_lengths || g.length)) AS k(many, gaps, lengths) \
              WHERE k.many = (cardinality(n.clock_gaps) >= 100)) \
          FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at, $2 * '1 microsecond'::interval AS \
@@ -48,8 +48,8 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
     let at = || [now.clock.into()];
     // Gaps that are in the future of the new clock are forgotten.
     execute(
-        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT COALESCE(array_agg(g.at), \
-         '{}'), \
+        "UPDATE pinterest.installation n SET (clock_gaps, clock_gap_lengths) = (SELECT \
+             COALESCE(array_agg(g.at), '{}'), \
              COALESCE(array_agg(g.length), '{}') FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
              WHERE g.at <= 'epoch'::timestamptz + $1 * '1 microsecond'::interval)",
         &at(),

@@ -2,63 +2,40 @@
 //! written in the transaction that changes the state of a pin or image, so they always agree.
 
 use super::pin_image::AI_DISCLOSED;
-use super::{execute, params};
+use super::{execute, params, words};
 use crate::errors::Failure;
 
-/// The outcome of a listed pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinOutcome {
-    /// It has at least one image.
-    WithImages,
-    /// It has none; the reason states why.
-    WithoutImage,
-    /// It is not in the part of the board that the import was asked for.
-    LeftOut,
-    /// Its images are left out; the reason states why.
-    Skipped,
-    /// Counted in addition to another outcome: it is disclosed as made or changed with AI.
-    AiDisclosed,
-    /// It could not be read. Not counted as listed.
-    Unreadable,
-    /// Counted in addition to another outcome: the next import checks it again.
-    Doubtful,
-}
-
-/// The outcome of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageOutcome {
-    /// A fresh embedding.
-    Embedded,
-    /// An embedding that existed already.
-    Reused,
-    /// It is not embedded, or another import of the account has taken it over.
-    Skipped,
-    /// All attempts failed; pinterest_retry_failed() tries again.
-    Failed,
-}
-
-impl PinOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            PinOutcome::WithImages => "with_images",
-            PinOutcome::WithoutImage => "without_image",
-            PinOutcome::LeftOut => "left_out",
-            PinOutcome::Skipped => "skipped",
-            PinOutcome::AiDisclosed => "ai_disclosed",
-            PinOutcome::Unreadable => "unreadable",
-            PinOutcome::Doubtful => "doubtful",
-        }
+words! {
+    /// The outcome of a listed pin.
+    pub enum PinOutcome {
+        /// It has at least one image.
+        WithImages = "with_images",
+        /// It has none; the reason states why.
+        WithoutImage = "without_image",
+        /// It is not in the part of the board that the import was asked for.
+        LeftOut = "left_out",
+        /// Its images are left out; the reason states why.
+        Skipped = "skipped",
+        /// Counted in addition to another outcome: it is disclosed as made or changed with AI.
+        AiDisclosed = "ai_disclosed",
+        /// It could not be read. Not counted as listed.
+        Unreadable = "unreadable",
+        /// Counted in addition to another outcome: the next import checks it again.
+        Doubtful = "doubtful",
     }
 }
 
-impl ImageOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            ImageOutcome::Embedded => "embedded",
-            ImageOutcome::Reused => "reused",
-            ImageOutcome::Skipped => "skipped",
-            ImageOutcome::Failed => "failed",
-        }
+words! {
+    /// The outcome of an image.
+    pub enum ImageOutcome {
+        /// A fresh embedding.
+        Embedded = "embedded",
+        /// An embedding that existed already.
+        Reused = "reused",
+        /// It is not embedded, or another import of the account has taken it over.
+        Skipped = "skipped",
+        /// All attempts failed; pinterest_retry_failed() tries again.
+        Failed = "failed",
     }
 }
 
@@ -146,16 +123,16 @@ fn add<'a>(
 /// Counts the whole board as it is: it has not changed since its last import.
 pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Result<(), Failure> {
     execute(
-        "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT FROM pinterest.pin_image s \
-         WHERE s.account_id = $1 \
+        "WITH pins AS (SELECT p.pin_id, p.no_image, p.is_ai, EXISTS (SELECT \
+                 FROM pinterest.pin_image s WHERE s.account_id = $1 \
                  AND s.pin_id = p.pin_id AND s.state = 'skipped' AND s.reason_code = $4) AS skipped \
                  FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), \
          outcomes AS (SELECT 'image' AS item, CASE i.state WHEN 'embedded' THEN 'reused' ELSE i.state END AS outcome, \
                  CASE i.state WHEN 'embedded' THEN 'unchanged' ELSE COALESCE(i.reason_code, '') END AS reason \
                  FROM pins JOIN pinterest.pin_image i ON i.account_id = $1 AND i.pin_id = pins.pin_id \
-             UNION ALL SELECT 'pin', CASE WHEN pins.skipped THEN 'skipped' WHEN pins.no_image IS NULL \
-             THEN 'with_images' \
+             UNION ALL SELECT 'pin', CASE WHEN pins.skipped THEN 'skipped' \
+                 WHEN pins.no_image IS NULL THEN 'with_images' \
                  ELSE 'without_image' END, CASE WHEN pins.skipped THEN $4 ELSE COALESCE(pins.no_image, '') END \
                  FROM pins \
              UNION ALL SELECT 'pin', 'ai_disclosed', '' FROM pins WHERE pins.is_ai), \

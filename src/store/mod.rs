@@ -71,6 +71,26 @@ impl Row<'_, '_> {
     }
 }
 
+/// An enum of the words that a column contains.
+macro_rules! words {
+    ($(#[$about:meta])* pub enum $name:ident { $($(#[$variant_about:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_about])* $variant,)*
+        }
+
+        impl $name {
+            fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+use words;
+
 /// The parameters of a statement.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {

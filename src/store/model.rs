@@ -25,8 +25,7 @@ pub fn id_of(model: &ModelRow) -> Result<i64, Failure> {
     write_one(
         "WITH known AS (UPDATE pinterest.model m SET used_at = clock_timestamp() WHERE m.fingerprint = $1 \
          RETURNING m.model_id), made AS (INSERT INTO pinterest.model AS m (fingerprint, name, weights_sha256, \
-         precision, preprocessing, dimension) \
-             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known) \
+             precision, preprocessing, dimension) SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known) \
              ON CONFLICT (fingerprint) DO UPDATE SET used_at = clock_timestamp() RETURNING m.model_id) \
          SELECT k.model_id FROM known k UNION ALL SELECT m.model_id FROM made m",
         &params![

@@ -125,7 +125,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
          is_product, ai_disclosures, product_tags) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
          (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, \
-         parent_pin_id, \
+             parent_pin_id, \
              created_at, raw, no_image, link_domain, is_product, product_tags) = (SELECT k.board_section_id, k.title, \
                  k.description, k.link, k.alt_text, k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, \
                  k.created_at, k.raw, k.no_image, k.link_domain, k.is_product, k.product_tags \
@@ -134,7 +134,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
                      EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image, \
                      EXCLUDED.link_domain, EXCLUDED.is_product, EXCLUDED.product_tags), \
                  (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, \
-                 t.creative_type, \
+                     t.creative_type, \
                      t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image, t.link_domain, t.is_product, \
                      t.product_tags)) AS k(odd, board_section_id, title, \
                  description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, \

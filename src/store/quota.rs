@@ -35,11 +35,11 @@ pub fn take(account_id: i64) -> Result<Turn, Failure> {
              CASE WHEN p.tier = 'trial' THEN '1 day'::interval ELSE '1 minute'::interval END AS window_length) AS k \
          WHERE a.account_id = $1 \
          ON CONFLICT ((COALESCE(app_id, 0)), (COALESCE(account_id, 0)), category) DO UPDATE SET \
-             remaining = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 \
-             hours'::interval \
+             remaining = CASE WHEN q.reset_at <= clock_timestamp() OR \
+                 q.reset_at > clock_timestamp() + '25 hours'::interval \
                  THEN q.request_limit - 1 ELSE GREATEST(q.remaining - 1, -1) END, \
-             reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR q.reset_at > clock_timestamp() + '25 \
-             hours'::interval \
+             reset_at = CASE WHEN q.reset_at <= clock_timestamp() OR \
+                 q.reset_at > clock_timestamp() + '25 hours'::interval \
                  THEN clock_timestamp() + LEAST(q.window_length, '1 day'::interval) ELSE q.reset_at END, \
              paced_until = CASE WHEN q.remaining <= 0 AND q.reset_at > clock_timestamp() THEN q.paced_until \
                  ELSE COALESCE(q.pace, '0') + CASE WHEN q.paced_until > clock_timestamp() \

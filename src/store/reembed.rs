@@ -41,8 +41,8 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
          AND CASE WHEN $6 IS NULL THEN i.import_id = $2 ELSE EXISTS (SELECT FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.pin_id = i.pin_id AND p.board_id = $6 AND p.removed_at IS NULL) END \
          ORDER BY i.pin_id, i.position LIMIT $7 FOR UPDATE), \
-         again AS (UPDATE pinterest.pin_image t SET state = 'pending', import_id = $2, embedding = NULL, \
-         model_id = NULL, \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', import_id = $2, \
+             embedding = NULL, model_id = NULL, \
              embedded_at = NULL, attempts = 0, next_attempt_at = clock_timestamp(), claimed_by = NULL, \
              lease_until = NULL, fence = t.fence + 1 FROM old o WHERE t.account_id = $1 AND t.pin_id = o.pin_id \
              AND t.position = o.position RETURNING t.pin_id, t.position) \

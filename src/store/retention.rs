@@ -16,8 +16,8 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     let removed = write(
         "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
              WHERE p.removed_at < n.clock_seen_at - make_interval(secs => $1) \
-             AND p.removed_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, \
-             length) \
+             AND p.removed_at + COALESCE((SELECT sum(g.length) \
+                 FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > p.removed_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
@@ -30,13 +30,13 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
         "WITH cut AS (SELECT n.clock_seen_at - make_interval(secs => $1) AS at, n.clock_gaps, n.clock_gap_lengths \
              FROM pinterest.installation n), \
          old AS (SELECT p.account_id, p.pin_id FROM cut c, pinterest.board b, pinterest.pin p \
-             WHERE (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + COALESCE((SELECT \
-             sum(g.length) \
-                 FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) WHERE g.at > b.confirmed_at), \
-                 '0') < c.at) \
+             WHERE (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + \
+                 COALESCE((SELECT sum(g.length) \
+                 FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) WHERE \
+                 g.at > b.confirmed_at), '0') < c.at) \
              AND p.account_id = b.account_id AND p.board_id = b.board_id AND p.removed_at IS NULL \
-             AND p.imported_at < c.at AND p.imported_at + COALESCE((SELECT sum(g.length) FROM unnest(c.clock_gaps, \
-             c.clock_gap_lengths) AS g(at, length) \
+             AND p.imported_at < c.at AND p.imported_at + COALESCE((SELECT sum(g.length) \
+                 FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > p.imported_at), '0') < c.at \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
                  AND i.board_id = b.board_id AND i.state = 'running') \
@@ -60,8 +60,8 @@ pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
              FROM pinterest.import o, pinterest.installation n \
              WHERE o.state IN ('completed', 'failed', 'cancelled') \
              AND o.finished_at < n.clock_seen_at - make_interval(secs => $1) \
-             AND o.finished_at + COALESCE((SELECT sum(g.length) FROM unnest(n.clock_gaps, \
-             n.clock_gap_lengths) AS g(at, length) \
+             AND o.finished_at + COALESCE((SELECT sum(g.length) \
+                 FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > o.finished_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
              LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
          WHERE i.account_id = old.account_id AND i.import_id = old.import_id",

@@ -40,16 +40,15 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
 pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
     read(
         "SELECT f.what FROM pg_roles w CROSS JOIN LATERAL ( \
-             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE w.rolcanlogin OR w.rolsuper OR w.rolbypassrls \
-             OR w.rolcreaterole \
-                 OR w.rolcreatedb OR w.rolreplication \
+             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE w.rolcanlogin OR w.rolsuper \
+                 OR w.rolbypassrls OR w.rolcreaterole OR w.rolcreatedb OR w.rolreplication \
              UNION ALL SELECT 2, format('\"%s\" is a member of it', pg_get_userbyid(m.member)) FROM pg_auth_members m \
              WHERE m.roleid = w.oid UNION ALL SELECT 3, format('it is a member of \"%s\"', pg_get_userbyid(m.roleid)) \
              FROM pg_auth_members m WHERE m.member = w.oid UNION ALL SELECT 4, 'it has settings' WHERE EXISTS (SELECT \
-             FROM pg_db_role_setting s WHERE s.setrole = w.oid) UNION ALL SELECT 5, 'it owns objects' \
-             WHERE EXISTS (SELECT FROM pg_shdepend d \
-                 WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid AND d.deptype = 'o')) AS f(place, \
-                 what) \
+             FROM pg_db_role_setting s WHERE s.setrole = w.oid) \
+                 UNION ALL SELECT 5, 'it owns objects' WHERE EXISTS (SELECT FROM pg_shdepend d \
+                 WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid \
+                 AND d.deptype = 'o')) AS f(place, what) \
          WHERE w.rolname = 'pinterest_worker' ORDER BY f.place, f.what",
         &[],
         |row| row.get(1),

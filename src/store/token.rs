@@ -134,8 +134,8 @@ pub fn replace(account_id: i64, generation: i64, new: NewTokens, scopes: &[Strin
     commit_durably();
     execute(
         "INSERT INTO pinterest.token AS t (account_id, generation, consent, access_token, refresh_token, \
-         access_expires_at, refresh_expires_at, refresh_after, granted_scopes) VALUES ($1, $2, $2, $3, $4, \
-         clock_timestamp() + make_interval(secs => $5), \
+         access_expires_at, refresh_expires_at, refresh_after, granted_scopes) \
+         VALUES ($1, $2, $2, $3, $4, clock_timestamp() + make_interval(secs => $5), \
          clock_timestamp() + make_interval(secs => $6), \
          clock_timestamp() + make_interval(secs => $7), $8) \
          ON CONFLICT (account_id) DO UPDATE SET generation = EXCLUDED.generation, consent = EXCLUDED.consent, \

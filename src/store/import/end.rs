@@ -4,35 +4,23 @@ use std::time::Duration;
 
 use super::claim::ClaimedImport;
 use crate::errors::Failure;
-use crate::store::{execute, import_outcome, params, read_optional};
+use crate::store::{execute, import_outcome, params, read_optional, words};
 
-/// The state that an import is left in when work on it stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Tried again at its wake time.
-    Queued,
-    /// Waits for Pinterest's quota.
-    WaitingQuota,
-    /// Waits for Pinterest to grant the app access.
-    WaitingAccess,
-    /// Waits for its user to reconnect the account.
-    NeedsReauth,
-    /// Ended by a failure.
-    Failed,
-    /// Ended by the user.
-    Cancelled,
-}
-
-impl Stop {
-    fn as_str(self) -> &'static str {
-        match self {
-            Stop::Queued => "queued",
-            Stop::WaitingQuota => "waiting_quota",
-            Stop::WaitingAccess => "waiting_access",
-            Stop::NeedsReauth => "needs_reauth",
-            Stop::Failed => "failed",
-            Stop::Cancelled => "cancelled",
-        }
+words! {
+    /// The state that an import is left in when work on it stops.
+    pub enum Stop {
+        /// Tried again at its wake time.
+        Queued = "queued",
+        /// Waits for Pinterest's quota.
+        WaitingQuota = "waiting_quota",
+        /// Waits for Pinterest to grant the app access.
+        WaitingAccess = "waiting_access",
+        /// Waits for its user to reconnect the account.
+        NeedsReauth = "needs_reauth",
+        /// Ended by a failure.
+        Failed = "failed",
+        /// Ended by the user.
+        Cancelled = "cancelled",
     }
 }
 
@@ -86,8 +74,8 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
                  (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 \
                          AND i.pins_unreadable = 0 THEN i.modified_at_start END, \
                      CASE WHEN l.listed THEN i.pins_reported ELSE b.imported_pin_count END, \
-                     CASE WHEN l.listed THEN s.pins ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, \
-                     pins) \
+                     CASE WHEN l.listed THEN s.pins \
+                     ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, pins) \
              WHERE k.stays = COALESCE(i.coverage NOT IN ('whole', 'until_known', 'until_limit', 'incomplete'), true)) \
          FROM pinterest.import i JOIN pinterest.board o ON o.account_id = $1 AND o.board_id = $3, \
          LATERAL (SELECT COALESCE(i.listed_at > o.imported_at, i.listed_at IS NOT NULL) AS listed) AS l, \

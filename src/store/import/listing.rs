@@ -7,7 +7,7 @@ use pinterest::completeness::Listed;
 use super::claim::ClaimedImport;
 use crate::errors::{Failure, Kind};
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
-use crate::store::{execute, is_true, params, pin, pin_image, read_optional};
+use crate::store::{execute, is_true, params, pin, pin_image, read_optional, words};
 
 /// Records the board; the listing begins with the board's current change marker.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
@@ -56,8 +56,8 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
 /// is new.
 pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     is_true(
-        "SELECT i.pins_unreadable = 0 AND COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) \
-         FROM pinterest.pin p \
+        "SELECT i.pins_unreadable = 0 AND \
+             COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL), false) \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3 \
          WHERE i.account_id = $1 AND i.import_id = $2",
@@ -65,36 +65,23 @@ pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<b
     )
 }
 
-/// The part of a board that a listing covered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coverage {
-    /// The whole board.
-    Whole,
-    /// All new pins; the others are known, and none was removed.
-    UntilKnown,
-    /// As far as Pinterest lists.
-    UntilLimit,
-    /// Pinterest counts other numbers, or more is missing than one listing proves: the next import lists again.
-    Incomplete,
-    /// As many images as requested.
-    Sample,
-    /// The requested sections.
-    Sections,
-    /// Nothing was listed: the images are the stored ones.
-    Stored,
-}
-
-impl Coverage {
-    fn as_str(self) -> &'static str {
-        match self {
-            Coverage::Whole => "whole",
-            Coverage::UntilKnown => "until_known",
-            Coverage::UntilLimit => "until_limit",
-            Coverage::Incomplete => "incomplete",
-            Coverage::Sample => "sample",
-            Coverage::Sections => "sections",
-            Coverage::Stored => "stored",
-        }
+words! {
+    /// The part of a board that a listing covered.
+    pub enum Coverage {
+        /// The whole board.
+        Whole = "whole",
+        /// All new pins; the others are known, and none was removed.
+        UntilKnown = "until_known",
+        /// As far as Pinterest lists.
+        UntilLimit = "until_limit",
+        /// Pinterest counts other numbers, or more is missing than one listing proves: the next import lists again.
+        Incomplete = "incomplete",
+        /// As many images as requested.
+        Sample = "sample",
+        /// The requested sections.
+        Sections = "sections",
+        /// Nothing was listed: the images are the stored ones.
+        Stored = "stored",
     }
 }
 
@@ -171,8 +158,8 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
              EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3, \
-         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, count(*) FILTER (WHERE p.import_id <> $2) \
-         AS missing, \
+         LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, \
+             count(*) FILTER (WHERE p.import_id <> $2) AS missing, \
              count(*) FILTER (WHERE p.import_id <> $2 AND p.missing_since IS NOT NULL) AS missing_again \
              FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
          WHERE i.account_id = $1 AND i.import_id = $2",

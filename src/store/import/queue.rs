@@ -49,8 +49,8 @@ pub struct ImportOptions {
 fn refuse_unless_room(account_id: i64) -> Result<(), Failure> {
     let most = settings::max_queued_imports();
     let found = write_optional(
-        "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT FROM pinterest.import i \
-         WHERE i.account_id = $1 \
+        "SELECT a.status = 'disconnected', (SELECT count(*) FROM (SELECT \
+             FROM pinterest.import i WHERE i.account_id = $1 \
              AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth') \
              LIMIT $2) AS waiting) \
          FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE OF a",
@@ -121,8 +121,8 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
              JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT \
              clock_timestamp()) AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
-             AND i.board_id = b.board_id \
+             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE \
+                 i.account_id = b.account_id AND i.board_id = b.board_id \
                  AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \

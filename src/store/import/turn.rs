@@ -42,16 +42,15 @@ macro_rules! usable {
 /// Returns their number.
 pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
     let ended = write(
-        "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 ELSE 1 \
-         END AS deaths \
-             FROM pinterest.import i \
+        "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 \
+             ELSE 1 END AS deaths FROM pinterest.import i \
              WHERE i.state = 'running' AND (i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($1)) \
              LIMIT 100 FOR UPDATE SKIP LOCKED), \
          next AS (SELECT d.account_id, d.import_id, d.deaths, NOT i.cancel_requested AND d.deaths >= $2 AS failed, \
              CASE WHEN i.cancel_requested THEN 'cancelled' WHEN d.deaths >= $2 THEN 'failed' ELSE 'queued' \
              END AS state, CASE WHEN d.deaths > 1 THEN row_number() OVER (PARTITION BY d.deaths > 1 \
-             ORDER BY d.import_id) ELSE 0 END AS place FROM dead d JOIN pinterest.import i ON i.account_id = \
-             d.account_id AND i.import_id = d.import_id) \
+             ORDER BY d.import_id) ELSE 0 END AS place FROM dead d \
+             JOIN pinterest.import i ON i.account_id = d.account_id AND i.import_id = d.import_id) \
          UPDATE pinterest.import t SET deaths = n.deaths, fence = t.fence + 1, claimed_by = NULL, lease_until = NULL, \
          state = n.state, due = CASE WHEN n.state = 'queued' THEN false END, \
          wake_at = clock_timestamp() + n.place * '5 seconds'::interval, \
@@ -169,12 +168,12 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
         concat!(
             "WITH RECURSIVE held AS ( \
-             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', \
-             'waiting_quota', 'waiting_access') \
+             (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL \
+                 AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                  AND i.account_id > $1 ORDER BY i.account_id LIMIT 1) \
              UNION ALL \
-             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL AND i.state IN ('queued', \
-             'waiting_quota', 'waiting_access') \
+             SELECT (SELECT i.account_id FROM pinterest.import i WHERE i.due IS NULL \
+                 AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
                  AND i.account_id > h.account_id ORDER BY i.account_id LIMIT 1) FROM held h \
                  WHERE h.account_id IS NOT NULL) \
              SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id AND ",
@@ -189,8 +188,8 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
     // Rows that a client has locked are left to the next round.
     execute(
         "UPDATE pinterest.import t SET due = false FROM (SELECT i.account_id, i.import_id FROM pinterest.import i \
-             WHERE i.account_id = ANY ($1) AND i.due IS NULL AND i.state IN ('queued', 'waiting_quota', \
-             'waiting_access') \
+             WHERE i.account_id = ANY ($1) AND i.due IS NULL \
+             AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
              FOR UPDATE SKIP LOCKED) AS h WHERE t.account_id = h.account_id AND t.import_id = h.import_id",
         &params![usable],
     )?;
@@ -201,12 +200,10 @@ pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
 /// Whether imports of other accounts wait for a worker.
 pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
     is_true(
-        "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due ORDER BY i.account_id \
-         LIMIT 1) AS l \
-                 WHERE l.account_id <> $1) \
-             OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due \
-             ORDER BY i.account_id DESC LIMIT 1) AS h \
-                 WHERE h.account_id <> $1)",
+        "SELECT EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i WHERE i.due \
+                 ORDER BY i.account_id LIMIT 1) AS l WHERE l.account_id <> $1) \
+             OR EXISTS (SELECT FROM (SELECT i.account_id FROM pinterest.import i \
+                 WHERE i.due ORDER BY i.account_id DESC LIMIT 1) AS h WHERE h.account_id <> $1)",
         &params![account_id],
     )
 }
@@ -214,9 +211,8 @@ pub fn others_wait(account_id: i64) -> Result<bool, Failure> {
 /// Seconds until the next sleeping import is due, and whether one is due now.
 pub fn next_wake() -> Result<(Option<f64>, bool), Failure> {
     Ok(read_optional(
-        "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 FROM pinterest.import i \
-         WHERE NOT i.due \
-                 ORDER BY i.wake_at LIMIT 1), \
+        "SELECT (SELECT EXTRACT(EPOCH FROM i.wake_at - clock_timestamp())::float8 \
+                 FROM pinterest.import i WHERE NOT i.due ORDER BY i.wake_at LIMIT 1), \
              EXISTS (SELECT FROM pinterest.import i WHERE i.due)",
         &[],
         |row| Ok((row.maybe::<f64>(1)?, row.get::<bool>(2)?)),

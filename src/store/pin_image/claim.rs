@@ -34,8 +34,8 @@ pub struct ClaimedImage {
 pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<String>, Failure> {
     read(
         "SELECT DISTINCT n.content_hash FROM (SELECT i.content_hash FROM pinterest.pin_image i \
-             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT \
-             clock_timestamp()) \
+             WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' \
+             AND i.next_attempt_at <= (SELECT clock_timestamp()) \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
         &params![account_id, import_id, limit],
         |row| row.get(1),
@@ -85,10 +85,10 @@ pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>,
          SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 \
          AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
          AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.account_id + 0 = $1 \
-         AND o.content_hash = i.content_hash \
-             AND o.import_id + 0 = $2 AND o.state = 'pending' AND (o.pin_id, o.position) < (i.pin_id, \
-             i.position) OFFSET 0) \
+         AND NOT EXISTS (SELECT FROM pinterest.pin_image o \
+             WHERE o.account_id + 0 = $1 AND o.content_hash = i.content_hash \
+             AND o.import_id + 0 = $2 AND o.state = 'pending' \
+             AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
              AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
              AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \

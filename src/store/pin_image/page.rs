@@ -48,8 +48,7 @@ pub fn upsert_page(
          content_hash = EXCLUDED.content_hash, attempts = 0, reason = NULL, reason_code = NULL, \
          next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
          (state, embedding, model_id, embedded_at, stale, previous_hash, misses, missed_by) = (SELECT k.state, \
-         k.embedding, \
-                 k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
+                 k.embedding, k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
                  CASE WHEN k.misses > 0 THEN EXCLUDED.import_id END \
              FROM (SELECT CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END AS hash, \
                  COALESCE(t.model_id = $8, false) AS fits) AS w, \
@@ -89,8 +88,7 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
     }
     let skipped = affected(
         "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
-         content_hash, \
-             state, reason, reason_code) \
+             content_hash, state, reason, reason_code) \
          SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, 'skipped', $8, $9 \
          FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
          candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \

@@ -81,8 +81,6 @@ pub fn record(
     result: &ImageResult,
     across: bool,
 ) -> Result<Recorded, Failure> {
-    // Every statement below does nothing if the fence has grown.
-    let with = |others| fenced(account_id, claimed, others);
     let touched = match result {
         ImageResult::Embedded(done) => affected(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, \
@@ -90,15 +88,19 @@ pub fn record(
              WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
              misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
-            &with(vec![
-                done.embedding.clone().parameter(),
-                done.model_id.into(),
-                done.sha256.to_vec().into(),
-                done.source_size.as_str().into(),
-                done.cropped.into(),
-                done.image.clone().into(),
-                done.animated.into(),
-            ]),
+            &fenced(
+                account_id,
+                claimed,
+                params![
+                    done.embedding.clone().parameter(),
+                    done.model_id,
+                    done.sha256.to_vec(),
+                    done.source_size.as_str(),
+                    done.cropped,
+                    done.image.clone(),
+                    done.animated
+                ],
+            ),
         )?,
         ImageResult::SameBytes { model_id, sha256, source_size, cropped, image } => affected(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
@@ -109,32 +111,29 @@ pub fn record(
                  WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 \
                  LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
-            &with(vec![
-                sha256.to_vec().into(),
-                source_size.as_str().into(),
-                (*cropped).into(),
-                across.into(),
-                image.clone().into(),
-                (*model_id).into(),
-            ]),
+            &fenced(
+                account_id,
+                claimed,
+                params![sha256.to_vec(), source_size.as_str(), *cropped, across, image.clone(), *model_id],
+            ),
         )?,
         ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {
             let wanted = if matches!(result, ImageResult::Skipped(_)) { "skipped" } else { "failed" };
             let state = write_optional(
                 "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, \
                  lease_until = NULL, (state, embedding, model_id, embedded_at, content_hash, stale, \
-                 previous_hash) = (SELECT k.state, k.embedding, \
+                     previous_hash) = (SELECT k.state, k.embedding, \
                      k.model_id, k.embedded_at, k.content_hash, k.stale, k.previous_hash \
                      FROM (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, \
                              CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END, false, NULL), \
                          (false, $5, NULL, NULL, NULL, t.content_hash, t.stale, t.previous_hash)) \
                          AS k(keeps, state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) \
-                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND COALESCE(t.model_id = (SELECT \
-                     w.model_id \
+                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND \
+                         COALESCE(t.model_id = (SELECT w.model_id \
                          FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id), false))) \
                  WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending' \
                  RETURNING t.state",
-                &with(vec![wanted.into(), reason.text.as_str().into(), reason.code.into()]),
+                &fenced(account_id, claimed, params![wanted, reason.text.as_str(), reason.code]),
                 |row| row.get::<String>(1),
             )?;
             if state.as_deref() == Some("embedded") {
@@ -146,14 +145,18 @@ pub fn record(
             "UPDATE pinterest.pin_image SET reason = $5, claimed_by = NULL, lease_until = NULL, \
              next_attempt_at = clock_timestamp() + make_interval(secs => $6), attempts = attempts - $7 \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
-            &with(vec![reason.as_str().into(), after.as_secs_f64().into(), i32::from(!blame).into()]),
+            &fenced(account_id, claimed, params![reason.as_str(), after.as_secs_f64(), i32::from(!blame)]),
         )?,
     };
     Ok(if touched > 0 { Recorded::AsIs } else { Recorded::No })
 }
 
-/// The parameters of a statement on a claimed image: its key, its fence and others.
-fn fenced<'a>(account_id: i64, claimed: &'a ClaimedImage, others: Vec<DatumWithOid<'a>>) -> Vec<DatumWithOid<'a>> {
+/// The parameters of a statement on a claimed image: its key, its fence, which must not have grown, and others.
+fn fenced<'a>(
+    account_id: i64,
+    claimed: &'a ClaimedImage,
+    others: impl IntoIterator<Item = DatumWithOid<'a>>,
+) -> Vec<DatumWithOid<'a>> {
     let key = [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
     key.into_iter().chain(others).collect()
 }
@@ -181,10 +184,10 @@ pub fn reuse_by_content_hash(
     // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and
     // account are no index conditions: otherwise all of its pending images are compared with all embedded ones.
     write(
-        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash FROM unnest($3::text[]) AS \
-         u(content_hash)) AS h \
+        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash \
+             FROM unnest($3::text[]) AS u(content_hash)) AS h \
              CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, \
-             e.animated, e.image \
+                 e.animated, e.image \
                  FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
                  AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
          reused AS ( \
@@ -193,16 +196,14 @@ pub fn reuse_by_content_hash(
          fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, \
-             s.cropped, \
-                 CASE WHEN (SELECT w.keep_images FROM pinterest.import w WHERE w.account_id = $1 \
-                 AND w.import_id = t.import_id) \
+                 s.cropped, CASE WHEN (SELECT w.keep_images FROM pinterest.import w \
+                     WHERE w.account_id = $1 AND w.import_id = t.import_id) \
                      THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
              WHERE k.kept = (t.image IS NOT NULL AND NOT t.stale)) \
          FROM twins s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash \
-         AND t.claimed_by IS NULL AND EXISTS (SELECT FROM pinterest.import k WHERE k.account_id = $1 \
-         AND k.import_id = t.import_id \
-             AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
+         AND t.claimed_by IS NULL AND EXISTS (SELECT FROM pinterest.import k \
+             WHERE k.account_id = $1 AND k.import_id = t.import_id AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
         &params![account_id, model_id, hashes, across, with_bytes],
@@ -214,12 +215,12 @@ pub fn reuse_by_content_hash(
 /// number by state and reason.
 pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result<Vec<(String, String, i64)>, Failure> {
     write(
-        "WITH failed AS (SELECT f.pin_id, f.position, f.state, COALESCE(f.reason_code, '') AS code \
-         FROM pinterest.pin_image f \
+        "WITH failed AS (SELECT f.pin_id, f.position, f.state, \
+             COALESCE(f.reason_code, '') AS code FROM pinterest.pin_image f \
              WHERE f.account_id = $1 AND f.import_id = $2 \
              AND (f.state = 'failed' OR f.state = 'skipped' AND f.reason_code = ANY ($3)) FOR UPDATE), \
-         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, reason_code = NULL, \
-         attempts = 0, \
+         again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, \
+             reason_code = NULL, attempts = 0, \
              next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
              FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position \
              RETURNING f.state, f.code) \

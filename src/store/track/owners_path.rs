@@ -13,8 +13,8 @@ use crate::store::saved::Saved;
 thread_local! {
     // In the order in which a login applies them (process_settings, postinit.c).
     static OF_ROLE: Saved = const { Saved::new(
-        "SELECT substr(s.item, length('search_path=') + 1) FROM (SELECT r.setrole, r.setdatabase, \
-         unnest(r.setconfig) AS item \
+        "SELECT substr(s.item, length('search_path=') + 1) \
+             FROM (SELECT r.setrole, r.setdatabase, unnest(r.setconfig) AS item \
              FROM pg_db_role_setting r JOIN pg_database d ON d.datname = current_database() \
              WHERE r.setrole IN (0, $1) AND r.setdatabase IN (0, d.oid)) AS s \
          WHERE starts_with(s.item, 'search_path=') ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1",

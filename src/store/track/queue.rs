@@ -48,8 +48,8 @@ fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Re
     );
     execute(
         "UPDATE pinterest.tracked_row SET attempts = $3, reason = $4, reason_code = $5 \
-         WHERE tracked_column_id = $1 AND key = $2 AND EXISTS (SELECT FROM pinterest.tracked_column c, \
-         pinterest.tracked_column w \
+         WHERE tracked_column_id = $1 AND key = $2 AND EXISTS (SELECT \
+             FROM pinterest.tracked_column c, pinterest.tracked_column w \
              WHERE c.tracked_column_id = $1 AND w.tracked_column_id = $6 \
              AND pinterest.owner_oid(c.owner) = pinterest.owner_oid(w.owner))",
         &params![tracked_column_id, key, attempts, reason.message.as_str(), reason.sqlstate(), by],

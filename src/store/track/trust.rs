@@ -50,8 +50,8 @@ thread_local! {
              JOIN tables t ON s.stxrelid = t.oid) UNION SELECT n.classid, n.objid FROM reached r CROSS JOIN LATERAL ( \
                  SELECT d.refclassid AS classid, d.refobjid AS objid FROM pg_depend d \
                      WHERE d.classid = r.classid AND d.objid = r.objid AND d.deptype NOT IN ('e', 'x') \
-                     AND d.refclassid NOT IN ('pg_namespace'::regclass, 'pg_extension'::regclass) \
-                     AND NOT (r.classid = 'pg_constraint'::regclass \
+                     AND d.refclassid NOT IN ('pg_namespace'::regclass, \
+                         'pg_extension'::regclass) AND NOT (r.classid = 'pg_constraint'::regclass \
                          AND EXISTS (SELECT FROM pg_constraint f WHERE f.oid = r.objid AND f.contype = 'f')) \
                  UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k \
                      WHERE r.classid = 'pg_type'::regclass AND k.contypid = r.objid \
@@ -83,19 +83,19 @@ thread_local! {
              WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o' \
              AND s.refobjid NOT IN (SELECT t.oid FROM trusted t) \
              UNION ALL SELECT 2, format('%s may make triggers on %I.%I', \
-                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
-                 c.relname) \
+                 CASE a.grantee WHEN 0 THEN 'PUBLIC' \
+                 ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, c.relname) \
              FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace, \
                  aclexplode(c.relacl) AS a \
              WHERE a.privilege_type = 'TRIGGER' AND a.grantee NOT IN (SELECT t.oid FROM trusted t) \
-             UNION ALL SELECT 3, format('%s may create functions in the schema %I, where functions of \"%s\" search \
-             for functions', \
-                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, \
-                 pg_get_userbyid($2)) \
+             UNION ALL SELECT 3, format('%s may create functions in the schema %I, \
+                 where functions of \"%s\" search for functions', \
+                 CASE a.grantee WHEN 0 THEN 'PUBLIC' \
+                 ELSE format('\"%s\"', pg_get_userbyid(a.grantee)) END, n.nspname, pg_get_userbyid($2)) \
              FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a \
              WHERE n.nspname = ANY ($3) AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT t.oid \
-             FROM trusted t) AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid \
-             JOIN pg_language l ON l.oid = p.prolang \
+             FROM trusted t) AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON \
+                 p.oid = r.objid JOIN pg_language l ON l.oid = p.prolang \
                  WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal')) \
              UNION ALL SELECT 4, format('%s belongs to \"%s\" and is where functions of \"%s\" search for functions', \
                  pg_describe_object(c.classid, c.objid, 0), pg_get_userbyid(c.owner), pg_get_userbyid($2)) \
@@ -104,8 +104,8 @@ thread_local! {
                  UNION ALL SELECT 'pg_operator'::regclass::oid, o.oid, o.oprnamespace, o.oprowner FROM pg_operator o \
              ) AS c (classid, objid, namespace, owner) ON c.namespace = n.oid \
              WHERE n.nspname = ANY ($3) AND c.owner NOT IN (SELECT t.oid FROM trusted t) \
-             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid JOIN pg_language l ON l.oid = \
-             p.prolang \
+             AND EXISTS (SELECT FROM reached r JOIN pg_proc p ON p.oid = r.objid \
+                 JOIN pg_language l ON l.oid = p.prolang \
                  WHERE r.classid = 'pg_proc'::regclass AND l.lanname NOT IN ('c', 'internal') \
                  AND p.prosqlbody IS NULL)) \
          SELECT f.what FROM found f ORDER BY f.place, f.what LIMIT 1",

@@ -85,8 +85,8 @@ pub struct Embedding {
 pub fn ready_columns(live: &[String]) -> Result<Vec<ReadyColumn>, Failure> {
     read(
         "SELECT c.tracked_column_id, c.owner::text, c.problem IS NOT NULL, \
-         (SELECT count(*) FROM pinterest.tracked_column o WHERE pinterest.owner_oid(o.owner) = \
-         pinterest.owner_oid(c.owner) AND o.pauses > 0 \
+         (SELECT count(*) FROM pinterest.tracked_column o \
+             WHERE pinterest.owner_oid(o.owner) = pinterest.owner_oid(c.owner) AND o.pauses > 0 \
              AND o.next_attempt_at > clock_timestamp() - interval '3 minutes') \
          FROM pinterest.tracked_column c \
          WHERE c.next_attempt_at <= clock_timestamp() AND EXISTS (SELECT FROM (SELECT FROM pinterest.tracked_row r \
@@ -120,8 +120,8 @@ pub fn claim(
     let target = Arc::new(Target::find(tracked_column_id)?);
     let (deadly, tried) = (ended(DEATHS), format!("interrupted in each of {attempts} attempts"));
     write(
-        "WITH ready AS (SELECT r.key, r.deaths >= $6 OR r.attempts - b.broken_off::int >= $7 AS exhausted, \
-         b.broken_off \
+        "WITH ready AS (SELECT r.key, r.deaths >= $6 \
+             OR r.attempts - b.broken_off::int >= $7 AS exhausted, b.broken_off \
              FROM pinterest.tracked_row r CROSS JOIN LATERAL \
              (SELECT r.claimed_by IS NOT NULL AND r.claimed_by <> ALL ($3) AS broken_off) AS b \
              WHERE r.tracked_column_id = $1 AND r.state = 'pending' AND r.next_attempt_at <= (SELECT \
@@ -393,8 +393,8 @@ pub fn record_problem(tracked_column_id: i64, problem: &Failure) -> Result<(), F
         "UPDATE pinterest.tracked_column SET problem = $2, problem_code = $3, problem_hint = $4, \
          pauses = p.pauses + 1, next_attempt_at = clock_timestamp() \
              + make_interval(secs => LEAST($5 * 2 ^ LEAST(p.pauses, 10), $6)) \
-         FROM (SELECT CASE WHEN c.next_attempt_at < clock_timestamp() - $7::interval THEN 0 ELSE c.pauses \
-         END AS pauses \
+         FROM (SELECT CASE WHEN c.next_attempt_at < clock_timestamp() - $7::interval THEN 0 \
+             ELSE c.pauses END AS pauses \
              FROM pinterest.tracked_column c WHERE c.tracked_column_id = $1 FOR NO KEY UPDATE) AS p \
          WHERE tracked_column_id = $1",
         &params![
@@ -468,8 +468,8 @@ pub fn summary() -> Result<Summary, Failure> {
     Ok(read_optional(
         "SELECT count(*), count(c.problem), min(c.problem), \
          COALESCE(sum(r.pending), 0)::int8, COALESCE(sum(r.failed), 0)::int8 \
-         FROM pinterest.tracked_column c CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS \
-         pending, \
+         FROM pinterest.tracked_column c CROSS JOIN \
+             LATERAL (SELECT count(*) FILTER (WHERE t.state = 'pending') AS pending, \
              count(*) FILTER (WHERE t.state = 'failed') AS failed FROM pinterest.tracked_row t \
              WHERE t.tracked_column_id = c.tracked_column_id) AS r",
         &[],
