@@ -1,13 +1,13 @@
 //! The `search_path` under which a table's triggers and policies run in a worker: that of new sessions of the table's
 //! owner in this database.
 
-use crate::store::params;
 use std::ffi::CString;
 
 use pgrx::{PgBuiltInOids, pg_sys};
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
+use crate::store::params;
 use crate::store::saved::Saved;
 
 thread_local! {
