@@ -1,5 +1,5 @@
--- Functions that are SQL through and through. Their bodies are parsed here, once, with the operators and aggregates of
--- this moment: no search_path of a caller changes them.
+-- Functions in SQL. Their bodies are parsed once, by the installation: a caller's search_path cannot change which operators
+-- and aggregates they use.
 
 CREATE FUNCTION pinterest.board_mean(account_id bigint, board_id text, OUT mean vector, OUT images bigint, OUT models bigint)
 RETURNS record LANGUAGE sql STABLE PARALLEL SAFE
@@ -10,8 +10,6 @@ BEGIN ATOMIC
     WHERE p.account_id = board_mean.account_id AND p.board_id = board_mean.board_id
       AND p.removed_at IS NULL AND i.state = 'embedded';
 END;
-COMMENT ON FUNCTION pinterest.board_mean(bigint, text) IS
-    'Internal: mean of a board''s image embeddings, their number, and the number of models that made them';
 
 CREATE FUNCTION pinterest.nearest_pins(
     to_embedding vector, at_most integer, of_account bigint, of_board text, of_section text, skip_ai boolean,
@@ -37,8 +35,6 @@ BEGIN ATOMIC
     JOIN pinterest.pin_image i ON i.account_id = n.account_id AND i.pin_id = n.pin_id AND i.position = n.position
     JOIN pinterest.board b ON b.account_id = p.account_id AND b.board_id = p.board_id;
 END;
-COMMENT ON FUNCTION pinterest.nearest_pins(vector, integer, bigint, text, text, boolean) IS
-    'Internal: the pins nearest to an embedding, each by its nearest image, with what a person sees of them';
 
 CREATE FUNCTION pinterest_recommend(
     board text, "table" regclass, k integer DEFAULT 10, diversity double precision DEFAULT 0.3, "only" text DEFAULT NULL,

@@ -1,36 +1,35 @@
--- Who owns a row. A role's name does not do: it can change, and another role can take it. Its oid alone does not do
--- either: it means nothing in another cluster, and a dump could not be restored where the role is missing. So this type
--- holds the oid, compares by it, and is written as the name.
+-- The schema, and the type of the columns that store the owner of a row.
 
--- Plain CREATE, as for everything below: an existing schema of this name makes the installation fail.
+-- Plain CREATE, as for every object of the extension: if the schema exists, the installation fails.
 CREATE SCHEMA pinterest;
-COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, their images with embeddings, and the imports that brought them';
+COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, images with their embeddings, imports, and tracked columns';
+GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
+
+-- A role's name cannot identify an owner: it can change, and another role can take it. A column of type oid or regrole cannot
+-- either: an oid means nothing in another cluster, and a dump that contains it could not be restored there. A role_owner
+-- contains the oid, is compared by it, and is written as the role's name.
 
 CREATE TYPE pinterest.role_owner;
 
 CREATE FUNCTION pinterest.role_owner_in(cstring) RETURNS pinterest.role_owner
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_in';
-COMMENT ON FUNCTION pinterest.role_owner_in(cstring) IS 'Internal: input of role_owner, the name of a role; a missing role is kept as missing';
 
 CREATE FUNCTION pinterest.role_owner_out(pinterest.role_owner) RETURNS cstring
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_out';
-COMMENT ON FUNCTION pinterest.role_owner_out(pinterest.role_owner) IS 'Internal: output of role_owner, the present name of the role';
 
 CREATE FUNCTION pinterest.role_owner_recv(internal) RETURNS pinterest.role_owner
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_recv';
-COMMENT ON FUNCTION pinterest.role_owner_recv(internal) IS 'Internal: binary input of role_owner';
 
 CREATE FUNCTION pinterest.role_owner_send(pinterest.role_owner) RETURNS bytea
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_send';
-COMMENT ON FUNCTION pinterest.role_owner_send(pinterest.role_owner) IS 'Internal: binary output of role_owner';
 
--- State, oid and name: src/owner/mod.rs.
+-- A state, an oid and a name: struct Owner in src/owner/mod.rs.
 CREATE TYPE pinterest.role_owner (
     INPUT = pinterest.role_owner_in, OUTPUT = pinterest.role_owner_out,
     RECEIVE = pinterest.role_owner_recv, SEND = pinterest.role_owner_send,
     INTERNALLENGTH = 72, ALIGNMENT = int4, STORAGE = plain
 );
-COMMENT ON TYPE pinterest.role_owner IS 'A role that owns something, written as its name; "name (dropped oid)" if the role has been dropped, "name (missing)" if there was no role of that name. Neither becomes a later role of that name';
+COMMENT ON TYPE pinterest.role_owner IS 'A role that owns a row, written as its name: "name (dropped oid)" if the role has been dropped, "name (missing)" if no role of that name existed. Such an owner is not identified with a later role of the same name';
 
 CREATE FUNCTION pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_eq';
@@ -48,14 +47,6 @@ CREATE FUNCTION pinterest.role_owner_cmp(pinterest.role_owner, pinterest.role_ow
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_cmp';
 CREATE FUNCTION pinterest.role_owner_hash(pinterest.role_owner) RETURNS integer
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_role_owner_hash';
-COMMENT ON FUNCTION pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner) IS 'Internal: =, by the role';
-COMMENT ON FUNCTION pinterest.role_owner_ne(pinterest.role_owner, pinterest.role_owner) IS 'Internal: <>';
-COMMENT ON FUNCTION pinterest.role_owner_lt(pinterest.role_owner, pinterest.role_owner) IS 'Internal: <, by the role''s oid';
-COMMENT ON FUNCTION pinterest.role_owner_le(pinterest.role_owner, pinterest.role_owner) IS 'Internal: <=';
-COMMENT ON FUNCTION pinterest.role_owner_gt(pinterest.role_owner, pinterest.role_owner) IS 'Internal: >';
-COMMENT ON FUNCTION pinterest.role_owner_ge(pinterest.role_owner, pinterest.role_owner) IS 'Internal: >=';
-COMMENT ON FUNCTION pinterest.role_owner_cmp(pinterest.role_owner, pinterest.role_owner) IS 'Internal: the order of B-trees';
-COMMENT ON FUNCTION pinterest.role_owner_hash(pinterest.role_owner) IS 'Internal: the hash of hash joins and grouping';
 
 CREATE OPERATOR pinterest.= (
     LEFTARG = pinterest.role_owner, RIGHTARG = pinterest.role_owner, FUNCTION = pinterest.role_owner_eq,
@@ -97,40 +88,18 @@ CREATE OPERATOR CLASS pinterest.role_owner_hash_ops DEFAULT FOR TYPE pinterest.r
 
 CREATE FUNCTION pinterest.owner_oid(pinterest.role_owner) RETURNS oid
 LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_owner_oid';
-COMMENT ON FUNCTION pinterest.owner_oid(pinterest.role_owner) IS
-    'The oid of the owner''s role, which may have been dropped since; 0 where the owner was no role of this cluster when the row was written';
 
--- For policies and views: they run with the rights of whoever reads the rows.
+-- For policies and views. They run with the rights of the role that reads the rows.
 CREATE FUNCTION pinterest.is_owner(pinterest.role_owner) RETURNS boolean
 LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_is_owner';
-COMMENT ON FUNCTION pinterest.is_owner(pinterest.role_owner) IS 'Is the current role the owner?';
 
 CREATE FUNCTION pinterest.has_rights_of(pinterest.role_owner) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_has_rights_of';
-COMMENT ON FUNCTION pinterest.has_rights_of(pinterest.role_owner) IS
-    'Does the current role have the rights of the owner, as a member of a group has those of the group?';
 
 CREATE FUNCTION pinterest.owner_is_gone(pinterest.role_owner) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pinterest_owner_is_gone';
-COMMENT ON FUNCTION pinterest.owner_is_gone(pinterest.role_owner) IS
-    'Has the owner been dropped, or was it never a role of this cluster? Then nobody owns the row until pinterest_reassign() gives it to a role';
 
-REVOKE ALL ON TYPE pinterest.role_owner FROM PUBLIC;
-REVOKE ALL ON FUNCTION
-    pinterest.role_owner_in(cstring), pinterest.role_owner_out(pinterest.role_owner),
-    pinterest.role_owner_recv(internal), pinterest.role_owner_send(pinterest.role_owner),
-    pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_ne(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_lt(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_le(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_gt(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_ge(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_cmp(pinterest.role_owner, pinterest.role_owner),
-    pinterest.role_owner_hash(pinterest.role_owner),
-    pinterest.owner_oid(pinterest.role_owner), pinterest.is_owner(pinterest.role_owner),
-    pinterest.has_rights_of(pinterest.role_owner), pinterest.owner_is_gone(pinterest.role_owner)
-FROM PUBLIC;
--- In privileges.sql everything else: its policies and views call these as whoever reads the rows.
+-- Policies and statements of the worker call these.
 GRANT EXECUTE ON FUNCTION
     pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner),
     pinterest.role_owner_ne(pinterest.role_owner, pinterest.role_owner),

@@ -1,154 +1,163 @@
--- The functions that the library defines: what \df+ says of them, and that nobody may call them until somebody grants it.
+-- Every function of the extension: the level of pinterest_grant() that may call it, and what it does. A function is added here
+-- and nowhere else in sql/: its comment and its privileges follow from its row. Dropping a function starts with
+-- CREATE OR REPLACE VIEW, because the view depends on it.
+CREATE VIEW pinterest.functions AS
+SELECT f.level, f.function, f.description
+FROM (VALUES
+    ('user', 'pinterest_register_app(text, text, text, text, text)'::pg_catalog.regprocedure,
+     'Registers an app of the calling role (name, client id, client secret, and the redirect URI exactly as registered with Pinterest), or replaces it; returns its id. tier is the access that Pinterest has given the app, trial or standard. If the secret is NULL, it is read from pinterest.app_secret_file and never passes through SQL. Otherwise call this function by SELECT with bind parameters: they can reach a log through the same channels as those of pinterest_store_token()'),
+    ('user', 'pinterest_authorize_url(text, boolean)',
+     'Returns the address of the page where a user lets the app read their boards, and secret boards if requested. It is valid for ten minutes and can be used once'),
+    ('user', 'pinterest_connect(text, text)',
+     'Exchanges the code and the state of the redirect for tokens and stores them sealed; returns the account''s id'),
+    ('user', 'pinterest_store_token(text, text, integer, integer, text, text, bigint, text)',
+     'Stores tokens that the app has obtained itself; returns the account''s id. Prefer pinterest_connect(), where no token passes through SQL. Call this function by SELECT with bind parameters, never with literals. These settings can still log the tokens: log_min_duration_statement, log_min_duration_sample, log_transaction_sample_rate and log_statement (unless log_parameter_max_length = 0), log_parameter_max_length_on_error (unless 0, the default), debug_print_plan, auto_explain.log_verbose (in the plan), and from Postgres 16 on auto_explain.log_parameter_max_length (unless 0). A literal is shown by each of them, by any error (log_min_error_statement), by pg_stat_activity to members of pg_read_all_stats, and is kept by pg_stat_statements if the call is part of CALL, DO or EXECUTE'),
+    ('user', 'pinterest_refresh(bigint)',
+     'Renews an account''s tokens now, even while its app is paused; returns when the new access token expires. The worker also renews them before they expire'),
+    ('user', 'pinterest_disconnect(bigint, boolean)',
+     'Deletes an account''s tokens and ends its imports; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each were deleted. Pinterest has no call that revokes a user''s consent: users remove the app in their settings'),
+    ('reader', 'pinterest_export(bigint, boolean, boolean)',
+     'Returns everything that is stored about an account as one JSON document, with vectors and stored image bytes (base64) if requested; never a token'),
+    ('admin', 'pinterest_keys()',
+     'Lists the keys that seal tokens, by fingerprint: which one is active, which ones the server has, and how many secrets are sealed with each'),
+    ('admin', 'pinterest_rotate_key()',
+     'Requests that a worker re-encrypts everything with the first key of the key ring, in small transactions; returns how many secrets are to be re-encrypted. pinterest_keys() shows the progress; once no secret is sealed with the old key, that key can be removed'),
+    ('user', 'pinterest_list_boards(bigint)',
+     'Lists the account''s boards as Pinterest reports them now'),
+    ('user', 'pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean)',
+     'Queues the import of a board, given by id, title or address; returns the import''s id. A worker runs it after the commit: see pinterest.imports. skip_ai: pins disclosed as made or changed with AI are listed, but their images are skipped'),
+    ('user', 'pinterest_sync_board(text, interval, bigint)',
+     'Sets the interval, at least five minutes, after which a worker imports an imported board again; NULL turns it off'),
+    ('user', 'pinterest_retry_failed(bigint)',
+     'Queues the images again that an import has failed on, and those that it skipped as too large, or as animations if pinterest.animated_images now embeds them; returns their number'),
+    ('user', 'pinterest_reembed_board(text, bigint)',
+     'Queues the re-embedding of a board''s images that another model has embedded, from the stored bytes if there are any, otherwise from a new download. Nothing is listed. Returns the import''s id: see pinterest.imports'),
+    ('user', 'pinterest_pause_account(bigint, boolean)',
+     'Pauses an account''s imports, including running ones, or resumes them (pause => false); its tokens are still refreshed'),
+    ('reader', 'pinterest_workers()',
+     'Lists the launcher, the supervisor and this database''s workers; the view pinterest.workers reads it'),
+    ('reader', 'pinterest_wait_for_import(bigint, interval)',
+     'Waits until an import has ended, or until the timeout; returns its state. Holds the caller''s snapshot while it waits: prefer pinterest_await_import() for waits of minutes'),
+    ('reader', 'pinterest_await_import(bigint, interval)',
+     'Waits until an import has ended, or until the timeout, and holds no transaction while it waits; warns if the import has not completed. Cannot run inside a transaction block'),
+    ('admin', 'pinterest_pause_workers(text)',
+     'Stops the workers of a database, by default the current one, and starts no others until pinterest_resume_workers(), also after a restart; returns when they have ended. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. ROLLBACK does not undo it. Returns false if they were already paused'),
+    ('admin', 'pinterest_resume_workers(text)',
+     'Lets the workers of a database, by default the current one, start again and continue with the queued work. Returns false if they were not paused'),
+    ('user', 'pinterest_cancel_import(bigint)',
+     'Ends an import and keeps the pins and images that it has stored; returns false if it had already ended'),
+    ('user', 'pinterest_track(regclass, text, text, text, text, text)',
+     'Declares that a vector(512) column of your table is computed from another column: image (bytea), image_url or text, exactly one of them. Workers keep it current. key is a list of columns with a unique index, by default the primary key. Returns how many rows are to be embedded. Called again, it checks all rows; rows that have not changed are not embedded again. See pinterest.tracked'),
+    ('user', 'pinterest_untrack(text, text)',
+     'Stops tracking one column of a table, or all of them; the vectors stay. A table that has been dropped is given by the name it had. Returns the number of columns'),
+    ('user', 'pinterest_retry_tracked(regclass, text)',
+     'Queues the failed rows of a tracked table again; returns their number'),
+    ('reader', 'pinterest_wait_for_tracked(regclass, interval)',
+     'Waits until no row of a tracked table is pending, until a problem blocks all pending rows, or until the timeout; returns the number of pending rows. Holds the caller''s snapshot while it waits: prefer pinterest_await_tracked() for waits of minutes'),
+    ('reader', 'pinterest_await_tracked(regclass, interval)',
+     'Waits until no row of a tracked table is pending, until a problem blocks all pending rows, or until the timeout, and holds no transaction while it waits; warns if rows are pending. Cannot run inside a transaction block'),
+    ('reader', 'pinterest_embed_image(bytea)',
+     'CLIP ViT-B/32 embedding of a JPEG, PNG, WebP or GIF: 512 dimensions, unit length'),
+    ('reader', 'pinterest_embed_text(text)',
+     'CLIP ViT-B/32 embedding of a text: 512 dimensions, unit length, comparable with those of images'),
+    ('reader', 'pinterest_embed_images(bytea[])',
+     'pinterest_embed_image() for up to 1,000 images of 256 MB together, sent to the embedder at once: their embeddings in the same order, NULL for NULL. If an image cannot be embedded, the call fails, and the message contains its position'),
+    ('reader', 'pinterest_embed_texts(text[])',
+     'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. If a text cannot be embedded, the call fails, and the message contains its position'),
+    ('reader', 'pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean)',
+     'Direction of the mean of a board''s image embeddings, unit length; the board is given by id, title or address. half_life: a pin that is older than the newest by this interval has half its weight; sections: weights by name, as {"Ceremony": 2, "Dress": 0}, other sections have weight 1, "" stands for pins outside of sections; theme: only the images of that row of pinterest_board_themes(); skip_ai: without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_board_themes(text, integer, text[], bigint, boolean)',
+     'The themes of a board, heaviest first (spherical k-means over its images, with the same result each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and the label that fits it best. k: their number; NULL: chosen by the function. A board with fewer different images has fewer themes. skip_ai: without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_classify(vector, text[])',
+     'The probability of each label for an embedding, highest first: the softmax over CLIP''s scaled cosines. It is relative to the given labels: a single label has probability 1'),
+    ('reader', 'pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean)',
+     'The k rows of a table or view that suit a board: the best matches over its themes, found through the table''s index on the embedding, and not too similar to each other (diversity 0: nearest only, 1: as different as possible). Themes that match hardly any row, and differ from the rest of the table, get no rows, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each row resembles, and a notice of omitted themes. not_boards: boards that show what is not wanted. key and embedding: columns, if the primary key and the only vector column are not to be used. skip_ai: pins of the boards that are disclosed as made or changed with AI do not count'),
+    ('reader', 'pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean)',
+     'The same for several boards, also of several accounts of the caller: each board carries equal weight, regardless of its number of pins'),
+    ('reader', 'pinterest_pins_like(vector, integer, text, bigint, boolean)',
+     'The k pins nearest to an embedding of an image or a text, each by its nearest image: of a board, of an account, or of all that the caller may see; with skip_ai without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_boards_like(text, integer, bigint, boolean)',
+     'The caller''s other boards, most similar first: each theme is compared with the nearest one of the other board; with skip_ai without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_duplicates(text, double precision, bigint)',
+     'Groups of equal or similar images of a board: with the same bytes as the first image of the group, or within the threshold (cosine distance) of it'),
+    ('reader', 'pinterest_gallery(text, json, text, boolean, bigint)',
+     'One HTML page that shows a board''s images by theme, the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or both. Images are linked; with embed, stored images are part of the page. Save it with psql -At -o page.html'),
+    ('user', 'pinterest_purge_board(text, bigint)',
+     'Deletes a board with its pins, images, vectors and imports; returns the counts'),
+    ('reader', 'pinterest_doctor()',
+     'Checks the requirements of imports: one row per check, with a hint if something is wrong'),
+    ('admin', 'pinterest_grant(text, text)',
+     'Grants a role a level: reader (read and search), user (also connect, import and track) or admin (also keys, copies, pausing workers, and granting levels to others). Fails if the caller may not grant all of it'),
+    ('admin', 'pinterest_revoke(text, boolean)',
+     'Revokes from a role all privileges that were granted to it on objects of the extension; with cascade also those that it granted to others'),
+    ('user', 'pinterest_reassign(text, text)',
+     'Transfers the rows that one role owns to another role: apps, accounts with everything imported through them, and tracked columns whose tables already belong to the new owner. Requires the rights of both roles, or a superuser if the old role has been dropped; in that case the old role is written as the owner is shown. Returns the counts'),
+    ('admin', 'pinterest_adopt()',
+     'Lets this copy of the database send requests, on this host. Call it only if the original is permanently gone. See pinterest.clone_fence'),
 
-COMMENT ON FUNCTION pinterest_register_app(text, text, text, text, text) IS
-    'Registers an app of the calling role (name, client id, client secret, redirect URI literally as at Pinterest), or replaces it; returns its id. tier is the access Pinterest gave it, trial or standard. With a NULL secret it is read from pinterest.app_secret_file and never passes through SQL. Else call it by SELECT with bind parameters: the channels by which they can reach a log are those of pinterest_store_token()';
-COMMENT ON FUNCTION pinterest_authorize_url(text, boolean) IS
-    'The address of the page where a user lets the app read their boards, secret ones too if asked; good for ten minutes and one use';
-COMMENT ON FUNCTION pinterest_connect(text, text) IS
-    'Exchanges the code and state of the redirect for tokens and stores them sealed; returns the account''s id';
-COMMENT ON FUNCTION pinterest_store_token(text, text, integer, integer, text, text, bigint, text) IS
-    'Stores tokens that the app obtained itself; returns the account''s id. pinterest_connect() is better: there no token passes through SQL. Call this one by SELECT with bind parameters, never with literals. Then these settings can still show the tokens: log_min_duration_statement, log_min_duration_sample, log_transaction_sample_rate and log_statement (unless log_parameter_max_length = 0), log_parameter_max_length_on_error (unless 0, the default), debug_print_plan, auto_explain.log_verbose (in the plan), and from Postgres 16 on auto_explain.log_parameter_max_length (unless 0). A literal is shown by each of them, by any error (log_min_error_statement), by pg_stat_activity to members of pg_read_all_stats, and kept by pg_stat_statements where the call stands in CALL, DO or EXECUTE';
-COMMENT ON FUNCTION pinterest_refresh(bigint) IS
-    'Renews an account''s tokens now, even while its app is paused; returns when the new access token expires. The worker renews them anyway before they expire';
-COMMENT ON FUNCTION pinterest_disconnect(bigint, boolean) IS
-    'Deletes an account''s tokens and ends its imports; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each went. Pinterest has no call that revokes a user''s consent: they remove the app in their settings';
-COMMENT ON FUNCTION pinterest_export(bigint, boolean, boolean) IS
-    'All that is kept of an account as one JSON document, with vectors and kept image bytes (base64) if asked; never a token';
-COMMENT ON FUNCTION pinterest_keys() IS
-    'The keys that seal tokens, by fingerprint: which one is active, which the server has, and how many secrets name each';
-COMMENT ON FUNCTION pinterest_rotate_key() IS
-    'Has a worker seal everything anew with the first key of the ring, in small transactions; returns how many secrets wait for that. pinterest_keys() shows how far it is; when no secret names the old key any more, it can go';
-COMMENT ON FUNCTION pinterest_list_boards(bigint) IS
-    'The account''s boards as Pinterest lists them now';
-COMMENT ON FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean) IS
-    'Queues the import of a board, by id, title or address; returns the import''s id. A worker does it after the commit: see pinterest.imports. skip_ai: pins disclosed as made or changed with AI are listed, and their images skipped';
-COMMENT ON FUNCTION pinterest_sync_board(text, interval, bigint) IS
-    'Keeps a board that was imported before fresh: a worker imports it again after every such time, at least five minutes; NULL ends that';
-COMMENT ON FUNCTION pinterest_retry_failed(bigint) IS
-    'Puts the images that an import has failed on back to work, and those that it skipped as too large, or as animations if pinterest.animated_images now embeds them; returns how many there are';
-COMMENT ON FUNCTION pinterest_reembed_board(text, bigint) IS
-    'Queues the work of bringing a board''s images to the present model: those whose embedding another one made are embedded again, from the kept bytes where there are any, else from a new download. Nothing is listed. Returns the import''s id: see pinterest.imports';
-COMMENT ON FUNCTION pinterest_pause_account(bigint, boolean) IS
-    'Pauses an account''s imports, running ones too, or lets them go on (pause => false); its tokens are refreshed all the same';
-COMMENT ON FUNCTION pinterest_workers() IS
-    'The launcher, the supervisor and this database''s workers; behind the view pinterest.workers';
-COMMENT ON FUNCTION pinterest_wait_for_import(bigint, interval) IS
-    'Waits until an import has ended, or for the timeout; returns its state. Holds the caller''s snapshot while it waits: for waits of minutes, pinterest_await_import() is better';
-COMMENT ON PROCEDURE pinterest_await_import(bigint, interval) IS
-    'Waits until an import has ended, or for the timeout, and holds no transaction while it waits; warns if the import has not completed. Cannot run inside a transaction block';
-COMMENT ON FUNCTION pinterest_pause_workers(text) IS
-    'Ends the workers of a database, by default the current one, and starts no others until pinterest_resume_workers(), also after a restart; returns when they have ended. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. Not undone by ROLLBACK. False if they were paused already';
-COMMENT ON FUNCTION pinterest_resume_workers(text) IS
-    'Lets the workers of a database, by default the current one, start again and continue with what was queued. False if they were not paused';
-COMMENT ON FUNCTION pinterest_cancel_import(bigint) IS
-    'Ends an import, keeping what is in; false if it had ended';
-COMMENT ON FUNCTION pinterest_track(regclass, text, text, text, text, text) IS
-    'Declares that a vector(512) column of your table follows another: image (bytea), image_url or text, exactly one of them. Workers keep it so. key is a list of columns with a unique index, by default the primary key. Returns how many rows are to be embedded; called again, all are looked at anew, and those that have not changed cost nothing. See pinterest.tracked';
-COMMENT ON FUNCTION pinterest_untrack(text, text) IS
-    'Ends the tracking of a table''s column, or of all of them; the vectors stay. Knows a dropped table by the name it had. Returns how many columns';
-COMMENT ON FUNCTION pinterest_retry_tracked(regclass, text) IS
-    'Puts the rows of a tracked table that have failed back to work; returns how many there are';
-COMMENT ON FUNCTION pinterest_wait_for_tracked(regclass, interval) IS
-    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout; returns how many are pending. Holds the caller''s snapshot while it waits: for waits of minutes, pinterest_await_tracked() is better';
-COMMENT ON PROCEDURE pinterest_await_tracked(regclass, interval) IS
-    'Waits until no row of a tracked table is pending, until a problem keeps all that are, or for the timeout, and holds no transaction while it waits; warns if rows are pending. Cannot run inside a transaction block';
-COMMENT ON FUNCTION pinterest_embed_image(bytea) IS
-    'CLIP ViT-B/32 embedding of a JPEG, PNG, WebP or GIF: 512 dimensions, unit length';
-COMMENT ON FUNCTION pinterest_embed_text(text) IS
-    'CLIP ViT-B/32 embedding of a text: 512 dimensions, unit length, comparable with those of images';
-COMMENT ON FUNCTION pinterest_embed_images(bytea[]) IS
-    'pinterest_embed_image() for up to 1,000 images of 256 MB together, sent to the embedder at once: their embeddings in the same order, NULL for NULL. An image that cannot be embedded fails the call, with its place in the message';
-COMMENT ON FUNCTION pinterest_embed_texts(text[]) IS
-    'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. A text that cannot be embedded fails the call, with its place in the message';
-COMMENT ON FUNCTION pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean) IS
-    'Direction of the mean of a board''s image embeddings, unit length; the board by id, title or address. half_life: a pin so much older than the newest counts half; sections: weights by name, as {"Ceremony": 2, "Dress": 0}, others count 1, "" is the board outside of sections; theme: only the images of that row of pinterest_board_themes(); skip_ai: without pins disclosed as made or changed with AI';
-COMMENT ON FUNCTION pinterest_board_themes(text, integer, text[], bigint, boolean) IS
-    'The tastes in a board, heaviest first (spherical k-means over its images, the same each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and which of the labels fits it best. k: how many; NULL finds it out. Fewer where the board has fewer different images. skip_ai: without pins disclosed as made or changed with AI';
-COMMENT ON FUNCTION pinterest_classify(vector, text[]) IS
-    'How likely each label is for an embedding, likeliest first: the softmax over CLIP''s scaled cosines. Relative to the labels given: of one label alone it is 1';
-COMMENT ON FUNCTION pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean) IS
-    'The k rows of a table, view or the like that suit a board: the best match over its themes, through the table''s index on the embedding, and none too like another (diversity 0: nearest only, 1: as different as can be). Themes that hardly a row is like, and that the rest of the table is unlike, take no places, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each resembles, and a notice of themes left out. not_boards: boards that show what is not wanted. key and embedding: columns, where the primary key and the only vector column do not do. skip_ai: pins of the boards that are disclosed as made or changed with AI do not count';
-COMMENT ON FUNCTION pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean) IS
-    'The same for several boards, also of several accounts of the caller: each has the same voice, however many pins it has';
-COMMENT ON FUNCTION pinterest_pins_like(vector, integer, text, bigint, boolean) IS
-    'The k pins nearest to an embedding, of an image or a text, each by its nearest image: of a board, an account, or all that the caller may see; with skip_ai without those disclosed as made or changed with AI';
-COMMENT ON FUNCTION pinterest_boards_like(text, integer, bigint, boolean) IS
-    'The caller''s other boards, most alike first: each theme is compared with the nearest one of the other board; with skip_ai without pins disclosed as made or changed with AI';
-COMMENT ON FUNCTION pinterest_duplicates(text, double precision, bigint) IS
-    'Images of a board that show the same picture, in groups: of the same bytes, or within the threshold (cosine distance) of the first of the group';
-COMMENT ON FUNCTION pinterest_gallery(text, json, text, boolean, bigint) IS
-    'One HTML page of a board''s pictures by theme, of the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or of both. Pictures by link; with embed the kept ones in the page itself. Save it by psql -At -o page.html';
-COMMENT ON FUNCTION pinterest_purge_board(text, bigint) IS
-    'Deletes a board with its pins, images, vectors and imports; returns the counts';
-COMMENT ON FUNCTION pinterest_doctor() IS
-    'Checks what an import depends on: one row each, with a hint where something is wrong';
-COMMENT ON FUNCTION pinterest_grant(text, text) IS
-    'Grants a role a level: reader (read and search), user (also connect, import and track) or admin (also keys, copies, pausing workers, and granting levels to others). Refused if the caller may not grant all of it';
-COMMENT ON FUNCTION pinterest_revoke(text, boolean) IS
-    'Revokes from a role everything that was granted to it on objects of the extension; with cascade also what it granted to others';
-COMMENT ON FUNCTION pinterest_reassign(text, text) IS
-    'Gives what one role owns to another: apps, accounts with all that was imported through them, and tracked columns whose tables have the new owner already. Requires the rights of both roles, or a superuser if the old role has been dropped; its name is then written as the owner is shown. Returns how many';
-COMMENT ON FUNCTION pinterest_adopt() IS
-    'Lets this copy of the database send requests, on this host; only when the original is gone for good. See pinterest.clone_fence';
+    ('reader', 'pinterest.board_mean(bigint, text)',
+     'Internal: mean of a board''s image embeddings, their number, and the number of models that made them'),
+    ('reader', 'pinterest.nearest_pins(vector, integer, bigint, text, text, boolean)',
+     'Internal: the pins nearest to an embedding, each by its nearest image, with the columns that pinterest_pins_like() returns'),
+    ('user', 'pinterest.track_change()',
+     'Internal: queues or dequeues a row of a tracked table after it has changed. pinterest_track() creates the triggers'),
+    ('user', 'pinterest.track_stale()',
+     'Internal: sets the embedding of a row to NULL before its source changes. pinterest_track() creates the triggers'),
+    ('reader', 'pinterest.owner_oid(pinterest.role_owner)',
+     'The oid of the owner''s role, which may have been dropped; 0 if the owner was not a role of this cluster when the row was written'),
+    ('reader', 'pinterest.is_owner(pinterest.role_owner)',
+     'Is the current role the owner?'),
+    ('reader', 'pinterest.has_rights_of(pinterest.role_owner)',
+     'Does the current role have the rights of the owner, as a member of a group has those of the group?'),
+    ('reader', 'pinterest.owner_is_gone(pinterest.role_owner)',
+     'Has the owner been dropped, or was it never a role of this cluster? Then no role owns the row until pinterest_reassign() transfers it'),
+    ('reader', 'pinterest.role_owner_in(cstring)',
+     'Internal: input of role_owner, the name of a role; if the role does not exist, the value is marked as missing'),
+    ('reader', 'pinterest.role_owner_out(pinterest.role_owner)',
+     'Internal: output of role_owner, the present name of the role'),
+    ('reader', 'pinterest.role_owner_recv(internal)',
+     'Internal: binary input of role_owner'),
+    ('reader', 'pinterest.role_owner_send(pinterest.role_owner)',
+     'Internal: binary output of role_owner'),
+    ('reader', 'pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: =, by the role'),
+    ('reader', 'pinterest.role_owner_ne(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <>'),
+    ('reader', 'pinterest.role_owner_lt(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <, by the role''s oid'),
+    ('reader', 'pinterest.role_owner_le(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <='),
+    ('reader', 'pinterest.role_owner_gt(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: >'),
+    ('reader', 'pinterest.role_owner_ge(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: >='),
+    ('reader', 'pinterest.role_owner_cmp(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: the order of B-trees'),
+    ('reader', 'pinterest.role_owner_hash(pinterest.role_owner)',
+     'Internal: the hash for hash joins and grouping')
+) AS f(level, function, description);
+COMMENT ON VIEW pinterest.functions IS 'The functions of the extension: the level that may call each, and what it does';
+COMMENT ON COLUMN pinterest.functions.level IS 'reader, user or admin, see pinterest_grant(); each level includes those before it';
 
-REVOKE ALL ON FUNCTION
-    pinterest.board_mean(bigint, text),
-    pinterest_register_app(text, text, text, text, text),
-    pinterest_authorize_url(text, boolean),
-    pinterest_connect(text, text),
-    pinterest_store_token(text, text, integer, integer, text, text, bigint, text),
-    pinterest_refresh(bigint),
-    pinterest_disconnect(bigint, boolean),
-    pinterest_export(bigint, boolean, boolean),
-    pinterest_keys(),
-    pinterest_rotate_key(),
-    pinterest_list_boards(bigint),
-    pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean),
-    pinterest_sync_board(text, interval, bigint),
-    pinterest_retry_failed(bigint),
-    pinterest_reembed_board(text, bigint),
-    pinterest_pause_account(bigint, boolean),
-    pinterest_workers(),
-    pinterest_wait_for_import(bigint, interval),
-    pinterest_pause_workers(text),
-    pinterest_resume_workers(text),
-    pinterest_cancel_import(bigint),
-    pinterest_track(regclass, text, text, text, text, text),
-    pinterest_untrack(text, text),
-    pinterest_retry_tracked(regclass, text),
-    pinterest_wait_for_tracked(regclass, interval),
-    pinterest_embed_image(bytea),
-    pinterest_embed_text(text),
-    pinterest_embed_images(bytea[]),
-    pinterest_embed_texts(text[]),
-    pinterest.nearest_pins(vector, integer, bigint, text, text, boolean),
-    pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean),
-    pinterest_board_themes(text, integer, text[], bigint, boolean),
-    pinterest_classify(vector, text[]),
-    pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean),
-    pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean),
-    pinterest_pins_like(vector, integer, text, bigint, boolean),
-    pinterest_boards_like(text, integer, bigint, boolean),
-    pinterest_duplicates(text, double precision, bigint),
-    pinterest_gallery(text, json, text, boolean, bigint),
-    pinterest_purge_board(text, bigint),
-    pinterest_doctor(),
-    pinterest_grant(text, text),
-    pinterest_revoke(text, boolean),
-    pinterest_reassign(text, text),
-    pinterest_adopt()
-FROM PUBLIC;
-REVOKE ALL ON PROCEDURE pinterest_await_import(bigint, interval), pinterest_await_tracked(regclass, interval) FROM PUBLIC;
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT l.function, l.description FROM pinterest.functions l LOOP
+        EXECUTE pg_catalog.format('COMMENT ON ROUTINE %s IS %L', f.function, f.description);
+    END LOOP;
+END
+$$;
 
--- Here, not among the views: the function behind it is the library's.
+-- Not in views.sql, because its function is defined by the library and is created after those views.
 CREATE VIEW pinterest.workers AS
 SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images, w.tracked_rows,
        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => w.seconds_since_heartbeat) AS heartbeat_at
 FROM pinterest_workers() w;
-COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: what each does, what it has in hand, and its last sign of life while it has; one row without a process where pinterest_pause_workers() keeps them away';
-REVOKE ALL ON pinterest.workers FROM PUBLIC;
+COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: the state of each, the work that it has claimed, and its last heartbeat while it works; one row without a process if pinterest_pause_workers() has stopped them';
 
--- Default privileges of the role that creates the extension may have granted something to anybody on what stands above.
+-- Nothing is granted to PUBLIC, as functions and types are by default, nor to other roles, as by the default privileges of the
+-- role that creates the extension.
 DO $$
 DECLARE
     statement pg_catalog.text;
@@ -165,11 +174,17 @@ BEGIN
             FROM pg_catalog.pg_proc p JOIN members m ON m.objid OPERATOR(pg_catalog.=) p.oid
             WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
             UNION ALL
-            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass::pg_catalog.text, c.relowner, c.relacl
-            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-            WHERE n.nspname OPERATOR(pg_catalog.=) 'pinterest' AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'v', 'S']::pg_catalog."char"[])
+            SELECT 'TYPE', t.oid::pg_catalog.regtype::pg_catalog.text, t.typowner, COALESCE(t.typacl, pg_catalog.acldefault('T', t.typowner))
+            FROM pg_catalog.pg_type t JOIN members m ON m.objid OPERATOR(pg_catalog.=) t.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
             UNION ALL
-            SELECT 'SCHEMA', 'pinterest', n.nspowner, n.nspacl FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'pinterest'
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass::pg_catalog.text, c.relowner, c.relacl
+            FROM pg_catalog.pg_class c JOIN members m ON m.objid OPERATOR(pg_catalog.=) c.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            UNION ALL
+            SELECT 'SCHEMA', pg_catalog.quote_ident(n.nspname), n.nspowner, n.nspacl
+            FROM pg_catalog.pg_namespace n JOIN members m ON m.objid OPERATOR(pg_catalog.=) n.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
         )
         SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s', p.kind, p.name,
             CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
@@ -183,9 +198,9 @@ BEGIN
 END
 $$;
 
--- Functions, operators and types without a schema in their names were looked for in this schema before pgvector's. Each that
--- stands in a constraint, a view, a policy, an index or a function's body above must be the server's own (initdb's have oids
--- below 16384), pgvector's or ours, not one of the same name that somebody put here.
+-- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a constraint,
+-- a view, a policy, an index or a function's body above uses must belong to the server (initdb assigns oids below 16384), to
+-- pgvector or to this extension. It must not be an object of the same name that another role has created in this schema.
 DO $$
 DECLARE
     planted pg_catalog.text;
@@ -196,7 +211,7 @@ BEGIN
         WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
           AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) ANY (ARRAY['pg_pinterest', 'vector'])
         UNION
-        -- What is a part of these: array types, rules, constraints, indexes, defaults, policies.
+        -- Parts of these objects: array types, rules, constraints, indexes, defaults, policies.
         SELECT k.extname, d.classid, d.objid FROM known k
         JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) k.classid AND d.refobjid OPERATOR(pg_catalog.=) k.objid
         WHERE d.deptype OPERATOR(pg_catalog.=) 'i'
@@ -213,8 +228,8 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = pg_catalog.format('pg_pinterest would use the %s, which is neither the server''s nor pgvector''s', planted),
-            HINT = 'Drop it and revoke CREATE on this schema from others, or create pg_pinterest in the schema that holds pgvector.';
+            MESSAGE = pg_catalog.format('pg_pinterest would use the %s, which belongs neither to the server nor to pgvector', planted),
+            HINT = 'Drop it and revoke CREATE on this schema from other roles, or create pg_pinterest in the schema that contains pgvector.';
     END IF;
 END
 $$;

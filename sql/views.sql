@@ -1,5 +1,5 @@
--- Views run with their owner's rights before Postgres 15 has security_invoker, and a superuser's view shows everybody's
--- rows. So each compares the owner by itself, on every version; functions run as whoever reads the view.
+-- Before security_invoker of Postgres 15 a view runs with its owner's rights, and a superuser's view would show the rows of all owners.
+-- So each view compares the owner itself, on every version. Functions in a view run as the role that reads it.
 
 CREATE VIEW pinterest.imports WITH (security_barrier) AS
 SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.board_reference) AS board,
@@ -15,7 +15,7 @@ SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.boa
            OPERATOR(pg_catalog.-) i.images_skipped OPERATOR(pg_catalog.-) i.images_failed AS images_pending,
        CASE WHEN wait.for_access THEN pg_catalog.concat_ws(': ', 'waits until Pinterest grants the app access', p.access_cause)
             WHEN a.identity_due IS NOT NULL AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access'])
-            THEN 'waits until Pinterest says whose account this is' ELSE i.reason
+            THEN 'waits until Pinterest reports the account''s user' ELSE i.reason
        END AS reason,
        CASE WHEN wait.for_access THEN '55000' ELSE i.error_code END AS error_code,
        CASE WHEN wait.for_access THEN 'Pinterest has not granted the app access to its API, or has withdrawn it: see the app''s page at developers.pinterest.com. Imports that wait for it continue by themselves once it is granted.'
@@ -30,23 +30,23 @@ CROSS JOIN LATERAL (SELECT p.access_refused_since IS NOT NULL
     AND i.state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']) AS for_access) AS wait
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
-COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, counts, progress from 0 to 1, and the reason where one stopped';
-COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, waiting_access (Pinterest has not granted the app access, or refuses without a reason; goes on by itself), needs_reauth, completed, failed or cancelled';
+COMMENT ON VIEW pinterest.imports IS 'Imports of your accounts: state, phase, counts, progress from 0 to 1, and the reason if an import waits or has failed';
+COMMENT ON COLUMN pinterest.imports.state IS 'queued, running, waiting_quota, waiting_access (Pinterest has not granted the app access, or refuses without a reason; continues automatically), needs_reauth, completed, failed or cancelled';
 COMMENT ON COLUMN pinterest.imports.phase IS 'resolving the board, listing its pins, working on images, or finished';
 COMMENT ON COLUMN pinterest.imports.progress IS 'Share of the images found so far that are done, 0 to 1';
-COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all that is new), until_limit (Pinterest lists no more than 100,000 pins), incomplete (it does not reach the count of Pinterest, or more pins are missing than one listing can confirm: pins stay, the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
-COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that the board had not shown before';
+COMMENT ON COLUMN pinterest.imports.coverage IS 'What the listing covered: whole, until_known (all new pins), until_limit (Pinterest lists at most 100,000 pins), incomplete (fewer pins were listed than Pinterest counts, or more pins are missing than one listing can confirm: pins stay, and the next import lists again), sample (max_images), sections, unchanged (nothing to list), or stored (pinterest_reembed_board() lists nothing)';
+COMMENT ON COLUMN pinterest.imports.pins_new IS 'Of the listed pins, those that had not been listed on this board before';
 COMMENT ON COLUMN pinterest.imports.pins_reported IS 'Pins on the board as Pinterest counts them';
 COMMENT ON COLUMN pinterest.imports.pins_unreadable IS 'Listed items that could not be read; if there are any, no pin is marked as removed';
-COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images whose embedding stood already: no download, no inference';
-COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import goes on';
+COMMENT ON COLUMN pinterest.imports.images_reused IS 'Images that needed neither a download nor inference, because their embedding existed';
+COMMENT ON COLUMN pinterest.imports.wake_at IS 'When a queued or waiting import continues';
 COMMENT ON COLUMN pinterest.imports.model_id IS 'The model that embeds its images, see pinterest.models';
 
 CREATE VIEW pinterest.accounts WITH (security_barrier) AS
 SELECT a.account_id, a.owner::pg_catalog.text AS owner, p.name AS app, a.username, a.status,
-       CASE WHEN pinterest.owner_is_gone(a.owner) THEN pg_catalog.concat_ws('; ', 'owner_gone: its owner is no role any more', COALESCE(a.cause, no_access.cause, p.cause))
+       CASE WHEN pinterest.owner_is_gone(a.owner) THEN pg_catalog.concat_ws('; ', 'owner_gone: its owner is no longer a role', COALESCE(a.cause, no_access.cause, p.cause))
             ELSE COALESCE(a.cause, no_access.cause, p.cause) END AS cause,
-       CASE WHEN lapse.at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN 'the tokens have run out'
+       CASE WHEN lapse.at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN 'the tokens have expired'
             WHEN lapse.at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) LEAST('7 days'::pg_catalog.interval, (lapse.at OPERATOR(pg_catalog.-) t.refreshed_at) OPERATOR(pg_catalog./) 4::pg_catalog.float8))
             THEN 'cannot be renewed after ' OPERATOR(pg_catalog.||) pg_catalog.date_trunc('second', lapse.at)::pg_catalog.text
        END AS warning,
@@ -67,15 +67,15 @@ LEFT JOIN LATERAL (SELECT CASE WHEN t.refresh_token IS NULL OR a.app_id IS NULL 
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
 COMMENT ON VIEW pinterest.accounts IS 'Your accounts: status with cause, scopes granted and missing, expiry of both tokens, last and next refresh';
-COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer got lost; settled by the next refresh), needs_reauth (its user has to connect again) or disconnected';
-COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that it belongs to; "name (dropped oid)" if it has been dropped, "name (missing)" if there was no role of that name when a dump was restored: see pinterest_reassign()';
-COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or what keeps its app; first word no_access where Pinterest has not granted the app access, rejected, expired, lost_response or unreadable where its user is needed, owner_gone if its owner is no longer a role';
-COMMENT ON COLUMN pinterest.accounts.warning IS 'Set while the last means of renewing the tokens lapses soon: have the user connect again';
-COMMENT ON COLUMN pinterest.accounts.scopes IS 'All that the user has ever granted the app, as Pinterest reports it; empty: not known';
-COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Asked for and not granted; NULL: not known';
-COMMENT ON COLUMN pinterest.accounts.refresh_expires_at IS 'Renewed with every refresh; NULL: no refresh token, or Pinterest did not say';
+COMMENT ON COLUMN pinterest.accounts.status IS 'connected, refresh_uncertain (an answer was lost; the next refresh resolves it), needs_reauth (its user has to connect again) or disconnected';
+COMMENT ON COLUMN pinterest.accounts.owner IS 'The role that owns it; "name (dropped oid)" if it has been dropped, "name (missing)" if no role of that name existed when a dump was restored: see pinterest_reassign()';
+COMMENT ON COLUMN pinterest.accounts.cause IS 'Why it is not connected, or why its app is paused; the first word is no_access if Pinterest has not granted the app access, rejected, expired, lost_response or unreadable if its user has to connect again, owner_gone if its owner is no longer a role';
+COMMENT ON COLUMN pinterest.accounts.warning IS 'Set if the tokens can soon not be renewed any more: ask the user to connect again';
+COMMENT ON COLUMN pinterest.accounts.scopes IS 'All scopes that the user has ever granted the app, as Pinterest reports them; empty: not known';
+COMMENT ON COLUMN pinterest.accounts.scopes_missing IS 'Scopes that were requested and not granted; NULL: not known';
+COMMENT ON COLUMN pinterest.accounts.refresh_expires_at IS 'Extended by every refresh; NULL: no refresh token, or not reported by Pinterest';
 COMMENT ON COLUMN pinterest.accounts.refreshed_at IS 'When the present tokens were granted';
-COMMENT ON COLUMN pinterest.accounts.next_refresh_at IS 'When the worker renews the tokens; NULL: it cannot';
+COMMENT ON COLUMN pinterest.accounts.next_refresh_at IS 'When a worker renews the tokens; NULL: they cannot be renewed';
 
 CREATE VIEW pinterest.import_report WITH (security_barrier) AS
 SELECT i.import_id, i.account_id, COALESCE(b.name, i.board_reference) AS board, line.item, line.outcome, line.reason, line.count
@@ -99,7 +99,7 @@ CROSS JOIN LATERAL (
 WHERE pinterest.is_owner(a.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
 ORDER BY i.import_id, line.place, line.outcome, line.count DESC;
-COMMENT ON VIEW pinterest.import_report IS 'The account that each import gives: what Pinterest reported and listed, what became of every listed pin and of every image found, with the reason. Listed pins are the sum of with_images, without_image, skipped and left_out; found images the sum of embedded, reused, skipped, failed and pending; pins disclosed as made with AI, unreadable items, doubtful pins and missing images are counted separately';
+COMMENT ON VIEW pinterest.import_report IS 'The report of each import: the pins that Pinterest reported and listed, and the result for every listed pin and every image found, with the reason. Listed pins are the sum of with_images, without_image, skipped and left_out; found images the sum of embedded, reused, skipped, failed and pending; pins disclosed as made with AI, unreadable items, doubtful pins and missing images are counted separately';
 
 CREATE VIEW pinterest.quota WITH (security_barrier) AS
 SELECT p.name AS app, a.account_id, a.username, q.category, q.request_limit,
@@ -111,10 +111,10 @@ LEFT JOIN pinterest.account a ON a.account_id OPERATOR(pg_catalog.=) q.account_i
 LEFT JOIN pinterest.app p ON p.app_id OPERATOR(pg_catalog.=) COALESCE(q.app_id, a.app_id)
 WHERE pinterest.is_owner(COALESCE(a.owner, p.owner))
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls));
-COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as the ledger has it: on trial one line for an app, on standard one for each account';
+COMMENT ON VIEW pinterest.quota IS 'Pinterest''s request quota as last observed: one row per app with trial access, one row per account with standard access';
 COMMENT ON COLUMN pinterest.quota.request_limit IS 'Requests that the policy of the category allows in each window';
-COMMENT ON COLUMN pinterest.quota.pace IS 'The least time between two requests, where Pinterest tells a policy of a few seconds beside that of the category';
-COMMENT ON COLUMN pinterest.quota.observed_at IS 'When Pinterest last said so; NULL: what it documents';
+COMMENT ON COLUMN pinterest.quota.pace IS 'The minimum time between two requests, if Pinterest sends a policy of a few seconds beside that of the category';
+COMMENT ON COLUMN pinterest.quota.observed_at IS 'When an answer from Pinterest last stated these values; NULL: they are the documented ones';
 
 CREATE VIEW pinterest.models WITH (security_barrier) AS
 SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dimension,
@@ -126,6 +126,6 @@ SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dim
        m.used_at, m.created_at
 FROM pinterest.model m;
 COMMENT ON VIEW pinterest.models IS 'The models that have made embeddings, and how many of your images each has';
-COMMENT ON COLUMN pinterest.models.current IS 'The one that the last import worked with; pinterest_doctor() tells the one that the embedder runs now';
-COMMENT ON COLUMN pinterest.models.images IS 'Images of your accounts with an embedding that this model made; pinterest_reembed_board() has the present model make those of a board anew';
+COMMENT ON COLUMN pinterest.models.current IS 'The model of the last import; pinterest_doctor() reports the model that the embedder runs now';
+COMMENT ON COLUMN pinterest.models.images IS 'Images of your accounts with an embedding that this model made; pinterest_reembed_board() embeds those of a board again with the present model';
 COMMENT ON COLUMN pinterest.models.used_at IS 'When an import last began to work with it';

@@ -30,7 +30,6 @@ extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["owner"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
 extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views", pinterest_recommend]);
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["functions"]);
-extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["tracking"]);
 extension_sql_file!("../sql/surface.sql", name = "surface", finalize);
 
 /// Called when the server loads the library. Nothing is created here: no thread, no runtime, no file.

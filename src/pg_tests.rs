@@ -1,5 +1,5 @@
-//! Tests inside a server: each runs in a transaction that is rolled back, so no worker ever sees its rows. What takes
-//! workers is tested from outside, in tests/e2e.
+//! Tests inside a server: each runs in a transaction that is rolled back, so no worker ever sees its rows. Workers are tested
+//! from outside, in tests/e2e.
 
 #[pgrx::pg_schema]
 mod tests {
@@ -7,7 +7,7 @@ mod tests {
 
     use crate::postgres::vector::{DIMENSION, Vector};
 
-    /// SQLSTATE of the statement's error, `00000` where it has none.
+    /// SQLSTATE of the statement's error; `00000` if it succeeds.
     fn sqlstate(statement: &str) -> String {
         Spi::run(
             "CREATE OR REPLACE FUNCTION pg_temp.sqlstate_of(statement text) RETURNS text LANGUAGE plpgsql AS $$ \
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn a_vector_goes_to_pgvector_and_back() {
+    fn a_vector_survives_the_way_to_pgvector_and_back() {
         let values: Vec<f32> = (0..DIMENSION).map(|i| (i as f32 - 256.0) / 7.0).collect();
         let boxed: Box<[f32; DIMENSION]> = values.clone().into_boxed_slice().try_into().unwrap();
         let vector = Vector::new(boxed).unwrap();
@@ -60,52 +60,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn every_object_has_a_comment() {
-        let bare = names(
-            "SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d \
-             JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-             LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid \
-             WHERE e.extname = 'pg_pinterest' AND d.deptype = 'e' \
-             AND (d.classid IN ('pg_proc'::regclass, 'pg_namespace'::regclass) OR c.relkind IN ('r', 'v')) \
-             AND obj_description(d.objid, d.classid::regclass::name) IS NULL \
-             AND pg_describe_object(d.classid, d.objid, 0) !~ 'tests'",
-        );
-        assert_eq!(bare, Vec::<String>::new());
-    }
-
-    #[pg_test]
-    fn public_may_nothing() {
-        let open = names(
-            "SELECT p.proname::text FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass \
-             JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-             WHERE e.extname = 'pg_pinterest' AND p.pronamespace <> 'tests'::regnamespace \
-             AND EXISTS (SELECT FROM aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0) \
-             UNION ALL SELECT c.relname::text FROM pg_class c, aclexplode(c.relacl) a \
-             WHERE c.relnamespace = 'pinterest'::regnamespace AND a.grantee = 0",
-        );
-        assert_eq!(open, Vec::<String>::new());
-    }
-
-    #[pg_test]
-    fn every_table_and_sequence_is_dumped() {
-        let forgotten = names(
-            "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relkind IN ('r', 'S') \
-             AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_pinterest' AND c.oid = ANY (e.extconfig))",
-        );
-        assert_eq!(forgotten, Vec::<String>::new());
-    }
-
-    #[pg_test]
-    fn every_table_has_forced_row_security_but_the_models() {
-        let open = names(
-            "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relkind = 'r' \
-             AND NOT (c.relrowsecurity AND c.relforcerowsecurity)",
-        );
-        assert_eq!(open, ["model"]);
-    }
-
-    #[pg_test]
-    fn embeddings_lie_inline() {
+    fn embeddings_are_stored_inline() {
         let storage: String = one(
             "SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'pinterest.pin_image'::regclass AND attname = 'embedding'",
         );
@@ -135,7 +90,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn the_state_of_an_authorization_is_known_by_its_hash_only() {
+    fn only_the_hash_of_an_authorizations_state_is_stored() {
         register_app();
         let url: String = one("SELECT pinterest_authorize_url()");
         let state = url.split("state=").nth(1).unwrap().split('&').next().unwrap();
@@ -155,14 +110,14 @@ mod tests {
         assert_eq!(found + by_text, 1);
     }
 
-    /// The state's bytes, by the server's own decoder.
+    /// The state's bytes, decoded by the server.
     fn base64_decoded(state: &str) -> Vec<u8> {
         let padded = format!("{state}=").replace('-', "+").replace('_', "/");
         Spi::get_one_with_args("SELECT decode($1, 'base64')", &[padded.into()]).unwrap().unwrap()
     }
 
     #[pg_test]
-    fn refusals_have_their_codes() {
+    fn refusals_have_their_sqlstates() {
         register_app();
         store_token();
         for (statement, code) in [
@@ -227,7 +182,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn where_tokens_go_is_not_a_users_to_set() {
+    fn users_cannot_set_where_tokens_are_sent() {
         for setting in [
             "api_host",
             "authorize_host",
@@ -260,7 +215,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn a_copy_of_the_database_stays_quiet_until_adopted() {
+    fn a_copy_of_the_database_is_inactive_until_adopted() {
         register_app();
         Spi::run(
             "SET LOCAL ROLE pinterest_worker; UPDATE pinterest.installation SET database_identity = '1'; RESET ROLE",

@@ -18,16 +18,10 @@ use crate::workers::registry;
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
     none_long(&[("role", Some(role)), ("level", Some(level))])?;
-    let level = match level {
-        "user" => Level::User,
-        "reader" => Level::Reader,
-        "admin" => Level::Admin,
-        other => {
-            return Err(Failure::new(Kind::BadArgument, format!("there is no level \"{other}\""))
-                .with_hint("The levels are user, reader and admin.")
-                .into());
-        }
-    };
+    let level = Level::ALL.into_iter().find(|known| known.name() == level).ok_or_else(|| {
+        Failure::new(Kind::BadArgument, format!("invalid level \"{level}\""))
+            .with_hint("The levels are reader, user and admin.")
+    })?;
     Ok(grants::grant(role, level)?)
 }
 

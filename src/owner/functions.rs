@@ -1,6 +1,6 @@
-//! The functions behind SQL's type `pinterest.role_owner`: input, output, comparison, and who an owner is.
+//! The functions of SQL's type `pinterest.role_owner`: input, output, comparison, and tests of the owner.
 //!
-//! Raw functions, because a type needs them before any function of pgrx's can be declared.
+//! They are declared by hand, because the type needs them before the functions that pgrx declares are created.
 
 use std::ffi::{CStr, c_int, c_uchar};
 
@@ -15,10 +15,10 @@ unsafe extern "C-unwind" {
     fn hash_bytes(bytes: *const c_uchar, length: c_int) -> u32;
 }
 
-/// What the server says about functions of the library: that they take the usual arguments.
+/// The record that the server requires for each function: calling convention 1.
 static VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
 
-/// Functions for `LANGUAGE c`, each with the record that the server asks for first.
+/// Functions for `LANGUAGE c`, each with its record.
 macro_rules! functions {
     ($($(#[doc = $doc:literal])+ $name:ident $record:ident $body:expr;)+) => {$(
         /// For `LANGUAGE c`.
@@ -40,7 +40,7 @@ macro_rules! functions {
     )+};
 }
 
-/// Returns what the body does, or raises its failure.
+/// Returns the result of the body, or raises its failure.
 fn answer(
     call: pg_sys::FunctionCallInfo,
     body: impl FnOnce(pg_sys::FunctionCallInfo) -> Result<pg_sys::Datum, Failure>,
@@ -51,12 +51,12 @@ fn answer(
     })
 }
 
-/// An argument that is there and not NULL, whatever the declaration in SQL says.
-fn argument(call: pg_sys::FunctionCallInfo, place: usize) -> Result<pg_sys::Datum, Failure> {
-    // SAFETY: the server's own arguments, as many as it says.
+/// An argument that exists and is not NULL; the declaration in SQL is not relied on.
+fn argument(call: pg_sys::FunctionCallInfo, index: usize) -> Result<pg_sys::Datum, Failure> {
+    // SAFETY: the server's own arguments, `nargs` of them.
     let given = unsafe {
         let call = &*call;
-        call.args.as_slice(usize::try_from(call.nargs).unwrap_or(0)).get(place).copied()
+        call.args.as_slice(usize::try_from(call.nargs).unwrap_or(0)).get(index).copied()
     };
     match given {
         Some(given) if !given.isnull => Ok(given.value),
@@ -64,8 +64,8 @@ fn argument(call: pg_sys::FunctionCallInfo, place: usize) -> Result<pg_sys::Datu
     }
 }
 
-fn owner(call: pg_sys::FunctionCallInfo, place: usize) -> Result<Owner, Failure> {
-    let datum = argument(call, place)?;
+fn owner(call: pg_sys::FunctionCallInfo, index: usize) -> Result<Owner, Failure> {
+    let datum = argument(call, index)?;
     // SAFETY: declared to be of this type.
     let owner = unsafe { Owner::from_datum(datum, false) };
     owner.ok_or_else(|| Failure::new(Kind::BadArgument, "a function of role_owner lacks an argument"))
@@ -79,14 +79,14 @@ fn datum(value: impl IntoDatum) -> Result<pg_sys::Datum, Failure> {
     value.into_datum().ok_or_else(|| Failure::new(Kind::Internal, "a value became NULL"))
 }
 
-/// Text of the server's own making, palloc'ed and NUL-terminated.
+/// A palloc'ed, NUL-terminated copy.
 fn c_string(text: &[u8]) -> *mut std::ffi::c_char {
     // SAFETY: one byte more than the text is allocated, and all of it is written.
     unsafe {
-        let place = pg_sys::palloc(text.len() + 1).cast::<u8>();
-        place.copy_from_nonoverlapping(text.as_ptr(), text.len());
-        place.add(text.len()).write(0);
-        place.cast()
+        let copy = pg_sys::palloc(text.len() + 1).cast::<u8>();
+        copy.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        copy.add(text.len()).write(0);
+        copy.cast()
     }
 }
 
@@ -113,7 +113,7 @@ functions! {
             return Err(Failure::new(Kind::BadArgument, "a function of role_owner lacks an argument"));
         }
         let mut length = 0;
-        // SAFETY: declared as internal, which only the server can pass: a message. Its rest is converted and copied.
+        // SAFETY: declared as internal, which only the server can pass: a message. The rest of it is converted and copied.
         let text = unsafe {
             let rest = (*message).len - (*message).cursor;
             let text = pg_sys::pq_getmsgtext(message, rest, &raw mut length);
@@ -127,7 +127,7 @@ functions! {
         let text = owner(call, 0)?.print();
         let length = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
         let mut message = pg_sys::StringInfoData::default();
-        // SAFETY: a message of this function's own, begun, filled with so many bytes and ended.
+        // SAFETY: a local message, begun, filled with `length` bytes and ended.
         unsafe {
             pg_sys::pq_begintypsend(&raw mut message);
             pg_sys::pq_sendtext(&raw mut message, c_string(&text), length);
@@ -182,14 +182,14 @@ functions! {
         let owner = owner(call, 0)?;
         let (state, role, name) = owner.key();
         let bytes: Vec<u8> = [&state.to_ne_bytes()[..], &role.to_ne_bytes(), name].concat();
-        // SAFETY: so many bytes.
+        // SAFETY: the pointer and length of one slice.
         let hash = unsafe { hash_bytes(bytes.as_ptr(), c_int::try_from(bytes.len()).unwrap_or(0)) };
         datum(hash.cast_signed())
     };
 
     /// `pinterest.owner_oid(pinterest.role_owner)`.
     pinterest_owner_oid pg_finfo_pinterest_owner_oid |call| {
-        // Not by pgrx, to which oid 0 is NULL.
+        // Not through pgrx, which would turn oid 0 into NULL.
         Ok(pg_sys::Datum::from(owner(call, 0)?.role()))
     };
 

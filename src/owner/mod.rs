@@ -1,8 +1,9 @@
-//! Who owns a row: a role, not a name. The Rust side of SQL's type `pinterest.role_owner`, see sql/owner.sql.
+//! The owner of a row: a role, not a name. The Rust side of SQL's type `pinterest.role_owner`, see sql/owner.sql.
 //!
-//! A value holds the role's oid, which stays the same when the role is renamed and which no later role of that name has,
-//! and beside it the name that the role had, for reading once the role is gone. Dumps carry names, since oids mean
-//! nothing in another cluster: [`notation`] is how. An owner that is no role of this cluster matches nobody.
+//! A value contains the role's oid, which stays the same when the role is renamed and which a later role of the same name
+//! does not have, and the name of the role, to be shown after the role has been dropped. Dumps contain names, because oids
+//! mean nothing in another cluster; [`notation`] is their syntax. An owner that is not a role of this cluster matches no
+//! role.
 
 mod functions;
 mod notation;
@@ -17,17 +18,17 @@ use crate::errors::{Failure, Kind};
 use notation::Notation;
 
 const NAME_LENGTH: usize = pg_sys::NAMEDATALEN as usize;
-/// No notation has more bytes: a name of which each byte is doubled, and what follows it.
+/// Upper limit of a notation in bytes: a name of which each byte is doubled, and a suffix.
 const LONGEST_NOTATION: usize = 2 * NAME_LENGTH + 32;
 
 /// `role` is the oid of a role, which may have been dropped since.
 const ROLE: u32 = 0;
-/// There was no role of that name when the value was read.
+/// No role of that name existed when the value was read.
 const MISSING: u32 = 1;
 /// The role had been dropped when the value was written out; `role` is the oid it had.
 const DROPPED: u32 = 2;
 
-/// A `pinterest.role_owner`, as it lies in a row.
+/// A `pinterest.role_owner`, as stored in a row.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Owner {
@@ -37,12 +38,12 @@ pub struct Owner {
     name: [u8; NAME_LENGTH],
 }
 
-/// What sql/owner.sql declares as INTERNALLENGTH.
+/// The INTERNALLENGTH in sql/owner.sql.
 const LENGTH: usize = size_of::<Owner>();
 const _: () = assert!(LENGTH == 72 && align_of::<Owner>() == 4);
 
 impl Owner {
-    /// A role; `None` where there is none of that oid.
+    /// A role; `None` if no role has that oid.
     pub fn of_role(role: pg_sys::Oid) -> Option<Self> {
         let name = role_name(role)?;
         Some(Owner { state: ROLE, role: role.to_u32(), name: padded(name.to_bytes())? })
@@ -58,22 +59,26 @@ impl Owner {
         Owner { state: ROLE, role: role.to_u32(), name: padded(name.to_bytes()).unwrap_or([0; NAME_LENGTH]) }
     }
 
-    /// The role of that name, taken as it is.
+    /// The role of that name, without interpretation of quotes.
     pub fn named(name: &str) -> Option<Self> {
         let name = CString::new(name).ok()?;
         // SAFETY: a NUL-terminated string; a catalog look-up inside a transaction.
         Self::of_role(unsafe { pg_sys::get_role_oid(name.as_ptr(), true) })
     }
 
-    /// Reads the notation. A name for which there is no role is kept: a dump can be restored where the role is missing.
+    /// Reads the notation. A name without a role is kept as missing, so that a dump can be restored in another cluster.
+    ///
+    /// # Errors
+    ///
+    /// The notation is malformed, or the name is too long.
     pub fn parse(text: &[u8]) -> Result<Self, Failure> {
         let malformed = || {
             Failure::new(Kind::BadText, "invalid input syntax for type role_owner")
-                .with_hint("Write the name of a role, as it is.")
+                .with_hint("Write the name of a role without quotes.")
         };
         let too_long =
-            || Failure::new(Kind::NameTooLong, format!("the name of a role has fewer than {NAME_LENGTH} bytes"));
-        // Before any copy of it is made: the text may be as long as a value can be.
+            || Failure::new(Kind::NameTooLong, format!("the name of a role must be shorter than {NAME_LENGTH} bytes"));
+        // Checked before the text is copied, because it may be 1 GB long.
         if text.len() > LONGEST_NOTATION {
             return Err(too_long());
         }
@@ -93,7 +98,7 @@ impl Owner {
         })
     }
 
-    /// The notation: with the name that the role has now, where it is a role.
+    /// The notation, with the role's present name if the owner is a role.
     pub fn print(&self) -> Vec<u8> {
         let name = self.name().to_vec();
         let notation = match self.state {
@@ -107,13 +112,13 @@ impl Owner {
         notation.print()
     }
 
-    /// The role's oid, which may be that of a role dropped since; `InvalidOid` where the owner was no role of this
-    /// cluster from the start.
+    /// The role's oid, which may be that of a dropped role; `InvalidOid` if the owner has never been a role of this
+    /// cluster.
     pub fn role(&self) -> pg_sys::Oid {
         if self.state == ROLE { pg_sys::Oid::from_u32(self.role) } else { pg_sys::InvalidOid }
     }
 
-    /// What rows may hold that show this owner: one who was dropped is shown the same before and after a dump and restore.
+    /// The values that are shown like this one: a dropped owner is shown the same before and after a dump and restore.
     pub fn shown_alike(&self) -> Vec<Self> {
         let dropped = Owner { state: ROLE, ..*self };
         match self.state {
@@ -122,12 +127,12 @@ impl Owner {
         }
     }
 
-    /// Is it a role of this cluster, now?
+    /// Is it a present role of this cluster?
     pub fn is_role(&self) -> bool {
         role_name(self.role()).is_some()
     }
 
-    /// Has the role `member` the rights of this owner? Nobody has those of an owner that is no role.
+    /// Does the role `member` have the rights of this owner? No role has those of an owner that is not a role.
     pub fn gives_rights_to(&self, member: pg_sys::Oid) -> bool {
         // SAFETY: catalog look-ups inside a transaction, of roles that exist.
         self.is_role() && unsafe { pg_sys::has_privs_of_role(member, self.role()) }
@@ -145,7 +150,7 @@ impl Owner {
         &self.name[..end]
     }
 
-    /// What makes owners different: the role, or the name of what is none.
+    /// What owners are compared by: the role, or the name if the owner has never been a role.
     fn key(&self) -> (u32, u32, &[u8]) {
         (self.state, self.role, if self.role == 0 { self.name() } else { &[] })
     }
@@ -183,14 +188,14 @@ impl std::fmt::Debug for Owner {
     }
 }
 
-/// The name as a row holds it; `None` where it is too long.
+/// The name as stored in a row; `None` if it is too long.
 fn padded(name: &[u8]) -> Option<[u8; NAME_LENGTH]> {
     let mut padded = [0; NAME_LENGTH];
     padded[..NAME_LENGTH - 1].get_mut(..name.len())?.copy_from_slice(name);
     Some(padded)
 }
 
-/// The name that a role has now.
+/// The present name of a role.
 fn role_name(role: pg_sys::Oid) -> Option<&'static CStr> {
     if role == pg_sys::InvalidOid {
         return None;
@@ -220,11 +225,11 @@ fn owner_type() -> pg_sys::Oid {
 
 impl IntoDatum for Owner {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        // SAFETY: so many bytes are allocated, aligned as palloc aligns, and all of them are written.
+        // SAFETY: LENGTH bytes are allocated with the alignment of palloc, and all of them are written.
         unsafe {
-            let place = pg_sys::palloc(LENGTH).cast::<Owner>();
-            place.write(self);
-            Some(pg_sys::Datum::from(place))
+            let copy = pg_sys::palloc(LENGTH).cast::<Owner>();
+            copy.write(self);
+            Some(pg_sys::Datum::from(copy))
         }
     }
 
@@ -235,8 +240,8 @@ impl IntoDatum for Owner {
 
 impl FromDatum for Owner {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        let place = datum.cast_mut_ptr::<Owner>();
-        // SAFETY: the caller promises a datum of this type: so many bytes. Any bytes are a value.
-        (!is_null && !place.is_null()).then(|| unsafe { place.read_unaligned() })
+        let stored = datum.cast_mut_ptr::<Owner>();
+        // SAFETY: the caller promises a datum of this type, which has LENGTH bytes. Any bytes are a value.
+        (!is_null && !stored.is_null()).then(|| unsafe { stored.read_unaligned() })
     }
 }

@@ -1,20 +1,20 @@
-//! How an owner is written: the text that pg_dump carries. Pure, so that it can be tested without a server.
+//! The text form of an owner, as in dumps. It needs no server, so that it can be tested without one.
 //!
 //! ```text
 //! ann                    the role of that name
-//! ann (dropped 16400)    a role that is gone, and the oid it had
-//! ann (missing)          a role that was not there when the text was read
+//! ann (dropped 16400)    a dropped role, and the oid it had
+//! ann (missing)          a role that did not exist when the text was read
 //! "ann (missing)"        a role whose name looks like one of these, or begins with a quote
 //! ```
 //!
-//! Names are taken as they are: quotes are only for names that could be taken for something else.
+//! Names are not folded to lower case. Only names that would be ambiguous are quoted.
 
-/// An owner as text has it.
+/// An owner in its text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notation {
     /// A role of this name.
     Named(Vec<u8>),
-    /// The name of a role that was not there.
+    /// The name of a role that did not exist.
     Missing(Vec<u8>),
     /// The name and the oid of a role that was dropped.
     Dropped(Vec<u8>, u32),
@@ -24,8 +24,7 @@ const MISSING: &[u8] = b" (missing)";
 const DROPPED: &[u8] = b" (dropped ";
 
 impl Notation {
-    /// Reads the notation. `None` where a quote is not closed, where something else follows it, or where the name is
-    /// empty.
+    /// Reads the notation. `None` if a quote is not closed, if it is followed by something else, or if the name is empty.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let notation = match text.strip_prefix(b"\"") {
             None => split(text),
@@ -42,7 +41,7 @@ impl Notation {
         (!notation.name().is_empty()).then_some(notation)
     }
 
-    /// What [`Notation::parse`] reads as the same.
+    /// The text that [`Notation::parse`] reads as the same owner.
     pub fn print(&self) -> Vec<u8> {
         let name = self.name();
         let plain = !name.starts_with(b"\"") && matches!(split(name), Notation::Named(_));
@@ -66,18 +65,18 @@ impl Notation {
     }
 }
 
-/// Takes off what follows an unquoted name. The name may be empty.
+/// Separates an unquoted name from its suffix. The name may be empty.
 fn split(text: &[u8]) -> Notation {
     if let Some(name) = text.strip_suffix(MISSING) {
         return Notation::Missing(name.to_vec());
     }
     let dropped = || {
         let inner = text.strip_suffix(b")")?;
-        let place = inner.windows(DROPPED.len()).rposition(|window| window == DROPPED)?;
-        let role = &inner[place + DROPPED.len()..];
+        let end = inner.windows(DROPPED.len()).rposition(|window| window == DROPPED)?;
+        let role = &inner[end + DROPPED.len()..];
         let role: u32 =
             std::str::from_utf8(role).ok().filter(|role| role.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
-        (role != 0).then(|| Notation::Dropped(inner[..place].to_vec(), role))
+        (role != 0).then(|| Notation::Dropped(inner[..end].to_vec(), role))
     };
     dropped().unwrap_or_else(|| Notation::Named(text.to_vec()))
 }
@@ -87,7 +86,7 @@ fn quote(name: &[u8]) -> Vec<u8> {
     std::iter::once(b'"').chain(doubled).chain(std::iter::once(b'"')).collect()
 }
 
-/// The name up to the closing quote, and what follows it.
+/// The name up to the closing quote, and the rest.
 fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let (mut name, mut rest) = (Vec::new(), text);
     loop {
@@ -132,19 +131,19 @@ mod tests {
             assert_eq!(Notation::parse(text.as_bytes()), Some(notation.clone()), "{text}");
             assert_eq!(String::from_utf8(notation.print()).unwrap(), text);
         }
-        assert_eq!(Notation::parse(b"\"ann\""), Some(named("ann")), "quotes may be where they need not");
+        assert_eq!(Notation::parse(b"\"ann\""), Some(named("ann")), "unnecessary quotes are accepted");
     }
 
     #[test]
-    fn what_is_no_owner() {
+    fn malformed_owners_are_refused() {
         for text in ["", "\"", "\"ann", "\"\"", "\"ann\"x", "\"ann\" ", " (missing)", " (dropped 16400)"] {
             assert_eq!(Notation::parse(text.as_bytes()), None, "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_printed_is_read_as_the_same() {
-        // All names of three of these parts, odd ones above all.
+    fn printed_owners_are_read_as_the_same() {
+        // All names of three of these parts.
         let parts = ["", "a", "\"", " ", " (missing)", " (dropped 7)", "(", "7)", "\u{e9}"];
         for place in 0..parts.len().pow(3) {
             let part = |digit: u32| parts[place / parts.len().pow(digit) % parts.len()];
@@ -158,7 +157,7 @@ mod tests {
             for notation in all.into_iter().filter(|_| !name.is_empty()) {
                 assert_eq!(Notation::parse(&notation.print()), Some(notation));
             }
-            // And anything can be read.
+            // Any text can be parsed without a panic.
             let _ = Notation::parse(&name);
         }
     }

@@ -1,10 +1,14 @@
-//! All that is kept of an account, as JSON. Runs with the caller's rights; tokens are not among what it may read.
+//! Everything stored about an account, as JSON. It runs with the caller's rights, which do not include reading tokens.
 
 use super::read;
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Document;
 
-/// The account with its boards, sections, pins, images and imports; with embeddings and kept image bytes if asked.
+/// The account with its boards, sections, pins, images and imports; with embeddings and stored image bytes if requested.
+///
+/// # Errors
+///
+/// The account does not exist, or is not the caller's.
 pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document, Failure> {
     let found = read(
         "SELECT json_build_object( \

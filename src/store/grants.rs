@@ -1,5 +1,7 @@
-//! Rights on the extension's objects. Names are identifiers, so these statements are built, by the server's own
-//! `format()` with `%I`.
+//! Privileges on the extension's objects. Which functions a level may call is listed in the view `pinterest.functions`
+//! (sql/surface.sql); which tables it may read follows from their policies (sql/tables.sql).
+//!
+//! Names of roles and objects cannot be parameters, so the statements are built by the server's own `format()` with `%I`.
 
 use pgrx::pg_sys;
 
@@ -7,19 +9,22 @@ use super::{execute, read};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_role;
 
-/// What a role is to be able to do. Each level includes those before it.
+/// What a role may do. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Read one's own rows and search them.
+    /// Read and search its own rows.
     Reader,
-    /// Also connect accounts and import.
+    /// Also connect accounts, import and track.
     User,
-    /// Also grant, adopt, rotate keys and pause workers; and grant what one has.
+    /// Also adopt copies, rotate keys, pause workers, and grant levels to other roles.
     Admin,
 }
 
 impl Level {
-    /// As the argument of pinterest_grant() names it.
+    /// Every level, from the lowest to the highest.
+    pub const ALL: [Level; 3] = [Level::Reader, Level::User, Level::Admin];
+
+    /// The name, as in the argument of `pinterest_grant()` and in `pinterest.functions`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Reader => "reader",
@@ -28,11 +33,7 @@ impl Level {
         }
     }
 
-    fn functions(self) -> Vec<&'static str> {
-        FUNCTIONS.iter().filter(|(level, _)| *level <= self).flat_map(|(_, names)| names.iter().copied()).collect()
-    }
-
-    /// What goes with GRANT, and behind a privilege's name in a question for it.
+    /// Appended to GRANT, and to a privilege's name in a test for it.
     fn grant_option(self) -> &'static str {
         match self {
             Level::Reader | Level::User => "",
@@ -41,173 +42,45 @@ impl Level {
     }
 }
 
-/// The functions of each level. A function that no level names nobody but a superuser can call; a test finds it.
-const FUNCTIONS: [(Level, &[&str]); 3] = [
-    (
-        Level::Reader,
-        &[
-            "board_mean",
-            "has_rights_of",
-            "is_owner",
-            "nearest_pins",
-            "owner_is_gone",
-            "owner_oid",
-            "pinterest_await_import",
-            "pinterest_await_tracked",
-            "pinterest_board_embedding",
-            "pinterest_board_themes",
-            "pinterest_boards_like",
-            "pinterest_classify",
-            "pinterest_doctor",
-            "pinterest_duplicates",
-            "pinterest_embed_image",
-            "pinterest_embed_images",
-            "pinterest_embed_text",
-            "pinterest_embed_texts",
-            "pinterest_export",
-            "pinterest_gallery",
-            "pinterest_pins_like",
-            "pinterest_recommend",
-            "pinterest_wait_for_import",
-            "pinterest_wait_for_tracked",
-            "pinterest_workers",
-            "role_owner_cmp",
-            "role_owner_eq",
-            "role_owner_ge",
-            "role_owner_gt",
-            "role_owner_hash",
-            "role_owner_in",
-            "role_owner_le",
-            "role_owner_lt",
-            "role_owner_ne",
-            "role_owner_out",
-            "role_owner_recv",
-            "role_owner_send",
-        ],
-    ),
-    (
-        Level::User,
-        &[
-            "pinterest_authorize_url",
-            "pinterest_cancel_import",
-            "pinterest_connect",
-            "pinterest_disconnect",
-            "pinterest_import_board",
-            "pinterest_list_boards",
-            "pinterest_pause_account",
-            "pinterest_purge_board",
-            "pinterest_reassign",
-            "pinterest_reembed_board",
-            "pinterest_refresh",
-            "pinterest_register_app",
-            "pinterest_retry_failed",
-            "pinterest_retry_tracked",
-            "pinterest_store_token",
-            "pinterest_sync_board",
-            "pinterest_track",
-            "pinterest_untrack",
-            "track_change",
-            "track_stale",
-        ],
-    ),
-    (
-        Level::Admin,
-        &[
-            "pinterest_adopt",
-            "pinterest_grant",
-            "pinterest_keys",
-            "pinterest_pause_workers",
-            "pinterest_resume_workers",
-            "pinterest_revoke",
-            "pinterest_rotate_key",
-        ],
-    ),
-];
-
-/// Tables and views of the schema that every level may read, within row-level security.
-const RELATIONS: [&str; 19] = [
-    "account",
-    "accounts",
-    "board",
-    "board_section",
-    "import",
-    "import_outcome",
-    "import_report",
-    "imports",
-    "model",
-    "models",
-    "pin",
-    "pin_image",
-    "quota",
-    "quota_ledger",
-    "tracked",
-    "tracked_column",
-    "tracked_failures",
-    "tracked_row",
-    "workers",
-];
-
-/// Columns of `pinterest.app` that every level may read: all but the secret.
-const APP_COLUMNS: [&str; 19] = [
-    "access_cause",
-    "access_granted_at",
-    "access_granted_by",
-    "access_probe_at",
-    "access_probe_until",
-    "access_refusals",
-    "access_refused_of",
-    "access_refused_since",
-    "app_id",
-    "cause",
-    "client_id",
-    "created_at",
-    "name",
-    "owner",
-    "paused_until",
-    "pauses",
-    "redirect_uri",
-    "refused_in_row",
-    "tier",
-];
-
 /// One privilege on one object.
 struct Privilege {
-    /// As GRANT and REVOKE write it: `EXECUTE ON FUNCTION …`.
+    /// As in GRANT and REVOKE: `EXECUTE ON ROUTINE …`.
     clause: String,
     /// May the caller grant it?
     grantable: bool,
-    /// Does the role have it, with the right to grant it on where the level has that?
+    /// Does the role hold it, with grant option if the level includes that?
     held: bool,
 }
 
-/// The privileges of a level, as they stand for the caller and for a role.
+/// The privileges of a level, and whether the caller may grant each and the role holds it.
+///
+/// Every level reads the views, the tables with a policy "own", and `pinterest.model`; of `pinterest.app` all columns but
+/// the secret.
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
-    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
         "SELECT 'USAGE ON SCHEMA pinterest', has_schema_privilege('pinterest', 'USAGE WITH GRANT OPTION'), \
              has_schema_privilege($1, 'pinterest', 'USAGE' || $2) \
          UNION ALL SELECT 'USAGE ON TYPE pinterest.role_owner', \
              has_type_privilege('pinterest.role_owner', 'USAGE WITH GRANT OPTION'), \
              has_type_privilege($1, 'pinterest.role_owner', 'USAGE' || $2) \
-         UNION ALL SELECT format('SELECT ON pinterest.%I', c.relname), has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'), \
+         UNION ALL SELECT format('SELECT ON %s', c.oid::regclass), has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'), \
              has_table_privilege($1, c.oid, 'SELECT' || $2) \
-         FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace AND c.relname = ANY ($3) \
+         FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' \
+         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
+         WHERE e.extname = 'pg_pinterest' AND (c.relkind = 'v' OR c.oid = 'pinterest.model'::regclass \
+             OR c.oid <> 'pinterest.app'::regclass \
+                AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'own')) \
          UNION ALL SELECT format('SELECT (%I) ON pinterest.app', a.attname), \
              has_column_privilege(a.attrelid, a.attnum, 'SELECT WITH GRANT OPTION'), \
              has_column_privilege($1, a.attrelid, a.attnum, 'SELECT' || $2) \
-         FROM pg_attribute a WHERE a.attrelid = 'pinterest.app'::regclass AND a.attname = ANY ($4) \
-         UNION ALL SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure), \
-             has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'), has_function_privilege($1, p.oid, 'EXECUTE' || $2) \
-         FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
-         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-         WHERE e.extname = 'pg_pinterest' AND p.proname = ANY ($5)",
-        &[
-            role.into(),
-            level.grant_option().into(),
-            names(&RELATIONS).into(),
-            names(&APP_COLUMNS).into(),
-            names(&level.functions()).into(),
-        ],
+         FROM pg_attribute a WHERE a.attrelid = 'pinterest.app'::regclass AND a.attnum > 0 AND NOT a.attisdropped \
+             AND a.attname <> 'client_secret' \
+         UNION ALL SELECT format('EXECUTE ON ROUTINE %s', f.function), \
+             has_function_privilege(f.function, 'EXECUTE WITH GRANT OPTION'), \
+             has_function_privilege($1, f.function, 'EXECUTE' || $2) \
+         FROM pinterest.functions f WHERE f.level = ANY ($3)",
+        &[role.into(), level.grant_option().into(), levels.into()],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),
     )
 }
@@ -225,7 +98,7 @@ pub fn is_admin(role: pg_sys::Oid) -> Result<bool, Failure> {
     Ok(found == [true])
 }
 
-/// The oid of a role, and its name as SQL writes it.
+/// The oid of a role, and its name, quoted if necessary.
 fn role(name: &str) -> Result<(pg_sys::Oid, String), Failure> {
     let found = read(
         "SELECT r.oid, quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname = $1::name",
@@ -235,11 +108,15 @@ fn role(name: &str) -> Result<(pg_sys::Oid, String), Failure> {
     found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
 }
 
-/// Grants the level to the role, with the caller's rights: all of it or nothing.
+/// Grants the level to the role with the caller's rights: all of it or nothing.
+///
+/// # Errors
+///
+/// No such role; the caller may not grant a privilege of the level.
 pub fn grant(name: &str, level: Level) -> Result<(), Failure> {
     let (oid, quoted) = role(name)?;
     let privileges = privileges(oid, level)?;
-    // The server's own GRANT would warn, grant what it can and report success.
+    // GRANT alone would warn, grant a part of it and report success.
     if privileges.iter().any(|privilege| !privilege.grantable) {
         return Err(Failure::new(Kind::NotYours, format!("permission denied to grant level {}", level.name()))
             .with_hint("A superuser can grant it, or a role to which level admin was granted."));
@@ -255,17 +132,25 @@ pub fn grant(name: &str, level: Level) -> Result<(), Failure> {
     }
 }
 
-/// Takes all rights on the extension's objects back from the role, whoever granted them: all or nothing. With `cascade`
-/// also those that the role has granted to others.
+/// Revokes all privileges on the extension's objects from the role, regardless of the grantor: all or nothing. With
+/// `cascade` also those that the role has granted to others.
+///
+/// # Errors
+///
+/// No such role; the role owns the extension's objects; the caller may not revoke a privilege; without `cascade`, the role
+/// has granted a privilege to others.
 pub fn revoke(name: &str, cascade: bool) -> Result<(), Failure> {
     let (oid, quoted) = role(name)?;
     let granted = granted_to(oid)?;
     if let Some(granted) = granted.iter().find(|granted| granted.is_owner) {
         return Err(Failure::new(
             Kind::BadArgument,
-            format!("role \"{name}\" owns the extension or writes for it: {}", granted.clause),
+            format!(
+                "cannot revoke a privilege from role \"{name}\", which the extension depends on: {}",
+                granted.clause
+            ),
         )
-        .with_hint("Its rights are the extension's own."));
+        .with_hint("The extension needs these privileges."));
     }
     if let Some(granted) = granted.iter().find(|granted| !granted.revocable) {
         return Err(Failure::new(
@@ -276,12 +161,12 @@ pub fn revoke(name: &str, cascade: bool) -> Result<(), Failure> {
     }
     let behaviour = if cascade { "CASCADE" } else { "RESTRICT" };
     for granted in &granted {
-        // A REVOKE takes back what the current role granted, and nothing else.
+        // REVOKE revokes only what the current role has granted.
         as_role(granted.grantor, || {
             execute(&format!("REVOKE {} FROM {quoted} {behaviour}", granted.clause), &[]).map(drop)
         })?;
     }
-    // What is left was granted by one more role meanwhile.
+    // Another session may have granted a privilege in the meantime.
     match granted_to(oid)?.into_iter().next() {
         None => Ok(()),
         Some(left) => Err(Failure::new(Kind::NotReady, format!("role \"{name}\" still holds {}", left.clause))
@@ -289,18 +174,18 @@ pub fn revoke(name: &str, cascade: bool) -> Result<(), Failure> {
     }
 }
 
-/// A privilege that a role granted to another.
+/// A privilege that a role has granted to another.
 struct Granted {
     clause: String,
     grantor: pg_sys::Oid,
     grantor_name: String,
-    /// May the caller act for the grantor?
+    /// Does the caller have the rights of the grantor?
     revocable: bool,
-    /// The grantee owns the object, or is the role that writes.
+    /// The grantee owns the object, or is `pinterest_worker`.
     is_owner: bool,
 }
 
-/// All that a role was granted on members of the extension and on columns of them.
+/// All privileges that were granted to a role on members of the extension and their columns.
 fn granted_to(role: pg_sys::Oid) -> Result<Vec<Granted>, Failure> {
     read(
         "WITH member AS (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e \

@@ -1,4 +1,4 @@
-//! `pinterest.installation`: the id bound into sealed secrets, and the place that may send requests out.
+//! `pinterest.installation`: the id bound into sealed secrets, and the database and host that may send requests.
 
 use pgrx::Uuid;
 
@@ -12,7 +12,7 @@ use crate::settings::CloneFence;
 pub struct Installation {
     /// Bound into every sealed secret; never changes.
     pub id: String,
-    /// The key that everything is to be sealed with: `pinterest_rotate_key()` was called and not all of it is yet.
+    /// The fingerprint of the key that all secrets are to be sealed with, while a rotation is under way.
     pub rotation: Option<String>,
     identity: String,
     host: String,
@@ -28,34 +28,36 @@ impl Installation {
         })
     }
 
-    /// Refuses to go on in a copy, as far as `pinterest.clone_fence` can tell one: its requests would rotate the
-    /// original's tokens away.
+    /// Fails in a copy of the database, as defined by `pinterest.clone_fence`: its requests would replace the tokens of the
+    /// original.
     pub fn check_not_a_copy(&self) -> Result<(), Failure> {
         let fence = settings::clone_fence();
         let here = platform::database_identity();
         if fence != CloneFence::Off && self.identity != here {
             return Err(Failure::new(Kind::NotReady, "this database is a copy of another one")
                 .with_detail(format!(
-                    "The requests belong to {}, this is {here} (system identifier/oid of the database).",
+                    "Only {} may send requests, and this is {here} (system identifier/oid of the database).",
                     self.identity
                 ))
-                .with_hint("If the original is gone for good, call pinterest_adopt(); else leave the copy quiet."));
+                .with_hint(
+                    "If the original is permanently gone, call pinterest_adopt(); otherwise leave the copy inactive.",
+                ));
         }
         if fence == CloneFence::Strict && self.host != platform::host_digest() {
             return Err(Failure::new(
                 Kind::NotReady,
-                "this database was last in charge on another host or in another data directory",
+                "this database was last active on another host or in another data directory",
             )
-            .with_detail("pinterest.clone_fence is strict: a physical copy and a promoted standby look alike.")
+            .with_detail("pinterest.clone_fence is strict, because a physical copy and a promoted standby cannot be distinguished.")
             .with_hint(
-                "After a failover or a move call pinterest_adopt(); in a copy beside the original leave it quiet.",
+                "After a failover or a move, call pinterest_adopt(); leave a copy beside the original inactive.",
             ));
         }
         Ok(())
     }
 }
 
-/// The installation's row, if anything was ever sealed here.
+/// The installation's row, if it exists.
 pub fn find() -> Result<Option<Installation>, Failure> {
     let rows = read(
         "SELECT i.installation_id, i.rotation_key, i.database_identity, i.host \
@@ -66,7 +68,7 @@ pub fn find() -> Result<Option<Installation>, Failure> {
     Ok(rows.into_iter().next())
 }
 
-/// The installation's row, made on first use.
+/// The installation's row, inserted on first use.
 pub fn get_or_create() -> Result<Installation, Failure> {
     if let Some(installation) = find()? {
         return Ok(installation);
@@ -78,10 +80,10 @@ pub fn get_or_create() -> Result<Installation, Failure> {
         &[platform::database_identity().into(), platform::host_digest().into()],
         |row| Installation::of(&row),
     )?;
-    made.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "the installation's row cannot be made"))
+    made.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "INSERT of the installation returned no row"))
 }
 
-/// Lets this database, on this host, send requests out; true where that changed something.
+/// Lets this database on this host send requests; true if it could not before.
 pub fn adopt() -> Result<bool, Failure> {
     let changed = affected(
         "UPDATE pinterest.installation SET database_identity = $1, host = $2 WHERE (database_identity, host) <> ($1, $2)",
@@ -93,9 +95,8 @@ pub fn adopt() -> Result<bool, Failure> {
     Ok(changed > 0)
 }
 
-/// Takes every sequence of the extension beyond the numbers in its column: logical replication brings the rows and leaves
-/// the sequences where they were. Which column that is, of an identity or by its default, the catalog says; it also
-/// writes the statements.
+/// Advances every sequence of the extension beyond the numbers in its column: logical replication copies rows and not the
+/// state of sequences. The catalog contains which column that is, by identity or by default.
 fn advance_sequences() -> Result<(), Failure> {
     let statements: Vec<String> = read(
         "SELECT format('SELECT setval(%L::regclass, GREATEST((SELECT max(c.%I) FROM %I.%I c), \
@@ -121,7 +122,7 @@ fn advance_sequences() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Remembers that everything is to be sealed anew with the key of this fingerprint.
+/// Requests that all secrets are sealed again with the key of this fingerprint.
 pub fn request_rotation(key: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.installation SET rotation_requested_at = clock_timestamp(), rotation_key = $1",
@@ -130,7 +131,7 @@ pub fn request_rotation(key: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything is sealed with that key. A request for another one, made meanwhile, stays.
+/// Ends the request for this key. A request for another key, made in the meantime, stays.
 pub fn end_rotation(key: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.installation SET rotation_requested_at = NULL, rotation_key = NULL WHERE rotation_key = $1",

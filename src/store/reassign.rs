@@ -1,33 +1,36 @@
-//! What a role owns, whatever table it lies in: handing it over, and finding what is left of roles that are gone.
+//! The rows that a role owns, in every table: transferring them to another role, and finding those of dropped roles.
 
 use super::track::trigger;
 use super::{affected, execute, import, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
-/// What changed hands.
+/// Numbers of rows that changed owner.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HandedOver {
     /// Apps.
     pub apps: i64,
-    /// Accounts, with all that was imported through them.
+    /// Accounts, with everything imported through them.
     pub accounts: i64,
     /// Tracked columns.
     pub tracked_columns: i64,
 }
 
-/// Hands over to a role what another owns: all of it, or nothing where that would make two of one. Tracked columns of
-/// tables that still belong to the old owner stay with their tables.
+/// Transfers the rows of one owner to another, except tracked columns of tables that still belong to the old owner.
+///
+/// # Errors
+///
+/// Both have an app of the same name, or an account of the same user through the same app. Nothing is transferred.
 pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
-    // An app registered meanwhile breaks the unique index instead. The lock lets rows that refer to an app be inserted: a
-    // consent that is stored meanwhile does not wait for the caller.
+    // An app that is registered in the meantime violates the unique index instead. The lock permits rows that refer to an app
+    // to be inserted: a consent that is stored in the meantime does not wait for the caller.
     execute(
         "SELECT FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 OR a.owner OPERATOR(pinterest.=) $2 \
          ORDER BY a.app_id FOR NO KEY UPDATE",
         &[from.parameter(), to.parameter()],
     )?;
     refuse_twins(from, to)?;
-    // Their users begin anew: a state was promised to the old owner's browser.
+    // Authorizations under way have to be started again: their states were given to the old owner.
     execute("DELETE FROM pinterest.oauth_state WHERE owner OPERATOR(pinterest.=) $1", &[from.parameter()])?;
     let apps = affected(
         "UPDATE pinterest.app SET owner = $2 WHERE owner OPERATOR(pinterest.=) $1",
@@ -77,9 +80,7 @@ fn refuse_twins(from: &Owner, to: &Owner) -> Result<(), Failure> {
             Kind::Duplicate,
             format!("\"{from}\" and \"{to}\" each have an app named \"{name}\""),
         )
-        .with_hint(
-            "A superuser can give one of them another name: UPDATE pinterest.app SET name = … WHERE app_id = ….",
-        ));
+        .with_hint("A superuser can rename one of them: UPDATE pinterest.app SET name = … WHERE app_id = …."));
     }
     let accounts = read(
         "SELECT min(a.account_id), max(a.account_id) FROM pinterest.account a \
@@ -93,16 +94,16 @@ fn refuse_twins(from: &Owner, to: &Owner) -> Result<(), Failure> {
         None => Ok(()),
         Some((first, second)) => Err(Failure::new(
             Kind::Duplicate,
-            format!("accounts {first} and {second} are the same user's through the same app"),
+            format!("accounts {first} and {second} belong to the same Pinterest user and the same app"),
         )
-        .with_hint("pinterest_disconnect(account_id, purge => true) erases one of them.")),
+        .with_hint("Delete one of them with pinterest_disconnect(account_id, purge => true).")),
     }
 }
 
-/// What one owner that is no role has.
+/// The rows of one owner that is not a role.
 #[derive(Clone, Debug)]
 pub struct Ownerless {
-    /// As pinterest_reassign() takes it.
+    /// The owner, as an argument of pinterest_reassign().
     pub owner: String,
     /// Apps.
     pub apps: i64,
@@ -112,7 +113,7 @@ pub struct Ownerless {
     pub tracked_columns: i64,
 }
 
-/// What belongs to roles that are gone, or that were missing when a dump was restored.
+/// The rows of roles that have been dropped, or that did not exist when a dump was restored.
 pub fn ownerless() -> Result<Vec<Ownerless>, Failure> {
     read(
         "SELECT o.owner, sum(o.apps)::int8, sum(o.accounts)::int8, sum(o.tracked_columns)::int8 FROM ( \
@@ -127,8 +128,8 @@ pub fn ownerless() -> Result<Vec<Ownerless>, Failure> {
     )
 }
 
-/// Parks the imports of accounts whose owner is gone: nobody could see or end them. Their tokens are refreshed all the
-/// same. How many accounts that concerned.
+/// Parks the imports of accounts whose owner is gone, because no role could see or cancel them. Their tokens are still
+/// refreshed. Returns the number of accounts.
 pub fn park_ownerless() -> Result<usize, Failure> {
     let accounts = read(
         "SELECT a.account_id FROM pinterest.account a WHERE pinterest.owner_is_gone(a.owner) \
@@ -141,7 +142,7 @@ pub fn park_ownerless() -> Result<usize, Failure> {
         import::requeue_running(account_id)?;
         import::park(
             account_id,
-            "the role that owned the account is gone; pinterest_reassign() hands the account over",
+            "the role that owns the account does not exist; pinterest_reassign() transfers the account",
         )?;
     }
     Ok(accounts.len())

@@ -1,5 +1,5 @@
-//! Every function of the extension, found in the catalog, with arguments that make no sense and rows of others, as a role of
-//! each level: a call succeeds or ends in an ERROR that is not an internal one, and the session goes on.
+//! Calls every function in the catalog with unusual arguments and with other roles' rows, as a role of each level: a call succeeds
+//! or fails with an ERROR that is not internal, and the session continues.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use postgres::Client;
 
 use crate::support::{Sql, quick_board};
 
-/// Arguments of a type, as SQL writes them; the first one makes sense.
+/// Arguments of a type in SQL; the first one is usual.
 fn values(type_name: &str, world: &Fixture) -> Vec<String> {
     let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let long = "repeat('x', 1048576)";
@@ -172,13 +172,13 @@ fn values(type_name: &str, world: &Fixture) -> Vec<String> {
         "cstring" => {
             list(&["'reader'", "NULL", "''", "'x (dropped 99999999999)'", "'x (dropped -1)'", "E'\\u2603 (missing)'"])
         }
-        // No statement has a value of it.
+        // No statement can produce a value of it.
         "internal" => list(&["NULL", "NULL"]),
-        other => panic!("what makes no sense as {other}?"),
+        other => panic!("no unusual values of type {other}"),
     }
 }
 
-/// What belongs to others.
+/// Rows of other roles.
 struct Fixture {
     foreign_account: i64,
     foreign_import: i64,
@@ -211,7 +211,7 @@ fn functions(client: &mut Client) -> Result<Vec<Function>> {
         .collect())
 }
 
-/// One odd argument among sane ones; all of them NULL; the odd ones together.
+/// One unusual argument among usual ones; all of them NULL; the unusual ones together.
 fn calls(function: &Function, fixture: &Fixture) -> Vec<String> {
     let pools: Vec<Vec<String>> = function.arguments.iter().map(|name| values(name, fixture)).collect();
     let call = |chosen: &dyn Fn(usize) -> usize| {
@@ -225,7 +225,7 @@ fn calls(function: &Function, fixture: &Fixture) -> Vec<String> {
     for (odd, pool) in pools.iter().enumerate() {
         for which in 1..pool.len() {
             all.push(call(&|place| if place == odd { which } else { 0 }));
-            // The rest left out.
+            // The other arguments are NULL.
             all.push(call(&|place| if place == odd { which } else { 1 }));
         }
     }
@@ -275,7 +275,7 @@ fn as_a_role_of_each_level() -> Result<()> {
         let codes = as_role(&world.cluster, role, &functions, &fixture)?;
         assert!(codes.len() > 2, "{role}: {codes:?}");
     }
-    // What belongs to others is as it was.
+    // Other roles' rows are unchanged.
     let left = "SELECT concat_ws(' ', (SELECT count(*) FROM pinterest.account WHERE account_id = 1), (SELECT count(*) FROM pinterest.pin),
              (SELECT count(embedding) FROM pinterest.pin_image), (SELECT count(*) FROM pinterest.tracked_column),
              (SELECT state FROM pinterest.import ORDER BY import_id LIMIT 1), (SELECT status FROM pinterest.account WHERE account_id = 1))";
@@ -289,7 +289,7 @@ fn as_a_role_of_each_level() -> Result<()> {
     Ok(())
 }
 
-/// Makes all calls in one session; how often each SQLSTATE came.
+/// Makes all calls in one session; returns the number of calls per SQLSTATE.
 fn as_role(
     cluster: &Cluster,
     role: &str,
@@ -304,7 +304,7 @@ fn as_role(
     let mut internal = Vec::new();
     for function in functions {
         for call in calls(function, fixture) {
-            // Nothing stays: the next call meets what this one met.
+            // Rolled back, so that the next call has the same state.
             let result = match function.verb {
                 "CALL" => client.batch_execute(&call),
                 _ => client.batch_execute(&format!("BEGIN; SAVEPOINT s; {call}")),
@@ -326,7 +326,7 @@ fn as_role(
             client.batch_execute("ROLLBACK")?;
         }
     }
-    assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, session, "the session went on");
+    assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, session, "the session continued");
     client.batch_execute("DROP TABLE public.venues")?;
     assert!(internal.is_empty(), "{internal:#?}");
     Ok(codes)

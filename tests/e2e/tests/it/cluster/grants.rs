@@ -1,4 +1,4 @@
-//! Levels are granted whole or not at all, by those who may, and taken back.
+//! pinterest_grant() grants a level as a whole or fails, and pinterest_revoke() revokes it.
 
 use e2e::Result;
 use postgres::Client;
@@ -8,7 +8,7 @@ use crate::support::{Sql, expect_refusal};
 
 const LEVELS: [&str; 3] = ["reader", "user", "admin"];
 
-/// Privileges that a role has been granted in the database, by whomever.
+/// The number of privileges that any role has granted to this one in the database.
 fn held(client: &mut Client, role: &str) -> Result<i64> {
     let sql = "SELECT count(*) FROM (
         SELECT proacl FROM pg_proc UNION ALL SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
@@ -36,15 +36,15 @@ fn every_function_has_a_level() -> Result<()> {
         functions.iter().map(|row| (row.get(0), [row.get(1), row.get(2), row.get(3)])).collect();
     assert!(all.len() > 50, "{all:?}");
     for (function, may) in &all {
-        assert!(may[2], "{function} is of no level: see FUNCTIONS in src/store/grants.rs");
-        assert!(may[1] || !may[0], "{function}: a user may what a reader may");
+        assert!(may[2], "{function} has no level in pinterest.functions");
+        assert!(may[1] || !may[0], "{function}: a user may call what a reader may call");
     }
-    // The few that concern others than the caller.
+    // Functions that affect more than the caller's own rows.
     let admins: Vec<&str> = all.iter().filter(|(_, may)| !may[1]).map(|(function, _)| function.as_str()).collect();
     for function in ["pinterest_adopt()", "pinterest_grant(text,text)", "pinterest_keys()", "pinterest_rotate_key()"] {
         assert!(admins.contains(&function), "{function} {admins:?}");
     }
-    // And every table and view but those that hold secrets.
+    // Every table and view, except those that contain secrets.
     let unread: Vec<String> = client.value(
         "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace
             AND relkind IN ('r', 'v') AND NOT has_any_column_privilege('reader', oid, 'SELECT')",
@@ -69,7 +69,7 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     for name in ["ann", "ben", "deputy"] {
         cluster.create_role(name)?;
     }
-    // All or nothing: what a user could grant of it is not granted either, and nothing warns.
+    // All or nothing: the privileges that the user could grant are not granted either, and there is no warning.
     client.batch_execute("GRANT SELECT ON pinterest.pin TO app WITH GRANT OPTION")?;
     for level in LEVELS {
         let refused = expect_refusal(user.query("SELECT pinterest_grant('ann', $1)", &[&level]), "42501");
@@ -79,7 +79,7 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     let mut stranger = cluster.connect_as("stranger")?;
     stranger.refused("SELECT pinterest_grant('ann')", "42501");
 
-    // An admin's role can do what it was granted for; twice is fine.
+    // A role of level admin grants; granting twice succeeds.
     for _ in 0..2 {
         chief.batch_execute("SELECT pinterest_grant('ann', 'user')")?;
     }
@@ -92,14 +92,14 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     ben.refused("SELECT pinterest_authorize_url()", "42501");
     deputy.refused("SELECT pinterest_grant('nobody of that name')", "42704");
     deputy.refused("SELECT pinterest_grant('ben', 'emperor')", "22023");
-    // An admin sees no more than its own.
+    // A role of level admin sees only its own rows.
     assert_eq!(chief.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0);
     chief.refused("SELECT * FROM pinterest.token", "42501");
     Ok(())
 }
 
 #[test]
-fn what_was_granted_is_taken_back() -> Result<()> {
+fn a_revoked_role_holds_nothing() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut chief = role(&cluster, "chief", "admin")?;
     let mut deputy = role(&cluster, "deputy", "admin")?;
@@ -107,13 +107,13 @@ fn what_was_granted_is_taken_back() -> Result<()> {
     chief.batch_execute("SELECT pinterest_grant('ann', 'user')")?;
     deputy.batch_execute("SELECT pinterest_grant('ann', 'reader')")?;
     client.batch_execute("SELECT pinterest_grant('ann', 'admin')")?;
-    // One of three who granted cannot take all back, and takes nothing.
+    // One of three grantors cannot revoke everything, and revokes nothing.
     let before = held(&mut client, "ann")?;
     chief.refused("SELECT pinterest_revoke('ann')", "42501");
     assert_eq!(held(&mut client, "ann")?, before);
     client.batch_execute("SELECT pinterest_revoke('ann'); DROP ROLE ann")?;
 
-    // Who granted on is not passed over in silence.
+    // A role that has granted privileges to others is refused without cascade.
     cluster.create_role("ben")?;
     deputy.batch_execute("SELECT pinterest_grant('ben', 'user')")?;
     client.refused("SELECT pinterest_revoke('deputy')", "2BP01");
@@ -123,7 +123,7 @@ fn what_was_granted_is_taken_back() -> Result<()> {
     assert_eq!((held(&mut client, "deputy")?, held(&mut client, "ben")?), (0, 0));
     ben.refused("SELECT * FROM pinterest.accounts", "42501");
     client.batch_execute("SELECT pinterest_revoke('ben'); SELECT pinterest_grant('ben')")?;
-    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 1, "what it owns is still its own");
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 1, "the role still owns its rows");
     for (name, code) in [("pinterest_worker", "22023"), ("postgres", "22023"), ("nobody", "42704")] {
         expect_refusal(client.query("SELECT pinterest_revoke($1)", &[&name]), code);
     }

@@ -1,5 +1,6 @@
 //! The extension in a server: roles, copies, restarts, other software beside it.
 
+mod catalog;
 mod chaos;
 mod clone_fence;
 mod drops;

@@ -97,6 +97,7 @@ fn default_privileges_grant_nothing() -> Result<()> {
     client.batch_execute(
         "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO app WITH GRANT OPTION; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO app;
          ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO app;
          ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO app WITH GRANT OPTION;
          CREATE EXTENSION pg_pinterest CASCADE",
     )?;
@@ -105,6 +106,7 @@ fn default_privileges_grant_nothing() -> Result<()> {
                    JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid WHERE e.extname = 'pg_pinterest'
                  UNION ALL SELECT c.oid::regclass::text, c.relacl, c.relowner FROM pg_class c WHERE c.relnamespace = 'pinterest'::regnamespace
+                 UNION ALL SELECT 'role_owner', t.typacl, t.typowner FROM pg_type t WHERE t.oid = 'pinterest.role_owner'::regtype
                  UNION ALL SELECT n.nspname, n.nspacl, n.nspowner FROM pg_namespace n WHERE n.nspname = 'pinterest') AS o(name, acl, owner),
                  aclexplode(o.acl) AS a WHERE a.grantee <> o.owner AND pg_get_userbyid(a.grantee) <> 'pinterest_worker'")?;
     assert!(granted.is_empty(), "{granted:?}");
@@ -162,7 +164,7 @@ fn another_encoding() -> Result<()> {
         client.batch_execute(&format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"))?;
         let mut other = cluster.connect_to("postgres", &name)?;
         let refused = other.refused("CREATE EXTENSION pg_pinterest CASCADE", "0A000");
-        assert!(refused.message.contains(&format!("this one is of encoding {encoding}")), "{refused:?}");
+        assert!(refused.message.contains(&format!("the encoding of this one is {encoding}")), "{refused:?}");
         assert!(refused.hint.contains("ENCODING 'UTF8'"), "{refused:?}");
     }
     Ok(())

@@ -263,7 +263,7 @@ fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
     let import: i64 = client.value_with(board, &[&nameless])?;
     let reason = "SELECT reason FROM pinterest.imports WHERE import_id = $1";
     let reason: Option<String> = client.value_with(reason, &[&import])?;
-    assert_eq!(reason.as_deref(), Some("waits until Pinterest says whose account this is"));
+    assert_eq!(reason.as_deref(), Some("waits until Pinterest reports the account's user"));
     // A gateway that lasts for a day.
     let asked = world.sandbox.requests().count(Kind::UserAccount);
     let ask = "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL";

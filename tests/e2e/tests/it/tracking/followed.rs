@@ -26,8 +26,14 @@ fn triggers_that_do_not_fire() -> Result<()> {
             "ALTER TABLE venues ENABLE REPLICA TRIGGER pinterest_track_1_update",
             "\"pinterest_track_1_update\" of venues is disabled",
         ),
-        ("DROP TRIGGER pinterest_track_1_stale ON venues", "\"pinterest_track_1_stale\" of public.venues is gone"),
-        ("DROP TRIGGER pinterest_track_1_delete ON venues", "\"pinterest_track_1_delete\" of public.venues is gone"),
+        (
+            "DROP TRIGGER pinterest_track_1_stale ON venues",
+            "\"pinterest_track_1_stale\" of public.venues does not exist",
+        ),
+        (
+            "DROP TRIGGER pinterest_track_1_delete ON venues",
+            "\"pinterest_track_1_delete\" of public.venues does not exist",
+        ),
     ] {
         assert_eq!(shown(&mut client)?, "public.venues 1 active");
         client.batch_execute(statement)?;
@@ -47,7 +53,7 @@ fn triggers_that_do_not_fire() -> Result<()> {
         assert_eq!(
             found,
             format!(
-                "public.venues 1 problem 42703 column \"{column}\" of public.venues is renamed or gone: changes are not followed"
+                "public.venues 1 problem 42703 column \"{column}\" of public.venues has been renamed or dropped: changes are not tracked"
             )
         );
         client.batch_execute(&format!("ALTER TABLE venues RENAME other TO {column}"))?;
@@ -89,7 +95,7 @@ fn bring(cluster: &Cluster, dump: &[&str], program: &str, database: &str, edit: 
 }
 
 const BARE: &str =
-    "the table has triggers of pinterest_track() without a declaration in this database: changes are not followed";
+    "the table has triggers of pinterest_track() without a declaration in this database: changes are not tracked";
 
 #[test]
 fn copies_of_the_schema_alone() -> Result<()> {
