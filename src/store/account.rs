@@ -200,7 +200,7 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
          status_since = CASE status WHEN $2 THEN status_since ELSE clock_timestamp() END WHERE account_id = $1",
         &params![account_id, NEEDS_REAUTH, cause],
     )?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])?;
+    super::token::settled(account_id)?;
     super::import::park(account_id, cause)?;
     execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &params![account_id])
 }
@@ -230,7 +230,7 @@ pub fn settle(account_id: i64) -> Result<Option<Option<i64>>, Failure> {
 /// Lets the account's parked imports continue; this completes the settling.
 pub fn settle_imports(account_id: i64) -> Result<(), Failure> {
     super::import::unpark(account_id)?;
-    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])
+    super::token::settled(account_id)
 }
 
 /// Whether the user must reconnect: the account's status states that, or it still has the tokens of the generation that

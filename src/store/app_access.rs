@@ -60,7 +60,7 @@ pub fn give_back(account_id: i64) -> Result<(), Failure> {
 
 /// Passes the turn to probe to another account if this one was the last to be refused: a held import of the other one
 /// continues. So one account that is always refused does not block the others. True if the turn was passed.
-pub fn pass_on(account_id: i64) -> Result<bool, Failure> {
+pub fn pass_turn(account_id: i64) -> Result<bool, Failure> {
     let others = affected(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
          FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \

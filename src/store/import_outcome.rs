@@ -153,7 +153,7 @@ pub fn count_unchanged(account_id: i64, import_id: i64, board_id: &str) -> Resul
 }
 
 /// Subtracts images that failed or were skipped, by outcome and reason, before they are tried again.
-pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, String, i64)]) -> Result<(), Failure> {
+pub fn subtract_failed(account_id: i64, import_id: i64, again: &[(String, String, i64)]) -> Result<(), Failure> {
     let outcomes: Vec<String> = again.iter().map(|(outcome, ..)| outcome.clone()).collect();
     let reasons: Vec<String> = again.iter().map(|(_, reason, _)| reason.clone()).collect();
     let counts: Vec<i64> = again.iter().map(|(.., count)| *count).collect();
@@ -171,7 +171,7 @@ pub fn take_back_failed(account_id: i64, import_id: i64, again: &[(String, Strin
 
 /// Subtracts embeddings that the import has counted, fresh ones first, then reused ones: another model is about to
 /// replace them.
-pub fn take_back_embedded(account_id: i64, import_id: i64, number: i32) -> Result<(), Failure> {
+pub fn subtract_embedded(account_id: i64, import_id: i64, number: i32) -> Result<(), Failure> {
     if number == 0 {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use pgrx::datum::DatumWithOid;
+
 use super::{affected, column, execute, params, read, write};
 use crate::errors::Failure;
 
@@ -50,46 +52,42 @@ pub struct PinRow {
     pub odd: bool,
 }
 
+fn ids(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<HashSet<String>, Failure> {
+    Ok(read(sql, parameters, |row| row.get(1))?.into_iter().collect())
+}
+
 /// Of these pins, those in earlier pages of the import.
 pub fn seen_by(account_id: i64, import_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
-    let seen = read(
+    ids(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.import_id = $2 AND p.pin_id = ANY ($3)",
         &params![account_id, import_id, pin_ids],
-        |row| row.get(1),
-    )?;
-    Ok(seen.into_iter().collect())
+    )
 }
 
 /// Of these pins, those that are on the board already.
 pub fn known_on_board(account_id: i64, board_id: &str, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
-    let known = read(
+    ids(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 AND p.pin_id = ANY ($3) \
          AND p.removed_at IS NULL",
         &params![account_id, board_id, pin_ids],
-        |row| row.get(1),
-    )?;
-    Ok(known.into_iter().collect())
+    )
 }
 
 /// Of these pins, those that are known, on any board.
 pub fn known(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
-    let known = read(
+    ids(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2)",
         &params![account_id, pin_ids],
-        |row| row.get(1),
-    )?;
-    Ok(known.into_iter().collect())
+    )
 }
 
 /// Of these pins, those that had no image when last listed.
 pub fn known_without_image(account_id: i64, pin_ids: Vec<String>) -> Result<HashSet<String>, Failure> {
-    let known = read(
+    ids(
         "SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) \
          AND p.no_image IS NOT NULL",
         &params![account_id, pin_ids],
-        |row| row.get(1),
-    )?;
-    Ok(known.into_iter().collect())
+    )
 }
 
 /// A pin that an import has listed for the first time.

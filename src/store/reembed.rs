@@ -61,7 +61,7 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
     let number = i32::try_from(places.len()).unwrap_or(i32::MAX);
     match of {
         Scope::Board(_) => find(claimed, number)?,
-        Scope::Import => import_outcome::take_back_embedded(claimed.account_id, claimed.import_id, number)?,
+        Scope::Import => import_outcome::subtract_embedded(claimed.account_id, claimed.import_id, number)?,
     }
     Ok(places.into_iter().next_back())
 }

@@ -226,6 +226,11 @@ pub fn unsettled(except: &[i64]) -> Result<Vec<i64>, Failure> {
     )
 }
 
+/// Marks the account's stored response as applied.
+pub(super) fn settled(account_id: i64) -> Result<(), Failure> {
+    execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])
+}
+
 /// A refresh attempt that was opened.
 pub struct Opened {
     /// The app that refreshes.

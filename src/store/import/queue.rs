@@ -192,7 +192,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
     let (failed, skipped) = (count("failed"), count("skipped"));
     if failed + skipped > 0 {
         refuse_unless_room(account_id)?;
-        import_outcome::take_back_failed(account_id, import_id, &again)?;
+        import_outcome::subtract_failed(account_id, import_id, &again)?;
         execute(
             "UPDATE pinterest.import SET state = 'queued', due = false, deaths = 0, \
              phase = CASE WHEN listing_complete THEN 'images' ELSE 'listing' END, \

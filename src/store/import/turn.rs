@@ -138,7 +138,7 @@ pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
         &params![account_id],
         |row| row.get::<bool>(1),
     )?;
-    if usable == [true] && !app_access::pass_on(account_id)? {
+    if usable == [true] && !app_access::pass_turn(account_id)? {
         match app_access::ask(account_id)? {
             Permission::Closed => {}
             permission => return Ok(permission),

@@ -34,14 +34,14 @@ pub fn enqueue(tracked_column_id: i64, key: Vec<String>) -> Result<(), Failure> 
     ENQUEUE.with(|saved| saved.execute_of_now(&params![tracked_column_id, key.clone()]))?;
     match owner_code::attempts() {
         None => Ok(()),
-        Some((by, attempts)) => go_on(tracked_column_id, key, by, attempts),
+        Some((by, attempts)) => inherit_attempts(tracked_column_id, key, by, attempts),
     }
 }
 
 /// If the table's own code queues a row while a worker writes an embedding, the row takes over the attempts of the
 /// written row, be it the same or another of the same owner, so that triggers which always queue rows come to an end.
 /// Rows of other owners have their own attempts.
-fn go_on(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Result<(), Failure> {
+fn inherit_attempts(tracked_column_id: i64, key: Vec<String>, by: i64, attempts: i32) -> Result<(), Failure> {
     let reason = Failure::new(
         Kind::TableRefused,
         "triggers queue the row again whenever an embedding is written: they change its source or its key",
@@ -112,17 +112,12 @@ pub fn retry_failed(tracked_column_ids: &[i64]) -> Result<i64, Failure> {
          next_attempt_at = clock_timestamp() WHERE tracked_column_id = ANY ($1) AND state = 'failed'",
         &params![tracked_column_ids.to_vec()],
     )?;
-    look_again(tracked_column_ids)?;
-    Ok(i64::try_from(again).unwrap_or(i64::MAX))
-}
-
-/// Lets the workers check at once whether the problems of these columns still exist.
-pub fn look_again(tracked_column_ids: &[i64]) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_column SET next_attempt_at = clock_timestamp() \
          WHERE tracked_column_id = ANY ($1) AND next_attempt_at > clock_timestamp()",
         &params![tracked_column_ids.to_vec()],
-    )
+    )?;
+    Ok(i64::try_from(again).unwrap_or(i64::MAX))
 }
 
 /// The progress of the workers with some columns.

@@ -289,11 +289,11 @@ fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
         Some(vector) => claimed.target.write(&claimed.key, vector)?,
         None => {}
     }
-    went_through(claimed)
+    end_problem(claimed)
 }
 
 /// Ends the column's problem, if it had one.
-fn went_through(claimed: &ClaimedRow) -> Result<(), Failure> {
+fn end_problem(claimed: &ClaimedRow) -> Result<(), Failure> {
     if claimed.on_probation { clear_problem(claimed.tracked_column_id) } else { Ok(()) }
 }
 
@@ -310,7 +310,7 @@ pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence],
     )?;
-    went_through(claimed)?;
+    end_problem(claimed)?;
     release(claimed)
 }
 
@@ -322,7 +322,7 @@ pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failur
          AND state = 'pending'",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence, reason, code],
     )?;
-    went_through(claimed)?;
+    end_problem(claimed)?;
     release(claimed)
 }
 
@@ -371,7 +371,7 @@ pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, bl
         ],
     )?;
     if blame {
-        went_through(claimed)?;
+        end_problem(claimed)?;
     }
     release(claimed)
 }
