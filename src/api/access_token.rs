@@ -1,28 +1,33 @@
-//! An access token that a client backend can use right now.
+//! An access token that a session can use at once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::wait::attempts;
 use crate::errors::{Failure, Kind};
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::identity::as_worker;
-use crate::postgres::threads;
 use crate::secrets::sealer::Sealer;
 use crate::secrets::tokens::{Access, REFRESH_PATIENCE};
 use crate::store::{token, with_latest_snapshot};
 use crate::workers::refresh_socket::{self, Request, Unanswered};
 use crate::workers::{pause, registry};
 
-/// Between looks for a worker that takes requests.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// The account's tokens as they stand at this moment, expired or not.
-pub fn standing(account_id: i64) -> Result<Access, Failure> {
+/// The account's present tokens, expired or not.
+///
+/// # Errors
+///
+/// NeedsReauth if Pinterest has refused them; those of the keys.
+pub fn current(account_id: i64) -> Result<Access, Failure> {
     with_latest_snapshot(|| as_worker(|| Sealer::open()?.access(account_id)))
 }
 
-/// The same, also of an account that Pinterest's refusal has cost.
-pub fn present(account_id: i64) -> Result<Access, Failure> {
+/// The account's present tokens, also if Pinterest has refused them.
+///
+/// # Errors
+///
+/// Those of the keys.
+pub fn stored(account_id: i64) -> Result<Access, Failure> {
     let found = with_latest_snapshot(|| {
         as_worker(|| {
             let sealed = token::get(account_id)?;
@@ -30,48 +35,52 @@ pub fn present(account_id: i64) -> Result<Access, Failure> {
         })
     });
     match found {
-        // Says what it means for the account where it does.
-        Err(failure) if failure.kind == Kind::SealBroken => standing(account_id).and(Err(failure)),
+        // `current` reports what it means for the account, if anything.
+        Err(failure) if failure.kind == Kind::SealBroken => current(account_id).and(Err(failure)),
         found => found,
     }
 }
 
-/// The account's access token, renewed first where it has run out.
+/// The account's access token, renewed first if it has expired.
+///
+/// # Errors
+///
+/// Those of [`current`] and [`renew`].
 pub fn access(account_id: i64) -> Result<Access, Failure> {
-    let access = standing(account_id)?;
+    let access = current(account_id)?;
     if !access.expired {
         return Ok(access);
     }
     renew(account_id, access.generation)?;
-    standing(account_id)
+    current(account_id)
 }
 
-/// Returns once the account has other tokens than those of `generation`. The worker renews them, not this process: the answer
-/// must be kept whatever becomes of the caller's transaction.
+/// Returns when the account has other tokens than those of `generation`. A worker renews them, not this process, because the
+/// answer must be kept even if the caller's transaction is rolled back.
+///
+/// # Errors
+///
+/// NeedsReauth if the tokens cannot be renewed; NotReady if the worker failed, or none listens in time.
 pub fn renew(account_id: i64, generation: i64) -> Result<(), Failure> {
     let until = Instant::now() + REFRESH_PATIENCE;
     loop {
-        let now = present(account_id)?;
+        let now = stored(account_id)?;
         if now.generation != generation {
             return Ok(());
         }
         if !now.refreshable {
             return Err(Failure::new(
                 Kind::NeedsReauth,
-                format!("the tokens of account {account_id} cannot be renewed: there is no refresh token, or no app"),
+                format!("the tokens of account {account_id} cannot be renewed without a refresh token and an app"),
             )
             .with_hint("Store new ones with pinterest_store_token(), or connect through pinterest_authorize_url()."));
         }
-        let request = Request::Refresh { account_id, generation };
-        match ask(request, until, || Ok(()))? {
-            Ok(_) => {}
-            Err(refusal) => {
-                // Says what it means for the account where it does.
-                standing(account_id)?;
-                return Err(Failure::new(Kind::NotReady, refusal.message).with_hint(
-                    "The worker goes on trying: SELECT status, cause, next_refresh_at FROM pinterest.accounts.",
-                ));
-            }
+        if let Err(refusal) = ask(Request::Refresh { account_id, generation }, until, || Ok(()))? {
+            // Reports what it means for the account, if anything.
+            current(account_id)?;
+            return Err(Failure::new(Kind::NotReady, refusal.message).with_hint(
+                "The worker will keep retrying: SELECT status, cause, next_refresh_at FROM pinterest.accounts.",
+            ));
         }
         if Instant::now() >= until {
             return Err(no_worker());
@@ -79,35 +88,33 @@ pub fn renew(account_id: i64, generation: i64) -> Result<(), Failure> {
     }
 }
 
-/// Asks this database's worker, once one listens; starts it where none runs. `still` is called before the request is sent
-/// again to another worker, because the one before ended with it.
+/// Sends a request to this database's worker, and starts the worker if none runs. If the worker ends with the request,
+/// `still` is called before the request is sent to another one.
+///
+/// # Errors
+///
+/// NotReady if workers are paused, or none listens in time; those of `still`. The inner error is that of the worker.
 pub fn ask(
     request: Request,
     until: Instant,
     still: impl Fn() -> Result<(), Failure>,
 ) -> Result<Result<i64, Failure>, Failure> {
     let request = Arc::new(request);
-    loop {
+    let answer = attempts(until, || {
         pause::refuse()?;
-        if let Some(worker) = registry::ensure_worker()? {
-            let request = request.clone();
-            let answer =
-                block_on(move || async move { Ok::<_, Failure>(refresh_socket::ask(worker, &request).await) })?;
-            match answer {
-                Ok(answer) => return Ok(answer),
-                // It has just started, or is leaving.
-                Err(Unanswered::NotListening) => {}
-                Err(Unanswered::BrokenOff) => still()?,
-            }
+        let Some(worker) = registry::ensure_worker()? else { return Ok(None) };
+        let request = request.clone();
+        match block_on(move || async move { Ok::<_, Failure>(refresh_socket::ask(worker, &request).await) })? {
+            Ok(answer) => Ok(Some(answer)),
+            // It has just started, or is ending.
+            Err(Unanswered::NotListening) => Ok(None),
+            Err(Unanswered::BrokenOff) => still().map(|()| None),
         }
-        if Instant::now() >= until {
-            return Err(no_worker());
-        }
-        threads::wait(None, Some(LOOK_AGAIN));
-    }
+    })?;
+    answer.ok_or_else(no_worker)
 }
 
 fn no_worker() -> Failure {
-    Failure::new(Kind::NotReady, "no worker of this database takes requests")
-        .with_hint("SELECT * FROM pinterest_doctor() shows what keeps the worker.")
+    Failure::new(Kind::NotReady, "no worker of this database accepts requests")
+        .with_hint("SELECT * FROM pinterest_doctor() shows why the worker is not running.")
 }

@@ -1,4 +1,4 @@
-//! Taking leave: tokens erased, everything of an account erased, everything of it handed over.
+//! Deleting and exporting an account's data.
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -10,7 +10,7 @@ use crate::postgres::json_text::Document;
 use crate::store::{account, export};
 use crate::workers::registry;
 
-/// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns what went.
+/// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns the counts.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_disconnect(
     account_id: i64,
@@ -31,12 +31,12 @@ fn pinterest_disconnect(
 > {
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let erased = as_worker(|| account::disconnect(account_id, purge))?;
-    // Runs of its imports end at once, instead of going on with the token that they have in memory.
+    // Ends running imports of the account at once, instead of letting them continue with the token in memory.
     registry::wake_at_commit()?;
     Ok(TableIterator::once((erased.tokens, erased.boards, erased.pins, erased.images, erased.vectors, erased.imports)))
 }
 
-/// All that is kept of an account, as one JSON document. Never a token.
+/// All stored data of an account except for its tokens, as one JSON document.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_export(
     account_id: default!(Option<i64>, "NULL"),

@@ -1,4 +1,4 @@
-//! For the DBA: rights, and copies of a database.
+//! For the DBA: privileges, copies of a database, changes of owners.
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
@@ -25,14 +25,14 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
     Ok(grants::grant(role, level)?)
 }
 
-/// Takes back from a role all that pinterest_grant() grants; with `cascade` also what the role granted to others.
+/// Revokes from a role everything that pinterest_grant() grants; with `cascade` also what the role granted to others.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
     none_long(&[("role", Some(role))])?;
     Ok(grants::revoke(role, cascade)?)
 }
 
-/// Lets a copied database send requests out from this cluster; true where that changed something.
+/// Lets a copied database send requests from this cluster; true if that changed something.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_adopt() -> Answer<bool> {
     let adopted = as_worker(|| {
@@ -43,11 +43,11 @@ fn pinterest_adopt() -> Answer<bool> {
     Ok(adopted)
 }
 
-/// Hands over to a role what another one owns, as REASSIGN OWNED does with objects of the server: apps, accounts with all
-/// that was imported through them, and tracked columns whose tables have changed hands already.
+/// Changes the owner of what a role owns to another role, like REASSIGN OWNED: apps, accounts with everything imported
+/// through them, and tracked columns whose tables already belong to the new owner.
 ///
-/// The caller has to have the rights of both roles: nobody comes to see the boards of others by it. What belongs to a role
-/// that is gone a superuser can hand over.
+/// The caller must have the privileges of both roles, so that no role gains access to others' boards. Superusers can also
+/// reassign what belongs to a missing role.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reassign(
     old_role: &str,
@@ -62,9 +62,9 @@ fn pinterest_reassign(
     let (caller, is_superuser) = unsafe { (pg_sys::GetUserId(), pg_sys::superuser()) };
     let has_both = from.gives_rights_to(caller) && to.gives_rights_to(caller);
     if !is_superuser && !has_both {
-        return Err(Failure::new(Kind::NotYours, format!("permission denied to reassign what belongs to \"{from}\""))
+        return Err(Failure::new(Kind::NotYours, format!("permission denied to reassign objects of \"{from}\""))
             .with_hint(
-                "It takes the rights of both roles; what belongs to a role that is gone a superuser can reassign.",
+                "It requires the privileges of both roles. Objects of a missing role can be reassigned by superusers.",
             )
             .into());
     }
@@ -83,7 +83,7 @@ fn pinterest_reassign(
     })?;
     if !from.is_role() && done.apps + done.accounts + done.tracked_columns == 0 {
         return Err(Failure::new(Kind::NotFound, format!("nothing belongs to \"{old_role}\""))
-            .with_hint("Write the owner as it is shown: SELECT DISTINCT owner FROM pinterest.accounts.")
+            .with_hint("Write the owner as shown by SELECT DISTINCT owner FROM pinterest.accounts.")
             .into());
     }
     registry::wake_at_commit()?;

@@ -12,8 +12,8 @@ use crate::secrets::sealer::Sealer;
 use crate::store::{app, app_access, app_breaker};
 use crate::workers::registry;
 
-/// Registers an app of the calling role, or replaces what it registered under that name; returns its id. Without a
-/// client secret it is read from `pinterest.app_secret_file` whenever it is needed.
+/// Registers an app of the calling role, or replaces the role's app of that name; returns its id. If no client secret is
+/// given, it is read from `pinterest.app_secret_file` at each use.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_register_app(
     name: Option<&str>,
@@ -28,8 +28,10 @@ fn pinterest_register_app(
     let tier = given(tier, "tier")?;
     none_long(&[("tier", Some(tier))])?;
     if !["trial", "standard"].contains(&tier) {
-        return Err(Failure::new(Kind::BadArgument, format!("there is no tier \"{tier}\""))
-            .with_hint("Pinterest gives apps trial access first, and standard access on request.")
+        return Err(Failure::new(Kind::BadArgument, format!("invalid tier \"{tier}\""))
+            .with_hint(
+                "The tiers are trial, which every app has first, and standard, which Pinterest grants on request.",
+            )
             .into());
     }
     without_control_characters(name, "name")?;
@@ -40,13 +42,13 @@ fn pinterest_register_app(
     without_control_characters(redirect_uri, "redirect_uri")?;
     if !redirect_uri.contains("://") {
         return Err(Failure::new(Kind::BadArgument, "redirect_uri must be an absolute URI")
-            .with_hint("Write it literally as it is registered with Pinterest, trailing slash included.")
+            .with_hint("Write it exactly as registered with Pinterest, including a trailing slash.")
             .into());
     }
     let secret = client_secret.map(Secret::new);
     let owner = current_role();
     if secret.is_none() {
-        // A missing line is better heard of now than by the first user who consents.
+        // Reports a missing line now and not to the first user who consents.
         secret_of_file(client_id, &owner)?;
     }
     let app_id = as_worker(|| {
@@ -55,7 +57,7 @@ fn pinterest_register_app(
             Some(app_id) => app_id,
             None => app::next_id()?,
         };
-        // Sealed before there is a row: a constraint's DETAIL, the WAL and the heap see ciphertext only.
+        // Sealed before the row is written, so that a constraint's DETAIL, the WAL and the heap contain ciphertext only.
         let sealed = secret.as_ref().map(|secret| sealer.seal(Purpose::ClientSecret, app_id, 0, secret)).transpose()?;
         let app = app::App {
             app_id,
@@ -65,7 +67,7 @@ fn pinterest_register_app(
             tier: tier.to_owned(),
         };
         app::upsert(&owner, &app, sealed)?;
-        // Refusals of the credentials before say nothing about these.
+        // Earlier refusals were of other credentials.
         app_breaker::resume(app_id)?;
         app_access::probe_now(app_id)?;
         Ok(app_id)

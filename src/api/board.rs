@@ -1,4 +1,4 @@
-//! Boards: the live list, which one is meant, the purge.
+//! Boards: Pinterest's list, look-up by id, title or address, deletion.
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -17,7 +17,7 @@ use crate::settings;
 use crate::store::board::{KnownBoard, KnownSection};
 use crate::store::{account, board, board_images, refuse_if_read_only};
 
-/// The account's boards as Pinterest lists them now; they are remembered in pinterest.board.
+/// The account's boards as Pinterest lists them now; they are stored in pinterest.board.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_list_boards(
     account_id: default!(Option<i64>, "NULL"),
@@ -41,7 +41,7 @@ fn pinterest_list_boards(
     let _no_core_dump = NoCoreDump::new();
     let access = access_token::access(account_id)?;
     let boards = match live_list(access.token) {
-        // Pinterest may have stopped to accept a token before its time; only a fresh one's refusal is final.
+        // Pinterest may refuse a token before it expires; only the refusal of a new token is final.
         Err(refused) if refused.kind == Kind::NeedsReauth && access.refreshable => {
             access_token::renew(account_id, access.generation)?;
             live_list(access_token::access(account_id)?.token)?
@@ -57,7 +57,7 @@ fn pinterest_list_boards(
     })))
 }
 
-/// Refusals for asking too fast that one call waits for.
+/// The number of refusals for too many requests after which one call waits and tries again.
 const TOO_FAST: u32 = 3;
 
 /// All pages of the account's boards.
@@ -92,12 +92,16 @@ fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     })
 }
 
-/// The board that the caller means, or the section of it that an address names, among those seen so far.
+/// The known board with this id, title or address, or the section of it that the address names.
+///
+/// # Errors
+///
+/// NotFound; BadArgument if several boards fit, or the address is not of a board.
 pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Failure> {
     Ok(closest(reference, account_id)?.0)
 }
 
-/// The same, and how closely it fits.
+/// The same, with its likeness.
 fn closest(reference: &str, account_id: Option<i64>) -> Result<(KnownBoard, Likeness), Failure> {
     not_empty(reference, "board")?;
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
@@ -106,7 +110,7 @@ fn closest(reference: &str, account_id: Option<i64>) -> Result<(KnownBoard, Like
     let likeness = meant.likeness;
     let (mut board, likeness) = meant.one()?.zip(likeness).ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference))).with_hint(
-            "Import it with pinterest_import_board(); SELECT * FROM pinterest_list_boards() lists what there is.",
+            "Import it with pinterest_import_board(). SELECT * FROM pinterest_list_boards() lists the account's boards.",
         )
     })?;
     if let Some(wanted) = section {
@@ -118,8 +122,12 @@ fn closest(reference: &str, account_id: Option<i64>) -> Result<(KnownBoard, Like
     Ok((board, likeness))
 }
 
-/// The board that the caller means, for what changes a whole board. One that only looks alike does not do: the board that is
-/// meant may not have been seen yet. `fits` decides what is close enough.
+/// The known board with this id, title or address, for changes of a whole board. A similar title is not enough, because the
+/// board with that title may not be known yet; `fits` decides.
+///
+/// # Errors
+///
+/// Those of [`known`]; BadArgument for a section.
 pub fn known_whole(
     reference: &str,
     account_id: Option<i64>,
@@ -127,14 +135,14 @@ pub fn known_whole(
 ) -> Result<KnownBoard, Failure> {
     let (board, likeness) = closest(reference, account_id)?;
     if board.section.is_some() {
-        return Err(Failure::new(Kind::BadArgument, "this is done to whole boards, not to a section")
-            .with_hint("Give the board's address, without the section, or its title or id."));
+        return Err(Failure::new(Kind::BadArgument, "whole boards can be changed, not a section")
+            .with_hint("Pass the board's address without the section, or its title or id."));
     }
     if !fits(likeness) {
         let owner = board.owner_username.map(|owner| format!(" of {owner}")).unwrap_or_default();
         return Err(Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference)))
             .with_hint(format!(
-                "The most similar one is \"{}\"{owner}. If it is meant, give its id: {}.",
+                "The most similar one is \"{}\"{owner}. To use it, pass its id: {}.",
                 shortened(&board.name),
                 board.board_id
             )));
@@ -142,17 +150,21 @@ pub fn known_whole(
     Ok(board)
 }
 
-/// What a reference means among the boards seen so far.
+/// The known boards that fit a reference best.
 pub struct Meant {
-    /// As it was read.
+    /// The parsed reference.
     pub reference: BoardReference,
-    /// How closely those found fit it.
+    /// Their likeness.
     pub likeness: Option<Likeness>,
     found: Vec<KnownBoard>,
 }
 
 impl Meant {
-    /// The board; refuses several.
+    /// The board, if any.
+    ///
+    /// # Errors
+    ///
+    /// BadArgument if there are several.
     pub fn one(mut self) -> Result<Option<KnownBoard>, Failure> {
         if self.found.len() < 2 {
             return Ok(self.found.pop());
@@ -165,8 +177,11 @@ impl Meant {
     }
 }
 
-/// The boards seen so far that the words fit best. A title that looks like an address of something else is found as it is
-/// written.
+/// The known boards that fit a reference best. A title that looks like another address is found only as it is written.
+///
+/// # Errors
+///
+/// BadArgument if no board fits, and the reference is an address that is not a board's.
 pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Meant, Failure> {
     let parsed = reference.parse::<BoardReference>();
     let wanted = parsed.as_ref().map_or_else(|_| BoardReference::title(reference), BoardReference::clone);
@@ -183,7 +198,7 @@ pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Meant, Failu
     Ok(Meant { reference: wanted, likeness, found: closest.into_found() })
 }
 
-/// Deletes a board's pins, images, vectors and imports; returns how many pins and images that were.
+/// Deletes a board's pins, images, vectors and imports; returns the numbers of pins and images.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_purge_board(
     board: Option<&str>,

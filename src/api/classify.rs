@@ -1,4 +1,4 @@
-//! Which of several texts an embedding fits best.
+//! Zero-shot classification of an embedding by texts.
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -9,7 +9,7 @@ use super::label_embeddings::{embedded, labels as checked, texts};
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::Vector;
 
-/// How likely each label is, likeliest first: the softmax over CLIP's scaled cosines.
+/// The probability of each label, greatest first: the softmax over CLIP's scaled cosines.
 #[pg_extern(stable, parallel_restricted)]
 fn pinterest_classify(
     embedding: Vector,
@@ -24,7 +24,11 @@ fn pinterest_classify(
     Ok(TableIterator::new(found.into_iter().map(move |of| (labels[of.label].clone(), of.probability, of.similarity))))
 }
 
-/// An argument's direction; refuses zeros and what is not finite.
+/// An argument's direction.
+///
+/// # Errors
+///
+/// BadArgument if it has none: zeros, or numbers that are not finite.
 pub fn direction(embedding: &Vector) -> Result<Direction, Failure> {
     Direction::normalised(embedding.values())
         .map_err(|error| Failure::new(Kind::BadArgument, format!("embedding: {error}")))

@@ -17,11 +17,11 @@ use crate::workers::connect::{Connection, unknown_state};
 use crate::workers::refresh_socket::{LONGEST_CODE, Request};
 use crate::workers::registry;
 
-/// What an import reads.
+/// The scopes of an import.
 const SCOPES: [&str; 3] = ["boards:read", "pins:read", "user_accounts:read"];
-/// What it needs beside that for secret boards.
+/// The additional scopes for secret boards.
 const SECRET_SCOPES: [&str; 2] = ["boards:read_secret", "pins:read_secret"];
-/// How long a worker may take to listen that has to be started first: a machine in trouble.
+/// The time within which a worker has to listen, including its start on a slow machine.
 const WORKER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The page on which a user lets the app read their boards.
@@ -36,7 +36,7 @@ fn pinterest_authorize_url(
     let endpoints = settings::endpoints()?;
     let state = oauth_state::from_random(keys::random()?);
     let hash = oauth_state::digest(state.expose())
-        .ok_or_else(|| Failure::new(Kind::Internal, "a state of our own making is malformed"))?;
+        .ok_or_else(|| Failure::new(Kind::Internal, "a generated state is malformed"))?;
     let mut scopes = SCOPES.to_vec();
     if secret_boards {
         scopes.extend(SECRET_SCOPES);
@@ -51,17 +51,17 @@ fn pinterest_authorize_url(
         .map_err(Failure::from)?)
 }
 
-/// Exchanges what came back in the redirect for tokens; returns the account's id.
+/// Exchanges the code and state of the redirect for tokens; returns the account's id.
 ///
-/// A worker does it, in transactions of its own: the code can be exchanged once, and what Pinterest gives for it is stored
-/// whatever becomes of this one. What can be refused is refused before the code is sent.
+/// A worker does it in separate transactions: the code can be exchanged only once, and the tokens must be stored even if the
+/// caller's transaction is rolled back. Everything that can be checked before the code is sent is checked first.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     refuse_if_read_only(c"pinterest_connect()");
     not_empty(code, "code")?;
     none_long(&[("state", Some(state))])?;
     if code.len() > LONGEST_CODE {
-        return Err(Failure::new(Kind::BadArgument, format!("a code has at most {LONGEST_CODE} bytes")).into());
+        return Err(Failure::new(Kind::BadArgument, format!("code must have at most {LONGEST_CODE} bytes")).into());
     }
     let owner = current_role();
     let hash = oauth_state::digest(state).ok_or_else(unknown_state)?;
@@ -71,28 +71,28 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     let found = look_up()?;
     // SAFETY: compares numbers that this process holds.
     if unsafe { pg_sys::TransactionIdIsCurrentTransactionId(found.made_by.into()) } {
-        return Err(Failure::new(Kind::NotReady, "the state was made by this transaction, which has not committed")
-            .with_hint("COMMIT, then call pinterest_connect(): a worker exchanges the code, and looks the state up.")
+        return Err(Failure::new(Kind::NotReady, "state was created by this transaction, which has not committed")
+            .with_hint("Commit the transaction, then call pinterest_connect(): a worker looks up the state.")
             .into());
     }
-    // Refuses in a copy, without the keys, and where the app's secret cannot be had.
+    // Refuses in a copy, without the keys, and if the app's secret cannot be read.
     as_worker(|| Sealer::open()?.credentials(found.app_id))?;
     let request =
         Request::Connect(Connection { owner: owner.role().to_u32(), state_hash: hash, code: Secret::new(code) });
     let connected = access_token::ask(request, Instant::now() + WORKER_PATIENCE, || {
-        // A state that is still there was not used.
+        // A state that still exists was not used.
         look_up().map(drop).map_err(|_| {
             Failure::new(Kind::BrokenOff, "the worker ended while it exchanged the code").with_hint(
-                "SELECT * FROM pinterest.accounts shows whether the account is connected; if it is not, start over with pinterest_authorize_url().",
+                "SELECT * FROM pinterest.accounts shows whether the account is connected. If it is not, start again with pinterest_authorize_url().",
             )
         })
     })?;
     Ok(connected?)
 }
 
-/// Stores tokens that the app obtained itself.
+/// Stores tokens that the app obtained.
 ///
-/// The recommended way is `pinterest_connect()`, where a token never passes through SQL.
+/// The recommended way is `pinterest_connect()`, with which no token passes through SQL.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_store_token(
     access_token: Option<&str>,
@@ -122,9 +122,9 @@ fn pinterest_store_token(
     .map_err(|error| Failure::new(Kind::BadArgument, error.to_string()))?;
     let known = account_id.map(|id| account::resolve(&owner, Some(id))).transpose()?;
     let account_id = as_worker(|| {
-        // First of all: it refuses in a copy of the database.
+        // First, because it refuses in a copy of the database.
         let sealer = Sealer::open()?;
-        // An access token alone is good for as long as it lives, without any app.
+        // An access token alone can be used until it expires, without an app.
         let app_id = match (app, refresh_token) {
             (None, None) => None,
             _ => Some(app::of_owner(&owner, app)?.app_id),
@@ -144,13 +144,13 @@ fn pinterest_store_token(
     Ok(account_id)
 }
 
-/// Renews the account's tokens now; returns when the new access token expires.
+/// Renews the account's tokens now; returns the expiry of the new access token.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
     refuse_if_read_only(c"pinterest_refresh()");
     let account_id = account::resolve(&current_role(), account_id)?;
-    // Also of an account that Pinterest's refusal has cost: it may have been a mistake, and then success heals it.
-    let generation = access_token::present(account_id)?.generation;
+    // Also if Pinterest has refused the account: that may have been a mistake, and then a success ends it.
+    let generation = access_token::stored(account_id)?.generation;
     access_token::renew(account_id, generation)?;
     Ok(with_latest_snapshot(|| as_worker(|| token::access_expiry(account_id)))?)
 }

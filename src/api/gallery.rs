@@ -1,4 +1,4 @@
-//! A board, or what a query found, as a page to look at.
+//! HTML pages of boards and query results.
 
 use std::cmp::Reverse;
 
@@ -15,11 +15,11 @@ use crate::store::board_images::{self, ImageKey, Shown};
 use crate::store::gallery as store;
 use crate::store::pin_image::Candidate;
 
-/// Pictures of one theme; its row says how many more there are.
+/// The greatest number of pictures that are shown per theme; the page shows the total.
 const MOST_PICTURES: usize = 48;
-/// Bytes of `rows`: room for more than all the pictures that a page carries, in hexadecimal.
+/// Bytes of `rows`: more than all embedded pictures of a page take in hexadecimal.
 const MOST_BYTES: usize = 128 << 20;
-/// The size of Pinterest's that suits a page: twice the width that its largest pictures have there.
+/// The best of Pinterest's sizes for a page: twice the width of its largest pictures.
 const SIZE: &str = "600x";
 
 /// A self-contained HTML page of a board, of a query's rows, or of both.
@@ -43,7 +43,7 @@ fn page(
     account_id: Option<i64>,
 ) -> Result<String, Failure> {
     if board.is_none() && rows.is_none() {
-        return Err(Failure::new(Kind::BadArgument, "neither board nor rows is given").with_hint(
+        return Err(Failure::new(Kind::BadArgument, "board or rows must be given").with_hint(
             "json_agg() of no rows is NULL: pass COALESCE((SELECT json_agg(r) FROM (…) AS r), '[]') as rows.",
         ));
     }
@@ -67,16 +67,16 @@ fn cards(json: &Json<'_>, budget: &mut Budget) -> Result<Rows, Failure> {
     Rows::parse(json, budget, &mut check).map_err(unshown)
 }
 
-/// Why there is no page.
+/// The error of a page that cannot be shown.
 fn unshown(error: gallery::Error) -> Failure {
     match error.kind() {
         gallery::ErrorKind::OutOfMemory => Failure::new(Kind::OutOfMemory, error.to_string()),
         _ => Failure::new(Kind::BadArgument, error.to_string())
-            .with_hint("Pass rows as json_agg() makes them: (SELECT json_agg(r) FROM (SELECT …) AS r)."),
+            .with_hint("Pass rows as json_agg() returns them: (SELECT json_agg(r) FROM (SELECT …) AS r)."),
     }
 }
 
-/// A board, and which image each of its pictures is, in their order.
+/// A board, and the keys of its pictures, in their order.
 fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<ImageKey>), Failure> {
     let collected = BoardImages::of_board(known(reference, account_id)?, false)?;
     let board = &collected.boards[0];
@@ -109,7 +109,7 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<I
     Ok((page, places))
 }
 
-/// Images that stand in one strip, by their rows among the collected.
+/// Images that are shown in one strip, by their rows among the collected.
 struct Group {
     weight: Option<f64>,
     rows: Vec<usize>,
@@ -121,8 +121,8 @@ impl Group {
     }
 }
 
-/// The board's themes, each with the nearest image first. Embeddings of different models have no themes in common: then
-/// all images, the newest first.
+/// The board's themes, each with the nearest image first. If the embeddings are of different models, one group of all images,
+/// the newest first.
 fn groups(collected: &BoardImages) -> Vec<Group> {
     if collected.model().is_ok() {
         let themes = collected.themes(None, None).into_iter();
@@ -149,8 +149,8 @@ fn address(candidates: &[Candidate]) -> Option<&str> {
     suitable.map(|candidate| candidate.url.as_str())
 }
 
-/// Puts kept bytes in the place of addresses: the board's pictures first, then those of the pins that rows give as
-/// reasons. What was not kept, or does not fit any more, stays linked.
+/// Replaces addresses by kept bytes: the board's pictures first, then those of the pins that rows give as reasons. Pictures
+/// that were not kept, or are beyond the budget, stay linked.
 fn embed_kept(page: &mut Page, places: Vec<ImageKey>, budget: usize) -> Result<(), Failure> {
     let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
     let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
@@ -167,7 +167,7 @@ fn embed_kept(page: &mut Page, places: Vec<ImageKey>, budget: usize) -> Result<(
         check();
         let Some(bytes) = kept.get(&place) else { continue };
         room_for(bytes.len())?;
-        // A pin that is a reason for several rows is in the page several times.
+        // A pin that several rows resemble is in the page several times.
         if left.take(bytes.len())
             && let Some(embedded) = Picture::embedded(bytes.clone())
         {

@@ -1,14 +1,14 @@
-//! Imports: queue, wait, cancel. SQL never does the import itself.
+//! Imports: queueing, waiting, cancelling. Workers do the imports.
 
 use pgrx::datum::Interval;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 use pinterest::Likeness;
 
 use super::board::{known_whole, matching};
 use super::label_embeddings::texts;
-use super::waiting::Waiting;
-use super::{Answer, given, not_empty, seconds};
+use super::wait::{Waiting, require_read_committed};
+use super::{Answer, given, not_empty, seconds, warn};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
@@ -16,12 +16,12 @@ use crate::store::import::{self, ImportOptions, Progress};
 use crate::store::{account, installation, with_latest_snapshot};
 use crate::workers::{pause, registry};
 
-/// Longer than any id, title or address of a board.
+/// Bytes of the longest id, title or address of a board.
 const LONGEST_REFERENCE: usize = 2048;
-/// Seconds between imports of a board that is kept fresh.
+/// The least number of seconds between scheduled imports of a board.
 const SHORTEST_SYNC: f64 = 300.0;
 
-/// Queues the import of a board; a worker does it once the transaction has committed. Returns the import's id.
+/// Queues the import of a board, which a worker does after the transaction has committed. Returns the import's id.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_import_board(
     board: Option<&str>,
@@ -36,7 +36,7 @@ fn pinterest_import_board(
     let keep_images = given(keep_images, "keep_images")?;
     let skip_ai = given(skip_ai, "skip_ai")?;
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
-    // NULL is as little a name as the empty string.
+    // NULL is refused like the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
     let mut options = ImportOptions { keep_images, sections, max_images, sync_every, skip_ai };
     check_options(&options)?;
@@ -55,16 +55,16 @@ fn pinterest_import_board(
     let meant = matching(board, Some(account_id))?;
     if let Some(section) = meant.reference.section() {
         if options.sections.is_some() {
-            return Err(Failure::new(Kind::BadArgument, "the address names a section, and sections is given too")
-                .with_hint("Give the board's address, without the section, and all sections in sections.")
+            return Err(Failure::new(Kind::BadArgument, "the address contains a section, and sections is given too")
+                .with_hint("Pass the board's address without the section, and all sections in sections.")
                 .into());
         }
         options.sections = Some(vec![section.text().to_owned()]);
         check_options(&options)?;
     }
     check_model_dir()?;
-    // Where another board may fit better than those seen so far, the worker looks at Pinterest's list: one of this very
-    // title, or of this id, which a number is before it is a title.
+    // If another board may fit better than the known ones, the worker reads Pinterest's list: a board of exactly this
+    // title, or of this id, which has precedence over a title of digits.
     let certain = meant.likeness.is_some_and(|likeness| match meant.reference.id() {
         Some(_) => likeness.is_id(),
         None => likeness.is_certain(),
@@ -86,26 +86,26 @@ fn check_options(options: &ImportOptions) -> Result<(), Failure> {
     if let Some(sections) = &options.sections
         && (sections.is_empty() || sections.iter().any(|section| section.trim().is_empty()))
     {
-        return bad("sections must name at least one section, and none that is empty");
+        return bad("sections must contain at least one name, and no empty names");
     }
     if options.sync_every.is_some() && (options.sections.is_some() || options.max_images.is_some()) {
-        return bad("a board that is kept fresh is imported whole: no section, no max_images");
+        return bad("sync_every cannot be combined with sections or max_images");
     }
     check_sync_interval(options.sync_every.as_ref())
 }
 
-/// Shorter intervals would spend the quota on looking.
+/// Shorter intervals would use up the quota.
 fn check_sync_interval(every: Option<&Interval>) -> Result<(), Failure> {
     match every.map(seconds) {
         Some(seconds) if seconds < SHORTEST_SYNC => Err(Failure::new(
             Kind::BadArgument,
-            format!("a board can be imported again every {} minutes at the earliest", SHORTEST_SYNC / 60.0),
+            format!("the interval between imports must be at least {} minutes", SHORTEST_SYNC / 60.0),
         )),
         _ => Ok(()),
     }
 }
 
-/// Keeps a board that was imported before fresh: the worker imports it again after every such time. NULL ends that.
+/// Schedules a board that was imported before: the worker imports it again after each interval. NULL ends that.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_sync_board(
     board: Option<&str>,
@@ -120,8 +120,8 @@ fn pinterest_sync_board(
     Ok(())
 }
 
-/// Queues the work of bringing a board's images to the present model: those that another one embedded are embedded again.
-/// Returns the import's id.
+/// Queues an import that embeds a board's images again which another model than the present one embedded. Returns the
+/// import's id.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
     let board = given(board, "board")?;
@@ -135,11 +135,11 @@ fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>
     Ok(import_id)
 }
 
-/// Puts the images that an import has failed on back to work; returns how many there are.
+/// Queues the failed images of an import again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
     let account_id = import::account_of(import_id)?;
-    // What a setting has had skipped, and would no longer.
+    // Images that a setting caused to be skipped, and may no longer.
     let skipped: &[&str] = match settings::animated_images() {
         embedder::Animations::FirstFrame => &["animated", "too_large"],
         embedder::Animations::Refuse => &["too_large"],
@@ -149,7 +149,7 @@ fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
     Ok(failed)
 }
 
-/// Pauses the account's imports, or lets them go on; false where that changed nothing.
+/// Pauses the account's imports, or lets them continue; false if that changed nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> Answer<bool> {
     let account_id = account::resolve(&current_role(), Some(account_id))?;
@@ -165,32 +165,27 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
     Ok(changed)
 }
 
-/// A missing model is better heard of now than read in an import's row.
+/// Reports a missing model at once instead of in the import's row.
 fn check_model_dir() -> Result<(), Failure> {
     let directory = settings::required_model_dir()?;
     for file in ["config.json", "model.safetensors"] {
         if !directory.join(file).is_file() {
-            let missing = format!("there is no readable {file} in {}", directory.display());
+            let missing = format!("no file {file} in {}", directory.display());
             return Err(Failure::new(Kind::ModelMissing, missing));
         }
     }
     Ok(())
 }
 
-/// Waits for an import to end, at most for `timeout`; returns its state then.
+/// Waits until an import ends, at most for `timeout`; returns its state.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_wait_for_import(import_id: Option<i64>, timeout: default!(Option<Interval>, "NULL")) -> Answer<String> {
     let import_id = given(import_id, "import_id")?;
-    // SAFETY: a plain read of a process-wide variable.
-    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
-        return Err(Failure::new(Kind::NotReady, "this transaction's snapshot never sees the import end")
-            .with_hint("Wait in a READ COMMITTED transaction.")
-            .into());
-    }
+    require_read_committed(c"pinterest_wait_for_import()")?;
     Ok(wait(import_id, &Waiting::in_function(timeout.as_ref())?)?.state)
 }
 
-/// The same without a snapshot between looks; warns where the import has not completed.
+/// The same without a snapshot between checks; warns if the import has not completed.
 #[pg_extern(
     sql = "CREATE PROCEDURE pinterest_await_import(import_id bigint, timeout interval DEFAULT NULL) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
@@ -217,7 +212,7 @@ fn wait(import_id: i64, waiting: &Waiting) -> Result<Progress, Failure> {
                 Kind::NotReady,
                 format!("import {import_id} was queued by this transaction, which has not committed"),
             )
-            .with_hint("Commit first, then wait."));
+            .with_hint("Commit the transaction, then wait."));
         }
         if progress.is_over() {
             warn_unless_completed(import_id, &progress);
@@ -242,16 +237,7 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
     warn(format!("import {import_id} is {}{reason}", progress.state), progress.hint.as_deref());
 }
 
-fn warn(message: String, hint: Option<&str>) {
-    match hint {
-        Some(hint) => pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_pinterest")
-            .set_hint(hint.to_owned())
-            .report(PgLogLevel::WARNING),
-        None => ereport!(PgLogLevel::WARNING, PgSqlErrorCode::ERRCODE_WARNING, message),
-    }
-}
-
-/// Ends an import; what is in stays. False where it had ended before.
+/// Ends an import and keeps the images imported so far. False if it had ended before.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
     let account_id = import::account_of(import_id)?;

@@ -12,7 +12,8 @@ use crate::secrets::sealer::Sealer;
 use crate::store::{installation, seal};
 use crate::workers::registry;
 
-/// The keys of the ring and those that sealed secrets name: which one seals, which are at hand, how many name each.
+/// The keys of the ring and those named by sealed secrets: whether it is the active one, whether it is in the ring, and the
+/// number of secrets sealed with it.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_keys() -> Result<
     TableIterator<
@@ -36,7 +37,8 @@ fn pinterest_keys() -> Result<
     Ok(TableIterator::new(rows))
 }
 
-/// Has a worker seal everything anew with the first key of the ring; returns how many secrets wait for that.
+/// Requests that a worker seal everything again with the first key of the ring; returns the number of secrets that are
+/// waiting for it.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_rotate_key() -> Answer<i64> {
     let waiting = as_worker(|| {

@@ -1,4 +1,4 @@
-//! Texts that many rows of one statement are compared with: embedded once.
+//! Texts with which many rows of one statement are compared, embedded once.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,9 +15,9 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::vector::DIMENSION;
 use crate::store::model;
 
-/// Labels, or boards, of one call: more is a mistake, not a list to choose from.
+/// The greatest number of labels or boards of one call.
 const MOST_LABELS: usize = 1000;
-/// Bytes of a label, or of a board's name: more is a mistake, not a name.
+/// The greatest number of bytes of a label or a board's name.
 const LONGEST_LABEL: usize = 4096;
 
 /// Texts with their embeddings.
@@ -29,25 +29,33 @@ pub struct Prompts {
 
 impl Prompts {
     /// Refuses texts and images of different models.
+    ///
+    /// # Errors
+    ///
+    /// ModelsMixed.
     pub fn check_model(&self, model_id: i64, of: &str) -> Result<(), Failure> {
         if model::is(model_id, self.model.as_bytes())? {
             return Ok(());
         }
         Err(Failure::new(
             Kind::ModelsMixed,
-            format!("{of} were embedded by another model than the one that embeds texts now"),
+            format!("{of} were embedded by another model than the present one, which embeds texts"),
         ))
     }
 }
 
-/// What was embedded last, and for which statement of the client: another one may find another model.
+/// The texts that were embedded last, and the start of the client's statement: the model may change between statements.
 type Remembered = Option<(i64, Vec<String>, Rc<Prompts>)>;
 
 thread_local! {
     static LAST: RefCell<Remembered> = const { RefCell::new(None) };
 }
 
-/// The embeddings of texts. A set-returning function has no place of its own to keep them from row to row.
+/// The embeddings of texts, kept for the statement, because a set-returning function cannot keep them between calls.
+///
+/// # Errors
+///
+/// Those of [`texts_with_model`].
 pub fn embedded(texts: Vec<String>) -> Result<Rc<Prompts>, Failure> {
     // SAFETY: reads when the client's statement began; inside one.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
@@ -66,7 +74,11 @@ pub fn embedded(texts: Vec<String>) -> Result<Rc<Prompts>, Failure> {
     Ok(prompts)
 }
 
-/// The elements of an array, copied only if they are no more and no longer than those of one call may be.
+/// The elements of an array.
+///
+/// # Errors
+///
+/// TooLarge for too many or too long elements, before they are copied.
 pub fn texts(array: Array<'_, &str>, argument: &str) -> Result<Vec<Option<String>>, Failure> {
     if array.len() > MOST_LABELS {
         return Err(Failure::new(
@@ -87,12 +99,16 @@ fn check_length(bytes: usize) -> Result<(), Failure> {
             Kind::TooLarge,
             format!("the text has {bytes} bytes, more than the limit of {LONGEST_LABEL}"),
         )
-        .with_hint("CLIP reads 77 tokens, about 50 words: a label is shorter."));
+        .with_hint("CLIP reads 77 tokens, which are about 50 words."));
     }
     Ok(())
 }
 
-/// The names of an argument, none NULL or empty.
+/// The names of an argument.
+///
+/// # Errors
+///
+/// BadArgument if one is NULL or empty.
 pub fn named(names: Vec<Option<String>>, argument: &str) -> Result<Vec<String>, Failure> {
     let checked = |(index, name): (usize, Option<String>)| match name {
         Some(name) => not_empty(&name, argument).map(str::to_owned),
@@ -101,10 +117,14 @@ pub fn named(names: Vec<Option<String>>, argument: &str) -> Result<Vec<String>, 
     names.into_iter().enumerate().map(checked).collect()
 }
 
-/// The labels of an array, each once, none NULL.
+/// The labels of an array.
+///
+/// # Errors
+///
+/// BadArgument if there are none, one is NULL, or two are equal.
 pub fn labels(labels: Vec<Option<String>>) -> Result<Vec<String>, Failure> {
     if labels.is_empty() {
-        return Err(Failure::new(Kind::BadArgument, "labels must hold at least one label"));
+        return Err(Failure::new(Kind::BadArgument, "labels must contain at least one label"));
     }
     let mut found: Vec<String> = Vec::with_capacity(labels.len());
     for (index, label) in labels.into_iter().enumerate() {
@@ -112,7 +132,9 @@ pub fn labels(labels: Vec<Option<String>>) -> Result<Vec<String>, Failure> {
             return Err(Failure::new(Kind::BadArgument, "a label must not be NULL").at_element(index + 1));
         };
         if found.contains(&label) {
-            return Err(Failure::new(Kind::BadArgument, format!("label \"{label}\" comes twice")).at_element(index + 1));
+            return Err(
+                Failure::new(Kind::BadArgument, format!("label \"{label}\" is given twice")).at_element(index + 1)
+            );
         }
         found.push(label);
     }

@@ -26,11 +26,12 @@ mod recommend;
 mod similar;
 mod themes;
 mod track;
-mod waiting;
+mod wait;
 mod workers;
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::errors::{Failure, Kind};
 
@@ -86,6 +87,16 @@ fn up_to(most: i32, number: i32, argument: &str) -> Result<usize, Failure> {
         Ok(found) if (1..=most).contains(&number) => Ok(found),
         _ => Err(Failure::new(Kind::BadArgument, format!("{argument} must be from 1 to {most}, not {number}"))),
     }
+}
+
+/// Raises a WARNING.
+fn warn(message: impl Into<String>, hint: Option<&str>) {
+    let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message.into(), "pg_pinterest");
+    match hint {
+        Some(hint) => report.set_hint(hint),
+        None => report,
+    }
+    .report(PgLogLevel::WARNING);
 }
 
 /// A number or rank as an SQL integer.

@@ -1,4 +1,4 @@
-//! What runs in the background, and keeping it away for a while.
+//! The background workers, and pausing them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,7 +68,7 @@ fn pinterest_workers() -> Result<
 
 /// From microseconds since 2000-01-01 UTC.
 fn timestamp(microseconds: i64) -> Result<TimestampWithTimeZone, Failure> {
-    // SAFETY: a timestamp as Postgres keeps it.
+    // SAFETY: a timestamp in the server's representation.
     unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(microseconds), false) }
         .ok_or_else(|| Failure::new(Kind::Internal, "a time is NULL"))
 }
@@ -80,15 +80,15 @@ fn of_system(time: SystemTime) -> i64 {
     i64::try_from(since_1970).unwrap_or(i64::MAX) - EPOCHS
 }
 
-/// Sends the workers of a database away, by default of the current one, and keeps them away until they are called back;
-/// returns when they have gone. False where they were away.
+/// Ends the workers of a database, by default the current one, and starts no others until they are resumed; returns when
+/// they have ended. False if they were paused already.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
     refuse_if_read_only(c"pinterest_pause_workers()");
     Ok(pause::pause(databases::own(database)?)?)
 }
 
-/// Lets the workers of a database, by default of the current one, come again. False where they were not kept away.
+/// Lets workers of a database, by default the current one, start again. False if they were not paused.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_resume_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
     refuse_if_read_only(c"pinterest_resume_workers()");

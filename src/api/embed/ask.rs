@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 use embedder::{Client, Embedded, Error, ErrorKind, Input, ModelFingerprint};
 use tokio::task::JoinSet;
 
+use crate::api::wait::attempts;
 use crate::errors::{Failure, Kind};
 use crate::postgres::helper_thread::block_on;
+use crate::postgres::platform;
 use crate::postgres::vector::Vector;
-use crate::postgres::{platform, threads};
 use crate::settings;
 use crate::workers::registry;
 
 /// The time within which a supervisor that was just requested has to listen.
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
-/// The time after which the socket is tried again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The number of requests of one call that are sent before an answer comes. The embedder reads no more of one connection
 /// before it has answered some.
 const IN_FLIGHT: usize = 64;
@@ -93,8 +92,7 @@ fn by_one_model(
 fn ask(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, Refused>, Failure> {
     settings::required_model_dir()?;
     let inputs: Arc<[Input]> = inputs.into();
-    let until = Instant::now() + SUPERVISOR_PATIENCE;
-    loop {
+    let answers = attempts(Instant::now() + SUPERVISOR_PATIENCE, || {
         let inputs = inputs.clone();
         let answers = block_on(move || async move {
             Ok::<_, Failure>(match Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await {
@@ -102,18 +100,18 @@ fn ask(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, R
                 Err(error) => Err(Refused { index: 0, error }),
             })
         })?;
-        let unavailable = matches!(&answers, Err(refused) if refused.error.kind() == ErrorKind::Unavailable);
-        if !unavailable {
-            return Ok(answers);
+        match answers {
+            Err(refused) if refused.error.kind() == ErrorKind::Unavailable => {
+                registry::ensure_supervisor()?;
+                Ok(None)
+            }
+            answers => Ok(Some(answers)),
         }
-        if Instant::now() >= until {
-            return Err(Failure::new(Kind::NotReady, "the embedder did not start").with_hint(
-                "See the server log for the reason. SELECT * FROM pinterest_doctor() checks the usual ones.",
-            ));
-        }
-        registry::ensure_supervisor()?;
-        threads::wait(None, Some(LOOK_AGAIN));
-    }
+    })?;
+    answers.ok_or_else(|| {
+        Failure::new(Kind::NotReady, "the embedder did not start")
+            .with_hint("See the server log for the reason. SELECT * FROM pinterest_doctor() checks the usual ones.")
+    })
 }
 
 /// The answers in the order of the inputs, or the first refusal.

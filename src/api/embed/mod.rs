@@ -1,4 +1,4 @@
-//! Embeddings of images and texts, by the embedder that serves the whole cluster.
+//! Embeddings of images and texts from the cluster's embedder.
 
 mod ask;
 
@@ -16,9 +16,9 @@ use crate::postgres::query_cache::once_per_query;
 use crate::postgres::vector::Vector;
 use crate::settings;
 
-/// Elements of one array: half a minute of a statement that keeps nothing when it is cancelled. More rows take more calls.
+/// Elements of one array: about half a minute of work, which is lost if the statement is cancelled.
 const MOST_ELEMENTS: usize = 1000;
-/// Bytes of one array's images, which stand in memory a second time while the call runs.
+/// Bytes of one array's images, which are in memory twice while the call runs.
 const MOST_BYTES: usize = 256 << 20;
 
 /// The CLIP embedding of an image, of unit length.
@@ -42,12 +42,12 @@ fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>
     if bytes > MOST_BYTES {
         return Err(Failure::new(
             Kind::TooLarge,
-            format!("the images have {bytes} bytes together, more than the limit of {MOST_BYTES}"),
+            format!("images has {bytes} bytes in total, more than the limit of {MOST_BYTES}"),
         )
         .with_hint("Embed them in several calls.")
         .into());
     }
-    // Once here, and those in flight a second time.
+    // Once here, and a second time in flight.
     room_for(2 * bytes)?;
     Ok(all(inputs(&images, image_input)?)?)
 }
@@ -57,14 +57,18 @@ fn pinterest_embed_images(images: Array<'_, &[u8]>) -> Answer<Vec<Option<Vector>
 fn pinterest_embed_texts(texts: Array<'_, &str>, call: pg_sys::FunctionCallInfo) -> Answer<Vec<Option<Vector>>> {
     let texts = checked(texts, "texts")?;
     let bytes = texts.iter().flatten().map(|text| beginning(text).len()).sum::<usize>();
-    // As requests, and to know the call again.
+    // As requests, and as the key of the call.
     room_for(3 * bytes)?;
     let inputs = inputs(&texts, text_input)?;
     let key: Vec<Option<String>> = texts.iter().map(|text| text.map(|text| beginning(text).to_owned())).collect();
     Ok(once_per_query(call, key, || all(inputs))?)
 }
 
-/// The embeddings of texts, in their order, and the model that made them all.
+/// The embeddings of texts, in their order, and the model that computed them.
+///
+/// # Errors
+///
+/// TooLarge, BadArgument with the element's number; those of the embedder.
 pub fn texts_with_model(texts: &[String]) -> Result<(Vec<Vector>, ModelFingerprint), Failure> {
     let placed = |(index, text): (usize, &String)| text_input(text).map_err(|failure| failure.at_element(index + 1));
     ask::all_by_one_model(texts.iter().enumerate().map(placed).collect::<Result<_, _>>()?)
@@ -80,7 +84,7 @@ fn text_input(text: &str) -> Result<Input, Failure> {
     Ok(Input::Text(check_text(text)?.to_owned()))
 }
 
-/// Each element's input; a refusal names its place.
+/// The input of each element. An error contains the element's number.
 fn inputs<'a, T>(
     array: &'a Array<'_, T>,
     input: impl Fn(T::As<'a>) -> Result<Input, Failure>,
@@ -94,12 +98,11 @@ where
     array.iter().enumerate().map(placed).collect()
 }
 
-/// The array, if it is one of one dimension with no more elements than one call takes. A result of another shape than the
-/// argument's would lose the places of the elements.
+/// Refuses an array of several dimensions, because the result has one dimension, and one with too many elements.
 fn checked<'a, T: UnboxDatum>(array: Array<'a, T>, name: &str) -> Result<Array<'a, T>, Failure> {
     let elements = array.len();
     let start = array.into_array_type();
-    // SAFETY: a detoasted array with elements of T, which lives in the call's memory: nothing frees it before its end.
+    // SAFETY: a detoasted array with elements of T in the call's memory, which is not freed before its end.
     let (dimensions, array) = unsafe {
         let datum = pg_sys::Datum::from(start);
         ((*start).ndim, Array::from_polymorphic_datum(datum, false, (*start).elemtype))

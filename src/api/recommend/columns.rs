@@ -1,4 +1,4 @@
-//! Which columns of a user's table are meant.
+//! The key and the embedding column of a user's table.
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
@@ -16,12 +16,15 @@ pub struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// The columns that the caller names; else the primary key, and the only vector column or the only one that is tracked.
+    /// The columns that the caller names; by default the primary key, and the only vector column or the only tracked one.
+    ///
+    /// # Errors
+    ///
+    /// BadArgument, NoColumn.
     pub fn choose(table: &'a UserTable, key: Option<&str>, embedding: Option<&str>) -> Result<Self, Failure> {
         if table.kind == Relation::Other {
-            return Err(Failure::new(Kind::BadArgument, format!("{} is no table", table.quoted)).with_hint(
-                "Tables, partitioned and foreign ones too, views and materialized views have rows to recommend.",
-            ));
+            return Err(Failure::new(Kind::BadArgument, format!("{} is not a table or view", table.quoted))
+                .with_hint("Pass a table, which may be partitioned or foreign, a view or a materialized view."));
         }
         let key: Vec<String> = match key {
             Some(key) => identifiers(key, "key")?,
@@ -32,7 +35,7 @@ impl<'a> Columns<'a> {
                 Kind::BadArgument,
                 format!("{} is {} without a primary key", table.quoted, table.kind.noun()),
             )
-            .with_hint("Name the columns that tell its rows apart, as in key => 'id'."));
+            .with_hint("Pass the columns that identify a row, for example key => 'id'."));
         }
         let key = key.iter().map(|name| table.required_column(name)).collect::<Result<_, _>>()?;
         let embedding = match embedding {
@@ -43,6 +46,10 @@ impl<'a> Columns<'a> {
     }
 
     /// The search for rows near a direction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Search::new`].
     pub fn search(&self) -> Result<Search, Failure> {
         Search::new(self.table, &self.key, self.embedding)
     }
@@ -71,14 +78,14 @@ fn only_vector(table: &UserTable) -> Result<&Column, Failure> {
             let columns: Vec<&str> = table.columns.iter().map(|column| column.quoted.as_str()).collect();
             Err(Failure::new(Kind::BadArgument, format!("{} has no column of type vector", table.quoted)).with_hint(
                 format!(
-                    "It has {}. Add one with ALTER TABLE … ADD COLUMN embedding vector({DIMENSION}).",
+                    "Its columns are {}. Add one with ALTER TABLE … ADD COLUMN embedding vector({DIMENSION}).",
                     columns.join(", ")
                 ),
             ))
         }
         [one] => vector_column(one, table),
         several => {
-            // Which columns a table has and which are tracked says nothing of what is in them.
+            // As pinterest_worker: that a column is tracked discloses nothing about its contents.
             let tracked = as_worker(|| trigger::of_table(table.oid))?;
             let is_tracked =
                 |column: &&&Column| tracked.iter().any(|known| known.declaration.embedding_column == column.name);
@@ -93,7 +100,7 @@ fn only_vector(table: &UserTable) -> Result<&Column, Failure> {
                 format!("{} has {} columns of type vector", table.quoted, several.len()),
             )
             .with_hint(format!(
-                "Name one of them, as in embedding => '{}': {}.",
+                "Pass one of them, for example embedding => '{}': {}.",
                 several[0].quoted,
                 names.join(", ")
             )))

@@ -1,9 +1,9 @@
-//! The calls: declare, end, try again.
+//! Declaring tracked columns, ending the tracking, and trying failed rows again.
 
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::checks::{Sources, declared, own_table};
+use crate::api::wait::require_read_committed;
 use crate::api::{Answer, given};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
@@ -13,9 +13,9 @@ use crate::store::track::{declaration, fill, queue, trigger, trust};
 use crate::store::user_table::{self, UserTable, describe};
 use crate::workers::registry;
 
-/// Declares that a `vector(512)` column of the caller's table follows another column: exactly one of `image` (encoded
-/// pictures), `image_url` (their addresses) and `text`. Puts every row that has a source into the queue, also where the
-/// column is tracked already; returns how many.
+/// Declares a tracked column: workers keep a `vector(512)` column of the caller's table in step with its source, which is
+/// exactly one of `image` (encoded images), `image_url` (their URLs) and `text`. Queues every row that has a source, also if
+/// the column is already tracked; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_track(
     table: Option<Regclass>,
@@ -28,11 +28,11 @@ fn pinterest_track(
     let table = given(table, "table")?;
     let embedding = given(embedding, "embedding")?;
     crate::store::refuse_if_read_only(c"pinterest_track()");
-    refuse_old_snapshot("keeps rows out of sight that were committed since it was taken")?;
+    require_read_committed(c"pinterest_track()")?;
     let table = describe(table.0)?;
     own_table(&table)?;
     declaration::lock(&table)?;
-    // What was seen before the lock may have changed.
+    // The table may have changed before the lock was taken.
     let table = describe(table.oid)?;
     own_table(&table)?;
     trust::check(table.oid)?;
@@ -42,7 +42,7 @@ fn pinterest_track(
     let tie = match tracked {
         Some(tracked) => {
             as_worker(|| declaration::refresh(tracked.id(), &table))?;
-            // They may have been disabled, or some of them dropped.
+            // The triggers may have been disabled, or some of them dropped.
             trigger::drop(tracked.id(), &table)?;
             tracked.tie
         }
@@ -57,8 +57,8 @@ fn pinterest_track(
     Ok(rows)
 }
 
-/// Ends the tracking of a table's column, or of all of them; the vectors stay. A table that is gone is known by the name
-/// it had when it was declared. Returns how many columns are tracked no more.
+/// Stops tracking one column of a table, or all of its columns; the vectors stay. A table that no longer exists is found by
+/// the name that it had when it was declared. Returns the number of columns.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
     let table = given(table, "table")?;
@@ -80,12 +80,12 @@ fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NUL
         trigger::drop_strays(&table)?;
     }
     let mut gone = declaration::without_table(schema.as_deref(), &name, embedding.as_deref())?;
-    // Those that lost their triggers just now look like it too.
+    // Without those whose triggers were just dropped.
     gone.retain(|id| !ended.contains(id));
     if present.is_none() && gone.is_empty() {
         return Err(Failure::new(
             Kind::NotFound,
-            format!("there is no table {table}, and none of that name was tracked"),
+            format!("table {table} does not exist, and no table of that name was tracked"),
         )
         .with_hint("SELECT * FROM pinterest.tracked lists the tracked columns of your tables.")
         .into());
@@ -95,7 +95,7 @@ fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NUL
     Ok(i64::try_from(ended.len()).unwrap_or(i64::MAX))
 }
 
-/// Puts the rows that have failed back to work; returns how many there are.
+/// Queues the failed rows again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_tracked(table: Option<Regclass>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
     let table = given(table, "table")?;
@@ -107,17 +107,11 @@ fn pinterest_retry_tracked(table: Option<Regclass>, embedding: default!(Option<&
     Ok(failed)
 }
 
-/// A transaction whose snapshot stands still cannot do what it takes to see others' commits.
-pub fn refuse_old_snapshot(what: &str) -> Result<(), Failure> {
-    // SAFETY: a plain read of a process-wide variable.
-    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
-        return Err(Failure::new(Kind::NotReady, format!("this transaction's snapshot {what}"))
-            .with_hint("Call it in a READ COMMITTED transaction."));
-    }
-    Ok(())
-}
-
-/// Ids of the table's tracked columns, at least one; of a single one where its name is given.
+/// Ids of the table's tracked columns (at least one), or of the named one.
+///
+/// # Errors
+///
+/// NotFound if there are none.
 pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
     let ids: Vec<i64> = trigger::columns_of(table.oid)?
@@ -128,13 +122,13 @@ pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i6
     if ids.is_empty() {
         let which = embedding.map(|embedding| format!("column \"{embedding}\" of ")).unwrap_or_default();
         return Err(Failure::new(Kind::NotFound, format!("{which}{} is not tracked", table.quoted))
-            .with_hint("pinterest_track() declares it."));
+            .with_hint("To track it, call pinterest_track()."));
     }
     Ok(ids)
 }
 
-/// The tracked column that is declared like that already. A declaration whose columns are gone makes room; one that says
-/// something else of the same embedding column is a refusal.
+/// The tracked column with the same declaration. Removes declarations whose columns no longer exist; refuses if the embedding
+/// column is tracked by another declaration.
 fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedColumn>, Failure> {
     trigger::drop_strays(table)?;
     let mut same = None;
@@ -151,7 +145,7 @@ fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedCol
             return Err(Failure::new(
                 Kind::BadArgument,
                 format!(
-                    "column \"{}\" of {} follows {} \"{}\" by the key {} already",
+                    "column \"{}\" of {} is already tracked ({} \"{}\", key {})",
                     declared.embedding_column,
                     table.quoted,
                     declared.source_kind,
@@ -159,13 +153,13 @@ fn existing(table: &UserTable, wanted: &Declaration) -> Result<Option<TrackedCol
                     declared.key_columns.join(", ")
                 ),
             )
-            .with_hint("pinterest_untrack() ends that; the vectors stay."));
+            .with_hint("To stop tracking it, call pinterest_untrack(); the vectors stay."));
         }
     }
     Ok(same)
 }
 
-/// Are all its columns still there?
+/// Whether all columns of the declaration still exist.
 fn is_whole(table: &UserTable, declared: &Declaration) -> bool {
     [&declared.source_column, &declared.embedding_column]
         .into_iter()

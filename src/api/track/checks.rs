@@ -1,4 +1,4 @@
-//! What has to hold before a column can be tracked.
+//! The requirements of a tracked column.
 
 use pgrx::pg_sys;
 
@@ -10,16 +10,16 @@ use crate::store::user_table::{self, Relation, UserTable};
 
 /// The three arguments that name a source.
 pub struct Sources<'a> {
-    /// Of encoded pictures.
+    /// A column of encoded images.
     pub image: Option<&'a str>,
-    /// Of addresses of pictures.
+    /// A column of image URLs.
     pub image_url: Option<&'a str>,
-    /// Of texts.
+    /// A column of texts.
     pub text: Option<&'a str>,
 }
 
 impl Sources<'_> {
-    /// The one that is given: its kind and the column's name.
+    /// The kind of the only given source, and the column's name.
     fn only(&self) -> Result<(&'static str, String), Failure> {
         let given: Vec<(&'static str, &str)> =
             [("image", self.image), ("image_url", self.image_url), ("text", self.text)]
@@ -30,21 +30,25 @@ impl Sources<'_> {
             [(kind, column)] => Ok((kind, user_table::identifier(column, kind)?)),
             _ => Err(Failure::new(
                 Kind::BadArgument,
-                format!("exactly one of image, image_url and text names the source, not {}", given.len()),
+                format!("exactly one of image, image_url and text must be given, not {}", given.len()),
             )
-            .with_hint("Several sources take several calls, each with an embedding column of its own.")),
+            .with_hint("For several sources, call it once for each, with different embedding columns.")),
         }
     }
 }
 
-/// Refuses what is no table of the caller's.
+/// Refuses a relation that is not a permanent table of the caller's.
+///
+/// # Errors
+///
+/// WrongObject, NotYours, Unsupported.
 pub fn own_table(table: &UserTable) -> Result<(), Failure> {
     if !matches!(table.kind, Relation::Table | Relation::Partitioned) {
         return Err(Failure::new(
             Kind::WrongObject,
             format!("{} is {}: only tables can be tracked", table.quoted, table.kind.noun()),
         )
-        .with_hint("Track the tables that it reads from."));
+        .with_hint("Track the tables that it reads."));
     }
     if !declaration::is_owner(table)? {
         return Err(Failure::new(Kind::NotYours, format!("must be owner of table {}", table.quoted))
@@ -52,12 +56,16 @@ pub fn own_table(table: &UserTable) -> Result<(), Failure> {
     }
     if table.temporary {
         return Err(Failure::new(Kind::Unsupported, format!("{} is a temporary table", table.quoted))
-            .with_hint("No worker can see it: use a table that stays."));
+            .with_hint("Workers cannot read it: use a permanent table."));
     }
     Ok(())
 }
 
-/// What the caller wants, with every name resolved and every column of a type that will do.
+/// The caller's declaration, with resolved names and checked columns.
+///
+/// # Errors
+///
+/// BadArgument, Unsupported, NoColumn: each names the column and the requirement.
 pub fn declared(
     table: &UserTable,
     key: Option<&str>,
@@ -87,12 +95,12 @@ fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Fail
         _ => ("text, varchar, char or citext", source.is_text()),
     };
     if source.generated {
-        // What a BEFORE trigger sees of the new row has no value in it yet.
+        // In the new row of a BEFORE trigger, it has no value yet.
         return Err(Failure::new(
             Kind::Unsupported,
-            format!("{} is a generated column: whether an UPDATE changes it is known too late", source.quoted),
+            format!("{} is a generated column: BEFORE triggers cannot see its new value", source.quoted),
         )
-        .with_hint("Follow an ordinary column, which a BEFORE trigger of yours may fill from others."));
+        .with_hint("Use an ordinary column, which a BEFORE trigger of yours can fill from other columns."));
     }
     if fits {
         return Ok(());
@@ -100,13 +108,13 @@ fn check_source(table: &UserTable, declaration: &Declaration) -> Result<(), Fail
     Err(Failure::new(
         Kind::BadArgument,
         format!(
-            "{} => '{}' takes a column of type {wanted}, not {}",
+            "{} => '{}' must be a column of type {wanted}, not {}",
             declaration.source_kind, source.quoted, source.type_name
         ),
     )
     .with_hint(
-        "image names encoded pictures (bytea), image_url their addresses, text what is to be embedded as text. \
-         Parts of a document or of other columns go into an ordinary column, which a BEFORE trigger of yours may fill.",
+        "image is a column of encoded images (bytea), image_url of their URLs, text of texts. For parts of a document or of \
+         other columns, use an ordinary column, which a BEFORE trigger of yours can fill.",
     ))
 }
 
@@ -126,24 +134,24 @@ fn check_embedding(table: &UserTable, declaration: &Declaration) -> Result<(), F
         Some(dimension) if usize::try_from(dimension) == Ok(DIMENSION) => {}
         Some(dimension) => {
             return bad(format!(
-                "the embedding column {} has {dimension} dimensions, an embedding has {DIMENSION}",
+                "the embedding column {} must have {DIMENSION} dimensions, not {dimension}",
                 embedding.quoted
             ));
         }
         None => {
             return bad(format!(
-                "the embedding column {} has no fixed number of dimensions, an embedding has {DIMENSION}",
+                "the embedding column {} must have {DIMENSION} dimensions, not any number",
                 embedding.quoted
             ));
         }
     }
     if embedding.generated {
-        return bad(format!("the embedding column {} is generated: nothing can be written to it", embedding.quoted));
+        return bad(format!("the embedding column {} is generated and cannot be written", embedding.quoted));
     }
     Ok(())
 }
 
-/// Types whose values look the same as text wherever they are read, and are found again by it.
+/// Types whose text form does not depend on settings, so that a row can be found by it.
 const KEY_TYPES: [pg_sys::Oid; 7] = [
     pg_sys::INT2OID,
     pg_sys::INT4OID,
@@ -157,7 +165,7 @@ const KEY_TYPES: [pg_sys::Oid; 7] = [
 fn check_key(table: &UserTable, key: &[String]) -> Result<(), Failure> {
     if key.is_empty() {
         return Err(Failure::new(Kind::BadArgument, format!("{} has no primary key", table.quoted))
-            .with_hint("Name the columns of a unique index as key."));
+            .with_hint("Pass the columns of a unique index as key."));
     }
     let mut sorted = key.to_vec();
     sorted.sort();
@@ -171,7 +179,7 @@ fn check_key(table: &UserTable, key: &[String]) -> Result<(), Failure> {
                 Kind::Unsupported,
                 format!("key column {} is of type {}", column.quoted, column.type_name),
             )
-            .with_hint("Keys are of smallint, integer, bigint, text, varchar, char or uuid."));
+            .with_hint("A key column must be of type smallint, integer, bigint, text, varchar, char or uuid."));
         }
         if !column.not_null {
             return Err(Failure::new(Kind::BadArgument, format!("key column {} can be NULL", column.quoted))
@@ -186,10 +194,10 @@ fn check_key(table: &UserTable, key: &[String]) -> Result<(), Failure> {
     if !table.unique_keys.iter().any(is_this_key) {
         return Err(Failure::new(
             Kind::BadArgument,
-            format!("no unique index of {} is over exactly {}", table.quoted, key.join(", ")),
+            format!("no unique index on {} covers exactly ({})", table.quoted, key.join(", ")),
         )
         .with_hint(
-            "A row is found again by its key: make a unique index over these columns, not partial and not deferrable.",
+            "Workers find a row by its key: create a unique index on these columns, neither partial nor deferrable.",
         ));
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! The functions of the triggers on tracked tables. They run inside users' statements, with the rights of whoever
-//! changes the table: values are read with those, and only then is the queue written, as pinterest_worker.
+//! The functions of the triggers on tracked tables. They run inside users' statements. Values are read with the rights of
+//! the role that changes the table; then the queue is written as pinterest_worker.
 //!
-//! Raw functions, because the server calls them for every row of a bulk load: pgrx' `#[pg_trigger]` looks up the
-//! relation and its arguments anew for each.
+//! They are raw functions, because the server calls them for every row of a bulk load, and pgrx' `#[pg_trigger]` looks up
+//! the relation and the arguments each time.
 //!
-//! Whoever may execute them can put them on a table of their own, by a trigger of any timing, level, event and arguments.
-//! [`Fired::new`] checks all of that before anything is followed.
+//! A role that may execute them can create triggers with them on its own tables, with any timing, level, event and
+//! arguments. [`Fired::new`] checks all of that before any pointer is followed.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
@@ -14,9 +14,10 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgSqlErrorCode, pg_sys};
 
+use crate::api::warn;
 use crate::errors::{Failure, Kind};
 use crate::input_limits::is_blank;
 use crate::postgres::identity::as_worker;
@@ -26,7 +27,7 @@ use crate::store::track::{queue, trigger};
 use crate::store::user_table::is_text;
 use crate::workers::registry;
 
-/// What the server says about functions of the library: that they take the usual arguments.
+/// The calling convention of the functions, as the server reads it.
 static VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
 
 /// For `LANGUAGE c`.
@@ -41,7 +42,7 @@ pub extern "C" fn pg_finfo_pinterest_track_stale() -> &'static pg_sys::Pg_finfo_
     &VERSION_1
 }
 
-/// `pinterest.track_change(tie, source, key…)`, after a row changed or the table was emptied: keeps the queue.
+/// `pinterest.track_change(tie, source, key…)`, after a row changed or the table was truncated: updates the queue.
 ///
 /// # Safety
 ///
@@ -49,7 +50,7 @@ pub extern "C" fn pg_finfo_pinterest_track_stale() -> &'static pg_sys::Pg_finfo_
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pinterest_track_change(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the server's own arguments, checked to be those of a trigger.
+    // SAFETY: the server's arguments, which are checked to be those of a trigger.
     let done = unsafe { Fired::new(call, &CHANGE).and_then(|fired| fired.change(call)) };
     if let Err(failure) = done {
         pgrx::pg_sys::panic::ErrorReport::from(failure).report(PgLogLevel::ERROR);
@@ -57,8 +58,8 @@ pub unsafe extern "C-unwind" fn pinterest_track_change(call: pg_sys::FunctionCal
     pg_sys::Datum::null()
 }
 
-/// `pinterest.track_stale(source, embedding)`, before a row changes: where its source does, the embedding becomes NULL,
-/// which is better than one of another source.
+/// `pinterest.track_stale(source, embedding)`, before a row changes: if its source changes, the embedding becomes NULL,
+/// because it is of the old source.
 ///
 /// # Safety
 ///
@@ -66,7 +67,7 @@ pub unsafe extern "C-unwind" fn pinterest_track_change(call: pg_sys::FunctionCal
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pinterest_track_stale(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the server's own arguments, checked to be those of a trigger.
+    // SAFETY: the server's arguments, which are checked to be those of a trigger.
     match unsafe { Fired::new(call, &STALE).and_then(|fired| fired.without_embedding(call)) } {
         Ok(tuple) => tuple.into(),
         Err(failure) => {
@@ -76,12 +77,12 @@ pub unsafe extern "C-unwind" fn pinterest_track_stale(call: pg_sys::FunctionCall
     }
 }
 
-/// The triggers that a function is made for.
+/// The triggers for which a function is made.
 struct Shape {
     name: &'static str,
-    /// In a sentence that begins with "must be fired".
+    /// The end of a sentence that begins with "must be fired".
     when: &'static str,
-    /// Is it one of these events, given its timing, and whether it is for each row?
+    /// Whether an event, its timing and its level are those of such a trigger.
     fits: fn(event: u32, timing: u32, each_row: bool) -> bool,
     arguments: RangeInclusive<usize>,
 }
@@ -92,7 +93,7 @@ static CHANGE: Shape = Shape {
     fits: |event, timing, each_row| {
         timing == pg_sys::TRIGGER_EVENT_AFTER && each_row == (event != pg_sys::TRIGGER_EVENT_TRUNCATE)
     },
-    // The tie, the source, and a key of as many columns as an index may have and more.
+    // The tie, the source, and a key of more columns than an index can have.
     arguments: 3..=1_000,
 };
 
@@ -105,19 +106,19 @@ static STALE: Shape = Shape {
     arguments: 2..=2,
 };
 
-/// What fired: a trigger of the function's shape on a table, with the rows that such a trigger is given.
+/// A fired trigger of the function's shape on a table, with its rows.
 struct Fired<'a>(&'a pg_sys::TriggerData);
 
-/// Columns of the table that fired, found out once in a statement.
+/// Columns of the table, looked up once per statement.
 struct Columns {
     source: Option<Value>,
     keys: Option<Vec<Value>>,
-    /// Whose queue it is, once somebody asks.
+    /// The tracked column of the queue, looked up at the first use.
     queue: OnceCell<Option<i64>>,
     warned_of_key: Cell<bool>,
 }
 
-/// A column's values.
+/// The type of a column's values.
 struct Value {
     number: NonZeroUsize,
     output: pg_sys::Oid,
@@ -129,15 +130,16 @@ struct Value {
 
 impl Fired<'_> {
     /// # Errors
-    /// [`Kind::TriggerProtocol`]: not called by a trigger, or by one of another shape.
+    ///
+    /// [`Kind::TriggerProtocol`] if it is not called by a trigger, or by one of another shape.
     ///
     /// # Safety
     ///
-    /// `call` is what the server calls a function with.
+    /// `call` is the server's.
     unsafe fn new(call: pg_sys::FunctionCallInfo, shape: &Shape) -> Result<Self, Failure> {
         let refuse = |what: String| Err(Failure::new(Kind::TriggerProtocol, format!("{} {what}", shape.name)));
-        // SAFETY: the context, where there is one, begins with a node's tag. What it says of a trigger's data is the
-        // server's own; each pointer in it is followed only where it is not NULL.
+        // SAFETY: the context, if there is one, begins with a node's tag. The trigger's data is the server's; a pointer in
+        // it is followed only if it is not NULL.
         unsafe {
             let context = (*call).context;
             if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
@@ -158,7 +160,7 @@ impl Fired<'_> {
             if relation.rd_rel.is_null() || relation.rd_att.is_null() {
                 return refuse("was called without what a trigger is given".to_owned());
             }
-            // A foreign table can be a partition of one that is tracked.
+            // A foreign table can be a partition of a tracked table.
             let row = &*relation.rd_rel;
             match row.relkind as u8 {
                 pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE => {}
@@ -177,8 +179,8 @@ impl Fired<'_> {
     }
 
     fn arguments(&self) -> Vec<&CStr> {
-        // SAFETY: as many NUL-terminated strings as the trigger says, none of them NULL as `new` has found; they live as
-        // long as the relation is open.
+        // SAFETY: `tgnargs` NUL-terminated strings, none of them NULL, as `new` has checked; they are valid while the
+        // relation is open.
         unsafe {
             let trigger = &*self.0.tg_trigger;
             (0..trigger.tgnargs as usize).map(|place| CStr::from_ptr(*trigger.tgargs.add(place))).collect()
@@ -190,7 +192,7 @@ impl Fired<'_> {
         unsafe { (*self.0.tg_relation).rd_att }
     }
 
-    /// A column that is there.
+    /// The column of this name, if it exists.
     fn column(&self, name: &CStr) -> Option<Value> {
         // SAFETY: an open relation's descriptor and a NUL-terminated string; a column's number; catalog look-ups.
         unsafe {
@@ -221,7 +223,7 @@ impl Fired<'_> {
         unsafe { pgrx::htup::heap_getattr_raw(row, value.number, self.descriptor()) }
     }
 
-    /// Is a value of the new row another than the old row's?
+    /// Whether the new row has another value than the old one.
     fn changed(&self, value: &Value) -> bool {
         match (self.datum(self.0.tg_trigtuple, value), self.datum(self.0.tg_newtuple, value)) {
             (None, None) => false,
@@ -230,12 +232,12 @@ impl Fired<'_> {
         }
     }
 
-    /// The key of a row as text, as a cast to text gives it; `None` where it is longer than any key that is queued, as
-    /// it can be once the primary key is gone.
+    /// The key of a row as a cast to text gives it; `None` if it is longer than any key that is queued, which is possible
+    /// after the primary key was dropped.
     fn key(&self, row: pg_sys::HeapTuple, keys: &[Value]) -> Option<Vec<String>> {
         let text = |value: &Value| {
             let Some(datum) = self.datum(row, value) else { return Some(String::new()) };
-            // SAFETY: a value of the type whose output function it is: one of the server's own.
+            // SAFETY: a value and the output function of its type, which is one of the server's.
             let text = unsafe { CStr::from_ptr(pg_sys::OidOutputFunctionCall(value.output, datum)) };
             if text.count_bytes() > LONGEST_KEY {
                 return None;
@@ -267,7 +269,7 @@ impl Fired<'_> {
         }
     }
 
-    /// The columns that the trigger's arguments name: the source at `place`, keys behind it.
+    /// The columns that the trigger's arguments name: the source at index `place`, then the key.
     fn columns(&self, call: pg_sys::FunctionCallInfo, place: usize) -> Result<Rc<Columns>, Failure> {
         // SAFETY: the trigger's row in the relation's cache.
         let trigger = unsafe { (*self.0.tg_trigger).tgoid };
@@ -279,8 +281,8 @@ impl Fired<'_> {
         })
     }
 
-    /// The tracked column whose queue it is; `None`, with a warning, where it is not this table's: a
-    /// trigger by hand must not write into another's. A statement of a user never fails for that.
+    /// The tracked column of the queue; `None`, with a warning, if it is not of this table: a trigger created by hand must not
+    /// write into another table's queue. The user's statement does not fail for that.
     fn queue(&self, columns: &Columns) -> Result<Option<i64>, Failure> {
         if let Some(queue) = columns.queue.get() {
             return Ok(*queue);
@@ -298,7 +300,7 @@ impl Fired<'_> {
         Ok(*columns.queue.get_or_init(|| id))
     }
 
-    /// Once in a session: an application may change such a table a thousand times a second.
+    /// Warns once per session, because an application may change such a table a thousand times a second.
     fn warn(&self, what: &str) {
         // SAFETY: an open relation.
         let relation = unsafe { (*self.0.tg_relation).rd_id };
@@ -307,19 +309,16 @@ impl Fired<'_> {
         if !is_new {
             return;
         }
-        pg_sys::panic::ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_WARNING,
-            format!("table \"{}\" {what}: its embeddings do not follow", self.table()),
-            "pg_pinterest",
-        )
-        .set_hint("Its owner calls pinterest_track() again, or pinterest_untrack().")
-        .report(PgLogLevel::WARNING);
+        warn(
+            format!("table \"{}\" {what}: its embeddings are not kept in step", self.table()),
+            Some("The table's owner must call pinterest_track() again, or pinterest_untrack()."),
+        );
     }
 
-    /// Once in a statement, for columns that are not there.
+    /// Warns once per statement of columns that do not exist.
     fn warn_of_columns(&self, columns: &Columns) {
         columns.queue.get_or_init(|| {
-            self.warn("is tracked by columns that are renamed or gone");
+            self.warn("is tracked by columns that were renamed or dropped");
             None
         });
     }
@@ -367,7 +366,7 @@ impl Fired<'_> {
         Ok(())
     }
 
-    /// The new row, without its embedding where the source is another.
+    /// The new row, with NULL as its embedding if the source has changed.
     fn without_embedding(&self, call: pg_sys::FunctionCallInfo) -> Result<pg_sys::HeapTuple, Failure> {
         let columns = self.columns(call, 0)?;
         let row = self.0.tg_newtuple;
@@ -388,29 +387,29 @@ impl Fired<'_> {
 }
 
 thread_local! {
-    /// The tables, and what was said of them.
+    /// The tables and warnings of this session.
     static WARNED: RefCell<HashSet<(pg_sys::Oid, String)>> = RefCell::default();
 }
 
-/// So many warnings are remembered, and no more given.
+/// The greatest number of warnings per session.
 const MOST_WARNED: usize = 1_000;
 
-/// Values of a key with more bytes are not queued: no index of the server holds them.
+/// Bytes of the longest value of a key that is queued; longer ones do not fit into an index.
 const LONGEST_KEY: usize = 8192;
 
-/// A value of more bytes is not looked at for whether something can be seen in it: a worker does that.
+/// Bytes of the longest value that is checked for being blank; workers check longer ones.
 const SHORT: usize = 1024;
 
 /// `typlen` of types with a length word before their values.
 const VARIABLE: i16 = -1;
 
 impl Value {
-    /// Is it known to be no source, as NULL is none: no bytes, or a short text in which nothing can be seen?
+    /// Whether it is certainly not a source, like NULL: no bytes, or a short text without a visible character.
     fn is_blank(&self, datum: pg_sys::Datum) -> bool {
         if self.length != VARIABLE {
             return false;
         }
-        // SAFETY: a value of variable length; unpacked, it lives in the memory of this call.
+        // SAFETY: a value of variable length; unpacked, it is in the memory of this call.
         unsafe {
             match pg_sys::toast_raw_datum_size(datum).saturating_sub(pg_sys::VARHDRSZ) {
                 0 => true,
@@ -423,7 +422,7 @@ impl Value {
         }
     }
 
-    /// Are they other bytes? Texts are compared as the model reads them, whatever their collation.
+    /// Whether the bytes differ. Texts are compared as the model reads them, whatever their collation.
     fn differ(&self, old: pg_sys::Datum, new: pg_sys::Datum) -> bool {
         if self.by_value {
             return old.value() != new.value();
@@ -433,11 +432,11 @@ impl Value {
             return unsafe { bytes(old.cast_mut_ptr(), length) != bytes(new.cast_mut_ptr(), length) };
         }
         if self.length != VARIABLE {
-            // SAFETY: the other types without a length of their own end in a NUL.
+            // SAFETY: values of the remaining types are NUL-terminated.
             return unsafe { CStr::from_ptr(old.cast_mut_ptr()) != CStr::from_ptr(new.cast_mut_ptr()) };
         }
         let (old, new) = (old.cast_mut_ptr::<pg_sys::varlena>(), new.cast_mut_ptr::<pg_sys::varlena>());
-        // SAFETY: values of variable length; unpacked, they live in the memory of this call.
+        // SAFETY: values of variable length; unpacked, they are in the memory of this call.
         unsafe {
             if same_place(old, new) {
                 return false;
@@ -450,19 +449,19 @@ impl Value {
 
 /// # Safety
 ///
-/// There are so many bytes, for as long as the result is used.
+/// `start` points to `length` bytes that are valid while the result is used.
 unsafe fn bytes<'a>(start: *const u8, length: usize) -> &'a [u8] {
-    // SAFETY: the caller's.
+    // SAFETY: by the caller's promise.
     unsafe { std::slice::from_raw_parts(start, length) }
 }
 
-/// Do both point to one value outside of the row? Then it has not changed, and nobody has to fetch it to see that.
+/// Whether both are pointers to the same value outside of the row, which then has not changed and need not be fetched.
 ///
 /// # Safety
 ///
 /// Two values of variable length.
 unsafe fn same_place(old: *const pg_sys::varlena, new: *const pg_sys::varlena) -> bool {
-    // SAFETY: a pointer to an outside value is as long as its tag says.
+    // SAFETY: the tag of a pointer to an outside value determines its length.
     unsafe {
         if !pgrx::varlena::varatt_is_1b_e(old) || !pgrx::varlena::varatt_is_1b_e(new) {
             return false;

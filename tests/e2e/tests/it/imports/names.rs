@@ -100,7 +100,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     let requests = world.sandbox.requests().count(Kind::Boards);
     for (arguments, words) in [
         (format!("'{address}', sections => '{{Bath}}'"), "sections"),
-        (format!("'{address}', sync_every => '1 day'"), "kept fresh"),
+        (format!("'{address}', sync_every => '1 day'"), "sync_every cannot be combined"),
     ] {
         let refused = refusal(client.query_one(&format!("SELECT pinterest_import_board({arguments})"), &[]));
         assert!(refused.code == "22023" && refused.message.contains(words), "{refused:?}");

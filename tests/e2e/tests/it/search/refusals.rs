@@ -42,7 +42,7 @@ fn arguments_and_tables_that_do_not_do() -> Result<()> {
         ("pinterest_recommend('Mixed', 'venues', account_id => 999)", "42501", "", ""),
         ("pinterest_recommend('Mixed', 'nowhere')", "42P01", "nowhere", ""),
         ("pinterest_recommend('Mixed', 'plain')", "22023", "no column of type vector", "name"),
-        ("pinterest_recommend('Mixed', 'counter')", "22023", "public.counter is no table", "view"),
+        ("pinterest_recommend('Mixed', 'counter')", "22023", "public.counter is not a table or view", "view"),
         ("pinterest_recommend('Mixed', 'small')", "22023", "3 dimensions, the boards' embeddings have 512", ""),
         ("pinterest_recommend('Mixed', 'two')", "22023", "2 columns", "outside public.vector(512)"),
         ("pinterest_recommend('Mixed', 'venues', embedding => 'nothing')", "42703", "nothing", "embedding"),

@@ -83,7 +83,7 @@ fn columns_are_renamed() -> Result<()> {
     // A user's statement does not fail for that, and is told.
     let notices = notices_of(&_cluster, "INSERT INTO venues VALUES (2, 'beach'), (3, 'lake')")?;
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].contains("renamed or gone"), "{notices:?}");
+    assert!(notices[0].contains("renamed or dropped"), "{notices:?}");
     assert_eq!(queue(&mut client)?, "1");
     assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'words')")?, 3);
     assert_eq!(queue(&mut client)?, "1* 2* 3*");

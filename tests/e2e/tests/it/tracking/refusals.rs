@@ -20,11 +20,11 @@ fn what_cannot_be_tracked() -> Result<()> {
          CREATE FOREIGN TABLE f (id int, words text, embedding vector(512)) SERVER far",
     )?;
     for (arguments, code, message) in [
-        ("'t'", "22023", "exactly one of image, image_url and text names the source, not 0"),
+        ("'t'", "22023", "exactly one of image, image_url and text must be given, not 0"),
         (
             "'t', text => 'words', image => 'photo'",
             "22023",
-            "exactly one of image, image_url and text names the source, not 2",
+            "exactly one of image, image_url and text must be given, not 2",
         ),
         ("'t', text => 'nothing'", "42703", "column \"nothing\" of public.t does not exist"),
         ("'t', text => 'Words'", "", ""),
@@ -32,26 +32,22 @@ fn what_cannot_be_tracked() -> Result<()> {
         ("'t', text => 'words, photo'", "22023", "invalid column name in text"),
         ("'t', text => '\"words'", "22023", "invalid column name in text"),
         ("'t', text => ''", "22023", "invalid column name in text"),
-        ("'t', text => 'photo'", "22023", "takes a column of type text, varchar, char or citext, not bytea"),
-        ("'t', image_url => 'id'", "22023", "takes a column of type text, varchar, char or citext, not integer"),
-        ("'t', image => 'words'", "22023", "takes a column of type bytea, not text"),
+        ("'t', text => 'photo'", "22023", "must be a column of type text, varchar, char or citext, not bytea"),
+        ("'t', image_url => 'id'", "22023", "must be a column of type text, varchar, char or citext, not integer"),
+        ("'t', image => 'words'", "22023", "must be a column of type bytea, not text"),
         ("'t', text => 'more'", "0A000", "more is a generated column"),
         ("'t', text => 'words', embedding => 'nothing'", "42703", "column \"nothing\" of public.t does not exist"),
         ("'t', text => 'words', embedding => 'plain'", "22023", "must be of type vector(512), not real[]"),
-        ("'t', text => 'words', embedding => 'small'", "22023", "has 3 dimensions, an embedding has 512"),
-        (
-            "'t', text => 'words', embedding => 'loose'",
-            "22023",
-            "has no fixed number of dimensions, an embedding has 512",
-        ),
+        ("'t', text => 'words', embedding => 'small'", "22023", "must have 512 dimensions, not 3"),
+        ("'t', text => 'words', embedding => 'loose'", "22023", "must have 512 dimensions, not any number"),
         ("'t', text => 'words', embedding => 'filled'", "22023", "is generated"),
         ("'t', key => 'nothing', text => 'words'", "42703", "column \"nothing\" of public.t does not exist"),
         ("'t', key => 'id,', text => 'words'", "22023", "invalid column list in key"),
         ("'t', key => 'id, ID', text => 'words'", "22023", "key names the column \"id\" twice"),
-        ("'t', key => 'a', text => 'words'", "22023", "no unique index of public.t is over exactly a"),
-        ("'t', key => 'id, a', text => 'words'", "22023", "no unique index of public.t is over exactly id, a"),
-        ("'t', key => 'c', text => 'words'", "22023", "no unique index of public.t is over exactly c"),
-        ("'t', key => 'u', text => 'words'", "22023", "no unique index of public.t is over exactly u"),
+        ("'t', key => 'a', text => 'words'", "22023", "no unique index on public.t covers exactly (a)"),
+        ("'t', key => 'id, a', text => 'words'", "22023", "no unique index on public.t covers exactly (id, a)"),
+        ("'t', key => 'c', text => 'words'", "22023", "no unique index on public.t covers exactly (c)"),
+        ("'t', key => 'u', text => 'words'", "22023", "no unique index on public.t covers exactly (u)"),
         ("'t', key => 'b', text => 'words'", "22023", "key column b can be NULL"),
         ("'t', key => 'd', text => 'words'", "0A000", "key column d is of type numeric"),
         ("'keyless', text => 'words'", "22023", "public.keyless has no primary key"),
@@ -63,7 +59,7 @@ fn what_cannot_be_tracked() -> Result<()> {
         (
             "'pg_catalog.pg_class', text => 'relname'",
             "22023",
-            "takes a column of type text, varchar, char or citext, not name",
+            "must be a column of type text, varchar, char or citext, not name",
         ),
     ] {
         let statement = format!("SELECT pinterest_track({arguments})");
@@ -94,7 +90,7 @@ fn what_cannot_be_tracked() -> Result<()> {
 fn one_embedding_follows_one_source() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     let refused = client.refused("SELECT pinterest_track('venues', image => 'photo')", "22023");
-    assert!(refused.message.contains("follows text \"description\" by the key id already"), "{refused:?}");
+    assert!(refused.message.contains("is already tracked (text \"description\", key id)"), "{refused:?}");
     assert!(refused.hint.contains("pinterest_untrack()"), "{refused:?}");
     client.batch_execute("SELECT pinterest_untrack('venues'); SELECT pinterest_track('venues', image => 'photo')")?;
     Ok(())

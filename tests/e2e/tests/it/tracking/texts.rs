@@ -121,7 +121,7 @@ fn columns_that_hold_texts() -> Result<()> {
     for column in ["e", "f", "g", "h", "i", "j"] {
         let refused = client
             .refused(&format!("SELECT pinterest_track('venues', text => '{column}', embedding => 've')"), "22023");
-        assert!(refused.message.contains("takes a column of type text, varchar, char or citext, not"), "{refused:?}");
+        assert!(refused.message.contains("must be a column of type text, varchar, char or citext, not"), "{refused:?}");
         assert!(refused.hint.contains("BEFORE trigger"), "{refused:?}");
     }
     client.batch_execute(
