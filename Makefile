@@ -6,7 +6,7 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint clean
+.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -59,8 +59,11 @@ sqlsmith: stage ## Random SQL by SQLsmith for MINUTES=10 as a role of level user
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
 	@tools/install-release
 
-lint: setup ## Check formatting and lints
+lint: setup ## Check formatting, lints and the files of releases
 	@tools/lint
+
+freeze-release: setup ## Freeze the SQL of a release (VERSION=0.1.0); CONTRIBUTING.md has the steps around it
+	@tools/freeze-release "$(VERSION)"
 
 clean: ## Remove what was built, staged and left running
 	@tools/demo stop

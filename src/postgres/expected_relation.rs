@@ -110,7 +110,7 @@ unsafe extern "C-unwind" fn analysed(
         }
     }
     if let Some(Some(before)) = BEFORE.get() {
-        // SAFETY: the hook of another library, with what the server gave this one.
+        // SAFETY: the hook of another library, with the arguments that the server gave this one.
         unsafe { before(state, query, jumble) }
     }
 }

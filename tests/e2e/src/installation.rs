@@ -1,5 +1,7 @@
 //! The staged Postgres installation that clusters run from.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -14,6 +16,7 @@ use crate::checkout::{run, script};
 pub struct Installation {
     bindir: PathBuf,
     library: PathBuf,
+    share: PathBuf,
     version: String,
 }
 
@@ -34,7 +37,38 @@ impl Installation {
     /// The installation that a pg_config names.
     pub fn named_by(pg_config: &Path) -> Result<Self> {
         let version = property(pg_config, "--version")?.to_string_lossy().into_owned();
-        Ok(Self { bindir: property(pg_config, "--bindir")?, library: property(pg_config, "--pkglibdir")?, version })
+        let [bindir, library, share] = ["--bindir", "--pkglibdir", "--sharedir"].map(|name| property(pg_config, name));
+        Ok(Self { bindir: bindir?, library: library?, share: share?, version })
+    }
+
+    /// A copy of the staged installation at `target/NAME`, for tests that change the extension's SQL files. The library
+    /// and the embedder are the staged ones.
+    pub fn copy(name: &str) -> Result<Self> {
+        let staged = Self::staged()?.with_extension()?;
+        let copy = Self::named_by(&script("tools/stage", &[name])?)?;
+        for entry in fs::read_dir(copy.extension_directory())?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("pg_pinterest") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        for entry in fs::read_dir(staged.extension_directory())?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("pg_pinterest") {
+                fs::copy(entry.path(), copy.extension_directory().join(entry.file_name()))?;
+            }
+        }
+        let library = |installation: &Self| installation.library.join("pg_pinterest.so");
+        for (original, link) in [(library(&staged), library(&copy)), (staged.embedder(), copy.embedder())] {
+            if link.symlink_metadata().is_ok() {
+                fs::remove_file(&link)?;
+            }
+            symlink(original, link)?;
+        }
+        Ok(copy)
+    }
+
+    /// Where the control file and the SQL files of extensions are.
+    pub fn extension_directory(&self) -> PathBuf {
+        self.share.join("extension")
     }
 
     /// Refuses an installation that the extension is missing from: `make stage` puts it there.

@@ -14,6 +14,7 @@ pub mod cluster;
 mod installation;
 mod model;
 pub mod process;
+pub mod release;
 pub mod rounds;
 mod server_file;
 mod server_user;

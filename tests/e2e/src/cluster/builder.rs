@@ -23,6 +23,7 @@ pub struct Builder {
     preload: bool,
     settings: Vec<(String, String)>,
     directory: Option<PathBuf>,
+    installation: Option<Installation>,
     origin: Origin,
 }
 
@@ -88,9 +89,16 @@ impl Builder {
         self
     }
 
+    /// Runs from this installation instead of the staged one.
+    #[must_use]
+    pub fn installation(mut self, installation: Installation) -> Self {
+        self.installation = Some(installation);
+        self
+    }
+
     /// Makes the data directory, starts the server and waits until it accepts connections.
     pub fn start(self) -> Result<Cluster> {
-        let mut installation = Installation::staged()?;
+        let mut installation = self.installation.map_or_else(Installation::staged, Ok)?;
         if self.preload {
             installation = installation.with_extension()?;
         }

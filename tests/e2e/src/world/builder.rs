@@ -19,12 +19,20 @@ pub struct Builder {
     connected: bool,
     sandbox: sandbox::Config,
     model: Option<PathBuf>,
+    installation: Option<Installation>,
     settings: Vec<(String, String)>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { preload: true, connected: true, sandbox: sandbox::Config::demo(), model: None, settings: Vec::new() }
+        Self {
+            preload: true,
+            connected: true,
+            sandbox: sandbox::Config::demo(),
+            model: None,
+            installation: None,
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +66,13 @@ impl Builder {
         self
     }
 
+    /// Runs the server from this installation instead of the staged one.
+    #[must_use]
+    pub fn installation(mut self, installation: Installation) -> Self {
+        self.installation = Some(installation);
+        self
+    }
+
     /// Sets a server setting, the extension's own included.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
@@ -76,11 +91,14 @@ impl Builder {
         let pem = std::fs::read(sandbox.ca_file()).context("cannot read the sandbox's authority")?;
         let authority = ServerFile::new(".pem", &pem)?;
         let host = sandbox.host();
-        let cluster = Cluster::builder()
+        let mut cluster = Cluster::builder()
             .preload(self.preload)
             .settings(settings(&host, authority.path(), &model))
-            .settings(self.settings)
-            .start()?;
+            .settings(self.settings);
+        if let Some(installation) = self.installation {
+            cluster = cluster.installation(installation);
+        }
+        let cluster = cluster.start()?;
         let mut world = World { cluster, sandbox, account: None, _authority: authority };
         if self.connected {
             let mut client = world.connect()?;

@@ -26,3 +26,4 @@ mod shutdown;
 mod sqlsmith;
 mod standby;
 mod tenants;
+mod upgrade;
