@@ -2,8 +2,7 @@
 //! others after a task that touches several tables.
 //!
 //! - Accounts and tokens: `account`, `app`, `app_access`, `app_breaker`, `oauth_state`, `quota`, `token`,
-//!   `token_answer`;
-//!   `seal` re-encrypts what these tables contain.
+//!   `token_answer`; `seal` re-encrypts their secrets.
 //! - Imports: [`import`] (the queue, claims, the listing, the end), `import_outcome` (counts), `board`, `pin`,
 //!   [`pin_image`], `model`, `reembed`, `retention`.
 //! - Searches: `board_images`, `candidates`, `gallery`, `nearest_pins`, `index_settings`.
@@ -162,7 +161,7 @@ fn no_row() -> Failure {
     Failure::new(Kind::Internal, "a statement returned no row")
 }
 
-/// A count as a column of type `integer` holds it.
+/// A count for a column of type `integer`.
 pub fn as_integer(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

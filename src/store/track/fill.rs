@@ -16,7 +16,7 @@ const BATCH: i64 = 10_000;
 /// Passes on the keys of all rows that have a source, the values of a batch in one list; returns the number of rows.
 /// Under a lock on the table.
 ///
-/// The statement runs under the caller's search_path. It has no operator, and its names are qualified.
+/// The statement runs under the caller's search_path. Its operators and names are qualified.
 pub fn keys(
     table: &UserTable,
     declaration: &Declaration,
