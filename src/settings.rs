@@ -168,28 +168,19 @@ settings! {
     // Requests.
 
     /// The only API host of Pinterest; the tests' sandbox and Pinterest's own sandbox are reached by their names.
-    static API_HOST: Text = text(
-        c"pinterest.api_host",
-        c"api.pinterest.com",
-        PLAIN,
+    static API_HOST: Text = text(c"pinterest.api_host", c"api.pinterest.com", PLAIN,
         c"Host of the Pinterest API, with an optional port.",
         c"Tokens are sent here, over https. Loopback is allowed only if it is named here literally.",
     );
 
     /// Only part of the URL that a browser opens; the extension sends no request there.
-    static AUTHORIZE_HOST: Text = text(
-        c"pinterest.authorize_host",
-        c"www.pinterest.com",
-        PLAIN,
+    static AUTHORIZE_HOST: Text = text(c"pinterest.authorize_host", c"www.pinterest.com", PLAIN,
         c"Host of Pinterest's authorization page, with an optional port.",
         c"Used in the URL that pinterest_authorize_url() returns.",
     );
 
     /// A URL in Pinterest's JSON is not trusted: images are downloaded from these hosts and no others.
-    static IMAGE_HOSTS: Text = text(
-        c"pinterest.image_hosts",
-        c"i.pinimg.com",
-        PLAIN,
+    static IMAGE_HOSTS: Text = text(c"pinterest.image_hosts", c"i.pinimg.com", PLAIN,
         c"Hosts that images may be downloaded from, separated by commas.",
         c"An image URL with any other host is refused.",
     );
@@ -208,19 +199,13 @@ settings! {
 
     /// Empty: the URLs in a user's table are written by every role that may write there, and the server would download them
     /// from inside its own network. The administrator decides which hosts are worth that.
-    static TRACKED_IMAGE_HOSTS: Text = text(
-        c"pinterest.tracked_image_hosts",
-        c"",
-        PLAIN,
+    static TRACKED_IMAGE_HOSTS: Text = text(c"pinterest.tracked_image_hosts", c"", PLAIN,
         c"Hosts that image URLs in tracked columns may be downloaded from, separated by commas.",
         c"Each with an optional port, over https. A URL with any other host is refused; empty: every URL is refused.",
     );
 
     /// Empty: only the DBA can decide that a host in a user's table may resolve to the server's own network.
-    static PRIVATE_IMAGE_HOSTS: Text = text(
-        c"pinterest.private_image_hosts",
-        c"",
-        PLAIN,
+    static PRIVATE_IMAGE_HOSTS: Text = text(c"pinterest.private_image_hosts", c"", PLAIN,
         c"Tracked image hosts with addresses of an internal network, as host=range, separated by commas.",
         c"For example minio.internal=10.20.0.0/16. Such a host may have addresses of its ranges and no others.",
     );
@@ -247,28 +232,19 @@ settings! {
 
     /// Empty: requests go directly to their hosts. The environment is not read, because it depends on how the server
     /// happened to be started.
-    static PROXY: Text = text(
-        c"pinterest.proxy",
-        c"",
-        DISCREET,
+    static PROXY: Text = text(c"pinterest.proxy", c"", DISCREET,
         c"HTTP proxy that requests go through, as http://host:port or https://host:port.",
         c"Connections are opened by CONNECT and are https from end to end. Hosts of pinterest.private_image_hosts are reached without it.",
     );
 
     /// Empty: the proxy requires none.
-    static PROXY_CREDENTIALS_FILE: Text = text(
-        c"pinterest.proxy_credentials_file",
-        c"",
-        DISCREET,
+    static PROXY_CREDENTIALS_FILE: Text = text(c"pinterest.proxy_credentials_file", c"", DISCREET,
         c"File with the user and password for the proxy, as user:password on one line.",
         c"It needs the same ownership and mode as the key file. It is read again when it has changed.",
     );
 
     /// Empty: if there is a proxy, all hosts are reached through it, except those of pinterest.private_image_hosts.
-    static NO_PROXY: Text = text(
-        c"pinterest.no_proxy",
-        c"",
-        PLAIN,
+    static NO_PROXY: Text = text(c"pinterest.no_proxy", c"", PLAIN,
         c"Hosts that are reached without pinterest.proxy, separated by commas.",
         c"Each with its port if the other settings name it with one.",
     );
@@ -288,10 +264,7 @@ settings! {
     }
 
     /// Empty: only the platform's certificate authorities.
-    static CA_FILE: Text = text(
-        c"pinterest.ca_file",
-        c"",
-        PLAIN,
+    static CA_FILE: Text = text(c"pinterest.ca_file", c"", PLAIN,
         c"PEM file of certificate authorities that are trusted in addition to the platform's.",
         c"",
     );
@@ -299,10 +272,7 @@ settings! {
     // Secrets.
 
     /// Empty: a key is created in the data directory on first use, with a WARNING to move it elsewhere.
-    static KEY_FILE: Text = text(
-        c"pinterest.key_file",
-        c"",
-        PLAIN,
+    static KEY_FILE: Text = text(c"pinterest.key_file", c"", PLAIN,
         c"File with the keys that seal tokens, one per line, the first one active.",
         c"Regular file, owned by the server's user or root, without permissions for others. Empty: a key is created in the data directory.",
     );
@@ -313,10 +283,7 @@ settings! {
     }
 
     /// Empty: a file is simpler; a command is for keys that are stored in a vault.
-    static KEY_COMMAND: Text = text(
-        c"pinterest.key_command",
-        c"",
-        PLAIN,
+    static KEY_COMMAND: Text = text(c"pinterest.key_command", c"", PLAIN,
         c"Shell command that prints the keys that seal tokens, instead of pinterest.key_file.",
         c"Run by each process that needs the keys, within 10 seconds.",
     );
@@ -327,10 +294,7 @@ settings! {
     }
 
     /// Empty: client secrets are registered by SQL.
-    static APP_SECRET_FILE: Text = text(
-        c"pinterest.app_secret_file",
-        c"",
-        PLAIN,
+    static APP_SECRET_FILE: Text = text(c"pinterest.app_secret_file", c"", PLAIN,
         c"File with client secrets of apps, a client id and its secret on each line.",
         c"For apps registered without a secret. It needs the same ownership and mode as the key file.",
     );
@@ -344,10 +308,7 @@ settings! {
 
     /// on: a restored dump sends nothing, and a failover needs no intervention. Only its DBA can distinguish a physical copy
     /// from a failover, so strict has to be chosen.
-    static CLONE_FENCE: Setting<CloneFence> = choice(
-        c"pinterest.clone_fence",
-        CloneFence::On,
-        Change::OnRestart,
+    static CLONE_FENCE: Setting<CloneFence> = choice(c"pinterest.clone_fence", CloneFence::On, Change::OnRestart,
         c"Which copies of the database send no requests until pinterest_adopt() is called: off, on or strict.",
         c"on: a restored dump and a logical subscriber. strict: also another host or data directory, and so a promoted standby.",
     );
@@ -359,11 +320,7 @@ settings! {
 
     /// 0: no data is deleted without a request. How long data may be stored is between the operator and Pinterest, see the
     /// README.
-    static RETENTION: Integer = integer(
-        c"pinterest.retention",
-        0,
-        0..=i32::MAX,
-        GucFlags::UNIT_MIN,
+    static RETENTION: Integer = integer(c"pinterest.retention", 0, 0..=i32::MAX, GucFlags::UNIT_MIN,
         c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
         c"The age of a pin counts from the last import that found it on its board, that of a removed pin from the import that found it removed. Boards and their settings stay.",
     );
@@ -374,9 +331,7 @@ settings! {
     }
 
     /// off: Pinterest's guidelines require that data from different people's accounts is not combined.
-    static REUSE_ACROSS_ACCOUNTS: Setting<bool> = switch(
-        c"pinterest.reuse_across_accounts",
-        false,
+    static REUSE_ACROSS_ACCOUNTS: Setting<bool> = switch(c"pinterest.reuse_across_accounts", false,
         c"If any account has an embedding of an image, the image is neither downloaded nor embedded again.",
         c"Off: only within one account.",
     );
@@ -389,11 +344,7 @@ settings! {
     // Workers.
 
     /// 1: one worker keeps the embedder busy and refreshes thousands of accounts.
-    static WORKERS_PER_DATABASE: Integer = integer(
-        c"pinterest.workers_per_database",
-        1,
-        1..=8,
-        PLAIN,
+    static WORKERS_PER_DATABASE: Integer = integer(c"pinterest.workers_per_database", 1, 1..=8, PLAIN,
         c"Workers that serve one database at the same time.",
         c"More than one is useful only if many accounts import at the same time and cores are idle.",
     );
@@ -404,11 +355,7 @@ settings! {
     }
 
     /// A minute: a worker stays for a series of imports, and an idle database has none that could block DROP DATABASE.
-    static WORKER_IDLE_TIMEOUT: Integer = integer(
-        c"pinterest.worker_idle_timeout",
-        60,
-        1..=86_400,
-        GucFlags::UNIT_S,
+    static WORKER_IDLE_TIMEOUT: Integer = integer(c"pinterest.worker_idle_timeout", 60, 1..=86_400, GucFlags::UNIT_S,
         c"A database's worker disconnects after this time without work.",
         c"The next call that needs it starts it again.",
     );
@@ -419,11 +366,7 @@ settings! {
     }
 
     /// 1,000: more boards than a person has, and far too few for one account's queue to slow down others.
-    static MAX_QUEUED_IMPORTS: Integer = integer(
-        c"pinterest.max_queued_imports",
-        1000,
-        1..=1_000_000,
-        PLAIN,
+    static MAX_QUEUED_IMPORTS: Integer = integer(c"pinterest.max_queued_imports", 1000, 1..=1_000_000, PLAIN,
         c"Maximum number of imports of one account that are waiting or running.",
         c"A call that would queue one more is refused. Imports that sync_every queues are counted, but never refused.",
     );
@@ -434,11 +377,7 @@ settings! {
     }
 
     /// 8: more parallel downloads lower the success rate at public CDNs and do not raise the speed.
-    static PARALLEL_DOWNLOADS: Integer = integer(
-        c"pinterest.parallel_downloads",
-        8,
-        1..=16,
-        PLAIN,
+    static PARALLEL_DOWNLOADS: Integer = integer(c"pinterest.parallel_downloads", 8, 1..=16, PLAIN,
         c"Images downloaded at the same time for one import.",
         c"",
     );
@@ -450,11 +389,7 @@ settings! {
 
     /// A second: triggers that maintain a search index or an audit trail take milliseconds; a table whose code takes longer
     /// than this per row would delay all other tables.
-    static TRACKED_ROW_TIMEOUT: Integer = integer(
-        c"pinterest.tracked_row_timeout",
-        1000,
-        10..=60_000,
-        GucFlags::UNIT_MS,
+    static TRACKED_ROW_TIMEOUT: Integer = integer(c"pinterest.tracked_row_timeout", 1000, 10..=60_000, GucFlags::UNIT_MS,
         c"Maximum time that triggers, policies and other code of a tracked table may take for one row.",
         c"A tracking worker that exceeds it ends, and another one starts.",
     );
@@ -467,10 +402,7 @@ settings! {
     // The embedder.
 
     /// Empty: no directory is assumed; calls that embed report that the setting is missing.
-    static MODEL_DIR: Text = text(
-        c"pinterest.model_dir",
-        c"",
-        PLAIN,
+    static MODEL_DIR: Text = text(c"pinterest.model_dir", c"", PLAIN,
         c"Directory of the CLIP ViT-B/32 model (config.json, model.safetensors).",
         c"Created by pgvector_setup/clip-weights.",
     );
@@ -490,10 +422,7 @@ settings! {
     }
 
     /// Empty: the directory of the server's own programs, where `make install` puts it.
-    static EMBEDDER_PATH: Text = text(
-        c"pinterest.embedder_path",
-        c"",
-        PLAIN,
+    static EMBEDDER_PATH: Text = text(c"pinterest.embedder_path", c"", PLAIN,
         c"Path of the program pinterest-embedder.",
         c"Empty: in the directory of the server's programs.",
     );
@@ -508,10 +437,7 @@ settings! {
     /// that may replace it, name one of the two, so that all of them make vectors of one model.
     ///
     /// It changes with a reload, which is safe: vectors of different precisions are never mixed, see pinterest.model.
-    static CLIP_PRECISION: Setting<ClipPrecision> = choice(
-        c"pinterest.clip_precision",
-        ClipPrecision::Auto,
-        Change::OnReload,
+    static CLIP_PRECISION: Setting<ClipPrecision> = choice(c"pinterest.clip_precision", ClipPrecision::Auto, Change::OnReload,
         c"Precision that the embedder computes in: auto, f32, bf16 or int8.",
         c"auto: bf16 if the CPU supports it natively, otherwise f32. int8 is the fastest and not validated on trained weights. Each makes vectors of a model of its own; a reload restarts the embedder.",
     );
@@ -522,11 +448,7 @@ settings! {
     }
 
     /// 0: the embedder uses one thread per core; the server's own work is light beside inference.
-    static EMBEDDER_THREADS: Integer = integer(
-        c"pinterest.embedder_threads",
-        0,
-        0..=256,
-        PLAIN,
+    static EMBEDDER_THREADS: Integer = integer(c"pinterest.embedder_threads", 0, 0..=256, PLAIN,
         c"Threads of the embedder; 0 for one per core.",
         c"A reload restarts the embedder.",
     );
@@ -537,11 +459,7 @@ settings! {
     }
 
     /// Ten minutes: long enough to stay warm between an app's searches, short enough to release its memory overnight.
-    static EMBEDDER_IDLE_TIMEOUT: Integer = integer(
-        c"pinterest.embedder_idle_timeout",
-        600,
-        0..=86_400,
-        GucFlags::UNIT_S,
+    static EMBEDDER_IDLE_TIMEOUT: Integer = integer(c"pinterest.embedder_idle_timeout", 600, 0..=86_400, GucFlags::UNIT_S,
         c"The embedder ends and releases its memory after this time without a request; 0 keeps it running.",
         c"The next request starts it again, as does a reload that changes this setting.",
     );
@@ -553,11 +471,7 @@ settings! {
 
     /// 4 GB: weights and their copy during loading take 1.3 GB, a large image a quarter of the limit, a small one beside it
     /// 120 MB.
-    static EMBEDDER_MEMORY_LIMIT: Integer = integer(
-        c"pinterest.embedder_memory_limit",
-        4096,
-        0..=1 << 20,
-        GucFlags::UNIT_MB,
+    static EMBEDDER_MEMORY_LIMIT: Integer = integer(c"pinterest.embedder_memory_limit", 4096, 0..=1 << 20, GucFlags::UNIT_MB,
         c"Maximum address space of the embedder; 0 for no limit.",
         c"A quarter of it is for decoding one large image; an image that needs more is refused. A reload restarts the embedder.",
     );
@@ -571,11 +485,7 @@ settings! {
     // worker's session, and must not change them for other tables.
 
     /// 64 MB: more than cameras of 100 and phones of 200 megapixels write, and a download takes this much memory.
-    static MAX_IMAGE_SIZE: Integer = integer(
-        c"pinterest.max_image_size",
-        64 << 10,
-        64..=256 << 10,
-        GucFlags::UNIT_KB,
+    static MAX_IMAGE_SIZE: Integer = integer(c"pinterest.max_image_size", 64 << 10, 64..=256 << 10, GucFlags::UNIT_KB,
         c"Maximum size of an image file; the download of a larger one is stopped, and it is not embedded.",
         c"A reload restarts the embedder.",
     );
@@ -587,11 +497,7 @@ settings! {
 
     /// 256 million: more than the 200 megapixels of the largest camera in a phone. Kinds that take little memory (JPEG in one
     /// scan, PNG without interlacing) take little at this size too; for others the memory limit applies.
-    static MAX_IMAGE_PIXELS: Integer = integer(
-        c"pinterest.max_image_pixels",
-        256_000_000,
-        100_000..=1_000_000_000,
-        PLAIN,
+    static MAX_IMAGE_PIXELS: Integer = integer(c"pinterest.max_image_pixels", 256_000_000, 100_000..=1_000_000_000, PLAIN,
         c"Maximum width times height of an image; a larger one is not decoded.",
         c"A reload restarts the embedder.",
     );
@@ -602,11 +508,7 @@ settings! {
     }
 
     /// 65,500: the maximum of JPEG decoders.
-    static MAX_IMAGE_SIDE: Integer = integer(
-        c"pinterest.max_image_side",
-        65_500,
-        256..=1_000_000,
-        PLAIN,
+    static MAX_IMAGE_SIDE: Integer = integer(c"pinterest.max_image_side", 65_500, 256..=1_000_000, PLAIN,
         c"Maximum width and maximum height of an image in pixels; a larger one is not decoded.",
         c"A reload restarts the embedder.",
     );
@@ -617,10 +519,7 @@ settings! {
     }
 
     /// first_frame: what a person sees before an image moves, and what Pillow opens, so that a board's GIFs are not lost.
-    static ANIMATED_IMAGES: Setting<AnimatedImages> = choice(
-        c"pinterest.animated_images",
-        AnimatedImages::FirstFrame,
-        Change::OnReload,
+    static ANIMATED_IMAGES: Setting<AnimatedImages> = choice(c"pinterest.animated_images", AnimatedImages::FirstFrame, Change::OnReload,
         c"Treatment of images with several frames: first_frame or skip.",
         c"first_frame: the first frame is embedded. skip: an import skips them, other calls refuse them. Existing embeddings stay.",
     );

@@ -1,6 +1,6 @@
 //! Everything stored about an account, as JSON. It runs with the caller's rights, which do not include reading tokens.
 
-use super::read;
+use super::read_optional;
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Document;
 
@@ -10,7 +10,7 @@ use crate::postgres::json_text::Document;
 ///
 /// The account does not exist, or is not the caller's.
 pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document, Failure> {
-    let found = read(
+    let found = read_optional(
         "SELECT json_build_object( \
            'exported_at', clock_timestamp(), \
            'account', json_build_object('account_id', a.account_id, 'owner', a.owner::text, \
@@ -46,5 +46,5 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document,
         &[account_id.into(), vectors.into(), images.into()],
         |row| row.get(1),
     )?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+    found.ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }

@@ -5,9 +5,21 @@
 
 use pgrx::pg_sys;
 
-use super::{execute, read};
+use super::{execute, is_true, read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_role;
+
+/// A statement with the common table expression `member`: the members of the extension.
+macro_rules! with_members {
+    ($statement:literal) => {
+        concat!(
+            "WITH member AS (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e \
+             ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
+             WHERE e.extname = 'pg_pinterest' AND d.deptype = 'e') ",
+            $statement
+        )
+    };
+}
 
 /// What a role may do. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,17 +71,16 @@ struct Privilege {
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
     let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
-        "SELECT 'USAGE ON SCHEMA pinterest', has_schema_privilege('pinterest', 'USAGE WITH GRANT OPTION'), \
+        with_members!(
+            "SELECT 'USAGE ON SCHEMA pinterest', has_schema_privilege('pinterest', 'USAGE WITH GRANT OPTION'), \
              has_schema_privilege($1, 'pinterest', 'USAGE' || $2) \
          UNION ALL SELECT 'USAGE ON TYPE pinterest.role_owner', \
              has_type_privilege('pinterest.role_owner', 'USAGE WITH GRANT OPTION'), \
              has_type_privilege($1, 'pinterest.role_owner', 'USAGE' || $2) \
          UNION ALL SELECT format('SELECT ON %s', c.oid::regclass), has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'), \
              has_table_privilege($1, c.oid, 'SELECT' || $2) \
-         FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' \
-         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-         WHERE e.extname = 'pg_pinterest' AND (c.relkind = 'v' OR c.oid = 'pinterest.model'::regclass \
-             OR c.oid <> 'pinterest.app'::regclass \
+         FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
+         WHERE (c.relkind = 'v' OR c.oid = 'pinterest.model'::regclass OR c.oid <> 'pinterest.app'::regclass \
                 AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'own')) \
          UNION ALL SELECT format('SELECT (%I) ON pinterest.app', a.attname), \
              has_column_privilege(a.attrelid, a.attnum, 'SELECT WITH GRANT OPTION'), \
@@ -79,7 +90,8 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
          UNION ALL SELECT format('EXECUTE ON ROUTINE %s', f.function), \
              has_function_privilege(f.function, 'EXECUTE WITH GRANT OPTION'), \
              has_function_privilege($1, f.function, 'EXECUTE' || $2) \
-         FROM pinterest.functions f WHERE f.level = ANY ($3)",
+         FROM pinterest.functions f WHERE f.level = ANY ($3)"
+        ),
         &[role.into(), level.grant_option().into(), levels.into()],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),
     )
@@ -87,25 +99,24 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
 
 /// Does the role administer the extension: is it a superuser, or may it grant levels?
 pub fn is_admin(role: pg_sys::Oid) -> Result<bool, Failure> {
-    let found = read(
-        "SELECT COALESCE(bool_and(has_function_privilege($1, p.oid, 'EXECUTE WITH GRANT OPTION')), false) \
-         FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' \
-         JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-         WHERE e.extname = 'pg_pinterest' AND p.proname = 'pinterest_grant'",
+    is_true(
+        with_members!(
+            "SELECT COALESCE(bool_and(has_function_privilege($1, p.oid, 'EXECUTE WITH GRANT OPTION')), false) \
+             FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid \
+             WHERE p.proname = 'pinterest_grant'"
+        ),
         &[role.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    Ok(found == [true])
+    )
 }
 
 /// The oid of a role, and its name, quoted if necessary.
 fn role(name: &str) -> Result<(pg_sys::Oid, String), Failure> {
-    let found = read(
+    let found = read_optional(
         "SELECT r.oid, quote_ident(r.rolname) FROM pg_roles r WHERE r.rolname = $1::name",
         &[name.into()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )?;
-    found.into_iter().next().ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
+    found.ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
 }
 
 /// Grants the level to the role with the caller's rights: all of it or nothing.
@@ -188,10 +199,10 @@ struct Granted {
 /// All privileges that were granted to a role on members of the extension and their columns.
 fn granted_to(role: pg_sys::Oid) -> Result<Vec<Granted>, Failure> {
     read(
-        "WITH member AS (SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e \
-             ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid \
-             WHERE e.extname = 'pg_pinterest' AND d.deptype = 'e'), \
-         object (clause, owner, acl) AS ( \
+        with_members!(
+            "SELECT DISTINCT concat_ws(' ', g.privilege_type, o.clause), g.grantor, pg_get_userbyid(g.grantor)::text, \
+             pg_has_role(g.grantor, 'USAGE'), g.grantee = o.owner OR g.grantee = 'pinterest_worker'::regrole \
+         FROM ( \
              SELECT format('ON SCHEMA %I', n.nspname), n.nspowner, n.nspacl FROM pg_namespace n \
                  JOIN member m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid \
              UNION ALL SELECT format('ON TYPE %s', t.oid::regtype), t.typowner, t.typacl FROM pg_type t \
@@ -202,10 +213,9 @@ fn granted_to(role: pg_sys::Oid) -> Result<Vec<Granted>, Failure> {
                  FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
                  JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attacl IS NOT NULL \
              UNION ALL SELECT format('ON ROUTINE %s', p.oid::regprocedure), p.proowner, p.proacl FROM pg_proc p \
-                 JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid) \
-         SELECT DISTINCT concat_ws(' ', g.privilege_type, o.clause), g.grantor, pg_get_userbyid(g.grantor)::text, \
-             pg_has_role(g.grantor, 'USAGE'), g.grantee = o.owner OR g.grantee = 'pinterest_worker'::regrole \
-         FROM object o CROSS JOIN LATERAL aclexplode(o.acl) AS g WHERE g.grantee = $1 ORDER BY 1",
+                 JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid) AS o(clause, owner, acl) \
+         CROSS JOIN LATERAL aclexplode(o.acl) AS g WHERE g.grantee = $1 ORDER BY 1"
+        ),
         &[role.into()],
         |row| {
             Ok(Granted {

@@ -2,7 +2,7 @@
 
 use pgrx::Uuid;
 
-use super::{Row, affected, execute, read, write};
+use super::{Row, affected, execute, read, read_optional, write, write_one};
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::settings;
@@ -59,13 +59,11 @@ impl Installation {
 
 /// The installation's row, if it exists.
 pub fn find() -> Result<Option<Installation>, Failure> {
-    let rows = read(
-        "SELECT i.installation_id, i.rotation_key, i.database_identity, i.host \
-         FROM pinterest.installation i",
+    read_optional(
+        "SELECT i.installation_id, i.rotation_key, i.database_identity, i.host FROM pinterest.installation i",
         &[],
         |row| Installation::of(&row),
-    )?;
-    Ok(rows.into_iter().next())
+    )
 }
 
 /// The installation's row, inserted on first use.
@@ -73,14 +71,13 @@ pub fn get_or_create() -> Result<Installation, Failure> {
     if let Some(installation) = find()? {
         return Ok(installation);
     }
-    let made = write(
+    write_one(
         "INSERT INTO pinterest.installation AS i (database_identity, host) VALUES ($1, $2) ON CONFLICT (singleton) \
          DO UPDATE SET singleton = true \
          RETURNING i.installation_id, i.rotation_key, i.database_identity, i.host",
         &[platform::database_identity().into(), platform::host_digest().into()],
         |row| Installation::of(&row),
-    )?;
-    made.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "INSERT of the installation returned no row"))
+    )
 }
 
 /// Lets this database on this host send requests; true if it could not before.
