@@ -11,7 +11,7 @@ use crate::owner::Owner;
 use crate::postgres::identity::as_worker;
 use crate::store::grants::{self, Level};
 use crate::store::installation;
-use crate::store::reassign::{self, HandedOver};
+use crate::store::reassign::{self, Transferred};
 use crate::workers::registry;
 
 /// Grants a role a level: 'reader' searches, 'user' also imports, 'admin' also grants.
@@ -72,9 +72,9 @@ fn pinterest_reassign(
         return Err(Failure::new(Kind::NotFound, format!("role \"{new_role}\" does not exist")).into());
     }
     let done = as_worker(|| {
-        let mut done = HandedOver::default();
+        let mut done = Transferred::default();
         for from in from.shown_alike() {
-            let some = reassign::hand_over(&from, &to)?;
+            let some = reassign::transfer(&from, &to)?;
             done.apps += some.apps;
             done.accounts += some.accounts;
             done.tracked_columns += some.tracked_columns;

@@ -7,7 +7,7 @@ use crate::owner::Owner;
 
 /// Numbers of rows that changed owner.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HandedOver {
+pub struct Transferred {
     /// Apps.
     pub apps: i64,
     /// Accounts, with everything imported through them.
@@ -21,7 +21,7 @@ pub struct HandedOver {
 /// # Errors
 ///
 /// Both have an app of the same name, or an account of the same user through the same app. Nothing is transferred.
-pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
+pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
     // An app that is registered in the meantime violates the unique index instead. The lock permits rows that refer to an app
     // to be inserted: a consent that is stored in the meantime does not wait for the caller.
     execute(
@@ -29,7 +29,7 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
          ORDER BY a.app_id FOR NO KEY UPDATE",
         &[from.parameter(), to.parameter()],
     )?;
-    refuse_twins(from, to)?;
+    refuse_duplicates(from, to)?;
     // Authorizations under way have to be started again: their states were given to the old owner.
     execute("DELETE FROM pinterest.oauth_state WHERE owner OPERATOR(pinterest.=) $1", &[from.parameter()])?;
     let apps = affected(
@@ -64,10 +64,10 @@ pub fn hand_over(from: &Owner, to: &Owner) -> Result<HandedOver, Failure> {
         &[moved.into(), to.parameter()],
     )?;
     let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
-    Ok(HandedOver { apps: count(apps), accounts: count(accounts.len()), tracked_columns: count(tracked_columns) })
+    Ok(Transferred { apps: count(apps), accounts: count(accounts.len()), tracked_columns: count(tracked_columns) })
 }
 
-fn refuse_twins(from: &Owner, to: &Owner) -> Result<(), Failure> {
+fn refuse_duplicates(from: &Owner, to: &Owner) -> Result<(), Failure> {
     let apps = read(
         "SELECT a.name FROM pinterest.app a \
          WHERE a.owner OPERATOR(pinterest.=) $1 OR a.owner OPERATOR(pinterest.=) $2 \
