@@ -1,4 +1,4 @@
-# `make help` lists the targets. PG_CONFIG names the Postgres to build for; left out, it is the newest installed one.
+# `make help` lists the targets. PG_CONFIG names the Postgres to build for; by default it is the newest one installed.
 
 export PG_CONFIG
 ifeq ($(PG_CONFIG),)
@@ -6,54 +6,73 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test bench bench-search bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
+.PHONY: help setup build stage demo demo-stop test test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
 
-setup: ## Bring what is missing on this machine: Postgres with headers, toolchain, pgvector, cargo-pgrx
+setup: ## Install what is missing: Postgres with headers, toolchain, pgvector, cargo-pgrx
 	@pgvector_setup/install
 
 build: stage ## Build everything (debug profile)
 
-stage: setup ## Install into a private copy of Postgres under target/, which tests and demo run from
+stage: setup ## Install into a private copy of Postgres under target/, used by tests and demo
 	@tools/install-extension
 
-demo: stage ## Import a board of a local Pinterest and rank venues against it (KEEP=1 leaves all running)
+demo: stage ## Import a board from a local Pinterest and rank venues by it (KEEP=1 leaves it running)
 	@tools/demo
 
 demo-stop: ## Stop a demo that was left running
 	@tools/demo stop
 
-test: ## Run every test
+test: ## Run all tests, formatting and lints included
 	@pgvector_setup/install --with-tests
 	@tools/test
 
-bench: setup ## Print the figures of imports and embeddings (release profile)
+test-crates: ## Run the tests of the crates, which need no Postgres
+	@tools/test crates
+
+test-postgres: setup ## Run the tests inside Postgres
+	@tools/test postgres
+
+test-e2e: ## Run the end-to-end tests (FILTER=name for those whose names contain it)
+	@pgvector_setup/install --with-tests
+	@tools/test e2e $(FILTER)
+
+bench: setup ## Print figures of imports and embeddings (release profile)
 	@tools/bench
 
-bench-search: setup ## Print the figures of recommendations among 100,000 venues (release profile)
+bench-search: setup ## Print figures of recommendations among 100,000 venues (release profile)
 	@tools/bench search
 
-bench-peers: ## Compare the model with other engines (QUICK=1 for one round; brings 3 GB of Python packages once)
+bench-tracking: setup ## Print what tracking adds to bulk statements (release profile)
+	@tools/bench tracking
+
+bench-queue: setup ## Print how soon an import is claimed behind QUEUED=100000 others (release profile)
+	@QUEUED=$(QUEUED) tools/bench queue
+
+bench-board: setup ## Print time and memory of the import of a board of PINS=20000 pins (release profile)
+	@PINS=$(PINS) tools/bench board
+
+bench-peers: ## Compare the model with other engines (QUICK=1 for one round; installs 3 GB of Python packages once)
 	@tests/peers/run
 
-bench-quality: setup ## Print how good recommendations are where it is known what is right (docs/quality.md)
+bench-quality: setup ## Measure the quality of recommendations against known answers (docs/quality.md)
 	@tools/bench-quality
 
-test-corpus: ## Compare the image decoder with Pillow on all pictures below DIR (brings Pillow once)
+test-corpus: ## Compare the image decoder with Pillow on all images below DIR (installs Pillow once)
 	@tools/test-corpus "$(DIR)"
 
-sanitize: ## Run the tests of the vector kernels under AddressSanitizer (builds everything once more)
+sanitize: ## Run the tests of the vector kernels under AddressSanitizer (separate build)
 	@tools/sanitize
 
-fuzz: ## Fuzz everything that parses foreign bytes for MINUTES=10 in all (builds once more, instrumented)
+fuzz: ## Fuzz the parsers of foreign bytes for MINUTES=10 in all (separate, instrumented build)
 	@MINUTES=$(or $(MINUTES),10) tools/fuzz
 
-chaos: stage ## Kill, lock, fill and confuse a server for MINUTES=10, then look at what must hold (SEED=1)
+chaos: stage ## Kill, lock and fill up a server at random for MINUTES=10 and check the invariants (SEED=1)
 	@MINUTES=$(MINUTES) SEED=$(SEED) tools/machine chaos
 
-sqlsmith: stage ## Random SQL by SQLsmith for MINUTES=10 as a role of level user (SEED=1)
+sqlsmith: stage ## Run random SQL from SQLsmith for MINUTES=10 as a role of level user (SEED=1)
 	@MINUTES=$(MINUTES) SEED=$(SEED) tools/machine sqlsmith
 
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
@@ -65,7 +84,7 @@ lint: setup ## Check formatting, lints and the files of releases
 freeze-release: setup ## Freeze the SQL of a release (VERSION=0.1.0); CONTRIBUTING.md has the steps around it
 	@tools/freeze-release "$(VERSION)"
 
-clean: ## Remove what was built, staged and left running
+clean: ## Stop a demo and remove everything that was built
 	@tools/demo stop
-	@tools/remove-runtime-directories
+	@tools/runtime-dir --remove
 	cargo clean

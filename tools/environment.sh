@@ -1,28 +1,28 @@
-# What every script that builds the extension needs; sourced by them, never run.
+# Variables for the scripts that build the extension; they source it: `. tools/environment.sh`.
 # shellcheck shell=bash
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$checkout" || exit 1
 
-pg_config=$(pgvector_setup/find-postgres) || { echo "no Postgres server here: make setup" >&2; exit 1; }
+pg_config=$(pgvector_setup/find-postgres) || { echo "found no Postgres server: run make setup" >&2; exit 1; }
 pg_major=$("$pg_config" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
 cargo_output=${CARGO_TARGET_DIR:-$checkout/target}
 
 PATH=$(dirname "$(pgvector_setup/cargo-pgrx)"):$PATH
 export PATH
 
-# pgrx learns about Postgres from a file under PGRX_HOME, ~/.pgrx by default; the developer's own is left alone.
+# pgrx reads from a file under PGRX_HOME which Postgres to use, by default ~/.pgrx; the developer's own file is not changed.
 PGRX_HOME=$(tools/runtime-dir pgrx)
 export PGRX_HOME
 
-# Builds everything once. cargo-pgrx builds one package by itself, and would set RUSTFLAGS that build.rs makes needless:
-# either would have cargo compile every dependency a second time with other features or flags.
+# Everything is built once. By default cargo-pgrx builds one package, and sets RUSTFLAGS that build.rs makes needless: either
+# makes cargo compile every dependency a second time, with other features or flags.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 export PGRX_BUILD_FLAGS="--workspace --features pinterest-embedder/default"
 
-# Cargo's default features choose Postgres 15; any other major is chosen by switching the defaults off, for the whole
+# Cargo's default features choose Postgres 15. To choose another major version, the defaults are switched off for the whole
 # workspace, so that the embedder's have to be named again.
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by the scripts that source this
 features=()
 if [ "$pg_major" != 15 ]; then
     # shellcheck disable=SC2034
@@ -30,7 +30,7 @@ if [ "$pg_major" != 15 ]; then
 fi
 export cargo_output
 
-# Has pgrx's bindings made for the staged server. Written only where it changes: a newer file has them made again.
+# Lets pgrx make its bindings for the staged server. The file is written only if it changes: pgrx makes them again for a newer one.
 staged=$(tools/stage)
 if ! grep -qsF "\"$staged\"" "$PGRX_HOME/config.toml"; then
     cargo pgrx init "--pg$pg_major=$staged" --no-run
