@@ -221,7 +221,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Has the server read its settings again, and waits until a new session sees that it did.
+    /// Changes a setting and reloads it.
+    pub fn change(&self, name: &str, value: &str) -> Result<()> {
+        self.set(name, value)?;
+        self.reload()
+    }
+
+    /// Reloads the server's settings, and waits until a new session sees that they were reloaded.
     pub fn reload(&self) -> Result<()> {
         let mut client = self.connect()?;
         let loaded = "SELECT pg_catalog.pg_conf_load_time()::text";
@@ -304,6 +310,6 @@ impl Drop for Cluster {
 }
 
 /// A string as an SQL literal.
-fn quote_literal(value: &str) -> String {
+pub(crate) fn quote_literal(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }

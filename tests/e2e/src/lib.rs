@@ -11,7 +11,9 @@ mod browser;
 pub mod chaos;
 mod checkout;
 pub mod cluster;
+pub mod imports;
 mod installation;
+pub mod measure;
 mod model;
 pub mod process;
 pub mod release;
@@ -19,6 +21,7 @@ pub mod rounds;
 mod server_file;
 mod server_user;
 pub mod sqlsmith;
+pub mod tracking;
 mod wait;
 pub mod world;
 

@@ -13,7 +13,7 @@ use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix};
 
 use crate::checkout::run;
 use crate::server_user::ServerUser;
-use crate::{Cluster, Result, World, cluster, world};
+use crate::{Cluster, Result, World, cluster, imports, world};
 
 /// The board that the data has.
 pub const BOARD: &str = "Beach";
@@ -80,8 +80,9 @@ fn key_file(cluster: &Cluster) -> PathBuf {
 
 fn use_extension(world: &World) -> Result<()> {
     let mut client = world.connect()?;
-    let import = world.import(&mut client, BOARD)?;
-    ensure!(import.state == "completed", "{import:?}");
+    let import = imports::queue_board(&mut client, BOARD)?;
+    let state = imports::wait(&mut client, import)?;
+    ensure!(state == "completed", "the import is {state}");
     client.batch_execute("SELECT pinterest_refresh()")?;
     client.batch_execute(
         "CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512));

@@ -14,7 +14,7 @@ use sandbox::Family;
 use sandbox::config::{Config, ImageRules};
 
 use crate::wait::wait_for;
-use crate::{Result, World};
+use crate::{Result, World, imports};
 
 /// The role whose statements they are.
 const ROLE: &str = "smith";
@@ -124,8 +124,9 @@ fn world() -> Result<World> {
     let mut smith = world.cluster.connect_as(ROLE)?;
     world.register_app(&mut smith, "sandbox")?;
     world.connect_account(&mut smith)?;
-    let import = world.import(&mut smith, "Barn wedding")?;
-    ensure!(import.state == "completed", "the import ended as {import:?}");
+    let import = imports::queue_board(&mut smith, "Barn wedding")?;
+    let state = imports::wait(&mut smith, import)?;
+    ensure!(state == "completed", "the import is {state}");
     smith.batch_execute(SCHEMA)?;
     wait_for("the tracked rows", Duration::from_secs(60), || {
         let pending: i64 = smith.query_one("SELECT sum(pending)::int8 FROM pinterest.tracked", &[])?.get(0);

@@ -1,7 +1,6 @@
 //! A cluster with a local Pinterest, the extension, a registered app and a connected account.
 
 mod builder;
-mod imports;
 
 use std::path::PathBuf;
 
@@ -16,7 +15,6 @@ use crate::server_file::ServerFile;
 use crate::server_user::ServerUser;
 
 pub use builder::{Builder, settings};
-pub use imports::Import;
 
 /// Everything that a test of the main job needs. Fields drop in order: the server stops before its Pinterest does.
 #[derive(Debug)]
@@ -36,10 +34,15 @@ impl World {
         Builder::default()
     }
 
+    /// A preloaded world with this Pinterest; extension created, account connected.
+    pub fn of(config: sandbox::Config) -> Result<Self> {
+        Self::builder().sandbox(config).start()
+    }
+
     /// A world with one board, `name`, of plain pictures; preloaded, extension created, account connected.
     pub fn with_board(name: &str, pins: u64) -> Result<Self> {
         let config = sandbox::Config::with_board(name, &[sandbox::Family::Beach, sandbox::Family::Barn], pins);
-        Self::builder().sandbox(config).start()
+        Self::of(config)
     }
 
     /// The world and a superuser's session in its first database.
@@ -100,11 +103,5 @@ impl World {
         std::fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;
         ServerUser::get()?.own(&path)?;
         Ok(path)
-    }
-
-    /// Queues the import of a board, waits for its end and returns what became of it.
-    pub fn import(&self, client: &mut Client, board: &str) -> Result<Import> {
-        let id = Import::start(client, board)?;
-        Import::wait(client, id)
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2e::{Result, checkout};
+use e2e::checkout;
+
+use crate::support::prelude::*;
 
 /// Folders whose paths are checked where a page writes one as code.
 const FOLDERS: [&str; 8] = ["src/", "crates/", "tests/", "tools/", "sql/", "fuzz/", "docs/", "pgvector_setup/"];

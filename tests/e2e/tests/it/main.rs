@@ -2,6 +2,7 @@
 
 mod cluster;
 mod docs_links;
+mod docs_sql;
 mod embedder;
 mod imports;
 mod search;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use e2e::imports::queue_board;
+use e2e::measure::{behind_queue, large_board as import_large_board};
 use e2e::{Result, World, wait_for};
 use postgres::Client;
 
@@ -21,7 +23,7 @@ pub fn measure(world: &World, board: &str) -> Result<()> {
 
 fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
     let began = Instant::now();
-    let import: i64 = client.query_one("SELECT pinterest_import_board($1)", &[&board])?.get(0);
+    let import = queue_board(client, board)?;
     let mut listed = None;
     let (state, pins, embedded) = wait_for("the import", LONG, || {
         let row = client.query_one(
@@ -45,6 +47,37 @@ fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
         figure(
             "  from there to the last embedding",
             format!("{:.2} s, {:.1} images/s", images.as_secs_f64(), f64::from(embedded) / images.as_secs_f64()),
+        );
+    }
+    Ok(())
+}
+
+/// The import of a board of many pins: its time, and the memory of the processes.
+pub fn large_board(pins: i64) -> Result<()> {
+    let (_world, _client, measured) = import_large_board(pins.try_into()?)?;
+    figure(&format!("import of {pins} pins"), format!("{:.1} s", measured.taken.as_secs_f64()));
+    for (name, peak) in [("worker", measured.worker), ("embedder", measured.embedder)] {
+        let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let (first, rest) = (megabytes(peak.first_quarter), megabytes(peak.rest));
+        figure(
+            &format!("  private memory of the {name}"),
+            format!("{rest:.1} MB, {first:.1} MB of them in the first quarter"),
+        );
+    }
+    figure("  longest transaction of the worker", format!("{:.2} s", measured.longest_transaction));
+    Ok(())
+}
+
+/// An import behind many of another owner: of one account, and of as many accounts.
+pub fn behind_queues(queued: i64) -> Result<()> {
+    for (what, accounts, imports_each) in [("one account", 1, queued), ("as many accounts", queued, 1)] {
+        let measured = behind_queue(accounts, imports_each)?;
+        figure(
+            &format!("behind {queued} imports of {what}"),
+            format!(
+                "claimed after {:.2?}, done after {:.2?}; alone {:.2?}",
+                measured.claimed, measured.done, measured.alone
+            ),
         );
     }
     Ok(())

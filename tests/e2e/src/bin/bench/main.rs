@@ -1,13 +1,15 @@
-//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails. `make bench-search` is
-//! about recommendations alone, which need no model.
+//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails. An argument chooses
+//! measurements that need no trained model: `search`, `tracking`, `queue` and `board`.
 
 mod embedder;
 mod import;
 mod search;
 mod texts;
+mod tracking;
 
 use std::time::Duration;
 
+use anyhow::{Context, bail};
 use e2e::process::Process;
 use e2e::{Installation, Model, Result, World};
 use sandbox::{Config, Family};
@@ -22,9 +24,15 @@ const BOARD: &str = "Bench";
 
 fn main() -> Result<()> {
     let installation = Installation::staged()?.with_extension()?;
-    if std::env::args().nth(1).as_deref() == Some("search") {
+    if let Some(name) = std::env::args().nth(1) {
         println!("{}", installation.version());
-        return search::measure();
+        return match name.as_str() {
+            "search" => search::measure(),
+            "tracking" => tracking::measure(),
+            "queue" => import::behind_queues(number("QUEUED", 100_000)?),
+            "board" => import::large_board(number("PINS", 20_000)?),
+            _ => bail!("no measurement \"{name}\": choose search, tracking, queue or board"),
+        };
     }
     let model = Model::find(&installation)?;
     println!("{}, model {}", installation.version(), model.directory().display());
@@ -39,6 +47,14 @@ fn main() -> Result<()> {
     texts::measure(&world)?;
     import::measure(&world, BOARD)?;
     memory(&world)
+}
+
+/// A number from the environment.
+fn number(name: &str, default: i64) -> Result<i64> {
+    match std::env::var(name).ok().filter(|value| !value.is_empty()) {
+        Some(value) => value.parse().with_context(|| format!("{name} is not a number")),
+        None => Ok(default),
+    }
 }
 
 fn memory(world: &World) -> Result<()> {

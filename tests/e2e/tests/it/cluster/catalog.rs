@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{Result, checkout};
-use postgres::Client;
+use e2e::checkout;
 
-use crate::cluster::owners::{role, server, settle};
-use crate::support::Sql;
+use crate::support::owners::{role, server, settle};
+use crate::support::prelude::*;
 use crate::support::tracking::VENUES;
 
 /// Faults of the objects in the catalog, one per row. `$1` are names of columns that need no comment, because they mean the

@@ -1,8 +1,8 @@
 //! A short run of chaos; `make chaos` has longer ones.
 
-use std::time::Duration;
+use e2e::chaos;
 
-use e2e::{Result, chaos};
+use crate::support::prelude::*;
 
 #[test]
 fn a_minute_of_chaos_breaks_nothing_that_must_hold() -> Result<()> {

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, world};
-use postgres::Client;
+use e2e::{ServerUser, tiny_stand_in, world};
 
 use crate::support::oauth::{WORKER, doctor, generation, refresh};
-use crate::support::{Sql, import, quick_board, quick_world, until};
+use crate::support::prelude::*;
 
 /// A world under one setting of the fence.
 fn fenced(fence: &str) -> Result<World> {

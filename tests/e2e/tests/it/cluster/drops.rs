@@ -2,11 +2,10 @@
 
 use e2e::cluster::SUPERUSER;
 use e2e::process::Process;
-use e2e::{Result, World, wait_until};
-use postgres::Client;
+use e2e::wait_until;
 
 use crate::support::oauth::WORKER;
-use crate::support::{GATE, SOON, Sql, hold_pictures_after, import, quick_board, quick_world, start, until, until_row};
+use crate::support::prelude::*;
 
 fn until_the_worker_has_left(world: &World) -> Result<()> {
     until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))
@@ -16,7 +15,7 @@ fn until_the_worker_has_left(world: &World) -> Result<()> {
 fn the_extension_in_mid_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 20)?.with_session()?;
     hold_pictures_after(&world, 5);
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     until_row(&mut client, id, "the first images", |row| row.embedded == 5)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client
@@ -46,7 +45,7 @@ fn another(world: &World, name: &str) -> Result<Client> {
     world.register_app(&mut client, "sandbox")?;
     world.connect_account(&mut client)?;
     hold_pictures_after(world, 5);
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     until_row(&mut client, id, "the first images", |row| row.embedded == 5)?;
     Ok(client)
 }
@@ -64,7 +63,7 @@ fn databases() -> Result<()> {
     client.batch_execute("SET statement_timeout = '10s'")?;
     client.batch_execute("DROP DATABASE bystander")?;
     client.batch_execute("CREATE DATABASE bystander TEMPLATE template1")?;
-    let refused = crate::support::refusal(client.batch_execute("DROP DATABASE wedding"));
+    let refused = refusal(client.batch_execute("DROP DATABASE wedding"));
     assert_eq!(refused.code, "55006", "{refused:?}");
     assert!(Process::get(worker.pid).is_some());
     client.batch_execute("DROP DATABASE wedding WITH (FORCE)")?;

@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::cluster::SUPERUSER;
-use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, world};
-use postgres::Client;
+use e2e::{ServerUser, tiny_stand_in, world};
 
 use crate::support::oauth::{WORKER, refresh};
-use crate::support::{
-    GATE, Sql, complete, hold_pictures_after, import, quick_world, start, until, until_row, until_state,
-};
+use crate::support::prelude::*;
 
 /// Dumps the world's database into a file.
 fn dump(world: &World) -> Result<PathBuf> {
@@ -58,7 +55,7 @@ fn quiet_until_adopted() -> Result<()> {
     import(&mut client, "Beach")?;
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
     hold_pictures_after(&world, 1);
-    let pending = start(&mut client, "Beach")?;
+    let pending = queue_board(&mut client, "Beach")?;
     until_row(&mut client, pending, "the first image", |row| row.embedded == 1)?;
     // What must not happen behind anybody's back is due at once: a refresh, and the rest of an import.
     let copy = {
@@ -107,8 +104,7 @@ fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
     // Every sequence goes on behind what is there.
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
-    let again = start(&mut client, "Beach")?;
-    let row = complete(&mut client, again)?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!((row.embedded, row.reused), (2, 6), "{row:?}");
     world.register_app(&mut client, "another")?;
     let stored: i64 = client.value("SELECT pinterest_store_token('token', username => 'another')")?;

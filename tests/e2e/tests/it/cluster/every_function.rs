@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Cluster, Result, World};
-use postgres::Client;
-
-use crate::support::{Sql, quick_board};
+use crate::support::prelude::*;
 
 /// Arguments of a type in SQL; the first one is usual.
 fn values(type_name: &str, world: &Fixture) -> Vec<String> {
@@ -258,7 +255,7 @@ fn as_a_role_of_each_level() -> Result<()> {
     let world =
         World::builder().sandbox(quick_board("Beach", 2)).setting("log_min_error_statement", "panic").start()?;
     let mut superuser = world.connect()?;
-    crate::support::import(&mut superuser, "Beach")?;
+    import(&mut superuser, "Beach")?;
     let fixture = Fixture {
         foreign_account: superuser.value("SELECT min(account_id) FROM pinterest.account")?,
         foreign_import: superuser.value("SELECT min(import_id) FROM pinterest.import")?,

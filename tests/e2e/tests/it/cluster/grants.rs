@@ -1,10 +1,7 @@
 //! pinterest_grant() grants a level as a whole or fails, and pinterest_revoke() revokes it.
 
-use e2e::Result;
-use postgres::Client;
-
-use crate::cluster::owners::{drop_role, role, server, settle};
-use crate::support::{Sql, expect_refusal};
+use crate::support::owners::{drop_role, role, server, settle};
+use crate::support::prelude::*;
 
 const LEVELS: [&str; 3] = ["reader", "user", "admin"];
 

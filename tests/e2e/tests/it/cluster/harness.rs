@@ -1,9 +1,8 @@
 //! What the other tests rely on: clusters of their own, that come up, restart, and leave nothing behind.
 
-use std::time::Duration;
+use e2e::ServerUser;
 
-use crate::support::Sql;
-use e2e::{Cluster, ServerUser, Stop};
+use crate::support::prelude::*;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -35,8 +34,7 @@ fn settings_reload_and_roles_connect() -> e2e::Result<()> {
     cluster.create_role("someone")?;
     let mut someone = cluster.connect_as("someone")?;
     assert_eq!(someone.value::<String>("SELECT current_user::text")?, "someone");
-    cluster.set("log_min_duration_statement", "1234")?;
-    cluster.reload()?;
+    cluster.change("log_min_duration_statement", "1234")?;
     assert_eq!(cluster.psql("SHOW log_min_duration_statement")?, "1234ms\n");
     Ok(())
 }

@@ -1,12 +1,7 @@
 //! Workers that have nothing to do, and those that wait for somebody else.
 
-use std::time::Duration;
-
-use e2e::{Result, World};
-use sandbox::config::Config;
-
 use crate::support::oauth::WORKER;
-use crate::support::{SOON, Sql, complete, import, quick_board, start, until, until_row};
+use crate::support::prelude::*;
 
 #[test]
 fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
@@ -26,7 +21,7 @@ fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
                 _ => std::thread::sleep(Duration::from_millis(900 + 60 * round)),
             }
             world.sandbox.add_pins(&board, 1)?;
-            let id = start(&mut client, "Beach")?;
+            let id = queue_board(&mut client, "Beach")?;
             // Looking does not start anything.
             let row = until_row(&mut client, id, "the import's end", |row| row.phase == "finished")?;
             assert_eq!((row.state.as_str(), row.embedded), ("completed", 1), "{row:?}");
@@ -42,8 +37,8 @@ fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
         image_latency: Duration::from_millis(1500),
         ..quick_board("Beach", 12)
     };
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
-    let id = start(&mut client, "Beach")?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
+    let id = queue_board(&mut client, "Beach")?;
     let mut samples = 0;
     until("the import's end", || {
         let row = client.query_one(

@@ -1,13 +1,9 @@
 //! Ctrl-C and statement_timeout end every call that waits for somebody else, at once.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::{Client, NoTls};
+use postgres::NoTls;
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{Fault, Kind, Rule};
 
-use crate::support::{GATE, Sql, hold_pictures_after, quick_world, refusal, start, until};
+use crate::support::prelude::*;
 
 /// How soon a call has to end after it was told to.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -109,11 +105,11 @@ fn a_live_list() -> Result<()> {
 fn a_wait_for_an_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     hold_pictures_after(&world, 1);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     ends_at_once(&world, &format!("SELECT pinterest_wait_for_import({import})"))?;
     // The import is none the worse for it.
     world.sandbox.faults().release(GATE);
-    crate::support::complete(&mut client, import)?;
+    complete(&mut client, import)?;
     Ok(())
 }
 

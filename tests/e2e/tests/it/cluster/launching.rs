@@ -1,13 +1,10 @@
 //! When the launcher has databases looked at: by what was found there, not by how long it took.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Cluster, Result, ServerFile, World, wait_for};
-use postgres::Client;
+use e2e::ServerFile;
 
 use crate::support::key_files::key;
 use crate::support::oauth::{WORKER, kill_worker};
-use crate::support::{SOON, Sql, import, quick_board, quick_world};
+use crate::support::prelude::*;
 
 /// Longer than the pauses after the first failures, by which databases were once looked at again.
 const AGAIN: &str = "SELECT pg_sleep(8)";
@@ -89,7 +86,7 @@ fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
 
 #[test]
 fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     for deaths in 0..3 {
         import(&mut client, "Beach")?;
         drop(client);
@@ -102,7 +99,7 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
            FROM pg_stat_file('pg_stat_tmp/pinterest-deaths')",
     )?;
     let began = Instant::now();
-    let import = crate::support::start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let there = |client: &mut Client| -> Result<bool> {
         client.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker')")
     };
@@ -110,6 +107,6 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
         assert!(!there(&mut client)?, "it is back {:.1} s after its third death", died + began.elapsed().as_secs_f64());
         std::thread::sleep(Duration::from_millis(50));
     }
-    crate::support::complete(&mut client, import)?;
+    complete(&mut client, import)?;
     Ok(())
 }

@@ -3,11 +3,6 @@
 
 use std::fs;
 
-use e2e::{Result, World};
-use postgres::Client;
-
-use crate::support::{Sql, complete, quick_world};
-
 /// Numbers as SQL writes them.
 const MEGABYTE: u64 = 1 << 20;
 
@@ -21,6 +16,8 @@ enum Ends {
     Begun,
 }
 use Ends::{Begun, Refused, Well};
+
+use crate::support::prelude::*;
 
 const CALLS: &[(Ends, &str)] = &[
     // 24 MB of small arrays, which are not shown: they took 2.2 GB once.

@@ -1,11 +1,9 @@
 //! What administrators and other sessions do beside an import: both sides come to their end.
 
 use e2e::process::suspend;
-use e2e::{Result, World};
-use postgres::Client;
 
 use crate::support::imports::{Report, imported, queue};
-use crate::support::{GATE, Sql, hold_pictures_after, quick_board, start, until, until_row};
+use crate::support::prelude::*;
 
 const WORKER: &str = "pg_pinterest worker";
 
@@ -37,14 +35,14 @@ fn what_is_not_committed_is_not_done() -> Result<()> {
 /// An import with some of its pictures in and the rest held back.
 fn halfway(world: &World, client: &mut Client) -> Result<i64> {
     hold_pictures_after(world, 4);
-    let import = start(client, "Beach")?;
+    let import = queue_board(client, "Beach")?;
     until_row(client, import, "the first images", |row| row.embedded == 4)?;
     Ok(import)
 }
 
 #[test]
 fn maintenance_of_the_tables() -> Result<()> {
-    let (world, mut client) = crate::support::quick_world("Beach", 16)?.with_session()?;
+    let (world, mut client) = quick_world("Beach", 16)?.with_session()?;
     let import = halfway(&world, &mut client)?;
     client.batch_execute("SET lock_timeout = '20s'")?;
     for statement in [
@@ -73,7 +71,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
         "DELETE FROM pinterest.pin WHERE pin_id IN (SELECT pin_id FROM pinterest.pin_image WHERE state = 'pending' LIMIT 5)",
         "TRUNCATE pinterest.pin CASCADE",
     ] {
-        let (world, mut client) = crate::support::quick_world("Beach", 16)?.with_session()?;
+        let (world, mut client) = quick_world("Beach", 16)?.with_session()?;
         let import = halfway(&world, &mut client)?;
         client.batch_execute(statement)?;
         world.sandbox.faults().release(GATE);
@@ -90,7 +88,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
 
 #[test]
 fn settings_of_the_database_and_the_role() -> Result<()> {
-    let (_world, mut client) = crate::support::quick_world("Beach", 6)?.with_session()?;
+    let (_world, mut client) = quick_world("Beach", 6)?.with_session()?;
     client.batch_execute("CREATE ROLE app_owner")?;
     for setting in [
         "statement_timeout = '1ms'",

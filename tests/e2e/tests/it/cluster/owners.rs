@@ -1,47 +1,10 @@
 //! What a role owns is the role's, not its name's: through renames, drops, namesakes, dumps and restores.
 
-use std::path::PathBuf;
-
 use e2e::cluster::DATABASE;
-use e2e::{Cluster, Result};
-use postgres::Client;
 
+use crate::support::owners::{drop_role, dump, owners, restore, role, server, settle};
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, queue};
-use crate::support::{Sql, expect_refusal};
-
-/// A server with the extension, and a session of its superuser.
-pub fn server() -> Result<(Cluster, Client)> {
-    let cluster = Cluster::builder().own_identity().start()?;
-    let mut client = cluster.connect()?;
-    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
-    Ok((cluster, client))
-}
-
-/// A role with a level, signed in.
-pub fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
-    cluster.create_role(name)?;
-    let mut client = cluster.connect()?;
-    client.execute("SELECT pinterest_grant($1, $2)", &[&name, &level])?;
-    client.batch_execute(&format!("GRANT CREATE ON SCHEMA public TO \"{name}\""))?;
-    cluster.connect_as(name)
-}
-
-/// Registers an app of that name and stores tokens of an account through it; the account's id.
-pub fn settle(client: &mut Client, app: &str) -> Result<i64> {
-    client.query_one("SELECT pinterest_register_app($1, '1234567', 'secret', 'https://example.com/')", &[&app])?;
-    let sql = "SELECT pinterest_store_token('access', 'refresh', app => $1, username => $1)";
-    client.value_with(sql, &[&app])
-}
-
-/// Drops a role as its DBA would, with what it holds in this database.
-pub fn drop_role(client: &mut Client, name: &str) -> Result<()> {
-    Ok(client.batch_execute(&format!("DROP OWNED BY \"{name}\"; DROP ROLE \"{name}\""))?)
-}
-
-/// Owners of all accounts, in the order of their ids.
-pub fn owners(client: &mut Client) -> Result<Vec<String>> {
-    client.value("SELECT COALESCE(array_agg(owner ORDER BY account_id), '{}') FROM pinterest.accounts")
-}
 
 /// What a session sees of accounts and apps: accounts, their views, apps.
 fn seen(client: &mut Client) -> Result<Vec<i64>> {
@@ -115,25 +78,6 @@ fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
     assert!(causes[0].as_ref().is_some_and(|cause| cause.starts_with("owner_gone: ")), "{causes:?}");
     assert_eq!(causes[1], None);
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.token")?, 2, "nothing is lost");
-    Ok(())
-}
-
-/// Dumps the cluster's database into a file.
-pub fn dump(cluster: &Cluster, database: &str) -> Result<PathBuf> {
-    let file = cluster.directory().join("dump");
-    succeed(cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg(database))?;
-    Ok(file)
-}
-
-/// Restores a dump into a database of a cluster, stopping at the first error.
-pub fn restore(dump: &PathBuf, cluster: &Cluster, database: &str, options: &[&str]) -> Result<()> {
-    let mut restore = cluster.program("pg_restore")?;
-    succeed(restore.arg("--exit-on-error").args(options).args(["--dbname", database]).arg(dump))
-}
-
-fn succeed(command: &mut std::process::Command) -> Result<()> {
-    let output = command.output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

@@ -1,15 +1,9 @@
 //! A database without its workers: for a copy, for another name.
 
-use std::time::{Duration, Instant};
-
 use e2e::cluster::SUPERUSER;
-use e2e::{Result, Stop, World, wait_for};
-use postgres::Client;
 
 use crate::support::oauth::{WORKER, doctor};
-use crate::support::{
-    GATE, Row, SOON, Sql, complete, hold_pictures_after, quick_board, quick_world, refusal, start, until, until_row,
-};
+use crate::support::prelude::*;
 
 const PAUSE: &str = "SELECT pinterest_pause_workers()";
 const RESUME: &str = "SELECT pinterest_resume_workers()";
@@ -22,7 +16,7 @@ fn workers(world: &World) -> Result<usize> {
 fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 4);
-    let running = start(&mut client, "Beach")?;
+    let running = queue_board(&mut client, "Beach")?;
     until_row(&mut client, running, "the first images", |row| row.embedded == 4)?;
     let began = Instant::now();
     assert!(client.value::<bool>(PAUSE)?);
@@ -34,7 +28,7 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
     assert_eq!(client.value::<i64>(held)?, 0, "what was in hand is given back, and no attempt counts");
     world.sandbox.faults().release(GATE);
 
-    let queued = start(&mut client, "Beach")?;
+    let queued = queue_board(&mut client, "Beach")?;
     let waited = "SELECT pinterest_wait_for_import($1, interval '1 minute')";
     assert_eq!(client.value_with::<String>(waited, &[&queued])?, "queued", "whoever waits is not kept");
     let refused = client.refused("SELECT pinterest_refresh()", "55000");
@@ -74,7 +68,7 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
         world.register_app(&mut client, "sandbox")?;
         world.connect_account(&mut client)?;
         hold_pictures_after(&world, 2);
-        let import = start(&mut client, "Beach")?;
+        let import = queue_board(&mut client, "Beach")?;
         until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
         drop(client);
 
@@ -153,7 +147,7 @@ fn awaited(world: &World, client: &mut Client, call: String) -> Result<bool> {
 fn whoever_awaits_holds_no_snapshot() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     hold_pictures_after(&world, 2);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     assert!(!awaited(&world, &mut client, format!("CALL pinterest_await_import({import})"))?);
     assert_eq!(complete(&mut client, import)?.embedded, 6);
@@ -201,7 +195,7 @@ fn the_doctor_sees_who_keeps_workers() -> Result<()> {
     old.batch_execute("BEGIN; SELECT 1")?;
     let pid: i32 = old.value("SELECT pg_backend_pid()")?;
     hold_pictures_after(&world, 2);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     e2e::process::suspend(worker.pid, true)?;

@@ -3,15 +3,12 @@
 
 use std::collections::HashSet;
 
-use e2e::{Result, World, wait_for};
-use postgres::{Client, SimpleQueryMessage};
+use postgres::SimpleQueryMessage;
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Kind};
 
 use crate::support::oauth::USER;
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::{GATE, SOON, Sql, hold_pictures_after, import, quick_board, refusal};
+use crate::support::prelude::*;
 
 /// Several clients of one role, asked in turn.
 struct Clients {

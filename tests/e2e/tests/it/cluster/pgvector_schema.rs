@@ -3,13 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use e2e::{Cluster, Result, ServerUser, World, tiny_stand_in, world};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Kind};
+use e2e::{ServerUser, tiny_stand_in, world};
 
 use crate::support::oauth::USER;
-use crate::support::{Sql, quick_board};
+use crate::support::prelude::*;
 
 fn succeed(command: &mut Command) -> Result<()> {
     let output = command.output()?;

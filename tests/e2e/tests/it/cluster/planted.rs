@@ -1,9 +1,6 @@
 //! What others have laid in wait before the extension is created.
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
-use crate::support::{Sql, refusal};
+use crate::support::prelude::*;
 
 const CREATE: &str = "CREATE EXTENSION pg_pinterest SCHEMA app";
 

@@ -1,14 +1,9 @@
 //! What runs is read from memory that no SQL reaches, at a cost that does not depend on the number of sessions.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Cluster, Result};
-use postgres::Client;
-
 use crate::support::oauth::kill_worker;
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, start as tracking_server};
 use crate::support::tracking_work::small_world;
-use crate::support::{Sql, complete, import, quick_world, start};
 
 /// Workers of any kind, of which more than one runs in a database.
 const DOUBLED: &str = "SELECT count(*) FROM (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_pinterest%'
@@ -31,9 +26,9 @@ fn what_a_process_calls_itself_says_nothing() -> Result<()> {
     // Each commit looks for a worker that goes on.
     for n in 10..20 {
         client.batch_execute(&format!("INSERT INTO trap VALUES ({n}, NULL)"))?;
-        start(&mut client, "Beach")?;
+        queue_board(&mut client, "Beach")?;
     }
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     assert_eq!(client.value::<i64>(DOUBLED)?, 0);
     complete(&mut client, import)?;
     assert_eq!(client.value::<i64>(DOUBLED)?, 0);
@@ -43,11 +38,11 @@ fn what_a_process_calls_itself_says_nothing() -> Result<()> {
 #[test]
 fn a_burst_of_first_calls_starts_one_worker() -> Result<()> {
     for preload in [true, false] {
-        let world = e2e::World::builder().preload(preload).sandbox(crate::support::quick_board("Beach", 2)).start()?;
+        let world = e2e::World::builder().preload(preload).sandbox(quick_board("Beach", 2)).start()?;
         let callers: Vec<_> = (0..12)
             .map(|_| {
                 let mut client = world.connect()?;
-                Ok(std::thread::spawn(move || start(&mut client, "Beach")))
+                Ok(std::thread::spawn(move || queue_board(&mut client, "Beach")))
             })
             .collect::<Result<_>>()?;
         let mut client = world.connect()?;

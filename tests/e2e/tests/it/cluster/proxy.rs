@@ -3,10 +3,10 @@
 
 use std::net::TcpListener;
 
-use e2e::{Result, ServerFile, World, wait_for};
+use e2e::ServerFile;
 use sandbox::proxy::Tinyproxy;
 
-use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, start, until_row};
+use crate::support::prelude::*;
 
 const PASSWORD: &str = "s3cret-canary-of-the-proxy";
 
@@ -34,7 +34,7 @@ fn a_whole_job_goes_through_a_proxy() -> Result<()> {
     let before = proxy.connects(&host);
     assert!(before > 0, "{}", proxy.log());
     client.query("SELECT * FROM pinterest_list_boards()", &[])?;
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let row = complete(&mut client, import)?;
     assert_eq!(row.embedded, 2, "{row:?}");
     assert!(proxy.connects(&host) > before, "{}", proxy.log());
@@ -48,7 +48,7 @@ fn a_whole_job_goes_through_a_proxy() -> Result<()> {
     assert_eq!(status, "problem", "{detail}");
     assert!(detail.contains("does not accept the user and password") && hint.contains("proxy_credentials_file"));
     client.refused("SELECT * FROM pinterest_list_boards()", "28000");
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let row = until_row(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "28000"), "{row:?}");
     assert!(row.reason.contains("does not accept the user and password"), "{row:?}");
@@ -93,7 +93,7 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
     assert!(detail.contains("cannot be reached") && hint.contains("pinterest.proxy"), "{detail} {hint}");
     let refused = client.refused("SELECT * FROM pinterest_list_boards()", "08001");
     assert!(refused.hint.contains("pinterest.proxy"), "{refused:?}");
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let row = until_row(&mut client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08001"), "{row:?}");
     assert!(row.reason.contains("the proxy http://localhost:"), "{row:?}");
@@ -125,22 +125,22 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
 #[test]
 fn a_mute_proxy_is_waited_for_only_as_long_as_the_caller_likes() -> Result<()> {
     let mute = TcpListener::bind(("127.0.0.1", 0))?;
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let world = World::of(quick_board("Beach", 1))?;
     world.cluster.set("pinterest.proxy", &format!("http://127.0.0.1:{}", mute.local_addr()?.port()))?;
     world.cluster.restart(e2e::Stop::Fast)?;
     let mut client = world.connect()?;
     client.batch_execute("SET statement_timeout = '300ms'")?;
     for statement in ["SELECT * FROM pinterest_list_boards()", "SELECT * FROM pinterest_doctor()"] {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         expect_refusal(client.simple_query(statement), "57014");
-        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{statement}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(2), "{statement}: {:?}", begun.elapsed());
     }
     Ok(())
 }
 
 #[test]
 fn a_proxy_that_cannot_be_one_is_refused_without_being_shown() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let world = World::of(quick_board("Beach", 1))?;
     for value in ["http://anna:canary@proxy.internal:3128", "socks5://canary.internal:1080", "canary"] {
         world.cluster.set("pinterest.proxy", value)?;
         world.cluster.restart(e2e::Stop::Fast)?;

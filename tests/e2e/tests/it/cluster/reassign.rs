@@ -1,14 +1,9 @@
 //! Handing over what a role owns, and what is left of roles that are gone.
 
-use e2e::{Cluster, Result, World};
-use postgres::Client;
-
-use crate::cluster::owners::{drop_role, owners, role, server, settle};
 use crate::support::oauth::{doctor, refresh};
+use crate::support::owners::{drop_role, owners, role, server, settle};
+use crate::support::prelude::*;
 use crate::support::tracking::VENUES;
-use crate::support::{
-    GATE, Sql, complete, expect_refusal, hold_pictures_after, quick_board, refusal, start, until_row, until_state,
-};
 
 /// Hands over; apps, accounts and tracked columns.
 fn reassign(client: &mut Client, old: &str, new: &str) -> Result<[i64; 3], postgres::Error> {
@@ -131,7 +126,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     let (world, mut client, account) = world_of_ann()?;
     hold_pictures_after(&world, 2);
     let mut ann = world.cluster.connect_as("ann")?;
-    let import = start(&mut ann, "Beach")?;
+    let import = queue_board(&mut ann, "Beach")?;
     drop(ann);
     until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");
@@ -168,9 +163,9 @@ fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
     settle(&mut role(&cluster, "cleo", "user")?, "galleries")?;
     let cleo: u32 = client.value("SELECT oid FROM pg_roles WHERE rolname = 'cleo'")?;
     drop_role(&mut client, "cleo")?;
-    let dump = crate::cluster::owners::dump(&cluster, e2e::cluster::DATABASE)?;
+    let dump = crate::support::owners::dump(&cluster, e2e::cluster::DATABASE)?;
     let other = Cluster::builder().own_identity().start()?;
-    crate::cluster::owners::restore(&dump, &other, e2e::cluster::DATABASE, &["--no-privileges"])?;
+    crate::support::owners::restore(&dump, &other, e2e::cluster::DATABASE, &["--no-privileges"])?;
     let mut client = other.connect()?;
     let mut anna = role(&other, "anna", "user")?;
     let (_, detail) = doctor(&mut client, "owners")?;

@@ -1,12 +1,10 @@
 //! Calls that must not succeed, each with its SQLSTATE.
 
-use e2e::{Result, World};
-
-use crate::support::{Sql, expect_refusal, quick_board, quick_world, refusal};
+use crate::support::prelude::*;
 
 #[test]
 fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 2))?.with_session()?;
     let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     let connect = "SELECT pinterest_connect($1, $2)";
@@ -42,7 +40,7 @@ fn foreign_and_missing_things_look_alike() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     let mut owner = world.connect()?;
     let import: i64 = owner.value("SELECT pinterest_import_board('Beach')")?;
-    crate::support::complete(&mut owner, import)?;
+    complete(&mut owner, import)?;
     world.cluster.create_role("other")?;
     owner.batch_execute("SELECT pinterest_grant('other', 'user')")?;
     let mut other = world.cluster.connect_as("other")?;

@@ -2,17 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
+use e2e::ServerFile;
 use e2e::cluster::SUPERUSER;
 use e2e::process::Process;
-use e2e::{Cluster, Result, ServerFile, Stop, World, wait_for};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{WORKER, arrived};
+use crate::support::prelude::*;
 use crate::support::refresh_steps::{due, wanted, world};
-use crate::support::{SOON, Sql, quick_board, until};
 
 /// After one SIGTERM, or the start of a fast stop.
 const AT_MOST: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
 //! A short round of random SQL; `make sqlsmith` has longer ones.
 
-use std::time::Duration;
+use e2e::sqlsmith;
 
-use e2e::{Result, sqlsmith};
+use crate::support::prelude::*;
 
 #[test]
 fn random_statements_of_a_user_do_not_bring_the_server_down() -> Result<()> {

@@ -1,8 +1,6 @@
 //! A hot standby answers searches and asks nobody; promoted, it takes over.
 
-use e2e::{Cluster, Result, Stop};
-
-use crate::support::{SOON, Sql, complete, import, quick_world, start};
+use crate::support::prelude::*;
 
 #[test]
 fn searches_on_a_standby_imports_after_its_promotion() -> Result<()> {
@@ -32,8 +30,7 @@ fn searches_on_a_standby_imports_after_its_promotion() -> Result<()> {
     assert_eq!(world.sandbox.requests().total(), asked, "a standby asks nobody");
 
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
-    let queued = start(&mut client, "Beach")?;
-    complete(&mut client, queued)?;
+    import(&mut client, "Beach")?;
     reader.until("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'", 6_i64)?;
     world.cluster.stop(Stop::Fast)?;
     assert!(reader.value::<bool>("SELECT pg_promote()")?);

@@ -1,11 +1,6 @@
 //! Two roles on one database: each does the whole main job, and neither sees the other.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::Family;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
-
-use crate::support::{Sql, complete, start};
+use crate::support::prelude::*;
 
 /// One of the two, signed in.
 fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> {
@@ -17,7 +12,7 @@ fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> 
     world.register_app(&mut client, "wedding")?;
     world.connect_account(&mut client)?;
     client.query("SELECT * FROM pinterest_list_boards()", &[])?;
-    let import = start(&mut client, "Places")?;
+    let import = queue_board(&mut client, "Places")?;
     complete(&mut client, import)?;
     client.batch_execute(
         "CREATE TEMPORARY TABLE venues AS SELECT pinterest_embed_text('a barn') AS embedding;
@@ -34,9 +29,7 @@ fn neither_sees_the_others() -> Result<()> {
     };
     let config = Config {
         accounts: vec![account("example_amy", Family::Beach, 3), account("example_ben", Family::Barn, 5)],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
-        ..Config::demo()
+        ..quick_board("Beach", 0)
     };
     let world = World::builder().sandbox(config).connected(false).start()?;
     world.connect()?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
@@ -88,9 +81,9 @@ fn neither_sees_the_others() -> Result<()> {
 
 #[test]
 fn a_reader_ranks_and_does_no_more() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 2)?;
+    let world = quick_world("Beach", 2)?;
     let mut owner = world.connect()?;
-    crate::support::import(&mut owner, "Beach")?;
+    import(&mut owner, "Beach")?;
     world.cluster.create_role("reader")?;
     owner.batch_execute("SELECT pinterest_grant('reader', 'reader')")?;
     let mut reader = world.cluster.connect_as("reader")?;

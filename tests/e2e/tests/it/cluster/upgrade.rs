@@ -11,12 +11,12 @@ use std::sync::LazyLock;
 
 use e2e::cluster::SUPERUSER;
 use e2e::release::{self, BOARD, Data};
-use e2e::{Cluster, Installation, Result, World, checkout};
-use postgres::{Client, GenericClient};
+use e2e::{Installation, checkout};
+use postgres::GenericClient;
 use serde_json::Value;
 
 use crate::support::oauth::{WORKER, doctor};
-use crate::support::{GATE, Sql, complete, hold_pictures_after, start, until, until_row};
+use crate::support::prelude::*;
 
 const OBJECTS: &str = include_str!("extension_objects.sql");
 
@@ -263,8 +263,7 @@ fn works(world: &World, client: &mut Client) -> Result<()> {
     // Opens the app's sealed secret. The account is the one of before.
     let account: i64 = client.value("SELECT account_id FROM pinterest.account")?;
     assert_eq!(world.connect_account(client)?, account);
-    let import = start(client, BOARD)?;
-    let row = complete(client, import)?;
+    let row = import(client, BOARD)?;
     assert_eq!((row.total, row.embedded + row.reused), (4, 4), "{row:?}");
     client.batch_execute("SELECT pinterest_refresh()")?;
     client.batch_execute("UPDATE venues SET description = 'a red barn'; INSERT INTO venues VALUES (2, 'a field')")?;
@@ -415,7 +414,7 @@ fn workers_pause_between_two_versions() -> Result<()> {
     let world = release::world().installation(releases.installation.clone()).start()?;
     let mut client = world.connect()?;
     hold_pictures_after(&world, 1);
-    let import = start(&mut client, BOARD)?;
+    let import = queue_board(&mut client, BOARD)?;
     until_row(&mut client, import, "the first image", |row| row.embedded == 1)?;
 
     // The update does not wait for the worker, and the worker notices it.

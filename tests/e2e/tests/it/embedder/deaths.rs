@@ -1,10 +1,6 @@
 //! The embedder dies: that costs no connection and no image.
 
-use std::time::Duration;
-
-use e2e::{Result, World, wait_for};
-
-use crate::support::{SOON, Sql, complete, quick_board, start, until_row};
+use crate::support::prelude::*;
 
 const PINS: u64 = 80;
 
@@ -13,12 +9,12 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
     let mut config = quick_board("Beach", PINS);
     // Slow enough for the kills to hit it at work.
     config.image_latency = Duration::from_millis(60);
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     let mut bystander = world.connect()?;
     let pid: i32 = bystander.value("SELECT pg_backend_pid()")?;
     bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
 
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     for kill in 1..=3 {
         until_row(&mut client, import, "progress between two deaths", |row| row.embedded >= kill * 15)?;
         let embedder = wait_for("the embedder", SOON, || world.cluster.embedder())?;
@@ -40,7 +36,7 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
 
 #[test]
 fn a_query_finds_the_next_one() -> Result<()> {
-    let (world, mut client) = crate::support::quick_world("Beach", 1)?.with_session()?;
+    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before: String = client.value("SELECT pinterest_embed_text('a barn')::text")?;
     let first = wait_for("the embedder", SOON, || world.cluster.embedder())?;
     world.cluster.kill9(first.pid)?;

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use e2e::{Result, ServerUser, World, tiny_stand_in};
+use e2e::{ServerUser, tiny_stand_in};
 
-use crate::support::{Sql, complete, import, quick_board, quick_world, start};
+use crate::support::prelude::*;
 
 #[test]
 fn a_missing_model_is_said_at_once() -> Result<()> {
@@ -55,8 +55,7 @@ fn images_of_two_models_are_not_averaged() -> Result<()> {
     )?;
     client.refused("SELECT pinterest_board_embedding('Beach')::text", "22023");
     // An import is a way out as well: the image of the other model is embedded again.
-    let id = start(&mut client, "Beach")?;
-    let row = complete(&mut client, id)?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!((row.embedded, row.reused), (1, 2), "{row:?}");
     client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
     Ok(())

@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::ensure;
-use e2e::{Result, World, checkout, runtime_directory};
+use e2e::{checkout, runtime_directory};
 use postgres::error::SqlState;
-use sandbox::{Family, Fault, Rule};
 
+use crate::support::prelude::*;
 use crate::support::tracking_work::{photo, settled};
-use crate::support::{Row, Sql, complete, pins_without_pictures, quick_board, start};
 
 /// What such an embedder listens to.
 const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
@@ -70,8 +69,7 @@ fn poisoned(fault: &str) -> Result<(World, Row, String)> {
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
     let (pin, path) = &pins[3];
     world.sandbox.faults().add(Rule::on(path.as_str(), Fault::Verbatim { text: format!("{WORDS}{fault}") }));
-    let import = start(&mut client, "Beach")?;
-    let row = complete(&mut client, import)?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!(row.embedded, PINS as i32 - 1, "its mates come in: {row:?}");
     assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, pid, "no connection is lost");
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));

@@ -1,13 +1,10 @@
 //! A board whose images another model embedded than the one that is there now.
 
-use e2e::{Installation, Result, World, other_tiny_stand_in, wait_for};
-use postgres::Client;
-use sandbox::config::Config;
-use sandbox::{Family, Fault, Kind, Rule};
+use e2e::{Installation, other_tiny_stand_in};
 
 use crate::support::imports::{Report, imported};
 use crate::support::oauth::doctor;
-use crate::support::{GATE, SOON, Sql, hold_pictures_after, quick_board, start, until_row};
+use crate::support::prelude::*;
 
 /// A world whose model can change by a reload: the library is not preloaded.
 fn world(config: Config) -> Result<World> {
@@ -18,8 +15,7 @@ fn world(config: Config) -> Result<World> {
 fn change_model(world: &World) -> Result<()> {
     let other = other_tiny_stand_in(&Installation::staged()?.with_extension()?)?;
     let before = wait_for("the embedder", SOON, || world.cluster.embedder())?.pid;
-    world.cluster.set("pinterest.model_dir", &other.display().to_string())?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.model_dir", &other.display().to_string())?;
     wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))?;
     Ok(())
 }
@@ -89,7 +85,7 @@ fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
     imported(&mut client, "'Beach', keep_images => true")?;
     change_model(&world)?;
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("image", "found")), ("whole", 5), "{report:?}");
     assert_eq!(report.count("image", "reused", "kept"), 0, "{report:?}");
     assert_eq!(world.sandbox.requests().pictures(), 0);
@@ -101,7 +97,7 @@ fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
 fn an_import_under_way_ends_with_one_model() -> Result<()> {
     let (world, mut client) = world(Config::with_board("Beach", &Family::ALL, 12))?.with_session()?;
     hold_pictures_after(&world, 4);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
     change_model(&world)?;
     world.sandbox.faults().release(GATE);
@@ -127,7 +123,7 @@ fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
 
 #[test]
 fn a_foreign_board_is_unknown() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other')")?;

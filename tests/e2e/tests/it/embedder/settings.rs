@@ -3,11 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2e::process::Process;
-use e2e::{Result, World, wait_for};
-use postgres::Client;
 
 use crate::support::oauth::doctor;
-use crate::support::{SOON, Sql, complete, quick_board, refusal, start, until_row};
+use crate::support::prelude::*;
 
 const A_TEXT: &str = "SELECT pinterest_embed_text('a barn')::text";
 /// What the log says of each embedder that makes room for another.
@@ -25,8 +23,7 @@ fn embedder(world: &World) -> Result<Process> {
 /// Changes a setting and waits for the embedder that is started with it.
 fn change(world: &World, name: &str, value: &str) -> Result<Process> {
     let before = embedder(world)?.pid;
-    world.cluster.set(name, value)?;
-    world.cluster.reload()?;
+    world.cluster.change(name, value)?;
     wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))
 }
 
@@ -50,8 +47,7 @@ fn a_reload_starts_it_anew_where_that_changes_something() -> Result<()> {
     assert_eq!(option(&first, "--threads")?, None);
 
     // Not one of its settings: it stays.
-    world.cluster.set("pinterest.parallel_downloads", "4")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.parallel_downloads", "4")?;
     for (name, value, argument, expected) in [
         ("pinterest.embedder_threads", "1", "--threads", "1"),
         ("pinterest.embedder_idle_timeout", "7min", "--idle-timeout", "420"),
@@ -73,7 +69,7 @@ fn an_import_goes_on_with_the_next_one() -> Result<()> {
     let config = sandbox::Config::with_board("Beach", &sandbox::Family::ALL, 60);
     let (world, mut client) =
         World::builder().sandbox(config).setting("pinterest.clip_precision", "f32").start()?.with_session()?;
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
     for threads in ["1", "2", "1"] {
         change(&world, "pinterest.embedder_threads", threads)?;
@@ -136,7 +132,7 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
             assert!(words.contains("int8") && words.ends_with(HINT), "{words}");
             let refused = refusal(client.query_one(A_TEXT, &[]));
             assert_eq!((refused.code.as_str(), refused.hint.as_str()), ("0A000", HINT), "{refused:?}");
-            let import = start(&mut client, "Beach")?;
+            let import = queue_board(&mut client, "Beach")?;
             let row = until_row(&mut client, import, "the reason", |row| !row.reason.is_empty())?;
             assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "0A000"), "{row:?}");
         }

@@ -1,31 +1,20 @@
 //! Pins disclosed as made or changed with AI: told, counted, and left out where that is asked for.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::support::imports::imported;
-use crate::support::{Sql, quick_world};
-
-/// Sets members of some pins, in every answer that has them.
-pub fn tell(world: &World, ids: &[String], members: Value) {
-    let set: Map<String, Value> = members.as_object().cloned().unwrap_or_default();
-    for kind in [Kind::BoardPins, Kind::Pin] {
-        let fault = Fault::EditItems { ids: ids.to_vec(), set: set.clone(), remove: Vec::new() };
-        world.sandbox.faults().add(Rule::on(kind, fault));
-    }
-}
+use crate::support::prelude::*;
+use crate::support::worlds::set_pin_members;
 
 /// A board of twelve pins, three of which are disclosed, one by a word that nobody knows.
 fn disclosed_world() -> Result<(World, Client, Vec<String>)> {
     let world = quick_world("Beach", 12)?;
     let client = world.connect()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?;
-    tell(&world, &[], json!({ "ai_disclosures": { "values": [] } }));
+    set_pin_members(&world, &[], json!({ "ai_disclosures": { "values": [] } }));
     let words = [json!(["AI_MODIFIED"]), json!(["AI_MODIFIED", "SYNTHETIC_PERFORMER"]), json!(["AI_DREAMT"])];
     for (pin, values) in pins.iter().step_by(4).zip(words) {
-        tell(&world, std::slice::from_ref(pin), json!({ "ai_disclosures": { "values": values } }));
+        set_pin_members(&world, std::slice::from_ref(pin), json!({ "ai_disclosures": { "values": values } }));
     }
     Ok((world, client, pins))
 }
@@ -40,29 +29,28 @@ const STATES: &str = "SELECT string_agg(DISTINCT i.state, ',') FILTER (WHERE p.i
 fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
     let (world, mut client, pins) = disclosed_world()?;
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    let report = imported(&mut client, "'Beach', skip_ai => true")?;
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
     assert_eq!(report.outcomes("image"), ["embedded 9", "skipped ai_disclosed 3"]);
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("whole", 9), "none was downloaded");
     assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
 
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    let report = imported(&mut client, "'Beach', skip_ai => true")?;
     assert_eq!(report.coverage, "unchanged");
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
     assert_eq!(report.outcomes("image"), ["reused unchanged 9", "skipped ai_disclosed 3"]);
 
     // The argument has changed, so the board is not as it was wanted, though Pinterest says that it is the same.
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "whole");
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "with_images 12"]);
     assert_eq!(report.outcomes("image"), ["embedded 3", "reused kept 9"]);
     assert_eq!(world.sandbox.requests().pictures(), 3);
     assert_eq!(client.value::<String>(STATES)?, "embedded embedded 3");
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
 
-    let (_, report) = imported(&mut client, "'Beach', skip_ai => true")?;
+    let report = imported(&mut client, "'Beach', skip_ai => true")?;
     assert_eq!(report.outcomes("image"), ["reused kept 9", "skipped ai_disclosed 3"]);
     assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
 
@@ -82,7 +70,7 @@ fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
 fn skipped_pictures_take_no_places_of_a_sample() -> Result<()> {
     let (world, mut client, _) = disclosed_world()?;
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach', skip_ai => true, max_images => 5")?;
+    let report = imported(&mut client, "'Beach', skip_ai => true, max_images => 5")?;
     assert_eq!(report.sum("image", "embedded"), 5, "{report:?}");
     assert_eq!(world.sandbox.requests().pictures(), 5);
     Ok(())

@@ -1,11 +1,7 @@
 //! Pictures of several frames: skipped or embedded by their first one, as `pinterest.animated_images` says.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Config, Family, Fault, Rule};
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, state};
-use crate::support::{Sql, complete, expect_refusal, import, pins_without_pictures};
 
 /// One pixel, white; a second frame, black.
 const ANIMATION: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0\
@@ -54,8 +50,7 @@ fn the_setting_says_what_becomes_of_them() -> Result<()> {
     assert_eq!((failed.0.as_str(), failed.2.as_str()), ("failed", "0A000"), "{failed:?}");
     assert_eq!(state(&mut client, "2")?.0, "embedded");
 
-    world.cluster.set("pinterest.animated_images", "first_frame")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.animated_images", "first_frame")?;
     client.until("SHOW pinterest.animated_images", "first_frame".to_owned())?;
     assert_eq!(client.value_with::<String>(EMBED, &[&ANIMATION])?, still);
     let together = "SELECT (pinterest_embed_images(ARRAY[$1::bytea, $2]))[1]::text";

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
+use sandbox::config::Surprises;
 use sandbox::faults::PictureFormat;
-use sandbox::{Family, Fault, Rule};
 
-use crate::support::{Sql, import, pins_without_pictures};
+use crate::support::prelude::*;
 
 /// The sizes that the sandbox names, in the order in which they are tried.
 const LADDER: [&str; 4] = ["600x", "1200x", "400x300", "150x150"];
@@ -23,8 +20,7 @@ struct Image {
 
 #[test]
 fn each_ends_with_its_reason() -> Result<()> {
-    let (world, mut client) =
-        World::builder().sandbox(Config::with_board("Beach", &[Family::Beach], 14)).start()?.with_session()?;
+    let (world, mut client) = World::of(Config::with_board("Beach", &[Family::Beach], 14))?.with_session()?;
 
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
     assert_eq!(pins.len(), 14);
@@ -91,7 +87,7 @@ fn pins_of_every_kind() -> Result<()> {
     let board = BoardSpec::new("Mixed", &[Family::Garden], 20).media(media);
     let account = AccountSpec::new("example_user").board(board);
     let config = Config { accounts: vec![account], surprises: Surprises::default(), ..Config::demo() };
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
     let row = import(&mut client, "Mixed")?;
     assert_eq!(row.pins_listed, 20, "{row:?}");
     assert_eq!(row.failed, 0, "{row:?}");

@@ -1,25 +1,16 @@
 //! How a board is named, found, and not found.
 
-use e2e::{Result, World};
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
-use sandbox::{Family, Kind};
-
-use crate::support::{Row, Sql, complete, expect_refusal, import, start};
+use crate::support::prelude::*;
 
 /// A person with a board for each case.
 fn world() -> Result<World> {
-    let board = |name: &str, pins| BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only());
+    let board = |name: &str, pins| beach_board(name, pins);
     let account = AccountSpec::new("example_user")
         .board(board("Dunes & Sea", 3))
         .board(board("Empty", 0))
         .board(board("Rooms", 12).sections(&["Bath", "Hall", "Kitchen"]));
-    let config = Config {
-        accounts: vec![account],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
-        ..Config::demo()
-    };
-    World::builder().sandbox(config).start()
+    let config = Config { accounts: vec![account], ..quick_board("Beach", 0) };
+    World::of(config)
 }
 
 #[test]
@@ -33,7 +24,7 @@ fn found_by_id_title_and_address() -> Result<()> {
         "https://www.pinterest.com/example_user/dunes-sea/",
         "pinterest.de/Example_User/dunes-sea",
     ] {
-        let import = start(&mut client, reference)?;
+        let import = queue_board(&mut client, reference)?;
         complete(&mut client, import)?;
         let row = client.query_one("SELECT board_id, board FROM pinterest.imports WHERE import_id = $1", &[&import])?;
         let found: (String, String) = (row.get(0), row.get(1));
@@ -74,7 +65,7 @@ fn sections_keep_their_names_and_an_empty_board_completes() -> Result<()> {
 fn a_board_that_is_not_there_fails_with_a_code_and_a_hint() -> Result<()> {
     let (_world, mut client) = world()?.with_session()?;
     for reference in ["No such board", "999999999999999999", "https://www.pinterest.com/example_user/nowhere/"] {
-        let import = start(&mut client, reference)?;
+        let import = queue_board(&mut client, reference)?;
         let state: String =
             client.value_with("SELECT pinterest_wait_for_import($1, interval '1 minute')", &[&import])?;
         let row = Row::of(&mut client, import)?;

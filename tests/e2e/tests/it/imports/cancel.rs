@@ -1,13 +1,6 @@
 //! Cancelling an import.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
-use sandbox::{Family, Fault, Kind, Rule};
-
-use crate::support::{GATE, Row, Sql, complete, hold_pictures_after, quick_world, start, until_row, until_state};
+use crate::support::prelude::*;
 
 const SOON_ENOUGH: Duration = Duration::from_secs(1);
 
@@ -19,7 +12,7 @@ fn cancel(client: &mut Client, import: i64) -> Result<bool> {
 fn what_is_in_stays() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     hold_pictures_after(&world, 6);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "six embedded images", |row| row.embedded == 6)?;
 
     let asked = Instant::now();
@@ -34,7 +27,7 @@ fn what_is_in_stays() -> Result<()> {
     // Nothing goes on behind its back; what came in is good for the next import.
     let pictures = world.sandbox.requests().pictures();
     world.sandbox.faults().release(GATE);
-    let again = start(&mut client, "Beach")?;
+    let again = queue_board(&mut client, "Beach")?;
     let row = complete(&mut client, again)?;
     assert_eq!((row.total, row.embedded, row.reused), (30, 24, 6), "{row:?}");
     assert_eq!(world.sandbox.requests().pictures() - pictures, 24);
@@ -45,19 +38,14 @@ fn what_is_in_stays() -> Result<()> {
 #[test]
 fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
     let names = ["One", "Two", "Three", "Four", "Five"];
-    let board = |name: &&str| BoardSpec::new(*name, &[Family::Beach], 3).media(MediaMix::images_only());
+    let board = |name: &&str| beach_board(*name, 3);
     let mut account = AccountSpec::new("example_user");
     account.boards = names.iter().map(board).collect();
-    let config = Config {
-        accounts: vec![account],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
-        ..Config::demo()
-    };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let config = Config { accounts: vec![account], ..quick_board("Beach", 0) };
+    let (world, mut client) = World::of(config)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
-    let imports = names.iter().map(|name| start(&mut client, name)).collect::<Result<Vec<_>>>()?;
-    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, crate::support::SOON), "four lists are read at once");
+    let imports = names.iter().map(|name| queue_board(&mut client, name)).collect::<Result<Vec<_>>>()?;
+    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, SOON), "four lists are read at once");
     let (listing, queued) = (imports[0], imports[4]);
     assert_eq!(Row::of(&mut client, queued)?.state, "queued");
 

@@ -1,11 +1,9 @@
 //! No answer of Pinterest's destroys what is there: a listing removes only what it proves gone, and says what it leaves open.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, OddShape, Rule};
+use sandbox::OddShape;
 
 use crate::support::imports::{Report, imported};
-use crate::support::{Row, Sql, complete, quick_world, start};
+use crate::support::prelude::*;
 
 /// A board with 13 pins, of which 12 are in.
 fn world_of_twelve() -> Result<(World, Client)> {
@@ -25,21 +23,21 @@ fn standing(client: &mut Client) -> Result<(i64, i64)> {
 fn survives(world: &World, client: &mut Client, what: &str, faults: Vec<Rule>, coverage: &str) -> Result<Report> {
     let rules: Vec<_> = faults.into_iter().map(|rule| world.sandbox.faults().add(rule)).collect();
     let before = standing(client)?;
-    let (import, report) = imported(client, "'Beach'")?;
+    let report = imported(client, "'Beach'")?;
     let after = standing(client)?;
     assert!(after.0 >= before.0 && after.1 >= before.1, "{what}: {before:?} {after:?} {report:?}");
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), (coverage, 0), "{what}: {report:?}");
     if coverage == "incomplete" {
-        let row = Row::of(client, import)?;
+        let row = Row::of(client, report.import)?;
         assert!(!row.reason.is_empty(), "{what}: {row:?}");
     }
     for rule in rules {
         world.sandbox.faults().remove(rule);
     }
     let pins = i64::try_from(world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?.len())?;
-    let (_, good) = imported(client, "'Beach'")?;
+    let good = imported(client, "'Beach'")?;
     assert_eq!((good.coverage.as_str(), standing(client)?), ("whole", (pins, pins)), "{what}: {good:?}");
-    let (_, last) = imported(client, "'Beach'")?;
+    let last = imported(client, "'Beach'")?;
     assert_eq!((last.coverage.as_str(), standing(client)?), ("unchanged", (pins, pins)), "{what}: {last:?}");
     Ok(report)
 }
@@ -77,7 +75,7 @@ fn pages_that_lack_pins_remove_none() -> Result<()> {
 fn what_can_be_read_is_read() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
     let ids = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::NumericIds { every: 1 }));
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
     world.sandbox.faults().remove(ids);
     // Members of other types: what was known stays, and the pins are looked at again.
@@ -86,11 +84,11 @@ fn what_can_be_read_is_read() -> Result<()> {
     client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
     let odd = Fault::OddItems { every: 2, shape: OddShape::OddMembers };
     let odd = world.sandbox.faults().add(Rule::on(Kind::BoardPins, odd));
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.count("pin", "doubtful", "odd_members"), 6, "{report:?}");
     assert_eq!((client.value::<String>(titles)?, standing(&mut client)?), (before, (13, 13)));
     world.sandbox.faults().remove(odd);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
     Ok(())
 }
@@ -106,7 +104,7 @@ fn pins_that_come_once_without_media_keep_their_images() -> Result<()> {
     world.sandbox.faults().add(without);
     imported(&mut client, "'Beach'")?;
     assert_eq!(standing(&mut client)?.1, 14, "the new pin comes first, and keeps its media");
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (14, 7)), "{report:?}");
     Ok(())
 }
@@ -118,19 +116,18 @@ fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
     let board = world.sandbox.board_id("Beach")?;
     let pins = world.sandbox.pin_ids(&board)?;
     pins[..5].iter().try_for_each(|pin| world.sandbox.remove_pin(pin))?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 5), "{report:?}");
 
     pins[5..].iter().try_for_each(|pin| world.sandbox.remove_pin(pin))?;
-    let (import, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 0), "{report:?}");
-    let row = Row::of(&mut client, import)?;
+    let row = Row::of(&mut client, report.import)?;
     assert!(row.reason.contains("8 of 8"), "{row:?}");
     assert_eq!(client.value::<i64>("SELECT count(missing_since) FROM pinterest.pin WHERE removed_at IS NULL")?, 8);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 8), "{report:?}");
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
     Ok(())
 }
 
@@ -140,12 +137,11 @@ fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
     // The first of two imports waits until the second has ended, as one does that waits for the quota.
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
-    let first = start(&mut client, "Beach")?;
+    let first = queue_board(&mut client, "Beach")?;
     let wake = "UPDATE pinterest.import SET due = false, wake_at = clock_timestamp() + $2::float8 * interval '1 hour' WHERE import_id = $1";
     client.execute(wake, &[&first, &1.0])?;
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
-    let second = start(&mut client, "Beach")?;
-    complete(&mut client, second)?;
+    import(&mut client, "Beach")?;
     let board = world.sandbox.board_id("Beach")?;
     let gone = world.sandbox.pin_ids(&board)?.swap_remove(0);
     world.sandbox.remove_pin(&gone)?;
@@ -167,21 +163,19 @@ fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
         world.sandbox.faults().add(Rule::on(kind, Fault::PinCount { difference: 2 }));
     }
     for _ in 0..2 {
-        let (_, report) = imported(&mut client, "'Beach'")?;
+        let report = imported(&mut client, "'Beach'")?;
         assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("incomplete", (12, 12)), "{report:?}");
     }
     // A pin that goes meanwhile is asked for by itself, and leaves the gap as it is.
     world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[5])?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 1), "{report:?}");
     client.batch_execute("UPDATE pinterest.board SET gap_since = gap_since - interval '1 day'")?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "whole", "{report:?}");
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged", "{report:?}");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "whole");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
     // And then a pin goes, which the count shows.
     world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[3])?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
     Ok(())
 }
@@ -194,20 +188,19 @@ fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
     let change = "UPDATE pinterest.pin_image SET content_hash = md5(content_hash); UPDATE pinterest.board SET imported_modified_at = NULL";
     client.batch_execute(change)?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.count("image", "reused", "before"), standing(&mut client)?), (3, (3, 3)), "{report:?}");
     world.sandbox.faults().remove(closed);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.sum("image", "embedded") + report.sum("image", "reused"), standing(&mut client)?), (3, (3, 3)));
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged", "{report:?}");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
 
     // For the second import in a row it is given up.
     client.batch_execute(change)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     imported(&mut client, "'Beach'")?;
     client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.sum("image", "failed"), standing(&mut client)?), (3, (3, 0)), "{report:?}");
     Ok(())
 }
@@ -223,8 +216,8 @@ fn an_absurd_reset_holds_nothing_up() -> Result<()> {
         headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, refused).once());
-    let import = crate::support::start(&mut client, "Beach")?;
-    crate::support::until_state(&mut client, import, "waiting_quota")?;
+    let import = queue_board(&mut client, "Beach")?;
+    until_state(&mut client, import, "waiting_quota")?;
     let soon = "SELECT max(i.wake_at) < now() + interval '10 minutes' AND max(q.reset_at) < now() + interval '25 hours'
            FROM pinterest.import i, pinterest.quota_ledger q";
     assert!(client.value::<bool>(soon)?);
@@ -235,6 +228,6 @@ fn an_absurd_reset_holds_nothing_up() -> Result<()> {
     )?;
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
-    assert_eq!(crate::support::complete(&mut client, import)?.embedded, 3);
+    assert_eq!(complete(&mut client, import)?.embedded, 3);
     Ok(())
 }

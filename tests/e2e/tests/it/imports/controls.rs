@@ -1,15 +1,6 @@
 //! What a person can do to an import, in each of its phases: pause, cancel, try again what failed, and look at who works.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-
-use crate::support::{
-    GATE, Row, SOON, Sql, complete, expect_refusal, hold_pictures_after, quick_board, quick_world, start, until_row,
-    until_state,
-};
+use crate::support::prelude::*;
 
 const SOON_ENOUGH: Duration = Duration::from_secs(1);
 /// Well below a lease: nothing may have to run out before an import goes on.
@@ -25,8 +16,8 @@ fn held(kind: Kind, passing: u64) -> Result<(World, Client, i64)> {
     let mut config = quick_board("Beach", PINS);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 4 }));
     config.faults.push(Rule::on(kind, Fault::Hold { gate: GATE.into() }).skip(passing));
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
-    let import = start(&mut client, "Beach")?;
+    let (world, mut client) = World::of(config)?.with_session()?;
+    let import = queue_board(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(kind, passing + 1, SOON), "{kind:?} is asked for");
     Ok((world, client, import))
 }
@@ -55,7 +46,7 @@ fn a_pause_takes_effect_at_once_in_each_phase() -> Result<()> {
         let (total, row) = (world.sandbox.requests().total(), Row::of(&mut client, import)?);
         assert!(client.value::<bool>("SELECT paused_at IS NOT NULL FROM pinterest.accounts")?);
         // An import that is asked for now waits as well.
-        let second = start(&mut client, "Beach")?;
+        let second = queue_board(&mut client, "Beach")?;
         client.query_one("SELECT pinterest_wait_for_import($1, interval '500 milliseconds')", &[&second])?;
         assert_eq!(world.sandbox.requests().total(), total, "{kind:?}: nothing goes out");
         assert_eq!(Row::of(&mut client, import)?, row);
@@ -83,7 +74,7 @@ fn a_cancellation_takes_effect_at_once_in_each_phase() -> Result<()> {
         assert!(row.pins_listed >= before.pins_listed && row.embedded >= before.embedded, "{kind:?}: {row:?}");
         // What it had claimed is free: the next import goes straight through.
         world.sandbox.faults().release(GATE);
-        let (again, began) = (start(&mut client, "Beach")?, Instant::now());
+        let (again, began) = (queue_board(&mut client, "Beach")?, Instant::now());
         let next = complete(&mut client, again)?;
         assert!(began.elapsed() < AT_ONCE, "{kind:?}: it took {:?}", began.elapsed());
         assert_eq!(next.embedded + next.reused, PINS as i32, "{kind:?}: {next:?}");
@@ -95,15 +86,15 @@ fn a_cancellation_takes_effect_at_once_in_each_phase() -> Result<()> {
 #[test]
 fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
-    let waiting = start(&mut client, "Beach")?;
+    let waiting = queue_board(&mut client, "Beach")?;
     complete(&mut client, waiting)?;
     let id = world.sandbox.board_id("Beach")?;
     world.sandbox.add_pins(&id, 1)?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::trial_quota_spent()).once());
-    let spent = start(&mut client, "Beach")?;
+    let spent = queue_board(&mut client, "Beach")?;
     until_state(&mut client, spent, "waiting_quota")?;
     pause(&mut client, &world, true)?;
-    let queued = start(&mut client, "Beach")?;
+    let queued = queue_board(&mut client, "Beach")?;
     for import in [spent, queued] {
         assert!(client.value_with::<bool>("SELECT pinterest_cancel_import($1)", &[&import])?);
         let row = Row::of(&mut client, import)?;
@@ -116,7 +107,7 @@ fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
 fn what_failed_is_tried_again_on_request() -> Result<()> {
     let (world, mut client) = quick_world("Beach", PINS)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let row = complete(&mut client, import)?;
     assert_eq!(row.failed, PINS as i32, "{row:?}");
     world.sandbox.faults().remove(closed);
@@ -145,11 +136,11 @@ fn the_end_is_announced_to_whoever_listens() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_import")?;
-    let completed = start(&mut client, "Beach")?;
+    let completed = queue_board(&mut client, "Beach")?;
     complete(&mut client, completed)?;
-    let failed = start(&mut client, "No such board")?;
+    let failed = queue_board(&mut client, "No such board")?;
     until_state(&mut client, failed, "failed")?;
-    let unchanged = start(&mut client, "Beach")?;
+    let unchanged = queue_board(&mut client, "Beach")?;
     complete(&mut client, unchanged)?;
     let heard: Vec<String> = listener
         .notifications()

@@ -1,20 +1,17 @@
 //! How much of a board an import covers: sizes, sections, samples, the end of a listing, boards of others.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Privacy};
-use sandbox::{Family, Fault, Kind, Rule};
+use sandbox::config::Privacy;
 
-use crate::support::imports::{Report, ended, imported, queue};
+use crate::support::imports::{Report, imported, queue, wait};
 use crate::support::oauth::USER;
-use crate::support::{GATE, Row, SOON, Sql, quick_board, quick_world, until_state};
+use crate::support::prelude::*;
 
 fn board(name: &str, pins: u64) -> BoardSpec {
-    BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only())
+    beach_board(name, pins)
 }
 
 fn world_of(accounts: Vec<AccountSpec>) -> Result<World> {
-    World::builder().sandbox(Config { accounts, ..quick_board("Beach", 0) }).start()
+    World::of(Config { accounts, ..quick_board("Beach", 0) })
 }
 
 #[test]
@@ -25,13 +22,13 @@ fn boards_around_one_page() -> Result<()> {
     let (world, mut client) = world_of(vec![account])?.with_session()?;
     for pins in sizes {
         world.sandbox.requests().reset();
-        let (_, report) = imported(&mut client, &format!("'{pins}'"))?;
+        let report = imported(&mut client, &format!("'{pins}'"))?;
         let expected = i64::try_from(pins)?;
         assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("whole", expected), "{report:?}");
         assert_eq!(report.sum("image", "embedded"), expected, "{report:?}");
         assert_eq!(world.sandbox.requests().count(Kind::BoardPins), if pins > 250 { 2 } else { 1 }, "{pins} pins");
         assert_eq!(world.sandbox.requests().pictures(), pins);
-        let (_, report) = imported(&mut client, &format!("'{pins}'"))?;
+        let report = imported(&mut client, &format!("'{pins}'"))?;
         assert_eq!(report.coverage, "unchanged", "{pins} pins");
     }
     Ok(())
@@ -41,7 +38,7 @@ fn boards_around_one_page() -> Result<()> {
 fn sections_by_name_and_by_id() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 30).sections(&["Bath", "Grand hall", "Kitchen"]));
     let (_world, mut client) = world_of(vec![account])?.with_session()?;
-    let (_, report) = imported(&mut client, "'Rooms', sections => '{ grand HALL }'")?;
+    let report = imported(&mut client, "'Rooms', sections => '{ grand HALL }'")?;
     let hall = report.sum("pin", "with_images");
     assert!(hall > 0 && hall < 30, "{report:?}");
     let named = "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board_section s
@@ -50,12 +47,12 @@ fn sections_by_name_and_by_id() -> Result<()> {
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, hall, "nothing else came in");
 
     let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'Bath'")?;
-    let (_, report) = imported(&mut client, &format!("'Rooms', sections => '{{{id},Grand hall}}'"))?;
+    let report = imported(&mut client, &format!("'Rooms', sections => '{{{id},Grand hall}}'"))?;
     assert_eq!(report.count("image", "reused", "kept"), hall, "{report:?}");
     assert!(report.sum("image", "embedded") > 0, "{report:?}");
     // Part of a board says nothing about the rest of it.
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("sections", 0));
-    let (_, report) = imported(&mut client, "'Rooms'")?;
+    let report = imported(&mut client, "'Rooms'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "with_images")), ("whole", 30), "{report:?}");
     Ok(())
 }
@@ -65,7 +62,7 @@ fn a_section_that_is_not_there() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 3).sections(&["Bath", "Hall"]));
     let (_world, mut client) = world_of(vec![account.board(board("Plain", 1))])?.with_session()?;
     let import = queue(&mut client, "'Rooms', sections => '{Bath,Cellar}'")?;
-    assert_eq!(ended(&mut client, import)?, "failed");
+    assert_eq!(wait(&mut client, import)?, "failed");
     let row = Row::of(&mut client, import)?;
     assert_eq!(row.error_code, "42704", "{row:?}");
     assert!(row.reason.contains("\"Cellar\""), "{row:?}");
@@ -73,7 +70,7 @@ fn a_section_that_is_not_there() -> Result<()> {
     Report::of(&mut client, import)?;
 
     let import = queue(&mut client, "'Plain', sections => '{Bath}'")?;
-    assert_eq!(ended(&mut client, import)?, "failed");
+    assert_eq!(wait(&mut client, import)?, "failed");
     let row = Row::of(&mut client, import)?;
     assert!(row.error_code == "42704" && !row.hint.contains("It has: ."), "{row:?}");
 
@@ -86,16 +83,16 @@ fn a_section_that_is_not_there() -> Result<()> {
 #[test]
 fn a_sample_grows_into_the_whole() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
-    let (_, report) = imported(&mut client, "'Beach', max_images => 5")?;
+    let report = imported(&mut client, "'Beach', max_images => 5")?;
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("sample", 5), "{report:?}");
     assert_eq!(report.outcomes("pin"), ["left_out beyond_max_images 25", "with_images 5"]);
     let newest: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY created_at DESC")?;
     assert_eq!(newest, world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[..5], "the newest ones");
 
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 25", "reused kept 5"]);
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("whole", 30));
-    let (_, report) = imported(&mut client, "'Beach', max_images => 100")?;
+    let report = imported(&mut client, "'Beach', max_images => 100")?;
     assert_eq!(report.sum("image", "reused"), 30, "{report:?}");
     Ok(())
 }
@@ -133,14 +130,13 @@ fn beyond_the_end_of_a_listing() -> Result<()> {
 
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 10 }));
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ListingWall).skip(2));
-    let (import, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("until_limit", 20), "{report:?}");
     assert_eq!(report.sum("pin", "removed"), 0, "what was not listed may be there still");
     assert_eq!(client.value::<i64>("SELECT count(removed_at) FROM pinterest.pin")?, 0);
-    let row = Row::of(&mut client, import)?;
+    let row = Row::of(&mut client, report.import)?;
     assert!(row.reason.contains("complete up to"), "{row:?}");
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged", "there is no more to be had");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged", "there is no more to be had");
     Ok(())
 }
 
@@ -158,7 +154,7 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
         .board(board("Whispers", 2).privacy(Privacy::Secret).collaborator(USER))
         .board(board("Theirs", 5));
     let (world, mut client) = world_of(vec![mine, theirs])?.with_session()?;
-    let (_, report) = imported(&mut client, "'Ours'")?;
+    let report = imported(&mut client, "'Ours'")?;
     assert_eq!(report.outcomes("image"), ["embedded 4"], "a group board comes in by its title");
     let owner = "SELECT owner_username FROM pinterest.board WHERE name = 'Ours'";
     assert_eq!(client.value::<String>(owner)?, "example_other");
@@ -166,17 +162,17 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
 
     for name in ["Hidden", "Whispers", "Theirs"] {
         let import = queue(&mut client, &format!("'{name}'"))?;
-        assert_eq!(ended(&mut client, import)?, "failed", "{name}");
+        assert_eq!(wait(&mut client, import)?, "failed", "{name}");
         let row = Row::of(&mut client, import)?;
         assert!(row.error_code == "42704" && row.hint.contains("secret"), "{name}: {row:?}");
     }
     assert_eq!(connect_with_secret_boards(&world, &mut client)?, world.account());
     for (name, pins) in [("Hidden", 3), ("Whispers", 2)] {
-        let (_, report) = imported(&mut client, &format!("'{name}'"))?;
+        let report = imported(&mut client, &format!("'{name}'"))?;
         assert_eq!(report.outcomes("image"), [format!("embedded {pins}")]);
     }
     assert_eq!(client.value::<String>("SELECT privacy FROM pinterest.board WHERE name = 'Hidden'")?, "SECRET");
     let import = queue(&mut client, &format!("'{}'", world.sandbox.board_id("Theirs")?))?;
-    assert_eq!(ended(&mut client, import)?, "failed", "an id opens no stranger's board");
+    assert_eq!(wait(&mut client, import)?, "failed", "an id opens no stranger's board");
     Ok(())
 }

@@ -1,22 +1,15 @@
 //! Each picture is downloaded and embedded once, whoever shows it.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Fault, Kind, Rule};
-
 use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::USER;
-use crate::support::{
-    GATE, Row, SOON, Sql, hold_pictures_after, pins_without_pictures, quick_board, quick_world, until, until_row,
-};
+use crate::support::prelude::*;
 
 const PINS: u64 = 40;
 const OTHER: &str = "example_other";
 
 /// The board "One", and boards of other names that show its pictures, each in the account named.
 fn world(twins: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<World> {
-    let board = |name: &str| BoardSpec::new(name, &[Family::Beach], PINS).media(MediaMix::images_only());
+    let board = |name: &str| beach_board(name, PINS);
     let mut accounts = vec![AccountSpec::new(USER).board(board("One")), AccountSpec::new(OTHER)];
     for (name, username) in twins {
         let owner = accounts.iter_mut().find(|account| account.username == *username);
@@ -65,12 +58,12 @@ fn connect_other(world: &World, client: &mut Client) -> Result<i64> {
 #[test]
 fn on_the_boards_of_an_account_one_after_another() -> Result<()> {
     let (world, mut client) = world(&[("Two", USER)], &[])?.with_session()?;
-    let (_, report) = imported(&mut client, "'One'")?;
+    let report = imported(&mut client, "'One'")?;
     let pictures = distinct(&mut client)?;
     assert!(pictures < PINS, "{pictures}");
     assert_eq!(u64::try_from(report.sum("image", "embedded"))?, pictures, "{report:?}");
     assert_eq!(world.sandbox.requests().pictures(), pictures);
-    let (_, report) = imported(&mut client, "'Two'")?;
+    let report = imported(&mut client, "'Two'")?;
     assert_eq!(report.outcomes("image"), [format!("reused same_picture {PINS}")]);
     assert_eq!(world.sandbox.requests().pictures(), pictures);
     Ok(())
@@ -133,7 +126,7 @@ fn across_accounts_where_that_is_asked_for() -> Result<()> {
     let other = connect_other(&world, &mut client)?;
     imported(&mut client, &format!("'One', {}", world.account()))?;
     let pictures = distinct(&mut client)?;
-    let (_, report) = imported(&mut client, &format!("'Two', {other}"))?;
+    let report = imported(&mut client, &format!("'Two', {other}"))?;
     assert_eq!(report.outcomes("image"), [format!("reused same_picture {PINS}")]);
     assert_eq!(world.sandbox.requests().pictures(), pictures);
     Ok(())
@@ -154,7 +147,7 @@ fn across_accounts_at_the_same_time() -> Result<()> {
 #[test]
 fn with_their_bytes_kept() -> Result<()> {
     let (world, mut client) = world(&[], &[])?.with_session()?;
-    let (_, report) = imported(&mut client, "'One', keep_images => true")?;
+    let report = imported(&mut client, "'One', keep_images => true")?;
     let pictures = distinct(&mut client)?;
     assert!(pictures < PINS, "{pictures}");
     let embedded = u64::try_from(report.sum("image", "embedded"))?;
@@ -182,9 +175,9 @@ fn one_file(world: &World, client: &mut Client) -> Result<()> {
 fn equal_bytes_are_recognised() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
     one_file(&world, &mut client)?;
-    let (_, report) = imported(&mut client, "'Beach', max_images => 1")?;
+    let report = imported(&mut client, "'Beach', max_images => 1")?;
     assert_eq!(report.outcomes("image"), ["embedded 1"]);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["reused kept 1", "reused same_bytes 7"]);
     assert_eq!(client.value::<i64>("SELECT count(DISTINCT sha256) FROM pinterest.pin_image")?, 1);
     Ok(())
@@ -194,7 +187,7 @@ fn equal_bytes_are_recognised() -> Result<()> {
 fn equal_bytes_in_work_together() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
     one_file(&world, &mut client)?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 1", "reused same_bytes 7"]);
     Ok(())
 }

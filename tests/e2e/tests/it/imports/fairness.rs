@@ -1,13 +1,9 @@
 //! Accounts that share a budget and a worker take turns.
 
-use std::time::Duration;
-
-use e2e::Result;
 use sandbox::config::Tier;
-use sandbox::{Fault, Kind, Rule};
 
-use crate::imports::quota::{asked, start, two_people};
-use crate::support::{GATE, SOON, Sql, complete, until_row};
+use crate::support::prelude::*;
+use crate::support::worlds::{asked, queue_for, two_people};
 
 #[test]
 fn a_budget_far_smaller_than_the_work_brings_all_of_it_in() -> Result<()> {
@@ -15,8 +11,8 @@ fn a_budget_far_smaller_than_the_work_brings_all_of_it_in() -> Result<()> {
     let (world, mut client, accounts) = two_people(Tier::Custom { limit: 6, window, shared: true }, 2)?;
     let mut imports = Vec::new();
     for (account, name) in accounts.into_iter().zip(["Amy", "Ben"]) {
-        imports.push(start(&mut client, account, &format!("{name} 1"))?);
-        imports.push(start(&mut client, account, &format!("{name} 2"))?);
+        imports.push(queue_for(&mut client, account, &format!("{name} 1"))?);
+        imports.push(queue_for(&mut client, account, &format!("{name} 2"))?);
     }
     for import in imports {
         assert_eq!(complete(&mut client, import)?.embedded, 5);
@@ -35,10 +31,11 @@ fn the_next_place_goes_to_the_account_with_the_fewest() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 6)?;
     world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: GATE.into() }).once());
     world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: OTHERS.into() }).skip(1));
-    let amys = (1..=6).map(|number| start(&mut client, amy, &format!("Amy {number}"))).collect::<Result<Vec<_>>>()?;
+    let amys =
+        (1..=6).map(|number| queue_for(&mut client, amy, &format!("Amy {number}"))).collect::<Result<Vec<_>>>()?;
     assert!(world.sandbox.requests().wait_for(Kind::Boards, 4, SOON), "four are worked on at once");
     // The last in the queue, and its account's only one.
-    let bens = start(&mut client, ben, "Ben 1")?;
+    let bens = queue_for(&mut client, ben, "Ben 1")?;
     // One place becomes free, while three of the other account's imports are under way and two wait.
     world.sandbox.faults().release(GATE);
     until_row(&mut client, bens, "its turn", |row| row.state == "running")?;

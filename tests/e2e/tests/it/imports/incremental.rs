@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Fault, Kind, Rule};
-
 use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::{USER, restart_worker};
-use crate::support::{GATE, Sql, hold_pictures_after, quick_board, quick_world, until, until_row};
+use crate::support::prelude::*;
 
 fn requests(world: &World) -> BTreeMap<Kind, u64> {
     world.sandbox.requests().counts()
@@ -18,21 +13,20 @@ fn requests(world: &World) -> BTreeMap<Kind, u64> {
 #[test]
 fn two_new_pins_on_a_long_board() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 600)?.with_session()?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 600"]);
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach'")?;
-    assert_eq!(report.coverage, "unchanged");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
     assert_eq!(requests(&world), BTreeMap::from([(Kind::Board, 1)]), "exactly one request");
 
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("image", "embedded")), ("until_known", 2), "{report:?}");
     let expected = [(Kind::Board, 1), (Kind::BoardPins, 1), (Kind::Sections, 1), (Kind::Image, 2)];
     assert_eq!(requests(&world), BTreeMap::from(expected));
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 602));
     assert_eq!(requests(&world), BTreeMap::from([(Kind::Board, 1)]));
     Ok(())
@@ -48,12 +42,12 @@ fn a_pin_that_is_gone() -> Result<()> {
     // As many came as went: the count says nothing, the listing has to.
     world.sandbox.add_pins(&board, 1)?;
     world.sandbox.requests().reset();
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
     assert_eq!((world.sandbox.requests().count(Kind::BoardPins), world.sandbox.requests().pictures()), (2, 1));
     let removed: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
     assert_eq!(removed, [gone]);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 255), "{report:?}");
     Ok(())
 }
@@ -66,23 +60,23 @@ fn a_pin_that_is_gone_after_a_sample() -> Result<()> {
     let board = world.sandbox.board_id("Beach")?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 5 }));
     world.sandbox.add_pins(&board, 2)?;
-    let (_, report) = imported(&mut client, "'Beach', max_images => 2")?;
+    let report = imported(&mut client, "'Beach', max_images => 2")?;
     assert_eq!(report.count("pin", "with_images", ""), 2, "{report:?}");
     let pins = world.sandbox.pin_ids(&board)?;
     for gone in &pins[12..] {
         world.sandbox.remove_pin(gone)?;
     }
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 2), "{report:?}");
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", 12), "{report:?}");
     Ok(())
 }
 
 fn two_boards() -> Result<World> {
-    let board = |name: &str| BoardSpec::new(name, &[Family::Beach], 6).media(MediaMix::images_only());
+    let board = |name: &str| beach_board(name, 6);
     let account = AccountSpec::new(USER).board(board("Near")).board(board("Far"));
-    World::builder().sandbox(Config { accounts: vec![account], ..quick_board("Near", 1) }).start()
+    World::of(Config { accounts: vec![account], ..quick_board("Near", 1) })
 }
 
 /// The titles of the boards that hold a pin now.
@@ -106,14 +100,14 @@ fn a_pin_that_moved_follows() -> Result<()> {
         world.sandbox.move_pin(pin, &far)?;
         world.sandbox.requests().reset();
         for board in order {
-            let (_, report) = imported(&mut client, &format!("'{board}'"))?;
+            let report = imported(&mut client, &format!("'{board}'"))?;
             assert_eq!(report.sum("image", "embedded"), 0, "{board}: {report:?}");
         }
         assert_eq!(whereabouts(&mut client, pin)?, ["Far"]);
         assert_eq!(world.sandbox.requests().pictures(), 0, "its picture is known");
     }
     for (board, pins) in [("Near", 4), ("Far", 8)] {
-        let (_, report) = imported(&mut client, &format!("'{board}'"))?;
+        let report = imported(&mut client, &format!("'{board}'"))?;
         assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("unchanged", pins), "{board}: {report:?}");
     }
     Ok(())
@@ -140,7 +134,7 @@ fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
     }
     assert_eq!(whereabouts(&mut client, &pin)?, ["Far"]);
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state <> 'embedded'")?, 0);
-    let (_, report) = imported(&mut client, "'Near'")?;
+    let report = imported(&mut client, "'Near'")?;
     assert_eq!(report.sum("pin", "listed"), 5, "{report:?}");
     Ok(())
 }

@@ -3,13 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{Result, Stop, World, wait_for};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
-use sandbox::{Family, Fault, Kind, Rule, Selector};
+use sandbox::Selector;
 
 use crate::support::oauth::kill_worker;
-use crate::support::{Row, SOON, Sql, start, until, until_row};
+use crate::support::prelude::*;
 
 const PINS: u64 = 12;
 const PAGES: u64 = 3;
@@ -50,16 +47,13 @@ impl Stage {
 
 /// A board for each stage, its pins four a page.
 fn world() -> Result<World> {
-    let board =
-        |stage: &Stage| BoardSpec::new(format!("{stage:?}"), &[Family::Beach], PINS).media(MediaMix::images_only());
+    let board = |stage: &Stage| beach_board(format!("{stage:?}"), PINS);
     let config = Config {
         accounts: vec![Stage::ALL.iter().map(board).fold(AccountSpec::new("example_user"), AccountSpec::board)],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
         faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 4 })],
-        ..Config::demo()
+        ..quick_board("Beach", 0)
     };
-    World::builder().sandbox(config).start()
+    World::of(config)
 }
 
 /// Interrupts an import in one stage. `interrupt` returns once it has.
@@ -72,7 +66,7 @@ fn interrupted(world: &World, stage: Stage, interrupt: impl Fn(&World) -> Result
     let rule = Rule { on, ..Rule::on(Selector::any(), Fault::Hold { gate: name.clone() }) };
     let rule = world.sandbox.faults().add(rule.skip(passing));
     world.sandbox.requests().reset();
-    let import = start(&mut client, &board)?;
+    let import = queue_board(&mut client, &board)?;
     until_row(&mut client, import, &name, |row| stage.is_reached(row))?;
     until("a request to be held", || Ok(world.sandbox.faults().fired(rule) > 0))?;
     drop(client);

@@ -1,17 +1,12 @@
 //! Pictures as cameras make them: embedded, up to limits that are settings.
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-use sandbox::{Config, Family, Fault, Rule};
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, state, until_state};
-use crate::support::{Row, SOON, Sql, complete, import, pins_without_pictures, refusal};
 
 /// Changes a limit, and waits until a new embedder has it.
 fn set_limit(world: &World, client: &mut Client, name: &str, value: &str) -> Result<()> {
     let before = world.cluster.embedder()?.map(|process| process.pid);
-    world.cluster.set(name, value)?;
-    world.cluster.reload()?;
+    world.cluster.change(name, value)?;
     wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| Some(now.pid) != before)))?;
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     Ok(())
@@ -30,8 +25,7 @@ fn retried(client: &mut Client) -> Result<Row> {
 
 #[test]
 fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over() -> Result<()> {
-    let (world, mut client) =
-        World::builder().sandbox(Config::with_board("Album", &[Family::Beach], 6)).start()?.with_session()?;
+    let (world, mut client) = World::of(Config::with_board("Album", &[Family::Beach], 6))?.with_session()?;
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     set_limit(&world, &mut client, "pinterest.max_image_pixels", "50000000")?;
     let sizes = [(6000, 4000), (8000, 6000), (9000, 900), (300, 30_000), (9000, 6000)];
@@ -70,8 +64,7 @@ fn a_download_ends_at_the_limit_of_bytes() -> Result<()> {
     let reason = reasons(&mut client)?.join(" ");
     assert!(reason.contains("at most 262144 are read (the setting pinterest.max_image_size)"), "{reason}");
 
-    world.cluster.set("pinterest.max_image_size", "64MB")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.max_image_size", "64MB")?;
     let row = retried(&mut client)?;
     assert_eq!((row.embedded, row.skipped, row.failed), (2, 0, 0), "{row:?}");
     Ok(())

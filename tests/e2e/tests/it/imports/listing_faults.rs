@@ -1,15 +1,9 @@
 //! Answers of the API that are broken in every way, in the middle of a listing: what passes is waited for, what does not
 //! ends the import with a reason, and nothing is lost or comes twice.
 
-use std::time::Duration;
-
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
-use sandbox::{Family, Fault, Kind, Rule};
 use serde_json::json;
 
-use crate::support::{Row, Sql, complete, start};
+use crate::support::prelude::*;
 
 const PINS: i32 = 5;
 /// A drip is given half a minute before it is given up.
@@ -17,15 +11,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A world with a board for each case, listed two pins a page.
 fn world(names: &[&str]) -> Result<World> {
-    let board = |name: &&str| BoardSpec::new(*name, &[Family::Beach], PINS as u64).media(MediaMix::images_only());
+    let board = |name: &&str| beach_board(*name, PINS as u64);
     let config = Config {
         accounts: vec![names.iter().map(board).fold(AccountSpec::new("example_user"), AccountSpec::board)],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
         faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 2 })],
-        ..Config::demo()
+        ..quick_board("Beach", 0)
     };
-    World::builder().sandbox(config).start()
+    World::of(config)
 }
 
 fn pages_of(world: &World, board: &str) -> Result<String> {
@@ -64,7 +56,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
         // On the second page, twice: the first is in by then, and an attempt has failed in the same way before.
         let rule = Rule::on(pages_of(&world, name)?, fault.clone()).skip(1);
         let rule = world.sandbox.faults().add(if *name == "a drip" { rule.once() } else { rule.times(2) });
-        imports.push((name, rule, start(&mut client, name)?));
+        imports.push((name, rule, queue_board(&mut client, name)?));
     }
     for (name, rule, import) in imports {
         let row = ended(&mut client, import)?;
@@ -101,7 +93,7 @@ fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
     let mut imports = Vec::new();
     for (name, fault, words) in &cases {
         world.sandbox.faults().add(Rule::on(pages_of(&world, name)?, fault.clone()).skip(1));
-        imports.push((name, words, start(&mut client, name)?));
+        imports.push((name, words, queue_board(&mut client, name)?));
     }
     for (name, words, import) in &imports {
         let row = ended(&mut client, *import)?;
@@ -114,8 +106,7 @@ fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
     // Pinterest mends its ways.
     world.sandbox.faults().clear();
     for (name, _, _) in &imports {
-        let import = start(&mut client, name)?;
-        let row = complete(&mut client, import)?;
+        let row = import(&mut client, name)?;
         assert_eq!((row.pins_listed, row.embedded + row.reused), (PINS, PINS), "{name}: {row:?}");
     }
     Ok(())
@@ -138,8 +129,7 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
     for (name, fault) in &cases {
         let rule = Rule::on(pages_of(&world, name)?, fault.clone());
         world.sandbox.faults().add(if *fault == Fault::EmptyPageWithBookmark { rule.once() } else { rule });
-        let import = start(&mut client, name)?;
-        let row = complete(&mut client, import)?;
+        let row = import(&mut client, name)?;
         assert_eq!((row.pins_listed, row.embedded), (PINS, PINS), "{name}: {row:?}");
     }
     Ok(())
@@ -152,8 +142,8 @@ fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
     world.sandbox.faults().add(
         Rule::on(Kind::BoardPins, Fault::RateLimited { retry_after: Some("1".into()), reset: None }).skip(1).once(),
     );
-    let import = start(&mut client, "Beach")?;
-    crate::support::until_state(&mut client, import, "waiting_quota")?;
+    let import = queue_board(&mut client, "Beach")?;
+    until_state(&mut client, import, "waiting_quota")?;
     world.sandbox.expire_bookmarks();
     let row = complete(&mut client, import)?;
     assert_eq!((row.pins_listed, row.total, row.embedded), (PINS, PINS, PINS), "{row:?}");

@@ -1,8 +1,6 @@
 //! The main job, from an empty database to an imported board.
 
-use e2e::{Result, World};
-
-use crate::support::{Sql, complete, start};
+use crate::support::prelude::*;
 
 /// Every step that a person takes, on a server that preloads the extension or does not.
 fn from_nothing_to_a_board(preload: bool) -> Result<()> {
@@ -20,8 +18,7 @@ fn from_nothing_to_a_board(preload: bool) -> Result<()> {
     // All but the secret one: its scope was not asked for.
     assert_eq!(listed, ["Ballroom", "Barn wedding", "Beach ceremony", "City rooftop", "Decoration", "Honeymoon"]);
 
-    let import = start(&mut client, "Decoration")?;
-    let row = complete(&mut client, import)?;
+    let row = import(&mut client, "Decoration")?;
     assert_eq!(row.pins_listed, 30);
     assert!(row.embedded >= 30, "carousels have several images: {row:?}");
     assert_eq!((row.skipped, row.failed), (0, 0), "{row:?}");

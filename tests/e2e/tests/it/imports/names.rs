@@ -1,20 +1,17 @@
 //! Boards and sections by the words and addresses that people have.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix};
-use sandbox::{Family, Kind};
+use sandbox::config::ImageRules;
 
-use crate::support::imports::{ended, imported, queue};
+use crate::support::imports::{imported, queue, wait};
 use crate::support::oauth::USER;
-use crate::support::{Row, Sql, import, quick_board, refusal};
+use crate::support::prelude::*;
 
 fn board(name: &str, pins: u64) -> BoardSpec {
-    BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only())
+    beach_board(name, pins)
 }
 
 fn world_of(accounts: Vec<AccountSpec>) -> Result<World> {
-    World::builder().sandbox(Config { accounts, ..quick_board("Beach", 0) }).start()
+    World::of(Config { accounts, ..quick_board("Beach", 0) })
 }
 
 /// A board whose sections are called as people call them.
@@ -51,18 +48,20 @@ fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
         ("annas-room//", "Anna's room"),
     ] {
         let address = format!("https://de.pinterest.com/{USER}//rooms-halls/{part}");
-        let (id, report) = imported(&mut client, &format!("'{address}'"))?;
+        let report = imported(&mut client, &format!("'{address}'"))?;
         assert_eq!(report.coverage, "sections", "{part}: {report:?}");
         let came = report.sum("pin", "with_images");
         assert!(came > 0, "{part}: {report:?}");
         assert_eq!(pins_of(&mut client, section)?, came, "{part}: all pins of the section");
         before += came;
         assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, before, "{part}: and no others");
-        let named: String = client
-            .value(&format!("SELECT array_to_string(sections, ' ') FROM pinterest.import WHERE import_id = {id}"))?;
+        let named: String = client.value(&format!(
+            "SELECT array_to_string(sections, ' ') FROM pinterest.import WHERE import_id = {}",
+            report.import
+        ))?;
         assert!(!named.is_empty() && !named.contains('%'), "{named}");
     }
-    let (_, report) = imported(&mut client, &format!("'https://www.pinterest.com/{USER}/rooms-halls/'"))?;
+    let report = imported(&mut client, &format!("'https://www.pinterest.com/{USER}/rooms-halls/'"))?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "with_images")), ("whole", 40), "the board's own address");
     Ok(())
 }
@@ -78,7 +77,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     let address = format!("https://www.pinterest.com/{USER}/rooms/cellar/");
     let failed = |client: &mut Client, arguments: &str| -> Result<Row> {
         let import = queue(client, arguments)?;
-        assert_eq!(ended(client, import)?, "failed", "{arguments}");
+        assert_eq!(wait(client, import)?, "failed", "{arguments}");
         Row::of(client, import)
     };
     let row = failed(&mut client, &format!("'{address}'"))?;
@@ -88,7 +87,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     assert!(row.error_code == "42704" && row.hint.len() < 2000 && row.hint.contains("and 40 more"), "{row:?}");
 
     // Several of one title but for the case: the exact one, or a question.
-    let (_, report) = imported(&mut client, "'Twins', sections => '{HALL}'")?;
+    let report = imported(&mut client, "'Twins', sections => '{HALL}'")?;
     assert_eq!(pins_of(&mut client, "HALL")?, report.sum("pin", "with_images"));
     let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'HALL'")?;
     for arguments in ["'Twins', sections => '{Hall,hALL}'", &format!("'pinterest.com/{USER}/twins/hall'")] {
@@ -116,8 +115,7 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
     let rooms = rooms.sections(&["Bath", "Hall"]);
     let accounts = vec![AccountSpec::new(USER).board(rooms).board(board("Other", 3))];
     let images = ImageRules::default();
-    let (_world, mut client) =
-        World::builder().sandbox(Config { accounts, images, ..quick_board("Beach", 0) }).start()?.with_session()?;
+    let (_world, mut client) = World::of(Config { accounts, images, ..quick_board("Beach", 0) })?.with_session()?;
     import(&mut client, "Rooms")?;
     import(&mut client, "Other")?;
     let bath = format!("https://www.pinterest.com/{USER}/rooms/bath/");
@@ -251,7 +249,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
             let id = world.sandbox.board_id(title)?;
             let import: i64 = client.value_with("SELECT pinterest_import_board($1)", &[&words])?;
             assert_eq!(
-                ended(&mut client, import)?,
+                wait(&mut client, import)?,
                 "completed",
                 "round {round}, {words:?}: {:?}",
                 Row::of(&mut client, import)?
@@ -265,7 +263,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
             // Nothing is known of these two to a session that starts from an empty table.
             client.batch_execute("DELETE FROM pinterest.import; DELETE FROM pinterest.board")?;
             let import = queue(&mut client, "'twin'")?;
-            assert_eq!(ended(&mut client, import)?, "failed");
+            assert_eq!(wait(&mut client, import)?, "failed");
             let row = Row::of(&mut client, import)?;
             assert_eq!(row.error_code, "22023", "{row:?}");
             row.hint
@@ -279,7 +277,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
     // A title that reads as an address is found once its board has been listed.
     client.refused("SELECT pinterest_import_board('https://pin.it/odd')", "22023");
     client.query("SELECT * FROM pinterest_list_boards()", &[])?;
-    let (_, report) = imported(&mut client, "'https://pin.it/odd'")?;
+    let report = imported(&mut client, "'https://pin.it/odd'")?;
     assert_eq!(report.sum("pin", "with_images"), 9);
     Ok(())
 }
@@ -309,7 +307,7 @@ fn boards_of_other_users() -> Result<()> {
     let theirs = AccountSpec::new("example_other").board(board("Barn", 3).collaborator(USER)).board(board("Theirs", 4));
     let (_world, mut client) = world_of(vec![mine, theirs])?.with_session()?;
     for (owner, pins) in [(USER, 2), ("Example_Other", 3)] {
-        let (_, report) = imported(&mut client, &format!("'https://www.pinterest.com/{owner}/barn/?invite_code=x'"))?;
+        let report = imported(&mut client, &format!("'https://www.pinterest.com/{owner}/barn/?invite_code=x'"))?;
         assert_eq!(report.sum("pin", "with_images"), pins, "{owner}");
     }
     let refused = client.refused("SELECT pinterest_import_board('barn')", "22023");
@@ -320,7 +318,7 @@ fn boards_of_other_users() -> Result<()> {
         ("https://www.pinterest.com/nobody/theirs/", "of user nobody it lists none"),
     ] {
         let import = queue(&mut client, &format!("'{address}'"))?;
-        assert_eq!(ended(&mut client, import)?, "failed", "{address}");
+        assert_eq!(wait(&mut client, import)?, "failed", "{address}");
         let row = Row::of(&mut client, import)?;
         assert!(row.error_code == "42704" && row.hint.contains(words), "{address}: {row:?}");
     }

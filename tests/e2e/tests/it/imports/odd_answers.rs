@@ -1,12 +1,10 @@
 //! Answers that mean something else than their status says, or nothing at all: each is tried again where that may help,
 //! and costs neither an import nor an account.
 
-use e2e::Result;
-use sandbox::{Fault, Kind, Rule};
 use serde_json::json;
 
 use crate::support::oauth::{arrived, status};
-use crate::support::{Sql, complete, quick_world, start, until_row};
+use crate::support::prelude::*;
 
 #[test]
 fn what_comes_from_something_in_between_passes() -> Result<()> {
@@ -27,8 +25,7 @@ fn what_comes_from_something_in_between_passes() -> Result<()> {
     ] {
         let case = format!("{fault:?}");
         let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).times(times));
-        let import = start(&mut client, "Beach")?;
-        complete(&mut client, import)?;
+        import(&mut client, "Beach")?;
         assert_eq!(world.sandbox.faults().fired(rule), times, "{case}");
         assert_eq!(status(&mut client)?, "connected", "{case}");
         let removed = "SELECT count(*) FROM pinterest.pin WHERE removed_at IS NOT NULL";
@@ -44,7 +41,7 @@ fn only_pinterest_itself_says_that_a_user_is_needed() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let before = arrived(&world);
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::EmptyAnswer { status: 401 }));
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let row = until_row(&mut client, import, "the refusal", |row| !row.reason.is_empty())?;
     assert_eq!((row.state.as_str(), row.error_code.as_str()), ("queued", "08006"), "{row:?}");
     assert_eq!(arrived(&world) - before, 1, "refreshed once");

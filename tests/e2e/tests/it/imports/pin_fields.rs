@@ -1,20 +1,18 @@
 //! What Pinterest tells of a pin is kept, and what it spoils costs no more than itself.
 
-use e2e::{Result, World};
-use sandbox::Family;
-use sandbox::config::{AccountSpec, BoardSpec, Config, Surprises};
+use sandbox::config::Surprises;
 use serde_json::json;
 
-use crate::imports::ai_pins::tell;
 use crate::support::imports::imported;
-use crate::support::{Sql, quick_world};
+use crate::support::prelude::*;
+use crate::support::worlds::set_pin_members;
 
 #[test]
 fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let board = world.sandbox.board_id("Beach")?;
     let pins = world.sandbox.pin_ids(&board)?;
-    tell(
+    set_pin_members(
         &world,
         &pins[..1],
         json!({
@@ -24,7 +22,11 @@ fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
             "ai_disclosures": { "values": ["AI_MODIFIED"] },
         }),
     );
-    tell(&world, &pins[1..2], json!({ "is_product": "yes", "product_tags": 7, "link": "mailto:a@b.example" }));
+    set_pin_members(
+        &world,
+        &pins[1..2],
+        json!({ "is_product": "yes", "product_tags": 7, "link": "mailto:a@b.example" }),
+    );
     imported(&mut client, "'Beach'")?;
     let of = |place: usize| {
         format!(
@@ -43,7 +45,7 @@ fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
 
     // A disclosure that cannot be read leaves what is known; its absence does not.
     for (member, expected) in [(json!({ "values": [{}] }), true), (json!(null), false)] {
-        tell(&world, &pins[..1], json!({ "ai_disclosures": member, "title": "Read all the same" }));
+        set_pin_members(&world, &pins[..1], json!({ "ai_disclosures": member, "title": "Read all the same" }));
         world.sandbox.add_pins(&board, 1)?;
         imported(&mut client, "'Beach'")?;
         let known: bool = client.value(&format!(
@@ -60,14 +62,12 @@ fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
 
 #[test]
 fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
-    let (world, mut client) = World::builder()
-        .sandbox(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4))
-        .start()?
-        .with_session()?;
+    let (world, mut client) =
+        World::of(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4))?.with_session()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Mixed")?)?;
     let now: String = client.value("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')")?;
     for (pin, date) in pins.iter().zip([json!("2999-01-01T00:00:00"), json!(now), json!("1970-01-01T00:00:00")]) {
-        tell(&world, std::slice::from_ref(pin), json!({ "created_at": date }));
+        set_pin_members(&world, std::slice::from_ref(pin), json!({ "created_at": date }));
     }
     imported(&mut client, "'Mixed'")?;
     let mut near = |of: &[&String]| -> Result<bool> {
@@ -122,9 +122,9 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
     let spoiled = [&without_id[..], &odd, &bare, &harmless].concat();
     assert!(spoiled.len() < pins.len(), "some are left as they are");
     for (pin, members) in pins.iter().zip(&spoiled) {
-        tell(&world, std::slice::from_ref(pin), members.clone());
+        set_pin_members(&world, std::slice::from_ref(pin), members.clone());
     }
-    let (import, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     let count = |number: usize| i64::try_from(number).unwrap_or_default();
     assert_eq!(report.count("pin", "unreadable", "unknown_shape"), count(without_id.len()), "{report:?}");
     assert_eq!(report.sum("pin", "listed"), count(pins.len() - without_id.len()), "{report:?}");
@@ -132,6 +132,7 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
     assert_eq!(report.sum("pin", "without_image"), count(bare.len()), "{report:?}");
     let embedded = count(pins.len() - without_id.len() - bare.len());
     assert_eq!(report.sum("image", "embedded"), embedded, "{report:?}");
+    let import = report.import;
     let told: i64 = client.value(&format!(
         "SELECT sum(count)::int8 FROM pinterest.import_report WHERE import_id = {import} AND item = 'pin'
                 AND outcome IN ('with_images', 'without_image', 'left_out', 'skipped', 'unreadable')"
@@ -151,10 +152,10 @@ fn texts_with_nul_characters_are_stored() -> Result<()> {
         surprises: Surprises::none(),
         ..Config::demo()
     };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     let id: String = client.value("SELECT board_id FROM pinterest_list_boards()")?;
     let text = "a\0b";
-    tell(
+    set_pin_members(
         &world,
         &world.sandbox.pin_ids(&id)?[..1],
         json!({

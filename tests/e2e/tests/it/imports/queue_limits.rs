@@ -1,29 +1,20 @@
 //! What the queue of imports takes and what it does not: caps, disconnected accounts, imports that end their worker.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::Client;
-
 use crate::support::oauth::WORKER;
-use crate::support::{
-    GATE, Row, SOON, Sql, complete, expect_refusal, hold_pictures_after, quick_world, start, until, until_row,
-    until_state,
-};
+use crate::support::prelude::*;
 
 #[test]
 fn an_account_queues_as_much_as_it_may() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
-    world.cluster.set("pinterest.max_queued_imports", "3")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.max_queued_imports", "3")?;
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
     until("the setting", || Ok(client.value::<String>("SHOW pinterest.max_queued_imports")? == "3"))?;
-    let imports = (0..3).map(|_| start(&mut client, "Beach")).collect::<Result<Vec<_>>>()?;
+    let imports = (0..3).map(|_| queue_board(&mut client, "Beach")).collect::<Result<Vec<_>>>()?;
     let refused = client.refused("SELECT pinterest_import_board('Beach')", "53400");
     assert!(refused.hint.contains("pinterest.max_queued_imports"), "{refused:?}");
     client.execute("SELECT pinterest_cancel_import($1)", &[&imports[0]])?;
-    let again = start(&mut client, "Beach")?;
+    let again = queue_board(&mut client, "Beach")?;
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     for import in [imports[1], imports[2], again] {
         complete(&mut client, import)?;
@@ -35,9 +26,9 @@ fn an_account_queues_as_much_as_it_may() -> Result<()> {
 fn a_disconnect_ends_what_is_under_way() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 40)?.with_session()?;
     hold_pictures_after(&world, 4);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "some images", |row| row.embedded > 0)?;
-    let waits = start(&mut client, "Beach")?;
+    let waits = queue_board(&mut client, "Beach")?;
     let account = world.account();
     client.execute("SELECT FROM pinterest_disconnect($1)", &[&account])?;
     for import in [import, waits] {
@@ -72,7 +63,7 @@ fn kill(world: &World, client: &mut Client) -> Result<()> {
 fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(sandbox::Rule::on(sandbox::Kind::BoardPins, sandbox::Fault::Hold { gate: GATE.into() }));
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     for death in 1..=3u64 {
         assert!(world.sandbox.requests().wait_for(sandbox::Kind::BoardPins, death, SOON), "{death}");
         kill(&world, &mut client)?;
@@ -81,7 +72,7 @@ fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
     assert!(row.reason.contains("ended 3 times") && row.error_code == "57P02", "{row:?}");
     assert_eq!(world.sandbox.requests().count(sandbox::Kind::BoardPins), 3);
     world.sandbox.faults().clear();
-    let again = start(&mut client, "Beach")?;
+    let again = queue_board(&mut client, "Beach")?;
     assert_eq!(complete(&mut client, again)?.embedded, 3);
     Ok(())
 }
@@ -89,9 +80,9 @@ fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
 /// Whoever holds locks on what is theirs keeps nobody else's imports waiting.
 #[test]
 fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
-    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 1)?;
+    let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 1)?;
     hold_pictures_after(&world, 0);
-    let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
+    let amys = crate::support::worlds::queue_for(&mut client, amy, "Amy 1")?;
     until_row(&mut client, amys, "all images", |row| row.total == 5)?;
     let mut other = world.connect()?;
     let mut transaction = other.transaction()?;
@@ -100,7 +91,7 @@ fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
     transaction.execute("SELECT pinterest_sync_board('Amy 1', '1 day', $1)", &[&amy])?;
     world.sandbox.faults().release(GATE);
     let begun = Instant::now();
-    let bens = crate::imports::quota::start(&mut client, ben, "Ben 1")?;
+    let bens = crate::support::worlds::queue_for(&mut client, ben, "Ben 1")?;
     assert_eq!(complete(&mut client, bens)?.embedded, 5);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     transaction.commit()?;
@@ -111,16 +102,16 @@ fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
 /// An import that a client keeps locked is passed over, also where it is its account's turn.
 #[test]
 fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
-    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 5)?;
+    let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 5)?;
     let held = sandbox::Rule::on(sandbox::Kind::Boards, sandbox::Fault::Hold { gate: GATE.into() });
     world.sandbox.faults().add(held);
     let mut bens = Vec::new();
     for board in 1..=4 {
-        bens.push(crate::imports::quota::start(&mut client, ben, &format!("Ben {board}"))?);
+        bens.push(crate::support::worlds::queue_for(&mut client, ben, &format!("Ben {board}"))?);
     }
     assert!(world.sandbox.requests().wait_for(sandbox::Kind::Boards, 4, SOON), "every place is taken");
-    let amys = crate::imports::quota::start(&mut client, amy, "Amy 1")?;
-    bens.push(crate::imports::quota::start(&mut client, ben, "Ben 5")?);
+    let amys = crate::support::worlds::queue_for(&mut client, amy, "Amy 1")?;
+    bens.push(crate::support::worlds::queue_for(&mut client, ben, "Ben 5")?);
     client.until("SELECT count(*) FROM pinterest.import WHERE due", 2_i64)?;
     let mut other = world.connect()?;
     let mut transaction = other.transaction()?;
@@ -138,8 +129,8 @@ fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
 /// Chores of other accounts are done while one account's row is locked.
 #[test]
 fn a_locked_account_stops_no_others_chores() -> Result<()> {
-    let (world, mut client, [amy, ben]) = crate::imports::quota::two_people(sandbox::config::Tier::Standard, 1)?;
-    let first = crate::imports::quota::start(&mut client, ben, "Ben 1")?;
+    let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 1)?;
+    let first = crate::support::worlds::queue_for(&mut client, ben, "Ben 1")?;
     complete(&mut client, first)?;
     client.execute("SELECT pinterest_sync_board('Ben 1', '1 day', $1)", &[&ben])?;
     let mut other = world.connect()?;

@@ -2,42 +2,13 @@
 //! for it without asking.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use e2e::{Result, Stop, World, wait_for};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises, Tier};
-use sandbox::{Family, Fault, Kind, Rule};
+use sandbox::config::Tier;
 
-use crate::support::{Row, SOON, Sql, complete, until, until_state};
+use crate::support::prelude::*;
+use crate::support::worlds::{API, asked, queue_for, two_people};
 
-const API: [Kind; 7] =
-    [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections, Kind::SectionPins, Kind::Pin];
 const MINUTES: Duration = Duration::from_secs(600);
-
-/// Two people with boards of five pins, `Amy 1` and so on, that are listed in three pages; both connected by one app.
-/// Returns their accounts.
-pub fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])> {
-    let person = |name: &str| {
-        let board = |number: usize| {
-            BoardSpec::new(format!("{name} {number}"), &[Family::Beach], 5).media(MediaMix::images_only())
-        };
-        (1..=boards).map(board).fold(AccountSpec::new(format!("example_{name}").to_lowercase()), AccountSpec::board)
-    };
-    let config = Config {
-        accounts: vec![person("Amy"), person("Ben")],
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
-        faults: vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 2 })],
-        tier,
-        ..Config::demo()
-    };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
-    world.sandbox.sign_in("example_ben")?;
-    let ben = world.connect_account(&mut client)?;
-    let amy = world.account();
-    Ok((world, client, [amy, ben]))
-}
 
 /// Registers the app anew, with standard access.
 fn upgrade(world: &World, client: &mut Client) -> Result<()> {
@@ -47,10 +18,6 @@ fn upgrade(world: &World, client: &mut Client) -> Result<()> {
         &[&app.client_id, &app.client_secret, &app.redirect_uris[0]],
     )?;
     Ok(())
-}
-
-pub fn start(client: &mut Client, account: i64, board: &str) -> Result<i64> {
-    client.value_with("SELECT pinterest_import_board($1, $2)", &[&board, &account])
 }
 
 /// Seconds until a waiting import goes on.
@@ -84,15 +51,11 @@ fn ledger(client: &mut Client) -> Result<Vec<(Option<i64>, i64, i64)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-pub fn asked(world: &World) -> i64 {
-    API.iter().map(|kind| world.sandbox.requests().count(*kind)).sum::<u64>() as i64
-}
-
 #[test]
 fn on_trial_an_apps_accounts_share_what_the_answers_say() -> Result<()> {
     let (world, mut client, accounts) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: true }, 1)?;
     for (account, board) in accounts.into_iter().zip(["Amy 1", "Ben 1"]) {
-        let import = start(&mut client, account, board)?;
+        let import = queue_for(&mut client, account, board)?;
         assert_eq!(complete(&mut client, import)?.pins_listed, 5);
         assert_eq!(ledger(&mut client)?, [(None, 70, 70 - asked(&world))]);
     }
@@ -104,14 +67,14 @@ fn on_standard_each_account_has_its_own() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: false }, 1)?;
     upgrade(&world, &mut client)?;
     let before = asked(&world);
-    let import = start(&mut client, amy, "Amy 1")?;
+    let import = queue_for(&mut client, amy, "Amy 1")?;
     complete(&mut client, import)?;
     let spent = asked(&world) - before;
     let of_amy = ledger(&mut client)?;
     assert!(matches!(of_amy[..], [(Some(account), 70, _)] if account == amy), "{of_amy:?}");
 
     // The same work costs the other the same; the first one's line stands.
-    let import = start(&mut client, ben, "Ben 1")?;
+    let import = queue_for(&mut client, ben, "Ben 1")?;
     complete(&mut client, import)?;
     assert_eq!(asked(&world) - before, 2 * spent);
     let both = ledger(&mut client)?;
@@ -141,7 +104,7 @@ fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
         let case = format!("{fault:?}");
         let before = world.sandbox.requests().count(Kind::BoardPins);
         let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).skip(1).once());
-        let import = start(&mut client, amy, &format!("Amy {}", number + 1))?;
+        let import = queue_for(&mut client, amy, &format!("Amy {}", number + 1))?;
         let row = until_state(&mut client, import, "waiting_quota")?;
         let wait = wait_of(&mut client, import)?;
         assert!(expected.contains(&wait), "{case}: {wait} s");
@@ -169,10 +132,10 @@ fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
 fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::trial_quota_spent()).once());
-    let amys = start(&mut client, amy, "Amy 1")?;
+    let amys = queue_for(&mut client, amy, "Amy 1")?;
     until_state(&mut client, amys, "waiting_quota")?;
     let asked_before = asked(&world);
-    let bens = start(&mut client, ben, "Ben 1")?;
+    let bens = queue_for(&mut client, ben, "Ben 1")?;
     let waits = |client: &mut Client, import: i64| -> Result<()> {
         let row = until_state(client, import, "waiting_quota")?;
         assert_eq!(row.error_code, "53400", "{row:?}");
@@ -187,7 +150,7 @@ fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
     // A restart forgets none of it.
     world.cluster.restart(Stop::Fast)?;
     let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
-    let more = start(&mut client, ben, "Ben 2")?;
+    let more = queue_for(&mut client, ben, "Ben 2")?;
     for import in [amys, bens, more] {
         waits(&mut client, import)?;
     }
@@ -196,7 +159,7 @@ fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
     // With a budget of its own the account owes nothing to the other's.
     upgrade(&world, &mut client)?;
     client.query_one("SELECT pinterest_cancel_import($1)", &[&more])?;
-    let own = start(&mut client, ben, "Ben 2")?;
+    let own = queue_for(&mut client, ben, "Ben 2")?;
     complete(&mut client, own)?;
     assert_eq!(Row::of(&mut client, amys)?.state, "waiting_quota");
 
@@ -212,7 +175,7 @@ fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let silent = Fault::RateLimited { retry_after: None, reset: None };
     world.sandbox.faults().add(Rule::on(Kind::Boards, silent).once());
-    let import = start(&mut client, amy, "Amy 1")?;
+    let import = queue_for(&mut client, amy, "Amy 1")?;
     until_state(&mut client, import, "waiting_quota")?;
     assert!(client.value::<bool>("SELECT window_length = interval '1 day' FROM pinterest.quota")?);
     Ok(())
@@ -248,7 +211,7 @@ fn of_several_policies_the_one_of_the_category_is_the_budget() -> Result<()> {
             let set = set.into_iter().map(|(name, lines)| (name.to_owned(), lines)).collect();
             world.sandbox.faults().add(Rule::on(kind, Fault::Headers { set }));
         }
-        let import = start(&mut client, amy, &format!("Amy {}", number + 1))?;
+        let import = queue_for(&mut client, amy, &format!("Amy {}", number + 1))?;
         complete(&mut client, import)?;
         let (category, limit, window, paced, left) = budget(&mut client)?;
         assert_eq!((category.as_str(), limit, window, paced), ("org_read", 1000, 60, true), "{case}");
@@ -259,11 +222,11 @@ fn of_several_policies_the_one_of_the_category_is_the_budget() -> Result<()> {
 
 #[test]
 fn a_policy_of_a_second_paces_and_is_never_run_into() -> Result<()> {
-    let mut config = crate::support::quick_board("Beach", 5);
+    let mut config = quick_board("Beach", 5);
     config.per_second = Some(2);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 1 }));
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
-    let import = crate::support::start(&mut client, "Beach")?;
+    let (world, mut client) = World::of(config)?.with_session()?;
+    let import = queue_board(&mut client, "Beach")?;
     assert_eq!(complete(&mut client, import)?.pins_listed, 5);
     let refused = world.sandbox.requests().latest().iter().filter(|request| request.status == Some(429)).count();
     assert_eq!(refused, 0);
@@ -284,7 +247,7 @@ fn a_refusal_for_asking_too_fast_does_not_spend_the_budget() -> Result<()> {
     let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let fault = Fault::Status { status: 429, code: 8, message: "Slow down".into(), headers };
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, fault).once());
-    let import = start(&mut client, amy, "Amy 1")?;
+    let import = queue_for(&mut client, amy, "Amy 1")?;
     complete(&mut client, import)?;
     let (.., left) = budget(&mut client)?;
     assert!(left > 900, "{left}");
@@ -296,7 +259,7 @@ fn refusals_that_do_not_say_how_long_are_waited_for_ever_longer() -> Result<()> 
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let silent = Fault::RateLimited { retry_after: None, reset: None };
     let rule = world.sandbox.faults().add(Rule::on(Kind::Boards, silent));
-    let import = start(&mut client, amy, "Amy 1")?;
+    let import = queue_for(&mut client, amy, "Amy 1")?;
     for (number, expected) in [1.0..=6.0, 7.0..=18.0, 25.0..=54.0].into_iter().enumerate() {
         until("the refusal", || {
             let refused = client.value::<i32>("SELECT COALESCE(max(refused_in_row), 0) FROM pinterest.quota_ledger")?;

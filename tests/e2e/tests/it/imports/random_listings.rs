@@ -5,15 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Result, World};
 use fastrand::Rng;
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix};
-use sandbox::{Family, Fault, Kind, OddShape, Rule};
+use sandbox::OddShape;
 
 use crate::support::imports::{Report, queue};
 use crate::support::oauth::USER;
-use crate::support::quick_board;
+use crate::support::prelude::*;
 
 const BOARDS: [&str; 2] = ["One", "Two"];
 /// As many pins as are asked for one by one, so that what the count hides is found out as well.
@@ -52,9 +49,9 @@ fn walks(seed: u64) -> Result<()> {
 }
 
 fn walk(seed: u64) -> Result<()> {
-    let board = |name: &str| BoardSpec::new(name, &[Family::Beach], PINS).media(MediaMix::images_only());
+    let board = |name: &str| beach_board(name, PINS);
     let account = AccountSpec::new(USER).board(board(BOARDS[0])).board(board(BOARDS[1]));
-    let world = World::builder().sandbox(Config { accounts: vec![account], ..quick_board("One", 1) }).start()?;
+    let world = World::of(Config { accounts: vec![account], ..quick_board("One", 1) })?;
     let client = world.connect()?;
     let mut walk = Walk { random: Rng::with_seed(seed), world, client, trace: vec![format!("seed {seed}")] };
     for _ in 0..STEPS {

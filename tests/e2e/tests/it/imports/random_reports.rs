@@ -1,13 +1,11 @@
 //! Property: whatever is asked of imports in whatever order, and whatever goes wrong meanwhile, the account of each one
 //! adds up at every moment.
 
-use e2e::{Result, World};
 use fastrand::Rng;
-use postgres::Client;
 
 use crate::support::imports::{Report, queue};
+use crate::support::prelude::*;
 use crate::support::random::{BOARDS, any_world, mishap};
-use crate::support::until;
 
 const STEPS: usize = 40;
 
@@ -39,7 +37,7 @@ fn adds_up_on_a_third() -> Result<()> {
 fn walk(seed: u64) -> Result<()> {
     let seed = std::env::var("WALK").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
     let mut random = Rng::with_seed(seed);
-    let world = World::builder().sandbox(any_world(&mut random)).start()?;
+    let world = World::of(any_world(&mut random))?;
     let client = world.connect()?;
     let mut walk = Walk { random, world, client, imports: Vec::new(), trace: vec![format!("seed {seed}")] };
     walk.import()?;

@@ -1,9 +1,6 @@
 //! A board that was imported before.
 
-use e2e::Result;
-use sandbox::Kind;
-
-use crate::support::{Sql, complete, import, quick_world, start};
+use crate::support::prelude::*;
 
 #[test]
 fn an_unchanged_board_costs_one_request() -> Result<()> {
@@ -28,8 +25,7 @@ fn a_changed_board_costs_what_changed() -> Result<()> {
     let fresh = world.sandbox.add_pins(&board, 2)?;
 
     world.sandbox.requests().reset();
-    let id = start(&mut client, "Beach")?;
-    let row = complete(&mut client, id)?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!(world.sandbox.requests().pictures(), 2, "only the new ones are downloaded");
     assert_eq!((row.total, row.embedded, row.reused, row.pins_removed), (7, 2, 5, 1), "{row:?}");
     let removed: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin WHERE removed_at IS NOT NULL")?;
@@ -49,9 +45,9 @@ const MEAN: &str = "SELECT vector_send(pinterest_board_embedding('Beach'))";
 
 #[test]
 fn one_picture_on_two_pins_is_downloaded_once() -> Result<()> {
-    let mut config = crate::support::quick_board("Beach", 20);
+    let mut config = quick_board("Beach", 20);
     config.surprises.repeated_pictures = 50;
-    let (_world, mut client) = e2e::World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = e2e::World::of(config)?.with_session()?;
     let row = import(&mut client, "Beach")?;
     assert_eq!(row.embedded + row.reused, 20, "{row:?}");
     assert!(row.reused > 0, "{row:?}");

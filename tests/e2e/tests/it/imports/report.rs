@@ -1,13 +1,10 @@
 //! The account that an import gives at its end, in each way to end.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::config::{ImageRules, Surprises};
 use sandbox::faults::PictureFormat;
-use sandbox::{Family, Fault, Kind, Rule};
 
-use crate::support::imports::{Report, ended, imported, queue};
-use crate::support::{GATE, Sql, hold_pictures_after, quick_board, quick_world, until_row};
+use crate::support::imports::{Report, imported, queue, wait};
+use crate::support::prelude::*;
 
 fn retry_failed(client: &mut Client, import: i64) -> Result<i64> {
     client.value_with("SELECT pinterest_retry_failed($1)", &[&import])
@@ -71,7 +68,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
     };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     let paths = paths(&world, &mut client, "Mixed")?;
     let bomb = Fault::ImageBomb { format: PictureFormat::Png };
     let alike = Fault::Redirect { status: 301, location: format!("https://{}{}", world.sandbox.host(), paths[9]) };
@@ -82,7 +79,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
         world.sandbox.faults().add(Rule::on(paths[5].replacen("600x", size, 1), Fault::CdnForbidden));
     }
 
-    let (import, report) = imported(&mut client, "'Mixed'")?;
+    let report = imported(&mut client, "'Mixed'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "reported")), ("whole", 40));
     assert_eq!(report.sum("pin", "listed"), 40);
     for (item, outcome, reason) in [
@@ -103,26 +100,26 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
     let mut expected = report.outcomes("pin");
     expected.push(format!("embedded or reused {there}"));
     expected.extend(others);
-    assert_eq!(in_tables(&mut client, import)?, expected);
+    assert_eq!(in_tables(&mut client, report.import)?, expected);
     Ok(())
 }
 
 #[test]
 fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
     let config = quick_board("Beach", 12);
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let (world, mut client) = World::of(config)?.with_session()?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("pin"), ["with_images 12"]);
     assert_eq!(report.outcomes("image"), ["embedded 12"]);
 
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
     assert_eq!(report.outcomes("pin"), ["with_images 12"]);
     assert_eq!(report.outcomes("image"), ["reused unchanged 12"]);
 
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 3 }));
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "reported")), ("until_known", 15));
     assert_eq!(report.count("image", "embedded", ""), 3, "{report:?}");
     assert_eq!(report.sum("image", "reused"), report.count("image", "reused", "kept"), "{report:?}");
@@ -132,13 +129,13 @@ fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
 
 #[test]
 fn parts_of_a_board() -> Result<()> {
-    let board = BoardSpec::new("Rooms", &[Family::Beach], 24).media(MediaMix::images_only());
+    let board = beach_board("Rooms", 24);
     let account = AccountSpec::new("example_user").board(board.sections(&["Bath", "Hall"]));
     let mut config = Config { accounts: vec![account], ..quick_board("Rooms", 1) };
     config.faults = vec![Rule::on(Kind::BoardPins, Fault::ShortPage { items: 7 })];
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
 
-    let (_, report) = imported(&mut client, "'Rooms', sections => '{bath}'")?;
+    let report = imported(&mut client, "'Rooms', sections => '{bath}'")?;
     let bath: i64 = client.value("SELECT count(*) FROM pinterest.pin")?;
     assert!(bath > 0 && bath < 24, "{bath}");
     assert_eq!(report.coverage, "sections");
@@ -148,12 +145,12 @@ fn parts_of_a_board() -> Result<()> {
     );
     assert_eq!(report.outcomes("image"), [format!("embedded {bath}")]);
 
-    let (_, report) = imported(&mut client, "'Rooms', max_images => 10")?;
+    let report = imported(&mut client, "'Rooms', max_images => 10")?;
     assert_eq!(report.coverage, "sample");
     assert_eq!(report.outcomes("pin"), ["left_out beyond_max_images 4", "with_images 10"]);
     assert_eq!(report.sum("image", "found"), 10);
 
-    let (_, report) = imported(&mut client, "'Rooms', sections => '{Bath,Hall}', max_images => 2")?;
+    let report = imported(&mut client, "'Rooms', sections => '{Bath,Hall}', max_images => 2")?;
     assert_eq!(report.coverage, "sample");
     assert_eq!((report.sum("pin", "with_images"), report.sum("image", "found")), (2, 2), "{report:?}");
     Ok(())
@@ -163,7 +160,8 @@ fn parts_of_a_board() -> Result<()> {
 fn what_failed_and_is_tried_again() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden).skip(4));
-    let (import, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
+    let import = report.import;
     let refused = report.count("image", "failed", "not_downloadable");
     assert!(refused > 0 && refused < 9, "{report:?}");
     world.sandbox.faults().remove(closed);
@@ -180,10 +178,11 @@ fn what_failed_and_is_tried_again() -> Result<()> {
 fn what_failed_and_came_in_by_another_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
-    let (first, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
+    let first = report.import;
     assert_eq!(report.outcomes("image"), ["failed not_downloadable 9"]);
     world.sandbox.faults().remove(closed);
-    let (_, report) = imported(&mut client, "'Beach', max_images => 4")?;
+    let report = imported(&mut client, "'Beach', max_images => 4")?;
     assert_eq!(report.outcomes("image"), ["embedded 4"]);
 
     assert_eq!(retry_failed(&mut client, first)?, 5, "four are not its own any more");
@@ -201,12 +200,12 @@ fn what_was_cancelled_keeps_its_account() -> Result<()> {
     let report = Report::of(&mut client, import)?;
     assert_eq!((report.state.as_str(), report.sum("image", "pending")), ("running", 24));
     client.execute("SELECT pinterest_cancel_import($1)", &[&import])?;
-    assert_eq!(ended(&mut client, import)?, "cancelled");
+    assert_eq!(wait(&mut client, import)?, "cancelled");
     let report = Report::of(&mut client, import)?;
     assert_eq!(report.outcomes("image"), ["embedded 6"]);
     assert_eq!((report.sum("image", "found"), report.sum("image", "pending")), (30, 24));
     world.sandbox.faults().release(GATE);
-    let (_, report) = imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 24", "reused kept 6"]);
     Ok(())
 }

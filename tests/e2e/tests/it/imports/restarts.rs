@@ -1,14 +1,12 @@
 //! Stops, crashes and terminations in the middle of an import: it goes on by itself.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use e2e::process::{Process, kill9, terminate};
-use e2e::{Result, Stop, World, wait_for, wait_until};
-use postgres::Client;
+use e2e::wait_until;
 
 use crate::support::oauth::{WORKER, kill_worker};
-use crate::support::{GATE, Row, SOON, Sql, hold_pictures_after, quick_board, start, until_row};
+use crate::support::prelude::*;
 
 const PINS: u64 = 20;
 const IN: u64 = 5;
@@ -20,7 +18,7 @@ fn halfway(preload: bool) -> Result<(World, i64)> {
     let (world, mut client) =
         World::builder().preload(preload).sandbox(quick_board("Beach", PINS)).start()?.with_session()?;
     hold_pictures_after(&world, IN);
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_row(&mut client, import, "the first images", |row| row.embedded == IN as i32)?;
     Ok((world, import))
 }
@@ -53,7 +51,7 @@ fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
     // Here nobody is there to see the work until somebody asks.
     let mut client = world.connect()?;
     assert_eq!(Row::of(&mut client, import)?.state, "running");
-    crate::support::complete(&mut client, import)?;
+    complete(&mut client, import)?;
     Ok(())
 }
 

@@ -1,10 +1,7 @@
 //! Imported rows live as long as pinterest.retention says, and no longer.
 
-use e2e::{Result, World};
-use postgres::Client;
-
 use crate::support::oauth::restart_worker;
-use crate::support::{Sql, complete, import, quick_world, start, until};
+use crate::support::prelude::*;
 
 /// More rows than go in one statement.
 const PINS: u64 = 250;
@@ -25,8 +22,7 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
         &[&kept],
     )?;
     client.batch_execute("UPDATE pinterest.board SET confirmed_at = clock_timestamp() - interval '2 hours'")?;
-    world.cluster.set("pinterest.retention", "1h")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.retention", "1h")?;
     restart_worker(&world, &mut client)?;
     until("the old rows to go", || Ok(count(&mut client, "pin")? == 10))?;
     let left: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY pin_id")?;
@@ -36,8 +32,7 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
 
     // The board is known to be incomplete, though Pinterest's marker has not moved.
     let asked = world.sandbox.requests().pictures();
-    let again = start(&mut client, "Beach")?;
-    let row = complete(&mut client, again)?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!((row.total, row.pins_listed), (250, 250), "{row:?}");
     assert_eq!(world.sandbox.requests().pictures() - asked, 240, "only what was gone is fetched");
     Ok(())
@@ -73,14 +68,13 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
              imported_at = imported_at - interval '3 hours'",
     )?;
     // Found unchanged a moment ago.
-    let (_, report) = crate::support::imports::imported(&mut client, "'Beach'")?;
+    let report = crate::support::imports::imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
     client.batch_execute(
         "UPDATE pinterest.pin SET removed_at = clock_timestamp() - interval '3 hours'
           WHERE pin_id = (SELECT min(pin_id) FROM pinterest.pin)",
     )?;
-    world.cluster.set("pinterest.retention", "1h")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.retention", "1h")?;
     a_round(&world, &mut client)?;
     until("the removed pin to go", || Ok(count(&mut client, "pin")? == 5))?;
 
@@ -105,8 +99,7 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
 fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
-    world.cluster.set("pinterest.retention", "30d")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.retention", "30d")?;
     a_round(&world, &mut client)?;
     // As if the clock had shown this ten years before, a moment ago: what was stored then looks ten years old now.
     client.batch_execute(

@@ -1,9 +1,6 @@
 //! Pinterest is slow, broken or says that it is enough: the import waits and goes on.
 
-use e2e::Result;
-use sandbox::{Fault, Kind, Rule};
-
-use crate::support::{Sql, complete, quick_world, start, until_state};
+use crate::support::prelude::*;
 
 #[test]
 fn bursts_of_server_errors_pass() -> Result<()> {
@@ -13,7 +10,7 @@ fn bursts_of_server_errors_pass() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::ServerError { status: 500 }).times(2));
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::ResetAfterHeaders).skip(2).once());
     client.query_one("SELECT count(*) FROM pinterest_list_boards()", &[])?;
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     let row = until_state(&mut client, id, "queued")?;
     if !row.reason.is_empty() {
         assert_eq!(row.error_code, "08006", "{row:?}");
@@ -29,7 +26,7 @@ fn a_spent_quota_is_waited_for() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let limited = Fault::RateLimited { retry_after: Some("3".into()), reset: Some(3) };
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, limited).once());
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     let row = until_state(&mut client, id, "waiting_quota")?;
     assert_eq!(row.error_code, "53400", "{row:?}");
     let wait: f64 = client.value_with(

@@ -3,11 +3,9 @@
 
 use std::net::TcpListener;
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{Certificate, Config};
+use sandbox::config::Certificate;
 
-use crate::support::{Row, Sql, complete, quick_board, start, until_row};
+use crate::support::prelude::*;
 
 /// A world whose account came by a token of its own: over these connections none could be had.
 fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
@@ -23,7 +21,7 @@ fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
 
 /// Starts an import that finds no way, and returns how it waits.
 fn waits(client: &mut Client) -> Result<(i64, Row)> {
-    let import = start(client, "Beach")?;
+    let import = queue_board(client, "Beach")?;
     let row = until_row(client, import, "a failed attempt", |row| !row.reason.is_empty())?;
     assert_eq!(
         (row.state.as_str(), row.phase.as_str(), row.error_code.as_str()),

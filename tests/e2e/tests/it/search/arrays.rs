@@ -2,11 +2,10 @@
 
 use std::io::Cursor;
 
-use e2e::{Result, World};
 use image::ImageFormat;
-use sandbox::scene::{self, Family};
+use sandbox::scene;
 
-use crate::support::{Sql, quick_world, refusal};
+use crate::support::prelude::*;
 
 /// More than the embedder reads of one connection before it answers.
 const MANY: usize = 150;
@@ -49,11 +48,8 @@ fn each_has_the_embedding_it_has_alone() -> Result<()> {
 
 #[test]
 fn where_there_is_nothing_to_embed_nobody_is_asked() -> Result<()> {
-    let (_world, mut client) = World::builder()
-        .sandbox(crate::support::quick_board("Beach", 1))
-        .model("/nonexistent/model")
-        .start()?
-        .with_session()?;
+    let (_world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 1)).model("/nonexistent/model").start()?.with_session()?;
     for (expression, expected) in [
         ("pinterest_embed_texts('{}')", "{}"),
         ("pinterest_embed_images('{}')", "{}"),

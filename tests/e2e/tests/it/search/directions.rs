@@ -1,10 +1,7 @@
 //! The other directions of searching, whose rights it runs with, and which plans it takes.
 
-use std::time::{Duration, Instant};
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::search::{VENUES, column, picture, world};
-use e2e::Result;
 
 #[test]
 fn pins_and_boards_that_are_alike() -> Result<()> {

@@ -1,12 +1,11 @@
 //! The statements of docs/search.md run as they are written, and the plans it shows are those that the server takes.
 
-use e2e::{Result, World, checkout};
+use e2e::checkout;
 use postgres::error::SqlState;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
-use sandbox::scene::Family;
+use sandbox::config::Surprises;
 
 use crate::support::doc_pages::{blocks, statements};
-use crate::support::import;
+use crate::support::prelude::*;
 use crate::support::search::make_venues;
 
 #[test]
@@ -18,7 +17,7 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
         .board(board("Barn wedding", &[Family::Barn], 6))
         .board(board("Beach ceremony", &[Family::Beach], 6));
     let config = Config { accounts: vec![account], surprises: Surprises::none(), ..Config::demo() };
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
     for board in ["Our wedding", "Barn wedding", "Beach ceremony"] {
         import(&mut client, board)?;
     }
@@ -43,7 +42,7 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
         }
         for statement in statements(body) {
             run += 1;
-            let rows = match client.query(statement, &[]) {
+            let rows = match client.query(&statement, &[]) {
                 Ok(rows) => rows,
                 // Untrained weights may find that no picture is about a topic.
                 Err(error)

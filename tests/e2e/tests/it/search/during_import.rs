@@ -1,11 +1,6 @@
 //! Searches while an import is under way.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::Config;
-use sandbox::{Family, Kind};
-
-use crate::support::{Row, complete, start, until_row};
+use crate::support::prelude::*;
 
 /// Searches that have to come back while pictures wait.
 const SEARCHES: usize = 5;
@@ -23,10 +18,9 @@ fn search(client: &mut Client, number: usize) -> Result<()> {
 
 #[test]
 fn a_text_does_not_wait_for_the_pictures_before_it() -> Result<()> {
-    let (world, mut client) =
-        World::builder().sandbox(Config::with_board("Beach", &Family::ALL, 150)).start()?.with_session()?;
+    let (world, mut client) = World::of(Config::with_board("Beach", &Family::ALL, 150))?.with_session()?;
     search(&mut client, SEARCHES)?;
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     let first = until_row(&mut client, import, "work on the images", |row| row.embedded > 0 && pending(row) > 20)?;
     for number in 0..SEARCHES {
         search(&mut client, number)?;

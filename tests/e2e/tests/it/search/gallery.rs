@@ -3,13 +3,10 @@
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::Family;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules};
+use sandbox::config::ImageRules;
 
 use crate::support::chromium::Chromium;
-use crate::support::{Sql, complete, expect_refusal, import, quick_board, quick_world};
+use crate::support::prelude::*;
 
 /// A text that would break a page in every way that is known.
 const HOSTILE: &str = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u{e9}\u{1f3d6}";
@@ -116,10 +113,8 @@ fn a_large_board_is_cut_and_says_so() -> Result<()> {
 
 #[test]
 fn a_mixed_board_shows_its_themes() -> Result<()> {
-    let (_world, mut client) = World::builder()
-        .sandbox(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16))
-        .start()?
-        .with_session()?;
+    let (_world, mut client) =
+        World::of(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16))?.with_session()?;
     import(&mut client, "Ours")?;
     let themes =
         client.query("SELECT images, exemplar_pins[1] FROM pinterest_board_themes('Ours') ORDER BY theme", &[])?;
@@ -169,7 +164,7 @@ fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
         accounts: vec![AccountSpec::new("example_user").board(BoardSpec::new("Honeymoon", &[Family::Beach], 0))],
         ..quick_board("Beach", 1)
     };
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
     import(&mut client, "Honeymoon")?;
     let html = page(&mut client, "pinterest_gallery('Honeymoon')")?;
     assert!(html.contains("0 pins") && html.contains("No picture of this board has an embedding yet."));
@@ -327,7 +322,7 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
         images: ImageRules { pool: Some(2), ..ImageRules::default() },
         ..Config::demo()
     };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     let id: i64 = client.value("SELECT pinterest_import_board('Our wedding', keep_images => true)")?;
     complete(&mut client, id)?;
     client.batch_execute(

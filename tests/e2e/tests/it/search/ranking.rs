@@ -2,12 +2,10 @@
 
 use std::io::Cursor;
 
-use e2e::{Result, World};
 use image::ImageFormat;
-use sandbox::scene::{self, Family};
-use sandbox::{Config, Kind};
+use sandbox::scene;
 
-use crate::support::{Sql, import, quick_world};
+use crate::support::prelude::*;
 
 /// Seeds far from those of any pin.
 const FIRST_SEED: u64 = 1 << 40;
@@ -15,7 +13,7 @@ const FIRST_SEED: u64 = 1 << 40;
 #[test]
 fn places_like_those_on_the_board_come_first() -> Result<()> {
     let config = Config::with_board("Barn wedding", &[Family::Barn], 12);
-    let (_world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (_world, mut client) = World::of(config)?.with_session()?;
     import(&mut client, "Barn wedding")?;
 
     client.batch_execute(

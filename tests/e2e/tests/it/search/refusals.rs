@@ -1,10 +1,7 @@
 //! What searching cannot do with is refused with a code and a hint, or has the empty answer that docs/search.md names.
 
-use e2e::{Result, World};
-use postgres::Client;
-
+use crate::support::prelude::*;
 use crate::support::search::{config, make_venues, world};
-use crate::support::{Sql, import};
 
 /// Has a statement refused.
 fn refused(client: &mut Client, sql: &str, code: &str, message: &str, hint: &str) {
@@ -114,7 +111,7 @@ fn rows_without_a_direction_are_left_out() -> Result<()> {
 
 #[test]
 fn models_are_not_mixed() -> Result<()> {
-    let (_world, mut client) = World::builder().sandbox(config()).start()?.with_session()?;
+    let (_world, mut client) = World::of(config())?.with_session()?;
     for board in ["Barn wedding", "Beaches"] {
         import(&mut client, board)?;
     }

@@ -3,12 +3,9 @@
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use e2e::{Result, World};
 use fastrand::Rng;
-use postgres::Client;
-use sandbox::{Config, Family};
 
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::search::column;
 
 /// Numbers of a vector.
@@ -102,8 +99,7 @@ fn sum(parts: &[(f64, &[f64])]) -> Vec<f64> {
 const WEDDING: [(usize, usize); 4] = [(0, 20), (1, 12), (DRESS, 15), (CAKE, 10)];
 
 fn world() -> Result<(World, Client, Geometry)> {
-    let (world, mut client) =
-        World::builder().sandbox(Config::with_board("Unused", &[Family::Beach], 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(Config::with_board("Unused", &[Family::Beach], 1))?.with_session()?;
     let mut geometry = Geometry::new();
     geometry.board(&mut client, world.account(), "Wedding", &WEDDING)?;
     Ok((world, client, geometry))

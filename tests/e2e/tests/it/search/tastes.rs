@@ -1,9 +1,8 @@
 //! The tastes in a board are found, and what is recommended suits all of them.
 
-use e2e::Result;
 use serde_json::Value;
 
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::search::{column, world};
 
 /// Venues of the four families that are near the mixed board, by family.

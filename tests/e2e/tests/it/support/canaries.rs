@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use e2e::{Result, World};
 use memchr::memmem;
+
+use crate::support::prelude::*;
 
 /// A secret and what it is, for the message of a test that finds it.
 #[derive(Clone)]

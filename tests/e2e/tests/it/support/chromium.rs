@@ -6,11 +6,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use e2e::Result;
 use serde_json::{Value, json};
+
+use crate::support::prelude::*;
 
 /// What the program is called by one distribution or the other.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];

@@ -1,4 +1,4 @@
-//! Pages of docs/, for tests that run what they show.
+//! Pages for readers, for tests that run what they show.
 
 /// A fenced block: what it holds, and its language.
 pub fn blocks(text: &str) -> Vec<(&str, String)> {
@@ -13,15 +13,8 @@ pub fn blocks(text: &str) -> Vec<(&str, String)> {
     found
 }
 
-/// The statements of a block of SQL, without the comments before them; none has a semicolon within.
-pub fn statements(block: &str) -> impl Iterator<Item = &str> {
-    block.split(';').map(without_comments).filter(|statement| !statement.is_empty())
-}
-
-fn without_comments(statement: &str) -> &str {
-    let mut rest = statement.trim();
-    while rest.starts_with("--") {
-        rest = rest.split_once('\n').map_or("", |(_, rest)| rest.trim_start());
-    }
-    rest
+/// The statements of a block of SQL without comments; no statement contains a semicolon or two hyphens within.
+pub fn statements(block: &str) -> Vec<String> {
+    let code: Vec<&str> = block.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).collect();
+    code.join("\n").split(';').map(|statement| statement.trim().to_owned()).filter(|s| !s.is_empty()).collect()
 }

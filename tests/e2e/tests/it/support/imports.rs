@@ -1,35 +1,134 @@
-//! Imports as a test asks for them, and the account that their views give of them.
+//! Imports: queued, awaited, and as their views show them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use e2e::{Result, wait_for};
-use postgres::Client;
+pub use e2e::imports::{queue, queue_board, wait};
 
-use crate::support::{SOON, Sql};
+use crate::support::prelude::*;
 
-/// Queues an import: arguments of `pinterest_import_board()` as SQL has them.
-pub fn queue(client: &mut Client, arguments: &str) -> Result<i64> {
-    client.value(&format!("SELECT pinterest_import_board({arguments})"))
+/// An import as its view shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    pub state: String,
+    pub phase: String,
+    pub reason: String,
+    pub error_code: String,
+    pub hint: String,
+    pub pins_listed: i32,
+    pub pins_without_image: i32,
+    pub pins_removed: i32,
+    pub total: i32,
+    pub embedded: i32,
+    pub reused: i32,
+    pub skipped: i32,
+    pub failed: i32,
 }
 
-/// Waits until an import has ended; returns its state.
-pub fn ended(client: &mut Client, import: i64) -> Result<String> {
-    wait_for("the import's end", SOON, || {
-        let row = client.query_one("SELECT state FROM pinterest.imports WHERE import_id = $1", &[&import])?;
-        Ok(Some(row.get::<_, String>(0)).filter(|state| ["completed", "failed", "cancelled"].contains(&state.as_str())))
-    })
+impl Row {
+    /// How it stands now.
+    pub fn of(client: &mut Client, import: i64) -> Result<Self> {
+        let row = client.query_one(
+            "SELECT state, phase, reason, error_code, hint, pins_listed, pins_without_image, pins_removed,
+                    images_total, images_embedded, images_reused, images_skipped, images_failed
+               FROM pinterest.imports WHERE import_id = $1",
+            &[&import],
+        )?;
+        let text = |index: usize| row.get::<_, Option<String>>(index).unwrap_or_default();
+        Ok(Self {
+            state: text(0),
+            phase: text(1),
+            reason: text(2),
+            error_code: text(3),
+            hint: text(4),
+            pins_listed: row.get(5),
+            pins_without_image: row.get(6),
+            pins_removed: row.get(7),
+            total: row.get(8),
+            embedded: row.get(9),
+            reused: row.get(10),
+            skipped: row.get(11),
+            failed: row.get(12),
+        })
+    }
+
+    /// Images that came to an end, one way or another.
+    pub fn done(&self) -> i32 {
+        self.embedded + self.reused + self.skipped + self.failed
+    }
 }
 
-/// Imports to the end, which must be `completed`; the account it gives.
-pub fn imported(client: &mut Client, arguments: &str) -> Result<(i64, Report)> {
+/// Waits for the end of an import, which must be `completed`, with every image accounted for.
+pub fn complete(client: &mut Client, import: i64) -> Result<Row> {
+    let state = wait(client, import)?;
+    let row = Row::of(client, import)?;
+    assert_eq!(state, "completed", "{row:?}");
+    assert_eq!((row.state.as_str(), row.phase.as_str()), ("completed", "finished"), "{row:?}");
+    assert_eq!(row.done(), row.total, "every image has come to an end: {row:?}");
+    check_images(client, import)?;
+    Ok(row)
+}
+
+/// Imports a board to the end.
+pub fn import(client: &mut Client, board: &str) -> Result<Row> {
+    let import = queue_board(client, board)?;
+    complete(client, import)
+}
+
+/// Waits until an import's row looks as wanted.
+pub fn until_row(client: &mut Client, import: i64, what: &str, wanted: impl Fn(&Row) -> bool) -> Result<Row> {
+    let mut last = Row::default();
+    let found = wait_for(what, SOON, || {
+        last = Row::of(client, import)?;
+        Ok(wanted(&last).then(|| last.clone()))
+    });
+    found.map_err(|error| error.context(format!("{last:?}")))
+}
+
+/// Waits until an import is in a state.
+pub fn until_state(client: &mut Client, import: i64, state: &str) -> Result<Row> {
+    until_row(client, import, state, |row| row.state == state)
+}
+
+/// An embedding is right or absent, an image without one has a reason, and the board's images are those that the import
+/// counts.
+fn check_images(client: &mut Client, import: i64) -> Result<()> {
+    let wrong: Vec<String> = client.column_with(
+        "SELECT format('%s/%s: %s, %s', pin_id, position, state, reason) FROM pinterest.pin_image
+              WHERE import_id = $1 AND NOT CASE state
+                    WHEN 'embedded' THEN abs(vector_norm(embedding) - 1) < 1e-3 AND model_id IS NOT NULL
+                    WHEN 'pending' THEN false
+                    ELSE embedding IS NULL AND reason <> '' END",
+        &[&import],
+    )?;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let row = client.query_one(
+        "SELECT i.images_total = count(image), i.images_embedded + i.images_reused = count(image) FILTER (WHERE image = 'embedded'),
+                i.images_skipped = count(image) FILTER (WHERE image = 'skipped'),
+                i.images_failed = count(image) FILTER (WHERE image = 'failed')
+           FROM (SELECT * FROM pinterest.imports WHERE import_id = $1) AS i
+           LEFT JOIN (SELECT account_id, board_id, image.state AS image FROM pinterest.pin
+                        JOIN pinterest.pin_image AS image USING (account_id, pin_id) WHERE removed_at IS NULL) AS images
+                  USING (account_id, board_id)
+          GROUP BY i.images_total, i.images_embedded, i.images_reused, i.images_skipped, i.images_failed",
+        &[&import],
+    )?;
+    let agree: Vec<bool> = (0..4).map(|index| row.get(index)).collect();
+    assert_eq!(agree, [true; 4], "the counts of import {import} are not those of the board's images");
+    Ok(())
+}
+
+/// Imports to the end, which must be `completed`; returns the report. `arguments` as for [`queue`].
+pub fn imported(client: &mut Client, arguments: &str) -> Result<Report> {
     let import = queue(client, arguments)?;
-    Ok((import, Report::completed(client, import)?))
+    Report::completed(client, import)
 }
 
 /// One import in `pinterest.import_report`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Report {
+    /// Id of the import.
+    pub import: i64,
     /// State in `pinterest.imports`.
     pub state: String,
     /// What the listing covered, once that is known.
@@ -72,7 +171,7 @@ impl Report {
             &[&import],
         )?;
         let Some(first) = rows.first() else { panic!("import {import} has no report") };
-        let mut report = Self { state: first.get(4), coverage: first.get(5), lines: BTreeMap::new() };
+        let mut report = Self { import, state: first.get(4), coverage: first.get(5), lines: BTreeMap::new() };
         for row in &rows {
             let before = report.lines.insert((row.get(0), row.get(1), row.get(2)), row.get(3));
             assert_eq!(before, None, "a line comes twice: {rows:?}");
@@ -83,7 +182,7 @@ impl Report {
 
     /// The account of an import that has to complete, once it has.
     pub fn completed(client: &mut Client, import: i64) -> Result<Self> {
-        let state = ended(client, import)?;
+        let state = wait(client, import)?;
         let report = Self::of(client, import)?;
         assert_eq!(state, "completed", "{report:?}");
         Ok(report)

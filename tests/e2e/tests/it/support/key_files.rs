@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Result, ServerFile};
+use e2e::ServerFile;
+
+use crate::support::prelude::*;
 
 /// A key as a line of a key file, the same for the same number.
 pub fn key(number: u8) -> String {

@@ -1,12 +1,10 @@
 //! What the tests of tokens share: refreshes as the sandbox counts them, and an account as its row shows it.
 
 use e2e::process::Process;
-use e2e::{Result, World, wait_for, world};
-use postgres::Client;
-use sandbox::Kind;
-use sandbox::config::{Config, TokenRules};
+use e2e::world;
+use sandbox::config::TokenRules;
 
-use crate::support::{SOON, Sql, quick_board, until};
+use crate::support::prelude::*;
 
 /// The one account of most worlds.
 pub const USER: &str = "example_user";

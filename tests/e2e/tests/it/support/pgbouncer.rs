@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::Context;
-use e2e::{Result, ServerUser, World, wait_for};
-use postgres::{Client, NoTls};
+use e2e::ServerUser;
+use postgres::NoTls;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::prelude::*;
 
 /// Where the program may be: distributions put it where only root looks, and the server's user has a PATH of its own.
 const PLACES: [&str; 4] =

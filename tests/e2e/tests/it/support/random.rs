@@ -1,11 +1,11 @@
 //! Worlds and mishaps drawn from a seed.
 
 use fastrand::Rng;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use sandbox::config::{ImageRules, Surprises};
 use sandbox::faults::PictureFormat;
-use sandbox::{Family, Fault, Kind, Rule};
 
 use crate::support::oauth::USER;
+use crate::support::prelude::*;
 
 /// The boards of [`any_world`]; the last one shows pictures of the second.
 pub const BOARDS: [&str; 3] = ["Plain", "Mixed", "Twin"];

@@ -1,15 +1,11 @@
 //! The steps of a refresh that tests stop it at, and what must hold after each.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
 use sandbox::config::{OldRefreshToken, TokenRules};
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, arrived, generation, refresh, status, until_status, with_tokens};
-use crate::support::{SOON, Sql, until};
+use crate::support::prelude::*;
 
 /// A session that waits for a refresh.
 pub type Session = JoinHandle<Result<(), postgres::Error>>;

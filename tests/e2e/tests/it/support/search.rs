@@ -2,13 +2,11 @@
 
 use std::io::Cursor;
 
-use e2e::{Result, World};
 use image::ImageFormat;
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, MediaMix, Surprises};
-use sandbox::scene::{self, Family};
+use sandbox::config::Surprises;
+use sandbox::scene;
 
-use crate::support::{Sql, import};
+use crate::support::prelude::*;
 
 /// Seeds far from those of any pin.
 const FIRST_SEED: u64 = 1 << 40;
@@ -29,7 +27,7 @@ pub fn config() -> Config {
 
 /// That Pinterest, its boards imported, and 24 venues that are embedded.
 pub fn world() -> Result<(World, Client)> {
-    let (world, mut client) = World::builder().sandbox(config()).start()?.with_session()?;
+    let (world, mut client) = World::of(config())?.with_session()?;
     for board in ["Mixed", "Barn wedding", "Beaches", "Empty"] {
         import(&mut client, board)?;
     }

@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 
-use e2e::{Result, wait_for};
 use postgres::GenericClient;
 use postgres::types::{FromSqlOwned, ToSql};
 
-use crate::support::SOON;
+use crate::support::prelude::*;
 
 /// What a statement was refused with.
 #[derive(Debug)]

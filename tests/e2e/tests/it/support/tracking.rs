@@ -1,34 +1,15 @@
-//! What the tests of tracked columns share. On their servers workers wait for ever before they look at a tracked column:
-//! the queue stays as the triggers left it.
+//! What the tests of tracked columns share. Workers leave the tracked columns of their servers alone: the queue stays as the
+//! triggers left it.
 
-use crate::support::Sql;
-use e2e::{Cluster, Result, cluster};
-use postgres::{Client, GenericClient};
+pub use e2e::tracking::{VENUES, start};
+use postgres::GenericClient;
 
-/// Has every tracked column look as if its time had not come.
-const NO_WORKERS: &str = "
-    CREATE FUNCTION wait_for_ever() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN NEW.next_attempt_at := 'infinity'; RETURN NEW; END $$;
-    CREATE TRIGGER wait_for_ever BEFORE INSERT OR UPDATE ON pinterest.tracked_column
-        FOR EACH ROW EXECUTE FUNCTION wait_for_ever();";
+use crate::support::prelude::*;
 
-/// A server with the extension, and nobody who works on tracked columns.
+/// A server with the extension whose workers leave tracked columns alone.
 pub fn server() -> Result<(Cluster, Client)> {
     start(Cluster::builder())
 }
-
-/// The same with further settings.
-pub fn start(builder: cluster::Builder) -> Result<(Cluster, Client)> {
-    let cluster = builder.preload(true).start()?;
-    let mut client = cluster.connect()?;
-    client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
-    client.batch_execute(NO_WORKERS)?;
-    Ok((cluster, client))
-}
-
-/// A table of venues with a description to follow.
-pub const VENUES: &str =
-    "CREATE TABLE venues (id bigint PRIMARY KEY, description text, photo bytea, embedding vector(512));";
 
 /// A server with that table, and its description tracked.
 pub fn tracked_venues() -> Result<(Cluster, Client)> {

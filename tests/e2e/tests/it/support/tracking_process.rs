@@ -1,9 +1,6 @@
 //! What the tests share that are about the process in which code of a table's owner runs.
 
-use e2e::{Result, wait_for};
-use postgres::Client;
-
-use crate::support::SOON;
+use crate::support::prelude::*;
 
 /// `backend_type` of the process.
 pub const TRACKING_WORKER: &str = "pg_pinterest tracking worker";

@@ -2,19 +2,16 @@
 
 use std::io::Cursor;
 
-use e2e::{Result, Stop, World, wait_for};
 use image::ImageFormat;
-use postgres::Client;
-use sandbox::scene::{self, Family};
-use sandbox::{Fault, Kind, Rule};
+use sandbox::scene;
 
-use crate::support::{SOON, Sql, quick_board, until};
+use crate::support::prelude::*;
 
 /// A preloaded world. Its Pinterest has a board of `pictures` pictures of different bytes, which the tests' tables point
 /// at: the CDN is among the hosts that tracked URLs may name.
 pub fn world(pictures: u64) -> Result<World> {
     let config = sandbox::Config::with_board("Beach", &[Family::Beach, Family::Barn], pictures);
-    let world = World::builder().sandbox(config).start()?;
+    let world = World::of(config)?;
     world.cluster.set("pinterest.tracked_image_hosts", &world.sandbox.host())?;
     world.cluster.restart(Stop::Fast)?;
     Ok(world)
@@ -23,7 +20,7 @@ pub fn world(pictures: u64) -> Result<World> {
 /// The addresses of the board's pictures.
 pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
-    crate::support::import(client, "Beach")?;
+    import(client, "Beach")?;
     world.sandbox.faults().remove(closed);
     world.sandbox.requests().reset();
     client.column("SELECT candidates -> 0 ->> 'url' FROM pinterest.pin_image ORDER BY pin_id, position")
@@ -31,7 +28,7 @@ pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
 
 /// A small world for what needs no pictures of Pinterest's.
 pub fn small_world() -> Result<World> {
-    World::builder().sandbox(quick_board("Beach", 1)).start()
+    World::of(quick_board("Beach", 1))
 }
 
 /// A photo.
@@ -39,6 +36,20 @@ pub fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
     let mut photo = Cursor::new(Vec::new());
     scene::draw(family, seed, 160, 120).write_to(&mut photo, ImageFormat::Jpeg)?;
     Ok(photo.into_inner())
+}
+
+/// A table of a role without any special right. Returns a superuser's session and the role's.
+pub fn table_of(world: &World, role: &str) -> Result<(Client, Client)> {
+    world.cluster.create_role(role)?;
+    let mut superuser = world.connect()?;
+    superuser.batch_execute(&format!("SELECT pinterest_grant('{role}'); CREATE SCHEMA {role} AUTHORIZATION {role}"))?;
+    let mut owner = world.cluster.connect_as(role)?;
+    owner.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512));
+         CREATE TABLE seen (who text, what text);
+         SELECT pinterest_track('venues', text => 'description')",
+    )?;
+    Ok((superuser, owner))
 }
 
 /// A table `name (id bigint, description text, embedding vector(512))` whose texts are tracked.

@@ -1,13 +1,7 @@
 //! An account is erased with everything that came through it: counted, at once or not at all, and for good.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-
 use crate::support::oauth::{WORKER, arrived, refresh, store_grant};
-use crate::support::{
-    GATE, SOON, Sql, expect_refusal, hold_pictures_after, import, quick_world, refusal, start, until, until_row,
-};
+use crate::support::prelude::*;
 
 /// What a purge says that it erased.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +74,7 @@ fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
     for account in [world.account(), other] {
         for _ in 0..2 {
             let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&account])?;
-            crate::support::complete(&mut client, id)?;
+            complete(&mut client, id)?;
         }
     }
     let before = there(&mut client, world.account())?;
@@ -136,7 +130,7 @@ fn all_is_well(world: &World, client: &mut Client) -> Result<()> {
 fn a_purge_during_an_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 3);
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let erased = Erased::purge(&mut client, world.account())?;
     assert_eq!((erased.pins, erased.images, erased.vectors, erased.imports), (12, 12, 3, 1), "{erased:?}");
@@ -149,7 +143,7 @@ fn a_purge_during_an_import() -> Result<()> {
 fn a_purge_during_a_listing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).once());
-    start(&mut client, "Beach")?;
+    queue_board(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 1, SOON));
     Erased::purge(&mut client, world.account())?;
     world.sandbox.faults().release(GATE);

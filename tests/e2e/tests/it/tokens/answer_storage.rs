@@ -1,15 +1,11 @@
 //! An answer of Pinterest's is stored whatever is locked, whoever gives up, and however long it takes.
 
-use std::time::{Duration, Instant};
-
 use e2e::process::Process;
-use e2e::{Result, wait_for};
 use sandbox::config::{OldRefreshToken, TokenRules};
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, WORKER, arrived, generation, refresh, status, until_status, with_tokens};
+use crate::support::prelude::*;
 use crate::support::refresh_steps::{until_blocked, wanted, wanted_and_locked};
-use crate::support::{SOON, Sql, complete, expect_refusal, quick_world, refusal, start, until, until_state};
 
 /// Longer than a worker waits for a lock in one try; with PATIENT set longer than anybody ever gave up after.
 fn long() -> Duration {
@@ -33,7 +29,7 @@ fn no_lock_on_anything_else_delays_it() -> Result<()> {
     let account = world.account();
     // Parked, so that there is something to do after the answer.
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
     world.sandbox.faults().remove(rule);
     for statement in BYSTANDERS {
@@ -118,7 +114,7 @@ fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
     let before = arrived(&world);
     world.sandbox.expire_access_tokens(USER)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
     client.query_one("SELECT pinterest_cancel_import($1)", &[&import])?;
     until_state(&mut client, import, "cancelled")?;
@@ -204,7 +200,7 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant).once());
     expect_refusal(refresh(&mut client, None), "28000");
     until_status(&mut client, account, "needs_reauth: rejected")?;
-    let import = start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
     // Pinterest was wrong, and says so to whoever asks once more.
     refresh(&mut client, None)?;

@@ -3,15 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
 use sandbox::config::Tier;
-use sandbox::{Fault, Kind, Rule};
 use serde_json::json;
 
-use crate::imports::quota::{asked, start, two_people};
 use crate::support::oauth::{doctor, status};
-use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, quick_world, until, until_state};
+use crate::support::prelude::*;
+use crate::support::worlds::{asked, queue_for, two_people};
 
 const API: [Kind; 5] = [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections];
 
@@ -49,7 +46,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 4)?;
     refuse_all(&world, &Fault::AppWithoutAccess);
     let before = asked(&world);
-    let mut imports = vec![start(&mut client, amy, "Amy 1")?];
+    let mut imports = vec![queue_for(&mut client, amy, "Amy 1")?];
     let row = until_state(&mut client, imports[0], "waiting_access")?;
     assert_eq!(row.error_code, "55000", "{row:?}");
     assert!(row.reason.contains("consumer type") && row.hint.contains("developers.pinterest.com"), "{row:?}");
@@ -58,10 +55,10 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
 
     // The others wait without asking, and say why.
     for number in 2..=4 {
-        imports.push(start(&mut client, amy, &format!("Amy {number}"))?);
+        imports.push(queue_for(&mut client, amy, &format!("Amy {number}"))?);
     }
     for number in 1..=4 {
-        imports.push(start(&mut client, ben, &format!("Ben {number}"))?);
+        imports.push(queue_for(&mut client, ben, &format!("Ben {number}"))?);
     }
     for import in &imports {
         let row = until_state(&mut client, *import, "waiting_access")?;
@@ -107,7 +104,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
 fn access_that_is_granted_is_found_out() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &code_3("This app has not been approved yet; request trial access"));
-    let import = crate::support::start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "waiting_access")?;
     world.sandbox.faults().clear();
     complete(&mut client, import)?;
@@ -118,7 +115,7 @@ fn access_that_is_granted_is_found_out() -> Result<()> {
 fn an_app_that_is_registered_anew_is_looked_at_at_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &Fault::AppWithoutAccess);
-    let import = crate::support::start(&mut client, "Beach")?;
+    let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "waiting_access")?;
     client.batch_execute(
         "UPDATE pinterest.app SET access_probe_at = clock_timestamp() + '1 day'::interval;
@@ -137,9 +134,9 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
     client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy])?;
     let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Amy 1'")?;
     world.sandbox.faults().add(Rule::on(format!("/v5/boards/{board}*"), Fault::AppWithoutAccess));
-    let amys = start(&mut client, amy, &board)?;
+    let amys = queue_for(&mut client, amy, &board)?;
     until_state(&mut client, amys, "waiting_access")?;
-    let bens = start(&mut client, ben, "Ben 1")?;
+    let bens = queue_for(&mut client, ben, "Ben 1")?;
     until_state(&mut client, bens, "waiting_access")?;
     wait_for("it to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
@@ -155,7 +152,7 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
         );
         Ok(client.value::<bool>(&alone)?.then_some(()))
     })?;
-    let bens = start(&mut client, ben, "Ben 2")?;
+    let bens = queue_for(&mut client, ben, "Ben 2")?;
     complete(&mut client, bens)?;
     assert_eq!(until_state(&mut client, amys, "waiting_access")?.error_code, "55000");
     Ok(())
@@ -165,9 +162,9 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
 fn a_probe_that_is_cancelled_is_made_by_another_import() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 1)?;
     refuse_all(&world, &Fault::AppWithoutAccess);
-    let amys = start(&mut client, amy, "Amy 1")?;
+    let amys = queue_for(&mut client, amy, "Amy 1")?;
     until_state(&mut client, amys, "waiting_access")?;
-    let bens = start(&mut client, ben, "Ben 1")?;
+    let bens = queue_for(&mut client, ben, "Ben 1")?;
     wait_for("it to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
         Ok(client.value::<bool>(&held)?.then_some(()))
@@ -212,7 +209,7 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
         let case = format!("{fault:?}");
         let rule = world.sandbox.faults().add(Rule::on(Kind::Board, fault.clone()));
         let other = world.sandbox.faults().add(Rule::on(Kind::Boards, fault));
-        let import = crate::support::start(&mut client, "Beach")?;
+        let import = queue_board(&mut client, "Beach")?;
         let row = until_state(&mut client, import, state)?;
         assert_eq!(row.error_code, code, "{case}: {row:?}");
         assert!(row.hint.contains(hint) && !row.reason.is_empty(), "{case}: {row:?}");
@@ -233,12 +230,12 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
 fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
     let mut config = quick_board("Beach", 3);
     config.accounts[0].boards[0].sections = vec!["Tables".to_owned()];
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     for fault in [Fault::RestrictedFeature, Fault::AppWithoutAccess, Fault::Forbidden, code_3("Authorization failed.")]
     {
         let case = format!("{fault:?}");
         let rule = world.sandbox.faults().add(Rule::on(Kind::Sections, fault));
-        let row = crate::support::import(&mut client, "Beach")?;
+        let row = import(&mut client, "Beach")?;
         assert_eq!(row.pins_removed, 0, "{case}: {row:?}");
         assert_eq!(doctor(&mut client, "app access")?.0, "ok", "{case}");
         world.sandbox.faults().remove(rule);

@@ -1,17 +1,13 @@
 //! An app that Pinterest refuses rests; its accounts are not to blame.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-
 use crate::support::oauth::{arrived, doctor, refresh, store_grant, until_status};
-use crate::support::{Sql, quick_board, refusal, until};
+use crate::support::prelude::*;
 
 const NOT_CONNECTED: &str = "SELECT count(*) FROM pinterest.accounts WHERE status <> 'connected'";
 
 /// A world with further accounts, all due at once when `due` says so.
 fn accounts(number: usize) -> Result<(World, Client, Vec<i64>)> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     let accounts = (0..number).map(|n| store_grant(&world, &mut client, &format!("user{n}"))).collect::<Result<_>>()?;
     Ok((world, client, accounts))
 }

@@ -2,29 +2,18 @@
 
 use std::fs;
 
-use e2e::{Cluster, Result, ServerFile, World};
-use postgres::Client;
-use sandbox::Family;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix, Surprises};
+use e2e::ServerFile;
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below};
 use crate::support::oauth::{generation, refresh};
-use crate::support::{Sql, complete, expect_refusal, quick_board, refusal};
+use crate::support::prelude::*;
 
 const PEOPLE: [&str; 3] = ["example_amy", "example_ben", "example_cleo"];
 
 /// A Pinterest with three people, each with a board of their own.
 fn three_people() -> Result<World> {
-    let accounts = PEOPLE.map(|name| {
-        AccountSpec::new(name)
-            .board(BoardSpec::new(format!("Places of {name}"), &[Family::Beach], 2).media(MediaMix::images_only()))
-    });
-    let config = Config {
-        accounts: accounts.into(),
-        surprises: Surprises::none(),
-        images: ImageRules { pool: Some(1), ..ImageRules::default() },
-        ..Config::demo()
-    };
+    let accounts = PEOPLE.map(|name| AccountSpec::new(name).board(beach_board(format!("Places of {name}"), 2)));
+    let config = Config { accounts: accounts.into(), ..quick_board("Beach", 0) };
     let world = World::builder().sandbox(config).connected(false).start()?;
     world.connect()?.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     Ok(world)

@@ -1,12 +1,10 @@
 //! A code is exchanged once, and what Pinterest gives for it is stored whatever becomes of the call.
 
-use e2e::{Result, ServerUser, Stop, World, wait_for};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
+use e2e::ServerUser;
 
 use crate::support::oauth::{arrived, doctor, kill_worker, refresh, status};
+use crate::support::prelude::*;
 use crate::support::refresh_steps::until_blocked;
-use crate::support::{SOON, Sql, complete, expect_refusal, quick_board, quick_world, start, until};
 
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
 
@@ -161,7 +159,7 @@ fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
     client.batch_execute(
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
     )?;
-    start(&mut client, "Beach")?;
+    queue_board(&mut client, "Beach")?;
     is_connected_anew(&world, &mut client, before)?;
     complete(&mut client, import)?;
     let account: i64 =
@@ -181,7 +179,7 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "the only one it can be");
     world.sandbox.faults().remove(rule);
     client.batch_execute("UPDATE pinterest.account SET identity_due = clock_timestamp()")?;
-    start(&mut client, "Beach")?;
+    queue_board(&mut client, "Beach")?;
     wait_for("the name", SOON, || {
         let name = "SELECT username IS NOT NULL AND identity_due IS NULL FROM pinterest.account";
         Ok(client.value::<bool>(name)?.then_some(()))
@@ -241,7 +239,7 @@ fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
     client.batch_execute(
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
     )?;
-    start(&mut client, "Beach")?;
+    queue_board(&mut client, "Beach")?;
     client.until("SELECT count(*) FROM pinterest.account", 1_i64)?;
     assert_eq!(consent(&mut client)?, later);
     is_connected_anew(&world, &mut client, later - 1)

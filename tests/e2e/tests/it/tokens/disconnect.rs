@@ -1,15 +1,6 @@
 //! A disconnect ends what goes on through the account, and nothing is queued for it any more.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-
-use crate::support::{
-    GATE, Row, SOON, Sql, expect_refusal, hold_pictures_after, import, pins_without_pictures, quick_world, start,
-    until_row,
-};
+use crate::support::prelude::*;
 
 /// How soon a worker has let go of an import that was taken from it.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -39,7 +30,7 @@ fn running_imports_end_at_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     let mut waiting = world.connect()?;
     hold_pictures_after(&world, 3);
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let wait = std::thread::spawn(move || {
         waiting.query_one("SELECT pinterest_wait_for_import($1)", &[&id]).map(|row| row.get::<_, String>(0))
@@ -64,7 +55,7 @@ fn running_imports_end_at_once() -> Result<()> {
 fn a_listing_ends_with_the_token() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 300)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1).once());
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 2, SOON));
     let before: i64 = client.value("SELECT count(*) FROM pinterest.pin")?;
     let begun = Instant::now();
@@ -89,7 +80,7 @@ fn nothing_is_queued_for_ever() -> Result<()> {
     pins_without_pictures(&world, &mut client, "Beach")?;
     let failed: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     client.query_one("SELECT pinterest_pause_account($1)", &[&account])?;
-    let paused = start(&mut client, "Beach")?;
+    let paused = queue_board(&mut client, "Beach")?;
     disconnect(&mut client, account)?;
     has_ended(&mut client, paused)?;
     for call in [

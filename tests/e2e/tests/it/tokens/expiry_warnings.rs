@@ -1,12 +1,9 @@
 //! A grant that will lapse is told of in time.
 
-use std::time::Duration;
-
-use e2e::Result;
 use postgres::fallible_iterator::FallibleIterator;
 
 use crate::support::oauth::{USER, WORKER, restart_worker, until_status};
-use crate::support::{SOON, Sql, quick_world};
+use crate::support::prelude::*;
 
 #[test]
 fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {

@@ -1,12 +1,10 @@
 //! A user's data as JSON: all of it, nobody else's, no secret.
 
-use e2e::{Result, World};
-use sandbox::Family;
-use sandbox::config::{AccountSpec, BoardSpec, Config, ImageRules, MediaMix};
+use sandbox::config::ImageRules;
 
 use crate::support::canaries::{Canary, assert_absent};
 use crate::support::oauth::USER;
-use crate::support::{Sql, import, quick_world, refusal};
+use crate::support::prelude::*;
 
 #[test]
 fn everything_that_came_through_the_account() -> Result<()> {
@@ -20,7 +18,7 @@ fn everything_that_came_through_the_account() -> Result<()> {
         images: ImageRules { pool: Some(1), ..ImageRules::default() },
         ..Config::demo()
     };
-    let (world, mut client) = World::builder().sandbox(config).start()?.with_session()?;
+    let (world, mut client) = World::of(config)?.with_session()?;
     for name in ["Beach \u{1F3D6} \"quoted\"", "Barn"] {
         import(&mut client, name)?;
     }

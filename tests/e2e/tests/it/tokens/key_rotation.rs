@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2e::{Result, ServerFile, World, wait_for};
-use postgres::Client;
+use e2e::ServerFile;
 
 use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{doctor, generation, kill_worker, refresh, store_grant};
-use crate::support::{SOON, Sql, expect_refusal, import, quick_board, refusal, until};
+use crate::support::prelude::*;
 
 /// More than two batches of a hundred.
 const ACCOUNTS: usize = 260;
@@ -111,7 +110,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
         assert!(generation(&mut client, account)? > before);
     }
     let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?;
-    crate::support::complete(&mut client, id)?;
+    complete(&mut client, id)?;
     assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, 0, "nothing is left to do");
     Ok(())
 }

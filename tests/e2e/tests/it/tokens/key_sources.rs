@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::{Duration, Instant};
 
-use e2e::{Result, ServerFile, Stop, World};
+use e2e::ServerFile;
 
 use crate::support::key_files::{key, key_file, ring};
 use crate::support::oauth::{doctor, refresh};
-use crate::support::{Sql, quick_board, refusal};
+use crate::support::prelude::*;
 
 /// How long the server waits for a key command.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);

@@ -1,12 +1,10 @@
 //! Secrets that are arguments of a call: which settings of the server write them down, each by itself. The comment of
 //! pinterest_store_token() and docs/tokens.md name those that do; this table is what they are written from.
 
-use e2e::{Result, World};
-use postgres::Client;
 use postgres::types::ToSql;
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below, log_in_one_line, one_line};
-use crate::support::{Sql, expect_refusal, quick_board, refusal};
+use crate::support::prelude::*;
 
 /// A way of calling while some setting is turned up.
 struct Channel {

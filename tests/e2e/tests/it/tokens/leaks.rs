@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2e::process::Process;
-use e2e::{Result, ServerFile, ServerUser, World};
-use postgres::{Client, SimpleQueryMessage};
-use sandbox::{Fault, Kind, Rule};
+use e2e::{ServerFile, ServerUser};
+use postgres::SimpleQueryMessage;
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below, log_in_one_line};
 use crate::support::oauth::{USER, WORKER, refresh, until_status};
-use crate::support::{SOON, import, quick_board, refusal};
+use crate::support::prelude::*;
 
 /// Everything that a server can be told to write down.
 const TALKATIVE: [(&str, &str); 20] = [
@@ -182,7 +181,7 @@ fn everything(client: &mut Client, query: &str) -> Result<String> {
 
 #[test]
 fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
-    let (_world, mut client) = crate::support::quick_world("Beach", 1)?.with_session()?;
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     refresh(&mut client, None)?;
     let row =
         client.query_one("SELECT access_token, refresh_token, previous_refresh_token FROM pinterest.token", &[])?;
@@ -199,7 +198,7 @@ fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
 
 #[test]
 fn a_worker_with_a_key_leaves_no_core_and_lets_nobody_look_in() -> Result<()> {
-    let world = crate::support::quick_world("Beach", 1)?;
+    let world = quick_world("Beach", 1)?;
     refresh(&mut world.connect()?, None)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     let writer = world.cluster.wait_for_backend("checkpointer", SOON)?;

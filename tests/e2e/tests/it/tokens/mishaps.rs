@@ -3,18 +3,14 @@
 //!
 //! Rounds are drawn from a seed; `MISHAPS=1000` runs as many, `MISHAPS_SEED` begins with another.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
-use e2e::{Result, ServerFile, World, wait_for};
+use e2e::ServerFile;
 use fastrand::Rng;
-use postgres::Client;
-use sandbox::config::{Config, OldRefreshToken, TokenRules};
-use sandbox::{Fault, Kind, Rule};
+use sandbox::config::{OldRefreshToken, TokenRules};
 
 use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{USER, WORKER, arrived, kill_worker};
-use crate::support::{SOON, Sql, quick_board, until};
+use crate::support::prelude::*;
 
 /// The role that has the account, of level user.
 const OWNER: &str = "owner";

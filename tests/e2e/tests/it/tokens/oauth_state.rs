@@ -2,11 +2,8 @@
 
 use std::sync::Barrier;
 
-use e2e::{Result, World};
-use sandbox::Kind;
-
 use crate::support::canaries::Canary;
-use crate::support::{Sql, quick_board, refusal};
+use crate::support::prelude::*;
 
 const PARALLEL: usize = 50;
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
@@ -51,7 +48,7 @@ fn one_of_many_parallel_uses_succeeds() -> Result<()> {
 
 #[test]
 fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
     let mut other = world.cluster.connect_as("other")?;
@@ -88,7 +85,7 @@ fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
 
 #[test]
 fn states_are_stored_as_hashes_only() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     let rows: String = client.value("SELECT string_agg(s::text, ' ') FROM pinterest.oauth_state AS s")?;

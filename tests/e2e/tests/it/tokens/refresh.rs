@@ -1,14 +1,10 @@
 //! Access tokens that run out, refresh tokens that rotate, grants that end.
 
-use std::time::Duration;
-
-use e2e::Result;
 use postgres::fallible_iterator::FallibleIterator;
 use sandbox::config::{OldRefreshToken, TokenRules};
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, refreshes, status, with_tokens};
-use crate::support::{SOON, Sql, complete, import, quick_world, start, until, until_row, until_state};
+use crate::support::prelude::*;
 
 #[test]
 fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
@@ -62,7 +58,7 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_needs_reauth")?;
     world.sandbox.revoke(USER)?;
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     assert_eq!(client.value_with::<String>("SELECT pinterest_wait_for_import($1)", &[&id])?, "needs_reauth");
     let row = until_state(&mut client, id, "needs_reauth")?;
     assert_eq!(row.error_code, "28000", "{row:?}");
@@ -73,9 +69,9 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
 
     // While it is so, nobody is asked in vain.
     let asked = world.sandbox.requests().total();
-    let parked = start(&mut client, "Beach")?;
+    let parked = queue_board(&mut client, "Beach")?;
     until_state(&mut client, parked, "needs_reauth")?;
-    let refused = crate::support::refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
+    let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
     assert_eq!(refused.code, "28000", "{refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
 
@@ -92,7 +88,7 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
 fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     let row = until_state(&mut client, id, "needs_reauth")?;
     assert_eq!(row.error_code, "42501", "{row:?}");
     assert!(row.hint.contains("scopes"), "{row:?}");
@@ -110,8 +106,7 @@ fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::ServerError { status: 503 }).once());
     world.sandbox.expire_access_tokens(USER)?;
-    let id = start(&mut client, "Beach")?;
-    complete(&mut client, id)?;
+    import(&mut client, "Beach")?;
     assert_eq!(status(&mut client)?, "connected");
     Ok(())
 }
@@ -123,8 +118,7 @@ fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
         with_tokens(TokenRules { old_refresh_token: grace, ..TokenRules::default() }).start()?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::LostAnswer).once());
     world.sandbox.expire_access_tokens(USER)?;
-    let id = start(&mut client, "Beach")?;
-    complete(&mut client, id)?;
+    import(&mut client, "Beach")?;
     assert_eq!(status(&mut client)?, "connected");
     assert!(refreshes(&world) >= 2);
     Ok(())
@@ -135,7 +129,7 @@ fn an_app_whose_secret_is_wrong_is_not_its_accounts_fault() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::AuthenticationFailed));
     world.sandbox.expire_access_tokens(USER)?;
-    let id = start(&mut client, "Beach")?;
+    let id = queue_board(&mut client, "Beach")?;
     let row = until_row(&mut client, id, "the app's pause", |row| row.error_code == "28000")?;
     assert_eq!(row.state, "queued", "{row:?}");
     assert!(row.hint.contains("pinterest_register_app"), "{row:?}");

@@ -1,17 +1,12 @@
 //! The worker is killed at each step of a refresh.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, arrived, generation, kill_worker, refresh, until_status};
+use crate::support::prelude::*;
 use crate::support::refresh_steps::{
     RECOVERY, Session, due, due_and_locked, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world,
 };
-use crate::support::{SOON, Sql, expect_refusal, import};
 
 /// Longer than a test waits for anything.
 const FOREVER: Fault = Fault::Delay { milliseconds: 600_000 };

@@ -2,13 +2,10 @@
 
 use std::sync::Barrier;
 
-use e2e::Result;
-use postgres::Client;
-use sandbox::Kind;
 use sandbox::config::{OldRefreshToken, TokenRules};
 
-use crate::support::SOON;
 use crate::support::oauth::{WORKER, arrived, generation, refresh, status, with_tokens};
+use crate::support::prelude::*;
 
 const BACKENDS: usize = 20;
 const ROUNDS: usize = 1000;
@@ -42,7 +39,7 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
         let mut most_workers = 0;
         while !callers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             most_workers = most_workers.max(world.cluster.backends(WORKER)?.len());
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
         for caller in callers {
             let Ok(outcome) = caller.join() else { panic!("a caller panicked") };

@@ -1,15 +1,10 @@
 //! Whoever ends the worker, or stands in its way, while an answer is on its way: the answer is stored.
 
-use std::time::{Duration, Instant};
-
 use e2e::process::Process;
-use e2e::{Result, Stop, World};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
 
 use crate::support::oauth::{USER, WORKER, arrived};
+use crate::support::prelude::*;
 use crate::support::refresh_steps::{due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world};
-use crate::support::{SOON, Sql, until};
 
 #[test]
 fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {

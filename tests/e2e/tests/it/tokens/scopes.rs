@@ -1,12 +1,9 @@
 //! What a user was asked for, and what they granted.
 
-use e2e::{Result, World};
-use postgres::Client;
-use sandbox::config::{AccountSpec, BoardSpec, Config, Privacy};
-use sandbox::{Family, Fault, Kind, Rule};
+use sandbox::config::Privacy;
 
 use crate::support::oauth::{USER, refresh};
-use crate::support::{Sql, quick_board};
+use crate::support::prelude::*;
 
 fn scopes(client: &mut Client, column: &str) -> Result<Vec<String>> {
     client.value(&format!("SELECT ARRAY(SELECT unnest({column}) ORDER BY 1) FROM pinterest.accounts"))
@@ -22,10 +19,8 @@ fn connect(world: &World, client: &mut Client, secret_boards: bool) -> Result<i6
 fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
     let board = |name: &str, privacy| BoardSpec::new(name, &[Family::Beach], 2).privacy(privacy);
     let account = AccountSpec::new(USER).board(board("Open", Privacy::Public)).board(board("Hidden", Privacy::Secret));
-    let (world, mut client) = World::builder()
-        .sandbox(Config { accounts: vec![account], ..quick_board("Open", 2) })
-        .start()?
-        .with_session()?;
+    let (world, mut client) =
+        World::of(Config { accounts: vec![account], ..quick_board("Open", 2) })?.with_session()?;
     let names = |client: &mut Client| -> Result<Vec<String>> {
         let rows = client.query("SELECT name FROM pinterest_list_boards() ORDER BY name", &[])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -39,13 +34,13 @@ fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
     assert_eq!(scopes(&mut client, "scopes")?.len(), 5);
     refresh(&mut client, None)?;
     assert_eq!(scopes(&mut client, "scopes")?.len(), 5);
-    crate::support::import(&mut client, "Hidden")?;
+    import(&mut client, "Hidden")?;
     Ok(())
 }
 
 #[test]
 fn what_was_not_granted_is_shown() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     let granted = serde_json::json!({ "scope": "boards:read pins:read" });
     let set = match granted {
         serde_json::Value::Object(fields) => fields,

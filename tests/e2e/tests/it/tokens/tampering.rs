@@ -1,15 +1,12 @@
 //! Sealed bytes are good in their own place alone: another row, another column, another generation does not open them.
 
-use e2e::{Result, World};
-use postgres::Client;
-
 use crate::support::oauth::{WORKER, refresh, store_grant, until_status};
-use crate::support::{SOON, Sql, expect_refusal, quick_board, until_state};
+use crate::support::prelude::*;
 
 /// Two accounts of one app, each refreshed, so that every sealed column is in use. The one that the world came with is
 /// the first.
 fn two_accounts() -> Result<(World, Client, [i64; 2])> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 2))?.with_session()?;
     let accounts = [world.account(), store_grant(&world, &mut client, "second")?];
     for account in accounts {
         refresh(&mut client, Some(account))?;
@@ -102,7 +99,7 @@ fn an_import_with_a_foreign_access_token_waits_for_its_user() -> Result<()> {
     assert!(until_status(&mut client, first, "needs_reauth")?.starts_with("needs_reauth: unreadable"));
     assert_eq!(world.sandbox.requests().total(), asked);
     world.connect_account(&mut client)?;
-    crate::support::complete(&mut client, import)?;
+    complete(&mut client, import)?;
     Ok(())
 }
 
@@ -121,7 +118,7 @@ fn app_secrets_do_not_change_places() -> Result<()> {
     world.register_app(&mut client, "sandbox")?;
     refresh(&mut client, Some(first))?;
     let import = start_of(&mut client, first)?;
-    crate::support::complete(&mut client, import)?;
+    complete(&mut client, import)?;
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.app")?, 2);
     Ok(())
 }

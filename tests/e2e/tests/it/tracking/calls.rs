@@ -1,11 +1,7 @@
 //! The calls on tracked tables: again, no more, try again, wait.
 
-use std::time::Duration;
-
-use e2e::Result;
-
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
-use crate::support::{Sql, refusal};
 
 #[test]
 fn what_is_there_goes_into_the_queue() -> Result<()> {

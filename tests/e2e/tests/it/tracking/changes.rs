@@ -1,8 +1,6 @@
 //! What each kind of change to a tracked table does to the queue and to the embedding.
 
-use e2e::Result;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
 
 #[test]
@@ -87,6 +85,24 @@ fn bulk_statements() -> Result<()> {
              WHEN NOT MATCHED THEN INSERT (id, description) VALUES (new.id, new.description)",
     )?;
     assert_eq!(queue(&mut client)?, "1* 4 5*");
+    Ok(())
+}
+
+#[test]
+fn statements_on_thousands_of_rows_queue_every_row() -> Result<()> {
+    const ROWS: i64 = 5_000;
+    let (_cluster, mut client) = tracked_venues()?;
+    let insert = format!("INSERT INTO venues SELECT n, 'venue ' || n FROM generate_series(1, {ROWS}) n");
+    let pending = "SELECT count(*) FROM pinterest.tracked_row WHERE state = 'pending'";
+    for statement in [&insert, "UPDATE venues SET photo = 'x'", "UPDATE venues SET description = 'v' || id"] {
+        client.batch_execute(statement)?;
+        assert_eq!(client.value::<i64>(pending)?, ROWS, "{statement}");
+    }
+    client.batch_execute(&format!("DELETE FROM venues; {insert}"))?;
+    assert_eq!(client.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, ROWS);
+    settle(&mut client, "venues")?;
+    client.batch_execute("TRUNCATE venues")?;
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row")?, 0);
     Ok(())
 }
 

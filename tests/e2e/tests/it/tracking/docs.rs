@@ -4,19 +4,18 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::anyhow;
-use e2e::{Result, World, checkout, runtime_directory};
-use sandbox::Family;
+use e2e::{checkout, runtime_directory};
 
 use crate::support::doc_pages::{blocks, statements};
+use crate::support::prelude::*;
 use crate::support::tracking_work::{photo, settled};
-use crate::support::{import, quick_board};
 
 /// The photo that the page reads.
 const SHOWN: &str = "/srv/photos/long-barn.jpg";
 
 #[test]
 fn its_statements_run() -> Result<()> {
-    let (_world, mut client) = World::builder().sandbox(quick_board("Barn wedding", 3)).start()?.with_session()?;
+    let (_world, mut client) = World::of(quick_board("Barn wedding", 3))?.with_session()?;
     import(&mut client, "Barn wedding")?;
     let file = runtime_directory("photos")?.join("long-barn.jpg");
     fs::write(&file, photo(Family::Barn, 1)?)?;
@@ -28,7 +27,7 @@ fn its_statements_run() -> Result<()> {
     let mut run = 0;
     for (_, body) in blocks(&text).iter().filter(|(language, _)| *language == "sql") {
         for statement in statements(body) {
-            let rows = client.query(statement, &[]).map_err(|error| anyhow!("{statement}\n{error:?}"))?;
+            let rows = client.query(&statement, &[]).map_err(|error| anyhow!("{statement}\n{error:?}"))?;
             if statement.starts_with("INSERT") {
                 settled(&mut client)?;
             }

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, queue, server, settle, tracked_venues};
 
 /// All that is shown of each table, its counts where there are any.

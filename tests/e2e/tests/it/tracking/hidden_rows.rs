@@ -1,10 +1,7 @@
 //! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`): a worker has no tenant, and yet no row
 //! is out of its sight. A row that it did not see would look like a row that is gone.
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world};
 
 const FORCE: &str = "ALTER TABLE venues ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;";

@@ -3,10 +3,8 @@
 use std::io::Write;
 
 use anyhow::Context;
-use e2e::{Cluster, Result};
-use postgres::Client;
 
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, queue, server, settle};
 use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
 

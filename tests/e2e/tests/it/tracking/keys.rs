@@ -1,8 +1,6 @@
 //! Keys and names of every permitted kind.
 
-use e2e::Result;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{queue, server, settle};
 
 #[test]

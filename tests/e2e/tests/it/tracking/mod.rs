@@ -2,7 +2,6 @@
 
 mod calls;
 mod changes;
-mod cost;
 mod docs;
 mod followed;
 mod hidden_rows;

@@ -3,17 +3,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
-use e2e::{Result, ServerFile, Stop, World};
-use postgres::Client;
-use sandbox::Family;
+use e2e::ServerFile;
 use sandbox::store::{Object, Store};
 
+use crate::support::prelude::*;
 use crate::support::tracking_work::{photo, settled, state};
-use crate::support::{Sql, quick_board};
 
 /// A world whose tracked columns may ask the store, under this name, and trust it.
 fn world(store: &Store, name: &str, settings: &[(&str, &str)]) -> Result<(World, ServerFile)> {
-    let world = World::builder().sandbox(quick_board("Beach", 1)).start()?;
+    let world = World::of(quick_board("Beach", 1))?;
     let both = [std::fs::read(world.sandbox.ca_file())?, store.authority().into()].concat();
     let authorities = ServerFile::new(".pem", &both)?;
     world.cluster.set("pinterest.ca_file", &authorities.setting())?;

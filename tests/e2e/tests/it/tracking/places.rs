@@ -1,9 +1,6 @@
 //! Tables that are partitioned, move, are dumped and restored, or vanish.
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{embedded, queue, server, settle, tracked_venues};
 
 fn named(client: &mut Client) -> Result<String> {

@@ -1,22 +1,17 @@
 //! Code of a table's owner runs in a process of its own: whatever it does, imports, refreshes and other roles' rows go on.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, Stop, World};
-use postgres::Client;
-
 use crate::support::oauth::{WORKER, doctor};
+use crate::support::prelude::*;
 use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
+use crate::support::tracking_work::table_of;
 use crate::support::tracking_work::{count, settled, small_world, state, texts, until_state, wrong_texts};
-use crate::support::{Sql, import, quick_board, until};
-use crate::tracking::work_trust::table_of;
 
 /// What ends within this time ends at once: a process of ours has three seconds, and the machine is busy.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
-    let world = World::builder().sandbox(quick_board("Beach", 3)).start()?;
+    let world = World::of(quick_board("Beach", 3))?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     trap(&mut owner, "NEW.id = 1")?;
     owner.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
@@ -25,10 +20,8 @@ fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
     let (status, detail) = doctor(&mut superuser, "tracked columns")?;
     assert!(status == "problem" && detail.contains("took longer than 1 second"), "{status}: {detail}");
     // Meanwhile, and while it is tried again:
-    let begun = Instant::now();
     import(&mut superuser, "Beach")?;
     superuser.query_one("SELECT pinterest_refresh()", &[])?;
-    println!("an import and a refresh took {:?}", begun.elapsed());
     let (reason, code) = until_state(&mut superuser, "1", "failed")?;
     assert!(reason.contains("took longer than 1 second") && code == "57014", "{reason}");
     assert_eq!(superuser.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 3);
@@ -46,8 +39,7 @@ fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
 #[test]
 fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
     let world = small_world()?;
-    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
     client.batch_execute("CREATE DATABASE shop")?;
     let mut shop = world.cluster.connect_to("postgres", "shop")?;
@@ -85,8 +77,7 @@ fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
 #[test]
 fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
     let world = small_world()?;
-    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     trap(&mut owner, "NEW.id = 1")?;
     owner.batch_execute(
@@ -123,7 +114,6 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
         ben.until("SELECT count(embedding) FROM venues", id)?;
         longest = longest.max(begun.elapsed());
     }
-    println!("beside triggers of 0.8 s another role's row took at most {longest:?}");
     assert!(longest < Duration::from_secs(4), "{longest:?}");
     // A column that has used up its time pauses, and says so.
     let (message, code) = problem(&mut superuser)?;

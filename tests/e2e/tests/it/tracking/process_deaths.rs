@@ -1,20 +1,14 @@
 //! The process that runs code of a table's owner is killed: the row on trial is blamed, and no other.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, World};
-use postgres::Client;
-
 use crate::support::oauth::crash;
+use crate::support::prelude::*;
 use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
 use crate::support::tracking_work::{small_world, state, texts, until_state, wrong_texts};
-use crate::support::{SOON, Sql, until};
 
 /// A world in which a row may take as long as a test wants it on trial, its venues tracked.
 fn patient_world() -> Result<(World, Client)> {
     let world = small_world()?;
-    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
     texts(&mut client, "venues")?;
     Ok((world, client))
@@ -105,8 +99,7 @@ fn a_loop_that_hears_nothing() -> Result<()> {
 #[test]
 fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
     let world = small_world()?;
-    world.cluster.set("pinterest.tracked_row_timeout", "1min")?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
     if client.batch_execute("CREATE EXTENSION plperl").is_err() {
         eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");

@@ -1,12 +1,9 @@
 //! Code that gets into a worker's transaction, by whatever way, stays what it is: the session that the worker began with is
 //! the bootstrap superuser's, and nothing leads back there.
 
-use e2e::{Result, World};
-use postgres::Client;
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::settled;
-use crate::support::{import, quick_board, until};
-use crate::tracking::work_trust::table_of;
+use crate::support::tracking_work::table_of;
 
 /// Tries to become the bootstrap superuser in every way there is, and says in the log how it went.
 const INTRUDER: &str = r#"
@@ -65,7 +62,7 @@ fn plant(client: &mut Client, statements: &str) -> Result<()> {
 
 #[test]
 fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 1)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     plant(&mut client, INTRUDER)?;
     let (_, mut owner) = table_of(&world, "ann")?;
     plant(
@@ -100,7 +97,7 @@ fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
 
 #[test]
 fn planted_code_regains_nothing_in_the_worker_of_imports() -> Result<()> {
-    let (world, mut client) = World::builder().sandbox(quick_board("Beach", 2)).start()?.with_session()?;
+    let (world, mut client) = World::of(quick_board("Beach", 2))?.with_session()?;
     plant(&mut client, INTRUDER)?;
     plant(
         &mut client,

@@ -1,9 +1,7 @@
 //! What cannot be tracked, each with its SQLSTATE and what to do.
 
-use e2e::Result;
-
+use crate::support::prelude::*;
 use crate::support::tracking::{server, tracked_venues};
-use crate::support::{Sql, expect_refusal};
 
 #[test]
 fn what_cannot_be_tracked() -> Result<()> {

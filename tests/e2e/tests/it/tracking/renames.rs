@@ -1,11 +1,8 @@
 //! Schemas that are renamed while workers are at a table in them: a rename waits for no lock on the table.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use e2e::{Result, wait_for};
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking_work::{count, small_world, wrong_texts};
 
 const ROWS: i64 = 1_500;
@@ -98,6 +95,5 @@ fn swap_until_settled(world: &e2e::World, one: &str, other: &str) -> Result<()> 
         settled.map(|()| swaps)
     })?;
     assert!(swaps > 20, "{swaps} renames");
-    eprintln!("{swaps} renames");
     Ok(())
 }

@@ -1,11 +1,7 @@
 //! Tracked tables that are published, and tables whose rows come from a subscription.
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-use sandbox::Config;
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::settled;
-use crate::support::{SOON, Sql, quick_board, until};
 
 fn world() -> Result<World> {
     let config: Config = quick_board("Beach", 1);

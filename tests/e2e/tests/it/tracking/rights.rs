@@ -1,10 +1,7 @@
 //! Who may track, who sees what, and what a stranger can do to somebody's queue.
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
+use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, start, tracked_venues};
-use crate::support::{Sql, refusal};
 
 /// A role with `level`, and rights to make tables.
 fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {

@@ -1,10 +1,7 @@
 //! Tables of roles with power over the server: nobody else's code may run there.
 
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world, wrong_texts};
-use crate::support::{SOON, Sql, refusal};
 
 const VENUES: &str = "CREATE TABLE venues (id bigint PRIMARY KEY, description text, other text, embedding vector(512))";
 const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";

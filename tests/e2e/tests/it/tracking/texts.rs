@@ -1,10 +1,8 @@
 //! Sources of every length, and those in which there is nothing to embed.
 
-use e2e::Result;
-
+use crate::support::prelude::*;
 use crate::support::tracking::{queue, server};
 use crate::support::tracking_work::{count, settled, small_world, texts};
-use crate::support::{Sql, refusal};
 
 /// Rows that have no embedding, or not that of `shown`.
 const WRONG: &str =

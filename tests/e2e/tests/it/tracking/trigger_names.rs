@@ -1,9 +1,6 @@
 //! What ties a tracked column to its table: not a number that starts anew in a copy.
 
-use e2e::{Cluster, Result};
-use postgres::Client;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{queue, server, settle};
 
 /// Copies the schema of the database, and of nothing else, into the database `copy`.

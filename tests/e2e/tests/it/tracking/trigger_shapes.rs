@@ -1,9 +1,6 @@
 //! The trigger functions on tables of anybody, by triggers of every timing, level, event and arguments: an ERROR at most.
 
-use e2e::Result;
-use postgres::Client;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking::{queue, settle, tracked_venues};
 
 const CHANGE: &str = "pinterest.track_change";

@@ -1,14 +1,11 @@
 //! What is in the way of a whole column is said of the column, and no row is blamed.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Installation, Result, World, other_tiny_stand_in, tiny_stand_in, wait_for};
-use postgres::Client;
+use e2e::{Installation, other_tiny_stand_in, tiny_stand_in};
 
 use crate::support::oauth::{WORKER, doctor};
+use crate::support::prelude::*;
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
-use crate::support::{SOON, Sql, quick_board, until};
 
 /// The problem of the one tracked column, its SQLSTATE and its hint, once there is one.
 fn problem(client: &mut Client) -> Result<(String, String, String)> {
@@ -86,8 +83,7 @@ fn without_a_model_rows_wait() -> Result<()> {
     assert!(hint.contains("pinterest.model_dir"), "{hint}");
     unblamed(&mut client)?;
     let model = tiny_stand_in(&Installation::staged()?.with_extension()?)?;
-    world.cluster.set("pinterest.model_dir", &model.display().to_string())?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.model_dir", &model.display().to_string())?;
     settled(&mut client)?;
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     Ok(())
@@ -102,8 +98,7 @@ fn another_model_takes_over_when_asked() -> Result<()> {
     settled(&mut client)?;
     let other = other_tiny_stand_in(&Installation::staged()?.with_extension()?)?;
     let before = wait_for("the embedder", SOON, || world.cluster.embedder())?.pid;
-    world.cluster.set("pinterest.model_dir", &other.display().to_string())?;
-    world.cluster.reload()?;
+    world.cluster.change("pinterest.model_dir", &other.display().to_string())?;
     wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))?;
     client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
     settled(&mut client)?;

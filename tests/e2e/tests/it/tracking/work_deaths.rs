@@ -1,12 +1,9 @@
 //! Processes die and workers meet: no row is lost, none is done twice.
 
-use e2e::{Result, World, wait_for};
-use sandbox::Family;
-
 use crate::support::oauth::kill_one;
+use crate::support::prelude::*;
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, photo, settled, small_world, texts, wrong_texts};
-use crate::support::{SOON, Sql, quick_board, until};
 
 /// So many rows are embedded.
 fn progress(client: &mut postgres::Client, rows: i64) -> Result<()> {

@@ -1,9 +1,6 @@
 //! Rows of users' tables get the embeddings of their sources, and only of those.
 
-use e2e::Result;
-use sandbox::Family;
-
-use crate::support::Sql;
+use crate::support::prelude::*;
 use crate::support::tracking_work::{count, photo, settled, small_world, state, texts, wrong_texts};
 
 #[test]
@@ -117,13 +114,10 @@ fn keys_of_every_kind_find_their_rows() -> Result<()> {
 fn a_thousand_texts() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
-    let begun = std::time::Instant::now();
     client.batch_execute(
         "INSERT INTO venues SELECT n, 'a venue with ' || n || ' seats' FROM generate_series(1, 1000) n",
     )?;
     settled(&mut client)?;
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("1,000 texts in {seconds:.1} s, {:.0} a second", 1000.0 / seconds);
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     let attempts = "SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1";
     assert_eq!(client.value::<i64>(attempts)?, 0, "each is claimed once");

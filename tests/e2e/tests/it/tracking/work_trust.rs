@@ -1,26 +1,7 @@
 //! A worker runs what belongs to a table with its owner's rights, and nothing more.
 
-use std::time::Duration;
-
-use e2e::{Result, World, wait_for};
-use postgres::Client;
-
-use crate::support::tracking_work::{settled, small_world, state, until_state, wrong_texts};
-use crate::support::{SOON, Sql, until};
-
-/// A table of a role without any special right. Returns a superuser's session and the role's.
-pub fn table_of(world: &World, role: &str) -> Result<(Client, Client)> {
-    world.cluster.create_role(role)?;
-    let mut superuser = world.connect()?;
-    superuser.batch_execute(&format!("SELECT pinterest_grant('{role}'); CREATE SCHEMA {role} AUTHORIZATION {role}"))?;
-    let mut owner = world.cluster.connect_as(role)?;
-    owner.batch_execute(
-        "CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512));
-         CREATE TABLE seen (who text, what text);
-         SELECT pinterest_track('venues', text => 'description')",
-    )?;
-    Ok((superuser, owner))
-}
+use crate::support::prelude::*;
+use crate::support::tracking_work::{settled, small_world, state, table_of, until_state, wrong_texts};
 
 #[test]
 fn a_trigger_in_the_workers_write_gains_nothing() -> Result<()> {

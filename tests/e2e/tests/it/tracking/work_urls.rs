@@ -1,13 +1,7 @@
 //! Pictures behind URLs in users' tables: from the hosts that the administrator named, and only while the row wants them.
 
-use std::time::{Duration, Instant};
-
-use e2e::{Result, wait_for};
-use postgres::Client;
-use sandbox::{Fault, Kind, Rule};
-
+use crate::support::prelude::*;
 use crate::support::tracking_work::{count, settled, small_world, state, until_state, urls, world};
-use crate::support::{GATE, SOON, Sql};
 
 fn table(client: &mut Client) -> Result<()> {
     client.batch_execute(
