@@ -19,8 +19,8 @@ const MOST_EF_SEARCH: usize = 1000;
 /// instead of the default of 1. It was not measured as HNSW was.
 const PROBES: usize = 20;
 
-/// Until the level is dropped, an index scan visits at least `candidates` rows, and continues if a filter removes some of
-/// them. A higher value of the caller's stays; a setting that this version of pgvector lacks is skipped.
+/// Until the level is dropped, an index scan visits at least `candidates` rows, and continues if a filter removes some
+/// of them. A higher value of the caller's stays; a setting that this version of pgvector lacks is skipped.
 pub fn raised_for(candidates: usize) -> GucLevel {
     load_pgvector();
     let level = GucLevel::open();

@@ -98,7 +98,8 @@ macro_rules! params {
 }
 use params;
 
-/// A closure that makes a struct of a row: its fields in the order of the columns, `: maybe` for those that may be NULL.
+/// A closure that makes a struct of a row: its fields in the order of the columns, `: maybe` for those that may be
+/// NULL.
 macro_rules! row_as {
     ($type:ident { $($field:ident $(: $how:ident)?),* $(,)? }) => {
         |row: $crate::store::Row<'_, '_>| {

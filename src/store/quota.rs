@@ -73,7 +73,7 @@ pub struct Observed {
 
 /// Records what a response states. Requests before the first stated pace may have used up the current second. If no
 /// window is stated, its length is the longest observed time to a reset.
-pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
+pub fn observe(account_id: i64, stated: &Observed) -> Result<(), Failure> {
     let within_a_window = |seconds: Option<f64>| seconds.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     execute(
         "UPDATE pinterest.quota_ledger q SET request_limit = GREATEST(COALESCE($2, q.request_limit), 1), \
@@ -95,12 +95,12 @@ pub fn observe(account_id: i64, told: &Observed) -> Result<(), Failure> {
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
         &params![
             account_id,
-            told.limit,
-            told.remaining,
-            within_a_window(told.reset_in),
+            stated.limit,
+            stated.remaining,
+            within_a_window(stated.reset_in),
             CATEGORY,
-            within_a_window(told.window),
-            within_a_window(told.pace)
+            within_a_window(stated.window),
+            within_a_window(stated.pace)
         ],
     )
 }
@@ -119,8 +119,8 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
 /// Records that the budget is used up, and when it is renewed, in seconds, if the response states it; that says nothing
 /// about the length of the window. Returns the seconds to wait: if Pinterest states none, they triple with each
 /// refusal, from six to an hour, the lower half at random.
-pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Failure> {
-    let told = told.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
+pub fn exhausted(account_id: i64, stated: Option<f64>) -> Result<Option<f64>, Failure> {
+    let stated = stated.map(|seconds| seconds.clamp(0.0, LONGEST_WINDOW));
     write_optional(
         "UPDATE pinterest.quota_ledger q SET remaining = 0, \
          refused_in_row = CASE WHEN $2 IS NULL THEN LEAST(q.refused_in_row + 1, 20) ELSE q.refused_in_row END, \
@@ -130,7 +130,7 @@ pub fn exhausted(account_id: i64, told: Option<f64>) -> Result<Option<f64>, Fail
          WHERE a.account_id = $1 AND q.category = $3 \
          AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END \
          RETURNING EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8",
-        &params![account_id, told, CATEGORY, fastrand::f64()],
+        &params![account_id, stated, CATEGORY, fastrand::f64()],
         |row| row.get::<f64>(1),
     )
 }

@@ -1,5 +1,5 @@
-//! `pinterest.token`: sealed tokens, replaced by compare-and-swap on their generation. This file sees sealed bytes
-//! only.
+//! `pinterest.token`: sealed tokens, replaced by compare-and-swap on their generation. This file handles sealed
+//! bytes only.
 
 use std::time::Duration;
 
