@@ -68,7 +68,7 @@ pub fn board_row(board: &Board) -> BoardRow {
 
 /// The disclosures as a JSON list of texts; `None` if Pinterest does not state any.
 fn disclosures_json(disclosures: &AiDisclosures) -> Option<String> {
-    let AiDisclosures::Told(values) = disclosures else { return None };
+    let AiDisclosures::Disclosed(values) = disclosures else { return None };
     serde_json::to_string(values).ok()
 }
 

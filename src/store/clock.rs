@@ -14,9 +14,9 @@ pub fn observe(now: &Observation) -> Result<Passed, Failure> {
         &[],
         row_as!(Observation { clock, uptime, boot }),
     )?;
-    let passed = before.map_or(Passed::AsTold, |before| between(&before, now));
+    let passed = before.map_or(Passed::AsShown, |before| between(&before, now));
     match passed {
-        Passed::AsTold => {}
+        Passed::AsShown => {}
         Passed::Gap(microseconds) => add_gap(now, microseconds)?,
         Passed::SetBack => bring_back(now)?,
     }

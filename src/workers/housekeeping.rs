@@ -160,7 +160,7 @@ async fn observe_clock(context: &Context) -> Result<(), Failure> {
         .database
         .run(|| {
             match clock::observe(&platform::observe_clocks())? {
-                Passed::AsTold => {}
+                Passed::AsShown => {}
                 Passed::Gap(microseconds) => pgrx::log!(
                     "pg_pinterest: the clock is {} seconds ahead of the time that is known to have passed; they do not count as age",
                     microseconds / 1_000_000

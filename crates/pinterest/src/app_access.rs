@@ -1,30 +1,30 @@
-//! What a refusal for want of the app's access means. Pinterest reviews an app before it may call anything, and may take
-//! the access back: then every account of the app is refused, and none of them can help it. One request now and then finds
-//! out when that is over.
+//! What it means if Pinterest refuses a call because the app has no access. Pinterest reviews an app before the app may
+//! call the API, and may withdraw the access: then every account of the app is refused, and no account can change that.
+//! One request now and then (a probe) detects when access is granted.
 
 use std::time::Duration;
 
-/// The first look comes soon: the review may have ended while the app was being set up.
+/// The first probe comes soon: the review may have ended while the app was being set up.
 const FIRST_PROBE: Duration = Duration::from_secs(30);
 /// Each pause is twice the last, up to this. A review takes days.
 const LONGEST_PROBE: Duration = Duration::from_secs(60 * 60);
-/// A part of a pause is added at random.
+/// This share of a pause is added at random.
 const JITTER: f64 = 0.1;
-/// A success so long ago says nothing about the present any more.
+/// An older success does not count any more.
 pub const RECENT: Duration = Duration::from_secs(60 * 60);
 
-/// How an app stood when one of its accounts was refused.
+/// The state of an app when one of its accounts was refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Refusals in a row of probes.
+    /// Probes refused in a row.
     pub refusals: u32,
-    /// What is left of the pause that is under way; zero where the next probe is due, `None` where the app was not refused.
+    /// Time until the next probe; zero if it is due, `None` if the app was not refused.
     pub probe_in: Option<Duration>,
-    /// The pause before ended a short while ago ([`RECENT`]).
+    /// A pause that has ended recently ([`RECENT`]).
     pub granted: Option<Granted>,
 }
 
-/// Whom Pinterest answered when a pause ended.
+/// The account whose probe ended a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granted {
     /// The account that is refused now.
@@ -36,15 +36,15 @@ pub enum Granted {
 /// What follows from a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// Other accounts of the app are answered: it concerns this one alone.
+    /// Other accounts of the app are accepted: only this account is refused.
     OfAccount,
-    /// A pause is under way, and goes on for so long.
+    /// The app is paused already, for this long.
     Known(Duration),
     /// The app's imports pause.
     Pause {
-        /// Refusals in a row, with this one.
+        /// Refusals in a row, including this one.
         refusals: u32,
-        /// Time until one of them asks again.
+        /// Time until the next probe.
         probe_in: Duration,
     },
 }
@@ -60,7 +60,7 @@ pub fn refused(standing: &Standing, random: f64) -> Consequence {
     Consequence::Pause { refusals, probe_in: pause(refusals, random) }
 }
 
-/// The pause after so many refusals in a row.
+/// The pause after this number of refusals in a row.
 fn pause(refusals: u32, random: f64) -> Duration {
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
     let doubled = 2u32.saturating_pow(refusals.saturating_sub(1));
@@ -68,7 +68,7 @@ fn pause(refusals: u32, random: f64) -> Duration {
     pause + pause.mul_f64(JITTER * random)
 }
 
-/// How long an import waits that is refused though others are not, `since` its first try: as long as it has waited, so
+/// How long an import waits if it alone is refused, `since` after its first attempt: as long as it has waited so far, so
 /// that the pauses double, within `shortest` and `longest`.
 pub fn wait_alone(since: Duration, shortest: Duration, longest: Duration) -> Duration {
     since.clamp(shortest, longest)
@@ -96,7 +96,7 @@ mod tests {
             }
         };
         assert_eq!(of(0, None, None), Ok((1, 30)));
-        assert_eq!(of(9, None, None), Ok((1, 30)), "what was long ago does not count");
+        assert_eq!(of(9, None, None), Ok((1, 30)), "an old success does not count");
         assert_eq!(of(1, Some(0), None), Ok((2, 60)));
         assert_eq!(of(1, Some(7), None), Err(Consequence::Known(Duration::from_secs(7))));
         // An app that is granted access and refused in turn keeps its long pauses.

@@ -1,4 +1,4 @@
-//! Client secrets of apps kept in a file, for those who want none in the database, sealed or not.
+//! Client secrets of apps in a file, as an alternative to storing them sealed in the database.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,17 +11,17 @@ use crate::{Secret, private_file};
 pub struct AppSecret {
     /// The client secret.
     pub secret: Secret,
-    /// Names of the roles that may use it; none where the line names none.
+    /// Names of the roles that may use it; empty if the line has none.
     pub roles: Vec<String>,
 }
 
-/// The line of an app in a file with one app per line: its client id, blanks, its client secret, and after further
-/// blanks a list of roles with commas between them. A role's name is taken as it is; one with blanks, commas or quotes
-/// takes double quotes, with quotes inside doubled, as in SQL. Empty lines do not count, nor does what follows a `#` at the
-/// start of a line or after a blank. `None` where the file does not name the app.
+/// The line of an app in a file with one app per line: the client id, blanks, the client secret, and optionally blanks and
+/// a comma-separated list of roles. A role's name with blanks, commas or quotes must be in double quotes, with quotes
+/// inside doubled, as in SQL. Empty lines and comments are ignored; a comment starts with a `#` at the start of a line or
+/// after a blank. `None` if the file has no line for the app.
 ///
-/// The file is held to the rules of a key file ([`crate::seal::read_key_file`]), and all of it has to be right, so that
-/// a slip shows before the app it concerns is needed.
+/// The file must meet the rules of a key file ([`crate::seal::read_key_file`]). Every line is checked, so that a mistake is
+/// found before its app is needed.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] with the file and the rule or line; never anything of its content.
@@ -33,7 +33,7 @@ pub fn read_app_secret(path: &Path, client_id: &str) -> Result<Option<AppSecret>
 
 /// As [`read_app_secret`], of a file's text.
 pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<AppSecret>, String> {
-    // Which line names which app.
+    // The line number of each client id.
     let mut lines = HashMap::new();
     let mut found = None;
     for (number, line) in (1..).zip(text.lines()) {
@@ -44,7 +44,7 @@ pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<AppSecret>, Str
             .and_then(|(secret, rest)| Some((secret, roles(rest)?)));
         let Some((secret, roles)) = read else {
             return Err(format!(
-                "line {number} is not a client id, a client secret and a list of roles with blanks between them"
+                "line {number} is not a client id, a client secret and a list of roles, separated by blanks"
             ));
         };
         if let Some(first) = lines.insert(id, number) {
@@ -57,14 +57,14 @@ pub(crate) fn find(text: &str, client_id: &str) -> Result<Option<AppSecret>, Str
     Ok(found)
 }
 
-/// What stands before the next blank, and what follows it; `None` at the end of the line or at a comment.
+/// The text before the next blank, and the rest; `None` at the end of the line or at a comment.
 fn field(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_ascii_start();
     let end = text.find(|character: char| character.is_ascii_whitespace()).unwrap_or(text.len());
     (end > 0 && !text.starts_with('#')).then(|| text.split_at(end))
 }
 
-/// The names in a list of roles, up to a comment; `None` where it is malformed.
+/// The names in a list of roles, up to a comment; `None` if the list is malformed.
 fn roles(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = text.trim_ascii();
@@ -93,7 +93,7 @@ fn roles(text: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// A name up to its closing quote, and what follows that.
+/// A name up to its closing quote, and the rest.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let (mut name, mut rest) = (String::new(), text);
     loop {
@@ -125,13 +125,13 @@ mod tests {
         let secret = |client_id| find(TEXT, client_id).unwrap().map(|line| line.secret.expose().to_owned());
         assert_eq!(secret("1453111").as_deref(), Some("canary-one"));
         assert_eq!(secret("1453222").as_deref(), Some("canary#two"));
-        for nobody in ["1453333", "145311", "", "#", "#1453333", "canary-one"] {
-            assert_eq!(secret(nobody), None, "{nobody}");
+        for unknown in ["1453333", "145311", "", "#", "#1453333", "canary-one"] {
+            assert_eq!(secret(unknown), None, "{unknown}");
         }
     }
 
     #[test]
-    fn roles_are_listed_behind_the_secret() {
+    fn roles_follow_the_secret() {
         for (list, expected) in [
             ("", &[][..]),
             (" # ann", &[]),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_anywhere_is_refused_by_line_and_not_quoted() {
+    fn a_mistake_is_reported_by_line_and_not_quoted() {
         for (line, expected) in [
             ("1453444", "line 6 is not"),
             ("1453444 # canary", "line 6 is not"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_named_and_has_to_be_private() {
+    fn the_error_names_the_file_which_must_be_private() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secrets");
         let refused = |expected: &str| {
@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_found(apps in prop::collection::hash_map("[0-9]{1,20}", "[!-~]{1,60}", 1..6)) {
+        fn every_written_secret_is_found(apps in prop::collection::hash_map("[0-9]{1,20}", "[!-~]{1,60}", 1..6)) {
             prop_assume!(apps.values().all(|secret| !secret.starts_with('#')));
             let text: String = apps.iter().map(|(id, secret)| format!("{id} {secret}\n")).collect();
             for (id, secret) in &apps {

@@ -1,5 +1,5 @@
-//! Bounds of the numbers that an answer may hold. One place for each kind of number: what lies outside is taken for
-//! absent, so that what is documented, or was known before, holds instead.
+//! Bounds of the numbers in an answer. A number outside its bounds counts as absent, so that the documented default or
+//! the stored value is used instead.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use serde::Deserializer;
 
 use crate::lenient::lenient;
 
-/// The longest window of a quota that Pinterest documents is a day. No reset lies further away.
+/// The longest quota window that Pinterest documents is a day. No reset is further away.
 pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-/// Requests that a window allows. Pinterest documents 1,000.
+/// Requests allowed in a window. Pinterest documents 1,000.
 pub(crate) const REQUESTS: RangeInclusive<u64> = 1..=1_000_000;
-/// Things that are counted: pins, boards, people. `integer` columns hold no more.
+/// Numbers of pins, boards and people: the range of an `integer` column.
 pub(crate) const COUNT: RangeInclusive<i64> = 0..=i32::MAX as i64;
-/// Sides of a picture in pixels.
+/// Width or height of an image in pixels.
 pub(crate) const SIDE: RangeInclusive<u32> = 1..=1_000_000;
-/// Years of a point in time: those that RFC 3339 can write and every calendar has.
+/// Years of a timestamp: those that RFC 3339 can represent.
 pub(crate) const YEARS: RangeInclusive<i32> = 1..=9999;
 /// Parts of a pin. A carousel has five, an idea pin twenty.
 pub(crate) const PARTS: usize = 500;
 
-/// The value, where it lies within its bounds.
+/// The value, if it is within its bounds.
 pub(crate) fn within<T: PartialOrd>(value: T, bounds: &RangeInclusive<T>) -> Option<T> {
     bounds.contains(&value).then_some(value)
 }
 
-/// Deserializes a member that counts something.
+/// Deserializes a count.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(lenient(deserializer)?.and_then(|value| within(value, &COUNT)))
 }
 
-/// Deserializes the side of a picture.
+/// Deserializes the width or height of an image.
 pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     Ok(lenient(deserializer)?.and_then(|value| within(value, &SIDE)))
 }
@@ -41,7 +41,7 @@ mod tests {
     use crate::model::{Board, SizedImage};
 
     #[test]
-    fn absurd_numbers_are_taken_for_absent() {
+    fn numbers_out_of_bounds_count_as_absent() {
         for (number, expected) in [
             ("0", Some(0)),
             ("2147483647", Some(2_147_483_647)),

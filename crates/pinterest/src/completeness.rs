@@ -1,77 +1,76 @@
-//! Is a listing of a board whole, and does it prove that pins are gone?
+//! Whether a listing of a board is complete, and whether it proves that pins are gone.
 //!
-//! An answer of Pinterest's may be wrong in many ways that look like an answer: an empty page, a bookmark lost in the
-//! middle, items of another shape. Each of them makes pins go missing that are still there. So a listing is believed only
-//! as far as the count that Pinterest gives for the board bears it out, and nothing that was known goes for one listing's
-//! sake alone where much goes at once.
+//! A wrong answer from Pinterest may look like a valid one: an empty page, a lost bookmark, items of another shape. Each of
+//! these hides pins that still exist. So a listing is trusted only if Pinterest's own pin count of the board confirms it,
+//! and many pins are never removed at once because of one listing.
 
 use std::time::Duration;
 
-/// Up to so many pins may go by one listing, however small the board.
+/// One listing may remove this many pins, however small the board.
 pub const FEW: u32 = 5;
-/// On larger boards up to this share of the known pins may: a tenth.
+/// On larger boards it may remove one in this many of the known pins: a tenth.
 pub const FEW_SHARE: u32 = 10;
-/// Pins that are asked for one by one before any is taken for gone. So many requests a listing that misses pins costs at
-/// most; where no more are missing, each is proved.
+/// Missing pins that are requested one by one before any is considered gone. This limits the requests of a listing with
+/// missing pins; if no more pins are missing, each of them is checked.
 pub const ASKED_FOR: usize = 10;
-/// How long the same number of pins has to be counted and not listed, by whole series of listings, before that is taken
-/// for what this app cannot see. A trial app does not see all; a listing that breaks off looks the same for a while.
+/// For how long listings must be short by the same number of pins before these count as pins that the app cannot see. A
+/// trial app does not see all pins; a listing that ends early looks the same for a while.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a listing that came to its end has brought.
+/// The result of a finished listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Pins on the board as Pinterest counts them; `None` where it did not say, or said nonsense.
+    /// Pinterest's count of the board's pins; `None` if it is absent or invalid.
     pub reported: Option<u32>,
-    /// Different pins of the board that the listing showed.
+    /// Different pins in the listing.
     pub listed: u32,
-    /// Items that could not be read.
+    /// Items in the listing that could not be read.
     pub unreadable: u32,
-    /// Pins that Pinterest is known to count and not to list.
+    /// Pins that Pinterest is known to count but not to list.
     pub unlisted: u32,
-    /// Pins that stood on the board before the listing.
+    /// Pins known before the listing.
     pub known: u32,
-    /// Of these, pins that the listing did not show.
+    /// Known pins that are not in the listing.
     pub missing: u32,
-    /// Of these, pins that an earlier whole listing did not show either.
+    /// Of the missing pins, those that the previous listing did not have either.
     pub missing_again: u32,
-    /// By how many pins listings have been short so far, each time the same and with no known pin missing, and for how
-    /// long.
+    /// The number of pins that all listings so far were short by, with no known pin missing, and for how long that has
+    /// been so.
     pub gap: Option<(u32, Duration)>,
 }
 
-/// What follows from a listing.
+/// How complete a listing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// It is whole, and nothing known is missing.
+    /// It is complete, and no known pin is missing.
     Whole,
-    /// It is whole, and what is missing is gone unless asking for the pins themselves says otherwise.
+    /// It is complete. The missing pins are gone, unless requests for the pins themselves show otherwise.
     WholeWithoutMissing,
-    /// It looks whole, and so much is missing that another listing has to confirm it.
+    /// It looks complete, but so many pins are missing that another listing must confirm it.
     Unconfirmed,
-    /// It is not whole.
+    /// It is incomplete.
     Incomplete(Cause),
 }
 
-/// Why a listing is not whole.
+/// Why a listing is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Items could not be read: any pin that is missing may be one of them.
+    /// Items could not be read: any missing pin may be one of them.
     Unreadable,
-    /// Pinterest gives no count that the listing could be held against.
+    /// Pinterest gives no count to compare the listing with.
     NotCounted,
-    /// Pinterest counts more pins than it listed and is known not to list.
+    /// Pinterest counts more pins than are listed or known to be unlisted.
     Short,
 }
 
 impl Listed {
-    /// Is the count to be asked for again? A board may have changed while it was listed, and what costs pins should rest
-    /// on more than one number.
-    pub fn asks_again(&self) -> bool {
+    /// Whether the count should be requested again: the board may have changed while it was listed, and pins should not be
+    /// removed because of a single number.
+    pub fn should_recount(&self) -> bool {
         self.unreadable == 0 && (self.missing > 0 || self.is_short())
     }
 
-    /// What follows.
+    /// How complete the listing is.
     pub fn completeness(&self) -> Completeness {
         match self.reported {
             _ if self.unreadable > 0 => Completeness::Incomplete(Cause::Unreadable),
@@ -83,19 +82,19 @@ impl Listed {
         }
     }
 
-    /// The same, once each pin that is missing is proved to be off the board by an answer of its own.
+    /// The same after each missing pin has been found not to be on the board.
     pub fn without_missing(&self) -> Self {
         Listed { missing: 0, missing_again: 0, ..*self }
     }
 
-    /// How many pins Pinterest counts beside those listed and those known not to be listed; `None` where a known pin is
-    /// missing, which may be one of them, and where nothing is short.
+    /// By how many pins the listing is short of Pinterest's count; `None` if it is not short, or if a known pin is missing,
+    /// which may be one of them.
     pub fn gap(&self) -> Option<u32> {
         let gap = self.reported?.saturating_sub(self.listed);
         (self.missing == 0 && self.unreadable == 0 && gap > self.unlisted).then_some(gap)
     }
 
-    /// Pins that Pinterest counts and does not list, once the missing ones are gone.
+    /// Pins that Pinterest counts but does not list, after the missing ones have been removed.
     pub fn unlisted_now(&self) -> u32 {
         self.reported.unwrap_or_default().saturating_sub(self.listed)
     }
@@ -111,7 +110,7 @@ impl Listed {
         }
     }
 
-    /// Pins that no earlier listing has missed count; what two listings in a row miss is confirmed.
+    /// Only pins that are missing for the first time count: two listings in a row confirm the others.
     fn looks_like_a_mass_removal(&self) -> bool {
         let first_missed = self.missing.saturating_sub(self.missing_again);
         first_missed > 0 && (first_missed >= self.known || first_missed > FEW.max(self.known / FEW_SHARE))

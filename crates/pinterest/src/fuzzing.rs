@@ -1,5 +1,5 @@
-//! The readers of foreign bytes that are not public, for the fuzz targets in `fuzz/` of the repository. Nothing else may
-//! use them: they change with the code they reach.
+//! Private readers of untrusted bytes, for the fuzz targets in `fuzz/` of the repository. Nothing else may use them: they
+//! change with the code.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -48,16 +48,15 @@ pub fn account(body: &[u8]) -> Result<UserAccount, Error> {
     read_account(body)
 }
 
-/// The body of a granting answer of the token endpoint.
+/// The body of a successful answer of the token endpoint.
 pub fn grant(body: &[u8]) -> Result<TokenGrant, Error> {
     oauth::TokenAnswer::read(body, false)
 }
 
-/// What can be asked for, as a refusal means different things: an API call, one with a bookmark, a code exchange, a
-/// refresh, an image.
+/// The number of kinds of requests: an API call, one with a bookmark, a code exchange, a refresh, an image.
 pub const CALLS: usize = 5;
 
-/// An answer that is no success, to the call of this number below [`CALLS`].
+/// The error for an answer that is not a success, to the kind of request with this number below [`CALLS`].
 pub fn refusal(
     call: usize,
     status: u16,
@@ -97,12 +96,12 @@ pub fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     net::admit_url(text, allowed)
 }
 
-/// Where an image was redirected to.
+/// The target of an image's redirect.
 pub fn admit_redirect(from: &Url, location: &[u8], allowed: &[Host]) -> Result<Url, Error> {
     net::admit_redirect(from, location, allowed)
 }
 
-/// Whether an address may be dialled for a host that is not a loopback name.
+/// Whether an address may be contacted for a host that is not a loopback name.
 pub fn is_public(address: IpAddr) -> bool {
     AddressRule::Public.permits(address)
 }

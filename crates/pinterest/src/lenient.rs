@@ -1,4 +1,4 @@
-//! Reading what a stranger's JSON may hold: absent, null and of an unexpected type are all the same, namely nothing.
+//! Lenient reading of untrusted JSON: a member that is absent, null or of an unexpected type has no value.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::Timestamp;
 
-/// Deserializes an optional member; a value of another type is taken for absent instead of costing the whole object.
+/// Deserializes an optional member; a value of another type counts as absent, and the rest of the object is still read.
 /// Use together with `#[serde(default)]`, which covers absence.
 pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -20,8 +20,8 @@ where
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
-/// A JSON text as a value. A number that no type can hold is one of the largest: whoever asks what kind of value stands
-/// somewhere should not be told that the whole text is none.
+/// A JSON text as a value. A number out of range becomes the largest one, so that the kind of every value can be
+/// determined.
 pub(crate) fn tolerant(raw: &str) -> Option<Value> {
     let read = |raw: Box<RawValue>| tolerant(raw.get());
     serde_json::from_str(raw).ok().or_else(|| match raw.trim_start().as_bytes().first()? {
@@ -42,7 +42,7 @@ pub(crate) fn tolerant(raw: &str) -> Option<Value> {
     })
 }
 
-/// The JSON text of a list; of anything else, nothing.
+/// The JSON text of a list; `None` for anything else.
 pub(crate) fn raw_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     Ok(raw.starts_with('[').then(|| raw.to_owned()))
@@ -54,8 +54,8 @@ pub(crate) fn lenient_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> R
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
-/// As [`lenient`], for a list: an element of another type is an empty one, so that the others keep their positions;
-/// anything that is no list is an empty list.
+/// As [`lenient`], for a list: an element of another type becomes an empty one, so that the others keep their positions;
+/// anything that is not a list becomes an empty list.
 pub(crate) fn lenient_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,4 +1,4 @@
-//! The `state` of an authorization request: what ties the answer to the person who asked.
+//! The `state` of an authorization request, which ties the redirect to the user who started it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,10 +13,10 @@ pub fn from_random(random: [u8; 32]) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(*random))
 }
 
-/// SHA-256 of the state's text: what to store and to look a returned state up by, so that reading the table does not
-/// let anybody finish another person's authorization. `None` if the text cannot be a state of ours.
+/// SHA-256 of the state's text. Only this is stored and compared, so that a reader of the table cannot complete another
+/// user's authorization. `None` if the text cannot be one of our states.
 pub fn digest(state: &str) -> Option<[u8; 32]> {
-    // Room for whole groups, as the decoder asks for. It refuses padding and stray bits, so a state has one spelling.
+    // Room for whole groups, as the decoder requires. It refuses padding and stray bits, so a state has one spelling.
     let mut bytes = Zeroizing::new([0u8; 33]);
     let length = URL_SAFE_NO_PAD.decode_slice(state, &mut *bytes).ok()?;
     (length == 32).then(|| Sha256::digest(state.as_bytes()).into())
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_has_none() {
+    fn other_texts_have_no_digest() {
         let state = from_random([7; 32]);
         let padded = format!("{}=", state.expose());
         for text in ["", "short", &state.expose()[..42], &padded, "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ", &"a".repeat(10_000)]

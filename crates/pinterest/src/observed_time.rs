@@ -1,34 +1,34 @@
-//! How much time has passed for sure: a clock that is set says nothing about the age of what was stored before.
+//! How much time has certainly passed, even if the clock was set.
 //!
-//! What is deleted by its age is gone for good, and a clock is easily wrong by years: a virtual machine that was restored,
-//! a dead battery, an operator's slip. So ages are counted by time that was observed. What the clock says beyond that is
-//! a *gap*, which everything older than it is younger by.
+//! Data that is deleted because of its age cannot be restored, and a clock is easily wrong by years: after a restore of a
+//! virtual machine, with an empty battery, or by an operator's mistake. So ages are measured by observed time. The rest of
+//! the clock's progress is a *gap*, which is subtracted from the age of everything stored before it.
 
 use std::time::Duration;
 
-/// Clocks are adjusted by so much without having jumped.
+/// A smaller difference is an adjustment of the clock, not a jump.
 const TOLERANCE: Duration = Duration::from_secs(60);
-/// Without a clock that nobody sets, after a restart of the machine above all, this much is believed between two
+/// If the uptime cannot be compared, as after a restart of the machine, at most this much time counts between two
 /// observations.
 pub const LONGEST_UNPROVED: Duration = Duration::from_secs(60 * 60);
 
-/// What the clocks showed.
+/// A reading of the clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// The clock that may be set: microseconds since 1970.
+    /// The wall clock, which may be set: microseconds since 1970.
     pub clock: i64,
-    /// Time since the machine's start, sleep included: microseconds. Nobody sets it.
+    /// Time since the machine's start, including sleep: microseconds. It cannot be set.
     pub uptime: i64,
-    /// Names the machine's start; empty where that is not known.
+    /// Identifies the machine's start; empty if not known.
     pub boot: String,
 }
 
 /// What happened between two observations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passed {
-    /// As much time as the clock says.
-    AsTold,
-    /// The clock says more: so many microseconds have not passed for all that is known.
+    /// As much time as the clock shows.
+    AsShown,
+    /// The clock shows more: this many microseconds have not certainly passed.
     Gap(i64),
     /// The clock was set back.
     SetBack,
@@ -37,16 +37,16 @@ pub enum Passed {
 /// Compares two observations, the earlier one first.
 pub fn between(before: &Observation, now: &Observation) -> Passed {
     let tolerance = microseconds(TOLERANCE);
-    let told = now.clock.saturating_sub(before.clock);
+    let shown = now.clock.saturating_sub(before.clock);
     let proved = if !now.boot.is_empty() && now.boot == before.boot && now.uptime >= before.uptime {
         now.uptime.saturating_sub(before.uptime)
     } else {
-        told.clamp(0, microseconds(LONGEST_UNPROVED))
+        shown.clamp(0, microseconds(LONGEST_UNPROVED))
     };
-    match told.saturating_sub(proved) {
+    match shown.saturating_sub(proved) {
         ahead if ahead > tolerance => Passed::Gap(ahead),
         behind if behind < -tolerance => Passed::SetBack,
-        _ => Passed::AsTold,
+        _ => Passed::AsShown,
     }
 }
 
@@ -70,18 +70,18 @@ mod tests {
     #[test]
     fn only_time_that_passed_counts() {
         for (before, now, expected) in [
-            (at(0, 0, "a"), at(MINUTE, MINUTE, "a"), Passed::AsTold),
-            // A week without a worker, on a machine that went on.
-            (at(0, 0, "a"), at(YEAR / 52, YEAR / 52, "a"), Passed::AsTold),
+            (at(0, 0, "a"), at(MINUTE, MINUTE, "a"), Passed::AsShown),
+            // A week without a worker, on a running machine.
+            (at(0, 0, "a"), at(YEAR / 52, YEAR / 52, "a"), Passed::AsShown),
             (at(0, 0, "a"), at(10 * YEAR, MINUTE, "a"), Passed::Gap(10 * YEAR - MINUTE)),
             (at(10 * YEAR, 0, "a"), at(MINUTE, MINUTE, "a"), Passed::SetBack),
-            (at(0, 0, "a"), at(MINUTE * 2, MINUTE, "a"), Passed::AsTold),
+            (at(0, 0, "a"), at(MINUTE * 2, MINUTE, "a"), Passed::AsShown),
             // Another start of the machine, or another machine.
-            (at(0, 5 * MINUTE, "a"), at(30 * MINUTE, MINUTE, "b"), Passed::AsTold),
+            (at(0, 5 * MINUTE, "a"), at(30 * MINUTE, MINUTE, "b"), Passed::AsShown),
             (at(0, 0, "a"), at(YEAR, YEAR, "b"), Passed::Gap(YEAR - 60 * MINUTE)),
             (at(YEAR, 0, "a"), at(0, 0, "b"), Passed::SetBack),
-            // No clock that nobody sets.
-            (at(0, 0, ""), at(MINUTE, 7 * MINUTE, ""), Passed::AsTold),
+            // No uptime to compare.
+            (at(0, 0, ""), at(MINUTE, 7 * MINUTE, ""), Passed::AsShown),
             (at(0, 0, ""), at(YEAR, 7 * MINUTE, ""), Passed::Gap(YEAR - 60 * MINUTE)),
         ] {
             assert_eq!(between(&before, &now), expected, "{before:?} {now:?}");

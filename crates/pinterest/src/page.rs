@@ -1,4 +1,4 @@
-//! Pages of a listing, and the guard against a listing that goes in circles.
+//! Pages of a listing, and the guard against endless listings.
 
 use std::collections::HashSet;
 
@@ -6,38 +6,38 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind};
 
-/// Items asked for per page: the most Pinterest gives, so that a quota goes furthest.
+/// Items requested per page: Pinterest's maximum, which needs the fewest requests.
 pub const PAGE_SIZE: usize = 250;
 
-/// Pages of one listing. Pinterest ends a listing at 100,000 pins, which is 400 full pages; short pages are allowed
-/// for, a listing that invents a new bookmark for ever is not.
+/// Most pages of one listing. Pinterest ends a listing at 100,000 pins, which is 400 full pages; this allows for short
+/// pages, but ends a listing that returns new bookmarks without end.
 pub const MAX_PAGES: usize = 10_000;
 
 /// One page of a listing.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// The items, in the order they came. May be empty although more pages follow.
+    /// The items, in the order of the listing. May be empty although more pages follow.
     pub items: Vec<T>,
-    /// Where the next page starts; `None` at the end. Bound to this listing and its parameters.
+    /// The start of the next page; `None` at the end. Valid for this listing and its parameters only.
     pub bookmark: Option<String>,
-    /// Entries of the page that are no items, as "more ideas" tiles between pins.
+    /// Entries that are not items, such as "more ideas" tiles between pins.
     pub tiles: usize,
-    /// Items of the page that could not be read: without a usable `id`, or of another shape. They are left out, so the
-    /// page does not show all that is there.
+    /// Items that could not be read: without a usable `id`, or of another shape. They are left out, so the page is not
+    /// complete.
     pub unreadable: usize,
 }
 
-/// Refuses a bookmark seen before in the same listing.
+/// Refuses a bookmark that occurred before in the same listing.
 ///
-/// A listing that is resumed later starts from the bookmarks seen so far: `seen.into_iter().collect()`.
+/// A resumed listing starts with the earlier bookmarks: `seen.into_iter().collect()`.
 #[derive(Clone, Debug, Default)]
 pub struct BookmarkGuard {
-    // Bookmarks can be long and only equality counts.
+    // Hashes, because bookmarks can be long and only equality matters.
     seen: HashSet<[u8; 32]>,
 }
 
 impl BookmarkGuard {
-    /// A guard that has seen nothing.
+    /// A guard without bookmarks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -52,7 +52,7 @@ impl BookmarkGuard {
             return Err(Error::new(ErrorKind::RepeatedBookmark, detail));
         }
         if !self.seen.insert(Sha256::digest(bookmark).into()) {
-            let detail = format!("page {} of the listing has a bookmark seen before", self.seen.len() + 1);
+            let detail = format!("page {} of the listing repeats an earlier bookmark", self.seen.len() + 1);
             return Err(Error::new(ErrorKind::RepeatedBookmark, detail));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Reading files that hold secrets, and refusing those that are not kept safely.
+//! Reads files with secrets, and refuses files that others could read or replace.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -8,14 +8,14 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-/// Bytes such a file may have: hundreds of secrets with comments.
+/// Most bytes of such a file: enough for hundreds of secrets with comments.
 const MAX_LENGTH: u64 = 64 * 1024;
 
-/// The text of a regular file that is not reached through a symbolic link, belongs to the user this process runs as or
-/// to root, and gives no right to group and others.
+/// The text of a file. It must be a regular file and not a symbolic link, belong to this process' user or to root, and give
+/// no access to group and others.
 ///
 /// # Errors
-/// The rule that the file breaks, for a sentence that has named it; never any of its content.
+/// The violated rule, as the rest of a sentence that has named the file; never its content.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
@@ -26,22 +26,22 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
             failed("cannot be opened", &error)
         }
     })?;
-    // Of the open file, not of the path: there is no gap in which it could be exchanged.
+    // Of the open file, not of the path, so that the file cannot be replaced in between.
     let metadata = file.metadata().map_err(|error| failed("cannot be examined", &error))?;
     let me = rustix::process::geteuid().as_raw();
     if !metadata.is_file() {
         return Err("it is not a regular file".to_owned());
     }
     if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(format!("it belongs to user {}, neither to {me} (this process) nor to root", metadata.uid()));
+        return Err(format!("it belongs to user {}, not to {me} (this process) or root", metadata.uid()));
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(format!(
-            "its mode is {:04o}; group and others may have no right: chmod 0600",
+            "its mode is {:04o}; group and others must not have access: chmod 0600",
             metadata.mode() & 0o7777
         ));
     }
-    // Room for all of it at once, so that growing leaves no copies behind.
+    // Capacity for all of it at once: a string that grows leaves copies behind.
     let mut text =
         Zeroizing::new(String::with_capacity(usize::try_from(metadata.len().min(MAX_LENGTH)).unwrap_or(0) + 1));
     file.take(MAX_LENGTH + 1).read_to_string(&mut text).map_err(|error| failed("cannot be read", &error))?;
@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(text)
 }
 
-/// What the system says about a failed step, which is never anything the file holds.
+/// The system's reason for a failed step; it never contains the file's content.
 pub(crate) fn failed(step: &str, error: &io::Error) -> String {
     format!("it {step}: {error}")
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_kept_safely_is_refused() {
+    fn an_unsafe_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         write(&path("open"), b"canary", 0o644);

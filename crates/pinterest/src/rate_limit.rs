@@ -1,4 +1,4 @@
-//! What the server says about its quota.
+//! The quota in the headers of an answer.
 
 mod items;
 mod policies;
@@ -9,45 +9,44 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
 use crate::bounds::{LONGEST_WINDOW, within};
-use policies::Told;
+use policies::Quotas;
 
-/// The quota as the answer's headers tell it; each part may be missing, as is one that makes no sense.
+/// The quota in an answer's headers. Each part may be missing; an invalid part counts as missing.
 ///
 /// `x-ratelimit-limit` may hold several policies, as the drafts of the RateLimit header fields write them
 /// (draft-polli-ratelimit-headers-02, section 3.1): `100, 100;w=1;name="safety_net", 1000;w=60;name="org_read"`. The
-/// one of the category is the budget. A shorter one only paces requests.
+/// policy of the category is the budget. A policy with a short window only paces requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests that the budget allows in its window.
+    /// Requests allowed in the budget's window.
     pub limit: Option<u64>,
-    /// Length of the budget's window, where a policy tells it; a day at most.
+    /// Length of the budget's window, if a policy has one; at most a day.
     pub window: Option<Duration>,
-    /// Requests of the budget that are left (`x-ratelimit-remaining`).
+    /// Remaining requests of the budget (`x-ratelimit-remaining`).
     pub remaining: Option<u64>,
-    /// Time until the budget's window starts anew (`x-ratelimit-reset`), a day at most.
+    /// Time until the budget's next window (`x-ratelimit-reset`); at most a day.
     pub reset: Option<Duration>,
-    /// The least time between two requests; zero where policies are told and none of them asks for one, `None` where no
-    /// policy is told.
+    /// The minimum time between two requests; zero if no policy paces requests, `None` if there is no policy.
     pub pace: Option<Duration>,
-    /// Time until more requests are allowed, where what is told to be left is that of a policy that paces.
+    /// Time until a pacing policy allows more requests, if the remaining requests are those of such a policy.
     pub pace_reset: Option<Duration>,
 }
 
-/// Reading requests, which all of ours are: the policy of this category is the budget.
+/// The category of reading requests, which all of ours are. Its policy is the budget.
 pub(crate) const CATEGORY: &str = "org_read";
 
-/// A policy with a window up to this long paces requests. The shortest budget that is documented lasts a minute.
+/// A policy with a window up to this length paces requests. The shortest documented budget has a window of a minute.
 pub(crate) const LONGEST_PACE: Duration = Duration::from_secs(10);
 
-/// A reset above this is a Unix time, below it a number of seconds from now: nobody waits thirty years.
+/// A larger reset is a Unix time, a smaller one a number of seconds from now: no wait lasts thirty years.
 const UNIX_TIME_FROM: u64 = 1_000_000_000;
 
 impl RateLimit {
     pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
-        Told::read(headers, |value| reset_in(value, now)).into_rate_limit()
+        Quotas::read(headers, |value| reset_in(value, now)).into_rate_limit()
     }
 
-    /// How long to wait after a refusal, and whether a policy that paces is all that refused.
+    /// How long to wait after a refusal, and whether only a pacing policy refused.
     pub(crate) fn wait(&self) -> (Option<Duration>, bool) {
         let budget_is_spent = self.reset.is_some() && self.remaining.is_none_or(|left| left == 0);
         match self.pace_reset {
@@ -57,16 +56,16 @@ impl RateLimit {
     }
 }
 
-/// The time until a reset, which is told in seconds from now or as a Unix time; `None` where either is further away than
-/// a window is long.
+/// The time until a reset, given in seconds from now or as a Unix time; `None` if it is further away than the longest
+/// window.
 fn reset_in(value: u64, now: SystemTime) -> Option<Duration> {
-    let told = Duration::from_secs(value);
+    let reset = Duration::from_secs(value);
     if value <= UNIX_TIME_FROM {
-        return within(told, &(Duration::ZERO..=LONGEST_WINDOW));
+        return within(reset, &(Duration::ZERO..=LONGEST_WINDOW));
     }
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = now.saturating_sub(told);
-    within(told.saturating_sub(now), &(Duration::ZERO..=LONGEST_WINDOW)).filter(|_| since <= LONGEST_WINDOW)
+    let since = now.saturating_sub(reset);
+    within(reset.saturating_sub(now), &(Duration::ZERO..=LONGEST_WINDOW)).filter(|_| since <= LONGEST_WINDOW)
 }
 
 /// The leading number.
@@ -75,8 +74,8 @@ fn first_number(text: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// `Retry-After` in seconds or as a date in any of the three forms of HTTP (RFC 9110, sections 10.2.3 and 5.6.7), the
-/// first that is either; a fraction of a second counts as a whole one. Nonsense is as good as none.
+/// The first valid `Retry-After`: seconds, or a date in one of the three forms of HTTP (RFC 9110, sections 10.2.3 and
+/// 5.6.7). A fraction of a second is rounded up.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     headers.get_all(RETRY_AFTER).iter().find_map(|value| retry_after_value(value.to_str().ok()?.trim(), now))
 }
@@ -86,7 +85,7 @@ fn retry_after_value(text: &str, now: SystemTime) -> Option<Duration> {
     let (number, rest) = text.split_at(digits);
     let fraction = rest.strip_prefix('.').filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
     if !number.is_empty() && (rest.is_empty() || fraction.is_some()) {
-        // More digits than a number holds still means "very long"; the caller clamps it.
+        // A number that is too large still means "very long"; the caller limits it.
         let seconds: u64 = number.parse().unwrap_or(u64::from(u32::MAX));
         let part = u64::from(fraction.is_some_and(|digits| digits.bytes().any(|digit| digit != b'0')));
         return Some(Duration::from_secs(seconds.saturating_add(part)));
@@ -96,7 +95,7 @@ fn retry_after_value(text: &str, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(now).unwrap_or_default())
 }
 
-/// The hidden rate limit: `Retry after N seconds` in the message of a 400.
+/// The wait in the message of a 400, `Retry after N seconds`: a hidden rate limit.
 pub(crate) fn retry_after_in_text(text: &str) -> Option<Duration> {
     let lower = text.to_ascii_lowercase();
     let (_, rest) = lower.split_once("retry after ")?;
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_numbers_are_no_numbers() {
+    fn impossible_numbers_are_ignored() {
         for (limit, remaining, expected) in [
             ("1000", "999", (Some(1000), Some(999))),
             ("1000", "1001", (Some(1000), None)),
@@ -170,7 +169,7 @@ mod tests {
         }
     }
 
-    /// Limit, window, remaining and reset of the budget; pace in milliseconds; the reset of what paces.
+    /// Limit, window, remaining and reset of the budget; pace in milliseconds; reset of the pacing policy.
     type Told = (Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u128>, Option<u64>);
 
     fn told(pairs: &[(&'static str, &str)]) -> Told {
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_of_the_policy_that_they_can_be_of() {
+    fn numbers_belong_to_a_policy_that_allows_them() {
         const TWO: &str = "100;w=1, 1000;w=60";
         for (limit, left, reset, expected) in [
             (TWO, "999", "45", (Some(1000), Some(60), Some(999), Some(45), Some(11), None)),
@@ -220,7 +219,7 @@ mod tests {
             (TWO, "7", "1", (Some(1000), Some(60), None, None, Some(11), None)),
             (TWO, "0", "1", (Some(1000), Some(60), None, None, Some(11), Some(1))),
             ("1000, 100;w=1, 1000;w=60", "7", "1", (Some(1000), Some(60), Some(7), Some(1), Some(11), None)),
-            // Of each, by place, by window, by name.
+            // For each policy: by position, by window, by name.
             (TWO, "99, 998", "1, 45", (Some(1000), Some(60), Some(998), Some(45), Some(11), None)),
             (
                 "100, 100;w=1, 1000;w=60",
@@ -235,7 +234,7 @@ mod tests {
                 "45;name=b",
                 (Some(9), Some(60), Some(8), Some(45), Some(550), None),
             ),
-            // The drafts' later form, a dictionary, and none that is a budget.
+            // The drafts' later form, a dictionary, and policies without a budget.
             (
                 "\"b\";q=2;w=1, \"org_read\";q=9;w=86400",
                 "8;name=org_read",
@@ -250,7 +249,7 @@ mod tests {
             ),
             ("100, 100;w=1", "99", "1", (None, None, None, None, Some(11), None)),
             ("1;w=10", "0", "9", (None, None, None, None, Some(11_000), Some(9))),
-            // Nothing but a budget, by name or not, and one without a window.
+            // Only a budget, with or without a name, and one without a window.
             ("1000;w=60", "17", "3", (Some(1000), Some(60), Some(17), Some(3), Some(0), None)),
             (
                 "5;w=60;name=other, 1000;w=86400;name=org_read",
@@ -260,7 +259,7 @@ mod tests {
             ),
             ("1000;name=org_read", "17", "3", (Some(1000), None, Some(17), Some(3), Some(0), None)),
             ("1000", "17", "3", (Some(1000), None, Some(17), Some(3), None, None)),
-            // A quote that nothing closes; windows that no window has.
+            // An unclosed quote; impossible windows.
             ("1000;w=60;name=\"org_read, 100;w=1", "", "", (Some(1000), Some(60), None, None, Some(11), None)),
             ("1000;w=0, 1000;w=86401, 1000;w=99999999999999999999", "", "", (None, None, None, None, None, None)),
         ] {
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_waits_for_whatever_is_spent() {
+    fn a_refusal_waits_for_the_exhausted_policy() {
         for (left, reset, expected) in [
             ("0", "1", (Some(1), true)),
             ("", "1", (Some(1), true)),

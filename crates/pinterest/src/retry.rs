@@ -1,38 +1,38 @@
-//! When to try again. The policy answers; the caller sleeps, or parks the work and stores the time.
+//! When to retry. The caller sleeps, or stores the time and parks the work.
 
 use std::time::Duration;
 
 use crate::{Error, ErrorKind};
 
-/// Attempts in all, the first one included.
+/// Most attempts, including the first one.
 pub const MAX_ATTEMPTS: u32 = 8;
 
-/// No wait is shorter: a fault that lasts a second should not cost two attempts.
+/// The shortest wait: a fault that lasts a second should not cost two attempts.
 pub const SHORTEST_DELAY: Duration = Duration::from_secs(2);
 
-/// No wait of our own choosing is longer; a server may ask for more.
+/// The longest wait unless the server requests more.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(60 * 60);
 
-/// Bounds of what a server may ask for. A day is the longest quota window Pinterest documents; without a lower bound
-/// `Retry-After: 0` would be a busy loop.
+/// Bounds of the wait that a server requests. A day is the longest quota window that Pinterest documents; without a lower
+/// bound `Retry-After: 0` would cause a busy loop.
 pub const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// See [`SHORTEST_RETRY_AFTER`].
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a spam hold lasts where the server does not say: long enough to stop hammering.
+/// The wait after a spam block, if the server gives none.
 const SPAM_HOLD: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Each ceiling is three times the last, so that seven waits grow from seconds to the full hour.
+/// Each ceiling is three times the last one, so that seven waits grow from seconds to an hour.
 const GROWTH: u32 = 3;
 
-/// A part of a wait the server asked for is added at random, so that accounts released together do not return together.
+/// This share of a requested wait is added at random, so that accounts do not resume together.
 const RETRY_AFTER_JITTER: f64 = 0.1;
 
 /// How long to wait before trying again, or `None` to give up.
 ///
-/// `attempt` is the number of the attempt that failed, from 1. `random` is uniform in `[0, 1)`. Where the server said
-/// how long to wait, that holds (plus up to a tenth); else the wait is uniform between two seconds and a ceiling of
-/// 2 s · 3^attempt, one hour at most ("full jitter").
+/// `attempt` is the number of the failed attempt, from 1. `random` is uniform in `[0, 1)`. If the server requested a wait,
+/// that is used (plus up to a tenth); otherwise the wait is uniform between two seconds and a ceiling of 2 s · 3^attempt, at
+/// most one hour ("full jitter").
 pub fn next_delay(attempt: u32, error: &Error, random: f64) -> Option<Duration> {
     if !error.is_retryable() || attempt >= MAX_ATTEMPTS {
         return None;
@@ -44,19 +44,19 @@ pub fn next_delay(attempt: u32, error: &Error, random: f64) -> Option<Duration> 
     Some(SHORTEST_DELAY + ceiling(attempt).saturating_sub(SHORTEST_DELAY).mul_f64(random))
 }
 
-/// The wait the server asked for, or that a spam hold takes, with its jitter.
+/// The wait that the server requested, or that follows a spam block, with its jitter.
 pub(crate) fn asked_for(error: &Error, random: f64) -> Option<Duration> {
     let asked = error.retry_after().or((error.kind() == ErrorKind::SpamHold).then_some(SPAM_HOLD))?;
     let asked = clamp_retry_after(asked);
     Some(asked + asked.mul_f64(RETRY_AFTER_JITTER * random))
 }
 
-/// The longest wait of our own choosing after this many attempts.
+/// The longest wait after this many attempts, unless the server requests more.
 pub fn ceiling(attempt: u32) -> Duration {
     SHORTEST_DELAY.saturating_mul(GROWTH.saturating_pow(attempt)).min(LONGEST_DELAY)
 }
 
-/// Brings a wait a server asked for into one second to 24 hours.
+/// Limits a requested wait to one second up to 24 hours.
 pub(crate) fn clamp_retry_after(asked: Duration) -> Duration {
     asked.clamp(SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER)
 }
@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_get_better_is_not_tried_again() {
+    fn permanent_failures_are_not_retried() {
         for kind in [ErrorKind::NotFound, ErrorKind::NeedsReauth, ErrorKind::Refused, ErrorKind::ListingLimit] {
             assert_eq!(next_delay(1, &Error::new(kind, ""), 0.5), None);
         }
     }
 
     #[test]
-    fn the_server_is_obeyed_within_bounds() {
+    fn the_servers_wait_is_used_within_bounds() {
         let limited =
             |seconds| Error::new(ErrorKind::RateLimited, "").with_retry_after(Some(Duration::from_secs(seconds)));
         assert_eq!(next_delay(1, &limited(67_150), 0.0), Some(Duration::from_secs(67_150)));
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_wait_lies_between_two_seconds_and_an_hour(attempt in 1u32..u32::MAX, random in prop::num::f64::ANY) {
+        fn every_wait_is_from_two_seconds_to_an_hour(attempt in 1u32..u32::MAX, random in prop::num::f64::ANY) {
             if let Some(delay) = next_delay(attempt, &transient(), random) {
                 prop_assert!(attempt < MAX_ATTEMPTS);
                 prop_assert!((SHORTEST_DELAY..=LONGEST_DELAY).contains(&delay), "{:?}", delay);

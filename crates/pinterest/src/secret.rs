@@ -1,18 +1,18 @@
-//! The one type that may hold a token, a code or a client secret.
+//! The type of tokens, codes and client secrets.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A string that is never printed and is zeroed when dropped.
+/// A string that is never printed and is zeroed on drop.
 ///
-/// `Debug` and `Display` both write `[redacted]`, so a secret cannot reach a log line or an error by accident;
-/// [`Secret::expose`] is the one way to the text, and easy to search for.
+/// `Debug` and `Display` both write `[redacted]`, so a secret cannot reach a log line or an error by accident. Only
+/// [`Secret::expose`] returns the text, and is easy to search for.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes ownership of the text. A `String` is moved, so no second copy stays behind.
+    /// Takes ownership of the text. A `String` is moved, so no copy is left behind.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }

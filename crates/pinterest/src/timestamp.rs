@@ -1,4 +1,4 @@
-//! Points in time as Pinterest writes them: without an offset, against the declared type.
+//! Timestamps as Pinterest writes them: without an offset, unlike the documented type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     /// Reads `2021-06-08T09:37:30`, with or without a fraction, as UTC, and also the same with `Z` or an offset.
-    /// A fraction finer than a microsecond is cut off.
+    /// A fraction finer than a microsecond is truncated.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let instant = match DateTime::parse_from_rfc3339(text) {
             Ok(instant) => instant.to_utc(),
@@ -42,7 +42,7 @@ impl FromStr for Timestamp {
                 NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map_err(|_| TimestampError)?.and_utc()
             }
         };
-        // The library's years have up to six digits and a sign; those of the formats above have four digits.
+        // The library accepts years with a sign and up to six digits; RFC 3339 allows four digits.
         match within(instant.year(), &YEARS) {
             Some(_) => Ok(Self(instant.timestamp_micros())),
             None => Err(TimestampError),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_time() {
+    fn refuses_other_texts() {
         for text in [
             "",
             "yesterday",

@@ -15,7 +15,7 @@ use crate::store::import::{ClaimState, Conclusion};
 pub async fn reach(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interruption> {
     let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
     let mut listed = run.context.database.run(move || store::import::listed(&claimed, &of)).await?;
-    if listed.asks_again() {
+    if listed.should_recount() {
         listed.reported = count_again(run, api, board_id).await?;
     }
     let conclusion = conclude(run, api, board_id, &listed).await?;

@@ -1,4 +1,4 @@
-//! The endpoints of API v5: who may ask, how much, and the answers.
+//! The endpoints of API v5: access, rate limit and answers.
 
 mod access;
 mod boards;
@@ -25,12 +25,12 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a Query,
     pub(crate) authorization: Option<&'a str>,
-    /// `host:port` the client used; image addresses name it.
+    /// The request's `host:port`, used in the URLs of images.
     pub(crate) host: &'a str,
     pub(crate) tweaks: Tweaks,
 }
 
-/// What the endpoints work with.
+/// The input of an endpoint.
 struct Context<'a> {
     state: &'a State,
     world: &'a World,

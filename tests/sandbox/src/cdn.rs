@@ -1,4 +1,4 @@
-//! The image CDN: addresses, sizes, and files drawn when they are first asked for.
+//! The image CDN: paths, sizes, and files drawn at their first request.
 
 mod cache;
 mod encoding;
@@ -15,8 +15,8 @@ use crate::server::answer::Answer;
 use crate::state::State;
 use crate::world::{Picture, PictureKey};
 
-/// Answers `/{size}/{aa}/{bb}/{cc}/{hash}.{ext}` and the covers of videos. `other_format` serves a file that is not
-/// what its extension says.
+/// Answers `/{size}/{aa}/{bb}/{cc}/{hash}.{ext}` and the covers of videos. `other_format` replaces the format of the
+/// extension.
 pub(crate) async fn answer(state: &State, path: &str, other_format: Option<PictureFormat>) -> Answer {
     let Some((key, picture, size)) = find(state, path) else {
         return access_denied();

@@ -1,4 +1,4 @@
-//! The sandbox's clock: the machine's, moved forward at will.
+//! The sandbox's clock: that of the machine plus an offset.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// Time since the Unix epoch.
     pub(crate) fn now(&self) -> Duration {
-        // A machine whose clock is before 1970 has other troubles; zero keeps expiries comparable.
+        // Zero if the machine's clock is before 1970.
         let machine = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         machine + Duration::from_millis(self.ahead_milliseconds.load(Ordering::Relaxed))
     }

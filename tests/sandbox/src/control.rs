@@ -1,31 +1,9 @@
-//! The control path: what the library offers, for other processes.
+//! The control path: the methods of [`State`] for other processes. `pinterest-sandbox serve --help` lists its requests.
 //!
-//! | request | body or query | what it does |
-//! |---|---|---|
-//! | `GET /control/boards` | | boards with id, name, owner, number of pins |
-//! | `GET /control/requests` | | counts per kind, total, the latest requests |
-//! | `DELETE /control/requests` | | forgets them |
-//! | `GET /control/faults` | | rules in force, with how often each fired |
-//! | `POST /control/faults` | a [`Rule`] | puts it in force, answers `{"id": …}` |
-//! | `DELETE /control/faults` | | ends all rules |
-//! | `POST /control/release` | `{"gate"}` | lets requests pass that are held there |
-//! | `GET /control/tokens` | `?account=` | newest access and refresh token that are good |
-//! | `POST /control/tokens/issue` | `{"account"}` | a fresh grant |
-//! | `POST /control/tokens/revoke` | `{"account"}` | kills all tokens of the account |
-//! | `POST /control/tokens/expire_access` | `{"account"}` | ends its access tokens |
-//! | `POST /control/sign_in` | `{"account"}` | who agrees at the authorize page |
-//! | `POST /control/clock/advance` | `{"seconds"}` | moves the clock |
-//! | `POST /control/pins/add` | `{"board", "count"}` | new pins, answers their ids |
-//! | `POST /control/pins/remove` | `{"pin"}` | |
-//! | `POST /control/pins/move` | `{"pin", "board"}` | |
-//! | `POST /control/boards/remove` | `{"board"}` | |
-//! | `POST /control/bookmarks/expire` | | old bookmarks answer 400 |
-//!
-//! A POST must say `Content-Type: application/json`, which a page in somebody's browser can't do unasked.
+//! A POST must have `Content-Type: application/json`, which a page in a browser cannot send to another origin unasked.
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -44,48 +22,17 @@ pub(crate) struct Order<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl<'a> Order<'a> {
-    /// The path below `/control/`.
-    fn name(&self) -> &'a str {
-        self.path.trim_start_matches("/control/")
+impl Order<'_> {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(self.body).map_err(|error| Refusal::new(400, 1, format!("Invalid request: {error}")))
     }
-}
 
-#[derive(Deserialize)]
-struct OfAccount {
-    account: String,
-}
-
-#[derive(Deserialize)]
-struct AtGate {
-    gate: String,
-}
-
-#[derive(Deserialize)]
-struct InTime {
-    seconds: u64,
-}
-
-#[derive(Deserialize)]
-struct OnBoard {
-    board: String,
-    #[serde(default = "one")]
-    count: u64,
-}
-
-#[derive(Deserialize)]
-struct OfPin {
-    pin: String,
-}
-
-#[derive(Deserialize)]
-struct ToBoard {
-    pin: String,
-    board: String,
-}
-
-fn one() -> u64 {
-    1
+    /// A member of the body.
+    fn member<T: DeserializeOwned>(&self, name: &str) -> Result<T, Refusal> {
+        let mut body: Value = self.read()?;
+        let member = body.get_mut(name).map(Value::take).unwrap_or_default();
+        serde_json::from_value(member).map_err(|_| Refusal::invalid_parameter(name))
+    }
 }
 
 pub(crate) fn answer(state: &State, order: &Order<'_>) -> Answer {
@@ -93,65 +40,59 @@ pub(crate) fn answer(state: &State, order: &Order<'_>) -> Answer {
     if order.method == "POST" && !is_json {
         return Refusal::new(415, 415, "Content-Type must be application/json").into();
     }
-    match carry_out(state, order) {
+    match execute(state, order) {
+        Ok(Value::Null) => Answer::json(200, json!({})),
         Ok(body) => Answer::json(200, body),
         Err(refusal) => refusal.into(),
     }
 }
 
-fn carry_out(state: &State, order: &Order<'_>) -> Result<Value, Refusal> {
-    match (order.method, order.name()) {
-        ("GET", "boards") => Ok(json!(state.boards())),
-        ("GET", "requests") => Ok(json!({
-            "counts": state.requests.counts(),
-            "total": state.requests.total(),
-            "latest": state.requests.latest(),
-        })),
-        ("GET", "faults") => Ok(rules(state)),
-        ("POST", "faults") => Ok(json!({ "id": state.faults.add(read::<Rule>(order)?) })),
+/// The body of the answer, null if the request has no result.
+fn execute(state: &State, order: &Order<'_>) -> Result<Value, Refusal> {
+    let text = |name| order.member::<String>(name);
+    let name = order.path.trim_start_matches("/control/");
+    match (order.method, name) {
+        ("GET", "boards") => return Ok(json!(state.boards())),
+        ("GET", "requests") => {
+            return Ok(json!({
+                "counts": state.requests.counts(),
+                "total": state.requests.total(),
+                "latest": state.requests.latest(),
+            }));
+        }
+        ("GET", "faults") => return Ok(rules(state)),
+        ("POST", "faults") => return Ok(json!({ "id": state.faults.add(order.read::<Rule>()?) })),
         ("GET", "tokens") => {
             let account = order.query.get("account").ok_or_else(|| Refusal::invalid_parameter("account"))?;
-            Ok(json!({
+            return Ok(json!({
                 "access_token": state.valid_access_token(account),
                 "refresh_token": state.valid_refresh_token(account),
-            }))
+            }));
         }
         ("POST", "tokens/issue") => {
-            let OfAccount { account } = read(order)?;
-            Ok(json!(state.issue_grant(&account).map_err(unknown)?))
+            return state.issue_grant(&text("account")?).map(|grant| json!(grant)).map_err(refuse);
         }
         ("POST", "pins/add") => {
-            let OnBoard { board, count } = read(order)?;
-            Ok(json!({ "pins": state.add_pins(&board, count).map_err(unknown)? }))
+            let count = order.member::<Option<u64>>("count")?.unwrap_or(1);
+            let pins = state.add_pins(&text("board")?, count).map_err(refuse)?;
+            return Ok(json!({ "pins": pins }));
         }
-        _ => act(state, order).map(|()| json!({})),
-    }
-}
-
-/// Orders with nothing to tell but that they were carried out.
-fn act(state: &State, order: &Order<'_>) -> Result<(), Refusal> {
-    match (order.method, order.name()) {
         ("DELETE", "requests") => state.requests.reset(),
         ("DELETE", "faults") => state.faults.clear(),
-        ("POST", "release") => state.faults.release(&read::<AtGate>(order)?.gate),
-        ("POST", "clock/advance") => state.clock.advance(Duration::from_secs(read::<InTime>(order)?.seconds)),
+        ("POST", "release") => state.faults.release(&text("gate")?),
+        ("POST", "clock/advance") => state.advance_clock(Duration::from_secs(order.member("seconds")?)),
         ("POST", "bookmarks/expire") => state.expire_bookmarks(),
-        ("POST", "tokens/revoke") => state.revoke(&read::<OfAccount>(order)?.account).map_err(unknown)?,
-        ("POST", "tokens/expire_access") => {
-            state.expire_access_tokens(&read::<OfAccount>(order)?.account).map_err(unknown)?;
-        }
-        ("POST", "sign_in") => state.sign_in(&read::<OfAccount>(order)?.account).map_err(unknown)?,
-        ("POST", "pins/remove") => state.remove_pin(&read::<OfPin>(order)?.pin).map_err(unknown)?,
-        ("POST", "pins/move") => {
-            let ToBoard { pin, board } = read(order)?;
-            state.move_pin(&pin, &board).map_err(unknown)?;
-        }
-        ("POST", "boards/remove") => state.remove_board(&read::<OnBoard>(order)?.board).map_err(unknown)?,
+        ("POST", "tokens/revoke") => state.revoke(&text("account")?).map_err(refuse)?,
+        ("POST", "tokens/expire_access") => state.expire_access_tokens(&text("account")?).map_err(refuse)?,
+        ("POST", "sign_in") => state.sign_in(&text("account")?).map_err(refuse)?,
+        ("POST", "pins/remove") => state.remove_pin(&text("pin")?).map_err(refuse)?,
+        ("POST", "pins/move") => state.move_pin(&text("pin")?, &text("board")?).map_err(refuse)?,
+        ("POST", "boards/remove") => state.remove_board(&text("board")?).map_err(refuse)?,
         (method, name) => {
             return Err(Refusal::new(404, 404, format!("The control path has no {method} {name}")));
         }
     }
-    Ok(())
+    Ok(Value::Null)
 }
 
 fn rules(state: &State) -> Value {
@@ -160,11 +101,7 @@ fn rules(state: &State) -> Value {
     Value::Array(entries.collect())
 }
 
-fn read<T: DeserializeOwned>(order: &Order<'_>) -> Result<T, Refusal> {
-    serde_json::from_slice(order.body).map_err(|error| Refusal::new(400, 1, format!("Invalid request: {error}")))
-}
-
-fn unknown(error: Error) -> Refusal {
+fn refuse(error: Error) -> Refusal {
     let status = if error.is_unknown() { 404 } else { 400 };
     Refusal::new(status, i64::from(status), error.to_string())
 }

@@ -1,31 +1,31 @@
-//! The one error this crate returns.
+//! The error of this crate.
 
 use std::io;
 use std::path::Path;
 
-/// Why the sandbox could not start or could not do what a test asked of it.
+/// Why the sandbox could not start or could not execute a command of a test.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(#[from] ErrorKind);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ErrorKind {
-    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    #[error("could not listen on 127.0.0.1:{port}: {source}")]
     Listen { port: u16, source: io::Error },
-    #[error("cannot make the certificates: {0}")]
+    #[error("could not make the certificates: {0}")]
     Certificate(String),
-    #[error("cannot write the certificate authority to {path}: {source}")]
+    #[error("could not write the certificate authority to \"{path}\": {source}")]
     WriteAuthority { path: String, source: io::Error },
-    #[error("cannot start the server thread: {0}")]
+    #[error("could not start the server thread: {0}")]
     Thread(io::Error),
     #[error("invalid configuration: {0}")]
     Configuration(String),
-    #[error("no {what} {name:?} in this world")]
+    #[error("{what} {name:?} does not exist")]
     Unknown { what: &'static str, name: String },
 }
 
 impl Error {
-    /// True where a named account, board, section or pin does not exist.
+    /// Whether a named account, board, section or pin does not exist.
     pub fn is_unknown(&self) -> bool {
         matches!(self.0, ErrorKind::Unknown { .. })
     }

@@ -1,9 +1,9 @@
-//! Misbehaviour on request: rules that say which requests go wrong, and how.
+//! Misbehaviour on request: rules that select requests and change their answers.
 //!
 //! ```
 //! use sandbox::{Fault, Kind, Rule};
 //!
-//! // The second page of a listing answers 429 twice, then all is well.
+//! // The requests 2 and 3 for a listing are answered with 429.
 //! let rule = Rule::on(Kind::BoardPins, Fault::Spam).skip(1).times(2);
 //! # let _ = rule;
 //! ```

@@ -1,10 +1,9 @@
 //! A local stand-in for Pinterest: its API v5, its authorize page and its image CDN, on loopback over https.
 //!
-//! A [`Sandbox`] is a small world derived from a seed: accounts, boards, pins, pictures drawn by code. It runs on a
-//! thread of its own, inside the test that starts it or as the program `pinterest-sandbox`, and does what Pinterest
-//! does as far as a client that reads can tell: OAuth with rotating refresh tokens, scopes, bookmarks, rate limits,
-//! the five variants of media, error codes. On request it misbehaves ([`faults`]), and it counts what it is asked
-//! ([`requests`]).
+//! A [`Sandbox`] serves a small world that is derived from a seed: accounts, boards, pins, and images drawn by code. It
+//! runs on a thread inside the test that starts it, or as the program `pinterest-sandbox`. To a client that only reads,
+//! it behaves as Pinterest does: OAuth with rotating refresh tokens, scopes, bookmarks, rate limits, the five variants
+//! of media, error codes. It misbehaves on request ([`faults`]) and counts its requests ([`requests`]).
 //!
 //! ```
 //! use sandbox::{Config, Family, Fault, Kind, Rule, Sandbox};
@@ -14,7 +13,7 @@
 //! let grant = sandbox.issue_grant("example_user")?;
 //! sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::SomethingWentWrong).skip(1).once());
 //!
-//! // … let the client under test import `board` from `sandbox.host()` with `grant`, trusting `sandbox.ca_file()` …
+//! // … the client under test imports `board` from `sandbox.host()` with `grant`, trusting `sandbox.ca_file()` …
 //!
 //! assert_eq!(sandbox.requests().pictures(), 0);
 //! # let _ = (board, grant);
@@ -23,9 +22,9 @@
 //!
 //! - One port serves everything: `/v5/…`, `/oauth/`, `/{size}/{aa}/{bb}/{cc}/{hash}.{ext}`,
 //!   `/videos/thumbnails/originals/…`, and the [`control`] path for other processes.
-//! - The name is `localhost`, the certificate comes from an authority made at start, whose PEM lies in a file.
-//! - Nothing is built up front: a board of 20,000 pins costs as much as one of 20.
-//! - Codes and tokens open nothing but their own sandbox, and say so in their text.
+//! - The host is `localhost`. The certificate is issued by an authority made at start, whose PEM is written to a file.
+//! - Data are derived when they are requested: a board of 20,000 pins costs as much as a board of 20.
+//! - Codes and tokens are valid in their own sandbox only, and their text contains `SANDBOX_EXAMPLE`.
 
 mod api;
 mod cdn;
@@ -52,3 +51,4 @@ pub use oauth::Grant;
 pub use requests::{Kind, Request, Requests};
 pub use sandbox::{BoardSummary, Sandbox};
 pub use scene::Family;
+pub use state::State;

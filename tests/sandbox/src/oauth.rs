@@ -1,4 +1,4 @@
-//! The authorize page, the token endpoint, and the book of who holds which token.
+//! The authorize page, the token endpoint, and the ledger of tokens.
 
 pub(crate) mod authorize;
 mod grant;
@@ -8,7 +8,7 @@ pub(crate) mod token;
 pub use grant::Grant;
 pub(crate) use ledger::Ledger;
 
-/// Every scope Pinterest knows.
+/// All scopes of Pinterest's API.
 pub(crate) const SCOPES: [&str; 19] = [
     "ads:read",
     "ads:write",
@@ -31,11 +31,11 @@ pub(crate) const SCOPES: [&str; 19] = [
     "user_accounts:write",
 ];
 
-/// What an import asks for.
+/// The scopes that an import requires.
 pub(crate) const READ_SCOPES: [&str; 5] =
     ["boards:read", "boards:read_secret", "pins:read", "pins:read_secret", "user_accounts:read"];
 
-/// Splits a scope list at commas and spaces; `Err` names a scope that does not exist.
+/// Splits a scope list at commas and spaces; `Err` is the first scope that does not exist.
 pub(crate) fn parse_scopes(list: &str) -> Result<Vec<&'static str>, String> {
     list.split([',', ' '])
         .filter(|name| !name.is_empty())

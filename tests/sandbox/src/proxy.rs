@@ -1,4 +1,4 @@
-//! A real HTTP proxy on loopback: Debian's `tinyproxy`, for tests of the way through one.
+//! A real HTTP proxy on loopback, Debian's `tinyproxy`, for tests.
 
 use std::fs::File;
 use std::io;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long it may take to start.
+/// Time limit for its start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A running proxy, which ends when this is dropped.
+/// A running proxy, stopped when this is dropped.
 #[derive(Debug)]
 pub struct Tinyproxy {
     child: Child,
@@ -23,18 +23,18 @@ pub struct Tinyproxy {
 }
 
 impl Tinyproxy {
-    /// Where the program is, if it is installed (`tinyproxy-bin` of Debian).
+    /// The path of the program, if it is installed (Debian's package `tinyproxy-bin`).
     pub fn program() -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let known = std::env::split_paths(&path).chain(["/usr/bin".into(), "/usr/sbin".into()]);
         known.map(|directory| directory.join("tinyproxy")).find(|program| program.is_file())
     }
 
-    /// Starts one on a free port of 127.0.0.1 that opens connections to these ports (to any, where none is given), for this user and password if
-    /// some are given. `None`, with a line that says so, where the program is not installed.
+    /// Starts one on a free port of 127.0.0.1 that opens connections to these ports (by default to any), for this user
+    /// and password (by default for all). `None`, with a message on standard error, if the program is not installed.
     ///
     /// # Errors
-    /// Where it does not start.
+    /// If it does not start.
     pub fn start(ports: &[u16], credentials: Option<(&str, &str)>) -> io::Result<Option<Self>> {
         let Some(program) = Self::program() else {
             eprintln!("skipped: tinyproxy is not installed (Debian's package tinyproxy-bin)");
@@ -44,10 +44,10 @@ impl Tinyproxy {
         Self::start_on(&program, port, ports, credentials).map(Some)
     }
 
-    /// The same on a given port, open to any port.
+    /// Starts one on a given port that opens connections to any port.
     ///
     /// # Errors
-    /// Where it does not start, or is not installed.
+    /// If it does not start, or is not installed.
     pub fn start_at(port: u16) -> io::Result<Self> {
         let program = Self::program().ok_or_else(|| io::Error::other("tinyproxy is not installed"))?;
         Self::start_on(&program, port, &[], None)
@@ -71,7 +71,7 @@ impl Tinyproxy {
         command.args(["-d", "-c"]).arg("/dev/stdin").stdin(File::open(&config)?);
         command.stdout(output.try_clone()?).stderr(output);
         if std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
-            // Nobody's rights are enough.
+            // As the user `nobody`.
             command.uid(65_534).gid(65_534);
         }
         let child = command.spawn()?;
@@ -79,14 +79,14 @@ impl Tinyproxy {
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if proxy.child.try_wait()?.is_some() || Instant::now() > until {
-                return Err(io::Error::other(format!("tinyproxy does not start: {}", proxy.log())));
+                return Err(io::Error::other(format!("could not start tinyproxy: {}", proxy.log())));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(proxy)
     }
 
-    /// As a setting names it.
+    /// Its URL, `http://127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -96,12 +96,12 @@ impl Tinyproxy {
         self.port
     }
 
-    /// What it has logged: a line `Request (file descriptor …): CONNECT host:port HTTP/1.1` for each connection.
+    /// Its log, with a line `Request (file descriptor …): CONNECT host:port HTTP/1.1` for each connection.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// How often it was asked for a connection to this host and port.
+    /// Number of requests for a connection to this host and port.
     pub fn connects(&self, target: &str) -> usize {
         self.log().matches(&format!("CONNECT {target} ")).count()
     }

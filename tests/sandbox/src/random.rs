@@ -8,12 +8,12 @@ fn finish(mut value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// One number from several: what the world derives each of its facts from.
+/// One number from several. The world derives all data from such numbers.
 pub(crate) fn mix(words: &[u64]) -> u64 {
     words.iter().fold(0x5EED, |state, word| finish((state ^ *word).wrapping_add(GOLDEN_GAMMA)))
 }
 
-/// A number from a text, for binding bookmarks and naming things.
+/// A number from a text.
 pub(crate) fn mix_text(seed: u64, text: &str) -> u64 {
     text.as_bytes()
         .chunks(8)

@@ -1,4 +1,4 @@
-//! What was asked of the sandbox: counters per kind of path, and the latest requests in full.
+//! The requests received: counters per kind of path, and the latest requests in full.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What a request is for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -30,7 +30,7 @@ pub enum Kind {
     SectionPins,
     /// `GET /v5/pins/{pin_id}`.
     Pin,
-    /// A picture of the CDN.
+    /// An image of the CDN.
     Image,
     /// The cover of a video.
     VideoCover,
@@ -39,34 +39,34 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// True for what the CDN serves.
+    /// Whether it is a file of the CDN.
     pub fn is_picture(self) -> bool {
         matches!(self, Self::Image | Self::VideoCover)
     }
 }
 
-/// One request as it was answered. Bodies and credentials are not kept.
+/// One request and its status. Bodies and credentials are not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// What it was for.
+    /// Its kind.
     pub kind: Kind,
     /// Method.
     pub method: String,
     /// Path without the query.
     pub path: String,
-    /// Raw query, empty where there was none.
+    /// Raw query, empty if the request had none.
     pub query: String,
-    /// Whether an `Authorization` header came along (the CDN must never see one).
+    /// Whether it had an `Authorization` header (requests to the CDN must never have one).
     pub authorization: bool,
-    /// `User-Agent`, where one was sent.
+    /// `User-Agent`, if it was sent.
     pub user_agent: Option<String>,
     /// `grant_type` of a token request.
     pub grant_type: Option<String>,
-    /// Status answered; `None` where the connection was cut instead.
+    /// Status of the answer; `None` if the connection was reset instead.
     pub status: Option<u16>,
 }
 
-/// The log; clones look at the same one.
+/// The log; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     shared: Arc<Shared>,
@@ -84,41 +84,41 @@ struct Log {
     latest: VecDeque<Request>,
 }
 
-/// Requests remembered in full; enough for any test, bounded for a demo that runs for days.
+/// Number of requests kept in full: enough for any test, and bounded for a demo that runs for days.
 const REMEMBERED: usize = 10_000;
 
 impl Requests {
-    /// How many requests of this kind have arrived (answered or not).
+    /// Number of requests of this kind, answered or not.
     pub fn count(&self, kind: Kind) -> u64 {
         self.lock().arrived.get(&kind).copied().unwrap_or(0)
     }
 
-    /// Counts of all kinds seen so far.
+    /// Number of requests per kind.
     pub fn counts(&self) -> BTreeMap<Kind, u64> {
         self.lock().arrived.clone()
     }
 
-    /// How many requests have arrived in all.
+    /// Number of all requests.
     pub fn total(&self) -> u64 {
         self.lock().arrived.values().sum()
     }
 
-    /// How many pictures and covers have been asked for.
+    /// Number of requests for images and video covers.
     pub fn pictures(&self) -> u64 {
         self.count(Kind::Image) + self.count(Kind::VideoCover)
     }
 
-    /// The latest requests that were answered or cut, oldest first; at most 10,000.
+    /// The latest requests that were answered or reset, oldest first; at most 10,000.
     pub fn latest(&self) -> Vec<Request> {
         self.lock().latest.iter().cloned().collect()
     }
 
-    /// Forgets everything.
+    /// Removes all counts and requests.
     pub fn reset(&self) {
         *self.lock() = Log::default();
     }
 
-    /// Waits until `count` requests of this kind have arrived; false where the time ran out first.
+    /// Waits until `count` requests of this kind have arrived; false if `timeout` passes first.
     pub fn wait_for(&self, kind: Kind, count: u64, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut log = self.lock();

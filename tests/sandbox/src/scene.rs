@@ -1,5 +1,4 @@
-//! Pictures drawn by code: families of places that look clearly different from each other, each picture of a family
-//! different by its seed.
+//! Images drawn by code: families of places that look clearly different. Within a family, each seed has its image.
 
 mod ballroom;
 mod barn;
@@ -26,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::{Random, mix};
 use canvas::Canvas;
 
-/// What a picture shows.
+/// The scene of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
@@ -42,7 +41,7 @@ pub enum Family {
     Rooftop,
     /// Rows of vines on hills.
     Vineyard,
-    /// Mountains and their mirror image.
+    /// Mountains and their reflection.
     Lake,
     /// Trunks, moss and beams of light.
     Forest,
@@ -61,7 +60,7 @@ impl Family {
         Self::Forest,
     ];
 
-    /// Name in lower case, as [`FromStr`] reads it.
+    /// Name in lower case, which [`FromStr`] accepts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Beach => "beach",
@@ -74,10 +73,8 @@ impl Family {
             Self::Forest => "forest",
         }
     }
-}
 
-impl Family {
-    /// About the colour its pictures have most of.
+    /// The approximate main colour of its images.
     pub(crate) fn tint(self) -> [u8; 3] {
         match self {
             Self::Beach => [158, 190, 196],
@@ -98,9 +95,9 @@ impl fmt::Display for Family {
     }
 }
 
-/// The text names no family.
+/// The name of a family is unknown.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no family of pictures is called {0:?}")]
+#[error("unknown family of images {0:?}")]
 pub struct UnknownFamily(String);
 
 impl FromStr for Family {
@@ -111,12 +108,12 @@ impl FromStr for Family {
     }
 }
 
-/// Draws a picture: the same one for the same arguments, another one for each seed.
+/// Draws an image, the same for the same arguments.
 ///
-/// Neither side may be 0. The picture fits itself to its shape; 2:3 upright suits it best.
+/// The sides must not be 0. Scenes fit any aspect ratio and look best at 2:3.
 pub fn draw(family: Family, seed: u64, width: u32, height: u32) -> RgbImage {
-    // Large pictures are only looked at scaled down: painting them at half size is four times as fast, and the grain
-    // keeps them from looking soft.
+    // Painting at half size is four times as fast. Large images are viewed scaled down, and the grain hides the
+    // enlargement.
     let halves = width.min(height) > LARGE;
     let mut canvas =
         if halves { Canvas::new(width.div_ceil(2), height.div_ceil(2)) } else { Canvas::new(width, height) };
@@ -139,9 +136,9 @@ pub fn draw(family: Family, seed: u64, width: u32, height: u32) -> RgbImage {
     canvas.into_image()
 }
 
-/// Shorter side, in pixels, from which on a picture is painted at half its size.
+/// Shorter side, in pixels, above which an image is painted at half its size.
 const LARGE: u32 = 900;
-/// Strength of the film grain, in steps of 256.
+/// Strength of the film grain, out of 256.
 const GRAIN: f32 = 3.0;
-/// How much darker the corners are.
+/// Darkening of the corners, from 0 to 1.
 const VIGNETTE: f32 = 0.22;

@@ -1,10 +1,11 @@
-//! What all connections share: the world, the tokens, the quota, the pictures.
+//! The state that all connections share: the world, the tokens, the quota, the images.
 
 mod mutations;
 mod tokens;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::api::Quota;
 use crate::cdn::Pictures;
@@ -15,8 +16,9 @@ use crate::oauth::Ledger;
 use crate::requests::Requests;
 use crate::world::World;
 
+/// The world of a running [`Sandbox`](crate::Sandbox), which dereferences to it.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     config: Config,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
@@ -27,7 +29,7 @@ pub(crate) struct State {
     quota: Mutex<Quota>,
     /// Index of the account that is signed in at the authorize page.
     signed_in: Mutex<usize>,
-    /// Bookmarks of another age are refused.
+    /// Bookmarks with another number are refused.
     bookmark_age: AtomicU64,
     /// Requests so far, for `x-pinterest-rid`.
     request_number: AtomicU64,
@@ -50,8 +52,24 @@ impl State {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// The configuration of this world.
+    pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The fault rules.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The requests received so far.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Moves the sandbox's clock forward, by which tokens, codes and rate limits expire.
+    pub fn advance_clock(&self, by: Duration) {
+        self.clock.advance(by);
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -75,7 +93,7 @@ impl State {
     }
 }
 
-/// A panic while a lock is held fails its own test; the others go on.
+/// Ignores poisoning: a panic while a lock is held fails one test, and others may continue.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A plain object store over https: what it is given, byte by byte, with the headers that somebody stored with it.
+//! A plain object store over https: it returns objects byte by byte, with the headers that were stored with them.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
@@ -12,26 +12,26 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What is answered to a GET of one path.
+/// The answer to a GET of one path.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The path as it has to come over the wire, percent-encoded.
+    /// The path as it is sent over the wire, percent-encoded.
     pub path: String,
-    /// The status and its reason, as `200 OK`.
+    /// The status and its reason, such as `200 OK`.
     pub status: String,
-    /// Header lines, each with its end, beside `content-length` and `connection`.
+    /// Header lines with their line ends, in addition to `content-length` and `connection`.
     pub headers: Vec<u8>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Object {
-    /// A picture with header lines, which need not be text.
+    /// An image with header lines, which need not be text.
     pub fn picture(path: &str, headers: &[u8], body: &[u8]) -> Self {
         Self { path: path.into(), status: "200 OK".into(), headers: headers.into(), body: body.into() }
     }
 
-    /// A redirect to whatever bytes are given.
+    /// A redirect to these bytes.
     pub fn redirect(path: &str, location: &[u8]) -> Self {
         let headers = [b"location: ", location, b"\r\n"].concat();
         Self { path: path.into(), status: "302 Found".into(), headers, body: Vec::new() }
@@ -53,7 +53,7 @@ impl Store {
     /// Serves objects at an address of this machine, under a certificate for these names.
     ///
     /// # Errors
-    /// Where the address cannot be bound or the certificate not be made.
+    /// If the address cannot be bound or the certificate cannot be made.
     pub fn start(address: IpAddr, names: &[&str], objects: Vec<Object>) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let port = listener.local_addr()?.port();
@@ -86,7 +86,7 @@ impl Store {
         &self.authority
     }
 
-    /// The paths that were asked for, as they came.
+    /// The paths that were requested, in order.
     pub fn received(&self) -> Vec<String> {
         self.received.lock().map(|received| received.clone()).unwrap_or_default()
     }
@@ -95,7 +95,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::SeqCst);
-        // Wakes the thread, which waits for a connection.
+        // The connection wakes the thread.
         let woken = TcpStream::connect((self.address, self.port));
         if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
             let _ = thread.join();

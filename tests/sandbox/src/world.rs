@@ -1,5 +1,5 @@
-//! Accounts, boards and pins. Nothing is built up front: a pin is derived from the seed and its number when it is
-//! asked for, and only boards that were changed keep a list.
+//! Accounts, boards and pins. A pin is derived from the seed and its number when it is requested; only changed boards
+//! have a list.
 
 mod board;
 mod identity;

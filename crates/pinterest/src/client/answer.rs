@@ -1,13 +1,13 @@
-//! A value and what came with it.
+//! The answer to an API call.
 
 use crate::RateLimit;
 
 /// The answer to an API call.
 #[derive(Clone, Debug)]
 pub struct Answer<T> {
-    /// What was asked for.
+    /// The requested object or page.
     pub value: T,
-    /// What the headers say about the quota.
+    /// The quota in the headers.
     pub rate_limit: RateLimit,
     /// Pinterest's id of the request (`x-pinterest-rid`).
     pub request_id: Option<String>,

@@ -1,4 +1,4 @@
-//! Reading a body that was written by somebody else: capped while it arrives, and not slower than the minimum rate.
+//! Reads the body of an answer with a size limit and a minimum rate.
 
 use reqwest::Response;
 use tokio::time::Instant;
@@ -9,15 +9,15 @@ use crate::error::{Error, ErrorKind, from_reqwest};
 /// Reads the whole body.
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] from the Content-Length before the first byte, or from the count; [`ErrorKind::Transient`]
-/// if it is cut short, stalls or drips.
+/// [`ErrorKind::TooLarge`] by its Content-Length before the first byte, or while it is read; [`ErrorKind::Transient`] if it
+/// is incomplete, stalls or is too slow.
 pub(super) async fn read(mut response: Response, cap: usize, limits: &Limits) -> Result<Vec<u8>, Error> {
     let announced = response.content_length();
     if let Some(length) = announced.filter(|&length| length > cap as u64) {
         return Err(too_large(format!("the answer has {length} bytes"), cap));
     }
-    // Room for the whole, or for all of a token answer where nothing is announced: growing leaves copies behind, and
-    // who zeroes this one could not reach them.
+    // Capacity for the whole body, or for the largest token answer if there is no length: a vector that grows leaves
+    // copies behind, which could not be zeroed.
     let room = announced.map_or(limits.token_answer, |length| usize::try_from(length).unwrap_or(cap));
     let mut body = Vec::with_capacity(room.min(cap));
     let mut rate = RateGuard::new(limits);
@@ -32,10 +32,10 @@ pub(super) async fn read(mut response: Response, cap: usize, limits: &Limits) ->
 }
 
 fn too_large(found: String, cap: usize) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("{found}, at most {cap} are read")).outcome_unknown()
+    Error::new(ErrorKind::TooLarge, format!("{found}, at most {cap} are allowed")).outcome_unknown()
 }
 
-/// Compares what arrived in each window with the minimum rate.
+/// Checks that each window brings bytes at the minimum rate.
 struct RateGuard<'a> {
     limits: &'a Limits,
     window_start: Instant,
@@ -55,8 +55,10 @@ impl<'a> RateGuard<'a> {
         }
         let rate = self.window_bytes as f64 / elapsed.as_secs_f64();
         if rate < f64::from(self.limits.minimum_rate) {
-            let detail =
-                format!("the answer comes at {rate:.0} bytes per second, the least is {}", self.limits.minimum_rate);
+            let detail = format!(
+                "the answer arrives at {rate:.0} bytes per second, the minimum is {}",
+                self.limits.minimum_rate
+            );
             return Err(Error::new(ErrorKind::Transient, detail).outcome_unknown());
         }
         self.window_start = now;
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_drip_is_found_out_at_the_end_of_a_window() {
+    fn a_slow_body_is_refused_at_the_end_of_a_window() {
         let limits = Limits::default();
         let mut rate = RateGuard::new(&limits);
         let start = rate.window_start;
@@ -81,7 +83,7 @@ mod tests {
         }
         let error = rate.admit(1, start + Duration::from_secs(10)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transient);
-        assert!(error.to_string().contains("at 1 bytes per second, the least is 4096"), "{error}");
+        assert!(error.to_string().contains("at 1 bytes per second, the minimum is 4096"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Making a client: every gate is put in here.
+//! Builds a client with all its checks.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -12,19 +12,19 @@ use super::{Client, Limits};
 use crate::error::{Error, ErrorKind};
 use crate::net::{AddressRule, Endpoints, GuardedResolver, Inquiry, LookUp, SystemLookUp, client_config};
 
-/// How the client names itself to Pinterest.
+/// The `User-Agent` header.
 const USER_AGENT: &str = concat!("pg_pinterest/", env!("CARGO_PKG_VERSION"));
 
 /// Idle connections kept per host: as many as images are fetched in parallel.
 const IDLE_CONNECTIONS: usize = 8;
 
-/// How long an idle connection is kept; shorter than servers keep theirs, so that requests rarely meet a closing one.
+/// How long an idle connection is kept: shorter than on servers, so that a request rarely meets a closing connection.
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
-/// What TLS is told that will be spoken.
+/// The protocol offered in the TLS handshake (ALPN).
 const HTTP_1: &[u8] = b"http/1.1";
 
-/// Settings of a [`Client`] to be.
+/// Builds a [`Client`].
 pub struct ClientBuilder {
     endpoints: Endpoints,
     limits: Limits,
@@ -42,28 +42,28 @@ impl ClientBuilder {
         }
     }
 
-    /// Other caps and timers.
+    /// Sets sizes and timeouts.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Another name lookup. Its answers pass the same address check.
+    /// Sets the name lookup. Its answers pass the same address check.
     #[must_use]
     pub fn look_up(mut self, look_up: impl LookUp + 'static) -> Self {
         self.look_up = Arc::new(look_up);
         self
     }
 
-    /// Another clock, for `Retry-After` dates and quota resets given as Unix times.
+    /// Sets the clock, for `Retry-After` dates and quota resets given as Unix times.
     #[must_use]
     pub fn clock(mut self, clock: fn() -> SystemTime) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the client; see [`Client::new`].
+    /// Builds the client; see [`Client::new`].
     ///
     /// # Errors
     /// [`ErrorKind::Config`]
@@ -71,23 +71,23 @@ impl ClientBuilder {
         let Self { endpoints, limits, look_up, clock } = self;
         // Tokens are not sent into internal networks.
         if endpoints.is_private(&endpoints.api) {
-            return Err(config(format!("{} is the API's host and has public addresses only", endpoints.api)));
+            return Err(config(format!("{} is the API's host, which must have public addresses", endpoints.api)));
         }
-        // What goes through the proxy is not looked up here, and what does not is no business of the proxy's.
+        // Only hosts that are reached without the proxy are looked up here.
         let mut rules = Vec::new();
         for host in std::iter::once(&endpoints.api).chain(&endpoints.images) {
             let rule = endpoints.address_rule(host);
-            // The connector dials an IP literal without asking the resolver, and a proxy without asking anybody.
+            // The resolver never sees an IP literal, and nothing checks one that goes through a proxy.
             if host.address().is_some_and(|address| !rule.permits(address)) {
-                let allowed = if endpoints.is_private(host) { "outside its range" } else { "not public" };
-                return Err(config(format!("{host} is an address that may not be contacted: {allowed}")));
+                let reason = if endpoints.is_private(host) { "outside its range" } else { "not public" };
+                return Err(config(format!("address {host} is not allowed: it is {reason}")));
             }
             if endpoints.is_direct(host) {
                 rules.push((host.name(), rule));
             }
         }
         let base = Url::parse(&format!("https://{}/v5/", endpoints.api))
-            .map_err(|error| config(format!("{} is no host of a URL: {error}", endpoints.api)))?;
+            .map_err(|error| config(format!("{} is not a valid host of a URL: {error}", endpoints.api)))?;
         let mut tls = client_config(endpoints.ca_file.as_deref())?;
         let proxied = endpoints.proxy.as_ref().map(|proxy| {
             let rules = vec![(proxy.address.host().name(), AddressRule::Proxy)];
@@ -102,7 +102,7 @@ impl ClientBuilder {
             let (address, tls, limits) = (proxy.address.to_string(), tls.clone(), limits.clone());
             let make = Box::new(move |credentials: Option<&HeaderValue>| {
                 let mut way = reqwest::Proxy::all(&address)
-                    .map_err(|_| config("the proxy's address is none of a URL".to_owned()))?;
+                    .map_err(|_| config("the proxy's address is not a valid URL".to_owned()))?;
                 if let Some(credentials) = credentials {
                     way = way.custom_http_auth(credentials.clone());
                 }
@@ -118,7 +118,7 @@ impl ClientBuilder {
     }
 }
 
-/// The HTTP client of one way to the network.
+/// An HTTP client, with or without a proxy.
 fn http(
     tls: rustls::ClientConfig,
     resolver: Arc<GuardedResolver>,
@@ -138,9 +138,9 @@ fn http(
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
-        // The default asks the environment, which here is the one the database server was started with.
+        // The default reads the environment, which here is that of the database server.
         .no_proxy()
-        // Off by default; said again because another package may switch the features on for the whole build.
+        // Off by default; repeated because another package may enable the features for the whole build.
         .no_gzip()
         .no_brotli()
         .no_zstd()
@@ -153,7 +153,7 @@ fn http(
         Some(proxy) => builder.proxy(proxy),
         None => builder,
     };
-    builder.build().map_err(|_| config("the HTTP client cannot be set up".to_owned()))
+    builder.build().map_err(|_| config("could not set up the HTTP client".to_owned()))
 }
 
 fn config(detail: String) -> Error {

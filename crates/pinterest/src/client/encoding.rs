@@ -1,8 +1,8 @@
-//! What `Content-Encoding` says of a body, and what is made of it.
+//! The `Content-Encoding` of a body, and its decoding.
 //!
-//! Requests ask for no encoding. Object stores return the header that was stored with the object, so it may be empty
-//! or hold what is no encoding of the bytes that arrive (`aws-chunked` of the upload, a character set): then the bytes are
-//! what they are, as they are to browsers. Real encodings are the registered ones of RFC 9110, 8.4.1, and its updates.
+//! Requests accept no encoding. Object stores return the header that was stored with the object, so it may be empty or
+//! name something that is not an encoding of the body (`aws-chunked` of the upload, a character set): such names are
+//! ignored, as browsers do. Real encodings are those of RFC 9110, section 8.4.1, and its updates.
 
 use std::io::Read;
 
@@ -16,13 +16,13 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Gzip,
-    /// The zlib format (RFC 1950), or what some servers take for it: its contents alone (RFC 1951).
+    /// The zlib format (RFC 1950), or its contents alone (RFC 1951), which some servers send instead.
     Deflate,
-    /// One that is not undone here.
+    /// One that is not supported.
     Other(&'static str),
 }
 
-/// Encodings that are undone one after the other; more are a bomb or a mistake.
+/// Encodings of one body that are decoded; more are a decompression bomb or a mistake.
 const MOST: usize = 2;
 
 /// The real encodings of an answer, in the order in which they were applied.
@@ -43,31 +43,31 @@ fn read(name: &[u8]) -> Option<Coding> {
     known.into_iter().find(|known| known.as_bytes() == name).map(Coding::Other)
 }
 
-/// Undoes the encodings of an image.
+/// Decodes an image.
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] as soon as it has more than `cap` bytes; [`ErrorKind::Protocol`] for an encoding that is not
-/// undone, and for bytes that are not what the encoding makes.
+/// [`ErrorKind::TooLarge`] as soon as it has more than `cap` bytes; [`ErrorKind::Protocol`] for an unsupported encoding and
+/// for invalid bytes.
 pub(super) fn undo(mut bytes: Vec<u8>, codings: &[Coding], cap: usize) -> Result<Vec<u8>, Error> {
     if codings.len() > MOST {
-        return Err(protocol(format!("the image is compressed {} times over", codings.len())));
+        return Err(protocol(format!("the image is compressed {} times, at most {MOST} are allowed", codings.len())));
     }
     for coding in codings.iter().rev() {
         bytes = match coding {
-            // The header is kept with an object, and some that say gzip were stored as they are.
+            // Some objects are stored uncompressed with a header that names gzip.
             Coding::Gzip if !bytes.starts_with(b"\x1f\x8b") => bytes,
             Coding::Gzip => read_all(MultiGzDecoder::new(bytes.as_slice()), "gzip", cap)?,
             Coding::Deflate if is_zlib(&bytes) => read_all(ZlibDecoder::new(bytes.as_slice()), "deflate", cap)?,
             Coding::Deflate => read_all(DeflateDecoder::new(bytes.as_slice()), "deflate", cap)?,
             Coding::Other(name) => {
-                return Err(protocol(format!("the image is compressed ({name}) although that was not asked for")));
+                return Err(protocol(format!("the image is compressed ({name}), which is not supported")));
             }
         };
     }
     Ok(bytes)
 }
 
-/// Method 8 with a check that holds (RFC 1950, 2.2).
+/// Method 8 with a valid check (RFC 1950, section 2.2).
 fn is_zlib(bytes: &[u8]) -> bool {
     matches!(bytes, [first, second, ..]
         if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
@@ -76,13 +76,11 @@ fn is_zlib(bytes: &[u8]) -> bool {
 fn read_all(decoder: impl Read, name: &str, cap: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let mut limited = decoder.take(cap as u64 + 1);
-    limited
-        .read_to_end(&mut bytes)
-        .map_err(|_| protocol(format!("the image is not what its encoding says: no whole {name} data")))?;
+    limited.read_to_end(&mut bytes).map_err(|_| protocol(format!("invalid {name} data in the image")))?;
     if bytes.len() > cap {
         return Err(Error::new(
             ErrorKind::TooLarge,
-            format!("the image has more than {cap} bytes once it is unpacked"),
+            format!("the image has more than {cap} bytes after decompression"),
         ));
     }
     Ok(bytes)
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_encoding_counts_for_nothing() {
+    fn names_that_are_not_encodings_are_ignored() {
         for lines in [
             &[][..],
             &[&b""[..]],
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_bytes_are_unpacked_within_the_cap() {
+    fn compressed_bytes_are_decoded_within_the_limit() {
         let bytes = vec![7; 10_000];
         let twice = pack(&pack(&bytes, "zlib"), "gzip");
         for (packed, codings) in [
@@ -196,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_not_unpacked() {
+    fn a_decompression_bomb_is_refused() {
         // A thousand to one, twice over.
         let bomb = pack(&pack(&vec![0; 100 << 20], "gzip"), "gzip");
         let error = undo(bomb, &[Coding::Gzip, Coding::Gzip], 1 << 20).unwrap_err();
@@ -206,11 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_unpacked_is_told() {
+    fn undecodable_bytes_are_reported() {
         let cut = pack(&[7; 10_000], "gzip")[..20].to_vec();
         for (bytes, coding, expected) in [
-            (cut, Coding::Gzip, "no whole gzip data"),
-            (b"\xff\xd8\xff".to_vec(), Coding::Deflate, "no whole deflate data"),
+            (cut, Coding::Gzip, "invalid gzip data"),
+            (b"\xff\xd8\xff".to_vec(), Coding::Deflate, "invalid deflate data"),
             (b"abc".to_vec(), Coding::Other("br"), "compressed (br)"),
         ] {
             let error = undo(bytes, &[coding], 1 << 20).unwrap_err();

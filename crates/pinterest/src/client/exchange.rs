@@ -1,4 +1,4 @@
-//! One request out, one answer in, with every check between them.
+//! Sends one request and reads one answer, with every check in between.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -20,18 +20,18 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// 5.28 of the API names 201 beside 200 for the token endpoint; the others send 200.
+    /// Version 5.28 of the API describes 201 beside 200 for the token endpoint; the other endpoints send 200.
     pub(super) fn is_success(&self) -> bool {
         matches!(self.status, 200 | 201)
     }
 }
 
 impl Client {
-    /// Sends a request and checks where it went and what the headers announce; the body is still to be read.
+    /// Sends a request and checks the address that answered. The body is not read yet.
     pub(super) async fn send(&self, request: Request) -> Result<Response, Error> {
         let host = self
             .host_of(request.url())
-            .ok_or_else(|| Error::new(ErrorKind::Refused, "the request goes to a host that is not configured"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Refused, "the request is for a host that is not configured"))?;
         let way = self.proxied.as_ref().filter(|_| !self.endpoints.is_direct(host));
         let (response, rule) = match way {
             Some(proxied) => (proxied.send(request, host).await?, AddressRule::Proxy),
@@ -40,19 +40,19 @@ impl Client {
                 (response, self.endpoints.address_rule(host))
             }
         };
-        // The resolver and the literals were checked before; this catches whatever lies between them and the socket.
+        // Names and literals were checked before; this checks the address that was really contacted.
         match response.remote_addr() {
             Some(peer) if rule.permits(peer.ip()) => {}
             Some(peer) => {
-                return Err(refused(format!("the answer came from {}, an address that is not allowed", peer.ip())));
+                return Err(refused(format!("the answer came from {}, which is not an allowed address", peer.ip())));
             }
             None => return Err(refused("the peer's address is unknown".to_owned())),
         }
         Ok(response)
     }
 
-    /// Whether the proxy opens connections: to the API's host, or to the first image host that is not reached without it.
-    /// The host that it was asked for; `None` where no proxy is used. No request is sent through the connection.
+    /// Checks that the proxy opens a connection to the API's host, or to the first image host that it is used for. Returns
+    /// that host, or `None` if no proxy is used. No request is sent through the connection.
     ///
     /// # Errors
     /// [`ErrorKind::Proxy`], [`ErrorKind::ProxyTunnel`], [`ErrorKind::ProxyCredentials`], [`ErrorKind::ProxyRefused`],
@@ -64,13 +64,13 @@ impl Client {
         proxied.ask(host).await.map(|()| Some(host.clone()))
     }
 
-    /// Sends a request and reads its answer: up to `cap` bytes of a success, a little of anything else.
+    /// Sends a request and reads its answer: up to `cap` bytes of a success, up to the limit of a token answer otherwise.
     pub(super) async fn exchange(&self, request: Request, cap: usize) -> Result<Answered, Error> {
         within(self.limits.api_total, async {
             let response = self.send(request).await?;
-            // None was asked for and nothing decodes one of an API's answer: this would be a bomb or a mistake.
+            // An encoding was not requested and is not decoded: it is a decompression bomb or a mistake.
             if !encoding::of(response.headers()).is_empty() {
-                let detail = "the answer is compressed although that was not asked for";
+                let detail = "the answer is compressed, which is not supported";
                 return Err(Error::new(ErrorKind::Protocol, detail)
                     .with_status(response.status().as_u16())
                     .outcome_unknown());
@@ -83,7 +83,7 @@ impl Client {
                     .await
                     .map_err(|error| error.with_status(status).with_request_id(request_id))?;
             } else if !response.status().is_redirection() {
-                // Without its body a refusal still has its status, and that decides first.
+                // A refusal without its body still has its status.
                 answered.body =
                     body::read(response, cap.min(self.limits.token_answer), &self.limits).await.unwrap_or_default();
             }
@@ -92,7 +92,7 @@ impl Client {
         .await
     }
 
-    /// The error for an answer that is no success.
+    /// The error for an answer that is not a success.
     pub(super) fn refusal(&self, call: Call, answered: &Answered, redactor: &Redactor<'_>) -> Error {
         refusal(call, answered.status, &answered.headers, &answered.body, (self.clock)(), redactor)
     }
@@ -105,7 +105,7 @@ impl Client {
         request_id(headers, redactor)
     }
 
-    /// The configured host that a URL leads to.
+    /// The configured host of a URL.
     pub(super) fn host_of(&self, url: &Url) -> Option<&Host> {
         let (name, port) = (url.host_str()?, url.port_or_known_default()?);
         std::iter::once(&self.endpoints.api)
@@ -114,7 +114,7 @@ impl Client {
     }
 }
 
-/// The error for an answer that is no success, as it is read at `now`.
+/// The error for an answer that is not a success, received at `now`.
 pub(crate) fn refusal(
     call: Call,
     status: u16,
@@ -139,7 +139,7 @@ pub(crate) fn refusal(
         .with_request_id(request_id(headers, redactor))
 }
 
-/// Pinterest's id of the request, cleaned as every text of a server's is.
+/// Pinterest's id of the request, cleaned like every text from a server.
 pub(crate) fn request_id(headers: &HeaderMap, redactor: &Redactor<'_>) -> Option<String> {
     Some(redactor.clean(headers.get("x-pinterest-rid")?.to_str().ok()?)).filter(|id| !id.is_empty())
 }
@@ -149,7 +149,7 @@ pub(super) async fn within<T>(limit: Duration, call: impl Future<Output = Result
     match tokio::time::timeout(limit, call).await {
         Ok(result) => result,
         Err(_) => {
-            Err(Error::new(ErrorKind::Transient, format!("no whole answer came within {limit:?}")).outcome_unknown())
+            Err(Error::new(ErrorKind::Transient, format!("no complete answer within {limit:?}")).outcome_unknown())
         }
     }
 }

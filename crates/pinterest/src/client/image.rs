@@ -1,4 +1,4 @@
-//! Images: from a URL that a stranger wrote to bytes that nobody has looked at yet.
+//! Fetches images from untrusted URLs.
 
 use http::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Method, Request};
@@ -13,16 +13,16 @@ use crate::{rate_limit, retry};
 
 const ACTION: &str = "GET image";
 
-/// A size may be sent on to its older name (`600x` to `564x`), which may be sent on once more; beyond that it is a loop.
+/// A size may redirect to its older name (`600x` to `564x`), which may redirect once more; more redirects are a loop.
 const MAX_REDIRECTS: usize = 2;
 
-/// The bytes of an image as they came. What they are is for the decoder to find out: neither the URL's extension nor
-/// the Content-Type is to be believed.
+/// The bytes of an image as they were received. The decoder determines their format: neither the URL's extension nor the
+/// Content-Type is reliable.
 #[derive(Clone)]
 pub struct FetchedImage {
     /// The bytes, never empty.
     pub bytes: Vec<u8>,
-    /// SHA-256 of the bytes: what decides whether two images are equal.
+    /// SHA-256 of the bytes: images with the same hash are equal.
     pub sha256: [u8; 32],
 }
 
@@ -38,8 +38,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`], [`ErrorKind::Forbidden`], [`ErrorKind::NotFound`], [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::Protocol`]: this URL will not do, try the image's next one ([`Error::rules_out_url`]).
-    /// Retryable kinds: the host or the way to it has trouble, back off.
+    /// [`ErrorKind::Protocol`]: this URL cannot be used, try the image's next one ([`Error::rules_out_url`]).
+    /// Retryable kinds: the host or the network has trouble, retry later.
     pub async fn fetch_image(&self, url: &str) -> Result<FetchedImage, Error> {
         let fetch = async {
             let mut url = admit_url(url, &self.endpoints.images)?;
@@ -61,19 +61,19 @@ impl Client {
         let status = response.status().as_u16();
         if matches!(status, 301 | 302 | 303 | 307 | 308) {
             let location = response.headers().get(LOCATION).ok_or_else(|| {
-                Error::new(ErrorKind::Refused, "the image was redirected to nowhere").with_status(status)
+                Error::new(ErrorKind::Refused, "the redirect of the image has no target").with_status(status)
             })?;
             let target = admit_redirect(&url, location.as_bytes(), &self.endpoints.images)
                 .map_err(|error| error.with_status(status))?;
             let (from, to) = (self.host_of(&url), self.host_of(&target));
             if from != to && to.is_some_and(|host| self.endpoints.is_private(host)) {
-                let detail = "the image was redirected to an internal network by a host outside of it";
+                let detail = "the image was redirected to an internal network by another host";
                 return Err(Error::new(ErrorKind::Refused, detail).with_status(status));
             }
             return Ok(Fetched::Redirect(target));
         }
         if status != 200 {
-            // The body is the CDN's XML or HTML and says nothing the status does not.
+            // The body is the CDN's XML or HTML and adds nothing to the status.
             let wait = rate_limit::retry_after(response.headers(), (self.clock)()).map(retry::clamp_retry_after);
             let error = Refusal::default().into_error(Call::Image, status, &Redactor::default());
             let wait = wait.filter(|_| error.is_retryable());
@@ -85,7 +85,7 @@ impl Client {
             .and_then(|bytes| encoding::undo(bytes, &codings, self.limits.image))
             .map_err(|error| error.with_status(status))?;
         let useless = if bytes.is_empty() {
-            "the image has no bytes"
+            "the image is empty"
         } else if is_html(&bytes) {
             "the answer is an HTML page and not an image"
         } else {
@@ -96,8 +96,8 @@ impl Client {
     }
 }
 
-/// Does this begin as pages do, behind a byte order mark, blanks and comments? A page with status 200 is what some stores
-/// send in place of an error or a log-in.
+/// Whether the bytes start like an HTML page, after a byte order mark, blanks and comments. Some object stores send a page
+/// with status 200 instead of an error or a login.
 fn is_html(bytes: &[u8]) -> bool {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     while let Some(comment) = rest.strip_prefix(b"<!--") {

@@ -1,11 +1,11 @@
-//! What a server may cost: time, bytes, headers.
+//! Limits on the time and size of an exchange.
 
 use std::time::Duration;
 
 /// Bytes of an image, unless another limit is set: more than cameras of 100 and phones of 200 megapixels write.
 pub const DEFAULT_IMAGE_LIMIT: usize = 64 << 20;
 
-/// Caps on every exchange. The defaults are the ones to use; tests shorten the timers.
+/// Limits of every exchange. Tests shorten the timeouts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -13,19 +13,19 @@ pub struct Limits {
     pub look_up: Duration,
     /// Look-up, TCP and TLS together.
     pub connect: Duration,
-    /// From one piece of an answer to the next, and from the request to the end of the headers.
+    /// Between two reads of an answer, and from the request to the end of the headers.
     pub read_idle: Duration,
     /// One API or token call as a whole.
     pub api_total: Duration,
     /// One image as a whole, redirects included.
     pub image_total: Duration,
-    /// The least average rate of a body in bytes per second: a slow drip never trips the idle timer.
+    /// The minimum average rate of a body in bytes per second: a slow body never reaches the idle timeout.
     pub minimum_rate: u32,
-    /// Over how long the rate is averaged.
+    /// The time over which the rate is averaged.
     pub rate_window: Duration,
-    /// Bytes of a token answer, and of any answer that is an error.
+    /// Bytes of a token answer, and of any error.
     pub token_answer: usize,
-    /// Bytes of a JSON answer: 250 pins with every member at its full length stay below a third of it.
+    /// Bytes of a JSON answer: 250 pins with every member at its maximum length take less than a third of it.
     pub page: usize,
     /// Bytes of an image.
     pub image: usize,

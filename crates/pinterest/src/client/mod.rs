@@ -1,4 +1,4 @@
-//! The client: builds requests, sends each once, and reads the answers under caps.
+//! The client: builds requests, sends each once, and reads the answers within limits.
 
 mod answer;
 mod body;
@@ -28,14 +28,14 @@ use crate::net::Endpoints;
 
 /// A client for Pinterest's API v5.
 ///
-/// Its connections belong to the tokio runtime it is used on, so make one client per runtime. Every call ends within
-/// the [`Limits`] and may be dropped at any time. Nothing is retried and no redirect followed (images excepted).
-/// A clone shares the connections.
+/// Its connections belong to the tokio runtime that it is used on, so create one client per runtime. Every call ends within
+/// the [`Limits`] and may be dropped at any time. Nothing is retried, and only images follow redirects. A clone shares the
+/// connections.
 #[derive(Clone)]
 pub struct Client {
     /// For hosts that are reached without a proxy.
     direct: reqwest::Client,
-    /// For all others, where there is a proxy.
+    /// For all other hosts, if a proxy is configured.
     proxied: Option<Arc<Proxied>>,
     /// `https://{api}/v5/`
     base: Url,
@@ -45,16 +45,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with the default limits. Reads the platform's certificate store and the CA file, so make it once.
+    /// A client with the default limits. Reads the platform's certificate store and the CA file, so create it once.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] if the CA file is bad, nothing at all is trusted, or a configured IP literal is
+    /// [`crate::ErrorKind::Config`] if the CA file is invalid, no authority is trusted, or a configured IP literal is
     /// neither public nor loopback.
     pub fn new(endpoints: Endpoints) -> Result<Self, Error> {
         Self::builder(endpoints).build()
     }
 
-    /// A client that reads no image of more bytes than this.
+    /// A client that refuses images of more bytes than this.
     ///
     /// # Errors
     /// As [`Client::new`].

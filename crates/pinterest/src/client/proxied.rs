@@ -1,4 +1,4 @@
-//! Requests by way of a proxy: with the credentials of the day, and errors that tell the proxy's from the site's.
+//! Requests through a proxy: with its current credentials, and errors that distinguish the proxy from the site.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,10 +10,10 @@ use reqwest::{Request, Response};
 use crate::error::{Error, ErrorKind, from_reqwest};
 use crate::net::{Host, Inquiry, read_credentials};
 
-/// Makes an HTTP client that goes through the proxy with these credentials.
+/// Creates an HTTP client that uses the proxy with these credentials.
 type Make = Box<dyn Fn(Option<&HeaderValue>) -> Result<reqwest::Client, Error> + Send + Sync>;
 
-/// The way through a proxy.
+/// A proxy and the client that uses it.
 pub(super) struct Proxied {
     pub(super) inquiry: Inquiry,
     pub(super) credentials_file: Option<std::path::PathBuf>,
@@ -21,7 +21,7 @@ pub(super) struct Proxied {
     pub(super) current: Mutex<Option<Current>>,
 }
 
-/// A client and what it was made with.
+/// A client and the credentials it was created with.
 #[derive(Clone)]
 pub(super) struct Current {
     stamp: Option<Stamp>,
@@ -29,7 +29,7 @@ pub(super) struct Current {
     http: reqwest::Client,
 }
 
-/// A file with the same stamp is the same file as before.
+/// Identifies a file's state: a file with the same stamp has not changed.
 type Stamp = [i64; 8];
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -53,31 +53,31 @@ impl Proxied {
         }
     }
 
-    /// Whether the proxy opens connections to a host.
+    /// Checks that the proxy opens a connection to a host.
     pub(super) async fn ask(&self, host: &Host) -> Result<(), Error> {
         let current = self.current()?;
         self.inquiry.ask(host, current.credentials.as_ref()).await
     }
 
-    /// No request was sent. The proxy is asked once more, by hand, for what it says.
+    /// Finds the reason of a failed connection: connects to the proxy once more, by hand. No request was sent.
     async fn explain(&self, error: reqwest::Error, host: &Host, current: &Current) -> Error {
         let seen = from_reqwest(error);
-        if let Err(told) = self.inquiry.ask(host, current.credentials.as_ref()).await {
-            return told;
+        if let Err(reason) = self.inquiry.ask(host, current.credentials.as_ref()).await {
+            return reason;
         }
         let proxy = &self.inquiry.address;
         match seen.kind() {
-            // Of the site's certificate: the proxy opened the way to it.
+            // About the site's certificate: the proxy opened the connection.
             ErrorKind::Tls => seen.with_note(&format!(", through the proxy {proxy}")),
-            // Also of a proxy that opens a connection before it has one itself.
+            // Also if the proxy accepts before it is connected itself.
             _ => self.inquiry.lost(host, &seen),
         }
     }
 
-    /// The client, made anew where the file of credentials has changed.
+    /// The client, created again if the credentials file has changed.
     fn current(&self) -> Result<Current, Error> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the file is read: a change in between is seen the next time.
+        // Before the file is read: a change in between is noticed the next time.
         let stamp = self.credentials_file.as_deref().and_then(stamp);
         if let Some(current) = current.as_ref().filter(|current| current.stamp == stamp) {
             return Ok(current.clone());

@@ -12,14 +12,15 @@ use crate::page::{PAGE_SIZE, Page};
 use crate::secret::Secret;
 
 impl Client {
-    /// The account the token belongs to: `GET /v5/user_account`.
+    /// The token's account: `GET /v5/user_account`.
     ///
     /// # Errors
     /// As every API call: [`ErrorKind::Unauthorized`] (refresh once, repeat once), [`ErrorKind::AppAccess`],
-    /// [`ErrorKind::MissingScope`], [`ErrorKind::Restricted`], [`ErrorKind::NotPermitted`], [`ErrorKind::Forbidden`], [`ErrorKind::NotFound`], [`ErrorKind::RateLimited`], [`ErrorKind::SpamHold`], the
-    /// retryable kinds, and those for nonsense.
+    /// [`ErrorKind::MissingScope`], [`ErrorKind::Restricted`], [`ErrorKind::NotPermitted`], [`ErrorKind::Forbidden`],
+    /// [`ErrorKind::NotFound`], [`ErrorKind::RateLimited`], [`ErrorKind::SpamHold`], the other retryable kinds, and
+    /// [`ErrorKind::TooLarge`] and [`ErrorKind::Protocol`] for an invalid answer.
     pub async fn user_account(&self, token: &Secret) -> Result<Answer<UserAccount>, Error> {
-        // Nothing of an account is required: a failure with a good status would pass for one.
+        // An account has no required member: a failure with status 200 would be read as one.
         let read = |body: &[u8]| match read_account(body)? {
             account if account.id.is_none() && is_failure(body) => Err(Error::new(ErrorKind::Protocol, "a failure")),
             account => Ok(account),
@@ -108,10 +109,10 @@ impl Client {
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
         self.base
             .join(&segments.join("/"))
-            .map_err(|_| Error::new(ErrorKind::Config, "the API host is no host of a URL"))
+            .map_err(|_| Error::new(ErrorKind::Config, "the API host is not a valid host of a URL"))
     }
 
-    /// The bookmark is bound to the listing it came from; any text is passed on, percent-encoded.
+    /// A bookmark belongs to the listing it came from; it is sent percent-encoded, whatever its text.
     fn page_url(&self, segments: &[&str], bookmark: Option<&str>) -> Result<Url, Error> {
         let mut url = self.url(segments)?;
         url.query_pairs_mut().append_pair("page_size", &PAGE_SIZE.to_string());
@@ -122,21 +123,22 @@ impl Client {
     }
 }
 
-/// Does a body that came with a good status say that it is a failure? Refusals are short.
+/// Whether the body of an answer with status 200 describes a failure. Refusals are short.
 fn is_failure(body: &[u8]) -> bool {
     const LONGEST: usize = 16 * 1024;
     body.len() <= LONGEST && Refusal::read(body).is_failure()
 }
 
-/// Digits only, so that an id cannot become another path. Not echoed: somebody may have passed a token.
+/// Digits only, so that an id cannot change the path. The error does not repeat it: it may be a token.
 fn id(text: &str) -> Result<&str, Error> {
-    if is_id(text) { Ok(text) } else { Err(Error::new(ErrorKind::BadRequest, "an id is 1 to 32 digits")) }
+    if is_id(text) { Ok(text) } else { Err(Error::new(ErrorKind::BadRequest, "an id must have 1 to 32 digits")) }
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| Error::new(ErrorKind::Config, "the access token holds characters that no header may carry"))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        Error::new(ErrorKind::Config, "the access token contains characters that are not allowed in a header")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -9,18 +9,18 @@ const DAY: Duration = SETTLED_AFTER;
 #[test]
 fn an_empty_page_of_a_full_board_is_incomplete() {
     let listed = Listed { reported: Some(13), known: 12, missing: 12, ..Listed::default() };
-    assert!(listed.asks_again());
+    assert!(listed.should_recount());
     assert_eq!(listed.completeness(), Completeness::Incomplete(Cause::Short));
 }
 
 #[test]
-fn what_was_never_listed_does_not_count_as_missing() {
+fn pins_that_were_never_listed_are_not_missing() {
     let listed = Listed { reported: Some(13), listed: 12, unlisted: 1, known: 12, ..Listed::default() };
-    assert_eq!((listed.completeness(), listed.asks_again()), (Completeness::Whole, false));
-    // One of those that are listed is gone, as the count says.
+    assert_eq!((listed.completeness(), listed.should_recount()), (Completeness::Whole, false));
+    // One of the listed pins is gone, and the count confirms it.
     let listed = Listed { reported: Some(12), listed: 11, missing: 1, ..listed };
-    assert_eq!((listed.completeness(), listed.asks_again()), (Completeness::WholeWithoutMissing, true));
-    // As above, and the count says that it is not.
+    assert_eq!((listed.completeness(), listed.should_recount()), (Completeness::WholeWithoutMissing, true));
+    // As above, but the count shows that it is not gone.
     let listed = Listed { reported: Some(13), ..listed };
     assert_eq!(listed.completeness(), Completeness::Incomplete(Cause::Short));
 }
@@ -40,7 +40,7 @@ fn unreadable_items_and_missing_counts_prove_nothing() {
 }
 
 #[test]
-fn few_go_at_once_and_many_the_second_time() {
+fn few_pins_go_at_once_and_many_after_two_listings() {
     let without = |known, missing, again| {
         let listed = known - missing;
         Listed { reported: Some(listed), listed, known, missing, missing_again: again, ..Listed::default() }
@@ -74,12 +74,12 @@ fn a_gap_settles_after_a_day_of_the_same_answer() {
     ] {
         assert_eq!(Listed { known: 12, gap, ..first }.completeness(), expected, "{gap:?}");
     }
-    // A known pin is missing: that is no gap.
+    // A known pin is missing: this is not a gap.
     let missing = Listed { known: 13, missing: 1, gap: Some((1, DAY)), ..first };
     assert_eq!(missing.completeness(), Completeness::Incomplete(Cause::Short));
 }
 
-/// A board, and what is known of it, as `completeness` is used.
+/// A board and the known pins, updated as an import does.
 #[derive(Clone, Debug, Default)]
 struct World {
     board: BTreeSet<u16>,
@@ -89,16 +89,16 @@ struct World {
     closed: bool,
 }
 
-/// What a listing shows of the pins that are there.
+/// How a listing shows the board's pins.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Good,
-    /// The first so many.
+    /// The first n.
     Truncated(u8),
     Empty,
-    /// Each so-manieth cannot be read.
+    /// Every n-th item cannot be read.
     OddItems(u8),
-    /// The first so many, and a count that agrees, which hides it.
+    /// The first n, with a count that agrees.
     Lying(u8),
     NotCounted,
 }
@@ -115,7 +115,7 @@ fn answers() -> impl Strategy<Value = Answer> {
 }
 
 impl World {
-    /// Imports the board; pins that are asked for themselves are there or not, whatever the listing says.
+    /// Imports the board; a request for a single pin shows the truth, whatever the listing shows.
     fn import(&mut self, answer: Answer) {
         let number = |count: usize| u32::try_from(count).unwrap();
         let first = |most: u8| self.board.iter().rev().take(most.into()).copied().collect::<BTreeSet<_>>();
@@ -169,17 +169,17 @@ impl World {
 }
 
 proptest! {
-    /// On boards of which no more is missing at once than is asked for, whatever listing and count say.
+    /// On boards with no more missing pins than are requested one by one, whatever the listing and the count show.
     #[test]
-    fn no_pin_that_is_there_goes_and_a_good_listing_puts_all_right(
+    fn existing_pins_stay_and_a_good_listing_repairs_all(
         pins in 0u16..10,
         steps in prop::collection::vec((answers(), prop::collection::vec((any::<bool>(), 0u16..12), 0..4)), 1..12),
     ) {
         let mut world = World { board: (0..pins).collect(), ..World::default() };
         for (answer, changes) in steps {
-            for (comes, pin) in changes {
-                // Never more than are asked for: the proof is whole.
-                if comes && world.board.len() < ASKED_FOR { world.board.insert(pin); } else { world.board.remove(&pin); }
+            for (added, pin) in changes {
+                // Never more pins than are requested one by one.
+                if added && world.board.len() < ASKED_FOR { world.board.insert(pin); } else { world.board.remove(&pin); }
             }
             let there: BTreeSet<u16> = world.known.intersection(&world.board).copied().collect();
             world.import(answer);
@@ -191,9 +191,9 @@ proptest! {
         prop_assert!(world.closed);
     }
 
-    /// However large the board, while the count is true.
+    /// On boards of any size, if the count is true.
     #[test]
-    fn no_listing_that_the_count_belies_costs_a_pin(known in 0u32..5_000, shown in 0u32..5_000, unlisted in 0u32..3) {
+    fn a_listing_that_contradicts_the_count_removes_no_pin(known in 0u32..5_000, shown in 0u32..5_000, unlisted in 0u32..3) {
         let listed = Listed {
             reported: Some(known + unlisted),
             listed: shown.min(known),

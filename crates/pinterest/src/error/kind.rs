@@ -1,81 +1,81 @@
-//! The kinds of failure a caller decides by.
+//! The kinds of failure that a caller distinguishes.
 
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The refresh token is definitely no longer accepted: the person has to consent again.
-    /// Counts only if nobody else refreshed the account meanwhile; that is the caller's to check.
+    /// The refresh token is definitely refused: the user must consent again. Only if no other process refreshed the account
+    /// meanwhile; the caller must check that.
     NeedsReauth,
     /// The authorization code is wrong, used or expired: start the consent again.
     BadCode,
-    /// The access token was not accepted (401 on an API call): refresh once, repeat once.
+    /// The access token was refused (401 on an API call): refresh once, repeat once.
     Unauthorized,
-    /// The token lacks a scope the call needs: a refresh cannot help.
+    /// The token lacks a scope that the call needs: a refresh does not help.
     MissingScope,
-    /// Pinterest has not granted the app access to its API yet, or has withdrawn it: a fault of no account.
+    /// Pinterest has not granted the app access to its API yet, or has withdrawn it. No account is at fault.
     AppAccess,
-    /// What was asked for is open to some apps only: the rest of the API answers.
+    /// The feature is open to some apps only: the rest of the API works.
     Restricted,
-    /// Refused as not authorized without a word on what is missing: the app's access, a scope, or else.
+    /// Refused as not authorized, without a reason: the app's access, a scope, or something else is missing.
     NotPermitted,
-    /// The app's id or secret is wrong: a fault of the app, not of any account.
+    /// The app's id or secret is wrong. No account is at fault.
     AppCredentials,
-    /// The account may not see this, or (for an image) this URL is not to be had.
+    /// The account may not see this, or (for an image) the host refuses this URL.
     Forbidden,
-    /// There is no such board, pin, section, user or image.
+    /// The board, pin, section, user or image does not exist.
     NotFound,
-    /// A quota is used up; [`crate::Error::retry_after`] says for how long where the server said so.
+    /// A quota is used up; [`crate::Error::retry_after`] is the wait, if the server gave one.
     RateLimited,
-    /// The account or app is held back as spam: stop for hours.
+    /// The account or app is blocked as spam: pause for hours.
     SpamHold,
-    /// One listing ends at 100,000 pins: complete up to the limit, no ground to call the rest removed.
+    /// Pinterest ends a listing at 100,000 pins: it is complete up to there, and the other pins are not gone.
     ListingLimit,
-    /// A request with a bookmark was refused as invalid: start this listing over once.
+    /// A request with a bookmark was refused as invalid: restart the listing, once.
     StaleBookmark,
     /// The request itself is invalid.
     BadRequest,
-    /// A listing sent a bookmark it had sent before, or never ends.
+    /// A listing repeated an earlier bookmark, or never ends.
     RepeatedBookmark,
-    /// 5xx, a time-out, a connection broken off, an answer that is no JSON: the same call may work later.
+    /// 5xx, a timeout, a lost connection, an answer that is not JSON: the same call may work later.
     Transient,
-    /// The name did not resolve or no connection came about: nothing was sent.
+    /// The name was not resolved or the connection failed: nothing was sent.
     Unreachable,
-    /// The TLS handshake failed, most often for want of a trusted certificate: nothing was sent.
+    /// The TLS handshake failed, usually because the certificate is not trusted: nothing was sent.
     Tls,
-    /// The proxy cannot be reached, or is no proxy: nothing was sent, and nothing is known of the site.
+    /// The proxy cannot be reached, or is not a proxy: nothing was sent, and the site may be reachable.
     Proxy,
-    /// The proxy can be reached, and gave no connection to the host that lasts. The proxy or the host is at fault, which
-    /// cannot be told: nothing was sent, and other hosts may be reached.
+    /// The proxy can be reached, but its connection to the host failed. Either of them may be at fault: nothing was sent, and
+    /// other hosts may be reachable.
     ProxyTunnel,
-    /// The proxy wants a user and password, or others than it was given; or their file is not as it has to be.
+    /// The proxy requires a user and password, or refuses the given ones; or their file is invalid.
     ProxyCredentials,
     /// The proxy's rules forbid the host or port.
     ProxyRefused,
     /// Our own rules forbid the host, the address, the scheme or the redirect.
     Refused,
-    /// The answer is larger than its cap.
+    /// The answer is larger than its limit.
     TooLarge,
-    /// An answer that is well-formed but makes no sense.
+    /// The answer is well-formed but invalid.
     Protocol,
-    /// A setting, a file or an argument is wrong: no request was made.
+    /// A setting, a file or an argument is wrong: no request was sent.
     Config,
 }
 
 impl ErrorKind {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later without any change on our side.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::SpamHold | Self::Transient | Self::Unreachable | Self::Tls)
             || self.is_proxy()
     }
 
-    /// Whether a refusal by Pinterest itself shows that the app is let in: it is about what was asked for.
+    /// Whether Pinterest's refusal shows that the app has access: the refusal is about the requested object.
     pub fn shows_access(self) -> bool {
         use ErrorKind::{BadRequest, Forbidden, ListingLimit, MissingScope, NotFound, StaleBookmark};
         matches!(self, BadRequest | Forbidden | ListingLimit | MissingScope | NotFound | StaleBookmark)
     }
 
-    /// Whether it may be about the proxy, which has to be put right, and so about nothing that was asked for.
+    /// Whether the proxy may be at fault, and so not the requested object.
     pub fn is_proxy(self) -> bool {
         matches!(self, Self::Proxy | Self::ProxyTunnel | Self::ProxyCredentials | Self::ProxyRefused)
     }

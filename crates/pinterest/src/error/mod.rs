@@ -1,4 +1,4 @@
-//! The crate's error: one opaque type, a kind a program can branch on, a message without bodies or secrets.
+//! The crate's error: an opaque type with a kind, and a message without bodies and secrets.
 
 mod kind;
 mod redact;
@@ -16,10 +16,10 @@ pub(crate) use transport::from_reqwest;
 
 use crate::net::PrivateHost;
 
-/// What went wrong with one call.
+/// Why a call failed.
 ///
-/// Holds no response body and no source error: those of the libraries below may print URLs and bodies. A server's own
-/// message is kept, shortened and with everything that looks like a token taken out.
+/// Contains no response body and no source error, which could print URLs and bodies. A server's message is kept, shortened
+/// and without anything that looks like a token.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -51,13 +51,13 @@ impl Error {
         }))
     }
 
-    /// Names what was being done, as `GET /v5/boards/{board_id}/pins`.
+    /// Names the call, as `GET /v5/boards/{board_id}/pins`.
     pub(crate) fn while_doing(mut self, action: &'static str) -> Self {
         self.0.action.get_or_insert(action);
         self
     }
 
-    /// Adds to what is said.
+    /// Appends to the message.
     pub(crate) fn with_note(mut self, note: &str) -> Self {
         self.0.detail.push_str(note);
         self
@@ -83,45 +83,45 @@ impl Error {
         self
     }
 
-    /// Notes the pair that would have let the address through.
+    /// Records the pair that would have allowed the address.
     pub(crate) fn with_private_host(mut self, private_host: Option<PrivateHost>) -> Self {
         self.0.private_host = private_host;
         self
     }
 
-    /// Marks that requests came too fast, and that the budget is not spent.
+    /// Marks that requests were too fast, although the budget is not used up.
     pub(crate) fn by_pace(mut self, by_pace: bool) -> Self {
         self.0.by_pace = by_pace;
         self
     }
 
-    /// Marks that the request went out and no whole answer came back.
+    /// Marks that the request was sent and no complete answer was received.
     pub(crate) fn outcome_unknown(mut self) -> Self {
         self.0.may_have_been_processed = true;
         self
     }
 
-    /// What kind of failure this is; branch on this.
+    /// The kind of failure; branch on this.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed later without anybody changing anything. See [`crate::retry`] for when.
+    /// Whether the same call may succeed later without any change on our side. See [`crate::retry`] for when.
     pub fn is_retryable(&self) -> bool {
         self.0.kind.is_retryable()
     }
 
-    /// How long the server asked to be left alone, within one second and 24 hours.
+    /// The wait that the server requested, from one second to 24 hours.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether requests came too fast for a policy of a few seconds, which says nothing of the budget.
+    /// Whether requests were too fast for a policy of a few seconds; the budget may not be used up.
     pub fn is_about_pace(&self) -> bool {
         self.0.by_pace
     }
 
-    /// The HTTP status, where an answer came.
+    /// The HTTP status, if an answer was received.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -136,21 +136,21 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// Whether the URL itself is ruled out, so that fetching it again is no use and another URL of the same image may do.
+    /// Whether the URL is unusable: fetching it again is useless, but another URL of the same image may work.
     pub fn rules_out_url(&self) -> bool {
         use ErrorKind::{Forbidden, NotFound, Protocol, Refused, TooLarge};
         matches!(self.0.kind, Refused | Forbidden | NotFound | TooLarge | Protocol)
     }
 
-    /// Where the host's addresses lie in an internal network: the pair in [`crate::Endpoints::private_images`] that lets
-    /// the first of them be contacted.
+    /// If the host's addresses are in an internal network: the pair for [`crate::Endpoints::private_images`] that allows the
+    /// first of them.
     pub fn private_host(&self) -> Option<&PrivateHost> {
         self.0.private_host.as_ref()
     }
 
-    /// Whether the server may have acted on the request although its answer did not arrive whole.
+    /// Whether the server may have processed the request although no complete answer was received.
     ///
-    /// For a token refresh this is the uncertain outcome: the refresh token may have been rotated.
+    /// After a token refresh the refresh token may then have been rotated.
     pub fn may_have_been_processed(&self) -> bool {
         self.0.may_have_been_processed
     }

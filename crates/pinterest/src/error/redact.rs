@@ -1,17 +1,17 @@
-//! Takes out of a server's text everything that is, or looks like, a credential.
+//! Removes everything that is, or looks like, a credential from a server's text.
 
 use crate::Secret;
 
-/// What stands in place of a credential.
+/// Replaces a credential.
 const REDACTED: &str = "[redacted]";
 
-/// Kept of a server's message, in characters: enough for a sentence, too little for a body.
+/// Characters kept of a server's message: enough for a sentence, too few for a body.
 const MAX_MESSAGE: usize = 300;
 
-/// Words longer than this are no part of a sentence but a value, and what value a stranger sends is unknown.
+/// A longer word is not part of a sentence but a value, which may be anything.
 const MAX_WORD: usize = 64;
 
-/// Cleans a server's text. Knows the secrets of the request it answers, for a server may echo them.
+/// Cleans a server's text. Removes the secrets of the request too, because a server may echo them.
 #[derive(Default)]
 pub(crate) struct Redactor<'a> {
     secrets: Vec<&'a Secret>,
@@ -19,11 +19,11 @@ pub(crate) struct Redactor<'a> {
 
 impl<'a> Redactor<'a> {
     pub(crate) fn new(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        // A very short "secret" would riddle the message with holes and is no secret.
+        // Removing a very short "secret" would only make the message unreadable.
         Self { secrets: secrets.into_iter().filter(|secret| secret.expose().len() >= 6).collect() }
     }
 
-    /// The text on one line, shortened, without the secrets and without anything of the form of a Pinterest token
+    /// The text on one line, shortened, without the secrets and without anything that looks like a Pinterest token
     /// (`pina_…`, `pinr.…`, `pinc_…`).
     pub(crate) fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_go_and_sentences_stay() {
+    fn tokens_are_removed_and_sentences_kept() {
         let redactor = Redactor::default();
         assert_eq!(redactor.clean("Authentication failed."), "Authentication failed.");
         assert_eq!(redactor.clean("bad token=pina_AEXAMPLE, sorry"), "bad token=[redacted] sorry");
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_the_request_goes_whatever_its_form() {
+    fn a_secret_of_the_request_is_removed_in_any_form() {
         let secret = Secret::new("s3cret value");
         assert_eq!(Redactor::new([&secret]).clean("you sent s3cret value?"), "you sent [redacted]?");
     }

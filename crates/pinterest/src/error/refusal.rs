@@ -1,4 +1,4 @@
-//! From a refusing answer to its meaning: the HTTP status first, then Pinterest's code, then the text.
+//! The meaning of a refusal: by its HTTP status, then by Pinterest's code, then by its text.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::wording::{self, Meaning};
 use super::{Error, ErrorKind, Redactor};
 
-/// What was asked, as the same answer means different things.
+/// The kind of request: the same answer means different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// An API endpoint; a bookmark makes an invalid request a stale one.
+    /// An API endpoint. An invalid request with a bookmark has a stale bookmark.
     Api { with_bookmark: bool },
     /// The token endpoint with an authorization code.
     CodeExchange,
@@ -20,25 +20,25 @@ pub(crate) enum Call {
     Image,
 }
 
-/// Pinterest's error body. Other members are ignored; a body that is none of this is an empty one.
+/// Pinterest's error body. Other members are ignored; any other body counts as empty.
 #[derive(Debug, Default)]
 pub(crate) struct Refusal {
     code: Option<i64>,
-    /// What it says, in this order: message, data (which may hold the true reason), and what others name theirs.
+    /// Its texts, in this order: message, data (which may contain the real reason), and other names for them.
     texts: Vec<String>,
-    /// It is an object.
+    /// Whether it is a JSON object.
     is_json: bool,
-    /// It says of itself that it is a failure, whatever the status says.
+    /// Whether its content marks it as a failure, whatever the HTTP status.
     is_failure: bool,
 }
 
-/// Members that hold text.
+/// Members with text.
 const TEXTS: [&str; 7] = ["message", "data", "message_detail", "error", "error_description", "detail", "errors"];
-/// Texts of one body that are read, and how deep they may lie.
+/// The number of texts that are read, and their greatest depth.
 const MOST_TEXTS: usize = 8;
 const DEEPEST: usize = 3;
 
-/// Codes of an invalid parameter, a transient fault, and of the 401s.
+/// Codes of an invalid parameter, a transient fault, and the 401s.
 const CODE_INVALID_PARAMETER: i64 = 1;
 const CODE_AUTHENTICATION_FAILED: i64 = 2;
 const CODE_NOT_AUTHORIZED_FOR: i64 = 3;
@@ -54,8 +54,8 @@ impl Refusal {
         let mut refusal = Self { is_json: true, ..Self::default() };
         refusal.take(&members, 0);
         let status = members.get("status").and_then(Value::as_str);
-        let told = members.contains_key("message") && refusal.code.is_some_and(|code| code != 0);
-        refusal.is_failure = told || status.is_some_and(|status| status.eq_ignore_ascii_case("failure"));
+        let coded = members.contains_key("message") && refusal.code.is_some_and(|code| code != 0);
+        refusal.is_failure = coded || status.is_some_and(|status| status.eq_ignore_ascii_case("failure"));
         refusal
     }
 
@@ -80,35 +80,35 @@ impl Refusal {
         }
     }
 
-    /// Whether it says that it is a failure: an answer with a good status may hold one.
+    /// Whether it describes a failure; an answer with status 200 may do so.
     pub(crate) fn is_failure(&self) -> bool {
         self.is_failure
     }
 
-    fn says(&self, words: &str) -> bool {
+    fn contains(&self, words: &str) -> bool {
         self.texts.iter().any(|text| text.to_ascii_lowercase().contains(words))
     }
 
-    fn means(&self) -> Meaning {
+    fn meaning(&self) -> Meaning {
         wording::meaning(&self.texts)
     }
 
-    fn speaks_of_a_rate_limit(&self) -> bool {
+    fn mentions_a_rate_limit(&self) -> bool {
         self.wait_in_text().is_some()
-            || ["rate limit", "ratelimit", "too many requests"].iter().any(|words| self.says(words))
+            || ["rate limit", "ratelimit", "too many requests"].iter().any(|words| self.contains(words))
     }
 
-    /// The hidden rate limit, told in the text of a 400.
+    /// The wait in the text of a 400: a hidden rate limit.
     pub(crate) fn wait_in_text(&self) -> Option<Duration> {
         self.texts.iter().find_map(|text| crate::rate_limit::retry_after_in_text(text))
     }
 
-    /// What this answer means.
+    /// The kind of error.
     pub(crate) fn kind(&self, call: Call, status: u16) -> ErrorKind {
         match status {
-            // A failure in spite of its status. Whatever it is, asking again is all that can be done about it.
+            // A failure despite its status.
             200..300 if self.is_failure => return self.kind_of_failure(),
-            // A part of an answer, or none, where a whole one was asked for.
+            // Part of an answer, or none.
             ..300 => return ErrorKind::Protocol,
             300..400 => return ErrorKind::Refused,
             500.. => return ErrorKind::Transient,
@@ -132,27 +132,29 @@ impl Refusal {
             return ErrorKind::ListingLimit;
         }
         match (status, self.code) {
-            // Only an answer of Pinterest's own says anything about what was asked for: a page in HTML, or nothing at all,
-            // comes from something in between. A 401 without a word may yet be about the token.
+            // Pinterest itself answers in JSON: an HTML page or an empty body comes from a server in between. But an empty
+            // 401 may be about the token.
             (400 | 403, _) if !self.is_json => ErrorKind::Transient,
-            (400 | 403, _) if self.speaks_of_a_rate_limit() => ErrorKind::RateLimited,
+            (400 | 403, _) if self.mentions_a_rate_limit() => ErrorKind::RateLimited,
             (400, Some(CODE_SOMETHING_WENT_WRONG)) => ErrorKind::Transient,
-            (400, _) if self.says("something went wrong") => ErrorKind::Transient,
+            (400, _) if self.contains("something went wrong") => ErrorKind::Transient,
             (400, _) if with_bookmark => ErrorKind::StaleBookmark,
             (401 | 403, code) => self.kind_of_refused_access(status, code),
             (404 | 410, _) => ErrorKind::NotFound,
             (407 | 408 | 409 | 425, _) => ErrorKind::Transient,
-            (429, _) if self.says("spam") => ErrorKind::SpamHold,
+            (429, _) if self.contains("spam") => ErrorKind::SpamHold,
             (429, _) => ErrorKind::RateLimited,
             (_, _) => ErrorKind::BadRequest,
         }
     }
 
-    /// 401 and 403. Code 3 is the app's access, a scope or a restricted feature alike: the text tells them apart.
+    /// 401 and 403. Code 3 stands for the app's access, a scope and a restricted feature: the text distinguishes them.
     fn kind_of_refused_access(&self, status: u16, code: Option<i64>) -> ErrorKind {
-        match (self.means(), status, code) {
-            // As soon as the token is good there is more to say.
-            (_, 401, Some(CODE_AUTHENTICATION_FAILED)) if self.means() != Meaning::AppAccess => ErrorKind::Unauthorized,
+        match (self.meaning(), status, code) {
+            // A valid token gets a more specific code.
+            (_, 401, Some(CODE_AUTHENTICATION_FAILED)) if self.meaning() != Meaning::AppAccess => {
+                ErrorKind::Unauthorized
+            }
             (Meaning::AppAccess, _, _) => ErrorKind::AppAccess,
             (Meaning::MissingScope, _, _) => ErrorKind::MissingScope,
             (Meaning::Restricted, _, _) => ErrorKind::Restricted,
@@ -164,10 +166,10 @@ impl Refusal {
     }
 
     fn kind_of_failure(&self) -> ErrorKind {
-        match self.means() {
+        match self.meaning() {
             _ if self.is_listing_limit() => ErrorKind::ListingLimit,
-            _ if self.says("spam") => ErrorKind::SpamHold,
-            _ if self.speaks_of_a_rate_limit() => ErrorKind::RateLimited,
+            _ if self.contains("spam") => ErrorKind::SpamHold,
+            _ if self.mentions_a_rate_limit() => ErrorKind::RateLimited,
             Meaning::AppAccess => ErrorKind::AppAccess,
             Meaning::MissingScope => ErrorKind::MissingScope,
             _ if matches!(
@@ -181,20 +183,20 @@ impl Refusal {
         }
     }
 
-    /// At the token endpoint only known answers are definite, and of a refresh token just one: code 283, "The authorization
-    /// grant is invalid". Anything else must not cost an account its connection: a 400 with a code has been seen for
+    /// At the token endpoint only known answers are definite. A refresh token is refused by code 283 alone, "The
+    /// authorization grant is invalid". Nothing else may disconnect an account: a 400 with a code has been seen for
     /// maintenance and for an exceeded limit. An authorization code can also be an invalid parameter.
     fn kind_for_token(&self, status: u16, refused: ErrorKind) -> ErrorKind {
         match (status, self.code) {
             (400, _) if self.wait_in_text().is_some() => ErrorKind::RateLimited,
-            (429, _) if self.says("spam") => ErrorKind::SpamHold,
+            (429, _) if self.contains("spam") => ErrorKind::SpamHold,
             (429, _) => ErrorKind::RateLimited,
-            (400 | 401, _) if self.says("invalid application id") => ErrorKind::AppCredentials,
-            (400 | 401 | 403, code) if code != Some(CODE_INVALID_GRANT) && self.means() == Meaning::AppAccess => {
+            (400 | 401, _) if self.contains("invalid application id") => ErrorKind::AppCredentials,
+            (400 | 401 | 403, code) if code != Some(CODE_INVALID_GRANT) && self.meaning() == Meaning::AppAccess => {
                 ErrorKind::AppAccess
             }
             (400, Some(CODE_SOMETHING_WENT_WRONG)) => ErrorKind::Transient,
-            (400, _) if self.says("something went wrong") => ErrorKind::Transient,
+            (400, _) if self.contains("something went wrong") => ErrorKind::Transient,
             (400 | 401, Some(CODE_INVALID_GRANT)) => refused,
             (400, Some(CODE_INVALID_PARAMETER)) if refused == ErrorKind::BadCode => refused,
             (401, Some(CODE_AUTHENTICATION_FAILED)) => ErrorKind::AppCredentials,
@@ -202,9 +204,9 @@ impl Refusal {
         }
     }
 
-    /// "Pagination beyond 100.000 pins are not allowed": the status is not recorded anywhere, so the text decides.
+    /// "Pagination beyond 100.000 pins are not allowed": its status is not documented, so the text decides.
     fn is_listing_limit(&self) -> bool {
-        self.says("pagination beyond")
+        self.contains("pagination beyond")
     }
 
     /// The error for this answer, its message cleaned.
@@ -223,12 +225,12 @@ impl Refusal {
             }
         }
         let error = Error::new(self.kind(call, status), detail).with_status(status).with_code(self.code);
-        // A gateway's 5xx says nothing about what happened behind it.
+        // After a gateway's 5xx the server behind it may have processed the request.
         if status >= 500 { error.outcome_unknown() } else { error }
     }
 }
 
-/// A code, also where it is written as a text or with a fraction that says nothing.
+/// A code, also as text or with a zero fraction.
 fn code(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number
@@ -341,14 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn the_true_reason_may_stand_in_data() {
+    fn the_real_reason_may_be_in_data() {
         let body =
             r#"{"code": 283, "message": "The authorization grant is invalid", "data": "Invalid Application ID"}"#;
         assert_eq!(kind(Call::Refresh, 401, body), ErrorKind::AppCredentials);
     }
 
     #[test]
-    fn the_text_may_stand_anywhere_and_the_code_be_a_text() {
+    fn the_text_may_be_anywhere_and_the_code_be_text() {
         use ErrorKind::*;
         let words = "Your application consumer type is not supported";
         for body in [
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_gateway_leaves_the_outcome_open() {
+    fn only_a_5xx_leaves_the_outcome_open() {
         for (status, expected) in [(401, false), (429, false), (500, true), (502, true)] {
             let error = Refusal::default().into_error(Call::Refresh, status, &Redactor::default());
             assert_eq!(error.may_have_been_processed(), expected, "{status}");

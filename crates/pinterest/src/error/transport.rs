@@ -1,4 +1,4 @@
-//! From an error of the HTTP library to ours, keeping what went wrong and dropping what it may carry.
+//! Converts errors of the HTTP library: the reason is kept, URLs and bodies are dropped.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,12 +6,12 @@ use std::io;
 use super::{Error, ErrorKind, Redactor};
 use crate::net::RefusedAddress;
 
-/// Converts an error of a request that got no answer, or only part of one.
+/// Converts the error of a request without a complete answer.
 pub(crate) fn from_reqwest(error: reqwest::Error) -> Error {
-    // The URL holds the bookmark; the action named by the caller says enough.
+    // The URL contains the bookmark; the caller names the action.
     let error = error.without_url();
     if error.is_builder() {
-        return Error::new(ErrorKind::Config, "the request cannot be built from these arguments");
+        return Error::new(ErrorKind::Config, "could not build the request from these arguments");
     }
     let causes = sources(&error);
     if let Some(refused) = causes.iter().find_map(|cause| cause.downcast_ref::<RefusedAddress>()) {
@@ -24,9 +24,9 @@ pub(crate) fn from_reqwest(error: reqwest::Error) -> Error {
     }
     if error.is_connect() {
         let detail = if error.is_timeout() {
-            "connecting took too long".to_owned()
+            "connection timed out".to_owned()
         } else {
-            format!("no connection: {}", innermost(&causes))
+            format!("could not connect: {}", innermost(&causes))
         };
         return Error::new(ErrorKind::Unreachable, detail);
     }
@@ -36,13 +36,16 @@ pub(crate) fn from_reqwest(error: reqwest::Error) -> Error {
     }
     let malformed = causes.iter().any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse));
     if malformed {
-        return Error::new(ErrorKind::Protocol, "the answer is no HTTP/1.1, or its headers exceed their limits")
-            .outcome_unknown();
+        return Error::new(
+            ErrorKind::Protocol,
+            "the answer is not a valid HTTP/1.1 response, or its headers exceed the limits",
+        )
+        .outcome_unknown();
     }
-    Error::new(ErrorKind::Transient, format!("the connection broke off: {}", innermost(&causes))).outcome_unknown()
+    Error::new(ErrorKind::Transient, format!("connection lost: {}", innermost(&causes))).outcome_unknown()
 }
 
-/// The chain of causes. `io::Error` hides the error it wraps from `source`, so it is opened by hand.
+/// The chain of causes. `io::Error::source` skips the error that it wraps, which is added here.
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut chain = vec![error];
     let mut current = error;

@@ -1,22 +1,22 @@
-//! What a refusal of access speaks of. Pinterest answers 401 with code 3 to an app without access, for a missing scope and
-//! for a feature that is open to some apps only, and documents none of the texts: so words decide, not sentences.
+//! The subject of a refusal of access. Pinterest answers 401 with code 3 to an app without access, for a missing scope and
+//! for a feature that is open to some apps only. It documents none of the texts: so single words decide, not sentences.
 
-/// What a refusal is about.
+/// The subject of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The app's access to the API.
     AppAccess,
     /// A scope of the token.
     MissingScope,
-    /// A feature, endpoint or object that is kept to some.
+    /// A feature, endpoint or object that is open to some apps only.
     Restricted,
-    /// None of these can be told.
+    /// Not known.
     Unknown,
 }
 
 /// Words for the app.
 const APP: [&str; 7] = ["application", "app", "apps", "consumer", "client", "developer account", "integration"];
-/// Words for what an app without access lacks.
+/// Words for missing access.
 const NO_ACCESS: [&str; 21] = [
     "not supported",
     "unsupported",
@@ -42,7 +42,7 @@ const NO_ACCESS: [&str; 21] = [
 ];
 /// Words for a scope.
 const SCOPE: [&str; 3] = ["scope", "scopes", "permission missing"];
-/// Words for what is kept to some.
+/// Words for restricted features.
 const RESTRICTED: [&str; 15] = [
     "restricted",
     "restriction",
@@ -61,10 +61,10 @@ const RESTRICTED: [&str; 15] = [
     "limited availability",
 ];
 
-/// What these texts speak of.
+/// The subject of these texts.
 pub(super) fn meaning(texts: &[String]) -> Meaning {
     let names_scope = texts.iter().any(|text| names_a_scope(text));
-    // Words alone: case and punctuation say nothing.
+    // Only words count, not case and punctuation.
     let mut words = String::from(" ");
     for text in texts {
         let plain = text.to_lowercase().replace("n't", " not");
@@ -72,24 +72,24 @@ pub(super) fn meaning(texts: &[String]) -> Meaning {
         words.push(' ');
     }
     let words = format!(" {} ", words.split_whitespace().collect::<Vec<_>>().join(" "));
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(&format!(" {phrase} ")));
-    if says(&["consumer type", "consumertype"]) {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(&format!(" {phrase} ")));
+    if mentions(&["consumer type", "consumertype"]) {
         return Meaning::AppAccess;
     }
-    if names_scope || says(&SCOPE) {
+    if names_scope || mentions(&SCOPE) {
         return Meaning::MissingScope;
     }
     // "Your app does not have access to this feature" is about the feature.
-    if says(&RESTRICTED) {
+    if mentions(&RESTRICTED) {
         return Meaning::Restricted;
     }
-    if says(&APP) && says(&NO_ACCESS) {
+    if mentions(&APP) && mentions(&NO_ACCESS) {
         return Meaning::AppAccess;
     }
     Meaning::Unknown
 }
 
-/// Does it name a scope, as `boards:read_secret`?
+/// Whether the text names a scope, such as `boards:read_secret`.
 fn names_a_scope(text: &str) -> bool {
     text.split(|character: char| !(character.is_ascii_alphanumeric() || matches!(character, '_' | ':'))).any(|word| {
         let lower = word.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! The account a token belongs to.
+//! The token's account.
 
 use serde::Deserialize;
 
@@ -16,16 +16,7 @@ pub struct UserAccount {
     /// The name in the profile's URL.
     #[serde(default, deserialize_with = "lenient")]
     pub username: Option<String>,
-    /// `PINNER` or `BUSINESS`, as far as is known.
-    #[serde(default, deserialize_with = "lenient")]
-    pub account_type: Option<String>,
-    /// A business account's name.
-    #[serde(default, deserialize_with = "lenient")]
-    pub business_name: Option<String>,
-    /// Boards the account has.
-    #[serde(default, deserialize_with = "count")]
-    pub board_count: Option<i64>,
-    /// Pins the account has; counts pins that a trial app cannot see.
+    /// Number of pins, including pins that a trial app cannot see.
     #[serde(default, deserialize_with = "count")]
     pub pin_count: Option<i64>,
 }

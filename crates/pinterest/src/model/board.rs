@@ -20,30 +20,21 @@ pub struct Board {
     /// Free text.
     #[serde(default, deserialize_with = "lenient")]
     pub description: Option<String>,
-    /// `PUBLIC`, `PROTECTED` or `SECRET`, as far as is known.
+    /// `PUBLIC`, `PROTECTED` or `SECRET`; other values are possible.
     #[serde(default, deserialize_with = "lenient")]
     pub privacy: Option<String>,
-    /// Whose board it is: a group board is listed for its collaborators too.
+    /// The owner; a group board is listed for its collaborators too.
     #[serde(default, deserialize_with = "lenient")]
     pub owner: Option<Owner>,
-    /// When the board was made.
+    /// When the board was created.
     #[serde(default, deserialize_with = "lenient_timestamp")]
     pub created_at: Option<Timestamp>,
-    /// The only change marker: unchanged means a new import has nothing to do.
+    /// The only change marker: if it is unchanged, a new import has nothing to do.
     #[serde(default, deserialize_with = "lenient_timestamp")]
     pub board_pins_modified_at: Option<Timestamp>,
-    /// Counts pins that a trial app cannot see: see [`crate::completeness`] for what it proves.
+    /// Number of pins, including pins that a trial app cannot see; see [`crate::completeness`].
     #[serde(default, deserialize_with = "count")]
     pub pin_count: Option<i64>,
-    /// People who follow the board.
-    #[serde(default, deserialize_with = "count")]
-    pub follower_count: Option<i64>,
-    /// People who may add pins beside the owner.
-    #[serde(default, deserialize_with = "count")]
-    pub collaborator_count: Option<i64>,
-    /// Whether the board holds pins made for ads only.
-    #[serde(default, deserialize_with = "lenient")]
-    pub is_ads_only: Option<bool>,
     /// The JSON text the board was read from.
     #[serde(skip)]
     pub raw: String,

@@ -1,51 +1,51 @@
-//! What the one who made a pin has disclosed about the use of AI.
+//! Disclosures about the use of AI in a pin.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::lenient::lenient;
 
-/// Disclosures kept of a pin at most. Pinterest knows two.
+/// Disclosures kept per pin. Pinterest describes two.
 const MOST: usize = 100;
 
-/// `ai_disclosures` of a pin, which Pinterest describes as an object with a list of `values`.
+/// A pin's `ai_disclosures`, which Pinterest describes as an object with a list of `values`.
 ///
-/// Known values are `AI_MODIFIED` (made or changed with AI) and `SYNTHETIC_PERFORMER` (a person in the picture is
-/// generated). The list is open: each value in it is a declaration that AI was used, whatever its name.
+/// Known values are `AI_MODIFIED` (made or changed with AI) and `SYNTHETIC_PERFORMER` (a person in the image is generated).
+/// The list is open: every value in it declares that AI was used, whatever its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AiDisclosures {
-    /// The answer does not have the member, or it is null.
+    /// The member is absent or null.
     #[default]
-    NotTold,
-    /// The member is there and could not be read: what was known before holds.
+    Absent,
+    /// The member is present but could not be read: the stored value remains.
     Unreadable,
-    /// The values as Pinterest wrote them; empty: nothing is disclosed.
-    Told(Vec<String>),
+    /// The values as Pinterest wrote them; empty if nothing is disclosed.
+    Disclosed(Vec<String>),
 }
 
 impl AiDisclosures {
     /// Whether anything is disclosed.
     pub fn discloses(&self) -> bool {
-        matches!(self, Self::Told(values) if !values.is_empty())
+        matches!(self, Self::Disclosed(values) if !values.is_empty())
     }
 
     fn of(member: &Value) -> Self {
         match member {
-            Value::Null => Self::NotTold,
+            Value::Null => Self::Absent,
             Value::Object(members) => match members.get("values") {
                 Some(values) => Self::listed(values),
-                None if members.is_empty() => Self::Told(Vec::new()),
+                None if members.is_empty() => Self::Disclosed(Vec::new()),
                 None => Self::Unreadable,
             },
             bare => Self::listed(bare),
         }
     }
 
-    /// A list, or one value without a list around it. What is neither text nor a number is left out of a list; a list of
-    /// which nothing is left is unreadable.
+    /// A list, or a single value. Elements that are neither text nor a number are left out; a list of such elements alone is
+    /// unreadable.
     fn listed(values: &Value) -> Self {
         let elements = match values {
-            Value::Null => return Self::Told(Vec::new()),
+            Value::Null => return Self::Disclosed(Vec::new()),
             Value::Array(elements) => elements.as_slice(),
             one => std::slice::from_ref(one),
         };
@@ -54,14 +54,13 @@ impl AiDisclosures {
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        let told: Vec<String> = elements.iter().filter_map(text).take(MOST).collect();
-        let says_nothing =
-            |element: &Value| element.is_null() || element.as_str().is_some_and(|it| it.trim().is_empty());
-        if told.is_empty() && !elements.iter().all(says_nothing) { Self::Unreadable } else { Self::Told(told) }
+        let found: Vec<String> = elements.iter().filter_map(text).take(MOST).collect();
+        let is_blank = |element: &Value| element.is_null() || element.as_str().is_some_and(|it| it.trim().is_empty());
+        if found.is_empty() && !elements.iter().all(is_blank) { Self::Unreadable } else { Self::Disclosed(found) }
     }
 }
 
-/// Deserializes the member; what is no JSON that a value can hold is unreadable.
+/// Deserializes the member; JSON that cannot be represented as a value is unreadable.
 pub(super) fn ai_disclosures<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AiDisclosures, D::Error> {
     Ok(lenient::<D, Read>(deserializer)?.map_or(AiDisclosures::Unreadable, |Read(read)| read))
 }
@@ -80,20 +79,24 @@ mod tests {
     use crate::model::{Pin, read_item};
 
     #[test]
-    fn every_shape_is_read_or_leaves_what_is_known() {
-        let told = |values: &[&str]| AiDisclosures::Told(values.iter().map(|value| (*value).to_owned()).collect());
+    fn every_shape_is_read_or_counts_as_unreadable() {
+        let disclosed =
+            |values: &[&str]| AiDisclosures::Disclosed(values.iter().map(|value| (*value).to_owned()).collect());
         for (member, expected) in [
-            (r#"{"values": ["AI_MODIFIED"]}"#, told(&["AI_MODIFIED"])),
-            (r#"{"values": ["AI_MODIFIED", "SYNTHETIC_PERFORMER"]}"#, told(&["AI_MODIFIED", "SYNTHETIC_PERFORMER"])),
-            (r#"{"values": ["HOLOGRAM"], "more": {}}"#, told(&["HOLOGRAM"])),
-            (r#"{"values": []}"#, told(&[])),
-            (r#"{"values": null}"#, told(&[])),
-            (r#"{"values": ["", null, " "]}"#, told(&[])),
-            ("{}", told(&[])),
-            (r#"{"values": "AI_MODIFIED"}"#, told(&["AI_MODIFIED"])),
-            (r#"["AI_MODIFIED", {}]"#, told(&["AI_MODIFIED"])),
-            (r#"{"values": [1]}"#, told(&["1"])),
-            ("null", AiDisclosures::NotTold),
+            (r#"{"values": ["AI_MODIFIED"]}"#, disclosed(&["AI_MODIFIED"])),
+            (
+                r#"{"values": ["AI_MODIFIED", "SYNTHETIC_PERFORMER"]}"#,
+                disclosed(&["AI_MODIFIED", "SYNTHETIC_PERFORMER"]),
+            ),
+            (r#"{"values": ["HOLOGRAM"], "more": {}}"#, disclosed(&["HOLOGRAM"])),
+            (r#"{"values": []}"#, disclosed(&[])),
+            (r#"{"values": null}"#, disclosed(&[])),
+            (r#"{"values": ["", null, " "]}"#, disclosed(&[])),
+            ("{}", disclosed(&[])),
+            (r#"{"values": "AI_MODIFIED"}"#, disclosed(&["AI_MODIFIED"])),
+            (r#"["AI_MODIFIED", {}]"#, disclosed(&["AI_MODIFIED"])),
+            (r#"{"values": [1]}"#, disclosed(&["1"])),
+            ("null", AiDisclosures::Absent),
             ("true", AiDisclosures::Unreadable),
             (r#"{"values": [{}]}"#, AiDisclosures::Unreadable),
             (r#"{"values": [1e999]}"#, AiDisclosures::Unreadable),
@@ -101,9 +104,9 @@ mod tests {
         ] {
             let pin: Pin = read_item(format!(r#"{{"id": "1", "ai_disclosures": {member}}}"#).as_bytes()).unwrap();
             assert_eq!(pin.ai_disclosures, expected, "{member}");
-            assert!(!pin.odd, "{member}: nothing else of the pin is in doubt");
+            assert!(!pin.odd, "{member}: the rest of the pin is readable");
         }
         let pin: Pin = read_item(br#"{"id": "1"}"#).unwrap();
-        assert_eq!(pin.ai_disclosures, AiDisclosures::NotTold);
+        assert_eq!(pin.ai_disclosures, AiDisclosures::Absent);
     }
 }

@@ -1,4 +1,4 @@
-//! Items of a listing: recognised by their id, kept with their JSON text.
+//! Items of a listing: recognised by their id, and kept with their JSON text.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,26 +10,25 @@ use serde_json::value::RawValue;
 
 use crate::lenient::{lenient, tolerant};
 
-/// The members of an item, each as the text it was written in: a number that no type can hold costs its own member and
-/// not the item.
+/// The members of an item as JSON texts: a number out of range makes one member unreadable, not the item.
 pub(crate) type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
 
-/// Something a listing holds.
+/// An item of a listing.
 pub(crate) trait Item: DeserializeOwned {
-    /// Keeps the text the item was read from.
+    /// Stores the text that the item was read from.
     fn set_raw(&mut self, raw: String);
 
-    /// Takes note of members that are there and could not be read.
+    /// Records whether members are present that could not be read.
     fn note_odd_members(&mut self, _members: &Members<'_>) {}
 
-    /// Is an object without an id something that comes beside the items, and not an item that has lost its id?
+    /// Whether an object without an id is a tile between the items, and not an item that has lost its id.
     fn is_tile(_members: &Members<'_>) -> bool {
         false
     }
 
     /// Reads one item.
     fn read(raw: &str) -> Read<Self> {
-        // A derived reader would take the elements of a list for members in order.
+        // A derived reader would read the elements of a list as members in order.
         if !is_object(raw) || nesting(raw) > MAX_NESTING {
             return Read::Unreadable;
         }
@@ -45,29 +44,29 @@ pub(crate) trait Item: DeserializeOwned {
     }
 }
 
-/// What an entry of a listing is.
+/// An entry of a listing.
 pub(crate) enum Read<T> {
-    /// What was asked for.
+    /// An item.
     Item(T),
-    /// No item: a "more ideas" tile of a board listing.
+    /// Not an item: a "more ideas" tile of a board listing.
     Tile,
-    /// It has no usable id, or is no object: it may be what was asked for.
+    /// An entry without a usable id, or not an object: it may be an item.
     Unreadable,
 }
 
-/// Is a member there, not null, and not of the type that it has to be?
+/// Whether a member is present, not null, and not of the expected type.
 pub(super) fn is_odd(members: &Members<'_>, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
     members.get(name).is_some_and(|raw| !tolerant(raw.get()).is_some_and(|value| value.is_null() || fits(&value)))
 }
 
-/// Levels of lists and objects an item may have. Pinterest's have six; the text is kept, and other JSON readers give up
-/// on it, or fall over, at depths that this crate's reader does not notice.
+/// Levels of lists and objects in an item. Pinterest's items have six. The text is stored, and other JSON readers fail or
+/// crash at depths that this crate could read.
 const MAX_NESTING: usize = 64;
 
-/// Most digits an id may have; today's have 18 or 19.
+/// Most digits of an id; current ids have 18 or 19.
 const MAX_ID: usize = 32;
 
-/// Whether the text is an id as Pinterest's paths take them.
+/// Whether the text is an id as used in Pinterest's paths.
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -98,20 +97,20 @@ fn nesting(raw: &str) -> usize {
 
 /// Deserializes the one required member: text, or a number with the same digits.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    // As text: a number of 18 digits is no floating-point one.
+    // As text: a floating-point number cannot represent 18 digits.
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     let text = if raw.starts_with('"') { serde_json::from_str(raw).map_err(D::Error::custom)? } else { raw.to_owned() };
-    if is_id(&text) { Ok(text) } else { Err(D::Error::custom("an id is 1 to 32 digits")) }
+    if is_id(&text) { Ok(text) } else { Err(D::Error::custom("an id must have 1 to 32 digits")) }
 }
 
-/// Deserializes an optional member that is an id; anything else is taken for absent.
+/// Deserializes an optional member that is an id; anything else counts as absent.
 pub(crate) fn maybe_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     struct Id(#[serde(deserialize_with = "id")] String);
     Ok(lenient::<D, Id>(deserializer)?.map(|Id(text)| text))
 }
 
-/// Is the value an id, written as text or as a number?
+/// Whether the value is an id, as text or as a number.
 pub(super) fn is_id_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_id(text),
@@ -120,10 +119,10 @@ pub(super) fn is_id_value(value: &Value) -> bool {
     }
 }
 
-/// Replaces `\u0000` and half surrogate pairs by the replacement character's escape.
+/// Replaces `\u0000` and unpaired surrogates by the escape of U+FFFD. All texts of Pinterest's answers pass here, so that
+/// no text from this crate contains U+0000, which PostgreSQL's `text` cannot store.
 ///
-/// JSON allows both, but no Unicode text can hold the second and many stores refuse the first; one such title must not
-/// cost a whole page.
+/// JSON allows both escapes, and one such title must not make a page unreadable.
 pub(super) fn replace_unstorable_escapes(raw: &str) -> Cow<'_, str> {
     const REPLACEMENT: &str = "\\ufffd";
     let mut replaced = String::new();
@@ -131,7 +130,7 @@ pub(super) fn replace_unstorable_escapes(raw: &str) -> Cow<'_, str> {
     let mut position = 0;
     while let Some(backslash) = raw[position..].find('\\').map(|offset| position + offset) {
         let Some(unit) = escaped_unit(raw, backslash) else {
-            // A short escape; its second character is ASCII in valid JSON, and one that is not ends the search.
+            // A short escape. Its second character is ASCII in valid JSON; any other ends the search.
             position = backslash + 2;
             if !raw.is_char_boundary(position) || position > raw.len() {
                 break;
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_no_text_can_hold_are_replaced() {
+    fn unstorable_escapes_are_replaced() {
         for (raw, expected) in [
             (r#""plain""#, r#""plain""#),
             (r#""a\u0000b""#, r#""a\ufffdb""#),
@@ -205,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_parses_and_holds_no_nul(text in "\"([a-zä]|\\\\[\\\\\"n]|\\\\u(0000|d83d|ude00|de00|00e4)){0,12}\"") {
+        fn the_result_parses_and_contains_no_nul(text in "\"([a-zä]|\\\\[\\\\\"n]|\\\\u(0000|d83d|ude00|de00|00e4)){0,12}\"") {
             let replaced = replace_unstorable_escapes(&text);
             if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok() {
                 let read: String = serde_json::from_str(&replaced).unwrap();

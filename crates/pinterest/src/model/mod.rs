@@ -1,8 +1,8 @@
-//! What Pinterest's answers hold, read as tolerantly as a stranger's JSON asks for.
+//! The objects in Pinterest's answers, read leniently.
 //!
 //! Unknown members are ignored, unknown enumeration values are kept as text, and every member but an item's `id` may
-//! be absent, null or of another type, which all mean `None`. The types are not built from the API description:
-//! closed enumerations and strict timestamps broke every client that was.
+//! be absent, null or of another type, which all mean `None`. The types are not generated from the API description: its
+//! closed enumerations and strict timestamps do not match the answers.
 
 mod account;
 mod board;

@@ -1,10 +1,9 @@
-//! A pin and the images it holds.
+//! Pins.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::board::Owner;
 use super::disclosures::{AiDisclosures, ai_disclosures};
 use super::item::{Item, Members, id, is_id_value, is_odd, maybe_id};
 use super::media::Media;
@@ -19,10 +18,10 @@ pub struct Pin {
     /// Digits.
     #[serde(deserialize_with = "id")]
     pub id: String,
-    /// The board the pin is on.
+    /// The pin's board.
     #[serde(default, deserialize_with = "maybe_id")]
     pub board_id: Option<String>,
-    /// The section of the board, where the pin is in one.
+    /// The section of the board, if the pin is in one.
     #[serde(default, deserialize_with = "maybe_id")]
     pub board_section_id: Option<String>,
     /// When the pin was saved.
@@ -34,46 +33,34 @@ pub struct Pin {
     /// Free text.
     #[serde(default, deserialize_with = "lenient")]
     pub description: Option<String>,
-    /// Where the pin leads.
+    /// The URL that the pin links to.
     #[serde(default, deserialize_with = "lenient")]
     pub link: Option<String>,
-    /// A description of the picture for those who cannot see it.
+    /// A description of the image for people who cannot see it.
     #[serde(default, deserialize_with = "lenient")]
     pub alt_text: Option<String>,
-    /// As `#6E7874`.
+    /// Such as `#6E7874`.
     #[serde(default, deserialize_with = "lenient")]
     pub dominant_color: Option<String>,
-    /// Whose board the pin is on.
-    #[serde(default, deserialize_with = "lenient")]
-    pub board_owner: Option<Owner>,
     /// The pin this one was saved from.
     #[serde(default, deserialize_with = "maybe_id")]
     pub parent_pin_id: Option<String>,
-    /// An advertising format (`REGULAR`, `VIDEO`, …); says nothing reliable about the media.
+    /// An advertising format (`REGULAR`, `VIDEO`, …); not reliable for the media.
     #[serde(default, deserialize_with = "lenient")]
     pub creative_type: Option<String>,
-    /// Whether the token's account owns the pin.
-    #[serde(default, deserialize_with = "lenient")]
-    pub is_owner: Option<bool>,
-    /// Whether it is an ordinary pin and no ad.
-    #[serde(default, deserialize_with = "lenient")]
-    pub is_standard: Option<bool>,
-    /// Whether it was ever promoted.
-    #[serde(default, deserialize_with = "lenient")]
-    pub has_been_promoted: Option<bool>,
     /// Whether it shows a product of a catalogue.
     #[serde(default, deserialize_with = "lenient")]
     pub is_product: Option<bool>,
-    /// What its maker disclosed about the use of AI.
+    /// Disclosures about the use of AI.
     #[serde(default, deserialize_with = "ai_disclosures")]
     pub ai_disclosures: AiDisclosures,
-    /// The products tagged in it: the JSON text of the list, where the answer has one.
+    /// The products tagged in it: the JSON text of the list, if the answer has one.
     #[serde(default, deserialize_with = "raw_list")]
     pub product_tags: Option<String>,
-    /// Pictures and videos.
+    /// Images and videos.
     #[serde(default, deserialize_with = "lenient")]
     pub media: Option<Media>,
-    /// Members are there that could not be read: what the pin lacks may be there all the same.
+    /// Members are present that could not be read: a value that the pin lacks may still exist.
     #[serde(skip)]
     pub odd: bool,
     /// The JSON text the pin was read from.
@@ -84,8 +71,8 @@ pub struct Pin {
 impl Pin {
     /// The pin's images, each with the URLs to try in order.
     ///
-    /// A carousel has one per part, a video its cover. A part that names no URL is there with no candidates, so that
-    /// positions are the parts' own and no part goes missing without a trace.
+    /// A carousel has one per part, a video its cover. A part without a URL is an image without candidates, so that positions
+    /// are those of the parts and no part is lost silently.
     ///
     /// # Errors
     /// The reason why the pin has no image at all.
@@ -93,8 +80,8 @@ impl Pin {
         images_of(self.media.as_ref().ok_or(NoImage::NoMedia)?)
     }
 
-    /// The host that the link leads to, in lower case and without `www.`, as Pinterest's own filter by domain has it; `None`
-    /// where the link is no address of the web.
+    /// The link's host, in lower case and without `www.`, as in Pinterest's filter by domain; `None` if the link is not an
+    /// http or https URL.
     pub fn link_domain(&self) -> Option<String> {
         let link = Url::parse(self.link.as_deref()?.trim()).ok()?;
         let host = link.host_str().filter(|_| matches!(link.scheme(), "http" | "https"))?.trim_end_matches('.');
@@ -117,7 +104,7 @@ impl Item for Pin {
             });
     }
 
-    /// Tiles have nothing of a pin.
+    /// Tiles have no member of a pin but the title.
     fn is_tile(members: &Members<'_>) -> bool {
         !TEXTS
             .iter()
@@ -132,7 +119,7 @@ const TEXTS: [&str; 6] = ["title", "description", "link", "alt_text", "dominant_
 /// Members that are ids.
 const IDS: [&str; 3] = ["board_id", "board_section_id", "parent_pin_id"];
 
-/// Are members of a medium, or of a part of a carousel, there that name pictures and cannot be read?
+/// Whether the media, or a part of a carousel, has members with image URLs that cannot be read.
 fn has_odd_media(media: &Map<String, Value>) -> bool {
     let is_odd = |object: &Map<String, Value>, name: &str, fits: &dyn Fn(&Value) -> bool| {
         object.get(name).is_some_and(|value| !value.is_null() && !fits(value))

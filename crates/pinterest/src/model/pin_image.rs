@@ -1,4 +1,4 @@
-//! Which images a pin has and which URLs to try for each: read from the shape, not from the declared type alone.
+//! A pin's images and the URLs to try for each, by the shape of the media and not by its declared type alone.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -11,26 +11,26 @@ use crate::bounds::PARTS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PinImage {
-    /// The part of a carousel, from 0; 0 for a single picture or video.
+    /// The part of a carousel, from 0; 0 for a single image or video.
     pub position: i32,
-    /// A picture, or a video's frame.
+    /// An image, or a video's frame.
     pub kind: PinImageKind,
-    /// The URLs to try, best first. Empty where a part of a carousel names none.
+    /// The URLs to try, best first. Empty if a part of a carousel has none.
     pub candidates: Vec<ImageCandidate>,
     /// The first candidate's content hash.
     pub content_hash: Option<String>,
 }
 
-/// What an image shows.
+/// The kind of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PinImageKind {
-    /// A picture.
+    /// An image.
     Image,
     /// A frame of a video.
     VideoCover,
 }
 
-/// One URL of an image. Use it as it is: a URL with another size or extension put in is refused by the host.
+/// One URL of an image. Do not change it: the host refuses a URL with another size or extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageCandidate {
@@ -38,14 +38,14 @@ pub struct ImageCandidate {
     pub size: String,
     /// The URL.
     pub url: String,
-    /// Whether the size is a crop to a fixed box: a last resort for an embedding.
+    /// Whether the size is a crop to a fixed box: the last choice for an embedding.
     pub cropped: bool,
-    /// Width in pixels as stated, not to be trusted.
+    /// Width in pixels as stated; not reliable.
     pub width: Option<u32>,
-    /// Height in pixels as stated, not to be trusted.
+    /// Height in pixels as stated; not reliable.
     pub height: Option<u32>,
-    /// The hash in the URL's path, the same for every size of a picture: 32 hex digits. Good for skipping a download,
-    /// undocumented, so only a hash of the bytes decides that two images are equal. Crops share it with the whole.
+    /// The hash in the URL's path, the same for every size of an image, crops included: 32 hex digits. It is undocumented:
+    /// it may save a download, but only a hash of the bytes proves that two images are equal.
     pub content_hash: Option<String>,
 }
 
@@ -55,14 +55,14 @@ pub struct ImageCandidate {
 pub enum NoImage {
     /// The pin has no media.
     NoMedia,
-    /// The media is of a known type and names no URL, as a video that is still processed.
+    /// The media is of a known type and has no URL, such as a video that is still processed.
     NoUrl {
         /// The media's type.
         media_type: String,
     },
-    /// The media is of a type not known yet, and no image was found in it.
+    /// The media is of an unknown type, and no image was found in it.
     UnknownMediaType {
-        /// The type, empty where none was given.
+        /// The type; empty if it has none.
         media_type: String,
     },
 }
@@ -71,7 +71,7 @@ impl fmt::Display for NoImage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMedia => formatter.write_str("the pin has no media"),
-            Self::NoUrl { media_type } => write!(formatter, "the media of type {media_type} names no image URL"),
+            Self::NoUrl { media_type } => write!(formatter, "media of type {media_type} has no image URL"),
             Self::UnknownMediaType { media_type } => {
                 write!(formatter, "no image found in media of unknown type {media_type:?}")
             }
@@ -99,7 +99,7 @@ pub(super) fn images_of(media: &Media) -> Result<Vec<PinImage>, NoImage> {
             .collect();
         images.iter().any(|image| !image.candidates.is_empty()).then_some(images)
     };
-    // Of the two places the declared one comes first; the other one counts only where that yields nothing.
+    // The declared place comes first; the other one is used only if that has no image.
     let images = if SINGLES.contains(&media_type) { single().or_else(carousel) } else { carousel().or_else(single) };
     images.ok_or_else(|| {
         let media_type = media_type.to_owned();
@@ -111,7 +111,7 @@ pub(super) fn images_of(media: &Media) -> Result<Vec<PinImage>, NoImage> {
     })
 }
 
-/// One image with its ladder of URLs; the same URL under two names is tried once.
+/// One image with its URLs in order; the same URL under two names is tried once.
 fn image_at(position: i32, is_video: bool, images: &BTreeMap<String, SizedImage>, cover: Option<&str>) -> PinImage {
     let mut ladder: Vec<(Rank, ImageCandidate)> = Vec::new();
     for (size, image) in images {

@@ -1,4 +1,4 @@
-//! From a body to a value: first whether it is JSON at all, then whether it is the right JSON.
+//! Reads bodies: first whether a body is JSON, then whether it is the expected JSON.
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use super::item::{Item, Read, is_object, replace_unstorable_escapes};
 use crate::error::{Error, ErrorKind};
 use crate::page::Page;
 
-/// Items a page may have at most. 250 were asked for; the margin is for tiles that come beside the pins.
+/// Most items of a page. 250 are requested; the rest allows for tiles between the pins.
 const MAX_ITEMS: usize = 1_000;
 
-/// Bytes a bookmark may have at most, as it goes back in a URL.
+/// Most bytes of a bookmark, which becomes part of a URL.
 const MAX_BOOKMARK: usize = 4_096;
 
-/// Reads a listing's page. Items that are not what was asked for are counted, not fatal.
+/// Reads a page of a listing. Entries that cannot be read are counted.
 pub(crate) fn read_page<T: Item>(body: &[u8]) -> Result<Page<T>, Error> {
     let envelope: Envelope<'_> = parse(body)?;
     let bookmark = envelope.bookmark.filter(|bookmark| !bookmark.is_empty());
     if let Some(length) = bookmark.as_ref().map(String::len).filter(|&length| length > MAX_BOOKMARK) {
-        return Err(nonsense(format!("the page's bookmark has {length} bytes, at most {MAX_BOOKMARK} are taken")));
+        return Err(invalid(format!("the page's bookmark has {length} bytes, at most {MAX_BOOKMARK} are allowed")));
     }
-    // No column of text could hold it, and another one would not be that of the next page.
+    // It cannot be stored, and replacing the character would make it another bookmark.
     if bookmark.as_ref().is_some_and(|bookmark| bookmark.contains('\0')) {
-        return Err(nonsense("the page's bookmark holds a character that no text has".to_owned()));
+        return Err(invalid("the page's bookmark contains U+0000".to_owned()));
     }
     let mut page = Page { items: Vec::new(), bookmark, tiles: 0, unreadable: 0 };
     for raw in envelope.items.0 {
@@ -43,7 +43,7 @@ pub(crate) fn read_item<T: Item>(body: &[u8]) -> Result<T, Error> {
     let raw: &RawValue = parse(body)?;
     match T::read(raw.get()) {
         Read::Item(item) => Ok(item),
-        Read::Tile | Read::Unreadable => Err(nonsense("the answer is no object with an id".to_owned())),
+        Read::Tile | Read::Unreadable => Err(invalid("the answer is not an object with an id".to_owned())),
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn read_item<T: Item>(body: &[u8]) -> Result<T, Error> {
 pub(crate) fn read_account(body: &[u8]) -> Result<UserAccount, Error> {
     let raw: &RawValue = parse(body)?;
     if !is_object(raw.get()) {
-        return Err(nonsense("the answer is no object".to_owned()));
+        return Err(invalid("the answer is not an object".to_owned()));
     }
     parse(replace_unstorable_escapes(raw.get()).as_bytes())
 }
@@ -60,18 +60,18 @@ pub(crate) fn read_account(body: &[u8]) -> Result<UserAccount, Error> {
 struct Envelope<'a> {
     #[serde(borrow)]
     items: Items<'a>,
-    /// Null, absent and empty end a listing. A number stands for its digits. Anything else that is no string must not be
-    /// mistaken for the end.
+    /// Null, absent and empty end a listing. A number is read as its digits. A value of any other type must not be mistaken
+    /// for the end.
     #[serde(default, deserialize_with = "bookmark")]
     bookmark: Option<String>,
 }
 
 fn bookmark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    // As text: a bookmark is opaque, and 10 is another one than 10.0.
+    // As text: a bookmark is opaque, and 10 differs from 10.0.
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     match raw.as_bytes().first() {
         Some(b'-' | b'0'..=b'9') => Ok(Some(raw.to_owned())),
-        _ => serde_json::from_str(raw).map_err(|_| D::Error::custom("a bookmark is text")),
+        _ => serde_json::from_str(raw).map_err(|_| D::Error::custom("a bookmark must be text")),
     }
 }
 
@@ -105,22 +105,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     }
 }
 
-/// Parses a body. What is no JSON comes from something in between and may be gone the next time; JSON of another
-/// shape comes from Pinterest and will not. The parser's message is not used: it may quote the body.
+/// Parses a body. A body that is not JSON comes from a server in between, so a retry may help; JSON of another shape comes
+/// from Pinterest itself. The parser's message is not used: it may quote the body.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    let no_json = |place: String| Error::new(ErrorKind::Transient, format!("the answer is not JSON{place}"));
-    let text =
-        std::str::from_utf8(body).map_err(|error| no_json(format!(": byte {} is no UTF-8", error.valid_up_to())))?;
+    let not_json = |place: String| Error::new(ErrorKind::Transient, format!("the answer is not JSON{place}"));
+    let text = std::str::from_utf8(body)
+        .map_err(|error| not_json(format!(": byte {} is not valid UTF-8", error.valid_up_to())))?;
     serde_json::from_str(text).map_err(|error| {
         let place = format!(" at line {}, column {}", error.line(), error.column());
         match error.classify() {
-            serde_json::error::Category::Data => nonsense(format!("the answer has an unexpected shape{place}")),
-            _ => no_json(place),
+            serde_json::error::Category::Data => invalid(format!("the answer has an unexpected shape{place}")),
+            _ => not_json(place),
         }
     })
 }
 
-fn nonsense(detail: String) -> Error {
+fn invalid(detail: String) -> Error {
     Error::new(ErrorKind::Protocol, detail)
 }
 

@@ -1,21 +1,21 @@
-//! Size names of the image host and the content hash in its paths.
+//! The image host's size names, and the content hash in its paths.
 
-/// The order in which the sizes of one picture are worth trying, best first.
+/// The order in which the sizes of an image are tried, best first.
 ///
-/// `600x` first: its shorter side is at least 224 pixels unless the picture is wider than 2.7 : 1, and it is the
-/// cheapest to decode. Originals may be refused where the sizes are not. Fixed boxes are crops, so they come last.
+/// `600x` first: its shorter side has at least 224 pixels unless the image is wider than 2.7 : 1, and it is the cheapest to
+/// decode. The host may refuse originals although it serves the sizes. Fixed boxes are crops, so they come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Width600,
     Width1200,
     Originals,
-    /// Another width; the larger sorts first.
+    /// Another width; larger ones sort first.
     Width(std::cmp::Reverse<u32>),
-    /// A name of no known form.
+    /// An unknown name.
     Unknown,
     /// A video's frame.
     Cover,
-    /// A fixed box, by its area; the larger sorts first.
+    /// A fixed box, by its area; larger ones sort first.
     Crop(std::cmp::Reverse<u64>),
 }
 
@@ -43,8 +43,8 @@ fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// The content hash in a path of the image host: `…/{aa}/{bb}/{cc}/{32 hex digits}.{ext}`, the folders repeating its
-/// first three bytes; a video's frame has `.0000000` behind it. `None` for any other path.
+/// The content hash in a path of the image host: `…/{aa}/{bb}/{cc}/{32 hex digits}.{ext}`, where the folders repeat its
+/// first three bytes; a video's frame has `.0000000` after it. `None` for any other path.
 pub(super) fn content_hash(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next()?;
     let mut parts = path.rsplit('/');
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_rank_as_the_ladder_says() {
+    fn sizes_are_tried_in_this_order() {
         let mut sizes = ["150x150", "236x", "weird", "400x300", "1200x", "736x", "originals", "600x", "x", "5x5x5"];
         sizes.sort_by_key(|size| Rank::of(size));
         assert_eq!(sizes, ["600x", "1200x", "originals", "736x", "236x", "weird", "x", "5x5x5", "400x300", "150x150"]);

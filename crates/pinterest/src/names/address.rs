@@ -1,4 +1,4 @@
-//! Addresses of boards, as browsers show them and apps share them.
+//! Addresses of boards, as shown by browsers and shared by apps.
 
 use std::fmt;
 
@@ -10,91 +10,91 @@ use super::slug::Slug;
 /// The address of a board or of one of its sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardAddress {
-    /// Whose board, in lower case.
+    /// The owner, in lower case.
     pub username: String,
-    /// The board's title as it stands in the address.
+    /// The board's title in the address.
     pub slug: Slug,
-    /// The section's, decoded.
+    /// The section's title in the address, decoded.
     pub section: Option<String>,
 }
 
-/// An address that names no board.
+/// An address that is not a board's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotABoard {
     leads_to: LeadsTo,
     shown: String,
 }
 
-/// What an address leads to.
+/// The target of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeadsTo {
-    /// `https://pin.it/…`: only Pinterest knows where to.
+    /// `https://pin.it/…`: only Pinterest can resolve it.
     ShortLink,
     /// One pin.
     Pin,
-    /// A picture on the CDN.
+    /// An image on the CDN.
     Picture,
-    /// A person.
+    /// A profile.
     Profile,
-    /// A person's pins across boards: `_saved`, `_created`, `_pins`.
+    /// A profile's pins across boards: `_saved`, `_created`, `_pins`.
     ProfileTab,
-    /// What a search finds.
+    /// Search results.
     Search,
-    /// Pins that Pinterest chose: `/ideas/…`, `/today/`.
+    /// Pins chosen by Pinterest: `/ideas/…`, `/today/`.
     Ideas,
-    /// Pinterest's first page.
+    /// Pinterest's start page.
     Start,
     /// Settings, help, business and the like.
     OfPinterest,
     /// More parts than user, board and section.
     TooManyParts,
-    /// A host that is not one of Pinterest's, whatever it looks like.
+    /// A host that does not belong to Pinterest, even if it resembles one that does.
     OtherSite,
-    /// A user name or password stands before the host. The address is not repeated.
+    /// The address contains a user name or password. The message does not repeat it.
     UserInfo,
     /// A port.
     Port,
-    /// Another scheme than http and https.
+    /// A scheme other than http and https.
     OtherScheme,
-    /// An address with words around it.
+    /// An address with other text.
     WithText,
-    /// No address that can be read.
+    /// An address that cannot be parsed.
     Unreadable,
 }
 
 impl NotABoard {
-    /// What it is instead.
+    /// The target of the address.
     pub fn leads_to(&self) -> LeadsTo {
         self.leads_to
     }
 }
 
-/// Characters of an address that a message repeats.
+/// Characters of an address in a message.
 const LONGEST_SHOWN: usize = 200;
 
 impl fmt::Display for NotABoard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.shown;
         let what = match self.leads_to {
-            LeadsTo::UserInfo => return f.write_str("a board's address has no user name or password before its host"),
-            LeadsTo::Port => return write!(f, "\"{shown}\" has a port, which a board's address has not"),
+            LeadsTo::UserInfo => return f.write_str("a board's address must not contain a user name or password"),
+            LeadsTo::Port => return write!(f, "\"{shown}\" has a port, but a board's address has none"),
             LeadsTo::OtherScheme => return write!(f, "\"{shown}\" is not an http or https address"),
-            LeadsTo::OtherSite => return write!(f, "\"{shown}\" is not an address of Pinterest's"),
-            LeadsTo::WithText => return f.write_str("board holds an address and other text"),
-            LeadsTo::Unreadable => return write!(f, "\"{shown}\" cannot be read as an address"),
-            LeadsTo::ShortLink => return write!(f, "\"{shown}\" is a short link, which does not say where it leads"),
+            LeadsTo::OtherSite => return write!(f, "\"{shown}\" is not an address of Pinterest"),
+            LeadsTo::WithText => return f.write_str("board contains an address and other text"),
+            LeadsTo::Unreadable => return write!(f, "\"{shown}\" is not a valid address"),
+            LeadsTo::ShortLink => return write!(f, "\"{shown}\" is a short link, which does not contain its target"),
             LeadsTo::TooManyParts => {
-                return write!(f, "\"{shown}\" has more parts than the user, the board and the section");
+                return write!(f, "\"{shown}\" has more parts than a user, a board and a section");
             }
             LeadsTo::Pin => "a pin",
-            LeadsTo::Picture => "a picture",
+            LeadsTo::Picture => "an image",
             LeadsTo::Profile => "a profile",
             LeadsTo::ProfileTab => "a profile's pins",
             LeadsTo::Search => "a search",
             LeadsTo::Ideas => "a page of ideas",
             LeadsTo::Start => "Pinterest's start page",
-            LeadsTo::OfPinterest => "a page of Pinterest's own",
+            LeadsTo::OfPinterest => "one of Pinterest's own pages",
         };
         write!(f, "\"{shown}\" is the address of {what}, not of a board")
     }
@@ -102,10 +102,10 @@ impl fmt::Display for NotABoard {
 
 impl std::error::Error for NotABoard {}
 
-/// Reads an address; `None` for a text that is none, and so may be a title.
+/// Reads an address; `None` for a text that is not an address, and so may be a title.
 pub(super) fn read(text: &str) -> Option<Result<BoardAddress, NotABoard>> {
     let text = text.trim_matches(around);
-    // As in address bars: characters that break a line are none of the address.
+    // Tabs and line breaks are removed, as in address bars.
     let joined: String = text.chars().filter(|character| !matches!(character, '\t' | '\r' | '\n')).collect();
     let url = match written(&joined) {
         _ if text.split_whitespace().skip(1).any(is_address) => return Some(Err(refuse(LeadsTo::WithText, ""))),
@@ -116,14 +116,14 @@ pub(super) fn read(text: &str) -> Option<Result<BoardAddress, NotABoard>> {
     Some(judge(&url).map_err(|leads_to| refuse(leads_to, &url)))
 }
 
-/// What may stand around an address that was copied.
+/// Characters that may surround a copied address.
 fn around(character: char) -> bool {
     character.is_whitespace()
         || matches!(character, '<' | '>' | '"' | '\'' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' | '\u{201C}'..='\u{201E}')
 }
 
 fn refuse(leads_to: LeadsTo, url: &str) -> NotABoard {
-    // What comes behind a question mark may be an invitation or a code.
+    // The query may contain an invitation or a code.
     let public = url.split(['?', '#']).next().unwrap_or_default();
     let mut shown: String = public.chars().take(LONGEST_SHOWN).collect();
     if shown.len() < public.len() {
@@ -132,14 +132,14 @@ fn refuse(leads_to: LeadsTo, url: &str) -> NotABoard {
     NotABoard { leads_to, shown }
 }
 
-/// How a text is an address.
+/// Whether a text is an address.
 enum Written {
     Whole,
     WithoutScheme,
     Title,
 }
 
-/// Tells addresses from titles, which may hold dots and slashes too.
+/// Distinguishes addresses from titles, which may contain dots and slashes too.
 fn written(text: &str) -> Written {
     let lower = text.to_ascii_lowercase();
     let web = lower.strip_prefix("https:").or_else(|| lower.strip_prefix("http:"));
@@ -165,7 +165,7 @@ fn written(text: &str) -> Written {
     if known || plain { Written::WithoutScheme } else { Written::Title }
 }
 
-/// Whether `text` goes on behind `prefix`, not with a blank.
+/// Whether `text` starts with `prefix`, followed by a character that is not a blank.
 fn is_prefix(prefix: &str, text: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|character: char| !character.is_whitespace()))
 }
@@ -187,7 +187,7 @@ fn is_address(word: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| is_prefix(scheme, &lower))
 }
 
-/// The host of `[userinfo@]host[:port]`, and whether there was anything beside it.
+/// The host of `[userinfo@]host[:port]`, and whether it has a user or a port.
 fn host_of(authority: &str) -> (&str, Option<LeadsTo>) {
     if let Some((_, host)) = authority.rsplit_once('@') {
         return (host, Some(LeadsTo::UserInfo));
@@ -198,11 +198,11 @@ fn host_of(authority: &str) -> (&str, Option<LeadsTo>) {
     }
 }
 
-/// Whose a host is. Nothing is ever sent to it: the test keeps addresses apart, and country domains that Pinterest takes
-/// next are among its own.
+/// The kind of host. Nothing is sent to it: this only classifies addresses, and accepts country domains that Pinterest does
+/// not use yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Site {
-    /// Shows boards: `pinterest.com`, `pinterest.at`, `pinterest.co.uk`, with `www`, `m` or a country before it.
+    /// A host with boards: `pinterest.com`, `pinterest.at`, `pinterest.co.uk`, with `www`, `m` or a country before it.
     Boards,
     /// `help.pinterest.com` and the like.
     OtherPages,
@@ -234,7 +234,7 @@ impl Site {
 }
 
 fn judge(url: &str) -> Result<BoardAddress, LeadsTo> {
-    // Url takes a backslash for a slash, and any number of either.
+    // `Url` reads backslashes as slashes, and accepts any number of them.
     let behind = url.split_once(':').map_or(url, |(_, behind)| behind).trim_start_matches(['/', '\\']);
     let authority = behind.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let (_, beside) = host_of(authority);
@@ -263,9 +263,9 @@ fn judge(url: &str) -> Result<BoardAddress, LeadsTo> {
     }
 }
 
-/// What an address on Pinterest's own hosts leads to, by the parts of its path.
+/// The target of an address on Pinterest's own hosts, by the parts of its path.
 fn of_parts(parts: &[&str]) -> Result<BoardAddress, LeadsTo> {
-    // A tab of the board, or of its section, that holds none of their pins: the board or section is meant.
+    // A tab of a board or section without their pins stands for the board or section.
     let end = parts.iter().position(|part| *part == "_tools").filter(|place| *place >= 2).unwrap_or(parts.len());
     let first = parts.first().map(|part| part.to_lowercase());
     match (first.as_deref(), &parts[..end]) {
@@ -289,7 +289,7 @@ fn of_parts(parts: &[&str]) -> Result<BoardAddress, LeadsTo> {
     }
 }
 
-/// First parts that are no user's name.
+/// First parts that are not user names.
 const OWN_PAGES: [&str; 25] = [
     "about",
     "ads",
@@ -323,11 +323,11 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> BoardAddress {
-        read(text).unwrap_or_else(|| panic!("{text} is taken for a title")).unwrap_or_else(|no| panic!("{text}: {no}"))
+        read(text).unwrap_or_else(|| panic!("{text} was read as a title")).unwrap_or_else(|no| panic!("{text}: {no}"))
     }
 
     fn leads_to(text: &str) -> LeadsTo {
-        let no = read(text).unwrap_or_else(|| panic!("{text} is taken for a title")).expect_err(text);
+        let no = read(text).unwrap_or_else(|| panic!("{text} was read as a title")).expect_err(text);
         assert!(!no.to_string().is_empty());
         no.leads_to()
     }
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_none_of_a_board() {
+    fn other_addresses_are_classified() {
         for (text, expected) in [
             ("https://pin.it/1aB2cD3", LeadsTo::ShortLink),
             ("pin.it/1aB2cD3", LeadsTo::ShortLink),
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_none() {
+    fn titles_are_not_addresses() {
         for text in [
             "Barn wedding",
             "and/or",
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_repeat_no_secret_and_are_short() {
+    fn messages_contain_no_secret_and_are_short() {
         let shown = |text: &str| read(text).expect("an address").expect_err(text).to_string();
         for text in [
             "https://anna:s3cret@www.pinterest.com/a/b/",
@@ -479,6 +479,6 @@ mod tests {
             assert!(!shown(text).contains("s3cret"), "{text}");
         }
         assert!(shown(&format!("https://example.com/{}", "x".repeat(5000))).len() < 300);
-        assert_eq!(shown("pin.it/x"), "\"https://pin.it/x\" is a short link, which does not say where it leads");
+        assert_eq!(shown("pin.it/x"), "\"https://pin.it/x\" is a short link, which does not contain its target");
     }
 }

@@ -1,29 +1,29 @@
-//! Which of several names is the one that was meant.
+//! Finds the names that match a reference best.
 
-/// How closely a board or section is the one that was named; less is closer.
+/// How closely a board or section matches a reference; less is closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Likeness {
-    /// The address names a user, and whose board this is is not known.
+    /// The address names a user, and the board's owner is not known.
     owner_unknown: bool,
     rank: Rank,
 }
 
-/// What is the same.
+/// The part that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// The id.
     Id,
-    /// Each character of the title.
+    /// The title, character by character.
     Title,
-    /// The title but for blanks, invisible characters and canonical equivalence.
+    /// The title, apart from blanks, invisible characters and canonical equivalence.
     Spelling,
-    /// The title but for case and compatibility equivalence as well.
+    /// The title, apart from case and compatibility equivalence too.
     Folded,
-    /// The title as it stands in addresses.
+    /// The title's form in addresses.
     Slug,
-    /// Its letters and digits.
+    /// The title's letters and digits.
     Letters,
-    /// Its letters without their accents, and its digits.
+    /// The title's letters without accents, and its digits.
     BareLetters,
 }
 
@@ -36,29 +36,28 @@ impl Likeness {
         Likeness { owner_unknown: !known, ..self }
     }
 
-    /// Whether it was named by its id.
+    /// Whether the id matches.
     pub fn is_id(self) -> bool {
         self.rank == Rank::Id
     }
 
-    /// Whether its title was given, but for blanks, invisible characters and the Unicode form, and in the same case.
+    /// Whether the title matches in the same case, apart from blanks, invisible characters and the Unicode form.
     pub fn is_spelling(self) -> bool {
         matches!(self.rank, Rank::Title | Rank::Spelling)
     }
 
-    /// Whether its title was given, in whatever case and Unicode form, or its id, or its owner's address of it.
+    /// Whether the title matches in any case and Unicode form, or the id or the owner's address matches.
     pub fn is_title(self) -> bool {
         self.is_certain() || self.rank == Rank::Folded
     }
 
-    /// Whether no board that is not among the candidates could be closer: its id or its title was given as it is, or the
-    /// address of its owner's.
+    /// Whether no other board could match better: the id, the exact title or the owner's address matches.
     pub fn is_certain(self) -> bool {
         self.is_id() || self.is_spelling() || (self.rank == Rank::Slug && !self.owner_unknown)
     }
 }
 
-/// The candidates that are closest to what was meant: none, one, or several that are equally close.
+/// The candidates that match a reference best: none, one, or several that match equally.
 #[derive(Clone, Debug)]
 pub struct Closest<T> {
     likeness: Option<Likeness>,
@@ -72,7 +71,7 @@ impl<T> Default for Closest<T> {
 }
 
 impl<T> Closest<T> {
-    /// Takes one more candidate into account; one without likeness is not meant at all.
+    /// Adds a candidate; one without likeness does not match.
     pub fn offer(&mut self, candidate: T, likeness: Option<Likeness>) {
         let Some(likeness) = likeness else { return };
         match self.likeness {
@@ -82,12 +81,12 @@ impl<T> Closest<T> {
         }
     }
 
-    /// How close those found are.
+    /// How closely the found candidates match.
     pub fn likeness(&self) -> Option<Likeness> {
         self.likeness
     }
 
-    /// The closest ones, in the order they were offered.
+    /// The best candidates, in the order in which they were offered.
     pub fn into_found(self) -> Vec<T> {
         self.found
     }

@@ -1,4 +1,4 @@
-//! How people name a board and its sections: by id, by title, or by the address in their browser.
+//! References to boards and sections: by id, by title, or by the address in a browser.
 
 mod address;
 mod closest;

@@ -1,4 +1,4 @@
-//! A board or section as somebody wrote it.
+//! References to boards and sections, as users write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,17 +9,18 @@ use super::slug::Slug;
 use super::title::Title;
 use crate::model::is_id;
 
-/// A board as somebody wrote it.
+/// A reference to a board.
 ///
-/// Titles are compared in steps, and the closest counts ([`super::Closest`]): each character; then blanks of any kind,
-/// characters that are not seen and the Unicode form aside; then case and compatible characters aside.
+/// Titles are compared in steps, and the closest match counts ([`super::Closest`]): first character by character; then
+/// without regard to kinds of blanks, invisible characters and the Unicode form; then without regard to case and
+/// compatible characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoardReference {
-    /// Digits: an id, or the title of a board where no board has this id.
+    /// Digits: an id, or a title if no board has this id.
     Number(Title),
-    /// `https://www.pinterest.com/{username}/{board}/`, on any of Pinterest's hosts, and of a section.
+    /// `https://www.pinterest.com/{username}/{board}/` on any of Pinterest's hosts, or a section's address.
     Address(BoardAddress),
-    /// Anything else is a title.
+    /// Anything else.
     Title(Title),
 }
 
@@ -42,12 +43,12 @@ impl FromStr for BoardReference {
 }
 
 impl BoardReference {
-    /// The text as a title, whatever else it may be.
+    /// A reference by title, even if the text could be an id or an address.
     pub fn title(text: &str) -> Self {
         Self::Title(Title::new(text))
     }
 
-    /// The id that this may be, worth a request.
+    /// The id, if this is long enough to be one.
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Number(number) => {
@@ -57,7 +58,7 @@ impl BoardReference {
         }
     }
 
-    /// The section that an address names.
+    /// The section in an address.
     pub fn section(&self) -> Option<SectionReference> {
         match self {
             Self::Address(address) => address.section.as_deref().map(SectionReference::in_address),
@@ -65,8 +66,7 @@ impl BoardReference {
         }
     }
 
-    /// How closely this names the board with this id, title and owner, if at all. An owner who is not known does not speak
-    /// against it.
+    /// How closely this matches the board with this id, title and owner, if at all. An unknown owner matches any user.
     pub fn likeness(&self, id: &str, title: &str, owner: Option<&str>) -> Option<Likeness> {
         match self {
             Self::Number(number) if number.written() == id => Some(Likeness::of(Rank::Id)),
@@ -79,7 +79,7 @@ impl BoardReference {
         }
     }
 
-    /// Whether this is the address of a board of this title, but of another user.
+    /// Whether this is the address of another user's board with this title.
     pub fn is_of_another(&self, title: &str, owner: Option<&str>) -> bool {
         match (self, owner) {
             (Self::Address(address), Some(owner)) => {
@@ -91,7 +91,7 @@ impl BoardReference {
 }
 
 impl fmt::Display for BoardReference {
-    /// A title as it was written, an address as the board it names.
+    /// A title as written, an address as user and board.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(title) | Self::Title(title) => f.write_str(title.written()),
@@ -100,7 +100,7 @@ impl fmt::Display for BoardReference {
     }
 }
 
-/// A section of a board as somebody wrote it.
+/// A reference to a section of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionReference {
     text: String,
@@ -114,22 +114,22 @@ enum By {
 }
 
 impl SectionReference {
-    /// By its id or title; titles are compared as those of boards are.
+    /// By id or title; titles are compared like those of boards.
     pub fn named(text: &str) -> Self {
         SectionReference { text: text.to_owned(), by: By::Title(Title::new(text)) }
     }
 
-    /// By the decoded part of an address.
+    /// By a decoded part of an address.
     pub fn in_address(part: &str) -> Self {
         SectionReference { text: part.to_owned(), by: By::Slug(Slug::of(part)) }
     }
 
-    /// As it was written; a part of an address decoded.
+    /// The reference as written; a part of an address is decoded.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// How closely this names the section with this id and title, if at all.
+    /// How closely this matches the section with this id and title, if at all.
     pub fn likeness(&self, id: &str, title: &str) -> Option<Likeness> {
         let rank = match &self.by {
             By::Title(_) if self.text.trim() == id => Some(Rank::Id),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_an_id_before_a_title() {
+    fn digits_match_an_id_before_a_title() {
         let boards = [("12345", "Barn", None), ("67890", "12345", None), ("11111", "2026", None)];
         assert_eq!(closest(" 12345 ", &boards), ["12345"]);
         assert_eq!(closest("12345", &boards[1..]), ["67890"]);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_go_by_owner_and_slug() {
+    fn addresses_match_by_owner_and_slug() {
         let address = "https://www.pinterest.com/anna/caf%C3%A9-br%C3%BBl%C3%A9e-%26-more/";
         let title = "Caf\u{E9} Br\u{FB}l\u{E9}e & More!";
         let boards = [("1", title, Some("Anna")), ("2", title, Some("berta")), ("3", title, None)];

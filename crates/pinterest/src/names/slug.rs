@@ -1,5 +1,5 @@
-//! Titles as they stand in addresses. Pinterest describes no rule for them: addresses seen have the title in lower case,
-//! letters of every script kept, and what is neither letter nor digit as a hyphen or, as with apostrophes, left out.
+//! Titles in addresses. Pinterest documents no rule for them: in observed addresses the title is in lower case, letters of
+//! every script are kept, and other characters are hyphens or, like apostrophes, left out.
 
 use super::closest::Rank;
 use super::title::{folded, without_accents};
@@ -13,11 +13,11 @@ pub struct Slug {
     bare: String,
 }
 
-/// What stands where letters are left out, and before an s.
+/// Apostrophes.
 const APOSTROPHES: [char; 5] = ['\'', '\u{2018}', '\u{2019}', '\u{2BC}', '`'];
 
 impl Slug {
-    /// Of a decoded part of an address, or of a title.
+    /// From a decoded part of an address, or from a title.
     pub(super) fn of(text: &str) -> Self {
         let folded = folded(text);
         let letters: String = folded.chars().filter(|character| character.is_alphanumeric()).collect();
@@ -30,12 +30,12 @@ impl Slug {
         }
     }
 
-    /// In lower case, with hyphens.
+    /// The text in lower case, with hyphens.
     pub(super) fn text(&self) -> &str {
         &self.words
     }
 
-    /// What a title has in common with this part of an address, the closest that holds.
+    /// The closest match of a title with this part of an address.
     pub(super) fn rank(&self, title: &str) -> Option<Rank> {
         let other = Slug::of(title);
         let same = |ours: &String, theirs: &String| !ours.is_empty() && ours == theirs;
@@ -52,7 +52,7 @@ impl Slug {
     }
 }
 
-/// Every run of other characters than letters and digits one hyphen, none at the ends.
+/// Each run of characters other than letters and digits as one hyphen, with none at the ends.
 fn hyphenated(folded: &str) -> String {
     let words = folded.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_behind_parts_of_addresses() {
+    fn titles_match_parts_of_addresses() {
         for (part, title, expected) in [
             ("barn-wedding", "Barn wedding", Some(Rank::Slug)),
             ("barn-wedding", "  Barn -- Wedding!!", Some(Rank::Slug)),

@@ -1,4 +1,4 @@
-//! Titles as people write them: the same words in another Unicode form, in another case, with other blanks.
+//! Titles, compared across Unicode forms, case and blanks.
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -20,12 +20,12 @@ impl Title {
         Title { written: text.trim().to_owned(), spelling: spelling(text), folded: folded(text) }
     }
 
-    /// As it was written, but for blanks around it.
+    /// The title as written, without surrounding blanks.
     pub(super) fn written(&self) -> &str {
         &self.written
     }
 
-    /// What another title has in common with this one, the closest that holds.
+    /// The closest match of another title with this one.
     pub(super) fn rank(&self, title: &str) -> Option<Rank> {
         if self.written == title || self.written == title.trim() {
             Some(Rank::Title)
@@ -39,25 +39,25 @@ impl Title {
     }
 }
 
-/// The text in Normalization Form C, without characters that are not seen, each run of blanks one space.
+/// The text in Normalization Form C, without invisible characters, and with each run of blanks as one space.
 fn spelling(text: &str) -> String {
     visible(&ComposingNormalizerBorrowed::new_nfc().normalize(text))
 }
 
-/// A text under compatibility caseless matching (The Unicode Standard, section 3.13, D146), without characters that are
-/// not seen, each run of blanks one space. The folding is the full one and no language's: ß is ss, and a dotless i is not
-/// an i.
+/// A text under compatibility caseless matching (The Unicode Standard, section 3.13, D146), without invisible characters,
+/// and with each run of blanks as one space. The folding is full and independent of language: ß becomes ss, and a dotless i
+/// is not an i.
 pub(super) fn folded(text: &str) -> String {
     let (nfd, nfkd) = (DecomposingNormalizerBorrowed::new_nfd(), DecomposingNormalizerBorrowed::new_nfkd());
     let case = CaseMapper::new();
     let once = nfkd.normalize(&case.fold_string(&nfd.normalize(text))).into_owned();
     let twice = nfkd.normalize(&case.fold_string(&once)).into_owned();
-    // Composed again, so that letters with accents count as letters where slugs are made of it.
+    // Composed again, so that letters with accents count as letters in slugs.
     visible(&ComposingNormalizerBorrowed::new_nfkc().normalize(&visible(&twice)))
 }
 
-/// The text without characters that are not seen (zero-width ones, joiners, variation selectors, soft hyphens), each run
-/// of blanks one space, and none at its ends.
+/// The text without invisible characters (zero-width characters, joiners, variation selectors, soft hyphens), with each
+/// run of blanks as one space and none at the ends.
 fn visible(text: &str) -> String {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let mut visible = String::with_capacity(text.len());
@@ -76,7 +76,7 @@ fn visible(text: &str) -> String {
     visible
 }
 
-/// The text's letters with their accents taken off, as far as they are those of the Latin alphabet.
+/// The text with the accents of Latin letters removed.
 pub(super) fn without_accents(text: &str) -> String {
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(text).into_owned();
     let mut after_latin = false;

@@ -1,17 +1,17 @@
-//! What kind of address an IP address is.
+//! The classes of IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What kind of address this is, after the IANA special-purpose registries (RFC 6890 and its updates).
+/// The class of an address, by the IANA special-purpose registries (RFC 6890 and its updates).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// The public internet routes to it.
     Public,
     Loopback,
-    /// Used inside networks; an administrator may open it for a host.
+    /// Used inside networks; an administrator may allow it for a host.
     Special(&'static str),
-    /// Not contacted, whatever the settings say.
+    /// Never contacted, whatever the settings.
     Never(&'static str),
 }
 
@@ -25,9 +25,9 @@ impl fmt::Display for Class {
     }
 }
 
-/// The class of an address. An IPv6 address that carries an IPv4 address is of that one's class where the system sends to
-/// that one, and refused otherwise. Fails closed: of IPv6 only global unicast, 2000::/3, and what NAT64 translates to
-/// public addresses can be public.
+/// The class of an address. An IPv6 address that contains an IPv4 address has the class of that address if the system sends
+/// to it, and is refused otherwise. Fails closed: only global unicast, 2000::/3, and NAT64 addresses of public IPv4
+/// addresses can be public.
 pub(crate) fn class(address: IpAddr) -> Class {
     match address {
         IpAddr::V4(address) => class_v4(address),
@@ -71,10 +71,10 @@ fn class_v6(address: Ipv6Addr) -> Class {
         // The system sends to the IPv4 address (RFC 4291, 2.5.5.2).
         [0, 0, 0, 0, 0, 0xffff, ..] => class_v4(embedded),
         [0, 0, 0, 0, 0, 0, ..] => Never("IPv4-compatible"),
-        // NAT64 sends to the IPv4 address; the prefix is not for others than public ones (RFC 6052, 3.1).
+        // NAT64 sends to the IPv4 address; the prefix is for public addresses only (RFC 6052, section 3.1).
         [0x0064, 0xff9b, 0, 0, 0, 0, ..] if class_v4(embedded) == Public => Public,
         [0x0064, 0xff9b, 0, 0, 0, 0, ..] => Never("NAT64 of a special IPv4 address"),
-        // Where in it the IPv4 address stands is known to the network alone (RFC 8215).
+        // Only the network itself knows the position of the IPv4 address (RFC 8215).
         [0x0064, 0xff9b, 1, ..] => Never("local-use NAT64"),
         [0x2001, 0, ..] => Never("Teredo"),
         [0x2002, ..] => Never("6to4"),
@@ -99,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_the_standard_library_calls_special_is_never_public(bits in any::<u32>(), wide in any::<u128>()) {
+        fn addresses_special_to_the_standard_library_are_never_public(bits in any::<u32>(), wide in any::<u128>()) {
             let four = Ipv4Addr::from(bits);
             if four.is_private() || four.is_loopback() || four.is_link_local() || four.is_multicast() || four.is_unspecified()
                 || four.is_broadcast() || four.is_documentation() {
@@ -113,7 +113,7 @@ mod tests {
         }
 
         #[test]
-        fn an_ipv4_address_inside_is_never_better_than_by_itself(bits in any::<u32>(), prefix in 0usize..6) {
+        fn an_embedded_ipv4_address_is_public_only_if_it_is_public_itself(bits in any::<u32>(), prefix in 0usize..6) {
             let four = Ipv4Addr::from(bits);
             let [high, low] = [(bits >> 16) as u16, bits as u16];
             let six = match prefix {

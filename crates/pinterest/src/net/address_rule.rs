@@ -9,18 +9,18 @@ use super::private_host::{AddressRange, PrivateHost};
 /// Which addresses a host may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AddressRule {
-    /// Of a loopback name: loopback addresses only.
+    /// A loopback name: loopback addresses only.
     Loopback,
-    /// Of any other host: what the public internet routes to.
+    /// Any other host: addresses that the public internet routes to.
     Public,
-    /// Of a host that the administrator gave address ranges: these, public or not.
+    /// A host with address ranges set by the administrator: addresses in these ranges, public or not.
     Within(Vec<AddressRange>),
-    /// Of the proxy: any but those that are never contacted.
+    /// The proxy: any address but those that are never contacted.
     Proxy,
 }
 
 impl AddressRule {
-    /// Whether this address may be dialled.
+    /// Whether this address may be contacted.
     pub(crate) fn permits(&self, address: IpAddr) -> bool {
         let class = class(address);
         match self {
@@ -38,7 +38,7 @@ impl AddressRule {
     }
 }
 
-/// No address of a host may be dialled. Travels through the HTTP library as a boxed error and is found again by type.
+/// No address of a host may be contacted. Passes through the HTTP library as a boxed error and is found again by its type.
 #[derive(Debug)]
 pub(crate) struct RefusedAddress {
     pub(crate) host: String,
@@ -46,7 +46,7 @@ pub(crate) struct RefusedAddress {
 }
 
 impl RefusedAddress {
-    /// The pair of the host and its first address that an administrator may allow, if there is one.
+    /// The host and its first address that an administrator may allow, if any.
     pub(crate) fn private_host(&self) -> Option<PrivateHost> {
         let usual = self.refused.iter().find(|&&address| !matches!(class(address), Class::Never(_)))?;
         Some(PrivateHost { name: self.host.clone(), range: AddressRange::of_one(*usual) })
@@ -78,7 +78,7 @@ mod tests {
         AddressRule::Within(ranges.iter().map(|range| range.parse().unwrap()).collect())
     }
 
-    /// Each kind of address: whether any host may have it, and whether one may that the widest ranges are opened for.
+    /// For each kind of address: whether any host may have it, and whether a host with the widest ranges may.
     #[test]
     fn each_class_is_contacted_or_not() {
         let widest: Vec<String> =
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_permits_what_lies_in_it() {
+    fn a_range_permits_its_addresses() {
         for (range, text, expected) in [
             ("10.0.0.0/8", "10.255.255.255", true),
             ("10.0.0.0/8", "::ffff:10.1.1.1", true),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_may_stand_anywhere_but_where_nothing_is_contacted() {
+    fn a_proxy_may_have_any_address_but_those_never_contacted() {
         for (text, expected) in [
             ("127.0.0.1", true),
             ("10.0.0.1", true),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_kind_of_address_it_met() {
+    fn a_refusal_names_the_kind_of_address() {
         let refused = vec!["10.1.2.3".parse().unwrap(), "::1".parse().unwrap()];
         let refusal = RefusedAddress { host: "minio.internal".to_owned(), refused };
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Where requests may go.
+//! The hosts that may be contacted.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use super::host::Host;
 use super::private_host::PrivateHost;
 use super::proxy::Proxy;
 
-/// The hosts that may be contacted, and the certificate authority to trust beside the platform's.
+/// The hosts that may be contacted, and a certificate authority to trust in addition to the platform's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// The API and the token endpoint. Tokens and the client secret are sent here and nowhere else.
+    /// The API and the token endpoint. Tokens and the client secret are sent only here.
     pub api: Host,
-    /// The page a person opens in a browser to consent; never contacted by this crate.
+    /// The page where a user consents in a browser; never contacted by this crate.
     pub authorize: Host,
-    /// The hosts an image may be fetched from.
+    /// The hosts that images may be fetched from.
     pub images: Vec<Host>,
-    /// Image hosts that have addresses of an internal network. A host named here may have addresses of its ranges and no
-    /// others. Link-local and multicast addresses and clouds' metadata services stay refused, as do loopback ones unless
-    /// a range holds nothing else.
+    /// Image hosts with addresses of an internal network. Such a host may have addresses in its ranges and no others.
+    /// Link-local and multicast addresses and metadata services of clouds are always refused, and so are loopback addresses
+    /// unless a range contains only these.
     pub private_images: Vec<PrivateHost>,
-    /// The proxy that requests go through, but for those to private image hosts.
+    /// The proxy for all requests except those to private image hosts.
     pub proxy: Option<Proxy>,
     /// A PEM file of certificate authorities trusted in addition to the platform's store.
     pub ca_file: Option<PathBuf>,
@@ -42,13 +42,13 @@ impl Default for Endpoints {
 }
 
 impl Endpoints {
-    /// Whether the host was given addresses of an internal network.
+    /// Whether the host has addresses of an internal network.
     pub(crate) fn is_private(&self, host: &Host) -> bool {
         let name = host.name();
         self.private_images.iter().any(|private| private.name == name)
     }
 
-    /// Whether the host is reached without a proxy. What has to have addresses of a range does, so that they are checked.
+    /// Whether the host is reached without a proxy. Private hosts are, so that their addresses are checked.
     pub(crate) fn is_direct(&self, host: &Host) -> bool {
         self.proxy.as_ref().is_none_or(|proxy| proxy.bypass.contains(host)) || self.is_private(host)
     }

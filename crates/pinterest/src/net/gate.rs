@@ -1,56 +1,56 @@
-//! The gate every URL from a stranger's answer passes: parsed once, compared exactly, used as parsed.
+//! Checks every URL from an answer: it is parsed once, its host is compared exactly, and it is used as parsed.
 
 use url::Url;
 
 use super::host::Host;
 use crate::error::{Error, ErrorKind};
 
-/// Longest URL that is looked at; Pinterest's are below 200 bytes.
+/// Longest accepted URL; Pinterest's are shorter than 200 bytes.
 const MAX_URL: usize = 4096;
 
 const SCHEME: &str = "https://";
 
-/// The host and port of an absolute `https` URL, read as strictly as a download reads it.
+/// The host and port of an absolute `https` URL, under the same rules as a download.
 ///
-/// The URL may hold what browsers encode: letters beyond ASCII, blanks and the like behind the host, blanks around the
-/// whole. The host itself is plain ASCII, so that there is one way to read it.
+/// The URL may contain characters that browsers encode, such as non-ASCII letters and blanks after the host, and may have
+/// blanks around it. The host must be ASCII, so that it cannot be read in two ways.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`], naming the rule broken and never the URL.
+/// [`ErrorKind::Refused`] with the violated rule, never with the URL.
 pub fn host_of_url(text: &str) -> Result<Host, Error> {
     let text = trim(text);
     if text.len() > MAX_URL {
-        return refuse(format!("the URL has {} bytes, at most {MAX_URL} are read", text.len()));
+        return refuse(format!("the URL has {} bytes, at most {MAX_URL} are allowed", text.len()));
     }
-    // `get` and not slicing: the border may lie beyond the end, or within a character.
+    // `get` instead of slicing: the end may be beyond the text or within a character.
     if !text.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME)) {
         return refuse("the URL does not start with https://");
     }
     let rest = &text[SCHEME.len()..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    // URL parsers turn backslashes into slashes, drop tabs and line breaks, and translate other alphabets: a host that
-    // needs any of this is written to be read in two ways.
+    // URL parsers convert backslashes to slashes, drop tabs and line breaks, and translate other alphabets: a host that
+    // needs any of this could be read in two ways.
     if !authority.is_ascii() {
-        return refuse("the URL's host holds a character beyond ASCII; write the form of it that starts with xn--");
+        return refuse("the URL's host contains a non-ASCII character; write it in the form that starts with xn--");
     }
     if authority.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
-        return refuse("the URL holds a space, a control character or a backslash before its path");
+        return refuse("the URL contains a space, a control character or a backslash before its path");
     }
     if authority.contains('@') {
         return refuse("the URL names a user before its host");
     }
-    // `Host` refuses dots at the end, numbers in other notations, empty ports and percent signs.
+    // `Host` refuses trailing dots, numbers in other notations, empty ports and percent signs.
     match authority.parse::<Host>() {
         Ok(host) => Ok(host),
         Err(_) => refuse("the URL's host is not a host name with an optional port"),
     }
 }
 
-/// Admits an absolute `https` URL whose host and port are literally one of `allowed`. What a URL may not hold behind
-/// the host is percent-encoded as browsers do it (the WHATWG URL standard); what is encoded already stays.
+/// Admits an absolute `https` URL whose host and port are literally one of `allowed`. Characters after the host that a URL
+/// may not contain are percent-encoded as in browsers (the WHATWG URL standard).
 ///
 /// # Errors
-/// [`ErrorKind::Refused`], naming the rule broken and never the URL.
+/// [`ErrorKind::Refused`] with the violated rule, never with the URL.
 pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     let host = host_of_url(text)?;
     if !allowed.contains(&host) {
@@ -59,7 +59,7 @@ pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     let Ok(mut url) = Url::parse(trim(text)) else {
         return refuse("the URL cannot be parsed");
     };
-    // Two readers must agree on where the request goes.
+    // Both parsers must agree on the host.
     let agreed = url.scheme() == "https"
         && url.username().is_empty()
         && url.password().is_none()
@@ -72,8 +72,8 @@ pub(crate) fn admit_url(text: &str, allowed: &[Host]) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Admits the target of a redirect from `from`, absolute or relative, under the same rules. Headers are bytes: those
-/// beyond ASCII are percent-encoded one by one, whatever alphabet they are of, so that the server gets back what it sent.
+/// Admits the target of a redirect from `from`, absolute or relative, under the same rules. Non-ASCII bytes of the header
+/// are percent-encoded one by one, in any encoding, so that the server receives the bytes that it sent.
 pub(crate) fn admit_redirect(from: &Url, location: &[u8], allowed: &[Host]) -> Result<Url, Error> {
     if location.len() > MAX_URL {
         return refuse("the redirect's target is too long");
@@ -88,14 +88,14 @@ pub(crate) fn admit_redirect(from: &Url, location: &[u8], allowed: &[Host]) -> R
     }
     let location = trim(&text);
     match from.join(location) {
-        // An absolute target is checked as it was written, not as the parser made it out.
+        // An absolute target is checked as written, not as parsed.
         Ok(_) if has_scheme(location) => admit_url(location, allowed),
-        // A parser reads a host behind two slashes, and behind backslashes in their place.
+        // Parsers read a host after two slashes or backslashes.
         Ok(_) if location.starts_with('\\') || location.starts_with("/\\") => {
             refuse("the redirect's target starts with a backslash")
         }
         Ok(_) if location.starts_with("//") => admit_url(&format!("https:{location}"), allowed),
-        // Relative to a host that was admitted.
+        // Relative to an admitted host.
         Ok(target) => admit_url(target.as_str(), allowed),
         Err(_) => refuse("the redirect's target cannot be parsed"),
     }
@@ -139,9 +139,9 @@ mod tests {
         }
     }
 
-    /// As the WHATWG standard's parser has it, which browsers share.
+    /// As browsers do, by the WHATWG standard.
     #[test]
-    fn what_browsers_encode_is_encoded_once() {
+    fn characters_are_encoded_once_as_in_browsers() {
         for (path, encoded) in [
             ("/mühle.jpg", "/m%C3%BChle.jpg"),
             ("/m\u{75}\u{308}hle.jpg", "/mu%CC%88hle.jpg"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_in_another_alphabet_is_told_its_other_form() {
+    fn the_refusal_of_a_non_ascii_host_names_the_other_form() {
         let allowed = ["xn--mhle-0ra.example".parse().unwrap()];
         let error = admit_url("https://mühle.example/x", &allowed).unwrap_err();
         assert!(error.to_string().contains("xn--"), "{error}");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_pass_the_same_gate() {
+    fn redirects_are_checked_by_the_same_rules() {
         let from = admit_url("https://i.pinimg.com/600x/a.jpg", &allowed()).unwrap();
         let target = |location: &str| admit_redirect(&from, location.as_bytes(), &allowed()).map(|url| url.to_string());
         assert_eq!(target("/564x/a.jpg").unwrap(), "https://i.pinimg.com/564x/a.jpg");
@@ -289,7 +289,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_passes_goes_to_a_configured_host(text in "(https|http|HTTPS|file)?(://|:/|//|:)?[a-z0-9.@:/\\\\#?%\\[\\]-]{0,24}(i\\.pinimg\\.com|localhost:8443|127\\.0\\.0\\.1:9000)[a-z.@:/\\\\#?%]{0,12}") {
+        fn admitted_urls_go_to_a_configured_host(text in "(https|http|HTTPS|file)?(://|:/|//|:)?[a-z0-9.@:/\\\\#?%\\[\\]-]{0,24}(i\\.pinimg\\.com|localhost:8443|127\\.0\\.0\\.1:9000)[a-z.@:/\\\\#?%]{0,12}") {
             if let Ok(url) = admit_url(&text, &allowed()) {
                 let went = (url.host_str().unwrap().to_owned(), url.port_or_known_default().unwrap());
                 prop_assert!(allowed().iter().any(|host| (host.name(), host.port()) == went), "{} -> {}", text, url);

@@ -1,4 +1,4 @@
-//! `host[:port]` as a setting names it, and the exact comparison with a URL.
+//! `host[:port]` as in a setting, compared exactly with URLs.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
 
-/// The port that a host without one means.
+/// The default port.
 const HTTPS_PORT: u16 = 443;
 
-/// A host this crate may talk to: a DNS name or an IP literal, and a port (443 unless given).
+/// A host: a DNS name or an IP literal, and a port (443 unless given).
 ///
-/// Names are ASCII and kept in lower case. What only some programs read as an address (`127.1`, `0x7f.1`,
-/// `2130706433`), a trailing dot, userinfo and anything beyond letters, digits, hyphens and dots are refused, so
-/// that there is one spelling of a host and comparing is exact.
+/// Names are ASCII and stored in lower case. A host has one spelling, so that comparing is exact: refused are numbers that
+/// only some programs read as an address (`127.1`, `0x7f.1`, `2130706433`), a trailing dot, userinfo, and any character but
+/// letters, digits, hyphens and dots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
     name: Name,
@@ -27,12 +27,12 @@ enum Name {
 }
 
 impl Host {
-    /// The port, 443 unless the text named another.
+    /// The port; 443 unless given.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The name without the port; an IPv6 literal stands in brackets, as in a URL.
+    /// The name without the port; an IPv6 literal is in brackets, as in a URL.
     pub fn name(&self) -> String {
         match &self.name {
             Name::Domain(domain) => domain.clone(),
@@ -41,7 +41,7 @@ impl Host {
         }
     }
 
-    /// The address, where the host is an IP literal.
+    /// The address, if the host is an IP literal.
     pub fn address(&self) -> Option<IpAddr> {
         match self.name {
             Name::Address(address) => Some(address),
@@ -62,12 +62,13 @@ impl FromStr for Host {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // The text may come from a URL in a stranger's answer, or be a secret put into the wrong setting: no echo.
-        let refuse =
-            |rule: &str| Err(Error::new(ErrorKind::Config, format!("a host is `name` or `name:port`: {rule}")));
+        // The error does not repeat the text, which may come from an answer, or be a secret in the wrong setting.
+        let refuse = |rule: &str| {
+            Err(Error::new(ErrorKind::Config, format!("invalid host, expected name or name:port: {rule}")))
+        };
         if !text.is_ascii() {
             return refuse(
-                "only ASCII letters, digits, hyphens and dots; other letters in the form that starts with xn--",
+                "only ASCII letters, digits, hyphens and dots are allowed; write other letters in the form that starts with xn--",
             );
         }
         if let Some(rest) = text.strip_prefix('[') {
@@ -75,12 +76,12 @@ impl FromStr for Host {
                 return refuse("the bracket of an IPv6 address is not closed");
             };
             let Ok(address) = literal.parse::<Ipv6Addr>() else {
-                return refuse("brackets hold an IPv6 address");
+                return refuse("brackets must contain an IPv6 address");
             };
             let port = match port.strip_prefix(':') {
                 Some(port) => parse_port(port)?,
                 None if port.is_empty() => HTTPS_PORT,
-                None => return refuse("after the bracket comes `:port` or nothing"),
+                None => return refuse("only a port may follow the bracket"),
             };
             return Ok(Self { name: Name::Address(address.into()), port });
         }
@@ -89,39 +90,41 @@ impl FromStr for Host {
             None => (text, HTTPS_PORT),
         };
         if name.is_empty() || name.len() > 253 {
-            return refuse("the name has 1 to 253 characters");
+            return refuse("the name must have 1 to 253 characters");
         }
         let name = name.to_ascii_lowercase();
         for label in name.split('.') {
             if label.is_empty() || label.len() > 63 {
-                return refuse("each part between dots has 1 to 63 characters, and no dot stands at the end");
+                return refuse(
+                    "each part between dots must have 1 to 63 characters, and the last character must not be a dot",
+                );
             }
             if !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-                return refuse("only ASCII letters, digits, hyphens and dots");
+                return refuse("only ASCII letters, digits, hyphens and dots are allowed");
             }
             if label.starts_with('-') || label.ends_with('-') {
-                return refuse("no part starts or ends with a hyphen");
+                return refuse("no part may start or end with a hyphen");
             }
         }
-        // URL parsers take a name whose last part is a number for an IPv4 address, in several spellings. One is enough.
+        // URL parsers read a name whose last part is a number as an IPv4 address, in several spellings. One is allowed.
         let last = name.rsplit('.').next().unwrap_or_default();
         let hexadecimal = last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         if last.bytes().all(|byte| byte.is_ascii_digit()) || hexadecimal {
             return match name.parse::<Ipv4Addr>() {
                 Ok(address) => Ok(Self { name: Name::Address(address.into()), port }),
-                Err(_) => refuse("an IPv4 address has four decimal numbers"),
+                Err(_) => refuse("an IPv4 address must have four decimal numbers"),
             };
         }
         Ok(Self { name: Name::Domain(name), port })
     }
 }
 
-/// Decimal digits only: `u16::from_str` would also take a plus sign and leading zeros.
+/// Decimal digits only: `u16::from_str` also accepts a plus sign and leading zeros.
 fn parse_port(text: &str) -> Result<u16, Error> {
     let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(port) if plain => Ok(port),
-        _ => Err(Error::new(ErrorKind::Config, "a port is a number from 1 to 65535")),
+        _ => Err(Error::new(ErrorKind::Config, "a port must be a number from 1 to 65535")),
     }
 }
 
@@ -210,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_and_what_is_read_round_trips(text in ".{0,40}") {
+        fn any_text_is_refused_or_round_trips(text in ".{0,40}") {
             if let Ok(host) = text.parse::<Host>() {
                 prop_assert_eq!(host.to_string().parse::<Host>().unwrap(), host);
             }
@@ -220,7 +223,7 @@ mod tests {
         fn a_host_is_spelled_as_a_url_parser_spells_it(text in "[a-z0-9.:x\\[\\]-]{1,24}") {
             if let Ok(host) = text.parse::<Host>() {
                 let url = url::Url::parse(&format!("https://{host}/"));
-                // The URL parser also checks punycode, so it may refuse more; it must never read another host.
+                // The URL parser also checks punycode, so it may refuse more, but it must never read another host.
                 if let Ok(url) = url {
                     prop_assert_eq!(url.host_str().map(str::to_owned), Some(host.name()));
                     prop_assert_eq!(url.port_or_known_default(), Some(host.port()));

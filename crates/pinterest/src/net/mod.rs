@@ -1,4 +1,4 @@
-//! Which host, which address, under whose certificate: everything decided before a byte is sent.
+//! Checks before the first byte is sent: hosts, addresses, certificates, the proxy.
 
 mod address;
 mod address_rule;

@@ -1,4 +1,4 @@
-//! `host=range`: a host that the administrator gave addresses of an internal network.
+//! `host=range`: a host with addresses of an internal network.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,12 +10,12 @@ use super::address::{Class, class};
 use super::host::Host;
 use crate::error::{Error, ErrorKind};
 
-/// The largest private ranges are 10.0.0.0/8 and fc00::/7. A wider one would be no restriction.
+/// The largest private ranges are 10.0.0.0/8 and fc00::/7. A wider range would not restrict anything.
 const WIDEST_V4: u8 = 8;
 /// See [`WIDEST_V4`].
 const WIDEST_V6: u8 = 7;
 
-/// A range of addresses in CIDR notation; an address alone is a range of one.
+/// A range of addresses in CIDR notation; a single address is a range of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange(IpNet);
 
@@ -28,7 +28,7 @@ impl AddressRange {
         self.0.contains(&address)
     }
 
-    /// Whether it has loopback addresses and no others.
+    /// Whether it contains only loopback addresses.
     pub(crate) fn is_within_loopback(&self) -> bool {
         class(self.0.network()) == Class::Loopback && class(self.0.broadcast()) == Class::Loopback
     }
@@ -40,14 +40,14 @@ impl FromStr for AddressRange {
     fn from_str(text: &str) -> Result<Self, Error> {
         let parsed = text.parse::<IpNet>().or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
         let Ok(range) = parsed else {
-            return refuse("an address range is written as 10.20.0.0/16 or fd00:20::/32");
+            return refuse("an address range must be written as 10.20.0.0/16 or fd00:20::/32");
         };
         if range.addr() != range.network() {
-            return refuse("an address range has no bits to the right of its mask");
+            return refuse("an address range must not have bits to the right of its mask");
         }
         let widest = if range.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
         if range.prefix_len() < widest {
-            return refuse(format!("an address range is no wider than /{widest}"));
+            return refuse(format!("an address range must not be wider than /{widest}"));
         }
         if let (Class::Never(first), Class::Never(_)) = (class(range.network()), class(range.broadcast())) {
             return refuse(format!("addresses of this range are never contacted ({first})"));
@@ -62,13 +62,13 @@ impl fmt::Display for AddressRange {
     }
 }
 
-/// A host name, whatever the port, and a range that its addresses may lie in, although they are not public. A host that
-/// has several ranges may have addresses of each, and no others.
+/// A host name, for any port, and a range of addresses that it may have although they are not public. A host with several
+/// ranges may have addresses in each of them, and no others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateHost {
     /// The name in lower case, or an IP literal, in brackets for IPv6.
     pub name: String,
-    /// Where its addresses lie.
+    /// The range of its addresses.
     pub range: AddressRange,
 }
 
@@ -77,12 +77,12 @@ impl FromStr for PrivateHost {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((name, range)) = text.split_once('=') else {
-            return refuse("it is written as name=range");
+            return refuse("a pair must be written as name=range");
         };
         let (name, range) = (name.trim(), range.trim());
         let host: Host = name.parse()?;
         if !host.name().eq_ignore_ascii_case(name) {
-            return refuse("a host is named without a port, which another setting names");
+            return refuse("the host must be written without a port");
         }
         Ok(Self { name: host.name(), range: range.parse()? })
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_be_no_restriction_or_never_works() {
+    fn refuses_unrestricted_and_useless_ranges() {
         for (text, rule) in [
             ("minio.internal", "name=range"),
             ("minio.internal=", "written as 10.20.0.0/16"),
@@ -127,9 +127,9 @@ mod tests {
             ("minio.internal:443=10.0.0.0/8", "without a port"),
             ("*.internal=10.0.0.0/8", "only ASCII letters"),
             ("minio.internal=10.1.2.3/8", "right of its mask"),
-            ("minio.internal=0.0.0.0/0", "no wider than /8"),
-            ("minio.internal=10.0.0.0/7", "no wider than /8"),
-            ("minio.internal=::/0", "no wider than /7"),
+            ("minio.internal=0.0.0.0/0", "not be wider than /8"),
+            ("minio.internal=10.0.0.0/7", "not be wider than /8"),
+            ("minio.internal=::/0", "not be wider than /7"),
             ("minio.internal=169.254.0.0/16", "never contacted (link-local"),
             ("minio.internal=169.254.169.254", "never contacted (link-local"),
             ("minio.internal=0.0.0.0/8", "never contacted (this network"),

@@ -1,4 +1,4 @@
-//! The HTTP proxy that requests go through, and what it says when it is asked for a connection.
+//! The HTTP proxy, and the reason if it does not open a connection.
 
 use std::fmt;
 use std::io;
@@ -26,18 +26,18 @@ use super::resolver::GuardedResolver;
 use crate::error::{Error, ErrorKind, Redactor};
 use crate::private_file;
 
-/// A proxy, and what is to be known to use it.
+/// A proxy and how to use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where it is.
+    /// Its address.
     pub address: ProxyAddress,
     /// A private file with one line, `user:password`.
     pub credentials_file: Option<PathBuf>,
-    /// Hosts that are reached without it.
+    /// Hosts that are reached without the proxy.
     pub bypass: Vec<Host>,
 }
 
-/// `http://host:port` or `https://host:port`: how the proxy itself is spoken to. What goes through it is https always.
+/// `http://host:port` or `https://host:port`: the protocol of the proxy itself. All requests through it are https.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyAddress {
     tls: bool,
@@ -55,24 +55,24 @@ impl FromStr for ProxyAddress {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // No echo: somebody may have written a password into it.
+        // The error does not repeat the text, which may contain a password.
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            "" => return config("a proxy is written as http://host:port or https://host:port"),
-            _ => return config("a proxy is spoken to by http or https; SOCKS is not supported"),
+            "" => return config("a proxy must be written as http://host:port or https://host:port"),
+            _ => return config("a proxy must use http or https; SOCKS is not supported"),
         };
         if rest.contains('@') {
-            return config("a proxy's address holds no user and password; these belong in a file");
+            return config("a proxy's address must not contain a user and password, which belong in a file");
         }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let host: Host = rest.parse()?;
         if !rest.ends_with(&format!(":{}", host.port())) {
-            return config("a proxy is named with its port");
+            return config("a proxy must be written with its port");
         }
         if host.address().is_some_and(|address| !AddressRule::Proxy.permits(address)) {
-            return config("the proxy's address is one that is never contacted");
+            return config("the proxy has an address that is never contacted");
         }
         Ok(Self { tls, host })
     }
@@ -85,53 +85,54 @@ impl fmt::Display for ProxyAddress {
     }
 }
 
-/// Reads `user:password` from a private file and returns the header that says it to a proxy.
+/// Reads `user:password` from a private file and returns the header with these credentials.
 ///
 /// # Errors
-/// [`ErrorKind::ProxyCredentials`] with the file and the rule that it breaks; never anything of its content.
+/// [`ErrorKind::ProxyCredentials`] with the file and the violated rule, never with its content.
 pub(crate) fn read_credentials(path: &Path) -> Result<HeaderValue, Error> {
     private_file::read(path).and_then(|text| header(&text).map_err(str::to_owned)).map_err(|rule| {
         Error::new(ErrorKind::ProxyCredentials, format!("proxy credentials file {}: {rule}", path.display()))
     })
 }
 
-/// RFC 7617: the user ends at the first colon, and neither part holds a control character.
+/// RFC 7617: the user ends at the first colon, and no part contains a control character.
 fn header(text: &str) -> Result<HeaderValue, &'static str> {
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line.split_once(':') {
         Some((user, _)) if !user.is_empty() => {}
-        _ => return Err("it is not a line of a user, a colon and a password"),
+        _ => return Err("it must have one line with a user, a colon and a password"),
     }
     if line.chars().any(char::is_control) {
-        return Err("it has more than one line, or a control character");
+        return Err("it has more than one line or a control character");
     }
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(line)));
-    let mut header = HeaderValue::from_str(&text).map_err(|_| "it cannot be put into a header")?;
+    let mut header = HeaderValue::from_str(&text).map_err(|_| "it cannot be sent in a header")?;
     header.set_sensitive(true);
     Ok(header)
 }
 
-/// Bytes of an answer's head that are read for its first line.
+/// Bytes of an answer that are read for its first line.
 const FIRST_LINE: usize = 1024;
 
-/// Asks a proxy for connections, to learn what it says: the HTTP library tells failures apart by text alone.
+/// Requests connections from a proxy to find the reason of a failure, which the HTTP library reports as text only.
 pub(crate) struct Inquiry {
     pub(crate) address: ProxyAddress,
     pub(crate) resolver: Arc<GuardedResolver>,
-    /// For a proxy that is spoken to by https.
+    /// For an https proxy.
     pub(crate) tls: Arc<ClientConfig>,
-    /// For reaching the proxy, and once more for its answer.
+    /// For connecting to the proxy, and again for its answer.
     pub(crate) limit: Duration,
 }
 
 impl Inquiry {
-    /// Whether the proxy opens a connection to `target`, which is closed at once.
+    /// Checks that the proxy opens a connection to `target`, and closes it.
     ///
     /// # Errors
-    /// [`ErrorKind::Proxy`] where there is no proxy to speak with, [`ErrorKind::ProxyTunnel`] where it does not answer (it may
-    /// wait for `target` itself) or answers in a way that can be meant for `target`, [`ErrorKind::ProxyCredentials`] where it wants others,
-    /// [`ErrorKind::ProxyRefused`] where it does not allow this, [`ErrorKind::Unreachable`] where it could not reach `target`.
+    /// [`ErrorKind::Proxy`] if it cannot be reached or is not a proxy, [`ErrorKind::ProxyTunnel`] if it does not answer (it
+    /// may wait for `target`) or its answer may concern `target`, [`ErrorKind::ProxyCredentials`] if it requires other
+    /// credentials, [`ErrorKind::ProxyRefused`] if it does not allow the connection, [`ErrorKind::Unreachable`] if it could
+    /// not reach `target`.
     pub(crate) async fn ask(&self, target: &Host, credentials: Option<&HeaderValue>) -> Result<(), Error> {
         let status = self.status(target, credentials).await?;
         self.judge(status, target, credentials.is_some())
@@ -141,20 +142,20 @@ impl Inquiry {
         let target = format!("{}:{}", target.name(), target.port());
         match status {
             200..300 => Ok(()),
-            // Some proxies say 401 of credentials that are wrong.
+            // Some proxies answer 401 to wrong credentials.
             401 | 407 => {
                 let what = if with_credentials {
                     "does not accept the user and password"
                 } else {
-                    "asks for a user and a password"
+                    "requires a user and a password"
                 };
                 Err(self.error(ErrorKind::ProxyCredentials, format!("{what} ({status})")))
             }
             400..500 => {
                 Err(self.error(ErrorKind::ProxyRefused, format!("does not allow connections to {target} ({status})")))
             }
-            500.. => Err(self.error(ErrorKind::Unreachable, format!("has no connection to {target} ({status})"))),
-            // Some proxies redirect to a page that says why they forbid a host.
+            500.. => Err(self.error(ErrorKind::Unreachable, format!("could not connect to {target} ({status})"))),
+            // Some proxies redirect to a page with the reason why they forbid a host.
             _ => {
                 let what = format!("answers a request for a connection to {target} with {status}");
                 Err(self.error(ErrorKind::ProxyTunnel, what))
@@ -171,12 +172,12 @@ impl Inquiry {
         }
         let name = self.address.host.name();
         let name = ServerName::try_from(name.trim_start_matches('[').trim_end_matches(']').to_owned())
-            .map_err(|_| self.trouble("has a name that no certificate can have".to_owned()))?;
+            .map_err(|_| self.trouble("has a name that a certificate cannot have".to_owned()))?;
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
         let stream = tokio::time::timeout_at(begun + self.limit, handshake)
             .await
-            .map_err(|_| self.trouble(format!("makes no TLS connection within {:?}", self.limit)))?
-            .map_err(|error| self.trouble(format!("cannot be spoken to by TLS: {}", clean(&error))))?;
+            .map_err(|_| self.trouble(format!("does not complete the TLS handshake within {:?}", self.limit)))?
+            .map_err(|error| self.trouble(format!("cannot be reached by TLS: {}", clean(&error))))?;
         self.connect_in_time(stream, target, credentials).await
     }
 
@@ -200,7 +201,7 @@ impl Inquiry {
         let addresses: Vec<SocketAddr> = match host.address() {
             Some(address) => vec![SocketAddr::new(address, host.port())],
             None => {
-                let name = host.name().parse().map_err(|_| self.trouble("has no name of a host".to_owned()))?;
+                let name = host.name().parse().map_err(|_| self.trouble("has an invalid host name".to_owned()))?;
                 let found = self.resolver.resolve(name).await;
                 let found = found.map_err(|error| match error.downcast::<RefusedAddress>() {
                     Ok(refused) => self.trouble(format!("cannot be reached: {refused}")),
@@ -215,13 +216,13 @@ impl Inquiry {
             match tokio::time::timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => reason = clean(&error),
-                Err(_) => reason = "connecting took too long".to_owned(),
+                Err(_) => reason = "connection timed out".to_owned(),
             }
         }
         Err(self.trouble(format!("cannot be reached: {reason}")))
     }
 
-    /// RFC 9110, 9.3.6.
+    /// RFC 9110, section 9.3.6.
     async fn connect(
         &self,
         mut stream: impl AsyncRead + AsyncWrite + Unpin,
@@ -239,7 +240,7 @@ impl Inquiry {
         request.extend_from_slice(b"\r\n");
         let broken = |error: io::Error| match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => self.closed(),
-            _ => self.error(ErrorKind::ProxyTunnel, format!("broke off: {}", clean(&error))),
+            _ => self.error(ErrorKind::ProxyTunnel, format!("lost the connection: {}", clean(&error))),
         };
         stream.write_all(&request).await.map_err(broken)?;
         stream.flush().await.map_err(broken)?;
@@ -259,12 +260,12 @@ impl Inquiry {
         self.error(ErrorKind::ProxyTunnel, "closes the connection without an answer".to_owned())
     }
 
-    /// The proxy opened a connection to `target`, and it did not last, as `seen` says.
+    /// The error for a connection to `target` that the proxy opened and that failed with `seen`.
     pub(crate) fn lost(&self, target: &Host, seen: &Error) -> Error {
-        self.error(ErrorKind::ProxyTunnel, format!("gave no lasting connection to {target}: {seen}"))
+        self.error(ErrorKind::ProxyTunnel, format!("opened a connection to {target} that failed: {seen}"))
     }
 
-    /// An error that is the proxy's, whichever host was to be reached.
+    /// An error of the proxy itself, for any host.
     fn trouble(&self, what: String) -> Error {
         self.error(ErrorKind::Proxy, what)
     }
@@ -320,9 +321,9 @@ mod tests {
             ("socks5://proxy.internal:1080", "SOCKS is not supported"),
             ("http://proxy.internal", "with its port"),
             ("http://[fd00::443]", "with its port"),
-            ("http://anna:canary@proxy.internal:3128", "no user and password"),
-            ("http://proxy.internal:3128/path", "a port is a number"),
-            ("http://proxy.internal:3128?x", "a port is a number"),
+            ("http://anna:canary@proxy.internal:3128", "not contain a user and password"),
+            ("http://proxy.internal:3128/path", "a port must be a number"),
+            ("http://proxy.internal:3128?x", "a port must be a number"),
             ("http://canary_x:3128", "only ASCII letters"),
             ("http://169.254.169.254:80", "never contacted"),
             ("http://0.0.0.0:3128", "never contacted"),

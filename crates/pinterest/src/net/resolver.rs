@@ -1,5 +1,5 @@
-//! Name lookup under guard: what it lets through is what gets dialled, so a name that changes its answer between
-//! check and use gains nothing.
+//! Name lookup with a check of the addresses. Exactly the checked addresses are contacted, so a name that changes its
+//! addresses between check and use gains nothing.
 
 use std::future::Future;
 use std::io;
@@ -13,10 +13,10 @@ use tokio::sync::Semaphore;
 
 use super::address_rule::{AddressRule, RefusedAddress};
 
-/// The answer of a [`LookUp`], as a boxed future.
+/// The result of a [`LookUp`], as a boxed future.
 pub type LookUpFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Finds the addresses of a host name. The answer is checked, never trusted.
+/// Finds the addresses of a host name. They are checked before use.
 pub trait LookUp: Send + Sync {
     /// All addresses of `host`, a DNS name in lower case.
     fn look_up(&self, host: String) -> LookUpFuture;
@@ -24,9 +24,8 @@ pub trait LookUp: Send + Sync {
 
 /// The operating system's `getaddrinfo`, on the runtime's blocking threads.
 ///
-/// It cannot be cancelled once it runs, so at most four run at a time; further lookups wait and count their wait
-/// against their own time limit. A runtime whose thread must not hang at the end should be ended with
-/// `shutdown_background`.
+/// It cannot be cancelled once it runs, so at most four run at a time; further lookups wait, and their wait counts against
+/// their own time limit. A runtime whose thread must not hang at the end should be ended with `shutdown_background`.
 #[derive(Clone, Debug)]
 pub struct SystemLookUp {
     running: Arc<Semaphore>,
@@ -44,7 +43,7 @@ impl LookUp for SystemLookUp {
         Box::pin(async move {
             let permit = running.acquire_owned().await.map_err(io::Error::other)?;
             let blocking = tokio::task::spawn_blocking(move || {
-                // Given back when getaddrinfo returns, not when the caller loses patience.
+                // Released when getaddrinfo returns, not when the caller stops waiting.
                 let _permit = permit;
                 Ok((host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
             });
@@ -53,8 +52,8 @@ impl LookUp for SystemLookUp {
     }
 }
 
-/// The HTTP client's resolver: looks up configured hosts only, within a time limit, and drops every address the
-/// host may not have.
+/// The HTTP client's resolver: looks up only configured hosts, within a time limit, and drops every address that the host
+/// may not have.
 pub(crate) struct GuardedResolver {
     look_up: Arc<dyn LookUp>,
     /// Names in lower case, and which addresses each may have.
@@ -89,7 +88,7 @@ impl Resolve for GuardedResolver {
             if permitted.is_empty() {
                 return Err(RefusedAddress { host, refused }.into());
             }
-            // Port 0 means the URL's port to the connector.
+            // The connector replaces port 0 by the URL's port.
             let addresses: Addrs = Box::new(permitted.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_with_nothing_left_fails_closed() {
+    async fn a_name_without_permitted_addresses_is_refused() {
         for addresses in [&["127.0.0.1", "64:ff9b::7f00:1"][..], &[]] {
             let error = resolve(Fixed(addresses), "i.pinimg.com").await.unwrap_err();
             assert_eq!(error.downcast::<RefusedAddress>().unwrap().refused.len(), addresses.len());
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_names_are_not_even_looked_up() {
+    async fn other_names_are_not_looked_up() {
         assert!(resolve(Fixed(&["8.8.8.8"]), "evil.example").await.unwrap_err().is::<RefusedAddress>());
     }
 

@@ -1,4 +1,4 @@
-//! Whose certificates are believed.
+//! The trusted certificate authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{Error, ErrorKind};
 
-/// The TLS configuration: the platform's store, and `ca_file` in addition. There is no way to turn verification off.
+/// The TLS configuration: trusts the platform's store and `ca_file`. Verification cannot be turned off.
 ///
-/// The crypto provider is handed over here and not installed for the process: the process is not ours.
+/// The crypto provider is passed here and not installed for the process, which belongs to the caller.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] if the file cannot be read or holds no certificate, or if nothing at all is trusted.
+/// [`ErrorKind::Config`] if the file cannot be read or contains no certificate, or if no authority is trusted.
 pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
-    // Errors of single files are common in real stores; what counts is whether anything usable is left.
+    // Errors of single files are common in real stores; it is enough if any authority is usable.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
         for certificate in read_certificates(path)? {
@@ -32,7 +32,7 @@ pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, Erro
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| config(format!("TLS cannot be set up: {error}")))?;
+        .map_err(|error| config(format!("could not set up TLS: {error}")))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
@@ -43,7 +43,7 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error>
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| config(format!("the CA file {} is not PEM: {error}", path.display())))?;
     if certificates.is_empty() {
-        return Err(config(format!("the CA file {} holds no certificate", path.display())));
+        return Err(config(format!("the CA file {} contains no certificate", path.display())));
     }
     Ok(certificates)
 }
@@ -57,13 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_ca_file_is_refused_by_name() {
+    fn the_error_of_a_bad_ca_file_names_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
         assert!(client_config(Some(&path)).unwrap_err().to_string().contains("cannot be read"));
         for (text, expected) in [
-            ("", "holds no certificate"),
-            ("not PEM", "holds no certificate"),
+            ("", "contains no certificate"),
+            ("not PEM", "contains no certificate"),
             ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "is not PEM"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "ca.pem"),
         ] {

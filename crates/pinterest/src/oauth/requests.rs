@@ -1,6 +1,6 @@
 //! The authorize page and the two requests to the token endpoint, built by the library `oauth2`.
 //!
-//! The library sends nothing and reads no answer: it would read any number of bytes, quote an answer that it cannot
+//! The library sends nothing and reads no answer: it would accept an answer of any size, quote an answer that it cannot
 //! parse in its error, and free the tokens without zeroing them. [`super::TokenAnswer`] reads the answer.
 
 use std::cell::RefCell;

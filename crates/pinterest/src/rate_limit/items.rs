@@ -1,12 +1,12 @@
-//! Lists in header fields, read as structured fields are written (RFC 9651) but without their strictness: a member that
-//! makes no sense costs no other. A parser of structured fields refuses the whole field for one of them.
+//! Lists in header fields, read leniently as structured fields (RFC 9651): an invalid member is ignored. A strict parser
+//! refuses the whole field for one invalid member.
 
 use http::{HeaderMap, HeaderValue};
 
-/// Members of one field that are read.
+/// Most members that are read of one field.
 const MOST_ITEMS: usize = 64;
 
-/// What a member or a parameter says.
+/// The value of a member or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Number(u64),
@@ -16,14 +16,14 @@ pub(super) enum Value {
 /// A member of a list or dictionary, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
-    /// In a dictionary.
+    /// The key, in a dictionary.
     key: Option<String>,
     value: Option<Value>,
     parameters: Vec<(String, Option<Value>)>,
 }
 
 impl Item {
-    /// A number with a name, made of parts of another member.
+    /// A number with a name, from parts of another member.
     pub(super) fn new(number: u64, name: Option<&str>) -> Self {
         Item { key: name.map(str::to_owned), value: Some(Value::Number(number)), parameters: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Item {
         self.parameters.iter().any(|(name, _)| names.contains(&name.as_str()))
     }
 
-    /// By whichever way it is told.
+    /// The name, in whichever way it is given.
     pub(super) fn name(&self) -> Option<&str> {
         let named = match self.parameter(&["name", "policy"]) {
             Some(Value::Text(name)) => Some(name.as_str()),
@@ -77,7 +77,7 @@ pub(super) fn items(headers: &HeaderMap, names: &[&str]) -> Vec<Item> {
     let lines = names.iter().flat_map(|name| headers.get_all(*name));
     let mut items = Vec::new();
     for line in lines.map(HeaderValue::as_bytes) {
-        // Names beyond ASCII are no reason to miss the numbers beside them.
+        // The numbers are read even if a name is not ASCII.
         let line = String::from_utf8_lossy(line);
         items.extend(split(&line, b',').into_iter().filter_map(item).take(MOST_ITEMS));
     }
@@ -97,11 +97,11 @@ fn item(text: &str) -> Option<Item> {
     Some(Item { key, value, parameters })
 }
 
-/// `key=value`, the key in lower case, or all of it as a key.
+/// `key=value` with the key in lower case, or the whole text as a key.
 fn pair(text: &str) -> (String, Option<&str>) {
     let text = text.trim();
     match text.split_once('=') {
-        // A quote before the sign: that belongs to a text.
+        // A quote before the equals sign: the sign belongs to a text.
         Some((key, value)) if !key.contains('"') => (key.trim().to_ascii_lowercase(), Some(value)),
         _ => (text.to_ascii_lowercase(), None),
     }
@@ -123,14 +123,14 @@ fn read(text: &str) -> Option<Value> {
     }
     match number(text) {
         Some(number) => Some(Value::Number(number)),
-        // A number that none can be, as -1, is nothing.
+        // A number that is not allowed, such as -1, has no value.
         None if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) => None,
         None if text.is_empty() => None,
         None => Some(Value::Text(text.to_owned())),
     }
 }
 
-/// Whole numbers, with a fraction that says nothing (`60.0`) or a unit behind (`60 s`).
+/// Whole numbers, also with a zero fraction (`60.0`) or a unit (`60 s`).
 fn number(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (digits, rest) = text.split_at(digits);
@@ -139,7 +139,7 @@ fn number(text: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| fits)
 }
 
-/// Splits at a separator that is not inside a quoted text. A quote that nothing closes is a character like others.
+/// Splits at a separator outside of quoted texts. An unclosed quote is an ordinary character.
 fn split(text: &str, separator: u8) -> Vec<&str> {
     let bytes = text.as_bytes();
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
@@ -156,7 +156,7 @@ fn split(text: &str, separator: u8) -> Vec<&str> {
     parts
 }
 
-/// The place of the quote that closes the one at `open`: a text ends where its member or parameter does.
+/// The position of the quote that closes the one at `open`: a text ends with its member or parameter.
 fn closing(bytes: &[u8], open: usize) -> Option<usize> {
     let mut at = open + 1;
     while at < bytes.len() {

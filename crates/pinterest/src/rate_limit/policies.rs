@@ -1,4 +1,4 @@
-//! Which of the told policies is the budget, which one paces, and whose numbers the others are.
+//! Determines which policy is the budget, which one paces requests, and to which policy the other numbers belong.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::items::{Item, items};
 use super::{CATEGORY, LONGEST_PACE, RateLimit};
 use crate::bounds::{LONGEST_WINDOW, REQUESTS, within};
 
-/// Pinterest's own names, and those of the drafts. One that only counts is read before one that tells more.
+/// Pinterest's names and those of the drafts. Names of plain limits come before names of policies.
 const LIMIT: [&str; 4] = ["x-ratelimit-limit", "ratelimit-limit", "x-ratelimit-policy", "ratelimit-policy"];
 const REMAINING: [&str; 2] = ["x-ratelimit-remaining", "ratelimit-remaining"];
 const RESET: [&str; 2] = ["x-ratelimit-reset", "ratelimit-reset"];
-/// Names the three above, or `"policy";r=remaining;t=reset`.
+/// A field with all three of the above, or with `"policy";r=remaining;t=reset`.
 const ALL: [&str; 2] = ["x-ratelimit", "ratelimit"];
 
-/// Requests are spread a little wider than a policy that paces asks for: they do not arrive as evenly as they are sent.
+/// Requests are spread a little wider than a pacing policy requires: they do not arrive as evenly as they are sent.
 const PACE_MARGIN: f64 = 1.1;
 /// Resets are whole seconds, and may be rounded up.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// So many requests in so much time.
+/// A number of requests in a window.
 #[derive(Clone, Debug)]
 struct Policy {
     limit: u64,
@@ -30,17 +30,17 @@ struct Policy {
     reset: Option<Duration>,
 }
 
-/// What the headers say.
+/// The policies and numbers in the headers.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Quotas {
     policies: Vec<Policy>,
-    /// The limit that comes closest to be reached, without its window.
+    /// The limit that is closest to being reached, without its window.
     bare: Option<u64>,
     remaining: Option<u64>,
     reset: Option<Duration>,
 }
 
-impl Told {
+impl Quotas {
     pub(super) fn read(headers: &HeaderMap, reset_in: impl Fn(u64) -> Option<Duration>) -> Self {
         let (mut limits, mut remaining, mut resets) =
             (items(headers, &LIMIT), items(headers, &REMAINING), items(headers, &RESET));
@@ -55,21 +55,21 @@ impl Told {
                 }
             }
         }
-        let mut told = Told::default();
+        let mut quotas = Quotas::default();
         for item in &limits {
-            told.add_limit(item);
+            quotas.add_limit(item);
         }
         let remaining: Vec<_> = remaining.iter().map(|item| (item, item.number())).collect();
         let resets: Vec<_> = resets.iter().map(|item| (item, item.number().and_then(&reset_in))).collect();
-        told.assign(&remaining, &resets);
-        told
+        quotas.assign(&remaining, &resets);
+        quotas
     }
 
     fn add_limit(&mut self, item: &Item) {
         let quota = item.number().or_else(|| item.number_of(&["q", "quota"]));
         let Some(limit) = quota.and_then(|limit| within(limit, &REQUESTS)) else { return };
-        let told = item.number_of(&["w", "window"]).map(Duration::from_secs);
-        let window = told.and_then(|window| within(window, &(ROUNDING..=LONGEST_WINDOW)));
+        let window = item.number_of(&["w", "window"]).map(Duration::from_secs);
+        let window = window.and_then(|window| within(window, &(ROUNDING..=LONGEST_WINDOW)));
         let name = item.name().map(str::to_ascii_lowercase);
         if window.is_some() || is_of_category(name.as_deref()) {
             self.policies.push(Policy { limit, window, name, remaining: None, reset: None });
@@ -78,7 +78,7 @@ impl Told {
         }
     }
 
-    /// Gives what is left, and the times until more is, to the policies that they are of.
+    /// Assigns the remaining requests and the resets to their policies.
     fn assign(&mut self, remaining: &[(&Item, Option<u64>)], resets: &[(&Item, Option<Duration>)]) {
         let alone = |items: usize| items == 1 || items != self.policies.len();
         let first_left = remaining.first().filter(|(item, _)| is_unnamed(item) && alone(remaining.len()));
@@ -103,7 +103,7 @@ impl Told {
         }
     }
 
-    /// The policy that a number without a name is of: the shortest of those that it can be of.
+    /// The policy of a number without a name: the shortest of those that allow it.
     fn tightest(&self, left: Option<u64>, reset: Option<Duration>) -> Option<usize> {
         let is_bare = |policy: &Policy| self.bare == Some(policy.limit);
         let any_bare = self.policies.iter().any(is_bare);
@@ -116,7 +116,7 @@ impl Told {
         policies.min_by_key(|(_, policy)| policy.window.unwrap_or(Duration::MAX)).map(|(place, _)| place)
     }
 
-    /// The policy that a number is of: by its name, its window, its place among as many, else the tightest.
+    /// The policy of a number: by its name, its window, its position among as many, or else the tightest one.
     fn whose(&self, item: &Item, place: usize, of: usize, tightest: Option<usize>) -> Option<usize> {
         if let Some(name) = item.name().map(str::to_ascii_lowercase) {
             return self.policies.iter().position(|policy| policy.name.as_ref() == Some(&name));
@@ -147,7 +147,7 @@ impl Told {
         let short: Vec<_> = self.policies.iter().filter(paces).collect();
         let pace = short.iter().map(|policy| {
             let window = policy.window.unwrap_or_default();
-            // At most `LONGEST_PACE`, as a limit is at least one.
+            // At most `LONGEST_PACE` times the margin, because a limit is at least one.
             window.mul_f64(PACE_MARGIN / policy.limit as f64)
         });
         let spent = |policy: &&&Policy| policy.remaining.is_none_or(|left| left == 0);

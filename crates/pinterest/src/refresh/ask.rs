@@ -1,29 +1,29 @@
-//! One refresh: the request, and the second one that an uncertain past may call for.
+//! One refresh: the request, and a second one if an earlier answer was lost.
 
 use std::fmt;
 
 use super::next_step::{Attempt, NextStep, judge};
 use crate::{AppCredentials, Client, Error, ErrorKind, Secret, TokenGrant};
 
-/// What a refresh is asked with.
+/// The input of a refresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// The app the account consented to.
+    /// The account's app.
     pub app: &'a AppCredentials,
     /// The refresh token that was stored last.
     pub current: &'a Secret,
-    /// The one before it, where it is still known.
+    /// The one before it, if it is still stored.
     pub previous: Option<&'a Secret>,
-    /// What happened until now.
+    /// What happened before.
     pub attempt: Attempt,
 }
 
-/// A refresh that brought nothing.
+/// A failed refresh.
 #[derive(Debug)]
 pub struct FailedRefresh {
-    /// What to do about it.
+    /// What to do.
     pub next_step: NextStep,
-    /// What went wrong.
+    /// Why it failed.
     pub error: Error,
 }
 
@@ -35,17 +35,17 @@ impl fmt::Display for FailedRefresh {
 
 impl std::error::Error for FailedRefresh {}
 
-/// Asks for a new grant, once; twice only where an earlier answer got lost and the current token is definitely refused:
-/// then the previous token may be the one the server knows, for a server restored from its standby forgets its last
-/// rotation, as we may have forgotten ours.
+/// Requests a new grant, once; twice only if an earlier answer was lost and the current token is definitely refused. The
+/// server may then know only the previous token: a server that was restored from its standby may have lost its last
+/// rotation.
 ///
-/// A grant without a refresh token means that the one stored last stays. After the previous token has worked that
-/// would be the wrong one, so the grant then names the previous.
+/// A grant without a refresh token means that the stored one stays valid. If the previous token was used, the grant
+/// contains that one instead.
 ///
 /// `random` is uniform in `[0, 1)`, see [`judge`].
 ///
 /// # Errors
-/// A [`FailedRefresh`], whose next_step says what to do.
+/// A [`FailedRefresh`] with the next step.
 pub async fn ask(client: &Client, ask: Ask<'_>, random: f64) -> Result<TokenGrant, FailedRefresh> {
     let Ask { app, current, previous, attempt } = ask;
     let error = match client.refresh(app, current).await {
@@ -62,9 +62,9 @@ pub async fn ask(client: &Client, ask: Ask<'_>, random: f64) -> Result<TokenGran
             grant.refresh_token.get_or_insert_with(|| previous.clone());
             Ok(grant)
         }
-        // Both are refused: the first refusal stands.
+        // Both are refused: the first refusal counts.
         Err(second) if second.kind() == ErrorKind::NeedsReauth => Err(FailedRefresh { next_step, error }),
-        // Nothing is known of the previous token, so nothing is lost yet.
+        // The previous token may still be valid, so the account is not lost yet.
         Err(second) => {
             let next_step = match judge(&attempt, &second, random) {
                 NextStep::Again { again_in, .. } => NextStep::Again { again_in, uncertain: true },

@@ -1,31 +1,31 @@
-//! When refusals say more about the app than about the accounts.
+//! Detects refusals that are caused by the app and not by the accounts.
 
 use std::time::Duration;
 
 use super::Cause;
 
-/// Refusals of different accounts in a row, without a success between them, that are no coincidence any more.
+/// Refusals of different accounts in a row, without a success between them, that cannot be a coincidence.
 const TOO_MANY: u32 = 5;
 
-/// The first pause: long enough to spare a server in trouble, short enough that a mended app is noticed.
+/// The first pause: long enough to spare a server in trouble, short enough to notice a repaired app.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// No pause is longer: four requests a day harm nobody.
+/// No pause is longer: four requests per day do no harm.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Added at most, so that apps paused together do not return together.
+/// Greatest share that is added at random, so that apps paused together do not resume together.
 const JITTER: f64 = 0.1;
 
-/// A circuit breaker for one app: after too many refusals its accounts pause, then one of them asks for all.
+/// A circuit breaker for one app: after too many refusals its accounts pause, then one of them is tried.
 ///
-/// The caller keeps the two numbers and the end of the pause, and acts as follows:
-/// - While a pause lasts, nobody of the app asks. After it *one* account does, and the others wait for its answer; a
-///   refused one goes behind the others, so that one truly revoked account cannot keep the breaker open.
-/// - A pause that refused accounts begin takes back what it casts doubt on: accounts that were lost in this row (since
-///   the last success of the app) by [`Cause::Rejected`] or [`Cause::LostResponse`] are what they were before.
-/// - Answers to requests sent before the pause began do not count again.
+/// The caller stores the two numbers and the end of the pause, and does the following:
+/// - During a pause no account of the app is refreshed. After it *one* account is, and the others wait for its answer; a
+///   refused account is put behind the others, so that one account that was really revoked cannot keep the breaker open.
+/// - A pause that starts because of refused accounts restores the accounts that were lost since the app's last success by
+///   [`Cause::Rejected`] or [`Cause::LostResponse`].
+/// - Answers to requests that were sent before the pause do not count again.
 ///
-/// The default is closed: all is well.
+/// The default is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
     /// Accounts refused since the last success.
@@ -35,15 +35,15 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a pause has begun that no success has ended.
+    /// Whether a pause has started since the last success.
     pub fn is_open(self) -> bool {
         self.pauses > 0
     }
 
-    /// After a definite refusal of an account other than those refused before it in this row.
+    /// After a definite refusal of an account that was not refused before since the last success.
     ///
-    /// From the fifth on each begins a pause. A refusal that our own side explains, an expired token or a lost answer,
-    /// does not count: after two months without a network every account is refused, and rightly so.
+    /// Each from the fifth on starts a pause. A refusal with a cause on our side, an expired token or a lost answer, does not
+    /// count: after two months without a network every account is rightly refused.
     #[must_use]
     pub fn after_account_refusal(self, cause: Cause) -> Self {
         match cause {
@@ -58,14 +58,14 @@ impl Breaker {
         }
     }
 
-    /// After a refusal of the app's own credentials: the pause begins at once.
+    /// After a refusal of the app's own credentials: the pause starts at once.
     #[must_use]
     pub fn after_app_refusal(self) -> Self {
         self.paused()
     }
 
-    /// How long the pause that has just begun lasts: a quarter of an hour, doubled by each further one up to six hours,
-    /// and up to a tenth more as `random`, uniform in `[0, 1)`, has it. Nothing while closed.
+    /// The length of the pause that has just started: 15 minutes, doubled by each further pause up to six hours, plus up to a
+    /// tenth by `random`, uniform in `[0, 1)`. Zero while closed.
     pub fn pause(self, random: f64) -> Duration {
         let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
         let Some(doublings) = self.pauses.checked_sub(1) else {
@@ -75,8 +75,9 @@ impl Breaker {
         pause + pause.mul_f64(JITTER * random)
     }
 
-    /// Whether a refusal for this cause loses the account. While open it does not, unless the token had expired: no
-    /// fault of the app's is needed to explain that. Ask before counting the refusal and after it: both must hold.
+    /// Whether a refusal for this cause loses the account. While the breaker is open it does not, unless the token had
+    /// expired, which explains the refusal without a fault of the app. Must be true before and after the refusal is
+    /// counted.
     pub fn believes(self, cause: Cause) -> bool {
         cause == Cause::Expired || !self.is_open()
     }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn four_are_believed_and_the_fifth_is_not() {
+    fn the_fifth_refusal_opens_the_breaker() {
         for times in 0..5 {
             assert!(refused(times).believes(Cause::Rejected), "{times}");
             assert_eq!(refused(times).pause(0.0), Duration::ZERO);
@@ -122,18 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn what_our_side_explains_never_opens_it() {
+    fn causes_on_our_side_never_open_it() {
         for cause in [Cause::Expired, Cause::LostResponse] {
             let breaker = (0..100).fold(refused(4), |breaker, _| breaker.after_account_refusal(cause));
             assert_eq!(breaker, refused(4));
         }
-        // Once open, a probe that brings no success prolongs the pause, whatever the reason.
+        // Once open, a failed probe prolongs the pause, whatever the cause.
         assert_eq!(refused(5).after_account_refusal(Cause::LostResponse).pauses, 2);
     }
 
     proptest! {
         #[test]
-        fn every_pause_lies_between_its_bounds(pauses in 1u32.., random in prop::num::f64::ANY) {
+        fn every_pause_is_within_its_bounds(pauses in 1u32.., random in prop::num::f64::ANY) {
             let pause = Breaker { refused_in_row: 0, pauses }.pause(random);
             prop_assert!((SHORTEST_PAUSE..=LONGEST_PAUSE.mul_f64(1.1)).contains(&pause), "{:?}", pause);
         }

@@ -1,20 +1,20 @@
-//! Keeping grants alive: when to refresh, how to ask, and what a failed attempt means.
+//! Keeps grants valid: when to refresh, how to refresh, and what a failed attempt means.
 //!
-//! Pinterest rotates refresh tokens, and whether a used one lives on for a while is not documented: it is taken to be
-//! dead. So one request at a time per account, its answer stored before anything else happens, and three questions
-//! with an answer each, none of which needs a database, a clock or a source of randomness of its own:
+//! Pinterest rotates refresh tokens. Whether a used one stays valid for a while is not documented: it is considered invalid.
+//! So there is one request at a time per account, and its answer is stored before anything else happens. Three functions
+//! decide, without a database, a clock or a source of randomness:
 //!
-//! 1. [`after`]: when is a grant due?
-//! 2. [`ask`]: what does the server say? A failure comes with its [`NextStep`]: again, the app's fault, or lost.
-//! 3. [`Breaker`]: are the accounts refused, or is it the app?
+//! 1. [`after`]: when a grant is due.
+//! 2. [`ask`]: the request. A failure has a [`NextStep`]: retry, the app was refused, or the account is lost.
+//! 3. [`Breaker`]: whether accounts are refused, or the app.
 //!
-//! What is left to the caller is the bookkeeping:
-//! - An intent is written before the request, and is the lock. Whoever takes over one that a dead worker left has an
-//!   [`Attempt::uncertain`] before them, and records that first of all: it has to outlive every further failure.
-//! - The answer is stored by compare-and-swap on the generation that was asked with. Where it brings no refresh token,
-//!   the old one stays with what is left of its life.
-//! - A next_step counts only if the generation has not moved meanwhile; if it has, somebody else was faster and the
-//!   refusal was a race.
+//! The caller does the bookkeeping:
+//! - An intent is stored before the request, and is the lock. A worker that takes over the intent of a crashed worker has an
+//!   [`Attempt::uncertain`], and stores that first: it must survive every further failure.
+//! - The answer is stored by compare-and-swap on the generation of the request. If it has no refresh token, the old one and
+//!   its expiry stay.
+//! - A next step counts only if the generation has not changed meanwhile; otherwise another process was faster, and the
+//!   refusal is void.
 
 mod ask;
 mod breaker;

@@ -1,45 +1,45 @@
-//! What a failed refresh means for the account.
+//! What to do after a failed refresh.
 
 use std::time::Duration;
 
 use crate::retry::{self, LONGEST_DELAY, SHORTEST_DELAY};
 use crate::{Error, ErrorKind};
 
-/// What is known about the attempt that failed.
+/// The state of the failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Attempts since the last answer that was stored, this one included: from 1.
+    /// Attempts since the last stored answer, including this one: from 1.
     pub number: u32,
-    /// An earlier attempt with this refresh token may have been processed: its answer got lost, or whoever asked died.
+    /// An earlier attempt with this refresh token may have been processed: its answer was lost, or the worker crashed.
     pub uncertain: bool,
-    /// The refresh token is past the expiry it was granted with.
+    /// The refresh token has expired.
     pub refresh_token_expired: bool,
 }
 
-/// What to do about a failed attempt.
+/// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// Ask again with the same refresh token.
+    /// Retry with the same refresh token.
     Again {
         /// After this long; see [`judge`].
         again_in: Duration,
         /// This attempt, or one before it, may have been processed: the next one is [`Attempt::uncertain`].
         uncertain: bool,
     },
-    /// The app's credentials were refused, which says nothing about the account: it stays what it was.
+    /// The app's credentials were refused: the account keeps its state.
     AppRefused,
-    /// Only its owner can bring the account back, by consenting again. See [`crate::refresh::Breaker::believes`].
+    /// The account is lost until its owner consents again. See [`crate::refresh::Breaker::believes`].
     Lost(Cause),
 }
 
 /// Why an account is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The refresh token was refused although nothing of ours went wrong: revoked, or the password changed.
+    /// The refresh token was refused without a cause on our side: it was revoked, or the password was changed.
     Rejected,
-    /// The refresh token was refused after its expiry: nothing asked in time.
+    /// The refresh token was refused after its expiry: it was not refreshed in time.
     Expired,
-    /// The refresh token was refused after an attempt whose answer got lost: most likely that answer replaced it.
+    /// The refresh token was refused after an attempt with a lost answer, which most likely replaced it.
     LostResponse,
 }
 
@@ -60,16 +60,15 @@ impl std::fmt::Display for Cause {
     }
 }
 
-/// Judges a failed attempt.
+/// Decides what to do after a failed attempt.
 ///
-/// Only a definite refusal of this refresh token loses an account, and no number of attempts does: trouble passes, and
-/// the token lives longer than most of it. Waits grow threefold from seconds to one hour; `random`, uniform in
-/// `[0, 1)`, chooses from the upper half of each. A wait the server asks for holds instead, up to a day
-/// ([`retry::LONGEST_RETRY_AFTER`]).
+/// Only a definite refusal of this refresh token loses an account; failed attempts alone never do. Waits grow threefold
+/// from seconds to one hour; `random`, uniform in `[0, 1)`, chooses from the upper half of each. A wait requested by the
+/// server is used instead, up to a day ([`retry::LONGEST_RETRY_AFTER`]).
 pub fn judge(attempt: &Attempt, error: &Error, random: f64) -> NextStep {
     match error.kind() {
         ErrorKind::AppCredentials => NextStep::AppRefused,
-        // Its age explains the refusal best, whatever else happened.
+        // An expired token explains the refusal, whatever else happened.
         ErrorKind::NeedsReauth if attempt.refresh_token_expired => NextStep::Lost(Cause::Expired),
         ErrorKind::NeedsReauth if attempt.uncertain => NextStep::Lost(Cause::LostResponse),
         ErrorKind::NeedsReauth => NextStep::Lost(Cause::Rejected),
@@ -80,7 +79,7 @@ pub fn judge(attempt: &Attempt, error: &Error, random: f64) -> NextStep {
     }
 }
 
-/// Unlike [`retry::next_delay`] this never ends, and never falls below half its ceiling: that bounds the requests of a
+/// Unlike [`retry::next_delay`] this never gives up, and never falls below half its ceiling: this limits the requests per
 /// day, however long the trouble lasts.
 fn wait(number: u32, error: &Error, random: f64) -> Duration {
     let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_apps_fault_is_not_the_accounts() {
+    fn a_refused_app_does_not_lose_the_account() {
         for uncertain in [false, true] {
             let attempt = Attempt { uncertain, refresh_token_expired: true, ..FIRST };
             assert_eq!(judge(&attempt, &error(ErrorKind::AppCredentials), 0.5), NextStep::AppRefused);
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_processed_stays_uncertain() {
+    fn an_attempt_that_may_have_been_processed_stays_uncertain() {
         let uncertain = |attempt: Attempt, error: Error| match judge(&attempt, &error, 0.5) {
             NextStep::Again { uncertain, .. } => uncertain,
             next_step => panic!("{next_step:?}"),
@@ -135,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_obeyed() {
+    fn the_servers_wait_is_used() {
         let limited = error(ErrorKind::RateLimited).with_retry_after(Some(Duration::from_secs(67_150)));
         let next_step = judge(&Attempt { number: 30, ..FIRST }, &limited, 0.0);
         assert_eq!(next_step, NextStep::Again { again_in: Duration::from_secs(67_150), uncertain: false });
     }
 
-    /// With the upper half of each ceiling, a day cannot hold more: the seven that lead to the hour, then two an hour.
+    /// With the upper half of each ceiling: seven attempts up to the hour, then two per hour.
     #[test]
     fn a_day_of_trouble_costs_some_fifty_requests() {
         let mut elapsed = Duration::ZERO;
@@ -155,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn trouble_never_ends_it_and_never_waits_more_than_an_hour(
+        fn no_trouble_gives_up_or_waits_more_than_an_hour(
             number in any::<u32>(),
             uncertain in any::<bool>(),
             refresh_token_expired in any::<bool>(),

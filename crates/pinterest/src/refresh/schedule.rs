@@ -1,30 +1,29 @@
-//! When to refresh: early enough that days of trouble cost no account, often enough that no refresh token lapses.
+//! When to refresh: early enough that days of trouble do not lose an account, often enough that no refresh token expires.
 
 use std::time::Duration;
 
 /// A long weekend without a network must not outlast a token.
 const LEAST_LEAD: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
-/// Refresh tokens live 60 days and are renewed with the access token only: an account nobody uses needs it too.
+/// Refresh tokens are valid for 60 days and are renewed only with the access token: unused accounts are refreshed too.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(20 * 24 * 60 * 60);
 
-/// A refresh token that is never renewed is asked with ever closer to its end; this ends the halving.
+/// The interval before the expiry of a refresh token that is never renewed is halved each time, down to this.
 const LEAST_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Answers a server that grants seconds or nothing, lest it be asked without a pause.
+/// The minimum, for a server that grants tokens of seconds.
 const NEVER_BEFORE: Duration = Duration::from_secs(1);
 
-/// A grant whose last means of renewal lapses in less than this is one its owner should hear of: no refresh has worked
-/// for weeks, or there is no refresh token that could.
+/// Warn if a grant cannot be renewed after less than this time: no refresh has succeeded for weeks, or there is no refresh
+/// token.
 pub const WARN_BEFORE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How long after a grant to refresh it.
+/// The time after a grant at which to refresh it.
 ///
-/// The larger of three days and a tenth of its life before the access token expires, and as long before the refresh
-/// token does; but after half the life of the one that decides at the earliest, and after 20 days at the latest.
-/// `refresh_expires_in` is what is left of the refresh token's life, where that is known. `random` is uniform in
-/// `[0, 1)`; it brings the time forward by up to a twentieth, so that accounts connected together do not refresh
-/// together.
+/// Three days or a tenth of its lifetime, whichever is longer, before the access token expires, and as long before the
+/// refresh token expires; but not before half of the deciding lifetime, and not after 20 days. `refresh_expires_in` is the
+/// refresh token's remaining lifetime, if known. `random`, uniform in `[0, 1)`, brings the time forward by up to a
+/// twentieth, so that accounts connected together are not refreshed together.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -42,7 +41,7 @@ pub fn after(expires_in: Duration, refresh_expires_in: Option<Duration>, random:
     latest.mul_f64(1.0 - random / 20.0).max(NEVER_BEFORE)
 }
 
-/// The latest time for a token of this life.
+/// The latest time for a token of this lifetime.
 fn latest(life: Duration) -> Duration {
     life.saturating_sub(LEAST_LEAD.max(life / 10)).max(life / 2)
 }
@@ -63,7 +62,7 @@ mod tests {
         assert_eq!(after(30 * DAY, Some(22 * DAY), 0.0), 19 * DAY);
     }
 
-    /// Two thirds of its life, whatever the jitter: ten days of trouble on end cost nothing.
+    /// At two thirds of its lifetime, whatever the jitter: ten days of trouble do no harm.
     #[test]
     fn a_month_is_renewed_ten_days_early() {
         for random in [0.0, 0.5, 1.0] {
@@ -72,7 +71,7 @@ mod tests {
         }
     }
 
-    /// What a server does that keeps answering without a new refresh token.
+    /// A server that never returns a new refresh token.
     #[test]
     fn a_refresh_token_that_is_never_renewed_is_used_a_few_times() {
         let mut left = 60 * DAY;

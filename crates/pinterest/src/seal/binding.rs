@@ -1,6 +1,6 @@
-//! What a sealed secret is bound to.
+//! The binding of a sealed secret to its row.
 
-/// Which secret it is: an access token cannot be opened as a refresh token.
+/// The kind of secret: an access token cannot be opened as a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// An account's access token.
@@ -14,7 +14,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Part of the format: a name that changes makes what was sealed under it unreadable.
+    /// Part of the format: changing a name makes the secrets sealed under it unreadable.
     fn label(self) -> &'static [u8] {
         match self {
             Self::AccessToken => b"access_token",
@@ -25,22 +25,22 @@ impl Purpose {
     }
 }
 
-/// The place a sealed secret belongs to. It opens there and nowhere else.
+/// The row and column that a sealed secret belongs to. It can be opened only there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding<'a> {
-    /// The installation's own id, which never changes.
+    /// The installation's id, which never changes.
     pub installation_id: &'a str,
-    /// Which secret.
+    /// The kind of secret.
     pub purpose: Purpose,
     /// The account's or app's id.
     pub row: i64,
-    /// Counts the writes of the row; what was sealed for an earlier one does not open as the present one.
+    /// The row's generation: a secret sealed for an earlier one cannot be opened for the current one.
     pub generation: i64,
 }
 
 impl Binding<'_> {
-    /// The associated data. Every part has its length before it (four bytes, big-endian), so that no two bindings
-    /// give the same bytes.
+    /// The associated data. Each part is preceded by its length (four bytes, big-endian), so that no two bindings give the
+    /// same bytes.
     pub(super) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let mut data = Vec::with_capacity(128);
         let parts: [&[u8]; 6] = [

@@ -1,22 +1,22 @@
-//! Why something could not be sealed or opened.
+//! Errors of keys and sealed values.
 
 use std::fmt;
 
 use super::fingerprint::Fingerprint;
 
-/// A failure to read keys or to open what was sealed. Never holds key bytes or plaintext.
+/// A failure to read keys or to open a sealed value. Never contains key bytes or plaintext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealError(Reason);
 
-/// What a [`SealError`] means for the caller.
+/// The kind of a [`SealError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SealErrorKind {
-    /// The key file is missing, unreadable or not kept safely.
+    /// The key file is missing, unreadable or not safe.
     KeyFile,
-    /// The key file's text is no list of keys.
+    /// The key file's text is not a list of keys.
     KeyText,
-    /// The bytes are not something that was sealed here, or of a later format.
+    /// The bytes are not a sealed value, or have a later format.
     Format,
     /// Sealed with a key that is not in the ring.
     UnknownKey,
@@ -44,7 +44,7 @@ impl SealError {
         &self.0
     }
 
-    /// What kind of failure this is; branch on this.
+    /// The kind of failure; branch on this.
     pub fn kind(&self) -> SealErrorKind {
         match self.0 {
             Reason::KeyFile { .. } => SealErrorKind::KeyFile,
@@ -62,23 +62,23 @@ impl fmt::Display for SealError {
             Reason::KeyFile { path, rule } => write!(formatter, "key file {path}: {rule}"),
             Reason::KeyText(rule) => formatter.write_str(rule),
             Reason::TooShort { length, least } => {
-                write!(formatter, "sealed bytes have at least {least} bytes, these have {length}")
+                write!(formatter, "the sealed value has {length} bytes, expected at least {least}")
             }
             Reason::Version { version, algorithm } => {
                 write!(
                     formatter,
-                    "sealed in format {version} with algorithm {algorithm}; format 1 with algorithm 1 can be opened"
+                    "sealed in format {version} with algorithm {algorithm}; only format 1 with algorithm 1 is supported"
                 )
             }
             Reason::UnknownKey { sealed_with, ring } => {
                 let ring: Vec<_> = ring.iter().map(ToString::to_string).collect();
-                write!(formatter, "sealed with key {sealed_with}, the key ring has {}", ring.join(", "))
+                write!(formatter, "sealed with key {sealed_with}, but the keys are {}", ring.join(", "))
             }
             Reason::NotAuthentic { sealed_with } => write!(
                 formatter,
-                "key {sealed_with} does not open these bytes: they were altered, or belong to another row or generation"
+                "key {sealed_with} cannot decrypt this value: it was altered, or belongs to another row or generation"
             ),
-            Reason::NotText => formatter.write_str("what was sealed is no text"),
+            Reason::NotText => formatter.write_str("the decrypted value is not valid UTF-8"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The key file: what is accepted as one, and how the first one is made.
+//! The key file: its rules and its creation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,44 +9,44 @@ use super::error::{Reason, SealError};
 use super::key_ring::KeyRing;
 use crate::private_file;
 
-/// Reads a key file that is kept safely: a regular file, not reached through a symbolic link, owned by the user this
-/// process runs as or by root, without any right for group and others.
+/// Reads a key file. It must be a regular file and not a symbolic link, belong to this process' user or to root, and give no
+/// access to group and others.
 ///
 /// # Errors
-/// [`super::SealErrorKind::KeyFile`] with the rule broken, [`super::SealErrorKind::KeyText`] with the line.
+/// [`super::SealErrorKind::KeyFile`] with the violated rule, [`super::SealErrorKind::KeyText`] with the line.
 pub fn read_key_file(path: &Path) -> Result<KeyRing, SealError> {
     let text = private_file::read(path).map_err(|rule| refuse(path, rule))?;
     KeyRing::parse(&text)
         .map_err(|error| if let Reason::KeyText(rule) = error.reason() { refuse_text(path, rule) } else { error })
 }
 
-/// Makes a key file with one key of these random bytes, mode 0600, durable when this returns. If somebody else makes
-/// it at the same moment, theirs is read: all get the same keys.
+/// Creates a key file with one key of these random bytes and mode 0600; it is durable when this returns. If another process
+/// creates it at the same time, that file is read: all processes get the same keys.
 ///
 /// # Errors
 /// As [`read_key_file`].
 pub fn create_key_file(path: &Path, random: [u8; 32]) -> Result<KeyRing, SealError> {
     let ring = KeyRing::generate(random);
     let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else {
-        return Err(refuse(path, "it is not the name of a file"));
+        return Err(refuse(path, "it is not a file name"));
     };
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    // Written under another name and then linked to its own, so that nobody ever reads half a key. The other name is
-    // the key's fingerprint: different for every process.
+    // Written under another name and then linked, so that no process ever reads part of a key. The other name contains the
+    // key's fingerprint, which differs for every process.
     let draft = Draft(directory.join(format!(".{}.{}", name.to_string_lossy(), ring.active())));
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0).and_then(|mut file| {
         file.write_all(ring.to_text().expose().as_bytes())?;
         file.sync_all()
     });
-    written.map_err(|error| io_error(path, "cannot be made", &error))?;
+    written.map_err(|error| io_error(path, "cannot be created", &error))?;
     match fs::hard_link(&draft.0, path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return read_key_file(path),
-        Err(error) => return Err(io_error(path, "cannot be made", &error)),
+        Err(error) => return Err(io_error(path, "cannot be created", &error)),
     }
     File::open(directory)
         .and_then(|directory| directory.sync_all())
-        .map_err(|error| io_error(path, "cannot be made durable", &error))?;
+        .map_err(|error| io_error(path, "cannot be synced", &error))?;
     drop(draft);
     Ok(ring)
 }
@@ -56,7 +56,7 @@ struct Draft(PathBuf);
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Nothing can be done about a failure; the file has mode 0600 and holds a key in use or one that never was.
+        // A failure is harmless: the file has mode 0600, and its key is in use or was never used.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_second_gets_the_first_ones_key() {
+    fn concurrent_creators_get_the_same_key() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let rings: Vec<_> = std::thread::scope(|scope| {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_kept_safely_is_refused() {
+    fn an_unsafe_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         write(&path, &"ab".repeat(32), 0o644);
@@ -125,17 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_key_names_file_and_line() {
+    fn the_error_of_a_bad_key_names_file_and_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         write(&path, "# short\nabc\n", 0o600);
         let error = read_key_file(&path).unwrap_err();
         assert_eq!(error.kind(), SealErrorKind::KeyText);
-        assert!(error.to_string().contains("/key: line 2 is no key"), "{error}");
+        assert!(error.to_string().contains("/key: line 2 is not a key"), "{error}");
     }
 
     #[test]
-    fn a_place_that_cannot_hold_a_file_is_an_error() {
+    fn an_impossible_path_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         for path in [directory.path().join("no/such/key"), PathBuf::from("/"), PathBuf::new()] {
             assert_eq!(create_key_file(&path, [1; 32]).unwrap_err().kind(), SealErrorKind::KeyFile, "{path:?}");

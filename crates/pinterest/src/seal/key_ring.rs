@@ -1,4 +1,4 @@
-//! Keys: their text form, their fingerprints, and which one seals.
+//! The keys of a key file and their text form.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::Secret;
 /// Bytes of a key.
 const KEY_LENGTH: usize = 32;
 
-/// The keys of a key file, at least one. The first one seals, all of them open. Zeroed when dropped.
+/// The keys of a key file, at least one. The first one seals, all of them open. Zeroed on drop.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Vec<Key>,
@@ -52,7 +52,8 @@ impl KeyRing {
             if line.is_empty() {
                 continue;
             }
-            let rule = || refuse(format!("line {number} is no key: a key is 32 bytes as base64 or as 64 hex digits"));
+            let rule =
+                || refuse(format!("line {number} is not a key: a key is 32 bytes as base64 or as 64 hex digits"));
             let key = Key::new(decode(line).ok_or_else(rule)?);
             if keys.iter().any(|known| known.fingerprint == key.fingerprint) {
                 return Err(refuse(format!("line {number} repeats key {}", key.fingerprint)));
@@ -60,12 +61,12 @@ impl KeyRing {
             keys.push(key);
         }
         if keys.is_empty() {
-            return Err(refuse("there is no key".to_owned()));
+            return Err(refuse("it contains no key".to_owned()));
         }
         Ok(Self { keys })
     }
 
-    /// The text [`KeyRing::parse`] reads.
+    /// The text that [`KeyRing::parse`] reads.
     pub fn to_text(&self) -> Secret {
         let mut text = String::with_capacity(self.keys.len() * 48);
         for key in &self.keys {
@@ -109,7 +110,7 @@ fn decode(line: &str) -> Option<Box<Zeroizing<[u8; KEY_LENGTH]>>> {
         }
         return Some(key);
     }
-    // The decoder asks for room for whole groups.
+    // The decoder requires room for whole groups.
     let mut decoded = Zeroizing::new([0; KEY_LENGTH + 3]);
     let length = STANDARD.decode_slice(line, &mut *decoded).ok()?;
     key.copy_from_slice(decoded.get(..length).filter(|bytes| bytes.len() == KEY_LENGTH)?);
@@ -143,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn bad_text_is_refused_by_line_and_not_quoted() {
+    fn bad_text_is_reported_by_line_and_not_quoted() {
         for (text, expected) in [
-            (String::new(), "there is no key"),
-            ("# only a comment".to_owned(), "there is no key"),
-            (format!("{HEX}\n\nshort"), "line 3 is no key"),
-            (HEX[1..].to_owned(), "line 1 is no key"),
-            (format!("{HEX}00"), "line 1 is no key"),
-            (BASE64.replace('=', ""), "line 1 is no key"),
-            (format!("{}zz", &HEX[2..]), "line 1 is no key"),
-            ("ä".repeat(32), "line 1 is no key"),
+            (String::new(), "it contains no key"),
+            ("# only a comment".to_owned(), "it contains no key"),
+            (format!("{HEX}\n\nshort"), "line 3 is not a key"),
+            (HEX[1..].to_owned(), "line 1 is not a key"),
+            (format!("{HEX}00"), "line 1 is not a key"),
+            (BASE64.replace('=', ""), "line 1 is not a key"),
+            (format!("{}zz", &HEX[2..]), "line 1 is not a key"),
+            ("ä".repeat(32), "line 1 is not a key"),
             (format!("{HEX}\n{BASE64}"), "line 2 repeats key"),
         ] {
             let error = KeyRing::parse(&text).unwrap_err();

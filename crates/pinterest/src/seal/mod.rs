@@ -1,11 +1,11 @@
-//! Sealing: tokens and client secrets leave a process only encrypted, bound to the row they belong to.
+//! Sealing: encrypts tokens and client secrets, bound to their row, before they leave the process.
 //!
-//! XChaCha20-Poly1305 with a fresh random 24-byte nonce for every write. What is sealed names the key it was sealed
-//! with, so keys can be rotated while everything stays readable: the new key goes first into the key file, rows are
-//! opened and sealed again one by one, and the old key goes when no row names it any more.
+//! XChaCha20-Poly1305 with a fresh random 24-byte nonce for every write. A sealed value names its key, so keys can be
+//! rotated while everything stays readable: the new key is put first into the key file, rows are opened and sealed again
+//! one by one, and the old key is removed when no row names it any more.
 //!
-//! The associated data binds a sealed secret to its installation, purpose, row and generation: moved to another row,
-//! exchanged with its neighbour or rolled back, it does not open.
+//! The associated data binds a sealed value to its installation, purpose, row and generation: it cannot be opened if it was
+//! moved to another row or column, or rolled back.
 
 mod binding;
 mod error;

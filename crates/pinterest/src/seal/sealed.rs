@@ -9,7 +9,7 @@
 //! | n | ciphertext |
 //! | 16 | tag |
 //!
-//! The first ten bytes are part of the associated data, see [`Binding`].
+//! The first ten bytes are part of the associated data; see [`Binding`].
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -21,7 +21,7 @@ use super::fingerprint::Fingerprint;
 use super::key_ring::{Key, KeyRing};
 use crate::Secret;
 
-/// Bytes of the nonce. Random and fresh for every write: at 192 bits repeats need no bookkeeping.
+/// Bytes of the nonce. It is random for every write: with 192 bits, repeats need not be tracked.
 pub const NONCE_LENGTH: usize = 24;
 
 const VERSION: u8 = 1;
@@ -31,7 +31,7 @@ const TAG_LENGTH: usize = 16;
 const LEAST_LENGTH: usize = HEADER_LENGTH + NONCE_LENGTH + TAG_LENGTH;
 
 impl KeyRing {
-    /// Seals a secret with the active key for this place. `nonce` must be fresh random bytes.
+    /// Seals a secret with the active key for this binding. `nonce` must be fresh random bytes.
     pub fn seal(&self, binding: &Binding<'_>, secret: &Secret, nonce: [u8; NONCE_LENGTH]) -> Vec<u8> {
         let key = self.active_key();
         let mut sealed = Vec::with_capacity(LEAST_LENGTH + secret.expose().len());
@@ -47,11 +47,11 @@ impl KeyRing {
         sealed
     }
 
-    /// Opens what was sealed for this place.
+    /// Opens a value that was sealed for this binding.
     ///
     /// # Errors
     /// [`super::SealErrorKind::Format`], [`super::SealErrorKind::UnknownKey`] or
-    /// [`super::SealErrorKind::NotAuthentic`], whatever the bytes are.
+    /// [`super::SealErrorKind::NotAuthentic`].
     pub fn open(&self, binding: &Binding<'_>, sealed: &[u8]) -> Result<Secret, SealError> {
         let sealed_with = Self::sealed_with(sealed)?;
         let key = self
@@ -66,7 +66,7 @@ impl KeyRing {
                 .decrypt(&XNonce::from(nonce), payload)
                 .map_err(|_| SealError::new(Reason::NotAuthentic { sealed_with }))?,
         );
-        // Moved, not copied; on failure the bytes go back to be zeroed.
+        // Moved, not copied; on failure the bytes are put back to be zeroed.
         match String::from_utf8(std::mem::take(&mut *opened)) {
             Ok(text) => Ok(Secret::new(text)),
             Err(error) => {
@@ -76,7 +76,7 @@ impl KeyRing {
         }
     }
 
-    /// The key these bytes name, for counting rows per key and for re-sealing; says nothing about their being authentic.
+    /// The key that a sealed value names, to count rows per key and to re-seal. Does not prove that the value is authentic.
     ///
     /// # Errors
     /// [`super::SealErrorKind::Format`]
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_in_its_place() {
+    fn a_sealed_value_opens_for_its_binding() {
         let sealed = ring(1).seal(&binding(), &Secret::new("canary"), [9; 24]);
         assert_eq!(sealed.len(), LEAST_LENGTH + 6);
         assert_eq!(&sealed[..2], [1, 1]);
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(KeyRing::sealed_with(&sealed).unwrap(), ring(1).active());
     }
 
-    /// The format is on other people's disks: these bytes must open for ever.
+    /// Existing databases contain this format: these bytes must stay readable.
     #[test]
     fn the_format_stays() {
         let sealed = ring(1).seal(&binding(), &Secret::new("canary"), [9; 24]);
@@ -133,7 +133,7 @@ mod tests {
         908cd1f72cbfad2f52512d7a5ea2dc00d10b751cc709";
 
     #[test]
-    fn it_opens_nowhere_else() {
+    fn it_opens_for_no_other_binding() {
         let sealed = ring(1).seal(&binding(), &Secret::new("canary"), [9; 24]);
         for other in [
             Binding { installation_id: "5f0d", ..binding() },
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_named_beside_those_at_hand() {
+    fn the_error_names_the_missing_key_and_the_present_ones() {
         let sealed = ring(1).seal(&binding(), &Secret::new("canary"), [9; 24]);
         let error = ring(2).open(&binding(), &sealed).unwrap_err();
         assert_eq!(error.kind(), SealErrorKind::UnknownKey);
         assert_eq!(
             error.to_string(),
-            format!("sealed with key {}, the key ring has {}", ring(1).active(), ring(2).active())
+            format!("sealed with key {}, but the keys are {}", ring(1).active(), ring(2).active())
         );
     }
 

@@ -130,7 +130,7 @@ async fn a_host_that_is_mute_by_all_addresses_ends_in_time() {
     let begun = Instant::now();
     let error = client(&server, "localhost", &["127.0.0.8", "127.0.0.9"]).user_account(&token()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
-    assert!(error.to_string().contains("took too long"), "{error}");
+    assert!(error.to_string().contains("timed out"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 

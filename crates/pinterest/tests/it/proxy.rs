@@ -84,7 +84,7 @@ async fn a_real_proxy_wants_the_right_credentials() {
     assert_eq!(error.kind(), ErrorKind::ProxyCredentials);
     assert_eq!(
         error.to_string(),
-        format!("GET /v5/user_account: the proxy {} asks for a user and a password (407)", proxy.address())
+        format!("GET /v5/user_account: the proxy {} requires a user and a password (407)", proxy.address())
     );
 
     let file = credentials("anna:wrong-canary");
@@ -123,7 +123,7 @@ async fn a_real_proxy_forbids_or_finds_nobody() {
     let error = refused(&client).await;
     // Of the site, not of the proxy.
     assert_eq!(error.kind(), ErrorKind::Unreachable);
-    assert!(error.to_string().contains(&format!("has no connection to localhost:{closed} (50")), "{error}");
+    assert!(error.to_string().contains(&format!("could not connect to localhost:{closed} (50")), "{error}");
 }
 
 #[tokio::test]
@@ -185,15 +185,15 @@ async fn the_proxys_failures_are_told_from_the_sites() {
         (
             Does::Say(b"HTTP/1.0 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n"),
             ProxyCredentials,
-            "asks for a user",
+            "requires a user",
         ),
-        (Does::Say(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), ProxyCredentials, "asks for a user"),
-        (Does::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), Unreachable, "has no connection to localhost"),
+        (Does::Say(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), ProxyCredentials, "requires a user"),
+        (Does::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), Unreachable, "could not connect to localhost"),
         (Does::Say(b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"), Unreachable, "(504)"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), ProxyTunnel, "gave no lasting connection to localhost"),
-        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), ProxyTunnel, "gave no lasting connection"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n"), ProxyTunnel, "opened a connection to localhost"),
+        (Does::Say(b"HTTP/1.1 200 OK\r\n\r\n<html>Please log in</html>"), ProxyTunnel, "opened a connection"),
         (Does::Hang, ProxyTunnel, "does not answer within 600ms when asked for a connection to localhost"),
-        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), ProxyTunnel, "gave no lasting connection"),
+        (Does::First(b"HTTP/1.1 503 Busy\r\n\r\n", server.port), ProxyTunnel, "opened a connection"),
     ] {
         let proxy = FakeProxy::start(does).await;
         let address = format!("http://127.0.0.1:{}", proxy.port);
@@ -271,7 +271,7 @@ async fn a_proxy_that_is_mute_in_its_own_handshake_is_its_own_failure() {
     let address = format!("https://localhost:{}", mute.local_addr().unwrap().port());
     let error = refused(&client(&server, "localhost", through(&address, None))).await;
     assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
-    assert!(error.to_string().contains("makes no TLS connection within 600ms"), "{error}");
+    assert!(error.to_string().contains("does not complete the TLS handshake within 600ms"), "{error}");
 }
 
 /// What comes through the tunnel is the site's word.

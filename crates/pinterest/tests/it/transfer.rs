@@ -44,7 +44,7 @@ async fn every_misbehaviour_is_a_typed_error() {
 async fn a_drip_is_told_from_silence() {
     let server = Server::start(|_| slow_drip()).await;
     let error = impatient_client(&server).boards(&token(), None).await.unwrap_err();
-    assert!(error.to_string().contains("bytes per second, the least is 4096"), "{error}");
+    assert!(error.to_string().contains("bytes per second, the minimum is 4096"), "{error}");
     let server = Server::start(|_| silence()).await;
     let error = impatient_client(&server).boards(&token(), None).await.unwrap_err();
     assert!(error.to_string().contains("the server stopped sending"), "{error}");
@@ -58,7 +58,7 @@ async fn the_total_time_ends_what_no_other_timer_does() {
     let client = client_with(&server, |builder| builder.limits(limits));
     let error = client.boards(&token(), None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transient);
-    assert!(error.to_string().contains("no whole answer came within 300ms"), "{error}");
+    assert!(error.to_string().contains("no complete answer within 300ms"), "{error}");
 }
 
 #[tokio::test]

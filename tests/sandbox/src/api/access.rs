@@ -1,4 +1,4 @@
-//! Who asks, and what that account may see.
+//! The caller, and the boards it may read.
 
 use super::Context;
 use crate::faults::answers::not_found;
@@ -6,7 +6,7 @@ use crate::server::answer::Refusal;
 use crate::state::State;
 use crate::world::Board;
 
-/// The account and scopes behind an access token.
+/// The account and scopes of an access token.
 pub(super) struct Caller {
     pub(super) account: usize,
     pub(super) username: String,
@@ -37,20 +37,20 @@ impl Caller {
 }
 
 impl<'a> Context<'a> {
-    /// Whether a board is in the caller's list: its own and group boards; secret ones only with the scope.
+    /// Whether a board is in the caller's list: its own and group boards, secret boards only with the scope.
     pub(super) fn lists(&self, board: &Board) -> bool {
         board.is_on_it(self.caller.account, &self.caller.username)
             && (!board.is_secret() || self.caller.has("boards:read_secret"))
     }
 
-    /// The board of an id, where the caller may read it.
+    /// The board with this id, if the caller may read it.
     pub(super) fn board(&self, id: &str) -> Result<&'a Board, Refusal> {
         let board = self.world.board(id);
         let board = board.ok_or_else(|| not_found(self.call.route))?;
         if self.lists(board) {
             return Ok(board);
         }
-        // Whether a stranger's board exists is nobody's business; one's own secret board says what is missing.
+        // The existence of another account's board is not disclosed.
         if board.is_on_it(self.caller.account, &self.caller.username) {
             Err(Refusal::forbidden())
         } else {

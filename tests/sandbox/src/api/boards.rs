@@ -36,7 +36,7 @@ pub(super) fn sections(context: &Context<'_>, id: &str) -> Result<Value, Refusal
     })
 }
 
-/// One page of a list that is short enough to be at hand.
+/// One page of a complete list.
 fn paged<T>(context: &Context<'_>, all: &[T], json_of: impl Fn(&T) -> Value) -> Result<Value, Refusal> {
     let start = context.start()?;
     let from = usize::try_from(start.place).unwrap_or(usize::MAX).min(all.len());

@@ -1,4 +1,4 @@
-//! The `media` of a pin: five variants, one that is absent, one nobody has heard of.
+//! The `media` of a pin: five variants, absent media, and an unknown variant.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::Context;
 use crate::cdn::Size;
 use crate::world::{Picture, PictureKey, Pin, Variant, hit, salt};
 
-/// Sizes every picture is offered in.
+/// Sizes of every image.
 const SIZES: [&str; 4] = ["150x150", "400x300", "600x", "1200x"];
 
 pub(super) fn json_of(context: &Context<'_>, pin: &Pin) -> Option<Value> {
@@ -28,7 +28,7 @@ pub(super) fn json_of(context: &Context<'_>, pin: &Pin) -> Option<Value> {
             "items": (0..count).map(|item| video_item(context, pin, item)).collect::<Vec<_>>(),
         }),
         Variant::MultipleMixed(count) => {
-            // The last item is the video, so that both shapes are there.
+            // The last item is a video.
             let images = (0..count - 1).map(|item| image_item(context, pin, item));
             let items: Vec<Value> = images.chain([video_item(context, pin, count - 1)]).collect();
             json!({ "media_type": "multiple_mixed", "items": items })
@@ -41,7 +41,7 @@ pub(super) fn json_of(context: &Context<'_>, pin: &Pin) -> Option<Value> {
     })
 }
 
-/// Address of a picture in one of [`SIZES`], for things that show a pin by one picture.
+/// The URL of an image in one of [`SIZES`].
 pub(super) fn picture_url(context: &Context<'_>, key: PictureKey, size: &str) -> String {
     let picture = Picture::derive(context.world, key, &context.state.config().images);
     url(context, key, size, picture.format.extension())
@@ -53,7 +53,7 @@ fn url(context: &Context<'_>, key: PictureKey, size: &str, extension: &str) -> S
     format!("https://{}/{size}/{a}/{b}/{c}/{hash}.{extension}", context.call.host)
 }
 
-/// The map from size to picture.
+/// The map from size to image.
 fn images(context: &Context<'_>, pin: &Pin, item: u16) -> Value {
     let config = context.state.config();
     let key = pin.picture(context.world, &config.surprises, item);
@@ -95,7 +95,7 @@ fn video(context: &Context<'_>, pin: &Pin, item: u16) -> Value {
     let hash = context.world.identities.picture_hash(key);
     let (a, b, c) = (&hash[0..2], &hash[2..4], &hash[4..6]);
     let host = context.call.host;
-    // Every fourth is still being processed: its measures are not known yet.
+    // Every fourth video is still being processed, its size and duration are not known yet.
     let is_ready = !pin.key.serial.is_multiple_of(4);
     json!({
         "cover_image_url": format!("https://{host}/videos/thumbnails/originals/{a}/{b}/{c}/{hash}.0000000.jpg"),

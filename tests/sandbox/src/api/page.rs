@@ -12,7 +12,7 @@ use crate::server::answer::Refusal;
 const DEFAULT_SIZE: u64 = 25;
 const MAX_SIZE: u64 = 250;
 
-/// What faults do to a page.
+/// The changes that faults make to a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tweaks {
     repeat_bookmark: bool,
@@ -51,7 +51,7 @@ impl Tweaks {
 }
 
 impl Tweaks {
-    /// The count that a board tells.
+    /// The number of pins that a board reports.
     pub(super) fn pin_count(self, pins: u64) -> i64 {
         i64::try_from(pins).unwrap_or(i64::MAX).saturating_add(self.pin_count).max(0)
     }
@@ -99,19 +99,19 @@ fn odd(mut item: Value, shape: OddShape) -> Value {
     }
 }
 
-/// Where a page begins.
+/// The start of a page.
 pub(super) struct Start {
-    /// Place in the listing, counted without any filter.
+    /// Index in the unfiltered listing.
     pub(super) place: u64,
-    /// Id of the last item of the page before: it finds the place again where items came or went since.
+    /// Id of the last item of the previous page, which is found again after items were added or removed.
     pub(super) after: Option<String>,
     pub(super) size: u64,
 }
 
-/// A page before it is written.
+/// The items of a page.
 pub(super) struct Page {
     pub(super) items: Vec<Value>,
-    /// Place of the next item, where there is one.
+    /// Index of the next item, if any.
     pub(super) next: Option<u64>,
     /// Id of the last item on the page.
     pub(super) last: Option<String>,
@@ -164,7 +164,7 @@ impl Context<'_> {
         json!({ "items": items, "bookmark": bookmark })
     }
 
-    /// A bookmark is good for the path and parameters it was given for, and until bookmarks are made stale.
+    /// A bookmark is valid for its own path and parameters, until all bookmarks expire.
     fn binding(&self) -> u64 {
         let Call { path, query, .. } = self.call;
         let parameters = query.without("bookmark");
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bookmarks_lead_back_to_their_place_only() {
+    fn bookmarks_are_read_with_their_binding_only() {
         let bookmark = write_bookmark(Some("813"), 250, 7);
         assert_eq!(read_bookmark(&bookmark, 7), Some((250, "813".into())));
         assert_eq!(read_bookmark(&bookmark, 8), None);

@@ -8,7 +8,7 @@ use crate::faults::answers::not_found;
 use crate::server::answer::Refusal;
 use crate::world::{Board, Pin, PinKey, Variant, hit, salt};
 
-/// All pins of a board, those in sections included.
+/// All pins of a board, including those in sections.
 pub(super) fn of_board(context: &Context<'_>, board: &str) -> Result<Value, Refusal> {
     let board = context.board(board)?;
     listing(context, board, |_| true)
@@ -35,7 +35,7 @@ pub(super) fn one(context: &Context<'_>, id: &str) -> Result<Value, Refusal> {
 
 fn listing(context: &Context<'_>, board: &Board, belongs: impl Fn(PinKey) -> bool) -> Result<Value, Refusal> {
     let start = context.start()?;
-    // The last pin of the page before is a better mark than its place: pins may have come or gone in front of it.
+    // The last pin of the previous page, rather than its index: pins may have been added or removed before it.
     let after =
         start.after.as_deref().and_then(|id| context.world.identities.pin_key(id)).and_then(|pin| board.place_of(pin));
     let first = after.map_or(start.place, |place| place + 1);
@@ -65,7 +65,7 @@ fn listing(context: &Context<'_>, board: &Board, belongs: impl Fn(PinKey) -> boo
     Ok(context.finish(&start, page))
 }
 
-/// What board listings carry between pins: no pin, no id.
+/// An item of a listing that is not a pin and has no id.
 fn more_ideas() -> Value {
     json!({ "type": "more_ideas", "title": "More ideas for this board" })
 }
@@ -76,7 +76,7 @@ fn json_of(context: &Context<'_>, board: &Board, key: PinKey) -> Value {
     let surprised = |salt, percent| hit(world.seed, salt, key, percent);
     let pin = Pin::derive(world, key, surprises);
     let section = world.section_of(key).map(|number| world.identities.section_id(board.index, number));
-    // Any other pin will do as the one it was saved from.
+    // Any id will do for the pin that it was saved from.
     let parent = pin
         .is_saved_from_elsewhere
         .then(|| world.identities.pin_id(PinKey { board: key.board, serial: 900_000_000 + key.serial % 99_000_000 }));

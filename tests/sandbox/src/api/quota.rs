@@ -1,4 +1,4 @@
-//! The rate limit: fixed windows, and the headers that tell of them.
+//! The rate limit: fixed windows, and their headers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct Window {
     used: u64,
 }
 
-/// One policy as a request finds it.
+/// The state of one policy at a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share {
     limit: u64,
@@ -29,7 +29,7 @@ struct Share {
     reset_seconds: u64,
 }
 
-/// What one request has spent.
+/// The state of the quota after one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Spent {
     pub(super) refused: bool,
@@ -85,7 +85,7 @@ impl Spent {
                 .header("x-ratelimit-limit", limit)
                 .header("x-ratelimit-remaining", remaining)
                 .header("x-ratelimit-reset", reset_seconds),
-            // The numbers beside the policies are those of the tightest, which stands first.
+            // `remaining` and `reset` are those of the first policy, which is the tightest.
             Some(second) => answer
                 .header(
                     "x-ratelimit-limit",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_have_their_own_where_it_is_not_shared() {
+    fn accounts_have_separate_quotas_unless_shared() {
         let mut quota = Quota::new(Tier::Custom { limit: 1, window: Duration::from_secs(10), shared: false }, None);
         assert!(!quota.spend(0, Duration::ZERO).refused);
         assert!(!quota.spend(1, Duration::ZERO).refused);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_a_policy_of_its_own() {
+    fn the_limit_per_second_is_a_separate_policy() {
         let mut quota = Quota::new(Tier::Standard, Some(1));
         assert!(!quota.spend(0, Duration::ZERO).refused);
         let second = quota.spend(0, Duration::from_millis(900));
@@ -135,8 +135,8 @@ mod tests {
         assert_eq!(second.budget.remaining, 999);
         assert!(!quota.spend(1, Duration::from_millis(900)).refused);
         assert!(!quota.spend(0, SECOND).refused);
-        let told = quota.spend(0, SECOND).add_headers(Answer::json(429, serde_json::Value::Null));
+        let answer = quota.spend(0, SECOND).add_headers(Answer::json(429, serde_json::Value::Null));
         let limit = "1, 1;w=1;name=\"safety_net_app_id_user_id\", 1000;w=60;name=\"org_read_app_id_user_id\"";
-        assert!(told.headers.contains(&("x-ratelimit-limit".into(), limit.into())), "{told:?}");
+        assert!(answer.headers.contains(&("x-ratelimit-limit".into(), limit.into())), "{answer:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Files kept in memory, up to a number of bytes.
+//! A cache of files, limited in bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use bytes::Bytes;
 
-/// The oldest files go first. Clients ask for a picture once, so how often one was used says little.
+/// The oldest files are removed first: most images are requested once.
 #[derive(Debug)]
 pub(crate) struct Cache<K> {
     limit: usize,
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_no_more_than_its_limit() {
+    fn the_limit_holds() {
         let mut cache = Cache::new(10);
         for key in 0..5 {
             cache.put(key, Bytes::from_static(b"1234"));

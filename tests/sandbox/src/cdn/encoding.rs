@@ -1,4 +1,4 @@
-//! Pixels to files.
+//! Encoding of images.
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
@@ -26,7 +26,7 @@ pub(crate) fn encode(pixels: &RgbImage, format: PictureFormat, jpeg_quality: u8)
     }
 }
 
-/// Puts a comment behind the first marker of a JPEG (ITU T.81, B.2.4.5): other bytes, same picture.
+/// Inserts a comment after the first marker of a JPEG (ITU T.81, B.2.4.5), so that files of one image differ.
 pub(crate) fn with_comment(jpeg: &[u8], comment: &str) -> Bytes {
     const START_OF_IMAGE: usize = 2;
     let length = (comment.len() + 2) as u16;

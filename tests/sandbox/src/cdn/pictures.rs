@@ -1,4 +1,4 @@
-//! Picture files: drawn when they are first asked for, and kept for a while.
+//! Image files: drawn at their first request, and cached.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,11 +23,11 @@ pub(crate) struct Pictures {
 struct Shared {
     jpeg_quality: u8,
     cache: Mutex<Cache<(Picture, Size)>>,
-    /// Ready before the first request, never thrown out.
+    /// Drawn before the first request and kept.
     pool: HashMap<(Picture, Size), Bytes>,
 }
 
-/// Sizes of the pool.
+/// Sizes in the pool.
 const POOLED: [Size; 2] = [Size::Width(600), Size::Width(1200)];
 
 impl Pictures {
@@ -51,7 +51,7 @@ impl Pictures {
         }
     }
 
-    /// The file of a picture in a size.
+    /// The file of an image in one size.
     pub(crate) async fn file(&self, key: PictureKey, picture: Picture, size: Size) -> Bytes {
         if let Some(file) = self.shared.pool.get(&(picture, size)) {
             let PictureKey { pin, item } = key;
@@ -81,7 +81,7 @@ impl Pictures {
     }
 }
 
-/// Every family some board shows, once.
+/// The families of all boards, without duplicates.
 fn families(config: &Config) -> Vec<Family> {
     let boards = config.accounts.iter().flat_map(|account| &account.boards);
     let mut families: Vec<Family> = boards.flat_map(|board| board.families.clone()).collect();
@@ -94,7 +94,7 @@ fn upload(picture: Picture) -> RgbImage {
     draw(picture.family, picture.seed, picture.width, picture.height)
 }
 
-/// Makes a size from what was uploaded: always scaled down from it, never drawn anew.
+/// Scales the uploaded image down to a size.
 fn scale(pixels: &RgbImage, picture: Picture, size: Size) -> RgbImage {
     let (width, height) = size.of(picture);
     match size {
@@ -109,14 +109,14 @@ fn scale(pixels: &RgbImage, picture: Picture, size: Size) -> RgbImage {
     }
 }
 
-/// The largest part of the middle that has the shape of the box: x, y, width, height.
+/// The largest centred part with the aspect ratio of the box: x, y, width, height.
 fn middle((width, height): (u32, u32), (box_width, box_height): (u32, u32)) -> (u32, u32, u32, u32) {
     let cut_width = width.min(height * box_width / box_height);
     let cut_height = height.min(width * box_height / box_width);
     ((width - cut_width) / 2, (height - cut_height) / 2, cut_width, cut_height)
 }
 
-/// Each pixel the mean of four.
+/// Halves both sides: each pixel is the mean of four.
 fn halve(pixels: &RgbImage) -> RgbImage {
     let (width, height) = (pixels.width() / 2, pixels.height() / 2);
     let stride = pixels.width() as usize * 3;

@@ -1,4 +1,4 @@
-//! The sizes a picture is served in.
+//! The sizes of images.
 
 use crate::world::Picture;
 
@@ -6,13 +6,13 @@ use crate::world::Picture;
 pub(crate) enum Size {
     /// As uploaded.
     Original,
-    /// This wide, aspect kept.
+    /// This width, with the aspect ratio of the original.
     Width(u32),
-    /// The middle, cut to fill a box.
+    /// The centre, cropped to fill a box.
     Box { width: u32, height: u32 },
 }
 
-/// Widths that make sense to ask for; nothing is scaled up.
+/// Supported widths; images are not scaled up.
 const WIDTHS: std::ops::RangeInclusive<u32> = 16..=1200;
 
 impl Size {

@@ -1,4 +1,4 @@
-//! Defaults: tokens and limits as in production, an app nobody has, some of every surprise.
+//! Defaults: tokens and limits as in production, an example app, some of every surprise.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Default for TokenRules {
 }
 
 impl Surprises {
-    /// Answers exactly as described, each picture new.
+    /// Answers as described, each pin with its own image.
     pub fn none() -> Self {
         Self {
             unknown_fields: 0,

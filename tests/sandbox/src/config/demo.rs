@@ -6,8 +6,8 @@ use super::{AccountSpec, App, BoardSpec, Certificate, Config, ImageRules, Privac
 use crate::scene::Family;
 
 impl Config {
-    /// One couple, `example_couple`, with boards of clearly different taste, a secret one, one with sections and an
-    /// empty one.
+    /// One account, `example_couple`, with boards of clearly different style, a secret board, a board with sections and
+    /// an empty board.
     pub fn demo() -> Self {
         use Family::{Ballroom, Barn, Beach, Forest, Garden, Lake, Rooftop, Vineyard};
         let couple = AccountSpec::new("example_couple")

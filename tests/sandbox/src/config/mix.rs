@@ -1,21 +1,21 @@
-//! Shares of media variants and picture formats among the pins of a board.
+//! Percentages of media variants and image formats among the pins of a board.
 
-/// Percent of pins that are not a single picture; the rest are.
+/// Percentages of pins by media variant; the remaining pins have a single image.
 ///
-/// The shares hold for each hundred pins in a row, spread evenly, so that small boards have some of each too.
+/// They are exact for each hundred consecutive pins and spread evenly, so that small boards have all variants too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaMix {
     /// `video`.
     pub video: u8,
-    /// `multiple_images`: a carousel of two to five pictures.
+    /// `multiple_images`: a carousel of two to five images.
     pub multiple_images: u8,
     /// `multiple_videos`.
     pub multiple_videos: u8,
-    /// `multiple_mixed`: pictures and videos in one pin.
+    /// `multiple_mixed`: images and videos in one pin.
     pub multiple_mixed: u8,
     /// Pins whose `media` is absent.
     pub without_media: u8,
-    /// A `media_type` nobody has heard of, with pictures in it all the same.
+    /// An unknown `media_type` that contains images.
     pub unknown_media: u8,
 }
 
@@ -33,7 +33,7 @@ impl Default for MediaMix {
 }
 
 impl MediaMix {
-    /// Nothing but single pictures.
+    /// Single images only.
     pub fn images_only() -> Self {
         Self { video: 0, multiple_images: 0, multiple_videos: 0, multiple_mixed: 0, without_media: 0, unknown_media: 0 }
     }
@@ -51,10 +51,10 @@ impl MediaMix {
     }
 }
 
-/// Percent of pictures that are not JPEG; the rest are.
+/// Percentages of images by format; the remaining images are JPEG.
 ///
-/// Pinterest's CDN gives sized pictures as JPEG whatever was uploaded. Here a PNG or WebP picture is one in all
-/// its sizes, extension included, so that a client's decoders are all used.
+/// Pinterest's CDN serves resized images as JPEG, whatever was uploaded. Here a PNG or WebP image has its format in all
+/// sizes, so that all decoders of a client are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatMix {
     /// PNG.
@@ -70,7 +70,7 @@ impl Default for FormatMix {
 }
 
 impl FormatMix {
-    /// Nothing but JPEG.
+    /// JPEG only.
     pub fn jpeg_only() -> Self {
         Self { png: 0, webp: 0 }
     }
@@ -83,7 +83,7 @@ impl FormatMix {
 fn check_percent(what: &str, shares: &[u8]) -> Result<(), String> {
     let sum: u32 = shares.iter().copied().map(u32::from).sum();
     if sum > 100 {
-        return Err(format!("shares of {what} add up to {sum} percent, more than 100"));
+        return Err(format!("the percentages of {what} add up to {sum}, more than 100"));
     }
     Ok(())
 }

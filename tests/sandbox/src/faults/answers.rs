@@ -17,7 +17,7 @@ const LOGIN_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Log in</title></he
 const ACCESS_DENIED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
     <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
 
-/// What the CDN says of everything it does not have.
+/// The CDN's answer for files that do not exist.
 pub(crate) fn access_denied() -> Answer {
     Answer::bytes(403, "application/xml", ACCESS_DENIED)
 }
@@ -34,7 +34,7 @@ pub(crate) fn not_found(route: &Route) -> Refusal {
     }
 }
 
-/// The answer a fault gives instead of the real one.
+/// The answer of a fault in place of the real one.
 pub(crate) fn instead(fault: &Fault, route: &Route, host: &str, path: &str) -> Option<Answer> {
     let refusal = match fault {
         Fault::AuthenticationFailed => Refusal::authentication_failed(),
@@ -106,7 +106,7 @@ fn edit_item(item: &mut Value, ids: &[String], set: &Map<String, Value>, gone: &
     }
 }
 
-/// Changes an answer of any kind.
+/// Applies a fault to an answer of any kind.
 pub(crate) fn change(answer: &mut Answer, fault: &Fault) {
     match fault {
         Fault::WithoutRefreshToken => {
@@ -150,7 +150,7 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault) {
             answer.body = Payload::Bytes { content_type: value.clone(), bytes };
         }
         Fault::ManyHeaders { count } => {
-            // A header map holds 32,768 names at most, and panics beyond.
+            // A header map panics beyond 32,768 names.
             let headers = (0..(*count).min(20_000)).map(|n| (format!("x-filler-{n}"), "x".into()));
             answer.headers.extend(headers);
         }

@@ -1,56 +1,56 @@
-//! The faults by name.
+//! The faults.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// One way to misbehave. Over the control path: `{"name": "rate_limited", "retry_after": "5"}`.
+/// A fault. Over the control path: `{"name": "rate_limited", "retry_after": "5"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Fault {
-    // Answers given instead of the real one; the request has no effect.
-    /// 401 code 2: bad, expired or foreign token; at the token endpoint a bad client secret.
+    // Answers in place of the real one; the request has no effect.
+    /// 401 code 2: invalid or expired token; at the token endpoint a wrong client secret.
     AuthenticationFailed,
     /// 401 code 3: a scope is missing.
     MissingScope,
     /// 401 code 3: the app has no access to the API yet ("consumer type").
     AppWithoutAccess,
-    /// 401 code 3: a feature that is kept to some apps.
+    /// 401 code 3: a feature that is restricted to some apps.
     RestrictedFeature,
     /// 401 code 283: the authorization grant is invalid.
     InvalidGrant,
     /// 401 code 283 with `data` "Invalid Application ID".
     InvalidApplication,
-    /// The person at the authorize page refuses: the redirect carries `error=access_denied`.
+    /// The user at the authorize page declines: the redirect has `error=access_denied`.
     ConsentDenied,
     /// 401 code 1201, as for client credentials of an account without a second factor.
     TwoFactorRequired,
-    /// 400 code 1, as for a stale bookmark.
+    /// 400 code 1, as for an expired bookmark.
     InvalidParameter,
-    /// 400 code 12, which passes by itself.
+    /// 400 code 12, a temporary error.
     SomethingWentWrong,
-    /// 400 whose text says "Retry after N seconds": a rate limit in disguise.
+    /// 400 with the message "Retry after N seconds": a rate limit with another status.
     RetryAfterText {
         /// The N.
         seconds: u64,
     },
     /// 403 code 29.
     Forbidden,
-    /// 404 with the code that belongs to the kind of path.
+    /// 404 with the code for the kind of path.
     NotFound,
     /// 409 code 409.
     Conflict,
     /// 429 code 8.
     RateLimited {
-        /// `Retry-After`, as it stands: seconds, a date, or nonsense.
+        /// `Retry-After`: seconds, a date, or an invalid value.
         #[serde(default)]
         retry_after: Option<String>,
-        /// `x-ratelimit-reset`; Trial apps have seen 67150.
+        /// `x-ratelimit-reset`; 67150 was observed with Trial access.
         #[serde(default)]
         reset: Option<u64>,
     },
-    /// 429 whose text speaks of spam: not a quota.
+    /// 429 with a message about spam, not about a quota.
     Spam,
     /// The end of a listing at 100,000 pins.
     ListingWall,
@@ -62,7 +62,7 @@ pub enum Fault {
     /// 502 with an HTML body.
     #[serde(rename = "html_502")]
     Html502,
-    /// 200 with an HTML body, as of a proxy that wants a password.
+    /// 200 with an HTML body, as of a proxy with a login page.
     #[serde(rename = "html_200")]
     Html200,
     /// Any status, code and message.
@@ -77,7 +77,7 @@ pub enum Fault {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
-    /// Any status with this JSON as the body, such as a failure that says 200.
+    /// Any status with this JSON as the body, such as a failure with status 200.
     JsonAnswer {
         /// HTTP status.
         status: u16,
@@ -89,65 +89,65 @@ pub enum Fault {
         /// HTTP status.
         status: u16,
     },
-    /// Any status with a page in HTML, as of a gateway.
+    /// Any status with an HTML page, as of a gateway.
     HtmlAnswer {
         /// HTTP status.
         status: u16,
     },
     /// 403 with the CDN's XML.
     CdnForbidden,
-    /// A redirect to anywhere.
+    /// A redirect.
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
-        /// `Location`, as it stands.
+        /// `Location`.
         location: String,
     },
-    /// 301 from `/600x/…` to `/564x/…` on this host, where the picture is; other paths are left alone.
+    /// 301 from `/600x/…` to `/564x/…` on this host; other paths are unchanged.
     #[serde(rename = "redirect_600x_to_564x")]
     Redirect600xTo564x,
 
     // Changes to a page of a listing.
-    /// The bookmark that was sent comes back (on a first page: one that leads to itself).
+    /// The bookmark of the request is returned (on a first page: a bookmark of the first page).
     RepeatedBookmark,
-    /// No items, but a bookmark that goes on with them.
+    /// No items, but a bookmark with which they follow.
     EmptyPageWithBookmark,
-    /// At most this many items, whatever `page_size` says.
+    /// At most this many items, whatever `page_size` is.
     ShortPage {
         /// Items.
         items: u64,
     },
     /// Each item twice.
     DuplicateItems,
-    /// No items and no bookmark: the board looks empty.
+    /// No items and no bookmark, as on an empty board.
     EmptyPage,
-    /// The page ends the listing, whatever follows it.
+    /// No bookmark: the listing ends with this page.
     LostBookmark,
-    /// Only the first items of the page; the bookmark goes on behind those that are left out.
+    /// Only the first items of the page; the bookmark continues after the omitted ones.
     TruncatedPage {
-        /// Items that are left.
+        /// Number of items.
         items: u64,
     },
     /// The ids of some items are numbers.
     NumericIds {
-        /// Each so-manieth item, from 1.
+        /// Every how many items, from 1.
         every: u64,
     },
-    /// Some items are of another shape.
+    /// Some items have another shape.
     OddItems {
-        /// Each so-manieth item, from 1.
+        /// Every how many items, from 1.
         every: u64,
-        /// What they are.
+        /// Their shape.
         shape: OddShape,
     },
-    /// Some pins come without media.
+    /// Some pins are without media.
     WithoutMedia {
-        /// Each so-manieth item, from 1.
+        /// Every how many items, from 1.
         every: u64,
     },
-    /// Sets and removes members of items, on a page or by themselves.
+    /// Sets and removes members of items, on a page or as a single answer.
     EditItems {
-        /// Ids of the items; none: all.
+        /// Ids of the items; empty for all.
         #[serde(default)]
         ids: Vec<String>,
         /// Members to set.
@@ -157,14 +157,14 @@ pub enum Fault {
         #[serde(default)]
         remove: Vec<String>,
     },
-    /// A board counts so many pins more than it has, or less.
+    /// A board reports more or fewer pins than it has.
     PinCount {
-        /// Told minus real.
+        /// Reported minus real number.
         difference: i64,
     },
 
     // Changes to a JSON answer.
-    /// A token answer without `refresh_token` and its expiries; a refresh token that was sent stays good.
+    /// A token answer without `refresh_token` and its expiry; the refresh token of the request stays valid.
     WithoutRefreshToken,
     /// A token answer without `scope`.
     WithoutScope,
@@ -179,31 +179,31 @@ pub enum Fault {
     },
 
     // Changes to the headers.
-    /// Sets headers, a line each, in place of what is there: `x-ratelimit-limit` with several policies, for example.
+    /// Replaces headers, such as `x-ratelimit-limit` by several policies.
     Headers {
-        /// Lines by name.
+        /// Values by name; each value is sent as one line.
         set: BTreeMap<String, Vec<String>>,
     },
 
-    // Changes to the body on its way.
-    /// Only the first half of the body, its length declared truly.
+    // Changes to the body.
+    /// Only the first half of the body, with its real length.
     #[serde(alias = "truncated_json", alias = "truncated_image")]
     TruncatedBody,
-    /// The body drips.
+    /// The body is sent slowly.
     SlowBody {
-        /// Bytes a second, at least 1.
+        /// Bytes per second, at least 1.
         bytes_per_second: u32,
     },
     /// The body never ends.
     EndlessBody,
-    /// `Content-Length` off by this much; too long means the connection ends early.
+    /// A wrong `Content-Length`; if it is too large, the connection ends early.
     WrongContentLength {
-        /// Declared minus real.
+        /// Declared minus real length.
         difference: i64,
     },
-    /// `Content-Encoding: gzip` and this much of nothing, packed.
+    /// `Content-Encoding: gzip` and a compressed body of spaces.
     GzipBomb {
-        /// Unpacked size.
+        /// Size after decompression.
         mebibytes: u32,
     },
     /// Another `Content-Type`.
@@ -211,33 +211,33 @@ pub enum Fault {
         /// Header value.
         value: String,
     },
-    /// This many headers more.
+    /// This many additional headers.
     ManyHeaders {
         /// At most 20,000.
         count: u16,
     },
-    /// One header of this size more.
+    /// An additional header of this size.
     HugeHeader {
         /// Size of the value.
         bytes: u32,
     },
 
-    // Changes to a picture.
-    /// A small file that claims to be huge.
+    // Changes to an image.
+    /// A small file whose header states a huge image.
     ImageBomb {
         /// Format of the file.
         format: PictureFormat,
     },
-    /// A JPEG of this size in place of the picture.
+    /// A JPEG of this size in place of the image.
     Enlarged {
         /// In pixels.
         width: u16,
         /// In pixels.
         height: u16,
     },
-    /// A picture whose middle is noise.
+    /// An image file whose middle third is noise.
     CorruptImage,
-    /// The picture in another format than its extension says.
+    /// The image in another format than its extension.
     #[serde(alias = "wrong_extension")]
     OtherFormat {
         /// Format of the file.
@@ -247,34 +247,34 @@ pub enum Fault {
     Gif,
     /// A GIF of two frames.
     AnimatedGif,
-    /// A file of no picture type at all.
+    /// A file of an unsupported type, SVG.
     UnknownType,
-    /// This text in place of the picture.
+    /// This text in place of the image.
     Verbatim {
         /// The whole file.
         text: String,
     },
 
-    // The connection, and time.
+    // Connection and time.
     /// The connection is reset before the request has any effect.
     ResetBeforeHeaders,
     /// The connection is reset after the headers and part of the body.
     ResetAfterHeaders,
-    /// The request has its effect; its answer never comes.
+    /// The request has its effect, but the connection is reset in place of an answer.
     LostAnswer,
-    /// The request has its effect; its answer waits.
+    /// The request has its effect; its answer is delayed.
     Delay {
-        /// How long.
+        /// The delay.
         milliseconds: u64,
     },
-    /// The request waits, before any effect, until [`Faults::release`](super::Faults::release) opens the gate.
+    /// The request waits, before it has any effect, until [`Faults::release`](super::Faults::release) opens the gate.
     Hold {
         /// Name of the gate.
         gate: String,
     },
 }
 
-/// What an item is that should be a pin.
+/// The shape of an item in place of a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OddShape {
@@ -286,11 +286,11 @@ pub enum OddShape {
     NullId,
     /// The pin in a list.
     List,
-    /// The pin, title and media being numbers.
+    /// The pin with numbers for its title and media.
     OddMembers,
 }
 
-/// Format of a picture file.
+/// Format of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PictureFormat {
@@ -308,7 +308,7 @@ impl Fault {
         Self::Headers { set: BTreeMap::from([(name.to_owned(), vec![value.to_owned()])]) }
     }
 
-    /// 429 with the reset time a Trial app has seen.
+    /// 429 with a reset time observed with Trial access.
     pub fn trial_quota_spent() -> Self {
         Self::RateLimited { retry_after: None, reset: Some(67_150) }
     }

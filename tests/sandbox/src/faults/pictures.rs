@@ -1,4 +1,4 @@
-//! Faults of pictures: files that lie about their size, their type, or their contents.
+//! Faults of images: files with a wrong size, type or content.
 
 use bytes::Bytes;
 use flate2::Crc;
@@ -13,12 +13,12 @@ use crate::server::answer::{Answer, Payload};
 /// One transparent pixel.
 const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
-/// The same and a second frame.
+/// The same with a second frame.
 const ANIMATED_GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0\
     ,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
 const SVG: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"600\" height=\"900\"/>";
 
-/// The format a picture is to be served in whatever its extension says.
+/// The format of an image in place of that of its extension.
 pub(crate) fn other_format(faults: &[Fault]) -> Option<PictureFormat> {
     faults.iter().find_map(|fault| match fault {
         Fault::OtherFormat { format } => Some(*format),
@@ -26,7 +26,7 @@ pub(crate) fn other_format(faults: &[Fault]) -> Option<PictureFormat> {
     })
 }
 
-/// Changes a picture on its way out; other answers, errors included, are left alone.
+/// Applies a fault to an image; other answers, including errors, are unchanged.
 pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
     if !kind.is_picture() || answer.status != 200 {
         return;
@@ -61,7 +61,7 @@ pub(crate) fn change(answer: &mut Answer, fault: &Fault, kind: Kind) {
     }
 }
 
-/// A scene over and over, so that to draw it takes no time.
+/// A scene repeated as tiles, because drawing a large one takes long.
 fn enlarged(width: u16, height: u16) -> Bytes {
     let tile = draw(Family::Beach, u64::from(width) ^ u64::from(height), 300, 200);
     let [across, down] = [tile.width(), tile.height()];
@@ -69,7 +69,7 @@ fn enlarged(width: u16, height: u16) -> Bytes {
     encode(&picture, PictureFormat::Jpeg, 80)
 }
 
-/// Noise over the middle third: past the headers, so that it takes a decoder to notice.
+/// Noise over the middle third, after the headers, so that only a decoder notices.
 fn corrupt(bytes: &Bytes) -> Bytes {
     let mut bytes = bytes.to_vec();
     let third = bytes.len() / 3;
@@ -80,7 +80,7 @@ fn corrupt(bytes: &Bytes) -> Bytes {
     bytes.into()
 }
 
-/// A small true file whose header is changed to the largest size the format can state.
+/// A small valid file whose header is changed to the largest size of the format.
 fn bomb(format: PictureFormat) -> Bytes {
     let mut bytes = encode(&draw(Family::Beach, 0, 16, 16), format, 80).to_vec();
     match format {
@@ -100,7 +100,7 @@ fn jpeg_bomb(bytes: &mut [u8]) {
     bytes[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
 }
 
-/// PNG, 11.2.2: the header chunk follows the 8 bytes of the signature; its check sum must fit.
+/// PNG, 11.2.2: the header chunk follows the 8 bytes of the signature; its checksum must match.
 fn png_bomb(bytes: &mut [u8]) {
     let side = 60_000_u32.to_be_bytes();
     bytes[16..20].copy_from_slice(&side);
@@ -110,8 +110,8 @@ fn png_bomb(bytes: &mut [u8]) {
     bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
 }
 
-/// WebP lossless, 4: after the signature byte come 14 bits of width − 1 and 14 bits of height − 1. One below the most
-/// they can say, because decoders disagree about the most.
+/// WebP lossless, 4: after the signature byte come 14 bits of width − 1 and 14 bits of height − 1. One less
+/// than the maximum, which some decoders reject.
 fn webp_bomb(bytes: &mut [u8]) {
     const SIDE_LESS_ONE: u32 = 0x3FFE;
     let chunk = bytes
@@ -120,6 +120,6 @@ fn webp_bomb(bytes: &mut [u8]) {
         .unwrap_or_else(|| unreachable!("this is a bug: a lossless WebP has a VP8L chunk"));
     let sides = (SIDE_LESS_ONE | SIDE_LESS_ONE << 14).to_le_bytes();
     bytes[chunk + 9..chunk + 12].copy_from_slice(&sides[..3]);
-    // The upper half of the last byte is not about size.
+    // The upper half of the last byte is not part of the size.
     bytes[chunk + 12] = bytes[chunk + 12] & 0xF0 | sides[3];
 }

@@ -1,4 +1,4 @@
-//! The rules in force and how often each has fired.
+//! The fault rules and how often each was applied.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,20 +10,20 @@ use super::{Fault, Rule};
 use crate::random::{Random, mix};
 use crate::requests::Kind;
 
-/// Handle to the rules in force; clones look at the same ones.
+/// Handle to the rules; clones share them.
 #[derive(Clone, Debug)]
 pub struct Faults {
     shared: Arc<Shared>,
 }
 
-/// Names a rule that was added.
+/// Id of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleId(u64);
 
 #[derive(Debug)]
 struct Shared {
     rules: Mutex<Rules>,
-    /// Gates opened so far; a request held at a gate looks again whenever this changes.
+    /// Gates opened so far. Held requests are notified of changes.
     open_gates: watch::Sender<HashSet<String>>,
 }
 
@@ -56,7 +56,7 @@ impl Faults {
         faults
     }
 
-    /// Puts a rule in force. Rules act in the order they were added; several may act on one request.
+    /// Adds a rule. Rules are applied in the order in which they were added; several may apply to one request.
     pub fn add(&self, rule: Rule) -> RuleId {
         let mut rules = self.lock();
         let id = RuleId(rules.next_id);
@@ -65,7 +65,7 @@ impl Faults {
         id
     }
 
-    /// Ends a rule; false where it was not in force.
+    /// Removes a rule; false if it did not exist.
     pub fn remove(&self, id: RuleId) -> bool {
         let mut rules = self.lock();
         let before = rules.entries.len();
@@ -73,7 +73,7 @@ impl Faults {
         rules.entries.len() < before
     }
 
-    /// Ends all rules and opens every gate requests are held at.
+    /// Removes all rules and opens their gates.
     pub fn clear(&self) {
         let gates: Vec<String> = self
             .lock()
@@ -89,26 +89,26 @@ impl Faults {
         }
     }
 
-    /// How often a rule has fired; 0 for one that is not in force.
+    /// How often a rule was applied; 0 if it does not exist.
     pub fn fired(&self, id: RuleId) -> u64 {
         self.lock().entries.iter().find(|entry| entry.id == id).map_or(0, |entry| entry.fired)
     }
 
-    /// The rules in force, with how often each has fired.
+    /// The rules, with how often each was applied.
     pub fn rules(&self) -> Vec<(RuleId, Rule, u64)> {
         let rules = self.lock();
         let entries = rules.entries.iter();
         entries.map(|entry| (entry.id, entry.rule.clone(), entry.fired)).collect()
     }
 
-    /// Opens a gate for good: requests held there go on, later ones pass.
+    /// Opens a gate: held requests continue, later ones pass.
     pub fn release(&self, gate: &str) {
         self.shared.open_gates.send_modify(|gates| {
             gates.insert(gate.to_string());
         });
     }
 
-    /// The faults that hit this request.
+    /// The faults for this request.
     pub(crate) fn strike(&self, kind: Kind, path: &str) -> Vec<Fault> {
         let rules = &mut *self.lock();
         let mut struck = Vec::new();
@@ -133,7 +133,7 @@ impl Faults {
     /// Waits until the gate is open.
     pub(crate) async fn pass_gate(&self, gate: &str) {
         let mut gates = self.shared.open_gates.subscribe();
-        // The sender lives in `self`, so the channel cannot close while this waits.
+        // `self` owns the sender, so the channel cannot close during the wait.
         let _ = gates.wait_for(|open| open.contains(gate)).await;
     }
 

@@ -1,33 +1,33 @@
-//! Which requests a fault is for.
+//! Rules: a fault and the requests to which it applies.
 
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use crate::requests::Kind;
 
-/// A fault and the requests it is for.
+/// A fault and the requests to which it applies.
 ///
 /// Over the control path:
 /// `{"on": {"kind": "board_pins"}, "fault": {"name": "spam"}, "skip": 1, "times": 2}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Which requests it looks at.
+    /// The selected requests.
     #[serde(default)]
     pub on: Selector,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// How many of those requests pass first.
+    /// How many of the selected requests pass first.
     #[serde(default)]
     pub skip: u64,
-    /// How many go wrong then; `None` for all.
+    /// How often the fault is applied; `None` for no limit.
     #[serde(default)]
     pub times: Option<u64>,
-    /// Chance of each of them to go wrong, drawn from the world's seed.
+    /// Probability that the fault is applied to a request, drawn from the world's seed.
     #[serde(default = "always")]
     pub probability: f64,
 }
 
-/// Requests by kind, by path, or both; the empty selector takes every request.
+/// Requests by kind, by path, or both; the empty selector selects all requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Selector {
     /// Kind of path.
@@ -43,32 +43,32 @@ fn always() -> f64 {
 }
 
 impl Rule {
-    /// A rule for every request the selector takes: a [`Kind`], a path, or a [`Selector`].
+    /// A rule for all requests of a selector: a [`Kind`], a path, or a [`Selector`].
     pub fn on(selector: impl Into<Selector>, fault: Fault) -> Self {
         Self { on: selector.into(), fault, skip: 0, times: None, probability: 1.0 }
     }
 
-    /// Lets this many requests pass first.
+    /// The first `requests` requests pass.
     #[must_use]
     pub fn skip(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Ends after this many faults.
+    /// Applies the fault this many times.
     #[must_use]
     pub fn times(mut self, faults: u64) -> Self {
         self.times = Some(faults);
         self
     }
 
-    /// Ends after one fault.
+    /// Applies the fault once.
     #[must_use]
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Goes wrong only now and then.
+    /// Applies the fault with this probability.
     #[must_use]
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
@@ -77,7 +77,7 @@ impl Rule {
 }
 
 impl Selector {
-    /// Every request.
+    /// Selects all requests.
     pub fn any() -> Self {
         Self::default()
     }

@@ -1,4 +1,4 @@
-//! `GET /oauth/`: the page where a person would agree. Here whoever is signed in agrees at once.
+//! `GET /oauth/`: the page where a user would consent. Here the signed-in account consents at once.
 
 use super::parse_scopes;
 use crate::server::answer::{Answer, Refusal};

@@ -1,11 +1,11 @@
-//! What the token endpoint gives out.
+//! The answer of the token endpoint.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Tokens of one account, as a token answer carries them. They open nothing but this sandbox; they are hidden in
-/// `Debug` all the same, so that a test which searches logs for tokens is not fooled by its own output.
+/// Tokens of one account. They are valid in this sandbox only, but `Debug` hides them: a test that searches logs for
+/// tokens must not find its own output.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// Username of the account.

@@ -1,4 +1,4 @@
-//! Codes and tokens: which exist, whose they are, until when they are good.
+//! Codes and tokens, with their accounts, scopes and times of expiry.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::Grant;
 use crate::config::{OldRefreshToken, TokenRules};
 use crate::random::mix;
 
-/// The book. Accounts are indexes; times are durations since the Unix epoch.
+/// The ledger. Accounts are indexes; times are durations since the Unix epoch.
 pub(crate) struct Ledger {
     seed: u64,
     rules: TokenRules,
@@ -18,7 +18,7 @@ pub(crate) struct Ledger {
     refresh: HashMap<String, Token>,
 }
 
-/// A code waiting to be exchanged.
+/// A code that can be exchanged.
 #[derive(Clone, Debug)]
 struct Code {
     account: usize,
@@ -27,7 +27,7 @@ struct Code {
     expires: Duration,
 }
 
-/// Who a token speaks for.
+/// A token's account and scopes.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) account: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Token {
 }
 
 impl fmt::Debug for Ledger {
-    /// Without tokens: a test that searches output for them should find those of the program under test only.
+    /// Without tokens: a test that searches output for tokens must find those of the program under test only.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Ledger").field("issued", &self.issued).finish_non_exhaustive()
     }
@@ -63,7 +63,7 @@ impl Ledger {
         code
     }
 
-    /// Uses up a code; `None` where it does not exist, was used, is over, or belongs to another redirect address.
+    /// Consumes a code; `None` if it does not exist, was used, has expired, or belongs to another redirect address.
     pub(crate) fn redeem(
         &mut self,
         code: &str,
@@ -74,7 +74,7 @@ impl Ledger {
         (code.redirect_uri == redirect_uri && now < code.expires).then_some((code.account, code.scopes))
     }
 
-    /// Gives out an access token, and a refresh token where one is wanted.
+    /// Issues an access token and, if requested, a refresh token.
     pub(crate) fn issue(
         &mut self,
         account: usize,
@@ -106,7 +106,7 @@ impl Ledger {
         }
     }
 
-    /// Uses a refresh token; what becomes of it is in the rules.
+    /// Uses a refresh token; [`TokenRules::old_refresh_token`] states whether it stays valid.
     pub(crate) fn refresh(&mut self, refresh_token: &str, now: Duration) -> Option<Token> {
         let token = self.refresh.get_mut(refresh_token)?;
         if now >= token.expires {
@@ -153,7 +153,7 @@ impl Ledger {
         self.codes.retain(|_, code| code.account != account);
     }
 
-    /// A new secret: as long as real ones, but plainly not one.
+    /// A new secret, as long as a real one and recognisable as an example.
     fn invent(&mut self, prefix: &str) -> String {
         self.issued += 1;
         let words = (0..4).map(|word| mix(&[self.seed, 0x7043, self.issued, word]));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_token_is_used_once() {
+    fn a_single_use_token_is_accepted_once() {
         let mut ledger = ledger(OldRefreshToken::Dead);
         let token = first_refresh_token(&mut ledger);
         assert!(ledger.refresh(&token, NOW).is_some());
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_with_grace_dies_later() {
+    fn a_token_with_grace_expires_later() {
         let mut ledger = ledger(OldRefreshToken::AliveFor(Duration::from_secs(60)));
         let token = first_refresh_token(&mut ledger);
         assert!(ledger.refresh(&token, NOW).is_some());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_expires() {
+    fn tokens_expire() {
         let mut ledger = ledger(OldRefreshToken::Alive);
         let grant = ledger.issue(0, "example_user", vec![], true, NOW);
         let month = Duration::from_secs(grant.expires_in);

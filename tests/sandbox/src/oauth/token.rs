@@ -10,8 +10,8 @@ use crate::server::answer::{Answer, Refusal};
 use crate::server::query::Query;
 use crate::state::State;
 
-/// Answers a token request. `authorization` is the header as it came, `form` the body; a refresh that does not rotate
-/// leaves the refresh token as it is.
+/// Answers a token request. `authorization` is the header, `form` the body; if `rotates` is false, a refresh keeps the
+/// refresh token.
 pub(crate) fn answer(state: &State, authorization: Option<&str>, form: &Query, rotates: bool) -> Answer {
     match grant(state, authorization, form, rotates) {
         Ok((grant, response_type)) => Answer::json(200, token_json(&grant, response_type)),

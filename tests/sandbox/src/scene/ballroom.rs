@@ -36,7 +36,7 @@ pub(super) fn paint(canvas: &mut Canvas, random: &mut Random) {
 fn room(canvas: &mut Canvas, random: &mut Random, wall: Color, ceiling: f32, floor: f32) {
     let (width, height) = (canvas.width, canvas.height);
     canvas.gradient(0.0, ceiling, &[(0.0, wall.times(0.62)), (1.0, wall.times(0.95))]);
-    // Coffers run together towards the far wall.
+    // Coffers converge towards the far wall.
     for beam in -5..=5 {
         let far = width * (0.5 + 0.07 * beam as f32);
         let near = width * (0.5 + 0.2 * beam as f32);
@@ -54,7 +54,7 @@ fn room(canvas: &mut Canvas, random: &mut Random, wall: Color, ceiling: f32, flo
     let shine = rgb(0xF2_C4_80);
     canvas.paint((0.0, floor), (width, height), |x, y| {
         let down = (y - floor) / (height - floor);
-        // Parquet: boards that widen towards us.
+        // Parquet: boards that widen towards the front.
         let across = (x - width / 2.0) / (0.28 + down);
         let board = (across / (width * 0.045)).floor();
         let grain = noise.at(board * 17.0, down * 60.0);
@@ -146,7 +146,7 @@ fn tables(canvas: &mut Canvas, random: &mut Random, floor: f32, cloth: Color, fl
         let y = floor + canvas.unit * 0.03 + (canvas.height - floor) * (0.06 + 0.58 * near * near);
         let spread = canvas.width * (0.3 + 0.1 * near);
         let offsets: &[f32] = if row == 1 { &[-1.0, 1.0] } else { &[-1.05, 0.0, 1.05] };
-        // Something must stay free to dance on.
+        // Space for the dance floor.
         for offset in offsets.iter().filter(|offset| row != 2 || **offset != 0.0) {
             let middle = (canvas.width / 2.0 + offset * spread, y);
             for seat in [-1.25, -0.7, 0.7, 1.25] {

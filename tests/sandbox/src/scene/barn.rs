@@ -82,7 +82,7 @@ fn field(canvas: &mut Canvas, random: &mut Random, horizon: f32) {
     canvas.grass(random, horizon + (height - horizon) * 0.35, height * 1.03, 2600, blades);
 }
 
-/// The gable end faces us, the long side goes off to the right.
+/// The gable end is in front, the long side on the right.
 fn barn(canvas: &mut Canvas, random: &mut Random, foot: Point, size: f32, red: Color) {
     let (half, wall, ridge) = (size * 0.36, size * 0.5, size * 0.95);
     let (left, right, eaves) = (foot.0 - half, foot.0 + half, foot.1 - wall);
@@ -170,7 +170,7 @@ fn fence(canvas: &mut Canvas, random: &mut Random, foot: f32, middle: f32, size:
     let posts = (canvas.width / (canvas.unit * 0.1)) as u32 + 1;
     for number in 0..posts {
         let x = number as f32 * canvas.unit * 0.1 + post;
-        // The way to the barn stays free.
+        // The path to the barn is free.
         if (x - middle).abs() < size * 0.34 {
             continue;
         }

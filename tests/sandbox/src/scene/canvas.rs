@@ -1,4 +1,4 @@
-//! A picture being painted. Places are in pixels, from the top left corner.
+//! The canvas. Coordinates are pixels from the top left corner.
 
 use image::RgbImage;
 
@@ -13,11 +13,11 @@ pub(super) struct Canvas {
     pub(super) width: f32,
     /// Height in pixels.
     pub(super) height: f32,
-    /// The shorter side: what the size of things is measured in.
+    /// The shorter side, the unit of sizes.
     pub(super) unit: f32,
 }
 
-/// A place.
+/// A point.
 pub(super) type Point = (f32, f32);
 
 impl Canvas {
@@ -51,7 +51,7 @@ impl Canvas {
         }
     }
 
-    /// Paints over a box whatever a function says of each pixel: a colour and how much of it.
+    /// Paints a box with the colour and opacity that a function returns for each pixel.
     pub(super) fn paint(&mut self, from: Point, to: Point, mut shade: impl FnMut(f32, f32) -> (Color, f32)) {
         let (left, right) = (self.column(from.0), self.column(to.0.ceil()));
         for row in self.row(from.1)..self.row(to.1.ceil()) {
@@ -64,7 +64,7 @@ impl Canvas {
         }
     }
 
-    /// Everything between a line that runs across the picture and a row further down. The shade is told x, y and the
+    /// Fills the area between a line across the image and a row below it. The arguments of the shade are x, y and the
     /// depth under the line.
     pub(super) fn below(
         &mut self,
@@ -102,7 +102,7 @@ impl Canvas {
         }
     }
 
-    /// A soft light, brightest in the middle; what is there already shines through.
+    /// A soft, translucent light, brightest in the middle.
     pub(super) fn glow(&mut self, middle: Point, radius: f32, color: Color, strength: f32) {
         let reach = 1.0 / radius.max(1.0);
         let corner = |sign: f32| (middle.0 + sign * radius, middle.1 + sign * radius);
@@ -132,20 +132,20 @@ impl Canvas {
         });
     }
 
-    /// Copies the rows above a line to below it, upside down: still water. `ripple` moves each row sideways, `tint`
-    /// says what the water adds.
+    /// Reflects the rows above a line below it, as still water does. `ripple` moves each row sideways, `tint` is the
+    /// colour of the water.
     pub(super) fn mirror(
         &mut self,
         line: f32,
         mut ripple: impl FnMut(f32, f32) -> f32,
         mut tint: impl FnMut(f32, f32) -> (Color, f32),
     ) {
-        // A picture of a few rows may have none above the line: its first row is kept as the one to mirror.
+        // A very low image may have no row above the line: its first row is kept.
         let surface = self.row(line).max(1);
         let width = self.columns;
         for row in surface..self.rows {
             let depth = row - surface;
-            // Where the picture is too low to mirror, its top row goes on.
+            // Below the reflection of the top row, that row is repeated.
             let source = surface.saturating_sub(depth + 1);
             let (above, below) = self.pixels.split_at_mut(row * width * 3);
             let above = &above[source * width * 3..(source + 1) * width * 3];
@@ -159,7 +159,7 @@ impl Canvas {
         }
     }
 
-    /// Film grain and darker corners: what makes flat paint look like a photograph.
+    /// Adds film grain and darkens the corners, as in a photograph.
     pub(super) fn finish(&mut self, seed: u64, grain: f32, vignette: f32) {
         let (width, height) = (self.width, self.height);
         let columns: Vec<f32> = (0..self.columns).map(|x| (x as f32 / width - 0.5).powi(2)).collect();
@@ -168,7 +168,7 @@ impl Canvas {
         for (row, pixels) in self.pixels.chunks_exact_mut(row_bytes).enumerate() {
             let down = (row as f32 / height - 0.5).powi(2);
             for (pixel, across) in pixels.chunks_exact_mut(3).zip(&columns) {
-                // Xorshift: quality does not matter here, speed does.
+                // Xorshift is fast; its quality suffices.
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
@@ -181,7 +181,7 @@ impl Canvas {
         }
     }
 
-    /// The same picture at twice the size, cut to `width` and `height`. Each new pixel is three quarters of the nearest
+    /// The same image at twice the size, cut to `width` and `height`. Each new pixel is three quarters of the nearest
     /// old one and a quarter of the next, in both directions.
     pub(super) fn enlarge(&self, width: u32, height: u32) -> Self {
         let mut large = Self::new(width, height);

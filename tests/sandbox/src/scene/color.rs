@@ -1,4 +1,4 @@
-//! Colours, in sRGB, 0 to 255 a channel.
+//! Colours, in sRGB, 0 to 255 per channel.
 
 use crate::random::Random;
 
@@ -32,7 +32,7 @@ impl Color {
         Self { red: self.red * factor, green: self.green * factor, blue: self.blue * factor }
     }
 
-    /// Moved a little in hue and brightness, by up to `amount` a channel.
+    /// Moved a little in hue and brightness, by up to `amount` per channel.
     pub(super) fn vary(self, random: &mut Random, amount: f32) -> Self {
         let all = random.range(-amount, amount);
         let mut channel = |value: f32| (value + all + random.range(-amount, amount) / 2.0).clamp(0.0, 255.0);
@@ -40,7 +40,7 @@ impl Color {
     }
 }
 
-/// A colour between several, at places in 0..=1 in rising order.
+/// Interpolates between colours at ascending positions in 0..=1.
 pub(super) fn gradient(stops: &[(f32, Color)], place: f32) -> Color {
     let mut before = stops[0];
     for &stop in stops {

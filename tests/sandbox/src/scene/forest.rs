@@ -64,7 +64,7 @@ fn trunks(canvas: &mut Canvas, random: &mut Random, near: f32, mist: Color, grou
     for number in 0..count {
         let mut place = (number as f32 + random.range(0.15, 0.85)) / count as f32;
         if near > 0.5 {
-            // Near trees leave the middle open.
+            // The middle has no near trees.
             place = if place < 0.5 { place * 0.5 } else { 1.0 - (1.0 - place) * 0.5 };
         }
         let x = place * canvas.width;
@@ -103,7 +103,7 @@ fn beams(canvas: &mut Canvas, random: &mut Random, from: (f32, f32)) {
     }
 }
 
-/// A way between lanterns, an arbor at its end.
+/// A path between lanterns, an arbor at its end.
 fn aisle(canvas: &mut Canvas, random: &mut Random, middle: f32, ground: f32) {
     let (unit, height) = (canvas.unit, canvas.height);
     let far = ground + (height - ground) * 0.16;

@@ -1,4 +1,4 @@
-//! What weddings are furnished with: chairs, tables, arches, lights.
+//! Furniture of weddings: chairs, tables, arches, lights.
 
 use super::canvas::{Canvas, Point};
 use super::color::{Color, WHITE, rgb};

@@ -61,7 +61,7 @@ fn lawn(canvas: &mut Canvas, random: &mut Random, horizon: f32, green: Color) {
         |x, y, depth| {
             let down = depth / (height - horizon);
             let scale = 500.0 / unit / (0.35 + down);
-            // Mown in stripes.
+            // Mowing stripes.
             let stripe = if ((x / unit - 0.5) / (0.3 + down) * 9.0).rem_euclid(2.0) < 1.0 { 1.05 } else { 0.96 };
             light.mix(green, down).times(stripe * (1.0 + 0.08 * noise.at(x * scale, y * scale)))
         },

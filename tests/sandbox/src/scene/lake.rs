@@ -1,4 +1,4 @@
-//! Mountains and their mirror image.
+//! Mountains and their reflection.
 
 use super::canvas::Canvas;
 use super::color::{Color, WHITE, rgb};
@@ -98,7 +98,7 @@ fn pier(canvas: &mut Canvas, random: &mut Random, shore: f32) {
     let shadow: Vec<_> = corners.iter().map(|p| (p.0 + unit * 0.015, p.1 + unit * 0.02)).collect();
     canvas.fill(&shadow, 0.5, |_, _| rgb(0x10_1C_26));
     canvas.fill(&corners, 1.0, |_, y| {
-        // Planks lie across and look wider near us.
+        // Planks are crosswise, wider in front.
         let depth = ((y - far) / (height - far)).max(0.0).sqrt();
         let plank = depth * 26.0;
         let seam = if plank.rem_euclid(1.0) < 0.12 { 0.6 } else { 1.0 };

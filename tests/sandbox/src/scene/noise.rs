@@ -1,4 +1,4 @@
-//! Smooth noise for clouds, leaves, sand and wood: one tile, made once, read anywhere.
+//! Smooth noise for clouds, leaves, sand and wood, from one tile that is made once.
 
 use std::sync::LazyLock;
 
@@ -6,12 +6,12 @@ use crate::random::{Random, mix};
 
 const SIDE: usize = 256;
 const MASK: usize = SIDE - 1;
-/// Keeps places right of zero, where cutting off the fraction is the same as rounding down, and much cheaper.
+/// Keeps coordinates positive, where truncation equals rounding down and is much faster.
 const FAR: f32 = 8192.0;
 
 static TILE: LazyLock<Vec<f32>> = LazyLock::new(make_tile);
 
-/// A window into the tile, at a place of its own for each picture.
+/// A window into the tile, at a position per image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Noise {
     tile: &'static [f32],
@@ -29,7 +29,7 @@ impl Noise {
         let (x, y) = (x + self.x, y + self.y);
         let (left, top) = (x as i32, y as i32);
         let (right, down) = (x - left as f32, y - top as f32);
-        // Wrapping to the tile is a mask: its side is a power of two.
+        // The side is a power of two, so a mask wraps coordinates.
         let (column, row) = (left as usize & MASK, top as usize & MASK);
         let (next_column, next_row) = ((column + 1) & MASK, (row + 1) & MASK);
         let value = |row: usize, column: usize| self.tile[row * SIDE + column];

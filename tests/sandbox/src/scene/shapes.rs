@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, Point};
 use super::color::Color;
 
-/// Lines each row is cut into; a quarter of a pixel is smooth enough for a picture that is scaled down.
+/// Scan lines per row; a quarter of a pixel is smooth enough for an image that is scaled down.
 const SLICES: usize = 4;
 
 impl Canvas {
@@ -12,7 +12,7 @@ impl Canvas {
         self.fill(corners, 1.0, |_, _| color);
     }
 
-    /// A polygon whose colour depends on the place; even-odd where it crosses itself.
+    /// A polygon whose colour depends on the position; even-odd rule.
     pub(super) fn fill(&mut self, corners: &[Point], alpha: f32, shade: impl Fn(f32, f32) -> Color) {
         let bounds = |pick: fn(&Point) -> f32| {
             let low = corners.iter().map(pick).fold(f32::INFINITY, f32::min);

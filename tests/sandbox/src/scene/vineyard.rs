@@ -82,7 +82,7 @@ fn house(canvas: &mut Canvas, foot: Point, (width, height): (f32, f32), plaster:
     );
 }
 
-/// Rows that run together towards a point behind the crest: bands of leaves with earth between them.
+/// Rows that converge behind the crest: bands of leaves with earth between them.
 fn rows(canvas: &mut Canvas, random: &mut Random, crest: f32, green: Color) {
     let (noise, edge) = (Noise::new(random), Noise::new(random));
     let earth = rgb(0xB0_86_58).vary(random, 12.0);
@@ -110,7 +110,7 @@ fn rows(canvas: &mut Canvas, random: &mut Random, crest: f32, green: Color) {
     leaves(canvas, random, vanishing, crest, spacing, green);
 }
 
-/// Single leaves and grapes on the rows near us, so that they are not flat.
+/// Single leaves and grapes on the near rows.
 fn leaves(canvas: &mut Canvas, random: &mut Random, vanishing: Point, crest: f32, spacing: f32, green: Color) {
     let grape = rgb(0x5A_2E_5E).vary(random, 10.0);
     for row in -6..=6 {

@@ -1,9 +1,9 @@
-//! Answers before they go on their way.
+//! Answers before they are sent.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// An answer whose body can still be changed by faults.
+/// An answer that faults can still change.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

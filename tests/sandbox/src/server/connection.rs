@@ -1,4 +1,4 @@
-//! One connection: TLS, HTTP/1.1, and the possibility to be reset on purpose.
+//! One connection: TLS, HTTP/1.1, and a reset on request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use tokio_rustls::TlsAcceptor;
 use super::dispatch;
 use crate::state::State;
 
-/// How long a client may take for the TLS handshake and for the head of a request.
+/// Time limit for the TLS handshake and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) {
     let reset = Reset::default();
-    // Small answers should not wait for more to come; a socket that refuses the option works all the same.
+    // Small answers are sent at once. A socket that refuses the option works too.
     let _ = stream.set_nodelay(true);
     let transport = Transport { stream, reset: reset.clone() };
-    // Clients that do not trust the authority end the handshake: that is their test, not our error.
+    // Clients that do not trust the authority end the handshake; this is not an error of the sandbox.
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(transport)).await else {
         return;
     };
@@ -32,7 +32,7 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<S
         let (state, reset) = (Arc::clone(&state), reset.clone());
         async move { dispatch::respond(state, reset, request).await }
     });
-    // Whatever ends a connection early was either asked for by a fault or done by the client.
+    // An early end was requested by a fault or caused by the client.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
@@ -40,7 +40,7 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<S
         .await;
 }
 
-/// Says whether the connection is to end with a TCP reset instead of an orderly close.
+/// Whether the connection ends with a TCP reset instead of an orderly close.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reset(Arc<AtomicBool>);
 
@@ -59,7 +59,7 @@ struct Transport {
 impl Drop for Transport {
     fn drop(&mut self) {
         if self.reset.0.load(Ordering::Relaxed) {
-            // With nothing left to linger for, the kernel sends RST. Where it can't, a plain close must do.
+            // With a linger time of zero the kernel sends RST.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! How a body travels: whole, or in one of the ways networks and servers fail.
+//! How a body is sent: whole, or with a failure of a network or server.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::connection::Reset;
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
-/// How a body travels.
+/// How a body is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Delivery {
     #[default]
@@ -21,20 +21,20 @@ pub(super) enum Delivery {
         bytes_per_second: u32,
     },
     Endless,
-    /// `Content-Length` is this much more than there is.
+    /// `Content-Length` is this much larger than the body.
     WrongLength {
         difference: i64,
     },
     ResetHalfway,
 }
 
-/// Time between two drops of a slow body.
-const DROP_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the head of an answer is given to reach the client before the reset that may overtake it.
+/// Time between two parts of a slow body.
+const PART_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between the head of an answer and a reset, which could overtake it.
 const HEAD_START: Duration = Duration::from_millis(100);
 const FILLER: [u8; 16 << 10] = [b' '; 16 << 10];
 
-/// The body, and the `Content-Length` to declare where it is not to be chunked.
+/// The body, and the `Content-Length` to declare unless the body is chunked.
 pub(super) fn body(bytes: Bytes, delivery: Delivery, reset: Reset) -> (Body, Option<u64>) {
     let length = bytes.len() as u64;
     match delivery {
@@ -53,17 +53,17 @@ pub(super) fn body(bytes: Bytes, delivery: Delivery, reset: Reset) -> (Body, Opt
 }
 
 fn slow(mut bytes: Bytes, bytes_per_second: u32) -> Body {
-    let per_drop = u64::from(bytes_per_second) * DROP_INTERVAL.as_millis() as u64 / 1000;
-    let (size, pause) = if per_drop == 0 {
+    let per_part = u64::from(bytes_per_second) * PART_INTERVAL.as_millis() as u64 / 1000;
+    let (size, pause) = if per_part == 0 {
         (1, Duration::from_secs(1) / bytes_per_second.max(1))
     } else {
-        (per_drop as usize, DROP_INTERVAL)
+        (per_part as usize, PART_INTERVAL)
     };
     let (mut sender, body) = Channel::new(1);
     tokio::spawn(async move {
         while !bytes.is_empty() {
-            let drop = bytes.split_to(size.min(bytes.len()));
-            if sender.send_data(drop).await.is_err() {
+            let part = bytes.split_to(size.min(bytes.len()));
+            if sender.send_data(part).await.is_err() {
                 return;
             }
             tokio::time::sleep(pause).await;
@@ -72,7 +72,7 @@ fn slow(mut bytes: Bytes, bytes_per_second: u32) -> Body {
     body.boxed()
 }
 
-/// The body without its last byte, then filler for as long as the client takes it.
+/// The body without its last byte, then filler until the client closes the connection.
 fn endless(bytes: Bytes) -> Body {
     let (mut sender, body) = Channel::new(1);
     tokio::spawn(async move {
@@ -84,7 +84,7 @@ fn endless(bytes: Bytes) -> Body {
     body.boxed()
 }
 
-/// A body that ends where it should not.
+/// A body that ends too early.
 fn cut(bytes: Bytes, reset: Option<Reset>) -> Body {
     let (mut sender, body) = Channel::new(1);
     tokio::spawn(async move {

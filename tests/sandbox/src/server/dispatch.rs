@@ -1,4 +1,4 @@
-//! From request to answer: count it, let faults strike, do what was asked, send it off.
+//! From request to answer: counts the request, applies the faults, calls the endpoint, sends the answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use crate::random::mix;
 use crate::state::State;
 use crate::{api, cdn, control, oauth, requests};
 
-/// Forms and control requests are small.
+/// Limit of a request's body, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// The connection ends here, without an answer.
+/// The connection is to end without an answer.
 #[derive(Debug)]
 pub(super) struct Cut;
 
 impl fmt::Display for Cut {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the connection was cut on purpose")
+        formatter.write_str("the connection was reset by a fault")
     }
 }
 
 impl std::error::Error for Cut {}
 
-/// A request, taken apart.
+/// A parsed request.
 struct Call {
     route: Route,
     method: String,
@@ -75,10 +75,10 @@ pub(super) async fn respond(
     }
     state.requests.arrived(call.route.kind());
     let faults = state.faults.strike(call.route.kind(), &call.path);
-    let result = play(&state, &call, &faults).await;
-    state.requests.answered(note(&call, &result));
+    let result = answer(&state, &call, &faults).await;
+    state.requests.answered(logged(&call, &result));
     match result {
-        Ok(answer) => Ok(send(&state, answer, way(&faults), reset)),
+        Ok(answer) => Ok(send(&state, answer, delivery_of(&faults), reset)),
         Err(Cut) => {
             reset.demand();
             Err(Cut)
@@ -86,8 +86,8 @@ pub(super) async fn respond(
     }
 }
 
-/// The answer, faults included, but for how its body travels.
-async fn play(state: &State, call: &Call, faults: &[Fault]) -> Result<Answer, Cut> {
+/// The answer with all faults but those of delivery.
+async fn answer(state: &State, call: &Call, faults: &[Fault]) -> Result<Answer, Cut> {
     for fault in faults {
         match fault {
             Fault::Hold { gate } => state.faults.pass_gate(gate).await,
@@ -157,15 +157,15 @@ async fn handle(state: &State, call: &Call, faults: &[Fault]) -> Answer {
     }
 }
 
-fn way(faults: &[Fault]) -> Delivery {
-    let mut ways = faults.iter().rev().filter_map(|fault| match fault {
+fn delivery_of(faults: &[Fault]) -> Delivery {
+    let mut deliveries = faults.iter().rev().filter_map(|fault| match fault {
         Fault::SlowBody { bytes_per_second } => Some(Delivery::Slow { bytes_per_second: *bytes_per_second }),
         Fault::EndlessBody => Some(Delivery::Endless),
         Fault::WrongContentLength { difference } => Some(Delivery::WrongLength { difference: *difference }),
         Fault::ResetAfterHeaders => Some(Delivery::ResetHalfway),
         _ => None,
     });
-    ways.next().unwrap_or_default()
+    deliveries.next().unwrap_or_default()
 }
 
 fn send(state: &State, answer: Answer, delivery: Delivery, reset: Reset) -> Response<Body> {
@@ -173,8 +173,8 @@ fn send(state: &State, answer: Answer, delivery: Delivery, reset: Reset) -> Resp
     let request_id = mix(&[state.config().seed, 50, number]) % 10_000_000_000_000_000;
     let answer = answer.header("x-pinterest-rid", format!("{request_id:016}"));
     build(&answer, delivery, reset.clone()).unwrap_or_else(|error| {
-        // Only a fault can ask for a header that HTTP cannot carry; say so instead of dropping it.
-        let message = format!("The sandbox cannot send this fault: {error}");
+        // Only a fault can set a header that is invalid in HTTP.
+        let message = format!("The sandbox could not send this fault: {error}");
         let plain = Answer::from(Refusal::new(500, 500, message));
         build(&plain, Delivery::Whole, reset)
             .unwrap_or_else(|error| unreachable!("this is a bug: a plain answer was refused: {error}"))
@@ -202,7 +202,7 @@ fn build(answer: &Answer, delivery: Delivery, reset: Reset) -> Result<Response<B
     response.body(body)
 }
 
-fn note(call: &Call, result: &Result<Answer, Cut>) -> requests::Request {
+fn logged(call: &Call, result: &Result<Answer, Cut>) -> requests::Request {
     let grant_type =
         (call.route == Route::Token).then(|| Query::parse(&call.body).get("grant_type").map(str::to_string)).flatten();
     requests::Request {

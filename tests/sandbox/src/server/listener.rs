@@ -1,4 +1,4 @@
-//! The thread that serves: a runtime of its own, so that tests need none.
+//! The server's thread, with its own runtime so that tests need none.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
@@ -17,7 +17,7 @@ use crate::config::Certificate;
 use crate::error::{Error, ErrorKind};
 use crate::state::State;
 
-/// A running server; dropping it ends its thread.
+/// A running server. Dropping it ends its thread.
 #[derive(Debug)]
 pub(crate) struct Server {
     port: u16,
@@ -26,14 +26,14 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where the authority's certificate lies; a temporary file goes when this does.
+/// The file of the authority's certificate; a temporary file is removed when this is dropped.
 #[derive(Debug)]
 enum AuthorityFile {
     Chosen(PathBuf),
     Temporary(NamedTempFile),
 }
 
-/// Pictures drawn at the same time; more would only take turns.
+/// Number of images drawn at the same time.
 const DRAWING_THREADS: usize = 2;
 
 impl Server {
@@ -78,7 +78,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed already, and a drop has nobody to tell.
+            // A panic of the thread has already been printed.
             let _ = thread.join();
         }
     }
@@ -105,7 +105,7 @@ fn write_authority(path: Option<PathBuf>, pem: &str) -> Result<AuthorityFile, Er
     }
 }
 
-/// A certificate is public, and the server under test may run as another user.
+/// The server under test may run as another user.
 fn readable_by_all() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o644)
 }
@@ -126,7 +126,7 @@ fn serve(
             tokio::select! {
                 _ = &mut stopped => break,
                 accepted = listener.accept() => {
-                    // Running out of descriptors passes; other errors belong to the one connection.
+                    // A lack of file descriptors is temporary; other errors concern one connection.
                     let Ok((stream, _)) = accepted else {
                         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                         continue;
@@ -137,6 +137,5 @@ fn serve(
             }
         }
     });
-    // A picture being drawn is not worth waiting for.
     runtime.shutdown_background();
 }

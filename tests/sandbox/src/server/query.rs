@@ -1,4 +1,4 @@
-//! Name and value pairs: a query or a form.
+//! The pairs of a query or a form.
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
@@ -16,13 +16,13 @@ impl Query {
         Some(&pair.1)
     }
 
-    /// Every value of a name, as arrays are sent.
+    /// All values of a name, for arrays.
     pub(crate) fn all<'a>(&'a self, name: &str) -> Vec<&'a str> {
         let pairs = self.pairs.iter().filter(|(key, _)| key == name);
         pairs.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// All pairs but those of one name, in an order that does not depend on how they were sent.
+    /// All pairs but those of one name, sorted and encoded.
     pub(crate) fn without(&self, name: &str) -> String {
         let mut pairs: Vec<_> = self.pairs.iter().filter(|(key, _)| key != name).collect();
         pairs.sort();

@@ -1,8 +1,8 @@
-//! Which path means what.
+//! Paths.
 
 use crate::requests::Kind;
 
-/// A path, taken apart.
+/// A parsed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Authorize,
@@ -63,7 +63,7 @@ impl Route {
         }
     }
 
-    /// The one method the path answers.
+    /// The only method of this path.
     pub(crate) fn method(&self) -> &'static str {
         match self {
             Self::Token | Self::Revoke => "POST",
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_and_their_kinds() {
+    fn paths_have_kinds() {
         let kinds = [
             ("/oauth/", Kind::Authorize),
             ("/v5/oauth/token", Kind::Token),

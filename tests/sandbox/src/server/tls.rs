@@ -1,4 +1,4 @@
-//! A certificate authority of our own, made at start, and the server's certificate.
+//! The certificate authority made at start, and the server's certificate.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 use crate::config::Certificate;
 use crate::error::Error;
 
-/// What a server needs to speak https, and what its clients need to trust it.
+/// The server's side of TLS, and the authority that clients must trust.
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
     pub(super) authority_pem: String,
@@ -25,7 +25,7 @@ pub(super) fn make(wanted: Certificate) -> Result<Tls, Error> {
     let authority = authority().map_err(Error::certificate)?;
     let authority_pem = authority.pem();
     let (chain, key) = leaf(&authority, wanted).map_err(Error::certificate)?;
-    // The provider is named here: a process-wide default is its program's business, not a library's.
+    // An explicit provider: the process-wide default is left to the program.
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(Error::certificate)?

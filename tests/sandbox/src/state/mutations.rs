@@ -1,4 +1,4 @@
-//! Changes to the world, as tests and the control path make them.
+//! Boards and pins, as tests and the control path read and change them.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::sandbox::BoardSummary;
 
 impl State {
-    pub(crate) fn boards(&self) -> Vec<BoardSummary> {
+    /// All boards, in the order of the accounts.
+    pub fn boards(&self) -> Vec<BoardSummary> {
         let world = self.world();
         let summaries = world.boards().map(|board| BoardSummary {
             id: board.id.clone(),
@@ -18,38 +19,45 @@ impl State {
         summaries.collect()
     }
 
-    pub(crate) fn board_id(&self, name: &str) -> Result<String, Error> {
+    /// The id of the first board with this name, of any account.
+    pub fn board_id(&self, name: &str) -> Result<String, Error> {
         let world = self.world();
         let found = world.boards().find(|board| board.spec.name == name);
         found.map(|board| board.id.clone()).ok_or_else(|| Error::unknown("board", name))
     }
 
-    pub(crate) fn pin_ids(&self, board_id: &str) -> Result<Vec<String>, Error> {
+    /// The ids of the pins on a board in the order of the listing: newest first.
+    pub fn pin_ids(&self, board_id: &str) -> Result<Vec<String>, Error> {
         let world = self.world();
         let board = world.board(board_id).ok_or_else(|| Error::unknown("board", board_id))?;
         let pins = (0..board.len()).filter_map(|place| board.at(place));
         Ok(pins.map(|pin| world.identities.pin_id(pin)).collect())
     }
 
-    pub(crate) fn add_pins(&self, board_id: &str, count: u64) -> Result<Vec<String>, Error> {
+    /// Saves `count` new pins to a board. Returns their ids, newest first.
+    pub fn add_pins(&self, board_id: &str, count: u64) -> Result<Vec<String>, Error> {
         let mut world = self.world();
         let added = world.add_pins(board_id, count)?;
         Ok(added.into_iter().map(|pin| world.identities.pin_id(pin)).collect())
     }
 
-    pub(crate) fn remove_pin(&self, pin_id: &str) -> Result<(), Error> {
+    /// Deletes a pin.
+    pub fn remove_pin(&self, pin_id: &str) -> Result<(), Error> {
         self.world().remove_pin(pin_id)
     }
 
-    pub(crate) fn move_pin(&self, pin_id: &str, board_id: &str) -> Result<(), Error> {
+    /// Moves a pin to the front of another board.
+    pub fn move_pin(&self, pin_id: &str, board_id: &str) -> Result<(), Error> {
         self.world().move_pin(pin_id, board_id)
     }
 
-    pub(crate) fn remove_board(&self, board_id: &str) -> Result<(), Error> {
+    /// Deletes a board.
+    pub fn remove_board(&self, board_id: &str) -> Result<(), Error> {
         self.world().remove_board(board_id)
     }
 
-    pub(crate) fn expire_bookmarks(&self) {
+    /// Expires all bookmarks: a request with one is answered with 400.
+    pub fn expire_bookmarks(&self) {
         self.bookmark_age.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,17 +1,18 @@
-//! Tokens, as the endpoints and the tests deal with them.
+//! Tokens, for the endpoints and the tests.
 
 use super::{State, lock};
 use crate::error::Error;
 use crate::oauth::{Grant, READ_SCOPES, parse_scopes};
 
 impl State {
-    pub(crate) fn sign_in(&self, username: &str) -> Result<(), Error> {
+    /// Chooses the user of the authorize page.
+    pub fn sign_in(&self, username: &str) -> Result<(), Error> {
         let account = self.world().account(username)?;
         *lock(&self.signed_in) = account;
         Ok(())
     }
 
-    /// A code for whoever is signed in.
+    /// A code for the account that is signed in.
     pub(crate) fn issue_code(&self, scopes: Vec<&'static str>, redirect_uri: &str) -> String {
         let account = *lock(&self.signed_in);
         let now = self.clock.now();
@@ -24,8 +25,7 @@ impl State {
         Some(self.grant(account, scopes, with_refresh_token))
     }
 
-    /// Grants anew, with a new refresh token where it rotates; `None` where the token is not good or asks for scopes it
-    /// never had.
+    /// A new grant, with a new refresh token if `rotates`. `None` if the token is invalid or does not have these scopes.
     pub(crate) fn refresh(
         &self,
         refresh_token: &str,
@@ -46,43 +46,50 @@ impl State {
         Some(self.grant(old.account, scopes, rotates))
     }
 
-    /// Client credentials speak for the app's owner: the first account.
+    /// A grant for client credentials, which belong to the owner of the app: the first account.
     pub(crate) fn grant_owner(&self, scopes: Vec<&'static str>) -> Grant {
         self.grant(0, scopes, false)
     }
 
-    pub(crate) fn issue_grant(&self, username: &str) -> Result<Grant, Error> {
+    /// Issues a grant with all read scopes, as if the account had just connected.
+    pub fn issue_grant(&self, username: &str) -> Result<Grant, Error> {
         let account = self.world().account(username)?;
         Ok(self.grant(account, READ_SCOPES.to_vec(), true))
     }
 
-    pub(crate) fn issue_grant_with(&self, username: &str, scopes: &[&str]) -> Result<Grant, Error> {
+    /// Issues a grant with these scopes.
+    pub fn issue_grant_with(&self, username: &str, scopes: &[&str]) -> Result<Grant, Error> {
         let account = self.world().account(username)?;
         let scopes = parse_scopes(&scopes.join(" ")).map_err(|name| Error::unknown("scope", name))?;
         Ok(self.grant(account, scopes, true))
     }
 
-    pub(crate) fn valid_refresh_token(&self, username: &str) -> Option<String> {
+    /// The account's newest refresh token that is valid now.
+    pub fn valid_refresh_token(&self, username: &str) -> Option<String> {
         let account = self.world().account(username).ok()?;
         self.ledger().newest_refresh(account, self.clock.now())
     }
 
-    pub(crate) fn valid_access_token(&self, username: &str) -> Option<String> {
+    /// The account's newest access token that is valid now.
+    pub fn valid_access_token(&self, username: &str) -> Option<String> {
         let account = self.world().account(username).ok()?;
         self.ledger().newest_access(account, self.clock.now())
     }
 
-    pub(crate) fn accepts_refresh_token(&self, refresh_token: &str) -> bool {
+    /// Whether a refresh token is valid now.
+    pub fn accepts_refresh_token(&self, refresh_token: &str) -> bool {
         self.ledger().accepts_refresh(refresh_token, self.clock.now())
     }
 
-    pub(crate) fn revoke(&self, username: &str) -> Result<(), Error> {
+    /// Revokes all tokens of an account, as if the user had removed the app.
+    pub fn revoke(&self, username: &str) -> Result<(), Error> {
         let account = self.world().account(username)?;
         self.ledger().revoke(account);
         Ok(())
     }
 
-    pub(crate) fn expire_access_tokens(&self, username: &str) -> Result<(), Error> {
+    /// Expires the access tokens of an account, not its refresh tokens.
+    pub fn expire_access_tokens(&self, username: &str) -> Result<(), Error> {
         let account = self.world().account(username)?;
         self.ledger().expire_access(account);
         Ok(())

@@ -1,4 +1,4 @@
-//! Boards, what is on them, and how that changes.
+//! Boards and their pins.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use crate::config::{BoardSpec, Config, Privacy};
 use crate::error::Error;
 use crate::random::mix;
 
-/// Everything there is to see.
+/// The accounts, boards and pins.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
@@ -15,7 +15,7 @@ pub(crate) struct World {
     pub(crate) accounts: Vec<String>,
     boards: Vec<Board>,
     board_of_id: HashMap<String, u32>,
-    /// Pins that left the board they were first saved to, with the one they are on now.
+    /// Moved pins, with the index of their present board.
     moved: HashMap<PinKey, u32>,
     removed: HashSet<PinKey>,
 }
@@ -32,19 +32,19 @@ pub(crate) struct Board {
     next_serial: u64,
     /// Seconds from [`EPOCH`] to the last change of its pins.
     modified: u64,
-    gone: bool,
+    removed: bool,
 }
 
 /// The pins on a board, newest first.
 #[derive(Debug)]
 enum Listing {
-    /// As the world began: numbers `0..pins`, the highest first.
+    /// Unchanged: the numbers `0..pins`, the highest first.
     Untouched { pins: u64 },
-    /// Changed since.
+    /// Changed.
     Explicit(Vec<PinKey>),
 }
 
-/// Most pins that can be added at once: they are listed one by one from then on.
+/// Maximum number of pins added at once: each one is an entry of a list.
 const MAX_ADDED: u64 = 1_000_000;
 /// Seconds between one pin and the next.
 const PIN_INTERVAL: u64 = 600;
@@ -64,7 +64,7 @@ impl World {
                     listing: Listing::Untouched { pins: spec.pins },
                     next_serial: spec.pins,
                     modified: spec.pins * PIN_INTERVAL,
-                    gone: false,
+                    removed: false,
                 });
             }
         }
@@ -85,20 +85,20 @@ impl World {
 
     /// Boards that have not been deleted.
     pub(crate) fn boards(&self) -> impl Iterator<Item = &Board> {
-        self.boards.iter().filter(|board| !board.gone)
+        self.boards.iter().filter(|board| !board.removed)
     }
 
     pub(crate) fn board(&self, id: &str) -> Option<&Board> {
         let index = *self.board_of_id.get(id)?;
-        Some(&self.boards[index as usize]).filter(|board| !board.gone)
+        Some(&self.boards[index as usize]).filter(|board| !board.removed)
     }
 
-    /// The board a pin was first saved to, from which everything about it is derived; it may be gone.
+    /// The board a pin was first saved to, from which its data are derived; it may have been removed.
     pub(crate) fn home(&self, pin: PinKey) -> &Board {
         &self.boards[pin.board as usize]
     }
 
-    /// The pin whose pictures a pin shows: itself, or its counterpart on the board that its own takes them from.
+    /// The pin whose images a pin shows: itself, or the pin with the same number on the board of [`BoardSpec::pictures_of`].
     pub(crate) fn shown_by(&self, pin: PinKey) -> PinKey {
         let of = self.home(pin).spec.pictures_of.as_deref();
         let source = of.and_then(|name| self.boards.iter().find(|board| board.spec.name == name));
@@ -106,27 +106,27 @@ impl World {
         counterpart.filter(|pin| self.ever_was(*pin)).unwrap_or(pin)
     }
 
-    /// The pin of an id, where there is one.
+    /// The pin with this id, if it exists.
     pub(crate) fn pin(&self, id: &str) -> Option<PinKey> {
         let pin = self.identities.pin_key(id)?;
         self.board_of(pin).map(|_| pin)
     }
 
-    /// The board a pin is on, where the pin exists.
+    /// The present board of a pin, if the pin exists.
     pub(crate) fn board_of(&self, pin: PinKey) -> Option<&Board> {
         if !self.ever_was(pin) || self.removed.contains(&pin) {
             return None;
         }
         let index = self.moved.get(&pin).copied().unwrap_or(pin.board);
-        Some(&self.boards[index as usize]).filter(|board| !board.gone)
+        Some(&self.boards[index as usize]).filter(|board| !board.removed)
     }
 
-    /// Whether a pin has ever existed: its pictures stay on the CDN when it goes.
+    /// Whether a pin exists or was removed: its images stay on the CDN.
     pub(crate) fn ever_was(&self, pin: PinKey) -> bool {
         self.boards.get(pin.board as usize).is_some_and(|board| pin.serial < board.next_serial)
     }
 
-    /// The section of its board a pin is in. Pins that moved in from elsewhere are in none.
+    /// The index of a pin's section. Moved pins have no section.
     pub(crate) fn section_of(&self, pin: PinKey) -> Option<usize> {
         if self.moved.contains_key(&pin) {
             return None;
@@ -138,7 +138,9 @@ impl World {
 
     pub(crate) fn add_pins(&mut self, board_id: &str, count: u64) -> Result<Vec<PinKey>, Error> {
         if count > MAX_ADDED {
-            return Err(Error::configuration(format!("{count} pins at once are more than {MAX_ADDED}")));
+            return Err(Error::configuration(format!(
+                "could not add {count} pins at once, the maximum is {MAX_ADDED}"
+            )));
         }
         let board = self.board_mut(board_id)?;
         let first = board.next_serial;
@@ -152,7 +154,7 @@ impl World {
 
     pub(crate) fn remove_pin(&mut self, id: &str) -> Result<(), Error> {
         let pin = self.pin(id).ok_or_else(|| Error::unknown("pin", id))?;
-        self.take_off(pin);
+        self.unlist(pin);
         self.removed.insert(pin);
         Ok(())
     }
@@ -160,7 +162,7 @@ impl World {
     pub(crate) fn move_pin(&mut self, id: &str, board_id: &str) -> Result<(), Error> {
         let pin = self.pin(id).ok_or_else(|| Error::unknown("pin", id))?;
         let target = self.board_mut(board_id)?.index;
-        self.take_off(pin);
+        self.unlist(pin);
         self.moved.insert(pin, target);
         let board = &mut self.boards[target as usize];
         board.list().insert(0, pin);
@@ -169,11 +171,11 @@ impl World {
     }
 
     pub(crate) fn remove_board(&mut self, board_id: &str) -> Result<(), Error> {
-        self.board_mut(board_id)?.gone = true;
+        self.board_mut(board_id)?.removed = true;
         Ok(())
     }
 
-    fn take_off(&mut self, pin: PinKey) {
+    fn unlist(&mut self, pin: PinKey) {
         let index = self.moved.get(&pin).copied().unwrap_or(pin.board);
         let board = &mut self.boards[index as usize];
         board.list().retain(|listed| *listed != pin);
@@ -184,13 +186,13 @@ impl World {
         let found = self.board_of_id.get(id).copied();
         found
             .map(|index| &mut self.boards[index as usize])
-            .filter(|board| !board.gone)
+            .filter(|board| !board.removed)
             .ok_or_else(|| Error::unknown("board", id))
     }
 }
 
 impl Board {
-    /// How many pins are on it.
+    /// Number of pins.
     pub(crate) fn len(&self) -> u64 {
         match &self.listing {
             Listing::Untouched { pins } => *pins,
@@ -198,7 +200,7 @@ impl Board {
         }
     }
 
-    /// The pin at a place of the listing, newest first.
+    /// The pin at an index of the listing, newest first.
     pub(crate) fn at(&self, place: u64) -> Option<PinKey> {
         match &self.listing {
             Listing::Untouched { pins } => {
@@ -208,7 +210,7 @@ impl Board {
         }
     }
 
-    /// The place of a pin in the listing.
+    /// The index of a pin in the listing.
     pub(crate) fn place_of(&self, pin: PinKey) -> Option<u64> {
         match &self.listing {
             Listing::Untouched { pins } => {
@@ -223,7 +225,7 @@ impl Board {
         EPOCH + self.modified
     }
 
-    /// Whether this account may see it, as far as being on it goes.
+    /// Whether the account owns it or is one of its collaborators.
     pub(crate) fn is_on_it(&self, account: usize, username: &str) -> bool {
         self.owner == account || self.spec.collaborators.iter().any(|name| name == username)
     }
@@ -236,7 +238,7 @@ impl Board {
         self.modified += 1;
     }
 
-    /// The listing as a list that can be changed.
+    /// The listing as a mutable list.
     fn list(&mut self) -> &mut Vec<PinKey> {
         if let Listing::Untouched { pins } = self.listing {
             let board = self.index;
@@ -250,7 +252,7 @@ impl Board {
     }
 }
 
-/// Unix seconds at which the pin of this number was saved.
+/// Unix seconds at which the pin with this number was saved.
 pub(crate) fn saved_at(serial: u64) -> u64 {
     EPOCH + serial * PIN_INTERVAL
 }

@@ -1,15 +1,15 @@
-//! Ids and picture hashes that look drawn at random, yet lead back to what they name without any table.
+//! Ids and image hashes that look random, and can be mapped back to pins and images without a table.
 
 use crate::random::{mix, mix_text};
 
-/// A pin for as long as it lives: the board it was first saved to, and its number there. Later moves do not change it.
+/// A pin: the board it was first saved to, and its number on it. Moves do not change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PinKey {
     pub(crate) board: u32,
     pub(crate) serial: u64,
 }
 
-/// A picture of a pin: `item` counts the pictures and covers of one pin.
+/// An image of a pin: `item` counts the images and covers of one pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PictureKey {
     pub(crate) pin: PinKey,
@@ -18,14 +18,14 @@ pub(crate) struct PictureKey {
 
 /// Largest prime below 10^15: pin numbers are permuted modulo it.
 const PRIME: u64 = 999_999_999_999_989;
-/// Pins per board that ids have room for.
+/// Maximum number of pins per board in ids.
 const SERIALS: u64 = 1_000_000_000;
-/// Put before the permuted number, so that ids have the 18 digits of today's.
+/// Prefix of the permuted number, so that ids have 18 digits, as real ones.
 const PIN_PREFIX: u64 = 813;
-/// Marks a hash as one of ours: a hash made up by a client decodes to something else.
+/// Marks a valid hash: an invented hash decodes to another value.
 const HASH_MARK: u64 = 0x5EED;
 
-/// The two-way mapping of one world.
+/// The mapping of one world.
 #[derive(Clone, Debug)]
 pub(crate) struct Identities {
     seed: u64,
@@ -46,7 +46,7 @@ impl Identities {
         format!("{PIN_PREFIX}{permuted:015}")
     }
 
-    /// The pin an id could name. Whether it exists is for the world to say.
+    /// The pin of an id, which may not exist.
     pub(crate) fn pin_key(&self, id: &str) -> Option<PinKey> {
         let permuted: u64 = id
             .strip_prefix("813")
@@ -77,7 +77,7 @@ impl Identities {
     pub(crate) fn picture_hash(&self, picture: PictureKey) -> String {
         let mut left = u64::from(picture.pin.board) << 32 | u64::from(picture.item) << 16 | HASH_MARK;
         let mut right = picture.pin.serial;
-        // A Feistel network: whatever the round function is, running it backwards undoes it.
+        // A Feistel network, which is inverted by running the rounds backwards.
         for round in 0..ROUNDS {
             (left, right) = (right, left ^ self.round(round, right));
         }
@@ -129,7 +129,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn ids_and_hashes_lead_back() {
+    fn ids_and_hashes_are_mapped_back() {
         let identities = Identities::new(7);
         let mut seen = HashSet::new();
         for board in [0, 1, 99_999] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_names_lead_nowhere() {
+    fn invented_ids_and_hashes_are_rejected() {
         let identities = Identities::new(7);
         assert_eq!(identities.pin_key("813"), None);
         assert_eq!(identities.pin_key("813999999999999999"), None);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn worlds_of_other_seeds_use_other_names() {
+    fn seeds_have_different_ids() {
         let pin = PinKey { board: 0, serial: 0 };
         let (one, two) = (Identities::new(1), Identities::new(2));
         assert_ne!(one.pin_id(pin), two.pin_id(pin));

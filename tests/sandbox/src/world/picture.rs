@@ -1,4 +1,4 @@
-//! What a picture shows and how large it is, from its key alone.
+//! Content and size of an image, derived from its key.
 
 use super::World;
 use super::identity::PictureKey;
@@ -8,21 +8,21 @@ use crate::faults::PictureFormat;
 use crate::random::mix;
 use crate::scene::Family;
 
-/// A picture as it was uploaded.
+/// An uploaded image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Picture {
     pub(crate) family: Family,
     pub(crate) seed: u64,
     pub(crate) width: u32,
-    /// Even, so that half the width is half the height too.
+    /// Even, so that it can be halved.
     pub(crate) height: u32,
     pub(crate) format: PictureFormat,
 }
 
-/// Width of what is uploaded; the widest size that is served.
+/// Width of uploaded images, the largest that is served.
 pub(crate) const WIDTH: u32 = 1200;
 
-/// Heights at [`WIDTH`]: two thirds are 2:3, Pinterest's own advice; 4:5, 3:4, 1:1, 9:16 and a landscape 3:2 besides.
+/// Heights at [`WIDTH`]: two thirds are 2:3, which Pinterest recommends; the others 4:5, 3:4, 1:1, 9:16 and 3:2.
 const HEIGHTS: [u32; 15] = [1800, 1800, 1800, 1800, 1800, 1800, 1800, 1800, 1800, 1800, 1500, 1600, 1200, 2134, 800];
 
 impl Picture {
@@ -45,12 +45,12 @@ impl Picture {
         Self { family, seed: own, width: WIDTH, height: HEIGHTS[(own >> 8) as usize % HEIGHTS.len()], format }
     }
 
-    /// One of the pictures made ready for benchmarks: all 2:3 and JPEG.
+    /// An image of the pool for benchmarks, 2:3 and JPEG.
     pub(crate) fn pooled(family: Family, seed: u64) -> Self {
         Self { family, seed, width: WIDTH, height: 1800, format: PictureFormat::Jpeg }
     }
 
-    /// A frame of a video: upright, always JPEG.
+    /// A frame of a video: 9:16 and JPEG.
     pub(crate) fn video_frame(self) -> Self {
         Self { width: 720, height: 1280, format: PictureFormat::Jpeg, ..self }
     }

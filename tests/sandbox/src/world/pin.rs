@@ -1,4 +1,4 @@
-//! What a pin is: all of it derived from the seed, its board and its number.
+//! Pins, derived from the seed, the board and the pin's number.
 
 use super::board::saved_at;
 use super::identity::{PictureKey, PinKey};
@@ -7,7 +7,7 @@ use crate::config::{MediaMix, Surprises};
 use crate::random::{Random, mix};
 use crate::scene::Family;
 
-/// The derived facts of one pin.
+/// The derived data of a pin.
 #[derive(Debug)]
 pub(crate) struct Pin {
     pub(crate) key: PinKey,
@@ -54,7 +54,7 @@ impl Pin {
         }
     }
 
-    /// The picture an item of this pin shows: its own, that of an earlier pin, or that of another board's.
+    /// The image of an item of this pin: its own, that of an earlier pin, or that of another board's pin.
     pub(crate) fn picture(&self, world: &World, surprises: &Surprises, item: u16) -> PictureKey {
         let own = world.shown_by(self.key);
         let repeats = item == 0
@@ -67,7 +67,7 @@ impl Pin {
 
 pub(super) fn family(world: &World, key: PinKey) -> Family {
     let families = &world.home(key).spec.families;
-    // Round and round with a shuffled start in each round: shares hold on small boards too.
+    // In rounds, each with a random start, so that the shares are exact on small boards too.
     let round = key.serial / families.len() as u64;
     let start = mix(&[world.seed, 21, u64::from(key.board), round]);
     families[(key.serial.wrapping_add(start) % families.len() as u64) as usize]
@@ -101,8 +101,8 @@ fn dominant_color(random: &mut Random, family: Family) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// Salts of [`hit`]: one for each thing that happens to a share of the pins. Each is also the stride in which the
-/// hundred places are visited, so it must have no factor in common with 100.
+/// Salts of [`hit`], one for each property of a share of the pins. Each is also the stride through the hundred slots, so
+/// it must be coprime to 100.
 pub(crate) mod salt {
     pub(crate) const MEDIA: u64 = 37;
     pub(crate) const FORMAT: u64 = 61;
@@ -116,12 +116,12 @@ pub(crate) mod salt {
     pub(crate) const PRODUCT: u64 = 79;
 }
 
-/// Whether this pin is one of the given percent. Of any hundred pins in a row exactly that many are.
+/// Whether this pin belongs to the given percentage, which is exact for any hundred consecutive pins.
 pub(crate) fn hit(seed: u64, salt: u64, key: PinKey, percent: u8) -> bool {
     slot(seed, salt, key) < percent
 }
 
-/// A place in 0..100. A hundred pins in a row take each place once.
+/// A number in 0..100. A hundred consecutive pins have each number once.
 pub(crate) fn slot(seed: u64, salt: u64, key: PinKey) -> u8 {
     let start = mix(&[seed, salt, u64::from(key.board)]) % 100;
     ((key.serial % 100 * salt + start) % 100) as u8

@@ -1,4 +1,4 @@
-//! Titles, descriptions and links, in the tone of boards people really keep.
+//! Titles, descriptions and links, similar to real ones.
 
 use crate::random::Random;
 use crate::scene::Family;
@@ -42,7 +42,7 @@ pub(super) fn description(random: &mut Random, family: Family) -> Option<String>
     random.chance(0.5).then(|| {
         let ending = random.pick(&ENDINGS);
         let place = place(family);
-        // Strangers' text: quotes, other scripts and emoji are part of it.
+        // With quotes, other scripts and emoji.
         match random.integer(0, 3) {
             0 => format!("Ideas for a {place} {ending} — colours, flowers, light ✨"),
             1 => format!("“{place}” {ending}: saved for later"),

@@ -55,7 +55,7 @@ fn it_ends_at_a_signal() {
 #[test]
 fn help_version_and_mistakes() {
     let run = |arguments: &[&str]| program().args(arguments).output().expect("the program starts");
-    let help = run(&["--help"]);
+    let help = run(&["serve", "--help"]);
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).contains("--stdin-lifeline"));
     let version = run(&["--version"]);

@@ -58,7 +58,7 @@ fn a_carousel_has_one_image_per_part() {
 }
 
 #[test]
-fn videos_and_mixed_carousels_are_read_by_what_is_there() {
+fn videos_and_mixed_carousels_are_read_by_their_members() {
     let videos = images(
         r#"{"media_type": "multiple_videos", "items": [{"item_type": "video", "cover_image_url": "https://h/c"}]}"#,
     );
@@ -75,7 +75,7 @@ fn videos_and_mixed_carousels_are_read_by_what_is_there() {
 }
 
 #[test]
-fn top_level_images_count_where_the_parts_yield_nothing() {
+fn top_level_images_count_if_the_parts_have_none() {
     let with_parts = r#"{"media_type": "multiple_images", "images": {"600x": {"url": "https://h/top"}},
         "items": [{"images": {"600x": {"url": "https://h/part"}}}]}"#;
     assert_eq!(images(with_parts).unwrap()[0].candidates[0].url, "https://h/part");
@@ -84,7 +84,7 @@ fn top_level_images_count_where_the_parts_yield_nothing() {
 }
 
 #[test]
-fn an_unknown_type_gives_what_can_be_found() {
+fn images_of_an_unknown_type_are_found() {
     for media in [
         r#"{"media_type": "hologram", "images": {"600x": {"url": "https://h/x"}}}"#,
         r#"{"media_type": "hologram", "items": [{"cover_image_url": "https://h/x"}]}"#,

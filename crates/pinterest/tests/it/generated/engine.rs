@@ -91,9 +91,6 @@ fn board(board: &Board) -> Fields {
         field("created_at", board.created_at),
         field("board_pins_modified_at", board.board_pins_modified_at),
         field("pin_count", board.pin_count),
-        field("follower_count", board.follower_count),
-        field("collaborator_count", board.collaborator_count),
-        field("is_ads_only", board.is_ads_only),
     ])
 }
 
@@ -119,12 +116,8 @@ fn pin(pin: &Pin) -> Fields {
         field("link", (&pin.link, pin.link_domain())),
         field("alt_text", &pin.alt_text),
         field("dominant_color", &pin.dominant_color),
-        field("board_owner", &pin.board_owner),
         field("parent_pin_id", &pin.parent_pin_id),
         field("creative_type", &pin.creative_type),
-        field("is_owner", pin.is_owner),
-        field("is_standard", pin.is_standard),
-        field("has_been_promoted", pin.has_been_promoted),
         field("is_product", pin.is_product),
         field("ai_disclosures", &pin.ai_disclosures),
         field("product_tags", &pin.product_tags),
@@ -136,9 +129,6 @@ fn account(account: &UserAccount) -> Fields {
     Fields::from([
         field("id", &account.id),
         field("username", &account.username),
-        field("account_type", &account.account_type),
-        field("business_name", &account.business_name),
-        field("board_count", account.board_count),
         field("pin_count", account.pin_count),
     ])
 }

@@ -62,7 +62,7 @@ fn a_download_ends_at_the_limit_of_bytes() -> Result<()> {
     let row = import(&mut client, "Album")?;
     assert_eq!((row.embedded, row.skipped, row.failed), (1, 1, 0), "{row:?}");
     let reason = reasons(&mut client)?.join(" ");
-    assert!(reason.contains("at most 262144 are read (the setting pinterest.max_image_size)"), "{reason}");
+    assert!(reason.contains("at most 262144 are allowed (the setting pinterest.max_image_size)"), "{reason}");
 
     world.cluster.change("pinterest.max_image_size", "64MB")?;
     let row = retried(&mut client)?;

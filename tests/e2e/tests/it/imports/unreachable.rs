@@ -64,7 +64,7 @@ fn a_server_that_comes_back_is_found() -> Result<()> {
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", &format!("localhost:{port}"))])?;
     let (import, row) = waits(&mut client)?;
-    assert!(row.reason.contains("no connection"), "{row:?}");
+    assert!(row.reason.contains("could not connect"), "{row:?}");
     world.cluster.set("pinterest.api_host", &world.sandbox.host())?;
     world.cluster.restart(e2e::Stop::Fast)?;
     let mut client = world.connect()?;

@@ -1,131 +1,177 @@
 //! The command line.
 
+use std::num::ParseIntError;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use lexopt::{Arg, Error, Parser, ValueExt as _};
-use sandbox::Config;
-use sandbox::config::{AccountSpec, BoardSpec, Certificate, FormatMix, MediaMix, OldRefreshToken, Surprises, Tier};
-use sandbox::scene::Family;
+use clap::{Args, Parser, Subcommand};
+use sandbox::config::{BoardSpec, Certificate, FormatMix, MediaMix, OldRefreshToken, Surprises, Tier};
+use sandbox::{Config, Family, Rule};
 
 use crate::board;
 
-/// What to do.
-#[derive(Debug)]
+/// Pinterest's API v5, its authorize page and its image CDN on loopback, over https
+#[derive(Debug, Parser)]
+#[command(name = "pinterest-sandbox", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Command {
-    Help,
-    Version,
-    Serve { config: Box<Config>, lifeline: bool },
-    Draw { family: Family, file: PathBuf, seed: u64, width: u32, height: u32 },
+    Serve(Box<Serve>),
+    Draw(Draw),
 }
 
-pub fn parse(mut parser: Parser) -> Result<Command, Error> {
-    match parser.next()? {
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
-        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
-        Some(Arg::Value(command)) if command == "serve" => serve(parser),
-        Some(Arg::Value(command)) if command == "draw" => draw(parser),
-        Some(argument) => Err(argument.unexpected()),
-        None => Err("serve or draw?".into()),
-    }
-}
-
-fn serve(mut parser: Parser) -> Result<Command, Error> {
-    let mut config = Config::demo();
-    let mut lifeline = false;
-    let mut choices = Choices::default();
-    let mut redirect_uris = Vec::new();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Long("stdin-lifeline") => lifeline = true,
-            Arg::Long("port") => config.port = parser.value()?.parse()?,
-            Arg::Long("ca-file") => config.ca_file = Some(parser.value()?.into()),
-            Arg::Long("certificate") => config.certificate = parser.value()?.parse_with(certificate)?,
-            Arg::Long("seed") => config.seed = parser.value()?.parse()?,
-            Arg::Long("username") => config.accounts[0].username = parser.value()?.string()?,
-            Arg::Long("board") => choices.boards.push(parser.value()?.parse_with(board::parse)?),
-            Arg::Long("pins") => choices.pins = Some(parser.value()?.parse()?),
-            Arg::Long("images-only") => choices.images_only = true,
-            Arg::Long("png") => choices.png = Some(parser.value()?.parse()?),
-            Arg::Long("webp") => choices.webp = Some(parser.value()?.parse()?),
-            Arg::Long("no-surprises") => config.surprises = Surprises::none(),
-            Arg::Long("image-pool") => config.images.pool = Some(parser.value()?.parse()?),
-            Arg::Long("latency") => config.latency = Duration::from_millis(parser.value()?.parse()?),
-            Arg::Long("image-latency") => config.image_latency = Duration::from_millis(parser.value()?.parse()?),
-            Arg::Long("tier") => config.tier = parser.value()?.parse_with(tier)?,
-            Arg::Long("per-second") => config.per_second = Some(parser.value()?.parse()?),
-            Arg::Long("access-lifetime") => config.tokens.access_lifetime = parser.value()?.parse_with(seconds)?,
-            Arg::Long("refresh-lifetime") => config.tokens.refresh_lifetime = parser.value()?.parse_with(seconds)?,
-            Arg::Long("old-refresh-token") => config.tokens.old_refresh_token = parser.value()?.parse_with(fate)?,
-            Arg::Long("client-id") => config.app.client_id = parser.value()?.string()?,
-            Arg::Long("client-secret") => config.app.client_secret = parser.value()?.string()?,
-            Arg::Long("redirect-uri") => redirect_uris.push(parser.value()?.string()?),
-            Arg::Long("fault") => config.faults.push(parser.value()?.parse_with(|json| serde_json::from_str(json))?),
-            _ => return Err(argument.unexpected()),
-        }
-    }
-    if !redirect_uris.is_empty() {
-        config.app.redirect_uris = redirect_uris;
-    }
-    choices.apply(&mut config.accounts[0]);
-    Ok(Command::Serve { config: Box::new(config), lifeline })
-}
-
-/// What was said about boards: it holds for all of them, in whatever order it was said.
-#[derive(Default)]
-struct Choices {
+/// Serve until SIGINT or SIGTERM
+///
+/// Prints one line of JSON when it is ready:
+/// {"url", "host", "ca_file", "client_id", "client_secret", "redirect_uri", "username", "boards": [{"id", "name", "owner", "pins"}]}
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("help.txt"))]
+pub struct Serve {
+    /// End also when standard input closes
+    #[arg(long)]
+    pub stdin_lifeline: bool,
+    /// Port on 127.0.0.1; 0 for any free port
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// File for the certificate authority [default: a temporary file]
+    #[arg(long, value_name = "PATH")]
+    ca_file: Option<PathBuf>,
+    /// Kind of the server's certificate: valid, expired, wrong-host or self-signed
+    #[arg(long, value_name = "KIND", default_value = "valid", value_parser = certificate)]
+    certificate: Certificate,
+    /// Seed that all data are derived from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Username of the account
+    #[arg(long, value_name = "NAME", default_value = "example_couple")]
+    username: String,
+    /// A board in place of those of the demo, such as "Barn wedding=barn,barn,garden:200"; repeatable
+    #[arg(long = "board", value_name = "NAME=FAMILIES:PINS[:secret][:sections=A,B]", value_parser = board::parse)]
     boards: Vec<BoardSpec>,
+    /// Number of pins on every board
+    #[arg(long, value_name = "N")]
     pins: Option<u64>,
+    /// No videos, carousels or pins without media
+    #[arg(long)]
     images_only: bool,
+    /// No unknown fields, tiles without id, null sizes or repeated images
+    #[arg(long)]
+    no_surprises: bool,
+    /// Percent of pins with PNG images [default: 4]
+    #[arg(long, value_name = "PERCENT")]
     png: Option<u8>,
+    /// Percent of pins with WebP images [default: 4]
+    #[arg(long, value_name = "PERCENT")]
     webp: Option<u8>,
+    /// Draw N images per family before the start and serve only these, for benchmarks
+    #[arg(long, value_name = "N")]
+    image_pool: Option<u32>,
+    /// Delay before each answer of the API
+    #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
+    latency: Duration,
+    /// Delay before each image
+    #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = milliseconds)]
+    image_latency: Duration,
+    /// Rate limit per account: trial, standard, or REQUESTS/SECONDS
+    #[arg(long, value_name = "TIER", default_value = "standard", value_parser = tier)]
+    tier: Tier,
+    /// Requests of an account per second, as a second policy in the headers
+    #[arg(long, value_name = "N")]
+    per_second: Option<u64>,
+    /// Lifetime of access tokens
+    #[arg(long, value_name = "SECONDS", default_value = "2592000", value_parser = seconds)]
+    access_lifetime: Duration,
+    /// Lifetime of refresh tokens
+    #[arg(long, value_name = "SECONDS", default_value = "5184000", value_parser = seconds)]
+    refresh_lifetime: Duration,
+    /// Validity of a used refresh token: dead, alive, or a number of seconds
+    #[arg(long, value_name = "FATE", default_value = "dead", value_parser = fate)]
+    old_refresh_token: OldRefreshToken,
+    /// The app's id
+    #[arg(long, value_name = "ID", default_value = "1000001")]
+    client_id: String,
+    /// The app's secret
+    #[arg(long, value_name = "SECRET", default_value = "sandbox-example-secret-not-live")]
+    client_secret: String,
+    /// A redirect address of the app; repeatable
+    #[arg(long = "redirect-uri", value_name = "URI", default_value = "http://localhost:8085/")]
+    redirect_uris: Vec<String>,
+    /// A fault rule (see below); repeatable
+    #[arg(long = "fault", value_name = "JSON", value_parser = rule)]
+    faults: Vec<Rule>,
 }
 
-impl Choices {
-    fn apply(self, account: &mut AccountSpec) {
+/// Draw one image as JPEG, PNG or WebP, by the file's extension
+#[derive(Args, Debug)]
+pub struct Draw {
+    /// beach, barn, ballroom, garden, rooftop, vineyard, lake or forest
+    pub family: Family,
+    pub file: PathBuf,
+    /// Seed of the image
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Width and height, from 1 to 8192 pixels
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1200x1800", value_parser = dimensions)]
+    pub size: (u32, u32),
+}
+
+impl Serve {
+    /// The world that these options describe.
+    pub fn config(self) -> Config {
+        let mut config = Config::demo();
+        let account = &mut config.accounts[0];
+        account.username = self.username;
         if !self.boards.is_empty() {
             account.boards = self.boards;
         }
         for board in &mut account.boards {
+            let FormatMix { png, webp } = board.formats;
             board.pins = self.pins.unwrap_or(board.pins);
-            let usual = board.formats;
-            board.formats = FormatMix { png: self.png.unwrap_or(usual.png), webp: self.webp.unwrap_or(usual.webp) };
+            board.formats = FormatMix { png: self.png.unwrap_or(png), webp: self.webp.unwrap_or(webp) };
             if self.images_only {
                 board.media = MediaMix::images_only();
             }
         }
-    }
-}
-
-fn draw(mut parser: Parser) -> Result<Command, Error> {
-    let mut places = Vec::new();
-    let (mut seed, mut size) = (1, (1200, 1800));
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Long("seed") => seed = parser.value()?.parse()?,
-            Arg::Long("size") => size = parser.value()?.parse_with(dimensions)?,
-            Arg::Value(value) => places.push(value),
-            _ => return Err(argument.unexpected()),
+        if self.no_surprises {
+            config.surprises = Surprises::none();
+        }
+        config.images.pool = self.image_pool;
+        config.tokens.access_lifetime = self.access_lifetime;
+        config.tokens.refresh_lifetime = self.refresh_lifetime;
+        config.tokens.old_refresh_token = self.old_refresh_token;
+        config.app.client_id = self.client_id;
+        config.app.client_secret = self.client_secret;
+        config.app.redirect_uris = self.redirect_uris;
+        Config {
+            seed: self.seed,
+            port: self.port,
+            ca_file: self.ca_file,
+            certificate: self.certificate,
+            tier: self.tier,
+            per_second: self.per_second,
+            latency: self.latency,
+            image_latency: self.image_latency,
+            faults: self.faults,
+            ..config
         }
     }
-    let [family, file] = <[_; 2]>::try_from(places).map_err(|_| "draw takes FAMILY and FILE")?;
-    Ok(Command::Draw { family: family.parse()?, file: file.into(), seed, width: size.0, height: size.1 })
 }
 
-fn certificate(name: &str) -> Result<Certificate, String> {
+fn certificate(name: &str) -> Result<Certificate, &'static str> {
     match name {
         "valid" => Ok(Certificate::Valid),
         "expired" => Ok(Certificate::Expired),
         "wrong-host" => Ok(Certificate::WrongHost),
         "self-signed" => Ok(Certificate::SelfSigned),
-        _ => Err("it is none of valid, expired, wrong-host, self-signed".into()),
+        _ => Err("must be valid, expired, wrong-host or self-signed"),
     }
 }
 
-fn tier(name: &str) -> Result<Tier, String> {
+fn tier(name: &str) -> Result<Tier, &'static str> {
     match name {
         "trial" => Ok(Tier::Trial),
         "standard" => Ok(Tier::Standard),
@@ -134,42 +180,48 @@ fn tier(name: &str) -> Result<Tier, String> {
                 let (limit, window) = (limit.parse().ok()?, seconds(window).ok()?);
                 Some(Tier::Custom { limit, window, shared: false })
             });
-            custom.ok_or_else(|| "it is none of trial, standard, REQUESTS/SECONDS".into())
+            custom.ok_or("must be trial, standard or REQUESTS/SECONDS")
         }
     }
 }
 
-fn fate(name: &str) -> Result<OldRefreshToken, String> {
+fn fate(name: &str) -> Result<OldRefreshToken, &'static str> {
     match name {
         "dead" => Ok(OldRefreshToken::Dead),
         "alive" => Ok(OldRefreshToken::Alive),
-        _ => match seconds(name) {
-            Ok(grace) => Ok(OldRefreshToken::AliveFor(grace)),
-            Err(_) => Err("it is none of dead, alive, SECONDS".into()),
-        },
+        _ => seconds(name).map(OldRefreshToken::AliveFor).map_err(|_| "must be dead, alive or a number of seconds"),
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, <u64 as FromStr>::Err> {
+fn seconds(text: &str) -> Result<Duration, ParseIntError> {
     text.parse().map(Duration::from_secs)
 }
 
-/// Sides from 1 to 8192.
-fn dimensions(text: &str) -> Result<(u32, u32), String> {
+fn milliseconds(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_millis)
+}
+
+fn rule(json: &str) -> Result<Rule, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+fn dimensions(text: &str) -> Result<(u32, u32), &'static str> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=8192).contains(side));
     text.split_once('x')
         .and_then(|(width, height)| Some((side(width)?, side(height)?)))
-        .ok_or_else(|| "it is not WIDTHxHEIGHT with sides from 1 to 8192".into())
+        .ok_or("must be WIDTHxHEIGHT with sides from 1 to 8192")
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     fn config(arguments: &[&str]) -> Config {
-        let parser = Parser::from_iter(["pinterest-sandbox", "serve"].iter().chain(arguments));
-        match parse(parser).expect("valid arguments") {
-            Command::Serve { config, .. } => *config,
+        let arguments = ["pinterest-sandbox", "serve"].iter().chain(arguments);
+        match Arguments::try_parse_from(arguments).expect("valid arguments").command {
+            Command::Serve(serve) => serve.config(),
             other => panic!("not serve: {other:?}"),
         }
     }
@@ -195,6 +247,11 @@ mod tests {
     }
 
     #[test]
+    fn without_options_the_world_is_the_demo() {
+        assert_eq!(format!("{:?}", config(&[])), format!("{:?}", Config::demo()));
+    }
+
+    #[test]
     fn wrong_arguments_are_refused() {
         for wrong in [
             vec![],
@@ -207,11 +264,12 @@ mod tests {
             vec!["draw", "castle", "file.png"],
             vec!["draw", "barn", "file.png", "--size=0x5"],
         ] {
-            assert!(parse(Parser::from_args(wrong.clone())).is_err(), "{wrong:?}");
+            let arguments = ["pinterest-sandbox"].iter().chain(&wrong);
+            assert!(Arguments::try_parse_from(arguments).is_err(), "{wrong:?}");
         }
     }
 
-    /// The names a type is read by, from the message that complains of another.
+    /// The names that a type is read by, from the error for another name.
     fn names<T: serde::de::DeserializeOwned + std::fmt::Debug>(wrong: &str) -> Vec<String> {
         let message = serde_json::from_str::<T>(wrong).expect_err("no such name").to_string();
         let (_, names) = message.split_once("expected one of ").expect("a list of names");
@@ -219,15 +277,17 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_fault_and_kind() {
-        let help = include_str!("help.txt");
+    fn help_names_every_fault_kind_and_family() {
+        let mut command = Arguments::command();
+        let mut help = |name| command.find_subcommand_mut(name).expect(name).render_long_help().to_string();
+        let (serve, draw) = (help("serve"), help("draw"));
         let faults = names::<sandbox::Fault>(r#"{"name": "?"}"#);
         let kinds = names::<sandbox::Kind>(r#""?""#);
         assert!(faults.len() > 30 && kinds.len() > 10, "{faults:?} {kinds:?}");
         let aliases = ["truncated_json", "truncated_image", "wrong_extension"];
         for name in faults.iter().chain(&kinds).filter(|name| !aliases.contains(&name.as_str()) && *name != "unknown") {
-            assert!(help.contains(name), "{name}");
+            assert!(serve.contains(name), "{name}");
         }
-        assert!(Family::ALL.iter().all(|family| help.contains(family.name())));
+        assert!(Family::ALL.iter().all(|family| draw.contains(family.name())));
     }
 }

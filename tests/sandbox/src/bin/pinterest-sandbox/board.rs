@@ -4,8 +4,8 @@ use sandbox::config::{BoardSpec, Privacy};
 use sandbox::scene::Family;
 
 pub fn parse(text: &str) -> Result<BoardSpec, String> {
-    let form = || format!("{text:?} is not of the form NAME=FAMILIES:PINS[:secret][:sections=A,B]");
-    // Last, as titles may hold what else has a meaning here.
+    let form = || format!("{text:?} must have the form NAME=FAMILIES:PINS[:secret][:sections=A,B]");
+    // Titles of sections may contain the other separators.
     let (board, sections) = match text.split_once(":sections=") {
         Some((board, titles)) => (board, titles.split(',').collect()),
         None => (text, Vec::new()),
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn boards_in_one_word() {
+    fn boards_are_parsed() {
         let board = parse("Barn = hay=barn,garden:48").expect("valid");
         assert_eq!((board.name.as_str(), board.pins), ("Barn = hay", 48));
         assert_eq!(board.families, [Family::Barn, Family::Garden]);

@@ -1,4 +1,4 @@
-//! `pinterest-sandbox`: the sandbox as a program, for everything that is not written in Rust.
+//! `pinterest-sandbox`: the sandbox as a program, for clients that are not written in Rust.
 
 mod arguments;
 mod board;
@@ -6,30 +6,23 @@ mod serve;
 
 use std::process::ExitCode;
 
-use arguments::Command;
+use arguments::{Arguments, Command, Draw};
+use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let done = arguments::parse(lexopt::Parser::from_env())
-        .map_err(|error| format!("{error}\nTry pinterest-sandbox --help"))
-        .and_then(run);
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("pinterest-sandbox: {message}");
-            ExitCode::FAILURE
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => {
+            let lifeline = serve.stdin_lifeline;
+            serve::run(serve.config(), lifeline)
         }
-    }
-}
-
-fn run(command: Command) -> Result<(), String> {
-    match command {
-        Command::Help => print!("{}", include_str!("help.txt")),
-        Command::Version => println!("pinterest-sandbox {}", env!("CARGO_PKG_VERSION")),
-        Command::Draw { family, file, seed, width, height } => {
-            let picture = sandbox::scene::draw(family, seed, width, height);
-            picture.save(&file).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        Command::Draw(Draw { family, file, seed, size: (width, height) }) => {
+            let image = sandbox::scene::draw(family, seed, width, height);
+            image.save(&file).map_err(|error| format!("could not write {}: {error}", file.display()))
         }
-        Command::Serve { config, lifeline } => serve::run(*config, lifeline)?,
+    };
+    if let Err(message) = done {
+        eprintln!("pinterest-sandbox: {message}");
+        return ExitCode::FAILURE;
     }
-    Ok(())
+    ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! Serving until told to stop.
+//! Serving until a signal.
 
 use std::io::Write as _;
 
@@ -7,18 +7,19 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// Starts, says so on standard output, and returns when a signal comes or the lifeline is cut.
+/// Starts a sandbox, announces it on standard output, and returns at a signal or, with `lifeline`, when standard input
+/// closes.
 pub fn run(config: Config, lifeline: bool) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("cannot wait for signals: {error}"))?;
+        .map_err(|error| format!("could not wait for signals: {error}"))?;
     runtime.block_on(async {
-        // Before the line that says ready: whoever reads it may send a signal at once.
+        // Before the announcement: its reader may send a signal at once.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let sandbox = Sandbox::start(config).map_err(|error| error.to_string())?;
-        announce(&sandbox).map_err(|error| format!("cannot say that it is ready: {error}"))?;
+        announce(&sandbox).map_err(|error| format!("could not write to standard output: {error}"))?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -31,9 +32,9 @@ pub fn run(config: Config, lifeline: bool) -> Result<(), String> {
 
 async fn standard_input_closes() {
     let (closed, wait) = oneshot::channel();
-    // A thread, because a read of standard input cannot be called off; it ends with the process.
+    // A thread, because a read of standard input cannot be cancelled. It ends with the process.
     std::thread::spawn(move || {
-        // An input that can't be read is as good as closed.
+        // An input that cannot be read counts as closed.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         drop::<oneshot::Sender<()>>(closed);
     });
