@@ -77,7 +77,7 @@ fn a_header_that_cannot_be_sent_is_reported() {
     sandbox.faults().add(Rule::on(Kind::Boards, Fault::Redirect { status: 302, location }).once());
     let reply = client.get("/v5/boards");
     assert_eq!(reply.status, 500);
-    assert!(reply.text().contains("cannot send this fault"));
+    assert!(reply.text().contains("could not send this fault"));
 }
 
 #[test]
