@@ -25,7 +25,7 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
     Ok(grants::grant(role, level)?)
 }
 
-/// Revokes from a role everything that pinterest_grant() grants; with `cascade` also what the role granted to others.
+/// Revokes from a role everything that pinterest_grant() grants; with `cascade` also the grants by the role to others.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
     none_long(&[("role", Some(role))])?;
@@ -43,11 +43,11 @@ fn pinterest_adopt() -> Answer<bool> {
     Ok(adopted)
 }
 
-/// Changes the owner of what a role owns to another role, like REASSIGN OWNED: apps, accounts with everything imported
+/// Gives everything that a role owns to another role, like REASSIGN OWNED: apps, accounts with everything imported
 /// through them, and tracked columns whose tables already belong to the new owner.
 ///
 /// The caller must have the privileges of both roles, so that no role gains access to others' boards. Superusers can also
-/// reassign what belongs to a missing role.
+/// reassign the objects of a missing role.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reassign(
     old_role: &str,

@@ -106,7 +106,5 @@ fn index(number: usize) -> i32 {
 
 /// The length of an interval in seconds; a month has 30 days.
 fn seconds(interval: &Interval) -> f64 {
-    f64::from(interval.months()) * 30.0 * 86_400.0
-        + f64::from(interval.days()) * 86_400.0
-        + interval.micros() as f64 / 1e6
+    interval.as_micros() as f64 / 1e6
 }

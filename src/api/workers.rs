@@ -1,8 +1,8 @@
 //! The background workers, and pausing them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{TimestampWithTimeZone, to_timestamp};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -49,7 +49,8 @@ fn pinterest_workers() -> Result<
                     worker.type_name().to_string_lossy().into_owned(),
                     Some(process.pid),
                     state.to_owned(),
-                    timestamp(process.started)?,
+                    TimestampWithTimeZone::try_from(process.started)
+                        .map_err(|_| Failure::new(Kind::Internal, "the start of a process is out of range"))?,
                     in_hand.imports,
                     in_hand.images,
                     tracked_rows,
@@ -60,24 +61,10 @@ fn pinterest_workers() -> Result<
     })?;
     if let Some(since) = pause::since(current_database()) {
         let kind = Worker::Database(current_database()).type_name().to_string_lossy().into_owned();
-        let since = timestamp(of_system(since))?;
+        let since = to_timestamp(since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
         rows.push((kind, None, "paused".to_owned(), since, 0, 0, 0, None));
     }
     Ok(TableIterator::new(rows))
-}
-
-/// From microseconds since 2000-01-01 UTC.
-fn timestamp(microseconds: i64) -> Result<TimestampWithTimeZone, Failure> {
-    // SAFETY: a timestamp in the server's representation.
-    unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(microseconds), false) }
-        .ok_or_else(|| Failure::new(Kind::Internal, "a time is NULL"))
-}
-
-fn of_system(time: SystemTime) -> i64 {
-    /// Microseconds from 1970 to 2000.
-    const EPOCHS: i64 = 946_684_800_000_000;
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    i64::try_from(since_1970).unwrap_or(i64::MAX) - EPOCHS
 }
 
 /// Ends the workers of a database, by default the current one, and starts no others until they are resumed; returns when

@@ -1,4 +1,4 @@
-//! Weights of images by what is known of them besides their embeddings.
+//! Weights of images by their age, theme or board.
 
 /// Multiplies each weight by ½ for each `half_life` by which its image is older than the newest. `times` are those of the
 /// images, in the unit of `half_life`.

@@ -1,4 +1,4 @@
-//! Small exact cases, and the ends of every range.
+//! Small exact cases, and the limits of every range.
 
 use taste::{
     Direction, Support, SupportRule, Taste, Theme, ThemeOptions, Vectors, contrast_prompts, duplicates, gate, likeness,
@@ -20,7 +20,7 @@ const Y: [f32; 3] = [0.0, 1.0, 0.0];
 const Z: [f32; 3] = [0.0, 0.0, 1.0];
 
 #[test]
-fn no_image_no_theme_and_one_image_is_its_own() {
+fn one_image_is_one_theme_and_no_image_is_none() {
     assert!(found(&Vectors::new(3), None).is_empty());
     assert!(found(&Vectors::new(3), Some(3)).is_empty());
     let alone = found(&vectors(&[Y]), None);
@@ -29,7 +29,7 @@ fn no_image_no_theme_and_one_image_is_its_own() {
 }
 
 #[test]
-fn equal_images_are_one_theme_however_many_are_asked_for() {
+fn equal_images_are_one_theme_whatever_the_count() {
     let images = vectors(&[[1.0, 2.0, 3.0]; 20]);
     for count in [None, Some(1), Some(5)] {
         let themes = found(&images, count);
@@ -40,7 +40,7 @@ fn equal_images_are_one_theme_however_many_are_asked_for() {
 }
 
 #[test]
-fn what_cancels_out_has_the_direction_of_its_first() {
+fn images_that_cancel_out_have_the_direction_of_the_first() {
     let themes = found(&vectors(&[X, [-1.0, 0.0, 0.0]]), Some(1));
     assert_eq!(themes[0].direction[..], X);
     assert_eq!(themes[0].cohesion, 0.0);
@@ -56,7 +56,7 @@ fn two_clear_tastes_are_two_themes_heaviest_first() {
 }
 
 #[test]
-fn weights_decide_which_theme_is_first_and_nothing_is_left_of_none() {
+fn weights_decide_which_theme_is_first() {
     let images = vectors(&[X, X, Y]);
     let options = ThemeOptions { count: Some(2), ..ThemeOptions::default() };
     let themes_of = |weights: &[f64]| themes(&images, Some(weights), &options, &mut || {});
@@ -67,7 +67,7 @@ fn weights_decide_which_theme_is_first_and_nothing_is_left_of_none() {
 }
 
 #[test]
-fn a_sample_stands_for_a_board_and_everything_has_its_theme() {
+fn themes_are_fitted_on_a_sample_and_contain_all_images() {
     let rows: Vec<[f32; 3]> = (0..3000)
         .map(|index| {
             let mut row = [X, Y, Z][index % 3];
@@ -93,7 +93,7 @@ fn diversity_takes_the_other_theme_before_the_twin() {
     };
     assert_eq!(order(0.0), [0, 1, 2]);
     assert_eq!(order(0.3)[..2], [0, 2]);
-    assert_eq!(recommend(&taste, &candidates, 99, 0.3, &mut || {}).len(), 4, "all, where k is beyond");
+    assert_eq!(recommend(&taste, &candidates, 99, 0.3, &mut || {}).len(), 4, "all, if k is greater");
     assert!(recommend(&taste, &candidates, 0, 0.3, &mut || {}).is_empty());
     assert!(recommend(&taste, &Vectors::new(3), 3, 0.3, &mut || {}).is_empty());
     assert!(recommend(&Taste::default(), &candidates, 3, 0.3, &mut || {}).is_empty());
@@ -107,12 +107,15 @@ fn equal_candidates_come_in_their_order() {
 }
 
 #[test]
-fn what_is_not_wanted_sinks_below_what_is() {
+fn disliked_candidates_rank_last_by_the_same_relevance() {
     let themes = found(&vectors(&[X, Y]), Some(2));
-    let against = found(&vectors(&[X]), None);
+    let taste = Taste { themes, against: found(&vectors(&[X]), None) };
     let candidates = vectors(&[X, [0.3, 0.9, 0.1], [0.2, 0.9, 0.4]]);
-    let picks = recommend(&Taste { themes, against }, &candidates, 3, 0.0, &mut || {});
-    assert_eq!(picks.iter().map(|pick| pick.candidate).collect::<Vec<_>>()[2], 0);
+    let picks = recommend(&taste, &candidates, 3, 0.0, &mut || {});
+    let order: Vec<usize> = picks.iter().map(|pick| pick.candidate).collect();
+    assert_eq!(order[2], 0);
+    let relevance = |&candidate: &usize| taste.relevance(&Direction::normalised(candidates.row(candidate)).unwrap());
+    assert!(order.is_sorted_by(|left, right| relevance(left) >= relevance(right)));
 }
 
 #[test]
@@ -146,18 +149,18 @@ fn an_image_between_two_first_ones_joins_the_nearer() {
 }
 
 #[test]
-fn the_gate_says_when_nothing_passes() {
+fn the_gate_reports_how_many_images_pass() {
     let wanted = Direction::normalised(&X).unwrap();
     let none = gate(&vectors(&[Y, Y]), &wanted, &vectors(&[Y]));
     assert_eq!((none.kept, &none.weights[..]), (0, &[0.0, 0.0][..]));
     let one = gate(&vectors(&[Y, X]), &wanted, &vectors(&[Y, Z]));
     assert_eq!((one.kept, &one.weights[..]), (1, &[0.0, 1.0][..]));
     let all = gate(&vectors(&[Y, X]), &wanted, &Vectors::new(3));
-    assert_eq!(all.kept, 2, "against nothing everything passes");
+    assert_eq!(all.kept, 2, "without others everything passes");
 }
 
 #[test]
-fn prompts_do_not_compete_with_what_they_name() {
+fn prompts_for_the_named_thing_are_left_out() {
     assert!(contrast_prompts("a wedding venue").contains(&"a wedding dress"));
     assert!(!contrast_prompts("Summer wedding dresses").contains(&"a wedding dress"));
     assert!(!contrast_prompts("a bouquet").contains(&"a bouquet of flowers"));
@@ -178,23 +181,23 @@ fn boards_with_the_same_tastes_in_other_shares_are_alike() {
 }
 
 #[test]
-fn the_nearest_come_first_and_ties_in_their_order() {
+fn the_nearest_come_first_and_ties_keep_their_order() {
     let images = vectors(&[Y, X, Y, Z]);
     let order: Vec<usize> =
         nearest(&images, &Direction::normalised(&Y).unwrap(), 9).iter().map(|&(index, _)| index).collect();
     assert_eq!(order, [0, 2, 1, 3]);
 }
 
-/// Barns and beaches, which have a topic in common, and dresses: directions in a cone, as images are.
+/// Barns, beaches and lakes, which have a topic in common, and dresses: directions in a cone, like those of images.
 const BARN: [f32; 6] = [1.0, 0.6, 0.9, 0.0, 0.0, 0.0];
 const BEACH: [f32; 6] = [1.0, 0.6, 0.0, 0.9, 0.0, 0.0];
 const LAKE: [f32; 6] = [1.0, 0.6, 0.0, 0.0, 0.9, 0.0];
 const DRESS: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.1];
 
-/// Numbers of a picture: what it shows, and what only it shows.
+/// Numbers of a picture: six for its kind, the others random.
 const NUMBERS: usize = 64;
 
-/// So many different pictures of each kind.
+/// Different pictures of each kind, and their numbers.
 fn pictures(kinds: &[([f32; 6], usize)]) -> Vectors {
     let mut pictures = Vectors::new(NUMBERS);
     let mut random = fastrand::Rng::with_seed(1);
@@ -208,7 +211,7 @@ fn pictures(kinds: &[([f32; 6], usize)]) -> Vectors {
     pictures
 }
 
-/// What a table has for barns, beaches and dresses.
+/// The support of a table for barns, beaches and dresses.
 fn supported(rows: &Vectors) -> Vec<Support> {
     let themes: Vec<Theme> = [BARN, BEACH, DRESS].iter().flat_map(|&kind| found_of(&pictures(&[(kind, 12)]))).collect();
     supports(&themes, rows, &[0; 3], &SupportRule::default(), &mut || {})
@@ -229,16 +232,16 @@ fn a_theme_with_hardly_a_row_in_a_table_of_something_else_is_left_out() {
     let with = |kind, count| served(&[venues[0], venues[1], venues[2], (kind, count)]);
     assert_eq!(with(DRESS, 0), [true, true, false]);
     assert_eq!(with(DRESS, 1), [true, true, false]);
-    // As many as of the others, or enough whatever the others have.
+    // As many rows as the other themes have, or enough in any case.
     assert_eq!(with(DRESS, 12), [true; 3]);
     let many = [(BARN, 200), (BEACH, 100), (LAKE, 100), (DRESS, 12)];
     assert_eq!(served(&many), [true; 3]);
-    // Few rows, but of what the table is about.
+    // Few rows, but like the rest of the table.
     assert_eq!(served(&[(BARN, 12), (LAKE, 12), (BEACH, 1)])[..2], [true; 2]);
 }
 
 #[test]
-fn once_served_more_rows_leave_a_theme_served() {
+fn more_rows_leave_a_served_theme_served() {
     let of = |dresses| served(&[(BARN, 12), (BEACH, 12), (LAKE, 12), (DRESS, dresses)])[2];
     let verdicts: Vec<bool> = (0..=12).map(of).collect();
     let first = verdicts.iter().position(|&served| served).expect("twelve are enough");
@@ -247,7 +250,7 @@ fn once_served_more_rows_leave_a_theme_served() {
 }
 
 #[test]
-fn where_too_little_is_known_every_theme_is_served() {
+fn with_too_few_rows_every_theme_is_served() {
     assert_eq!(served(&[]), [true; 3]);
     assert_eq!(served(&[(DRESS, 1)]), [true; 3]);
     assert_eq!(served(&[(BARN, 3), (DRESS, 1)]), [true; 3], "one of four rows is not hardly any");

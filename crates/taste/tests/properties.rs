@@ -1,4 +1,4 @@
-//! What holds for any input, and what the simplest computation of the same gives.
+//! Properties of any input, and comparisons with the simplest computation.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ fn theme(direction: &[f32], weight: f64, cohesion: f64) -> Theme {
     Theme { direction: Direction::normalised(direction).expect("a direction"), weight, cohesion, members: Vec::new() }
 }
 
-/// Maximal marginal relevance with no shortcut: every marginal relevance anew for every pick.
+/// Maximal marginal relevance that computes every marginal relevance for every pick.
 fn brute_force(taste: &Taste, candidates: &Vectors, k: usize, ranking: &Ranking) -> Vec<usize> {
     let total: f64 = taste.themes.iter().map(|theme| theme.weight).sum();
     let relevance: Vec<f64> = candidates
@@ -157,19 +157,19 @@ proptest! {
     }
 
     #[test]
-    fn verdicts_do_not_depend_on_the_order_of_the_rows(
+    fn support_does_not_depend_on_the_order_of_the_rows(
         images in vectors(30),
         rows in vectors(40),
         chosen in 0usize..20,
         turn in 0usize..40,
     ) {
         let found = themes(&images, None, &options(None), &mut || {});
-        let verdicts = |rows: &Vectors| {
+        let supported = |rows: &Vectors| {
             supports(&found, rows, &vec![chosen; found.len()], &SupportRule::default(), &mut || {})
         };
-        let expected = verdicts(&rows);
+        let expected = supported(&rows);
         prop_assert_eq!(expected.len(), found.len());
-        // Somebody is always served, and who has enough is.
+        // At least one theme is served, and so is every theme with enough rows.
         prop_assert!(found.is_empty() || expected.iter().any(|support| support.served));
         let enough = SupportRule::default().enough;
         prop_assert!(expected.iter().all(|support| support.served || support.rows < enough));
@@ -179,7 +179,7 @@ proptest! {
         for place in 0..rows.len() {
             turned.push(rows.row((place + turn) % rows.len())).expect("a row is a direction");
         }
-        for (left, right) in expected.iter().zip(verdicts(&turned)) {
+        for (left, right) in expected.iter().zip(supported(&turned)) {
             prop_assert_eq!((left.served, left.rows), (right.served, right.rows));
         }
 
@@ -202,7 +202,7 @@ proptest! {
                 prop_assert!(1.0 - cosine(images.row(group[0]), images.row(member)) <= threshold + 1e-5);
             }
         }
-        // What is left belongs to nobody's first.
+        // All other images are farther away from the first of each group.
         for alone in (0..images.len()).filter(|index| !seen.contains(index)) {
             for group in &groups {
                 prop_assert!(1.0 - cosine(images.row(group[0]), images.row(alone)) > threshold - 1e-5);

@@ -1,5 +1,5 @@
-//! The order of the methods on few boards of known truth, so that a change for the worse is seen; docs/quality.md has the
-//! measurements on many.
+//! The order of the methods on a few boards with known answers, to detect a loss of quality; docs/quality.md has the
+//! measurements on many boards.
 
 #[allow(dead_code, reason = "the benchmark prints more")]
 #[path = "../examples/quality/geometry.rs"]
@@ -38,7 +38,7 @@ fn mean(instances: &[Instance], ranking: &Ranking, taste: impl Fn(&Instance) -> 
     sum
 }
 
-/// Mean scores of a method as it is by default.
+/// Mean scores of a method with its defaults.
 fn by_default(instances: &[Instance], method: Method) -> Scores {
     let mut sum = Scores::default();
     for instance in instances {
@@ -58,7 +58,7 @@ fn add(sum: &mut Scores, scores: Scores, count: usize) {
 }
 
 #[test]
-fn themes_behind_the_gate_beat_everything_else_on_mixed_boards() {
+fn themes_with_the_gate_are_best_on_mixed_boards() {
     let boards = boards(Kind::Mixed);
     let of = |method: Method| mean(&boards, &Ranking::default(), |board| method.taste(board));
     let best = of(Method::GatedThemes);
@@ -71,7 +71,7 @@ fn themes_behind_the_gate_beat_everything_else_on_mixed_boards() {
 }
 
 #[test]
-fn themes_beat_the_mean_where_a_board_shows_nothing_else() {
+fn themes_beat_the_mean_on_boards_of_venues_only() {
     let boards = boards(Kind::VenuesOnly);
     let of = |method: Method| mean(&boards, &Ranking::default(), |board| method.taste(board));
     let (themes, average) = (of(Method::Themes), of(Method::Mean));
@@ -79,7 +79,7 @@ fn themes_beat_the_mean_where_a_board_shows_nothing_else() {
 }
 
 #[test]
-fn the_default_diversity_is_worth_its_price() {
+fn the_default_diversity_is_better_than_none_and_most() {
     let boards = boards(Kind::Mixed);
     let of = |diversity| {
         mean(&boards, &Ranking { diversity, ..Ranking::default() }, |board| Method::GatedThemes.taste(board))
@@ -91,7 +91,7 @@ fn the_default_diversity_is_worth_its_price() {
 }
 
 #[test]
-fn the_families_are_found_and_one_family_is_not_cut_up() {
+fn the_families_are_found_and_one_family_is_not_split() {
     for board in boards(Kind::VenuesOnly) {
         let themes = themes(&board.board, None, &ThemeOptions::default(), &mut || {});
         let mut labels = vec![usize::MAX; board.board.len()];
@@ -107,7 +107,7 @@ fn the_families_are_found_and_one_family_is_not_cut_up() {
 }
 
 #[test]
-fn what_another_board_shows_sinks() {
+fn rows_like_a_disliked_board_rank_lower() {
     let boards: Vec<Instance> = boards(Kind::Mixed).into_iter().map(Instance::averse).collect();
     let of = |averse: bool| {
         mean(&boards, &Ranking::default(), |board| {
@@ -121,7 +121,7 @@ fn what_another_board_shows_sinks() {
 }
 
 #[test]
-fn the_gate_tells_venues_from_the_rest() {
+fn the_gate_distinguishes_venues_from_the_rest() {
     let (mut right, mut images) = (0, 0);
     for board in boards(Kind::Mixed) {
         let topic = board.topic.as_ref().expect("the world has texts");
@@ -136,7 +136,7 @@ fn the_gate_tells_venues_from_the_rest() {
 }
 
 #[test]
-fn themes_that_the_table_has_nothing_for_take_no_places() {
+fn themes_without_rows_in_the_table_take_no_places() {
     let few = Shape::default();
     let copies = Shape { copies: 2, copied_pins: true, ..Shape::default() };
     for shape in [few, copies] {
@@ -149,7 +149,7 @@ fn themes_that_the_table_has_nothing_for_take_no_places() {
 }
 
 #[test]
-fn where_the_table_has_something_for_every_theme_nothing_is_lost() {
+fn if_the_table_has_rows_for_every_theme_nothing_is_lost() {
     let everything = Shape { distractors: (12, 12), everything: true, ..Shape::default() };
     let one_each = Shape { rows: (1, 1), everything: true, ..Shape::default() };
     let in_small_part = Shape { rows: (40, 40), distractors: (12, 12), everything: true, ..Shape::default() };

@@ -1,4 +1,4 @@
-//! Whether requests may be sent, and where to.
+//! The clone fence, the hosts of requests, and the proxy.
 
 use pinterest::{Client, Endpoints};
 

@@ -1,4 +1,4 @@
-//! The library, the SQL objects, and who can change them.
+//! The library, the SQL objects, and the roles that can change them.
 
 use super::Finding;
 use crate::errors::Failure;

@@ -154,11 +154,11 @@ impl Fired<'_> {
             let missing_row = each_row && data.tg_trigtuple.is_null();
             let missing_new_row = event == pg_sys::TRIGGER_EVENT_UPDATE && data.tg_newtuple.is_null();
             if missing_row || missing_new_row || data.tg_trigger.is_null() || data.tg_relation.is_null() {
-                return refuse("was called without what a trigger is given".to_owned());
+                return refuse("was called with incomplete data of a trigger".to_owned());
             }
             let relation = &*data.tg_relation;
             if relation.rd_rel.is_null() || relation.rd_att.is_null() {
-                return refuse("was called without what a trigger is given".to_owned());
+                return refuse("was called with incomplete data of a trigger".to_owned());
             }
             // A foreign table can be a partition of a tracked table.
             let row = &*relation.rd_rel;

@@ -2,12 +2,12 @@ use taste::Vectors;
 
 use crate::instance::Instance;
 
-/// How many places of the answer are looked at.
+/// The number of first picks that are scored.
 pub const PLACES: usize = 10;
-/// How many for recall.
+/// The number of first picks for recall.
 pub const DEEP: usize = 50;
 
-/// How good an answer is; all from 0 to 1.
+/// Scores of an answer, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
     /// Share of the liked families' venues among the first [`DEEP`], of as many as could be.
@@ -82,8 +82,7 @@ fn distance(venues: &Vectors, picked: &[usize]) -> f64 {
     sum / f64::from(pairs.max(1))
 }
 
-/// How well two labellings agree: 1 where they are the same, about 0 for chance (adjusted Rand index, Hubert and Arabie,
-/// 1985).
+/// The agreement of two labellings: 1 if they are equal, about 0 for chance (adjusted Rand index, Hubert and Arabie, 1985).
 pub fn adjusted_rand_index(left: &[usize], right: &[usize]) -> f64 {
     let pairs = |count: usize| (count * count.saturating_sub(1)) as f64 / 2.0;
     let count = |labels: &mut dyn Iterator<Item = (usize, usize)>| {

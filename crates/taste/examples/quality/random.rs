@@ -1,4 +1,4 @@
-/// Seeded draws: the same on every machine.
+/// Seeded random numbers, the same on every machine.
 pub struct Random(fastrand::Rng);
 
 impl Random {
@@ -16,12 +16,12 @@ impl Random {
         self.0.usize(low..=high)
     }
 
-    /// Bell-shaped with variance 1: the sum of twelve even draws.
+    /// Approximately normal with variance 1: the sum of twelve uniform numbers.
     pub fn bell(&mut self) -> f64 {
         (0..12).map(|_| self.0.f64()).sum::<f64>() - 6.0
     }
 
-    /// `length` bell-shaped numbers with a squared norm of about 1.
+    /// `length` such numbers with a squared norm of about 1.
     pub fn direction(&mut self, length: usize) -> Vec<f64> {
         let scale = (length as f64).sqrt().recip();
         (0..length).map(|_| self.bell() * scale).collect()

@@ -1,4 +1,4 @@
-//! Tables and boards that a rule is tuned on, and others that it is tried on.
+//! Tables and boards for tuning a rule, and others for testing it.
 
 use taste::SupportRule;
 
@@ -14,7 +14,7 @@ pub struct Trial {
 
 const BOARDS: u64 = 40;
 
-/// One thing at a time other than the default world.
+/// Worlds that differ from the default in one property.
 pub fn tuning() -> Vec<Trial> {
     let default = Shape::default;
     let trials: Vec<(&'static str, Kind, Shape)> = vec![
@@ -71,7 +71,7 @@ pub fn rules() -> Vec<(String, SupportRule)> {
     likeness.into_iter().chain(share).chain(enough).chain(judges).chain(distance).collect()
 }
 
-/// Every board in a world of another shape, all of it drawn anew.
+/// Every board in a world of a different random shape.
 pub fn held_out() -> Vec<Trial> {
     type Change = fn(&mut Shape, &mut Random);
     let trials: Vec<(&'static str, Kind, Change)> = vec![
