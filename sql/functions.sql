@@ -1,5 +1,5 @@
--- Functions in SQL. Their bodies are parsed once, by the installation: a caller's search_path cannot change which operators
--- and aggregates they use.
+-- Functions in SQL. Their bodies are parsed once, by the installation: a caller's search_path cannot change which
+-- operators and aggregates they use.
 
 CREATE FUNCTION pinterest.board_mean(account_id bigint, board_id text, OUT mean vector, OUT images bigint, OUT models bigint)
 RETURNS record LANGUAGE sql STABLE PARALLEL SAFE

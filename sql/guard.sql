@@ -1,7 +1,7 @@
 \echo Use "CREATE EXTENSION pg_pinterest CASCADE" to load this file. \quit
 
--- Pinterest's texts are UTF-8, and so are the texts that the library exchanges with the server. This script is plain ASCII, so that
--- it can be read in any encoding up to here.
+-- Pinterest's texts are UTF-8, and so are the texts that the library exchanges with the server. This script is plain
+-- ASCII, so that it can be read in any encoding up to here.
 DO $$
 BEGIN
     IF pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.<>) 'UTF8' THEN
@@ -13,7 +13,8 @@ BEGIN
 END
 $$;
 
--- Every vector column below must be pgvector's, not of a type of the same name that another role created in the target schema.
+-- Every vector column below must be pgvector's, not of a type of the same name that another role created in the target
+-- schema.
 DO $$
 BEGIN
     IF NOT EXISTS (
@@ -47,9 +48,9 @@ BEGIN
 END
 $$;
 
--- The role that writes. It is shared by all databases of the cluster that have the extension, so it is not a member of the extension
--- and remains after DROP EXTENSION. Another user may have created a role of that name: a role that can log in, has members, settings
--- or objects is refused.
+-- The role that writes. It is shared by all databases of the cluster that have the extension, so it is not a member of
+-- the extension and remains after DROP EXTENSION. Another user may have created a role of that name: a role that can
+-- log in, has members, settings or objects is refused.
 DO $$
 DECLARE
     role pg_catalog.pg_roles;

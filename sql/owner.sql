@@ -5,9 +5,9 @@ CREATE SCHEMA pinterest;
 COMMENT ON SCHEMA pinterest IS 'pg_pinterest: accounts, boards, pins, images with their embeddings, imports, and tracked columns';
 GRANT USAGE ON SCHEMA pinterest TO pinterest_worker;
 
--- A role's name cannot identify an owner: it can change, and another role can take it. A column of type oid or regrole cannot
--- either: an oid means nothing in another cluster, and a dump that contains it could not be restored there. A role_owner
--- contains the oid, is compared by it, and is written as the role's name.
+-- A role's name cannot identify an owner: it can change, and another role can take it. A column of type oid or regrole
+-- cannot either: an oid means nothing in another cluster, and a dump that contains it could not be restored there. A
+-- role_owner contains the oid, is compared by it, and is written as the role's name.
 
 CREATE TYPE pinterest.role_owner;
 

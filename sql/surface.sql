@@ -1,6 +1,6 @@
--- Every function of the extension: the level of pinterest_grant() that may call it, and what it does. A function is added here
--- and nowhere else in sql/: its comment and its privileges follow from its row. Dropping a function starts with
--- CREATE OR REPLACE VIEW, because the view depends on it.
+-- Every function of the extension: the level of pinterest_grant() that may call it, and what it does. Its comment and its
+-- privileges follow from its row. An upgrade script that drops a function starts with CREATE OR REPLACE VIEW, because the
+-- view depends on it.
 CREATE VIEW pinterest.functions AS
 SELECT f.level, f.function, f.description
 FROM (VALUES
@@ -156,8 +156,8 @@ SELECT w.kind, w.pid, w.state, w.started_at, w.imports, w.images, w.tracked_rows
 FROM pinterest_workers() w;
 COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: the state of each, the work that it has claimed, and its last heartbeat while it works; one row without a process if pinterest_pause_workers() has stopped them';
 
--- Nothing is granted to PUBLIC, as functions and types are by default, nor to other roles, as by the default privileges of the
--- role that creates the extension.
+-- Nothing is granted to PUBLIC, as functions and types are by default, nor to other roles, as by the default privileges
+-- of the role that creates the extension.
 DO $$
 DECLARE
     statement pg_catalog.text;
@@ -198,9 +198,10 @@ BEGIN
 END
 $$;
 
--- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a constraint,
--- a view, a policy, an index or a function's body above uses must belong to the server (initdb assigns oids below 16384), to
--- pgvector or to this extension. It must not be an object of the same name that another role has created in this schema.
+-- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a
+-- constraint, a view, a policy, an index or a function's body above uses must belong to the server (initdb assigns oids
+-- below 16384), to pgvector or to this extension. It must not be an object of the same name that another role has
+-- created in this schema.
 DO $$
 DECLARE
     planted pg_catalog.text;

@@ -1,12 +1,14 @@
--- The tables. A table is one block: its definition, indexes and comments, the privileges of pinterest_worker, row-level security
--- with its policies, and the marks for pg_dump, without which pg_dump omits the rows and the state of the sequence.
+-- The tables. A table is one block: its definition, indexes and comments, the privileges of pinterest_worker, row-level
+-- security with its policies, and the marks for pg_dump, without which pg_dump omits the rows and the state of the
+-- sequence.
 --
--- Plain CREATE throughout: if an object of that name exists, the installation fails instead of adopting it. Pinterest's ids are
--- text. Keys start with account_id, so that the tables can be distributed by account, and so that a duplicate key never reveals
--- the row of another owner.
+-- Plain CREATE throughout: if an object of that name exists, the installation fails instead of adopting it. Pinterest's
+-- ids are text. Keys start with account_id, so that the tables can be distributed by account, and so that a duplicate
+-- key never reveals the row of another owner.
 --
--- Every write goes through a function, which checks the caller's rights and then writes as pinterest_worker. A role that has been
--- granted a level reads the tables that have a policy "own", and sees its own rows of them. See src/store/grants.rs.
+-- Every write goes through a function, which checks the caller's rights and then writes as pinterest_worker. A role
+-- that has been granted a level reads the tables that have a policy "own", and sees its own rows of them. See
+-- src/store/grants.rs.
 
 -- At most one row, which is inserted on first use: a row inserted here would conflict with the restored one.
 CREATE TABLE pinterest.installation (
@@ -63,8 +65,8 @@ CREATE TABLE pinterest.app (
     access_granted_at timestamptz,
     access_granted_by bigint
 );
--- Not unique among owners that are not roles of this cluster: a dump can be restored in which two roles become the same one of
--- these, and no role can confuse their apps.
+-- Not unique among owners that are not roles of this cluster: a dump can be restored in which two roles become the same
+-- one of these, and no role can confuse their apps.
 CREATE UNIQUE INDEX app_name ON pinterest.app (owner, name)
     WHERE pinterest.owner_oid(owner) OPERATOR(pg_catalog.<>) 0::pg_catalog.oid;
 COMMENT ON TABLE pinterest.app IS 'Apps registered with Pinterest';
@@ -173,8 +175,8 @@ ALTER TABLE pinterest.token ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.token TO pinterest_worker USING (true) WITH CHECK (true);
 SELECT pg_catalog.pg_extension_config_dump('pinterest.token', '');
 
--- Without a foreign key, because rows are inserted while another session has locked the account. The process that finds a row
--- stores it in pinterest.token, or deletes it.
+-- Without a foreign key, because rows are inserted while another session has locked the account. The process that finds
+-- a row stores it in pinterest.token, or deletes it.
 CREATE TABLE pinterest.token_answer (
     account_id bigint NOT NULL,
     expected bigint NOT NULL,
@@ -400,7 +402,8 @@ CREATE TABLE pinterest.pin_image (
     CONSTRAINT pin_image_without_embedding_has_reason
         CHECK (state OPERATOR(pg_catalog.<>) ALL (ARRAY['skipped', 'failed']) OR reason IS NOT NULL)
 ) WITH (fillfactor = 70);
--- 512 dimensions are 2,056 bytes, just above the threshold of TOAST; stored inline, an exact scan is several times faster.
+-- 512 dimensions are 2,056 bytes, just above the threshold of TOAST; stored inline, an exact scan is several times
+-- faster.
 ALTER TABLE pinterest.pin_image ALTER COLUMN embedding SET STORAGE PLAIN;
 -- In the order in which images are claimed, and for the search of a claim for equal images.
 CREATE INDEX pin_image_ready ON pinterest.pin_image (account_id, import_id, next_attempt_at, pin_id, position)
@@ -490,8 +493,8 @@ CREATE TABLE pinterest.import (
         CHECK (due IS NULL OR state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']))
 ) WITH (fillfactor = 70);
 CREATE INDEX import_id ON pinterest.import (import_id);
--- The queue. An import sleeps until its wake_at, is then due, and is claimed in its turn: each step reads the head of one of these
--- indexes, however many imports wait behind it.
+-- The queue. An import sleeps until its wake_at, is then due, and is claimed in its turn: each step reads the head of
+-- one of these indexes, however many imports wait behind it.
 CREATE INDEX import_sleeping ON pinterest.import (wake_at) WHERE NOT due;
 CREATE INDEX import_turn ON pinterest.import (turn_owner, account_id) WHERE due;
 CREATE INDEX import_due ON pinterest.import (account_id, wake_at, import_id) WHERE due;
@@ -591,9 +594,10 @@ CREATE POLICY own ON pinterest.quota_ledger FOR SELECT USING (app_id IN (SELECT 
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger_quota_id_seq', '');
 
--- A vector column of a user's table that is computed from another column. The trigger pinterest_track_<id> with `tie` as its first
--- argument connects the row with its table, also after renames, dumps and restores. The id alone would not, because a copy of the
--- schema starts counting again. The oid is only a hint where to search for the trigger first.
+-- A vector column of a user's table that is computed from another column. The trigger pinterest_track_<id> with `tie`
+-- as its first argument connects the row with its table, also after renames, dumps and restores. The id alone would
+-- not, because a copy of the schema starts counting again. The oid is only a hint where to search for the trigger
+-- first.
 CREATE TABLE pinterest.tracked_column (
     tracked_column_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tie uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
@@ -640,8 +644,9 @@ GRANT USAGE, SELECT, UPDATE ON SEQUENCE pinterest.tracked_version TO pinterest_w
 SELECT pg_catalog.pg_extension_config_dump('pinterest.tracked_version', '');
 
 -- One row per row of the user's table whose source is not NULL. It is also the unit of work. Without a foreign key on
--- tracked_column: it would be checked with the snapshot of the user's transaction, which may be older than the declaration, and
--- every writer would lock the same row. A session that ends tracking locks its table first, and deletes the rows as well.
+-- tracked_column: it would be checked with the snapshot of the user's transaction, which may be older than the
+-- declaration, and every writer would lock the same row. A session that ends tracking locks its table first, and
+-- deletes the rows as well.
 CREATE TABLE pinterest.tracked_row (
     tracked_column_id bigint NOT NULL,
     key text[] COLLATE pg_catalog."C" NOT NULL,

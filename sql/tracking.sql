@@ -1,7 +1,8 @@
 -- Tracked columns of users' tables: the triggers' functions, and the views.
 
--- They read the row with the rights of the role that changes it, and then write the queue as pinterest_worker. EXECUTE is checked when
--- a trigger is created and not when it fires: a role that may write the table needs no privileges on the extension.
+-- They read the row with the rights of the role that changes it, and then write the queue as pinterest_worker. EXECUTE
+-- is checked when a trigger is created and not when it fires: a role that may write the table needs no privileges on
+-- the extension.
 CREATE FUNCTION pinterest.track_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'pinterest_track_change';
 
@@ -101,8 +102,8 @@ CROSS JOIN LATERAL (
 ) AS n
 WHERE pinterest.has_rights_of(c.owner)
    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls))
--- Tables that have the triggers without a declaration, as in a copy of the schema alone. They are found through the dependency of the
--- triggers on their function, because pg_trigger has no index for it.
+-- Tables that have the triggers without a declaration, as in a copy of the schema alone. They are found through the
+-- dependency of the triggers on their function, because pg_trigger has no index for it.
 UNION ALL
 SELECT NULL::pg_catalog.int8, pg_catalog.format('%I.%I', s.nspname, r.relname), pg_catalog.pg_get_userbyid(r.relowner)::pg_catalog.text,
        NULL, NULL, NULL, NULL, 'problem', NULL, NULL, NULL, NULL, NULL,

@@ -1,5 +1,6 @@
--- Before security_invoker of Postgres 15 a view runs with its owner's rights, and a superuser's view would show the rows of all owners.
--- So each view compares the owner itself, on every version. Functions in a view run as the role that reads it.
+-- Before security_invoker of Postgres 15 a view runs with its owner's rights, and a superuser's view would show the
+-- rows of all owners. So each view compares the owner itself, on every version. Functions in a view run as the role
+-- that reads it.
 
 CREATE VIEW pinterest.imports WITH (security_barrier) AS
 SELECT i.import_id, i.account_id, a.username, i.board_id, COALESCE(b.name, i.board_reference) AS board,

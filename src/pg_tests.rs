@@ -1,5 +1,5 @@
-//! Tests inside a server: each runs in a transaction that is rolled back, so no worker ever sees its rows. Workers are tested
-//! from outside, in tests/e2e.
+//! Tests inside a server: each runs in a transaction that is rolled back, so no worker ever sees its rows. Workers are
+//! tested from outside, in tests/e2e.
 
 #[pgrx::pg_schema]
 mod tests {

@@ -1,5 +1,5 @@
-//! The settings. One block per setting: its static (name, default, bounds, description) and its typed accessor. No other
-//! file reads a raw setting.
+//! The settings. One block per setting: its static (name, default, bounds, description) and its typed accessor. No
+//! other file reads a raw setting.
 
 use std::ffi::{CStr, CString};
 use std::ops::RangeInclusive;
@@ -28,8 +28,8 @@ struct Setting<T: GucValue + 'static> {
 #[derive(Clone, Copy)]
 enum Change {
     /// With a restart of a server that preloads the library: it decides where a token is sent, or which program runs.
-    /// Postgres refuses to define such a setting after the start, so without preloading it changes with a reload: no SQL
-    /// role can set it either way.
+    /// Postgres refuses to define such a setting after the start, so without preloading it changes with a reload: no
+    /// SQL role can set it either way.
     OnRestart,
     /// With a reload.
     OnReload,
@@ -197,8 +197,8 @@ settings! {
         })
     }
 
-    /// Empty: the URLs in a user's table are written by every role that may write there, and the server would download them
-    /// from inside its own network. The administrator decides which hosts are worth that.
+    /// Empty: the URLs in a user's table are written by every role that may write there, and the server would download
+    /// them from inside its own network. The administrator decides which hosts are worth that.
     static TRACKED_IMAGE_HOSTS: Text = text(c"pinterest.tracked_image_hosts", c"", PLAIN,
         c"Hosts that image URLs in tracked columns may be downloaded from, separated by commas.",
         c"Each with an optional port, over https. A URL with any other host is refused; empty: every URL is refused.",
@@ -306,8 +306,8 @@ settings! {
 
     // Copies of a database, and data at rest.
 
-    /// on: a restored dump sends nothing, and a failover needs no intervention. Only its DBA can distinguish a physical copy
-    /// from a failover, so strict has to be chosen.
+    /// on: a restored dump sends nothing, and a failover needs no intervention. Only its DBA can distinguish a physical
+    /// copy from a failover, so strict has to be chosen.
     static CLONE_FENCE: Setting<CloneFence> = choice(c"pinterest.clone_fence", CloneFence::On, Change::OnRestart,
         c"Which copies of the database send no requests until pinterest_adopt() is called: off, on or strict.",
         c"on: a restored dump and a logical subscriber. strict: also another host or data directory, and so a promoted standby.",
@@ -318,8 +318,8 @@ settings! {
         CLONE_FENCE.get()
     }
 
-    /// 0: no data is deleted without a request. How long data may be stored is between the operator and Pinterest, see the
-    /// README.
+    /// 0: no data is deleted without a request. How long data may be stored is between the operator and Pinterest, see
+    /// the README.
     static RETENTION: Integer = integer(c"pinterest.retention", 0, 0..=i32::MAX, GucFlags::UNIT_MIN,
         c"Pins, images, vectors and finished imports are deleted when they were imported longer ago than this; 0 keeps them.",
         c"The age of a pin counts from the last import that found it on its board, that of a removed pin from the import that found it removed. Boards and their settings stay.",
@@ -387,8 +387,8 @@ settings! {
         usize::try_from(PARALLEL_DOWNLOADS.get()).unwrap_or(1)
     }
 
-    /// A second: triggers that maintain a search index or an audit trail take milliseconds; a table whose code takes longer
-    /// than this per row would delay all other tables.
+    /// A second: triggers that maintain a search index or an audit trail take milliseconds; a table whose code takes
+    /// longer than this per row would delay all other tables.
     static TRACKED_ROW_TIMEOUT: Integer = integer(c"pinterest.tracked_row_timeout", 1000, 10..=60_000, GucFlags::UNIT_MS,
         c"Maximum time that triggers, policies and other code of a tracked table may take for one row.",
         c"A tracking worker that exceeds it ends, and another one starts.",
@@ -432,9 +432,9 @@ settings! {
         EMBEDDER_PATH.path().unwrap_or_else(|| crate::postgres::platform::server_bindir().join("pinterest-embedder"))
     }
 
-    /// auto: the fastest precision whose vectors rank as the reference's do: bf16 if the CPU supports it natively (cosine to f32
-    /// above 0.9999 at several times the speed), otherwise f32. In a cluster of unlike servers, such as a primary and standbys
-    /// that may replace it, name one of the two, so that all of them make vectors of one model.
+    /// auto: the fastest precision whose vectors rank as the reference's do: bf16 if the CPU supports it natively
+    /// (cosine to f32 above 0.9999 at several times the speed), otherwise f32. In a cluster of unlike servers, such as
+    /// a primary and standbys that may replace it, name one of the two, so that all of them make vectors of one model.
     ///
     /// It changes with a reload, which is safe: vectors of different precisions are never mixed, see pinterest.model.
     static CLIP_PRECISION: Setting<ClipPrecision> = choice(c"pinterest.clip_precision", ClipPrecision::Auto, Change::OnReload,
@@ -469,8 +469,8 @@ settings! {
         EMBEDDER_IDLE_TIMEOUT.seconds()
     }
 
-    /// 4 GB: weights and their copy during loading take 1.3 GB, a large image a quarter of the limit, a small one beside it
-    /// 120 MB.
+    /// 4 GB: weights and their copy during loading take 1.3 GB, a large image a quarter of the limit, a small one
+    /// beside it 120 MB.
     static EMBEDDER_MEMORY_LIMIT: Integer = integer(c"pinterest.embedder_memory_limit", 4096, 0..=1 << 20, GucFlags::UNIT_MB,
         c"Maximum address space of the embedder; 0 for no limit.",
         c"A quarter of it is for decoding one large image; an image that needs more is refused. A reload restarts the embedder.",
@@ -481,8 +481,8 @@ settings! {
         u64::try_from(EMBEDDER_MEMORY_LIMIT.get()).ok().filter(|&megabytes| megabytes > 0).map(|megabytes| megabytes << 20)
     }
 
-    // Images, in imports, tracked columns and calls alike. Not settable per session: a trigger of a tracked table runs in a
-    // worker's session, and must not change them for other tables.
+    // Images, in imports, tracked columns and calls alike. Not settable per session: a trigger of a tracked table runs
+    // in a worker's session, and must not change them for other tables.
 
     /// 64 MB: more than cameras of 100 and phones of 200 megapixels write, and a download takes this much memory.
     static MAX_IMAGE_SIZE: Integer = integer(c"pinterest.max_image_size", 64 << 10, 64..=256 << 10, GucFlags::UNIT_KB,
@@ -495,8 +495,8 @@ settings! {
         usize::try_from(MAX_IMAGE_SIZE.get()).unwrap_or(0) << 10
     }
 
-    /// 256 million: more than the 200 megapixels of the largest camera in a phone. Kinds that take little memory (JPEG in one
-    /// scan, PNG without interlacing) take little at this size too; for others the memory limit applies.
+    /// 256 million: more than the 200 megapixels of the largest camera in a phone. Kinds that take little memory (JPEG
+    /// in one scan, PNG without interlacing) take little at this size too; for others the memory limit applies.
     static MAX_IMAGE_PIXELS: Integer = integer(c"pinterest.max_image_pixels", 256_000_000, 100_000..=1_000_000_000, PLAIN,
         c"Maximum width times height of an image; a larger one is not decoded.",
         c"A reload restarts the embedder.",
@@ -518,7 +518,8 @@ settings! {
         MAX_IMAGE_SIDE.get()
     }
 
-    /// first_frame: what a person sees before an image moves, and what Pillow opens, so that a board's GIFs are not lost.
+    /// first_frame: what a person sees before an image moves, and what Pillow opens, so that a board's GIFs are not
+    /// lost.
     static ANIMATED_IMAGES: Setting<AnimatedImages> = choice(c"pinterest.animated_images", AnimatedImages::FirstFrame, Change::OnReload,
         c"Treatment of images with several frames: first_frame or skip.",
         c"first_frame: the first frame is embedded. skip: an import skips them, other calls refuse them. Existing embeddings stay.",

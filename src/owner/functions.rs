@@ -113,7 +113,8 @@ functions! {
             return Err(Failure::new(Kind::BadArgument, "a function of role_owner lacks an argument"));
         }
         let mut length = 0;
-        // SAFETY: declared as internal, which only the server can pass: a message. The rest of it is converted and copied.
+        // SAFETY: declared as internal, which only the server can pass: a message. The rest of it is converted and
+        // copied.
         let text = unsafe {
             let rest = (*message).len - (*message).cursor;
             let text = pg_sys::pq_getmsgtext(message, rest, &raw mut length);

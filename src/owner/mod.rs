@@ -1,9 +1,9 @@
 //! The owner of a row: a role, not a name. The Rust side of SQL's type `pinterest.role_owner`, see sql/owner.sql.
 //!
-//! A value contains the role's oid, which stays the same when the role is renamed and which a later role of the same name
-//! does not have, and the name of the role, to be shown after the role has been dropped. Dumps contain names, because oids
-//! mean nothing in another cluster; [`notation`] is their syntax. An owner that is not a role of this cluster matches no
-//! role.
+//! A value contains the role's oid, which stays the same when the role is renamed and which a later role of the same
+//! name does not have, and the name of the role, to be shown after the role has been dropped. Dumps contain names,
+//! because oids mean nothing in another cluster; [`notation`] is their syntax. An owner that is not a role of this
+//! cluster matches no role.
 
 mod functions;
 mod notation;

@@ -24,7 +24,8 @@ const MISSING: &[u8] = b" (missing)";
 const DROPPED: &[u8] = b" (dropped ";
 
 impl Notation {
-    /// Reads the notation. `None` if a quote is not closed, if it is followed by something else, or if the name is empty.
+    /// Reads the notation. `None` if a quote is not closed, if it is followed by something else, or if the name is
+    /// empty.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let notation = match text.strip_prefix(b"\"") {
             None => split(text),

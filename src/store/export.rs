@@ -4,7 +4,8 @@ use super::read_optional;
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Document;
 
-/// The account with its boards, sections, pins, images and imports; with embeddings and stored image bytes if requested.
+/// The account with its boards, sections, pins, images and imports; with embeddings and stored image bytes if
+/// requested.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! Privileges on the extension's objects. Which functions a level may call is listed in the view `pinterest.functions`
 //! (sql/surface.sql); which tables it may read follows from their policies (sql/tables.sql).
 //!
-//! Names of roles and objects cannot be parameters, so the statements are built by the server's own `format()` with `%I`.
+//! Names of roles and objects cannot be parameters, so the statements are built by the server's own `format()` with
+//! `%I`.
 
 use pgrx::pg_sys;
 
@@ -66,8 +67,8 @@ struct Privilege {
 
 /// The privileges of a level, and whether the caller may grant each and the role holds it.
 ///
-/// Every level reads the views, the tables with a policy "own", and `pinterest.model`; of `pinterest.app` all columns but
-/// the secret.
+/// Every level reads the views, the tables with a policy "own", and `pinterest.model`; of `pinterest.app` all columns
+/// but the secret.
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
     let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
@@ -148,8 +149,8 @@ pub fn grant(name: &str, level: Level) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// No such role; the role owns the extension's objects; the caller may not revoke a privilege; without `cascade`, the role
-/// has granted a privilege to others.
+/// No such role; the role owns the extension's objects; the caller may not revoke a privilege; without `cascade`, the
+/// role has granted a privilege to others.
 pub fn revoke(name: &str, cascade: bool) -> Result<(), Failure> {
     let (oid, quoted) = role(name)?;
     let granted = granted_to(oid)?;

@@ -28,8 +28,8 @@ impl Installation {
         })
     }
 
-    /// Fails in a copy of the database, as defined by `pinterest.clone_fence`: its requests would replace the tokens of the
-    /// original.
+    /// Fails in a copy of the database, as defined by `pinterest.clone_fence`: its requests would replace the tokens of
+    /// the original.
     pub fn check_not_a_copy(&self) -> Result<(), Failure> {
         let fence = settings::clone_fence();
         let here = platform::database_identity();
@@ -92,8 +92,8 @@ pub fn adopt() -> Result<bool, Failure> {
     Ok(changed > 0)
 }
 
-/// Advances every sequence of the extension beyond the numbers in its column: logical replication copies rows and not the
-/// state of sequences. The catalog contains which column that is, by identity or by default.
+/// Advances every sequence of the extension beyond the numbers in its column: logical replication copies rows and not
+/// the state of sequences. The catalog contains which column that is, by identity or by default.
 fn advance_sequences() -> Result<(), Failure> {
     let statements: Vec<String> = read(
         "SELECT format('SELECT setval(%L::regclass, GREATEST((SELECT max(c.%I) FROM %I.%I c), \

@@ -22,8 +22,8 @@ pub struct Transferred {
 ///
 /// Both have an app of the same name, or an account of the same user through the same app. Nothing is transferred.
 pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
-    // An app that is registered in the meantime violates the unique index instead. The lock permits rows that refer to an app
-    // to be inserted: a consent that is stored in the meantime does not wait for the caller.
+    // An app that is registered in the meantime violates the unique index instead. The lock permits rows that refer to
+    // an app to be inserted: a consent that is stored in the meantime does not wait for the caller.
     execute(
         "SELECT FROM pinterest.app a WHERE a.owner OPERATOR(pinterest.=) $1 OR a.owner OPERATOR(pinterest.=) $2 \
          ORDER BY a.app_id FOR NO KEY UPDATE",

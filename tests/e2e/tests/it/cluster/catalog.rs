@@ -1,5 +1,5 @@
-//! What belongs to every function, table, sequence, owner column and setting of the extension: comment, level, privileges,
-//! row-level security, dump mark, a place in the README. Each check is also shown to fail.
+//! What belongs to every function, table, sequence, owner column and setting of the extension: comment, level,
+//! privileges, row-level security, dump mark, a place in the README. Each check is also shown to fail.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::support::owners::{role, server, settle};
 use crate::support::prelude::*;
 use crate::support::tracking::VENUES;
 
-/// Faults of the objects in the catalog, one per row. `$1` are names of columns that need no comment, because they mean the
-/// same in every table; `$2` are tables that are erased with an account without a foreign key.
+/// Faults of the objects in the catalog, one per row. `$1` are names of columns that need no comment, because they mean
+/// the same in every table; `$2` are tables that are erased with an account without a foreign key.
 const FAULTS: &str = "
     WITH member AS (
         SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid

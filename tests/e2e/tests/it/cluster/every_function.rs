@@ -1,5 +1,5 @@
-//! Calls every function in the catalog with unusual arguments and with other roles' rows, as a role of each level: a call succeeds
-//! or fails with an ERROR that is not internal, and the session continues.
+//! Calls every function in the catalog with unusual arguments and with other roles' rows, as a role of each level: a
+//! call succeeds or fails with an ERROR that is not internal, and the session continues.
 
 use std::collections::BTreeMap;
 
