@@ -90,7 +90,7 @@ pub fn terminate(pid: i32) -> Result<()> {
     kill_process(target, Signal::TERM).with_context(|| format!("cannot end {pid}"))
 }
 
-/// Has a process stand still (SIGSTOP), or go on (SIGCONT).
+/// Stops a process (SIGSTOP), or lets it continue (SIGCONT).
 pub fn suspend(pid: i32, suspend: bool) -> Result<()> {
     let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
     kill_process(target, if suspend { Signal::STOP } else { Signal::CONT })

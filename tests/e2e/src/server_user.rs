@@ -73,7 +73,7 @@ impl ServerUser {
         Ok(())
     }
 
-    /// Makes a directory that this user and nobody else can enter.
+    /// Makes a directory that only this user can enter.
     pub fn private_directory(&self, path: &Path) -> Result<()> {
         let context = || format!("cannot make {}", path.display());
         std::fs::create_dir(path).with_context(context)?;

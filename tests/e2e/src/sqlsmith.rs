@@ -19,7 +19,7 @@ use crate::{Result, World, imports};
 /// The role whose statements they are.
 const ROLE: &str = "smith";
 
-/// Statements of one run of SQLsmith: it keeps what it has seen, and is started anew before that is much.
+/// Statements of one run of SQLsmith: it keeps what it has seen, and is restarted before that is much.
 const STATEMENTS: u32 = 5_000;
 
 /// What one round did.

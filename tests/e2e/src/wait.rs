@@ -1,4 +1,4 @@
-//! Waiting for a state that somebody publishes, instead of sleeping for as long as it usually takes.
+//! Waiting for a published state, instead of sleeping for the time that it usually takes.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

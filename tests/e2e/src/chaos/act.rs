@@ -80,7 +80,7 @@ impl Stage {
             Event::Fault(which) => {
                 let rule = fault(*which);
                 let said = format!("{rule:?}");
-                // The answer that carries a token gets lost: Pinterest has given it, and nobody has it.
+                // The response with a token is lost: Pinterest has sent it, and it has not arrived.
                 self.lossy += 1;
                 self.world.sandbox.faults().add(rule);
                 Ok(said)

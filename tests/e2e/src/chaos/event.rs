@@ -35,9 +35,9 @@ pub enum Event {
     },
     /// A setting changes, and the server reads it.
     Reload(usize),
-    /// The key file gets another first key, and everything is sealed anew.
+    /// The key file gets another first key, and everything is sealed again.
     RotateKey,
-    /// Pinterest's clock goes on by this many seconds.
+    /// Pinterest's clock advances by this many seconds.
     Advance(u64),
     /// The tokens of a user's accounts are due to be renewed.
     TokensDue(usize),

@@ -23,7 +23,7 @@ pub struct Outcome {
     pub steps: u64,
     /// Statements that were refused, as some must be.
     pub refused: u64,
-    /// Times that the server started anew: by a kill of a process of it, or asked to.
+    /// How often the server restarted: after a kill of one of its processes, or on request.
     pub restarts: u64,
     /// What was looked at in the end, with its figures.
     pub checked: Vec<String>,

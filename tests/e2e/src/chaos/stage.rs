@@ -40,7 +40,7 @@ pub struct Stage {
     /// The number of the first key in the file.
     pub key: u8,
     pub outcome: Outcome,
-    /// The server was made to start anew in this step.
+    /// The server was made to restart in this step.
     pub restarted: bool,
     /// How often a process of ours was ended so that an answer of Pinterest's may have gone with it.
     pub lossy: u64,
@@ -171,7 +171,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until the server has noticed that a process of it was killed, and has started anew.
+    /// Waits until the server has noticed that one of its processes was killed, and has restarted.
     pub fn await_crash(&mut self) -> Result<()> {
         self.restarted = true;
         self.kills += 1;

@@ -149,7 +149,7 @@ impl Builder {
     }
 }
 
-/// A port that nobody listens on. The server names its socket by it and does not listen itself, so a clash in between
+/// A port on which no process listens. The server names its socket by it and does not listen itself, so a clash in between
 /// does no harm.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;

@@ -69,7 +69,7 @@ impl Place {
         &self.socket_path
     }
 
-    /// Keeps everything when this is dropped, for a server that goes on running.
+    /// Keeps everything when this is dropped, for a server that continues to run.
     pub(super) fn leave(&mut self) {
         self.leave_data();
         if let Some(sockets) = self.sockets.take() {

@@ -9,7 +9,6 @@ use std::fs;
 use e2e::checkout;
 
 use crate::support::doc_pages::{blocks, statements};
-use crate::support::imports::imported;
 use crate::support::owners::{drop_role, role, settle};
 use crate::support::prelude::*;
 use crate::support::tracking_work::settled;
@@ -71,7 +70,7 @@ impl Reader {
                 self.after(&statement)?;
                 run += 1;
             }
-            // What a block pauses goes on after it.
+            // Workers that a block has paused are resumed after it.
             self.client.batch_execute("SELECT pinterest_resume_workers()")?;
         }
         Ok(run)

@@ -12,7 +12,7 @@ use crate::{figure, texts};
 
 const LONG: Duration = Duration::from_secs(1800);
 
-/// Imports the board twice: all of it, then with nothing changed. Then once more from nothing, while somebody searches.
+/// Imports the board twice: all of it, then with nothing changed. Then once more from nothing, beside searches.
 pub fn measure(world: &World, board: &str) -> Result<()> {
     let mut client = world.connect()?;
     import(&mut client, board, "import")?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Result, chaos, rounds, runtime_directory};
 
-/// The steps of one run take this long at most; then what must hold is looked at, and the next seed begins anew.
+/// The steps of one run take this long at most; then the invariants are checked, and another run starts from the next seed.
 const RUN: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use e2e::Result;
 
 const FILE: &str = "env";
 
-/// What a script needs to go on where the demo stopped.
+/// What a script needs to continue after the demo.
 pub struct Environment {
     pub host: PathBuf,
     pub port: u16,

@@ -52,7 +52,7 @@ pub fn track(client: &mut Client) -> Result<i64> {
     Ok(client.query_one("SELECT pinterest_track('venues', image => 'photo')", &[])?.get(0))
 }
 
-/// Waits until all are made; refuses to go on without.
+/// Waits until all are made; fails otherwise.
 pub fn wait(client: &mut Client) -> Result<i64> {
     let left: i64 = client.query_one("SELECT pinterest_wait_for_tracked('venues', '5 minutes')", &[])?.get(0);
     let embedded: i64 = client.query_one("SELECT count(embedding) FROM venues", &[])?.get(0);

@@ -24,7 +24,7 @@ fn the_extension_in_mid_import() -> Result<()> {
     assert!(wait_until(SOON, || Process::get(worker.pid).is_none()));
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
 
-    // Its requests went with it: what was held back is answered to nobody, and nobody asks for the rest.
+    // Its requests ended with it: the held responses are not received, and the rest is not requested.
     let asked = world.sandbox.requests().total();
     world.sandbox.faults().release(GATE);
     client.batch_execute("CREATE EXTENSION pg_pinterest")?;

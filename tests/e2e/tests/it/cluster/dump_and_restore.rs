@@ -1,4 +1,4 @@
-//! A database dumped and restored elsewhere stays quiet until somebody says that it is the only one.
+//! A database that was dumped and restored elsewhere stays inactive until it is adopted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,10 +74,9 @@ fn quiet_until_adopted() -> Result<()> {
     let mut client = copy.connect()?;
     assert_eq!(copy_check(&mut client)?, "problem");
     for call in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest_list_boards()"] {
-        let refused = client.refused(call, "55000");
-        assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
+        client.refused(call, "55000").hints("pinterest_adopt");
     }
-    // A worker that a wait has started looks around and leaves; searching is nobody's business outside.
+    // A worker that a wait has started checks for work and ends; searching makes no request.
     client.query_one("SELECT pinterest_wait_for_import($1, interval '2 seconds')", &[&pending])?;
     client.query_one("SELECT pinterest_board_embedding('Beach') <=> pinterest_embed_text('sand')", &[])?;
     until("the worker to leave", || Ok(copy.backends(WORKER)?.is_empty()))?;
@@ -101,7 +100,7 @@ fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
     assert_eq!(counts(&mut client)?, before, "every table came along");
     client.batch_execute("SELECT pinterest_adopt()")?;
 
-    // Every sequence goes on behind what is there.
+    // Every sequence continues after the existing values.
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
     let row = import(&mut client, "Beach")?;
@@ -126,12 +125,11 @@ fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
     let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
     let asked = world.sandbox.requests().total();
     for call in ["SELECT pinterest_refresh()", "SELECT pinterest_import_board('Beach')"] {
-        let refused = copy.refused(call, "55000");
-        assert!(refused.hint.contains("pinterest_adopt"), "{refused:?}");
+        copy.refused(call, "55000").hints("pinterest_adopt");
     }
     assert_eq!(copy_check(&mut copy)?, "problem");
     assert_eq!(world.sandbox.requests().total(), asked);
-    // The original goes on, and one that is renamed is still the original.
+    // The original continues, and is still the original after a rename.
     refresh(&mut original, None)?;
     drop((original, copy));
     let mut other = world.cluster.connect_to(SUPERUSER, "template1")?;

@@ -1,4 +1,4 @@
-//! Workers that have nothing to do, and those that wait for somebody else.
+//! Workers that have nothing to do, and those that wait for another process.
 
 use crate::support::oauth::WORKER;
 use crate::support::prelude::*;
@@ -66,7 +66,7 @@ fn a_database_without_the_extension_is_left_alone() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 1)).connected(false).start()?;
     world.cluster.wait_for_backend("pg_pinterest launcher", SOON)?;
     until("the worker that looked to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
-    // Nothing holds the database: it can be copied, which takes a moment with nobody connected to it.
+    // No session holds the database: it can be copied, which requires a moment without connections.
     let mut client = world.connect()?;
     client.batch_execute("CREATE DATABASE one; ")?;
     client.batch_execute("SET statement_timeout = '10s'")?;

@@ -1,4 +1,4 @@
-//! Ctrl-C and statement_timeout end every call that waits for somebody else, at once.
+//! Ctrl-C and statement_timeout end every call that waits for another process, at once.
 
 use postgres::NoTls;
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,7 +80,7 @@ fn until_waiting(world: &World, pid: i32) -> Result<()> {
 fn a_code_exchange() -> Result<()> {
     let world = quick_world("Beach", 1)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "token".into() }));
-    // The worker goes on with each, so that each has used up its state.
+    // The worker continues with each, so that each has used up its state.
     each_ends_at_once(&world, "pinterest_connect()", || {
         let url: String = world.connect()?.value("SELECT pinterest_authorize_url()")?;
         let redirect = world.browser()?.authorize(&url)?;

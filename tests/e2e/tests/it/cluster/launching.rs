@@ -55,7 +55,7 @@ fn few_slots_are_taken_by_looking() -> Result<()> {
     for number in 0..12 {
         client.batch_execute(&format!("CREATE DATABASE d{number}"))?;
     }
-    // A look takes as long as somebody keeps it.
+    // A check lasts as long as a lock holds it.
     let mut blocker = cluster.connect()?;
     let mut most = 0;
     cluster.reload()?;
@@ -93,7 +93,7 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
         client = kill_worker(&world)?;
         assert!(client.batch_execute("SELECT 1").is_ok(), "{deaths}");
     }
-    // After the third death four seconds from its time on, whoever asks.
+    // After the third crash it is not started for four seconds, whatever is requested.
     let died: f64 = client.value(
         "SELECT extract(epoch FROM clock_timestamp() - modification)::float8
            FROM pg_stat_file('pg_stat_tmp/pinterest-deaths')",

@@ -2,7 +2,6 @@
 
 use e2e::process::suspend;
 
-use crate::support::imports::{Report, imported, queue};
 use crate::support::prelude::*;
 
 const WORKER: &str = "pg_pinterest worker";
@@ -25,7 +24,7 @@ fn what_is_not_committed_is_not_done() -> Result<()> {
     client.batch_execute("BEGIN; SELECT pinterest_import_board('Beach'); PREPARE TRANSACTION 'later'")?;
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.imports")?, 0);
     assert_eq!(world.sandbox.requests().total(), asked);
-    // Its commit wakes nobody; the worker's poll finds it.
+    // Its commit wakes no worker; the worker's poll finds it.
     client.batch_execute("COMMIT PREPARED 'later'")?;
     let import: i64 = client.value("SELECT import_id FROM pinterest.imports")?;
     until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
@@ -54,11 +53,13 @@ fn maintenance_of_the_tables() -> Result<()> {
     ] {
         client.batch_execute(statement)?;
     }
-    // Longer than the worker waits for a lock.
     let mut other = world.connect()?;
     other.batch_execute("BEGIN; LOCK TABLE pinterest.pin_image IN ACCESS EXCLUSIVE MODE")?;
     world.sandbox.faults().release(GATE);
-    client.query_one("SELECT pg_sleep(3)", &[])?;
+    // The worker waits for the lock until its limit, and no longer.
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')";
+    client.until(waits, true)?;
+    client.until(waits, false)?;
     other.batch_execute("COMMIT")?;
     let report = Report::completed(&mut client, import)?;
     assert_eq!(report.sum("image", "embedded"), 16);

@@ -40,7 +40,7 @@ fn a_renamed_role_keeps_what_it_owns() -> Result<()> {
     // By its present name, and not to be taken for an owner that is missing.
     assert_eq!(owners(&mut client)?, ["\"Anna \"\"of\"\" the (missing)\""]);
 
-    // Whoever takes the old name takes nothing else.
+    // A role that takes the old name gets nothing else.
     let mut namesake = role(&cluster, "ann", "user")?;
     assert_eq!(seen(&mut namesake)?, [0, 0, 0]);
     expect_refusal(namesake.query("SELECT pinterest_disconnect($1)", &[&account]), "42501");
@@ -197,7 +197,7 @@ fn the_type_of_owners() -> Result<()> {
                       FROM (SELECT 'ann'::pinterest.role_owner, 'ann (missing)'::pinterest.role_owner) AS t(a, b)";
     assert_eq!(client.value::<Vec<bool>>(compared)?, [true; 7]);
     client.batch_execute("ANALYZE copied")?;
-    // An owner that is no role matches nobody, not even a superuser.
+    // An owner that is not a role matches no role, not even a superuser.
     let nobody = "SELECT ARRAY[pinterest.is_owner('x'), pinterest.has_rights_of('x'), pinterest.is_owner('postgres (dropped 10)'),
                                pinterest.has_rights_of('postgres (dropped 10)')]";
     assert_eq!(client.value::<Vec<bool>>(nobody)?, [false; 4]);

@@ -31,8 +31,7 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
     let queued = queue_board(&mut client, "Beach")?;
     let waited = "SELECT pinterest_wait_for_import($1, interval '1 minute')";
     assert_eq!(client.value_with::<String>(waited, &[&queued])?, "queued", "whoever waits is not kept");
-    let refused = client.refused("SELECT pinterest_refresh()", "55000");
-    assert!(refused.hint.contains("pinterest_resume_workers"), "{refused:?}");
+    client.refused("SELECT pinterest_refresh()", "55000").hints("pinterest_resume_workers");
     let (status, text) = doctor(&mut client, "worker")?;
     assert!(status == "note" && text.contains("paused") && text.contains("pinterest_resume_workers"), "{text}");
     let shown = "SELECT count(*) FROM pinterest.workers WHERE state = 'paused' AND pid IS NULL
@@ -144,7 +143,7 @@ fn awaited(world: &World, client: &mut Client, call: String) -> Result<bool> {
 }
 
 #[test]
-fn whoever_awaits_holds_no_snapshot() -> Result<()> {
+fn the_awaiting_procedures_hold_no_snapshot() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     hold_pictures_after(&world, 2);
     let import = queue_board(&mut client, "Beach")?;
@@ -183,7 +182,7 @@ fn whoever_awaits_holds_no_snapshot() -> Result<()> {
 }
 
 #[test]
-fn the_doctor_sees_who_keeps_workers() -> Result<()> {
+fn the_doctor_reports_sessions_that_block_workers() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 6))
         .setting("max_prepared_transactions", "2")

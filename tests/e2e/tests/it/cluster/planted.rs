@@ -141,7 +141,7 @@ fn the_workers_role_made_beforehand() -> Result<()> {
         assert!(refused.message.contains(said) && !refused.hint.is_empty(), "{before}: {refused:?}");
         client.batch_execute(after)?;
     }
-    // What harms nobody.
+    // Harmless objects.
     client.batch_execute("ALTER ROLE pinterest_worker CONNECTION LIMIT 0 INHERIT PASSWORD 'x'")?;
     client.batch_execute(create)?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'worker role'";

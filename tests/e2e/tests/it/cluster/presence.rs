@@ -23,7 +23,7 @@ fn what_a_process_calls_itself_says_nothing() -> Result<()> {
     let named = "SELECT EXISTS (SELECT FROM pg_stat_activity
                   WHERE backend_type LIKE 'pg_pinterest%' AND application_name = 'leaving')";
     client.until(named, true)?;
-    // Each commit looks for a worker that goes on.
+    // Each commit looks for a worker that continues.
     for n in 10..20 {
         client.batch_execute(&format!("INSERT INTO trap VALUES ({n}, NULL)"))?;
         queue_board(&mut client, "Beach")?;

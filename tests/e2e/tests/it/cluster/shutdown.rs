@@ -1,4 +1,4 @@
-//! Whoever ends one of our processes does not wait: whatever it does, and whoever keeps it.
+//! Each process of the extension ends at once when it is told to, whatever it does or waits for.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A hot standby answers searches and asks nobody; promoted, it takes over.
+//! A hot standby answers searches and makes no request; after promotion it takes over.
 
 use crate::support::prelude::*;
 

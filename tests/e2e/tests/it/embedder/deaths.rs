@@ -24,7 +24,7 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
     assert_eq!((row.embedded, row.failed), (80, 0), "{row:?}");
     assert_eq!(world.sandbox.requests().count(sandbox::Kind::BoardPins), 1 + PINS / 250, "the list was read once");
 
-    // The bystander's transaction goes on, in the process it began in.
+    // The other session's transaction continues in the same process.
     bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
     assert_eq!(bystander.value::<i32>("SELECT pg_backend_pid()")?, pid);
     assert_eq!(bystander.value::<i64>("SELECT count(*) FROM kept")?, 2);

@@ -2,7 +2,6 @@
 
 use e2e::{Installation, other_tiny_stand_in};
 
-use crate::support::imports::{Report, imported};
 use crate::support::oauth::doctor;
 use crate::support::prelude::*;
 
@@ -43,8 +42,7 @@ fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
     let (status, words) = doctor(&mut client, "embeddings")?;
     assert_eq!(status, "note", "{words}");
     assert!(words.starts_with("6 of 8 ") && words.contains("pinterest_reembed_board()"), "{words}");
-    let refused = client.refused("SELECT pinterest_board_embedding('Beach')::text", "22023");
-    assert!(refused.hint.contains("pinterest_reembed_board()"), "{refused:?}");
+    client.refused("SELECT pinterest_board_embedding('Beach')::text", "22023").hints("pinterest_reembed_board()");
 
     world.sandbox.requests().reset();
     let (import, report) = reembed(&mut client)?;

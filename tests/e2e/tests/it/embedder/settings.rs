@@ -39,7 +39,7 @@ fn option(embedder: &Process, name: &str) -> Result<Option<String>> {
 }
 
 #[test]
-fn a_reload_starts_it_anew_where_that_changes_something() -> Result<()> {
+fn a_reload_restarts_the_embedder_if_its_settings_changed() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;
     let before: String = client.value(A_TEXT)?;
     let first = embedder(&world)?;

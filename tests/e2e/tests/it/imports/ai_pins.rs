@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::imports::imported;
 use crate::support::prelude::*;
 use crate::support::worlds::set_pin_members;
 
-/// A board of twelve pins, three of which are disclosed, one by a word that nobody knows.
+/// A board of twelve pins, three of which are disclosed, one by an unknown word.
 fn disclosed_world() -> Result<(World, Client, Vec<String>)> {
     let world = quick_world("Beach", 12)?;
     let client = world.connect()?;

@@ -29,7 +29,7 @@ fn world(setting: &str) -> Result<(World, Client)> {
 }
 
 #[test]
-fn the_setting_says_what_becomes_of_them() -> Result<()> {
+fn the_setting_decides_whether_animations_are_skipped() -> Result<()> {
     let (world, mut client) = world("skip")?;
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.total, row.skipped, row.failed), (6, 2, 0), "{row:?}");

@@ -28,7 +28,7 @@ fn each_ends_with_its_reason() -> Result<()> {
     let elsewhere = || Fault::Redirect { status: 302, location: "https://127.0.0.2/picture.jpg".into() };
     let best = |fault: Fault| vec![(LADDER[0], fault)];
     let all = |fault: Fault| LADDER.map(|size| (size, fault.clone())).to_vec();
-    // Name, faults by size, and what becomes of the image.
+    // Name, faults by size, and the image's state afterwards.
     type Case<'a> = (&'a str, Vec<(&'a str, Fault)>, &'a str);
     let cases: [Case<'_>; 12] = [
         ("truncated", best(Fault::TruncatedBody), "failed"),
@@ -42,7 +42,7 @@ fn each_ends_with_its_reason() -> Result<()> {
         ("moved", best(Fault::Redirect600xTo564x), "embedded from 600x"),
         ("elsewhere", all(elsewhere()), "failed"),
         ("webp.jpg", best(Fault::OtherFormat { format: PictureFormat::Webp }), "embedded from 600x"),
-        // Noise inside a JPEG is a picture of noise; it has to come to an end like any other.
+        // Noise inside a JPEG is an image of noise; it must end like any other.
         ("noise", best(Fault::CorruptImage), "embedded from 600x"),
     ];
     for ((_, path), (_, faults, _)) in pins.iter().zip(&cases) {

@@ -24,7 +24,7 @@ fn what_is_in_stays() -> Result<()> {
     let state: String = client.value_with("SELECT pinterest_wait_for_import($1)", &[&import])?;
     assert_eq!(state, "cancelled");
 
-    // Nothing goes on behind its back; what came in is good for the next import.
+    // No work continues after the cancellation; what was imported is used by the next import.
     let pictures = world.sandbox.requests().pictures();
     world.sandbox.faults().release(GATE);
     let again = queue_board(&mut client, "Beach")?;

@@ -2,7 +2,6 @@
 
 use sandbox::OddShape;
 
-use crate::support::imports::{Report, imported};
 use crate::support::prelude::*;
 
 /// A board with 13 pins, of which 12 are in.
@@ -180,7 +179,7 @@ fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
     Ok(())
 }
 
-/// The picture behind a pin is named anew, and cannot be had.
+/// A pin's image gets another address, and cannot be downloaded.
 #[test]
 fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;

@@ -3,7 +3,7 @@
 use crate::support::prelude::*;
 
 const SOON_ENOUGH: Duration = Duration::from_secs(1);
-/// Well below a lease: nothing may have to run out before an import goes on.
+/// Far less than a lease: an import must not wait for one to expire.
 const AT_ONCE: Duration = Duration::from_secs(15);
 const PINS: u64 = 12;
 
@@ -118,8 +118,7 @@ fn what_failed_is_tried_again_on_request() -> Result<()> {
     let retry = "SELECT pinterest_retry_failed($1)";
     assert_eq!(client.value_with::<i64>(retry, &[&import])?, PINS as i64);
     until_row(&mut client, import, "four of them", |row| row.embedded == 4)?;
-    let refused = expect_refusal(client.query_one(retry, &[&import]), "55000");
-    assert!(refused.hint.contains("pinterest_wait_for_import"), "{refused:?}");
+    expect_refusal(client.query_one(retry, &[&import]), "55000").hints("pinterest_wait_for_import");
     world.sandbox.faults().release(GATE);
     let row = complete(&mut client, import)?;
     assert_eq!((row.total, row.embedded, row.failed), (PINS as i32, PINS as i32, 0), "{row:?}");
@@ -131,7 +130,7 @@ fn what_failed_is_tried_again_on_request() -> Result<()> {
 }
 
 #[test]
-fn the_end_is_announced_to_whoever_listens() -> Result<()> {
+fn the_end_of_an_import_is_notified() -> Result<()> {
     use postgres::fallible_iterator::FallibleIterator;
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let mut listener = world.connect()?;

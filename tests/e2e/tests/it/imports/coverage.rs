@@ -2,7 +2,6 @@
 
 use sandbox::config::Privacy;
 
-use crate::support::imports::{Report, imported, queue, wait};
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
 

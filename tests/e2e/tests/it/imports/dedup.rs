@@ -1,6 +1,5 @@
-//! Each picture is downloaded and embedded once, whoever shows it.
+//! Each image is downloaded and embedded once, on however many boards it is.
 
-use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::imports::{Report, imported, queue};
 use crate::support::oauth::{USER, restart_worker};
 use crate::support::prelude::*;
 

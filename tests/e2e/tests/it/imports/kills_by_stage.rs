@@ -1,5 +1,5 @@
-//! The worker is killed, terminated, or the whole server stopped at once, in each stage of an import: it goes on from
-//! there, and nothing is lost or done twice.
+//! The worker is killed or terminated, or the whole server is stopped at once, in each stage of an import: the import continues
+//! from there, and nothing is lost or done twice.
 
 use std::collections::BTreeSet;
 

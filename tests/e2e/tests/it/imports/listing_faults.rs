@@ -138,7 +138,7 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
 #[test]
 fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
     let (world, mut client) = world(&["Beach"])?.with_session()?;
-    // Parked with the bookmark of the second page, which means nothing by the time the import goes on.
+    // Parked with the bookmark of the second page, which is invalid when the import continues.
     world.sandbox.faults().add(
         Rule::on(Kind::BoardPins, Fault::RateLimited { retry_after: Some("1".into()), reset: None }).skip(1).once(),
     );
@@ -147,7 +147,7 @@ fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
     world.sandbox.expire_bookmarks();
     let row = complete(&mut client, import)?;
     assert_eq!((row.pins_listed, row.total, row.embedded), (PINS, PINS, PINS), "{row:?}");
-    // The page before, the refusal, the stale one, and all three anew.
+    // The page before, the refusal, the stale one, and all three again.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 6);
     Ok(())
 }

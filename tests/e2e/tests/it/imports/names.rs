@@ -2,7 +2,6 @@
 
 use sandbox::config::ImageRules;
 
-use crate::support::imports::{imported, queue, wait};
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
 

@@ -3,12 +3,11 @@
 use sandbox::config::Surprises;
 use serde_json::json;
 
-use crate::support::imports::imported;
 use crate::support::prelude::*;
 use crate::support::worlds::set_pin_members;
 
 #[test]
-fn what_is_told_of_a_pin_is_in_its_columns() -> Result<()> {
+fn members_of_a_pin_are_stored_in_its_columns() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let board = world.sandbox.board_id("Beach")?;
     let pins = world.sandbox.pin_ids(&board)?;

@@ -10,7 +10,7 @@ use crate::support::worlds::{API, asked, queue_for, two_people};
 
 const MINUTES: Duration = Duration::from_secs(600);
 
-/// Registers the app anew, with standard access.
+/// Registers the app again, with standard access.
 fn upgrade(world: &World, client: &mut Client) -> Result<()> {
     let app = &world.sandbox.config().app;
     client.query_one(
@@ -20,14 +20,14 @@ fn upgrade(world: &World, client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Seconds until a waiting import goes on.
+/// Seconds until a waiting import continues.
 fn wait_of(client: &mut Client, import: i64) -> Result<f64> {
     let sql =
         "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1";
     client.value_with(sql, &[&import])
 }
 
-/// Turns the time back at which the budgets renew and imports go on.
+/// Moves the time at which budgets are renewed and imports continue to now.
 fn time_has_come(client: &mut Client, account: i64) -> Result<()> {
     client.batch_execute(
         "UPDATE pinterest.quota_ledger SET reset_at = clock_timestamp();
@@ -63,7 +63,7 @@ fn on_trial_an_apps_accounts_share_what_the_answers_say() -> Result<()> {
 }
 
 #[test]
-fn on_standard_each_account_has_its_own() -> Result<()> {
+fn with_standard_access_each_account_has_its_own_budget() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: false }, 1)?;
     upgrade(&world, &mut client)?;
     let before = asked(&world);
@@ -129,7 +129,7 @@ fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
 }
 
 #[test]
-fn whoever_shares_a_spent_budget_does_not_ask_in_vain() -> Result<()> {
+fn accounts_of_a_spent_budget_make_no_requests() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::trial_quota_spent()).once());
     let amys = queue_for(&mut client, amy, "Amy 1")?;
@@ -255,7 +255,7 @@ fn a_refusal_for_asking_too_fast_does_not_spend_the_budget() -> Result<()> {
 }
 
 #[test]
-fn refusals_that_do_not_say_how_long_are_waited_for_ever_longer() -> Result<()> {
+fn refusals_without_a_time_lengthen_the_pause() -> Result<()> {
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let silent = Fault::RateLimited { retry_after: None, reset: None };
     let rule = world.sandbox.faults().add(Rule::on(Kind::Boards, silent));

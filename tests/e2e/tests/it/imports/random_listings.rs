@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use sandbox::OddShape;
 
-use crate::support::imports::{Report, queue};
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
 
@@ -26,17 +25,17 @@ struct Walk {
 }
 
 #[test]
-fn on_one_way() -> Result<()> {
+fn pins_survive_listing_faults_of_seed_1() -> Result<()> {
     walks(1)
 }
 
 #[test]
-fn on_another() -> Result<()> {
+fn pins_survive_listing_faults_of_seed_2() -> Result<()> {
     walks(2)
 }
 
 #[test]
-fn on_a_third() -> Result<()> {
+fn pins_survive_listing_faults_of_seed_3() -> Result<()> {
     walks(3)
 }
 
@@ -116,7 +115,7 @@ impl Walk {
         Ok(safe)
     }
 
-    /// Whatever becomes of the import, nothing that is there goes.
+    /// Whatever the result of the import is, no pin and no vector is lost.
     fn import(&mut self, board: &str) -> Result<String> {
         let before = self.safe()?;
         let import = queue(&mut self.client, &format!("'{board}'"))?;

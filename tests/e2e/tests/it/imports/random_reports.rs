@@ -3,7 +3,6 @@
 
 use fastrand::Rng;
 
-use crate::support::imports::{Report, queue};
 use crate::support::prelude::*;
 use crate::support::random::{BOARDS, any_world, mishap};
 
@@ -19,17 +18,17 @@ struct Walk {
 }
 
 #[test]
-fn adds_up_on_one_way() -> Result<()> {
+fn reports_add_up_with_seed_1() -> Result<()> {
     walk(1)
 }
 
 #[test]
-fn adds_up_on_another() -> Result<()> {
+fn reports_add_up_with_seed_2() -> Result<()> {
     walk(2)
 }
 
 #[test]
-fn adds_up_on_a_third() -> Result<()> {
+fn reports_add_up_with_seed_3() -> Result<()> {
     walk(3)
 }
 

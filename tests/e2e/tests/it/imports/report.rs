@@ -3,7 +3,6 @@
 use sandbox::config::{ImageRules, Surprises};
 use sandbox::faults::PictureFormat;
 
-use crate::support::imports::{Report, imported, queue, wait};
 use crate::support::prelude::*;
 
 fn retry_failed(client: &mut Client, import: i64) -> Result<i64> {

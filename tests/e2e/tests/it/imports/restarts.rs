@@ -1,4 +1,4 @@
-//! Stops, crashes and terminations in the middle of an import: it goes on by itself.
+//! Stops, crashes and terminations in the middle of an import: it continues without a call.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn halfway(preload: bool) -> Result<(World, i64)> {
     Ok((world, import))
 }
 
-/// Lets the import go on and watches it end without a call that could have helped it along.
+/// Lets the import continue, and waits for its end without a call that could start a worker.
 fn ends_by_itself(world: &World, import: i64) -> Result<Client> {
     world.sandbox.faults().release(GATE);
     let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
@@ -48,7 +48,7 @@ fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
     let (world, import) = halfway(false)?;
     world.cluster.restart(Stop::Fast)?;
     world.sandbox.faults().release(GATE);
-    // Here nobody is there to see the work until somebody asks.
+    // Without preloading, no process sees the work until a call.
     let mut client = world.connect()?;
     assert_eq!(Row::of(&mut client, import)?.state, "running");
     complete(&mut client, import)?;

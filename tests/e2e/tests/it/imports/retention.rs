@@ -39,7 +39,7 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
 }
 
 #[test]
-fn for_ever_is_the_default() -> Result<()> {
+fn everything_is_kept_by_default() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 3)?.with_session()?;
     assert_eq!(client.value::<String>("SHOW pinterest.retention")?, "0");
     import(&mut client, "Beach")?;
@@ -61,14 +61,14 @@ fn a_round(world: &World, client: &mut Client) -> Result<()> {
 #[test]
 fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
-    crate::support::imports::imported(&mut client, "'Beach', sync_every => '1 day'")?;
+    imported(&mut client, "'Beach', sync_every => '1 day'")?;
     client.batch_execute(
         "UPDATE pinterest.pin SET imported_at = imported_at - interval '3 hours';
          UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours',
              imported_at = imported_at - interval '3 hours'",
     )?;
     // Found unchanged a moment ago.
-    let report = crate::support::imports::imported(&mut client, "'Beach'")?;
+    let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
     client.batch_execute(
         "UPDATE pinterest.pin SET removed_at = clock_timestamp() - interval '3 hours'

@@ -1,4 +1,4 @@
-//! Pinterest is slow, broken or says that it is enough: the import waits and goes on.
+//! Pinterest is slow, broken or refuses further requests: the import waits and continues.
 
 use crate::support::prelude::*;
 
@@ -35,7 +35,7 @@ fn a_spent_quota_is_waited_for() -> Result<()> {
     )?;
     assert!((1.0..3.5).contains(&wait), "it sleeps for {wait} s");
     complete(&mut client, id)?;
-    // 429, then the page: nobody asked in between.
+    // 429, then the page: no request in between.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 2);
     let quota: i64 = client.value("SELECT count(*) FROM pinterest.quota WHERE remaining > 0")?;
     assert!(quota > 0);

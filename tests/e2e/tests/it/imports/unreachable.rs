@@ -1,5 +1,5 @@
-//! A Pinterest that cannot be reached safely: no name, no trusted certificate, nobody there. Nothing is sent, the import
-//! waits with the reason, and goes on when it can.
+//! A Pinterest that cannot be reached safely: no name, no trusted certificate, no connection. Nothing is sent; the import
+//! waits, shows the reason, and continues when it can.
 
 use std::net::TcpListener;
 
@@ -60,7 +60,7 @@ fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
 
 #[test]
 fn a_server_that_comes_back_is_found() -> Result<()> {
-    // A port that nobody listens on any more.
+    // A port on which no process listens any more.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", &format!("localhost:{port}"))])?;
     let (import, row) = waits(&mut client)?;

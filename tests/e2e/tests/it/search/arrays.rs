@@ -47,7 +47,7 @@ fn each_has_the_embedding_it_has_alone() -> Result<()> {
 }
 
 #[test]
-fn where_there_is_nothing_to_embed_nobody_is_asked() -> Result<()> {
+fn empty_arrays_make_no_request() -> Result<()> {
     let (_world, mut client) =
         World::builder().sandbox(quick_board("Beach", 1)).model("/nonexistent/model").start()?.with_session()?;
     for (expression, expected) in [

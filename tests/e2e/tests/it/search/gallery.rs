@@ -146,7 +146,7 @@ fn a_mixed_board_shows_its_themes() -> Result<()> {
 fn a_page_carries_no_more_than_it_should() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
-    // Pictures that nobody kept stay linked; of 12 MB each, two fit.
+    // Images that are not kept stay linked; of 12 MB each, two fit.
     client.batch_execute(
         "UPDATE pinterest.pin_image SET image = '\\xffd8ff'::bytea || decode(repeat('00', 12000000), 'hex')
           WHERE pin_id <> (SELECT min(pin_id) FROM pinterest.pin_image)",
@@ -366,7 +366,7 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
 fn what_a_browser_refuses_is_seen() -> Result<()> {
     let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
     let (world, mut client) = quick_world("Barn wedding", 1)?.with_session()?;
-    // The page's policy holds for what somebody puts into it afterwards too; and the test above can fail.
+    // The page's policy also holds for what is inserted afterwards; and the test above can fail.
     let html = page(&mut client, "pinterest_gallery(rows => '[{\"name\": \"x\", \"image\": \"\\\\xffd8ff00\"}]')")?;
     let tampered = html.replace("</main>", "<script>document.title = 'run'</script></main>");
     let file = world.server_file("tampered.html", tampered.as_bytes())?;

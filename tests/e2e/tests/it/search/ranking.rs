@@ -64,7 +64,7 @@ fn the_tables_own_index_serves_the_query() -> Result<()> {
         );
         assert_eq!(client.query(&query, &[])?.len(), 10);
     }
-    // Ranking asks nobody outside.
+    // Ranking makes no request.
     assert_eq!(world.sandbox.requests().total(), asked);
     assert_eq!(world.sandbox.requests().count(Kind::Token), 1);
     Ok(())

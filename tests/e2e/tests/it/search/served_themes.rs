@@ -191,7 +191,7 @@ fn every_row_can_be_had_and_small_tables_lose_nothing() -> Result<()> {
 }
 
 #[test]
-fn themes_left_out_are_told_of_where_reasons_are_asked_for() -> Result<()> {
+fn explain_reports_themes_that_were_left_out() -> Result<()> {
     let (world, mut client, mut geometry) = world()?;
     geometry.table(&mut client, "venues", |kind| if kind < VENUES { 12 } else { 1 })?;
     let told = Arc::new(Mutex::new(String::new()));

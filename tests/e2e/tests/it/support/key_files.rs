@@ -1,4 +1,4 @@
-//! Key files for tests: readable keys that nobody would mistake for real ones.
+//! Key files for tests: readable keys that cannot be mistaken for real ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -19,7 +19,7 @@ pub fn world(grace: bool) -> Result<World> {
     with_tokens(TokenRules { old_refresh_token, ..TokenRules::default() }).start()
 }
 
-/// Makes the account's tokens due. Nobody is told: the next worker that looks will see.
+/// Makes the account's tokens due. No worker is woken: the next one that checks finds them.
 pub fn due(client: &mut Client) -> Result<()> {
     Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
 }
@@ -38,7 +38,7 @@ pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
             client.value_with("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?;
         Ok(asked)
     })?;
-    // Whoever asks from here on stands behind the lock.
+    // Every later request waits behind the lock.
     client.batch_execute("COMMIT")?;
     let Ok(blocker) = locking.join() else { panic!("the session that locks panicked") };
     Ok(blocker?)

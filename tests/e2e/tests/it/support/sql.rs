@@ -18,6 +18,22 @@ pub struct Refusal {
     pub hint: String,
 }
 
+impl Refusal {
+    /// Requires words of the message.
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        assert!(self.message.contains(words), "{words:?}: {self:?}");
+        self
+    }
+
+    /// Requires words of the hint.
+    #[track_caller]
+    pub fn hints(self, words: &str) -> Self {
+        assert!(self.hint.contains(words), "{words:?}: {self:?}");
+        self
+    }
+}
+
 /// The refusal of a statement that must not succeed.
 #[track_caller]
 pub fn refusal<T>(result: Result<T, postgres::Error>) -> Refusal {

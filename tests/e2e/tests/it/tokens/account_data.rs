@@ -115,7 +115,7 @@ fn a_disconnect_takes_the_tokens_alone() -> Result<()> {
     Ok(())
 }
 
-/// The worker goes on as if nothing had been: another account is refreshed and its board imported.
+/// The worker continues normally: another account is refreshed and its board imported.
 fn all_is_well(world: &World, client: &mut Client) -> Result<()> {
     let account = world.connect_account(client)?;
     assert_ne!(account, world.account());
@@ -134,7 +134,7 @@ fn a_purge_during_an_import() -> Result<()> {
     until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let erased = Erased::purge(&mut client, world.account())?;
     assert_eq!((erased.pins, erased.images, erased.vectors, erased.imports), (12, 12, 3, 1), "{erased:?}");
-    // What was under way arrives now, for nobody.
+    // The outstanding response arrives now, after the end.
     world.sandbox.faults().release(GATE);
     all_is_well(&world, &mut client)
 }

@@ -1,4 +1,4 @@
-//! An answer of Pinterest's is stored whatever is locked, whoever gives up, and however long it takes.
+//! A response of Pinterest's is stored whatever is locked, whichever caller gives up, and however long it takes.
 
 use e2e::process::Process;
 use sandbox::config::{OldRefreshToken, TokenRules};
@@ -52,7 +52,7 @@ fn no_lock_on_anything_else_delays_it() -> Result<()> {
 }
 
 #[test]
-fn it_waits_for_the_row_of_its_tokens_as_long_as_it_takes() -> Result<()> {
+fn storing_waits_for_the_row_of_the_tokens() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = arrived(&world);
     let (session, mut blocker) = wanted_and_locked(&world)?;
@@ -202,7 +202,7 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
     until_status(&mut client, account, "needs_reauth: rejected")?;
     let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
-    // Pinterest was wrong, and says so to whoever asks once more.
+    // Pinterest was wrong, and answers the next request correctly.
     refresh(&mut client, None)?;
     assert_eq!(status(&mut client)?, "connected");
     complete(&mut client, import)?;
@@ -211,7 +211,7 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
 
 /// One account that is refused again and again is not five accounts.
 #[test]
-fn a_lost_account_that_is_asked_for_again_pauses_nobody() -> Result<()> {
+fn a_lost_account_that_is_refreshed_again_pauses_no_other() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
     for _ in 0..8 {

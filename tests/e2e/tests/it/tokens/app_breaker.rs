@@ -69,7 +69,7 @@ fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
 }
 
 #[test]
-fn one_revoked_account_pauses_nobody() -> Result<()> {
+fn one_revoked_account_pauses_no_other() -> Result<()> {
     let (world, mut client, _) = accounts(0)?;
     world.sandbox.revoke(crate::support::oauth::USER)?;
     let others: Vec<i64> =

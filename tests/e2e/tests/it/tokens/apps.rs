@@ -169,7 +169,7 @@ fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
             assert_eq!(refused.message, message);
         }
     }
-    // The role is meant, not a name: after a rename the line is for whoever bears the name.
+    // The role is meant, not its name: after a rename the line belongs to the role that has the name.
     client.batch_execute("ALTER ROLE ann RENAME TO anna; ALTER ROLE ben RENAME TO ann")?;
     for (role, may) in [("anna", false), ("ann", true)] {
         let answer = cluster.connect_as(role)?.query_one(register, &[&"1000002"]);

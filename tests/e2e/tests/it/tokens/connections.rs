@@ -1,4 +1,4 @@
-//! A code is exchanged once, and what Pinterest gives for it is stored whatever becomes of the call.
+//! A code is exchanged once, and the response is stored however the call ends.
 
 use e2e::ServerUser;
 
@@ -16,7 +16,7 @@ fn consented(world: &World, client: &mut Client) -> Result<(String, String)> {
 }
 
 /// The account has the tokens of the last consent: of the ones before, none can be refreshed.
-fn is_connected_anew(world: &World, client: &mut Client, before: i64) -> Result<()> {
+fn is_connected_again(world: &World, client: &mut Client, before: i64) -> Result<()> {
     until("the tokens", || {
         let consent = "SELECT COALESCE(max(consent), 0) FROM pinterest.token JOIN pinterest.account USING (account_id)
                         WHERE identity_due IS NULL";
@@ -50,17 +50,17 @@ fn the_callers_transaction_does_not_matter() -> Result<()> {
         let account: i64 = caller.value_with(CONNECT, &[&code, &state])?;
         assert_eq!(account, world.account(), "{begin}");
         caller.batch_execute(end)?;
-        is_connected_anew(&world, &mut client, before)?;
+        is_connected_again(&world, &mut client, before)?;
     }
     // A statement that fails after the call.
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
     expect_refusal(client.query_one("SELECT 1 / (pinterest_connect($1, $2) * 0)", &[&code, &state]), "22012");
-    is_connected_anew(&world, &mut client, before)
+    is_connected_again(&world, &mut client, before)
 }
 
 #[test]
-fn a_caller_who_is_gone_does_not_matter() -> Result<()> {
+fn the_answer_is_stored_after_the_caller_has_left() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for end in ["pg_cancel_backend", "pg_terminate_backend"] {
         let before = consent(&mut client)?;
@@ -75,7 +75,7 @@ fn a_caller_who_is_gone_does_not_matter() -> Result<()> {
         let Ok(outcome) = call.join() else { panic!("the caller panicked") };
         assert!(outcome.is_err());
         world.sandbox.faults().release(end);
-        is_connected_anew(&world, &mut client, before)?;
+        is_connected_again(&world, &mut client, before)?;
     }
     Ok(())
 }
@@ -94,15 +94,13 @@ fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
     world.register_app(&mut client, "sandbox")?;
     let (code, state) = consented(&world, &mut client)?;
     let asked = world.sandbox.requests().count(Kind::Token);
-    let refused = expect_refusal(client.query_one(CONNECT, &[&code, &state]), "53000");
-    assert!(refused.hint.contains("max_worker_processes"), "{refused:?}");
+    expect_refusal(client.query_one(CONNECT, &[&code, &state]), "53000").hints("max_worker_processes");
 
     client.batch_execute("BEGIN; SAVEPOINT s")?;
     let own: String = client.value("SELECT pinterest_authorize_url()")?;
     let own = world.browser()?.authorize(&own)?;
     client.batch_execute("RELEASE s")?;
-    let refused = expect_refusal(client.query_one(CONNECT, &[&own.code, &own.state]), "55000");
-    assert!(refused.hint.contains("COMMIT"), "{refused:?}");
+    expect_refusal(client.query_one(CONNECT, &[&own.code, &own.state]), "55000").hints("COMMIT");
     client.batch_execute("ROLLBACK")?;
 
     client.batch_execute("BEGIN READ ONLY")?;
@@ -134,19 +132,19 @@ fn a_state_comes_back_where_the_code_was_not_spent() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::Token, maintenance).once());
     expect_refusal(client.query_one(CONNECT, &[&code, &state]), "08006");
     client.query_one(CONNECT, &[&code, &state])?;
-    is_connected_anew(&world, &mut client, before)
+    is_connected_again(&world, &mut client, before)
 }
 
 #[test]
 fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
-    // Once: nobody notices.
+    // Once: without effect.
     let before = consent(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }).once());
     assert_eq!(world.connect_account(&mut client)?, world.account());
-    is_connected_anew(&world, &mut client, before)?;
+    is_connected_again(&world, &mut client, before)?;
 
-    // For long: an account of its own for the time being, which stands in nobody's way.
+    // For long: meanwhile a separate account, which blocks no other.
     let before = consent(&mut client)?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
     let nameless = world.connect_account(&mut client)?;
@@ -160,7 +158,7 @@ fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
     )?;
     queue_board(&mut client, "Beach")?;
-    is_connected_anew(&world, &mut client, before)?;
+    is_connected_again(&world, &mut client, before)?;
     complete(&mut client, import)?;
     let account: i64 =
         client.value_with("SELECT account_id FROM pinterest.imports WHERE import_id = $1", &[&import])?;
@@ -212,7 +210,7 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
         for _ in 0..2 {
             assert_ne!(world.connect_account(&mut client)?, account, "{case}");
         }
-        // In nobody's way meanwhile.
+        // Meanwhile it blocks no other account.
         assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "{case}");
         world.sandbox.faults().remove(rule);
         client.batch_execute(
@@ -221,7 +219,7 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
         )?;
         client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
         client.until("SELECT count(*) FROM pinterest.account", 1_i64)?;
-        is_connected_anew(&world, &mut client, before)?;
+        is_connected_again(&world, &mut client, before)?;
     }
     Ok(())
 }
@@ -242,7 +240,7 @@ fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
     queue_board(&mut client, "Beach")?;
     client.until("SELECT count(*) FROM pinterest.account", 1_i64)?;
     assert_eq!(consent(&mut client)?, later);
-    is_connected_anew(&world, &mut client, later - 1)
+    is_connected_again(&world, &mut client, later - 1)
 }
 
 #[test]
@@ -294,7 +292,7 @@ fn handing_over_an_app_delays_no_consent() -> Result<()> {
     until("the consent to be stored", || Ok(consent(&mut client)? > before))?;
     blocker.batch_execute("ROLLBACK")?;
     let _ = call.join();
-    is_connected_anew(&world, &mut client, before)
+    is_connected_again(&world, &mut client, before)
 }
 
 /// The account that the tokens go to may be locked for long: they are stored all the same, and go there later.
@@ -310,7 +308,7 @@ fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
     until_blocked(&mut client)?;
     assert!(consent(&mut client)? > before, "stored, though not there");
     blocker.batch_execute("ROLLBACK")?;
-    is_connected_anew(&world, &mut client, before)
+    is_connected_again(&world, &mut client, before)
 }
 
 #[test]
@@ -329,7 +327,7 @@ fn a_worker_that_is_killed_right_after_the_exchange() -> Result<()> {
     client.batch_execute(
         "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL",
     )?;
-    is_connected_anew(&world, &mut client, before)
+    is_connected_again(&world, &mut client, before)
 }
 
 #[test]

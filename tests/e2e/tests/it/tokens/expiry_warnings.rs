@@ -6,7 +6,7 @@ use crate::support::oauth::{USER, WORKER, restart_worker, until_status};
 use crate::support::prelude::*;
 
 #[test]
-fn a_grant_that_lapses_soon_is_told_of_once() -> Result<()> {
+fn a_grant_that_lapses_soon_is_notified_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_reauth_soon")?;

@@ -1,4 +1,4 @@
-//! A user's data as JSON: all of it, nobody else's, no secret.
+//! A user's data as JSON: all of it, no other user's, no secret.
 
 use sandbox::config::ImageRules;
 

@@ -1,4 +1,4 @@
-//! Every secret is sealed anew with another key while the server works on; a key goes when no row names it any more.
+//! Every secret is sealed again with another key while the server works; a key can be removed when no row needs it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,7 +66,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
     assert_eq!((active.active, active.in_ring, active.secrets), (true, true, 0));
     assert_eq!(waiting, Key { active: false, ..old.clone() });
 
-    // One account's row is in somebody's hands: the rotation does the others and comes back for it.
+    // Another session holds one account's row: the rotation does the others first and returns to it.
     let mut blocker = world.connect()?;
     blocker.batch_execute("BEGIN")?;
     blocker.query_one("SELECT FROM pinterest.token WHERE account_id = $1 FOR UPDATE", &[&accounts[200]])?;

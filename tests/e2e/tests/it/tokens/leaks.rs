@@ -197,12 +197,12 @@ fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
 }
 
 #[test]
-fn a_worker_with_a_key_leaves_no_core_and_lets_nobody_look_in() -> Result<()> {
+fn a_worker_with_a_key_leaves_no_core_and_is_not_readable() -> Result<()> {
     let world = quick_world("Beach", 1)?;
     refresh(&mut world.connect()?, None)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     let writer = world.cluster.wait_for_backend("checkpointer", SOON)?;
-    // The kernel gives the entries of a process that may not be dumped to root, whoever it runs as.
+    // The kernel makes root the owner of the entries of a process that may not be dumped, whatever user it runs as.
     assert_eq!(owner(worker.pid)?, "root");
     assert_eq!(owner(writer.pid)?, ServerUser::get()?.name());
     assert!(Process::get(worker.pid).is_some());

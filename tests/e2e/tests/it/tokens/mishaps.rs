@@ -77,7 +77,7 @@ const MISHAPS: [Mishap; 8] = [
     Mishap::Reload,
 ];
 
-/// What becomes of the call.
+/// How the call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Waits,

@@ -29,7 +29,7 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
 #[test]
 fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
     let world = with_tokens(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() }).start()?;
-    // Nobody calls anything.
+    // No call is made.
     until("two refreshes", || Ok(refreshes(&world) >= 2))?;
     let mut client = world.connect()?;
     assert_eq!(status(&mut client)?, "connected");
@@ -67,7 +67,7 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
     let told = listener.notifications().timeout_iter(SOON).next()?;
     assert_eq!(told.map(|told| told.payload().to_owned()), Some(world.account().to_string()));
 
-    // While it is so, nobody is asked in vain.
+    // Meanwhile no request is made in vain.
     let asked = world.sandbox.requests().total();
     let parked = queue_board(&mut client, "Beach")?;
     until_state(&mut client, parked, "needs_reauth")?;
@@ -135,7 +135,7 @@ fn an_app_whose_secret_is_wrong_is_not_its_accounts_fault() -> Result<()> {
     assert!(row.hint.contains("pinterest_register_app"), "{row:?}");
     assert!(status(&mut client)?.starts_with("connected: "), "{}", status(&mut client)?);
     world.sandbox.faults().remove(rule);
-    // It goes on at once, not at the end of the pause.
+    // It continues at once, not at the end of the pause.
     world.register_app(&mut client, "sandbox")?;
     complete(&mut client, id)?;
     assert_eq!(status(&mut client)?, "connected");

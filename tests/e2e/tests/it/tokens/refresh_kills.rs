@@ -82,7 +82,7 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
     let told = listener.notifications().timeout_iter(Duration::from_millis(200)).count()?;
     assert!(told <= 1);
     assert_eq!(arrived(&world) - before, 3, "the lost one, the current token again, the previous one once");
-    // Nobody asks in vain from here on, but a caller who insists: the current token once more, and the previous one.
+    // From here on only an explicit refresh makes requests: the current token once more, and the previous one.
     client.refused("SELECT * FROM pinterest_list_boards()", "28000");
     assert_eq!(arrived(&world) - before, 3);
     expect_refusal(refresh(&mut client, None), "28000");

@@ -29,7 +29,7 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
                     let mut outcome = Ok(());
                     for _ in 0..ROUNDS {
                         start.wait();
-                        // Who left early would have the others wait at the barrier for ever.
+                        // A thread that ended early would leave the others waiting at the barrier.
                         outcome = outcome.and(refresh(&mut client, Some(account)));
                     }
                     outcome
@@ -49,7 +49,7 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
     })?;
     assert_eq!(most_workers, 2, "both workers were there");
 
-    // Whoever sends a token for a second time, or loses an answer, is refused from then on.
+    // A token that is sent twice, or a lost response, leads to refusals from then on.
     let refused: Vec<_> = world
         .sandbox
         .requests()

@@ -1,4 +1,4 @@
-//! Whoever ends the worker, or stands in its way, while an answer is on its way: the answer is stored.
+//! The worker is terminated or blocked while a response is on its way: the response is stored.
 
 use e2e::process::Process;
 

@@ -16,7 +16,7 @@ fn connect(world: &World, client: &mut Client, secret_boards: bool) -> Result<i6
 }
 
 #[test]
-fn secret_boards_are_seen_by_those_who_asked_for_them() -> Result<()> {
+fn secret_boards_are_visible_with_their_scope() -> Result<()> {
     let board = |name: &str, privacy| BoardSpec::new(name, &[Family::Beach], 2).privacy(privacy);
     let account = AccountSpec::new(USER).board(board("Open", Privacy::Public)).board(board("Hidden", Privacy::Secret));
     let (world, mut client) =

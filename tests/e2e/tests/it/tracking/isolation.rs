@@ -150,7 +150,7 @@ fn one_row_in_two_transactions() -> Result<()> {
     Ok(())
 }
 
-/// Writers of every level beside the workers: whoever is refused tries again, as these levels ask for, and at the end each
+/// Writers of every level beside the workers: a refused writer tries again, as these levels require, and at the end each
 /// embedding is that of its text.
 #[test]
 fn beside_the_workers() -> Result<()> {

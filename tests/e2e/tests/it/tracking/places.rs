@@ -172,7 +172,7 @@ fn the_extension_goes() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     client.batch_execute("DROP EXTENSION pg_pinterest CASCADE")?;
     client.batch_execute("INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'x'")?;
-    // In the same session: its plans are made anew.
+    // In the same session: its plans are made again.
     client.batch_execute("CREATE EXTENSION pg_pinterest; SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (3, 'lake')")?;
     assert_eq!(queue(&mut client)?, "1* 2* 3*");
     Ok(())

@@ -1,4 +1,4 @@
-//! Code of a table's owner runs in a process of its own: whatever it does, imports, refreshes and other roles' rows go on.
+//! Code of a table's owner runs in a separate process: whatever it does, imports, refreshes and other roles' rows continue.
 
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::prelude::*;
@@ -25,7 +25,7 @@ fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
     let (reason, code) = until_state(&mut superuser, "1", "failed")?;
     assert!(reason.contains("took longer than 1 second") && code == "57014", "{reason}");
     assert_eq!(superuser.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 3);
-    // The column goes on when its pause is over, and what is said of it then is that all is well.
+    // The column continues after its pause, and then has no problem.
     owner.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     until_state(&mut superuser, "2", "embedded")?;
     assert_eq!(superuser.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
@@ -51,7 +51,7 @@ fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
     let begun = Instant::now();
     let ended: bool = client.value_with("SELECT pg_terminate_backend($1, 5000)", &[&worker])?;
     assert!(ended && begun.elapsed() < AT_ONCE);
-    // Who was told to end is nobody's fault.
+    // No row is blamed for a process that was terminated.
     let again = on_trial(&mut shop)?;
     assert_ne!(worker, again);
     assert_eq!(shop.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
@@ -124,7 +124,7 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
 }
 
 #[test]
-fn rows_that_queue_themselves_for_ever_fail() -> Result<()> {
+fn rows_that_queue_themselves_without_end_fail() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     // Changes the source each time; changes another row's source, which changes the first one's; changes the key; and one
     // that is done after a change.
@@ -190,7 +190,7 @@ fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
     Ok(())
 }
 
-/// Rows that wait when the server starts are worked on though nobody calls.
+/// Rows that wait when the server starts are worked on without a call.
 #[test]
 fn a_restart_finds_the_rows_that_wait() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;

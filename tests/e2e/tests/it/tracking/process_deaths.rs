@@ -51,7 +51,7 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
 }
 
 #[test]
-fn who_only_stood_by_is_not_blamed() -> Result<()> {
+fn a_crash_of_another_process_blames_no_row() -> Result<()> {
     let (world, mut client) = patient_world()?;
     trap(&mut client, "NEW.id = 1")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
@@ -70,7 +70,7 @@ fn who_only_stood_by_is_not_blamed() -> Result<()> {
 
 /// What never looks at interrupts can be ended by nothing but the signal's handler.
 #[test]
-fn a_loop_that_hears_nothing() -> Result<()> {
+fn a_loop_without_interrupt_checks_ends_at_the_time_limit() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     if client.batch_execute("CREATE EXTENSION plperl").is_err() {
         eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
@@ -95,9 +95,9 @@ fn a_loop_that_hears_nothing() -> Result<()> {
     })
 }
 
-/// Nor does the time limit have to come first, where somebody wants the process to end.
+/// The process also ends before the time limit if it is terminated.
 #[test]
-fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
+fn a_loop_without_interrupt_checks_ends_on_sigterm() -> Result<()> {
     let world = small_world()?;
     world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
@@ -127,7 +127,7 @@ fn a_loop_that_hears_nothing_ends_when_told() -> Result<()> {
         until("its end", || Ok(e2e::process::Process::get(pid).is_none()))?;
         assert!(begun.elapsed() < Duration::from_secs(5), "round {round} took {:?}", begun.elapsed());
     }
-    // Nobody is to blame, and no other session noticed.
+    // No row is blamed, and no other session noticed.
     assert_eq!(client.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     Ok(())

@@ -1,4 +1,4 @@
-//! Who may track, who sees what, and what a stranger can do to somebody's queue.
+//! Which roles may track, what each role sees, and what another role can do to a queue.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, start, tracked_venues};
@@ -76,7 +76,7 @@ fn the_owner_a_member_a_reader_and_a_stranger() -> Result<()> {
 }
 
 #[test]
-fn a_forged_trigger_writes_nobodys_queue() -> Result<()> {
+fn a_forged_trigger_writes_to_no_queue() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settle(&mut client, "venues")?;
@@ -97,7 +97,7 @@ fn a_forged_trigger_writes_nobodys_queue() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1");
     let table = "SELECT \"table\" FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL";
     assert_eq!(client.value::<String>(table)?, "public.venues");
-    // And what a forged partition could do its parent's owner could as well: nobody else can attach one.
+    // A forged partition can do no more than its parent's owner, who alone can attach one.
     stranger.refused(&format!("SELECT pinterest.track_change({id})"), "42883");
     Ok(())
 }

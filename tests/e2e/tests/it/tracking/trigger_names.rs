@@ -1,4 +1,4 @@
-//! What ties a tracked column to its table: not a number that starts anew in a copy.
+//! What ties a tracked column to its table: not a number that starts again in a copy.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{queue, server, settle};

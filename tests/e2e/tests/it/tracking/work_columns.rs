@@ -1,4 +1,4 @@
-//! What is in the way of a whole column is said of the column, and no row is blamed.
+//! A problem of a whole column is reported for the column, and no row is blamed.
 
 use e2e::{Installation, other_tiny_stand_in, tiny_stand_in};
 

@@ -49,7 +49,7 @@ fn a_change_brings_the_new_embedding_and_a_row_that_goes_leaves_nothing() -> Res
 }
 
 #[test]
-fn what_cannot_be_embedded_says_why_and_stops_nobody() -> Result<()> {
+fn rows_that_cannot_be_embedded_have_a_reason_and_delay_no_other() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(

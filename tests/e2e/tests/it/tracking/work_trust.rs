@@ -92,7 +92,7 @@ fn a_table_that_refuses_fails_its_row_alone() -> Result<()> {
 }
 
 #[test]
-fn a_row_that_is_locked_waits_and_nobody_with_it() -> Result<()> {
+fn a_locked_row_waits_without_delaying_others() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     owner.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
@@ -115,7 +115,7 @@ fn a_row_that_is_locked_waits_and_nobody_with_it() -> Result<()> {
 }
 
 #[test]
-fn a_trigger_without_end_keeps_nobody_for_long() -> Result<()> {
+fn an_endless_trigger_delays_other_rows_briefly() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     owner.batch_execute(
@@ -133,7 +133,7 @@ fn a_trigger_without_end_keeps_nobody_for_long() -> Result<()> {
     Ok(())
 }
 
-/// Any code may raise the error of a lock, for ever.
+/// Any code may raise the error of a lock, without end.
 #[test]
 fn refusals_that_pass_come_to_an_end() -> Result<()> {
     let world = small_world()?;
