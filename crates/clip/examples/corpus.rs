@@ -1,4 +1,4 @@
-//! What the decoder makes of files: the partner of `tests/fixtures/compare_corpus.py`, which asks Pillow the same.
+//! Decodes files for `tests/fixtures/compare_corpus.py`, which compares the result with Pillow.
 //!
 //! Reads a path from each line of standard input. Writes a line of JSON for each, `{"width", "height", "animated"}` or
 //! `{"error", "kind"}`, and after the first kind of line the pixels, three bytes each.

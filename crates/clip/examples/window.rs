@@ -1,4 +1,4 @@
-//! Writes the 224 x 224 window of a picture to standard output, as rows of RGB; to standard error its time and memory.
+//! Writes the 224 x 224 window of an image to standard output, as rows of RGB; to standard error its time and memory.
 //!
 //! ```text
 //! window FILE [TIMES]

@@ -1,4 +1,4 @@
-//! The shape of a CLIP model: what `config.json` may say, and which tensors follow from it.
+//! The shape of a CLIP model: the accepted values of `config.json`, and the tensors that follow from them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use crate::DIMENSION;
 use crate::preprocess::SIDE;
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
 
-/// Bytes of what is said about a `config.json`: its values may stand in it.
+/// Longest error about a `config.json`, in bytes: it may contain values of the file.
 const LONGEST_REASON: usize = 300;
 
 /// A transformer: pre-norm layers of attention and a two-layer perceptron.
@@ -19,11 +19,11 @@ pub(crate) struct Tower {
     pub heads: usize,
 }
 
-/// What distinguishes one accepted model from another. The rest is fixed: 224-pixel RGB input, CLIP's vocabulary and
+/// The properties in which accepted models differ. The rest is fixed: 224-pixel RGB input, CLIP's vocabulary and
 /// context, quick-GELU, layer norms with an epsilon of 1e-5, 512-dimensional output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Architecture {
-    /// The name the model gives itself, if any.
+    /// The name in `config.json`, if any.
     pub name: Option<String>,
     pub text: Tower,
     pub vision: Tower,
@@ -32,12 +32,12 @@ pub(crate) struct Architecture {
 }
 
 impl Architecture {
-    /// Patches of a picture, plus one for the class token.
+    /// Patches of an image, plus one for the class token.
     pub(crate) fn vision_positions(&self) -> usize {
         (SIDE / self.patch).pow(2) + 1
     }
 
-    /// Every tensor of the model by its name in the checkpoint, with its shape.
+    /// Name and shape of every tensor in the checkpoint.
     pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (text, vision) = (&self.text, &self.vision);
         let mut list = vec![
@@ -55,7 +55,7 @@ impl Architecture {
         add("vision_model.embeddings.class_embedding", &[vision.hidden]);
         add("vision_model.embeddings.patch_embedding.weight", &[vision.hidden, 3, self.patch, self.patch]);
         add("vision_model.embeddings.position_embedding.weight", &[self.vision_positions(), vision.hidden]);
-        // The spelling is that of the published checkpoint.
+        // Spelled as in the published checkpoint.
         for norm in ["pre_layrnorm", "post_layernorm"] {
             add(&format!("vision_model.{norm}.weight"), &[vision.hidden]);
             add(&format!("vision_model.{norm}.bias"), &[vision.hidden]);
@@ -82,7 +82,7 @@ impl Architecture {
         list
     }
 
-    /// Reads a transformers `config.json`; the error says what does not fit, in a sentence whatever the file holds.
+    /// Reads a `config.json` of transformers; the error states in one sentence which value is not accepted.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
         Self::parse(json).map_err(|mut reason| {
             if reason.len() > LONGEST_REASON {
@@ -115,7 +115,7 @@ impl Architecture {
         })
     }
 
-    /// The `config.json` that transformers loads this model by.
+    /// The `config.json` with which transformers loads this model.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let tower = |kind: &str, tower: &Tower| TowerJson {
             model_type: kind.to_owned(),
@@ -214,7 +214,7 @@ impl TowerJson {
                 tower.hidden, tower.heads
             ));
         }
-        // Far over every published CLIP; keeps a damaged number from becoming an allocation.
+        // Far above every published CLIP; prevents an allocation of a damaged number.
         for (name, size) in [
             ("hidden_size", tower.hidden),
             ("intermediate_size", tower.intermediate),
@@ -244,7 +244,7 @@ impl TowerJson {
     }
 }
 
-/// Takes `{name}` out of the root. Older files carry a second copy, `{name}_dict`, which wins in transformers.
+/// Removes `{name}` from the root. Older files contain a second copy, `{name}_dict`, which transformers prefers.
 fn section(root: &mut Map<String, Value>, name: &str) -> Result<TowerJson, String> {
     let mut merged = Map::new();
     for key in [name.to_owned(), format!("{name}_dict")] {
@@ -254,7 +254,7 @@ fn section(root: &mut Map<String, Value>, name: &str) -> Result<TowerJson, Strin
             Some(_) => return Err(format!("{key} is not an object")),
         }
     }
-    // An explicit null stands for the default.
+    // An explicit null means the default.
     merged.retain(|_, value| !value.is_null());
     serde_json::from_value(Value::Object(merged)).map_err(|error| format!("{name}: {error}"))
 }
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_written_configuration_is_read_back() {
         let architecture = Architecture {
             name: Some("tiny".to_owned()),
             text: Tower { hidden: 64, intermediate: 128, layers: 2, heads: 1 },
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_computed_wrongly_is_refused() {
+    fn unsupported_configurations_are_refused() {
         for (json, expected) in [
             (r#"{"projection_dim": 768}"#, "projection_dim is 768, expected 512"),
             (r#"{"vision_config": {"image_size": 336}}"#, "image_size is 336, expected 224"),

@@ -1,11 +1,11 @@
 use crate::error::{Error, Inner};
 
-/// Length of an embedding: the width of ViT-B/32's shared space of pictures and texts.
+/// Length of an embedding: the width of ViT-B/32's shared space of images and texts.
 pub const DIMENSION: usize = 512;
 
-/// A picture or a text as a direction: [`DIMENSION`] finite numbers whose Euclidean norm is 1.
+/// The embedding of an image or a text: [`DIMENSION`] finite numbers whose Euclidean norm is 1.
 ///
-/// The only way to make one is [`Embedding::normalised`], so the invariant needs no second check.
+/// [`Embedding::normalised`] is the only constructor, so the invariant needs no second check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding([f32; DIMENSION]);
 
@@ -19,7 +19,7 @@ impl Embedding {
         let mut values: [f32; DIMENSION] =
             features.try_into().map_err(|_| Inner::WrongLength { expected: DIMENSION, found: features.len() })?;
         let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        // A NaN or an infinity anywhere makes the sum one, so this looks at every element.
+        // A NaN or an infinity anywhere makes the sum one, so this checks every element.
         if !norm.is_finite() || norm == 0.0 {
             return Err(Inner::NoDirection { norm }.into());
         }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_direction_is_refused() {
+    fn vectors_that_cannot_be_normalised_are_refused() {
         for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut features = [1.0; DIMENSION];
             features[DIMENSION - 1] = poison;

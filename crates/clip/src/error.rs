@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -5,38 +6,39 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes are no JPEG, PNG, WebP or GIF, or one of a kind that is not read.
+    /// The bytes are not a JPEG, PNG, WebP or GIF, or of a variant that is not supported.
     UnsupportedFormat,
-    /// The picture is an animation.
+    /// The image is an animation.
     Animated,
-    /// The picture is damaged or cut off.
+    /// The image is damaged or truncated.
     Malformed,
-    /// More bytes than the limits allow.
+    /// The image has more bytes than the limits allow.
     TooLarge,
-    /// More pixels than the limits allow.
+    /// The image has more pixels than the limits allow.
     TooManyPixels,
-    /// More pixels a side than the limits allow.
+    /// The image is wider or higher than the limits allow.
     SideTooLong,
-    /// To decode it takes more memory than the limits allow.
+    /// Decoding the image takes more memory than the limits allow.
     TooMuchMemory,
-    /// The text holds nothing but white space.
+    /// The text contains only white space.
     EmptyText,
     /// A file of the model does not exist.
     ModelMissing,
-    /// A file of the model is damaged, or not that of a CLIP with 512 dimensions and 224-pixel input.
+    /// A file of the model is damaged, or does not belong to a CLIP with 512 dimensions and 224-pixel input.
     ModelInvalid,
-    /// Others than root and the user of this process may write a file of the model, or its directory.
+    /// Users other than root and the user of this process may write a file of the model, or its directory.
     ModelUntrusted,
     /// A file of the model could not be read or written.
     Io,
-    /// The machine cannot compute in the precision or on the device that was asked for.
+    /// The machine or this build cannot compute in the requested precision or on the requested device.
     Unsupported,
-    /// The forward pass failed, or its result is no direction.
+    /// The forward pass failed, or its result cannot be normalised.
     Inference,
 }
 
-/// Why a picture, a text or a model was refused. The kind is for programs, the message for people.
-#[derive(Debug)]
+/// Why an image, a text or a model was refused. The kind is for programs, the message for people.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
 impl Error {
@@ -45,7 +47,7 @@ impl Error {
         match *self.0 {
             Inner::UnknownFormat
             | Inner::OtherFormat { .. }
-            | Inner::NoPicture { .. }
+            | Inner::NoImage { .. }
             | Inner::UnsupportedVariant { .. } => ErrorKind::UnsupportedFormat,
             Inner::Animated { .. } => ErrorKind::Animated,
             Inner::Truncated { .. } | Inner::Undecodable { .. } => ErrorKind::Malformed,
@@ -58,41 +60,38 @@ impl Error {
             Inner::Config { .. } | Inner::Weights { .. } => ErrorKind::ModelInvalid,
             Inner::Untrusted { .. } => ErrorKind::ModelUntrusted,
             Inner::Io { .. } => ErrorKind::Io,
-            Inner::Unsupported { .. } | Inner::NoKernels { .. } | Inner::Device { .. } => ErrorKind::Unsupported,
+            Inner::Unsupported { .. } | Inner::NoKernels { .. } | Inner::NoCandle | Inner::Device { .. } => {
+                ErrorKind::Unsupported
+            }
             Inner::Tokens { .. } | Inner::WrongLength { .. } | Inner::NoDirection { .. } | Inner::Forward(_) => {
                 ErrorKind::Inference
             }
         }
     }
-}
 
-impl Error {
     /// Reading `path` failed.
     pub(crate) fn reading(path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::NotFound => Inner::FileMissing { path },
-            _ => Inner::Io { path, source },
+            _ => Inner::Io { action: "read", path, source },
         }
         .into()
     }
 
     /// Writing `path` failed.
     pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
-        let path = path.to_path_buf();
-        Inner::Io { path, source }.into()
+        Inner::Io { action: "write", path: path.to_path_buf(), source }.into()
     }
-}
 
-impl std::fmt::Display for Error {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
+    /// An image is not a valid file of its format.
+    pub(crate) fn damaged(format: &'static str, reason: impl Display) -> Self {
+        Inner::Undecodable { format, reason: reason.to_string() }.into()
     }
-}
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+    /// An image ends before its pixels do.
+    pub(crate) fn truncated(format: &'static str, bytes: &[u8]) -> Self {
+        Inner::Truncated { format, bytes: bytes.len() }.into()
     }
 }
 
@@ -104,59 +103,56 @@ impl From<Inner> for Error {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Inner {
-    #[error("the picture is not JPEG, PNG, WebP or GIF")]
+    #[error("image is not a JPEG, PNG, WebP or GIF")]
     UnknownFormat,
     #[error("{name} is not supported")]
     OtherFormat { name: &'static str },
-    #[error("the bytes are no image, but {what}")]
-    NoPicture { what: &'static str },
-    #[error("{format} of a kind that is not read: {what}")]
+    #[error("data is {what}, not an image")]
+    NoImage { what: &'static str },
+    #[error("unsupported kind of {format}: {what}")]
     UnsupportedVariant { format: &'static str, what: String },
-    #[error("the {format} is an animation")]
+    #[error("{format} is animated")]
     Animated { format: &'static str },
-    #[error("the {format} is cut off after {bytes} bytes")]
+    #[error("{format} is truncated after {bytes} bytes")]
     Truncated { format: &'static str, bytes: usize },
-    #[error("the {format} is damaged: {reason}")]
+    #[error("{format} is damaged: {reason}")]
     Undecodable { format: &'static str, reason: String },
-    #[error("the picture has {found} bytes, more than the limit of {limit}")]
+    #[error("image has {found} bytes, more than the limit of {limit}")]
     TooManyBytes { found: usize, limit: usize },
-    #[error("the picture has {width} x {height} = {} pixels, more than the limit of {limit}", u64::from(*width) * u64::from(*height))]
+    #[error("image has {width} x {height} = {} pixels, more than the limit of {limit}", u64::from(*width) * u64::from(*height))]
     TooManyPixels { width: u32, height: u32, limit: u64 },
-    #[error("the picture is {width} x {height}, more than the limit of {limit} a side")]
+    #[error("image has {width} x {height} pixels, more than the limit of {limit} per side")]
     SideTooLong { width: u32, height: u32, limit: u32 },
-    #[error("to decode the picture takes {needed} bytes of memory, more than the limit of {limit}")]
+    #[error("decoding the image takes {needed} bytes of memory, more than the limit of {limit}")]
     TooMuchMemory { needed: u64, limit: u64 },
-    #[error("the text is empty")]
+    #[error("text is empty")]
     EmptyText,
-    #[error("no such model file: {}", path.display())]
+    #[error("model file \"{}\" does not exist", path.display())]
     FileMissing { path: PathBuf },
-    #[error("{}: {reason}", path.display())]
+    #[error("invalid model configuration \"{}\": {reason}", path.display())]
     Config { path: PathBuf, reason: String },
-    #[error("{}: {reason}", path.display())]
+    #[error("invalid model weights \"{}\": {reason}", path.display())]
     Weights { path: PathBuf, reason: String },
-    #[error("{}: {reason}", path.display())]
+    #[error("model file \"{}\" {reason}", path.display())]
     Untrusted { path: PathBuf, reason: String },
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("precision {precision} needs {needed}, which this processor lacks")]
+    #[error("could not {action} \"{}\": {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("precision {precision} requires {needed}, which this processor does not have")]
     Unsupported { precision: &'static str, needed: &'static str },
-    #[error("there are no {kernels} kernels for precision {precision} on {machine}")]
+    #[error("no {kernels} kernels for precision {precision} on {machine}")]
     NoKernels { precision: &'static str, kernels: &'static str, machine: &'static str },
-    #[error("cannot use the device {device}")]
+    #[cfg_attr(feature = "candle", allow(dead_code, reason = "the reference engine is there"))]
+    #[error("this build does not contain candle, which this processor or model requires")]
+    NoCandle,
+    #[cfg_attr(not(feature = "candle"), allow(dead_code, reason = "only candle opens devices"))]
+    #[error("cannot use device {device}")]
     Device { device: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{reason}")]
     Tokens { reason: String },
-    #[error("the model gave {found} numbers, expected {expected}")]
+    #[error("model returned {found} numbers, expected {expected}")]
     WrongLength { expected: usize, found: usize },
-    #[error("the model gave a vector without direction (norm {norm})")]
+    #[error("model returned a vector of norm {norm}, which cannot be normalised")]
     NoDirection { norm: f64 },
-    #[error("the forward pass failed")]
+    #[error("forward pass failed")]
     Forward(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl Inner {
-    /// candle refused an operation: after the checks of shapes and tokens, a bug or a lack of memory.
-    pub(crate) fn forward(error: candle_core::Error) -> Self {
-        Self::Forward(error.into())
-    }
 }

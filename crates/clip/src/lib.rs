@@ -1,4 +1,4 @@
-//! CLIP ViT-B/32: image bytes or text in, unit vector out.
+//! CLIP ViT-B/32: computes a unit vector from an image file or a text.
 //!
 //! ```text
 //! bytes ── preprocess ──► Pixels ──┐
@@ -6,10 +6,15 @@
 //! text ─── Tokenizer ───► tokens ──┘
 //! ```
 //!
+//! - `preprocess`: image formats, resizing and normalisation. A format is added in `preprocess/decode.rs`.
+//! - `tokenizer`: CLIP's byte-pair encoding.
+//! - `engine`: the forward pass. Kernels are in `engine/fast/simd`, and are added in `engine/fast/variants.rs`.
+//! - `architecture`: the models that are accepted. `standin`: an untrained model for tests.
+//!
 //! The reference for every step is `CLIPModel`, `CLIPImageProcessor` on Pillow and `CLIPTokenizer` of the transformers
-//! library; `tests/fixtures` of the repository keeps vectors frozen from it. Nothing here touches the network or reads the
-//! clock. A fast engine starts the threads it is asked for; candle's run on rayon's global pool, whose size is the calling
-//! program's to set.
+//! library; `tests/fixtures` in the repository contains vectors frozen from it. This crate does not use the network or the
+//! clock. A fast engine starts the requested number of threads; candle uses rayon's global pool, whose size the program
+//! sets.
 
 mod animations;
 mod architecture;

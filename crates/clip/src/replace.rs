@@ -1,18 +1,18 @@
-//! Files that are either whole or not there.
+//! Writes a file so that it is either complete or missing.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Lets `fill` write a file beside `path`, brings it to the disk and only then gives it the name.
+/// Writes a file by `fill` beside `path`, flushes it to disk, and only then renames it to `path`.
 ///
-/// What a killed process left unfinished is taken over by the next, and of two at once the second waits for the first.
+/// A file that a killed process left unfinished is overwritten. Of two concurrent calls, the second waits for the first.
 pub(crate) fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = path.with_file_name(format!("{name}.unfinished"));
     let file = lock(&unfinished)?;
-    // Of the same lock: held until the name is gone, whatever becomes of the writer.
+    // Shares the lock: held until the file is renamed, even if the writer is dropped.
     let _held = file.try_clone()?;
     let write = || {
         file.set_len(0)?;
@@ -22,7 +22,7 @@ pub(crate) fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) ->
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
         if let Some(directory) = path.parent() {
-            // The name itself lives in the directory.
+            // The name itself is stored in the directory.
             File::open(directory)?.sync_all()?;
         }
         Ok(result)
@@ -32,13 +32,13 @@ pub(crate) fn replace<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) ->
     })
 }
 
-/// The file of that name, locked until it is closed.
+/// Opens or creates the file, locked until it is closed.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
-        // A model that its group can write is refused, whatever the umask.
+        // Regardless of the umask: a model that its group can write is refused.
         let file = File::options().create(true).truncate(false).write(true).mode(0o644).open(path)?;
         file.lock()?;
-        // Whoever had it meanwhile may have finished it: then it has another name by now, and is not ours to touch.
+        // The previous holder of the lock may have renamed the file, which must not be written any more.
         match fs::metadata(path) {
             Ok(named) if (named.dev(), named.ino()) == (file.metadata()?.dev(), file.metadata()?.ino()) => {
                 return Ok(file);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_remains_of_what_failed() {
+    fn a_failed_write_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs::write(&path, "before").unwrap();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_written_over() {
+    fn an_unfinished_file_is_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs::write(directory.path().join("file.unfinished"), "much longer than what comes").unwrap();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_at_once_each_writes_a_whole_file() {
+    fn concurrent_writers_write_whole_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         std::thread::scope(|scope| {

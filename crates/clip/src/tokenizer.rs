@@ -9,8 +9,8 @@ use crate::error::{Error, Inner};
 /// Most tokens of a text, the start and end marks included.
 pub const CONTEXT_LENGTH: usize = 77;
 
-/// Bytes of UTF-8 that are looked at, of a longer text the first ones: many times what 77 tokens can say. The longest entry
-/// of the vocabulary has fewer than 54 bytes, so what follows has no part in the first 77.
+/// Bytes of UTF-8 that are encoded; the rest of a longer text is ignored. The longest entry of the vocabulary has fewer than
+/// 54 bytes, so later bytes cannot affect the first 77 tokens.
 pub const MAX_TEXT_BYTES: usize = 4_096;
 
 /// Entries of the vocabulary, the two marks included.
@@ -19,28 +19,28 @@ pub(crate) const VOCABULARY: usize = 49_408;
 /// The mark after a text, the last entry of the vocabulary.
 pub(crate) const END_OF_TEXT: u32 = 49_407;
 
-/// How the marks are written in the published vocabulary. In a text they stand for the marks themselves.
+/// The marks in the published vocabulary. In a text they encode to the marks themselves.
 const START_LITERAL: &str = "<|startoftext|>";
 const END_LITERAL: &str = "<|endoftext|>";
 
 /// CLIP's byte-pair encoding. The vocabulary is part of the program.
 ///
 /// Equal to `CLIPTokenizer` of transformers but for one oddity: a mark spelled in capitals and followed by punctuation.
-/// Neither repairs broken encodings nor resolves HTML entities, as OpenAI's first implementation did.
+/// Unlike OpenAI's first implementation, it does not repair broken encodings or resolve HTML entities.
 pub struct Tokenizer {
     pieces: instant_clip_tokenizer::Tokenizer,
 }
 
 impl Tokenizer {
-    /// Builds the merge tables; takes some tens of milliseconds, so keep it.
-    #[allow(clippy::new_without_default, reason = "costly enough to be asked for by name")]
+    /// Builds the merge tables, which takes some tens of milliseconds.
+    #[allow(clippy::new_without_default, reason = "it is costly")]
     pub fn new() -> Self {
         Self { pieces: instant_clip_tokenizer::Tokenizer::new() }
     }
 
     /// The tokens of `text`: start mark, at most 75 pieces, end mark. Not padded: the mask is causal and the features
-    /// are taken at the first end mark, so nothing after it has an effect. A text of any length takes the time of
-    /// [`MAX_TEXT_BYTES`], and that of reading it.
+    /// are taken at the first end mark, so tokens after it have no effect. Takes at most the time of [`MAX_TEXT_BYTES`],
+    /// and the time to read the text.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Tokenizer {
         Ok(tokens.into_iter().map(|token| token.to_u16().into()).collect())
     }
 
-    /// Encodes the text between literal marks, and the marks as what they stand for.
+    /// Encodes the text between literal marks, and each literal as its mark.
     fn encode_marked(&self, text: &str, tokens: &mut Vec<Token>) {
         let mut rest = text;
         while let Some((at, literal, mark)) = self.next_mark(rest) {
@@ -82,8 +82,8 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The beginning of a text, cut between two characters. White space parts words and is no token: of a long text each run
-/// of it counts as one space.
+/// The beginning of a text, cut between two characters. White space separates words and is not a token, so in a long text
+/// each run of it counts as one space.
 fn beginning(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_TEXT_BYTES {
         return Cow::Borrowed(text);
@@ -102,8 +102,8 @@ fn beginning(text: &str) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
-/// What transformers does before the pieces are looked up and the tokenizer crate leaves out: canonical composition, and
-/// lower case letter by letter (`str::to_lowercase` would make a final sigma of a word's last one).
+/// Steps of transformers before the lookup of pieces, which the tokenizer crate omits: canonical composition, and lower case
+/// letter by letter (`str::to_lowercase` would turn a word's last sigma into a final one).
 fn normalise(text: &str) -> String {
     text.nfc()
         .flat_map(char::to_lowercase)

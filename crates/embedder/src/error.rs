@@ -5,19 +5,19 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The picture is of a format that is not read.
+    /// The format of the image is not supported.
     UnsupportedFormat,
-    /// The picture is an animation.
+    /// The image is an animation.
     Animated,
-    /// The picture is damaged or cut off.
+    /// The image is damaged or truncated.
     Malformed,
-    /// The picture has more bytes than the limits allow.
+    /// The image has more bytes than the limits allow.
     TooLarge,
-    /// The picture has more pixels than the limits allow.
+    /// The image has more pixels than the limits allow.
     TooManyPixels,
-    /// The picture is wider or higher than the limits allow.
+    /// The image is wider or higher than the limits allow.
     SideTooLong,
-    /// To decode the picture takes more memory than the server has for one.
+    /// Decoding the image takes more memory than the server has for one image.
     TooMuchMemory,
     /// The text is empty.
     EmptyText,
@@ -25,11 +25,11 @@ pub enum ErrorKind {
     TextTooLong,
     /// The server's model directory lacks a file.
     ModelMissing,
-    /// A file of the server's model is damaged or not of a kind it can use.
+    /// A file of the server's model is damaged or of a kind that it cannot use.
     ModelInvalid,
     /// A file of the server's model cannot be read.
     ModelUnreadable,
-    /// Others than root and the server's user may write a file of the server's model, or its directory.
+    /// Users other than root and the server's user may write a file of the server's model, or its directory.
     ModelUntrusted,
     /// The server's processor cannot compute in the precision, or with the kernels, that the server was started with.
     Unsupported,
@@ -37,65 +37,48 @@ pub enum ErrorKind {
     Inference,
     /// The server's queue of requests is full, or it does not answer in time.
     Busy,
-    /// The other side sent what the protocol does not allow, or an answer that is no embedding.
+    /// The other side violated the protocol, or returned a vector that is not an embedding.
     Protocol,
-    /// Nobody listens at the socket, or who does goes away each time. Made by the client, never sent.
+    /// No server listens at the socket, or each one closes it. Made by the client, never sent.
     Unavailable,
     /// The connection was lost after the request was sent and before its answer. Made by the client, never sent.
     Died,
 }
 
+/// The number of each kind in a frame. Two kinds are missing, which only a client can detect.
+const CODES: [(ErrorKind, u16); 17] = [
+    (ErrorKind::UnsupportedFormat, 1),
+    (ErrorKind::Animated, 2),
+    (ErrorKind::Malformed, 3),
+    (ErrorKind::TooLarge, 4),
+    (ErrorKind::EmptyText, 5),
+    (ErrorKind::TextTooLong, 6),
+    (ErrorKind::ModelMissing, 7),
+    (ErrorKind::ModelInvalid, 8),
+    (ErrorKind::ModelUnreadable, 9),
+    (ErrorKind::Inference, 10),
+    (ErrorKind::Busy, 11),
+    (ErrorKind::Protocol, 12),
+    (ErrorKind::Unsupported, 13),
+    (ErrorKind::ModelUntrusted, 14),
+    (ErrorKind::TooManyPixels, 15),
+    (ErrorKind::SideTooLong, 16),
+    (ErrorKind::TooMuchMemory, 17),
+];
+
 impl ErrorKind {
-    /// The number that stands for this kind in a frame; `None` for the two that only a client can see.
     pub(crate) fn code(self) -> Option<u16> {
-        Some(match self {
-            Self::UnsupportedFormat => 1,
-            Self::Animated => 2,
-            Self::Malformed => 3,
-            Self::TooLarge => 4,
-            Self::EmptyText => 5,
-            Self::TextTooLong => 6,
-            Self::ModelMissing => 7,
-            Self::ModelInvalid => 8,
-            Self::ModelUnreadable => 9,
-            Self::Inference => 10,
-            Self::Busy => 11,
-            Self::Protocol => 12,
-            Self::Unsupported => 13,
-            Self::ModelUntrusted => 14,
-            Self::TooManyPixels => 15,
-            Self::SideTooLong => 16,
-            Self::TooMuchMemory => 17,
-            Self::Unavailable | Self::Died => return None,
-        })
+        CODES.iter().find(|(kind, _)| *kind == self).map(|&(_, code)| code)
     }
 
     pub(crate) fn from_code(code: u16) -> Option<Self> {
-        Some(match code {
-            1 => Self::UnsupportedFormat,
-            2 => Self::Animated,
-            3 => Self::Malformed,
-            4 => Self::TooLarge,
-            5 => Self::EmptyText,
-            6 => Self::TextTooLong,
-            7 => Self::ModelMissing,
-            8 => Self::ModelInvalid,
-            9 => Self::ModelUnreadable,
-            10 => Self::Inference,
-            11 => Self::Busy,
-            12 => Self::Protocol,
-            13 => Self::Unsupported,
-            14 => Self::ModelUntrusted,
-            15 => Self::TooManyPixels,
-            16 => Self::SideTooLong,
-            17 => Self::TooMuchMemory,
-            _ => return None,
-        })
+        CODES.iter().find(|(_, other)| *other == code).map(|&(kind, _)| kind)
     }
 }
 
-/// The error of this crate. Holds no byte of a picture and no word of a text.
-#[derive(Debug)]
+/// The error of this crate. Contains no byte of an image and no word of a text.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
 impl Error {
@@ -112,7 +95,7 @@ impl Error {
         }
     }
 
-    /// The picture or text itself is at fault: the same input will fail again.
+    /// The image or text itself is invalid: the same input will fail again.
     pub fn is_input(&self) -> bool {
         matches!(
             self.kind(),
@@ -128,8 +111,8 @@ impl Error {
         )
     }
 
-    /// The server has no usable model: every input will fail until someone repairs the model directory or, where it is
-    /// [`Unsupported`](ErrorKind::Unsupported), starts the server with another precision.
+    /// The server has no usable model: every input will fail until the model directory is repaired or, if the kind is
+    /// [`Unsupported`](ErrorKind::Unsupported), the server is started with another precision.
     pub fn is_model(&self) -> bool {
         matches!(
             self.kind(),
@@ -141,22 +124,10 @@ impl Error {
         )
     }
 
-    /// The same request may succeed a little later. After [`Died`](ErrorKind::Died) this very request may be what the
-    /// server died of, so count attempts.
+    /// The same request may succeed a little later. After [`Died`](ErrorKind::Died) this request may have crashed the
+    /// server, so count attempts.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Died)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 
@@ -170,50 +141,50 @@ impl From<Inner> for Error {
 pub(crate) enum Inner {
     #[error("{message}")]
     Described { kind: ErrorKind, message: String },
-    #[error("the picture has {found} bytes, more than the limit of {limit}")]
+    #[error("image has {found} bytes, more than the limit of {limit}")]
     ImageTooLarge { found: usize, limit: usize },
-    #[error("the text has {found} bytes, more than the limit of {limit}")]
+    #[error("text has {found} bytes, more than the limit of {limit}")]
     TextTooLong { found: usize, limit: usize },
-    #[error("no embedder answers at {}: {source}", path.display())]
+    #[error("could not connect to the embedder at \"{}\": {source}", path.display())]
     Connect { path: PathBuf, source: io::Error },
-    #[error("{servers} embedders one after another went away without having begun")]
+    #[error("{servers} embedders in a row closed the connection before they began the request")]
     Leaving { servers: usize },
     #[error("the embedder closed the connection before it answered")]
     Died { source: Option<io::Error> },
     #[error("no answer within {seconds} seconds")]
     NoAnswer { seconds: f64 },
 
-    #[error("a frame starts with {found:02x?}, expected {expected:02x?}")]
+    #[error("frame starts with {found:02x?}, expected {expected:02x?}")]
     Magic { found: [u8; 4], expected: [u8; 4] },
-    #[error("a frame has version {found}, this program speaks version {expected}")]
+    #[error("frame has version {found}, expected {expected}")]
     Version { found: u8, expected: u8 },
-    #[error("a frame has the unknown kind {found:#04x}")]
+    #[error("frame has unknown kind {found:#04x}")]
     FrameKind { found: u8 },
-    #[error("a frame's reserved field is {found}, expected 0")]
+    #[error("reserved field of a frame is {found}, expected 0")]
     Reserved { found: u16 },
-    #[error("a frame of kind {kind:#04x} announces {found} bytes, more than the limit of {limit}")]
+    #[error("frame of kind {kind:#04x} has {found} bytes, more than the limit of {limit}")]
     FrameTooLarge { kind: u8, found: u32, limit: u32 },
-    #[error("a frame of kind {kind:#04x} has {found} bytes, its fields need {needed}")]
+    #[error("frame of kind {kind:#04x} has {found} bytes, but its fields need {needed}")]
     PayloadLength { kind: u8, found: usize, needed: usize },
-    #[error("a field of a frame of kind {kind:#04x} is not UTF-8")]
+    #[error("field of a frame of kind {kind:#04x} is not UTF-8")]
     NotUtf8 { kind: u8 },
-    #[error("a field of a frame of kind {kind:#04x} is {found}, expected 0 or 1")]
+    #[error("field of a frame of kind {kind:#04x} is {found}, expected 0 or 1")]
     Flag { kind: u8, found: u8 },
-    #[error("a frame has the unknown model state {found}")]
+    #[error("frame has unknown model state {found}")]
     ModelStateCode { found: u8 },
-    #[error("a frame has the unknown error kind {found}")]
+    #[error("frame has unknown error kind {found}")]
     ErrorCode { found: u16 },
-    #[error("a frame of kind {kind:#04x} is no request")]
+    #[error("frame of kind {kind:#04x} is not a request")]
     NotARequest { kind: u8 },
-    #[error("a frame of kind {kind:#04x} is no response")]
+    #[error("frame of kind {kind:#04x} is not a response")]
     NotAResponse { kind: u8 },
-    #[error("number {position} of an embedding is not finite")]
+    #[error("element {position} of the embedding is not finite")]
     NotFinite { position: usize },
-    #[error("an embedding has norm {norm}, expected 1 within {tolerance}")]
+    #[error("embedding has norm {norm}, expected 1 within {tolerance}")]
     Norm { norm: f64, tolerance: f64 },
-    #[error("the server answered request {id}, which does not wait for an answer")]
+    #[error("embedder answered request {id}, which is not pending")]
     UnknownRequest { id: u64 },
-    #[error("the answer to a request for {expected} was of another kind")]
+    #[error("expected {expected} as the answer, got another kind of frame")]
     WrongAnswer { expected: &'static str },
 }
 

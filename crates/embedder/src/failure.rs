@@ -1,4 +1,4 @@
-//! Why a picture, a text or a model gave no embedding, as it is sent and printed.
+//! The failure of an image, a text or a model, as it is sent and printed.
 
 use std::error::Error;
 use std::fmt;

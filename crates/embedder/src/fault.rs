@@ -1,7 +1,7 @@
-//! Inputs that make the program misbehave, so that tests can see what becomes of those who depend on it.
+//! Inputs that make the program misbehave, for tests of its clients.
 //!
-//! A picture or text that is `PINTEREST-EMBEDDER-FAULT:` and one of the words of [`strike`] does what the word says. In the
-//! picture's case a decoding thread does it, in the text's the model's thread.
+//! An image or text of `PINTEREST-EMBEDDER-FAULT:` and one of the words of [`inject`] does what the word means: an image in a
+//! decoding thread, a text in the model's thread.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use rustix::process::{Resource, Signal, getpid, getrlimit, kill_process};
 
 const PREFIX: &[u8] = b"PINTEREST-EMBEDDER-FAULT:";
 
-/// An answer that a sound server does not give.
-pub enum Lie {
+/// An answer that a correct server does not send.
+pub enum WrongAnswer {
     /// An embedding of this number alone.
     Embedding(f32),
     /// The header of an embedding and less than one.
     Short,
-    /// Bytes that are no frame.
+    /// Bytes that are not a frame.
     Garbage,
-    /// What became of each attempt to leave the sandbox.
+    /// The result of each attempt to leave the sandbox.
     Attempts(String),
 }
 
-impl Lie {
+impl WrongAnswer {
     pub fn frame(self, id: u64) -> Vec<u8> {
         let embedding = |value| {
             let model = ModelFingerprint::from_bytes([0; 32]);
@@ -45,42 +45,42 @@ impl Lie {
     }
 }
 
-/// Does what `input` says, if it is such an input.
-pub fn strike(input: &[u8]) -> Option<Lie> {
+/// Executes `input` if it is such an input.
+pub fn inject(input: &[u8]) -> Option<WrongAnswer> {
     let word = input.strip_prefix(PREFIX)?;
     #[cfg(target_os = "linux")]
     if let Some(paths) = word.strip_prefix(b"escape:") {
-        return Some(Lie::Attempts(escape::attempts(&String::from_utf8_lossy(paths))));
+        return Some(WrongAnswer::Attempts(escape::attempts(&String::from_utf8_lossy(paths))));
     }
     #[cfg(target_os = "linux")]
     if let Some(path) = word.strip_prefix(b"read:") {
-        return Some(Lie::Attempts(escape::read(&String::from_utf8_lossy(path))));
+        return Some(WrongAnswer::Attempts(escape::read(&String::from_utf8_lossy(path))));
     }
     match word {
         b"abort" => std::process::abort(),
         b"bus" => die_of(Signal::BUS),
         b"exit" => std::process::exit(0),
-        b"garbage" => Some(Lie::Garbage),
+        b"garbage" => Some(WrongAnswer::Garbage),
         b"hang" => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
         b"kill" => die_of(Signal::KILL),
         b"memory" => exhaust_memory(),
-        // Thrown by `panic_if_told`, where a decoder's panic would be.
+        // Raised by `panic_if_requested`, in place of a decoder.
         b"panic" => None,
-        b"nan" => Some(Lie::Embedding(f32::NAN)),
+        b"nan" => Some(WrongAnswer::Embedding(f32::NAN)),
         b"segfault" => die_of(Signal::SEGV),
-        b"short" => Some(Lie::Short),
+        b"short" => Some(WrongAnswer::Short),
         b"stack-overflow" => {
             black_box(recurse(1));
             None
         }
-        b"zero" => Some(Lie::Embedding(0.0)),
+        b"zero" => Some(WrongAnswer::Embedding(0.0)),
         _ => None,
     }
 }
 
-/// What a decoder with a hole would try, from inside. Plain system calls, so that no library decides otherwise.
+/// Attempts of a compromised decoder. Plain system calls, so that no library refuses them first.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the attempts are system calls, most of which no safe function makes")]
 mod escape {
@@ -89,13 +89,13 @@ mod escape {
 
     use libc::{c_int, c_long, syscall};
 
-    /// `read0=errno` of opening a file, 0 where it succeeded.
+    /// `read0=errno` of opening a file, 0 if it succeeded.
     pub fn read(path: &str) -> String {
         let opened = std::fs::File::open(path);
         format!("read0={}", opened.err().and_then(|error| error.raw_os_error()).unwrap_or_default())
     }
 
-    /// `name=errno` for each attempt, 0 where it succeeded. `paths` are separated by line breaks: files to read first, and
+    /// `name=errno` for each attempt, 0 if it succeeded. `paths` are separated by line breaks: files to read first, and
     /// last a directory to write in.
     pub fn attempts(paths: &str) -> String {
         let mut outcomes = Vec::new();
@@ -120,8 +120,8 @@ mod escape {
         let (first, other) = (path(files.lines().next().unwrap_or(directory)), path(&format!("{directory}/renamed")));
         let program = path("/bin/true");
         let how = [0u64; 3];
-        // SAFETY: NUL-terminated paths and empty structures that live during the calls; what could end or change this
-        // process if it succeeded is what a test wants to see refused.
+        // SAFETY: NUL-terminated paths and empty structures that live during the calls. A test expects every call that
+        // could end or change this process to be refused.
         unsafe {
             tried("unlink", syscall(libc::SYS_unlinkat, libc::AT_FDCWD, first.as_ptr(), 0));
             tried(
@@ -144,7 +144,7 @@ mod escape {
                 let [a, b, c, d, e] = arguments;
                 let child = tried(name, syscall(call, a, b, c, d, e));
                 if child == 0 {
-                    // Only a child that should not be gets here.
+                    // Reached only in a child that should not exist.
                     libc::_exit(0);
                 }
             }
@@ -168,22 +168,22 @@ mod escape {
     }
 }
 
-/// Twice, since the standard library's handler takes the first for a stack overflow elsewhere and steps back.
+/// Repeated, since the standard library's handler ignores the first signal outside of a stack overflow.
 fn die_of(signal: Signal) -> ! {
     loop {
         let _ = kill_process(getpid(), signal);
     }
 }
 
-/// Panics in the place of a decoder.
-pub fn panic_if_told(image: &[u8]) {
+/// Panics in place of a decoder.
+pub fn panic_if_requested(image: &[u8]) {
     if image.strip_prefix(PREFIX) == Some(b"panic") {
-        panic!("as told by {image:?}");
+        panic!("as requested by {image:?}");
     }
 }
 
 fn exhaust_memory() -> ! {
-    // Without a limit the machine's memory would be exhausted, not ours.
+    // Without a limit the machine would run out of memory.
     if getrlimit(Resource::As).current.is_none() {
         std::process::abort();
     }

@@ -1,9 +1,9 @@
 use std::fmt;
 
-/// Names the model that made an embedding. Two embeddings are comparable only if their fingerprints are equal.
+/// Identifies the model that made an embedding. Two embeddings are comparable only if their fingerprints are equal.
 ///
-/// The server makes it as the SHA-256 of the weights' SHA-256, the precision, the preprocessing id and the dimension;
-/// [`Model`](crate::Model) has them one by one. Displayed as 64 lower-case hexadecimal digits.
+/// The server computes it as the SHA-256 of the weights' SHA-256, the precision, the preprocessing id and the dimension, which
+/// [`Model`](crate::Model) contains. Displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelFingerprint([u8; 32]);
 

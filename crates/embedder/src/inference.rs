@@ -1,4 +1,4 @@
-//! A batch in, as many results out, whatever becomes of its members.
+//! Embeds a batch: as many results as inputs, even if some of them fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,25 +7,25 @@ use embedder::ErrorKind;
 
 use crate::failure::Failure;
 
-/// Inputs of one forward pass where nobody else waits. Eight give the reference engine half as much again as one by one, and
-/// keep all threads of any engine at work; more brings nothing.
+/// Inputs of one forward pass if no other client waits. Eight make the reference engine half as fast again as one, and keep
+/// all threads of any engine busy; more do not help.
 pub const BATCH: usize = 8;
 
-/// Decodes and prepares one picture. A decoder's panic is this picture's failure.
+/// Decodes and prepares one image. If the decoder panics, the image has failed.
 pub fn decode(image: &[u8], limits: &Limits, animations: Animations) -> Result<Prepared, Failure> {
     let prepared = catch_unwind(|| {
         #[cfg(feature = "fault-injection")]
-        crate::fault::panic_if_told(image);
+        crate::fault::panic_if_requested(image);
         clip::prepare(image, limits, animations)
     });
     match prepared {
         Ok(prepared) => Ok(prepared?),
-        Err(_) => Err(Failure::new(ErrorKind::Malformed, "the picture's decoder panicked")),
+        Err(_) => Err(Failure::new(ErrorKind::Malformed, "the image decoder panicked")),
     }
 }
 
-/// What to decode one picture would cost. `None` where its headers do not tell, or a limit is in the way: decoding fails then,
-/// and says why.
+/// What decoding an image would cost; `None` if its headers are invalid or exceed a limit. Decoding then fails and reports
+/// why.
 pub fn measure(image: &[u8], limits: &Limits) -> Option<Measure> {
     catch_unwind(|| clip::measure(image, limits)).ok()?.ok()
 }
@@ -38,7 +38,7 @@ pub fn tokenize(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Failure> 
     }
 }
 
-/// One result per picture, in order.
+/// One result per image, in order.
 pub fn embed_images(engine: &mut dyn Engine, images: &[Pixels]) -> Vec<Result<Embedding, Failure>> {
     embed(images, |part| engine.embed_images(part))
 }
@@ -48,16 +48,17 @@ pub fn embed_texts(engine: &mut dyn Engine, texts: &[Vec<u32>]) -> Vec<Result<Em
     embed(texts, |part| engine.embed_texts(part))
 }
 
-/// Runs the whole batch, or, if that fails, each member alone: one bad member costs the others time and nothing else.
+/// Runs the whole batch, or, if that fails, each member alone, so that one bad member does not fail the others.
 fn embed<Input, Output>(
     inputs: &[Input],
     mut pass: impl FnMut(&[Input]) -> Result<Vec<Output>, Error>,
 ) -> Vec<Result<Output, Failure>> {
     let mut run = |part: &[Input]| match catch_unwind(AssertUnwindSafe(|| pass(part))) {
         Ok(Ok(outputs)) if outputs.len() == part.len() => Ok(outputs),
-        Ok(Ok(outputs)) => {
-            Err(Failure::new(ErrorKind::Inference, format!("{} inputs gave {} embeddings", part.len(), outputs.len())))
-        }
+        Ok(Ok(outputs)) => Err(Failure::new(
+            ErrorKind::Inference,
+            format!("{} inputs returned {} embeddings", part.len(), outputs.len()),
+        )),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(Failure::new(ErrorKind::Inference, "the forward pass panicked")),
     };
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn no_input_is_no_output() {
+    fn an_empty_batch_has_no_results() {
         assert!(embed(&[] as &[i32], |_| Ok(Vec::<i32>::new())).is_empty());
     }
 }

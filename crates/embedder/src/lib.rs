@@ -26,6 +26,6 @@ pub use fingerprint::ModelFingerprint;
 pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};
 pub use vector::{DIMENSION, Embedded, NORM_TOLERANCE};
 
-/// Exit status of `pinterest-embedder serve` when one picture or text took longer than `--image-timeout`; the status
-/// `timeout(1)` ends with. The log then names the SHA-256 of what it was working on.
+/// Exit status of `pinterest-embedder serve` after an image or text took longer than `--image-timeout`; the same status as
+/// that of `timeout(1)`. The log then contains the SHA-256 of the image, or the length of the text.
 pub const WATCHDOG_EXIT_STATUS: i32 = 124;

@@ -1,4 +1,4 @@
-//! What a loaded model is called in frames and output.
+//! Loads a model and describes it for frames and output.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 
-/// Loads the model in `directory`; a panic on the way is the model's fault.
+/// Loads the model in `directory`. A panic counts as an invalid model.
 pub fn load(directory: &Path, options: &clip::Options) -> Result<(Box<dyn clip::Engine>, Model), Failure> {
     let engine = catch_unwind(AssertUnwindSafe(|| clip::load(directory, options)))
         .map_err(|_| Failure::new(ErrorKind::ModelInvalid, "loading the model panicked"))??;
@@ -24,7 +24,7 @@ fn describe(info: &clip::ModelInfo) -> Result<Model, Failure> {
     let mut hash = Sha256::new();
     hash.update(weights_sha256);
     for name in [&info.precision, &info.preprocessing] {
-        // With its length, so that no two pairs of names run together into the same bytes.
+        // With its length, so that different pairs of names never hash the same bytes.
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name);
     }
@@ -69,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_depends_on_all_that_changes_vectors_and_on_nothing_else() {
+    fn the_fingerprint_depends_exactly_on_what_changes_vectors() {
         let base = describe(&info()).unwrap();
         assert_eq!(base.weights_sha256[..2], [0x01, 0x23]);
 
         let renamed = clip::ModelInfo { name: "b".to_owned(), ..info() };
         assert_eq!(describe(&renamed).unwrap().fingerprint, base.fingerprint);
 
-        // The same numbers up to rounding: what one server embedded before a change of processors is comparable after it.
+        // The same vectors up to rounding: embeddings stay comparable after a change of processors.
         let elsewhere = describe(&clip::ModelInfo { kernels: clip::Kernels::Avx2, ..info() }).unwrap();
         assert_eq!(elsewhere.fingerprint, base.fingerprint);
         assert_eq!((&*base.kernels, &*elsewhere.kernels), ("candle", "avx2"));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_that_is_none_is_refused() {
+    fn an_invalid_digest_is_refused() {
         for digest in ["", "0123", &"g".repeat(64), &"é".repeat(32)] {
             let info = clip::ModelInfo { weights_sha256: digest.to_owned(), ..info() };
             assert_eq!(describe(&info).unwrap_err().kind, ErrorKind::ModelInvalid);

@@ -1,4 +1,4 @@
-//! Has the weights packed by another process, before this one gives up the right to write.
+//! Runs another process that packs the weights, since this one gives up the right to write.
 
 use std::io;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::process::{Child, Command, Stdio};
 use clip::Options;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-/// The process that packs, killed when dropped before its end.
+/// The process that packs. Dropping this kills it.
 pub struct Packing(Option<Child>);
 
 impl Packing {
-    /// Starts it where the weights are not packed, or not known to be right, and the directory can be written. Where it
-    /// fails, loading the model tells why, or does without.
+    /// Starts it if the weights are not packed and checked, and the directory can be written. If it fails, loading the model
+    /// reports why, or packs the weights into memory.
     pub fn start(model: &Path, options: &Options) -> Self {
-        // Where there is no sandbox, loading writes the file by itself.
+        // Without a sandbox, loading writes the file.
         let wanted = cfg!(target_os = "linux")
             && clip::is_packed(model, options).is_ok_and(|packed| !packed)
             && accessat(CWD, model, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
         Self(if wanted { spawn(model, options).ok() } else { None })
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended.
     pub fn wait(mut self) {
         if let Some(mut child) = self.0.take() {
             let _ = child.wait();
@@ -38,7 +38,7 @@ impl Drop for Packing {
     }
 }
 
-/// The program that runs, even if another has its name by now.
+/// Starts the running program, even if the file was replaced.
 fn spawn(model: &Path, options: &Options) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.args(["pack", "--if-needed", "--model"]).arg(model);

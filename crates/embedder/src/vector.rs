@@ -3,26 +3,26 @@ use std::fmt;
 use crate::ModelFingerprint;
 use crate::error::{Error, Inner};
 
-/// Length of an embedding: the width of CLIP ViT-B/32's shared space of pictures and texts.
+/// Length of an embedding: the width of CLIP ViT-B/32's shared space of images and texts.
 pub const DIMENSION: usize = 512;
 
 /// How far an embedding's Euclidean norm may be from 1 before it is refused.
 pub const NORM_TOLERANCE: f64 = 1e-3;
 
-/// An embedding as the client hands it out, with the model it came from.
+/// An embedding, and the model that made it.
 #[derive(Clone, PartialEq)]
 pub struct Embedded {
     /// [`DIMENSION`] finite numbers whose Euclidean norm is 1 within [`NORM_TOLERANCE`].
     pub vector: Box<[f32; DIMENSION]>,
     /// Which model made it.
     pub model: ModelFingerprint,
-    /// The picture was an animation, of which this is the first frame.
+    /// The image was an animation, of which this is the first frame.
     pub animated: bool,
 }
 
 impl Embedded {
-    /// Accepts `vector` if it is a direction. The server is another process, which may have been replaced or be broken:
-    /// what it sends ends in a table only after this.
+    /// Accepts `vector` if it is finite and of norm 1. The server is another process, which may have been replaced or be
+    /// broken, so its answers are checked before they are stored.
     pub(crate) fn checked(
         vector: Box<[f32; DIMENSION]>,
         model: ModelFingerprint,

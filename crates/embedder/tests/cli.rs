@@ -34,7 +34,7 @@ fn model() -> &'static str {
 }
 
 #[test]
-fn every_file_gets_its_line_and_one_failure_shows_in_the_status() {
+fn every_file_gets_a_line_and_one_failure_sets_the_status() {
     let directory = tempfile::tempdir().unwrap();
     let mut arguments = vec!["embed".to_owned(), "--model".to_owned(), model().to_owned()];
     for number in 0..10 {
@@ -63,7 +63,7 @@ fn every_file_gets_its_line_and_one_failure_shows_in_the_status() {
 }
 
 #[tokio::test]
-async fn printed_numbers_are_the_servers_to_the_last_bit() {
+async fn printed_numbers_equal_the_servers_to_the_last_bit() {
     let server = Supervisor::start(&[]);
     let client = Client::connect(&server.socket()).await.unwrap();
 
@@ -117,7 +117,7 @@ fn a_model_is_replaced_only_by_force() {
 }
 
 #[test]
-fn info_is_for_people_too() {
+fn info_prints_text_and_json() {
     let output = run(&["info", "--model", model()]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -144,7 +144,7 @@ fn weights_are_packed_ahead_of_time() {
         path => {
             assert_eq!(std::path::Path::new(path).parent(), Some(directory.path()));
             let made = std::fs::metadata(path).unwrap().modified().unwrap();
-            // Loading finds it and leaves it.
+            // Loading finds it and does not change it.
             assert_eq!(run(&["info", "--model", model]).status.code(), Some(0));
             // The packed file, and the record that it was checked.
             assert_eq!(files(), before + 2);
@@ -163,7 +163,7 @@ fn a_missing_model_is_one_message() {
 }
 
 #[test]
-fn every_command_explains_itself_with_examples() {
+fn the_help_of_every_command_has_examples() {
     for command in [&[][..], &["embed"], &["info"], &["init-model"], &["pack"], &["serve"]] {
         let output = program().args(command).arg("--help").output().unwrap();
         assert_eq!(output.status.code(), Some(0));

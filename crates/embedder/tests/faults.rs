@@ -1,4 +1,4 @@
-//! What a client sees of a server that crashes, hangs or lies. Needs the feature `fault-injection`.
+//! Clients of a server that crashes, hangs or sends wrong answers. Requires the feature `fault-injection`.
 
 mod support;
 
@@ -20,7 +20,7 @@ async fn connect(server: &Supervisor) -> Client {
 }
 
 #[tokio::test]
-async fn a_crash_takes_only_what_is_in_flight() {
+async fn a_crash_only_fails_requests_in_flight() {
     let abort = Some(Signal::ABORT.as_raw());
     for (word, signal, code) in [
         ("abort", abort, None),
@@ -44,7 +44,7 @@ async fn a_crash_takes_only_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_ended_and_named_by_its_digest_alone() {
+async fn a_hanging_input_ends_the_server_and_only_its_digest_is_logged() {
     let mut server = Supervisor::start(&["--image-timeout", "1"]);
     let client = connect(&server).await;
     let hang = fault("hang");
@@ -87,7 +87,7 @@ async fn a_known_text_does_not_wait_for_the_model() {
 }
 
 #[tokio::test]
-async fn a_decoders_panic_is_the_pictures_failure() {
+async fn a_panic_of_a_decoder_fails_only_its_picture() {
     let mut server = Supervisor::start(&[]);
     let client = connect(&server).await;
     let (panicked, mate) = tokio::join!(
@@ -98,11 +98,11 @@ async fn a_decoders_panic_is_the_pictures_failure() {
     mate.unwrap();
     assert!(server.is_running());
     let log = server.log();
-    assert!(log.contains("panicked at") && !log.contains("as told"), "{log}");
+    assert!(log.contains("panicked at") && !log.contains("as requested"), "{log}");
 }
 
 #[tokio::test]
-async fn a_lie_is_never_an_embedding() {
+async fn a_wrong_answer_is_never_an_embedding() {
     for word in ["garbage", "nan", "short", "zero"] {
         let server = Supervisor::start(&[]);
         let client = connect(&server).await;
@@ -123,7 +123,7 @@ fn attempts(report: &str) -> Vec<(&str, i32)> {
     attempts
 }
 
-/// A file that nobody but its owner should read, and the order to try it and all else.
+/// A private file, and the input that tries to read it and makes all other attempts.
 struct Escape {
     secrets: tempfile::TempDir,
     word: String,
@@ -152,7 +152,7 @@ fn is_denied(errno: i32) -> bool {
 
 /// In a decoding thread and in the model's.
 #[tokio::test]
-async fn a_hole_in_a_decoder_leads_nowhere() {
+async fn a_compromised_decoder_cannot_leave_the_sandbox() {
     let escape = Escape::new();
     let mut server = Supervisor::start(&[]);
     let client = connect(&server).await;
@@ -171,9 +171,9 @@ async fn a_hole_in_a_decoder_leads_nowhere() {
     client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
-/// On a kernel without Landlock seccomp alone closes all files once the model is loaded; the server works and says so.
+/// Without Landlock, seccomp prevents opening files once the model is loaded; the server works and reports it.
 #[tokio::test]
-async fn a_kernel_without_landlock_is_told_of() {
+async fn a_kernel_without_landlock_is_reported() {
     let escape = Escape::new();
     let server = Supervisor::on_kernel_without(&[libc::SYS_landlock_create_ruleset], &[]);
     let client = connect(&server).await;
@@ -188,9 +188,9 @@ async fn a_kernel_without_landlock_is_told_of() {
     client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
-/// On a kernel without seccomp files are closed and sockets are not.
+/// Without seccomp, files cannot be opened but sockets can.
 #[tokio::test]
-async fn a_kernel_without_seccomp_is_told_of() {
+async fn a_kernel_without_seccomp_is_reported() {
     let escape = Escape::new();
     let server = Supervisor::on_kernel_without(&[libc::SYS_seccomp], &[]);
     let client = connect(&server).await;
@@ -202,7 +202,7 @@ async fn a_kernel_without_seccomp_is_told_of() {
         println!("not checked here: {sandbox}");
         return;
     }
-    // Not all of them: one of the others would start a program in the server's place.
+    // Not all of them: one of the others would replace the server by another program.
     let paths = [escape.secrets.path().join("pinterest.key"), support::model().join("config.json")];
     for (path, expected) in paths.iter().zip([libc::EACCES, 0]) {
         let word = fault(&format!("read:{}", path.display()));
@@ -212,9 +212,9 @@ async fn a_kernel_without_seccomp_is_told_of() {
     escape.nothing_has_changed();
 }
 
-/// On a kernel with neither it works as it did, and says so.
+/// Without both, the server works and reports it.
 #[tokio::test]
-async fn a_kernel_with_neither_is_told_of() {
+async fn a_kernel_without_both_is_reported() {
     let lacking = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
     let server = Supervisor::on_kernel_without(&lacking, &[]);
     let client = connect(&server).await;
@@ -223,9 +223,9 @@ async fn a_kernel_with_neither_is_told_of() {
     client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 }
 
-/// Before the model is loaded, and where it never is, Landlock alone decides about files.
+/// While no model is loaded, only Landlock limits files.
 #[tokio::test]
-async fn without_a_model_nothing_but_its_directory_can_be_read() {
+async fn without_a_model_only_its_directory_can_be_read() {
     let (secrets, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let key = secrets.path().join("pinterest.key");
     std::fs::write(&key, "a key").unwrap();

@@ -1,4 +1,4 @@
-//! What large pictures cost: memory that is known before, and no other picture's time.
+//! Large images take no more memory than measured, and do not delay others.
 
 #[allow(dead_code, reason = "each test program uses its part")]
 #[path = "../../../tests/fixtures/draw.rs"]
@@ -17,29 +17,29 @@ const MIB: u64 = 1 << 20;
 
 async fn connect(server: &Supervisor) -> Client {
     let client = Client::connect(&server.socket()).await.unwrap();
-    // What any picture takes is taken.
+    // After the memory that any image takes is allocated.
     client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     client
 }
 
-/// The most memory that the server has had, in bytes.
+/// Peak memory of the server, in bytes.
 fn peak(server: &Supervisor) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// 48 megapixels, as telephones and cameras have them.
+/// 48 megapixels, as from phones and cameras.
 fn photographs() -> &'static [(&'static str, Vec<u8>, u64); 4] {
     static PHOTOGRAPHS: LazyLock<[(&str, Vec<u8>, u64); 4]> = LazyLock::new(|| {
-        // Grain as no lossless file of this size may have.
+        // Grain, which a lossless file of this size cannot have.
         let (photograph, print) = (Scene::Photograph.draw(8000, 6000), Scene::Text.draw(8000, 6000));
         [
             ("JPEG", jpeg(&photograph, false), 24 * MIB),
             ("PNG", lossless(&print, ImageFormat::Png), 24 * MIB),
-            // Three bytes a pixel.
+            // Three bytes per pixel.
             ("progressive JPEG", jpeg(&photograph, true), 170 * MIB),
-            // Eleven bytes a pixel.
+            // Eleven bytes per pixel.
             ("WebP", lossless(&print, ImageFormat::WebP), 560 * MIB),
         ]
     });
@@ -47,7 +47,7 @@ fn photographs() -> &'static [(&'static str, Vec<u8>, u64); 4] {
 }
 
 #[tokio::test]
-async fn memory_is_that_of_rows_where_rows_come_and_what_headers_tell_elsewhere() {
+async fn memory_stays_within_the_measured_bound() {
     let limits = clip::Limits::default();
     for (kind, bytes, most) in photographs() {
         let server = Supervisor::start(&[]);
@@ -55,7 +55,7 @@ async fn memory_is_that_of_rows_where_rows_come_and_what_headers_tell_elsewhere(
         let before = peak(&server);
         let (size, measured) = (bytes.len() as u64, clip::measure(bytes, &limits).unwrap().memory);
         client.embed_image(bytes.clone(), Animations::FirstFrame).await.unwrap();
-        // The received bytes stand beside it.
+        // In addition to the received bytes.
         let taken = peak(&server).saturating_sub(before + size);
         println!(
             "{kind}: {} MiB taken, {} MiB from its headers, {} MiB encoded",
@@ -67,11 +67,11 @@ async fn memory_is_that_of_rows_where_rows_come_and_what_headers_tell_elsewhere(
     }
 }
 
-/// Four at a time need the memory of one, and each waits for its turn.
+/// Four at a time take the memory of one, since they wait for each other.
 #[tokio::test]
 async fn pictures_share_one_budget() {
     let [.., (_, progressive, _), (_, webp, _)] = photographs();
-    // A quarter of it is less than two of them need.
+    // A quarter of it is less than two of them take.
     let server = Supervisor::start(&["--memory-limit", &(2400 * MIB).to_string()]);
     let client = connect(&server).await;
     let before = peak(&server);
@@ -90,7 +90,7 @@ async fn pictures_share_one_budget() {
 }
 
 #[tokio::test]
-async fn what_needs_more_than_the_budget_is_refused_by_its_header() {
+async fn a_picture_over_the_memory_budget_is_refused_by_its_header() {
     let [.., (_, webp, _)] = photographs();
     let server = Supervisor::start(&["--memory-limit", &(1400 * MIB).to_string()]);
     let client = connect(&server).await;

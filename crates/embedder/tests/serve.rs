@@ -1,4 +1,4 @@
-//! The server as its clients see it.
+//! Tests of the server through its clients.
 
 mod support;
 
@@ -18,7 +18,7 @@ async fn connect(server: &Supervisor) -> Client {
     Client::connect(&server.socket()).await.unwrap()
 }
 
-/// Sends all at once; the answers in the order of the pictures.
+/// Sends all at once; returns the answers in the order of the images.
 async fn embed_together(client: &Client, pictures: Vec<Vec<u8>>) -> Vec<Result<Embedded, Error>> {
     let mut tasks = tokio::task::JoinSet::new();
     for (number, picture) in pictures.into_iter().enumerate() {
@@ -49,7 +49,7 @@ async fn a_batch_equals_its_parts() {
     }
 }
 
-/// Of every format there is one, decoded behind the sandbox.
+/// One image of every format is decoded in the sandbox.
 #[tokio::test]
 async fn the_first_frame_of_an_animation_is_embedded_or_refused() {
     let container = |name: &str| {
@@ -117,7 +117,7 @@ async fn a_bad_picture_fails_alone() {
 }
 
 #[tokio::test]
-async fn says_who_it_is() {
+async fn info_describes_the_server() {
     let server = Supervisor::start(&["--precision", "f32", "--kernels", "candle"]);
     let client = connect(&server).await;
     let embedded = client.embed_text("x").await.unwrap();
@@ -134,7 +134,7 @@ async fn statistics(client: &Client) -> Statistics {
     client.info().await.unwrap().statistics
 }
 
-/// Three clients that each have as many pictures in flight as one may; returns when most of them wait, about a second's work.
+/// Starts three clients with as many images in flight as allowed. Returns when most of them wait, which is about a second's work.
 async fn busy_with_pictures() -> (Supervisor, tokio::task::JoinSet<Vec<Result<Embedded, Error>>>) {
     let server = Supervisor::start(&["--max-pass-time", "1"]);
     let picture = large_picture();
@@ -174,7 +174,7 @@ async fn a_text_overtakes_the_pictures_of_other_clients() {
 }
 
 #[tokio::test]
-async fn a_picture_waits_for_one_of_each_other_client_and_not_for_all_they_have() {
+async fn a_picture_waits_for_at_most_one_of_each_other_client() {
     let (server, imports) = busy_with_pictures().await;
     let client = connect(&server).await;
     for number in 0..3 {
@@ -190,12 +190,12 @@ async fn pictures_do_not_wait_for_the_end_of_a_stream_of_texts() {
     let server = Supervisor::start(&[]);
     let client = connect(&server).await;
     // Aborted with the set. Several, so that one waits whenever the model is free.
-    let mut askers = tokio::task::JoinSet::new();
-    for asker in 0..8 {
+    let mut responders = tokio::task::JoinSet::new();
+    for responder in 0..8 {
         let client = connect(&server).await;
-        askers.spawn(async move {
+        responders.spawn(async move {
             for number in 0.. {
-                client.embed_text(format!("barn {number} of {asker}")).await.unwrap();
+                client.embed_text(format!("barn {number} of {responder}")).await.unwrap();
             }
         });
     }
@@ -208,7 +208,7 @@ async fn pictures_do_not_wait_for_the_end_of_a_stream_of_texts() {
 }
 
 #[tokio::test]
-async fn a_text_asked_again_is_answered_the_same_without_the_model() {
+async fn a_repeated_text_gets_the_same_answer_without_the_model() {
     let server = Supervisor::start(&[]);
     let client = connect(&server).await;
     let first = client.embed_text("a barn with string lights").await.unwrap();
@@ -221,7 +221,7 @@ async fn a_text_asked_again_is_answered_the_same_without_the_model() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_requests_are_refused_and_may_be_repeated() {
+async fn requests_beyond_the_limit_are_refused_and_may_be_repeated() {
     let server = Supervisor::start(&["--max-queue", "1"]);
     let client = connect(&server).await;
     client.embed_text("the model is loaded").await.unwrap();
@@ -236,7 +236,7 @@ async fn beyond_the_limit_requests_are_refused_and_may_be_repeated() {
         let error = refusal.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.is_retryable());
-        assert_eq!(error.to_string(), "1 texts are waiting for the embedder, the limit is 1: ask again a little later");
+        assert_eq!(error.to_string(), "embedder queue is full: 1 texts are waiting, the limit is 1");
     }
     client.embed_text("barn number 0").await.unwrap();
 }
@@ -262,13 +262,13 @@ async fn killed_with_a_request_in_flight() {
 }
 
 #[tokio::test]
-async fn ends_when_idle_and_the_next_request_finds_its_successor() {
+async fn ends_when_idle_and_its_successor_gets_the_next_request() {
     let mut server = Supervisor::start(&["--idle-timeout", "1"]);
     let client = connect(&server).await;
     let before = client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
     assert_eq!(server.wait().code(), Some(0));
 
-    // Nobody runs: the request waits in the socket's queue until somebody does.
+    // Without a server, the request waits in the socket's queue until one starts.
     let request = client.embed_image(picture(0), Animations::FirstFrame);
     let restart = async {
         tokio::task::yield_now().await;
@@ -301,7 +301,7 @@ async fn no_request_is_lost_between_two_servers() {
 }
 
 #[tokio::test]
-async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
+async fn a_missing_model_is_reported_and_a_repaired_one_is_loaded() {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("model");
     std::fs::create_dir(&model).unwrap();
@@ -319,7 +319,7 @@ async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
     support::init_model(&model);
     client.embed_image(picture(0), Animations::FirstFrame).await.unwrap();
 
-    // Damage does not reach the model that is loaded, but the next server.
+    // Damage does not affect the loaded model, but the next server.
     std::fs::write(model.join("model.safetensors"), "damaged").unwrap();
     client.embed_text("x").await.unwrap();
     server.signal(Signal::TERM);
@@ -334,7 +334,7 @@ async fn a_missing_model_is_an_answer_and_a_repaired_one_is_loaded() {
 fn last_frame(stream: &mut UnixStream) -> Response {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut frame = Vec::new();
-    // What we sent and it did not read makes the end of the connection a reset.
+    // Unread bytes turn the end of the connection into a reset.
     if let Err(error) = stream.read_to_end(&mut frame) {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     }
@@ -344,9 +344,9 @@ fn last_frame(stream: &mut UnixStream) -> Response {
     Response::decode(header.kind, payload).unwrap()
 }
 
-/// What this process has given up the right to read, its successor reads; clients notice nothing.
+/// A directory that this process has given up the right to read is read by its successor, without an error for clients.
 #[tokio::test]
-async fn a_model_directory_made_later_is_the_next_processes() {
+async fn a_model_directory_created_later_is_read_by_the_next_process() {
     let parent = tempfile::tempdir().unwrap();
     let model = parent.path().join("model");
     let mut server = Supervisor::with_model(&model, &[]);
@@ -368,7 +368,7 @@ async fn a_model_directory_made_later_is_the_next_processes() {
 }
 
 #[tokio::test]
-async fn weights_written_while_they_are_in_use_answer_nothing() {
+async fn weights_changed_while_in_use_give_no_answer() {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("model");
     support::init_model(&model);
@@ -390,7 +390,7 @@ async fn weights_written_while_they_are_in_use_answer_nothing() {
         server.restart();
     });
     embedded.unwrap();
-    assert!(server.log().contains("were written while they were in use"), "{}", server.log());
+    assert!(server.log().contains("were changed while in use"), "{}", server.log());
     // Written again from the checkpoint.
     assert!(client.embed_text("x").await.unwrap() == before);
 }
@@ -406,7 +406,7 @@ fn an_oversized_frame_is_refused_unread() {
     assert!(message.contains("268435457") && message.contains("268435456"), "{message}");
 }
 
-/// The server's own limits, each told apart, and none of them the end of a connection.
+/// The server's limits have different errors, and none of them ends the connection.
 #[tokio::test]
 async fn a_picture_over_a_limit_is_refused_alone() {
     let size = picture(0).len();
@@ -423,7 +423,12 @@ async fn a_picture_over_a_limit_is_refused_alone() {
             ErrorKind::TooManyPixels,
             "240 x 300 = 72000 pixels, more than the limit of 71999".to_owned(),
         ),
-        ("--max-image-side", 299, ErrorKind::SideTooLong, "240 x 300, more than the limit of 299 a side".to_owned()),
+        (
+            "--max-image-side",
+            299,
+            ErrorKind::SideTooLong,
+            "240 x 300 pixels, more than the limit of 299 per side".to_owned(),
+        ),
     ];
     for (option, limit, kind, expected) in limits {
         let server = Supervisor::start(&[option, &limit.to_string()]);
@@ -444,7 +449,7 @@ fn arbitrary_bytes_end_one_connection_and_nothing_else() {
     let path = server.socket();
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), HEADER_BYTES..2000),
-        // A sound request first.
+        // A valid request first.
         prop::collection::vec(any::<u8>(), HEADER_BYTES..200).prop_map(|rest| {
             let (header, _) = Request::Info.encode(1).unwrap();
             [&header.encode()[..], &rest].concat()
@@ -468,7 +473,7 @@ fn arbitrary_bytes_end_one_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn makes_a_socket_and_removes_it_when_told_to_end() {
+async fn the_socket_is_created_and_removed_at_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut child = program()
         .current_dir(directory.path())
@@ -487,10 +492,10 @@ async fn makes_a_socket_and_removes_it_when_told_to_end() {
     };
     client.embed_text("x").await.unwrap();
     let pid = rustix::process::Pid::from_child(&child);
-    let told = Instant::now();
+    let signalled = Instant::now();
     rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(2), "{:?}", signalled.elapsed());
     assert!(!path.exists());
     let error = client.embed_text("x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -533,7 +538,7 @@ fn does_not_start_under_a_foreign_parent() {
 }
 
 #[tokio::test]
-async fn takes_its_rights_from_itself() {
+async fn rights_and_limits_are_given_up() {
     let server = Supervisor::start(&["--memory-limit", "4294967296"]);
     connect(&server).await.info().await.unwrap();
     let process = Path::new("/proc").join(server.pid().to_string());

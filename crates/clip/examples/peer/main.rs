@@ -1,4 +1,4 @@
-//! This crate's side of `make bench-peers`, which compares it with other engines.
+//! The engines of this crate for `make bench-peers`, which compares them with others.
 //!
 //! ```text
 //! peer engine --model DIR --precision NAME [--kernels NAME] --threads N --images FILE --tokens FILE
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The first two load once, print a line of JSON about themselves, and then answer each line of JSON on standard input with
-//! one on standard output, until its end; `tests/peers/process.py` has the protocol. `tokens` prints a JSON list per text.
+//! one on standard output, until its end; `tests/peers/measure.py` describes the protocol. `tokens` prints a JSON list per text.
 //!
 //! The images are raw little-endian f32, N x 3 x 224 x 224, already normalised; the tokens a JSON list of lists.
 
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use clip::Tokenizer;
 
-/// Whatever ends the program, for people.
+/// An error ends the program with its message.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
-//! How fast the processor multiplies: dot-product instructions on registers alone, no memory.
+//! Measures how fast the processor multiplies: dot-product instructions on registers, without memory.
 //!
-//! Each loop keeps many sums going, so that the latency of one instruction hides behind the others, and every
-//! instruction of a loop is the one that a kernel of that precision is made of. The rate is what no engine can exceed.
+//! Each loop updates many independent sums, to hide the latency of instructions, and consists of the instruction that a kernel
+//! of that precision uses. No engine can exceed the rate.
 
 #![allow(unsafe_code, reason = "functions with target features are called behind a check at run time")]
 
@@ -95,11 +95,11 @@ mod x86 {
 
     use super::{Burst, Precision};
 
-    /// Sums kept going: more than latency times instructions per cycle (4 x 2), fewer than the registers (32; 16 of AVX2).
+    /// Independent sums: more than latency times instructions per cycle (4 x 2), fewer than the registers (32; 16 of AVX2).
     const ACCUMULATORS: usize = 24;
     const ACCUMULATORS_AVX2: usize = 12;
 
-    /// Steps of a burst: some ten microseconds, beside which looking at the clock does not count.
+    /// Steps of a burst: some ten microseconds, so that reading the clock does not matter.
     const STEPS: u64 = 4096;
 
     const fn operations(accumulators: usize, per_instruction: u64) -> u64 {
@@ -136,7 +136,7 @@ mod x86 {
     #[target_feature(enable = "avx512f")]
     fn f32_avx512() {
         let (left, right) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(0.25)));
-        // Different beginnings: equal sums would be one to the compiler.
+        // Different initial values, so that the compiler does not merge the sums.
         let mut sums: [__m512; ACCUMULATORS] = std::array::from_fn(|index| _mm512_set1_ps(black_box(index as f32)));
         for _ in 0..STEPS {
             for sum in &mut sums {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Result;
 
-/// Prints `ready`, then what `answer` makes of each line, until standard input ends.
+/// Prints `ready`, then the answer to each line, until standard input ends.
 pub fn serve<Q: DeserializeOwned>(
     ready: &impl Serialize,
     mut answer: impl FnMut(Q) -> Result<serde_json::Value>,

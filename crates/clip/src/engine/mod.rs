@@ -1,21 +1,23 @@
-//! The model behind a small interface.
+//! The model behind a small interface, [`Engine`], which has two implementations:
+//!
+//! - `fast`: our kernels for x86-64 with AVX2 or AVX-512. Start at `fast/mod.rs`; `fast/variants.rs` lists the kernels.
+//! - `reference`: candle-transformers on any processor or GPU, in builds with the feature `candle`.
+//!
+//! `options` is the caller's choice between them. `weights` reads a checkpoint, and `trust` refuses one that others can write.
 
 mod fast;
 pub mod fuzzing;
 mod options;
+#[cfg(feature = "candle")]
 mod reference;
-mod towers;
+mod tokens;
 mod trust;
 mod weights;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
-use fast::Fast;
 pub use options::{DeviceKind, Kernels, Options, Precision, UnknownName};
-use reference::Reference;
-use towers::Model;
 
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
@@ -24,10 +26,10 @@ use crate::{DIMENSION, Embedding, PREPROCESSING, Pixels};
 pub(crate) const CONFIG_FILE: &str = "config.json";
 pub(crate) const WEIGHTS_FILE: &str = "model.safetensors";
 
-/// Bytes of a configuration: the published one has 4,186.
+/// Largest configuration that is read, in bytes. The published one has 4,186.
 const MAX_CONFIG: u64 = 1024 * 1024;
 
-/// Which model an embedding came from.
+/// The model that made an embedding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
     /// The name in the model's `config.json`, or that of its directory.
@@ -36,33 +38,34 @@ pub struct ModelInfo {
     pub weights_sha256: String,
     /// Precision of the arithmetic: `f32`, `bf16`, or `int8` with the size of its groups.
     pub precision: String,
-    /// Which code multiplies matrices. The same precision gives the same vectors up to rounding on each.
+    /// The code that multiplies matrices. With the same precision, all kernels return the same vectors up to rounding.
     pub kernels: Kernels,
     /// [`PREPROCESSING`](crate::PREPROCESSING).
     pub preprocessing: String,
     /// Length of an embedding.
     pub dimension: usize,
-    /// What could be better about how the model was loaded, in one sentence.
+    /// What could be better about the way the model was loaded, in one sentence.
     pub notice: Option<String>,
 }
 
-/// A loaded CLIP model. Owned by one thread; an engine may keep scratch memory between calls.
+/// A loaded CLIP model. One thread owns it; an engine may keep scratch memory between calls.
 pub trait Engine: Send {
     /// Which model this is.
     fn info(&self) -> &ModelInfo;
 
-    /// Whether it still computes with the weights it was loaded with: false once somebody has written the file that they
-    /// are mapped from. Then load the model again, and discard all results since the last time that this was true.
+    /// Whether the engine still computes with the weights it was loaded with. False after a process has written to the file
+    /// that the weights are mapped from. In that case load the model again, and discard all results since the last time that
+    /// this returned true.
     fn is_current(&self) -> bool;
 
-    /// One embedding per picture, in order. A batch gives what its members give alone, up to rounding.
+    /// Returns one embedding per image, in order. The embedding of an image does not depend on the others, up to rounding.
     ///
     /// # Errors
     ///
     /// [`Inference`](crate::ErrorKind::Inference).
     fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error>;
 
-    /// One embedding per text, in order; each text as [`Tokenizer::encode`](crate::Tokenizer::encode) gives it.
+    /// Returns one embedding per text, in order. A text is a result of [`Tokenizer::encode`](crate::Tokenizer::encode).
     ///
     /// # Errors
     ///
@@ -72,46 +75,41 @@ pub trait Engine: Send {
 
 /// Loads `config.json` and `model.safetensors` from `directory`, in the layout of the transformers library.
 ///
-/// The fast kernels compute on weights packed once: into `model.{precision}.packed` beside the checkpoint if the directory
-/// can be written, else into private memory on every load, of which [`ModelInfo::notice`] tells. The packed file is checked
-/// against its SHA-256, and the checkpoint against that which it was packed from, when they are met first, and again whenever
-/// either is another file to the system or was written; `model.{precision}.packed.checked` tells.
+/// The fast kernels compute on packed weights. These are stored in `model.{precision}.packed` beside the checkpoint if the
+/// directory can be written; otherwise they are packed into private memory on every load, and [`ModelInfo::notice`] reports
+/// it. The packed file and its checkpoint are checked by their SHA-256 the first time, and again whenever one of them was
+/// written or replaced; `model.{precision}.packed.checked` records the check.
 ///
 /// # Errors
 ///
-/// [`ModelUntrusted`](crate::ErrorKind::ModelUntrusted) if others than root and the user of this process may write a file of
-/// the model or its directory,
+/// [`ModelUntrusted`](crate::ErrorKind::ModelUntrusted) if users other than root and the user of this process may write a
+/// file of the model or its directory,
 /// [`ModelMissing`](crate::ErrorKind::ModelMissing) if a file does not exist, [`Io`](crate::ErrorKind::Io) if it cannot
-/// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it is not that of such a model,
-/// [`Unsupported`](crate::ErrorKind::Unsupported) if the processor has no kernels for the precision.
+/// be read, [`ModelInvalid`](crate::ErrorKind::ModelInvalid) if it does not belong to such a model,
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if the processor or this build has no kernels for the precision.
 pub fn load(directory: &Path, options: &Options) -> Result<Box<dyn Engine>, Error> {
     let (architecture, checkpoint) = open(directory)?;
     let variant = variant(&architecture, options)?;
-    let info = |variant: Option<&fast::Variant>, weights_sha256, notice| ModelInfo {
+    let info = ModelInfo {
         name: architecture.name.clone().unwrap_or_else(|| directory_name(directory)),
-        weights_sha256,
-        precision: variant.map_or(Precision::F32.name(), |variant| variant.name).to_owned(),
-        kernels: variant.map_or(Kernels::Candle, |variant| variant.kernels),
+        weights_sha256: String::new(),
+        precision: variant.as_ref().map_or(Precision::F32.name(), |variant| variant.name).to_owned(),
+        kernels: variant.as_ref().map_or(Kernels::Candle, |variant| variant.kernels),
         preprocessing: PREPROCESSING.to_owned(),
         dimension: DIMENSION,
-        notice,
+        notice: None,
     };
-    Ok(match variant {
-        Some(variant) => {
-            let fast::Loaded { towers, sha256, notice } =
-                Fast::load(&variant, &checkpoint, &architecture, options.threads)?;
-            Box::new(Model { info: info(Some(&variant), sha256, notice), towers, device: Device::Cpu })
-        }
-        None => {
-            let device = options.device.open()?;
-            let (towers, sha256) = Reference::load(&checkpoint, &architecture, &device)?;
-            Box::new(Model { info: info(None, weights::hexadecimal(&sha256), None), towers, device })
-        }
-    })
+    match variant {
+        Some(variant) => fast::load(&variant, &checkpoint, &architecture, options.threads, info),
+        #[cfg(feature = "candle")]
+        None => reference::load(&checkpoint, &architecture, options.device, info),
+        #[cfg(not(feature = "candle"))]
+        None => Err(Inner::NoCandle.into()),
+    }
 }
 
-/// Packs the weights of the model in `directory` as [`load`] with the same options would, whether or not they are packed
-/// already, and returns the path of the file; `None` if that engine packs none.
+/// Packs the weights of the model in `directory` as [`load`] with the same options would, even if they are packed already.
+/// Returns the path of the packed file, or `None` if the engine does not pack weights.
 ///
 /// # Errors
 ///
@@ -122,8 +120,8 @@ pub fn pack(directory: &Path, options: &Options) -> Result<Option<PathBuf>, Erro
     variant.map(|variant| fast::write(&variant, &checkpoint, &architecture)).transpose()
 }
 
-/// Whether [`load`] with the same options would find the weights packed and checked; true if that engine packs none. Takes
-/// no time.
+/// Whether [`load`] with the same options would find the weights packed and checked; true if the engine does not pack
+/// weights. Reads no weights.
 ///
 /// # Errors
 ///
@@ -134,7 +132,7 @@ pub fn is_packed(directory: &Path, options: &Options) -> Result<bool, Error> {
     variant.map_or(Ok(true), |variant| fast::is_packed(&variant, &checkpoint, &architecture))
 }
 
-/// What `directory` says of its model, and where its weights are.
+/// Reads the configuration in `directory`; also returns the path of the weights.
 fn open(directory: &Path) -> Result<(Architecture, PathBuf), Error> {
     let path = directory.join(CONFIG_FILE);
     let (file, _) = trust::open(&path)?;
@@ -145,10 +143,10 @@ fn open(directory: &Path) -> Result<(Architecture, PathBuf), Error> {
     Ok((architecture, directory.join(WEIGHTS_FILE)))
 }
 
-/// The fast kernels to use, if any.
+/// The fast kernels to use; `None` for the reference engine.
 fn variant(architecture: &Architecture, options: &Options) -> Result<Option<fast::Variant>, Error> {
     let Options { precision, kernels, device, .. } = *options;
-    // candle's own kernels serve every other device, and models of a shape the fast ones do not know.
+    // candle's own kernels serve every other device, and models of a shape that the fast ones cannot compute.
     let kernels = match device == DeviceKind::Cpu && fast::fits(architecture) {
         true => kernels,
         false => Some(kernels.unwrap_or(Kernels::Candle)),

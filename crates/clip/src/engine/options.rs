@@ -1,72 +1,75 @@
-//! What a caller may choose about the computation.
+//! Options of the computation.
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use candle_core::Device;
+/// Gives an enum names, in settings and output, by which it is displayed and parsed.
+macro_rules! named {
+    ($type:ident { $($variant:ident = $name:literal),+ }) => {
+        impl $type {
+            /// All, in the order of their declaration.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
-use crate::error::{Error, Inner};
+            /// The name in settings and output.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(word: &str) -> Result<Self, UnknownName> {
+                let found = Self::ALL.into_iter().find(|choice| choice.name() == word);
+                found.ok_or_else(|| UnknownName { expected: [$($name),+].join(", ") })
+            }
+        }
+    };
+}
 
 /// Precision of the matrix products. Sums, norms, softmax and the residual stream are f32 in each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// [`Bf16`](Self::Bf16) where the processor multiplies such numbers itself, else [`F32`](Self::F32).
+    /// [`Bf16`](Self::Bf16) if the processor supports it natively, else [`F32`](Self::F32).
     #[default]
     Auto,
-    /// Equal to the reference up to the order of sums.
+    /// Equal to the reference up to the order of the sums.
     F32,
     /// Weights and activations rounded to bfloat16.
     Bf16,
-    /// Weights and activations as 8-bit integers with a scale per group. Its error depends on the weights: not measured on
-    /// trained ones.
+    /// Weights and activations as 8-bit integers with a scale per group. The error depends on the weights, and is not measured
+    /// on trained ones.
     Int8,
 }
 
-impl Precision {
-    /// All, in the order of their declaration.
-    pub const ALL: [Self; 4] = [Self::Auto, Self::F32, Self::Bf16, Self::Int8];
+named!(Precision { Auto = "auto", F32 = "f32", Bf16 = "bf16", Int8 = "int8" });
 
-    /// As it is written in settings and output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::Int8 => "int8",
-        }
-    }
-}
-
-/// Which code multiplies matrices.
+/// The code that multiplies matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernels {
-    /// candle-transformers: the reference, on every processor and device. f32 only.
+    /// candle-transformers: the reference, on every processor and device. f32 only. In builds with the feature `candle`.
     Candle,
-    /// x86-64 with AVX2 and FMA. f32 and, unpacked to f32 on the way, bf16.
+    /// x86-64 with AVX2 and FMA. f32, and bf16 converted to f32 in registers.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ and VL. f32; bf16 and int8 where the processor also has BF16 and VNNI.
+    /// x86-64 with AVX-512 F, BW, DQ and VL. f32; bf16 and int8 if the processor also has BF16 and VNNI.
     Avx512,
 }
 
-impl Kernels {
-    /// All, in the order of their declaration.
-    pub const ALL: [Self; 3] = [Self::Candle, Self::Avx2, Self::Avx512];
+named!(Kernels { Candle = "candle", Avx2 = "avx2", Avx512 = "avx512" });
 
-    /// As it is written in settings and output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Candle => "candle",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        }
-    }
-}
-
-/// What computes.
+/// The device that computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceKind {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
     /// The first CUDA device, in candle's f32. In builds with the feature `cuda`.
@@ -75,51 +78,29 @@ pub enum DeviceKind {
     Metal,
 }
 
-impl DeviceKind {
-    /// All, in the order of their declaration.
-    pub const ALL: [Self; 3] = [Self::Cpu, Self::Cuda, Self::Metal];
+named!(DeviceKind { Cpu = "cpu", Cuda = "cuda", Metal = "metal" });
 
-    /// As it is written in settings and output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::Metal => "metal",
-        }
-    }
-
-    pub(super) fn open(self) -> Result<Device, Error> {
-        // In builds without its feature candle itself says so.
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda => Device::new_cuda(0),
-            Self::Metal => Device::new_metal(0),
-        }
-        .map_err(|error| Inner::Device { device: self.name(), source: error.into() }.into())
-    }
-}
-
-/// How to compute.
+/// Options of [`load`](crate::load).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Precision of the matrix products.
     pub precision: Precision,
-    /// Which code multiplies matrices; `None`: the fastest that the processor has for the precision.
+    /// The code that multiplies matrices; `None` for the fastest on this processor in the precision.
     pub kernels: Option<Kernels>,
-    /// What computes.
+    /// The device that computes.
     pub device: DeviceKind,
-    /// Threads, the calling one included. candle's part of the work runs on rayon's global pool instead.
+    /// Number of threads, including the calling one. candle uses rayon's global pool instead.
     pub threads: NonZeroUsize,
 }
 
 impl Default for Options {
-    /// The fastest way on one thread.
+    /// The fastest on one thread.
     fn default() -> Self {
         Self { precision: Precision::Auto, kernels: None, device: DeviceKind::Cpu, threads: NonZeroUsize::MIN }
     }
 }
 
-/// A word that names none of the choices.
+/// A name that is not among the choices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownName {
     expected: String,
@@ -132,31 +113,6 @@ impl fmt::Display for UnknownName {
 }
 
 impl std::error::Error for UnknownName {}
-
-macro_rules! named {
-    ($type:ty) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownName;
-
-            fn from_str(word: &str) -> Result<Self, UnknownName> {
-                Self::ALL
-                    .into_iter()
-                    .find(|choice| choice.name() == word)
-                    .ok_or_else(|| UnknownName { expected: Self::ALL.map(Self::name).join(", ") })
-            }
-        }
-    };
-}
-
-named!(Precision);
-named!(Kernels);
-named!(DeviceKind);
 
 #[cfg(test)]
 mod tests {

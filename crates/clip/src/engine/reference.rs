@@ -1,4 +1,4 @@
-//! candle-transformers' CLIP in f32: right to the last digit everywhere, and where a graphics processor is used.
+//! candle-transformers' CLIP in f32: the reference for the fast kernels, and the engine for GPUs and other processors.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,58 +9,108 @@ use candle_transformers::models::clip::text_model::{Activation, ClipTextConfig};
 use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
 
-use super::towers::Towers;
 use super::weights::{self, Weights};
-use crate::DIMENSION;
+use super::{DeviceKind, Engine, ModelInfo, tokens};
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::preprocess::SIDE;
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
+use crate::{DIMENSION, Embedding, Pixels};
 
-pub(super) struct Reference {
+/// Inputs of one pass. Eight are half as fast again as one; more gain nothing and take memory.
+const BATCH: usize = 8;
+
+struct Reference {
+    info: ModelInfo,
     model: ClipModel,
+    device: Device,
 }
 
-impl Reference {
-    /// Puts the model together on `device`; also gives the SHA-256 of the checkpoint.
-    pub(super) fn load(path: &Path, architecture: &Architecture, device: &Device) -> Result<(Self, [u8; 32]), Error> {
-        let Weights { mut tensors, sha256 } = weights::read(path, architecture)?;
-        let mut placed = HashMap::with_capacity(tensors.len());
-        for (name, shape) in architecture.tensors() {
-            let values = tensors.remove(&name).unwrap_or_default();
-            placed.insert(name, Tensor::from_vec(values, shape, device).map_err(Inner::forward)?);
-        }
-        // The library makes up a class embedding and a logit scale where it finds none; `weights::read` has refused such a
-        // file before it comes to that.
-        let tensors = VarBuilder::from_tensors(placed, DType::F32, device);
-        let model = ClipModel::new(tensors, &configuration(architecture)).map_err(Inner::forward)?;
-        Ok((Self { model }, sha256))
+/// Reads the checkpoint at `path` and puts the model on the device.
+///
+/// # Errors
+///
+/// Those of [`weights::read`], and [`Unsupported`](crate::ErrorKind::Unsupported) if the device cannot be used.
+pub(super) fn load(
+    path: &Path,
+    architecture: &Architecture,
+    device: DeviceKind,
+    info: ModelInfo,
+) -> Result<Box<dyn Engine>, Error> {
+    let device = open(device)?;
+    let Weights { mut tensors, sha256 } = weights::read(path, architecture)?;
+    let mut placed = HashMap::with_capacity(tensors.len());
+    for (name, shape) in architecture.tensors() {
+        let values = tensors.remove(&name).unwrap_or_default();
+        placed.insert(name, Tensor::from_vec(values, shape, &device).map_err(forward)?);
     }
+    // The library makes up a class embedding and a logit scale if they are missing; `weights::read` has refused such a file
+    // before.
+    let tensors = VarBuilder::from_tensors(placed, DType::F32, &device);
+    let model = ClipModel::new(tensors, &configuration(architecture)).map_err(forward)?;
+    let info = ModelInfo { weights_sha256: weights::hexadecimal(&sha256), ..info };
+    Ok(Box::new(Reference { info, model, device }))
 }
 
-impl Towers for Reference {
-    fn images(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
-        self.model.get_image_features(pixels)
+/// Opens a device. In a build without the device's feature, candle reports that.
+fn open(device: DeviceKind) -> Result<Device, Error> {
+    match device {
+        DeviceKind::Cpu => Ok(Device::Cpu),
+        DeviceKind::Cuda => Device::new_cuda(0),
+        DeviceKind::Metal => Device::new_metal(0),
+    }
+    .map_err(|error| Inner::Device { device: device.name(), source: error.into() }.into())
+}
+
+impl Engine for Reference {
+    fn info(&self) -> &ModelInfo {
+        &self.info
     }
 
-    fn texts(&self, tokens: &Tensor) -> candle_core::Result<Tensor> {
-        self.model.get_text_features(tokens)
-    }
-
-    /// Eight give this engine half as much again as one; more gives nothing and costs memory.
-    fn at_once(&self) -> (usize, usize) {
-        (8, 8)
-    }
-
-    /// Padding a short text costs up to three times its own work.
-    fn mixes_lengths(&self) -> bool {
-        false
-    }
-
-    /// They are in memory of their own.
+    /// The weights are in memory that no other process can write.
     fn is_current(&self) -> bool {
         true
     }
+
+    fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
+        let mut embeddings = Vec::with_capacity(images.len());
+        for batch in images.chunks(BATCH) {
+            let pixels: Vec<f32> = batch.iter().flat_map(Pixels::as_slice).copied().collect();
+            let features = Tensor::from_vec(pixels, (batch.len(), 3, SIDE, SIDE), &self.device)
+                .and_then(|pixels| self.model.get_image_features(&pixels));
+            embeddings.extend(normalised(features)?);
+        }
+        Ok(embeddings)
+    }
+
+    fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {
+        let texts = tokens::checked(texts)?;
+        // Only texts of one length share a pass: padding a short one costs up to three times its own work.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&index| texts[index].len());
+        let mut embeddings = Vec::with_capacity(texts.len());
+        let of_one_length = order.chunk_by(|&left, &right| texts[left].len() == texts[right].len());
+        for batch in of_one_length.flat_map(|alike| alike.chunks(BATCH)) {
+            let length = texts[batch[0]].len();
+            let tokens: Vec<u32> = batch.iter().flat_map(|&index| texts[index]).copied().collect();
+            let features = Tensor::from_vec(tokens, (batch.len(), length), &self.device)
+                .and_then(|tokens| self.model.get_text_features(&tokens));
+            embeddings.extend(batch.iter().copied().zip(normalised(features)?));
+        }
+        embeddings.sort_by_key(|&(index, _)| index);
+        Ok(embeddings.into_iter().map(|(_, embedding)| embedding).collect())
+    }
+}
+
+/// The rows of `[n, 512]` features, scaled to unit length.
+fn normalised(features: candle_core::Result<Tensor>) -> Result<Vec<Embedding>, Error> {
+    let rows = features.and_then(|features| features.to_vec2::<f32>()).map_err(forward)?;
+    rows.iter().map(|features| Embedding::normalised(features)).collect()
+}
+
+/// After the checks of shapes and tokens, an error of candle is a bug or a lack of memory.
+fn forward(error: candle_core::Error) -> Error {
+    Inner::Forward(error.into()).into()
 }
 
 fn configuration(architecture: &Architecture) -> ClipConfig {

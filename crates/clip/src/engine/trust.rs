@@ -1,4 +1,5 @@
-//! Whose a model's files are. What others can write decides what every picture is taken for, so it is refused.
+//! Ownership and mode of a model's files. Who can write them decides what every image is taken for, so a file that other
+//! users can write is refused.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -15,7 +16,7 @@ pub(super) fn check_directory(path: &Path) -> Result<(), Error> {
     check(path, &metadata)
 }
 
-/// Opens a file to read, unless others may write it or the directory that it lies in, links followed.
+/// Opens a file for reading, unless others may write the file or its directory, with links resolved.
 pub(super) fn open(path: &Path) -> Result<(File, Metadata), Error> {
     let reading = |error: io::Error| Error::reading(path, error);
     let file = File::open(path).map_err(reading)?;
@@ -31,10 +32,10 @@ fn check(path: &Path, metadata: &Metadata) -> Result<(), Error> {
     let (mode, owner, user) = (metadata.mode() & 0o7777, metadata.uid(), geteuid().as_raw());
     let untrusted = |reason| Err(Inner::Untrusted { path: path.to_path_buf(), reason }.into());
     if mode & 0o022 != 0 {
-        return untrusted(format!("others may write it (mode {mode:04o})"));
+        return untrusted(format!("must not be writable by group or others (mode {mode:04o})"));
     }
     if ![0, user].contains(&owner) {
-        return untrusted(format!("it belongs to user {owner}, neither root nor user {user}"));
+        return untrusted(format!("must be owned by root or user {user}, but is owned by user {owner}"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `model.safetensors` in one pass: every byte is hashed as it is read and goes straight to its tensor.
+//! Reads `model.safetensors` in one pass: every byte is hashed as it is read and copied to its tensor.
 //!
-//! The file is read, not mapped: a bad page of a mapped file kills the process, and a file replaced under a running model
-//! would change its answers. Nothing is held twice.
+//! The file is read and not mapped: a bad page of a mapped file kills the process, and a file that is overwritten would change
+//! the results of a running model. No tensor is in memory twice.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
@@ -16,13 +16,13 @@ use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 
 pub(super) struct Weights {
-    /// By name, each with the numbers of its shape in the architecture.
+    /// The numbers of each tensor by name. Each has the shape of the architecture.
     pub tensors: HashMap<String, Vec<f32>>,
     /// Of the whole file.
     pub sha256: [u8; 32],
 }
 
-/// Header bytes of a checkpoint of this size are some 50 kB.
+/// Largest header, in bytes. That of the published checkpoint has about 50 kB.
 const MAX_HEADER: u64 = 16 * 1024 * 1024;
 
 /// Bytes read at a time.
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Weights, 
     read_from(file, metadata.len(), path, architecture)
 }
 
-/// As [`read`], of a file of `length` bytes that is open already; errors name `path`.
+/// Like [`read`], for an open file of `length` bytes; errors contain `path`.
 pub(super) fn read_from(
     file: impl Read,
     length: u64,
@@ -43,7 +43,7 @@ pub(super) fn read_from(
     let invalid = |reason: String| -> Error { Inner::Weights { path: path.to_path_buf(), reason }.into() };
     let mut source = Hashed { file, hash: Sha256::new() };
     let reading = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => invalid(format!("ends early, at {length} bytes")),
+        io::ErrorKind::UnexpectedEof => invalid(format!("file ends after {length} bytes")),
         _ => Error::reading(path, error),
     };
 
@@ -51,16 +51,18 @@ pub(super) fn read_from(
     source.fill(&mut header_length).map_err(reading)?;
     let header_length = u64::from_le_bytes(header_length);
     if header_length > MAX_HEADER.min(length) {
-        return Err(invalid(format!("no safetensors file: its header would be {header_length} bytes of {length}")));
+        return Err(invalid(format!(
+            "not a safetensors file: the header would have {header_length} of {length} bytes"
+        )));
     }
     let mut header = vec![0; header_length as usize];
     source.fill(&mut header).map_err(reading)?;
     // Checks that the tensors follow one another without a gap and that each has the size of its shape.
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| invalid(error.to_string()))?;
-    // Offsets are whatever the file says: their sum may be more than any file has.
+    // The offsets are untrusted, and their sum may overflow.
     let promised = (8 + header_length).saturating_add(header.data_len() as u64);
     if promised != length {
-        return Err(invalid(format!("has {length} bytes, its header speaks of {promised}")));
+        return Err(invalid(format!("file has {length} bytes, its header requires {promised}")));
     }
 
     let expected = architecture.tensors();
@@ -77,7 +79,7 @@ pub(super) fn read_from(
             let values = read_floats(&mut source, info, &mut chunk).map_err(reading)?;
             tensors.insert(name, values);
         } else {
-            // Position indices and the like, which transformers keeps in older files; they belong to the hash only.
+            // Older files of transformers contain other tensors, such as position indices, which only count in the hash.
             skip(&mut source, info, &mut chunk).map_err(reading)?;
         }
     }
@@ -99,7 +101,7 @@ pub(super) fn digest(path: &Path) -> Result<[u8; 32], Error> {
     Ok(hash.finalize().into())
 }
 
-/// 64 lower-case digits.
+/// 64 lower-case hexadecimal digits.
 pub(super) fn hexadecimal(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! A JPEG's frame header, and whether its decoder has to keep the coefficients of the whole picture (ITU-T T.81, B.2).
+//! Reads a JPEG's frame header, and whether decoding needs the coefficients of the whole image (ITU-T T.81, B.2).
 //!
 //! Markers are found as libjpeg finds them, so that both read the same header: bytes between segments are skipped, and
 //! segments are skipped by their lengths.
@@ -6,24 +6,24 @@
 pub(super) struct Frame {
     pub width: u32,
     pub height: u32,
-    /// Bytes of all coefficients where they arrive in more than one scan, as in a progressive JPEG; else 0.
+    /// Bytes of all coefficients if there is more than one scan, as in a progressive JPEG; else 0.
     pub coefficients: u64,
 }
 
-/// Scans of a picture; encoders make about ten, and at most a few for each of the 64 coefficients of a component. Each takes
-/// the decoder through all coefficients again, for which a file has to spend a few hundred bytes only.
+/// Most scans of an image. Encoders make about ten, and at most a few for each of the 64 coefficients of a component. In each
+/// scan the decoder processes all coefficients again, which costs a file only a few hundred bytes.
 pub(super) const MAX_SCANS: usize = 500;
 
-/// The start of scan markers in a file, and those in its metadata.
+/// The number of start-of-scan markers in a file, including those in its metadata.
 pub(super) fn scans(bytes: &[u8]) -> usize {
-    // Compressed pixels hold no 0xFF without a zero behind it (ITU-T T.81, F.1.2.3).
+    // In compressed pixels every 0xFF is followed by a zero (ITU-T T.81, F.1.2.3).
     bytes.windows(2).filter(|marker| *marker == [0xFF, 0xDA]).count()
 }
 
 /// The sampling factors of a component.
 type Sampling = [u64; 2];
 
-/// `None` where there is no frame header of a kind that libjpeg decodes before the first scan.
+/// `None` if there is no frame header before the first scan that libjpeg can decode.
 pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     let mut at = 2;
     let mut frame = None;
@@ -40,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
         let segment = bytes.get(at + 2..at + length)?;
         at += length;
         match marker {
-            // Of samples of 8 bits, as all that is decoded.
+            // Only samples of 8 bits are supported.
             0xC0..=0xC2 if segment.first() != Some(&8) => return None,
             0xC0 | 0xC1 => frame = Some((false, segment)),
             0xC2 => frame = Some((true, segment)),
@@ -53,12 +53,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame> {
     }
 }
 
-/// What makes a JPEG one of a kind that is not decoded, where that is what it is (ITU-T T.81, table B.1).
+/// The unsupported feature of a JPEG, if it has one (ITU-T T.81, table B.1).
 pub(super) fn unsupported(bytes: &[u8]) -> Option<String> {
     let mut at = 2;
     while let Some(&[0xFF, marker, length_high, length_low, precision]) = bytes.get(at..at + 5) {
         match marker {
-            0xC0..=0xC2 if precision != 8 => return Some(format!("{precision} bits a sample")),
+            0xC0..=0xC2 if precision != 8 => return Some(format!("{precision} bits per sample")),
             0xC3 => return Some("lossless coding".to_owned()),
             0xC5..=0xC7 => return Some("hierarchical coding".to_owned()),
             0xC9..=0xCB | 0xCD..=0xCF => return Some("arithmetic coding".to_owned()),
@@ -106,7 +106,7 @@ mod tests {
 
     fn jpeg(start_of_frame: u8, in_scan: u8) -> Vec<u8> {
         let frame = [8, 0x15, 0x80, 0x20, 0x40, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
-        // A thumbnail's frame inside a segment, and bytes that belong to none.
+        // A thumbnail's frame inside a segment, and bytes outside of segments.
         let metadata = segment(0xE1, &segment(0xC2, &[8, 0, 1, 0, 1, 1, 1, 0x11, 0]));
         [
             &[0xFF, 0xD8][..],
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((one.width, one.height, one.coefficients), (8256, 5504, 0));
         for (frame, in_scan) in [(0xC2, 3), (0xC2, 1), (0xC0, 1), (0xC1, 2)] {
             let several = read(&jpeg(frame, in_scan)).unwrap();
-            // One and a half coefficients a pixel, and blocks at the margin.
+            // One and a half coefficients per pixel, and blocks at the margin.
             let expected = 8256 * 5504 * 3;
             assert!((expected..expected * 102 / 100).contains(&several.coefficients), "{}", several.coefficients);
         }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(scans(&bytes), 1);
         bytes.extend(segment(0xDA, &[1, 0]).repeat(MAX_SCANS));
         assert_eq!(scans(&bytes), MAX_SCANS + 1);
-        let refused = super::super::measure::jpeg(&bytes).err().unwrap();
+        let refused = super::super::jpeg::headers(&bytes).err().unwrap();
         assert_eq!(refused.kind(), crate::ErrorKind::UnsupportedFormat, "{refused}");
     }
 
@@ -156,7 +156,7 @@ mod tests {
             bytes
         };
         let named = |bytes: &[u8]| (read(bytes).is_some(), unsupported(bytes));
-        assert_eq!(named(&twelve_bits), (false, Some("12 bits a sample".to_owned())));
+        assert_eq!(named(&twelve_bits), (false, Some("12 bits per sample".to_owned())));
         for (marker, what) in [(0xC3, "lossless"), (0xC5, "hierarchical"), (0xC9, "arithmetic"), (0xCA, "arithmetic")] {
             let mut bytes = jpeg(marker, 3);
             let frame = bytes.windows(4).rposition(|start| start == [0xFF, marker, 0, 17]).unwrap();

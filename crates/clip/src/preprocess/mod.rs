@@ -1,8 +1,17 @@
-//! Encoded picture in, model input out: decode, turn, resize, crop, normalise.
+//! Turns an image file into the model's input: decode, orient, resize, crop, normalise.
 //!
-//! The reference is `CLIPImageProcessorPil` of transformers on a picture that its own loader has turned by EXIF. The steps
-//! of Pillow are followed to the bit, because that is where an embedding silently goes wrong: squashing instead of
-//! cropping costs a tenth of the centred cosine, the wrong colour scale as much.
+//! The reference is `CLIPImageProcessorPil` of transformers on an image that its loader has oriented by EXIF. All steps
+//! are equal to Pillow's to the bit, since errors here degrade embeddings silently: squashing instead of cropping costs a
+//! tenth of the centred cosine, a wrong colour scale as much.
+//!
+//! ```text
+//! bytes ── signature ──► decode ── jpeg, png, webp, gif ──► rows ──► resize ──► normalise ──► Pixels
+//! ```
+//!
+//! - `signature` recognises a format by its first bytes; `decode` contains the table of formats and the limits.
+//! - A format is a module with `FORMAT`, `headers()` (size, memory and frames without decoding) and `decode()`, which passes
+//!   rows on as they come. **A format is added** as such a module, with an entry in `signature` and in `decode`.
+//! - `measure` computes what an image costs; `resize` computes the 224 x 224 window from rows.
 
 mod decode;
 mod gif;
@@ -23,21 +32,21 @@ use std::fmt;
 
 pub use self::decode::measure;
 pub use self::measure::Measure;
-use crate::error::{Error, Inner};
+use crate::error::Error;
 use crate::{Animations, Limits};
 
 /// Width and height of the model's input, in pixels.
 pub const SIDE: usize = 224;
 
-/// Names the procedure from file to model input. Two embeddings are comparable only if they were made under the same name.
+/// The name of the procedure from file to model input. Two embeddings are comparable only if it is the same for both.
 pub const PREPROCESSING: &str = "clip-224-shortest-side-bicubic-centre-crop-exif-turned";
 
-/// The 224 x 224 window the model sees, before normalisation: 8-bit RGB, row by row, `224 * 224 * 3` bytes.
+/// The 224 x 224 window that the model gets, before normalisation: 8-bit RGB, row by row, `224 * 224 * 3` bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Window(Box<[u8]>);
 
 impl Window {
-    /// The bytes: red, green, blue of the top left pixel first.
+    /// The bytes, beginning with red, green and blue of the top left pixel.
     pub fn as_rgb(&self) -> &[u8] {
         &self.0
     }
@@ -78,16 +87,16 @@ impl fmt::Debug for Pixels {
     }
 }
 
-/// What the model is given of a picture.
+/// An image prepared for the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     /// The model's input.
     pub pixels: Pixels,
-    /// The picture is an animation, and this its first frame.
+    /// Whether the image is an animation, and this its first frame.
     pub animated: bool,
 }
 
-/// Decodes, turns, resizes and crops; everything but the normalisation. Of an animation it takes the first frame.
+/// Decodes, orients, resizes and crops, but does not normalise. Takes the first frame of an animation.
 ///
 /// # Errors
 ///
@@ -98,9 +107,9 @@ pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
 
 /// Turns an encoded JPEG, PNG, WebP or GIF into the model's input.
 ///
-/// The format is told by the first bytes. Grey is replicated, transparency dropped, palettes and 16-bit samples reduced to
-/// 8-bit RGB, CMYK converted without a profile; colour profiles are ignored; the EXIF orientation is carried out. What else
-/// a file holds beside its picture is not looked into.
+/// The format is recognised by the first bytes. Grey is replicated, transparency dropped, palettes and 16-bit samples are
+/// converted to 8-bit RGB, and CMYK without a profile. Colour profiles are ignored; the EXIF orientation is applied. Other
+/// content of the file is not read.
 ///
 /// # Errors
 ///
@@ -114,7 +123,7 @@ pub fn prepare(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<
     Ok(Prepared { pixels: window.normalise(), animated })
 }
 
-/// The model's input alone. Of an animation it takes the first frame.
+/// Like [`prepare`], with the first frame of an animation.
 ///
 /// # Errors
 ///
@@ -123,7 +132,7 @@ pub fn preprocess(bytes: &[u8], limits: &Limits) -> Result<Pixels, Error> {
     Ok(window(bytes, limits)?.normalise())
 }
 
-/// The upright picture before it is resized: width, height and rows of RGB, for comparisons with other decoders.
+/// The upright image before it is resized: width, height and rows of RGB, for comparisons with other decoders.
 ///
 /// # Errors
 ///
@@ -139,9 +148,6 @@ pub fn decoded(bytes: &[u8], limits: &Limits) -> Result<(u32, u32, Vec<u8>), Err
 fn window_of(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<(Window, bool), Error> {
     let mut window = resize::CentreWindow::new();
     let animated = decode::decode(bytes, limits, animations, &mut window)?;
-    let window = window.finish().ok_or_else(|| Inner::Undecodable {
-        format: "picture",
-        reason: "it has fewer rows than its header says".to_owned(),
-    })?;
+    let window = window.finish().ok_or_else(|| Error::damaged("image", "it has fewer rows than its header states"))?;
     Ok((Window(window), animated))
 }

@@ -1,4 +1,4 @@
-//! Inks to 8-bit RGB by the rules of Pillow's `convert("RGB")`.
+//! Converts CMYK to 8-bit RGB by the rules of Pillow's `convert("RGB")`.
 
 /// Pillow's CMYK rule, in its integers: `255 - k - (255 - k) * c / 255`, the product rounded by the usual shift.
 pub(super) fn cmyk_to_rgb([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {

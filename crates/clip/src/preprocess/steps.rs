@@ -1,4 +1,4 @@
-//! How far each step is from the reference, as frozen by `tests/fixtures/make_golden.py`.
+//! Measures how far each step is from the reference, frozen by `tests/fixtures/make_golden.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ struct Golden {
     pictures: Vec<Frozen>,
 }
 
-/// What the reference made of a picture.
+/// The reference's results for an image.
 #[derive(Deserialize)]
 struct Frozen {
     name: String,
@@ -114,7 +114,7 @@ fn normalise_difference() -> f64 {
     pairs.map(|(&found, frozen)| f64::from((found - frozen).abs())).fold(0.0, f64::max)
 }
 
-/// Of the tiny stand-in from these pictures to the frozen vectors, which the reference made of the files.
+/// Between the tiny stand-in's vectors of these images and the frozen vectors of the reference.
 fn embedding_difference(decoded: &[RgbImage]) -> f64 {
     const SEED: u64 = 42;
     let directory = tempfile::tempdir().unwrap();

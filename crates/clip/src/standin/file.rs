@@ -14,7 +14,7 @@ use crate::architecture::Architecture;
 use crate::error::Error;
 use crate::replace::replace;
 
-/// Numbers made and written at a time.
+/// Numbers that are generated and written at a time.
 const BLOCK: usize = 64 * 1024;
 
 /// Writes the tensors of `architecture` as safetensors; returns the file's SHA-256 in hexadecimal.
@@ -56,7 +56,7 @@ fn header(tensors: &[(String, Vec<usize>)]) -> io::Result<Vec<u8>> {
         let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, offset) };
         (name.clone(), info)
     });
-    // transformers refuses a file that does not say whose tensors it holds.
+    // transformers refuses a file without this entry.
     let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let metadata = Metadata::new(Some(about), entries.collect()).map_err(io::Error::other)?;
     let mut json = serde_json::to_vec(&metadata)?;

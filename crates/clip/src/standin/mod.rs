@@ -1,8 +1,8 @@
 //! A deterministic, untrained CLIP for tests and for machines without the published weights.
 //!
-//! Its rankings reflect colour and texture, not meaning. The weights are drawn as transformers initialises a CLIP and then
-//! made *active*: in a freshly initialised model the residual stream drowns out attention and perceptrons, and every
-//! picture looks alike. Here a picture squashed instead of cropped, or scaled wrongly, gets a visibly different vector.
+//! Its rankings reflect colour and texture, not meaning. The weights are initialised as transformers initialises a CLIP, and
+//! then scaled up: in a freshly initialised model the residual stream dominates attention and perceptrons, and all images
+//! get similar vectors. Here an image that is squashed instead of cropped, or scaled wrongly, gets a different vector.
 
 mod file;
 mod values;
@@ -15,12 +15,12 @@ use crate::architecture::{Architecture, Tower};
 use crate::engine::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::error::Error;
 
-/// How large the stand-in is.
+/// Size of the stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// ViT-B/32 exactly, about 600 MB.
     Full,
-    /// Few and narrow layers with the same input and output, about 15 MB; for tests.
+    /// Few and narrow layers with the same input and output, about 15 MB, for tests.
     Tiny,
 }
 
@@ -43,7 +43,7 @@ impl Size {
     }
 }
 
-/// What [`write`] wrote.
+/// The model that [`write`] wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The name in `config.json`.
@@ -52,7 +52,7 @@ pub struct Written {
     pub weights_sha256: String,
 }
 
-/// Writes `config.json` and `model.safetensors` into `directory`, which is made if it does not exist; transformers loads
+/// Writes `config.json` and `model.safetensors` into `directory`, which is created if it does not exist. transformers loads
 /// the result with `CLIPModel.from_pretrained`. The same `seed` and `size` give the same bytes on every machine.
 ///
 /// Each file appears under its name when it is complete, the configuration last.
@@ -62,7 +62,7 @@ pub struct Written {
 /// [`Io`](crate::ErrorKind::Io).
 pub fn write(directory: &Path, seed: u64, size: Size) -> Result<Written, Error> {
     let architecture = size.architecture(seed);
-    // A directory that its group can write is refused, whatever the umask.
+    // Regardless of the umask: a directory that its group can write is refused.
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)

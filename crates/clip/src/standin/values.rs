@@ -9,11 +9,11 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::architecture::{Architecture, Tower};
 
-/// Standard deviation of the mean of a patch filter's colour plane. White noise alone hardly answers to an even colour,
-/// while the filters of a trained model do; with it the stand-in ranks by colour first and texture second.
+/// Standard deviation of the mean of a patch filter's colour plane. White noise alone hardly responds to an even colour, as
+/// the filters of a trained model do. With this mean the stand-in ranks by colour first and texture second.
 const TINT: f64 = 0.01;
 
-/// By how much linear and patch weights exceed those of a fresh model, so that attention and perceptrons change the result.
+/// Factor of linear and patch weights over those of a fresh model, so that attention and perceptrons affect the result.
 const ACTIVITY: f64 = 3.5;
 
 /// Standard deviation of every bias.
@@ -22,8 +22,8 @@ const BIAS: f64 = 0.05;
 /// Standard deviation of layer norm gains around 1.
 const GAIN: f64 = 0.2;
 
-/// Channels of each layer norm whose gain is multiplied: trained models have such outliers, and they are what reduced
-/// precision stumbles over.
+/// Channels of each layer norm whose gain is multiplied. Trained models have such outliers, which are hard for reduced
+/// precision.
 const OUTLIERS: usize = 6;
 const OUTLIER_FACTOR: f32 = 6.0;
 
@@ -51,7 +51,7 @@ enum Recipe {
 pub(super) struct Values {
     random: ChaCha8Rng,
     recipe: Recipe,
-    /// How many numbers have been given out.
+    /// Numbers generated so far.
     position: usize,
     /// Channels of a layer norm that get [`OUTLIER_FACTOR`].
     outliers: Vec<usize>,
@@ -129,7 +129,7 @@ impl Values {
     }
 }
 
-/// The deviations are those of transformers' `CLIPPreTrainedModel._init_weights`, made active.
+/// The deviations are those of transformers' `CLIPPreTrainedModel._init_weights`, times [`ACTIVITY`].
 fn recipe(architecture: &Architecture, name: &str) -> Recipe {
     let tower: &Tower = if name.starts_with("text") { &architecture.text } else { &architecture.vision };
     let hidden = tower.hidden as f64;

@@ -1,4 +1,4 @@
-//! What an input gives depends neither on its company nor on the number of threads.
+//! An embedding does not depend on the rest of the batch or on the number of threads.
 
 use std::cell::RefCell;
 
@@ -73,7 +73,7 @@ fn tokens_after_the_end_mark_change_nothing() {
     }
 }
 
-/// The same precision on other kernels is the same model: vectors of one and the other may be compared.
+/// Vectors of the same precision on different kernels are comparable.
 #[test]
 fn kernels_of_one_precision_agree() {
     let picture = preprocess(&support::picture("landscape.jpg"));

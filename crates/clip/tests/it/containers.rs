@@ -1,5 +1,5 @@
-//! Files whose picture is sound and whose container is odd, as frozen by `tests/fixtures/make_containers.py`: read as Pillow
-//! and browsers read them.
+//! Files with a valid image in an unusual container, frozen by `tests/fixtures/make_containers.py`, are read as Pillow and
+//! browsers read them.
 
 use clip::{Animations, ErrorKind, Limits, Prepared};
 use image::{DynamicImage, ImageBuffer};
@@ -11,7 +11,7 @@ use crate::support;
 #[derive(Deserialize)]
 struct Row {
     name: String,
-    /// Of the upright picture in RGB.
+    /// Of the upright image in RGB.
     sha256: Option<String>,
     /// A kind of error.
     refused: Option<String>,
@@ -48,7 +48,7 @@ fn pictures_are_equal_to_the_bit() {
 }
 
 #[test]
-fn no_other_is_taken_for_a_picture() {
+fn other_data_is_never_accepted_as_an_image() {
     for row in rows() {
         let Some(expected) = &row.refused else { continue };
         match prepare(&row.bytes(), Animations::FirstFrame) {
@@ -87,13 +87,13 @@ fn sixteen_bit_grey_gives_its_high_byte() {
 }
 
 #[test]
-fn what_is_not_decoded_is_named() {
+fn unsupported_data_is_named() {
     for (bytes, message) in [
         (&b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B"[..], "AVIF is not supported"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not supported"),
-        (b"<html><title>404 Not Found</title></html>", "the bytes are no image, but an HTML document"),
-        (b"no picture", "the picture is not JPEG, PNG, WebP or GIF"),
-        (&support::picture("../containers/twelve-bits.jpg"), "JPEG of a kind that is not read: 12 bits a sample"),
+        (b"<html><title>404 Not Found</title></html>", "data is an HTML document, not an image"),
+        (b"no picture", "image is not a JPEG, PNG, WebP or GIF"),
+        (&support::picture("../containers/twelve-bits.jpg"), "unsupported kind of JPEG: 12 bits per sample"),
     ] {
         let error = prepare(bytes, Animations::FirstFrame).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
@@ -101,11 +101,11 @@ fn what_is_not_decoded_is_named() {
     }
 }
 
-/// The canvas and the frame of an animation are judged before room is made for either.
+/// The canvas and the frame of an animation are checked before memory is allocated for either.
 #[test]
 fn frames_and_screens_have_limits() {
     for (name, at, side) in [
-        // Width of the logical screen, and of the picture on it.
+        // Width of the logical screen, and of the image on it.
         ("on-a-screen.gif", 6, &0xF000u16.to_le_bytes()[..]),
         ("plain.gif", 13 + 96 + 5, &0xF000u16.to_le_bytes()),
         // Width of the canvas, less one.

@@ -1,4 +1,4 @@
-//! Pictures of a few places, drawn so that those of one place share colours and texture and nothing else.
+//! Draws images of a few places. Those of one place share colours and texture only.
 
 use image::{Rgb, RgbImage};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ pub enum Family {
 
 pub const FAMILIES: [Family; 5] = [Family::Beach, Family::Barn, Family::Ballroom, Family::Garden, Family::Rooftop];
 
-/// One picture of `family`; its size, horizon, hues and details depend on `seed`.
+/// One image of `family`; its size, horizon, hues and details depend on `seed`.
 pub fn draw(family: Family, seed: u64) -> RgbImage {
     let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
     let (width, height) = (random.between(240, 420), random.between(300, 560));

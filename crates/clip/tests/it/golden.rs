@@ -1,4 +1,4 @@
-//! Equality with transformers, Pillow and torch, as frozen by `tests/fixtures/make_golden.py`.
+//! Equality with transformers, Pillow and torch, frozen by `tests/fixtures/make_golden.py`.
 
 use clip::standin::Size;
 use clip::{Embedding, Engine, Limits, Precision, Tokenizer};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{self, Golden};
 
-/// What f32 arithmetic in another order may cost.
+/// Bounds for f32 arithmetic in another order.
 pub const MIN_COSINE: f64 = 0.99999;
 pub const MIN_CENTRED_COSINE: f64 = 0.9999;
 
@@ -42,14 +42,14 @@ fn embeddings_of_the_full_model_are_equal() {
     every_engine(Size::Full);
 }
 
-/// How near to the frozen vectors every one of a precision has to be: cosine, centred cosine.
+/// How near all vectors of a precision must be to the frozen ones: cosine, centred cosine.
 fn bounds(precision: Precision, size: Size) -> (f64, f64) {
     match (precision, size) {
         (Precision::F32 | Precision::Auto, _) => (MIN_COSINE, MIN_CENTRED_COSINE),
         (Precision::Bf16, Size::Full) => (0.9999, 0.999),
         // Rounding errors of narrow layers average out less.
         (Precision::Bf16, Size::Tiny) => (0.98, 0.98),
-        // What it does to trained weights is not known; this holds against mistakes.
+        // The effect on trained weights is not known; this bound detects mistakes.
         (Precision::Int8, Size::Full) => (0.999, 0.985),
         (Precision::Int8, Size::Tiny) => (0.7, 0.7),
     }

@@ -1,4 +1,4 @@
-//! Pictures as cameras make them, far above what is decoded as a whole: equal to Pillow's to the bit all the same.
+//! Images of the size that cameras make are equal to Pillow's to the bit.
 
 use clip::Limits;
 use image::ImageFormat;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::draw::{Scene, jpeg, lossless};
 use crate::support;
 
-/// How a picture is encoded.
+/// The encoding of an image.
 #[derive(Clone, Copy, Debug)]
 enum Codec {
     Jpeg,
@@ -16,7 +16,7 @@ enum Codec {
     WebP,
 }
 
-/// Name, size, and the SHA-256 of the window that `tests/fixtures/large_windows.py` has Pillow make of the same bytes.
+/// Name, size, and the SHA-256 of Pillow's window of the same bytes, by `tests/fixtures/large_windows.py`.
 const PICTURES: [(Scene, Codec, [usize; 2], &str); 14] = [
     (Scene::Photograph, Codec::Jpeg, [6000, 4000], "234933e0481814ad9df6e8527797bf6938a333b11cd2afaa99508df17ba4a179"),
     (Scene::Photograph, Codec::Jpeg, [8256, 5504], "901a3f14a1957df2d008e41781d240feff78a4f402b8352ae9488e38a4347262"),
@@ -56,7 +56,7 @@ fn encode(scene: Scene, codec: Codec, [width, height]: [usize; 2]) -> Vec<u8> {
 
 #[test]
 fn windows_of_large_pictures_are_equal_to_pillows() {
-    // Where it is set, the pictures are kept for the script.
+    // If it is set, the images are kept for the script.
     let directory = std::env::var_os("LARGE_PICTURES").map(std::path::PathBuf::from);
     let mut differing = vec![];
     for (scene, codec, size, expected) in PICTURES {
@@ -73,11 +73,11 @@ fn windows_of_large_pictures_are_equal_to_pillows() {
     assert!(differing.is_empty(), "differ from Pillow's: {differing:?}");
 }
 
-/// Turned by EXIF as a telephone held upright does it: as if the pixels had been turned.
+/// An EXIF orientation, as of an upright phone, has the same effect as turned pixels.
 #[test]
-fn a_turned_photograph_is_the_photograph_turned() {
+fn a_rotated_photograph_equals_its_rotated_pixels() {
     let upright = Scene::Photograph.draw(3000, 4000);
-    // Stored lying; orientation 6 turns it clockwise.
+    // Stored sideways; orientation 6 turns it clockwise.
     let lying = image::imageops::rotate270(&upright);
     let png = lossless(&lying, ImageFormat::Png);
     let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
@@ -90,7 +90,7 @@ fn a_turned_photograph_is_the_photograph_turned() {
 
 /// An interlaced PNG, whose rows come in seven passes.
 #[test]
-fn interlacing_changes_no_pixel() {
+fn interlacing_does_not_change_pixels() {
     for (width, height) in [(1, 1), (5, 3), (231, 417)] {
         let picture = Scene::Noise.draw(width, height);
         let limits = Limits::default();

@@ -1,4 +1,4 @@
-//! The crate as its users see it, against vectors frozen from the reference implementation and against bad input.
+//! Tests of the public interface, against vectors frozen from the reference implementation and against invalid input.
 
 mod batches;
 mod containers;

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 
 use crate::support;
 
-/// One of each decoder's ways through a file, small ones so that many fit into a run.
+/// Small files that together cover the paths of each decoder.
 const SEEDS: [&str; 18] = [
     "exif-6.jpg",
     "grey.jpg",
@@ -31,7 +31,7 @@ const SEEDS: [&str; 18] = [
     "../containers/frames-on-a-screen.gif",
 ];
 
-/// The decoders run behind a net that turns a panic into an error; what it caught is still a defect.
+/// Panics of decoders are turned into errors, but are still defects.
 fn caught_a_panic(result: &Result<clip::Pixels, Error>) -> bool {
     result.as_ref().is_err_and(|error| error.to_string().contains("panicked"))
 }

@@ -1,4 +1,4 @@
-//! The packed file beside a checkpoint: made once, trusted only when it is whole and of this checkpoint.
+//! The packed file beside a checkpoint: written once, and only used if it is complete and belongs to the checkpoint.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support;
 
-/// The fast kernels' options, where the processor has any for bf16.
+/// The options of the fast kernels, if the processor has any for bf16.
 fn options() -> Option<Options> {
     let (precision, kernels) = support::variants().into_iter().find(|variant| variant.0 == Precision::Bf16)?;
     Some(support::options(precision, kernels, 2))
@@ -32,20 +32,20 @@ fn text(directory: &Path, options: &Options) -> Embedding {
 }
 
 #[test]
-fn is_made_once_and_then_used() {
+fn weights_are_packed_once() {
     let Some(options) = options() else { return };
     let model = model(1);
     let first = text(model.path(), &options);
     let made = fs::metadata(packed(model.path())).unwrap();
     assert_eq!(text(model.path(), &options), first);
     let after = fs::metadata(packed(model.path())).unwrap();
-    assert_eq!((after.ino(), after.modified().unwrap()), (made.ino(), made.modified().unwrap()), "made twice");
+    assert_eq!((after.ino(), after.modified().unwrap()), (made.ino(), made.modified().unwrap()), "packed twice");
     let files = fs::read_dir(model.path()).unwrap().count();
     assert_eq!(files, 4, "something unfinished was left behind");
 }
 
 #[test]
-fn a_damaged_one_is_made_anew() {
+fn a_damaged_packed_file_is_replaced() {
     let Some(options) = options() else { return };
     let model = model(1);
     let expected = text(model.path(), &options);
@@ -71,12 +71,12 @@ fn a_damaged_one_is_made_anew() {
         spoil(&mut bytes);
         fs::write(&path, bytes).unwrap();
         assert_eq!(text(model.path(), &options), expected, "{damage}");
-        assert!(fs::read(&path).unwrap() == whole, "{damage}: not made anew");
+        assert!(fs::read(&path).unwrap() == whole, "{damage}: not replaced");
     }
 }
 
 #[test]
-fn another_checkpoint_in_its_place_is_noticed() {
+fn a_replaced_checkpoint_is_detected() {
     let Some(options) = options() else { return };
     let (model, other) = (model(1), model(2));
     let before = text(model.path(), &options);
@@ -98,16 +98,16 @@ fn a_copied_checkpoint_is_known_by_its_hash() {
     }
     let inode = |path: &Path| fs::metadata(packed(path)).unwrap().ino();
     let before = inode(copy.path());
-    assert!(!clip::is_packed(copy.path(), &options).unwrap(), "another file is not known before it was hashed");
+    assert!(!clip::is_packed(copy.path(), &options).unwrap(), "a copy must be hashed");
     assert_eq!(text(copy.path(), &options), expected);
     assert_eq!(inode(copy.path()), before, "packed again, though the checkpoint is the same");
     assert!(clip::is_packed(copy.path(), &options).unwrap());
 }
 
-/// A forger who repairs every digest in the file is caught by the record alone, and one who keeps length and time by the
-/// time of the last change.
+/// A forged file with correct digests is detected by the record, and one with the same length and time by the time of its last
+/// change.
 #[test]
-fn what_was_written_since_it_was_checked_is_hashed_again() {
+fn files_written_after_the_check_are_hashed_again() {
     let Some(options) = options() else { return };
     let model = model(1);
     let expected = text(model.path(), &options);
@@ -136,13 +136,13 @@ fn what_was_written_since_it_was_checked_is_hashed_again() {
 }
 
 #[test]
-fn weights_written_under_a_running_engine_are_noticed() {
+fn weights_written_under_a_running_engine_are_detected() {
     let Some(options) = options() else { return };
     let model = model(1);
     let engine = clip::load(model.path(), &options).unwrap();
     assert!(engine.is_current());
     let path = packed(model.path());
-    // Replaced whole, it goes on with those that it has.
+    // After the file is replaced, the engine keeps its weights.
     let copy = model.path().join("copy");
     fs::copy(&path, &copy).unwrap();
     fs::rename(&copy, &path).unwrap();
@@ -154,7 +154,7 @@ fn weights_written_under_a_running_engine_are_noticed() {
 }
 
 #[test]
-fn what_others_may_write_is_refused() {
+fn files_that_others_may_write_are_refused() {
     let Some(options) = options() else { return };
     let model = model(1);
     let expected = text(model.path(), &options);
@@ -171,7 +171,7 @@ fn what_others_may_write_is_refused() {
         mode(&path, before);
         assert_eq!(text(model.path(), &options), expected);
     }
-    // A link is as good as what it leads to, and as the directory that lies in.
+    // For a link, the target and its directory are checked.
     let (elsewhere, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for name in ["config.json", "model.safetensors"] {
         fs::rename(model.path().join(name), elsewhere.path().join(name)).unwrap();
@@ -184,9 +184,9 @@ fn what_others_may_write_is_refused() {
     mode(elsewhere.path(), 0o700);
 }
 
-/// The record of a check is believed only where nobody else can have written it.
+/// The record of a check only counts if other users cannot have written it.
 #[test]
-fn a_record_that_others_may_write_is_none() {
+fn a_record_that_others_may_write_is_ignored() {
     let Some(options) = options() else { return };
     let model = model(1);
     text(model.path(), &options);
@@ -201,9 +201,9 @@ fn a_record_that_others_may_write_is_none() {
     assert!(notice.contains("hashed at every start"), "{notice}");
 }
 
-/// As root every directory can be written; what stands in the way there is a directory of the file's name.
+/// As root every directory can be written, so a directory with the name of the file blocks it.
 #[test]
-fn what_cannot_be_written_is_told_and_computed_all_the_same() {
+fn an_unwritable_directory_is_reported_and_the_model_still_works() {
     let Some(options) = options() else { return };
     let model = model(1);
     let expected = text(model.path(), &options);
@@ -220,7 +220,7 @@ fn what_cannot_be_written_is_told_and_computed_all_the_same() {
 }
 
 #[test]
-fn is_made_ahead_of_time_for_who_asks() {
+fn weights_can_be_packed_before_loading() {
     let Some(options) = options() else { return };
     let model = model(1);
     assert_eq!(clip::pack(model.path(), &options).unwrap(), Some(packed(model.path())));
@@ -233,7 +233,7 @@ fn is_made_ahead_of_time_for_who_asks() {
 }
 
 #[test]
-fn two_who_make_it_at_once_are_both_served() {
+fn concurrent_loads_both_succeed() {
     let Some(options) = options() else { return };
     let model = model(1);
     let start = Barrier::new(4);

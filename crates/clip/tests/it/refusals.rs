@@ -1,4 +1,4 @@
-//! Pictures of strangers: what is refused, as what, and before what is spent.
+//! Untrusted images: which are refused, with which error, and before which costs.
 
 use clip::{Error, ErrorKind, Limits};
 use image::RgbImage;
@@ -26,13 +26,13 @@ fn other_formats() {
     }
 }
 
-/// Wherever the connection broke off: no prefix is taken for the picture.
+/// No prefix of an image is accepted as the image.
 #[test]
 fn truncated_pictures() {
     for golden in Golden::read().pictures {
         let bytes = picture(&golden.name);
         for tenths in [2, 5, 9] {
-            // The last 16 bytes of a PNG stand behind its pixels.
+            // The last 16 bytes of a PNG follow its pixels.
             let cut = ((bytes.len() - 16) * tenths / 10).max(16);
             let error = refused(&bytes[..cut]);
             assert_eq!(error.kind(), ErrorKind::Malformed, "{} cut at {cut}: {error}", golden.name);
@@ -41,14 +41,14 @@ fn truncated_pictures() {
 }
 
 #[test]
-fn a_cut_jpeg_says_where_it_ends() {
+fn the_error_of_a_truncated_jpeg_contains_its_length() {
     let bytes = picture("portrait.jpg");
     let message = refused(&bytes[..20_000]).to_string();
-    assert_eq!(message, "the JPEG is cut off after 20000 bytes");
+    assert_eq!(message, "JPEG is truncated after 20000 bytes");
 }
 
 #[test]
-fn the_right_first_bytes_and_nothing_after() {
+fn signatures_without_content_are_refused() {
     for magic in [&b"\xFF\xD8\xFF"[..], b"\x89PNG\r\n\x1A\n", b"RIFF\x24\x00\x00\x00WEBP"] {
         let noise: Vec<u8> = (0..4_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         for tail in [&noise[..], &[0; 4_000], &[]] {
@@ -67,13 +67,13 @@ fn too_many_bytes() {
     assert!(message.contains("1000") && message.contains(&picture("portrait.jpg").len().to_string()), "{message}");
 }
 
-/// Headers that promise more than is there: refused from the header, whose size is what an allocation would have.
+/// Headers with a larger size than the file: refused before an allocation of that size.
 #[test]
 fn header_bombs() {
     let limits = Limits { max_pixels: 16_000_000, max_side: 8_192, ..Limits::default() };
     let sizes: [(u16, u16, ErrorKind, &str); 3] = [
-        (16_000, 16_000, ErrorKind::SideTooLong, "16000 x 16000, more than the limit of 8192 a side"),
-        (9_000, 1, ErrorKind::SideTooLong, "9000 x 1, more than the limit of 8192 a side"),
+        (16_000, 16_000, ErrorKind::SideTooLong, "16000 x 16000 pixels, more than the limit of 8192 per side"),
+        (9_000, 1, ErrorKind::SideTooLong, "9000 x 1 pixels, more than the limit of 8192 per side"),
         (8_000, 8_000, ErrorKind::TooManyPixels, "8000 x 8000 = 64000000 pixels, more than the limit of 16000000"),
     ];
     for (width, height, kind, expected) in sizes {
@@ -86,7 +86,8 @@ fn header_bombs() {
     }
 }
 
-/// What is decoded as a whole is refused where the whole does not fit, with the bytes it takes; what comes in rows is not.
+/// An image that is decoded as a whole is refused if it does not fit, with its size in the error; one that is decoded in rows is
+/// not.
 #[test]
 fn memory_bombs() {
     let limits = Limits { max_memory: 100 << 20, ..Limits::default() };
@@ -150,7 +151,7 @@ fn a_webp_frame_larger_than_its_canvas() {
     assert!(error.to_string().contains("16383 x 16383"), "{error}");
 }
 
-/// A metadata chunk that claims to be 4 GiB long, for which the decoder would make room.
+/// A metadata chunk that claims to be 4 GiB long, for which the decoder would allocate memory.
 #[test]
 fn a_webp_chunk_longer_than_the_file() {
     let mut metadata = chunk(b"EXIF", b"II*\0");
@@ -187,7 +188,7 @@ fn the_limits_themselves_are_allowed() {
 }
 
 #[test]
-fn a_damaged_orientation_is_no_reason_to_refuse() {
+fn a_damaged_orientation_is_ignored() {
     let mut bytes = picture("exif-6.jpg");
     let block = bytes.windows(6).position(|bytes| bytes == b"Exif\0\0").unwrap() + 6;
     bytes[block + 4..block + 8].copy_from_slice(&[0xFF; 4]);

@@ -1,4 +1,4 @@
-//! The stand-in is worth testing with: what preprocessing gets wrong shows in its embeddings, and what looks alike is near.
+//! The stand-in is suitable for tests: wrong preprocessing changes its embeddings, and similar images are near.
 
 use clip::standin::Size;
 use clip::{Embedding, Limits};
@@ -23,7 +23,7 @@ fn the_full_model_shows_wrong_preprocessing() {
 
 type Mistake = fn(&[u8]) -> RgbImage;
 
-/// Each mistake is made on the way to a 224 x 224 picture, which right preprocessing then leaves alone.
+/// Each mistake produces a 224 x 224 image, which correct preprocessing does not change.
 fn wrong_preprocessing_shows(size: Size) {
     let mistakes: [(&str, Mistake); 4] = [
         ("squashed instead of cropped", squashed),
@@ -140,7 +140,7 @@ fn families_are_apart(size: Size) {
 }
 
 #[test]
-fn the_fixtures_are_apart_from_one_another() {
+fn embeddings_of_the_fixtures_differ() {
     let golden = Golden::read();
     let row = |name: &str| golden.pictures.iter().position(|picture| picture.name == name).unwrap();
     for size in [Size::Tiny, Size::Full] {

@@ -1,4 +1,4 @@
-//! Writing a stand-in, loading it, and what `load` says about a model that is none.
+//! Writing and loading a stand-in, and the errors of `load` for invalid models.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn the_seed_decides_every_byte() {
 }
 
 #[test]
-fn what_is_loaded_is_what_was_written() {
+fn the_loaded_model_is_the_written_one() {
     let directory = tempfile::tempdir().unwrap();
     // A directory that does not exist yet, and a second time over itself.
     let path = directory.path().join("models/tiny");
@@ -57,7 +57,7 @@ fn what_is_loaded_is_what_was_written() {
 }
 
 #[test]
-fn an_unwritable_place_is_named() {
+fn an_unwritable_path_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -67,9 +67,9 @@ fn an_unwritable_place_is_named() {
 }
 
 #[test]
-fn batches_give_what_their_members_give_alone() {
+fn embeddings_do_not_depend_on_the_batch() {
     let mut engine = support::standin(Size::Tiny);
-    // Over one batch of the engine, with a rest.
+    // More than one batch of the engine.
     let names = ["portrait.jpg", "landscape.jpg", "grey.png", "lossy.webp", "strip.png"];
     let pixels: Vec<_> =
         names.iter().cycle().take(11).map(|name| support::preprocess(&support::picture(name))).collect();
@@ -89,7 +89,7 @@ fn batches_give_what_their_members_give_alone() {
         let alone = engine.embed_texts(std::slice::from_ref(text)).unwrap();
         assert!(alone[0].cosine(&together[index]) > 1.0 - 1e-6, "text {index}");
     }
-    // Answers come in the order of the questions, not of the lengths.
+    // Results are in the order of the inputs, not of their lengths.
     assert!(together[0].cosine(&together[5]) > 1.0 - 1e-6);
     assert!(together[0].cosine(&together[1]) < 0.99);
     assert!(engine.embed_images(&[]).unwrap().is_empty());
@@ -107,7 +107,7 @@ fn padding_changes_nothing() {
 }
 
 #[test]
-fn missing_files_are_named() {
+fn missing_files_are_reported() {
     let directory = tempfile::tempdir().unwrap();
     let error = refused(&directory.path().join("nowhere"));
     assert_eq!(error.kind(), ErrorKind::ModelMissing);
@@ -139,8 +139,8 @@ fn with_header(change: impl Fn(&str) -> String) -> TempDir {
 }
 
 #[test]
-fn a_missing_tensor_is_an_error_and_never_a_random_one() {
-    // The two that candle would make up.
+fn a_missing_tensor_is_an_error() {
+    // The two that candle would initialise by itself.
     for name in ["vision_model.embeddings.class_embedding", "logit_scale"] {
         let directory = with_header(|header| header.replace(&format!("\"{name}\""), "\"something_else\""));
         let error = refused(directory.path());
@@ -150,10 +150,10 @@ fn a_missing_tensor_is_an_error_and_never_a_random_one() {
 }
 
 #[test]
-fn tensors_beyond_the_model_are_passed_over() {
+fn additional_tensors_are_skipped() {
     let directory = written(SEED);
     let info = clip::load(directory.path(), &reference()).unwrap().info().clone();
-    // As the published checkpoint has them: indices, at the end.
+    // As in the published checkpoint: indices, at the end.
     let length = WEIGHTS.len() - 8 - u64::from_le_bytes(WEIGHTS[..8].try_into().unwrap()) as usize;
     let entry = format!(
         r#","text_model.embeddings.position_ids":{{"dtype":"I64","shape":[1,2],"data_offsets":[{length},{}]}}}}"#,
@@ -196,7 +196,7 @@ fn the_hash_is_that_of_the_file() {
 }
 
 #[test]
-fn a_config_of_another_model() {
+fn the_configuration_of_another_model_is_refused() {
     let directory = written(SEED);
     let path = directory.path().join("config.json");
     let config = fs::read_to_string(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The committed fixtures and the stand-ins, which are written once and kept under the target directory.
+//! The committed fixtures, and the stand-ins, which are written once to the target directory.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ pub fn preprocess(bytes: &[u8]) -> Pixels {
     clip::preprocess(bytes, &Limits::default()).unwrap()
 }
 
-/// A picture as it would come over the wire.
+/// An image, encoded as PNG.
 pub fn png(picture: &RgbImage) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(vec![]);
     picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
@@ -92,17 +92,17 @@ fn directory_name(size: Size) -> &'static str {
     }
 }
 
-/// Candle's engine, the reference, on the stand-in the vectors were frozen with.
+/// candle's engine, the reference, with the stand-in of the frozen vectors.
 pub fn standin(size: Size) -> Box<dyn Engine> {
     clip::load(&standin_directory(size), &options(Precision::F32, Kernels::Candle, 2)).unwrap()
 }
 
-/// A way to compute.
+/// Options with these choices.
 pub fn options(precision: Precision, kernels: Kernels, threads: usize) -> Options {
     Options { precision, kernels: Some(kernels), threads: NonZeroUsize::new(threads).unwrap(), ..Options::default() }
 }
 
-/// Every precision on every kind of kernels that this processor has, candle's own aside.
+/// Every precision on every kind of kernels that this processor has, except candle.
 pub fn variants() -> Vec<(Precision, Kernels)> {
     let mut variants = vec![];
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
@@ -117,8 +117,7 @@ pub fn variants() -> Vec<(Precision, Kernels)> {
     variants
 }
 
-/// Where the stand-in lies that the vectors were frozen with. Written on first use; one left by an older version is written
-/// anew.
+/// The directory of the stand-in of the frozen vectors. Written on first use, and again if an older version left another.
 pub fn standin_directory(size: Size) -> PathBuf {
     static WRITING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +144,7 @@ pub fn mean(embeddings: &[Embedding]) -> Vec<f64> {
     mean
 }
 
-/// Cosine after the mean is taken off both: embeddings crowd in a cone, and ranking happens in what is left.
+/// Cosine after the mean is subtracted from both: embeddings lie in a narrow cone, and ranking depends on the differences.
 pub fn centred_cosine(left: &Embedding, right: &Embedding, mean: &[f64]) -> f64 {
     let centred = |embedding: &Embedding| -> Vec<f64> {
         embedding.as_slice().iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect()

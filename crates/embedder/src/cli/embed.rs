@@ -17,12 +17,12 @@ use crate::model;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs};
 
-/// Embed pictures or texts, one line of JSON each.
+/// Print the embeddings of images or texts as JSON, one line each.
 ///
-/// Before the first file is read, this process gives up the right to open any other, and to reach other processes.
+/// A line is {"name":…,"embedding":[512 numbers]} or {"name":…,"error":…}, in the order of the arguments. The name is the
+/// file name as given, or the text itself.
 ///
-/// A line is {"name":…,"embedding":[512 numbers]} or {"name":…,"error":…}, in the order of the arguments; the name is the
-/// file's as it was given, or the text itself.
+/// Before it reads the first file, the process gives up the right to open other files and to reach other processes.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -32,11 +32,11 @@ pub struct Arguments {
     #[command(flatten)]
     limits: LimitArguments,
 
-    /// Pictures (JPEG, PNG, WebP or GIF; of an animation the first frame); - reads one from standard input
+    /// Images (JPEG, PNG, WebP, or GIF; the first frame of an animation); - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present = "text", conflicts_with = "text")]
     files: Vec<PathBuf>,
 
-    /// Texts instead of pictures; - reads one per line from standard input
+    /// Texts instead of images; - reads one per line from standard input
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     text: Vec<String>,
 }
@@ -48,7 +48,7 @@ Examples:
   pinterest-embedder embed --model model --text \"a barn with string lights\"
   pinterest-embedder embed --model model --text - < one-text-per-line.txt
 
-Exit status: 0 if all were embedded, 1 if any was not; all are tried.";
+Exit status: 0 if all inputs were embedded, 1 if any of them failed. All inputs are tried.";
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -113,7 +113,7 @@ fn embed_texts(engine: &mut dyn Engine, texts: Vec<String>, output: &mut Output)
     Ok(())
 }
 
-/// Reads no more than is needed to see that a file is too large.
+/// Reads at most one byte more than the limit.
 fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let limit = limits.max_bytes as u64 + 1;
     let mut image = Vec::new();
@@ -124,7 +124,7 @@ fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
     };
     match read {
         Ok(_) => Ok(image),
-        // The line it is printed in names the file.
+        // The output line contains the file name.
         Err(error) => Err(Failure::new(ErrorKind::Malformed, error.to_string())),
     }
 }
@@ -135,7 +135,7 @@ struct Output {
 }
 
 impl Output {
-    /// Embeds those inputs that could be prepared, in one batch, and prints a line for each in their order.
+    /// Embeds the inputs that could be prepared, in one batch, and prints one line per input, in order.
     fn print<Input>(
         &mut self,
         inputs: Vec<(String, Result<Input, Failure>)>,

@@ -11,7 +11,7 @@ use crate::model;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs};
 
-/// Load a model and say what it is, and which sandbox a server would be in here.
+/// Load a model and print its properties, and the sandbox that a server would run in on this machine.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -57,7 +57,7 @@ pub fn run(arguments: Arguments) -> Outcome {
     let report = Report {
         name: &model.name,
         fingerprint: model.fingerprint.to_string(),
-        // A digest is displayed as a fingerprint is.
+        // A digest has the same format as a fingerprint.
         weights_sha256: ModelFingerprint::from_bytes(model.weights_sha256).to_string(),
         precision: &model.precision,
         kernels: &model.kernels,

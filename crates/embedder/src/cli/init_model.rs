@@ -7,25 +7,25 @@ use clip::standin::{self, Size};
 use super::Outcome;
 use crate::failure::Failure;
 
-/// Write a deterministic, untrained model of the same architecture.
+/// Write an untrained model of the same architecture.
 ///
-/// For tests, and for machines without the published weights: its embeddings reflect colour and texture, not meaning.
+/// It is for tests and for machines without the published weights. Its embeddings reflect colour and texture, not meaning.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Directory to write to; it is made if it does not exist
+    /// Directory to write to; it is created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 
-    /// The same seed gives the same weights on every machine
+    /// Seed of the weights; the same seed gives the same weights on every machine
     #[arg(long, value_name = "N")]
     seed: u64,
 
-    /// Few and narrow layers: about 15 MB instead of 600, and fast
+    /// Use few and narrow layers: about 15 MB instead of 600, and fast
     #[arg(long)]
     tiny: bool,
 
-    /// Replace a model that is there
+    /// Replace an existing model
     #[arg(long)]
     force: bool,
 }
@@ -39,9 +39,9 @@ pub fn run(arguments: Arguments) -> Outcome {
     if !arguments.force {
         for file in ["config.json", "model.safetensors"] {
             let path = arguments.directory.join(file);
-            // A link that leads nowhere is something of somebody's, too.
+            // A dangling link counts as a file.
             if path.symlink_metadata().is_ok() {
-                return Err(format!("{} exists; --force replaces the model", path.display()).into());
+                return Err(format!("\"{}\" already exists (use --force to replace the model)", path.display()).into());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The options of every command that decodes pictures.
+//! The options of every command that decodes images.
 
 use clap::{Args, value_parser};
 use clip::Limits;
@@ -6,32 +6,32 @@ use embedder::protocol::MAX_IMAGE_BYTES;
 
 #[derive(Args)]
 pub struct LimitArguments {
-    /// Bytes of a picture at most
+    /// Largest image, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_bytes as u64,
         value_parser = value_parser!(u64).range(1..=MAX_IMAGE_BYTES as u64))]
     max_image_bytes: u64,
 
-    /// Width times height of a picture at most
+    /// Largest image, in pixels (width times height)
     #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().max_pixels,
         value_parser = value_parser!(u64).range(1..))]
     max_image_pixels: u64,
 
-    /// Width, and height, of a picture at most
+    /// Largest width and height of an image, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().max_side,
         value_parser = value_parser!(u32).range(1..))]
     max_image_side: u32,
 }
 
-/// The share of the process's memory that one large picture may take to decode. The rest is the model's, of which loading
-/// without packed weights takes a copy, and that of what is received and waits.
+/// The share of the process's memory that decoding one large image may take: one fourth. The rest is for the model, of which
+/// loading without packed weights takes a copy, and for requests that wait.
 const SHARE: u64 = 4;
 
 impl LimitArguments {
-    /// The limits for a process that has `memory_limit` bytes of address space, if that is bounded.
+    /// The limits for a process with `memory_limit` bytes of address space; `None` is unlimited.
     pub fn limits(&self, memory_limit: Option<u64>) -> Limits {
         let defaults = Limits::default();
         Limits {
-            // At most MAX_IMAGE_BYTES, see above.
+            // At most `MAX_IMAGE_BYTES`, by the range above.
             max_bytes: self.max_image_bytes as usize,
             max_pixels: self.max_image_pixels,
             max_side: self.max_image_side,

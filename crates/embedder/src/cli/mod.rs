@@ -17,7 +17,9 @@ use crate::log;
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
-/// CLIP ViT-B/32 embeddings of pictures and texts.
+/// Compute CLIP ViT-B/32 embeddings of images and texts.
+///
+/// pg_pinterest starts `serve` by itself; the other commands prepare and examine a model.
 #[derive(Parser)]
 #[command(name = "pinterest-embedder", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -42,7 +44,7 @@ enum Command {
     Serve(serve::Arguments),
 }
 
-/// Does what the command line says.
+/// Runs the command.
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Embed(arguments) => embed::run(arguments),

@@ -9,40 +9,40 @@ use clip::{DeviceKind, Kernels, Options, Precision};
 
 #[derive(Args)]
 pub struct ModelArguments {
-    /// Directory with config.json and model.safetensors
+    /// Directory that contains config.json and model.safetensors
     #[arg(long = "model", value_name = "DIR")]
     pub directory: PathBuf,
 
-    /// Precision of the matrix products: auto, f32, bf16 or int8; auto is bf16 where the processor multiplies it itself
+    /// Precision of the matrix products: auto, f32, bf16, or int8; auto is bf16 if the CPU supports it natively, else f32
     #[arg(long, value_name = "NAME", default_value_t)]
     precision: Precision,
 
-    /// Code that multiplies matrices: candle, avx2 or avx512 [default: the fastest that this processor has]
+    /// Code that multiplies matrices: candle, avx2, or avx512 [default: the fastest on this CPU]
     #[arg(long, value_name = "NAME")]
     kernels: Option<Kernels>,
 
-    /// What computes: cpu, or cuda or metal in a build with that feature
+    /// Device: cpu, or in builds with that feature cuda or metal
     #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceKind,
 
-    /// Threads to compute with [default: the number of processors]
+    /// Number of threads that compute [default: the number of CPUs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
 
 impl ModelArguments {
-    /// A graphics processor computes.
+    /// Whether a GPU computes.
     pub fn uses_graphics(&self) -> bool {
         self.device != DeviceKind::Cpu
     }
 
-    /// How to compute. To be called before there are other threads.
+    /// The options for loading the model. Must be called before other threads start.
     pub fn options(&self) -> Options {
         let threads = self.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        // SAFETY: no other thread runs yet, so nobody reads the environment meanwhile.
+        // SAFETY: no other thread runs yet that could read the environment.
         #[allow(
             unsafe_code,
-            reason = "rayon's pool and candle's split of the work have this variable in common, and no function"
+            reason = "both rayon's pool and candle read this variable, and neither has a function for it"
         )]
         unsafe {
             std::env::set_var("RAYON_NUM_THREADS", threads.to_string());

@@ -13,13 +13,13 @@ use crate::server::{self, Confinement, Listen, Options};
 
 /// Answer requests on a Unix socket.
 ///
-/// Only processes of the same user, and root's, are answered. The model is loaded at once, in the background; while it is
-/// missing or damaged, every request is answered with that error, and repairing the directory is enough. A directory that
-/// is made or replaced meanwhile is read by the next process: this one ends for it, as after its idle timeout.
+/// Only processes of the same user and of root are answered. The model is loaded in the background at once. While it is
+/// missing or damaged, every request is answered with that error, and repairing the directory is enough. If the directory
+/// itself is created or replaced, this process ends as after its idle timeout, so that the next one can read it.
 ///
-/// Before it accepts a connection the process enters a sandbox (Landlock and seccomp, where the kernel has them): it reads
-/// the model's directory and nothing else, opens no socket, starts no program and reaches no other process. Once the model
-/// is loaded it opens no file at all.
+/// Before it accepts a connection, the process enters a sandbox (Landlock and seccomp, if the kernel has them): it can read
+/// only the model's directory, and cannot open sockets, start programs or reach other processes. Once the model is loaded,
+/// it cannot open files at all.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -29,41 +29,41 @@ pub struct Arguments {
     #[command(flatten)]
     limits: LimitArguments,
 
-    /// Make a socket here, in a directory that nobody else can write
+    /// Create a socket at this path, in a directory that only its owner can write
     #[arg(long, value_name = "PATH", conflicts_with = "listen_fd", required_unless_present = "listen_fd")]
     socket: Option<PathBuf>,
 
-    /// Accept connections on this inherited, already listening Unix socket; 0 is standard input
+    /// Accept connections on this inherited Unix socket, which already listens; 0 is standard input
     #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
     listen_fd: Option<RawFd>,
 
-    /// End with status 0 after this long without a request; 0 never does
+    /// End with status 0 after this time without a request; 0 means never
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = value_parser!(u64).range(..=31_536_000))]
     idle_timeout: u64,
 
-    /// End with status 124 if a picture or text takes longer; a batch has this time for each of its members, a large picture
-    /// once more for each 32 megapixels
+    /// End with status 124 if an image or text takes longer; a batch has this time per member, a large image once more per
+    /// 32 megapixels
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     image_timeout: u64,
 
-    /// Address space the process may use; a quarter of it is for decoding one large picture
+    /// Largest address space of the process; one fourth of it is for decoding one large image
     #[arg(long, value_name = "BYTES")]
     memory_limit: Option<u64>,
 
-    /// Pictures, and as many texts, that may wait; what comes beyond is refused
+    /// Largest number of images, and of texts, that may wait; further ones are refused
     #[arg(long, value_name = "N", default_value = "256")]
     max_queue: NonZeroUsize,
 
-    /// How long a forward pass may take: as many pictures, or texts, share one as fit, and one where none does. A text that
-    /// comes during a pass waits for its end
+    /// Longest forward pass; as many images or texts share a pass as fit, at least one. A text that arrives during a pass
+    /// waits for its end
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=60_000))]
     max_pass_time: u64,
 
-    /// End when the process that started this one does
+    /// End when the parent process ends
     #[arg(long)]
     parent_death: bool,
 
-    /// Do not start unless the parent is this process
+    /// Refuse to start unless the parent has this process ID
     #[arg(long, value_name = "PID")]
     parent_pid: Option<u32>,
 }
@@ -74,8 +74,8 @@ Examples:
   systemd-socket-activate --listen=$PWD/run/embedder.sock \\
       pinterest-embedder serve --model model --listen-fd 3 --idle-timeout 300
 
-Exit status: 0 when told to end (SIGTERM, SIGINT) or idle for too long, 1 if it cannot
-serve, 124 if one picture or text took too long (the log names its SHA-256 or its length).";
+Exit status: 0 after SIGTERM, SIGINT or the idle timeout, 1 if it cannot serve, 124 if
+an image or text took too long (the log contains its SHA-256 or its length).";
 
 pub fn run(arguments: Arguments) -> Outcome {
     let confinement = Confinement {
@@ -102,6 +102,6 @@ pub fn run(arguments: Arguments) -> Outcome {
         max_pass_time: Duration::from_millis(arguments.max_pass_time),
         graphics,
     })?;
-    // The other threads may be in the middle of a batch that nobody waits for any more; the process ends under them.
+    // Other threads may still compute a batch that no client waits for; exiting ends them.
     Ok(ExitCode::SUCCESS)
 }

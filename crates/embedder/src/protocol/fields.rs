@@ -1,4 +1,4 @@
-//! Fields of a payload, written and read in order.
+//! Writes and reads the fields of a payload in order.
 
 use super::FrameKind;
 use crate::error::{Error, Inner};
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
         let length = usize::from(self.u16()?);
         let kind = self.kind as u8;
         let text = std::str::from_utf8(self.slice(length)?).map_err(|_| Inner::NotUtf8 { kind })?;
-        // It goes into logs and views, where a line break would begin a line of its own.
+        // The string goes into logs and views, where a line break would begin another line.
         Ok(text.replace(char::is_control, " "))
     }
 

@@ -4,37 +4,37 @@ use crate::error::{Error, Inner};
 /// The first four bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"PEMB";
 
-/// The version of the frame layout this library speaks.
+/// The version of the frame layout.
 pub const VERSION: u8 = 1;
 
 /// Length of a frame's header, in bytes.
 pub const HEADER_BYTES: usize = 20;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum FrameKind {
-    /// A picture to embed, of an animation its first frame.
+    /// An image to embed, or the first frame of an animation.
     Image = 0x01,
     /// A text to embed.
     Text = 0x02,
-    /// A question for the server's state.
+    /// A request for the server's state.
     AskInfo = 0x03,
-    /// A picture to embed, unless it is an animation.
+    /// An image to embed, unless it is an animation.
     StillImage = 0x04,
-    /// The answer to a picture or a text.
+    /// The answer to an image or a text.
     Embedding = 0x81,
-    /// The answer to a question for the server's state.
+    /// The answer to a request for the server's state.
     Info = 0x82,
-    /// The answer to what failed.
+    /// The answer to a request that failed.
     Error = 0x83,
-    /// The server's last word.
+    /// The server ends.
     Goodbye = 0x84,
 }
 
 impl FrameKind {
-    /// The largest payload of such a frame, in bytes. A header that announces more is refused before anything is allocated.
+    /// The largest payload, in bytes. A header with a larger length is refused before anything is allocated.
     pub const fn max_payload(self) -> usize {
         match self {
             Self::Image | Self::StillImage => MAX_IMAGE_BYTES,
@@ -45,12 +45,12 @@ impl FrameKind {
         }
     }
 
-    /// A client sends it, not a server.
+    /// Whether a client sends it, and not a server.
     pub const fn is_request(self) -> bool {
         self.is_image() || matches!(self, Self::Text | Self::AskInfo)
     }
 
-    /// Its payload is an encoded picture.
+    /// Whether its payload is an encoded image.
     pub const fn is_image(self) -> bool {
         matches!(self, Self::Image | Self::StillImage)
     }
@@ -72,10 +72,10 @@ impl FrameKind {
     }
 }
 
-/// What precedes a payload.
+/// The bytes before a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the payload is.
+    /// The kind of the payload.
     pub kind: FrameKind,
     /// The request's number; 0 if the frame concerns the whole connection.
     pub id: u64,
@@ -84,7 +84,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header as it is sent.
+    /// Encodes the header for sending.
     pub fn encode(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..4].copy_from_slice(&MAGIC);
@@ -95,7 +95,7 @@ impl Header {
         bytes
     }
 
-    /// Reads a header as it was received.
+    /// Decodes a received header.
     ///
     /// # Errors
     ///

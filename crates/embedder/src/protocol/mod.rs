@@ -1,8 +1,8 @@
-//! The frames between client and server, as pure functions over bytes.
+//! Encodes and decodes the frames between client and server.
 //!
 //! A connection carries frames both ways. A client numbers its requests from 1 on and may send many before the first
-//! answer; the server answers each once, in any order, under the request's number. There is no handshake: every frame
-//! says which version of this page it follows. All integers are little-endian.
+//! answer. The server answers each once, in any order, with the request's number. There is no handshake: every frame
+//! contains the version of this page. All integers are little-endian.
 //!
 //! | offset | bytes | header field |
 //! |---|---|---|
@@ -15,7 +15,7 @@
 //!
 //! | kind | frame | payload |
 //! |---|---|---|
-//! | 0x01 | request, image; of an animation its first frame | the encoded picture, at most [`MAX_IMAGE_BYTES`] |
+//! | 0x01 | request, image; of an animation its first frame | the encoded image, at most [`MAX_IMAGE_BYTES`] |
 //! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
 //! | 0x03 | request, info | empty |
 //! | 0x04 | request, image; an animation is refused | as of 0x01 |
@@ -28,17 +28,17 @@
 //! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported, 14 model untrusted, 15 too many
 //! pixels, 16 side too long, 17 too much memory; see [`ErrorKind`](crate::ErrorKind).
 //!
-//! Statistics are pictures, their passes, texts, their passes, texts remembered (8 each), pictures waiting, texts waiting,
-//! microseconds a picture (4 each); see [`Statistics`].
+//! Statistics are images, their passes, texts, their passes, texts remembered (8 each), images waiting, texts waiting,
+//! microseconds an image (4 each); see [`Statistics`].
 //!
-//! A string is its length in bytes (2) and that many bytes of UTF-8, of which control characters are read as spaces.
+//! A string is its length in bytes (2) and that many bytes of UTF-8. Control characters are read as spaces.
 //!
-//! Two responses have the number 0 and end the connection. An error under 0 says what the client did that the protocol does
-//! not allow. A goodbye says that the server ends in good order and that no request without an answer will get one, nor
-//! has harmed the server: all may be sent again elsewhere. A connection that ends without a goodbye may have ended because
-//! of one of the requests in flight.
+//! Two responses have the number 0 and end the connection. An error with the number 0 reports how the client violated the
+//! protocol. A goodbye means that the server ends in good order, and that requests without an answer will not get one and
+//! have not harmed the server: all may be sent again. A connection that ends without a goodbye may have ended because of one
+//! of the requests in flight.
 //!
-//! A client that closes its side, even for writing alone, gives up what it has not been answered.
+//! If a client closes its side, even only for writing, requests without an answer are dropped.
 
 mod fields;
 mod header;

@@ -5,27 +5,27 @@ use bytes::Bytes;
 use super::{FrameKind, Header};
 use crate::error::{Error, Inner};
 
-/// Largest picture that is sent, in bytes: 256 MiB. A server has its own, smaller limit.
+/// Largest image that is sent, in bytes: 256 MiB. A server has its own, smaller limit.
 pub const MAX_IMAGE_BYTES: usize = 256 * 1024 * 1024;
 
 /// Longest text that is sent, in bytes of UTF-8: room for the server to refuse a text with its own, smaller limit.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// What becomes of a picture of several frames.
+/// How an image of several frames is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Animations {
-    /// Its first frame is embedded, and the answer says so.
+    /// Its first frame is embedded, and [`Embedded::animated`](crate::Embedded::animated) is set.
     #[default]
     FirstFrame,
     /// It is refused, as [`Animated`](crate::ErrorKind::Animated).
     Refuse,
 }
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// The embedding of an encoded picture.
+    /// The embedding of an encoded image.
     Image(Bytes, Animations),
     /// The embedding of a text.
     Text(String),
@@ -34,7 +34,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Header and payload as they are sent, in this order.
+    /// Encodes header and payload for sending, in this order.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl Request {
         Ok((Header { kind, id, length }, payload))
     }
 
-    /// Reads the payload that followed a header of `kind`.
+    /// Decodes the payload after a header of `kind`.
     ///
     /// # Errors
     ///
-    /// [`Protocol`](crate::ErrorKind::Protocol) if it is no request or the payload is not one of its kind.
+    /// [`Protocol`](crate::ErrorKind::Protocol) if `kind` is not a request or the payload is invalid.
     pub fn decode(kind: FrameKind, payload: Bytes) -> Result<Self, Error> {
         match kind {
             FrameKind::Image => Ok(Self::Image(payload, Animations::FirstFrame)),
@@ -78,7 +78,7 @@ impl Request {
     }
 }
 
-/// Shows sizes, never contents.
+/// Shows sizes, but no contents.
 impl fmt::Debug for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,27 +10,27 @@ pub(super) const EMBEDDING_BYTES: usize = 32 + 4 * DIMENSION + 1;
 /// Largest payload of an info or an error, in bytes.
 pub(super) const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
 
-/// Longest of the strings in an info or an error, in bytes; a longer one is cut.
+/// Longest string in an info or an error, in bytes; a longer one is truncated.
 const MAX_STRING_BYTES: usize = 1024;
 
-/// What the server says.
+/// A response of the server.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Response {
-    /// The answer to a picture or a text. Not checked: a client does that.
+    /// The answer to an image or a text. The client checks the vector.
     Embedding {
-        /// Which model made it.
+        /// The model that made it.
         model: ModelFingerprint,
         /// The numbers as they were sent.
         vector: Box<[f32; DIMENSION]>,
-        /// It is that of the first frame of an animation.
+        /// Whether it is that of the first frame of an animation.
         animated: bool,
     },
-    /// The answer to a question for the server's state.
+    /// The answer to a request for the server's state.
     Info(Box<Info>),
-    /// The answer to what failed.
+    /// The answer to a request that failed.
     Error {
-        /// The kind of failure; not one of the two that only a client can see.
+        /// The kind of failure; not one of the two that only a client can detect.
         kind: ErrorKind,
         /// One sentence without a line break.
         message: String,
@@ -42,30 +42,30 @@ pub enum Response {
 /// The state of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Its process id.
+    /// Its process ID.
     pub pid: u32,
     /// Threads it computes with.
     pub threads: u32,
     /// Its version.
     pub version: String,
-    /// What it has done and has yet to do.
+    /// Its finished and waiting work.
     pub statistics: Statistics,
-    /// What keeps a fault in a decoder inside the process.
+    /// The sandbox it runs in.
     pub sandbox: Sandbox,
-    /// What became of the model.
+    /// Its model.
     pub model: ModelState,
 }
 
-/// What a process has taken from itself. Displayed in words.
+/// The sandbox of a process. `Display` describes it in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sandbox {
-    /// The version of Landlock that keeps all files but the model's closed to it; 0 where none does.
+    /// The version of Landlock that limits files to those of the model; 0 if there is none.
     pub landlock: u8,
-    /// System calls are limited by seccomp: no socket, no connection, no program, no other process.
+    /// Whether seccomp limits system calls: the process cannot open sockets, start programs or reach other processes.
     pub seccomp: bool,
-    /// No file can be opened at all any more, the model's included.
+    /// Whether no file can be opened any more.
     pub sealed: bool,
-    /// What is not in force, and why; `None` where all is.
+    /// Which parts are not in force, and why; `None` if all are.
     pub gap: Option<String>,
 }
 
@@ -87,30 +87,28 @@ impl fmt::Display for Sandbox {
     }
 }
 
-/// What a server has done since it started, and what waits now.
-///
-/// Pictures by passes is how many share a forward pass; texts remembered of all texts is what the cache is worth.
+/// The work of a server since it started, and the work that waits now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Pictures that went through the model.
+    /// Images that the model has embedded.
     pub images: u64,
-    /// Forward passes that took.
+    /// Forward passes of images.
     pub image_passes: u64,
-    /// Texts that went through the model.
+    /// Texts that the model has embedded.
     pub texts: u64,
-    /// Forward passes that took.
+    /// Forward passes of texts.
     pub text_passes: u64,
-    /// Texts answered from memory, without the model.
+    /// Texts answered from the cache, without the model.
     pub texts_remembered: u64,
-    /// Pictures that wait, decoded or not.
+    /// Images that wait, decoded or not.
     pub images_waiting: u32,
     /// Texts that wait.
     pub texts_waiting: u32,
-    /// What a picture takes of a forward pass of late, in microseconds; 0 before the first.
+    /// Recent time of a forward pass per image, in microseconds; 0 before the first.
     pub image_microseconds: u32,
 }
 
-/// What became of a server's model.
+/// The state of a server's model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelState {
     /// It is being loaded; requests wait for it.
@@ -129,7 +127,7 @@ pub enum ModelState {
 /// A loaded model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// What its embeddings carry.
+    /// The fingerprint in its embeddings.
     pub fingerprint: ModelFingerprint,
     /// SHA-256 of the weights file.
     pub weights_sha256: [u8; 32],
@@ -139,16 +137,17 @@ pub struct Model {
     pub name: String,
     /// Precision of the arithmetic.
     pub precision: String,
-    /// Which code multiplies matrices. Not part of the fingerprint: in one precision, all give the same up to rounding.
+    /// The code that multiplies matrices. Not part of the fingerprint: with the same precision, all return the same vectors up to
+    /// rounding.
     pub kernels: String,
-    /// Names the procedure from encoded picture to model input.
+    /// Name of the procedure from encoded image to model input.
     pub preprocessing: String,
-    /// What could be better about how it was loaded, in one sentence.
+    /// What could be better about the way it was loaded, in one sentence.
     pub notice: Option<String>,
 }
 
 impl Response {
-    /// The whole frame as it is sent. Strings over 1,024 bytes are cut.
+    /// Encodes the whole frame for sending. Strings over 1,024 bytes are truncated.
     pub fn encode(&self, id: u64) -> Vec<u8> {
         let mut frame = vec![0; HEADER_BYTES];
         let kind = match self {
@@ -174,11 +173,11 @@ impl Response {
         frame
     }
 
-    /// Reads the payload that followed a header of `kind`.
+    /// Decodes the payload after a header of `kind`.
     ///
     /// # Errors
     ///
-    /// [`Protocol`](ErrorKind::Protocol) if it is no response or the payload is not one of its kind.
+    /// [`Protocol`](ErrorKind::Protocol) if `kind` is not a response or the payload is invalid.
     pub fn decode(kind: FrameKind, payload: &[u8]) -> Result<Self, Error> {
         let mut fields = Fields::new(kind, payload);
         let response = match kind {

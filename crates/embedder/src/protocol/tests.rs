@@ -173,7 +173,7 @@ proptest! {
 }
 
 #[test]
-fn a_sandbox_is_told_in_words() {
+fn a_sandbox_is_described_in_words() {
     let mut sandbox = Sandbox { landlock: 7, seccomp: true, sealed: true, gap: None };
     assert_eq!(sandbox.to_string(), "Landlock (ABI 7) and seccomp, sealed");
     sandbox.gap = Some("no Landlock: none here".to_owned());
@@ -217,7 +217,7 @@ fn a_larger_payload_is_refused_by_its_header() {
 }
 
 #[test]
-fn another_version_is_named() {
+fn another_version_is_reported() {
     let mut bytes = Request::Info.encode(1).unwrap().0.encode();
     bytes[4] = 2;
     let message = Header::decode(&bytes).unwrap_err().to_string();

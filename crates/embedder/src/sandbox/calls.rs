@@ -1,9 +1,8 @@
-//! System calls, by seccomp.
+//! Limits system calls by seccomp.
 //!
-//! The filter is a list of what is allowed. Anything else fails with ENOSYS, as on a kernel that does not know the call:
-//! libraries know how to go on then (glibc starts threads by `clone` where `clone3` is missing), and a call that a later
-//! kernel brings is denied from its first day. Nothing is killed, so a library's attempt at something unusual costs no
-//! picture.
+//! The filter is a list of allowed calls. Any other call fails with ENOSYS, as on a kernel that does not have it. Libraries
+//! handle that (glibc starts threads by `clone` if `clone3` is missing), and calls of later kernels are denied from the
+//! start. A denied call does not kill the process, so that an unusual attempt of a library costs no image.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,9 +15,9 @@ use seccompiler::{
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Allowed whatever the arguments. None of them names a file, another process, an address of a network or a device.
+/// Allowed with any arguments. None of them refers to a file, another process, a network address or a device.
 const ALLOWED: &[c_long] = &[
-    // Descriptors that are open. `accept4` needs a socket that listens, and there is the one.
+    // Open descriptors. `accept4` requires a listening socket, and there is only one.
     libc::SYS_accept4,
     libc::SYS_close,
     libc::SYS_dup,
@@ -58,7 +57,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
-    // What it is, and what time it is.
+    // The process itself, and the time.
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -73,13 +72,13 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_nanosleep,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    // The child that packs weights is reaped.
+    // Waiting for the child that packs weights.
     libc::SYS_wait4,
-    // What a file is, not what it holds.
+    // Attributes of a file, not its content.
     libc::SYS_newfstatat,
     libc::SYS_readlinkat,
     libc::SYS_statx,
-    // The program is sealed by it. It adds restrictions and takes none off.
+    // For `seal`. It can add restrictions, but not remove them.
     libc::SYS_seccomp,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_epoll_wait,
@@ -89,10 +88,10 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_readlink,
 ];
 
-/// Gone once the model is loaded.
+/// Denied once the model is loaded.
 const SEALED: &[c_long] = &[libc::SYS_openat, libc::SYS_seccomp];
 
-/// Limits this thread, and those it starts, to the calls that a server makes; one that `removes` a socket may unlink as well.
+/// Limits this thread, and threads it starts, to the calls of a server. If it `removes` a socket, it may also unlink files.
 pub fn restrict(removes: bool) -> Result<(), String> {
     let program = allowed(removes).map_err(|error| error.to_string())?;
     seccompiler::apply_filter(&program).map_err(|error| error.to_string())
@@ -103,7 +102,7 @@ pub fn seal() -> io::Result<()> {
     let rules = SEALED.iter().map(|&call| (call, vec![])).collect();
     let program = compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))
         .map_err(|error| io::Error::other(error.to_string()))?;
-    // A second fence before other processes, and the only one of its kind where there is no filter. Root has no such limit.
+    // A second limit against starting processes, the only one if there is no filter. It does not apply to root.
     setrlimit(Resource::Nproc, Rlimit { current: Some(0), maximum: Some(0) })?;
     seccompiler::apply_filter_all_threads(&program).map_err(|error| io::Error::other(error.to_string()))
 }
@@ -120,17 +119,17 @@ fn allowed(removes: bool) -> Result<BpfProgram, seccompiler::BackendError> {
         Ok(())
     };
     let own = u64::from(std::process::id());
-    // Threads, and no processes. `clone3` hides its flags in memory, so it is not allowed.
+    // Threads, but not processes. The flags of `clone3` are in memory, where a filter cannot check them.
     only(libc::SYS_clone, vec![has(0, libc::CLONE_THREAD as u64)?])?;
     only(libc::SYS_kill, vec![is(0, own)?])?;
     only(libc::SYS_tgkill, vec![is(0, own)?])?;
     only(libc::SYS_prlimit64, vec![is(0, 0)?])?;
-    // Memory is data or was a program's from the start: nothing becomes executable.
+    // No memory becomes executable.
     only(libc::SYS_mmap, vec![lacks(2, libc::PROT_EXEC as u64)?])?;
     only(libc::SYS_mprotect, vec![lacks(2, libc::PROT_EXEC as u64)?])?;
-    // Data over a connection, to no other address.
+    // Data over a connection, but to no other address.
     only(libc::SYS_sendto, vec![lacks(4, u64::MAX)?])?;
-    // To read, as far as Landlock lets it; nothing at all once the program is sealed.
+    // For reading, as far as Landlock allows; not at all after `seal`.
     let writes = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
     only(libc::SYS_openat, vec![lacks(2, writes as u64)?])?;
     for option in [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS, libc::PR_GET_DUMPABLE] {
@@ -139,7 +138,7 @@ fn allowed(removes: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD, libc::F_DUPFD_CLOEXEC] {
         only(libc::SYS_fcntl, vec![is(1, command as u64)?])?;
     }
-    // An integer type of its own with each C library.
+    // The integer type differs between C libraries.
     #[allow(clippy::unnecessary_cast)]
     for request in [libc::FIONBIO as u64, libc::TCGETS as u64] {
         only(libc::SYS_ioctl, vec![is(1, request)?])?;
@@ -147,7 +146,7 @@ fn allowed(removes: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     compile(rules, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow)
 }
 
-/// Calls of another architecture end the process: nothing here makes any.
+/// Calls of another architecture end the process; the program makes none.
 fn compile(
     rules: Rules,
     otherwise: SeccompAction,

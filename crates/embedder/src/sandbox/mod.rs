@@ -1,8 +1,8 @@
-//! What the program takes from itself before it reads a stranger's bytes: its right to open files, by Landlock, and most
-//! system calls, by seccomp. A fault in a decoder then reaches neither the database's files and keys nor the network,
-//! and starts no program.
+//! The sandbox that the program enters before it reads untrusted bytes: Landlock takes away the right to open files, and
+//! seccomp most system calls. A compromised decoder then cannot reach the database's files and keys or the network, or start
+//! a program.
 //!
-//! Both are the kernel's. Where it lacks one, the program works all the same and says so: [`Sandbox::gap`].
+//! Both are features of the kernel. If it lacks one, the program works without it and reports that in [`Sandbox::gap`].
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -13,81 +13,77 @@ use std::path::{Path, PathBuf};
 
 use embedder::Sandbox;
 
-/// What a program needs once it is in the sandbox.
+#[cfg(target_os = "linux")]
+pub use self::files::ReadableFiles;
+
+/// Rights that the program needs in the sandbox.
 pub struct Needs<'a> {
-    /// Directory of the model, to read.
+    /// Directory of the model, for reading.
     pub model: &'a Path,
-    /// Further files to read.
+    /// Further files, for reading.
     pub files: &'a [PathBuf],
-    /// Directory of a socket that this process made and removes when it ends.
+    /// Directory of a socket that this process created and removes when it ends.
     pub socket_directory: Option<&'a Path>,
-    /// A graphics processor computes. Its driver opens devices and libraries at any time.
+    /// A GPU computes. Its driver opens devices and libraries at any time.
     pub graphics: bool,
 }
 
-/// The files that the sandbox lets be read, as they were when it was entered.
-pub struct Territory {
-    #[cfg(target_os = "linux")]
-    files: files::Territory,
-}
+/// Without a sandbox, all files stay readable.
+#[cfg(not(target_os = "linux"))]
+pub struct ReadableFiles;
 
-impl Territory {
-    /// Whether the model's files are still among them. A directory that was made, replaced or linked elsewhere since is not:
-    /// only a new process can read it.
-    pub fn has_the_model(&self) -> bool {
-        #[cfg(target_os = "linux")]
-        return self.files.has_the_model();
-        #[cfg(not(target_os = "linux"))]
+#[cfg(not(target_os = "linux"))]
+impl ReadableFiles {
+    pub fn include_the_model(&self) -> bool {
         true
     }
 }
 
-/// Enters the sandbox, for good. To be called before there are other threads: threads started later inherit it, those that
-/// run do not.
+/// Enters the sandbox permanently. Must be called before other threads start: only threads started later inherit it.
 #[cfg(target_os = "linux")]
-pub fn enter(needs: &Needs<'_>) -> (Sandbox, Territory) {
+pub fn enter(needs: &Needs<'_>) -> (Sandbox, ReadableFiles) {
     if needs.graphics {
-        let gap = "a graphics processor computes, whose driver opens devices and libraries at any time".to_owned();
+        let gap = "the GPU driver opens devices and libraries at any time".to_owned();
         let sandbox = Sandbox { gap: Some(gap), ..Sandbox::default() };
-        return (sandbox, Territory { files: files::Territory::unbounded(needs.model) });
+        return (sandbox, ReadableFiles::unbounded(needs.model));
     }
     let mut sandbox = Sandbox::default();
     let mut gaps = Vec::new();
-    let territory = files::Territory::of(needs.model);
-    match files::restrict(needs, &territory) {
+    let readable = ReadableFiles::of(needs.model);
+    match files::restrict(needs, &readable) {
         Ok(abi) => sandbox.landlock = abi,
         Err(reason) => gaps.push(format!("no Landlock: {reason}")),
     }
-    // Without Landlock a right to remove one file would be a right to remove any.
+    // Without Landlock, the right to remove one file would be the right to remove any.
     let removes = needs.socket_directory.is_some() && sandbox.landlock > 0;
     match calls::restrict(removes) {
         Ok(()) => sandbox.seccomp = true,
         Err(reason) => gaps.push(format!("no seccomp filter: {reason}")),
     }
     sandbox.gap = (!gaps.is_empty()).then(|| gaps.join("; "));
-    let files = if sandbox.landlock > 0 { territory } else { files::Territory::unbounded(needs.model) };
-    (sandbox, Territory { files })
+    let readable = if sandbox.landlock > 0 { readable } else { ReadableFiles::unbounded(needs.model) };
+    (sandbox, readable)
 }
 
 /// Other systems have neither.
 #[cfg(not(target_os = "linux"))]
-pub fn enter(_: &Needs<'_>) -> (Sandbox, Territory) {
+pub fn enter(_: &Needs<'_>) -> (Sandbox, ReadableFiles) {
     let gap = format!("{} has neither Landlock nor seccomp", std::env::consts::OS);
-    (Sandbox { gap: Some(gap), ..Sandbox::default() }, Territory {})
+    (Sandbox { gap: Some(gap), ..Sandbox::default() }, ReadableFiles)
 }
 
-/// Gives up opening files and starting threads altogether, in all threads: to be called once the model is loaded, where
-/// [`enter`] has limited system calls.
+/// Gives up opening files and starting threads, in all threads. Called once the model is loaded, if [`enter`] has limited
+/// system calls.
 ///
 /// # Errors
 ///
-/// If the kernel refuses; what [`enter`] did stays in force.
+/// If the kernel refuses; the limits of [`enter`] stay in force.
 #[cfg(target_os = "linux")]
 pub fn seal() -> std::io::Result<()> {
     calls::seal()
 }
 
-/// Nothing to give up.
+/// Not supported.
 #[cfg(not(target_os = "linux"))]
 pub fn seal() -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())

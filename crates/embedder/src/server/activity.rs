@@ -1,4 +1,4 @@
-//! Whether anything is being done.
+//! The idle timeout.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Counts the requests that were read and whose answers are not yet written.
+/// Counts the requests whose answers are not yet written.
 #[derive(Default)]
 pub struct Activity(Arc<Inner>);
 
@@ -32,7 +32,7 @@ impl Activity {
         Work(Arc::clone(&self.0))
     }
 
-    /// Returns when there has been no request for as long as `limit`; never if that is `None`.
+    /// Returns after `limit` without a request; never if that is `None`.
     pub async fn idle_for(&self, limit: Option<Duration>) {
         let Some(limit) = limit else {
             return std::future::pending().await;

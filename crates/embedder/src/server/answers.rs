@@ -1,4 +1,4 @@
-//! The way back from the threads to a connection.
+//! Carries an answer from the threads to its connection.
 
 use embedder::protocol::Response;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -6,33 +6,33 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::activity::Work;
 use crate::failure::Failure;
 
-/// What a connection writes next.
+/// The next frame that a connection writes.
 pub enum Outgoing {
-    /// An answer, and what is to be given back once it is written.
+    /// An answer, and the ticket that is free again once it is written.
     Answer(Vec<u8>, Ticket),
     /// The last frame of the connection.
     Last(Vec<u8>),
 }
 
-/// Tells the connections of one server apart.
+/// Identifies a connection of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionNumber(pub u64);
 
-/// A request's place among those in flight; free again when dropped.
+/// Counts a request among those in flight, until dropped.
 pub struct Ticket {
     pub _place: OwnedSemaphorePermit,
     pub _work: Work,
 }
 
-/// Whoever waits for the answer to one request.
-pub struct Asker {
+/// The receiver of the answer to one request.
+pub struct Responder {
     connection: ConnectionNumber,
     id: u64,
     answers: mpsc::UnboundedSender<Outgoing>,
     ticket: Ticket,
 }
 
-impl Asker {
+impl Responder {
     pub fn new(
         connection: ConnectionNumber,
         id: u64,
@@ -46,7 +46,7 @@ impl Asker {
         self.connection
     }
 
-    /// The connection has ended: nobody wants the answer.
+    /// Whether the connection has ended.
     pub fn is_gone(&self) -> bool {
         self.answers.is_closed()
     }
@@ -61,14 +61,14 @@ impl Asker {
     }
 
     fn write(self, frame: Vec<u8>) {
-        // The connection may have ended meanwhile.
+        // Fails if the connection has ended.
         let _ = self.answers.send(Outgoing::Answer(frame, self.ticket));
     }
 
     /// Sends what a broken server might send.
     #[cfg(feature = "fault-injection")]
-    pub fn lie(self, lie: crate::fault::Lie) {
-        let frame = lie.frame(self.id);
+    pub fn send_wrong(self, wrong: crate::fault::WrongAnswer) {
+        let frame = wrong.frame(self.id);
         self.write(frame);
     }
 }

@@ -1,4 +1,4 @@
-//! What this process takes from itself before it touches a stranger's bytes.
+//! Limits and rights that this process gives up before it reads untrusted bytes.
 
 use std::io;
 
@@ -8,36 +8,35 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(target_os = "linux")]
 use crate::log;
 
-/// Descriptors: 900 connections and a few more.
+/// Open descriptors: 900 connections and a few more.
 const MAX_DESCRIPTORS: u64 = 1024;
 
-/// How far this process stands back behind those that started it, in steps of niceness: where processors are short, a
-/// process of the database gets three times what a thread here gets. An import can wait, and where they are not short it
-/// makes no difference.
+/// Niceness relative to the parent process. If CPUs are scarce, a process of the database gets three times the share of a
+/// thread here: an import can wait. If they are not scarce, it makes no difference.
 const NICENESS: i32 = 5;
 
-/// What depends on who starts the server.
+/// Choices of the process that starts the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
-    /// Bytes of address space.
+    /// Largest address space, in bytes.
     pub memory_limit: Option<u64>,
     /// End with the parent process.
     pub parent_death: bool,
-    /// The parent process, if known: it may have ended before this one could ask to end with it.
+    /// The expected parent process. It may have ended before this process could request to end with it.
     pub parent_pid: Option<u32>,
 }
 
 impl Confinement {
-    /// Applies all of it. To be called before there are other threads: the parent-death signal and no-new-privileges are
-    /// inherited by threads started later, not by those that run.
+    /// Applies all limits. Must be called before other threads start: threads that already run do not inherit the
+    /// parent-death signal and no-new-privileges.
     ///
     /// # Errors
     ///
-    /// If the system refuses one, or the parent is not the expected one.
+    /// If the system refuses a limit, or the parent is not the expected one.
     pub fn apply(&self) -> io::Result<()> {
-        sacrifice();
+        prefer_oom_kill();
         rustix::process::nice(NICENESS)?;
-        // A core would hold pictures and texts.
+        // A core file would contain images and texts.
         lower(Resource::Core, 0)?;
         lower(Resource::Nofile, MAX_DESCRIPTORS)?;
         if let Some(bytes) = self.memory_limit {
@@ -47,25 +46,25 @@ impl Confinement {
         let parent = std::os::unix::process::parent_id();
         match self.parent_pid {
             Some(expected) if expected != parent => {
-                Err(io::Error::other(format!("the parent is process {parent}, expected {expected}")))
+                Err(io::Error::other(format!("parent process is {parent}, expected {expected}")))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// First to be killed where memory runs out: what is lost is one batch, not a database. First of all steps, too, since a
-/// process that is not dumpable no longer owns its files in /proc.
+/// Makes this process the first to be killed if memory runs out, which costs one batch and not a database. Called before all
+/// other steps, since a process that is not dumpable does not own its files in /proc.
 #[cfg(target_os = "linux")]
-fn sacrifice() {
+fn prefer_oom_kill() {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
-        log::line(format_args!("cannot raise oom_score_adj: {error}"));
+        log::line(format_args!("could not raise oom_score_adj: {error}"));
     }
 }
 
-/// Other systems have no such choice.
+/// Other systems have no such setting.
 #[cfg(not(target_os = "linux"))]
-fn sacrifice() {}
+fn prefer_oom_kill() {}
 
 #[cfg(target_os = "linux")]
 fn seal(parent_death: bool) -> io::Result<()> {
@@ -82,12 +81,12 @@ fn seal(parent_death: bool) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn seal(parent_death: bool) -> io::Result<()> {
     match parent_death {
-        true => Err(io::Error::other("--parent-death: this system tells no process of its parent's end")),
+        true => Err(io::Error::other("--parent-death is not supported on this system")),
         false => Ok(()),
     }
 }
 
-/// Gives up writing files, but for a log that is one: what is over the limit would end the process.
+/// Gives up writing files, unless standard error is a file: exceeding the limit would end the process.
 pub fn write_no_file() -> io::Result<()> {
     match rustix::fs::fstat(std::io::stderr()) {
         Ok(log) if FileType::from_raw_mode(log.st_mode) == FileType::RegularFile => Ok(()),
@@ -95,7 +94,7 @@ pub fn write_no_file() -> io::Result<()> {
     }
 }
 
-/// Lowers both limits, and never raises one.
+/// Lowers the soft and the hard limit; never raises one.
 fn lower(resource: Resource, limit: u64) -> io::Result<()> {
     let hard = getrlimit(resource).maximum;
     let limit = Some(hard.map_or(limit, |hard| hard.min(limit)));

@@ -1,4 +1,4 @@
-//! One client: reads its requests, writes its answers.
+//! One client: reads its requests and writes its answers.
 
 use std::future::Future;
 use std::io;
@@ -15,26 +15,26 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
-use super::answers::{Asker, ConnectionNumber, Outgoing, Ticket};
+use super::answers::{ConnectionNumber, Outgoing, Responder, Ticket};
 use super::queue::{Encoded, Job};
 use super::{LARGE_FILE, PARTING, Shared};
 use crate::failure::Failure;
 
-/// Requests of one connection that are read and not answered; the next one is not read until there is room. So one client,
-/// however many requests it pipelines, does not fill the queue that all share.
+/// Requests of one connection that are read and not answered. The next one is not read until there is room, so that one
+/// client cannot fill the queue that all share.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// How long a client may take to send the rest of a frame it has begun, since it holds a share of the memory for them.
+/// Time that a client has to send the rest of a frame it has begun. Meanwhile the frame occupies part of the budget.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that one permit of the budget for pictures stands for.
+/// Bytes that one permit of the budget for images stands for.
 pub const BUDGET_UNIT: usize = 1024;
 
-/// Why no more is read.
+/// Why reading ended.
 enum End {
     /// The client closed the connection, or was too slow.
     Gone,
-    /// The client did what the protocol does not allow.
+    /// The client violated the protocol.
     Broken(Error),
 }
 
@@ -50,8 +50,8 @@ impl From<Error> for End {
     }
 }
 
-/// Serves one client until it goes, breaks the protocol, or `stopped` becomes true. When this returns, every request of the
-/// client that still waits is dropped where it would be taken from the queue.
+/// Serves one client until it disconnects, violates the protocol, or `stopped` becomes true. Requests that still wait when
+/// this returns are dropped when they are taken from the queue.
 pub async fn serve(stream: UnixStream, number: ConnectionNumber, shared: &Shared, mut stopped: watch::Receiver<bool>) {
     let (from_client, to_client) = stream.into_split();
     let (answers, outgoing) = mpsc::unbounded_channel();
@@ -101,7 +101,7 @@ async fn read_requests(
     }
 }
 
-/// Reads one request, and answers it where that takes no work, else puts it in its queue.
+/// Reads one request. Answers it if that takes no work; otherwise puts it in its queue.
 async fn read_request(
     from_client: &mut OwnedReadHalf,
     number: ConnectionNumber,
@@ -115,15 +115,15 @@ async fn read_request(
     let header = Header::decode(&header)?;
     let length = match header.kind.is_request() {
         true => header.length as usize,
-        // Refused below by its kind; no need to read what it announces.
+        // Refused below by its kind, without reading its payload.
         false => 0,
     };
     let limit = shared.limits.max_bytes;
     if header.kind.is_image() && length > limit {
         in_time(skip_payload(from_client, length)).await?;
         let ticket = Ticket { _place: place, _work: shared.activity.begin() };
-        let message = format!("the picture has {length} bytes, more than the limit of {limit}");
-        Asker::new(number, header.id, answers.clone(), ticket).refuse(Failure::new(ErrorKind::TooLarge, message));
+        let message = format!("image has {length} bytes, more than the limit of {limit}");
+        Responder::new(number, header.id, answers.clone(), ticket).refuse(Failure::new(ErrorKind::TooLarge, message));
         return Ok(());
     }
     let budget = match header.kind.is_image() {
@@ -136,21 +136,21 @@ async fn read_request(
     let request = Request::decode(header.kind, payload)?;
 
     let ticket = Ticket { _place: place, _work: shared.activity.begin() };
-    let asker = Asker::new(number, header.id, answers.clone(), ticket);
+    let responder = Responder::new(number, header.id, answers.clone(), ticket);
     match request {
         Request::Image(image, animations) => {
             let animations = match animations {
                 Animations::FirstFrame => clip::Animations::FirstFrame,
                 Animations::Refuse => clip::Animations::Refuse,
             };
-            shared.queue.push_image(Job { input: Encoded { image, animations, _budget: budget }, asker });
+            shared.queue.push_image(Job { input: Encoded { image, animations, _budget: budget }, responder });
         }
         Request::Text(input) => match shared.recent_texts.get(&input) {
-            Some(answer) => asker.answer(&answer),
-            None => shared.queue.push_text(Job { input, asker }),
+            Some(answer) => responder.answer(&answer),
+            None => shared.queue.push_text(Job { input, responder }),
         },
-        Request::Info => asker.answer(&Response::Info(Box::new(shared.info()))),
-        _ => unreachable!("a kind of request this program decodes but does not serve: this is a bug"),
+        Request::Info => responder.answer(&Response::Info(Box::new(shared.info()))),
+        _ => unreachable!("a request that is decoded but not served: this is a bug"),
     }
     Ok(())
 }
@@ -166,7 +166,7 @@ async fn read_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Res
     Ok(payload.freeze())
 }
 
-/// Reads a payload that is not looked at.
+/// Reads a payload and discards it.
 async fn skip_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Result<()> {
     let skipped = tokio::io::copy(&mut from_client.take(length as u64), &mut tokio::io::sink()).await?;
     if skipped == length as u64 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
@@ -180,5 +180,5 @@ async fn permits(semaphore: &Arc<Semaphore>, count: u32) -> OwnedSemaphorePermit
     Arc::clone(semaphore)
         .acquire_many_owned(count)
         .await
-        .unwrap_or_else(|_| unreachable!("nobody closes the semaphore: this is a bug"))
+        .unwrap_or_else(|_| unreachable!("the semaphore is never closed: this is a bug"))
 }

@@ -1,8 +1,7 @@
-//! A thread that decodes pictures.
+//! A thread that decodes images.
 //!
-//! A large one is set aside by the thread that comes across it. One at a time is decoded, so the others go on with small
-//! ones meanwhile, and the memory that decoding takes is at most that of one large picture and of a small one for each other
-//! thread.
+//! A thread that finds a large image sets it aside. Only one large image is decoded at a time. Meanwhile the other threads
+//! decode small ones, so decoding takes at most the memory of one large image and of a small one per other thread.
 
 use clip::{Measure, Prepared};
 use sha2::{Digest, Sha256};
@@ -12,10 +11,10 @@ use super::queue::{Decoded, Encoded, Job, Next};
 use super::watchdog::Subject;
 use crate::inference;
 
-/// Pixels, and bytes of memory, of a picture that is decoded beside others.
+/// Largest image that is decoded beside others: pixels, and bytes of memory.
 const SMALL: (u64, u64) = (16_000_000, 128 << 20);
 
-/// Pixels that are given the time for a picture once more: twenty times what it takes on a slow processor.
+/// Pixels per additional time limit. The limit is twenty times what they take on a slow processor.
 const PIXELS_IN_TIME: u64 = 32_000_000;
 
 pub fn run(shared: &Shared) {
@@ -41,23 +40,23 @@ fn is_large(measure: &Measure) -> bool {
     measure.pixels() > SMALL.0 || measure.memory > SMALL.1
 }
 
-/// Answers by itself if the picture cannot be decoded.
+/// Decodes an image. If it is invalid, answers with the error and returns `None`.
 fn decode(shared: &Shared, job: Job<Encoded>, measure: Option<&Measure>) -> Option<Job<Decoded>> {
-    let Job { input, asker } = job;
+    let Job { input, responder } = job;
     let sha256: [u8; 32] = Sha256::digest(&input.image).into();
     let times = 1 + measure.map_or(0, |measure| measure.pixels() / PIXELS_IN_TIME);
     let watched = shared.watchdog.watch_for(u32::try_from(times).unwrap_or(u32::MAX), Subject::Images(vec![sha256]));
     #[cfg(feature = "fault-injection")]
-    if let Some(lie) = crate::fault::strike(&input.image) {
-        asker.lie(lie);
+    if let Some(wrong) = crate::fault::inject(&input.image) {
+        responder.send_wrong(wrong);
         return None;
     }
     let result = inference::decode(&input.image, &shared.limits, input.animations);
     drop(watched);
     match result {
-        Ok(Prepared { pixels, animated, .. }) => Some(Job { input: Decoded { pixels, animated, sha256 }, asker }),
+        Ok(Prepared { pixels, animated, .. }) => Some(Job { input: Decoded { pixels, animated, sha256 }, responder }),
         Err(failure) => {
-            asker.refuse(failure);
+            responder.refuse(failure);
             None
         }
     }

@@ -1,4 +1,4 @@
-//! The listening socket: inherited from a supervisor, or made here.
+//! The listening socket: inherited from a supervisor, or created here.
 
 use std::fs;
 use std::io;
@@ -18,42 +18,40 @@ use rustix::process::{geteuid, umask};
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// At a socket made here.
+    /// At a socket that this process creates.
     Path(PathBuf),
-    /// At an inherited, listening socket of this descriptor.
+    /// At the inherited, listening socket with this descriptor.
     Descriptor(RawFd),
 }
 
 /// A listening socket.
 pub struct Endpoint {
     listener: UnixListener,
-    made: Option<Made>,
+    socket_file: Option<SocketFile>,
 }
 
-/// The socket file this process made, removed when dropped, unless another one has taken its place.
-pub struct Made {
+/// The socket file that this process created. Removed on drop, unless another process has replaced it.
+pub struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }
 
 impl Endpoint {
-    /// The socket within the running runtime, and a guard of its file.
-    pub fn into_parts(self) -> io::Result<(tokio::net::UnixListener, Option<Made>)> {
+    /// Registers the socket with the current runtime; also returns the guard of its file.
+    pub fn into_parts(self) -> io::Result<(tokio::net::UnixListener, Option<SocketFile>)> {
         self.listener.set_nonblocking(true)?;
-        Ok((tokio::net::UnixListener::from_std(self.listener)?, self.made))
+        Ok((tokio::net::UnixListener::from_std(self.listener)?, self.socket_file))
     }
-}
 
-impl Endpoint {
-    /// The directory of the socket file this process made.
+    /// The directory of the socket file that this process created.
     pub fn directory(&self) -> Option<&Path> {
-        let made = self.made.as_ref()?;
-        Some(made.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        let socket_file = self.socket_file.as_ref()?;
+        Some(socket_file.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     }
 }
 
 impl Listen {
-    /// Opens the socket. Before there are other threads: it changes the process's umask for a moment.
+    /// Opens the socket. Must be called before other threads start, since it changes the process's umask for a moment.
     pub fn open(&self) -> io::Result<Endpoint> {
         match self {
             Self::Path(path) => bind(path),
@@ -63,14 +61,14 @@ impl Listen {
 }
 
 fn inherit(descriptor: RawFd) -> io::Result<Endpoint> {
-    // SAFETY: the command line says that this descriptor was opened for us, nothing else in this process knows it, and
-    // the system tells below whether it is open at all. Called once.
-    #[allow(unsafe_code, reason = "a descriptor that is inherited is known by its number alone")]
+    // SAFETY: by the command line this descriptor was opened for this process. No other code uses it, and `listens` checks
+    // below that it is open. Called once.
+    #[allow(unsafe_code, reason = "an inherited descriptor is only known by its number")]
     let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
     if !listens(&socket)? {
         return Err(io::Error::other(format!("descriptor {descriptor} is not a listening Unix socket")));
     }
-    Ok(Endpoint { listener: socket.into(), made: None })
+    Ok(Endpoint { listener: socket.into(), socket_file: None })
 }
 
 #[cfg(target_os = "linux")]
@@ -78,7 +76,7 @@ fn listens(socket: &OwnedFd) -> io::Result<bool> {
     Ok(sockopt::socket_domain(socket)? == AddressFamily::UNIX && sockopt::socket_acceptconn(socket)?)
 }
 
-/// Whether it listens cannot be asked everywhere; one that does not fails at the first connection.
+/// These systems cannot report whether a socket listens; one that does not fails at the first connection.
 #[cfg(not(target_os = "linux"))]
 fn listens(socket: &OwnedFd) -> io::Result<bool> {
     Ok(getsockname(socket)?.address_family() == AddressFamily::UNIX)
@@ -90,7 +88,7 @@ fn bind(path: &Path) -> io::Result<Endpoint> {
         _ => Path::new("."),
     };
     check_directory(directory)?;
-    // Held until the end of this function, so that of two servers started at once only one finds the socket stale.
+    // Held until the end of this function, so that of two concurrent servers only one finds the socket stale.
     let lock = fs::File::open(directory)?;
     flock(lock.as_fd(), FlockOperation::LockExclusive)?;
     remove_stale(path)?;
@@ -99,46 +97,49 @@ fn bind(path: &Path) -> io::Result<Endpoint> {
     umask(before);
     let listener = bound?;
     let metadata = fs::symlink_metadata(path)?;
-    Ok(Endpoint { listener, made: Some(Made { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) }) })
+    Ok(Endpoint {
+        listener,
+        socket_file: Some(SocketFile { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) }),
+    })
 }
 
-/// Whoever can write the directory can put a socket of their own in our place.
+/// A user who can write the directory could replace the socket.
 fn check_directory(directory: &Path) -> io::Result<()> {
     let metadata = fs::metadata(directory)?;
     let (mode, owner, user) = (metadata.mode() & 0o7777, metadata.uid(), geteuid().as_raw());
     if mode & 0o022 != 0 {
         return Err(io::Error::other(format!(
-            "others may write the directory {} (mode {mode:04o}); make it 0700",
+            "socket directory \"{}\" must not be writable by group or others (mode {mode:04o})",
             directory.display()
         )));
     }
     if ![user, 0].contains(&owner) {
         return Err(io::Error::other(format!(
-            "the directory {} belongs to user {owner}, expected user {user} or 0",
+            "socket directory \"{}\" must be owned by root or user {user}, but is owned by user {owner}",
             directory.display()
         )));
     }
     Ok(())
 }
 
-/// Removes a socket at which nobody listens, and nothing else.
+/// Removes a socket if no process listens at it. Refuses any other file.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(io::Error::other(format!("{} exists and is not a socket", path.display())));
+            return Err(io::Error::other(format!("\"{}\" exists and is not a socket", path.display())));
         }
         Ok(_) => {}
     }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) => Err(error),
-        Ok(_) => Err(io::Error::other(format!("another process listens at {}", path.display()))),
+        Ok(_) => Err(io::Error::other(format!("another process listens at \"{}\"", path.display()))),
     }
 }
 
-impl Drop for Made {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let ours =
             fs::symlink_metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.inode);

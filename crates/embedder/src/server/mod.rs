@@ -1,7 +1,7 @@
-//! The server: connections on one thread, decoding on two, the model on one, a watchdog over all.
+//! The server: connections on one thread, decoding on two, the model on one, and a watchdog over all.
 //!
 //! ```text
-//! socket ── connection ─┬─ picture ──► queue ──► decode ──► queue ─┬─► model ─┬─► connection ── socket
+//! socket ── connection ─┬─ image ──► queue ──► decode ──► queue ─┬─► model ─┬─► connection ── socket
 //!                       └─ text ──► recent texts ─┬─ new ──► queue ─┘          │
 //!                                                 └─ known ────────────────────┘
 //! ```
@@ -16,8 +16,8 @@ mod model_thread;
 mod pass_size;
 mod queue;
 mod recent_texts;
+mod round_robin;
 mod slot;
-mod turns;
 mod watchdog;
 
 use std::io;
@@ -43,45 +43,45 @@ use self::recent_texts::RecentTexts;
 use self::watchdog::Watchdog;
 use crate::log;
 use crate::packing::Packing;
-use crate::sandbox::{self, Needs, Territory};
+use crate::sandbox::{self, Needs, ReadableFiles};
 
-/// Threads that decode. Only one of them works on large pictures (see [`decode`]), so these do not hold up the others, and
-/// one at a time takes what memory there is for it. They compete
-/// with the model's threads for a tenth of the time that a picture takes; to make them nicer than those changed nothing.
+/// Threads that decode. Only one of them works on large images (see [`decode`]), so these delay no small ones, and only one
+/// at a time takes the memory for it. They compete with the model's threads for a tenth of the time that an image takes; a
+/// higher niceness than theirs changed nothing.
 const DECODE_THREADS: usize = 2;
 
-/// Connections at once; more wait in the listening socket's queue. Under the limit on descriptors that [`Confinement`] sets.
+/// Concurrent connections; more wait in the listening socket's queue. Below the limit on descriptors that [`Confinement`] sets.
 const MAX_CONNECTIONS: usize = 900;
 
-/// Bytes of pictures received and not yet decoded; a connection that would exceed it is not read until there is room.
+/// Bytes of images received and not yet decoded. A connection that would exceed it is not read until there is room.
 const IMAGE_BUDGET: usize = 128 * 1024 * 1024;
 
-/// A picture of more bytes takes from a budget of its own, which has room for two of the largest: the others would wait
-/// behind it.
+/// Larger images, in bytes, take from a separate budget with room for two of the largest, so that others do not wait behind
+/// them.
 const LARGE_FILE: usize = 8 * 1024 * 1024;
 
-/// How long connections may take for their last frame when the server ends.
+/// Time that connections have for their last frame when the server ends.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// How to serve.
+/// How the server runs.
 pub struct Options {
     pub model: PathBuf,
     pub options: clip::Options,
     pub limits: clip::Limits,
     pub listen: Listen,
-    /// End after this long without a request; `None`: never.
+    /// End after this time without a request; `None` means never.
     pub idle_timeout: Option<Duration>,
-    /// End if one picture takes longer than this.
+    /// End if one image takes longer than this.
     pub image_timeout: Duration,
-    /// Pictures, and texts, that may wait.
+    /// Largest number of images, and of texts, that may wait.
     pub max_queue: usize,
-    /// How long a forward pass may take, as far as the number of its inputs decides that.
+    /// Longest forward pass, as far as the number of its inputs decides that.
     pub max_pass_time: Duration,
-    /// A graphics processor computes.
+    /// A GPU computes.
     pub graphics: bool,
 }
 
-/// What all connections and threads share.
+/// State that all connections and threads share.
 struct Shared {
     queue: Queue,
     recent_texts: RecentTexts,
@@ -89,10 +89,10 @@ struct Shared {
     activity: Activity,
     model: Mutex<ModelState>,
     sandbox: Mutex<Sandbox>,
-    territory: Territory,
-    /// Set once the model was loaded for the first time, or could not be: no stranger's byte is decoded before.
+    readable: ReadableFiles,
+    /// Set after the first attempt to load the model. No untrusted byte is decoded before.
     first_load: OnceLock<()>,
-    /// Notified when only a new process can do what is requested.
+    /// Notified when only a new process can read the model.
     succession: Notify,
     image_budget: Arc<Semaphore>,
     large_image_budget: Arc<Semaphore>,
@@ -116,10 +116,10 @@ impl Shared {
         self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends this process in good order, so that its supervisor starts the next: that one can do what this one has given up
-    /// the right to.
-    fn make_way(&self, why: &str) {
-        log::line(format_args!("{why}: this process ends, the next one reads it"));
+    /// Ends this process in good order, so that its supervisor starts the next one, which has the rights that this one has
+    /// given up.
+    fn end_for_successor(&self, why: &str) {
+        log::line(format_args!("{why}: ending, so that the next process reads it"));
         self.succession.notify_one();
     }
 
@@ -128,25 +128,25 @@ impl Shared {
     }
 }
 
-/// Serves until told to end or idle for too long. Call [`Confinement::apply`] first.
+/// Serves until a signal or the idle timeout. Call [`Confinement::apply`] first.
 ///
-/// What needs rights is done first: the socket, the runtime with its own descriptors, and the process that packs the
-/// weights. Then the process enters its sandbox, and only then threads start and a connection is accepted.
+/// Everything that needs rights is done first: the socket, the runtime with its descriptors, and the process that packs the
+/// weights. Then the process enters its sandbox. Threads start and connections are accepted only after that.
 ///
 /// # Errors
 ///
-/// If the socket cannot be used or a thread not be started.
+/// If the socket cannot be used or a thread cannot be started.
 pub fn run(options: Options) -> io::Result<()> {
     let endpoint = options.listen.open()?;
     let socket_directory = endpoint.directory().map(ToOwned::to_owned);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (signals, (listener, made)) = {
+    let (signals, (listener, socket_file)) = {
         let _within = runtime.enter();
         (Signals::new()?, endpoint.into_parts()?)
     };
     let packing = Packing::start(&options.model, &options.options);
     confine::write_no_file()?;
-    let (sandbox, territory) = sandbox::enter(&Needs {
+    let (sandbox, readable) = sandbox::enter(&Needs {
         model: &options.model,
         files: &[],
         socket_directory: socket_directory.as_deref(),
@@ -159,7 +159,7 @@ pub fn run(options: Options) -> io::Result<()> {
         activity: Activity::default(),
         model: Mutex::new(ModelState::Loading),
         sandbox: Mutex::new(sandbox),
-        territory,
+        readable,
         first_load: OnceLock::new(),
         succession: Notify::new(),
         image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
@@ -171,11 +171,11 @@ pub fn run(options: Options) -> io::Result<()> {
     });
     start_threads(&shared, options.model, options.options, options.image_timeout, packing)?;
     runtime.block_on(serve(shared, listener, signals, options.idle_timeout));
-    drop(made);
+    drop(socket_file);
     Ok(())
 }
 
-/// What tells the process to end.
+/// Signals that end the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -199,9 +199,9 @@ fn start_threads(
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // These threads have no end of their own: without one of them every request would wait for ever.
+                // These threads never return: without one of them, every request would wait forever.
                 let _ = catch_unwind(AssertUnwindSafe(|| work(&shared)));
-                log::line(format_args!("a thread ended: this is a bug"));
+                log::line(format_args!("a thread ended unexpectedly: this is a bug"));
                 std::process::exit(1);
             })
             .map(drop)
@@ -224,8 +224,8 @@ async fn serve(shared: Arc<Shared>, listener: UnixListener, mut signals: Signals
         _ = signals.terminate.recv() => {}
         _ = signals.interrupt.recv() => {}
     }
-    // From here on no connection is accepted and no request read: what waits in the listening socket's queue is the next
-    // process's, and who has sent something and gets a goodbye instead of an answer sends it there.
+    // From here on no connection is accepted and no request read. Connections in the listening socket's queue are left to
+    // the next process. A client that gets a goodbye instead of an answer sends its request to that process.
     stop.send_replace(true);
     let _ = tokio::time::timeout(PARTING, connections.join_all()).await;
 }
@@ -240,13 +240,13 @@ async fn accept(
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     for number in (0..).map(ConnectionNumber) {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            unreachable!("nobody closes the semaphore: this is a bug");
+            unreachable!("the semaphore is never closed: this is a bug");
         };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                log::line(format_args!("cannot accept a connection: {error}"));
-                // Of the errors that last, most are a lack of descriptors or memory; trying at once would only spin.
+                log::line(format_args!("could not accept a connection: {error}"));
+                // Most lasting errors are a lack of descriptors or memory. Without a pause this would spin.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -254,11 +254,11 @@ async fn accept(
         match stream.peer_cred() {
             Ok(peer) if [user, 0].contains(&peer.uid()) => {}
             Ok(peer) => {
-                log::line(format_args!("refused a connection of user {}, expected user {user} or 0", peer.uid()));
+                log::line(format_args!("refused a connection from user {}, expected user {user} or 0", peer.uid()));
                 continue;
             }
             Err(error) => {
-                log::line(format_args!("refused a connection of unknown user: {error}"));
+                log::line(format_args!("refused a connection from an unknown user: {error}"));
                 continue;
             }
         }
@@ -269,5 +269,5 @@ async fn accept(
         });
         while connections.try_join_next().is_some() {}
     }
-    unreachable!("connections are not counted to the end: this is a bug")
+    unreachable!("more connections than numbers: this is a bug")
 }

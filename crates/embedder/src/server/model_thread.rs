@@ -9,7 +9,7 @@ use embedder::protocol::Response;
 use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
 
 use super::Shared;
-use super::answers::Asker;
+use super::answers::Responder;
 use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
 use super::watchdog::Subject;
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::packing::Packing;
 use crate::{inference, log, model, sandbox};
 
-/// The marks around no word.
+/// The tokens of the empty text.
 const SHORTEST_TEXT: [u32; 2] = [49_406, 49_407];
 
 struct Loaded {
@@ -28,10 +28,10 @@ struct Loaded {
 pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Packing) {
     let mut slot = Slot::new(directory);
     let tokenizer = thread::scope(|scope| {
-        // Takes about as long as mapping a model that is packed.
+        // Takes about as long as mapping a packed model.
         let tokenizer = scope.spawn(Tokenizer::new);
         packing.wait();
-        // Loaded before anyone asks; a failure is told to whoever does.
+        // Loaded before the first request; a failure is reported to the requests that come.
         let _ = slot.get(Instant::now(), |directory| load(shared, directory, options));
         tokenizer.join().expect("the vocabulary is part of the program")
     });
@@ -39,18 +39,18 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
     loop {
         let batch = shared.queue.next_batch();
         match slot.get(Instant::now(), |directory| load(shared, directory, options)) {
-            // What waits is not answered: it is sent again, to the next process.
+            // Requests that wait are not answered. Their clients send them again, to the next process.
             Ok(loaded) if !loaded.engine.is_current() => {
                 drop(batch);
-                shared.make_way("the packed weights were written while they were in use");
+                shared.end_for_successor("the packed weights were changed while in use");
             }
             Ok(loaded) => match batch {
                 Batch::Images(jobs) => embed_images(shared, loaded, jobs),
                 Batch::Texts(jobs) => embed_texts(shared, loaded, &tokenizer, jobs),
             },
-            Err(_) if !shared.territory.has_the_model() => {
+            Err(_) if !shared.readable.include_the_model() => {
                 drop(batch);
-                shared.make_way("the directory of the model is another than when this process started");
+                shared.end_for_successor("the model directory was replaced");
             }
             Err(failure) => match batch {
                 Batch::Images(jobs) => refuse(jobs, &failure),
@@ -60,7 +60,7 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
     }
 }
 
-/// Loads the model and tells [`Info`](embedder::Info) so.
+/// Loads the model and records the result for [`Info`](embedder::Info).
 fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, Failure> {
     *shared.model_state() = ModelState::Loading;
     let result = model::load(directory, options);
@@ -83,31 +83,31 @@ fn seal(shared: &Shared, engine: &mut dyn Engine) {
         return;
     }
     if engine.info().kernels == Kernels::Candle {
-        // It starts threads and asks for the sizes of caches with its first product.
+        // With its first product it starts threads and reads the sizes of caches.
         let _ = engine.embed_texts(&[SHORTEST_TEXT.to_vec()]);
     }
     match sandbox::seal() {
         Ok(()) => shared.sandbox().sealed = true,
-        Err(error) => log::line(format_args!("cannot give up opening files: {error}")),
+        Err(error) => log::line(format_args!("could not give up the right to open files: {error}")),
     }
 }
 
 fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
-    let (images, askers): (Vec<_>, Vec<_>) =
-        jobs.into_iter().map(|job| (job.input.pixels, (job.asker, job.input.animated))).unzip();
+    let (images, responders): (Vec<_>, Vec<_>) =
+        jobs.into_iter().map(|job| (job.input.pixels, (job.responder, job.input.animated))).unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
     let results = inference::embed_images(&mut *loaded.engine, &images);
     if !loaded.engine.is_current() {
-        // The next batch makes way; these have perhaps met other weights.
-        refuse_askers(askers.into_iter().map(|(asker, _)| asker));
+        // These results may come from other weights. The next batch ends this process.
+        refuse_all(responders.into_iter().map(|(responder, _)| responder));
         return;
     }
     shared.queue.images_took(images.len(), began.elapsed());
     drop(watched);
-    for ((asker, animated), result) in askers.into_iter().zip(results) {
-        answer(asker, loaded.fingerprint, result, animated);
+    for ((responder, animated), result) in responders.into_iter().zip(results) {
+        answer(responder, loaded.fingerprint, result, animated);
     }
 }
 
@@ -116,57 +116,58 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
     let watched = shared.watchdog.watch(Subject::Texts(lengths));
     let mut texts = Vec::with_capacity(jobs.len());
     let mut prepared = Vec::with_capacity(jobs.len());
-    for Job { input, asker } in jobs {
+    for Job { input, responder } in jobs {
         #[cfg(feature = "fault-injection")]
-        if let Some(lie) = crate::fault::strike(input.as_bytes()) {
-            asker.lie(lie);
+        if let Some(wrong) = crate::fault::inject(input.as_bytes()) {
+            responder.send_wrong(wrong);
             continue;
         }
         match inference::tokenize(tokenizer, &input) {
             Ok(tokens) => {
                 texts.push(tokens);
-                prepared.push((input, asker));
+                prepared.push((input, responder));
             }
-            Err(failure) => asker.refuse(failure),
+            Err(failure) => responder.refuse(failure),
         }
     }
     let began = Instant::now();
     let results = inference::embed_texts(&mut *loaded.engine, &texts);
     if !loaded.engine.is_current() {
-        refuse_askers(prepared.into_iter().map(|(_, asker)| asker));
+        refuse_all(prepared.into_iter().map(|(_, responder)| responder));
         return;
     }
     if !texts.is_empty() {
         shared.queue.texts_took(texts.len(), began.elapsed());
     }
     drop(watched);
-    for ((text, asker), result) in prepared.into_iter().zip(results) {
+    for ((text, responder), result) in prepared.into_iter().zip(results) {
         if let Ok(embedding) = &result {
             shared.recent_texts.put(&text, loaded.fingerprint, embedding.clone().into_array());
         }
-        answer(asker, loaded.fingerprint, result, false);
+        answer(responder, loaded.fingerprint, result, false);
     }
 }
 
-fn answer(asker: Asker, model: ModelFingerprint, result: Result<Embedding, Failure>, animated: bool) {
+fn answer(responder: Responder, model: ModelFingerprint, result: Result<Embedding, Failure>, animated: bool) {
     match result {
         Ok(embedding) => {
             let vector = Box::new(embedding.into_array());
-            asker.answer(&Response::Embedding { model, vector, animated });
+            responder.answer(&Response::Embedding { model, vector, animated });
         }
-        Err(failure) => asker.refuse(failure),
+        Err(failure) => responder.refuse(failure),
     }
 }
 
-/// For those whose answer was made while the weights changed: asked again a little later, the next process has it.
-fn refuse_askers(askers: impl IntoIterator<Item = Asker>) {
-    for asker in askers {
-        asker.refuse(Failure::new(ErrorKind::Busy, "the weights were replaced meanwhile: ask again a little later"));
+/// Refuses requests whose results were computed while the weights changed. A later attempt reaches the next process.
+fn refuse_all(responders: impl IntoIterator<Item = Responder>) {
+    for responder in responders {
+        responder
+            .refuse(Failure::new(ErrorKind::Busy, "model weights were replaced during the request, try again later"));
     }
 }
 
 fn refuse<Input>(jobs: Vec<Job<Input>>, failure: &Failure) {
     for job in jobs {
-        job.asker.refuse(failure.clone());
+        job.responder.refuse(failure.clone());
     }
 }

@@ -1,25 +1,25 @@
-//! How many inputs share a forward pass.
+//! Chooses how many inputs share a forward pass.
 
 use std::time::{Duration, Instant};
 
 use crate::inference::BATCH;
 
-/// Most inputs of one pass, however short.
+/// Most inputs of one pass.
 pub const MOST: usize = 32;
 
-/// How long after a text the next one is reckoned with: somebody who searches asks again within seconds.
+/// Time after a text in which another one is expected: a user who searches sends the next query within seconds.
 const ATTENTION: Duration = Duration::from_secs(5);
 
-/// What one more pass counts in the moving average: noise is smoothed, and a change is believed after a handful of passes.
+/// Weight of the latest pass in the moving average: smooths noise, and follows a change after about five passes.
 const WEIGHT: f64 = 0.25;
 
-/// Chooses sizes so that a pass stays under a limit, for a text that arrives during one waits for its end.
+/// Chooses sizes so that a pass stays below a limit, since a text that arrives during a pass waits for its end.
 ///
-/// Where batches pay, which is where the engine prepares its weights anew in each pass, the limit is not all: candle embeds a
-/// quarter to a half more pictures a second by eights than one by one. So with nobody asking, an import gets eight; the first
-/// text after a pause waits for them, and those that follow do not. Texts always get eight there, since they only have one
-/// another to wait for. An engine that packs its weights once gains a tenth at most, and texts beside an import take three
-/// times as long with passes of 200 ms as with passes of 60: there the limit holds always.
+/// If batches pay, which is the case if the engine prepares its weights in each pass, there is an exception: candle embeds a
+/// quarter to a half more images per second in batches of eight than one by one. While no texts come, an import gets eight.
+/// The first text after a pause waits for them, the following ones do not. Texts always get eight with such an engine, since
+/// they only wait for each other. An engine that packs its weights once gains a tenth at most, and texts beside an import
+/// take three times as long with passes of 200 ms as with passes of 60 ms: there the limit always holds.
 pub struct PassSize {
     limit: Duration,
     batches_pay: bool,
@@ -29,32 +29,32 @@ pub struct PassSize {
 }
 
 impl PassSize {
-    /// Sizes for passes of at most `limit`, as far as single inputs allow that.
+    /// Sizes for passes of at most `limit`; a pass of one input may take longer.
     pub fn new(limit: Duration) -> Self {
         Self { limit, batches_pay: false, image: Pace::default(), text: Pace::default(), last_text: None }
     }
 
-    /// Whether the engine is one of those that take eight inputs in much less than eight times the time of one.
+    /// Whether the engine takes much less than eight times the time of one input for eight.
     pub fn set_batches_pay(&mut self, batches_pay: bool) {
         self.batches_pay = batches_pay;
     }
 
-    /// A text has to wait for the model.
+    /// Reports a text that waits for the model.
     pub fn text_came(&mut self, now: Instant) {
         self.last_text = Some(now);
     }
 
-    /// A pass of `count` pictures has taken `time`.
+    /// Reports that a pass of `count` images has taken `time`.
     pub fn images_took(&mut self, count: usize, time: Duration) {
         self.image.learn(count, time);
     }
 
-    /// A pass of `count` texts has taken `time`.
+    /// Reports that a pass of `count` texts has taken `time`.
     pub fn texts_took(&mut self, count: usize, time: Duration) {
         self.text.learn(count, time);
     }
 
-    /// Most pictures of a pass that begins now.
+    /// Most images of a pass that begins now.
     pub fn images(&self, now: Instant) -> usize {
         let attended = self.last_text.is_some_and(|last| now.saturating_duration_since(last) < ATTENTION);
         self.image.inputs(self.limit).max(if self.batches_pay && !attended { BATCH } else { 1 })
@@ -65,13 +65,13 @@ impl PassSize {
         self.text.inputs(self.limit).max(if self.batches_pay { BATCH } else { 1 })
     }
 
-    /// What a picture takes of a pass; `None` before the first.
+    /// Time of a pass per image; `None` before the first.
     pub fn image_time(&self) -> Option<Duration> {
         self.image.seconds.map(Duration::from_secs_f64)
     }
 }
 
-/// A moving average of what one input takes of a pass.
+/// A moving average of the time of a pass per input.
 #[derive(Default)]
 struct Pace {
     seconds: Option<f64>,
@@ -89,11 +89,11 @@ impl Pace {
         });
     }
 
-    /// How many fit in `limit`: one while nothing is known, and one where even that does not fit.
+    /// How many fit in `limit`, at least one; one before the first pass.
     fn inputs(&self, limit: Duration) -> usize {
         match self.seconds {
             None => 1,
-            // Whatever the division gives, the conversion makes it a number: a pass of no length allows as many as there are.
+            // The conversion saturates, so a pass that took no time allows the most.
             Some(seconds) => ((limit.as_secs_f64() / seconds) as usize).clamp(1, MOST),
         }
     }
@@ -109,7 +109,7 @@ mod tests {
         Duration::from_millis(number)
     }
 
-    /// After many passes in which a picture took this long.
+    /// After many passes in which an image took this long.
     fn used_to(image: Duration) -> PassSize {
         let mut size = PassSize::new(LIMIT);
         for _ in 0..50 {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_batches_pay_an_import_gets_them_while_nobody_asks() {
+    fn if_batches_pay_an_import_gets_them_while_no_texts_come() {
         let start = Instant::now();
         let mut size = used_to(milliseconds(130));
         assert_eq!(size.images(start), 1);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn no_inputs_teach_nothing() {
+    fn an_empty_pass_changes_nothing() {
         let mut size = PassSize::new(LIMIT);
         size.texts_took(0, milliseconds(5));
         assert_eq!(size.texts(), 1);

@@ -1,5 +1,5 @@
-//! Work between the connections and the threads. Texts overtake pictures, yet neither keeps the other waiting for ever, and
-//! clients take turns.
+//! The queue between the connections and the threads. Texts overtake images, but neither can starve the other, and clients
+//! take turns.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,46 +10,46 @@ use embedder::{ErrorKind, Statistics};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::DECODE_THREADS;
-use super::answers::{Asker, ConnectionNumber};
+use super::answers::{ConnectionNumber, Responder};
 use super::pass_size::PassSize;
-use super::turns::Turns;
+use super::round_robin::RoundRobin;
 use crate::failure::Failure;
 
-/// A picture as it was received, with its share of the budget for such.
+/// An image as received, with its share of the budget.
 pub struct Encoded {
     pub image: Bytes,
     pub animations: Animations,
     pub _budget: OwnedSemaphorePermit,
 }
 
-/// A picture as the model takes it.
+/// A decoded image: the model's input.
 pub struct Decoded {
     pub pixels: Pixels,
     pub animated: bool,
     pub sha256: [u8; 32],
 }
 
-/// An input and whoever asked.
+/// An input and the receiver of its answer.
 pub struct Job<Input> {
     pub input: Input,
-    pub asker: Asker,
+    pub responder: Responder,
 }
 
-/// What is decoded next.
+/// The next image to decode.
 pub enum Next {
-    /// A picture that nobody has looked at.
+    /// An image whose size is not yet known.
     Any(Job<Encoded>),
-    /// A large one that was set aside, where no other is being decoded.
+    /// A large image that was set aside, while no other large one is being decoded.
     Large(Job<Encoded>, Measure),
 }
 
-/// What the model takes next; never empty.
+/// The next inputs of the model; never empty.
 pub enum Batch {
     Images(Vec<Job<Decoded>>),
     Texts(Vec<Job<String>>),
 }
 
-/// The queue. Jobs whose asker is gone are dropped where they would be taken.
+/// The queue. Jobs whose client has disconnected are dropped when they are taken.
 pub struct Queue {
     state: Mutex<State>,
     to_decode: Condvar,
@@ -57,35 +57,35 @@ pub struct Queue {
     limit: usize,
 }
 
-type Line<Input> = Turns<ConnectionNumber, Job<Input>>;
+type Line<Input> = RoundRobin<ConnectionNumber, Job<Input>>;
 
 struct State {
     encoded: Line<Encoded>,
-    /// Large pictures that were set aside.
-    large: Turns<ConnectionNumber, (Job<Encoded>, Measure)>,
+    /// Large images that were set aside.
+    large: RoundRobin<ConnectionNumber, (Job<Encoded>, Measure)>,
     decoding: usize,
-    /// One of those is a large one.
+    /// Whether one of those is large.
     decoding_large: bool,
     decoded: Line<Decoded>,
     texts: Line<String>,
-    /// The model's last batch was one of texts.
-    texts_had_their_turn: bool,
+    /// Whether the model's last batch was one of texts.
+    last_was_texts: bool,
     pass_size: PassSize,
-    /// Of the passes that were reported; what waits is counted when asked for.
+    /// Of the reported passes; waiting jobs are counted on request.
     done: Statistics,
 }
 
 impl Queue {
-    /// A queue that holds at most `limit` pictures and as many texts, for passes of at most `pass_time`.
+    /// A queue that holds at most `limit` images and as many texts, for passes of at most `pass_time`.
     pub fn new(limit: usize, pass_time: Duration) -> Self {
         let state = State {
-            encoded: Turns::default(),
-            large: Turns::default(),
+            encoded: RoundRobin::default(),
+            large: RoundRobin::default(),
             decoding: 0,
             decoding_large: false,
-            decoded: Turns::default(),
-            texts: Turns::default(),
-            texts_had_their_turn: false,
+            decoded: RoundRobin::default(),
+            texts: RoundRobin::default(),
+            last_was_texts: false,
             pass_size: PassSize::new(pass_time),
             done: Statistics::default(),
         };
@@ -97,37 +97,37 @@ impl Queue {
         self.lock().pass_size.set_batches_pay(batches_pay);
     }
 
-    /// Takes a picture, or refuses it if too many wait.
+    /// Queues an image, or refuses it if too many wait.
     pub fn push_image(&self, job: Job<Encoded>) {
         let mut state = self.lock();
         let waiting = state.images_waiting();
         if waiting >= self.limit {
             drop(state);
-            return job.asker.refuse(busy("pictures", waiting, self.limit));
+            return job.responder.refuse(busy("images", waiting, self.limit));
         }
-        state.encoded.push(job.asker.connection(), job);
+        state.encoded.push(job.responder.connection(), job);
         drop(state);
         self.to_decode.notify_one();
     }
 
-    /// Takes a text, or refuses it if too many wait.
+    /// Queues a text, or refuses it if too many wait.
     pub fn push_text(&self, job: Job<String>) {
         let mut state = self.lock();
         let waiting = state.texts.len();
         if waiting >= self.limit {
             drop(state);
-            return job.asker.refuse(busy("texts", waiting, self.limit));
+            return job.responder.refuse(busy("texts", waiting, self.limit));
         }
         state.pass_size.text_came(Instant::now());
-        state.texts.push(job.asker.connection(), job);
+        state.texts.push(job.responder.connection(), job);
         drop(state);
         self.to_embed.notify_one();
     }
 
-    /// Waits for a picture to decode. What the model's next pass takes is decoded ahead, and for each decoder one more, so
-    /// that a large picture does not leave the model without work; what is decoded beyond that only takes memory.
+    /// Waits for an image to decode. Decoded ahead are the images of the model's next pass and one more per decoder, so that a
+    /// large image does not leave the model without work. Decoding more would only take memory.
     ///
-    /// Ends with [`decoded`](Self::decoded), [`decoded_large`](Self::decoded_large) or [`set_aside`](Self::set_aside).
+    /// The caller ends the work with [`decoded`](Self::decoded), [`decoded_large`](Self::decoded_large) or [`set_aside`](Self::set_aside).
     pub fn next_image(&self) -> Next {
         let mut state = self.lock();
         loop {
@@ -135,7 +135,7 @@ impl Queue {
             if state.decoding + state.decoded.len() < ahead {
                 if !state.decoding_large
                     && let Some((job, measure)) =
-                        std::iter::from_fn(|| state.large.pop()).find(|(job, _)| !job.asker.is_gone())
+                        std::iter::from_fn(|| state.large.pop()).find(|(job, _)| !job.responder.is_gone())
                 {
                     state.decoding += 1;
                     state.decoding_large = true;
@@ -150,23 +150,23 @@ impl Queue {
         }
     }
 
-    /// Ends what [`next_image`](Self::next_image) began: the picture is a large one, which waits for its turn among those.
+    /// Ends the work that [`next_image`](Self::next_image) began: the image is large and waits for its turn.
     pub fn set_aside(&self, job: Job<Encoded>, measure: Measure) {
         let mut state = self.lock();
         state.decoding -= 1;
-        state.large.push(job.asker.connection(), (job, measure));
+        state.large.push(job.responder.connection(), (job, measure));
         drop(state);
         self.to_decode.notify_one();
     }
 
-    /// Ends what [`next_image`](Self::next_image) began with a large picture.
+    /// Ends the work that [`next_image`](Self::next_image) began on a large image.
     pub fn decoded_large(&self, job: Option<Job<Decoded>>) {
         self.lock().decoding_large = false;
         self.decoded(job);
         self.to_decode.notify_one();
     }
 
-    /// Ends what [`next_image`](Self::next_image) began; `None` if the picture could not be decoded.
+    /// Ends the work that [`next_image`](Self::next_image) began; `None` if the image could not be decoded.
     pub fn decoded(&self, job: Option<Job<Decoded>>) {
         let mut state = self.lock();
         state.decoding -= 1;
@@ -175,26 +175,26 @@ impl Queue {
             self.to_decode.notify_one();
             return;
         };
-        state.decoded.push(job.asker.connection(), job);
+        state.decoded.push(job.responder.connection(), job);
         drop(state);
         self.to_embed.notify_one();
     }
 
-    /// Waits for work for the model: whatever has come together, up to the size of a pass. Texts go first, for somebody
-    /// waits at a prompt for them, but between two batches of texts goes one of pictures.
+    /// Waits for work for the model, up to the size of a pass. Texts go first, since a user waits for them, but a batch of
+    /// images goes between two batches of texts.
     pub fn next_batch(&self) -> Batch {
         let mut state = self.lock();
         loop {
             let images_wait = !state.decoded.is_empty();
-            if !(state.texts_had_their_turn && images_wait) {
+            if !(state.last_was_texts && images_wait) {
                 let size = state.pass_size.texts();
                 let texts = take_batch(&mut state.texts, size);
                 if !texts.is_empty() {
-                    state.texts_had_their_turn = true;
+                    state.last_was_texts = true;
                     return Batch::Texts(texts);
                 }
             }
-            state.texts_had_their_turn = false;
+            state.last_was_texts = false;
             if images_wait {
                 let size = state.pass_size.images(Instant::now());
                 let images = take_batch(&mut state.decoded, size);
@@ -208,7 +208,7 @@ impl Queue {
         }
     }
 
-    /// Reports a pass of `count` pictures.
+    /// Reports a pass of `count` images.
     pub fn images_took(&self, count: usize, time: Duration) {
         let mut state = self.lock();
         state.pass_size.images_took(count, time);
@@ -224,7 +224,7 @@ impl Queue {
         state.done.text_passes += 1;
     }
 
-    /// All but the texts that were answered without coming here.
+    /// Does not count texts that were answered without the queue.
     pub fn statistics(&self) -> Statistics {
         let state = self.lock();
         let image_time = state.pass_size.image_time().unwrap_or_default();
@@ -252,13 +252,11 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
 }
 
 fn busy(what: &str, waiting: usize, limit: usize) -> Failure {
-    let message =
-        format!("{waiting} {what} are waiting for the embedder, the limit is {limit}: ask again a little later");
-    Failure::new(ErrorKind::Busy, message)
+    Failure::new(ErrorKind::Busy, format!("embedder queue is full: {waiting} {what} are waiting, the limit is {limit}"))
 }
 
 fn take_wanted<Input>(line: &mut Line<Input>) -> Option<Job<Input>> {
-    std::iter::from_fn(|| line.pop()).find(|job| !job.asker.is_gone())
+    std::iter::from_fn(|| line.pop()).find(|job| !job.responder.is_gone())
 }
 
 fn take_batch<Input>(line: &mut Line<Input>, size: usize) -> Vec<Job<Input>> {

@@ -1,4 +1,4 @@
-//! The embeddings of texts that were asked for lately: a search that is repeated does not wait for the model.
+//! Caches the embeddings of recent texts, so that a repeated search does not wait for the model.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use embedder::{DIMENSION, ModelFingerprint};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
 
-/// Texts remembered: 2 MiB of embeddings, and more searches than an application repeats.
+/// Texts in the cache: 2 MiB of embeddings, and more searches than an application repeats.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
 
-/// What stands for a text, so that none is kept in memory once it has been answered.
+/// The key of a text. Texts themselves are not kept in memory once they are answered.
 type TextDigest = [u8; 32];
 
-/// A bounded memory of one model's embeddings; what was not asked for the longest is forgotten first.
+/// A bounded cache of one model's embeddings; the least recently used are removed first.
 pub struct RecentTexts(Mutex<State>);
 
 struct State {
@@ -32,7 +32,7 @@ impl RecentTexts {
         Self(Mutex::new(State { model: None, embeddings: LruCache::new(capacity), found: 0 }))
     }
 
-    /// The answer that exactly this text was given.
+    /// The earlier answer to exactly this text.
     pub fn get(&self, text: &str) -> Option<Response> {
         let digest = digest(text);
         let mut state = self.lock();
@@ -42,7 +42,7 @@ impl RecentTexts {
         Some(Response::Embedding { model, vector, animated: false })
     }
 
-    /// Keeps the embedding of a text, and forgets those of any other model.
+    /// Adds the embedding of a text, and removes those of any other model.
     pub fn put(&self, text: &str, model: ModelFingerprint, vector: [f32; DIMENSION]) {
         let digest = digest(text);
         let mut state = self.lock();
@@ -52,7 +52,7 @@ impl RecentTexts {
         state.embeddings.put(digest, vector);
     }
 
-    /// How often a text was found here.
+    /// How often a text was found.
     pub fn found(&self) -> u64 {
         self.lock().found
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_answered_to_the_last_bit_and_no_other_text_is() {
+    fn the_same_text_gets_the_same_bits_and_other_texts_get_none() {
         let texts = RecentTexts::new();
         assert_eq!(texts.get("a barn"), None);
         texts.put("a barn", MODEL, vector(0.1));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_the_longest_goes_first() {
+    fn the_least_recently_used_text_is_removed_first() {
         let texts = RecentTexts::with_capacity(NonZeroUsize::new(2).unwrap());
         texts.put("one", MODEL, vector(1.0));
         texts.put("two", MODEL, vector(2.0));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_answers_nothing_of_the_last_ones() {
+    fn another_model_empties_the_cache() {
         let texts = RecentTexts::new();
         texts.put("a barn", MODEL, vector(0.1));
         texts.put("a beach", OTHER, vector(0.2));

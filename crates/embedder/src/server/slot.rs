@@ -1,4 +1,4 @@
-//! The place of the one model: loads it, and after a failure knows when trying again is worth while.
+//! Holds the model: loads it, and after a failure decides when to try again.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// How long a failure is answered from memory while the directory stays as it is.
+/// How long a failure is repeated without another attempt, while the directory does not change.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What tells one state of the model directory from another: of it and of each file, when content or rights were changed.
+/// Identifies a state of the model directory: the last change of its content or attributes, and of each file.
 type Signature = [Option<(i64, i64)>; 3];
 
-/// A model, or why there is none.
+/// A model, or the failure to load it.
 pub struct Slot<Model> {
     directory: PathBuf,
     state: State<Model>,
@@ -29,8 +29,8 @@ impl<Model> Slot<Model> {
         Self { directory, state: State::Empty }
     }
 
-    /// The model; loads it by `load` if there is none, unless that has just failed and nothing has changed since. A model
-    /// once loaded stays, whatever becomes of its directory.
+    /// Returns the model. Loads it by `load` if it is not loaded, unless that has just failed and the directory has not
+    /// changed since. A loaded model is kept even if its directory changes.
     pub fn get(
         &mut self,
         now: Instant,

@@ -1,5 +1,5 @@
-//! Ends the process when one picture or text takes too long. A thread that never returns cannot be stopped by another one,
-//! but a process can end, and its supervisor starts the next.
+//! Ends the process if an image or text takes too long. A thread that never returns cannot be stopped by another thread, but
+//! the process can end, and its supervisor starts the next one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,16 +10,16 @@ use embedder::WATCHDOG_EXIT_STATUS;
 
 use crate::log;
 
-/// What is being worked on, in words that give nothing of it away.
+/// Description of the work, without any of its content.
 #[derive(Clone)]
 pub enum Subject {
-    /// The SHA-256 of each picture.
+    /// The SHA-256 of each image.
     Images(Vec<[u8; 32]>),
     /// The length of each text, in bytes.
     Texts(Vec<usize>),
 }
 
-/// The work that has begun and not ended.
+/// The work in progress.
 #[derive(Default)]
 pub struct Watchdog {
     state: Mutex<State>,
@@ -29,7 +29,7 @@ pub struct Watchdog {
 #[derive(Default)]
 struct State {
     last_ticket: u64,
-    /// When each began, how many times the limit it may take, and what it is.
+    /// Start, number of time limits, and description of each piece of work.
     watched: HashMap<u64, (Instant, u32, Subject)>,
 }
 
@@ -40,13 +40,13 @@ pub struct Watched<'a> {
 }
 
 impl Watchdog {
-    /// Work that may take the limit once for each picture or text in it.
+    /// Registers work that may take the limit once per image or text.
     pub fn watch(&self, subject: Subject) -> Watched<'_> {
         let times = subject.count();
         self.watch_for(times, subject)
     }
 
-    /// Work that may take `times` the limit.
+    /// Registers work that may take `times` the limit.
     pub fn watch_for(&self, times: u32, subject: Subject) -> Watched<'_> {
         let mut state = self.lock();
         state.last_ticket += 1;
@@ -57,15 +57,14 @@ impl Watchdog {
         Watched { watchdog: self, ticket }
     }
 
-    /// Watches, and ends the process with [`WATCHDOG_EXIT_STATUS`] when something takes longer than as many times `limit` as
-    /// it may.
+    /// Waits until work exceeds its multiple of `limit`, and then ends the process with [`WATCHDOG_EXIT_STATUS`].
     pub fn run(&self, limit: Duration) {
         let subject = self.overdue(limit);
-        log::line(format_args!("gave up after {} seconds each on {subject}", limit.as_secs_f64()));
+        log::line(format_args!("timeout of {} seconds exceeded by {subject}", limit.as_secs_f64()));
         std::process::exit(WATCHDOG_EXIT_STATUS);
     }
 
-    /// Waits until something has taken too long. Sleeps while there is nothing to watch.
+    /// Waits until work has taken too long. Sleeps while there is none.
     fn overdue(&self, limit: Duration) -> Subject {
         let mut state = self.lock();
         loop {
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_what_is_overdue_and_not_what_ended() {
+    fn reports_overdue_work_and_not_finished_work() {
         let watchdog = Watchdog::default();
         std::thread::scope(|scope| {
             let overdue = scope.spawn(|| watchdog.overdue(Duration::from_millis(50)));

@@ -1,4 +1,4 @@
-//! A server to test against, started as a supervisor starts it: with a listening socket that outlives it.
+//! Starts a server for tests like a supervisor: with a listening socket that outlives it.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -74,7 +74,7 @@ impl Supervisor {
         Self::with_model(model(), arguments)
     }
 
-    /// The same on a kernel that lacks these system calls: a filter that the server inherits says so.
+    /// The same, with a filter that makes the kernel appear to lack these system calls.
     pub fn on_kernel_without(calls: &[i64], arguments: &[&str]) -> Self {
         let rules = calls.iter().map(|&call| (call, vec![])).collect();
         let lacks = SeccompAction::Errno(libc::ENOSYS as u32);
@@ -117,7 +117,7 @@ impl Supervisor {
         command.args(&self.arguments).stdin(Stdio::from(listener)).stderr(log);
         if !self.kernel_lacks.is_empty() {
             let filter = self.kernel_lacks.clone();
-            // SAFETY: two system calls between fork and exec, on memory that was made before.
+            // SAFETY: two system calls between fork and exec, on memory that was allocated before.
             #[allow(unsafe_code, reason = "a filter is inherited from whoever starts a program")]
             unsafe {
                 command.pre_exec(move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other));
@@ -135,7 +135,7 @@ impl Supervisor {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the server's end.
+    /// Waits until the server has ended.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.take().unwrap().wait().unwrap()
     }

@@ -4,18 +4,15 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::format::Format;
-use super::layout::HEAD;
+use super::layout::{HEAD, MAX_LENGTH};
 use super::pool::Pool;
 use super::product::ActivationParts;
 use super::simd::{Simd, Work, exp};
 
-/// The longest sequence: a text of 77 tokens, in whole vectors.
-pub(super) const MAX_LENGTH: usize = 80;
-
-/// Query rows worked on together: with four vectors a row, 16 sums.
+/// Query rows that are computed together: with four vectors per row, 16 sums.
 const ROWS: usize = 4;
 
-/// Rows whose attention, in one head, is worth another thread's while.
+/// Rows for whose attention, in one head, another thread is worth its overhead.
 const ENOUGH: usize = 50;
 
 /// Consecutive rows that attend to one another.
@@ -23,9 +20,9 @@ const ENOUGH: usize = 50;
 pub(super) struct Sequence {
     /// Its rows among all.
     pub rows: Range<usize>,
-    /// The query rows whose result is wanted, counted within the sequence.
+    /// The query rows whose result is needed, counted from the start of the sequence.
     pub queries: Range<usize>,
-    /// Row of the output that the first of them goes to.
+    /// Row of the output for the first of them.
     pub output: usize,
 }
 
@@ -33,15 +30,15 @@ pub(super) struct Sequence {
 #[derive(Clone, Copy)]
 pub(super) struct Inputs<'a> {
     pub values: &'a [f32],
-    /// Numbers from row to row.
+    /// Numbers from one row to the next.
     pub stride: usize,
     /// Numbers in a third.
     pub width: usize,
-    /// A row attends to no later row.
+    /// Whether a row attends only to itself and earlier rows.
     pub causal: bool,
 }
 
-/// Attends within each sequence, and writes the heads' results side by side as activations.
+/// Computes attention within each sequence, and writes the heads' results side by side as activations.
 pub(super) fn attend<F: Format>(
     simd: F::Simd,
     pool: &Pool,
@@ -50,9 +47,10 @@ pub(super) fn attend<F: Format>(
     output: &ActivationParts<'_>,
 ) {
     let heads = inputs.width / HEAD;
-    // A head of few tokens takes less than handing it to another thread.
-    let rows = sequences.first().map_or(1, |sequence| sequence.rows.len());
-    pool.for_each_at_least(ENOUGH / rows, sequences.len() * heads, |task| {
+    // A head of few tokens takes less time than passing it to another thread.
+    let rows: usize = sequences.iter().map(|sequence| sequence.rows.len()).sum();
+    let at_least = ENOUGH * sequences.len() / rows.max(1);
+    pool.for_each_at_least(at_least, sequences.len() * heads, |task| {
         let (sequence, head) = (&sequences[task / heads], task % heads);
         simd.vectorize(Head { inputs, sequence, head, output, format: PhantomData::<F> });
     });
@@ -85,10 +83,10 @@ impl<F: Format> Work<F::Simd> for Head<'_, F> {
         let length = sequence.rows.len();
         let padded = length.next_multiple_of(F::Simd::LANES);
 
-        // Keys by columns, so that a vector holds one number of several keys.
+        // Keys by columns, so that a vector contains one number of several keys.
         let mut keys = [0.0; HEAD * MAX_LENGTH];
         for row in (0..length).step_by(F::Simd::LANES) {
-            // Beyond the last key are rows of another sequence or of an earlier pass; `softmax` replaces their scores.
+            // After the last key are rows of another sequence or of an earlier pass; `softmax` replaces their scores.
             let from = &inputs.values[(first + row) * inputs.stride + inputs.width + head * HEAD..];
             for number in (0..HEAD).step_by(F::Simd::LANES) {
                 simd.transpose(&from[number..], inputs.stride, &mut keys[number * padded + row..], padded);
@@ -97,7 +95,7 @@ impl<F: Format> Work<F::Simd> for Head<'_, F> {
 
         let mut next = sequence.queries.start;
         while next < sequence.queries.end {
-            // The last rows are done together with some before them rather than alone: the same result, written twice.
+            // The last rows are computed together with some before them, whose results are written twice.
             let start = next.min(sequence.queries.end.saturating_sub(ROWS)).max(sequence.queries.start);
             let row = |offset: usize| (start + offset).min(sequence.queries.end - 1);
             let visible = |row: usize| if inputs.causal { row + 1 } else { length };
@@ -133,8 +131,8 @@ impl<F: Format> Work<F::Simd> for Head<'_, F> {
     }
 }
 
-/// For each of `rows`: the sum over `depth` of its numbers times the rows of `matrix`, which are `stride` apart and of which
-/// the first `columns` count.
+/// For each of `rows`: the sum over `depth` of its numbers times the rows of `matrix`, which are `stride` apart. Uses the
+/// first `columns` columns.
 #[inline(always)]
 fn combine<S: Simd>(
     simd: S,
@@ -191,7 +189,7 @@ fn block<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// `exp(score - largest)` of the first `visible` scores, next to nothing for the others; returns the sum.
+/// Replaces the first `visible` scores by `exp(score - largest)`, the others by almost 0; returns the sum.
 #[inline(always)]
 fn softmax<S: Simd>(simd: S, scores: &mut [f32], visible: usize) -> f32 {
     scores[visible..].fill(f32::NEG_INFINITY);

@@ -1,4 +1,4 @@
-//! Memory that starts on a cache line, and matrices that several threads fill at once.
+//! Memory aligned to cache lines, and matrices that several threads fill at once.
 #![allow(unsafe_code, reason = "threads write different columns of one row-major matrix, which no slice can express")]
 
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut, Range};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Numbers whose first one stands at the start of a cache line.
+/// Numbers that start at a cache line.
 pub(super) struct Buffer<T> {
     storage: Vec<T>,
     start: usize,
@@ -22,7 +22,7 @@ impl<T: Copy + Default> Buffer<T> {
         Self { storage, start, length }
     }
 
-    /// Makes room for at least `length`. What it held is undefined afterwards, but it is numbers.
+    /// Makes room for at least `length` numbers. The content is unspecified afterwards.
     pub(super) fn reserve(&mut self, length: usize) {
         if length > self.length {
             *self = Self::new(length);
@@ -52,7 +52,7 @@ pub(super) struct Parts<'a, T> {
     borrowed: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [T]` in disguise; who takes a part promises that nobody else has it.
+// SAFETY: it is equivalent to a `&mut [T]`; callers of `part` guarantee that no two threads have the same part.
 unsafe impl<T: Send> Send for Parts<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Parts<'_, T> {}
@@ -63,21 +63,21 @@ impl<'a, T> Parts<'a, T> {
         Self { start: matrix.as_mut_ptr(), length: matrix.len(), stride, borrowed: PhantomData }
     }
 
-    /// Some columns of a row.
+    /// Borrows some columns of a row.
     ///
     /// # Safety
     ///
-    /// While the part is borrowed no other part that overlaps it is, on any thread.
+    /// While the part is borrowed, no overlapping part may be borrowed on any thread.
     ///
     /// # Panics
     ///
-    /// If the part reaches out of its row or the matrix.
+    /// If the part exceeds its row or the matrix.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref, reason = "that is what it is for")]
+    #[allow(clippy::mut_from_ref, reason = "the purpose of the type")]
     pub(super) unsafe fn part(&self, row: usize, columns: Range<usize>) -> &mut [T] {
         let first = row * self.stride + columns.start;
         assert!(columns.start <= columns.end && columns.end <= self.stride && first + columns.len() <= self.length);
-        // SAFETY: within the borrowed slice, and by the caller's promise not borrowed by anyone else.
+        // SAFETY: within the borrowed slice, and by the caller's guarantee not borrowed elsewhere.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(first), columns.len()) }
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn starts_on_a_line_wherever_it_moves() {
+    fn a_buffer_stays_aligned_when_moved() {
         let buffers: Vec<Buffer<f32>> = (1..100).map(Buffer::new).collect();
         for (buffer, length) in buffers.iter().zip(1..) {
             assert_eq!(buffer.as_ptr() as usize % LINE, 0);
@@ -104,7 +104,7 @@ mod tests {
                 let parts = &parts;
                 scope.spawn(move || {
                     for row in 0..7 {
-                        // SAFETY: each thread has four columns of its own.
+                        // SAFETY: each thread has different columns.
                         unsafe { parts.part(row, first..first + 4) }.fill(first + row);
                     }
                 });
@@ -119,7 +119,7 @@ mod tests {
     #[should_panic]
     fn a_part_beyond_its_row_is_refused() {
         let mut matrix = vec![0; 24];
-        // SAFETY: nobody else borrows.
+        // SAFETY: the only borrow.
         unsafe { Parts::new(&mut matrix, 12).part(0, 8..13) };
     }
 }

@@ -1,9 +1,9 @@
-//! How numbers are written into the words that products multiply.
+//! How f32, bf16 and int8 numbers are stored in words, and multiplied.
 //!
-//! Weights W, N x K as in the checkpoint, are cut into panels of [`PANEL`] outputs. A panel holds one step per word of K;
-//! a step holds [`PANEL`] words, one per output, each with one (f32), two (bf16) or four (int8) consecutive inputs, the
-//! first in the lowest bits. Outputs beyond N are zero. Activations are rows of the same words.
-#![allow(unsafe_code, reason = "a check of each index would cost a third of the loop that all time is spent in")]
+//! Weights W, N x K as in the checkpoint, are cut into panels of [`PANEL`] outputs. A panel consists of one step per word of
+//! K; a step consists of [`PANEL`] words, one per output, each with one (f32), two (bf16) or four (int8) consecutive inputs,
+//! the first in the lowest bits. Outputs beyond N are zero. Activations are rows of the same words.
+#![allow(unsafe_code, reason = "index checks would cost a third of the innermost loop")]
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use super::simd::{MultiplyBf16, MultiplyInt8, Simd};
 /// Outputs of a panel: three vectors of sixteen, or three times two of eight.
 pub(super) const PANEL: usize = 48;
 
-/// Inputs that share a scale in int8. A head of attention has as many, so its result is scaled as it is made.
+/// Inputs that share a scale in int8. As many as an attention head has, so that its result is scaled when it is computed.
 pub(super) const GROUP: usize = 64;
 
-/// What a word holds.
+/// The content of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Kind {
@@ -56,18 +56,18 @@ pub(super) struct Panel<'a> {
     pub words: &'a [u32],
     /// `[groups][PANEL]`
     pub scales: &'a [f32],
-    /// `[groups][PANEL]`: -128 times the sum of the group's weights, which takes the activations' zero off again.
+    /// `[groups][PANEL]`: -128 times the sum of the group's weights, which cancels the activations' zero point.
     pub starts: &'a [u32],
 }
 
 /// The arithmetic of a product on one kind of processor.
 pub(super) trait Format: 'static {
-    /// The processor's instructions.
+    /// The instructions it uses.
     type Simd: Simd;
-    /// What a word holds.
+    /// The content of a word.
     const KIND: Kind;
 
-    /// Writes `values` as activations; as many as make whole words and groups.
+    /// Writes `values`, which fill whole words and groups, as activations.
     fn encode(simd: Self::Simd, values: &[f32], words: &mut [u32], scales: &mut [f32]);
 
     /// Writes one vector as activations, in formats without scales.
@@ -91,10 +91,10 @@ pub(super) struct Bf16<S>(std::marker::PhantomData<S>);
 /// Products of bytes, summed exactly within a group and in f32 over groups.
 pub(super) struct Int8<S>(std::marker::PhantomData<S>);
 
-/// Steps ahead that weights are fetched: a few hundred cycles, what the second-level cache takes under load.
+/// Steps by which weights are prefetched: a few hundred cycles, the latency of the second-level cache under load.
 const AHEAD: usize = 12;
 
-/// Asks for the weights that are needed [`AHEAD`] steps later.
+/// Prefetches the weights that are needed [`AHEAD`] steps later.
 #[inline(always)]
 fn prefetch<S: Simd>(simd: S, words: &[u32], step: usize) {
     for line in 0..PANEL / 16 {
@@ -106,16 +106,16 @@ fn prefetch<S: Simd>(simd: S, words: &[u32], step: usize) {
 ///
 /// # Safety
 ///
-/// `step` is less than the row's length. The compiler cannot see that of eight rows at once, and would check each.
+/// `step` must be less than the row's length. The compiler cannot prove that for eight rows, and would check each.
 #[inline(always)]
 unsafe fn word(row: &[u32], step: usize) -> u32 {
     debug_assert!(step < row.len());
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe { *row.get_unchecked(step) }
 }
 
-/// The loop that all formats have in common and all time is spent in: per step one load of each weight vector, one
-/// broadcast of each row's word, and a product of each with each, added to `sums`.
+/// The innermost loop of all formats, which takes nearly all of the time. Per step it loads each weight vector, broadcasts
+/// each row's word, and adds the product of each pair to `sums`.
 ///
 /// # Panics
 ///
@@ -139,13 +139,27 @@ fn add_products<S: Simd, Sum: Copy, const ROWS: usize, const VECTORS: usize>(
             *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
         }
         for (row, sums) in rows.iter().zip(&mut *sums) {
-            // SAFETY: each row has just been cut to the end of the steps.
+            // SAFETY: each row was cut to the end of the steps above.
             let activation = simd.splat_word(unsafe { word(row, step) });
             for (sum, &weight) in sums.iter_mut().zip(&weights) {
                 *sum = dot(*sum, activation, weight);
             }
         }
     }
+}
+
+/// The sums of a format without scales, over the whole panel.
+#[inline(always)]
+fn unscaled<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    rows: [Row<'_>; ROWS],
+    panel: Panel<'_>,
+    first: usize,
+    dot: impl Fn(S::Floats, S::Words, S::Words) -> S::Floats,
+) -> [[S::Floats; VECTORS]; ROWS] {
+    let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+    add_products(simd, rows, panel.words, first, 0..panel.words.len() / PANEL, &mut sums, dot);
+    sums
 }
 
 impl<S: Simd> Format for F32<S> {
@@ -171,18 +185,14 @@ impl<S: Simd> Format for F32<S> {
         panel: Panel<'_>,
         first: usize,
     ) -> [[S::Floats; VECTORS]; ROWS] {
-        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
-        add_products(
+        unscaled(
             simd,
             rows,
-            panel.words,
+            panel,
             first,
-            0..panel.words.len() / PANEL,
-            &mut sums,
             #[inline(always)]
             |sum, activation, weight| simd.multiply_add(simd.floats(activation), simd.floats(weight), sum),
-        );
-        sums
+        )
     }
 }
 
@@ -209,18 +219,14 @@ impl<S: MultiplyBf16> Format for Bf16<S> {
         panel: Panel<'_>,
         first: usize,
     ) -> [[S::Floats; VECTORS]; ROWS] {
-        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
-        add_products(
+        unscaled(
             simd,
             rows,
-            panel.words,
+            panel,
             first,
-            0..panel.words.len() / PANEL,
-            &mut sums,
             #[inline(always)]
             |sum, activation, weight| simd.dot_bf16(sum, activation, weight),
-        );
-        sums
+        )
     }
 }
 
@@ -247,7 +253,7 @@ impl<S: MultiplyInt8> Format for Int8<S> {
 
     #[inline(always)]
     fn encode_vector(_: S, _: S::Floats, _: &mut [u32]) {
-        unreachable!("a scale belongs to a group, not to a vector: this is a bug")
+        unreachable!("int8 scales are per group: this is a bug")
     }
 
     #[inline(always)]

@@ -1,17 +1,21 @@
-//! Where each part of a packed model lies: a pure function of its architecture and format, known alike to who packs and to
-//! who computes.
+//! Position of each part of a packed model: a pure function of its architecture and format, which packing and computing
+//! share. Also the sizes that the kernels are written for.
 
 use std::ops::Range;
 
-use super::attention::MAX_LENGTH;
 use super::format::{GROUP, Kind, PANEL};
-use super::norm::MAX_WIDTH;
 use crate::DIMENSION;
 use crate::architecture::{Architecture, Tower};
 use crate::tokenizer::{CONTEXT_LENGTH, VOCABULARY};
 
-/// Numbers of a head of attention; the kernels know no other.
+/// Width of an attention head, the only one that the kernels can compute.
 pub(super) const HEAD: usize = 64;
+
+/// The longest sequence: a text of 77 tokens, in whole vectors.
+pub(super) const MAX_LENGTH: usize = 80;
+
+/// The widest row that is normalised on the stack.
+pub(super) const MAX_WIDTH: usize = 1024;
 
 /// Words of a cache line, to which every part is aligned.
 const LINE: usize = 16;
@@ -60,7 +64,7 @@ pub(super) struct Norm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layer {
     pub before_attention: Norm,
-    /// Queries, keys and values as one product; the queries' part carries the division by the root of the head's size.
+    /// Queries, keys and values as one product; the part of the queries contains the division by the root of the head's size.
     pub attention: Product,
     pub after_attention: Product,
     pub before_perceptron: Norm,
@@ -68,7 +72,7 @@ pub(super) struct Layer {
     pub narrow: Product,
 }
 
-/// What both towers have.
+/// The parts that both towers have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TowerLayout {
     /// `[positions][hidden]`, f32
@@ -94,7 +98,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Whether the kernels can compute such a model: every published CLIP of this size, and narrower ones.
+    /// Whether the kernels can compute such a model: every published CLIP of this size can, and narrower ones.
     pub(super) fn fits(architecture: &Architecture) -> bool {
         let fits = |tower: &Tower| {
             tower.hidden == HEAD * tower.heads
@@ -109,10 +113,10 @@ impl Layout {
             && architecture.patch.is_multiple_of(LINE)
     }
 
-    /// The places of a model's parts, with the products of its layers in `kind`.
+    /// The positions of a model's parts, with the products of its layers in `kind`.
     pub(super) fn new(architecture: &Architecture, kind: Kind) -> Self {
         let Architecture { vision, text, patch, .. } = architecture;
-        // First and last product have a tenth of the error and a fortieth of the work: bytes are not worth it there.
+        // The first and the last product are a fortieth of the work, but would cause a tenth of the error in int8.
         let edges = if kind == Kind::Int8 { Kind::F32 } else { kind };
         let mut next = Next { at: 0 };
         let class = next.numbers(vision.hidden);
@@ -125,13 +129,13 @@ impl Layout {
     }
 }
 
-/// Words of such a model in each format, if the kernels can compute it. For the fuzz targets.
+/// Words of a packed model in each format, if the kernels can compute it. For the fuzz targets.
 pub(in super::super) fn lengths(architecture: &Architecture) -> Option<[usize; 3]> {
     let length = |kind| Layout::new(architecture, kind).length;
     Layout::fits(architecture).then(|| [Kind::F32, Kind::Bf16, Kind::Int8].map(length))
 }
 
-/// The place of the next part.
+/// The position of the next part.
 struct Next {
     at: usize,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::buffer::Parts;
 use super::format::Format;
-use super::layout;
+use super::layout::{self, MAX_WIDTH};
 use super::pool::Pool;
 use super::product::ActivationParts;
 use super::simd::{Simd, Work};
@@ -13,15 +13,15 @@ use super::simd::{Simd, Work};
 /// transformers' `layer_norm_eps` of CLIP.
 const EPSILON: f32 = 1e-5;
 
-/// Rows of one task: enough that handing it out costs little.
+/// Rows of one task: enough to outweigh its overhead.
 const ROWS: usize = 16;
 
-/// Shares rows out, each to one task.
+/// Distributes rows over tasks.
 fn by_rows(pool: &Pool, rows: usize, task: impl Fn(Range<usize>) + Sync + Send) {
     pool.for_each(rows.div_ceil(ROWS), |index| task(index * ROWS..rows.min((index + 1) * ROWS)));
 }
 
-/// Gain and shift where they lie.
+/// Gain and shift in a model's words.
 #[derive(Clone, Copy)]
 pub(super) struct Norm<'a> {
     gain: &'a [f32],
@@ -36,7 +36,7 @@ impl<'a> Norm<'a> {
     }
 }
 
-/// Normalises the first `rows` of `input`, which has `stride` numbers from row to row, into `output`.
+/// Normalises the first `rows` of `input`, whose rows are `stride` numbers apart, into `output`.
 pub(super) fn normalise<F: Format>(
     simd: F::Simd,
     pool: &Pool,
@@ -59,14 +59,11 @@ struct Rows<'a, F> {
     format: PhantomData<F>,
 }
 
-/// The widest row that is normalised on the stack.
-pub(super) const MAX_WIDTH: usize = 1024;
-
 impl<F: Format> Work<F::Simd> for Rows<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    #[allow(unsafe_code, reason = "each row is written by one task")]
     fn run(self, simd: F::Simd) {
         let width = self.norm.gain.len();
         let mut normalised = [0.0; MAX_WIDTH];
@@ -78,7 +75,7 @@ impl<F: Format> Work<F::Simd> for Rows<'_, F> {
     }
 }
 
-/// Mean, then variance about it, as torch has it; sums of the lanes in f32.
+/// Subtracts the mean and divides by the deviation, as torch does; sums of the lanes in f32.
 #[inline(always)]
 pub(super) fn normalise_row<S: Simd>(simd: S, norm: Norm<'_>, input: &[f32], output: &mut [f32]) {
     let count = simd.splat(1.0 / input.len() as f32);
@@ -102,7 +99,7 @@ pub(super) fn normalise_row<S: Simd>(simd: S, norm: Norm<'_>, input: &[f32], out
     }
 }
 
-/// Writes rows as activations, as they are.
+/// Writes rows as activations without normalising them.
 pub(super) fn encode<F: Format>(
     simd: F::Simd,
     pool: &Pool,
@@ -127,7 +124,7 @@ impl<F: Format> Work<F::Simd> for Plain<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    #[allow(unsafe_code, reason = "each row is written by one task")]
     fn run(self, simd: F::Simd) {
         for row in self.rows {
             let values = &self.input[row * self.stride..][..self.output.width()];
@@ -137,21 +134,22 @@ impl<F: Format> Work<F::Simd> for Plain<'_, F> {
     }
 }
 
-/// What the vision tower adds to its patches.
+/// Learned vectors that the vision tower adds to its patches.
 #[derive(Clone, Copy)]
-pub(super) struct Embedding<'a> {
-    /// Stands in the place of a patch before the first one.
+pub(super) struct VisionEmbedding<'a> {
+    /// Takes the place of a patch before the first one.
     pub class: &'a [f32],
     /// `[positions][width]`
     pub positions: &'a [f32],
 }
 
-/// Turns embedded patches into the vision tower's residual stream: class and positions, then its first norm, in place.
+/// Turns embedded patches into the vision tower's residual stream in place: adds class and positions, then applies the first
+/// norm.
 pub(super) fn begin<S: Simd>(
     simd: S,
     pool: &Pool,
     norm: Norm<'_>,
-    embedding: Embedding<'_>,
+    embedding: VisionEmbedding<'_>,
     (stream, stride): (&mut [f32], usize),
     rows: usize,
 ) {
@@ -163,7 +161,7 @@ pub(super) fn begin<S: Simd>(
 
 struct Begin<'a> {
     norm: Norm<'a>,
-    embedding: Embedding<'a>,
+    embedding: VisionEmbedding<'a>,
     parts: &'a Parts<'a, f32>,
     rows: Range<usize>,
 }
@@ -172,10 +170,10 @@ impl<S: Simd> Work<S> for Begin<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
+    #[allow(unsafe_code, reason = "each row is written by one task")]
     fn run(self, simd: S) {
         let width = self.norm.gain.len();
-        let Embedding { class, positions } = self.embedding;
+        let VisionEmbedding { class, positions } = self.embedding;
         let mut sum = [0.0; MAX_WIDTH];
         for row in self.rows {
             // SAFETY: `begin` gives every row to one task.
@@ -226,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn as_defined() {
+    fn normalised_rows_match_the_definition() {
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(simd) = crate::engine::fast::simd::Avx2::detect() {

@@ -1,4 +1,4 @@
-//! A checkpoint's tensors into the words of a [`Layout`].
+//! Packs a checkpoint's tensors into the words of a [`Layout`].
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,14 +11,14 @@ use super::buffer::Buffer;
 use super::format::{GROUP, Kind, PANEL};
 use super::layout::{HEAD, Layout, Norm, Product, TowerLayout};
 
-/// The tensors of a checkpoint by their names, each with the shape its architecture gives it.
+/// The tensors of a checkpoint by name, each with the shape of the architecture.
 pub(super) type Tensors = HashMap<String, Vec<f32>>;
 
-/// Packs the tensors that the layout has a place for. Runs on rayon's current pool.
+/// Packs the tensors of the layout. Runs on rayon's current pool.
 ///
 /// # Panics
 ///
-/// If a tensor is missing: what reads a checkpoint has refused such a one.
+/// If a tensor is missing, which `weights::read` has refused.
 pub(super) fn pack(layout: &Layout, tensors: &Tensors) -> Buffer<u32> {
     let mut packer = Packer { words: Buffer::new(layout.length), tensors };
     packer.numbers(&layout.class, "vision_model.embeddings.class_embedding");
@@ -64,7 +64,7 @@ struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     fn tensor(&self, name: &str) -> &'a [f32] {
-        self.tensors.get(name).unwrap_or_else(|| panic!("tensor {name} was checked to be there: this is a bug"))
+        self.tensors.get(name).unwrap_or_else(|| panic!("tensor {name} is missing: this is a bug"))
     }
 
     fn numbers(&mut self, place: &Range<usize>, name: &str) {
@@ -78,7 +78,7 @@ impl<'a> Packer<'a> {
     }
 
     fn tower(&mut self, tower: &TowerLayout, prefix: &str, last: &str, projection: &str) {
-        // Scores are divided by the root of the head's size: a power of two, so that it costs no precision here.
+        // Scores are divided by the root of the head's size. It is a power of two, so this costs no precision.
         let factor = 1.0 / (HEAD as f32).sqrt();
         for (index, layer) in tower.layers.iter().enumerate() {
             let name = |part: &str| format!("{prefix}.encoder.layers.{index}.{part}");

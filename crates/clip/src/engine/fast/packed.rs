@@ -13,10 +13,10 @@
 //! | 96 | 32 | SHA-256 of the SHA-256 of every 8 MiB of the words |
 //! | 128 | 32 | SHA-256 of the header before it |
 //!
-//! A file of another version, of another checkpoint or with a wrong digest is written again. It appears under its name when it
-//! is whole and is never written again. File and checkpoint are hashed whole when they are met first, and then known by
-//! what the system says of them: see [`Record`]. Files that others may write are refused.
-#![allow(unsafe_code, reason = "a mapped file is memory that somebody else could change")]
+//! A file of another version, of another checkpoint or with a wrong digest is replaced. A file gets its name once it is
+//! complete, and is never modified. File and checkpoint are hashed the first time, and later identified by their metadata: see
+//! [`Record`]. Files that others may write are refused.
+#![allow(unsafe_code, reason = "another process could change a mapped file")]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -42,10 +42,10 @@ use crate::replace::replace;
 
 const MAGIC: [u8; 8] = *b"PINCLIP\0";
 
-/// To be raised with every change of the header, of a layout, or of what the words mean.
+/// Must be raised with every change of the header, of a layout, or of the meaning of the words.
 const VERSION: u32 = 2;
 
-/// A page, so that the words begin on one.
+/// Bytes of the header: a page, so that the words are aligned to one.
 const HEADER: usize = 4096;
 
 /// Bytes of the header's fields before its digest.
@@ -57,38 +57,38 @@ const DIGEST: usize = 32;
 /// Bytes of the words that one task hashes.
 const HASH_CHUNK: usize = 8 * 1024 * 1024;
 
-/// A checkpoint and what is to be packed of it.
+/// A checkpoint and the layout to pack it in.
 pub(super) struct Source<'a> {
     checkpoint: &'a Path,
     architecture: &'a Architecture,
     kind: Kind,
-    /// Of the arithmetic, which the packed file's name has in it.
+    /// Name of the arithmetic, part of the packed file's name.
     name: &'a str,
     pub layout: Layout,
 }
 
-/// Packed weights, ready to compute with.
+/// Packed weights, ready for use.
 pub(super) struct Opened {
     pub storage: Storage,
     /// Of the checkpoint, in lower-case hexadecimal.
     pub sha256: String,
-    /// Why they are in private memory and not in a file, if so.
+    /// If they are in private memory and not in a file, the reason.
     pub notice: Option<String>,
 }
 
-/// A packed file that may be the right one.
+/// A packed file that may match.
 struct Found {
     file: File,
-    /// When it was opened.
+    /// Its identity when it was opened.
     identity: Identity,
     header: Header,
 }
 
-/// What a checkpoint was packed into.
+/// The result of packing a checkpoint.
 struct Packed {
     words: Buffer<u32>,
     header: Header,
-    /// The checkpoint, when it was read.
+    /// Identity of the checkpoint when it was read.
     checkpoint: Identity,
 }
 
@@ -98,23 +98,23 @@ impl<'a> Source<'a> {
         Self { checkpoint, architecture, kind: variant.kind, name: variant.name, layout }
     }
 
-    /// Where the packed file lies.
+    /// Path of the packed file.
     fn path(&self) -> PathBuf {
         self.checkpoint.with_file_name(format!("model.{}.packed", self.name))
     }
 
-    /// Where it is recorded that the packed file was checked.
+    /// Path of the record that the packed file was checked.
     fn record_path(&self) -> PathBuf {
         self.checkpoint.with_file_name(format!("model.{}.packed.checked", self.name))
     }
 
-    /// The packed weights: from their file if it is there and that of this checkpoint, else packed now, and written so that
-    /// the next start finds them. Runs on rayon's current pool.
+    /// Opens the packed file if it exists and belongs to this checkpoint. Otherwise packs the weights, and writes the file for
+    /// the next start if possible. Runs on rayon's current pool.
     ///
     /// # Errors
     ///
-    /// If the checkpoint cannot be read or is not one of the architecture, or if others may write it or the packed file.
-    /// That the packed file cannot be written is none.
+    /// If the checkpoint cannot be read or does not belong to the architecture, or if others may write it or the packed file.
+    /// Failing to write the packed file is not an error.
     pub(super) fn open(&self) -> Result<Opened, Error> {
         if let Some(found) = self.find(None)? {
             return Ok(found);
@@ -125,24 +125,24 @@ impl<'a> Source<'a> {
         let reason = match self.write(&header, &words) {
             Ok(()) => match self.find(Some((&checkpoint, header.checkpoint_sha256)))? {
                 Some(found) => return Ok(found),
-                None => format!("{} was replaced meanwhile", path.display()),
+                None => format!("\"{}\" was replaced by another process", path.display()),
             },
-            // Why, pinterest-embedder pack says: a server has given up the right to write.
-            Err(_) => format!("{} cannot be written from here", path.display()),
+            // The cause is not reported, since a server has given up the right to write. `pinterest-embedder pack` reports it.
+            Err(_) => format!("could not write \"{}\"", path.display()),
         };
-        let notice = Some(format!("{reason}; the weights stay in private memory"));
+        let notice = Some(format!("{reason}; the weights are in private memory"));
         Ok(Opened { storage: Storage::Owned(words), sha256, notice })
     }
 
-    /// Whether [`open`](Self::open) would find the packed file, known from an earlier check.
+    /// Whether [`open`](Self::open) would find the packed file, checked earlier.
     pub(super) fn is_packed(&self) -> Result<bool, Error> {
         let Some(found) = self.look()? else { return Ok(false) };
         let (_, metadata) = trust::open(self.checkpoint)?;
         Ok(self.is_recorded(&found.header, &found.identity, &Identity::of(&metadata)))
     }
 
-    /// What the file holds, unless it has to be written again. Of a checkpoint that has just been read, what it was and its hash
-    /// are known.
+    /// Maps and checks the packed file; `None` if it must be written again. `read` is the identity and hash of the checkpoint if it
+    /// was just read.
     fn find(&self, read: Option<(&Identity, [u8; 32])>) -> Result<Option<Opened>, Error> {
         let Some(Found { file, identity, header }) = self.look()? else { return Ok(None) };
         let Ok(bytes) = map(&file) else { return Ok(None) };
@@ -161,15 +161,15 @@ impl<'a> Source<'a> {
             if found != header.checkpoint_sha256 || digest(mapped.words()) != header.words_sha256 {
                 return Ok(None);
             }
-            // Neither was written while it was hashed.
+            // Neither file may have changed while it was hashed.
             if !mapped.is_current() || Identity::of(&trust::open(self.checkpoint)?.1) != checkpoint {
                 return Ok(None);
             }
             let record = Record::new(header.digest(), mapped.identity().clone(), checkpoint);
             if record.write(&self.record_path()).is_err() {
                 notice = Some(format!(
-                    "{} and its checkpoint are hashed at every start, for the directory cannot be written from here; \
-                     pinterest-embedder pack, run by its owner, records that they were",
+                    "\"{}\" and its checkpoint are hashed at every start, since the check could not be recorded in their \
+                     directory; run pinterest-embedder pack as its owner",
                     self.path().display()
                 ));
             }
@@ -182,13 +182,13 @@ impl<'a> Source<'a> {
         Record::read(&self.record_path()).is_some_and(|record| record == expected)
     }
 
-    /// The packed file, if it is one of this version, of this length and of this architecture.
+    /// Opens the packed file if it has this version, length and architecture.
     fn look(&self) -> Result<Option<Found>, Error> {
         let path = self.path();
         let (mut file, metadata) = match trust::open(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::ModelUntrusted => return Err(error),
-            // Whatever keeps it from being read will keep it from being written, and is told then.
+            // The same cause will prevent writing it, and is reported then.
             Err(_) => return Ok(None),
         };
         let mut header = [0; FIELDS + DIGEST];
@@ -205,7 +205,7 @@ impl<'a> Source<'a> {
         let Weights { tensors, sha256 } = weights::read(self.checkpoint, self.architecture)?;
         let checkpoint = Identity::of(&trust::open(self.checkpoint)?.1);
         if checkpoint != before {
-            let reason = "was changed while it was read".to_owned();
+            let reason = "file was changed while it was read".to_owned();
             return Err(Inner::Weights { path: self.checkpoint.to_path_buf(), reason }.into());
         }
         let words = pack(&self.layout, &tensors);
@@ -230,11 +230,11 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Packs a checkpoint and writes the file, whether or not there is one; returns its path.
+/// Packs a checkpoint and writes the file, even if it exists; returns its path.
 ///
 /// # Errors
 ///
-/// As [`Source::open`], and if the file cannot be written.
+/// Those of [`Source::open`], and if the file cannot be written.
 pub(in super::super) fn write(
     variant: &Variant,
     checkpoint: &Path,
@@ -244,12 +244,12 @@ pub(in super::super) fn write(
     let Packed { words, header, checkpoint } = source.pack()?;
     let path = source.path();
     source.write(&header, &words).map_err(|error| Error::writing(&path, error))?;
-    // Hashes the words once more, as they came to the disk, and records it.
+    // Hashes the written words, and records the check.
     source.find(Some((&checkpoint, header.checkpoint_sha256)))?;
     Ok(path)
 }
 
-/// Whether a load would find the weights packed, and checked already.
+/// Whether a load would find the weights packed and checked.
 ///
 /// # Errors
 ///
@@ -262,19 +262,19 @@ pub(in super::super) fn is_packed(
     Source::new(variant, checkpoint, architecture).is_packed()
 }
 
-/// The header of a packed file, if it is one, as it would be written again. For the fuzz targets.
+/// Reads the header of a packed file and encodes it again; `None` if it is not one. For the fuzz targets.
 pub(in super::super) fn rewrite_header(file: &[u8]) -> Option<Vec<u8>> {
     Header::read(file).map(|header| header.encode())
 }
 
-/// Maps a file whole, its pages brought in at once rather than one fault at a time.
+/// Maps a whole file and reads all its pages at once.
 fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: nobody writes the file after it has its name; an engine is not asked again once somebody has. Who cuts it off
-    // under a running program ends that program with SIGBUS, and no other.
+    // SAFETY: the file is not written after it has its name, and an engine is not used again if a process has written it
+    // nevertheless. Truncating it ends this process with SIGBUS, which harms no other.
     unsafe { MmapOptions::new().populate().map(file) }
 }
 
-/// SHA-256 of the SHA-256 of every [`HASH_CHUNK`] bytes, which several threads compute.
+/// SHA-256 of the SHA-256 of every [`HASH_CHUNK`] bytes, computed by several threads.
 fn digest(bytes: &[u8]) -> [u8; 32] {
     let parts: Vec<[u8; 32]> = bytes.par_chunks(HASH_CHUNK).map(|part| Sha256::digest(part).into()).collect();
     Sha256::digest(parts.as_flattened()).into()
@@ -327,12 +327,12 @@ impl Header {
         bytes
     }
 
-    /// SHA-256 of it, in hexadecimal.
+    /// SHA-256 of the encoded header, in hexadecimal.
     fn digest(&self) -> String {
         hexadecimal(&Sha256::digest(self.encode()).into())
     }
 
-    /// The header of a file of this version and byte order, if its digest is right.
+    /// Decodes the header of a file of this version and byte order; `None` if it is invalid.
     fn read(bytes: &[u8]) -> Option<Self> {
         let (fields, mut rest) = bytes.split_at_checked(FIELDS)?;
         if take(&mut rest)? != <[u8; DIGEST]>::from(Sha256::digest(fields)) {

@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Inner};
 
-/// One thread, the caller's, or a pool of several. Idle threads of a pool sleep.
+/// The caller's thread, or a pool of several. Idle threads of a pool sleep.
 #[derive(Clone)]
 pub(super) struct Pool(Option<Arc<ThreadPool>>);
 
@@ -17,7 +17,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the system gives no threads.
+    /// If the system cannot start the threads.
     pub(super) fn new(threads: NonZeroUsize) -> Result<Self, Error> {
         if threads.get() == 1 {
             return Ok(Self(None));
@@ -30,8 +30,8 @@ impl Pool {
         Ok(Self(Some(Arc::new(pool))))
     }
 
-    /// Does `work` on one of the threads. To be around everything that calls [`for_each`](Self::for_each), which shares out
-    /// among the threads of the pool it is called on.
+    /// Runs `work` on one of the threads. Must enclose every call of [`for_each`](Self::for_each), which distributes work over
+    /// the threads of the current pool.
     pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.0 {
             Some(pool) => pool.install(work),
@@ -44,7 +44,7 @@ impl Pool {
         self.for_each_at_least(1, count, task);
     }
 
-    /// As [`for_each`](Self::for_each), with at least `least` calls in a row on one thread.
+    /// Like [`for_each`](Self::for_each), with at least `least` consecutive calls on one thread.
     pub(super) fn for_each_at_least(&self, least: usize, count: usize, task: impl Fn(usize) + Sync + Send) {
         let least = least.max(1);
         match &self.0 {

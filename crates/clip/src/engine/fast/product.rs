@@ -1,4 +1,4 @@
-//! Activations times packed weights, shared out over the threads by panels of weights.
+//! Multiplies activations with packed weights, distributed over the threads by panels of weights.
 
 use std::marker::PhantomData;
 
@@ -8,11 +8,11 @@ use super::layout;
 use super::pool::Pool;
 use super::simd::{Simd, Work, quick_gelu};
 
-/// About as many rows are multiplied with a panel at a time. With 768 inputs of bfloat16 they stay in the second-level
-/// cache beside the panel, and a thread that is held up has little left when the others are done.
+/// Approximate number of rows that are multiplied with a panel at a time. With 768 inputs of bfloat16 they fit the
+/// second-level cache beside the panel, and the pieces are small enough to keep all threads busy to the end.
 const CHUNK: usize = 400;
 
-/// Rows of words, with their scales where the format has any.
+/// Rows of words, with their scales if the format has any.
 pub(super) struct Activations {
     kind: Kind,
     width: usize,
@@ -21,13 +21,13 @@ pub(super) struct Activations {
     scales: Buffer<f32>,
 }
 
-/// Words between rows beyond their own: without them eight rows would compete for the same sets of the cache.
+/// Unused words between rows: without them eight rows would compete for the same sets of the cache.
 const GAP: usize = 16;
 
 impl Activations {
-    /// Rows of `width` numbers; none yet.
+    /// An empty matrix with rows of `width` numbers.
     pub(super) fn new(kind: Kind, width: usize) -> Self {
-        // A panel's worth of outputs may reach beyond the width.
+        // The last panel may have outputs beyond the width.
         let numbers = width.next_multiple_of(PANEL);
         let stride = (numbers / kind.per_word()).next_multiple_of(16) + GAP;
         Self { kind, width, stride, words: Buffer::new(0), scales: Buffer::new(0) }
@@ -55,7 +55,7 @@ impl Activations {
         self.row(row).words
     }
 
-    /// For threads that write different rows or columns at once.
+    /// Lends rows and columns to several threads.
     pub(super) fn parts(&mut self) -> ActivationParts<'_> {
         let (kind, width, groups) = (self.kind, self.width, self.groups());
         ActivationParts {
@@ -81,37 +81,37 @@ impl ActivationParts<'_> {
         self.width
     }
 
-    /// Writes `values` from `column` on, which begins a group.
+    /// Writes `values` from `column` on, which must begin a group.
     ///
     /// # Safety
     ///
-    /// Nobody else has these columns of the row meanwhile.
+    /// No other thread may access these columns of the row during the call.
     #[inline(always)]
-    #[allow(unsafe_code, reason = "handed on to the caller")]
+    #[allow(unsafe_code, reason = "the caller's duty")]
     pub(super) unsafe fn encode<F: Format>(&self, simd: F::Simd, row: usize, column: usize, values: &[f32]) {
         let per_word = self.kind.per_word();
         let (first_word, first_group) = (column / per_word, self.kind.groups(column));
         let words = first_word..first_word + values.len() / per_word;
         let scales = first_group..first_group + self.kind.groups(values.len());
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         let (words, scales) = unsafe { (self.words.part(row, words), self.scales.part(row, scales)) };
         F::encode(simd, values, words, scales);
     }
 }
 
-/// What becomes of a product's results, the bias added.
+/// Destination of a product's results, with the bias added.
 pub(super) enum Target<'a> {
-    /// They are kept.
+    /// Store the results.
     Store(Parts<'a, f32>),
-    /// They are added to what is there.
+    /// Add the results to the present values.
     Add(Parts<'a, f32>),
-    /// Quick-GELU of them is kept.
+    /// Store their quick-GELU.
     Gelu(Parts<'a, f32>),
-    /// Quick-GELU of them becomes the next product's activations; in formats without scales.
+    /// Store their quick-GELU as the next product's activations; in formats without scales.
     GeluEncoded(ActivationParts<'a>),
 }
 
-/// Packed weights where they lie.
+/// Packed weights in a model's words.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub words: &'a [u32],
@@ -151,8 +151,8 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Multiplies the first `rows` of `activations` with `weights`. No sum is ever split, so the result of a row depends neither
-/// on the other rows nor on the number of threads.
+/// Multiplies the first `rows` of `activations` with `weights`. No sum is ever split, so the result of a row does not depend
+/// on the other rows or on the number of threads.
 pub(super) fn multiply<F: Format>(
     simd: F::Simd,
     pool: &Pool,
@@ -161,11 +161,11 @@ pub(super) fn multiply<F: Format>(
     weights: Weights<'_>,
     target: &Target<'_>,
 ) {
-    // Of one height but for the last, in whole tiles.
+    // All chunks but the last have the same height, in whole tiles.
     let chunks = rows.div_ceil(CHUNK);
     let height = rows.div_ceil(chunks.max(1)).next_multiple_of(F::Simd::TILE_ROWS);
     let panels = weights.panels();
-    // By chunks first: threads that begin far from one another then work on rows of their own.
+    // By chunks first, so that threads which begin far from each other use different rows.
     pool.for_each(chunks * panels, |task| {
         let first = task / panels * height;
         let rows = (first, rows.min(first + height));
@@ -221,8 +221,8 @@ impl<F: Format> Work<F::Simd> for Strip<'_, F> {
     }
 }
 
-/// Rows of the next tile when `left` are to come: the last two tiles are of about the same height, since a low one reads
-/// all the weights for little work.
+/// Rows of the next tile if `left` rows remain. The last two tiles get about the same height, since a low tile reads all
+/// weights for little work.
 #[inline(always)]
 fn height(left: usize, most: usize) -> usize {
     if left <= most {
@@ -256,7 +256,7 @@ impl<F: Format> Strip<'_, F> {
     }
 
     #[inline(always)]
-    #[allow(unsafe_code, reason = "each panel's columns are written by the one task that has the panel")]
+    #[allow(unsafe_code, reason = "each panel's columns are written by one task")]
     fn finish<const VECTORS: usize>(
         &self,
         simd: F::Simd,
@@ -268,7 +268,7 @@ impl<F: Format> Strip<'_, F> {
         let columns = column..column + VECTORS * lanes;
         match self.target {
             Target::Store(parts) => {
-                // SAFETY: `multiply` gives the rows of a chunk times a panel to one task, and these are the panel's columns.
+                // SAFETY: `multiply` assigns the rows of a chunk and a panel to one task, and these are the panel's columns.
                 let part = unsafe { parts.part(row, columns) };
                 for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
                     simd.store(to, value);

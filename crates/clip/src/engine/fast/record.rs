@@ -1,8 +1,8 @@
-//! The record of a check: a packed file and its checkpoint were hashed whole and found right, and which files they were.
+//! The record that a packed file and its checkpoint were hashed and matched.
 //!
-//! A write changes a file's ctime, which no program can set. So as long as device, inode, size and times of both files are
-//! the same, reading 900 MB again would find the same. The record lies beside them, where only those can write
-//! who could write the weights themselves.
+//! A write changes a file's ctime, which no program can set. So while device, inode, size and times of both files are the
+//! same, hashing their 900 MB again would give the same result. The record is stored beside them, where only users can write
+//! it who could also write the weights.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::engine::trust;
 use crate::replace::replace;
 
-/// To be raised with every change of what is recorded.
+/// Must be raised with every change of the record.
 const VERSION: u32 = 1;
 
-/// Longer ones are no record.
+/// Largest record, in bytes.
 const MAX_BYTES: u64 = 4096;
 
-/// What tells one state of a file from another.
+/// Identifies a state of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Identity {
     device: u64,
@@ -43,18 +43,18 @@ impl Identity {
         }
     }
 
-    /// Whether these are the same content: a file that lost its name to a newer one has changed in its attributes alone.
+    /// Whether the content is the same. Ignores the last change of attributes, since replacing a file's name changes that.
     pub(super) fn has_content_of(&self, other: &Self) -> bool {
         let content = |of: &Self| (of.device, of.inode, of.length, of.modified);
         content(self) == content(other)
     }
 }
 
-/// What was checked.
+/// A check.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Record {
     version: u32,
-    /// SHA-256 of the packed file's header, in hexadecimal, which holds the digests of all else.
+    /// SHA-256 of the packed file's header, in hexadecimal. The header contains all other digests.
     header: String,
     packed: Identity,
     checkpoint: Identity,
@@ -65,7 +65,7 @@ impl Record {
         Self { version: VERSION, header, packed, checkpoint }
     }
 
-    /// The record in that file; `None` where there is none, or none that is to be trusted.
+    /// Reads a record; `None` if it is missing, invalid or untrusted.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let (file, _) = trust::open(path).ok()?;
         let mut text = Vec::new();

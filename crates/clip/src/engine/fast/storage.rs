@@ -1,4 +1,4 @@
-//! The words of a packed model, in memory of our own or mapped from a file.
+//! The words of a packed model, in private memory or mapped from a file.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -12,7 +12,7 @@ use super::record::Identity;
 pub(super) enum Storage {
     /// Packed by this process.
     Owned(Buffer<u32>),
-    /// A file's.
+    /// Mapped from a file.
     Mapped(Mapped),
 }
 
@@ -27,12 +27,12 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    /// Of a file that was as `identity` says when it was mapped.
+    /// `identity` is that of the file when it was mapped.
     pub(super) fn new(bytes: Mmap, header: usize, file: File, identity: Identity) -> Self {
         Self { bytes, header, file, identity }
     }
 
-    /// What the file was when it was opened.
+    /// The identity of the file when it was opened.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -49,7 +49,7 @@ impl Mapped {
 }
 
 impl Storage {
-    /// Whether the words are those that were checked: nobody has written their file since.
+    /// Whether the words are still those that were checked.
     pub(super) fn is_current(&self) -> bool {
         match self {
             Self::Owned(_) => true,

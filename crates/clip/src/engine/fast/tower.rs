@@ -1,17 +1,17 @@
-//! The transformer that both towers are.
+//! The transformer of both towers.
 
 use std::sync::Arc;
 
-use super::attention::{Inputs, MAX_LENGTH, Sequence, attend};
+use super::attention::{Inputs, Sequence, attend};
 use super::buffer::{Buffer, Parts};
 use super::format::{Format, Kind};
-use super::layout::{self, Layer, TowerLayout};
+use super::layout::{self, Layer, MAX_LENGTH, TowerLayout};
 use super::norm::{Norm, normalise};
 use super::pool::Pool;
 use super::product::{Activations, Target, Weights, multiply};
 use crate::DIMENSION;
 
-/// What a tower computes with: the model's words, the processor's instructions and the threads.
+/// The model's words, the processor's instructions and the threads of a computation.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a, S> {
     pub storage: &'a [u32],
@@ -19,7 +19,7 @@ pub(super) struct Context<'a, S> {
     pub pool: &'a Pool,
 }
 
-/// Rows of numbers, a panel's worth of room at the end of each.
+/// Rows of numbers in whole panels.
 pub(super) struct Rows {
     pub values: Buffer<f32>,
     pub stride: usize,
@@ -27,7 +27,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(width: usize) -> Self {
-        // The gap as between activations: without it the rows of a tile compete for the same sets of the cache.
+        // A gap as between activations: without it the rows of a tile compete for the same sets of the cache.
         Self { values: Buffer::new(0), stride: layout::panels(width) * super::format::PANEL + 16 }
     }
 
@@ -48,21 +48,21 @@ impl Rows {
     }
 }
 
-/// A tower and the memory it works in, kept from call to call.
+/// A tower and its scratch memory, which is kept between calls.
 pub(super) struct Tower {
     layout: Arc<TowerLayout>,
     hidden: usize,
     causal: bool,
     /// The residual stream, which the caller fills.
     pub stream: Rows,
-    /// The stream's rows that are wanted in the end.
+    /// The stream's rows that are needed after the last layer.
     wanted: Rows,
     attention: Rows,
     narrow: Activations,
     wide: Activations,
     /// The perceptron's hidden numbers, in formats that need whole groups before they can encode.
     unencoded: Option<Rows>,
-    /// As wide as the narrow ones, in the format of the model's edges.
+    /// As wide as `narrow`, in the format of the model's edges.
     projected: Activations,
     features: Rows,
 }
@@ -89,7 +89,7 @@ impl Tower {
     /// Makes room for `rows` of `sequences`.
     pub(super) fn reserve(&mut self, rows: usize, sequences: usize) {
         self.stream.reserve(rows);
-        // Attention turns whole squares of keys, the last of which reaches beyond its sequence.
+        // Attention transposes whole squares of keys, the last of which exceeds its sequence.
         self.attention.reserve(rows + MAX_LENGTH);
         for matrix in [&mut self.wanted, &mut self.features] {
             matrix.reserve(sequences);
@@ -102,9 +102,9 @@ impl Tower {
         }
     }
 
-    /// From the embedded input in [`stream`](Self::stream) to the features of each sequence's wanted row, not normalised.
+    /// Computes the features of one row per sequence, not normalised, from the embedded input in [`stream`](Self::stream).
     ///
-    /// `sequences` name, one after the other, their rows and the one row of each that is wanted.
+    /// `sequences` are consecutive; each has one query row, whose features are returned.
     pub(super) fn run<F, E>(
         &mut self,
         context: Context<'_, F::Simd>,
@@ -118,7 +118,7 @@ impl Tower {
         let rows = sequences.last().map_or(0, |sequence| sequence.rows.end);
         let layout = Arc::clone(&self.layout);
         let (last, others) =
-            layout.layers.split_last().unwrap_or_else(|| unreachable!("no tower is empty: this is a bug"));
+            layout.layers.split_last().unwrap_or_else(|| unreachable!("a tower without layers: this is a bug"));
         let whole: Vec<Sequence> = sequences
             .iter()
             .map(|sequence| Sequence {
@@ -132,7 +132,7 @@ impl Tower {
             self.mix::<F>(context, &whole);
             self.finish::<F>(context, layer, rows);
         }
-        // Of the last layer's result one row a sequence is wanted: past the keys and values nothing else need be computed.
+        // Of the last layer only one row per sequence is needed; for the other rows only keys and values are computed.
         self.weigh::<F>(context, last, rows);
         self.mix::<F>(context, sequences);
         for (index, sequence) in sequences.iter().enumerate() {
@@ -146,7 +146,7 @@ impl Tower {
         features
     }
 
-    /// Queries, keys and values of the stream's rows.
+    /// Computes queries, keys and values of the stream's rows.
     fn weigh<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
         let Context { storage, simd, pool } = context;
         let norm = Norm::new(storage, &layer.before_attention);
@@ -155,14 +155,14 @@ impl Tower {
         multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Store(self.attention.parts()));
     }
 
-    /// What the queries find, as activations.
+    /// Computes attention, as activations.
     fn mix<F: Format>(&mut self, context: Context<'_, F::Simd>, sequences: &[Sequence]) {
         let (values, stride) = (&*self.attention.values, self.attention.stride);
         let inputs = Inputs { values, stride, width: self.hidden, causal: self.causal };
         attend::<F>(context.simd, context.pool, inputs, sequences, &self.narrow.parts());
     }
 
-    /// The rest of a layer: adds what attention found to the stream, and then what the perceptron makes of it.
+    /// The rest of a layer: adds the result of attention to the stream, and then that of the perceptron.
     fn finish<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, rows: usize) {
         let Context { storage, simd, pool } = context;
         let weights = Weights::new(storage, &layer.after_attention);
@@ -185,7 +185,7 @@ impl Tower {
         multiply::<F>(simd, pool, &self.wide, rows, weights, &Target::Add(self.stream.parts()));
     }
 
-    /// The features of the stream's rows, in the space both towers share.
+    /// Projects the stream's rows into the space that both towers share.
     fn project<E: Format>(&mut self, context: Context<'_, E::Simd>, rows: usize) -> Vec<[f32; DIMENSION]> {
         let Context { storage, simd, pool } = context;
         let norm = Norm::new(storage, &self.layout.last);

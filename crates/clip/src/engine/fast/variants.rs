@@ -1,36 +1,35 @@
-//! Which kernels there are for which precision, and which of them this processor can run.
+//! The table of kernels: precision, processor, and the formats that compute them. The first that fits is used.
 
 use super::format::Kind;
 use super::layout::Layout;
-use super::model::Towers;
 use super::pool::Pool;
 use super::storage::Storage;
 use crate::architecture::Architecture;
-use crate::engine::options::{Kernels, Precision};
+use crate::engine::{Engine, Kernels, ModelInfo, Precision};
 use crate::error::Inner;
 
 /// A precision on one kind of processor.
 pub(in super::super) struct Variant {
     pub precision: Precision,
     pub kernels: Kernels,
-    /// What `pinterest.model` and the packed file call the arithmetic.
+    /// Name of the arithmetic in `pinterest.model` and in the packed file's name.
     pub name: &'static str,
-    /// What the processor must have, in words.
+    /// Required instructions, for errors.
     needed: &'static str,
     pub(super) kind: Kind,
     available: fn() -> bool,
-    pub(super) build: fn(Storage, Layout, Pool, usize) -> Box<dyn Towers>,
+    pub(super) build: fn(ModelInfo, Storage, Layout, Pool, usize) -> Box<dyn Engine>,
 }
 
-/// Whether there are fast kernels for models of this shape.
+/// Whether the fast kernels can compute models of this shape.
 pub(in super::super) fn fits(architecture: &Architecture) -> bool {
     Layout::fits(architecture)
 }
 
-/// Grouped int8: its name has the size of the groups, on which its results depend.
+/// Grouped int8. The name contains the size of the groups, on which the results depend.
 const INT8_NAME: &str = "int8-g64";
 
-/// All there are, for each precision the faster ones first.
+/// All variants; for each precision the faster ones first.
 #[cfg(target_arch = "x86_64")]
 const VARIANTS: [Variant; 5] = {
     use super::format::{Bf16, F32, Format, Int8};
@@ -46,15 +45,16 @@ const VARIANTS: [Variant; 5] = {
                 needed: $needed,
                 kind: <$inner<$simd> as Format>::KIND,
                 available: || $simd::detect().is_some() && $edge_simd::detect().is_some(),
-                build: |storage, layout, pool, patch| match ($simd::detect(), $edge_simd::detect()) {
+                build: |info, storage, layout, pool, patch| match ($simd::detect(), $edge_simd::detect()) {
                     (Some(inner), Some(edge)) => Box::new(Model::<$inner<$simd>, $edge<$edge_simd>>::new(
+                        info,
                         storage,
                         layout,
                         (inner, edge),
                         pool,
                         patch,
                     )),
-                    _ => unreachable!("chosen without a look at the processor: this is a bug"),
+                    _ => unreachable!("chosen without checking the processor: this is a bug"),
                 },
             }
         };
@@ -69,15 +69,15 @@ const VARIANTS: [Variant; 5] = {
     ]
 };
 
-/// On other processors candle's own kernels serve.
+/// Other processors use candle.
 #[cfg(not(target_arch = "x86_64"))]
 const VARIANTS: [Variant; 0] = [];
 
-/// The variant for a precision, with `kernels` if any are asked for; `None` stands for candle.
+/// The variant for a precision and, if not `None`, for the kernels. `Ok(None)` means candle.
 ///
 /// # Errors
 ///
-/// If the processor has none.
+/// If no variant fits the processor.
 pub(in super::super) fn choose(precision: Precision, kernels: Option<Kernels>) -> Result<Option<Variant>, Inner> {
     choose_from(VARIANTS, precision, kernels, |variant| (variant.available)())
 }
@@ -92,7 +92,7 @@ fn choose_from<const COUNT: usize>(
     let mut needed = None;
     for variant in variants {
         let fits = match precision {
-            // Unpacked bfloat16 is no faster than f32, so it is never chosen unasked.
+            // bfloat16 without native instructions is not faster than f32, so it is only used on request.
             Precision::Auto => {
                 variant.kind == Kind::F32 || (variant.kind == Kind::Bf16 && variant.kernels == Kernels::Avx512)
             }
@@ -164,15 +164,15 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn what_is_asked_for_is_given_or_refused() {
+    fn a_requested_kernel_is_used_or_refused() {
         assert_eq!(chosen(NEW, Precision::Auto, Some(Kernels::Avx2)), Ok("f32 avx2"));
         assert_eq!(chosen(NEW, Precision::Bf16, Some(Kernels::Avx2)), Ok("bf16 avx2"));
         let refused = |precision, kernels| chosen(COMMON, precision, kernels).unwrap_err();
         assert_eq!(
             refused(Precision::Int8, None),
-            "precision int8 needs AVX-512 with VNNI, which this processor lacks"
+            "precision int8 requires AVX-512 with VNNI, which this processor does not have"
         );
-        assert!(refused(Precision::F32, Some(Kernels::Avx512)).contains("needs AVX-512,"));
-        assert!(refused(Precision::Bf16, Some(Kernels::Candle)).starts_with("there are no candle kernels"));
+        assert!(refused(Precision::F32, Some(Kernels::Avx512)).contains("requires AVX-512,"));
+        assert!(refused(Precision::Bf16, Some(Kernels::Candle)).starts_with("no candle kernels"));
     }
 }

@@ -1,8 +1,10 @@
-//! The blocks of a GIF that its first picture is made of (GIF89a specification, 15 to 27), read as Pillow reads them.
+//! Reads the blocks of a GIF's first image (GIF89a specification, 15 to 27) as Pillow does.
 
-use crate::error::{Error, Inner};
+use std::fmt::Display;
 
-use super::FORMAT;
+use crate::error::Error;
+
+pub const FORMAT: &str = "GIF";
 
 const EXTENSION: u8 = b'!';
 const IMAGE: u8 = b',';
@@ -14,23 +16,23 @@ const SCREEN_BYTES: usize = 13;
 /// Bytes of an image descriptor after the byte that introduces it.
 const IMAGE_BYTES: usize = 9;
 
-/// The first picture.
+/// The first image.
 pub struct Blocks<'a> {
     /// Width and height of the logical screen, in pixels.
     pub screen: (u16, u16),
-    /// Left, top, width and height of the picture on it, in pixels.
+    /// Left, top, width and height of the image on it, in pixels.
     pub place: [u16; 4],
-    /// The rows come in four passes.
+    /// Whether the rows come in four passes.
     pub interlaced: bool,
-    /// Three bytes a colour: the picture's own, else the file's; empty where there is none.
+    /// Three bytes per colour: the image's palette, else the file's; empty if there is none.
     pub palette: &'a [u8],
-    /// The place in the palette that stands for transparency.
+    /// The palette index of transparency.
     pub transparent: Option<u8>,
-    /// Code size and sub-blocks of the compressed pixels, the empty one that ends them included where it is there.
+    /// Code size and sub-blocks of the compressed pixels, including the empty one at the end if present.
     pub data: &'a [u8],
-    /// The file ends within the pixels.
+    /// Whether the file ends within the pixels.
     pub cut_off: bool,
-    /// Another picture follows.
+    /// Whether another image follows.
     pub animated: bool,
 }
 
@@ -41,10 +43,10 @@ impl<'a> Blocks<'a> {
         let screen = reader.take(SCREEN_BYTES - 6)?;
         let shared_palette = reader.palette(screen[4])?;
         let mut transparent = None;
-        // Bytes that begin no block are stepped over.
+        // Bytes outside of blocks are skipped.
         while match reader.byte()? {
             IMAGE => false,
-            TRAILER => return Err(damaged("it has no picture")),
+            TRAILER => return Err(damaged("it contains no image")),
             EXTENSION => {
                 let label = reader.byte()?;
                 let first = reader.sub_block()?;
@@ -80,13 +82,13 @@ impl<'a> Blocks<'a> {
         })
     }
 
-    /// Width and height of the screen, in pixels; one that is too small for its picture is as large as that.
+    /// Width and height of the screen, in pixels, at least as large as its image.
     pub fn canvas(&self) -> (u32, u32) {
         let [left, top, width, height] = self.place.map(u32::from);
         (u32::from(self.screen.0).max(left + width), u32::from(self.screen.1).max(top + height))
     }
 
-    /// A file of this picture alone, with a palette of no meaning, for a decoder that gives places in it.
+    /// A file with only this image and a dummy palette, for a decoder that returns palette indices.
     pub fn file(&self) -> Vec<u8> {
         let [_, _, width, height] = self.place.map(u16::to_le_bytes);
         let mut file = Vec::with_capacity(self.data.len() + 64);
@@ -108,8 +110,8 @@ fn number(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-pub fn damaged(reason: &str) -> Error {
-    Inner::Undecodable { format: FORMAT, reason: reason.to_owned() }.into()
+pub fn damaged(reason: impl Display) -> Error {
+    Error::damaged(FORMAT, reason)
 }
 
 struct Reader<'a> {
@@ -120,7 +122,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let taken = self.bytes.get(self.at..self.at + length);
-        let taken = taken.ok_or(Inner::Truncated { format: FORMAT, bytes: self.bytes.len() })?;
+        let taken = taken.ok_or_else(|| Error::truncated(FORMAT, self.bytes))?;
         self.at += length;
         Ok(taken)
     }
@@ -129,7 +131,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
-    /// The palette that the flags of a descriptor announce.
+    /// Reads the palette if the flags of a descriptor announce one.
     fn palette(&mut self, flags: u8) -> Result<&'a [u8], Error> {
         match flags & 0x80 {
             0 => Ok(&[]),
@@ -142,7 +144,7 @@ impl<'a> Reader<'a> {
         self.take(usize::from(length))
     }
 
-    /// Steps over sub-blocks and the empty one that ends them. Where the file ends before, stands behind the last whole one.
+    /// Skips sub-blocks up to and including the empty one at the end. If the file ends before, stops after the last whole one.
     fn skip_sub_blocks(&mut self) -> Result<(), Error> {
         while !self.sub_block_or_stay()?.is_empty() {}
         Ok(())
@@ -153,7 +155,7 @@ impl<'a> Reader<'a> {
         self.sub_block().inspect_err(|_| self.at = start)
     }
 
-    /// Whether a whole image descriptor follows, behind extensions and padding.
+    /// Whether a whole image descriptor follows after extensions and padding.
     fn finds_another(&mut self) -> bool {
         loop {
             let ended = match self.byte() {

@@ -1,36 +1,38 @@
-//! The chunks of a PNG that its picture is made of (PNG specification, third edition, 5 and 11; APNG is part of it).
+//! Reads the chunks of a PNG that contain its image (PNG specification, third edition, 5 and 11; APNG is part of it).
 //!
-//! All others are stepped over without being looked into: a decoder that reads them would refuse pictures for a damaged
-//! profile or comment that no browser minds.
+//! All others are skipped: a decoder that reads them would refuse images with a damaged profile or comment, which browsers
+//! accept.
 
-use crate::error::{Error, Inner};
+use std::fmt::Display;
 
-use super::FORMAT;
+use crate::error::Error;
 
-/// What precedes the chunks.
+pub const FORMAT: &str = "PNG";
+
+/// The bytes before the chunks.
 pub const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1A\n";
 
 /// Bytes of the header's fields.
 const HEADER_BYTES: usize = 13;
 
-/// Colours of a palette, at most, times red, green and blue.
+/// Bytes of the longest palette.
 const LONGEST_PALETTE: usize = 256 * 3;
 
-/// The picture's chunks.
+/// The image's chunks.
 pub struct Chunks<'a> {
     /// IHDR: width and height (4 bytes each, big-endian), bit depth, colour type, compression, filter, interlace.
     pub header: &'a [u8; HEADER_BYTES],
-    /// Its checksum is right.
+    /// Whether its checksum is right.
     pub header_is_sound: bool,
-    /// PLTE, three bytes a colour.
+    /// PLTE, three bytes per colour.
     pub palette: Option<&'a [u8]>,
-    /// The contents of the first row of IDAT chunks, which together are the compressed pixels.
+    /// The contents of the first run of IDAT chunks, which are the compressed pixels.
     pub data: Vec<&'a [u8]>,
     /// eXIf.
     pub exif: Option<&'a [u8]>,
-    /// Frames of the animation: as many as are announced before the pixels, and are there. 0 where there is none.
+    /// Frames of the animation: those announced before the pixels that are present. 0 without an animation.
     pub frames: usize,
-    /// The file ends within the chunks, or before the one that marks their end.
+    /// Whether the file ends before the end chunk.
     pub cut_off: bool,
 }
 
@@ -41,26 +43,25 @@ impl<'a> Chunks<'a> {
         (u32::from_be_bytes(numbers[0]), u32::from_be_bytes(numbers[1]))
     }
 
-    /// The rows come in seven passes.
+    /// Whether the rows come in seven passes.
     pub fn is_interlaced(&self) -> bool {
         self.header[12] != 0
     }
 
-    /// The colour type is that of pixels which are places in the palette.
+    /// Whether the pixels are palette indices.
     pub fn is_indexed(&self) -> bool {
         self.header[9] == 3
     }
 
     /// Reads the chunks of a file that begins with the signature.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        let truncated = || Inner::Truncated { format: FORMAT, bytes: bytes.len() };
         let mut walk = Walk { bytes, at: SIGNATURE.len() };
         let first = walk.find(|chunk| chunk.kind == *b"IHDR");
         let Some((header, header_is_sound)) =
             first.and_then(|first| Some((first.content.first_chunk()?, first.is_sound())))
         else {
             return Err(match bytes.len() < SIGNATURE.len() + 12 + HEADER_BYTES {
-                true => truncated().into(),
+                true => Error::truncated(FORMAT, bytes),
                 false => damaged("it has no header"),
             });
         };
@@ -74,7 +75,7 @@ impl<'a> Chunks<'a> {
             }
             match &chunk.kind {
                 b"IDAT" if after_pixels => {}
-                // Where many are empty, to remember them would take more memory than the file.
+                // A list of many empty ones would take more memory than the file.
                 b"IDAT" if chunk.content.is_empty() => {}
                 b"IDAT" => chunks.data.push(chunk.content),
                 b"IEND" => {
@@ -97,13 +98,13 @@ impl<'a> Chunks<'a> {
             }
         }
         if chunks.data.is_empty() {
-            return Err(if chunks.cut_off { truncated().into() } else { damaged("it has no pixels") });
+            return Err(if chunks.cut_off { Error::truncated(FORMAT, bytes) } else { damaged("it has no pixels") });
         }
         chunks.frames = announced.min(found);
         Ok(chunks)
     }
 
-    /// A file of these chunks and no others, for a decoder that does not look at checksums.
+    /// A file with only these chunks, for a decoder that ignores checksums.
     pub fn file(&self) -> Vec<u8> {
         let data: usize = self.data.iter().map(|part| part.len()).sum();
         let mut file = Vec::with_capacity(data + LONGEST_PALETTE + 100);
@@ -127,13 +128,13 @@ fn put(file: &mut Vec<u8>, kind: &[u8; 4], parts: &[&[u8]]) {
     file.extend_from_slice(&[0; 4]);
 }
 
-pub fn damaged(reason: &str) -> Error {
-    Inner::Undecodable { format: FORMAT, reason: reason.to_owned() }.into()
+pub fn damaged(reason: impl Display) -> Error {
+    Error::damaged(FORMAT, reason)
 }
 
 struct Chunk<'a> {
     kind: [u8; 4],
-    /// As much of it as the file holds.
+    /// Cut at the end of the file.
     content: &'a [u8],
     is_cut_off: bool,
     checksum: Option<u32>,
@@ -148,7 +149,7 @@ impl Chunk<'_> {
     }
 }
 
-/// The chunks one after another, to the end of the file or to where there is none.
+/// Iterates over the chunks, to the end of the file or to invalid bytes.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -1,4 +1,4 @@
-//! PNG by the `png` crate, on the chunks that make the picture.
+//! Decodes PNG by the `png` crate, from the chunks that contain the image.
 
 mod chunks;
 
@@ -7,19 +7,27 @@ use std::io::Cursor;
 use image::RgbImage;
 use png::{DecodingError, InterlaceInfo, Reader, Transformations};
 
-pub(super) use self::chunks::Chunks;
-use self::chunks::damaged;
-use super::decode::orientation;
-use super::rows::{Rows, STRIP, hand_over};
+pub(super) use self::chunks::FORMAT;
+use self::chunks::{Chunks, damaged};
+use super::measure::{Headers, Measure};
+use super::rows::{Rows, STRIP, hand_over, orientation};
 use crate::Limits;
-use crate::error::{Error, Inner};
+use crate::error::Error;
 
-pub(super) const FORMAT: &str = "PNG";
-
-/// Bytes that the decoder's own buffers may take, which hold a row or two.
+/// Largest size of the decoder's internal buffers, which are for a few rows, in bytes.
 const BUFFERS: usize = 64 << 20;
 
 type Source = Cursor<Vec<u8>>;
+
+/// The decoder reads from a copy of the compressed pixels; an interlaced PNG is assembled whole, in RGB.
+pub(super) fn headers(bytes: &[u8]) -> Result<Headers, Error> {
+    let chunks = Chunks::read(bytes)?;
+    let (width, height) = chunks.size();
+    let whole =
+        if chunks.is_interlaced() { 3u64.saturating_mul(width.into()).saturating_mul(height.into()) } else { 0 };
+    let measure = Measure::new(width, height, whole.saturating_add(bytes.len() as u64));
+    Ok(Headers { measure, animated: chunks.frames > 1 })
+}
 
 pub(super) fn decode(bytes: &[u8], _: &Limits, rows: &mut dyn Rows) -> Result<(), Error> {
     let chunks = Chunks::read(bytes)?;
@@ -30,15 +38,15 @@ pub(super) fn decode(bytes: &[u8], _: &Limits, rows: &mut dyn Rows) -> Result<()
         return Err(damaged("it has no palette"));
     }
     read(&chunks, rows).map_err(|error| match chunks.cut_off {
-        true => Inner::Truncated { format: FORMAT, bytes: bytes.len() }.into(),
-        false => damaged(&error.to_string()),
+        true => Error::truncated(FORMAT, bytes),
+        false => damaged(error),
     })
 }
 
-/// A few rows at a time; an interlaced picture, whose rows come last, as a whole.
+/// Reads a few rows at a time, or an interlaced image as a whole.
 fn read(chunks: &Chunks<'_>, rows: &mut dyn Rows) -> Result<(), DecodingError> {
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(chunks.file()), png::Limits { bytes: BUFFERS });
-    // As Pillow, which does not look at those of pixels.
+    // As Pillow, which ignores those of pixels.
     decoder.ignore_checksums(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info()?;
@@ -52,7 +60,7 @@ fn read(chunks: &Chunks<'_>, rows: &mut dyn Rows) -> Result<(), DecodingError> {
     rows.begin([width as usize, height as usize], orientation);
     let full = 3 * width as usize * STRIP;
     let mut strip = Vec::with_capacity(full);
-    // Exactly as many rows as there are: what follows the last one is not the picture's.
+    // Data after the last row is ignored.
     for _ in 0..height {
         let Some(row) = reader.next_row()? else { break };
         to_rgb(row.data(), channels, &mut strip);
@@ -65,14 +73,14 @@ fn read(chunks: &Chunks<'_>, rows: &mut dyn Rows) -> Result<(), DecodingError> {
     Ok(())
 }
 
-/// The rows of all seven passes, each pixel at its place.
+/// Assembles the rows of all seven passes.
 fn interlaced(
     reader: &mut Reader<Source>,
     channels: usize,
     width: u32,
     height: u32,
 ) -> Result<RgbImage, DecodingError> {
-    const BITS_A_PIXEL: u8 = 24;
+    const BITS_PER_PIXEL: u8 = 24;
     let mut picture = RgbImage::new(width, height);
     let mut rgb = vec![];
     for _ in 0..interlaced_rows(width, height) {
@@ -80,14 +88,14 @@ fn interlaced(
         rgb.clear();
         to_rgb(row.data(), channels, &mut rgb);
         if let InterlaceInfo::Adam7(place) = row.interlace() {
-            png::expand_interlaced_row(&mut picture, 3 * width as usize, &rgb, place, BITS_A_PIXEL);
+            png::expand_interlaced_row(&mut picture, 3 * width as usize, &rgb, place, BITS_PER_PIXEL);
         }
     }
     Ok(picture)
 }
 
-/// Appends a row as RGB: grey is replicated, alpha dropped (not composited). Of 16 bits the decoder has left the high byte:
-/// so does Pillow, but for 16-bit *grey*, which it clips at 255, so that nearly every such picture is white.
+/// Appends a row as RGB: grey is replicated, alpha dropped (not composited). The decoder has reduced 16 bits to the high byte.
+/// Pillow does too, except that it clips 16-bit *grey* at 255, which makes nearly every such image white.
 fn to_rgb(row: &[u8], channels: usize, rgb: &mut Vec<u8>) {
     let pixels = row.chunks_exact(channels);
     match channels {

@@ -1,7 +1,7 @@
 //! The passes for x86-64 processors with AVX2, equal to `portable` for every input.
 //!
 //! No instruction multiplies 8 by 22 bits well, so a factor is split into a high part and twelve low bits, which both fit
-//! 16 bits: `vpmaddwd` then does two samples a lane. The two sums are put together at the end, modulo 2^32 like every step
+//! 16 bits: `vpmaddwd` then multiplies two samples per lane. The two sums are put together at the end, modulo 2^32 like every step
 //! before, which is exact because the whole sum fits 32 bits.
 
 #![allow(unsafe_code, reason = "calls across a target feature, and vector loads and stores, which take raw pointers")]
@@ -19,13 +19,13 @@ use crate::preprocess::SIDE;
 pub(super) struct Avx2(());
 
 impl Avx2 {
-    /// `None` on a processor without.
+    /// `None` if the processor does not have it.
     pub fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
     pub fn columns(self, weights: &Weights) -> Columns {
-        // SAFETY: asks of its caller that the processor has AVX2, which `self` stands for.
+        // SAFETY: requires a processor with AVX2, which `self` proves.
         unsafe { Columns::new(weights) }
     }
 
@@ -45,7 +45,7 @@ impl Avx2 {
     }
 }
 
-/// How many rows the horizontal pass does at once, so that factors are loaded once for all of them.
+/// Rows of one step of the horizontal pass, which share the loaded factors.
 const ROWS: usize = 4;
 /// Pixels of one step of the horizontal pass.
 const QUAD: usize = 4;
@@ -67,13 +67,13 @@ fn down(narrow: &[u8], weights: &Weights) -> Box<[u8]> {
     window
 }
 
-/// The compiler does this one well, once it may.
+/// The compiler vectorises this if AVX2 is enabled.
 #[target_feature(enable = "avx2")]
 fn add(sums: &mut [i32], samples: &[u8], factor: i32) {
     portable::add(sums, samples, factor);
 }
 
-/// The parts of some factors, each in the 16-bit lanes of the samples it belongs to.
+/// The parts of some factors, each in the 16-bit lanes of its samples.
 #[derive(Clone, Copy)]
 struct Factors {
     high: __m256i,
@@ -94,7 +94,7 @@ fn set_pair(first: i16, second: i16) -> __m256i {
 
 /// The columns of the window.
 pub(super) struct Columns {
-    /// Where the pixels of each begin in a row, in bytes, and which of the quads are theirs.
+    /// Per column: the offset of its first pixel in a row, in bytes, and its quads.
     spans: Vec<(usize, Range<usize>)>,
     /// Factors, [`QUAD`] at a time, each in the lanes of its pixel's red, green and blue.
     quads: Vec<Factors>,
@@ -115,7 +115,7 @@ impl Columns {
         columns
     }
 
-    /// Each with the bytes of a row it loads and its factors.
+    /// Per column: the bytes of a row that it loads, and its factors.
     fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[Factors])> {
         self.spans.iter().map(|(first, quads)| {
             // The last load reads four bytes more than it uses.
@@ -133,7 +133,7 @@ fn set_quad([a, b, c, d]: [i16; QUAD]) -> __m256i {
 /// The horizontal pass: the columns of the window in all rows.
 #[target_feature(enable = "avx2")]
 fn along(rows: &[u8], stride: usize, columns: &Columns, narrow: &mut [u8]) {
-    // Loads reach into the next row, over pixels whose factor is 0. The last rows have no next: they get a copy with room.
+    // Loads extend into the next row, over pixels whose factor is 0. The last rows are copied to a buffer with room for that.
     let reach = columns.iter().map(|(bytes, _)| bytes.end).max().unwrap_or(0).max(stride);
     let inside = (rows.len() + stride).saturating_sub(reach) / stride / ROWS * ROWS;
     let mut last = rows[stride * inside..].to_vec();
@@ -188,7 +188,7 @@ fn horizontal<const N: usize>(samples: &[u8], stride: usize, columns: &Columns, 
             // Packing clamps, first to 16 bits, which holds any level before the clamp, then to 0..=255.
             let levels = _mm_packus_epi16(_mm_packs_epi32(levels, levels), levels);
             let at = NARROW * row + 3 * index;
-            // The fourth byte is where the next pixel goes, or beyond the last.
+            // The fourth byte is overwritten by the next pixel, or is beyond the last.
             output[at..at + 4].copy_from_slice(&_mm_cvtsi128_si32(levels).to_le_bytes());
         }
     }
@@ -205,7 +205,7 @@ fn vertical(narrow: &[u8], pairs: &[Factors], output: &mut [u8]) {
         for (pair, factors) in pairs.iter().enumerate() {
             let at = 2 * NARROW * pair + BLOCK * index;
             let first = load_32(narrow[at..].first_chunk().unwrap());
-            // The last pair has no second row where the number of rows is odd; its factor is 0.
+            // If the number of rows is odd, the last pair has no second row; its factor is 0.
             let second = match narrow.get(at + NARROW..).and_then(<[u8]>::first_chunk) {
                 Some(bytes) => load_32(bytes),
                 None => zero,
@@ -227,7 +227,7 @@ fn vertical(narrow: &[u8], pairs: &[Factors], output: &mut [u8]) {
             let sums = _mm256_add_epi32(_mm256_slli_epi32::<{ LOW_BITS as i32 }>(high[lane]), low[lane]);
             levels[lane] = _mm256_srai_epi32::<{ FRACTION_BITS as i32 }>(sums);
         }
-        // Undoes the unpacking, and clamps as above.
+        // Reverses the unpacking, and clamps as above.
         let front = _mm256_packs_epi32(levels[0], levels[1]);
         let back = _mm256_packs_epi32(levels[2], levels[3]);
         store_32(block, _mm256_packus_epi16(front, back));

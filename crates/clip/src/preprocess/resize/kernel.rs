@@ -1,4 +1,4 @@
-//! Which implementation computes.
+//! Chooses the implementation of the passes.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::{self, Avx2};
@@ -12,7 +12,7 @@ pub(super) enum Kernel {
     Avx2(Avx2),
 }
 
-/// What the pass along the rows multiplies by, in the form its implementation takes it.
+/// The weights of the pass along the rows, in the form of the implementation.
 pub(super) enum Columns {
     Portable(Weights),
     #[cfg(target_arch = "x86_64")]
@@ -20,7 +20,7 @@ pub(super) enum Columns {
 }
 
 impl Kernel {
-    /// The fastest that this processor has.
+    /// The fastest on this processor.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = Avx2::detect() {
@@ -29,7 +29,7 @@ impl Kernel {
         Self::Portable
     }
 
-    /// All that this processor has, by name.
+    /// All on this processor, by name.
     #[cfg(test)]
     pub fn all() -> Vec<(&'static str, Self)> {
         let portable = [("portable", Self::Portable)];
@@ -57,7 +57,7 @@ impl Kernel {
         }
     }
 
-    /// Adds `factor` times each sample to the sum at its place.
+    /// Adds `factor` times each sample to its sum.
     pub fn add(self, sums: &mut [i32], samples: &[u8], factor: i32) {
         match self {
             Self::Portable => portable::add(sums, samples, factor),

@@ -1,24 +1,23 @@
-//! Pillow's bicubic resize, to the bit, of the one window that is wanted, from rows as they come.
+//! Pillow's bicubic resize, equal to the bit, of the centre window only, from rows as they are decoded.
 //!
 //! The algorithm is that of `Image.resize(size, BICUBIC)` (Pillow's `src/libImaging/Resample.c`): separable, widened when
 //! shrinking so that it does not alias, weights in fixed point, horizontal pass first with an 8-bit result. Each output
-//! pixel depends on its own weights alone, so the 224 x 224 window is computed without the rest of the picture: a
-//! 10 x 5000 strip does not become 224 x 112000 on the way. Pillow 13 reduces a picture
-//! that is more than twice as high as wide by the vertical pass first. Here the horizontal pass is always the first one, as
-//! in earlier versions of Pillow.
+//! pixel depends only on its own weights, so the 224 x 224 window is computed without the rest of the image: a 10 x 5000
+//! strip is not enlarged to 224 x 112000. Pillow 13 starts with the vertical pass if an image is more than twice as high as
+//! wide. Here the horizontal pass is always first, as in earlier versions of Pillow.
 //!
-//! A row is done with once the horizontal pass has made 224 pixels of it, so the picture itself is never in memory. Turning
-//! it (EXIF) takes none either: a mirrored axis has its weights mirrored instead, and where the axes are swapped, the pass
-//! that Pillow would do first on the turned picture adds up rows instead of pixels within a row.
+//! A row is not needed any more once the horizontal pass has reduced it to 224 pixels, so the image itself is never in memory.
+//! The EXIF orientation takes no memory either: for a mirrored axis the weights are mirrored, and for swapped axes the pass
+//! that Pillow would do first on the oriented image adds up rows instead of pixels within a row.
 //!
-//! All passes are sums of integers, so the order of summation is free and every implementation gives the same bits:
-//! `portable` says what is computed, `avx2` computes it faster.
+//! All passes are sums of integers, so the order of summation is free and all implementations return the same bits:
+//! `portable` is the definition, `avx2` is faster.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod kernel;
-mod lying;
 mod portable;
+mod sideways;
 mod upright;
 mod weights;
 
@@ -27,7 +26,7 @@ use image::RgbImage;
 use image::metadata::Orientation;
 
 use self::kernel::Kernel;
-use self::lying::Lying;
+use self::sideways::Sideways;
 use self::upright::Upright;
 use self::weights::Weights;
 use super::SIDE;
@@ -36,8 +35,8 @@ use super::rows::Rows;
 /// Bytes of a row of the window.
 const ROW: usize = 3 * SIDE;
 
-/// Bytes from one row to the next of what the pass along the rows makes: a row of the window and room for what is stored
-/// with its last pixel.
+/// Bytes from one row to the next in the result of the pass along the rows: a row of the window, and room for the store of its
+/// last pixel.
 const NARROW: usize = ROW + 4;
 
 /// Resizes the short side to 224 and cuts out the centre 224 x 224.
@@ -47,10 +46,10 @@ pub(super) struct CentreWindow {
 }
 
 enum Passes {
-    /// The rows are those of the turned picture.
+    /// The stored rows are rows of the oriented image.
     Upright(Upright),
-    /// The rows are the columns of the turned picture.
-    Lying(Lying),
+    /// The stored rows are columns of the oriented image.
+    Sideways(Sideways),
 }
 
 impl CentreWindow {
@@ -62,11 +61,11 @@ impl CentreWindow {
         Self { kernel, passes: None }
     }
 
-    /// Rows of RGB. `None` if rows of the picture have not come.
+    /// The window as rows of RGB; `None` if rows of the image are missing.
     pub fn finish(self) -> Option<Box<[u8]>> {
         match self.passes? {
             Passes::Upright(passes) => passes.finish(),
-            Passes::Lying(passes) => passes.finish(),
+            Passes::Sideways(passes) => passes.finish(),
         }
     }
 }
@@ -81,24 +80,24 @@ impl Rows for CentreWindow {
         });
         self.passes = Some(match turn.swapped {
             false => Passes::Upright(Upright::new(self.kernel, size, across, down)),
-            true => Passes::Lying(Lying::new(self.kernel, size, across, down)),
+            true => Passes::Sideways(Sideways::new(self.kernel, size, across, down)),
         });
     }
 
     fn take(&mut self, rgb: &[u8]) {
         match &mut self.passes {
             Some(Passes::Upright(passes)) => passes.take(rgb),
-            Some(Passes::Lying(passes)) => passes.take(rgb),
+            Some(Passes::Sideways(passes)) => passes.take(rgb),
             None => unreachable!("rows come after their size: this is a bug"),
         }
     }
 }
 
-/// How the picture as it is stored becomes the one that is shown.
+/// Turns the stored image into the displayed one.
 struct Turn {
-    /// Rows become columns.
+    /// Whether rows become columns.
     swapped: bool,
-    /// Whether what comes last along the stored rows, and down the stored columns, is shown first.
+    /// Whether the stored rows, and the stored columns, are mirrored.
     mirrored: [bool; 2],
 }
 
@@ -118,12 +117,12 @@ impl Turn {
     }
 }
 
-/// Where the window lies, as in transformers' `get_resize_output_image_size` and `center_crop`.
+/// Position of the window, as in transformers' `get_resize_output_image_size` and `center_crop`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
     /// Width and height after the resize: the short side 224, the long side `floor(224 * long / short)`.
     pub resized: [usize; 2],
-    /// Left and top of the window in the resized picture: `floor((side - 224) / 2)`.
+    /// Left and top of the window in the resized image: `floor((side - 224) / 2)`.
     pub crop: [usize; 2],
 }
 
@@ -135,18 +134,18 @@ impl Geometry {
     }
 }
 
-/// The memory that a [`CentreWindow`] takes for a picture of this size, in bytes, at most.
+/// The most memory that a [`CentreWindow`] takes for an image of this size, in bytes.
 pub(super) fn memory(width: u64, height: u64) -> u64 {
     let short = width.min(height);
-    // Rows of 224 pixels, or sums of 4 bytes a sample for those of the 224 outputs that a row is part of: 5 where the
-    // picture is shrunk, all where it is enlarged, and then it is small.
+    // Rows of 224 pixels, or sums of 4 bytes per sample for the outputs that depend on a row: 5 if the image is shrunk, all
+    // 224 if it is enlarged, but then it is small.
     let passes = 1024 * (short + short / 32 + 256);
-    // Factors: 64 bytes for 4 of each output, of which a picture that is shrunk has as many as 4 times its side.
+    // Factors: 64 bytes for 4 of each output; a shrunk image has up to 4 times its side.
     let weights = 128 * (short + 1024);
     passes + weights
 }
 
-/// What every implementation that runs here makes of a picture, by name.
+/// The result of each implementation on this processor, by name.
 #[cfg(test)]
 pub(super) fn centre_windows(picture: &RgbImage) -> Vec<(&'static str, Box<[u8]>)> {
     let window = |kernel| {

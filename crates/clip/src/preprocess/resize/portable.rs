@@ -1,4 +1,4 @@
-//! The passes in plain Rust: what other processors run, and what `avx2` is tested against.
+//! The passes in plain Rust, for other processors and as the reference for `avx2`.
 
 use super::weights::{FRACTION_BITS, HALF, Weight, Weights};
 use super::{NARROW, ROW};

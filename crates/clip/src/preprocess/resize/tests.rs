@@ -15,7 +15,7 @@ fn a_picture_of_the_right_size_is_left_alone() {
 
 #[test]
 fn the_centre_is_kept_and_the_margin_cut() {
-    // Three squares of one colour each; only the middle one is inside the window, but for the filter's reach.
+    // Three squares of one colour each; only the middle one is inside the window, except for the filter's support.
     let picture = RgbImage::from_fn(672, 224, |x, _| Rgb(if x / 224 == 1 { [9, 99, 199] } else { [255, 0, 0] }));
     for (name, window) in centre_windows(&picture) {
         assert_eq!(window.len(), 3 * SIDE * SIDE, "{name}");
@@ -25,7 +25,7 @@ fn the_centre_is_kept_and_the_margin_cut() {
 
 #[test]
 fn overshoot_is_clamped() {
-    // Enlarged, the filter overshoots each edge by a tenth and more.
+    // When enlarging, the filter overshoots each edge by a tenth and more.
     let tiles = Contents::Tiles { side: 4 }.draw(23, 29);
     for (name, window) in centre_windows(&tiles) {
         let extremes = window.iter().filter(|&&level| level == 0 || level == 255).count();
@@ -59,9 +59,9 @@ proptest! {
     }
 }
 
-/// However the rows come, and however the picture is to be turned: as if it had been turned before.
+/// For any size of strips and any orientation, the window equals that of an image that was oriented before.
 #[test]
-fn turning_is_no_different_from_turning_first() {
+fn orienting_while_resizing_equals_orienting_first() {
     for (width, height) in
         [(1, 1), (1, 3000), (3000, 1), (10, 700), (700, 10), (223, 225), (500, 340), (340, 500), (901, 225)]
     {
@@ -85,7 +85,7 @@ fn turning_is_no_different_from_turning_first() {
 }
 
 #[test]
-fn rows_that_did_not_come_are_missed() {
+fn missing_rows_are_detected() {
     for exif in [1, 6] {
         let mut window = CentreWindow::new();
         window.begin([300, 400], Orientation::from_exif(exif).unwrap());
@@ -103,7 +103,7 @@ fn assert_agreement(contents: Contents, width: u32, height: u32) {
     }
 }
 
-/// What a picture shows.
+/// The content of a test image.
 #[derive(Clone, Copy, Debug)]
 enum Contents {
     /// One level everywhere.
@@ -121,7 +121,7 @@ impl Contents {
         match self {
             Self::Level(level) => RgbImage::from_pixel(width, height, Rgb([level; 3])),
             Self::Tiles { side } => RgbImage::from_fn(width, height, |x, y| {
-                // Green is the negative of red and blue, so that a mistaken channel shows.
+                // Green is the negative of red and blue, to detect swapped channels.
                 if (x / side + y / side).is_multiple_of(2) { Rgb([0, 255, 0]) } else { Rgb([255, 0, 255]) }
             }),
             Self::Noise { seed } => noise(width, height, seed),

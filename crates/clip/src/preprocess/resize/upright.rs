@@ -1,4 +1,4 @@
-//! The passes where the rows that come are rows of the picture: along each of them at once, and down the columns at the end.
+//! The passes for an image that is stored upright: along each row when it comes, and down the columns at the end.
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ pub(super) struct Upright {
     /// Bytes of a row.
     stride: usize,
     height: usize,
-    /// How many rows have come.
+    /// Rows received.
     seen: usize,
     columns: Columns,
     /// The rows that the window depends on.
     needed: Range<usize>,
     /// 224 pixels of each of them.
     narrow: Vec<u8>,
-    /// The rows of `narrow` that make each row of the window.
+    /// The rows of `narrow` for each row of the window.
     down: Weights,
 }
 

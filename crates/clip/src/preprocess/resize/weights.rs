@@ -1,4 +1,4 @@
-//! Which inputs make an output, and with what weights.
+//! The inputs of each output, and their weights.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use crate::preprocess::SIDE;
 /// Fraction bits of a factor: 32 less 8 for the samples and 2 for overshoot.
 pub(super) const FRACTION_BITS: u32 = 32 - 8 - 2;
 
-/// One half of a level, which every sum starts with: the shift that ends it rounds down.
+/// One half of a level. Every sum starts with it, since the final shift rounds down.
 pub(super) const HALF: i32 = 1 << (FRACTION_BITS - 1);
 
 /// The inputs of one output position.
 pub(super) struct Weight<'a> {
-    /// The position of the first.
+    /// The position of the first input.
     pub first: usize,
-    /// One for each from the first on, in units of `2^-FRACTION_BITS`; they add up to 1 but for rounding.
+    /// One per input, in units of `2^-FRACTION_BITS`; their sum is 1 up to rounding.
     pub factors: &'a [i32],
 }
 
@@ -26,13 +26,13 @@ impl Weight<'_> {
 
 /// One [`Weight`] for each of [`SIDE`] output positions.
 pub(super) struct Weights {
-    /// The first input, and where the factors end.
+    /// The first input, and the end of the factors.
     spans: Vec<(usize, usize)>,
     factors: Vec<i32>,
 }
 
 impl Weights {
-    /// Those of [`SIDE`] positions from `crop` on, of the `resized` positions that `length` input positions become.
+    /// The weights of [`SIDE`] positions from `crop` on, if `length` input positions are resized to `resized`.
     pub fn new(length: usize, resized: usize, crop: usize) -> Self {
         let scale = length as f64 / resized as f64;
         let widening = scale.max(1.0);
@@ -41,7 +41,7 @@ impl Weights {
         let mut curve = vec![];
         for position in crop..crop + SIDE {
             let centre = (position as f64 + 0.5) * scale;
-            // `as` truncates, and takes what is negative for 0.
+            // `as` truncates, and converts negative numbers to 0.
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(length);
             curve.clear();
@@ -63,7 +63,7 @@ impl Weights {
         })
     }
 
-    /// Those of the same positions where the `length` inputs come in the opposite order.
+    /// The weights of the same positions for the `length` inputs in reverse order.
     pub fn mirrored(self, length: usize) -> Self {
         let mut mirrored = Self { spans: Vec::with_capacity(SIDE), factors: Vec::with_capacity(self.factors.len()) };
         for weight in self.iter() {
@@ -73,7 +73,7 @@ impl Weights {
         mirrored
     }
 
-    /// The inputs that any of them needs; from here on they are counted from the first of those.
+    /// Returns the range of all inputs, and counts them from its start from now on.
     pub fn rebase(&mut self) -> Range<usize> {
         let start = self.iter().map(|weight| weight.first).min().unwrap_or(0);
         let end = self.iter().map(|weight| weight.end()).max().unwrap_or(start);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn no_picture_overflows_a_sum() {
+    fn no_image_overflows_a_sum() {
         for length in (1..600).chain([601, 1200, 1999, 5000, 8192, 65_500, 1_000_000]) {
             for (resized, crop) in
                 [(SIDE, 0), (SIDE + length, length), (SIDE * length, 0), (SIDE * length, SIDE * (length / 2))]

@@ -1,62 +1,63 @@
-//! The chunks of a WebP that its picture is made of (RFC 9649, 2.3 to 2.7).
+//! Reads the chunks of a WebP that contain its image (RFC 9649, 2.3 to 2.7).
 //!
-//! All others are stepped over: whether a profile that the flags announce is there, and what it holds, says nothing about
-//! the pixels. Neither does the alpha channel (ALPH), which is dropped.
+//! All others are skipped: a profile does not affect the pixels, and neither does the alpha channel (ALPH), which is dropped.
 
-use crate::error::{Error, Inner};
+use std::fmt::Display;
 
-use super::FORMAT;
+use crate::error::Error;
 
-/// Of the flags in VP8X.
+pub const FORMAT: &str = "WebP";
+
+/// The flag in VP8X for EXIF.
 const EXIF_FLAG: u8 = 0b1000;
 
 /// Bytes of an ANMF chunk before its own chunks.
 const FRAME_HEADER: usize = 16;
 
-/// The picture's chunks.
+/// The image's chunks.
 #[derive(Default)]
 pub struct Chunks<'a> {
-    /// Width and height that VP8X gives, in pixels.
+    /// Width and height in VP8X, in pixels.
     pub canvas: Option<(u32, u32)>,
     /// The first frame.
     pub frame: Frame<'a>,
-    /// EXIF, where the flags of VP8X announce it.
+    /// EXIF, if the flags of VP8X announce it.
     pub exif: Option<&'a [u8]>,
-    /// Frames of the animation; 0 where there is none.
+    /// Frames of the animation; 0 without one.
     pub frames: usize,
 }
 
-/// A frame as it is stored.
+/// A stored frame.
 #[derive(Default)]
 pub struct Frame<'a> {
     /// `VP8 ` or `VP8L`.
     pub kind: [u8; 4],
     /// The compressed pixels.
     pub content: &'a [u8],
-    /// Of a frame of an animation: left and top on the canvas, in pixels. The size that is stated beside them is not taken
-    /// over that of the pixels, as libwebp does not.
+    /// Left and top of an animation's frame on the canvas, in pixels. As in libwebp, the size of the pixels counts, not the one
+    /// stated beside these.
     pub place: Option<(u32, u32)>,
 }
 
 impl<'a> Chunks<'a> {
     /// Reads the chunks of a file that begins as WebP.
     ///
-    /// The length that the container claims is where what follows the picture begins, and no more: files are found that
-    /// claim too much, or nothing, and hold the picture whole.
+    /// The length in the container is only used to end the search after the image: there are files with a wrong length that
+    /// contain the whole image.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let claimed = bytes[4..].first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
         let mut chunks = Chunks::default();
         let mut flags = 0;
         let mut walk = Walk { bytes, at: 12 };
-        // Behind the frame of a file without VP8X there is nothing that belongs to the picture.
+        // Without VP8X, no chunk after the frame belongs to the image.
         let ends = |chunks: &Chunks<'_>, at| chunks.canvas.is_none() || at >= claimed.saturating_add(8);
         while !(chunks.is_found() && ends(&chunks, walk.at)) {
             let Some(chunk) = walk.next() else { break };
-            let content = chunk.content.ok_or(Inner::Truncated { format: FORMAT, bytes: bytes.len() })?;
+            let content = chunk.content.ok_or_else(|| Error::truncated(FORMAT, bytes))?;
             match &chunk.kind {
                 b"VP8X" if !chunks.is_found() => {
                     let [first, _, _, _, canvas @ ..] =
-                        content.first_chunk::<10>().ok_or_else(|| damaged("its header is too short".to_owned()))?;
+                        content.first_chunk::<10>().ok_or_else(|| damaged("its header is too short"))?;
                     flags = *first;
                     chunks.canvas = Some((number(&canvas[..3]) + 1, number(&canvas[3..]) + 1));
                 }
@@ -75,11 +76,9 @@ impl<'a> Chunks<'a> {
         }
         match chunks.is_found() {
             true => Ok(chunks),
-            // It ends between two chunks.
-            false if claimed.saturating_add(8) > bytes.len() => {
-                Err(Inner::Truncated { format: FORMAT, bytes: bytes.len() }.into())
-            }
-            false => Err(damaged("it has no pixels".to_owned())),
+            // The file ends between two chunks.
+            false if claimed.saturating_add(8) > bytes.len() => Err(Error::truncated(FORMAT, bytes)),
+            false => Err(damaged("it has no pixels")),
         }
     }
 
@@ -91,21 +90,21 @@ impl<'a> Chunks<'a> {
 impl<'a> Frame<'a> {
     fn of_animation(content: &'a [u8]) -> Result<Self, Error> {
         let header: &[u8; FRAME_HEADER] =
-            content.first_chunk().ok_or_else(|| damaged("the header of a frame is too short".to_owned()))?;
+            content.first_chunk().ok_or_else(|| damaged("the header of a frame is too short"))?;
         let place = Some((2 * number(&header[..3]), 2 * number(&header[3..6])));
         let frame = Walk { bytes: content, at: FRAME_HEADER }
             .find(|chunk| matches!(&chunk.kind, b"VP8 " | b"VP8L"))
             .and_then(|chunk| Some(Frame { kind: chunk.kind, content: chunk.content?, place }));
-        frame.ok_or_else(|| damaged("a frame has no pixels".to_owned()))
+        frame.ok_or_else(|| damaged("a frame has no pixels"))
     }
 
-    /// It is compressed with loss.
+    /// Whether the compression is lossy.
     pub fn is_lossy(&self) -> bool {
         self.kind == *b"VP8 "
     }
 
-    /// Width and height, in pixels: of a lossy frame RFC 6386, 9.1, without the two bits of a scale that decoders leave to
-    /// the viewer; of a lossless one RFC 9649, 3.4.
+    /// Width and height, in pixels: of a lossy frame by RFC 6386, 9.1, without the two bits of a scale that decoders leave
+    /// to the viewer; of a lossless one by RFC 9649, 3.4.
     pub fn size(&self) -> Option<(u32, u32)> {
         match *self.content {
             [_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1, ..] if self.is_lossy() => {
@@ -120,7 +119,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// A file of this frame alone.
+    /// A file with only this frame.
     pub fn file(&self) -> Vec<u8> {
         let padding = self.content.len() % 2;
         let mut file = Vec::with_capacity(20 + self.content.len() + padding);
@@ -140,17 +139,17 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
-pub fn damaged(reason: String) -> Error {
-    Inner::Undecodable { format: FORMAT, reason }.into()
+pub fn damaged(reason: impl Display) -> Error {
+    Error::damaged(FORMAT, reason)
 }
 
 struct Chunk<'a> {
     kind: [u8; 4],
-    /// `None` where it is longer than what holds it.
+    /// `None` if it exceeds its container.
     content: Option<&'a [u8]>,
 }
 
-/// The chunks one after another.
+/// Iterates over the chunks.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -22,7 +22,7 @@ fn the_socket_is_private_and_goes_with_its_owner() {
 }
 
 #[test]
-fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+fn a_stale_socket_is_replaced_and_one_in_use_is_not() {
     let directory = private_directory();
     let path = directory.path().join("socket");
     drop(UnixListener::bind(&path).unwrap());
@@ -35,7 +35,7 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
 }
 
 #[test]
-fn a_file_in_the_way_is_left_alone() {
+fn an_existing_file_is_not_replaced_by_a_socket() {
     let directory = private_directory();
     let path = directory.path().join("socket");
     fs::write(&path, "precious").unwrap();
@@ -44,7 +44,7 @@ fn a_file_in_the_way_is_left_alone() {
 }
 
 #[test]
-fn a_socket_that_replaced_ours_is_left_alone() {
+fn a_socket_that_replaced_ours_is_not_removed() {
     let directory = private_directory();
     let path = directory.path().join("socket");
     let endpoint = listen(&path).unwrap();

@@ -34,7 +34,7 @@ impl Client {
     fn job<Input>(&self, input: Input) -> Job<Input> {
         let ticket =
             Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: self.activity.begin() };
-        Job { input, asker: Asker::new(self.connection, 1, self.answers.clone(), ticket) }
+        Job { input, responder: Responder::new(self.connection, 1, self.answers.clone(), ticket) }
     }
 
     fn push_text(&self, queue: &Queue, text: &str) {
@@ -69,7 +69,7 @@ const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0
 
 fn pixels_of(job: Job<Encoded>) -> Job<Decoded> {
     let pixels = clip::preprocess(PIXEL, &clip::Limits::default()).unwrap();
-    Job { input: Decoded { pixels, animated: false, sha256: [0; 32] }, asker: job.asker }
+    Job { input: Decoded { pixels, animated: false, sha256: [0; 32] }, responder: job.responder }
 }
 
 fn decode_one(queue: &Queue) {
@@ -84,10 +84,10 @@ fn next_texts(queue: &Queue) -> Vec<String> {
     }
 }
 
-/// Whose pictures they are.
+/// Whose images they are.
 fn next_images(queue: &Queue) -> Vec<u64> {
     match queue.next_batch() {
-        Batch::Images(jobs) => jobs.into_iter().map(|job| job.asker.connection().0).collect(),
+        Batch::Images(jobs) => jobs.into_iter().map(|job| job.responder.connection().0).collect(),
         Batch::Texts(_) => panic!("expected pictures"),
     }
 }
@@ -96,7 +96,7 @@ fn next_image_count(queue: &Queue) -> usize {
     next_images(queue).len()
 }
 
-/// A queue that has learnt that a pass of `images` pictures, or of `texts` texts, just fits.
+/// A queue that has learnt that a pass of `images` images, or of `texts` texts, just fits.
 fn queue_for(images: u32, texts: u32) -> Queue {
     let queue = Queue::new(100, PASS_TIME);
     // A little less than their share: a rounding error is not to cost one.
@@ -178,7 +178,7 @@ fn one_text_does_not_wait_for_another_clients_sixty_four() {
 }
 
 #[test]
-fn a_text_makes_the_next_passes_short_where_batches_pay() {
+fn a_text_shortens_the_next_passes_if_batches_pay() {
     let queue = queue_for(1, 1);
     queue.set_batches_pay(true);
     let client = Client::new(1);
@@ -197,7 +197,7 @@ fn a_text_makes_the_next_passes_short_where_batches_pay() {
 }
 
 #[test]
-fn no_more_is_decoded_ahead_than_the_next_pass_and_the_decoders_need() {
+fn decoding_ahead_is_bounded() {
     let queue = Arc::new(queue_for(3, 1));
     let client = Client::new(1);
     for _ in 0..4 + DECODE_THREADS {
@@ -221,9 +221,9 @@ fn no_more_is_decoded_ahead_than_the_next_pass_and_the_decoders_need() {
     decoder.join().unwrap();
 }
 
-/// Large pictures are decoded one at a time, also those of different clients; small ones are decoded meanwhile.
+/// Large images are decoded one at a time, also those of different clients; small ones are decoded meanwhile.
 #[test]
-fn large_pictures_take_turns_and_small_ones_pass() {
+fn large_pictures_take_turns_and_small_ones_overtake_them() {
     const LARGE: Measure = Measure { width: 8000, height: 6000, memory: 1 << 20 };
     let queue = queue_for(8, 1);
     let (album, snapshot) = (Client::new(1), Client::new(2));
@@ -294,14 +294,14 @@ fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
     client.push_image(&queue);
     let (kind, message) = client.refusal().unwrap();
     assert_eq!(kind, ErrorKind::Busy);
-    assert_eq!(message, "3 pictures are waiting for the embedder, the limit is 3: ask again a little later");
+    assert_eq!(message, "embedder queue is full: 3 images are waiting, the limit is 3");
     client.push_text(&queue, "not affected");
     assert!(client.refusal().is_none());
     assert_eq!(next_texts(&queue), ["not affected"]);
 }
 
 #[test]
-fn work_whose_asker_has_gone_is_skipped() {
+fn work_of_a_disconnected_client_is_skipped() {
     let queue = Queue::new(100, PASS_TIME);
     let (gone, stays) = (Client::new(1), Client::new(2));
     for _ in 0..3 {

@@ -36,7 +36,7 @@ fn the_setting_decides_whether_animations_are_skipped() -> Result<()> {
     assert_eq!(client.value::<String>(REPORTED)?, "skipped animated 2");
 
     let refused = expect_refusal(client.query_one(EMBED, &[&ANIMATION]), "0A000");
-    assert_eq!(refused.message, "the GIF is an animation");
+    assert_eq!(refused.message, "GIF is animated");
     assert!(refused.hint.contains("pinterest.animated_images"), "{refused:?}");
     let still: String = client.value_with(EMBED, &[&STILL])?;
 

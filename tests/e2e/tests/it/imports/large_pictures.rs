@@ -37,7 +37,7 @@ fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over()
     assert_eq!((row.total, row.embedded, row.skipped, row.failed), (6, 5, 1, 0), "{row:?}");
     assert_eq!(
         reasons(&mut client)?,
-        ["the picture has 9000 x 6000 = 54000000 pixels, more than the limit of 50000000 (the setting \
+        ["image has 9000 x 6000 = 54000000 pixels, more than the limit of 50000000 (the setting \
           pinterest.max_image_pixels)"]
     );
 
@@ -87,7 +87,7 @@ fn calls_and_tracked_columns_have_the_same_limits() -> Result<()> {
         |client: &mut Client| refusal(client.query_one("SELECT pinterest_embed_image($1)::text", &[&photograph]));
     let found = refused(&mut client);
     assert_eq!((found.code.as_str(), found.hint.as_str()), ("54000", "The limit is set by pinterest.max_image_side."));
-    assert!(found.message.ends_with("more than the limit of 256 a side"), "{found:?}");
+    assert!(found.message.ends_with("more than the limit of 256 per side"), "{found:?}");
 
     client.batch_execute(
         "CREATE TABLE photos (n int PRIMARY KEY, photo bytea, embedding vector(512));

@@ -13,7 +13,7 @@ const WIDTH: usize = HEADS * HEAD;
 struct Case {
     lengths: Vec<usize>,
     causal: bool,
-    /// Only the last row of each sequence is wanted.
+    /// Only the last row of each sequence is computed.
     last_only: bool,
 }
 
@@ -21,7 +21,7 @@ impl Case {
     fn run<F: Format>(&self, simd: F::Simd) {
         let rows: usize = self.lengths.iter().sum();
         let stride = 3 * WIDTH + 16;
-        // Rows beyond the last hold what a careless kernel would be led astray by.
+        // Rows after the last contain NaN, which must not affect the result.
         let mut values = vec![f32::NAN; (rows + MAX_LENGTH) * stride];
         for (index, value) in values[..rows * stride].iter_mut().enumerate() {
             *value = ((index * 7919) % 2003) as f32 / 1000.0 - 1.0;

@@ -1,4 +1,4 @@
-//! Every format on every kind of processor that this one stands for, against plain loops in f64 or in integers.
+//! Every format on every kind of kernel that this processor supports, against plain loops in f64 or in integers.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::engine::fast::pack;
 #[cfg(target_arch = "x86_64")]
 use crate::engine::fast::simd::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
 
-/// Something to be tried with a format.
+/// A check of one format.
 trait Trial {
     fn run<F: Format>(&self, simd: F::Simd);
 }
@@ -36,7 +36,7 @@ fn with_every_format(trial: &impl Trial) {
     }
 }
 
-/// Numbers that repeat only after a long while, from -1 to 1.
+/// Pseudo-random numbers from -1 to 1.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     (0..count as u64)
         .map(|index| {
@@ -57,7 +57,7 @@ struct Case {
 
 /// The weights of one product, packed.
 fn packed(case: &Case, kind: Kind, weights: &[f32], bias: &[f32]) -> (Buffer<u32>, Product) {
-    // The layout of a model is made of products like this one; here it stands alone.
+    // A layout with this product alone.
     let panels = layout::panels(case.outputs);
     let scales = panels * kind.groups(case.inputs) * PANEL;
     let mut at = 0;
@@ -91,7 +91,7 @@ fn activations<F: Format>(simd: F::Simd, case: &Case, values: &[f32]) -> Activat
 
         #[allow(unsafe_code, reason = "one thread")]
         fn run(self, simd: F::Simd) {
-            // SAFETY: nobody else writes.
+            // SAFETY: the only thread.
             unsafe { self.output.encode::<F>(simd, self.row, 0, self.values) }
         }
     }
@@ -104,7 +104,7 @@ fn activations<F: Format>(simd: F::Simd, case: &Case, values: &[f32]) -> Activat
     activations
 }
 
-/// What a number becomes in a format without scales.
+/// A number as stored in a format without scales.
 fn rounded(kind: Kind, value: f32) -> f64 {
     match kind {
         Kind::Bf16 => bf16::from_f32(value).to_f64(),
@@ -112,7 +112,7 @@ fn rounded(kind: Kind, value: f32) -> f64 {
     }
 }
 
-/// What the numbers of a group become in int8, times their scale.
+/// The numbers of a group as stored in int8, times their scale.
 fn quantised(values: &[f32]) -> Vec<f64> {
     values
         .chunks(GROUP)
@@ -156,7 +156,7 @@ impl Trial for Case {
         let tolerance = 1e-5 * (self.inputs as f64).sqrt();
         let gelu = |x: f64| x / (1.0 + (-1.702 * x).exp());
 
-        // A mark in every place, so that what is written beyond the panels, or not written, shows.
+        // A mark in every element reveals missing writes, and writes beyond the panels.
         let mark = 7.0;
         type After<'a> = (&'a str, for<'b> fn(Parts<'b, f32>) -> Target<'b>, Box<dyn Fn(f64) -> f64>);
         let ways: [After<'_>; 3] = [
@@ -216,7 +216,7 @@ fn every_height_of_a_tile() {
 }
 
 #[test]
-fn every_rest_of_a_panel() {
+fn every_width_of_the_last_panel() {
     for outputs in [1, 15, 16, 17, 31, 47, 48, 49, 64, 95, 97] {
         with_every_format(&Case { rows: 5, inputs: 64, outputs, threads: 1 });
     }
@@ -243,7 +243,7 @@ proptest! {
     }
 }
 
-/// The products of bytes are whole numbers: what they are before scaling is exact, at the largest sums there can be too.
+/// Sums of products of bytes are integers and exact before scaling, even the largest possible.
 #[test]
 fn sums_of_bytes_are_exact() {
     struct Extremes;

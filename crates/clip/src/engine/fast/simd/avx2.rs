@@ -1,11 +1,11 @@
-//! AVX2 with FMA: eight lanes, what every server processor of the last ten years has.
-#![allow(unsafe_code, reason = "vector instructions; a value of the type exists only where the processor has them")]
+//! AVX2 with FMA: eight lanes, on every server processor of the last ten years.
+#![allow(unsafe_code, reason = "vector instructions; a value of the type proves that the processor has them")]
 
 use std::arch::x86_64::*;
 
 use super::{MultiplyBf16, Simd, Work};
 
-/// For f32, and for bfloat16 unpacked to it.
+/// For f32, and for bfloat16 converted to it.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Avx2(());
 
@@ -16,8 +16,8 @@ impl Avx2 {
     }
 }
 
-// SAFETY of every block below: `self` exists, so `detect` has found the instructions. What reads or writes memory does so
-// through a slice whose length has been checked.
+// SAFETY of every block below: `self` exists, so `detect` has found the instructions. Memory is accessed through slices whose
+// length is checked.
 impl Simd for Avx2 {
     type Floats = __m256;
     type Words = __m256i;
@@ -50,39 +50,14 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(to[..Self::LANES].as_mut_ptr(), value) }
     }
 
-    #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn subtract(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_sub_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn multiply(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn divide(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_div_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn multiply_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn min(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_min_ps(a, b) }
+    instructions! { __m256:
+        add(a, b) = _mm256_add_ps;
+        subtract(a, b) = _mm256_sub_ps;
+        multiply(a, b) = _mm256_mul_ps;
+        divide(a, b) = _mm256_div_ps;
+        multiply_add(a, b, c) = _mm256_fmadd_ps;
+        max(a, b) = _mm256_max_ps;
+        min(a, b) = _mm256_min_ps;
     }
 
     #[inline(always)]

@@ -1,5 +1,5 @@
-//! AVX-512: sixteen lanes. Three types, since not every such processor multiplies bfloat16 or bytes.
-#![allow(unsafe_code, reason = "vector instructions; a value of each type exists only where the processor has them")]
+//! AVX-512: sixteen lanes. Three types, since not every such processor can multiply bfloat16 or bytes.
+#![allow(unsafe_code, reason = "vector instructions; a value of a type proves that the processor has them")]
 
 use std::arch::x86_64::*;
 
@@ -18,14 +18,14 @@ macro_rules! avx512 {
             }
         }
 
-        // SAFETY of every block below: `self` exists, so `detect` has found the instructions. What reads or writes memory
-        // does so through a slice whose length has been checked.
+        // SAFETY of every block below: `self` exists, so `detect` has found the instructions. Memory is accessed through
+        // slices whose length is checked.
         impl Simd for $name {
             type Floats = __m512;
             type Words = __m512i;
             const LANES: usize = 16;
             // 24 sums, 3 of weights and 1 of an activation: 28 of 32 registers, and with 11 loads for 24 products the
-            // multipliers are what limits.
+            // multipliers are the limit.
             const TILE_ROWS: usize = 8;
             const TILE_VECTORS: usize = 3;
 
@@ -53,19 +53,13 @@ macro_rules! avx512 {
                 unsafe { _mm512_storeu_ps(to[..Self::LANES].as_mut_ptr(), value) }
             }
 
-            #[inline(always)]
-            fn add(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_add_ps(a, b) }
-            }
-
-            #[inline(always)]
-            fn subtract(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_sub_ps(a, b) }
-            }
-
-            #[inline(always)]
-            fn multiply(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_mul_ps(a, b) }
+            instructions! { __m512:
+                add(a, b) = _mm512_add_ps;
+                subtract(a, b) = _mm512_sub_ps;
+                multiply(a, b) = _mm512_mul_ps;
+                multiply_add(a, b, c) = _mm512_fmadd_ps;
+                max(a, b) = _mm512_max_ps;
+                min(a, b) = _mm512_min_ps;
             }
 
             #[inline(always)]
@@ -76,21 +70,6 @@ macro_rules! avx512 {
                     let error = _mm512_fnmadd_ps(b, estimate, _mm512_set1_ps(1.0));
                     _mm512_mul_ps(a, _mm512_fmadd_ps(estimate, error, estimate))
                 }
-            }
-
-            #[inline(always)]
-            fn multiply_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-                unsafe { _mm512_fmadd_ps(a, b, c) }
-            }
-
-            #[inline(always)]
-            fn max(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_max_ps(a, b) }
-            }
-
-            #[inline(always)]
-            fn min(self, a: __m512, b: __m512) -> __m512 {
-                unsafe { _mm512_min_ps(a, b) }
             }
 
             #[inline(always)]

@@ -1,4 +1,4 @@
-//! Functions of vectors.
+//! Mathematical functions of vectors.
 
 use super::Simd;
 

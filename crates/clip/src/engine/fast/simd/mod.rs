@@ -1,8 +1,20 @@
-//! Vectors of f32 behind a type that proves the processor has the instructions.
+//! Vectors of f32 behind a type that proves that the processor has the instructions.
 //!
-//! A [`Simd`] value can only be had from its `detect`, so its methods are safe to call: an instruction that the processor
-//! lacks is out of reach. All of them are `#[inline(always)]` and become single instructions only inside
-//! [`Simd::vectorize`], which enters a function compiled with those instructions; outside they would be calls.
+//! A [`Simd`] value can only be created by its `detect`, so its methods are safe to call. All of them are `#[inline(always)]`
+//! and become single instructions only inside [`Simd::vectorize`], which enters a function compiled with those instructions;
+//! elsewhere they would be calls.
+
+/// Methods that are one instruction each, on vectors of type `$vector`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! instructions {
+    ($vector:ty: $($method:ident($($argument:ident),+) = $instruction:ident;)+) => {$(
+        #[inline(always)]
+        fn $method(self, $($argument: $vector),+) -> $vector {
+            // SAFETY: `self` exists, so the processor has the instruction, which accesses no memory.
+            unsafe { $instruction($($argument),+) }
+        }
+    )+};
+}
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,24 +28,24 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Vnni};
 pub(super) use math::{exp, quick_gelu};
 
-/// Something to be compiled with a processor's vector instructions.
+/// Work to be compiled with a processor's vector instructions.
 pub(super) trait Work<S> {
-    /// What it gives.
+    /// The result.
     type Output;
 
-    /// Does it. To be `#[inline(always)]`, with everything it calls.
+    /// Does the work. It and everything it calls must be `#[inline(always)]`.
     fn run(self, simd: S) -> Self::Output;
 }
 
-/// A processor's vector instructions. Slices are to hold at least [`LANES`](Self::LANES) numbers where a vector is meant.
+/// A processor's vector instructions. Slices for a vector must have at least [`LANES`](Self::LANES) numbers.
 pub(super) trait Simd: Copy + Send + Sync + 'static {
     /// A vector of f32.
     type Floats: Copy;
-    /// A vector of 32-bit words: whatever a product multiplies.
+    /// A vector of 32-bit words: the numbers that a product multiplies.
     type Words: Copy;
     /// Numbers in a vector.
     const LANES: usize;
-    /// Rows of a tile whose sums, with [`TILE_VECTORS`](Self::TILE_VECTORS) vectors a row, fit the registers.
+    /// Rows of a tile whose sums, with [`TILE_VECTORS`](Self::TILE_VECTORS) vectors per row, fit the registers.
     const TILE_ROWS: usize;
     /// Vectors in a row of a tile.
     const TILE_VECTORS: usize;
@@ -43,9 +55,9 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
 
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Floats;
-    /// The first numbers of `from`.
+    /// Loads the first numbers of `from`.
     fn load(self, from: &[f32]) -> Self::Floats;
-    /// To the first numbers of `to`.
+    /// Stores to the first numbers of `to`.
     fn store(self, to: &mut [f32], value: Self::Floats);
     /// `a + b`
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
@@ -69,22 +81,22 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     fn sum(self, a: Self::Floats) -> f32;
     /// The largest lane.
     fn largest(self, a: Self::Floats) -> f32;
-    /// The bits without their signs.
+    /// The absolute values.
     fn absolute(self, a: Self::Floats) -> Self::Floats;
 
-    /// Writes the columns of a square of [`LANES`](Self::LANES) by `LANES` numbers as rows: its rows begin `from_stride`
-    /// apart in `from`, those of the result `to_stride` apart in `to`.
+    /// Transposes a square of [`LANES`](Self::LANES) by `LANES` numbers, with rows `from_stride` apart in `from` and `to_stride`
+    /// apart in `to`.
     fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize);
 
-    /// The first words of `from`.
+    /// Loads the first words of `from`.
     fn load_words(self, from: &[u32]) -> Self::Words;
     /// `word` in every lane.
     fn splat_word(self, word: u32) -> Self::Words;
-    /// The words as the f32 they are.
+    /// The words, reinterpreted as f32.
     fn floats(self, words: Self::Words) -> Self::Floats;
-    /// The words as signed integers, converted.
+    /// The words, converted from signed integers.
     fn convert(self, words: Self::Words) -> Self::Floats;
-    /// Brings the line at `from[at..]` nearer, if there is one.
+    /// Prefetches the cache line at `from[at..]`; any index is allowed.
     fn prefetch<T>(self, from: &[T], at: usize);
 }
 
@@ -92,8 +104,8 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
 pub(super) trait MultiplyBf16: Simd {
     /// `sums + a.low * b.low + a.high * b.high` in each lane.
     fn dot_bf16(self, sums: Self::Floats, a: Self::Words, b: Self::Words) -> Self::Floats;
-    /// Rounds to bfloat16, ties to even, two numbers a word, the first in the low half: `LANES / 2` words. What is too small
-    /// for a normal number may become zero.
+    /// Rounds to bfloat16, ties to even, two numbers per word, the first in the low half: `LANES / 2` words. Subnormal
+    /// numbers may become zero.
     fn store_bf16(self, to: &mut [u32], value: Self::Floats);
 }
 
@@ -101,7 +113,7 @@ pub(super) trait MultiplyBf16: Simd {
 pub(super) trait MultiplyInt8: Simd {
     /// `sums + Σ a[i] * b[i]` over the four bytes of each lane, those of `a` unsigned, those of `b` signed; sums are i32.
     fn dot_int8(self, sums: Self::Words, a: Self::Words, b: Self::Words) -> Self::Words;
-    /// Rounds numbers from -127 to 127, ties to even, and adds 128: a byte each, `LANES / 4` words.
+    /// Rounds numbers from -127 to 127, ties to even, and adds 128: one byte per number, `LANES / 4` words.
     fn store_bytes(self, to: &mut [u32], value: Self::Floats);
 }
 

@@ -1,19 +1,19 @@
-//! A line of work in which clients take turns.
+//! A queue in which clients take turns.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// Items of several owners. Those of one owner come out in the order they went in, and of all who have some, each gives one
-/// before any gives another: how many one has waiting is nothing to the others.
-pub struct Turns<Owner, Item> {
-    /// Never an empty one.
+/// A round-robin queue. Items of one owner come out in the order they went in. Each owner with items gives one before any
+/// gives another, so the number of items of one owner does not delay the others.
+pub struct RoundRobin<Owner, Item> {
+    /// Contains no empty line.
     lines: HashMap<Owner, VecDeque<Item>>,
     /// Every owner of a line, the next one first.
     order: VecDeque<Owner>,
     len: usize,
 }
 
-impl<Owner: Copy + Eq + Hash, Item> Turns<Owner, Item> {
+impl<Owner: Copy + Eq + Hash, Item> RoundRobin<Owner, Item> {
     pub fn push(&mut self, owner: Owner, item: Item) {
         let line = self.lines.entry(owner).or_default();
         if line.is_empty() {
@@ -45,7 +45,7 @@ impl<Owner: Copy + Eq + Hash, Item> Turns<Owner, Item> {
     }
 }
 
-impl<Owner, Item> Default for Turns<Owner, Item> {
+impl<Owner, Item> Default for RoundRobin<Owner, Item> {
     fn default() -> Self {
         Self { lines: HashMap::new(), order: VecDeque::new(), len: 0 }
     }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_long_line_waits_for_a_short_one() {
-        let mut turns = Turns::default();
+        let mut turns = RoundRobin::default();
         for number in 0..64 {
             turns.push("many", number);
         }
@@ -76,7 +76,7 @@ mod tests {
         fn nothing_is_lost_and_each_owners_order_is_kept(
             steps in prop::collection::vec(prop_oneof![3 => (0..4u8).prop_map(Some), 2 => Just(None)], 0..200)
         ) {
-            let mut turns = Turns::default();
+            let mut turns = RoundRobin::default();
             let mut waiting: HashMap<u8, VecDeque<usize>> = HashMap::new();
             for (number, step) in steps.into_iter().enumerate() {
                 match step {

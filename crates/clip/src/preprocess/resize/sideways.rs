@@ -1,5 +1,5 @@
-//! The passes where the rows that come are columns of the picture. The first pass goes along the picture's rows, so down
-//! what comes: each row is added, times its factor, to the sums of all outputs that it is part of.
+//! The passes for an image that is stored sideways: the stored rows are columns of the image. The first pass goes
+//! along the image's rows, so down the stored columns: each stored row, times its factor, is added to the sums of its outputs.
 
 use std::ops::Range;
 
@@ -8,28 +8,28 @@ use super::portable::level;
 use super::weights::{HALF, Weights};
 use super::{NARROW, ROW, SIDE};
 
-pub(super) struct Lying {
+pub(super) struct Sideways {
     kernel: Kernel,
     /// Bytes of a row.
     stride: usize,
     height: usize,
-    /// How many rows have come.
+    /// Rows received.
     seen: usize,
     /// The bytes of a row that the window depends on.
     needed: Range<usize>,
-    /// The rows that make each column of the window.
+    /// The rows of each column of the window.
     down: Weights,
-    /// Sums of the columns that have begun and not ended, by their place.
+    /// Sums of the unfinished columns, by position.
     begun: Vec<(usize, Vec<i32>)>,
-    /// Sums that are free again.
+    /// Unused sums.
     spare: Vec<Vec<i32>>,
     /// The columns of the window, as wide as `needed`.
     done: Vec<u8>,
-    /// The pixels of those that make each row of the window.
+    /// The weights of each row of the window.
     columns: Columns,
 }
 
-impl Lying {
+impl Sideways {
     pub fn new(kernel: Kernel, [width, height]: [usize; 2], mut across: Weights, down: Weights) -> Self {
         let needed = across.rebase();
         let needed = 3 * needed.start..3 * needed.end;
