@@ -8,35 +8,70 @@ import argparse
 import datetime
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import accuracy
-import aims
-import machine
 import numpy as np
+
 import report
-from contestants import CONTESTANTS, REFERENCE
-from figures import Figures
-from file_names import IMAGES, TOKENS, WEIGHTS_SHA256
-from process import Worker, WorkerFailed
-from rounds import Case, Pace, measure
+from inputs import IMAGES, TOKENS, WEIGHTS_SHA256
+from measure import Case, Pace, Worker, WorkerFailed, measure
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
 THREADS = [1, 2]
 SEED = 1
-# What other programs may use of the machine before the figures are doubtful.
+# Share of the machine that other programs may use before the figures are doubtful.
 QUIET = 0.05
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An engine in one precision."""
+
+    key: str
+    name: str
+    # The peak it is compared with: f32, bf16 or int8.
+    precision: str
+    # Module of engines/ and its name for the precision; None for an engine of crates/clip.
+    module: str | None = None
+    variant: str | None = None
+    # Kernels of crates/clip; None for the fastest on this CPU.
+    kernels: str | None = None
+    texts: bool = False
+
+    @property
+    def ours(self):
+        return self.module is None and self.kernels != "candle"
+
+
+CONTESTANTS = [
+    Contestant("candle", "candle-transformers f32", "f32", kernels="candle", texts=True),
+    Contestant("torch-f32", "PyTorch f32", "f32", "pytorch", "f32", texts=True),
+    Contestant("torch-bf16", "PyTorch bf16, weights rounded", "bf16", "pytorch", "bf16"),
+    Contestant("torch-bf16-autocast", "PyTorch bf16, autocast", "bf16", "pytorch", "bf16-autocast"),
+    Contestant("onnxruntime-f32", "ONNX Runtime f32", "f32", "onnx_runtime", "f32", texts=True),
+    Contestant("onnxruntime-int8", "ONNX Runtime int8", "int8", "onnx_runtime", "int8"),
+    Contestant("openvino-f32", "OpenVINO f32", "f32", "openvino_cpu", "f32"),
+    Contestant("openvino-bf16", "OpenVINO bf16", "bf16", "openvino_cpu", "bf16"),
+    Contestant("clip-f32-avx2", "clip f32, AVX2 kernels", "f32", kernels="avx2", texts=True),
+    Contestant("clip-f32", "clip f32", "f32", texts=True),
+    Contestant("clip-bf16", "clip bf16", "bf16", texts=True),
+    Contestant("clip-int8", "clip int8", "int8", texts=True),
+]
+
+# The engine with which the others are compared.
+REFERENCE = "torch-f32"
 
 
 def parse():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--model", type=Path, required=True, help="directory with config.json and model.safetensors")
-    arguments.add_argument("--inputs", type=Path, required=True, help="directory that prepare.py has filled")
+    arguments.add_argument("--inputs", type=Path, required=True, help="directory that inputs.py has filled")
     arguments.add_argument("--peer", type=Path, required=True, help="the example program of crates/clip")
     arguments.add_argument("--quick", action="store_true", help="one short round, not written to the document")
-    arguments.add_argument("--only", metavar="KEY,...", help="these contestants alone, not written to the document")
+    arguments.add_argument("--only", metavar="KEY,...", help="only these contestants, not written to the document")
     return arguments.parse_args()
 
 
@@ -66,7 +101,7 @@ def start(contestants, arguments, logs):
 
 
 def check_weights(workers, arguments):
-    """The engines of crates/clip say which weights they hold."""
+    """Checks that all engines use the same weights, as far as they report them."""
     expected = (arguments.inputs / WEIGHTS_SHA256).read_text()
     for (engine, _), worker in workers.items():
         found = worker.ready.get("weights_sha256", expected)
@@ -76,7 +111,7 @@ def check_weights(workers, arguments):
 
 
 def compare(workers, contestants, kind, batch, directory):
-    """How near each is to the reference, which has to take part."""
+    """How near each is to the reference; empty if the reference does not take part."""
     vectors = {}
     for contestant in contestants:
         worker = workers.get((contestant.key, THREADS[-1]))
@@ -87,11 +122,11 @@ def compare(workers, contestants, kind, batch, directory):
     if REFERENCE not in vectors:
         return {}
     reference = vectors.pop(REFERENCE)
-    return {key: accuracy.nearness(found, reference) for key, found in vectors.items()}
+    return {key: report.compared(found, reference) for key, found in vectors.items()}
 
 
 def versions(workers, contestants):
-    """The other libraries, each once; candle's version from the lock file, the rest as they say themselves."""
+    """The other libraries, each once; candle's version from the lock file, the rest as they report them."""
     candle = re.search(r'name = "candle-transformers"\nversion = "(.*)"', (CHECKOUT / "Cargo.lock").read_text())[1]
     others = {it.key for it in contestants if it.module is not None}
     found = {worker.ready["version"] for (engine, _), worker in workers.items() if engine in others}
@@ -131,19 +166,19 @@ def main():
         for worker in [*workers.values(), *peaks.values()]:
             worker.close()
 
-    figures = Figures(measured)
+    figures = report.Figures(measured)
     details = [
         f"- {by_key[engine].name}: {worker.ready['detail']}"
         for (engine, threads), worker in workers.items()
         if threads == THREADS[-1] and worker.ready["detail"]
     ]
     parts = [
-        f"{datetime.date.today():%d %B %Y}; {machine.processor()}; {machine.memory()}; {machine.system()}. "
+        f"{datetime.date.today():%d %B %Y}; {report.processor()}; {report.memory()}; {report.system()}. "
         f"{versions(workers, contestants)}. Weights {weights[:12]}…; {measured.rounds} of {pace.rounds} rounds. "
         f"Other programs used {measured.foreign:.1%} of the machine meanwhile, "
         f"waiting engines at most {measured.idle:.1%} of a processor.",
         "### Aims",
-        report.ratios(aims.aims(figures, lambda key: by_key[key].name)),
+        report.ratios(report.aims(figures, lambda key: by_key[key].name)),
         "### Images per second",
         report.speeds(figures, contestants, images),
         "### Milliseconds per call",
@@ -162,7 +197,9 @@ def main():
     text = "\n\n".join(parts)
     print(text)
     if measured.foreign > QUIET:
-        print(f"\nOther programs used {measured.foreign:.0%} of the machine: the figures say little", file=sys.stderr)
+        print(
+            f"\nOther programs used {measured.foreign:.0%} of the machine: the figures are unreliable", file=sys.stderr
+        )
     if not arguments.quick and not arguments.only:
         DOCUMENT.write_text(report.between_marks(DOCUMENT.read_text(), text))
 

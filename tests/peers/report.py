@@ -1,11 +1,202 @@
-"""The figures as Markdown, for the terminal and for docs/performance.md."""
+"""Evaluates the measurements, and writes them as Markdown for the terminal and for docs/performance.md."""
 
-from figures import text_case
-from rounds import PRECISIONS
-from work import operations, operations_as_written
+import os
+import platform
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from measure import PRECISIONS, Case
 
 BEGIN = "<!-- Written by `make bench-peers`; the text between the two marks is replaced. -->"
 END = "<!-- End of what `make bench-peers` writes. -->"
+
+TORCH_BF16 = ["torch-bf16", "torch-bf16-autocast"]
+MANY = Case(threads=2, kind="images", batch=8)
+
+FLAGS = ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"]
+
+# Additions and multiplications of one image in ViT-B/32, counted from the shapes of its matrix products. A product of an
+# N x K matrix with a vector is 2·N·K. Norms, softmax and GELU are left out: under one percent.
+WIDTH, INNER, LAYERS, PATCHES, PATCH_VALUES, DIMENSION = 768, 3072, 12, 49, 3 * 32 * 32, 512
+TOKENS = PATCHES + 1
+
+
+def operations():
+    """The operations that are needed: after keys and values, the last layer is only needed for the class row."""
+    patches = PATCHES * product(WIDTH, PATCH_VALUES)
+    full = layer(rows=TOKENS)
+    last = layer(rows=1)
+    return patches + (LAYERS - 1) * full + last + product(DIMENSION, WIDTH)
+
+
+def operations_as_written():
+    """The operations if every layer computes every row, as all the other engines do."""
+    return PATCHES * product(WIDTH, PATCH_VALUES) + LAYERS * layer(rows=TOKENS) + product(DIMENSION, WIDTH)
+
+
+def layer(rows):
+    """One layer whose result is needed for `rows` of the tokens; keys and values are needed for all."""
+    keys_and_values = TOKENS * product(2 * WIDTH, WIDTH)
+    query_and_output = rows * product(2 * WIDTH, WIDTH)
+    attention = rows * 2 * product(TOKENS, WIDTH)
+    perceptron = rows * 2 * product(INNER, WIDTH)
+    return keys_and_values + query_and_output + attention + perceptron
+
+
+def product(outputs, inputs):
+    return 2 * outputs * inputs
+
+
+def processor():
+    """One line, for example `AMD EPYC (family 26, model 2), 2 processors, avx2 avx512f avx512_bf16 avx512_vnni`."""
+    fields = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    name = fields.get("model name", platform.machine())
+    if "cpu family" in fields:
+        name += f" (family {fields['cpu family']}, model {fields['model']})"
+    found = [flag for flag in FLAGS if flag in fields.get("flags", "").split()]
+    return ", ".join([name, f"{os.cpu_count()} processors", *([" ".join(found)] if found else [])])
+
+
+def memory():
+    """For example `24 GB`."""
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB"
+
+
+def system():
+    """For example `Linux 6.1, glibc 2.36`."""
+    release = ".".join(platform.release().split(".")[:2])
+    return f"{platform.system()} {release}, {' '.join(platform.libc_ver())}"
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Cosines with the reference: plain, and after the reference's mean was subtracted from both.
+
+    Embeddings lie in a narrow cone, so that any two images have a high cosine; the centred one distinguishes them.
+    """
+
+    least: float
+    mean: float
+    centred_least: float
+    centred_mean: float
+
+
+def compared(vectors, reference):
+    """How near two sets of unit vectors are, row by row."""
+    vectors, reference = vectors.astype(np.float64), reference.astype(np.float64)
+    plain = cosines(vectors, reference)
+    centre = reference.mean(axis=0)
+    centred = cosines(vectors - centre, reference - centre)
+    return Nearness(plain.min(), plain.mean(), centred.min(), centred.mean())
+
+
+def cosines(left, right):
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return (left * right).sum(axis=1) / lengths
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ratio of two engines in the same round: the median, and the extremes of all rounds."""
+
+    median: float
+    least: float
+    greatest: float
+
+
+class Figures:
+    """Medians over rounds. A ratio is taken within each round, where its two sides were at most minutes apart."""
+
+    def __init__(self, measured):
+        self.measured = measured
+
+    def has(self, engine, case):
+        return (engine, case) in self.measured.seconds
+
+    def seconds(self, engine, case):
+        return statistics.median(self.measured.seconds[engine, case])
+
+    def rate(self, engine, case):
+        return case.batch / self.seconds(engine, case)
+
+    def peak(self, precision, threads):
+        """Operations per second, or None if the CPU has no such instruction."""
+        rates = [
+            rate
+            for (found, case), rates in self.measured.peaks.items()
+            if found == precision and case.threads == threads
+            for rate in rates
+            if rate is not None
+        ]
+        return statistics.median(rates) if rates else None
+
+    def share_of_peak(self, engine, precision, case):
+        """Share of the peak that was measured in the same round, for the operations that are needed."""
+        peaks = self.measured.peaks.get((precision, case), [])
+        shares = [
+            case.batch * operations() / seconds / peak
+            for seconds, peak in zip(self.measured.seconds[engine, case], peaks, strict=True)
+            if peak is not None
+        ]
+        return Ratio(statistics.median(shares), min(shares), max(shares)) if shares else None
+
+    def speed_ratio(self, engine, other, case):
+        """How many times as fast `engine` is as `other`."""
+        pairs = zip(self.measured.seconds[engine, case], self.measured.seconds[other, case], strict=True)
+        ratios = [theirs / ours for ours, theirs in pairs]
+        return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+
+    def fastest(self, engines, case):
+        present = [engine for engine in engines if self.has(engine, case)]
+        return min(present, key=lambda engine: self.seconds(engine, case), default=None)
+
+
+def text_case(threads):
+    return Case(threads, "texts", 1)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """An intended ratio of speeds, and the measured one; None if an engine was not measured."""
+
+    title: str
+    intended: float
+    found: Ratio | None
+
+
+def aims(figures, name):
+    """The aims of crates/clip, each a ratio within one run."""
+
+    def faster(engine, others, case):
+        other = figures.fastest(others, case)
+        present = other is not None and figures.has(engine, case)
+        return figures.speed_ratio(engine, other, case) if present else None
+
+    torch = figures.fastest(TORCH_BF16, MANY) or TORCH_BF16[0]
+    share = figures.share_of_peak("clip-bf16", "bf16", MANY) if figures.has("clip-bf16", MANY) else None
+    at = "8 images, 2 threads"
+    return [
+        Aim(f"clip bf16 to {name('openvino-bf16')}, {at}", 1.05, faster("clip-bf16", ["openvino-bf16"], MANY)),
+        Aim(f"clip bf16 to {name(torch)} (the faster of two), {at}", 1.3, faster("clip-bf16", [torch], MANY)),
+        Aim(f"clip f32 to {name('onnxruntime-f32')}, {at}", 1.15, faster("clip-f32", ["onnxruntime-f32"], MANY)),
+        Aim(f"clip bf16 to the processor's bf16 peak, {at}", 0.85, share),
+        Aim(
+            f"clip bf16 to {name('candle')}, a text of 8 tokens, 1 thread",
+            4.0,
+            faster("clip-bf16", ["candle"], text_case(1)),
+        ),
+        Aim(
+            f"clip bf16 to {name('candle')}, a text of 8 tokens, 2 threads",
+            4.0,
+            faster("clip-bf16", ["candle"], text_case(2)),
+        ),
+    ]
 
 
 def table(head, rows):
@@ -80,23 +271,23 @@ def texts(figures, contestants, threads, found):
     return table(head, rows)
 
 
-def ratios(aims):
+def ratios(found):
     rows = []
-    for aim in aims:
+    for aim in found:
         cells = ["–", "–", "not measured"]
         if aim.found:
             cells = [
                 f"{aim.found.median:.2f}",
                 f"{aim.found.least:.2f} to {aim.found.greatest:.2f}",
-                "yes" if aim.found.median >= aim.hoped else "**no**",
+                "yes" if aim.found.median >= aim.intended else "**no**",
             ]
-        rows.append([aim.what, f"{aim.hoped:.2f}", *cells])
+        rows.append([aim.title, f"{aim.intended:.2f}", *cells])
     return table(["ratio of speeds", "aim", "median", "all rounds", "reached"], rows)
 
 
 def counted_work():
     return (
-        f"{operations() / 1e9:.2f} · 10⁹ operations an image ({operations_as_written() / 1e9:.2f} if the last layer "
+        f"{operations() / 1e9:.2f} · 10⁹ operations per image ({operations_as_written() / 1e9:.2f} if the last layer "
         "computes every row)"
     )
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One engine with one number of threads, in a process of its own: loads once, then answers lines of JSON.
 
-`process.py` has the protocol; `crates/clip/examples/peer` speaks it for the engines in Rust.
+`measure.py` describes the protocol; `crates/clip/examples/peer` implements it for the engines in Rust.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from file_names import IMAGES, TOKENS
+from inputs import IMAGES, TOKENS
 
 
 class Inputs:
-    """The inputs of one kind, and whose turn it is: small batches see all of them."""
+    """The inputs of one kind, and the next one, so that small batches use all of them."""
 
     def __init__(self, values):
         self.values, self.next = values, 0
@@ -54,7 +54,7 @@ def main():
     arguments.add_argument("--inputs", type=Path, required=True)
     arguments = arguments.parse_args()
 
-    # Answers go where standard output led; what libraries print goes to the log.
+    # Answers go to standard output; the output of libraries goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

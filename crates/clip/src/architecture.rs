@@ -155,7 +155,7 @@ fn embedding_dimension() -> usize {
     DIMENSION
 }
 
-/// `text_config` or `vision_config`; what is absent has the default of transformers, which is ViT-B/32.
+/// `text_config` or `vision_config`. Absent fields have the default of transformers, which is ViT-B/32.
 #[derive(Deserialize, Serialize)]
 #[serde(default)]
 struct TowerJson {

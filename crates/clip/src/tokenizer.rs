@@ -108,8 +108,8 @@ fn normalise(text: &str) -> String {
     text.nfc()
         .flat_map(char::to_lowercase)
         .collect::<String>()
-        // The crate has marks of its own spelling, which the published vocabulary does not know. The pieces are cut between
-        // `<` and a letter anyway, so the space changes nothing else.
+        // The crate has marks in another spelling, which the published vocabulary does not contain. Pieces are always cut
+        // between `<` and a letter, so the space has no other effect.
         .replace("<start_of_text>", "< start_of_text>")
         .replace("<end_of_text>", "< end_of_text>")
 }

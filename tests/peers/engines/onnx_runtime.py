@@ -1,8 +1,8 @@
-"""ONNX Runtime on the CPU with all graph optimisations, its default; in int8 the vision tower alone."""
+"""ONNX Runtime on the CPU with all graph optimisations, its default; in int8 only the vision tower."""
 
 import onnxruntime
 
-from file_names import TEXT, VISION, VISION_INT8
+from inputs import TEXT, VISION, VISION_INT8
 
 VERSION = f"onnxruntime {onnxruntime.__version__}"
 

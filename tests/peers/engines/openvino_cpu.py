@@ -1,8 +1,8 @@
-"""OpenVINO's CPU plugin for latency, on the ONNX files, with a model compiled for each batch size: the fastest way."""
+"""OpenVINO's CPU plugin for latency, on the ONNX files, with a model compiled for each batch size, which is fastest."""
 
 import openvino
 
-from file_names import TEXT, VISION
+from inputs import TEXT, VISION
 
 VERSION = f"openvino {openvino.__version__.partition('-')[0]}"
 TYPES = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16}
@@ -28,13 +28,13 @@ class Engine:
                 "ENABLE_CPU_PINNING": False,
             }
             compiled = self.core.compile_model(model, "CPU", options)
-            # The hint is a wish: what runs is written on the compiled nodes.
+            # The hint is not binding; the compiled nodes contain the precision in use.
             nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
             products = [node for node in nodes if node["layerType"].astype(str) == "FullyConnected"]
             found = {node["runtimePrecision"].astype(str) for node in products}
             expected = self.precision.get_type_name()
             if found != {expected}:
-                raise RuntimeError(f"products run in {', '.join(sorted(found))}, asked for {expected}")
+                raise RuntimeError(f"products run in {', '.join(sorted(found))}, requested {expected}")
             kernels = {node["primitiveType"].astype(str) for node in products}
             self.detail = self.detail or f"products by {', '.join(sorted(kernels))}"
             self.requests[name, shape] = compiled.create_infer_request()

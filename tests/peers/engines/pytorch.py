@@ -15,7 +15,7 @@ class Engine:
         torch.set_num_interop_threads(1)
         self.model = CLIPModel.from_pretrained(model).eval()
         self.precision = precision
-        # Two ways to the same arithmetic: weights rounded once, or rounded where torch sees fit.
+        # Two variants: weights rounded once, or rounded where torch decides (autocast).
         if precision == "bf16":
             self.model = self.model.to(torch.bfloat16)
         self.detail = f"{self.model.config._attn_implementation} attention, {torch.backends.cpu.get_cpu_capability()}"

@@ -41,7 +41,7 @@ enum Recipe {
     Bell(f64),
     /// Around 1, with outliers.
     Gain,
-    /// Patch filters: around 0, each plane of `area` weights around a mean of its own.
+    /// Patch filters: around 0, each plane of `area` weights around a separate mean.
     Filters {
         area: usize,
     },

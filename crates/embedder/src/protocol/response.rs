@@ -293,7 +293,7 @@ fn take_statistics(fields: &mut Fields<'_>) -> Result<Statistics, Error> {
     })
 }
 
-/// What only a client can see has no number; a server that means one has broken the protocol, and says so.
+/// The kinds that only a client can detect have no number, and are sent as a violation of the protocol.
 fn put_failure(frame: &mut Vec<u8>, kind: ErrorKind, message: &str) {
     let code = kind.code().or(ErrorKind::Protocol.code());
     frame.extend_from_slice(&code.unwrap_or_default().to_le_bytes());

@@ -65,7 +65,7 @@ impl Responder {
         let _ = self.answers.send(Outgoing::Answer(frame, self.ticket));
     }
 
-    /// Sends what a broken server might send.
+    /// Sends the answer of a broken server.
     #[cfg(feature = "fault-injection")]
     pub fn send_wrong(self, wrong: crate::fault::WrongAnswer) {
         let frame = wrong.frame(self.id);

@@ -27,7 +27,7 @@ const MAX_IN_FLIGHT: usize = 64;
 /// Time that a client has to send the rest of a frame it has begun. Meanwhile the frame occupies part of the budget.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that one permit of the budget for images stands for.
+/// Bytes per permit of the budget for images.
 pub const BUDGET_UNIT: usize = 1024;
 
 /// Why reading ended.
