@@ -1,6 +1,6 @@
-//! Answers of Pinterest's that are not stored yet. One is kept here from the moment it arrived until it is stored or its
-//! tokens were replaced by others, however long a lock, a full disk or a missing key keeps it from the table; what is
-//! left when the process ends is tried once more.
+//! Answers from Pinterest that are not stored yet. An answer is kept in this process until it is stored or its tokens were
+//! replaced, even if a lock, a full disk or a missing key prevents that for long. When the process ends, storing is tried
+//! once more.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 use pinterest::TokenGrant;
 use tokio::time::Instant;
 
-use super::database::Context;
+use super::context::Context;
 use super::transaction;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -21,47 +21,47 @@ use crate::store::{account, token, token_answer};
 
 /// Between tries, growing from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-/// An answer that waits longer than this is worth a line in the log, each time again.
-const WORTH_A_LINE: Duration = Duration::from_secs(30);
+/// After each of these times that an answer has waited, a line is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What Pinterest gave.
+/// An answer.
 pub enum Answer {
-    /// New tokens in the place of those that were used.
+    /// New tokens, which replace those that were used.
     Refresh {
-        /// Whose.
+        /// The account.
         account_id: i64,
-        /// What was asked with.
+        /// The tokens that the request was made with.
         used: Refreshable,
         /// The answer.
         grant: TokenGrant,
-        /// The generation that it is stored under, drawn once: a second try does not draw another. 0: not yet.
+        /// The generation under which it is stored, drawn once for all tries. 0: not yet.
         generation: AtomicI64,
     },
-    /// The tokens of somebody who has just consented.
+    /// The tokens of a user who has just consented.
     Connection {
         /// The role that connects.
         owner: Owner,
         /// The app.
         app_id: i64,
-        /// What the user was asked for.
+        /// The scopes that were requested.
         requested: Vec<String>,
         /// The answer.
         grant: TokenGrant,
     },
 }
 
-/// What became of an answer.
+/// The end of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// Its tokens are this account's now.
+    /// This account has its tokens now.
     For(i64),
     /// Newer tokens were stored meanwhile, or the account is gone.
     Superseded,
 }
 
 impl Answer {
-    /// Stores it, in the transaction that is open. Locks the row of the tokens alone, or makes new rows. What was kept aside
-    /// before is not needed any more.
+    /// Stores it, in the open transaction. Locks only the row of the tokens, or inserts new rows. If it was kept aside before,
+    /// that copy is deleted.
     fn store(&self, is_aside: bool) -> Result<Stored, Failure> {
         match self {
             Answer::Refresh { account_id, used, grant, generation } => {
@@ -81,7 +81,7 @@ impl Answer {
         }
     }
 
-    /// Keeps it in a table of its own, where no client has anything locked. A connection needs none: its rows are new ones.
+    /// Keeps it in a separate table, in which no session locks rows. A connection does not need that: its rows are new.
     fn keep_aside(&self) -> Result<(), Failure> {
         match self {
             Answer::Refresh { account_id, used, grant, generation } => {
@@ -92,7 +92,7 @@ impl Answer {
         }
     }
 
-    /// [`Answer::store`], else [`Answer::keep_aside`], where neither waits for anybody's lock.
+    /// [`Answer::store`], or else [`Answer::keep_aside`], without waiting for locks; false if both are locked.
     fn store_if_free(&self) -> Result<bool, Failure> {
         match self {
             Answer::Refresh { account_id, .. } => {
@@ -116,18 +116,18 @@ impl Answer {
         Ok(true)
     }
 
-    /// What to say while it waits.
-    fn wait(&self) -> String {
+    /// A log line while it waits.
+    fn line(&self) -> String {
         match self {
-            Answer::Refresh { account_id, .. } => format!("the new tokens of account {account_id} wait to be stored"),
+            Answer::Refresh { account_id, .. } => format!("could not store the new tokens of account {account_id}"),
             Answer::Connection { app_id, .. } => {
-                format!("the tokens of a new account of app {app_id} wait to be stored")
+                format!("could not store the tokens of a new account of app {app_id}")
             }
         }
     }
 }
 
-/// The generation that an answer is stored under, drawn by whoever is the first to need it.
+/// The generation under which an answer is stored, drawn when it is first needed.
 fn drawn(generation: &AtomicI64) -> Result<i64, Failure> {
     if generation.load(Ordering::Relaxed) == 0 {
         generation.store(token::next_generation()?, Ordering::Relaxed);
@@ -141,17 +141,18 @@ fn kept() -> std::sync::MutexGuard<'static, Vec<Arc<Answer>>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Stores an answer, for as long as this process lives; `None` where the extension was dropped meanwhile. One that cannot be
-/// stored at once is kept where no client has anything locked, so that it outlives this process, too.
+/// Stores an answer, retrying while this process runs; `None` if the extension was dropped meanwhile. An answer that cannot be
+/// stored at once is kept aside, so that it survives the end of this process.
 pub async fn store(context: &Context, answer: Answer) -> Option<Stored> {
     let answer = Arc::new(answer);
     kept().push(answer.clone());
     let aside = Arc::new(AtomicBool::new(false));
-    let (line, material, is_aside) = (answer.wait(), answer.clone(), aside.clone());
-    let work = move || material.store(is_aside.load(Ordering::Relaxed));
+    let line = format!("{}, retrying", answer.line());
+    let (shared, is_aside) = (answer.clone(), aside.clone());
+    let work = move || shared.store(is_aside.load(Ordering::Relaxed));
     let stored = persistently_but(context, &line, work, async || {
-        let material = answer.clone();
-        if !aside.load(Ordering::Relaxed) && short(context, move || material.keep_aside()).await.is_ok() {
+        let shared = answer.clone();
+        if !aside.load(Ordering::Relaxed) && short(context, move || shared.keep_aside()).await.is_ok() {
             aside.store(true, Ordering::Relaxed);
         }
     });
@@ -160,8 +161,8 @@ pub async fn store(context: &Context, answer: Answer) -> Option<Stored> {
     stored
 }
 
-/// Runs a short transaction until it succeeds, for as long as this process lives: what it records, nobody can ask for
-/// again. `None` where the extension was dropped meanwhile. Between the tries the main thread serves others.
+/// Runs a short transaction until it succeeds, while this process runs: its data cannot be requested again. `None` if the
+/// extension was dropped meanwhile. Between the tries the main thread runs other jobs. `line` is logged now and then.
 pub async fn persistently<T: Send + 'static>(
     context: &Context,
     line: &str,
@@ -170,7 +171,7 @@ pub async fn persistently<T: Send + 'static>(
     persistently_but(context, line, work, async || ()).await
 }
 
-/// The same, doing something else after each try that failed.
+/// The same, running `otherwise` after each failed try.
 async fn persistently_but<T: Send + 'static>(
     context: &Context,
     line: &str,
@@ -178,7 +179,7 @@ async fn persistently_but<T: Send + 'static>(
     mut otherwise: impl AsyncFnMut(),
 ) -> Option<T> {
     let mut pause = PAUSES.0;
-    let mut log_at = Instant::now() + WORTH_A_LINE;
+    let mut log_at = Instant::now() + LOG_INTERVAL;
     loop {
         let failure = match short(context, work.clone()).await {
             Ok(done) => return Some(done),
@@ -189,7 +190,7 @@ async fn persistently_but<T: Send + 'static>(
             return None;
         }
         if Instant::now() >= log_at {
-            log_at = Instant::now() + WORTH_A_LINE;
+            log_at = Instant::now() + LOG_INTERVAL;
             context.database.log(format!("{line}: {failure}")).await;
         }
         tokio::time::sleep(pause).await;
@@ -197,7 +198,7 @@ async fn persistently_but<T: Send + 'static>(
     }
 }
 
-/// A transaction that waits for locks only as long as the main thread can be spared.
+/// A transaction that waits for locks only briefly, because it occupies the main thread.
 async fn short<T: Send + 'static>(
     context: &Context,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -209,14 +210,15 @@ async fn short<T: Send + 'static>(
     context.database.run(work).await
 }
 
-/// Has what is left stored when the process ends. Before the network thread starts, so that it runs after that has ended.
+/// Stores the remaining answers when the process ends. To be called before the network thread starts, so that it runs after
+/// that has ended.
 pub fn store_at_exit() {
-    // SAFETY: a callback of this library, once in a worker's life.
+    // SAFETY: a callback of this library, registered once.
     unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
 }
 
-/// One try for each, where it is free: interrupts are held off here, so that a lock would be waited for without end; and
-/// an ERROR ends the callback, which costs those behind it. As the server's own callback that removes temporary tables.
+/// One try for each answer, without waiting for locks: interrupts are held off here, so a wait would have no end. An ERROR
+/// ends the callback, as in the server's callback that removes temporary tables.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     let left = std::mem::take(&mut *kept());
@@ -226,11 +228,11 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     // SAFETY: the process may end in the middle of a transaction.
     unsafe { pg_sys::AbortOutOfAnyTransaction() };
     for answer in left {
-        let outcome = match transaction::run(|| answer.store_if_free()) {
+        let reason = match transaction::run(|| answer.store_if_free()) {
             Ok(true) => continue,
-            Ok(false) => "their table is locked".to_owned(),
+            Ok(false) => "their table or row is locked".to_owned(),
             Err(failure) => failure.message,
         };
-        pgrx::log!("pg_pinterest: {}, and the worker ends: {outcome}", answer.wait());
+        pgrx::log!("pg_pinterest: {}, and the worker ends: {reason}", answer.line());
     }
 }

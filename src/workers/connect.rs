@@ -1,15 +1,14 @@
-//! Exchanging an authorization code: a worker does it, so that what Pinterest gives is stored whatever becomes of the
-//! transaction that asked. The state is used up first, in a transaction of its own; the tokens are stored at once, in a row
-//! that nobody else knows of yet; then Pinterest is asked whose they are, and where that person's account is known already
-//! they go there.
+//! Exchanging an authorization code. A worker does it, so that the tokens are stored even if the session's transaction is
+//! rolled back. First the state is consumed, in a transaction of its own. The tokens are stored at once, in new rows. Then
+//! Pinterest is asked whose they are; if that user has an account already, they move there.
 
 use std::time::Duration;
 
 use pinterest::{Client, ErrorKind, Secret};
 
 use super::answers::{self, Answer, Stored, persistently};
-use super::database::Context;
-use super::refresh::{self, InHand};
+use super::context::Context;
+use super::refresh;
 use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -18,14 +17,14 @@ use crate::secrets::tokens;
 use crate::store::app_access::Permission;
 use crate::store::{account, app_access, oauth_state as states};
 
-/// How long the caller waits for Pinterest to say whose the tokens are.
+/// How long the caller waits for Pinterest's answer whose the tokens are.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between questions whose the tokens are, while the caller waits.
-const ASK_AGAIN: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
-/// How long the caller waits for what is locked.
+/// Between these requests, while the caller waits.
+const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
+/// How long the caller waits for locks.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What came back in a redirect.
+/// The parameters of a redirect.
 pub struct Connection {
     /// The oid of the role that connects.
     pub owner: u32,
@@ -35,25 +34,27 @@ pub struct Connection {
     pub code: Secret,
 }
 
-/// The one text for a state that is malformed, unknown, another role's, used or expired.
+/// The same message for a state that is malformed, unknown, another role's, used or expired.
 pub fn unknown_state() -> Failure {
     Failure::new(Kind::BadAuthorization, "the state is unknown, used or expired")
 }
 
-/// Exchanges the code and stores the tokens; the account's id. Once this has begun it goes to its end, also where the
-/// caller is gone.
+/// Exchanges the code and stores the tokens; the account's id. Once begun it is completed, even if the caller ends.
+///
+/// # Errors
+/// [`unknown_state`], Pinterest's refusals, and failures on this server.
 pub async fn exchange(context: &Context, connection: Connection) -> Result<i64, Failure> {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, result) = tokio::sync::oneshot::channel();
     let context = context.clone();
     tokio::task::spawn_local(async move {
-        let _held = InHand::hold(&context);
-        // Whoever has gone does not wait for the answer.
-        let _ = tell.send(to_the_end(&context, connection).await);
+        let _held = context.in_hand.hold();
+        // Fails if the caller has ended.
+        let _ = sender.send(complete(&context, connection).await);
     });
-    told.await.unwrap_or_else(|_| Err(Failure::new(Kind::BrokenOff, "the exchange of the code broke off")))
+    result.await.unwrap_or_else(|_| Err(Failure::new(Kind::BrokenOff, "the exchange of the code was interrupted")))
 }
 
-async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Failure> {
+async fn complete(context: &Context, connection: Connection) -> Result<i64, Failure> {
     let outstanding = Outstanding::new();
     let Connection { owner, state_hash, code } = connection;
     let begun = context.database.run(move || {
@@ -73,7 +74,7 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
         Ok(granted) => granted,
         Err(error) => {
             if error.kind() != ErrorKind::BadCode && !error.may_have_been_processed() {
-                // The code is as good as before. Should this fail, the user has to consent again, as for a bad one.
+                // The code can be used again. If this fails, the user has to consent again, as after a bad code.
                 let _ = context.database.run(move || states::give_back(&state_hash, &owner, &authorization)).await;
             }
             return Err(error.into());
@@ -87,98 +88,99 @@ async fn to_the_end(context: &Context, connection: Connection) -> Result<i64, Fa
     drop(outstanding);
     let app_id = authorization.app_id;
     let resumed = context.clone();
-    let held = InHand::hold(context);
+    let held = context.in_hand.hold();
     tokio::task::spawn_local(async move {
         let _held = held;
-        let line = format!("the end of app {app_id}'s pause waits to be recorded");
+        let line = format!("could not record the end of the pause of app {app_id}, retrying");
         persistently(&resumed, &line, move || crate::store::app_breaker::resume(app_id)).await;
     });
-    let asked = tokio::time::timeout(PATIENCE, ask(&client, &access_token, &ASK_AGAIN)).await;
-    // Where it is still not known a worker asks again, see `chores`.
-    let account_id = match asked.unwrap_or(Person::Unknown) {
-        Person::Unknown | Person::Unsaid => account_id,
-        Person::Refused(cause) => {
-            // Should it fail, whoever asks next is told the same.
+    let asked = tokio::time::timeout(PATIENCE, ask(&client, &access_token, &PAUSES)).await;
+    // While it is unknown a worker asks again, see `housekeeping`.
+    let account_id = match asked.unwrap_or(User::NoAnswer) {
+        User::NoAnswer | User::NotNamed => account_id,
+        User::AppRefused(cause) => {
+            // If it fails, the next request has the same result.
             let _ = context.database.run(move || app_access::refused(account_id, &cause)).await;
             account_id
         }
-        person => {
+        user => {
             app_is_answered(context, account_id).await;
-            name(context, account_id, person).await
+            name(context, account_id, user).await
         }
     };
     let mut settled = refresh::settle(context, account_id);
-    let _ = tokio::time::timeout(SETTLE_PATIENCE, settled.wait_for(|settled| *settled)).await;
+    let _ = tokio::time::timeout(SETTLE_PATIENCE, settled.wait_for(Option::is_some)).await;
     Ok(account_id)
 }
 
 /// Whose tokens are.
-enum Person {
-    /// Pinterest's id and name of them.
+enum User {
+    /// Pinterest's id and name of the user.
     Known(String, Option<String>),
-    /// Pinterest does not say it to this app, for want of a scope.
-    Withheld,
-    /// Pinterest does not answer the app at all, and says so.
-    Refused(String),
-    /// An answer without it, or a refusal that others than Pinterest may have sent.
-    Unsaid,
-    /// No good answer came.
-    Unknown,
+    /// A scope is missing for this request.
+    MissingScope,
+    /// Pinterest refuses the app's access.
+    AppRefused(String),
+    /// An answer without the user, or a refusal that may come from a proxy.
+    NotNamed,
+    /// No usable answer.
+    NoAnswer,
 }
 
-/// Asks whose tokens these are, with these pauses between the tries.
-async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> Person {
+/// Asks Pinterest whose tokens these are, with these pauses between the tries.
+async fn ask(client: &Client, access_token: &Secret, pauses: &[Duration]) -> User {
     let mut pauses = pauses.iter();
     loop {
         let answer = client.user_account(access_token).await;
-        let person = match answer.map(|answer| (answer.value.id, answer.value.username)) {
-            Ok((Some(id), username)) if !id.is_empty() => return Person::Known(id, username),
-            Err(error) if error.kind() == ErrorKind::MissingScope => return Person::Withheld,
-            Err(error) if error.kind() == ErrorKind::AppAccess => return Person::Refused(error.to_string()),
-            Ok(_) => Person::Unsaid,
-            Err(error) if is_no_answer_to_it(error.kind()) => Person::Unsaid,
-            Err(_) => Person::Unknown,
+        let user = match answer.map(|answer| (answer.value.id, answer.value.username)) {
+            Ok((Some(id), username)) if !id.is_empty() => return User::Known(id, username),
+            Err(error) if error.kind() == ErrorKind::MissingScope => return User::MissingScope,
+            Err(error) if error.kind() == ErrorKind::AppAccess => return User::AppRefused(error.to_string()),
+            Ok(_) => User::NotNamed,
+            Err(error) if may_be_permanent(error.kind()) => User::NotNamed,
+            Err(_) => User::NoAnswer,
         };
         match pauses.next() {
             Some(pause) => tokio::time::sleep(*pause).await,
-            None => return person,
+            None => return user,
         }
     }
 }
 
-/// Pinterest has answered the app, which may have waited for that.
+/// Records that Pinterest answers the app, whose imports may have waited for that.
 async fn app_is_answered(context: &Context, account_id: i64) {
-    // Should it fail, the next answer shows it too.
+    // If it fails, the next answer has the same effect.
     if let Ok(true) = context.database.run(move || app_access::granted(account_id)).await {
         context.wake.notify_one();
     }
 }
 
-/// Does a refusal say nothing of whom the tokens belong to, and may say so for ever?
-fn is_no_answer_to_it(kind: ErrorKind) -> bool {
+/// Is it a refusal that does not depend on the tokens and may be permanent?
+fn may_be_permanent(kind: ErrorKind) -> bool {
     use ErrorKind::{Forbidden, NotPermitted, Restricted};
     matches!(kind, Forbidden | NotPermitted | Restricted)
 }
 
-/// Records whose an account is; the id under which it goes on. That is told also while a lock keeps it from being recorded.
-async fn name(context: &Context, account_id: i64, person: Person) -> i64 {
-    let (id, username) = match person {
-        Person::Known(id, username) => (Some(id), username),
-        Person::Withheld | Person::Refused(_) | Person::Unsaid | Person::Unknown => (None, None),
+/// Records whose an account is; its id, which is another one if the user has an account already. The id is correct even if a
+/// lock delays the recording.
+async fn name(context: &Context, account_id: i64, user: User) -> i64 {
+    let (id, username) = match user {
+        User::Known(id, username) => (Some(id), username),
+        User::MissingScope | User::AppRefused(_) | User::NotNamed | User::NoAnswer => (None, None),
     };
     let user_id = id.clone();
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let (held, recorder) = (InHand::hold(context), context.clone());
+    let (sender, result) = tokio::sync::oneshot::channel();
+    let (held, recorder) = (context.in_hand.hold(), context.clone());
     tokio::task::spawn_local(async move {
         let _held = held;
-        let line = format!("account {account_id} waits for its name to be recorded");
+        let line = format!("could not record the user of account {account_id}, retrying");
         let recorded = persistently(&recorder, &line, move || match &id {
             Some(id) => Sealer::open()?.identify(account_id, id, username.as_deref()),
             None => account::identify(account_id, None).map(|()| account_id),
         });
-        let _ = tell.send(recorded.await);
+        let _ = sender.send(recorded.await);
     });
-    if let Ok(Ok(Some(recorded))) = tokio::time::timeout(SETTLE_PATIENCE, told).await {
+    if let Ok(Ok(Some(recorded))) = tokio::time::timeout(SETTLE_PATIENCE, result).await {
         return recorded;
     }
     let Some(user_id) = user_id else { return account_id };
@@ -186,7 +188,10 @@ async fn name(context: &Context, account_id: i64, person: Person) -> i64 {
     known.ok().flatten().unwrap_or(account_id)
 }
 
-/// Asks once more whose an account is. One whose token has run out waits for its refresh.
+/// Asks again whose an account is. If its token has expired, this waits for the refresh.
+///
+/// # Errors
+/// Failures on this server; if Pinterest does not answer, that is not an error.
 pub async fn ask_again(context: &Context, account_id: i64) -> Result<(), Failure> {
     let load = move || {
         let sealed = tokens::usable(account_id)?;
@@ -196,26 +201,26 @@ pub async fn ask_again(context: &Context, account_id: i64) -> Result<(), Failure
     if access.expired {
         return Ok(());
     }
-    // One account asks for all of an app that was refused.
+    // If the app was refused, one account asks for all.
     if context.database.run(move || app_access::ask(account_id)).await? == Permission::Closed {
         return Ok(());
     }
     let client = Client::new(context.config.borrow().endpoints.clone())?;
-    let person = ask(&client, &access.token, &[]).await;
-    match &person {
-        Person::Refused(cause) => {
+    let user = ask(&client, &access.token, &[]).await;
+    match &user {
+        User::AppRefused(cause) => {
             let cause = cause.clone();
             context.database.run(move || app_access::refused(account_id, &cause)).await?;
             return Ok(());
         }
-        Person::Unknown | Person::Unsaid => context.database.run(move || app_access::give_back(account_id)).await?,
-        Person::Known(..) | Person::Withheld => app_is_answered(context, account_id).await,
+        User::NoAnswer | User::NotNamed => context.database.run(move || app_access::give_back(account_id)).await?,
+        User::Known(..) | User::MissingScope => app_is_answered(context, account_id).await,
     }
-    match person {
-        Person::Unknown | Person::Refused(_) => {}
-        // Its imports have waited long enough.
-        Person::Unsaid if !context.database.run(move || account::is_older_than_a_day(account_id)).await? => {}
-        person => drop(name(context, account_id, person).await),
+    match user {
+        User::NoAnswer | User::AppRefused(_) => {}
+        // After a day the account is used without a name, so that its imports do not wait longer.
+        User::NotNamed if !context.database.run(move || account::is_older_than_a_day(account_id)).await? => {}
+        user => drop(name(context, account_id, user).await),
     }
     Ok(())
 }

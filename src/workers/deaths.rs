@@ -1,8 +1,8 @@
-//! Workers that died without a word, and what the next life of the server makes of them. Such a death (SIGKILL, SIGSEGV)
-//! has the server start over, which loses its shared memory and with it whatever says that the worker should wait: so
-//! each worker leaves a file for as long as it runs, and a file that is found at the start of a life is a death.
+//! Pauses for workers that crashed. A crash (SIGKILL, SIGSEGV) makes the server restart, which loses its shared memory and
+//! every record in it that the worker should wait. So each worker keeps a file while it runs, and a file that exists when
+//! the server starts is a crash.
 //!
-//! The processes that the server ends because of another's death remove their files; only those of the dead stay.
+//! Processes that the server ends because another one crashed remove their files.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -12,23 +12,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pgrx::pg_sys;
 
+use super::kind::Worker;
 use super::presence;
-use super::registry::Worker;
 
 /// Private to the server's user, and not in base backups.
 const DIRECTORY: &str = "pg_stat_tmp";
-/// Before kind, database and process id in the name of a file that says that a worker runs.
+/// Prefix of the file of a running worker, followed by kind, database and process id.
 const AT_WORK: &str = "pinterest-at-work.";
-/// One line for each kind and database: kind, database, deaths, time of the last one in seconds since 1970.
+/// One line per kind and database: kind, database, deaths, time of the last one in seconds since 1970.
 const DEATHS: &str = "pg_stat_tmp/pinterest-deaths";
-/// Pause after a death: doubles with each from the first to the second.
+/// The pause after a death: doubles with each from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// After so long without one, deaths are forgotten.
+/// Deaths are forgotten after so long without another.
 const FORGOTTEN: Duration = Duration::from_secs(900);
 
 static OWN: OnceLock<CString> = OnceLock::new();
 
-/// Says that this process runs. Without room on the disk for that its death goes unnoticed, and nothing else.
+/// Creates this process' file. If the disk is full, the process still runs, but its death is not counted.
 pub fn begin(worker: Worker) {
     let name = format!("{AT_WORK}{}.{}.{}", worker.code(), worker.database().to_u32(), std::process::id());
     let path = Path::new(DIRECTORY).join(name);
@@ -39,15 +39,15 @@ pub fn begin(worker: Worker) {
     }
 }
 
-/// This process ends in order, or because another did not. Safe in a signal handler.
+/// Removes this process' file: it ends in order, or because another one crashed. Safe in a signal handler.
 pub fn ended_in_order() {
     if let Some(path) = OWN.get() {
-        // SAFETY: a system call on a NUL-terminated string that lives as long as the process.
+        // SAFETY: a system call on a NUL-terminated string that exists as long as the process.
         unsafe { libc::unlink(path.as_ptr()) };
     }
 }
 
-/// Has those rest for a while that died in the life before. Once in a server's life, before any worker runs.
+/// Delays the workers that crashed before the restart. Once per start of the server, before any worker runs.
 pub fn take_stock() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let text = std::fs::read_to_string(DEATHS).unwrap_or_default();
@@ -64,7 +64,7 @@ pub fn take_stock() {
         let unfinished = format!("{DEATHS}.new");
         let written = std::fs::write(&unfinished, print(&deaths)).and_then(|()| std::fs::rename(&unfinished, DEATHS));
         if let Err(error) = written {
-            pgrx::log!("pg_pinterest: cannot write {DEATHS}: {error}");
+            pgrx::log!("pg_pinterest: could not write file \"{DEATHS}\": {error}");
         }
     }
     for ((kind, database), (count, at)) in deaths {
@@ -94,7 +94,7 @@ fn parse(text: &str, now: u64) -> HashMap<Key, (u32, u64)> {
         let mut words = line.split_whitespace();
         let key = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let (count, at): (u32, u64) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        // A time to come is one of a clock that has been set since.
+        // A time in the future comes from a clock that was set back since.
         (at <= now && now - at < FORGOTTEN.as_secs()).then_some((key, (count, at)))
     };
     text.lines().filter_map(line).collect()
@@ -104,7 +104,7 @@ fn print(deaths: &HashMap<Key, (u32, u64)>) -> String {
     deaths.iter().map(|((kind, database), (count, at))| format!("{kind} {database} {count} {at}\n")).collect()
 }
 
-/// How long a worker rests after so many deaths.
+/// The pause after so many deaths.
 fn pause(deaths: u32) -> Duration {
     let doubled = 1_u32.checked_shl(deaths.saturating_sub(1)).unwrap_or(u32::MAX);
     BACKOFF.0.saturating_mul(doubled).min(BACKOFF.1)

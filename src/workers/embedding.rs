@@ -1,5 +1,4 @@
-//! The way to the embedder that imports and tracked columns share: how many requests are with it, and who is to blame
-//! when one brings nothing.
+//! Requests to the embedder: how many are sent at the same time, and which input is to blame if the embedder crashes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,112 +12,139 @@ use crate::postgres::platform;
 use crate::settings;
 use crate::store;
 use crate::store::model::ModelRow;
-use crate::store::pin_image::Reason;
 
-/// Requests to the embedder at one time, from all work of this worker.
+/// Requests of this worker to the embedder at the same time.
 const PERMITS: u32 = 32;
-/// Attempts on one input: a minute of trouble on the way passes, and nothing waits an hour for one picture.
+/// Attempts on one input: enough for a minute of network trouble, few enough that nothing waits an hour for one image.
 pub const ATTEMPTS: i32 = 4;
-/// Deaths of the embedder on the same input.
+/// Attempts on one input that crash the embedder.
 const DEATHS: i32 = 3;
-/// How long an input waits for an embedder that is busy, within its lease.
+/// How long an input waits for a busy embedder, within its lease.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a fresh embedder may take to listen to us again.
-const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
-/// How long the model may take to load before work gives its turn to other work.
+/// Between two tries to reach an embedder that has just crashed, and before its input is tried again.
+pub const RESTART_PAUSE: Duration = Duration::from_millis(500);
+/// Tries to reach an embedder that has just crashed.
+pub const RESTART_TRIES: u32 = 4;
+/// How long the model may take to load before other work has its turn.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The requests of this worker that are with the embedder. A clone is the same gate.
+/// Limits this worker's requests to the embedder. Clones share the limit.
 #[derive(Clone)]
 pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    /// Nobody is inside.
+    /// No request is under way.
     pub fn new() -> Self {
         Gate(Arc::new(Semaphore::new(PERMITS as usize)))
     }
 
-    /// The input's embedding. `alone`: no other request of this worker is with the embedder meanwhile, so its death is
-    /// this input's fault.
-    pub async fn embed(&self, embedder: &Client, input: Input, alone: bool) -> Result<Embedded, Error> {
-        let permits = if alone { PERMITS } else { 1 };
-        // Closed never, so this fails never.
-        let _permits = self.0.acquire_many(permits).await;
-        // Other workers and searches keep it busy: better waited for here than brought here again.
-        embedder.embed(input, BUSY_PATIENCE).await
+    /// The embedding of an input that is tried for the `attempts`th time.
+    ///
+    /// If the embedder crashes, any of the inputs that it had may be the reason. Each of them is sent once more, while no
+    /// other request of this worker is under way: only the input that crashes it again is to blame. The semaphore is
+    /// fair: later requests queue behind those that wait for all permits, and these get them one after another.
+    ///
+    /// # Errors
+    /// [`Rejection`].
+    pub async fn embed(&self, embedder: &Client, input: Input, attempts: i32) -> Result<Embedded, Rejection> {
+        // The semaphore is never closed, so acquiring permits cannot fail.
+        let permit = self.0.acquire().await;
+        let mut answer = embedder.embed(input.clone(), BUSY_PATIENCE).await;
+        drop(permit);
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Died) {
+            let _all = self.0.acquire_many(PERMITS).await;
+            await_restart(embedder).await.map_err(|error| Rejection::Unavailable(error.into()))?;
+            answer = embedder.embed(input, BUSY_PATIENCE).await;
+        }
+        answer.map_err(|error| Rejection::new(&error, attempts))
     }
 }
 
-/// What a refusal means for the input.
+/// Waits for an embedder that answers, so that the loss of the next request is not due to the crash before.
+async fn await_restart(embedder: &Client) -> Result<(), Error> {
+    let mut tries = 1;
+    loop {
+        match embedder.ready(MODEL_PATIENCE).await {
+            Ok(_) => return Ok(()),
+            Err(error) if tries >= RESTART_TRIES => return Err(error),
+            Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
+        }
+        tries += 1;
+    }
+}
+
+/// Why an input was not embedded.
 #[derive(Debug)]
-pub enum Judgement {
-    /// It is of a kind that is not embedded.
-    Unsuitable(Reason),
-    /// It cannot be embedded, or could not after all attempts.
-    Failed(Reason),
-    /// Again after a pause. Without blame the attempt does not count.
+pub enum Rejection {
+    /// Inputs of its kind are not embedded: the code of the reason, and the reason.
+    Unsuitable(&'static str, Failure),
+    /// It cannot be embedded, or all attempts failed: the code of the reason, and the reason.
+    Failed(&'static str, Failure),
+    /// It is tried again after a pause.
     Again {
         /// Why this attempt failed.
-        reason: String,
+        failure: Failure,
         /// The pause.
         after: Duration,
-        /// The input may be at fault.
+        /// The input may be at fault. Otherwise the attempt does not count.
         blame: bool,
     },
-    /// The embedder died while it had this input and others: to be tried alone.
-    Suspect,
-    /// Nothing can be embedded now: no model, no embedder.
-    Nobody(Failure),
+    /// Nothing can be embedded now: the embedder or its model is not available.
+    Unavailable(Failure),
 }
 
-/// Judges what the embedder answered to an input that was tried `attempts` times, this one included.
-pub fn judge(error: &Error, attempts: i32, alone: bool) -> Judgement {
-    let reason = match limit_of_images(error.kind()) {
-        Some(setting) => format!("{error} (the setting {setting})"),
-        None => error.to_string(),
-    };
-    let again = |reason, blame| Judgement::Again { reason, after: EMBEDDER_PAUSE, blame };
-    match error.kind() {
-        ErrorKind::UnsupportedFormat => Judgement::Unsuitable(Reason::new("unsupported_format", reason)),
-        ErrorKind::Animated => Judgement::Unsuitable(Reason::new("animated", reason)),
-        ErrorKind::TooLarge | ErrorKind::TooManyPixels | ErrorKind::SideTooLong | ErrorKind::TooMuchMemory => {
-            Judgement::Unsuitable(Reason::new("too_large", reason))
+impl Rejection {
+    /// What an error of the embedder means for an input that was tried `attempts` times, this one included.
+    fn new(error: &Error, attempts: i32) -> Self {
+        let kind = error.kind();
+        let message = match limit_of_images(kind) {
+            Some(setting) => format!("{error} (the setting {setting})"),
+            None => error.to_string(),
+        };
+        let mut failure = Failure::from_embedder(kind, message);
+        match kind {
+            ErrorKind::UnsupportedFormat => Rejection::Unsuitable("unsupported_format", failure),
+            ErrorKind::Animated => Rejection::Unsuitable("animated", failure),
+            ErrorKind::TooLarge
+            | ErrorKind::TooManyPixels
+            | ErrorKind::SideTooLong
+            | ErrorKind::TooMuchMemory
+            | ErrorKind::TextTooLong => Rejection::Unsuitable("too_large", failure),
+            ErrorKind::EmptyText => Rejection::Unsuitable("empty_text", failure),
+            ErrorKind::Malformed => Rejection::Failed("malformed", failure),
+            ErrorKind::Died if attempts >= DEATHS => {
+                failure.message = "the embedder crashed on each attempt".to_owned();
+                Rejection::Failed("embedder_died", failure)
+            }
+            ErrorKind::Busy => Rejection::Again { failure, after: RESTART_PAUSE, blame: false },
+            _ if error.is_model() || kind == ErrorKind::Unavailable => Rejection::Unavailable(failure),
+            _ if kind != ErrorKind::Died && attempts >= ATTEMPTS => Rejection::Failed("embedder", failure),
+            _ => Rejection::Again { failure, after: RESTART_PAUSE, blame: true },
         }
-        ErrorKind::TextTooLong => Judgement::Unsuitable(Reason::new("too_large", reason)),
-        ErrorKind::EmptyText => Judgement::Unsuitable(Reason::new("empty_text", reason)),
-        ErrorKind::Malformed => Judgement::Failed(Reason::new("malformed", reason)),
-        ErrorKind::Died if !alone => Judgement::Suspect,
-        ErrorKind::Died if attempts >= DEATHS => {
-            Judgement::Failed(Reason::new("embedder_died", "the embedder died on it each time"))
-        }
-        ErrorKind::Died => again(reason, true),
-        ErrorKind::Busy => again(reason, false),
-        _ if error.is_model() || error.kind() == ErrorKind::Unavailable => {
-            Judgement::Nobody(Failure::from_embedder(error.kind(), reason))
-        }
-        _ if attempts >= ATTEMPTS => Judgement::Failed(Reason::new("embedder", reason)),
-        _ => again(reason, true),
     }
 }
 
-/// An embedder with its model.
+/// An embedder that has loaded its model.
 #[derive(Clone)]
 pub struct Ready {
     /// The connection.
     pub client: Client,
     /// The model's key.
     pub model_id: i64,
-    /// The model, as each answer names it.
+    /// The model's fingerprint, which each answer contains.
     pub fingerprint: ModelFingerprint,
 }
 
-/// A connection to the embedder and the key of the model it runs, once that is loaded. What is `known` from before is
-/// used again as far as it still holds.
+/// Connects to the embedder and waits until it has loaded its model. The connection and the model's key are taken from
+/// `known` if they are still valid.
+///
+/// # Errors
+/// [`Kind::Busy`] if the model is not loaded in time; failures of the embedder, its model, the settings or the database.
 pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready, Failure> {
     let client = match known {
         Some(known) => known.client.clone(),
         None => {
-            // The program would end at once, which tells nobody why.
+            // Without the setting the program would end at once, for a reason that only its log contains.
             database.run(settings::required_model_dir).await?;
             Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?
         }
@@ -135,15 +161,11 @@ pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready
     let row = ModelRow {
         fingerprint: fingerprint.as_bytes().to_vec(),
         name: model.name,
-        weights_sha256: hexadecimal(&model.weights_sha256),
+        weights_sha256: model.weights_sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
         precision: model.precision,
         preprocessing: model.preprocessing,
         dimension: i32::try_from(model.dimension).unwrap_or(i32::MAX),
     };
     let model_id = database.run(move || store::model::id_of(&row)).await?;
     Ok(Ready { client, model_id, fingerprint })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

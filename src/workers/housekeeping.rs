@@ -1,6 +1,6 @@
-//! What a database's worker does beside imports and refreshes: warns of tokens that lapse, queues imports of boards that
-//! are to be kept fresh, deletes what has lived long enough, asks whose an account is where that could not be had when it
-//! was connected, and seals everything anew after a change of keys. One after another, in small transactions.
+//! Duties of the database worker besides imports and refreshes: it warns of tokens that will lapse, queues imports of boards
+//! that are synchronised, deletes rows after their retention time, asks Pinterest whose an account is if that is not known
+//! yet, and re-encrypts all sealed values after a change of keys. One after another, in small transactions.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connect;
-use super::database::Context;
+use super::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::secrets::sealer::Sealer;
@@ -20,20 +20,20 @@ use crate::store::{
 
 /// Between rounds.
 const ROUND: Duration = Duration::from_secs(60);
-/// Rows of one transaction: short enough that nobody waits for its locks.
+/// Rows per transaction: few enough that its locks are short.
 const BATCH: i64 = 100;
 
-/// The chores of this worker.
-pub struct Chores {
+/// The housekeeping of this worker.
+pub struct Housekeeping {
     context: Context,
     tasks: JoinSet<()>,
     next_round: Instant,
 }
 
-impl Chores {
+impl Housekeeping {
     /// A round is due at once.
     pub fn new(context: Context) -> Self {
-        Chores { context, tasks: JoinSet::new(), next_round: Instant::now() }
+        Housekeeping { context, tasks: JoinSet::new(), next_round: Instant::now() }
     }
 
     /// Starts what is due.
@@ -56,10 +56,10 @@ impl Chores {
         self.tasks.spawn_local(async move {
             let mut all = true;
             for account_id in nameless {
-                all &= done(&context, "whose an account is", connect::ask_again(&context, account_id)).await;
+                all &= done(&context, "users of accounts", connect::ask_again(&context, account_id)).await;
             }
             if let Some(wanted) = rotation {
-                all &= done(&context, "sealing anew", seal_anew(&context, wanted)).await;
+                all &= done(&context, "re-encryption", seal_again(&context, wanted)).await;
             }
             if round {
                 all &= go_round(&context).await;
@@ -70,40 +70,40 @@ impl Chores {
         });
     }
 
-    /// Is any under way?
+    /// Is a task under way?
     pub fn are_running(&self) -> bool {
         !self.tasks.is_empty()
     }
 
-    /// Waits for one to end.
+    /// Waits for it to end.
     pub async fn one_ends(&mut self) {
         self.tasks.join_next().await;
     }
 }
 
-/// Does a chore; true where that worked. One that fails, for a lock that a client holds as an example, is noted, and keeps
-/// no other from being done.
-async fn done(context: &Context, what: &str, chore: impl Future<Output = Result<(), Failure>>) -> bool {
-    let Err(failure) = chore.await else { return true };
-    context.database.log(format!("a chore waits ({what}): {failure}")).await;
+/// Completes a task; true if it succeeded. A failure, for example a lock that a session holds, is logged and does not keep
+/// other tasks from running.
+async fn done(context: &Context, what: &str, task: impl Future<Output = Result<(), Failure>>) -> bool {
+    let Err(failure) = task.await else { return true };
+    context.database.log(format!("housekeeping postponed ({what}): {failure}")).await;
     false
 }
 
-/// What is done once in a round; true where all of it worked.
+/// The tasks of each round; true if all succeeded.
 async fn go_round(context: &Context) -> bool {
     let clock = done(context, "the clock", observe_clock(context)).await;
     let ownerless = done(context, "accounts without an owner", async {
         context.database.run(reassign::park_ownerless).await.map(drop)
     });
     let ownerless = ownerless.await;
-    let warned = done(context, "tokens that lapse", warn(context)).await;
-    let lapsed = end_what_has_lapsed(context).await;
-    let held = done(context, "imports that are held", let_all_go_on(context)).await;
+    let warned = done(context, "warnings of tokens that lapse", warn(context)).await;
+    let lapsed = mark_lapsed(context).await;
+    let held = done(context, "held imports", let_all_go_on(context)).await;
     let asked = context.database.run(app_access::let_one_ask);
     let asked = done(context, "apps without access", asked).await;
-    let synced = done(context, "boards to keep fresh", enqueue_syncs(context)).await;
-    // Nothing is judged by its age before the clock is.
-    let old = !clock || done(context, "what is old", end_what_is_old(context)).await;
+    let synced = done(context, "synchronised boards", enqueue_syncs(context)).await;
+    // The age of rows depends on the clock.
+    let old = !clock || done(context, "retention", delete_old_rows(context)).await;
     clock && ownerless && warned && lapsed && held && asked && synced && old
 }
 
@@ -122,7 +122,7 @@ async fn enqueue_syncs(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says early that tokens lapse.
+/// Warns early that tokens will lapse.
 async fn warn(context: &Context) -> Result<(), Failure> {
     let days = pinterest::refresh::WARN_BEFORE.as_secs_f64() / 86_400.0;
     context
@@ -136,8 +136,8 @@ async fn warn(context: &Context) -> Result<(), Failure> {
         .await
 }
 
-/// Says of tokens that have lapsed that they have: account by account, so that one whose row is locked waits alone.
-async fn end_what_has_lapsed(context: &Context) -> bool {
+/// Marks accounts whose tokens have lapsed: one by one, so that a locked row delays no other account.
+async fn mark_lapsed(context: &Context) -> bool {
     let Ok(lapsed) = context.database.run(token::lapsed).await else { return false };
     let mut all = true;
     for (account_id, generation) in lapsed {
@@ -154,7 +154,7 @@ async fn end_what_has_lapsed(context: &Context) -> bool {
     all
 }
 
-/// Before anything is judged by its age.
+/// Checks the clock, before rows are deleted because of their age.
 async fn observe_clock(context: &Context) -> Result<(), Failure> {
     context
         .database
@@ -165,31 +165,31 @@ async fn observe_clock(context: &Context) -> Result<(), Failure> {
                     "pg_pinterest: the clock is {} seconds ahead of the time that is known to have passed; they do not count as age",
                     microseconds / 1_000_000
                 ),
-                Passed::SetBack => pgrx::log!("pg_pinterest: the clock was set back; times that lie ahead of it are brought back"),
+                Passed::SetBack => pgrx::log!("pg_pinterest: the clock was set back; later times are set back too"),
             }
             Ok(())
         })
         .await
 }
 
-async fn end_what_is_old(context: &Context) -> Result<(), Failure> {
+async fn delete_old_rows(context: &Context) -> Result<(), Failure> {
     let Some(age) = context.config.borrow().retention else { return Ok(()) };
     while context.database.run(move || retention::delete_pins(age, BATCH)).await? > 0 {}
     while context.database.run(move || retention::delete_imports(age, BATCH)).await? > 0 {}
     Ok(())
 }
 
-/// Goes on wherever the last worker was interrupted: a row that is done names the wanted key. Only a process that has this
-/// key in the first place of its ring can do it: one that still remembers the keys of before a reload waits for its own.
-async fn seal_anew(context: &Context, wanted: String) -> Result<(), Failure> {
+/// Re-encrypts all sealed values with the wanted key. Continues where the last worker was interrupted: a finished row names
+/// this key. The process must have it as the first key of its ring; with older keys it waits for its reload.
+async fn seal_again(context: &Context, wanted: String) -> Result<(), Failure> {
     let key = wanted.clone();
     context.database.run(move || seals_with(&key).map(drop)).await?;
     let mut broken = 0;
-    for place in [SealedTable::Apps, SealedTable::Tokens] {
+    for table in [SealedTable::Apps, SealedTable::Tokens] {
         let mut after = 0;
         loop {
             let key = wanted.clone();
-            let (last, failed) = context.database.run(move || seals_with(&key)?.reseal(place, after, BATCH)).await?;
+            let (last, failed) = context.database.run(move || seals_with(&key)?.reseal(table, after, BATCH)).await?;
             broken += failed;
             match last {
                 Some(last) => after = last,
@@ -202,17 +202,18 @@ async fn seal_anew(context: &Context, wanted: String) -> Result<(), Failure> {
         .run(move || {
             let (known, _) = seals_with(&wanted)?.named_keys()?;
             if broken == 0 && known.iter().any(|key| key.fingerprint != wanted) {
-                return Err(Failure::new(Kind::Busy, "something was sealed with another key meanwhile"));
+                return Err(Failure::new(Kind::Busy, "a value was encrypted with another key meanwhile"));
             }
             installation::end_rotation(&wanted)?;
-            let left = if broken > 0 { format!(", {broken} rows excepted that do not open") } else { String::new() };
-            pgrx::log!("pg_pinterest: everything is sealed with key {wanted}{left}");
+            let left =
+                if broken > 0 { format!(" except {broken} rows that could not be decrypted") } else { String::new() };
+            pgrx::log!("pg_pinterest: everything is encrypted with key {wanted}{left}");
             Ok(())
         })
         .await
 }
 
-/// The sealer, if it seals with that key.
+/// The sealer, if it encrypts with that key.
 fn seals_with(wanted: &str) -> Result<Sealer, Failure> {
     let sealer = Sealer::open()?;
     let (active, _) = sealer.keys();
@@ -221,8 +222,7 @@ fn seals_with(wanted: &str) -> Result<Sealer, Failure> {
     }
     Err(Failure::new(
         Kind::NotReady,
-        format!(
-            "everything is to be sealed with key {wanted}, and this worker seals with {active}: call pg_reload_conf(), or pinterest_rotate_key() again"
-        ),
-    ))
+        format!("everything must be encrypted with key {wanted}, but this worker uses key {active}"),
+    )
+    .with_hint("Call pg_reload_conf(), or pinterest_rotate_key() again."))
 }

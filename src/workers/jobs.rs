@@ -1,5 +1,5 @@
-//! The way from asynchronous code on the network thread to the database, which only the main thread may touch: a job
-//! goes there, runs in a transaction of its own, and its result comes back.
+//! Transactions for asynchronous code. Only the main thread may use Postgres, so the network thread sends it a job, which
+//! runs in its own transaction, and waits for the result.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,7 +13,7 @@ use crate::postgres::threads::Bell;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The database, as the network thread sees it.
+/// The database, for the network thread.
 #[derive(Clone)]
 pub struct Database {
     jobs: Sender<Job>,
@@ -24,13 +24,16 @@ pub struct Database {
 pub struct Jobs(Receiver<Job>);
 
 /// Both ends; `bell` wakes the main thread.
-pub fn bridge(bell: Bell) -> (Database, Jobs) {
-    let (jobs, queue) = channel();
-    (Database { jobs, bell: Arc::new(bell) }, Jobs(queue))
+pub fn queue(bell: Bell) -> (Database, Jobs) {
+    let (jobs, waiting) = channel();
+    (Database { jobs, bell: Arc::new(bell) }, Jobs(waiting))
 }
 
 impl Database {
     /// Runs `work` in a short transaction on the main thread.
+    ///
+    /// # Errors
+    /// Those of `work` and of the transaction; [`Kind::Database`] if the worker ends first.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -45,9 +48,9 @@ impl Database {
         result.await.unwrap_or_else(|_| Err(Failure::new(Kind::Database, "the worker is ending")))
     }
 
-    /// Does what needs the main thread and cannot fail.
-    pub async fn have_done(&self, work: impl FnOnce() + Send + 'static) {
-        // A worker that is ending does nothing any more.
+    /// Runs `work`, which cannot fail, on the main thread.
+    pub async fn run_infallible(&self, work: impl FnOnce() + Send + 'static) {
+        // Fails only if the worker is ending.
         let _ = self
             .run(|| {
                 work();
@@ -58,12 +61,12 @@ impl Database {
 
     /// Writes a line to the server's log.
     pub async fn log(&self, line: String) {
-        self.have_done(move || pgrx::log!("pg_pinterest: {line}")).await;
+        self.run_infallible(move || pgrx::log!("pg_pinterest: {line}")).await;
     }
 }
 
 impl Jobs {
-    /// Runs what waits, and what comes meanwhile, for a while; true where more may wait.
+    /// Runs the waiting jobs, and those that are added meanwhile, for a limited time; true if more may wait.
     pub fn run_waiting(&self, at_most: Duration) -> bool {
         let until = Instant::now() + at_most;
         while let Ok(job) = self.0.try_recv() {

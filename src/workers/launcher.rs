@@ -1,34 +1,34 @@
-//! The launcher: connected to no database, it has a worker look at each that may hold the extension, again after a time
-//! that depends on what the last one found. So it is the clock by which resting databases are looked at; and it starts
-//! what a commit has asked for in vain.
+//! The launcher, which is connected to no database. It starts a worker in each database that may contain the extension, and
+//! the next one after a time that depends on the finding of the last one: so idle databases are checked periodically. It
+//! also starts workers that commits have requested.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use super::outcome::Outcome;
+use super::presence::Finding;
 use super::registry::{self, Sent, Starting, Worker, served_databases, tracked_databases};
 use super::{pause, presence, transaction, worker_process};
 use crate::errors::Failure;
 use crate::postgres::threads;
 
-/// Between looks at the list of databases.
+/// Between reads of the list of databases.
 const ROUND: Duration = Duration::from_secs(60);
-/// Between two looks at the least.
+/// The shortest time between two rounds.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
-/// Between two looks, however many commits find no worker.
-const BREATH: Duration = Duration::from_millis(20);
-/// After a worker's start was announced: only now is it to be seen among the processes.
-const SECOND_LOOK: Duration = Duration::from_millis(100);
-/// After a look that found nothing due, or failed: doubles from the first to the second.
+/// The shortest time between two rounds when commits wake the launcher.
+const LEAST_ROUND: Duration = Duration::from_millis(20);
+/// After the server has announced a worker's start: it is listed as running only a moment later.
+const SECOND_ROUND: Duration = Duration::from_millis(100);
+/// After a visit without due work, or that failed: doubles from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
-/// To a database without the extension. Whoever creates it there and uses it starts a worker.
-const FOREIGN: Duration = Duration::from_secs(3600);
-/// A worker that has found neither work nor its absence by now waits for a lock that keeps everybody out of its database.
-/// A key command may take 10 seconds.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
-/// `datconnlimit` of a database that a DROP DATABASE has left half-done (pg_database.h, of minor releases since August 2023).
+/// Between visits to a database without the extension. A session that creates and uses it starts a worker.
+const NO_EXTENSION: Duration = Duration::from_secs(3600);
+/// A worker without a finding by now waits for a lock, for example one that keeps all sessions out of its database. A key
+/// command may take 10 seconds.
+const LONGEST_VISIT: Duration = Duration::from_secs(30);
+/// `datconnlimit` of a database after an interrupted DROP DATABASE (pg_database.h, of minor releases since August 2023).
 const INVALID_DATABASE: i32 = -2;
 
 /// What the launcher remembers of a database.
@@ -36,18 +36,18 @@ struct Visit {
     under_way: Option<UnderWay>,
     next: Instant,
     pause: Duration,
-    /// A worker was there at the last look.
+    /// A database worker ran in the last round.
     served: bool,
-    /// One of tracked columns was.
+    /// A tracking worker ran in the last round.
     tracked: bool,
 }
 
-/// A look that has begun.
+/// A visit that has begun.
 struct UnderWay {
     starting: Starting,
     began: Instant,
-    /// Where its worker tells what it finds; none once it has found work.
-    place: Option<usize>,
+    /// The number under which its worker reports; none once it has found work.
+    number: Option<usize>,
 }
 
 impl Visit {
@@ -55,22 +55,22 @@ impl Visit {
         Visit { under_way: None, next: now, pause: BACKOFF.0, served: false, tracked: false }
     }
 
-    /// Draws the consequences of a look that is over.
-    fn end(&mut self, outcome: Outcome, now: Instant) {
+    /// Plans the next visit after one that has ended.
+    fn end(&mut self, finding: Finding, now: Instant) {
         self.under_way = None;
-        self.pause = match outcome {
-            Outcome::Nothing => FOREIGN,
-            // Killed, or it could not even connect.
-            Outcome::Rested | Outcome::Failed | Outcome::Looking => (self.pause * 2).min(BACKOFF.1),
-            Outcome::Serving | Outcome::Told => BACKOFF.0,
+        self.pause = match finding {
+            Finding::NoExtension => NO_EXTENSION,
+            // Unknown: it was killed, or could not connect.
+            Finding::Idle | Finding::Failed | Finding::Unknown => (self.pause * 2).min(BACKOFF.1),
+            Finding::Work | Finding::Terminated => BACKOFF.0,
         };
         self.next = now + self.pause;
-        if outcome == Outcome::Nothing {
+        if finding == Finding::NoExtension {
             self.pause = BACKOFF.0;
         }
     }
 
-    /// Is asked for: what was found before does not count.
+    /// The next visit is due at once; earlier findings do not count.
     fn is_wanted(&mut self, now: Instant) {
         (self.next, self.pause) = (now, BACKOFF.0);
     }
@@ -88,7 +88,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
     let mut visits: HashMap<pg_sys::Oid, Visit> = HashMap::new();
     let mut out_of_slots = false;
     let mut is_first_round = true;
-    // By a worker that starts or has ended.
+    // A worker has started or ended.
     let mut woken = false;
     loop {
         let now = Instant::now();
@@ -107,7 +107,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
                     visits.entry(database.oid).or_insert_with(|| Visit::new(now));
                 }
             }
-            Err(failure) => pgrx::log!("pg_pinterest: cannot list the databases: {failure}"),
+            Err(failure) => pgrx::log!("pg_pinterest: could not list the databases: {failure}"),
         }
         take_wanted(&mut visits, now);
         let (served, tracked) = (served_databases(), tracked_databases());
@@ -115,33 +115,33 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
             let mut left = std::mem::replace(&mut visit.served, served.contains(oid)) && !visit.served;
             left |= std::mem::replace(&mut visit.tracked, tracked.contains(oid)) && !visit.tracked;
             if left && visit.served {
-                // The database's worker looks whether rows of tracked columns wait, and starts another.
+                // The database worker checks whether rows of tracked columns wait, and starts another tracking worker.
                 registry::wake_all(Worker::Database(*oid));
             } else if left && visit.under_way.is_none() {
-                // One that a call had started: it may have been terminated at work, or left while more was queued.
+                // A call had started it: it may have been terminated at work, or ended while more was queued.
                 visit.next = now;
             }
             follow(visit, now);
         }
-        let mut places: Vec<usize> = (0..presence::VISITS).collect();
-        places.retain(|place| visits.values().all(|visit| visit.place() != Some(*place)));
+        let mut numbers: Vec<usize> = (0..presence::VISITS).collect();
+        numbers.retain(|number| visits.values().all(|visit| visit.number() != Some(*number)));
         let mut due: Vec<_> =
             visits.iter_mut().filter(|(_, visit)| !visit.served && visit.under_way.is_none()).collect();
-        // Those that have waited longest come first: with more databases than places they take turns.
+        // Those that have waited longest come first, so that all databases take turns.
         due.sort_by_key(|(_, visit)| visit.next);
         let mut full = false;
         for (oid, visit) in due.into_iter().filter(|(_, visit)| visit.next <= now) {
-            let Some(place) = places.last().copied() else { break };
-            // One that a commit has asked for looks when it comes.
+            let Some(number) = numbers.last().copied() else { break };
+            // A commit has requested a worker already.
             if presence::expected(Worker::Database(*oid)) > 0 {
                 continue;
             }
-            match Worker::Database(*oid).visit(place) {
+            match Worker::Database(*oid).visit(number) {
                 Ok(Some(starting)) => {
-                    places.pop();
-                    visit.under_way = Some(UnderWay { starting, began: now, place: Some(place) });
+                    numbers.pop();
+                    visit.under_way = Some(UnderWay { starting, began: now, number: Some(number) });
                 }
-                // It rests after a crash.
+                // It pauses after a crash.
                 Ok(None) => {}
                 Err(failure) => {
                     full = true;
@@ -155,40 +155,40 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
         out_of_slots = full;
         let next = visits.values().filter(|visit| !visit.served).map(|visit| match &visit.under_way {
             None => visit.next.saturating_duration_since(now),
-            Some(look) if look.place.is_some() => SHORTEST_ROUND,
+            Some(visit) if visit.number.is_some() => SHORTEST_ROUND,
             Some(_) => ROUND,
         });
         let pause = next.min().unwrap_or(ROUND).clamp(SHORTEST_ROUND, ROUND);
-        woken = threads::wait(None, Some(if woken { SECOND_LOOK } else { pause })).latch;
-        while let Some(left) = BREATH.checked_sub(now.elapsed()).filter(|left| !left.is_zero()) {
+        woken = threads::wait(None, Some(if woken { SECOND_ROUND } else { pause })).latch;
+        while let Some(left) = LEAST_ROUND.checked_sub(now.elapsed()).filter(|left| !left.is_zero()) {
             threads::wait(None, Some(left));
         }
     }
 }
 
 impl Visit {
-    fn place(&self) -> Option<usize> {
-        self.under_way.as_ref()?.place
+    fn number(&self) -> Option<usize> {
+        self.under_way.as_ref()?.number
     }
 }
 
-/// Goes on with a look that has begun: takes note of its end, and brings it about where it takes too long.
+/// Continues a visit that has begun: records its end, and terminates its worker if it takes too long.
 fn follow(visit: &mut Visit, now: Instant) {
-    let Some(look) = &mut visit.under_way else { return };
-    let outcome = look.place.map_or(Outcome::Serving, presence::visited);
-    if look.starting.has_ended() {
-        visit.end(outcome, now);
+    let Some(under_way) = &mut visit.under_way else { return };
+    let finding = under_way.number.map_or(Finding::Work, presence::visited);
+    if under_way.starting.has_ended() {
+        visit.end(finding, now);
         return;
     }
-    match outcome {
-        // Another database may be looked at meanwhile.
-        Outcome::Serving => look.place = None,
-        Outcome::Looking if now - look.began > LONGEST_LOOK => look.starting.terminate(),
+    match finding {
+        // The number is free for another database.
+        Finding::Work => under_way.number = None,
+        Finding::Unknown if now - under_way.began > LONGEST_VISIT => under_way.starting.terminate(),
         _ => {}
     }
 }
 
-/// Starts what commits have asked for since the last round.
+/// Starts the workers that commits have requested since the last round.
 fn take_wanted(visits: &mut HashMap<pg_sys::Oid, Visit>, now: Instant) {
     let (wanted, overflow) = presence::take_wanted();
     for worker in wanted {
@@ -198,7 +198,7 @@ fn take_wanted(visits: &mut HashMap<pg_sys::Oid, Visit>, now: Instant) {
                     visit.is_wanted(now);
                 }
             }
-            // Without a slot its database's worker tries again.
+            // If no slot is free, the database worker tries again.
             other => drop(registry::start_unless_coming(other, Sent::ToWork)),
         }
     }
@@ -221,8 +221,8 @@ impl Database {
 
 fn databases() -> Result<Vec<Database>, Failure> {
     let mut found = Vec::new();
-    // SAFETY: a scan of a shared catalog inside a transaction, as autovacuum's launcher does it; each tuple is read
-    // before the next is fetched.
+    // SAFETY: a scan of a shared catalog inside a transaction, as in autovacuum's launcher; each tuple is read before the next
+    // is fetched.
     unsafe {
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
         let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());

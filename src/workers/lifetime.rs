@@ -1,84 +1,87 @@
-//! How long a database's worker stays: while it has work, and for a while after.
+//! How long a worker of a database runs: while it has work, and for a while after.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::database::Context;
-use super::outcome::{self, Outcome};
+use super::context::Context;
+use super::finding;
+use super::presence::Finding;
 use super::registry::{self, Sent};
 
-/// Looks for work that no latch announced: with work waiting, and without.
+/// Between checks for work that no session announced: with work waiting, and without.
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
-/// Right after its start a worker may have been started by a transaction that is not over yet.
+/// The first checks, because the transaction that started the worker may not have committed yet: how many, and the pause
+/// between them.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
 
-/// What a look for work found.
+/// The result of a check for work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found {
-    /// Something is being worked on.
+    /// Work is under way.
     pub busy: bool,
-    /// Something is being done that is worth waiting for, and no reason to stay longer.
+    /// Something is under way that is worth waiting for, but no reason to stay longer.
     pub finishing: bool,
-    /// When the first thing that waits may be worked on.
+    /// When the first waiting work may start.
     pub next_wake: Option<Duration>,
 }
 
-/// How long the worker stays.
-pub struct Stay {
+/// How long the worker runs.
+pub struct Lifetime {
     sent: Sent,
     until: Instant,
     polls: u32,
     leaving: bool,
-    /// The launcher knows that there was work, or needs no word.
-    served: bool,
+    /// The launcher knows that there was work, or has not started this worker.
+    reported: bool,
 }
 
-/// What to do after a look for work.
-pub enum Then {
-    /// Look again at once.
-    LookAgain,
-    /// Look again after this time, or when something happens.
+/// The step after a check for work.
+pub enum Next {
+    /// Check again at once.
+    Check,
+    /// Check again after this time, or when something happens.
     Wait(Duration),
-    /// Leave.
+    /// End.
     Leave,
 }
 
-impl Stay {
-    /// Sent to see whether anything is due, a worker leaves at once where nothing is.
+impl Lifetime {
+    /// A worker that the launcher sent ends at once if no work is due.
     pub fn new(context: &Context, sent: Sent) -> Self {
         let idle_timeout = context.config.borrow().idle_timeout;
-        let until = Instant::now() + if sent == Sent::ToLook { Duration::ZERO } else { idle_timeout };
-        Stay { sent, until, polls: 0, leaving: false, served: sent == Sent::ToWork }
+        let until = Instant::now() + if sent == Sent::ToCheck { Duration::ZERO } else { idle_timeout };
+        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork }
     }
 
-    /// What to do, as the look that is just over `found` it.
-    pub async fn after(&mut self, context: &Context, found: Found) -> Then {
+    /// The step after a check with this result.
+    pub async fn after(&mut self, context: &Context, found: Found) -> Next {
+        let database = &context.database;
         let idle_timeout = context.config.borrow().idle_timeout;
         if found.busy {
             self.until = Instant::now() + idle_timeout;
-            if !std::mem::replace(&mut self.served, true) {
-                context.database.have_done(|| outcome::tell(Outcome::Serving)).await;
+            if !std::mem::replace(&mut self.reported, true) {
+                database.run_infallible(|| finding::report(Finding::Work)).await;
             }
         }
         let due_soon = found.next_wake.is_some_and(|wake| wake <= idle_timeout);
         if !found.busy && !found.finishing && !due_soon && Instant::now() >= self.until {
             if self.leaving {
-                if !self.served {
-                    context.database.have_done(|| outcome::tell(Outcome::Rested)).await;
+                if !self.reported {
+                    database.run_infallible(|| finding::report(Finding::Idle)).await;
                 }
-                return Then::Leave;
+                return Next::Leave;
             }
-            // Marked first, then one more look, see `registry`.
+            // First the mark, then one more check, see `registry`.
             self.leaving = true;
-            context.database.have_done(|| registry::mark_as_leaving(true)).await;
-            return Then::LookAgain;
+            database.run_infallible(|| registry::mark_as_leaving(true)).await;
+            return Next::Check;
         }
         if std::mem::take(&mut self.leaving) {
-            context.database.have_done(|| registry::mark_as_leaving(false)).await;
+            database.run_infallible(|| registry::mark_as_leaving(false)).await;
         }
         self.polls += 1;
-        Then::Wait(match found.next_wake {
+        Next::Wait(match found.next_wake {
             _ if self.sent == Sent::ToWork && self.polls <= FIRST_POLLS.0 && !found.busy => FIRST_POLLS.1,
             Some(wake) => wake.clamp(Duration::from_millis(50), POLL.0),
             None if found.busy => POLL.0,

@@ -1,4 +1,4 @@
-//! The main thread of a database's worker: starts the network thread, then runs its jobs in short transactions and waits.
+//! The main thread of a worker of a database: starts the network thread, then runs its jobs in short transactions and waits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,47 +6,46 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use tokio::sync::{Notify, watch};
 
-use super::database::{Config, Context};
-use super::jobs::bridge;
-use super::outcome::{self, Outcome};
-use super::{network, presence, registry, shutdown, transaction, worker_process};
+use super::context::{Config, Context};
+use super::in_hand::InHand;
+use super::presence::{self, Finding};
+use super::{finding, jobs, network, registry, shutdown, transaction, worker_process};
 use crate::errors::{Failure, Kind};
 use crate::postgres::threads;
-use crate::settings;
 
-/// Between two signs of life of the main loop at the most.
+/// The longest time between two heartbeats of the main loop.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// How long the main loop may run jobs before it goes round, however many wait.
+/// How long the main loop may run jobs before it checks signals and settings again, even if more wait.
 const SLICE: Duration = Duration::from_millis(200);
-/// How long the answer to a refresh is waited for when the database is paused.
+/// How long a paused worker waits for the answer to a refresh.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// A job that takes longer may have waited for a lock, or run code that sleeps. Such waits swallow a wake-up.
+/// A job that takes longer may have waited for a lock or run code that sleeps, and such waits reset the latch.
 const LONG_JOB: Duration = Duration::from_millis(50);
 
-/// Settings that the database or the role may have otherwise, and that a worker does not work with.
+/// Settings that a worker needs, whatever the database or the role sets.
 const PINNED: [(&str, &str); 11] = [
-    // One that the database sets would stay the current role when the session becomes pinterest_worker's.
+    // A role that the database sets would remain the current role when the session becomes pinterest_worker's.
     ("role", "none"),
-    // A lock of a VACUUM FULL or DROP EXTENSION is waited for in the next round, not inside a transaction.
+    // A worker does not wait long inside a transaction for VACUUM FULL or DROP EXTENSION; it tries again later.
     ("lock_timeout", "2s"),
-    // Claims rest on each statement's seeing what was committed before it.
+    // Claims depend on each statement seeing what was committed before it.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     ("default_transaction_read_only", "off"),
-    // No client waits in a transaction here, and no statement takes long but those of an administrator's making.
+    // No client waits in a transaction here, and only statements that an administrator has slowed down take long.
     ("statement_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("idle_session_timeout", "0"),
-    // Foreign keys of our tables hold, and triggers on users' tables run.
+    // Foreign keys of the extension's tables are checked, and triggers of users' tables run.
     ("session_replication_role", "origin"),
-    // Statements find a row by its key. To compile one takes longer than to run it.
+    // Statements find rows by key. Compiling one takes longer than running it.
     ("jit", "off"),
-    // A table owner's code runs in this process or not at all.
+    // Code of a table's owner must not run in another process.
     ("max_parallel_workers_per_gather", "0"),
 ];
 
-/// Sets for this process what [`PINNED`] names. Before anything is read.
+/// Sets [`PINNED`] for this process. Before anything is read.
 pub fn pin_settings() {
     PINNED.iter().for_each(|(name, value)| set(name, value));
     #[cfg(any(feature = "pg17", feature = "pg18"))]
@@ -55,7 +54,7 @@ pub fn pin_settings() {
 
 fn set(name: &str, value: &str) {
     let (Ok(name), Ok(value)) = (std::ffi::CString::new(name), std::ffi::CString::new(value)) else { return };
-    // SAFETY: NUL-terminated strings, copied by the callee; main thread.
+    // SAFETY: NUL-terminated strings, copied by the server; main thread.
     unsafe {
         pg_sys::SetConfigOption(
             name.as_ptr(),
@@ -66,49 +65,36 @@ fn set(name: &str, value: &str) {
     }
 }
 
-fn config() -> Result<Config, Failure> {
-    Ok(Config {
-        endpoints: settings::endpoints()?,
-        tracked_endpoints: settings::tracked_endpoints()?,
-        max_image_bytes: settings::max_image_bytes(),
-        parallel_downloads: settings::parallel_downloads(),
-        idle_timeout: settings::worker_idle_timeout(),
-        animated_images: settings::animated_images(),
-        reuse_across_accounts: settings::reuse_across_accounts(),
-        retention: settings::retention(),
-    })
-}
-
-/// What a kind of worker does beside its jobs.
+/// Duties of a kind of worker besides its jobs.
 pub struct Duties {
     /// After each reload.
     pub reloaded: fn(),
-    /// Gives back what the process of that identity has in hand.
-    pub give_back: fn(&str) -> Result<(), Failure>,
+    /// Releases the claims of the process with that identity.
+    pub release_claims: fn(&str) -> Result<(), Failure>,
 }
 
-/// Runs `network` on the network thread, and here its jobs, until it ends or the database is paused.
+/// Runs `network` on the network thread and its jobs on this one, until it ends or the database is paused.
 ///
 /// # Errors
-/// [`Kind::Config`] where a setting is of no use, [`Kind::Busy`] where no thread can be started.
+/// [`Kind::Config`] if a setting cannot be used, [`Kind::Busy`] if a thread cannot be started.
 pub fn serve<F: Future<Output = ()>>(
     network: impl FnOnce(Context) -> F + Send + 'static,
     duties: &Duties,
 ) -> Result<(), Failure> {
-    let trouble = |error: std::io::Error| Failure::new(Kind::Busy, error.to_string());
-    let (bell, waiter) = threads::bell().map_err(trouble)?;
-    let (database, jobs) = bridge(bell);
-    let (settings_changed, config_watch) = watch::channel(config()?);
+    let busy = |error: std::io::Error| Failure::new(Kind::Busy, error.to_string());
+    let (bell, waiter) = threads::bell().map_err(busy)?;
+    let (database, jobs) = jobs::queue(bell);
+    let (settings_changed, config) = watch::channel(Config::current()?);
     let wake = Arc::new(Notify::new());
     let context = Context {
         database,
         identity: registry::own_identity().into(),
-        config: config_watch,
+        config,
+        in_hand: InHand::new(wake.clone()),
         wake: wake.clone(),
-        in_hand: Arc::default(),
     };
     let identity = context.identity.clone();
-    network::start(move || network(context)).map_err(trouble)?;
+    network::start(move || network(context)).map_err(busy)?;
     worker_process::show_activity(None);
     let mut paused: Option<Instant> = None;
     let mut more = false;
@@ -117,11 +103,11 @@ pub fn serve<F: Future<Output = ()>>(
         let woken = waiter.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
         if worker_process::take_reload() {
             (duties.reloaded)();
-            match config() {
+            match Config::current() {
                 Ok(config) => {
                     settings_changed.send_replace(config);
                 }
-                Err(failure) => pgrx::log!("pg_pinterest: the settings before the reload stay: {failure}"),
+                Err(failure) => pgrx::log!("pg_pinterest: keeping the previous settings: {failure}"),
             }
         }
         worker_process::show_activity(Some(c"working"));
@@ -139,8 +125,8 @@ pub fn serve<F: Future<Output = ()>>(
             let since = paused.get_or_insert_with(Instant::now);
             if !shutdown::is_outstanding() || since.elapsed() >= LAST_ANSWERS {
                 network::end();
-                outcome::tell(Outcome::Told);
-                return transaction::run(|| (duties.give_back)(&identity));
+                finding::report(Finding::Terminated);
+                return transaction::run(|| (duties.release_claims)(&identity));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The network thread of a database worker: a current-thread runtime, all signals blocked, no Postgres.
+//! The network thread of a worker: a current-thread runtime. It blocks all signals and never calls Postgres.
 
 use std::sync::Mutex;
 use std::thread::JoinHandle;
@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::shutdown;
 use crate::postgres::threads;
 
-/// How long the thread may take to end: it drops what it awaits, wherever it is.
-const PARTING: Duration = Duration::from_secs(1);
+/// How long the thread may take to end. Its tasks are dropped while they wait.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The running thread.
 struct Network {
@@ -21,7 +21,7 @@ struct Network {
 
 static NETWORK: Mutex<Option<Network>> = Mutex::new(None);
 
-/// Starts the thread on `main`, which is dropped with its tasks where the process ends before.
+/// Starts the thread with `main`, which is dropped with its tasks if the process ends first.
 pub fn start<F>(main: impl FnOnce() -> F + Send + 'static) -> std::io::Result<()>
 where
     F: Future<Output = ()>,
@@ -37,23 +37,23 @@ where
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
-        // Does not wait for a name look-up that hangs.
+        // Does not wait for a name resolution that hangs.
         runtime.shutdown_background();
     })?;
     if let Ok(mut network) = NETWORK.lock() {
         *network = Some(Network { stop, thread });
     }
-    // SAFETY: a callback of this library, once in a worker's life.
+    // SAFETY: a callback of this library, registered once.
     unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
     Ok(())
 }
 
-/// Has the thread ended, of itself or by a panic?
+/// Has the thread ended, normally or by a panic?
 pub fn has_ended() -> bool {
     NETWORK.lock().is_ok_and(|network| network.as_ref().is_none_or(|network| network.thread.is_finished()))
 }
 
-/// Ends the thread before the process takes down what it uses.
+/// Ends the thread before the process releases the resources that it uses.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     end();
@@ -63,7 +63,7 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
 pub fn end() {
     let Some(network) = NETWORK.lock().ok().and_then(|mut network| network.take()) else { return };
     let _ = network.stop.send(true);
-    let until = Instant::now() + PARTING;
+    let until = Instant::now() + END_PATIENCE;
     while !network.thread.is_finished() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }

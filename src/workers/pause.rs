@@ -1,8 +1,8 @@
-//! Databases that no worker enters until somebody calls them back: `pinterest_pause_workers()`.
+//! Databases without workers until they are resumed: `pinterest_pause_workers()`.
 //!
-//! What is paused is a file in the data directory, one a database: it survives a restart of the server, can be asked for
-//! from another database, follows a rename, and is not copied by CREATE DATABASE … TEMPLATE, as a row would be. The file
-//! is what lasts; shared memory has the same for those who look often.
+//! A file in the data directory, one per paused database, records the pause: it survives a restart of the server, can be
+//! checked from another database, follows a rename, and is not copied by CREATE DATABASE … TEMPLATE as a row would be.
+//! Shared memory contains the same for frequent checks.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,32 +14,33 @@ use super::registry::{self, Sent, Worker};
 use crate::errors::{Failure, Kind};
 use crate::postgres::threads;
 
-/// Before the oid of the database; in the data directory, every server process' working directory.
+/// Prefix of the file, followed by the oid of the database; in the data directory, the working directory of every server
+/// process.
 const PREFIX: &str = "pinterest.paused.";
-/// How long workers may take to give back what they have in hand, then to end by a signal, then by a second one.
+/// How long workers may take to release their claims, then to end by a signal, then by a second one.
 const PATIENCE: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(8), Duration::from_secs(15)];
-/// Between looks at whether they have gone.
+/// Between checks whether they have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 fn file(database: pg_sys::Oid) -> PathBuf {
     PathBuf::from(format!("{PREFIX}{}", database.to_u32()))
 }
 
-/// The databases whose files are there.
+/// The databases that have a file.
 fn on_file() -> Vec<pg_sys::Oid> {
     let entries = std::fs::read_dir(".").into_iter().flatten().flatten();
     let oid = |name: &std::ffi::OsStr| name.to_str()?.strip_prefix(PREFIX)?.parse::<u32>().ok();
     entries.filter_map(|entry| oid(&entry.file_name())).map(pg_sys::Oid::from).collect()
 }
 
-/// Notes what was paused in an earlier life of the server. Once in a server's life, before any worker runs.
+/// Reads the files into shared memory. Once per start of the server, before any worker runs.
 pub fn take_stock() {
     for database in on_file() {
         presence::rest(None, database, i64::MAX);
     }
 }
 
-/// Forgets databases that are not among these any more.
+/// Removes the files of databases other than these, which were dropped.
 pub fn forget_others(databases: &[pg_sys::Oid]) {
     for gone in on_file().into_iter().filter(|database| !databases.contains(database)) {
         let _ = std::fs::remove_file(file(gone));
@@ -47,18 +48,21 @@ pub fn forget_others(databases: &[pg_sys::Oid]) {
     }
 }
 
-/// When the workers of a database were sent away; `None` where they were not.
+/// When the workers of a database were paused; `None` if they are not.
 pub fn since(database: pg_sys::Oid) -> Option<SystemTime> {
-    if presence::attach().is_err() || !presence::is_paused(database) {
+    if registry::attach().is_err() || !presence::is_paused(database) {
         return None;
     }
     Some(std::fs::metadata(file(database)).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
-/// Refuses where nobody works in this database: what waits for workers would wait until they are called back.
+/// Checks that the workers of this database are not paused: a call that waits for them would wait until they are resumed.
+///
+/// # Errors
+/// [`Kind::NotReady`] if they are.
 pub fn refuse() -> Result<(), Failure> {
-    // Without the memory nobody can have paused anything.
-    if presence::attach().is_err() || !presence::is_paused(crate::postgres::platform::current_database()) {
+    // Without the memory no database can be paused.
+    if registry::attach().is_err() || !presence::is_paused(crate::postgres::platform::current_database()) {
         return Ok(());
     }
     Err(Failure::new(Kind::NotReady, "the workers of this database are paused")
@@ -66,17 +70,20 @@ pub fn refuse() -> Result<(), Failure> {
 }
 
 fn trouble(error: std::io::Error) -> Failure {
-    Failure::new(Kind::Database, format!("cannot record that the workers are paused: {error}"))
+    Failure::new(Kind::Database, format!("could not record that the workers are paused: {error}"))
 }
 
 fn sync_directory() -> std::io::Result<()> {
     std::fs::File::open(Path::new("."))?.sync_all()
 }
 
-/// Keeps all workers out of a database and returns when those that were there have gone; false where it was paused
-/// before. Not undone by a ROLLBACK.
+/// Pauses the workers of a database and returns when those that ran have ended; false if it was paused before. A ROLLBACK
+/// does not undo it.
+///
+/// # Errors
+/// [`Kind::Busy`] if too many databases are paused or a worker does not end, [`Kind::Database`] if the file cannot be written.
 pub fn pause(database: pg_sys::Oid) -> Result<bool, Failure> {
-    presence::attach()?;
+    registry::attach()?;
     let before = presence::is_paused(database);
     if !before {
         std::fs::File::create(file(database)).and_then(|made| made.sync_all()).map_err(trouble)?;
@@ -86,13 +93,16 @@ pub fn pause(database: pg_sys::Oid) -> Result<bool, Failure> {
             return Err(Failure::new(Kind::Busy, "too many databases are paused"));
         }
     }
-    send_away(database)?;
+    wait_for_end(database)?;
     Ok(!before)
 }
 
-/// Lets workers in again; false where they were not kept out.
+/// Lets the workers of a database start again; false if they were not paused.
+///
+/// # Errors
+/// [`Kind::Database`] if the file cannot be removed, [`Kind::Busy`] if no slot is free for the launcher.
 pub fn resume(database: pg_sys::Oid) -> Result<bool, Failure> {
-    presence::attach()?;
+    registry::attach()?;
     let before = presence::is_paused(database);
     match std::fs::remove_file(file(database)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(trouble(error)),
@@ -100,7 +110,7 @@ pub fn resume(database: pg_sys::Oid) -> Result<bool, Failure> {
     }
     presence::end_rest(database);
     if before && !crate::postgres::platform::in_recovery() {
-        // What has been queued meanwhile is taken on at once.
+        // Work that was queued meanwhile starts at once.
         presence::want(Worker::Database(database));
         if registry::is_running(Worker::Launcher) {
             registry::wake_launcher();
@@ -115,18 +125,19 @@ fn workers_of(database: pg_sys::Oid) -> Vec<Instance> {
     presence::instances().filter(|instance| instance.worker.database() == database).collect()
 }
 
-/// A worker sees by itself that its database is paused; where its main loop does not go round, signals end it.
-fn send_away(database: pg_sys::Oid) -> Result<(), Failure> {
+/// Waits until the workers have ended. A worker checks in its main loop whether its database is paused; if the loop is stuck,
+/// signals end the process.
+fn wait_for_end(database: pg_sys::Oid) -> Result<(), Failure> {
     let began = Instant::now();
     let mut signals = 0;
-    // Those that have given their slot back are connected for a moment longer.
+    // A worker that has freed its slot is connected for a moment longer.
     let mut seen: Vec<i32> = Vec::new();
     loop {
         let there = workers_of(database);
         seen.extend(there.iter().map(|instance| instance.pid));
         seen.sort_unstable();
         seen.dedup();
-        // SAFETY: a look-up in the server's array of processes.
+        // SAFETY: reads the server's array of processes.
         seen.retain(|pid| unsafe { !pg_sys::BackendPidGetProc(*pid).is_null() });
         if there.is_empty() && seen.is_empty() {
             return Ok(());
@@ -137,10 +148,10 @@ fn send_away(database: pg_sys::Oid) -> Result<(), Failure> {
             if signals == PATIENCE.len() {
                 let pids: Vec<String> = seen.iter().map(ToString::to_string).collect();
                 return Err(Failure::new(Kind::Busy, format!("processes {} have not ended", pids.join(", ")))
-                    .with_hint("No other worker starts meanwhile. pg_stat_activity shows what they wait for."));
+                    .with_hint("No other worker starts meanwhile. See pg_stat_activity for what they wait for."));
             }
             for instance in &there {
-                // SAFETY: a process of ours that has just been seen to run.
+                // SAFETY: a worker that was just listed as running.
                 unsafe { libc::kill(instance.pid, libc::SIGTERM) };
             }
         }

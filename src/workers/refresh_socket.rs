@@ -1,15 +1,15 @@
-//! What a backend cannot ask of a worker through a table, because it would have to commit first, or because the answer is
-//! to outlive its transaction: to renew tokens now, and to exchange an authorization code. The worker listens on a socket
-//! of its own among the server's private files.
+//! Requests of sessions that need an answer at once, or whose effect must survive a ROLLBACK: to refresh tokens now, and to
+//! exchange an authorization code. A table cannot carry them, because the session would have to commit first. Each worker
+//! listens on its own socket among the server's private files.
 //!
-//! A request is a byte that says which it is, and its fields. Integers are big-endian.
+//! A request is a byte for its kind, and its fields. Integers are big-endian.
 //!
 //! | byte | fields |
 //! |---|---|
-//! | `R` | i64 account, i64 generation of its tokens that is no good any more |
+//! | `R` | i64 account, i64 generation of its tokens that has to be replaced |
 //! | `C` | u32 role, SHA-256 of the state (32 bytes), u32 length of the code, the code |
 //!
-//! The answer is JSON up to the end of the connection: the account's id, or why the request was refused.
+//! The answer is JSON until the end of the connection: the account's id, or the reason of the refusal.
 
 use std::cell::Cell;
 use std::io;
@@ -25,25 +25,25 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::connect::{self, Connection};
-use super::database::Context;
+use super::context::Context;
 use super::refresh;
 use crate::errors::Failure;
 use crate::postgres::platform;
 
-/// Longer than any of our messages.
+/// Longer than any answer.
 const LONGEST_ANSWER: u64 = 64 * 1024;
-/// Longer than any code that fits into a browser's address.
+/// Longer than any code in a browser's address.
 pub const LONGEST_CODE: usize = 16 * 1024;
-/// A session of this server has its request written by then.
+/// A session takes less time to write its request.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked of a worker.
+/// A request to a worker.
 pub enum Request {
-    /// To renew an account's tokens.
+    /// To refresh an account's tokens.
     Refresh {
         /// The account.
         account_id: i64,
-        /// The generation that is no good any more.
+        /// The generation that has to be replaced.
         generation: i64,
     },
     /// To exchange a code and store the tokens.
@@ -51,7 +51,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// The bytes, zeroed after use: a code is a secret until it is spent.
+    /// The bytes, zeroed after use: a code is a secret until it is used.
     fn bytes(&self) -> Zeroizing<Vec<u8>> {
         match self {
             Request::Refresh { account_id, generation } => {
@@ -62,7 +62,7 @@ impl Request {
             }
             Request::Connect(Connection { owner, state_hash, code }) => {
                 let code = code.expose().as_bytes();
-                // Room for all of it at once: growing would leave copies behind.
+                // Allocated at once: a growing buffer would leave copies.
                 let mut bytes = Vec::with_capacity(1 + 4 + 32 + 4 + code.len());
                 bytes.push(b'C');
                 bytes.extend(owner.to_be_bytes());
@@ -99,16 +99,19 @@ async fn read_code(stream: &mut UnixStream) -> io::Result<Secret> {
     Ok(Secret::new(text))
 }
 
-/// Why a worker gave no answer.
+/// Why a worker did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
-    /// It does not listen, or not any more: it has heard nothing.
+    /// It does not listen, so it has not received the request.
     NotListening,
-    /// It ended, perhaps in the middle.
+    /// The connection ended; the worker may have processed the request.
     BrokenOff,
 }
 
-/// Asks the worker with that process id; the account's id, or why the request is refused.
+/// Sends a request to the worker with that process id. Returns the account's id or the reason of the refusal.
+///
+/// # Errors
+/// [`Unanswered`].
 pub async fn ask(worker: i32, request: &Request) -> Result<Result<i64, Failure>, Unanswered> {
     let stream = UnixStream::connect(platform::worker_socket(worker)).await;
     let mut stream = stream.map_err(|_| Unanswered::NotListening)?;
@@ -142,7 +145,7 @@ impl Requests {
     /// Listens. On a local task set.
     pub fn new(context: Context) -> io::Result<Self> {
         let path = platform::worker_socket(i32::try_from(std::process::id()).unwrap_or_default());
-        remove_those_of_the_dead();
+        remove_sockets_of_the_dead();
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -154,7 +157,7 @@ impl Requests {
         Ok(Requests { acceptor, served, _path: SocketFile(path) })
     }
 
-    /// Is anybody being served?
+    /// Is a request being served?
     pub fn are_running(&self) -> bool {
         self.served.get() > 0
     }
@@ -169,14 +172,14 @@ impl Drop for Requests {
 async fn accept(context: Context, listener: UnixListener, served: Rc<Cell<usize>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors: whoever waits in the backlog is served when some are free.
+            // No descriptor is free: connections wait in the backlog.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (context, served) = (context.clone(), served.clone());
         tokio::task::spawn_local(async move {
             served.set(served.get() + 1);
-            // Whoever has gone does not wait for an answer.
+            // Fails if the session has ended.
             let _ = serve(&context, stream).await;
             served.set(served.get() - 1);
         });
@@ -188,21 +191,21 @@ async fn serve(context: &Context, mut stream: UnixStream) -> io::Result<()> {
     let answer = match request.await.map_err(io::Error::from)?? {
         Request::Refresh { account_id, generation } => {
             let asked = refresh::now(context, account_id, generation, refresh::Urgency::Asked);
-            asked.await.map(|()| account_id).map_err(|unrefreshed| unrefreshed.failure)
+            asked.await.map(|()| account_id).map_err(Failure::from)
         }
         Request::Connect(connection) => connect::exchange(context, connection).await,
     };
     stream.write_all(&serde_json::to_vec(&answer)?).await
 }
 
-/// A worker that was killed leaves its socket behind.
-fn remove_those_of_the_dead() {
+/// Removes the sockets that killed workers have left.
+fn remove_sockets_of_the_dead() {
     let Some(directory) = platform::worker_socket(0).parent().map(PathBuf::from) else { return };
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid =
             name.to_str().and_then(|name| name.strip_prefix("pinterest-worker.")?.strip_suffix(".sock")?.parse().ok());
-        // SAFETY: signal 0 only asks whether the process is there.
+        // SAFETY: signal 0 only checks whether the process exists.
         if pid.is_some_and(|pid: i32| unsafe { libc::kill(pid, 0) } == -1) {
             let _ = std::fs::remove_file(entry.path());
         }

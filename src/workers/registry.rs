@@ -1,42 +1,29 @@
-//! The kinds of worker, how each is registered, and which of them are woken and started. Which of them run lies in
-//! `presence`.
+//! Registering, starting and waking workers. `presence` lists the running ones.
 //!
-//! A database's worker that finds nothing to do leaves, and nothing that is committed meanwhile may be forgotten. So it
-//! first marks its entry there, then looks a last time; a commit first becomes visible, then looks for a worker without
-//! the mark. Whichever comes second sees the other: either the worker stays, or the commit finds none and leaves word for
-//! the launcher, which starts one.
+//! A worker that finds no work ends, and work that is committed meanwhile must not be forgotten. So the worker first marks
+//! its entry in `presence`, then checks for work a last time. A commit first becomes visible, then looks for a worker
+//! without the mark. Whichever comes second sees the other: either the worker stays, or the commit finds none and requests
+//! one from the launcher.
 //!
-//! What may fail is done before the commit: a worker is started then, where none runs. After it an ERROR would be a PANIC,
-//! so that nothing is left to do but to read atomics and to set latches.
+//! Steps that may fail are done before the commit: if no worker runs, one is started then. After the commit an ERROR would
+//! be a PANIC, so only atomics are read and latches set.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering, fence};
 
 use pgrx::pg_sys;
 
+pub use super::kind::Worker;
 pub use super::presence::{Instance, last_refusal, mark_as_leaving, own_identity};
-use super::{deaths, presence};
+use super::{deaths, finding, pause, presence};
 use crate::errors::{Failure, Kind};
 use crate::settings;
 
-/// A kind of worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worker {
-    /// One in a cluster: starts a database worker wherever one is due.
-    Launcher,
-    /// One in a cluster, on standbys too: owns the embedder's socket and process.
-    Supervisor,
-    /// One in a database while there is work: imports and refreshes.
-    Database(pg_sys::Oid),
-    /// One in a database while rows of tracked columns wait. Code of the tables' owners runs here and nowhere else.
-    Tracking(pg_sys::Oid),
-}
-
-/// Why a database's worker is started.
+/// Why a worker of a database is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// By the launcher, to see whether anything is due.
-    ToLook,
+    /// By the launcher, to check whether work is due.
+    ToCheck,
     /// By a call whose work may not be committed yet.
     ToWork,
 }
@@ -45,67 +32,28 @@ impl Sent {
     /// Why this process was started.
     pub fn own() -> Self {
         // SAFETY: set in every background worker, copied from what `start` registered.
-        if unsafe { (*pg_sys::MyBgworkerEntry).bgw_extra[0] } != 0 { Sent::ToLook } else { Sent::ToWork }
+        if unsafe { (*pg_sys::MyBgworkerEntry).bgw_extra[0] } != 0 { Sent::ToCheck } else { Sent::ToWork }
     }
 }
 
 impl Worker {
-    /// Its number in shared memory and in names of files.
-    pub fn code(self) -> u32 {
-        match self {
-            Worker::Launcher => 1,
-            Worker::Supervisor => 2,
-            Worker::Database(_) => 3,
-            Worker::Tracking(_) => 4,
-        }
-    }
-
-    /// The kind with that number, in that database.
-    pub fn of(code: u32, database: pg_sys::Oid) -> Option<Self> {
-        match code {
-            1 => Some(Worker::Launcher),
-            2 => Some(Worker::Supervisor),
-            3 => Some(Worker::Database(database)),
-            4 => Some(Worker::Tracking(database)),
-            _ => None,
-        }
-    }
-
-    /// Its database; `InvalidOid` where it has none.
-    pub fn database(self) -> pg_sys::Oid {
-        match self {
-            Worker::Launcher | Worker::Supervisor => pg_sys::InvalidOid,
-            Worker::Database(database) | Worker::Tracking(database) => database,
-        }
-    }
-
-    /// `backend_type` in pg_stat_activity.
-    pub fn type_name(self) -> &'static CStr {
-        match self {
-            Worker::Launcher => c"pg_pinterest launcher",
-            Worker::Supervisor => c"pg_pinterest supervisor",
-            Worker::Database(_) => c"pg_pinterest worker",
-            Worker::Tracking(_) => c"pg_pinterest tracking worker",
-        }
-    }
-
     fn registration(self) -> pg_sys::BackgroundWorker {
         let (entry, start, restart, argument) = match self {
             Worker::Launcher => {
                 (c"pinterest_launcher_main", pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished, 5, 0)
             }
-            // Text queries are to work on hot standbys.
+            // Text queries work on hot standbys.
             Worker::Supervisor => {
                 (c"pinterest_supervisor_main", pg_sys::BgWorkerStartTime::BgWorkerStart_ConsistentState, 5, 0)
             }
-            // Restarted by the launcher, with back-off: a database may have been dropped meanwhile.
+            // The launcher starts it again, with back-off: the database may have been dropped meanwhile.
             Worker::Database(database) => (
                 c"pinterest_database_main",
                 pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
                 pg_sys::BGW_NEVER_RESTART,
                 database.to_u32(),
             ),
-            // Restarted by the database's worker, and by commits.
+            // Database workers and commits start it again.
             Worker::Tracking(database) => (
                 c"pinterest_tracking_main",
                 pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
@@ -135,7 +83,7 @@ impl Worker {
         }
     }
 
-    /// The running instances that are not about to leave, the oldest first.
+    /// The running instances that are not about to end, the oldest first.
     pub fn running(self) -> Vec<Instance> {
         let mut found = self.listed();
         found.retain(|instance| !instance.leaving);
@@ -143,14 +91,14 @@ impl Worker {
     }
 
     fn listed(self) -> Vec<Instance> {
-        // Where the memory is out of reach, nobody can be in it.
-        let _ = presence::attach();
+        // Without the memory no worker can be running.
+        let _ = attach();
         let mut found: Vec<_> = presence::instances().filter(|instance| instance.worker == self).collect();
         found.sort_by_key(|instance| (instance.started, instance.pid));
         found
     }
 
-    /// True where enough older instances than this process run: of several that were started at once, the younger leave.
+    /// True if enough instances older than this process run: of several that were started at once, the younger ones end.
     pub fn is_superfluous(self) -> bool {
         // SAFETY: a plain read of a process-wide variable.
         let own = unsafe { pg_sys::MyProcPid };
@@ -158,7 +106,7 @@ impl Worker {
         !running.is_empty() && running.iter().take(self.wanted()).all(|instance| instance.pid != own)
     }
 
-    /// Starts one more where fewer run than may. Each instance does so at its start, until there are enough.
+    /// Starts one more if fewer run than may. Each instance does so at its start, until there are enough.
     pub fn start_siblings(self, sent: Sent) {
         if self.running().len() + presence::expected(self) < self.wanted() {
             // Without a free slot there is one fewer.
@@ -166,38 +114,44 @@ impl Worker {
         }
     }
 
-    /// Starts an instance. One that may not start now is no failure: the launcher knows when it may.
+    /// Starts an instance. It is not an error if it may not start yet: the launcher starts it later.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if no slot is free.
     pub fn start(self, sent: Sent) -> Result<(), Failure> {
-        // The launcher learns when it starts and ends: terminated at its work, another goes on with it.
+        // The server notifies the launcher when it starts and ends: if it is terminated, another continues its work.
         let launcher = Worker::Launcher.running().first().map(|launcher| launcher.pid);
         self.register(sent, launcher, None).map(drop)
     }
 
-    /// Starts an instance for the launcher, which learns from the visit of that number what the worker finds.
-    pub fn visit(self, place: usize) -> Result<Option<Starting>, Failure> {
-        presence::attach()?;
-        presence::open_visit(place, self.database());
+    /// Starts an instance for the launcher. It reports its finding under this number of a visit. `None`: it may not start yet.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if no slot is free.
+    pub fn visit(self, number: usize) -> Result<Option<Starting>, Failure> {
+        attach()?;
+        presence::open_visit(number, self.database());
         // SAFETY: a plain read of a process-wide variable.
-        self.register(Sent::ToLook, Some(unsafe { pg_sys::MyProcPid }), Some(place))
+        self.register(Sent::ToCheck, Some(unsafe { pg_sys::MyProcPid }), Some(number))
     }
 
     fn register(self, sent: Sent, notify: Option<i32>, visit: Option<usize>) -> Result<Option<Starting>, Failure> {
-        presence::attach()?;
+        attach()?;
         if !presence::may_start(self) {
             return Ok(None);
         }
         let mut worker = self.registration();
-        worker.bgw_extra[0] = (sent == Sent::ToLook).into();
-        worker.bgw_extra[1] = visit.map_or(0, |place| place as std::ffi::c_char + 1);
+        worker.bgw_extra[0] = (sent == Sent::ToCheck).into();
+        worker.bgw_extra[1] = visit.map_or(0, |number| number as std::ffi::c_char + 1);
         worker.bgw_notify_pid = notify.unwrap_or(0);
         presence::expect(self)?;
         let mut handle = std::ptr::null_mut();
-        // A transaction's context would be gone before the launcher looks at the handle again.
-        // SAFETY: a fully initialised registration; a handle that is wanted is allocated in TopMemoryContext.
+        // The launcher uses the handle after the transaction, whose memory context ends before.
+        // SAFETY: a fully initialised registration; a handle that is requested is allocated in TopMemoryContext.
         let registered = unsafe {
             let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
-            let place = if visit.is_some() { &raw mut handle } else { std::ptr::null_mut() };
-            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, place);
+            let target = if visit.is_some() { &raw mut handle } else { std::ptr::null_mut() };
+            let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, target);
             pg_sys::MemoryContextSwitchTo(before);
             registered
         };
@@ -205,9 +159,9 @@ impl Worker {
             return Ok((!handle.is_null()).then(|| Starting(handle)));
         }
         presence::do_not_expect(self);
-        presence::note_refusal();
+        presence::record_refusal();
         Err(Failure::new(Kind::Busy, "no background worker slot is free")
-            .with_hint("Raise max_worker_processes, which takes a restart."))
+            .with_hint("Raise max_worker_processes and restart the server."))
     }
 
     /// Registers this kind to be started with the server. Only while preloading.
@@ -217,19 +171,19 @@ impl Worker {
     }
 }
 
-/// A worker that the launcher asked for.
+/// A worker that the launcher has started.
 pub struct Starting(*mut pg_sys::BackgroundWorkerHandle);
 
 impl Starting {
     /// Has it ended, or could it not be started?
     pub fn has_ended(&self) -> bool {
         let mut pid = 0;
-        // SAFETY: a handle that RegisterDynamicBackgroundWorker gave and nobody freed.
+        // SAFETY: a handle from RegisterDynamicBackgroundWorker that is not freed yet.
         let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &raw mut pid) };
         !matches!(status, pg_sys::BgwHandleStatus::BGWH_STARTED | pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED)
     }
 
-    /// Has the server end it.
+    /// Terminates it.
     pub fn terminate(&self) {
         // SAFETY: as above.
         unsafe { pg_sys::TerminateBackgroundWorker(self.0) };
@@ -243,10 +197,21 @@ impl Drop for Starting {
     }
 }
 
-/// Enters this process among those that run. First of all in a worker, before it connects: so a database that is paused
-/// is not even entered. False where the worker may not start.
+/// Attaches this process to the shared memory of the workers.
+pub(super) fn attach() -> Result<(), Failure> {
+    presence::attach(|| {
+        deaths::take_stock();
+        pause::take_stock();
+    })
+}
+
+/// Lists this process among the running workers. The first step of a worker, before it connects: so it does not connect to
+/// a paused database. False if the worker may not start.
 pub fn join(worker: Worker) -> Result<bool, Failure> {
+    attach()?;
     presence::join(worker)?;
+    // SAFETY: a callback of this library, called after all callbacks that may write to the database in this process' name.
+    unsafe { pg_sys::on_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
     let database = worker.database();
     if database == pg_sys::InvalidOid {
         return Ok(true);
@@ -255,7 +220,14 @@ pub fn join(worker: Worker) -> Result<bool, Failure> {
     Ok(!presence::is_paused(database))
 }
 
-/// The identities of all workers of databases: what a claim is compared with to tell a live owner from a dead one.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(code: i32, _argument: pg_sys::Datum) {
+    finding::at_exit(code);
+    presence::leave();
+    deaths::ended_in_order();
+}
+
+/// The identities of all database and tracking workers. A claim of another identity is one of a dead process.
 pub fn live_identities() -> Vec<String> {
     let workers = presence::instances().filter(|instance| instance.worker.database() != pg_sys::InvalidOid);
     workers.map(|instance| instance.identity()).chain([own_identity()]).collect()
@@ -278,12 +250,12 @@ pub fn listed() -> Vec<(Worker, Instance)> {
         .collect()
 }
 
-/// Databases that a worker of the kind that imports and refreshes serves.
+/// Databases with a database worker.
 pub fn served_databases() -> Vec<pg_sys::Oid> {
     with_a_worker(|worker| matches!(worker, Worker::Database(_)))
 }
 
-/// Databases with a worker of tracked columns.
+/// Databases with a tracking worker.
 pub fn tracked_databases() -> Vec<pg_sys::Oid> {
     with_a_worker(|worker| matches!(worker, Worker::Tracking(_)))
 }
@@ -293,8 +265,8 @@ fn with_a_worker(wanted: impl Fn(Worker) -> bool) -> Vec<pg_sys::Oid> {
     serving.map(|instance| instance.worker.database()).collect()
 }
 
-/// How many background workers the server runs, ours and others', and how many it can run. Reads the states of all sessions,
-/// as of the transaction's first look at `pg_stat_activity`: the caller's own snapshot of it stays.
+/// How many background workers the server runs, of this and other extensions, and how many it can run. Reads the states of all
+/// sessions as of the transaction's first read of `pg_stat_activity`, so the caller keeps its snapshot.
 pub fn background_workers() -> (usize, usize) {
     // SAFETY: entries are read from the local copy that these functions make.
     unsafe {
@@ -328,23 +300,23 @@ fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {
 /// The kinds of worker, as bits by their numbers, that the current transaction wakes when it commits.
 static WAKE_AT_COMMIT: AtomicU32 = AtomicU32::new(0);
 
-/// Wakes this database's workers when the current transaction commits: not before, they would find nothing, and once,
-/// however many calls the transaction makes. Where none runs, one is started just before; where none can be, the
+/// Wakes this database's workers when the current transaction commits: before it they would find nothing. Once per
+/// transaction, however many calls it makes. If none runs, one is started just before the commit; if that fails, the
 /// launcher tries again.
 pub fn wake_at_commit() -> Result<(), Failure> {
-    presence::attach()?;
+    attach()?;
     wake_kind_at_commit(Worker::Database(crate::postgres::platform::current_database()));
     Ok(())
 }
 
-/// The same for the workers of tracked columns.
+/// The same for tracking workers.
 pub fn wake_tracking_at_commit() -> Result<(), Failure> {
-    presence::attach()?;
+    attach()?;
     wake_kind_at_commit(Worker::Tracking(crate::postgres::platform::current_database()));
     Ok(())
 }
 
-/// [`wake_tracking_at_commit`] from inside a user's statement, which must not fail, and may call this for every row.
+/// [`wake_tracking_at_commit`] inside a user's statement, which must not fail and may call this for every row.
 pub fn wake_tracking_at_commit_if_possible() {
     let _ = wake_tracking_at_commit();
 }
@@ -358,18 +330,18 @@ fn workers_of(bits: u32) -> impl Iterator<Item = Worker> {
     (0..u32::BITS).filter(move |code| bits & (1 << code) != 0).filter_map(move |code| Worker::of(code, database))
 }
 
-/// Makes sure that this database's worker and those it needs run or start; its process, once known. On a standby none
-/// of them does anything.
+/// Makes sure that a database worker runs or starts here, and the workers that it needs; its process, once known. Does
+/// nothing on a standby.
 pub fn ensure_worker() -> Result<Option<i32>, Failure> {
     ensure(Worker::Database(crate::postgres::platform::current_database()))
 }
 
-/// The same for the worker of tracked columns.
+/// The same for a tracking worker.
 pub fn ensure_tracking_worker() -> Result<Option<i32>, Failure> {
     ensure(Worker::Tracking(crate::postgres::platform::current_database()))
 }
 
-/// Refused where the worker itself does not run and no slot is free for it: without the others it does what needs no
+/// Fails if the worker does not run and no slot is free for it. Without the others it still does the work that needs no
 /// embedding.
 fn ensure(worker: Worker) -> Result<Option<i32>, Failure> {
     if crate::postgres::platform::in_recovery() {
@@ -391,7 +363,7 @@ pub fn is_running(worker: Worker) -> bool {
     !worker.running().is_empty()
 }
 
-/// The process of a worker where one runs, else starts one, unless somebody has done so and it has yet to come.
+/// The process of a worker, if one runs. Otherwise starts one, unless it was requested already.
 pub fn start_unless_coming(worker: Worker, sent: Sent) -> Result<Option<i32>, Failure> {
     match worker.running().first() {
         Some(instance) => return Ok(Some(instance.pid)),
@@ -401,17 +373,17 @@ pub fn start_unless_coming(worker: Worker, sent: Sent) -> Result<Option<i32>, Fa
     Ok(None)
 }
 
-/// Says at most once a minute in this session that what is queued waits.
+/// Logs at most once per minute and session that queued work waits.
 fn log_that_work_waits(failure: &Failure) {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = presence::now();
     if now - LAST.load(Ordering::Relaxed) > 60_000_000 {
         LAST.store(now, Ordering::Relaxed);
-        pgrx::log!("pg_pinterest: {failure}; what is queued waits for a worker");
+        pgrx::log!("pg_pinterest: {failure}; queued work waits for a worker");
     }
 }
 
-/// A prepared transaction does not come to its commit here; the slow poll of the worker that is started finds its work.
+/// A prepared transaction commits elsewhere; the worker that is started finds its work by polling.
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
     let wake = WAKE_AT_COMMIT.load(Ordering::Relaxed);
@@ -421,7 +393,7 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
     match event {
         pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
             for worker in workers_of(wake) {
-                // Nobody's transaction fails for that.
+                // The user's transaction must not fail because of that.
                 if let Err(failure) = ensure(worker) {
                     log_that_work_waits(&failure);
                 }
@@ -431,7 +403,7 @@ unsafe extern "C-unwind" fn at_end_of_transaction(event: pg_sys::XactEvent::Type
             WAKE_AT_COMMIT.store(0, Ordering::Relaxed);
             workers_of(wake).for_each(wake_or_want);
         }
-        // Who commits a prepared transaction is another session, perhaps.
+        // Another session may commit a prepared transaction.
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             WAKE_AT_COMMIT.store(0, Ordering::Relaxed)
         }
@@ -444,9 +416,9 @@ pub fn wake_all(worker: Worker) {
     presence::instances().filter(|instance| instance.worker == worker).for_each(|instance| instance.wake());
 }
 
-/// Wakes the instances that go on working, or leaves word for the launcher. Cannot fail.
+/// Wakes the instances that accept work, or requests one from the launcher. Cannot fail.
 fn wake_or_want(worker: Worker) {
-    // The commit is visible from here on.
+    // The commit is visible from here on, before the list is read.
     fence(Ordering::SeqCst);
     let mut found = false;
     for instance in presence::instances().filter(|instance| instance.worker == worker && !instance.leaving) {
@@ -459,13 +431,13 @@ fn wake_or_want(worker: Worker) {
     }
 }
 
-/// Has the launcher look round.
+/// Wakes the launcher.
 pub fn wake_launcher() {
     wake_all(Worker::Launcher);
 }
 
-/// Hooks the end of transactions. From `_PG_init`.
+/// Registers a callback for the end of transactions. From `_PG_init`.
 pub fn watch_commits() {
-    // SAFETY: a callback that lives as long as the library.
+    // SAFETY: a callback that exists as long as the library.
     unsafe { pg_sys::RegisterXactCallback(Some(at_end_of_transaction), std::ptr::null_mut()) };
 }

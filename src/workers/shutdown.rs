@@ -1,13 +1,14 @@
-//! A worker that is told to end while the answer to a refresh is on its way stays for a moment: Pinterest may have
-//! rotated the token already, and only this process will learn the new one.
+//! The end of a worker on SIGTERM. If the answer to a refresh is outstanding, the process first waits for it: Pinterest may
+//! have rotated the token already, and only this process receives the new one.
 //!
-//! How long is not for the main thread to say, which may be stuck: a thread of its own sends the process a second SIGTERM
-//! when nothing is outstanding any more, after three seconds at the latest, and the second one, whoever sends it, ends
-//! the process at its next look at interrupts.
+//! The main thread may be stuck, so a thread measures the wait. It sends the process a second SIGTERM when nothing is
+//! outstanding any more, after three seconds at the latest. A second SIGTERM, from any sender, ends the process at its next
+//! check for interrupts.
 //!
-//! Code that never looks, as a loop in PL/Perl may not, is ended from the signal handler: three seconds after the first
-//! SIGTERM, or half a second after the second one. That is done only while the server allows interrupts, as in
-//! [`owner_code`](crate::owner_code). What forbids them for good, in C, is left to whoever sends SIGKILL, which restarts the server.
+//! Code that never checks for interrupts, for example a loop in PL/Perl, is ended in the signal handler: three seconds after
+//! the first SIGTERM, or half a second after the second one. The handler does that only while the server allows interrupts,
+//! as in [`owner_code`](crate::owner_code). C code that forbids them without end can only be ended by SIGKILL, which restarts the
+//! server.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,27 +20,27 @@ use pgrx::pg_sys;
 
 use crate::postgres::threads;
 
-/// With a moment for the network thread to end, who stops a server waits less than five seconds.
+/// Together with the end of the network thread, a stop of the server takes less than five seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Between looks at whether the answer is stored.
+/// Between checks whether the answer is stored.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// From the second SIGTERM to the end from the signal handler.
+/// From the second SIGTERM to the end in the signal handler.
 const GRACE: Duration = Duration::from_millis(500);
 /// Between tries to end the process while the server forbids it.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
 /// SIGTERMs so far.
-static TOLD: AtomicUsize = AtomicUsize::new(0);
-/// The process is to end at its next look at interrupts.
+static SIGTERMS: AtomicUsize = AtomicUsize::new(0);
+/// The process ends at its next check for interrupts.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
-/// Looks at interrupts are not waited for any more.
+/// The process no longer waits for a check for interrupts.
 static IS_FORCED: AtomicBool = AtomicBool::new(false);
-/// Wakes the thread that watches.
+/// Wakes the thread.
 static WATCHER: OnceLock<UnixStream> = OnceLock::new();
 
-/// Exists from before a refresh is asked for until its answer is stored. On the network thread.
+/// Exists from before a refresh is requested until its answer is stored. On the network thread.
 pub struct Outstanding(());
 
 impl Outstanding {
@@ -56,34 +57,34 @@ impl Drop for Outstanding {
     }
 }
 
-/// Is an answer on its way, or not stored yet?
+/// Is an answer expected, or not stored yet?
 pub fn is_outstanding() -> bool {
     OUTSTANDING.load(Ordering::SeqCst) > 0
 }
 
-/// Was this process told to end?
+/// Has this process received SIGTERM?
 pub fn was_told() -> bool {
-    TOLD.load(Ordering::SeqCst) > 0
+    SIGTERMS.load(Ordering::SeqCst) > 0
 }
 
-/// What a worker does on SIGTERM: ends at the next look at interrupts, or, where none comes, here. In a signal handler.
+/// Handles SIGTERM: the process ends at the next check for interrupts, or here if it does not check. In a signal handler.
 pub fn on_sigterm(signal: i32) {
     if IS_FORCED.load(Ordering::SeqCst) {
         end_here();
         return;
     }
-    let is_first = TOLD.fetch_add(1, Ordering::SeqCst) == 0;
+    let is_first = SIGTERMS.fetch_add(1, Ordering::SeqCst) == 0;
     let stays = is_first && is_outstanding();
     IS_ENDING.store(!stays, Ordering::SeqCst);
-    // One byte to a socket that nobody else writes to: it does not block.
+    // One byte to a socket that nothing else writes to: it does not block.
     if is_first && WATCHER.get().is_some_and(|mut watcher| watcher.write(&[1]).is_ok()) && stays {
         return;
     }
-    // SAFETY: what the server's own handler does.
+    // SAFETY: called as the server's handler calls it.
     unsafe { pg_sys::die(signal) };
 }
 
-/// Ends the process, unless the server forbids interrupts, or an orderly end has begun: that resets the flag.
+/// Ends the process, unless the server forbids interrupts or an orderly end has begun, which resets the flag.
 fn end_here() {
     // SAFETY: plain reads of process-wide flags and counters. No lightweight lock is held where interrupts are allowed.
     unsafe {
@@ -98,35 +99,34 @@ fn end_here() {
     }
 }
 
-/// Sends the process a SIGTERM; its main thread gets it.
-fn tell() {
+/// Sends SIGTERM to this process; its main thread receives it.
+fn send_sigterm() {
     // SAFETY: a system call; the caller's thread has all signals blocked.
     unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
 }
 
-/// Starts the thread that watches. Without it, a process ends at its first look at interrupts after the first SIGTERM.
+/// Starts the thread. Without it, the process ends at its first check for interrupts after the first SIGTERM.
 pub fn watch() -> std::io::Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
-    threads::spawn("pinterest farewell", move || {
-        let mut told = [0];
-        if !matches!((&theirs).read(&mut told), Ok(1)) {
+    threads::spawn("pinterest shutdown", move || {
+        if !matches!((&theirs).read(&mut [0]), Ok(1)) {
             return;
         }
         let until = Instant::now() + PATIENCE;
         let is_ending = || IS_ENDING.load(Ordering::SeqCst);
-        let told_once = || TOLD.load(Ordering::SeqCst) == 1;
-        while told_once() && Instant::now() < until && (is_ending() || is_outstanding()) {
+        let only_one = || SIGTERMS.load(Ordering::SeqCst) == 1;
+        while only_one() && Instant::now() < until && (is_ending() || is_outstanding()) {
             std::thread::sleep(LOOK_AGAIN);
         }
         if !is_ending() {
-            tell();
+            send_sigterm();
         }
-        if !(is_ending() && told_once()) {
+        if !(is_ending() && only_one()) {
             std::thread::sleep(GRACE);
         }
         IS_FORCED.store(true, Ordering::SeqCst);
         loop {
-            tell();
+            send_sigterm();
             std::thread::sleep(TRY_AGAIN);
         }
     })?;

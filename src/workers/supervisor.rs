@@ -1,6 +1,6 @@
-//! The embedder's supervisor. It owns the listening socket for good and starts the program when somebody connects, so a
-//! client's connection waits in the backlog while the program starts, whether for the first time, after a crash, or because
-//! a reload has changed what it is started with.
+//! The supervisor of the embedder. It owns the listening socket and starts the program when a client connects. The client's
+//! connection waits in the backlog while the program starts: for the first time, after a crash, or because a reload has
+//! changed its command line.
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use super::registry::Worker;
+use super::kind::Worker;
 use super::worker_process;
 use crate::postgres::{platform, program, threads};
 use crate::settings;
 
-/// An embedder that lives shorter than this has failed.
+/// An embedder that ends sooner than this has failed.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// Pause after a failure: doubles from the first to the second.
+/// The pause after a failure: doubles from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
-/// Short lives in a row, after which those who wait are turned away.
+/// After so many failures in a row the waiting connections are closed.
 const FAILURES: u32 = 3;
 
-/// How long the program may take to say goodbye to its clients; it allows itself a second.
-const PARTING: Duration = Duration::from_secs(5);
+/// How long the program may take to say goodbye to its clients; it takes a second at most.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Entry point of the supervisor.
 #[pgrx::pg_guard]
@@ -40,14 +40,14 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
     let listener = match listen() {
         Ok(listener) => listener,
         Err(error) => {
-            pgrx::log!("pg_pinterest: cannot listen on {}: {error}", platform::EMBEDDER_SOCKET);
-            // SAFETY: status 1 has the postmaster start the supervisor again.
+            pgrx::log!("pg_pinterest: could not listen on {}: {error}", platform::EMBEDDER_SOCKET);
+            // SAFETY: status 1; the postmaster starts the supervisor again.
             unsafe { pg_sys::proc_exit(1) };
         }
     };
     let mut pause = BACKOFF.0;
     let mut failures = 0;
-    // One that is replaced was wanted, so its successor is started before anybody asks for it.
+    // A replaced program was in use, so the next one starts before a client connects.
     let mut replaced = false;
     loop {
         worker_process::show_activity(None);
@@ -57,12 +57,12 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         worker_process::take_reload();
         worker_process::show_activity(Some(c"running pinterest-embedder"));
         let started = Instant::now();
-        let command = CommandLine::wanted(&listener);
+        let command = CommandLine::current(&listener);
         let ended = Running::start(&listener, &command).and_then(|running| running.wait(&listener, &command));
         replaced = matches!(ended, Ok(End::Replaced));
         let ended_well = match ended {
             Ok(End::Replaced) => {
-                pgrx::log!("pg_pinterest: the settings of pinterest-embedder have changed: it starts anew");
+                pgrx::log!("pg_pinterest: the settings of pinterest-embedder have changed; restarting it");
                 true
             }
             Ok(End::ByItself(status)) => {
@@ -72,7 +72,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
                 status.success()
             }
             Err(error) => {
-                pgrx::log!("pg_pinterest: cannot run {}: {error}", command.program.display());
+                pgrx::log!("pg_pinterest: could not run {}: {error}", command.program.display());
                 false
             }
         };
@@ -81,7 +81,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         } else {
             failures += 1;
             if failures >= FAILURES {
-                // Not a mishap any more: whoever waits in the backlog learns it, instead of waiting for ever.
+                // The failure lasts: connections in the backlog get an error instead of waiting without end.
                 while listener.accept().is_ok() {}
             }
             let until = Instant::now() + pause;
@@ -96,7 +96,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
 }
 
 fn listen() -> std::io::Result<UnixListener> {
-    // Only the server's user reaches this directory, and the supervisor is alone: what lies here is a dead one's.
+    // Only the server's user can write in this directory, and there is one supervisor: the file is left by a dead one.
     match std::fs::remove_file(platform::EMBEDDER_SOCKET) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -115,7 +115,7 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// How the program is started. Where two of them differ, one process does not do for the other.
+/// The program's command line. If it changes, the program has to be restarted.
 #[derive(PartialEq, Eq)]
 struct CommandLine {
     program: PathBuf,
@@ -123,8 +123,8 @@ struct CommandLine {
 }
 
 impl CommandLine {
-    /// As the settings of this moment want it.
-    fn wanted(listener: &UnixListener) -> Self {
+    /// For the current settings.
+    fn current(listener: &UnixListener) -> Self {
         let mut arguments: Vec<OsString> = vec!["serve".into()];
         let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
         add("--listen-fd", listener.as_raw_fd().to_string().into());
@@ -148,18 +148,18 @@ impl CommandLine {
     }
 }
 
-/// How a run of the program ended.
+/// How the program ended.
 enum End {
-    /// Idle, or in trouble.
+    /// Because it was idle, or with an error.
     ByItself(ExitStatus),
-    /// Told to, because the settings ask for another.
+    /// It was terminated, because the settings have changed.
     Replaced,
 }
 
 /// The program, killed when dropped.
 struct Running {
     child: Child,
-    /// Reaches its end when the program does: the other end is the program's standard input.
+    /// Closes when the program ends: the other end is the program's standard input.
     lifeline: UnixStream,
 }
 
@@ -177,34 +177,34 @@ impl Running {
         Ok(Running { child: command.spawn()?, lifeline })
     }
 
-    /// Waits for its end, and brings it about where a reload asks for another command line than its own.
+    /// Waits for its end, and terminates it if a reload changes the command line.
     fn wait(mut self, listener: &UnixListener, own: &CommandLine) -> std::io::Result<End> {
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(End::ByItself(status));
             }
-            // The end of the lifeline comes a moment before the process can be reaped. One that closes it and stays
-            // serves nobody.
+            // The lifeline closes a moment before the process can be reaped. A process that closes it and keeps running
+            // serves no client.
             if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable {
-                return match program::wait_for_end(&mut self.child, Instant::now() + PARTING)? {
+                return match program::wait_for_end(&mut self.child, Instant::now() + END_PATIENCE)? {
                     Some(status) => Ok(End::ByItself(status)),
-                    None => Err(std::io::Error::other("it does not end, and is killed")),
+                    None => Err(std::io::Error::other("it closed its standard input and did not end; killed")),
                 };
             }
-            if worker_process::take_reload() && CommandLine::wanted(listener) != *own {
+            if worker_process::take_reload() && CommandLine::current(listener) != *own {
                 self.end()?;
                 return Ok(End::Replaced);
             }
         }
     }
 
-    /// Has it say goodbye: clients send what it has not answered again, to its successor. Killed where it does not.
+    /// Terminates it. It says goodbye, so clients send unanswered requests again, to the next one. Killed if it does not end.
     fn end(&mut self) -> std::io::Result<()> {
-        let until = Instant::now() + PARTING;
-        // SAFETY: a system call on plain integers; the child is not reaped yet, so the process id is still its own.
+        let until = Instant::now() + END_PATIENCE;
+        // SAFETY: a system call on plain integers; the child is not reaped yet, so the process id is still valid.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         if program::wait_for_end(&mut self.child, until)?.is_none() {
-            pgrx::log!("pg_pinterest: pinterest-embedder does not end by itself and is killed");
+            pgrx::log!("pg_pinterest: pinterest-embedder did not end on SIGTERM; killed");
         }
         Ok(())
     }

@@ -1,44 +1,43 @@
-//! The worker of a database's tracked columns. What belongs to a tracked table, its triggers, policies and expressions,
-//! runs in this process and in no other of ours: it has no key, no token and no account, and when such code does not end
-//! the process does, while imports and refreshes go on in another.
+//! The tracking worker. User code of tracked tables (triggers, policies, expressions) runs in this kind of worker only. This
+//! process has no key, token or account. If such code ends the process, imports and refreshes continue in another one.
 
 use pgrx::pg_sys;
 
-use super::database::Context;
-use super::lifetime::{Found, Stay, Then};
+use super::context::Context;
+use super::lifetime::{Found, Lifetime, Next};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
 use crate::{owner_code, store};
 
-/// Entry point of a database's worker of tracked columns.
+/// Entry point of a tracking worker.
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     let kind = Worker::Tracking(pg_sys::Oid::from(argument.value() as u32));
     worker_process::begin(kind);
     main_thread::pin_settings();
-    if kind.is_superfluous() || !transaction::go_on_as_worker() || !may_serve() {
+    if kind.is_superfluous() || !transaction::become_worker() || !may_serve() {
         return;
     }
     let identity = registry::own_identity();
     if let Err(error) = owner_code::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told)
     {
-        pgrx::log!("pg_pinterest: tracked columns wait: no note can be taken of the row that is worked on: {error}");
+        pgrx::log!("pg_pinterest: tracked columns wait: could not record the row that is worked on: {error}");
         return;
     }
     kind.start_siblings(Sent::own());
     let sent = Sent::own();
-    // What a process claimed that is no more, the next claim takes.
-    let duties = Duties { reloaded: || {}, give_back: |_| Ok(()) };
+    // The next claim takes over the claims of a process that has ended.
+    let duties = Duties { reloaded: || {}, release_claims: |_| Ok(()) };
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
-    pgrx::log!("pg_pinterest: the worker of tracked columns cannot go on: {error}");
-    // SAFETY: status 1, another is started later.
+    pgrx::log!("pg_pinterest: the tracking worker cannot continue: {error}");
+    // SAFETY: status 1; another one is started later.
     unsafe { pg_sys::proc_exit(1) };
 }
 
-/// Is the extension here, in this library's version, and is this no copy that rests? The database's worker, which looks
-/// too, says in the log what is the matter.
+/// Does the extension exist here, in this library's version, and is this not an inactive copy? The database worker checks
+/// that too and logs the reason.
 fn may_serve() -> bool {
     let ready = transaction::run(|| {
         let version = store::extension::version()?;
@@ -51,26 +50,26 @@ fn may_serve() -> bool {
     })
 }
 
-/// The network thread: looks for rows whenever a session woke it, and by the clock.
+/// The network thread: checks for rows when a session wakes it, and periodically.
 async fn run(context: Context, sent: Sent) {
     let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new());
-    let mut stay = Stay::new(&context, sent);
+    let mut lifetime = Lifetime::new(&context, sent);
     loop {
         match context.database.run(store::extension::version).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
-            // Dropped, or updated under a library of another version.
+            // The extension was dropped, or updated to another version than this library's.
             Ok(_) => return,
             Err(_) => {}
         }
         tracked.look_for_work().await;
         let found = Found { busy: tracked.are_running(), finishing: false, next_wake: tracked.next_wake() };
-        let pause = match stay.after(&context, found).await {
-            Then::LookAgain => continue,
-            Then::Leave => return,
-            Then::Wait(pause) => pause,
+        let pause = match lifetime.after(&context, found).await {
+            Next::Check => continue,
+            Next::Leave => return,
+            Next::Wait(pause) => pause,
         };
         tokio::select! {
-            // Before the rest, which waits for the main thread.
+            // Without the rest of the loop, which waits for the main thread.
             () = context.wake.notified() => drop(tracked.take_more()),
             () = tracked.one_ends(), if tracked.are_running() => {}
             () = tokio::time::sleep(pause) => {}

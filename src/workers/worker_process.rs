@@ -1,22 +1,22 @@
-//! What every worker process does at its start, and how it waits.
+//! The start of every worker process, reloads, and the activity that it shows.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::registry::{self, Worker};
-use super::{deaths, shutdown};
+use super::kind::Worker;
+use super::{deaths, registry, shutdown};
 use crate::owner_code;
 use crate::postgres::platform;
 
-/// Installs the handlers, unblocks signals, enters the process among those that run, and connects: to the worker's
-/// database, or to the shared catalogs alone. Ends the process where it may not start.
+/// Installs the signal handlers, unblocks signals, lists the process among the running workers, and connects to the worker's
+/// database, or only to the shared catalogs. Ends the process if it may not start.
 ///
-/// SIGTERM ends the process inside any wait or statement (`die`, as in a client backend); pgrx's own handler sets a
-/// flag that statement execution ignores. SIGUSR1 keeps the server's handler, without which DROP DATABASE would hang.
+/// SIGTERM ends the process inside any wait or statement, as `die` does in a client backend; pgrx's handler sets a flag that
+/// statement execution ignores. SIGUSR1 keeps the server's handler, without which DROP DATABASE would hang.
 pub fn begin(worker: Worker) {
     platform::remember_search_path();
-    // SAFETY: first calls of a worker's main function, in the order that bgworker.c asks for.
+    // SAFETY: first calls of a worker's main function, in the order that bgworker.c requires.
     unsafe {
         pg_sys::pqsignal(libc::SIGTERM, Some(die));
         pg_sys::pqsignal(libc::SIGHUP, Some(reload));
@@ -37,25 +37,25 @@ pub fn begin(worker: Worker) {
     }
 }
 
-// The bindings' own wrappers guard against longjmp, which a signal handler neither needs nor may do.
+// Not the wrappers of the bindings: they guard against longjmp, which a signal handler must not use.
 unsafe extern "C-unwind" fn die(signal: i32) {
     shutdown::on_sigterm(signal);
 }
 
-/// The server ends this process at once, because another has crashed or it is told not to wait.
+/// The server ends this process at once, because another one crashed or because of an immediate shutdown.
 unsafe extern "C-unwind" fn quit(signal: i32) {
     deaths::ended_in_order();
     owner_code::withdraw();
-    // SAFETY: what a background worker has for this signal by default.
+    // SAFETY: the default handler of a background worker for this signal.
     unsafe { pg_sys::SignalHandlerForCrashExit(signal) }
 }
 
 unsafe extern "C-unwind" fn reload(signal: i32) {
-    // SAFETY: async-signal-safe by its purpose.
+    // SAFETY: a signal handler of the server.
     unsafe { pg_sys::SignalHandlerForConfigReload(signal) }
 }
 
-/// Reads the configuration anew where a reload was asked for; true where it was.
+/// Reads the configuration again if a reload was requested; true if so.
 pub fn take_reload() -> bool {
     // SAFETY: main thread, outside a transaction.
     unsafe {
@@ -68,9 +68,9 @@ pub fn take_reload() -> bool {
     }
 }
 
-/// Shows in pg_stat_activity what the worker does; `None`: idle.
+/// Shows the worker's activity in pg_stat_activity; `None`: idle.
 pub fn show_activity(activity: Option<&CStr>) {
-    // SAFETY: a NUL-terminated string, copied by the callee.
+    // SAFETY: a NUL-terminated string, copied by the server.
     unsafe {
         match activity {
             Some(text) => pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use pgrx::datum::DatumWithOid;
 
 use super::Reason;
@@ -26,7 +28,7 @@ pub enum ImageResult {
         /// It is a fixed-box crop.
         cropped: bool,
         /// The bytes, if they are to be kept and are not yet.
-        image: Option<Vec<u8>>,
+        image: Option<Bytes>,
     },
     /// It cannot be embedded.
     Skipped(Reason),
@@ -59,7 +61,7 @@ pub struct Embedded {
     /// It is an animation, whose first frame was embedded.
     pub animated: bool,
     /// The bytes, if they are to be kept and are not yet.
-    pub image: Option<Vec<u8>>,
+    pub image: Option<Bytes>,
 }
 
 /// How a result was recorded.
@@ -97,7 +99,7 @@ pub fn record(
                     done.sha256.to_vec(),
                     done.source_size.as_str(),
                     done.cropped,
-                    done.image.clone(),
+                    done.image.as_deref(),
                     done.animated
                 ],
             ),
@@ -114,7 +116,7 @@ pub fn record(
             &fenced(
                 account_id,
                 claimed,
-                params![sha256.to_vec(), source_size.as_str(), *cropped, across, image.clone(), *model_id],
+                params![sha256.to_vec(), source_size.as_str(), *cropped, across, image.as_deref(), *model_id],
             ),
         )?,
         ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {

@@ -1,4 +1,4 @@
-//! API calls of an import: with the account's token, refreshed once where Pinterest says it has expired.
+//! API calls of an import, with the account's token. If Pinterest refuses the token, it is refreshed once.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::secrets::tokens::{self, Access};
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::quota::{Observed, Turn};
-use crate::workers::database::Context;
+use crate::workers::context::Context;
 use crate::workers::refresh::{self, Urgency};
 
-/// A quota that renews within this time is waited for here; a longer wait parks the import.
+/// If a quota renews within this many seconds, the call waits for it; otherwise the import waits.
 const SHORT_WAIT: f64 = 5.0;
 
-/// Tokens that one call is tried with, beside the first.
+/// Tokens with which a call is tried, besides the first.
 const TOKENS: usize = 3;
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum Refused {
-    /// Pinterest refuses it, or the way there is broken.
+    /// Pinterest refuses it or cannot be reached.
     Call(pinterest::Error),
-    /// The token could not be renewed, or no request is left to make: this is what becomes of the import.
+    /// The token could not be refreshed, or the quota is used up.
     Interrupted(Interruption),
 }
 
@@ -44,7 +44,7 @@ impl From<pinterest::Error> for Refused {
     }
 }
 
-/// Pinterest, as one account sees it.
+/// Pinterest, with one account's token.
 pub struct Api {
     /// For image downloads, which carry no token.
     pub client: Client,
@@ -56,14 +56,17 @@ pub struct Api {
     token: Secret,
     generation: i64,
     refreshable: bool,
-    /// Pinterest has answered since.
+    /// Pinterest has answered a call.
     answered: bool,
-    /// How long what was refused last waits, where the database knows.
+    /// How long the last refused call has to wait, if the database contains that.
     wait: Option<Duration>,
 }
 
 impl Api {
-    /// A client with the account's token, refreshed first where it has run out.
+    /// A client with the account's token, which is refreshed first if it has expired.
+    ///
+    /// # Errors
+    /// The interruption of the import if there is no valid token.
     pub async fn open(context: Context, account_id: i64, attempts: i32, age: f64) -> Result<Self, Interruption> {
         let (endpoints, limit) = {
             let config = context.config.borrow();
@@ -94,8 +97,11 @@ impl Api {
         })
     }
 
-    /// Makes a call. Where Pinterest refuses the token it is made again with the tokens that the account has by now; where
-    /// these are the refused ones, they are refreshed once. Where that does not help, the account needs its user.
+    /// Makes a call. If Pinterest refuses the token, the call is repeated with the tokens that the account has by now; if these
+    /// are the refused ones, they are refreshed once. If that does not help, the account must be reconnected.
+    ///
+    /// # Errors
+    /// [`Refused`].
     pub async fn call<T, F>(&mut self, request: impl Fn(Client, Secret) -> F) -> Result<T, Refused>
     where
         F: Future<Output = Result<Answer<T>, pinterest::Error>>,
@@ -104,10 +110,14 @@ impl Api {
         self.wait = None;
         let mut result = request(self.client.clone(), self.token.clone()).await;
         for _ in 0..TOKENS {
-            // Only a refusal of the tokens that the account has now says anything about it.
-            if !refuses_the_token(&result)
-                || !self.has_others(is_unauthorized(&result)).await.map_err(Refused::Interrupted)?
-            {
+            let Some(kind @ (ErrorKind::Unauthorized | ErrorKind::MissingScope | ErrorKind::NotPermitted)) =
+                result.as_ref().err().map(pinterest::Error::kind)
+            else {
+                break;
+            };
+            // Only a refusal of the tokens that are stored now concerns the account.
+            let may_refresh = kind == ErrorKind::Unauthorized;
+            if !self.has_others(may_refresh).await.map_err(Refused::Interrupted)? {
                 break;
             }
             self.take_from_quota().await.map_err(Refused::Interrupted)?;
@@ -115,10 +125,10 @@ impl Api {
         }
         if let Err(error) = &result {
             match error.kind() {
-                // Without a code it may come from something in between.
+                // Without a code it may come from a proxy.
                 ErrorKind::Unauthorized if error.code().is_some() => self.needs_reauth(error.to_string()).await,
                 ErrorKind::RateLimited | ErrorKind::SpamHold => self.exhausted(error).await,
-                // Where it was answered a moment ago, it is this call that is refused and not the app.
+                // If the app was answered a moment ago, only this call is refused.
                 ErrorKind::AppAccess if !self.answered => self.app_refused(error).await,
                 kind if error.code().is_some() && kind.shows_access() => self.app_is_answered().await,
                 _ => {}
@@ -146,8 +156,8 @@ impl Api {
         }
     }
 
-    /// Goes on with the tokens that the account has by now, or, where these are the refused ones, with refreshed ones, once;
-    /// false where there are no others.
+    /// Takes the tokens that the account has by now or, if these are the refused ones, refreshes them, once. False if there are
+    /// no others.
     async fn has_others(&mut self, may_refresh: bool) -> Result<bool, Interruption> {
         let stored = load(&self.context, self.account_id).await?;
         if stored.generation != self.generation {
@@ -166,21 +176,18 @@ impl Api {
 
     async fn needs_reauth(&self, cause: String) {
         let (account_id, generation) = (self.account_id, self.generation);
-        // Should it fail, the import's own state tells the user the same.
-        let _ = self
-            .context
-            .database
-            .run(move || {
-                store::account::lock(account_id)?;
-                if store::token::lock_generation(account_id)? != Some(generation) {
-                    return Ok(());
-                }
-                store::account::needs_reauth(account_id, &cause)
-            })
-            .await;
+        let recorded = self.context.database.run(move || {
+            store::account::lock(account_id)?;
+            if store::token::lock_generation(account_id)? != Some(generation) {
+                return Ok(());
+            }
+            store::account::needs_reauth(account_id, &cause)
+        });
+        // If it fails, the state of the import shows the same.
+        let _ = recorded.await;
     }
 
-    /// One request of the budget, waited for where it renews soon, and its place among those that are paced.
+    /// Takes one request from the quota, waiting if it renews soon, and waits for its turn if requests are paced.
     async fn take_from_quota(&self) -> Result<(), Interruption> {
         loop {
             let account_id = self.account_id;
@@ -201,39 +208,39 @@ impl Api {
         }
     }
 
-    /// All imports that share this budget wait as long, without asking.
+    /// Records that the quota is used up, so that all imports that share it wait without a request.
     async fn exhausted(&mut self, error: &pinterest::Error) {
         let account_id = self.account_id;
-        let is_told = error.retry_after().is_some() || error.kind() == ErrorKind::SpamHold;
-        let told = retry::next_delay(1, error, fastrand::f64()).filter(|_| is_told);
+        let is_stated = error.retry_after().is_some() || error.kind() == ErrorKind::SpamHold;
+        let stated = retry::next_delay(1, error, fastrand::f64()).filter(|_| is_stated);
         if error.is_about_pace() {
-            self.wait = told;
-            let pause = told.unwrap_or(QUOTA_PAUSE).as_secs_f64();
+            self.wait = stated;
+            let pause = stated.unwrap_or(QUOTA_PAUSE).as_secs_f64();
             let _ = self.context.database.run(move || store::quota::pause(account_id, pause)).await;
             return;
         }
-        let told_seconds = told.map(|told| told.as_secs_f64());
-        // This import waits anyway; the others would learn it by an answer of their own.
-        let waited = self.context.database.run(move || store::quota::exhausted(account_id, told_seconds)).await;
-        self.wait = told.or_else(|| waited.ok().flatten().map(seconds));
+        let stated_seconds = stated.map(|stated| stated.as_secs_f64());
+        // If it fails, this import waits all the same, and the others after their next request.
+        let waited = self.context.database.run(move || store::quota::exhausted(account_id, stated_seconds)).await;
+        self.wait = stated.or_else(|| waited.ok().flatten().map(seconds));
     }
 
-    /// All imports of the app wait; one of them asks now and then.
+    /// Records that the app is refused, so that all its imports wait; one of them makes a request now and then.
     async fn app_refused(&mut self, error: &pinterest::Error) {
         let (account_id, cause) = (self.account_id, error.to_string());
-        // Should it fail, the others learn it by themselves.
+        // If it fails, the others wait after their next request.
         let refused = self.context.database.run(move || store::app_access::refused(account_id, &cause)).await;
         self.wait = refused.ok().flatten().map(seconds);
     }
 
-    /// The app has access, as the first answer of each run shows.
+    /// Records that the app has access, after the first answer of each run.
     async fn app_is_answered(&mut self) {
         if self.answered {
             return;
         }
         let account_id = self.account_id;
         let granted = self.context.database.run(move || store::app_access::granted(account_id)).await;
-        // Should it fail, the next answer shows it too.
+        // If it fails, the next answer has the same effect.
         self.answered = granted.is_ok();
         if let Ok(true) = granted {
             self.context.wake.notify_one();
@@ -244,39 +251,25 @@ impl Api {
         let account_id = self.account_id;
         let number = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok());
         let length = |value: Option<Duration>| value.map(|value| value.as_secs_f64());
-        let told = Observed {
+        let observed = Observed {
             limit: number(rate.limit),
             window: length(rate.window),
             remaining: number(rate.remaining),
             reset_in: length(rate.reset),
             pace: length(rate.pace),
         };
-        // The next answer says it again.
-        let _ = self
-            .context
-            .database
-            .run(move || {
-                if told == Observed::default() {
-                    return store::quota::accepted(account_id);
-                }
-                store::quota::observe(account_id, &told)
-            })
-            .await;
+        let recorded = self.context.database.run(move || match observed == Observed::default() {
+            true => store::quota::accepted(account_id),
+            false => store::quota::observe(account_id, &observed),
+        });
+        // If it fails, the next answer contains the same.
+        let _ = recorded.await;
     }
 }
 
-/// A time that the database computed.
+/// A time from the database.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default()
-}
-
-fn refuses_the_token<T>(result: &Result<T, pinterest::Error>) -> bool {
-    use ErrorKind::{MissingScope, NotPermitted, Unauthorized};
-    matches!(result, Err(error) if matches!(error.kind(), Unauthorized | MissingScope | NotPermitted))
-}
-
-fn is_unauthorized<T>(result: &Result<T, pinterest::Error>) -> bool {
-    matches!(result, Err(error) if error.kind() == ErrorKind::Unauthorized)
 }
 
 async fn load(context: &Context, account_id: i64) -> Result<Access, Interruption> {

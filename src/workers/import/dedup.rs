@@ -1,5 +1,5 @@
-//! Pictures that are the same bytes under different addresses: of those in work at the same time one is embedded, the
-//! others wait for it to be recorded and take its embedding.
+//! Images with the same bytes under different addresses: one of them is embedded, the others wait until it is recorded and
+//! copy its embedding.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,21 +8,21 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Entries of which the dead ones are not looked for.
+/// Up to this number of entries, unused ones are kept.
 const FEW: usize = 256;
 
 /// By SHA-256.
 type Locks = HashMap<[u8; 32], Weak<Mutex<()>>>;
 
-/// The pictures in work, of all imports of this worker.
+/// The images in work, of all imports of this worker. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct SameBytes(Rc<RefCell<Locks>>);
 
-/// Nobody else works on the same bytes until it is dropped, which is after the outcome was recorded.
+/// No other task works on the same bytes until this is dropped, after the result was recorded.
 pub type Turn = OwnedMutexGuard<()>;
 
 impl SameBytes {
-    /// Waits for whoever works on these bytes.
+    /// Waits until no other task works on these bytes.
     pub async fn turn(&self, sha256: [u8; 32]) -> Turn {
         let known = self.0.borrow().get(&sha256).and_then(Weak::upgrade);
         let lock = known.unwrap_or_else(|| {

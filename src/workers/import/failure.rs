@@ -1,4 +1,4 @@
-//! What a failure means for an import: wait, park, or end.
+//! What a failure means for an import: it waits, is parked, or ends.
 
 use std::time::Duration;
 
@@ -6,26 +6,27 @@ use pinterest::{ErrorKind, app_access, retry};
 
 use crate::errors::{Failure, Kind};
 use crate::store::import::{ClaimState, Stop};
+use crate::workers::in_hand::Unrefreshed;
 
-/// Why an import is not worked on any more, for now or for good.
+/// Why an import is interrupted, for a time or finally.
 #[derive(Debug)]
 pub enum Interruption {
-    /// Another worker has it, or it is deleted: not a word to record.
+    /// Another worker has it, or it was deleted: nothing is recorded.
     Lost,
-    /// The user asked for the end.
+    /// A session has cancelled it.
     Cancelled,
-    /// Others' imports have waited long enough for this one's place.
+    /// Other imports have waited long enough.
     Yield,
-    /// Pinterest refuses the tokens of this generation: only the user can help, unless others stand by now.
+    /// Pinterest refuses the tokens of this generation. The user must reconnect the account, unless others are stored by now.
     Refused {
-        /// What Pinterest said.
+        /// Pinterest's refusal.
         failure: Failure,
         /// Of the refused tokens.
         generation: i64,
     },
-    /// To be recorded, and gone on with after the pause where the state allows.
+    /// The state and the failure are recorded. A queued or waiting import continues after the pause.
     Stopped {
-        /// The state to leave it in.
+        /// The new state.
         stop: Stop,
         /// Why.
         failure: Failure,
@@ -36,17 +37,17 @@ pub enum Interruption {
 
 /// Attempts without any progress before an import fails.
 const ATTEMPTS: i32 = 8;
-/// A pause when a condition on this server has to change first: a model put in place, a lock released.
+/// The pause when a condition on this server has to change first: a model is missing, a lock is held.
 pub const LOCAL_PAUSE: Duration = Duration::from_secs(15);
-/// The longest pause for a proxy that does not let requests through.
+/// The longest pause because of the proxy.
 const PROXY_PAUSE: Duration = Duration::from_secs(300);
-/// A rate limit without a word on how long.
+/// The pause after a rate limit if Pinterest does not send one.
 pub const QUOTA_PAUSE: Duration = Duration::from_secs(60);
 
-/// Between tries of an import whose app is refused for its account alone: from the first to the second.
+/// Between tries of an import if the app is refused for this account only: from the first to the second.
 const ACCESS_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
-/// The same where Pinterest does not say what is missing. Few enough to leave a trial app's 1,000 requests a day to others.
-const UNSAID_PAUSE: (Duration, Duration) = (Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60));
+/// The same if Pinterest does not state what is missing. So rare that a trial app's 1,000 requests per day are left for others.
+const UNSTATED_PAUSE: (Duration, Duration) = (Duration::from_secs(10 * 60), Duration::from_secs(24 * 60 * 60));
 
 impl Interruption {
     /// Ends the import.
@@ -54,22 +55,23 @@ impl Interruption {
         Interruption::Stopped { stop: Stop::Failed, failure, wake_in: Duration::ZERO }
     }
 
-    /// Something on this server is not as it has to be: nobody's image is to blame, and it may heal.
+    /// A condition on this server, which may change; it is not due to an image.
     pub fn local(failure: Failure, attempts: i32) -> Self {
         let stop = if attempts >= ATTEMPTS { Stop::Failed } else { Stop::Queued };
         Interruption::Stopped { stop, failure, wake_in: LOCAL_PAUSE }
     }
 
-    /// The proxy lets API calls through and images not. Each run makes API calls before it comes to the images, and their
-    /// success begins the count of attempts anew: so the pause is long from the first time on.
+    /// The proxy lets API calls through, but not images. Each run makes API calls before it downloads images, and their success
+    /// resets the count of attempts: so the pause is long from the first time on.
     pub fn proxy_keeps_images(failure: Failure) -> Self {
         Interruption::Stopped { stop: Stop::Queued, failure, wake_in: PROXY_PAUSE }
     }
 
-    /// What an API call's error means, after `attempts` without progress, `age` after the import's first claim.
+    /// What the error of an API call means, after `attempts` without progress, `age` after the import's first claim. `random`
+    /// is uniform in [0, 1).
     pub fn from_api(error: pinterest::Error, attempts: i32, age: Duration, random: f64) -> Self {
         let (stop, wake_in) = match error.kind() {
-            // A 401 without a code, in spite of fresh tokens: that need not be Pinterest's.
+            // A 401 without a code, despite new tokens, may not come from Pinterest.
             ErrorKind::Unauthorized if error.code().is_none() && attempts < ATTEMPTS => {
                 let ceiling = retry::ceiling(attempts.max(1).unsigned_abs());
                 let failure = Failure::new(Kind::BrokenOff, error.to_string());
@@ -84,12 +86,12 @@ impl Interruption {
             }
             ErrorKind::AppAccess => (Stop::WaitingAccess, app_access::wait_alone(age, ACCESS_PAUSE.0, ACCESS_PAUSE.1)),
             ErrorKind::NotPermitted => {
-                (Stop::WaitingAccess, app_access::wait_alone(age, UNSAID_PAUSE.0, UNSAID_PAUSE.1))
+                (Stop::WaitingAccess, app_access::wait_alone(age, UNSTATED_PAUSE.0, UNSTATED_PAUSE.1))
             }
             ErrorKind::RateLimited | ErrorKind::SpamHold => {
                 (Stop::WaitingQuota, retry::next_delay(1, &error, random).unwrap_or(QUOTA_PAUSE))
             }
-            // It says nothing of the import, which waits for as long as it takes to put the proxy right.
+            // This does not concern the import, which waits until the proxy works.
             kind if kind.is_proxy() => {
                 let attempt = attempts.max(1).unsigned_abs().min(retry::MAX_ATTEMPTS - 1);
                 let delay = retry::next_delay(attempt, &error, random).unwrap_or(LOCAL_PAUSE);
@@ -110,7 +112,7 @@ impl From<Failure> for Interruption {
         let stop = match failure.kind {
             Kind::NeedsReauth | Kind::SealBroken => Stop::NeedsReauth,
             Kind::AppAccess => Stop::WaitingAccess,
-            // It may heal, or somebody may mend it: the keys, a setting, the app.
+            // It may pass, or an administrator may solve it: the keys, a setting, the app.
             Kind::Database | Kind::Busy | Kind::NotReady | Kind::KeyMissing | Kind::Config => Stop::Queued,
             _ => Stop::Failed,
         };
@@ -118,7 +120,21 @@ impl From<Failure> for Interruption {
     }
 }
 
+impl From<Unrefreshed> for Interruption {
+    fn from(unrefreshed: Unrefreshed) -> Self {
+        match unrefreshed {
+            Unrefreshed::Again { failure, after, .. } => {
+                Interruption::Stopped { stop: Stop::Queued, failure, wake_in: after }
+            }
+            Unrefreshed::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 /// Turns a claim that does not hold into an interruption.
+///
+/// # Errors
+/// [`Interruption::Cancelled`] or [`Interruption::Lost`].
 pub fn held(claim: ClaimState) -> Result<(), Interruption> {
     match claim {
         ClaimState::Held => Ok(()),
@@ -133,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a proxy whose password cannot be read.
+    /// The error of a proxy whose password cannot be read.
     fn refused() -> pinterest::Error {
         let address = "http://127.0.0.1:9".parse().unwrap();
         let credentials_file = Some("/nonexistent/proxy".into());
@@ -156,7 +172,7 @@ mod tests {
         }
     }
 
-    /// The API answers meanwhile, which begins the count of attempts anew: the pause is not to come of it.
+    /// The API answers meanwhile, which resets the count of attempts: the pause must not depend on it.
     #[test]
     fn images_that_the_proxy_keeps_cost_few_requests() {
         let interruption = Interruption::proxy_keeps_images(refused().into());

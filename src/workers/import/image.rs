@@ -1,4 +1,4 @@
-//! One image: downloaded from the best size that can be had, recognised or embedded.
+//! One image: downloaded in the best size that is available, recognised or embedded.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use embedder::Input;
-use pinterest::{ErrorKind, FetchedImage, retry};
+use pinterest::{ErrorKind, retry};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,135 +20,145 @@ use crate::postgres::vector::Vector;
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Reason};
-use crate::workers::database::Context;
-use crate::workers::embedding::{ATTEMPTS, Gate, Judgement, judge};
+use crate::workers::context::Context;
+use crate::workers::embedding::{ATTEMPTS, Gate, Rejection};
 
-/// What is known after an attempt.
-pub enum Verdict {
-    /// To be recorded.
-    Done(Box<ImageResult>),
-    /// The embedder died while it had this image and others.
-    Suspect,
-    /// The import cannot go on.
-    Stop(Interruption),
-}
-
-/// All that work on an image needs.
+/// Shared by the images of an import.
 #[derive(Clone)]
-pub struct OneImage {
+pub struct ImageTask {
     pub context: Context,
     pub client: pinterest::Client,
     pub embedder: embedder::Client,
     pub embedder_gate: Gate,
+    /// One permit per download.
     pub download_gate: Arc<Semaphore>,
     pub account_id: i64,
+    /// Attempts of the import without progress.
     pub import_attempts: i32,
     /// Seconds since the import was claimed first.
     pub import_age: f64,
     pub keep_image: bool,
     pub model_id: i64,
-    /// Embeddings of other accounts' images may be taken.
+    /// Embeddings of other accounts' images may be copied.
     pub across: bool,
-    pub ladder: Rc<RefCell<Ladder>>,
+    pub refused_sizes: Rc<RefCell<RefusedSizes>>,
     pub same_bytes: SameBytes,
 }
 
-/// Sizes that this import has been refused again and again without a success between: tried last.
+/// How often Pinterest has refused each size in a row. Sizes that it always refuses are tried last.
 #[derive(Debug, Default)]
-pub struct Ladder(HashMap<String, u32>);
+pub struct RefusedSizes(HashMap<String, u32>);
 
-/// Refusals of one size in a row that are no coincidence any more.
+/// So many refusals of one size in a row are not a coincidence.
 const REFUSALS: u32 = 3;
 
-impl Ladder {
+impl RefusedSizes {
     fn sort(&self, candidates: &mut [Candidate]) {
         candidates.sort_by_key(|candidate| self.0.get(&candidate.size).is_some_and(|&refused| refused >= REFUSALS));
     }
 
-    fn refused(&mut self, size: &str) {
+    fn add(&mut self, size: &str) {
         *self.0.entry(size.to_owned()).or_default() += 1;
     }
 
-    fn worked(&mut self, size: &str) {
+    fn remove(&mut self, size: &str) {
         self.0.remove(size);
     }
 }
 
+/// The bytes of an image.
 struct Download {
-    image: FetchedImage,
-    /// The slot it was downloaded in, where it is so large that no other image is to be downloaded before it is embedded.
+    bytes: Bytes,
+    sha256: [u8; 32],
+    /// The download slot, if the image is so large that no other is downloaded before it is embedded.
     _slot: Option<OwnedSemaphorePermit>,
     size: String,
     cropped: bool,
 }
 
-/// Bytes of an image that keeps its slot until it is embedded: what a worker holds at one time is as many of the largest
-/// images as it downloads in parallel, and some small ones.
+/// An image of more bytes keeps its download slot until it is embedded. So a worker has in memory at most as many of the
+/// largest images as it downloads in parallel, and some small ones.
 const LARGE: usize = 4 << 20;
 
-/// Why the last size could not be had.
+/// Why there are no bytes.
+enum NoDownload {
+    /// To be recorded.
+    Done(Box<ImageResult>),
+    /// The import cannot continue.
+    Interrupted(Interruption),
+}
+
+impl From<ImageResult> for NoDownload {
+    fn from(outcome: ImageResult) -> Self {
+        NoDownload::Done(Box::new(outcome))
+    }
+}
+
+impl From<Interruption> for NoDownload {
+    fn from(interruption: Interruption) -> Self {
+        NoDownload::Interrupted(interruption)
+    }
+}
+
+/// Why the last size cannot be downloaded.
 #[derive(Default)]
 struct Refusal {
     kind: Option<ErrorKind>,
     reason: String,
 }
 
-impl OneImage {
-    /// Downloads, where the bytes are not kept, and embeds. `alone`: no other image is with the embedder meanwhile, so its death is this one's fault.
+impl ImageTask {
+    /// Downloads an image, unless its bytes are kept, and embeds it; what is to be recorded. The caller holds the turn until
+    /// that is recorded.
     ///
-    /// The turn is to be kept until the verdict is recorded.
-    pub async fn work(&self, claimed: &ClaimedImage, alone: bool) -> (Verdict, Option<Turn>) {
-        let download = match claimed.kept {
-            true => self.kept(claimed).await,
-            false => self.download(claimed).await,
-        };
+    /// # Errors
+    /// An interruption of the whole import.
+    pub async fn work(&self, claimed: &ClaimedImage) -> (Result<ImageResult, Interruption>, Option<Turn>) {
+        let download = if claimed.kept { self.kept(claimed).await } else { self.download(claimed).await };
         match download {
             Ok(download) => {
-                let turn = self.same_bytes.turn(download.image.sha256).await;
-                (self.recognise_or_embed(download, claimed, alone).await, Some(turn))
+                let turn = self.same_bytes.turn(download.sha256).await;
+                (self.recognise_or_embed(download, claimed).await, Some(turn))
             }
-            Err(verdict) => (verdict, None),
+            Err(NoDownload::Done(outcome)) => (Ok(*outcome), None),
+            Err(NoDownload::Interrupted(interruption)) => (Err(interruption), None),
         }
     }
 
-    async fn recognise_or_embed(&self, download: Download, claimed: &ClaimedImage, alone: bool) -> Verdict {
-        let done = |outcome| Verdict::Done(Box::new(outcome));
-        let Download { image, size, cropped, _slot } = download;
-        let keep_image = self.keep_image && !claimed.kept;
-        let (account_id, sha256, model_id, across) = (self.account_id, image.sha256, self.model_id, self.across);
-        let known =
-            self.context.database.run(move || store::pin_image::has_bytes(account_id, sha256, model_id, across)).await;
-        match known {
-            Ok(true) => {
-                let image = keep_image.then_some(image.bytes);
-                return done(ImageResult::SameBytes { model_id, sha256, source_size: size, cropped, image });
-            }
-            Ok(false) => {}
-            Err(failure) => return Verdict::Stop(failure.into()),
+    async fn recognise_or_embed(
+        &self,
+        download: Download,
+        claimed: &ClaimedImage,
+    ) -> Result<ImageResult, Interruption> {
+        let Download { bytes, sha256, size, cropped, _slot } = download;
+        let kept = (self.keep_image && !claimed.kept).then(|| bytes.clone());
+        let (account_id, model_id, across) = (self.account_id, self.model_id, self.across);
+        let known = move || store::pin_image::has_bytes(account_id, sha256, model_id, across);
+        if self.context.database.run(known).await? {
+            return Ok(ImageResult::SameBytes { model_id, sha256, source_size: size, cropped, image: kept });
         }
-        let kept = keep_image.then(|| image.bytes.clone());
-        let input = Input::Image(image.bytes.into(), self.context.config.borrow().animated_images);
-        match self.embedder_gate.embed(&self.embedder, input, alone).await {
-            Ok(embedded) => match Vector::new(embedded.vector) {
-                // The model was replaced while the import ran: the next run begins with the new one, at once.
-                _ if self.model_changed(&embedded.model).await => Verdict::Stop(Interruption::Stopped {
-                    stop: Stop::Queued,
-                    failure: Failure::new(Kind::NotReady, "the model was replaced during the import"),
-                    wake_in: Duration::ZERO,
-                }),
-                Ok(embedding) => done(ImageResult::Embedded(Box::new(Embedded {
-                    embedding,
-                    model_id,
-                    sha256,
-                    source_size: size,
-                    cropped,
-                    animated: embedded.animated,
-                    image: kept,
-                }))),
-                Err(failure) => done(ImageResult::Failed(Reason::new("bad_vector", failure.message))),
-            },
-            Err(error) => self.embedder_verdict(&error, claimed, alone),
+        let input = Input::Image(bytes, self.context.config.borrow().animated_images);
+        let embedded = match self.embedder_gate.embed(&self.embedder, input, claimed.attempts).await {
+            Ok(embedded) => embedded,
+            Err(rejection) => return self.rejected(rejection),
+        };
+        if self.model_changed(&embedded.model).await {
+            // The next run starts at once, with the new model.
+            let failure = Failure::new(Kind::NotReady, "the model was replaced during the import");
+            return Err(Interruption::Stopped { stop: Stop::Queued, failure, wake_in: Duration::ZERO });
         }
+        Ok(match Vector::new(embedded.vector) {
+            Ok(embedding) => ImageResult::Embedded(Box::new(Embedded {
+                embedding,
+                model_id,
+                sha256,
+                source_size: size,
+                cropped,
+                animated: embedded.animated,
+                image: kept,
+            })),
+            Err(failure) => ImageResult::Failed(Reason::new("bad_vector", failure.message)),
+        })
     }
 
     async fn model_changed(&self, fingerprint: &embedder::ModelFingerprint) -> bool {
@@ -155,43 +166,37 @@ impl OneImage {
         self.context.database.run(move || store::model::is(model_id, &fingerprint)).await.is_ok_and(|same| !same)
     }
 
-    fn embedder_verdict(&self, error: &embedder::Error, claimed: &ClaimedImage, alone: bool) -> Verdict {
-        Verdict::Done(Box::new(match judge(error, claimed.attempts, alone) {
-            Judgement::Unsuitable(reason) => ImageResult::Skipped(reason),
-            Judgement::Failed(reason) => ImageResult::Failed(reason),
-            Judgement::Again { reason, after, blame } => ImageResult::Retry { reason, after, blame },
-            Judgement::Suspect => return Verdict::Suspect,
-            Judgement::Nobody(failure) => return Verdict::Stop(Interruption::local(failure, self.import_attempts)),
-        }))
+    fn rejected(&self, rejection: Rejection) -> Result<ImageResult, Interruption> {
+        Ok(match rejection {
+            Rejection::Unsuitable(code, failure) => ImageResult::Skipped(Reason::new(code, failure.message)),
+            Rejection::Failed(code, failure) => ImageResult::Failed(Reason::new(code, failure.message)),
+            Rejection::Again { failure, after, blame } => ImageResult::Retry { reason: failure.message, after, blame },
+            Rejection::Unavailable(failure) => return Err(Interruption::local(failure, self.import_attempts)),
+        })
     }
 
     /// The bytes that an earlier import kept.
-    async fn kept(&self, claimed: &ClaimedImage) -> Result<Download, Verdict> {
+    async fn kept(&self, claimed: &ClaimedImage) -> Result<Download, NoDownload> {
         let (account_id, image) = (self.account_id, claimed.clone());
-        match self.context.database.run(move || store::pin_image::kept(account_id, &image)).await {
-            Ok(Some((bytes, size, cropped))) => {
-                let sha256 = Sha256::digest(&bytes).into();
-                Ok(Download { image: FetchedImage { bytes, sha256 }, size, cropped, _slot: None })
-            }
-            Ok(None) => Err(Verdict::Stop(Interruption::Lost)),
-            Err(failure) => Err(Verdict::Stop(failure.into())),
-        }
+        let kept = self.context.database.run(move || store::pin_image::kept(account_id, &image)).await;
+        let (bytes, size, cropped) = kept.map_err(Interruption::from)?.ok_or(Interruption::Lost)?;
+        let sha256 = Sha256::digest(&bytes).into();
+        Ok(Download { bytes: bytes.into(), sha256, size, cropped, _slot: None })
     }
 
-    /// Tries the sizes that Pinterest gave, best first; where none can be had, asks once for fresh ones.
-    async fn download(&self, claimed: &ClaimedImage) -> Result<Download, Verdict> {
-        let done = |outcome| Err(Verdict::Done(Box::new(outcome)));
+    /// Tries the sizes that Pinterest lists, best first; if none is available, asks once for new addresses.
+    async fn download(&self, claimed: &ClaimedImage) -> Result<Download, NoDownload> {
         if claimed.candidates.is_empty() {
-            return done(ImageResult::Skipped(Reason::new("no_url", "Pinterest gives no URL for this image")));
+            return Err(ImageResult::Skipped(Reason::new("no_url", "Pinterest returns no URL for this image")).into());
         }
-        let mut refused = match self.climb(claimed.candidates.clone(), claimed).await? {
+        let mut refused = match self.download_first(claimed.candidates.clone(), claimed).await? {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
         if refused.kind != Some(ErrorKind::TooLarge)
             && let Some(fresh) = self.fresh_candidates(claimed).await?
         {
-            match self.climb(fresh, claimed).await? {
+            match self.download_first(fresh, claimed).await? {
                 Ok(download) => return Ok(download),
                 Err(again) if again.kind == Some(ErrorKind::TooLarge) => refused = again,
                 Err(_) => {}
@@ -200,63 +205,57 @@ impl OneImage {
         let Refusal { kind, reason: refused } = refused;
         if kind == Some(ErrorKind::TooLarge) {
             let setting = limit_of_images(embedder::ErrorKind::TooLarge).unwrap_or_default();
-            return done(ImageResult::Skipped(Reason::new("too_large", format!("{refused} (the setting {setting})"))));
+            let reason = format!("{refused} (the setting {setting})");
+            return Err(ImageResult::Skipped(Reason::new("too_large", reason)).into());
         }
         let reason = format!("none of its sizes can be downloaded: {refused}");
-        done(ImageResult::Failed(Reason::new("not_downloadable", reason)))
+        Err(ImageResult::Failed(Reason::new("not_downloadable", reason)).into())
     }
 
-    /// The first size that can be had, or why the last one cannot.
-    async fn climb(
+    /// The first size that can be downloaded, or why the last one cannot.
+    async fn download_first(
         &self,
         mut candidates: Vec<Candidate>,
         claimed: &ClaimedImage,
-    ) -> Result<Result<Download, Refusal>, Verdict> {
-        self.ladder.borrow().sort(&mut candidates);
-        // Closed never, so this fails never.
+    ) -> Result<Result<Download, Refusal>, NoDownload> {
+        self.refused_sizes.borrow().sort(&mut candidates);
+        // The semaphore is never closed, so this cannot fail.
         let slot = self.download_gate.clone().acquire_owned().await.ok();
         let mut refused = Refusal::default();
         for Candidate { size, url, cropped } in candidates {
             let mut fetched = self.client.fetch_image(&url).await;
-            // Before the whole import pauses for minutes: one connection that broke is no reason to.
+            // One broken connection is not a reason to pause the whole import for minutes.
             if fetched.as_ref().is_err_and(|error| error.kind() == ErrorKind::ProxyTunnel) {
                 fetched = self.client.fetch_image(&url).await;
             }
             match fetched {
                 Ok(image) => {
-                    self.ladder.borrow_mut().worked(&size);
+                    self.refused_sizes.borrow_mut().remove(&size);
                     let _slot = slot.filter(|_| image.bytes.len() > LARGE);
-                    return Ok(Ok(Download { image, size, cropped, _slot }));
+                    return Ok(Ok(Download { bytes: image.bytes.into(), sha256: image.sha256, size, cropped, _slot }));
                 }
-                // Nothing is known of the image: the import waits for the proxy as a whole.
+                // This does not depend on the image: the whole import waits for the proxy.
                 Err(error) if error.kind().is_proxy() => {
-                    return Err(Verdict::Stop(Interruption::proxy_keeps_images(error.into())));
+                    return Err(Interruption::proxy_keeps_images(error.into()).into());
                 }
                 Err(error) if error.rules_out_url() => {
-                    self.ladder.borrow_mut().refused(&size);
+                    self.refused_sizes.borrow_mut().add(&size);
                     refused = Refusal { kind: Some(error.kind()), reason: error.to_string() };
                 }
                 Err(error) => {
-                    let attempt = claimed.attempts.unsigned_abs();
-                    let delay = retry::next_delay(attempt, &error, fastrand::f64());
-                    let outcome = match delay {
-                        Some(after) if claimed.attempts < ATTEMPTS && error.is_retryable() => {
-                            ImageResult::Retry { reason: error.to_string(), after, blame: true }
-                        }
-                        _ => ImageResult::Failed(Reason::new("download", error.to_string())),
-                    };
-                    return Err(Verdict::Done(Box::new(outcome)));
+                    let retry = retry_after(&error, claimed).filter(|_| error.is_retryable());
+                    let failed = || ImageResult::Failed(Reason::new("download", error.to_string()));
+                    return Err(retry.unwrap_or_else(failed).into());
                 }
             }
         }
         Ok(Err(refused))
     }
 
-    /// What Pinterest gives for the image now, where that is something else. Not a word about the image where the call
-    /// has to wait: for the quota, for the user, for better times.
-    async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Result<Option<Vec<Candidate>>, Verdict> {
-        let api = Api::open(self.context.clone(), self.account_id, self.import_attempts, self.import_age).await;
-        let mut api = api.map_err(Verdict::Stop)?;
+    /// The addresses that Pinterest returns now, if they are others. A failed call that concerns the account, for example its
+    /// quota, interrupts the import and does not count for the image.
+    async fn fresh_candidates(&self, claimed: &ClaimedImage) -> Result<Option<Vec<Candidate>>, NoDownload> {
+        let mut api = Api::open(self.context.clone(), self.account_id, self.import_attempts, self.import_age).await?;
         let pin = api
             .call(|client, token| {
                 let pin_id = claimed.pin_id.clone();
@@ -265,24 +264,23 @@ impl OneImage {
             .await;
         let pin = match pin {
             Ok(pin) => pin,
-            Err(Refused::Call(error)) if error.is_retryable() && !is_about_the_account(error.kind()) => {
-                let after = retry::next_delay(claimed.attempts.unsigned_abs(), &error, fastrand::f64());
-                return match after {
-                    Some(after) if claimed.attempts < ATTEMPTS => {
-                        let reason = error.to_string();
-                        Err(Verdict::Done(Box::new(ImageResult::Retry { reason, after, blame: true })))
-                    }
-                    _ => Ok(None),
-                };
+            Err(Refused::Call(error)) if !is_about_the_account(error.kind()) => {
+                let retry = retry_after(&error, claimed).filter(|_| error.is_retryable());
+                return retry.map_or(Ok(None), |retry| Err(retry.into()));
             }
-            Err(Refused::Call(error)) if !is_about_the_account(error.kind()) => return Ok(None),
-            Err(refused) => return Err(Verdict::Stop(api.interruption(refused))),
+            Err(refused) => return Err(api.interruption(refused).into()),
         };
         let images = pin.images().unwrap_or_default();
         let Some(image) = images.into_iter().find(|image| image.position == claimed.position) else { return Ok(None) };
         let fresh = Candidate::of(&image.candidates);
         Ok((fresh != claimed.candidates).then_some(fresh))
     }
+}
+
+/// Another attempt after a failed request, unless this was the last one.
+fn retry_after(error: &pinterest::Error, claimed: &ClaimedImage) -> Option<ImageResult> {
+    let after = retry::next_delay(claimed.attempts.unsigned_abs(), error, fastrand::f64())?;
+    (claimed.attempts < ATTEMPTS).then(|| ImageResult::Retry { reason: error.to_string(), after, blame: true })
 }
 
 /// Does a refusal concern all calls of the account, and so the import?

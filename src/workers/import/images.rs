@@ -9,26 +9,27 @@ use tokio::task::JoinSet;
 
 use super::dedup::Turn;
 use super::failure::{Interruption, held};
-use super::image::{OneImage, Verdict};
+use super::image::ImageTask;
 use super::run::Run;
 use crate::errors::Failure;
 use crate::store;
-use crate::store::import::ClaimState;
+use crate::store::import::{ClaimState, ClaimedImport};
 use crate::store::import_outcome::{self, ImageOutcome};
 use crate::store::pin_image::{ClaimRequest, ClaimedImage, ImageResult, Reason, Recorded};
 use crate::workers::{embedding, registry};
 
-/// Images in work for each download slot: while one half downloads, the other is with the embedder.
+/// Images in work per download slot: one half is downloaded while the other half is embedded.
 const IN_WORK_PER_DOWNLOAD: usize = 2;
-/// An image is not claimed for work again after so many attempts: twice as many as end by a verdict.
+/// After so many attempts an image fails without another one: twice as many as are recorded otherwise, because attempts count
+/// that the end of a worker has interrupted.
 const MOST_ATTEMPTS: i32 = 2 * embedding::ATTEMPTS;
-/// A claim is looked for again after this, should a notice have been missed.
+/// The longest pause before the next claim, should a notification have been missed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The images of one import.
 pub struct Images<'a> {
     run: &'a Run,
-    one: OneImage,
+    task: ImageTask,
     limit: usize,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Images<'a> {
     /// Ready to work.
     pub fn new(run: &'a Run, client: pinterest::Client, embedder: embedder::Client, model_id: i64) -> Self {
         let downloads = run.context.config.borrow().parallel_downloads;
-        let one = OneImage {
+        let task = ImageTask {
             context: run.context.clone(),
             client,
             embedder,
@@ -48,42 +49,40 @@ impl<'a> Images<'a> {
             keep_image: run.claimed.keep_images,
             model_id,
             across: run.context.config.borrow().reuse_across_accounts,
-            ladder: Rc::default(),
+            refused_sizes: Rc::default(),
             same_bytes: run.same_bytes.clone(),
         };
-        Images { run, one, limit: downloads * IN_WORK_PER_DOWNLOAD }
+        Images { run, task, limit: downloads * IN_WORK_PER_DOWNLOAD }
     }
 
-    /// Works until the listing is complete and no image is pending. `progress` rings when there may be new ones.
+    /// Works until the listing is complete and no image is pending. `progress` announces new ones.
+    ///
+    /// # Errors
+    /// The first interruption of an image, or a lost claim.
     pub async fn work(self, progress: &Notify, listed: watch::Receiver<bool>) -> Result<(), Interruption> {
-        let mut tasks: JoinSet<(ClaimedImage, (Verdict, Option<Turn>))> = JoinSet::new();
-        let mut suspects: Vec<ClaimedImage> = Vec::new();
+        let mut tasks: JoinSet<(ClaimedImage, (Result<ImageResult, Interruption>, Option<Turn>))> = JoinSet::new();
         let mut ready_in = Duration::ZERO;
         self.try_suspects().await?;
         loop {
             // Read before the claim: pins recorded after it are announced by `progress`.
             let complete = *listed.borrow();
             let mut exhausted = false;
-            if tasks.len() <= self.limit / 2 && suspects.is_empty() {
+            if tasks.len() <= self.limit / 2 {
                 let claimed = self.claim(self.limit - tasks.len()).await?;
                 exhausted = claimed.is_empty();
-                // Attempts that nobody lived to judge count as well.
+                // Attempts that the end of a worker has interrupted count too.
                 let (spent, claimed): (Vec<_>, Vec<_>) =
                     claimed.into_iter().partition(|image| image.attempts > MOST_ATTEMPTS);
                 self.record(spent.into_iter().map(|image| (image, given_up())).collect()).await?;
                 for image in claimed {
-                    let one = self.one.clone();
+                    let task = self.task.clone();
                     tasks.spawn_local(async move {
-                        let verdict = one.work(&image, false).await;
-                        (image, verdict)
+                        let result = task.work(&image).await;
+                        (image, result)
                     });
                 }
             }
             if tasks.is_empty() {
-                if !suspects.is_empty() {
-                    self.try_alone(std::mem::take(&mut suspects)).await?;
-                    continue;
-                }
                 if exhausted {
                     let (left, seconds) = self.pending().await?;
                     if left == 0 && complete {
@@ -101,15 +100,10 @@ impl<'a> Images<'a> {
             let mut turns = Vec::new();
             let mut next = tasks.join_next().await;
             while let Some(ended) = next {
-                match ended {
-                    Ok((image, (Verdict::Done(outcome), turn))) => {
-                        outcomes.push((image, *outcome));
-                        turns.extend(turn);
-                    }
-                    Ok((image, (Verdict::Suspect, _))) => suspects.push(image),
-                    Ok((_, (Verdict::Stop(interruption), _))) => return Err(interruption),
-                    // A panic: the image's lease runs out, its attempt is counted.
-                    Err(_) => {}
+                // After a panic the image's lease ends, and the attempt counts.
+                if let Ok((image, (outcome, turn))) = ended {
+                    outcomes.push((image, outcome?));
+                    turns.extend(turn);
                 }
                 next = tasks.try_join_next();
             }
@@ -118,130 +112,100 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// Images that workers had in hand when they ended come first, one by one.
+    /// Images that workers had claimed when they crashed come first, one by one: so only the one that crashes this worker too
+    /// is to blame.
     async fn try_suspects(&self) -> Result<(), Interruption> {
-        let claimed = self.run.claimed.clone();
-        let claim = self.run.context.database.run(move || {
-            store::pin_image::take_turns(claimed.account_id, false)?;
-            let claim = store::import::lock(&claimed)?;
-            if claim == ClaimState::Held {
-                let live = registry::live_identities();
-                let (failed, kept) = store::pin_image::give_up_deadly(claimed.account_id, claimed.import_id, &live)?;
-                let outcomes = [(ImageOutcome::Failed, "worker_died", failed), (ImageOutcome::Reused, "before", kept)];
-                import_outcome::count_images(claimed.account_id, claimed.import_id, &outcomes)?;
-                store::import::add_doubts(&claimed, kept)?;
-            }
-            Ok(claim)
+        let given_up = self.run.in_turn(|claimed| {
+            let live = registry::live_identities();
+            let (failed, kept) = store::pin_image::give_up_deadly(claimed.account_id, claimed.import_id, &live)?;
+            let outcomes = [(ImageOutcome::Failed, "worker_died", failed), (ImageOutcome::Reused, "before", kept)];
+            import_outcome::count_images(claimed.account_id, claimed.import_id, &outcomes)?;
+            store::import::add_doubts(claimed, kept)
         });
-        held(claim.await?)?;
+        given_up.await?;
         loop {
-            let (claimed, identity) = (self.run.claimed.clone(), self.run.context.identity.clone());
-            let suspect = self.run.context.database.run(move || {
-                if store::import::lock(&claimed)? == ClaimState::Lost {
+            let identity = self.run.context.identity.clone();
+            let suspect = self.run.transaction(move |claimed| {
+                if store::import::lock(claimed)? == ClaimState::Lost {
                     return Ok(None);
                 }
                 let live = registry::live_identities();
                 store::pin_image::claim_suspect(claimed.account_id, claimed.import_id, &identity, &live)
             });
-            match suspect.await? {
-                Some(image) => self.try_alone(vec![image]).await?,
-                None => return Ok(()),
-            }
+            let Some(image) = suspect.await? else { return Ok(()) };
+            let (outcome, _turn) = self.task.work(&image).await;
+            self.record(vec![(image, outcome?)]).await?;
         }
-    }
-
-    /// The embedder died with these in its hands. One by one, so that only the guilty one is blamed.
-    async fn try_alone(&self, suspects: Vec<ClaimedImage>) -> Result<(), Interruption> {
-        for image in suspects {
-            let (verdict, _turn) = self.one.work(&image, true).await;
-            match verdict {
-                Verdict::Done(outcome) => self.record(vec![(image, *outcome)]).await?,
-                Verdict::Suspect => {}
-                Verdict::Stop(interruption) => return Err(interruption),
-            }
-        }
-        Ok(())
     }
 
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
-        let claimed = self.run.claimed.clone();
-        let (account_id, import_id) = (claimed.account_id, claimed.import_id);
         let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
-        let (across, model_id, keep_images) = (self.one.across, self.one.model_id, self.one.keep_image);
-        let claim = self.run.context.database.run(move || {
-            store::pin_image::take_turns(account_id, across)?;
-            // An import that was taken from this run is given images by its next one alone.
-            if store::import::lock(&claimed)? == ClaimState::Lost {
-                return Ok(None);
-            }
-            // What has been embedded since their page was recorded: by another worker, or for another account.
+        let (across, model_id, keep_images) = (self.task.across, self.task.model_id, self.task.keep_image);
+        let claim = self.run.in_turn(move |claimed| {
+            let (account_id, import_id) = (claimed.account_id, claimed.import_id);
+            // Images that were embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
             reuse(account_id, model_id, hashes, across, keep_images)?;
             let live = registry::live_identities();
             let request =
                 ClaimRequest { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
-            store::pin_image::claim(request, limit).map(Some)
+            store::pin_image::claim(request, limit)
         });
-        claim.await?.ok_or(Interruption::Lost)
+        claim.await
     }
 
     async fn pending(&self) -> Result<(i64, f64), Interruption> {
-        let (account_id, import_id) = (self.run.claimed.account_id, self.run.claimed.import_id);
-        Ok(self.run.context.database.run(move || store::pin_image::pending(account_id, import_id)).await?)
+        let pending = |claimed: &ClaimedImport| store::pin_image::pending(claimed.account_id, claimed.import_id);
+        Ok(self.run.transaction(pending).await?)
     }
 
     async fn record(&self, outcomes: Vec<(ClaimedImage, ImageResult)>) -> Result<(), Interruption> {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let (claimed, model_id, across) = (self.run.claimed.clone(), self.one.model_id, self.one.across);
-        let claim = self
-            .run
-            .context
-            .database
-            .run(move || {
-                store::pin_image::take_turns(claimed.account_id, across)?;
-                let claim = store::import::lock(&claimed)?;
-                if claim == ClaimState::Lost {
-                    return Ok(claim);
-                }
-                let mut counted = Vec::new();
-                let mut doubts = 0;
-                for (image, outcome) in &outcomes {
-                    match store::pin_image::record(claimed.account_id, image, outcome, across)? {
-                        Recorded::No => continue,
-                        Recorded::KeptBefore => {
-                            doubts += 1;
-                            counted.push((ImageOutcome::Reused, "before", 1));
-                            continue;
-                        }
-                        Recorded::AsIs => {}
+        let (model_id, across) = (self.task.model_id, self.task.across);
+        let claim = self.run.transaction(move |claimed| {
+            store::pin_image::take_turns(claimed.account_id, across)?;
+            let claim = store::import::lock(claimed)?;
+            if claim == ClaimState::Lost {
+                return Ok(claim);
+            }
+            let mut counted = Vec::new();
+            let mut doubts = 0;
+            for (image, outcome) in &outcomes {
+                match store::pin_image::record(claimed.account_id, image, outcome, across)? {
+                    Recorded::No => continue,
+                    Recorded::KeptBefore => {
+                        doubts += 1;
+                        counted.push((ImageOutcome::Reused, "before", 1));
+                        continue;
                     }
-                    counted.push(match outcome {
-                        ImageResult::Embedded(done) if done.animated => (ImageOutcome::Embedded, "first_frame", 1),
-                        ImageResult::Embedded(_) => (ImageOutcome::Embedded, "", 1),
-                        ImageResult::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
-                        ImageResult::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),
-                        ImageResult::Failed(reason) => (ImageOutcome::Failed, reason.code, 1),
-                        ImageResult::Retry { .. } => continue,
-                    });
+                    Recorded::AsIs => {}
                 }
-                import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
-                store::import::add_doubts(&claimed, doubts)?;
-                let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
-                reuse(claimed.account_id, model_id, hashes, across, claimed.keep_images)?;
-                Ok(claim)
-            })
-            .await?;
-        held(claim)
+                counted.push(match outcome {
+                    ImageResult::Embedded(done) if done.animated => (ImageOutcome::Embedded, "first_frame", 1),
+                    ImageResult::Embedded(_) => (ImageOutcome::Embedded, "", 1),
+                    ImageResult::SameBytes { .. } => (ImageOutcome::Reused, "same_bytes", 1),
+                    ImageResult::Skipped(reason) => (ImageOutcome::Skipped, reason.code, 1),
+                    ImageResult::Failed(reason) => (ImageOutcome::Failed, reason.code, 1),
+                    ImageResult::Retry { .. } => continue,
+                });
+            }
+            import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
+            store::import::add_doubts(claimed, doubts)?;
+            let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
+            reuse(claimed.account_id, model_id, hashes, across, claimed.keep_images)?;
+            Ok(claim)
+        });
+        held(claim.await?)
     }
 }
 
 fn given_up() -> ImageResult {
-    ImageResult::Failed(Reason::new("worker_died", format!("{MOST_ATTEMPTS} attempts on it broke off")))
+    ImageResult::Failed(Reason::new("worker_died", format!("{MOST_ATTEMPTS} attempts were interrupted")))
 }
 
-/// Gives pending images of the account the embeddings that stand under these content hashes, and counts them.
+/// Copies embeddings with these content hashes to pending images of the account, and counts them.
 pub fn reuse(
     account_id: i64,
     model_id: i64,

@@ -2,73 +2,23 @@
 
 use std::collections::HashSet;
 
-use pinterest::model::Board;
-use pinterest::{BoardReference, BookmarkGuard, Closest, ErrorKind, SectionReference};
+use pinterest::{BoardReference, BookmarkGuard, ErrorKind, SectionReference};
 use tokio::sync::Notify;
 
 use super::api::{Api, Refused};
-use super::failure::{Interruption, held};
+use super::completeness;
+use super::failure::Interruption;
 use super::images::reuse;
 use super::run::Run;
-use super::verdict;
-use crate::names::{self, shortened};
+use crate::names;
 use crate::rows::{PageRows, page_rows};
 use crate::store;
 use crate::store::as_integer;
 use crate::store::board::LastImport;
-use crate::store::import::{After, ClaimState, Coverage, PageListed};
+use crate::store::import::{After, Coverage, PageListed};
 use crate::store::import_outcome::{self, ImageOutcome, PinOutcome};
 use crate::store::pin::PinRow;
 use crate::store::pin_image::{AI_DISCLOSED, Reason};
-
-/// What a look through the account's boards has found.
-pub struct Boards {
-    /// Those that fit best, each once.
-    pub found: Vec<Board>,
-    /// Others of the title that an address names, with their owners: the first of them.
-    pub of_others: Vec<String>,
-}
-
-/// So many boards of other users are named in a message.
-const MOST_OTHERS: usize = 5;
-
-/// Looks through the account's boards.
-pub async fn find_boards(api: &mut Api, reference: &BoardReference) -> Result<Boards, Interruption> {
-    let mut guard = BookmarkGuard::new();
-    let mut bookmark: Option<String> = None;
-    let mut closest = Closest::default();
-    let mut of_others = Vec::new();
-    loop {
-        let page = api
-            .call(|client, token| {
-                let bookmark = bookmark.clone();
-                async move { client.boards(&token, bookmark.as_deref()).await }
-            })
-            .await
-            .map_err(|error| api.interruption(error))?;
-        for board in page.items {
-            let title = board.name.as_deref().unwrap_or_default();
-            let owner = board.owner.as_ref().and_then(|owner| owner.username.as_deref());
-            if of_others.len() < MOST_OTHERS && reference.is_of_another(title, owner) {
-                of_others.push(format!("{} of {}", board.id, shortened(owner.unwrap_or_default())));
-            }
-            let likeness = reference.likeness(&board.id, title, owner);
-            closest.offer(board, likeness);
-        }
-        match page.bookmark {
-            Some(next) => {
-                guard.admit(&next).map_err(|error| api.interruption(error))?;
-                bookmark = Some(next);
-            }
-            None => break,
-        }
-    }
-    // A board that moves between pages while they are listed comes twice.
-    let mut seen = HashSet::new();
-    let mut found = closest.into_found();
-    found.retain(|board| seen.insert(board.id.clone()));
-    Ok(Boards { found, of_others })
-}
 
 /// The listing of one import.
 pub struct Listing<'a> {
@@ -79,26 +29,26 @@ pub struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// Of a board whose last import stands as `last` says.
+    /// The listing of a board whose last import was `last`.
     pub fn new(run: &'a Run, board_id: &'a str, model_id: i64, last: LastImport) -> Self {
         Listing { run, board_id, model_id, last }
     }
 
-    /// Lists the board's pins from where the last attempt stopped, and finds out what that proves.
+    /// Lists the board's pins from where the last attempt stopped, and concludes what that proves.
     pub async fn list(&self, api: &mut Api, progress: &Notify) -> Result<(), Interruption> {
         if !self.run.claimed.listed && !self.list_pages(api, progress).await? {
             return Ok(());
         }
-        verdict::reach(self.run, api, self.board_id).await
+        completeness::conclude(self.run, api, self.board_id).await
     }
 
-    /// Lists all pages that are needed; true where what they prove is still to be found out.
+    /// Lists all pages that are needed; true if the conclusion is still to be drawn.
     async fn list_pages(&self, api: &mut Api, progress: &Notify) -> Result<bool, Interruption> {
         let found = sections(self.run, api, self.board_id).await?;
         let wanted = self.wanted_sections(&found)?;
         let mut guard = BookmarkGuard::new();
         let mut bookmark = self.run.claimed.bookmark.clone();
-        // How long a bookmark lives is not documented: a resumed listing may have to start over, once.
+        // Pinterest does not document how long a bookmark is valid: a resumed listing may have to start over, once.
         let mut may_start_over = bookmark.is_some();
         loop {
             let page = api
@@ -110,8 +60,7 @@ impl<'a> Listing<'a> {
             let page = match page {
                 Ok(page) => page,
                 Err(error) if error.kind() == Some(ErrorKind::StaleBookmark) && may_start_over => {
-                    let claimed = self.run.claimed.clone();
-                    self.run.context.database.run(move || store::import::forget_bookmark(&claimed)).await?;
+                    self.run.transaction(store::import::forget_bookmark).await?;
                     (bookmark, may_start_over) = (None, false);
                     continue;
                 }
@@ -135,7 +84,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// The ids of the sections that the import was asked for.
+    /// The ids of the sections to import; `None` for the whole board.
     fn wanted_sections(&self, found: &[(String, String)]) -> Result<Option<HashSet<String>>, Interruption> {
         let claimed = &self.run.claimed;
         let Some(asked) = &claimed.sections else { return Ok(None) };
@@ -149,139 +98,126 @@ impl<'a> Listing<'a> {
     }
 
     async fn stopped_by_limit(&self) -> Result<(), Interruption> {
-        let claimed = self.run.claimed.clone();
         let reason = "complete up to Pinterest's limit of one listing";
-        self.run.context.database.run(move || store::import::record_listing_limit(&claimed, reason)).await?;
-        Ok(())
+        Ok(self.run.transaction(|claimed| store::import::record_listing_limit(claimed, reason)).await?)
     }
 
-    /// Stores a page; returns what comes after it.
+    /// Stores a page; returns the next step.
     async fn record(
         &self,
         mut rows: PageRows,
         wanted: Option<HashSet<String>>,
         bookmark: Option<String>,
     ) -> Result<After, Interruption> {
-        let (claimed, board_id) = (self.run.claimed.clone(), self.board_id.to_owned());
+        let board_id = self.board_id.to_owned();
         let (model_id, last) = (self.model_id, self.last);
         let across = self.run.context.config.borrow().reuse_across_accounts;
-        let (claim, after) = self
-            .run
-            .context
-            .database
-            .run(move || {
-                let (account_id, import_id) = (claimed.account_id, claimed.import_id);
-                store::pin_image::take_turns(account_id, across)?;
-                let claim = store::import::lock(&claimed)?;
-                if claim != ClaimState::Held {
-                    return Ok((claim, After::Conclusion));
+        let recorded = self.run.in_turn(move |claimed| {
+            let (account_id, import_id) = (claimed.account_id, claimed.import_id);
+            let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;
+            let mut left_out = Vec::new();
+            if let Some(wanted) = wanted {
+                left_out.push(("other_section", rows.retain(|pin, _| is_in(pin, &wanted))));
+            }
+            // Pins that this import has seen before are counted already.
+            let mut images = store::import::images_found(claimed)?;
+            let limit = claimed.max_images.unwrap_or(i32::MAX);
+            let skips = |is_ai: bool| claimed.skip_ai && is_ai;
+            let beyond = rows.retain(|pin, count| {
+                let known = seen.contains(&pin.pin_id);
+                let fits = known || images < limit;
+                if fits && !known && !skips(pin.is_ai) {
+                    images = images.saturating_add(count);
                 }
-                let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;
-                let mut left_out = Vec::new();
-                if let Some(wanted) = wanted {
-                    left_out.push(("other_section", rows.retain(|pin, _| is_in(pin, &wanted))));
+                fits
+            });
+            left_out.push(("beyond_max_images", beyond));
+            let full = images >= limit;
+            let known = store::pin::known_on_board(account_id, &board_id, rows.ids())?;
+            let new = rows.pins.iter().filter(|pin| !known.contains(&pin.pin_id)).count();
+            // Pinterest lists new pins first.
+            let ends_known = rows.pins.last().is_some_and(|pin| known.contains(&pin.pin_id));
+            let odd = rows.pins.iter().filter(|pin| pin.odd).map(|pin| pin.pin_id.clone()).collect();
+            // A pin that cannot be read keeps its stored members and images.
+            let spared = store::pin::known(account_id, odd)?;
+            let bare = rows.pins.iter().filter(|pin| pin.no_image.is_some() && !spared.contains(&pin.pin_id));
+            let bare_before =
+                store::pin::known_without_image(account_id, bare.map(|pin| pin.pin_id.clone()).collect())?;
+            let listed = store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?;
+            let disclosed: HashSet<String> =
+                listed.iter().filter(|pin| pin.is_ai).map(|pin| pin.pin_id.clone()).collect();
+            let fresh: HashSet<String> = listed.into_iter().map(|pin| pin.pin_id).collect();
+            let bare: Vec<_> = rows
+                .pins
+                .iter()
+                .filter(|pin| fresh.contains(&pin.pin_id))
+                .filter_map(|pin| pin.no_image)
+                .map(|reason| (PinOutcome::WithoutImage, reason, 1))
+                .collect();
+            let of = |pins: &dyn Fn(&&PinRow) -> bool| {
+                as_integer(rows.pins.iter().filter(|pin| fresh.contains(&pin.pin_id)).filter(pins).count())
+            };
+            let odd = of(&|pin| pin.odd);
+            let newly_bare = of(&|pin| !pin.odd && pin.no_image.is_some() && !bare_before.contains(&pin.pin_id));
+            let touched = |pin: &String| fresh.contains(pin) && !spared.contains(pin);
+            let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| touched(pin)).collect();
+            let (skipped, images): (Vec<_>, Vec<_>) = rows
+                .images
+                .into_iter()
+                .filter(|image| touched(&image.pin_id))
+                .partition(|image| skips(disclosed.contains(&image.pin_id)));
+            let missed = store::pin_image::miss(account_id, import_id, &counts)?;
+            let mut found =
+                store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
+            let reason = Reason::new(AI_DISCLOSED, "the pin is disclosed as made or changed with AI");
+            let images_skipped = store::pin_image::skip_page(account_id, import_id, &skipped, &reason)?;
+            found.total += images_skipped;
+            let pins_skipped = of(&|pin| pin.no_image.is_none() && skips(disclosed.contains(&pin.pin_id)));
+            let left: i32 = left_out.iter().map(|(_, count)| count).sum();
+            let pins = PageListed {
+                pins: as_integer(fresh.len()) + left,
+                new: as_integer(new),
+                without_image: as_integer(bare.len()),
+                unreadable: rows.unreadable,
+                doubts: odd + newly_bare + missed,
+            };
+            let after = match (bookmark, full) {
+                (bookmark, true) if left > 0 || bookmark.is_some() => After::Nothing(Coverage::Sample),
+                (None, _) if claimed.sections.is_some() => After::Nothing(Coverage::Sections),
+                (None, _) => After::Conclusion,
+                (Some(_), _)
+                    if last.complete
+                        && claimed.sections.is_none()
+                        && ends_known
+                        && rows.unreadable == 0
+                        && store::import::nothing_else_changed(claimed, &board_id)? =>
+                {
+                    After::Nothing(Coverage::UntilKnown)
                 }
-                // A pin that this import has seen before has been counted.
-                let mut images = store::import::images_found(&claimed)?;
-                let limit = claimed.max_images.unwrap_or(i32::MAX);
-                let skips = |is_ai: bool| claimed.skip_ai && is_ai;
-                let beyond = rows.retain(|pin, count| {
-                    let known = seen.contains(&pin.pin_id);
-                    let fits = known || images < limit;
-                    if fits && !known && !skips(pin.is_ai) {
-                        images = images.saturating_add(count);
-                    }
-                    fits
-                });
-                left_out.push(("beyond_max_images", beyond));
-                let full = images >= limit;
-                let known = store::pin::known_on_board(account_id, &board_id, rows.ids())?;
-                let new = rows.pins.iter().filter(|pin| !known.contains(&pin.pin_id)).count();
-                // Pinterest lists what is new first.
-                let ends_known = rows.pins.last().is_some_and(|pin| known.contains(&pin.pin_id));
-                let odd = rows.pins.iter().filter(|pin| pin.odd).map(|pin| pin.pin_id.clone()).collect();
-                // What is known of a pin that cannot be read stays, its images as well.
-                let spared = store::pin::known(account_id, odd)?;
-                let bare = rows.pins.iter().filter(|pin| pin.no_image.is_some() && !spared.contains(&pin.pin_id));
-                let bare_before =
-                    store::pin::known_without_image(account_id, bare.map(|pin| pin.pin_id.clone()).collect())?;
-                let listed = store::pin::upsert_page(account_id, &board_id, import_id, &rows.pins)?;
-                let disclosed: HashSet<String> =
-                    listed.iter().filter(|pin| pin.is_ai).map(|pin| pin.pin_id.clone()).collect();
-                let fresh: HashSet<String> = listed.into_iter().map(|pin| pin.pin_id).collect();
-                let bare: Vec<_> = rows
-                    .pins
-                    .iter()
-                    .filter(|pin| fresh.contains(&pin.pin_id))
-                    .filter_map(|pin| pin.no_image)
-                    .map(|reason| (PinOutcome::WithoutImage, reason, 1))
-                    .collect();
-                let of = |pins: &dyn Fn(&&PinRow) -> bool| {
-                    as_integer(rows.pins.iter().filter(|pin| fresh.contains(&pin.pin_id)).filter(pins).count())
-                };
-                let odd = of(&|pin| pin.odd);
-                let newly_bare = of(&|pin| !pin.odd && pin.no_image.is_some() && !bare_before.contains(&pin.pin_id));
-                let touched = |pin: &String| fresh.contains(pin) && !spared.contains(pin);
-                let counts: Vec<_> = rows.image_counts.into_iter().filter(|(pin, _)| touched(pin)).collect();
-                let (skipped, images): (Vec<_>, Vec<_>) = rows
-                    .images
-                    .into_iter()
-                    .filter(|image| touched(&image.pin_id))
-                    .partition(|image| skips(disclosed.contains(&image.pin_id)));
-                let missed = store::pin_image::miss(account_id, import_id, &counts)?;
-                let mut found =
-                    store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
-                let reason = Reason::new(AI_DISCLOSED, "the pin is disclosed as made or changed with AI");
-                let images_skipped = store::pin_image::skip_page(account_id, import_id, &skipped, &reason)?;
-                found.total += images_skipped;
-                let pins_skipped = of(&|pin| pin.no_image.is_none() && skips(disclosed.contains(&pin.pin_id)));
-                let left: i32 = left_out.iter().map(|(_, count)| count).sum();
-                let pins = PageListed {
-                    pins: as_integer(fresh.len()) + left,
-                    new: as_integer(new),
-                    without_image: as_integer(bare.len()),
-                    unreadable: rows.unreadable,
-                    doubts: odd + newly_bare + missed,
-                };
-                let after = match (bookmark, full) {
-                    (bookmark, true) if left > 0 || bookmark.is_some() => After::Nothing(Coverage::Sample),
-                    (None, _) if claimed.sections.is_some() => After::Nothing(Coverage::Sections),
-                    (None, _) => After::Conclusion,
-                    (Some(_), _)
-                        if last.complete
-                            && claimed.sections.is_none()
-                            && ends_known
-                            && rows.unreadable == 0
-                            && store::import::nothing_else_changed(&claimed, &board_id)? =>
-                    {
-                        After::Nothing(Coverage::UntilKnown)
-                    }
-                    (Some(bookmark), _) => After::Page(bookmark),
-                };
-                store::import::record_page(&claimed, pins, found, &after)?;
-                let with_images = (PinOutcome::WithImages, "", as_integer(fresh.len() - bare.len()) - pins_skipped);
-                let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
-                let others = [
-                    (PinOutcome::Skipped, AI_DISCLOSED, pins_skipped),
-                    (PinOutcome::AiDisclosed, "", as_integer(disclosed.len())),
-                    (PinOutcome::Unreadable, "unknown_shape", rows.unreadable),
-                    (PinOutcome::Doubtful, "odd_members", odd),
-                    (PinOutcome::Doubtful, "new_without_image", newly_bare),
-                ];
-                let outcomes: Vec<_> = bare.into_iter().chain([with_images]).chain(left_out).chain(others).collect();
-                import_outcome::count_pins(account_id, import_id, &outcomes)?;
-                // Images whose embedding stood already; upsert_page has counted them in the import's row.
-                import_outcome::count_kept(account_id, import_id, found.reused)?;
-                let skipped = [(ImageOutcome::Skipped, AI_DISCLOSED, images_skipped)];
-                import_outcome::count_images(account_id, import_id, &skipped)?;
-                import_outcome::count_missing(account_id, import_id, missed)?;
-                let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
-                reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
-                Ok((ClaimState::Held, after))
-            })
-            .await?;
-        held(claim)?;
-        Ok(after)
+                (Some(bookmark), _) => After::Page(bookmark),
+            };
+            store::import::record_page(claimed, pins, found, &after)?;
+            let with_images = (PinOutcome::WithImages, "", as_integer(fresh.len() - bare.len()) - pins_skipped);
+            let left_out = left_out.into_iter().map(|(reason, count)| (PinOutcome::LeftOut, reason, count));
+            let others = [
+                (PinOutcome::Skipped, AI_DISCLOSED, pins_skipped),
+                (PinOutcome::AiDisclosed, "", as_integer(disclosed.len())),
+                (PinOutcome::Unreadable, "unknown_shape", rows.unreadable),
+                (PinOutcome::Doubtful, "odd_members", odd),
+                (PinOutcome::Doubtful, "new_without_image", newly_bare),
+            ];
+            let outcomes: Vec<_> = bare.into_iter().chain([with_images]).chain(left_out).chain(others).collect();
+            import_outcome::count_pins(account_id, import_id, &outcomes)?;
+            // Images that were embedded already; upsert_page has counted them in the import's row.
+            import_outcome::count_kept(account_id, import_id, found.reused)?;
+            let skipped = [(ImageOutcome::Skipped, AI_DISCLOSED, images_skipped)];
+            import_outcome::count_images(account_id, import_id, &skipped)?;
+            import_outcome::count_missing(account_id, import_id, missed)?;
+            let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
+            reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
+            Ok(after)
+        });
+        recorded.await
     }
 }
 
@@ -289,13 +225,13 @@ fn is_in(pin: &PinRow, sections: &HashSet<String>) -> bool {
     pin.board_section_id.as_ref().is_some_and(|section| sections.contains(section))
 }
 
-/// Is the listing of sections refused, while the board itself was answered a moment ago?
+/// Is it a refusal of the list of sections only? The board itself was answered a moment ago.
 fn is_about_sections(kind: ErrorKind) -> bool {
     use ErrorKind::{AppAccess, Forbidden, MissingScope, NotFound, NotPermitted, Restricted};
     matches!(kind, AppAccess | Forbidden | MissingScope | NotFound | NotPermitted | Restricted)
 }
 
-/// The names of the board's sections. A board listing already holds the sections' pins.
+/// The ids and names of the board's sections. The listing of the board contains the pins of its sections.
 async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(String, String)>, Interruption> {
     let mut guard = BookmarkGuard::new();
     let mut bookmark: Option<String> = None;
@@ -309,9 +245,9 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
             .await;
         let page = match page {
             Ok(page) => page,
-            // The pins of sections are in the board's own listing: for the whole board their names can be done without.
+            // The import of a whole board does not need the names of its sections.
             Err(Refused::Call(error)) if run.claimed.sections.is_none() && is_about_sections(error.kind()) => {
-                let line = format!("import {} goes on without the names of sections: {error}", run.claimed.import_id);
+                let line = format!("import {} continues without the names of sections: {error}", run.claimed.import_id);
                 run.context.database.log(line).await;
                 return Ok(found);
             }
@@ -329,7 +265,7 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
             None => break,
         }
     }
-    let (account_id, board_id, stored) = (run.claimed.account_id, board_id.to_owned(), found.clone());
-    run.context.database.run(move || store::board::update_sections(account_id, &board_id, &stored)).await?;
+    let (board_id, stored) = (board_id.to_owned(), found.clone());
+    run.transaction(move |claimed| store::board::update_sections(claimed.account_id, &board_id, &stored)).await?;
     Ok(found)
 }

@@ -1,54 +1,57 @@
-//! Imports: claimed one after another, each a task on the network thread. `run` leads one import through its phases,
-//! `listing` and `images` are two of them, `failure` decides what a failure means for the import.
+//! Imports. This file claims them, in the order of `turns`, and runs each as a task (`run`) on the network thread. `lead` takes
+//! an import from its claim to its end: it finds the board (`board`), lists its pins (`listing`, `completeness`) and works on
+//! its images at the same time (`images`, and `image` for a single one). `api` makes the calls to Pinterest, `failure` decides
+//! what a failure means for the import.
 
 mod api;
+mod board;
+mod completeness;
 mod dedup;
 mod failure;
 mod image;
 mod images;
+mod lead;
 mod listing;
 mod run;
 mod turns;
-mod verdict;
-
-pub use failure::Interruption;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
-use super::database::Context;
+use super::context::Context;
 use super::embedding::Gate;
 use super::registry;
 use crate::errors::Failure;
 use crate::store;
 use crate::store::app_access::Permission;
-use turns::{Turn, Turns};
+use run::Run;
+use turns::{RunKey, Turn, Turns};
 
-/// Imports that run side by side. They share one embedder, which a single one already keeps busy; more of them keep
-/// accounts from waiting for each other's downloads.
+/// Imports that run at the same time. They share one embedder, which a single import keeps busy; with several, accounts do not
+/// wait for each other's downloads.
 const AT_ONCE: usize = 4;
 
-/// Batches of imports made due in one look for work; others' work on the main thread comes between them.
+/// Batches of imports made due in one check for work; other jobs run on the main thread between them.
 const DUE_BATCHES: usize = 20;
-/// While imports are due that this look did not come to, the next one comes after this.
+/// Before the next check, if this one left due imports.
 const DUE_PAUSE: Duration = Duration::from_millis(250);
-/// Owners and accounts that one look tries in vain.
+/// Owners and accounts without a claimable import that one check tries.
 const TRIED: usize = 64;
 /// Of these, accounts of one owner.
 const TRIED_OF_ONE: usize = 8;
 
-/// What one look has tried in vain: held, asleep, or locked by others.
+/// Owners and accounts whose imports this check could not claim: held, waiting, or locked.
 #[derive(Default)]
-struct InVain {
+struct Unclaimable {
     owners: Vec<String>,
     accounts: HashMap<String, Vec<i64>>,
 }
 
-impl InVain {
+impl Unclaimable {
     fn number(&self) -> usize {
         self.owners.len() + self.accounts.values().map(Vec::len).sum::<usize>()
     }
@@ -57,7 +60,7 @@ impl InVain {
         self.accounts.get(owner).cloned().unwrap_or_default()
     }
 
-    /// The next look goes on with the owner's other accounts, so that one owner does not use this one up.
+    /// After some accounts of an owner, the check continues with other owners.
     fn add(&mut self, turn: Turn) {
         let accounts = self.accounts.entry(turn.owner.clone()).or_default();
         accounts.push(turn.account_id);
@@ -67,63 +70,64 @@ impl InVain {
     }
 }
 
-/// An import's id and the fence it was claimed with: paused and let go on, it may be claimed again while the run before
-/// has yet to notice.
-type RunKey = (i64, i64);
-
 /// The imports of this worker.
 pub struct Imports {
     context: Context,
     embedder_gate: Gate,
     same_bytes: dedup::SameBytes,
-    tasks: JoinSet<RunKey>,
-    cancel: HashMap<RunKey, Arc<Notify>>,
+    tasks: JoinSet<()>,
+    /// The running imports, and how to cancel them, by task.
+    running: HashMap<Id, (RunKey, Arc<Notify>)>,
     turns: Turns,
     next_wake: Option<Duration>,
 }
 
 impl Imports {
-    /// None yet. `embedder_gate` is shared with whatever else of this worker embeds.
+    /// None yet. `embedder_gate` limits all requests of this worker to the embedder.
     pub fn new(context: Context, embedder_gate: Gate) -> Self {
         Imports {
             context,
             embedder_gate,
             same_bytes: dedup::SameBytes::default(),
             tasks: JoinSet::new(),
-            cancel: HashMap::new(),
+            running: HashMap::new(),
             turns: Turns::default(),
             next_wake: None,
         }
     }
 
-    /// Starts what is ready, and ends what somebody asked to end.
+    /// Starts imports that are due, and cancels those that sessions have cancelled.
     pub async fn look_for_work(&mut self) {
-        self.reap();
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.forget(ended);
+        }
         self.deliver_cancellations().await;
         let more = self.make_due().await;
-        let mut in_vain = InVain::default();
+        let mut unclaimable = Unclaimable::default();
         while self.tasks.len() < AT_ONCE {
-            let Some(claimed) = self.claim_next(&mut in_vain).await.ok().flatten() else { break };
+            let Some(claimed) = self.claim_next(&mut unclaimable).await.ok().flatten() else { break };
             let key = (claimed.import_id, claimed.fence);
             let cancelled = Arc::new(Notify::new());
-            self.cancel.insert(key, cancelled.clone());
-            let (gate, same_bytes) = (self.embedder_gate.clone(), self.same_bytes.clone());
-            let run = run::Run::new(self.context.clone(), gate, same_bytes, claimed, cancelled);
-            self.tasks.spawn_local(async move {
-                run.finish().await;
-                key
-            });
+            let run = Run {
+                context: self.context.clone(),
+                embedder_gate: self.embedder_gate.clone(),
+                same_bytes: self.same_bytes.clone(),
+                claimed,
+                cancelled: cancelled.clone(),
+            };
+            let task = self.tasks.spawn_local(run.finish());
+            self.running.insert(task.id(), (key, cancelled));
         }
         let (wake, due) = self.context.database.run(store::import::next_wake).await.unwrap_or_default();
         let wake = wake.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
-        // Where no place is free, the end of a run is what is waited for.
+        // If no more imports may run, the next check comes when one ends.
         let free = self.tasks.len() < AT_ONCE;
         self.next_wake = if more || due && free { Some(DUE_PAUSE) } else { wake };
     }
 
-    /// Makes imports due whose time has come; true where more are left.
+    /// Marks imports as due whose time has come; true if more are left.
     async fn make_due(&self) -> bool {
-        // Where this fails, the next look tries again.
+        // If this fails, the next check tries again.
         let _ = self.context.database.run(|| store::import::take_from_the_dead(&registry::live_identities())).await;
         for _ in 0..DUE_BATCHES {
             if !self.context.database.run(store::import::make_due).await.unwrap_or(false) {
@@ -133,17 +137,19 @@ impl Imports {
         true
     }
 
-    /// Claims an import of the owner, and of that owner's account, that have used the least time of late, of those that this
-    /// look has not tried in vain. An import that a client keeps locked holds up no other account.
-    async fn claim_next(&mut self, in_vain: &mut InVain) -> Result<Option<store::import::ClaimedImport>, Failure> {
-        while in_vain.number() < TRIED {
-            let (after, but) = (self.turns.last().owner.clone(), in_vain.owners.clone());
+    /// Claims the next import, in the order of [`turns`]. An import that a session keeps locked delays no other account.
+    async fn claim_next(
+        &mut self,
+        unclaimable: &mut Unclaimable,
+    ) -> Result<Option<store::import::ClaimedImport>, Failure> {
+        while unclaimable.number() < TRIED {
+            let (after, but) = (self.turns.last().owner.clone(), unclaimable.owners.clone());
             let owners = self.context.database.run(move || store::import::owners_after(&after, &but)).await?;
             let Some(owner) = self.turns.next_owner(owners) else { return Ok(None) };
-            let (of, after, but) = (owner.clone(), self.turns.last_account(&owner), in_vain.accounts_of(&owner));
+            let (of, after, but) = (owner.clone(), self.turns.last_account(&owner), unclaimable.accounts_of(&owner));
             let accounts = self.context.database.run(move || store::import::accounts_after(&of, after, &but)).await?;
             let Some(account_id) = self.turns.next_account(accounts) else {
-                in_vain.owners.push(owner);
+                unclaimable.owners.push(owner);
                 continue;
             };
             let turn = Turn { owner, account_id };
@@ -160,66 +166,52 @@ impl Imports {
                 }
                 Ok(claimed)
             });
-            // An account whose import cannot be claimed is passed over; a new look comes soon.
+            // An account whose import cannot be claimed is skipped until the next check.
             match claimed.await {
                 Ok(Some(claimed)) => {
                     self.turns.begin((claimed.import_id, claimed.fence), turn);
                     return Ok(Some(claimed));
                 }
-                Ok(None) | Err(_) => in_vain.add(turn),
+                Ok(None) | Err(_) => unclaimable.add(turn),
             }
         }
         Ok(None)
     }
 
     async fn deliver_cancellations(&mut self) {
-        let running: Vec<RunKey> = self.cancel.keys().copied().collect();
+        let running: Vec<RunKey> = self.running.values().map(|(key, _)| *key).collect();
         if running.is_empty() {
             return;
         }
         let ended = self.context.database.run(move || store::import::taken_away(&running)).await;
-        for key in ended.unwrap_or_default() {
-            if let Some(cancelled) = self.cancel.get(&key) {
-                cancelled.notify_one();
-            }
+        let ended = ended.unwrap_or_default();
+        for (_, cancelled) in self.running.values().filter(|(key, _)| ended.contains(key)) {
+            cancelled.notify_one();
         }
     }
 
-    /// Is any import under way?
+    /// Is an import under way?
     pub fn are_running(&self) -> bool {
         !self.tasks.is_empty()
     }
 
-    /// When the first waiting import may go on.
+    /// When the first waiting import may continue.
     pub fn next_wake(&self) -> Option<Duration> {
         self.next_wake
     }
 
     /// Waits for an import to end.
     pub async fn one_ends(&mut self) {
-        if let Some(ended) = self.tasks.join_next().await {
+        if let Some(ended) = self.tasks.join_next_with_id().await {
             self.forget(ended);
         }
     }
 
-    fn reap(&mut self) {
-        while let Some(ended) = self.tasks.try_join_next() {
-            self.forget(ended);
-        }
-    }
-
-    fn forget(&mut self, ended: Result<RunKey, tokio::task::JoinError>) {
-        match ended {
-            Ok(key) => {
-                self.cancel.remove(&key);
-                self.turns.end(key);
-            }
-            // A panic's lease runs out; which import it was is not known here.
-            Err(_) if self.tasks.is_empty() => {
-                self.cancel.clear();
-                self.turns.end_all();
-            }
-            Err(_) => {}
+    /// Of an import whose task panicked the lease ends, and another run claims it.
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = ended.map_or_else(|panic| panic.id(), |(id, ())| id);
+        if let Some((key, _)) = self.running.remove(&id) {
+            self.turns.end(key);
         }
     }
 }

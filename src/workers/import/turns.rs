@@ -1,15 +1,16 @@
-//! Whose turn it is to have an import worked on: the owner's that has used the least time of late, and of its accounts the
-//! one that has. Counts would let an owner of large boards take the most of the workers' time.
+//! The order of imports: the next one is of the owner that has recently used the least time, and of that owner's account that
+//! has. Counting imports instead would give an owner of large boards most of the time.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::RunKey;
+/// An import's id and the fence of its claim: after a pause it may be claimed again before the previous run has noticed.
+pub type RunKey = (i64, i64);
 
-/// Time used counts half after so many seconds: whoever has paused that long is not held to what was before.
+/// Used time counts half after so many seconds.
 const HALF_LIFE: f64 = 600.0;
-/// An import counts so many seconds from its start on: it has just taken a place.
+/// A running import counts so many seconds more, so that it counts from its start.
 const PLACE: f64 = 1.0;
 /// Less than this is forgotten.
 const LEAST: f64 = 0.5;
@@ -23,7 +24,7 @@ pub struct Turn {
     pub account_id: i64,
 }
 
-/// Time used: seconds, as of a moment.
+/// Used time in seconds, at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Used(f64, Instant);
 
@@ -33,29 +34,29 @@ impl Used {
     }
 }
 
-/// Who has used how much of this worker's time, and who had the last turn.
+/// How much of this worker's time each owner and account has used, and which had the last turn.
 #[derive(Default)]
 pub struct Turns {
     running: HashMap<RunKey, (Turn, Instant)>,
     owners: HashMap<String, Used>,
     accounts: HashMap<i64, Used>,
-    /// The ring goes on from here, so that among many none is passed over for good.
+    /// The next search starts after this one, so that none is skipped forever.
     last: Turn,
     last_accounts: HashMap<String, i64>,
 }
 
 impl Turns {
-    /// Who had the last turn.
+    /// The last turn.
     pub fn last(&self) -> &Turn {
         &self.last
     }
 
-    /// The owner's account that had its last turn.
+    /// The account of the owner's last turn.
     pub fn last_account(&self, owner: &str) -> i64 {
         self.last_accounts.get(owner).copied().unwrap_or(i64::MIN)
     }
 
-    /// Of these owners the one that has used the least; of equal ones the first.
+    /// The owner that has used the least time; of several the first.
     pub fn next_owner(&self, owners: Vec<String>) -> Option<String> {
         let now = Instant::now();
         let used = |owner: &String| {
@@ -65,7 +66,7 @@ impl Turns {
         least(owners, used)
     }
 
-    /// Of these accounts the one that has used the least; of equal ones the first.
+    /// The account that has used the least time; of several the first.
     pub fn next_account(&self, accounts: Vec<i64>) -> Option<i64> {
         let now = Instant::now();
         let used = |account: &i64| {
@@ -80,7 +81,7 @@ impl Turns {
         running.map(|(_, since)| PLACE + now.duration_since(*since).as_secs_f64()).sum()
     }
 
-    /// It is this one's turn.
+    /// Records whose turn it is.
     pub fn passes_to(&mut self, turn: &Turn) {
         self.last = turn.clone();
         self.last_accounts.insert(turn.owner.clone(), turn.account_id);
@@ -91,7 +92,7 @@ impl Turns {
         self.running.insert(key, (turn, Instant::now()));
     }
 
-    /// An import has ended, or waits again.
+    /// An import has ended or been queued again.
     pub fn end(&mut self, key: RunKey) {
         let Some((turn, since)) = self.running.remove(&key) else { return };
         let now = Instant::now();
@@ -102,12 +103,6 @@ impl Turns {
         self.owners.retain(|_, used| used.at(now) >= LEAST);
         self.accounts.retain(|_, used| used.at(now) >= LEAST);
         self.last_accounts.retain(|owner, _| self.owners.contains_key(owner) || *owner == self.last.owner);
-    }
-
-    /// All have ended.
-    pub fn end_all(&mut self) {
-        let keys: Vec<RunKey> = self.running.keys().copied().collect();
-        keys.into_iter().for_each(|key| self.end(key));
     }
 }
 

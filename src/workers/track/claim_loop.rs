@@ -1,94 +1,83 @@
-//! The task that works while rows are ready: claims them, fairly over roles and columns, and has them worked on side by
-//! side.
+//! The task that works while rows are ready: it claims them, fairly over roles and columns, and works on several at the same
+//! time.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::dead_workers;
-use super::fairness::InHand;
-use super::row::{Ended, OneRow};
+use super::fairness::Claimed;
+use super::row::RowTask;
 use super::turns::Turns;
-use super::url_images::Pictures;
+use super::url_images::UrlImages;
 use crate::errors::{Failure, Kind};
 use crate::store;
 use crate::store::track::SourceKind;
 use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
-use crate::workers::database::Context;
-use crate::workers::embedding::{self, Gate, Ready};
+use crate::workers::context::Context;
+use crate::workers::embedding::{self, Gate, RESTART_PAUSE, RESTART_TRIES, Ready};
 use crate::workers::registry;
 
-/// Rows in work at one time: enough for the embedder's batches and for downloads behind them.
+/// Rows in work at the same time: enough for the embedder's batches and the downloads before them.
 const AT_ONCE: usize = 16;
-/// How often an embedder that is not there is looked for again, and after how long: a fresh one may be on its way.
-const EMBEDDER_TRIES: u32 = 4;
-const EMBEDDER_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is remembered from one drain to the next.
+/// What is kept from one loop to the next.
 #[derive(Default)]
 pub struct Memory {
     /// The embedder, as it was found last.
     embedder: Option<Ready>,
-    pictures: Option<Pictures>,
-    /// Whose code runs next, and how long whose code took.
+    images: Option<UrlImages>,
     turns: Turns,
 }
 
-/// One drain.
-pub struct Drain {
+/// One loop.
+pub struct ClaimLoop {
     context: Context,
     embedder_gate: Gate,
     memory: Rc<RefCell<Memory>>,
     turns: Turns,
-    in_hand: InHand,
-    tasks: JoinSet<(i64, Ended)>,
-    suspects: Vec<ClaimedRow>,
-    /// Columns whose problem is noted.
+    claimed: Claimed,
+    tasks: JoinSet<(i64, Result<(), Failure>)>,
+    /// Columns whose problem is recorded.
     problems: HashSet<i64>,
-    /// Something was claimed, or why not is noted.
+    /// A row was claimed, or a problem recorded.
     progress: bool,
 }
 
-impl Drain {
+impl ClaimLoop {
     /// Ready to work.
     pub fn new(context: Context, embedder_gate: Gate, memory: Rc<RefCell<Memory>>) -> Self {
         let turns = memory.borrow().turns.clone();
-        Drain {
+        ClaimLoop {
             context,
             embedder_gate,
             memory,
             turns,
-            in_hand: InHand::default(),
+            claimed: Claimed::default(),
             tasks: JoinSet::new(),
-            suspects: Vec::new(),
             problems: HashSet::new(),
             progress: false,
         }
     }
 
-    /// Works until nothing is ready. `more` rings where there may be. True where anything came of it.
+    /// Works until no row is ready. `more` announces that some may be. True if there was progress.
     pub async fn run(mut self, more: Rc<Notify>) -> bool {
         loop {
-            if self.tasks.len() <= AT_ONCE / 2 && self.suspects.is_empty() {
-                // Where even that fails, what is in hand is finished, and the next drain tries again.
+            if self.tasks.len() <= AT_ONCE / 2 {
+                // If this fails, the claimed rows are finished, and the next loop tries again.
                 let _ = self.claim().await;
             }
             if self.tasks.is_empty() {
-                self.in_hand.clear();
-                if self.suspects.is_empty() {
-                    return self.progress;
-                }
-                self.try_alone().await;
-                continue;
+                return self.progress;
             }
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.note(ended).await,
-                // Rows of another role, perhaps, who does not wait for those in hand.
+                // These may be rows of another role, which does not wait for those in work.
                 () = more.notified(), if self.tasks.len() < AT_ONCE => {
                     let _ = self.claim().await;
                 }
@@ -96,17 +85,19 @@ impl Drain {
             while let Some(ended) = self.tasks.try_join_next() {
                 self.note(ended).await;
             }
+            if self.tasks.is_empty() {
+                // Without the rows of tasks that panicked.
+                self.claimed.clear();
+            }
         }
     }
 
-    async fn note(&mut self, ended: Result<(i64, Ended), tokio::task::JoinError>) {
-        // A panic: the row's lease runs out, its attempt is counted.
-        let Ok((tracked_column_id, ended)) = ended else { return };
-        self.in_hand.remove(tracked_column_id);
-        match ended {
-            Ended::Recorded => {}
-            Ended::Suspect(row) => self.suspects.push(*row),
-            Ended::Column(failure) => self.problem(tracked_column_id, failure).await,
+    async fn note(&mut self, ended: Result<(i64, Result<(), Failure>), tokio::task::JoinError>) {
+        // A panic: the row's lease ends, and the attempt counts.
+        let Ok((tracked_column_id, result)) = ended else { return };
+        self.claimed.remove(tracked_column_id);
+        if let Err(failure) = result {
+            self.problem(tracked_column_id, failure).await;
         }
         for tracked_column_id in self.turns.over_budget() {
             let reason = "triggers, policies and other code of the table have used up their time";
@@ -114,28 +105,9 @@ impl Drain {
         }
     }
 
-    /// The embedder died with these in its hands. One by one, so that only the guilty one is blamed.
-    async fn try_alone(&mut self) {
-        let mut suspects = std::mem::take(&mut self.suspects).into_iter();
-        while let Some(row) = suspects.next() {
-            let tracked_column_id = row.tracked_column_id;
-            let one = match self.one_row(&[row.target.kind]).await {
-                Ok(one) => one,
-                Err(failure) => {
-                    let left: Vec<ClaimedRow> = std::iter::once(row).chain(suspects).collect();
-                    self.give_back(left).await;
-                    return self.problem(tracked_column_id, failure).await;
-                }
-            };
-            if let Ended::Column(failure) = one.work(row, true).await {
-                self.problem(tracked_column_id, failure).await;
-            }
-        }
-    }
-
-    /// Fills the free places.
+    /// Claims rows up to [`AT_ONCE`].
     async fn claim(&mut self) -> Result<(), Failure> {
-        // Rows that are claimed take part in the order of turns from now on, and not after as many turns as this takes steps.
+        // No turn begins before the newly claimed rows take part in the order of turns.
         let _hold = self.turns.hold();
         let (live, _) = dead_workers::settle(&self.context.database).await?;
         let alive = live.clone();
@@ -143,7 +115,7 @@ impl Drain {
         if columns.is_empty() {
             return Ok(());
         }
-        // Before any claim: without an embedder no attempt is counted.
+        // Before any claim: without an embedder no attempt counts.
         if let Err(failure) = self.embedder().await {
             for column in columns {
                 self.problem(column.tracked_column_id, failure.clone()).await;
@@ -153,13 +125,13 @@ impl Drain {
         let (free, now) = (AT_ONCE - self.tasks.len(), Instant::now());
         let shares = self.turns.usage(|usage| {
             usage.know(&columns, now);
-            self.in_hand.share(free, &columns, usage, now)
+            self.claimed.share(free, &columns, usage, now)
         });
         let mut result = Ok(());
         for (column, share) in columns.iter().zip(shares).filter(|(_, share)| *share > 0) {
             if let Err(failure) = self.claim_of(column, share, live.clone()).await {
                 match failure.kind {
-                    // A lock, a full disk: the server's, and of this moment. It need not keep the other columns.
+                    // A temporary problem of the server, for example a lock or a full disk: other columns are tried.
                     Kind::Database => result = Err(failure),
                     _ => self.problem(column.tracked_column_id, failure).await,
                 }
@@ -180,37 +152,37 @@ impl Drain {
             return Ok(());
         }
         self.progress = true;
-        let kinds: Vec<SourceKind> = claimed.iter().map(|row| row.target.kind).collect();
-        let one = match self.one_row(&kinds).await {
-            Ok(one) => one,
+        let task = match self.row_task(&claimed).await {
+            Ok(task) => task,
             Err(failure) => {
-                self.give_back(claimed).await;
+                self.release(claimed).await;
                 return Err(failure);
             }
         };
         self.problems.remove(&id);
-        self.in_hand.add(column, claimed.len());
+        self.claimed.add(column, claimed.len());
         for row in claimed {
-            let one = one.clone();
-            self.tasks.spawn_local(async move { (id, one.work(row, false).await) });
+            let task = task.clone();
+            self.tasks.spawn_local(async move { (id, task.work(row).await) });
         }
         Ok(())
     }
 
-    async fn give_back(&self, claimed: Vec<ClaimedRow>) {
-        // Where even this fails the leases run out.
+    async fn release(&self, claimed: Vec<ClaimedRow>) {
+        // If this fails, the leases end.
         let _ = self.context.database.run(move || claimed.iter().try_for_each(work::release)).await;
     }
 
-    /// What work on rows of these kinds needs.
-    async fn one_row(&self, kinds: &[SourceKind]) -> Result<OneRow, Failure> {
+    /// What the work on these rows needs.
+    async fn row_task(&self, rows: &[ClaimedRow]) -> Result<RowTask, Failure> {
         let embedder = self.embedder().await?;
-        let pictures = if kinds.contains(&SourceKind::ImageUrl) { Some(self.pictures()?) } else { None };
+        let has_urls = rows.iter().any(|row| row.target.kind == SourceKind::ImageUrl);
+        let images = if has_urls { Some(self.images()?) } else { None };
         let (context, embedder_gate, turns) = (self.context.clone(), self.embedder_gate.clone(), self.turns.clone());
-        Ok(OneRow { context, embedder_gate, embedder, pictures, turns })
+        Ok(RowTask { context, embedder_gate, embedder, images, turns })
     }
 
-    /// The embedder, with its model as it is now. One that has just died is waited for.
+    /// The embedder, with its current model. After a crash this waits until it runs again.
     async fn embedder(&self) -> Result<Ready, Failure> {
         let mut tries = 0;
         loop {
@@ -220,36 +192,36 @@ impl Drain {
                     self.memory.borrow_mut().embedder = Some(ready.clone());
                     return Ok(ready);
                 }
-                Err(failure) if tries < EMBEDDER_TRIES && matches!(failure.kind, Kind::BrokenOff | Kind::NotReady) => {
+                Err(failure) if tries < RESTART_TRIES && matches!(failure.kind, Kind::BrokenOff | Kind::NotReady) => {
                     tries += 1;
-                    // Without a free slot the next try fails as this one did.
-                    self.context.database.have_done(|| drop(registry::ensure_supervisor())).await;
-                    tokio::time::sleep(EMBEDDER_PAUSE).await;
+                    // If no slot is free, the next try fails as this one did.
+                    self.context.database.run_infallible(|| drop(registry::ensure_supervisor())).await;
+                    tokio::time::sleep(RESTART_PAUSE).await;
                 }
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    fn pictures(&self) -> Result<Pictures, Failure> {
+    fn images(&self) -> Result<UrlImages, Failure> {
         let (endpoints, limit, downloads) = {
             let config = self.context.config.borrow();
             (config.tracked_endpoints.clone(), config.max_image_bytes, config.parallel_downloads)
         };
         let mut memory = self.memory.borrow_mut();
-        match &memory.pictures {
-            Some(pictures) if pictures.endpoints == endpoints && pictures.limit == limit => Ok(pictures.clone()),
-            _ => Ok(memory.pictures.insert(Pictures::new(endpoints, limit, downloads)?).clone()),
+        match &memory.images {
+            Some(images) if images.endpoints == endpoints && images.limit == limit => Ok(images.clone()),
+            _ => Ok(memory.images.insert(UrlImages::new(endpoints, limit, downloads)?).clone()),
         }
     }
 
-    /// Notes why a column cannot be worked on, once for all rows that say so.
+    /// Records why a column cannot be worked on, once for all its rows.
     async fn problem(&mut self, tracked_column_id: i64, failure: Failure) {
         self.progress = true;
         if !self.problems.insert(tracked_column_id) {
             return;
         }
-        // Where even this fails the next attempt meets the same problem.
+        // If this fails, the next attempt has the same problem.
         let noted = move || {
             store::wait_briefly_for_locks();
             work::record_problem(tracked_column_id, &failure)

@@ -1,4 +1,4 @@
-//! What processes left that ended while they ran code of a table's owner.
+//! Blames the rows whose tables' code has ended a process, and releases that process' claims.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::store::track::work;
 use crate::workers::jobs::Database;
 use crate::workers::registry;
 
-/// The processes that live, once what the others left is settled; and whether anything was. The list is for the claims
-/// that follow: a row that is claimed by nobody on it is not to blame for its claimer's end. A process whose note cannot be
-/// settled now counts as alive, and is settled the next time.
+/// Settles the notes of dead processes. Returns the live processes, and whether a row was blamed. The list is for the claims that
+/// follow: a row that is claimed by a process not on it is not to blame for that process' end. A process whose note cannot be
+/// settled now is on the list, and its note is settled the next time.
 pub async fn settle(database: &Database) -> Result<(Arc<[String]>, bool), Failure> {
     let (mut live, left) = database
         .run(|| {
             let live = registry::live_identities();
-            // After the list: who ends in between counts as alive, and is settled the next time.
+            // After the list: a process that ends in between is on it, and its note is settled the next time.
             let left = owner_code::notes_of_ended(platform::current_database(), &live);
             Ok((live, left))
         })
@@ -34,14 +34,14 @@ pub async fn settle(database: &Database) -> Result<(Arc<[String]>, bool), Failur
                 left.discard();
                 blamed |= left.row.is_some();
             }
-            // A session holds the row, perhaps. The others' rows do not wait for it, and its column's do.
+            // A session may have locked the row. Other columns do not wait for it, but the row's column does.
             Err(_) => {
                 let note = left.clone();
                 let pause = database.run(move || {
                     store::wait_briefly_for_locks();
                     work::pause_unsettled(&note)
                 });
-                // Where even this fails there is another look.
+                // If this fails, the next check tries again.
                 let _ = pause.await;
                 live.push(left.identity);
             }

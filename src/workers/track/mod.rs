@@ -1,7 +1,7 @@
-//! Tracked columns: while rows of users' tables wait for their embeddings, one task takes them on side by side.
-//! `drain` is that task, `one_row` leads one row from its source to its embedding, `verdict` says what a failure means
-//! for a row or its column, `pictures` downloads, `usage`, `share` and `turns` are fair by time. All this is the tracking
-//! worker's; `starter` is the database worker's part. `the_dead` is for both: it settles what a process left that ended.
+//! Tracked columns. While rows of users' tables wait for their embeddings, one task claims them: `claim_loop`. `row` takes one
+//! row from its source to its embedding (`url_images` downloads), `unembedded` is why that failed, `fairness` and `turns`
+//! divide the time among roles and columns. All this runs in the tracking worker. `starter` is the database worker's part.
+//! `dead_workers` is used by both: it blames rows whose code has ended a process.
 
 mod claim_loop;
 mod dead_workers;
@@ -9,9 +9,8 @@ mod fairness;
 mod row;
 mod starter;
 mod turns;
+mod unembedded;
 mod url_images;
-mod usage;
-mod verdict;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,13 +20,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::database::Context;
+use super::context::Context;
 use super::embedding::Gate;
 use crate::store::track::work;
-use claim_loop::{Drain, Memory};
+use claim_loop::{ClaimLoop, Memory};
 pub use starter::Starter;
 
-/// What is ready and yet not to be had is another session's at this moment.
+/// The pause after a loop that claimed nothing: another session has locked the ready rows.
 const SKIPPED_PAUSE: Duration = Duration::from_secs(2);
 
 /// The tracked columns of this worker's database.
@@ -35,9 +34,9 @@ pub struct Tracked {
     context: Context,
     embedder_gate: Gate,
     memory: Rc<RefCell<Memory>>,
-    /// Rings where more may be ready.
+    /// Announces to the loop that more rows may be ready.
     more: Rc<Notify>,
-    /// The drain, if one runs; whether it got anything done.
+    /// The loop, if it runs; its result is whether there was progress.
     task: JoinSet<bool>,
     not_before: Instant,
     next_wake: Option<Duration>,
@@ -57,7 +56,7 @@ impl Tracked {
         }
     }
 
-    /// Has what is ready taken on.
+    /// Starts the loop if rows are ready.
     pub async fn look_for_work(&mut self) {
         while let Some(ended) = self.task.try_join_next() {
             self.note(ended);
@@ -75,11 +74,11 @@ impl Tracked {
             self.next_wake = Some(wait);
             return;
         }
-        let drain = Drain::new(self.context.clone(), self.embedder_gate.clone(), self.memory.clone());
-        self.task.spawn_local(drain.run(self.more.clone()));
+        let claims = ClaimLoop::new(self.context.clone(), self.embedder_gate.clone(), self.memory.clone());
+        self.task.spawn_local(claims.run(self.more.clone()));
     }
 
-    /// Has what is ready taken on beside the rows in work; false where none are.
+    /// Makes the running loop claim more rows; false if it does not run.
     pub fn take_more(&self) -> bool {
         if self.are_running() {
             self.more.notify_one();
@@ -92,12 +91,12 @@ impl Tracked {
         !self.task.is_empty()
     }
 
-    /// When the first row that waits may be worked on.
+    /// When the first waiting row may be worked on.
     pub fn next_wake(&self) -> Option<Duration> {
         self.next_wake
     }
 
-    /// Waits until nothing is ready any more.
+    /// Waits until the loop ends.
     pub async fn one_ends(&mut self) {
         if let Some(ended) = self.task.join_next().await {
             self.note(ended);

@@ -1,5 +1,5 @@
-//! The main thread runs one transaction at a time. Whose table's code it runs next is decided here: not who asked first is
-//! next, but the role whose code has used the least time.
+//! The order of transactions that run code of users' tables. The main thread runs one at a time: the next one is of the role
+//! whose code has used the least time, not the one that has waited longest.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::usage::Usage;
+use super::fairness::Usage;
 
-/// The turns of all rows in work. A clone is the same.
+/// The turns of all rows in work. Clones share them.
 #[derive(Clone, Default)]
 pub struct Turns(Rc<RefCell<State>>);
 
@@ -31,21 +31,21 @@ impl Turns {
             state.waiting.push((tracked_column_id, call));
             state.call_next(Instant::now());
         }
-        // Nobody drops the other end without a call.
+        // The other end is never dropped without a call.
         let _ = called.await;
         let _turn = Turn { turns: self, tracked_column_id, begun: Instant::now() };
         work.await
     }
 
-    /// As long as this lives no turn begins: what is run meanwhile waits for one transaction of others at most.
+    /// While this exists no turn begins, so other transactions wait for one turn at most.
     pub fn hold(&self) -> Hold {
         self.0.borrow_mut().holds += 1;
         Hold(self.clone())
     }
 
-    /// With what is known of the time that code has used.
-    pub fn usage<T>(&self, look: impl FnOnce(&mut Usage) -> T) -> T {
-        look(&mut self.0.borrow_mut().usage)
+    /// Access to the used time.
+    pub fn usage<T>(&self, access: impl FnOnce(&mut Usage) -> T) -> T {
+        access(&mut self.0.borrow_mut().usage)
     }
 
     /// The columns whose code has used up its time since the last call.
@@ -55,19 +55,19 @@ impl Turns {
 }
 
 impl State {
-    /// Gives the turn to whoever is next, if it is free and anybody waits.
+    /// Starts the next turn, if none is taken and a row waits.
     fn call_next(&mut self, now: Instant) {
         while !self.taken && self.holds == 0 {
             let mut next: Option<(usize, (f64, f64))> = None;
             for (place, (tracked_column_id, _)) in self.waiting.iter().enumerate() {
                 let rank = self.usage.rank(*tracked_column_id, now);
-                // Of equals the one that has waited longest.
+                // Of equal ones the one that has waited longest.
                 if next.is_none_or(|(_, least)| rank < least) {
                     next = Some((place, rank));
                 }
             }
             let Some((place, _)) = next else { return };
-            // One that has gone takes no turn.
+            // A task that was dropped meanwhile takes no turn.
             self.taken = self.waiting.remove(place).1.send(()).is_ok();
         }
     }
@@ -109,7 +109,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn who_used_less_time_goes_first() {
+    fn less_used_time_goes_first() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let order = Rc::new(RefCell::new(Vec::new()));
         let local = tokio::task::LocalSet::new();

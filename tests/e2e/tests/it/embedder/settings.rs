@@ -9,7 +9,7 @@ use crate::support::prelude::*;
 
 const A_TEXT: &str = "SELECT pinterest_embed_text('a barn')::text";
 /// What the log says of each embedder that makes room for another.
-const REPLACED: &str = "it starts anew";
+const REPLACED: &str = "have changed; restarting it";
 
 fn world(pins: u64) -> Result<World> {
     World::builder().sandbox(quick_board("Beach", pins)).setting("pinterest.clip_precision", "f32").start()

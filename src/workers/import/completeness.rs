@@ -1,38 +1,32 @@
-//! What a listing proves: whether it is whole, and whether pins that it missed are gone. The rules are
-//! `pinterest::completeness`; here is what they ask for.
+//! What a listing proves: whether it is complete, and whether pins that it does not contain are gone. The rules are in
+//! `pinterest::completeness`; this file makes the requests that they need.
 
 use pinterest::ErrorKind;
 use pinterest::completeness::{ASKED_FOR, Cause, Completeness, Listed};
 
 use super::api::{Api, Refused};
-use super::failure::{Interruption, held};
+use super::failure::Interruption;
 use super::run::Run;
 use crate::rows;
 use crate::store;
-use crate::store::import::{ClaimState, Conclusion};
+use crate::store::import::{ClaimedImport, Conclusion};
 
-/// Finds out what the listing of the run's import proves, all of whose pages are in, and records it.
-pub async fn reach(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interruption> {
-    let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
-    let mut listed = run.context.database.run(move || store::import::listed(&claimed, &of)).await?;
+/// Concludes what the import's listing proves, after its last page, and records it.
+///
+/// # Errors
+/// Interruptions of the requests, or a lost claim.
+pub async fn conclude(run: &Run, api: &mut Api, board_id: &str) -> Result<(), Interruption> {
+    let of = board_id.to_owned();
+    let mut listed = run.transaction(move |claimed| store::import::listed(claimed, &of)).await?;
     if listed.should_recount() {
         listed.reported = count_again(run, api, board_id).await?;
     }
-    let conclusion = conclude(run, api, board_id, &listed).await?;
-    let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
-    let across = run.context.config.borrow().reuse_across_accounts;
-    let claim = run.context.database.run(move || {
-        store::pin_image::take_turns(claimed.account_id, across)?;
-        let claim = store::import::lock(&claimed)?;
-        if claim == ClaimState::Held {
-            store::import::conclude(&claimed, &of, &conclusion)?;
-        }
-        Ok(claim)
-    });
-    held(claim.await?)
+    let conclusion = conclusion(run, api, board_id, &listed).await?;
+    let of = board_id.to_owned();
+    run.in_turn(move |claimed| store::import::conclude(claimed, &of, &conclusion)).await
 }
 
-/// Pinterest's count of the board's pins, now that it is listed.
+/// Pinterest's count of the board's pins after the listing.
 async fn count_again(run: &Run, api: &mut Api, board_id: &str) -> Result<Option<u32>, Interruption> {
     let board = api.call(|client, token| {
         let board_id = board_id.to_owned();
@@ -40,12 +34,11 @@ async fn count_again(run: &Run, api: &mut Api, board_id: &str) -> Result<Option<
     });
     let board = board.await.map_err(|error| api.interruption(error))?;
     let count = rows::board_row(&board).pin_count;
-    let claimed = run.claimed.clone();
-    run.context.database.run(move || store::import::record_count(&claimed, count)).await?;
+    run.transaction(move |claimed| store::import::record_count(claimed, count)).await?;
     Ok(count.and_then(|count| u32::try_from(count).ok()))
 }
 
-async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> Result<Conclusion, Interruption> {
+async fn conclusion(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> Result<Conclusion, Interruption> {
     let Listed { listed: shown, missing, .. } = *listed;
     let counted = listed.reported.map_or_else(|| "no number of".to_owned(), |pins| pins.to_string());
     let incomplete = |reason: String| Conclusion { reason: Some(reason), ..Conclusion::default() };
@@ -55,7 +48,7 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
             incomplete(format!("{} items of the listing cannot be read", listed.unreadable))
         }
         Completeness::Incomplete(Cause::NotCounted) => {
-            incomplete("Pinterest does not say how many pins the board has".into())
+            incomplete("Pinterest does not report how many pins the board has".into())
         }
         Completeness::Incomplete(Cause::Short) => {
             let short = |missing| {
@@ -63,7 +56,7 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
                     "Pinterest counts {counted} pins and listed {shown}; {missing} known pins are missing"
                 ))
             };
-            // Pins that Pinterest itself says are gone say nothing about the gap, and the gap nothing about them.
+            // Pins that Pinterest reports as gone do not explain the gap, and the gap does not concern them.
             match gone(run, api, board_id, listed).await? {
                 Some(moved) => match listed.without_missing() {
                     rest if rest.completeness() == Completeness::Whole => {
@@ -85,22 +78,22 @@ async fn conclude(run: &Run, api: &mut Api, board_id: &str, listed: &Listed) -> 
             let asked_for = missing_pins(run, board_id).await?;
             match whereabouts(api, board_id, asked_for).await? {
                 Some(moved) => Conclusion { whole: true, remove_missing: true, moved, ..Conclusion::default() },
-                None => incomplete("pins that the listing does not show are on the board all the same".into()),
+                None => incomplete("pins that the listing does not contain are still on the board".into()),
             }
         }
     })
 }
 
-/// Some of the pins that the listing missed.
+/// Some of the pins that the listing does not contain.
 async fn missing_pins(run: &Run, board_id: &str) -> Result<Vec<String>, Interruption> {
-    let (claimed, of) = (run.claimed.clone(), board_id.to_owned());
+    let of = board_id.to_owned();
     let pins =
-        run.context.database.run(move || store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR));
-    Ok(pins.await?)
+        move |claimed: &ClaimedImport| store::pin::missing(claimed.account_id, &of, claimed.import_id, ASKED_FOR);
+    Ok(run.transaction(pins).await?)
 }
 
-/// Asks for every pin that a short listing missed, where these are few: the ones that are on other boards now, and with
-/// which, the others being gone; `None` where not all are proved to be off the board.
+/// If few pins are missing, requests each of them: those that are on other boards now, with the board; the others are gone.
+/// `None` if one may still be on the board, or if too many are missing.
 async fn gone(
     run: &Run,
     api: &mut Api,
@@ -114,8 +107,8 @@ async fn gone(
     whereabouts(api, board_id, pins).await
 }
 
-/// Asks for the pins themselves: those that are on other boards now, and with which; `None` where one is on this board, or
-/// Pinterest does not say where it is.
+/// Requests the pins: those that are on other boards now, with the board. `None` if one is on this board, or if Pinterest does
+/// not return where it is.
 async fn whereabouts(
     api: &mut Api,
     board_id: &str,
