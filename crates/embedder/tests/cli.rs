@@ -162,6 +162,16 @@ fn a_missing_model_is_one_message() {
     assert!(message.contains("/nowhere/config.json") && message.lines().count() == 1, "{message}");
 }
 
+/// In the sandbox the process cannot get its working directory.
+#[test]
+fn a_relative_model_directory_is_found() {
+    let directory = support::model();
+    let (parent, name) = (directory.parent().unwrap(), directory.file_name().unwrap());
+    let output =
+        program().current_dir(parent).args(["embed", "--text", "a barn", "--model"]).arg(name).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn the_help_of_every_command_has_examples() {
     for command in [&[][..], &["embed"], &["info"], &["init-model"], &["pack"], &["serve"]] {

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clip::{DeviceKind, Kernels, Options, Precision};
 
 #[derive(Args)]
 pub struct ModelArguments {
     /// Directory that contains config.json and model.safetensors
-    #[arg(long = "model", value_name = "DIR")]
+    // Made absolute here: in the sandbox a process cannot get its working directory.
+    #[arg(long = "model", value_name = "DIR", value_parser = PathBufValueParser::new().try_map(std::path::absolute))]
     pub directory: PathBuf,
 
     /// Precision of the matrix products: auto, f32, bf16, or int8; auto is bf16 if the CPU supports it natively, else f32
