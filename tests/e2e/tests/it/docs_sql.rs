@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use e2e::checkout;
+use e2e::{ServerFile, checkout};
 
 use crate::support::doc_pages::{blocks, statements};
 use crate::support::owners::{drop_role, role, settle};
@@ -19,15 +19,19 @@ const BOARD: &str = "Barn wedding";
 struct Reader {
     world: World,
     client: Client,
-    /// What stands in a page, and the value that the reader would write there.
+    /// What a page contains, and the value that the reader would write there.
     values: Vec<(&'static str, String)>,
+    /// The file with the secret of docs/tokens.md.
+    _secrets: ServerFile,
 }
 
 impl Reader {
     fn new() -> Result<Self> {
         let account = AccountSpec::new("example_user").board(beach_board(BOARD, 12).sections(&["Flowers", "Tables"]));
         let config = Config { accounts: vec![account], ..quick_board(BOARD, 1) };
-        let (world, mut client) = World::of(config)?.with_session()?;
+        let secrets = ServerFile::new(".secrets", b"1453111 secret-of-the-app\n")?;
+        let builder = World::builder().sandbox(config).setting("pinterest.app_secret_file", &secrets.setting());
+        let (world, mut client) = builder.start()?.with_session()?;
         world.register_app(&mut client, "venues")?;
         let import = imported(&mut client, "'Barn wedding', keep_images => true")?.import;
         client.batch_execute(
@@ -51,7 +55,7 @@ impl Reader {
             // A command of psql, which repeats the statement before it.
             ("\\watch 1", ";".into()),
         ];
-        Ok(Self { world, client, values })
+        Ok(Self { world, client, values, _secrets: secrets })
     }
 
     /// Runs the blocks of a page; returns how many statements it has.
@@ -64,9 +68,10 @@ impl Reader {
         for (_, body) in blocks(&text).iter().filter(|(language, _)| *language == "sql") {
             for statement in statements(body) {
                 self.before(&statement)?;
-                self.client
-                    .batch_execute(&statement)
-                    .map_err(|error| anyhow::anyhow!("{page}: {statement}\n{error:?}"))?;
+                // A block may list calls of which a reader makes one: the one that deletes everything is rolled back.
+                let purges = statement.contains("purge => true");
+                let sql = if purges { format!("BEGIN; {statement}; ROLLBACK") } else { statement.clone() };
+                self.client.batch_execute(&sql).map_err(|error| anyhow::anyhow!("{page}: {statement}\n{error:?}"))?;
                 self.after(&statement)?;
                 run += 1;
             }

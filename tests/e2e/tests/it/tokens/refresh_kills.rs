@@ -19,6 +19,14 @@ fn killed(world: &World, session: Session) -> Result<(Client, Instant)> {
     Ok((client, Instant::now()))
 }
 
+/// Kills the worker: the account is connected again, after this many token requests in all.
+fn recovers(world: &World, session: Session, requests: u64) -> Result<()> {
+    let (mut client, back) = killed(world, session)?;
+    recovered(world, &mut client, back, 1)?;
+    assert_eq!(arrived(world), requests);
+    Ok(())
+}
+
 #[test]
 fn before_the_intent() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
@@ -26,10 +34,8 @@ fn before_the_intent() -> Result<()> {
     let _blocker = due_and_locked(&world, &mut client)?;
     let session = wanted(&world)?;
     until_blocked(&mut client)?;
-    let (mut client, back) = killed(&world, session)?;
-    recovered(&world, &mut client, back, 1)?;
-    assert_eq!(arrived(&world) - before, 2, "one after the kill, one on demand");
-    Ok(())
+    // One after the kill, one on demand.
+    recovers(&world, session, before + 2)
 }
 
 #[test]
@@ -40,10 +46,8 @@ fn while_the_request_is_under_way() -> Result<()> {
     due(&mut client)?;
     let session = wanted(&world)?;
     assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
-    let (mut client, back) = killed(&world, session)?;
-    recovered(&world, &mut client, back, 1)?;
-    assert_eq!(arrived(&world) - before, 3, "the one held back, one after the kill, one on demand");
-    Ok(())
+    // The one held back, one after the kill, one on demand.
+    recovers(&world, session, before + 3)
 }
 
 #[test]
@@ -55,10 +59,7 @@ fn while_the_answer_is_under_way() -> Result<()> {
     due(&mut client)?;
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
-    let (mut client, back) = killed(&world, session)?;
-    recovered(&world, &mut client, back, 1)?;
-    assert_eq!(arrived(&world) - before, 3);
-    Ok(())
+    recovers(&world, session, before + 3)
 }
 
 #[test]
@@ -100,10 +101,7 @@ fn while_the_answer_waits_to_be_stored() -> Result<()> {
     due(&mut client)?;
     let (session, _blocker) = wanted_and_locked(&world)?;
     until_blocked(&mut client)?;
-    let (mut client, back) = killed(&world, session)?;
-    recovered(&world, &mut client, back, 1)?;
-    assert_eq!(arrived(&world) - before, 3);
-    Ok(())
+    recovers(&world, session, before + 3)
 }
 
 #[test]
