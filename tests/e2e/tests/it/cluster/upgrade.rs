@@ -197,6 +197,10 @@ fn assert_kept(before: &BTreeMap<String, Rows>, after: &BTreeMap<String, Rows>, 
 #[test]
 fn every_release_upgrades_to_a_fresh_installation() -> Result<()> {
     let releases = &*RELEASES;
+    if releases.versions.len() == 1 {
+        // The present version is the only release.
+        return Ok(());
+    }
     let oldest = &releases.versions[0];
     let world = release::world().installation(releases.installation.clone()).connected(false).start()?;
     let cluster = &world.cluster;
@@ -209,8 +213,6 @@ fn every_release_upgrades_to_a_fresh_installation() -> Result<()> {
     let before = contents(&mut client)?;
     let empty: Vec<_> = before.iter().filter(|(_, rows)| rows.is_empty()).map(|(name, _)| name).collect();
     assert!(empty.is_empty(), "the data of {oldest} has no rows in {empty:?}");
-    let (status, text) = doctor(&mut client, "version")?;
-    assert!(status == "problem" && text.contains("ALTER EXTENSION pg_pinterest UPDATE"), "{status}: {text}");
 
     for version in &releases.versions {
         // No worker sees the database before it is compared.
