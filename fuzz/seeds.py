@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of each corpus: answers of the sandbox, fixtures, and a few of each kind by hand.
+"""Writes the first inputs of each corpus: answers of the sandbox, fixtures, and hand-written inputs.
 
-Needs the built sandbox (make stage). What libFuzzer added to a corpus stays; the files written here are named seed-*.
+Needs the built sandbox (make stage). Inputs that libFuzzer added to a corpus are kept; the files written here are named seed-*.
 """
 
 import base64

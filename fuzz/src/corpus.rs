@@ -1,16 +1,16 @@
-//! Corpora as files, and inputs made of them.
+//! Corpora as files, and mutations of their inputs.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Fixtures of other tests that are inputs of a target too; `tools/fuzz` names them as well.
+/// Fixtures of other tests that are also inputs of a target; `tools/fuzz` uses the same.
 const FIXTURES: [(&str, &str); 1] = [("picture", "../tests/fixtures/containers")];
 
 /// The committed inputs of a target, by name.
 ///
 /// # Errors
-/// Where a directory or a file in it cannot be read.
+/// If a directory or a file in it cannot be read.
 pub fn read(name: &str) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fixtures = FIXTURES.iter().filter(|(target, _)| *target == name).map(|(_, directory)| here.join(directory));
@@ -24,10 +24,10 @@ pub fn read(name: &str) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     paths.into_iter().map(|path| fs::read(&path).map(|bytes| (path, bytes))).collect()
 }
 
-/// Longest input that mutations make, in bytes.
+/// Maximum length of a mutated input, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Text that means something to one of the readers.
+/// Text with a meaning to one of the parsers.
 const WORDS: [&[u8]; 24] = [
     b"\0",
     b"\\u0000",
@@ -55,10 +55,10 @@ const WORDS: [&[u8]; 24] = [
     b"@",
 ];
 
-/// An input made of others: up to six changes to one of them.
+/// An input with up to six changes, some with parts of other inputs.
 ///
 /// # Panics
-/// Where `inputs` is empty.
+/// If `inputs` is empty.
 pub fn mutate(inputs: &[Vec<u8>], random: &mut fastrand::Rng) -> Vec<u8> {
     let pick = |random: &mut fastrand::Rng| &inputs[random.usize(..inputs.len())];
     let mut input = pick(random).clone();

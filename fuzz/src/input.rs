@@ -1,14 +1,13 @@
-//! Taking inputs apart.
+//! Parsing of inputs, and assertions on messages.
 
-/// A secret that must never come out in a message; what does may come in pieces, so a part of it is looked for.
+/// A secret that must never be part of a message. A message may contain it in pieces, so [`PART`] is searched for.
 pub const SECRET: &str = "pina_CANARY0123456789";
 const PART: &str = "CANARY";
 
-/// Stands for the secret in corpora, where no text may look like one.
+/// Placeholder of the secret in corpora, where no text may look like a secret.
 const MARK: &[u8] = b"@@";
 
-/// The input with the secret in the place of each mark; `None` where the input has the looked-for part itself, of which
-/// nobody can say where it belongs.
+/// The input with each mark replaced by the secret; `None` if the input contains [`PART`] itself.
 pub fn with_secret(input: &[u8]) -> Option<Vec<u8>> {
     if contains(input, PART.as_bytes()) {
         return None;
@@ -24,34 +23,34 @@ pub fn with_secret(input: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Refuses a message that holds the secret, a part of it, or more than a message should.
+/// Panics if a message contains a part of the secret, or is not a line.
 pub fn assert_clean(shown: &str) {
     assert!(!shown.contains(PART), "a secret in a message: {shown}");
     assert_line(shown);
 }
 
-/// Refuses a message that is more than a line, or that could forge one.
+/// Panics if a message is too long or could forge a line of a log.
 pub fn assert_line(shown: &str) {
     assert!(shown.len() < 16_384, "a message of {} bytes", shown.len());
     assert!(!shown.contains(['\n', '\r', '\0', '\u{1b}']), "a message that could forge a line of a log: {shown:?}");
 }
 
-/// Refuses what no text column can hold.
+/// Panics if a text cannot be stored in a text column.
 pub fn assert_storable(text: &str) {
-    assert!(!text.contains('\0'), "text with NUL, which no text column can hold: {text:?}");
+    assert!(!text.contains('\0'), "text with NUL: {text:?}");
 }
 
-/// As [`assert_storable`], where there is one.
+/// [`assert_storable`] for each text.
 pub fn assert_all_storable<'a>(texts: impl IntoIterator<Item = &'a Option<String>>) {
     texts.into_iter().flatten().for_each(|text| assert_storable(text));
 }
 
-/// Whether the bytes occur.
+/// Whether `bytes` contains `part`.
 pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// The first bytes as an array, and the rest; zeros where there are too few.
+/// The first bytes as an array, and the rest; zeros if there are too few.
 pub fn split<const COUNT: usize>(input: &[u8]) -> ([u8; COUNT], &[u8]) {
     match input.split_first_chunk() {
         Some((first, rest)) => (*first, rest),

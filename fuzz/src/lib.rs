@@ -1,19 +1,19 @@
-//! Fuzz targets: one function for each reader of foreign bytes, that panics where what it promises does not hold.
+//! Fuzz targets: one function per parser of foreign bytes, which panics if a guarantee of the parser does not hold.
 //!
-//! `make fuzz` runs them under libFuzzer, guided by coverage (`programs/`). `tests/replay.rs` runs each over its committed
-//! corpus, and over seeded mutations of it, with every `make test`.
+//! `make fuzz` runs them under libFuzzer, guided by coverage (`programs/`). `tests/replay.rs` runs each with its committed
+//! corpus and seeded mutations of it, with every `make test`.
 
 pub mod corpus;
 mod input;
 pub mod targets;
 
-/// A target: a name, which its corpus and its program have too, and what runs it on an input.
+/// A target. Its corpus and its program have the same name.
 pub struct Target {
-    /// As in `corpus/{name}`.
+    /// The directory in `corpus` and the program in `programs`.
     pub name: &'static str,
-    /// Panics where the input shows a fault.
+    /// Panics if the input shows a fault.
     pub run: fn(&[u8]),
-    /// Inputs that a short round tries: fewer where each takes long.
+    /// Number of mutations in `make test`: fewer if each takes long.
     pub mutations: u32,
 }
 

@@ -1,11 +1,11 @@
-//! Each target over its committed corpus, and over mutations of it that a seed decides.
+//! Each target with its committed corpus, and with seeded mutations of it.
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fuzz::{TARGETS, Target, corpus};
 
-/// `FUZZ_SEED` chooses another.
+/// The default of `FUZZ_SEED`.
 const SEED: u64 = 11;
 
 fn inputs(target: &Target) -> Vec<Vec<u8>> {
@@ -14,7 +14,7 @@ fn inputs(target: &Target) -> Vec<Vec<u8>> {
     files.into_iter().map(|(_, bytes)| bytes).collect()
 }
 
-/// Runs a target; what made it fail is shown as an input to keep.
+/// Runs a target; an input that fails is written to a file.
 fn run(target: &Target, input: &[u8], origin: &str) {
     if catch_unwind(|| (target.run)(input)).is_err() {
         let path = std::env::temp_dir().join(format!("fuzz-{}-failed", target.name));
@@ -56,7 +56,7 @@ fn mutations() {
     });
 }
 
-/// A target that has no program, or no directory, is never run by `make fuzz`.
+/// `make fuzz` runs programs, so a target without one would be skipped.
 #[test]
 fn every_target_has_a_program() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

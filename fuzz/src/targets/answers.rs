@@ -1,4 +1,4 @@
-//! Answers that grant what was asked for.
+//! Successful answers.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use pinterest::{Error, Page, fuzzing};
 
 use crate::input::{SECRET, assert_all_storable, assert_clean, assert_storable, contains, split, with_secret};
 
-/// Items a page has at most, and bytes of a bookmark: the caps of the reader.
+/// The parser's limits: items per page, and bytes of a bookmark.
 const MAX_ITEMS: usize = 1_000;
 const MAX_BOOKMARK: usize = 4_096;
 
-/// A page of a listing: its first byte says of what.
+/// A page of a listing; the first byte selects the listing.
 pub fn listing(input: &[u8]) {
     let ([which], body) = split(input);
     let Some(body) = with_secret(body) else { return };
@@ -41,7 +41,7 @@ fn check_error(error: &Error) {
     assert_clean(&format!("{error:?}"));
 }
 
-/// A single object: its first byte says of what.
+/// A single object; the first byte selects its type.
 pub fn account(input: &[u8]) {
     let ([which], body) = split(input);
     let Some(body) = with_secret(body) else { return };
@@ -59,14 +59,14 @@ pub fn account(input: &[u8]) {
 }
 
 fn check_id(id: &str) {
-    assert!((1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit()), "no id: {id:?}");
+    assert!((1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit()), "invalid id: {id:?}");
 }
 
-/// What is kept of an item is JSON of it, and reading that again changes nothing.
+/// The stored JSON of an item can be parsed again, with the same result.
 fn check_raw(id: &str, raw: &str, again: Result<(String, String), Error>) {
     assert_storable(raw);
     assert!(raw.trim_start().starts_with('{'));
-    let again = again.expect("what was kept of an item cannot be read again");
+    let again = again.expect("the stored JSON of an item cannot be parsed");
     assert_eq!((id, raw.trim()), (again.0.as_str(), again.1.trim()));
 }
 
@@ -114,15 +114,11 @@ fn check_pin(pin: &Pin) {
                 }
             }
         }
-        Err(reason) => assert_clean_reason(&reason.to_string()),
+        // The reason is stored in a table.
+        Err(reason) => assert_storable(&reason.to_string()),
     }
     let again = fuzzing::pin(pin.raw.as_bytes());
     check_raw(&pin.id, &pin.raw, again.map(|again| (again.id, again.raw)));
-}
-
-/// A reason goes into a table, and from there into views: a type that Pinterest made up may stand in it.
-fn assert_clean_reason(reason: &str) {
-    assert_storable(reason);
 }
 
 /// A grant of tokens.
@@ -138,7 +134,7 @@ pub fn grant(input: &[u8]) {
                 assert!((1..=400 * 86_400).contains(&lifetime.as_secs()), "{lifetime:?}");
             }
             grant.scopes.iter().for_each(|scope| assert_storable(scope));
-            // A scope is whatever the server says; the tokens are not.
+            // A scope may contain any text of the answer, a token must not be shown.
             if !grant.scopes.iter().any(|scope| contains(scope.as_bytes(), SECRET.as_bytes())) {
                 assert!(!format!("{grant:?}").contains(SECRET));
             }
@@ -146,7 +142,7 @@ pub fn grant(input: &[u8]) {
         }
         Err(error) => {
             check_error(&error);
-            assert!(error.may_have_been_processed(), "a grant that cannot be read may have been issued");
+            assert!(error.may_have_been_processed(), "a grant that cannot be parsed may have been issued");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Files and columns that hold secrets.
+//! Files and columns with secrets.
 
 use pinterest::seal::{Binding, KeyRing, NONCE_LENGTH, Purpose};
 use pinterest::{Secret, Timestamp, fuzzing, oauth_state};
@@ -10,14 +10,14 @@ pub fn key_ring(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match KeyRing::parse(text) {
         Ok(ring) => {
-            let again = KeyRing::parse(ring.to_text().expose()).expect("a ring's own text cannot be read");
+            let again = KeyRing::parse(ring.to_text().expose()).expect("a ring's own text cannot be parsed");
             assert_eq!(ring.fingerprints(), again.fingerprints());
             assert_eq!(ring.active(), ring.fingerprints()[0]);
             assert_clean(&format!("{ring:?}"));
         }
         Err(error) => {
             assert_clean(&error.to_string());
-            // No piece of a line that was meant for a key.
+            // No part of a line that may be a key.
             for word in text.split_whitespace().filter(|word| word.len() > 16) {
                 assert!(!error.to_string().contains(word), "{error}");
             }
@@ -28,18 +28,18 @@ pub fn key_ring(input: &[u8]) {
 const BINDING: Binding<'static> =
     Binding { installation_id: "installation", purpose: Purpose::RefreshToken, row: 7, generation: 3 };
 
-/// Sealed bytes: opened as they are, and as what was sealed with some of it changed.
+/// Sealed bytes: the input itself, and the sealed input with a changed byte.
 pub fn sealed(input: &[u8]) {
     let ring = KeyRing::generate([7; 32]);
     if let Err(error) = ring.open(&BINDING, input) {
         assert_clean(&error.to_string());
     } else {
-        panic!("opened what was never sealed");
+        panic!("opened bytes that were not sealed");
     }
 
     let Ok(text) = std::str::from_utf8(input) else { return };
     let sealed = ring.seal(&BINDING, &Secret::new(text), [9; NONCE_LENGTH]);
-    assert_eq!(ring.open(&BINDING, &sealed).expect("what was sealed does not open").expose(), text);
+    assert_eq!(ring.open(&BINDING, &sealed).expect("sealed bytes cannot be opened").expose(), text);
     let elsewhere = Binding { row: 8, ..BINDING };
     assert!(ring.open(&elsewhere, &sealed).is_err(), "opened in another row");
     let ([at, change, ..], _) = split::<2>(input);
@@ -51,7 +51,7 @@ pub fn sealed(input: &[u8]) {
     }
 }
 
-/// The text of a file of app secrets, after a line with the id that is looked for.
+/// A line with an app's id, then the text of a file of app secrets.
 pub fn app_secrets(input: &[u8]) {
     let Some(input) = with_secret(input) else { return };
     let Ok(text) = std::str::from_utf8(&input) else { return };
@@ -69,7 +69,7 @@ pub fn app_secrets(input: &[u8]) {
     }
 }
 
-/// What comes back from an authorization page, and times as Pinterest writes them.
+/// The `state` of a redirect from the authorization page, and Pinterest's timestamps.
 pub fn states(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if oauth_state::digest(text).is_some() {

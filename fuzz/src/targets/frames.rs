@@ -1,10 +1,10 @@
-//! The frames between the database's processes and the embedder, as either side reads them.
+//! The frames between the database's processes and the embedder, parsed by both sides.
 
 use embedder::protocol::{FrameKind, HEADER_BYTES, Header, Info, ModelState, Request, Response};
 
 use crate::input::{assert_line, split};
 
-/// A frame: its header and what follows, read by the server and by a client.
+/// A frame, header and payload, parsed as the server and as a client.
 pub fn frames(input: &[u8]) {
     let (header, payload) = split::<HEADER_BYTES>(input);
     let kinds = match Header::decode(&header) {
@@ -15,7 +15,7 @@ pub fn frames(input: &[u8]) {
         }
         Err(error) => {
             assert_line(&error.to_string());
-            // What the header keeps out is read as each kind all the same.
+            // The payload of an invalid header is parsed as each kind.
             FrameKind::ALL.to_vec()
         }
     };
@@ -31,7 +31,7 @@ fn request(kind: FrameKind, payload: &[u8]) {
             assert!(kind.is_request());
             let shown = format!("{request:?}");
             assert!(shown.len() < 64, "{shown}");
-            let (header, bytes) = request.encode(7).expect("a request that was read cannot be sent");
+            let (header, bytes) = request.encode(7).expect("a parsed request cannot be sent");
             assert_eq!((header.kind, header.length as usize, &*bytes), (kind, payload.len(), payload));
         }
         Err(error) => assert_line(&error.to_string()),
@@ -44,24 +44,24 @@ fn response(kind: FrameKind, payload: &[u8]) {
             assert!(!kind.is_request());
             match &response {
                 Response::Error { message, .. } => assert_line(message),
-                // All of it is shown in views.
+                // Its texts are shown in views.
                 Response::Info(info) => assert!(!info_texts(info).any(|text| text.contains(char::is_control))),
                 _ => {}
             }
-            // Longer strings than are sent are cut once, and not again.
+            // Too long strings are truncated once.
             let sent = response.encode(7);
             assert!(sent.len() - HEADER_BYTES <= kind.max_payload());
             let (header, bytes) = split::<HEADER_BYTES>(&sent);
-            let header = Header::decode(&header).expect("a frame's own header cannot be read");
+            let header = Header::decode(&header).expect("a frame's own header cannot be parsed");
             assert_eq!(header.kind, kind);
-            let again = Response::decode(kind, bytes).expect("a frame that was sent cannot be read");
-            assert!(again.encode(7) == sent, "a frame is not what it was");
+            let again = Response::decode(kind, bytes).expect("an encoded frame cannot be parsed");
+            assert!(again.encode(7) == sent, "a frame has changed");
         }
         Err(error) => assert_line(&error.to_string()),
     }
 }
 
-/// The texts that a server tells of itself.
+/// The texts in a server's information.
 fn info_texts(info: &Info) -> impl Iterator<Item = &str> {
     let model: Vec<&str> = match &info.model {
         ModelState::Loading => Vec::new(),

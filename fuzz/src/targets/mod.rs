@@ -1,4 +1,4 @@
-//! The targets, by what they read.
+//! The targets, by their input.
 
 mod answers;
 mod credentials;

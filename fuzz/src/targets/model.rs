@@ -1,4 +1,4 @@
-//! What the embedder reads: pictures, texts, a model's files.
+//! The embedder's input: images, texts, files of a model.
 
 use std::sync::LazyLock;
 
@@ -7,27 +7,33 @@ use clip::{Animations, CONTEXT_LENGTH, ErrorKind, Limits, Prepared, SIDE, Tokeni
 
 use crate::input::{assert_storable, split};
 
-/// Small enough that an input takes milliseconds.
+/// Small, so that an input takes milliseconds.
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_side: 2_048, max_memory: 16 << 20 };
 
-/// An encoded picture.
+/// An encoded image.
 pub fn picture(input: &[u8]) {
     let measure = clip::measure(input, &LIMITS);
     let prepared = clip::prepare(input, &LIMITS, Animations::FirstFrame);
     match clip::prepare(input, &LIMITS, Animations::Refuse) {
-        Ok(still) => assert!(!still.animated && prepared.as_ref().ok() == Some(&still), "a picture is not what it was"),
+        Ok(still) => assert!(
+            !still.animated && prepared.as_ref().ok() == Some(&still),
+            "a still image depends on the treatment of animations"
+        ),
         Err(error) if error.kind() == ErrorKind::Animated => {
-            assert!(prepared.as_ref().map_or(true, |first| first.animated), "an animation is none");
+            assert!(
+                prepared.as_ref().map_or(true, |first| first.animated),
+                "an image refused as an animation is not animated"
+            );
         }
-        Err(_) => assert!(prepared.is_err(), "a picture is refused for its frames, and they are not named"),
+        Err(_) => assert!(prepared.is_err(), "an image is refused only if animations are, but not as an animation"),
     }
     match prepared {
         Ok(Prepared { pixels, .. }) => {
-            let measure = measure.expect("what is over a limit is not decoded");
+            let measure = measure.expect("an image over a limit was decoded");
             assert!(measure.pixels() <= LIMITS.max_pixels && measure.memory <= LIMITS.max_memory);
             assert_eq!(pixels.as_slice().len(), 3 * SIDE * SIDE);
-            // Black and white, less the mean, by the deviation: within these for each channel.
-            assert!(pixels.as_slice().iter().all(|value| (-1.8..2.2).contains(value)), "a value out of its range");
+            // The normalised values of black and white, for each channel.
+            assert!(pixels.as_slice().iter().all(|value| (-1.8..2.2).contains(value)), "a value out of range");
         }
         Err(error) => {
             let shown = error.to_string();
@@ -50,21 +56,21 @@ pub fn text(input: &[u8]) {
     }
 }
 
-/// Files of a model's directory: the first byte says which.
+/// Files of a model's directory; the first byte selects the file.
 pub fn model_files(input: &[u8]) {
     let ([which], file) = split(input);
     match which % 3 {
         0 => config(file),
         1 => {
-            // Of the smallest shape there can be, so that a header within reach can be right.
-            let shape = Shape::read(TINY).expect("the shape is right");
+            // The smallest shape, so that mutations can reach a valid header.
+            let shape = Shape::read(TINY).expect("a valid shape");
             if let Err(error) = shape.weights(file) {
                 assert!(error.to_string().len() < 4_096);
             }
         }
         _ => {
             if let Some(header) = rewrite_packed_header(file) {
-                assert!(file.starts_with(&header), "a header is not what it was");
+                assert!(file.starts_with(&header), "a header has changed");
             }
         }
     }
@@ -78,8 +84,8 @@ fn config(json: &[u8]) {
     match Shape::read(json) {
         Ok(shape) => {
             let written = shape.to_json();
-            let again = Shape::read(&written).expect("a shape's own text cannot be read");
-            assert!(again.to_json() == written, "a shape is not what it was");
+            let again = Shape::read(&written).expect("a shape's own text cannot be parsed");
+            assert!(again.to_json() == written, "a shape has changed");
             if let Some(lengths) = shape.packed_lengths() {
                 assert!(lengths[0] > 0 && lengths[1] <= lengths[0] && lengths[2] <= lengths[0], "{lengths:?}");
             }

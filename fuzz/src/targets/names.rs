@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::input::{assert_clean, split};
 
-/// A board as somebody wrote it, and after a line break a title that it may be.
+/// A board reference, and after a line break a title to compare it with.
 pub fn board_reference(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (text, title) = text.split_once('\n').unwrap_or((text, text));
@@ -30,7 +30,7 @@ pub fn board_reference(input: &[u8]) {
     SectionReference::named(text).likeness("12345", title);
 }
 
-/// The URL of an image, after a line break where it was redirected to, after another an IPv6 address of 16 bytes.
+/// Three lines: the URL of an image, the location of a redirect, and the 16 bytes of an IPv6 address.
 pub fn urls(input: &[u8]) {
     let mut parts = input.splitn(3, |&byte| byte == b'\n');
     let url = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
@@ -39,16 +39,16 @@ pub fn urls(input: &[u8]) {
 
     if let Ok(host) = url.parse::<Host>() {
         let shown = host.to_string();
-        assert_eq!(shown.parse::<Host>().expect("a host's own text cannot be read"), host);
+        assert_eq!(shown.parse::<Host>().expect("a host's own text cannot be parsed"), host);
         assert!(shown.is_ascii() && !shown.contains(['@', '/', '%', '\\']), "{shown}");
     }
     let named = host_of_url(&url);
-    // Two hosts that an image may come from, whatever is asked for.
+    // The allowed image hosts.
     let allowed: Vec<Host> =
         ["i.pinimg.com", "localhost:8443"].iter().map(|host| host.parse().expect("a host")).collect();
     match fuzzing::admit_url(&url, &allowed) {
         Ok(admitted) => {
-            let named = named.expect("admitted a URL whose host cannot be told");
+            let named = named.expect("an admitted URL without a host");
             assert!(allowed.contains(&named));
             check(&admitted, &allowed);
             match fuzzing::admit_redirect(&admitted, location, &allowed) {
@@ -75,7 +75,7 @@ pub fn urls(input: &[u8]) {
     assert!(!fuzzing::is_public(IpAddr::V4(v4)) || !(special || v4.is_documentation()), "{v4} is public");
 }
 
-/// An admitted URL leads to an allowed host, by https, without credentials, in every reader's eyes.
+/// An admitted URL is https, of an allowed host, without credentials, also when parsed again.
 fn check(url: &Url, allowed: &[Host]) {
     assert_eq!(url.scheme(), "https");
     assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());

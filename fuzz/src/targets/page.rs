@@ -1,10 +1,10 @@
-//! Rows of a query in a page.
+//! The page of a gallery.
 
 use gallery::{Address, Budget, MOST_ROWS, Page, Picture, Rows, render};
 
 use crate::input::split;
 
-/// Rows as JSON after a first line, which becomes the title.
+/// A line with the title, then rows as JSON.
 pub fn gallery(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (title, json) = text.split_once('\n').unwrap_or(("", text));
@@ -14,7 +14,7 @@ pub fn gallery(input: &[u8]) {
         Ok(rows) => {
             assert!(rows.cards.len() <= MOST_ROWS && checks > rows.cards.len());
             let page = Page { title: Some(title.to_owned()), board: None, rows: Some(rows) };
-            let html = render(&page, &mut || {}).expect("a page of a small input finds room");
+            let html = render(&page, &mut || {}).expect("a page of a small input fits");
             check_page(&html);
         }
         Err(error) => {
@@ -36,7 +36,7 @@ pub fn gallery(input: &[u8]) {
     }
 }
 
-/// Attributes that the page's own templates write.
+/// Attributes of the page's templates.
 const ATTRIBUTES: [&str; 24] = [
     "alt",
     "aria-hidden",
@@ -64,7 +64,7 @@ const ATTRIBUTES: [&str; 24] = [
     "html",
 ];
 
-/// The page is ASCII, has the elements it has of its own, and no attribute but its own.
+/// Panics unless the page is ASCII and has only the elements and attributes of its templates.
 fn check_page(html: &str) {
     assert!(html.is_ascii(), "the page has characters beyond ASCII");
     let lower = html.to_ascii_lowercase();
@@ -74,7 +74,7 @@ fn check_page(html: &str) {
     assert_eq!(lower.matches("<style").count(), 1);
     for tag in html.split('<').skip(1) {
         let tag = &tag[..tag.find('>').expect("a tag does not end")];
-        // Every second part stands between quotes.
+        // Every second part is between quotes.
         let mut parts = tag.split('"');
         while let Some(outside) = parts.next() {
             for name in outside.split(' ').skip(1).filter(|name| !name.is_empty()) {

@@ -1,4 +1,4 @@
-//! Answers that refuse, and the headers of all.
+//! Refusals, and the headers of all answers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,18 +8,18 @@ use pinterest::{Secret, fuzzing, retry};
 
 use crate::input::{SECRET, assert_clean, split, with_secret};
 
-/// The names of the headers that are read; a line of an input is the value of one.
+/// The names of the parsed headers; a line of the input is the value of one.
 const NAMES: [&str; 5] =
     ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-pinterest-rid"];
 
-/// 2026-01-01: a clock is an argument.
+/// The present time, 2026-01-01.
 const NOW: Duration = Duration::from_secs(1_767_225_600);
 
 fn now() -> SystemTime {
     UNIX_EPOCH + NOW
 }
 
-/// Headers from lines of text, and what follows an empty one.
+/// Headers from lines of text, and the rest of the input.
 fn header_lines(input: &[u8]) -> (HeaderMap, &[u8]) {
     let mut headers = HeaderMap::new();
     let mut rest = input;
@@ -36,7 +36,7 @@ fn header_lines(input: &[u8]) -> (HeaderMap, &[u8]) {
     (headers, rest)
 }
 
-/// The headers of an answer, a line each.
+/// The headers of an answer, one per line.
 pub fn headers(input: &[u8]) {
     let Some(input) = with_secret(input) else { return };
     let (headers, _) = header_lines(&input);
@@ -45,11 +45,11 @@ pub fn headers(input: &[u8]) {
         assert!(!request_id.is_empty() && request_id.chars().count() <= 301);
         assert_clean(&request_id);
     }
-    // Whoever waits adds these to the present, in the database as well. What a server asks for is brought into a day.
+    // The waits are added to the present time, also in the database. They are limited to a day.
     let day = retry::LONGEST_RETRY_AFTER;
     let retry_after = retry_after.map(|wait| wait.clamp(retry::SHORTEST_RETRY_AFTER, day));
-    let told = [rate_limit.reset, rate_limit.window, rate_limit.pace, rate_limit.pace_reset, retry_after];
-    for wait in told.into_iter().flatten() {
+    let waits = [rate_limit.reset, rate_limit.window, rate_limit.pace, rate_limit.pace_reset, retry_after];
+    for wait in waits.into_iter().flatten() {
         assert!(wait <= day, "a wait of {wait:?}");
     }
     for count in rate_limit.limit.into_iter().chain(rate_limit.remaining) {
@@ -57,7 +57,7 @@ pub fn headers(input: &[u8]) {
     }
 }
 
-/// A refusing answer: call, status (2 bytes), lines of headers, body.
+/// A refusal: call, status (2 bytes), attempt, lines of headers, body.
 pub fn refusal(input: &[u8]) {
     let ([call, status_low, status_high, attempt], rest) = split(input);
     let Some(rest) = with_secret(rest) else { return };
@@ -84,7 +84,7 @@ pub fn refusal(input: &[u8]) {
     }
 }
 
-/// A server's text in a message of ours.
+/// A server's text as part of a message.
 pub fn redact(input: &[u8]) {
     let Some(input) = with_secret(input) else { return };
     let text = String::from_utf8_lossy(&input);

@@ -1,4 +1,4 @@
-//! No error and no type shows a secret, whatever a server does with it.
+//! No error and no type shows a secret, whatever a server answers.
 
 use std::fmt::{Debug, Display};
 
@@ -8,10 +8,10 @@ use crate::client::impatient_client;
 use crate::replies::*;
 use crate::server::{Received, Reply, Server};
 
-/// Answers with what the request carried.
+/// An answer with parts of the request.
 type Echo = fn(&Received) -> Reply;
 
-/// Part of every secret here, in a form that no pattern for tokens knows.
+/// Part of every secret of this test, which the patterns for tokens do not match.
 const CANARY: &str = "CANARYzq7";
 
 fn secret(prefix: &str) -> Secret {
@@ -26,7 +26,7 @@ fn app() -> AppCredentials {
     }
 }
 
-/// What the request carried, as a server might echo it.
+/// The secrets of the request, as a server might echo them.
 fn carried(request: &Received) -> String {
     let bearer = request.header("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned();
     let form: String =

@@ -1,4 +1,4 @@
-//! A certificate authority of the test's own, and leaves that are good or bad in one way each.
+//! A certificate authority for tests, with valid and invalid leaf certificates.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Authority {
         self.sign(CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap())
     }
 
-    /// A leaf that ended years ago.
+    /// An expired leaf.
     pub fn expired_leaf(&self, names: &[&str]) -> ServerConfig {
         let mut params =
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();

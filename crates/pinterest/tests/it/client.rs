@@ -1,17 +1,19 @@
 //! Clients of the test server.
 
+use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pinterest::{AppCredentials, Client, ClientBuilder, Endpoints, Host, Limits, Secret};
+use pinterest::{AppCredentials, Client, ClientBuilder, Endpoints, Host, Limits, LookUp, LookUpFuture, Secret};
 
 use crate::server::Server;
 
-/// The test's clock stands still.
+/// The constant time of the test's clock.
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
-/// Caps as they are, timers in fractions of a second.
+/// The default limits of size, with time limits below a second or of a few.
 pub fn impatient_limits() -> Limits {
     let mut limits = Limits::default();
     limits.look_up = Duration::from_millis(200);
@@ -23,12 +25,12 @@ pub fn impatient_limits() -> Limits {
     limits
 }
 
-/// A client whose every host is the server.
+/// A client of the server for all requests.
 pub fn client(server: &Server) -> Client {
     client_with(server, |builder| builder)
 }
 
-/// The same with short timers.
+/// A client with [`impatient_limits`].
 pub fn impatient_client(server: &Server) -> Client {
     client_with(server, |builder| builder.limits(impatient_limits()))
 }
@@ -37,7 +39,7 @@ pub fn client_with(server: &Server, adjust: impl FnOnce(ClientBuilder) -> Client
     client_of(server, &format!("localhost:{}", server.port), adjust).unwrap()
 }
 
-/// A client that knows the server by this name and trusts its authority.
+/// A client of the server under this name.
 pub fn client_of(
     server: &Server,
     host: &str,
@@ -46,13 +48,13 @@ pub fn client_of(
     build(server, Endpoints { images: vec![host.parse().unwrap()], ..api_at(host) }, adjust)
 }
 
-/// Endpoints that contact an API at `host` and no image host.
+/// Endpoints with the API at `host` and no image host.
 pub fn api_at(host: &str) -> Endpoints {
     let host: Host = host.parse().unwrap();
     Endpoints { api: host.clone(), authorize: host, images: Vec::new(), ..Endpoints::default() }
 }
 
-/// A client that trusts the server's authority and these endpoints.
+/// A client of these endpoints that trusts the server's authority.
 pub fn build(
     server: &Server,
     endpoints: Endpoints,
@@ -62,6 +64,26 @@ pub fn build(
     std::fs::write(ca_file.path(), &server.authority.pem).unwrap();
     let endpoints = Endpoints { ca_file: Some(ca_file.path().to_owned()), ..endpoints };
     adjust(Client::builder(endpoints).clock(now)).build()
+}
+
+/// A resolver with the same answer for every name: addresses, or an error.
+pub struct Resolver(Result<Vec<IpAddr>, &'static str>);
+
+impl Resolver {
+    pub fn with(addresses: &[&str]) -> Self {
+        Self(Ok(addresses.iter().map(|text| text.parse().unwrap()).collect()))
+    }
+
+    pub fn failing() -> Self {
+        Self(Err("no such host"))
+    }
+}
+
+impl LookUp for Resolver {
+    fn look_up(&self, _: String) -> LookUpFuture {
+        let answer = self.0.clone().map_err(io::Error::other);
+        Box::pin(async move { answer })
+    }
 }
 
 pub fn token() -> Secret {

@@ -1,28 +1,18 @@
-//! IPv4 and IPv6: hosts of one family, hosts of which one address does not work, and real dials of addresses that this
-//! machine does not have outside of a network namespace.
+//! IPv4 and IPv6: hosts with addresses of one family, hosts with an unreachable address, and connections to public
+//! addresses inside a network namespace.
 
-use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pinterest::{Client, Endpoints, ErrorKind, LookUp, LookUpFuture};
+use pinterest::{Client, Endpoints, ErrorKind};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::certificates::Authority;
-use crate::client::{api_at, build, impatient_limits, token};
+use crate::client::{Resolver, api_at, build, impatient_limits, token};
 use crate::replies::json;
 use crate::server::Server;
 
 const ACCOUNT: &str = r#"{"id": "1"}"#;
-
-struct Answers(Vec<&'static str>);
-
-impl LookUp for Answers {
-    fn look_up(&self, _: String) -> LookUpFuture {
-        let addresses: Vec<IpAddr> = self.0.iter().map(|text| text.parse().unwrap()).collect();
-        Box::pin(async move { Ok(addresses) })
-    }
-}
 
 async fn server_at(address: &str, names: &[&str]) -> Server {
     let authority = Authority::new();
@@ -35,13 +25,13 @@ fn client(server: &Server, name: &str, addresses: &[&'static str]) -> Client {
     limits.connect = Duration::from_secs(4);
     limits.read_idle = Duration::from_secs(8);
     limits.api_total = Duration::from_secs(8);
-    let look_up = Answers(addresses.to_vec());
+    let look_up = Resolver::with(addresses);
     let host = format!("{name}:{}", server.port);
     let endpoints = Endpoints { images: vec![host.parse().unwrap()], ..api_at(&host) };
     build(server, endpoints, |builder| builder.limits(limits).look_up(look_up)).unwrap()
 }
 
-/// An address and port that neither answer nor refuse: the queue of connections to be accepted is full.
+/// A port that neither accepts nor refuses: its queue of connections is full.
 struct Mute(
     #[allow(dead_code)] TcpListener,
     #[allow(dead_code)] Vec<tokio::task::JoinHandle<std::io::Result<TcpStream>>>,
@@ -54,7 +44,7 @@ impl Mute {
         socket.bind(address).unwrap();
         let listener = socket.listen(1).unwrap();
         let mut waiting = Vec::new();
-        // Until one is not taken any more.
+        // Until a connection is not accepted.
         loop {
             let mut call = tokio::spawn(TcpStream::connect(address));
             let taken = tokio::time::timeout(Duration::from_millis(200), &mut call).await;
@@ -79,7 +69,7 @@ fn has_ipv6() -> bool {
 }
 
 #[tokio::test]
-async fn a_host_of_ipv6_alone_is_reached() {
+async fn a_host_with_ipv6_alone_is_reached() {
     if !has_ipv6() {
         return;
     }
@@ -94,7 +84,7 @@ async fn a_host_of_ipv6_alone_is_reached() {
 }
 
 #[tokio::test]
-async fn an_address_that_refuses_or_is_mute_costs_a_moment() {
+async fn an_address_that_refuses_or_does_not_answer_costs_little_time() {
     let v6 = has_ipv6();
     for (at, dead, first) in [
         ("127.0.0.1", "::1", true),
@@ -116,7 +106,7 @@ async fn an_address_that_refuses_or_is_mute_costs_a_moment() {
             };
             let begun = Instant::now();
             client(&server, "localhost", &addresses).user_account(&token()).await.unwrap();
-            // Another family is tried after 0.3 s; an address of the same one has its share of the 4 s.
+            // Another family is tried after 0.3 s; addresses of one family share the 4 s.
             let limit = if dead == "127.0.0.9" { Duration::from_millis(3_500) } else { Duration::from_millis(1_500) };
             assert!(begun.elapsed() < limit, "{addresses:?} mute {mute}: {:?}", begun.elapsed());
         }
@@ -124,7 +114,7 @@ async fn an_address_that_refuses_or_is_mute_costs_a_moment() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_mute_by_all_addresses_ends_in_time() {
+async fn a_host_without_an_answering_address_fails_in_time() {
     let server = server_at("127.0.0.1:0", &["localhost"]).await;
     let _mute = [Mute::at("127.0.0.8", server.port).await, Mute::at("127.0.0.9", server.port).await];
     let begun = Instant::now();
@@ -134,14 +124,14 @@ async fn a_host_that_is_mute_by_all_addresses_ends_in_time() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-/// Runs a test of this file again in a network namespace of its own, with these addresses on its loopback interface; true
-/// inside. Where that is not permitted the test is skipped, and says so.
+/// Runs a test of this file again in a network namespace with these addresses on its loopback interface; true inside.
+/// If that is not permitted, the test is skipped with a message.
 fn in_namespace(test: &str, addresses: &[&str]) -> bool {
     const MARK: &str = "PINTEREST_TEST_IN_NAMESPACE";
     if std::env::var_os(MARK).is_some() {
         return true;
     }
-    // Without detection of duplicates an IPv6 address can be bound at once.
+    // Without duplicate address detection an IPv6 address can be bound at once.
     let flags = |address: &str| if address.contains(':') { "nodad" } else { "" };
     let add = |address: &&str| format!("ip address add {address} dev lo {}", flags(address));
     let set_up: Vec<_> = addresses.iter().map(add).collect();
@@ -176,9 +166,9 @@ fn in_namespace(test: &str, addresses: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn public_addresses_of_each_kind_are_dialled() {
+async fn public_addresses_of_each_kind_are_contacted() {
     let addresses = ["2a04:4e42::84/128", "151.101.0.84/32", "64:ff9b::808:808/128", "8.8.8.8/32"];
-    if !in_namespace("public_addresses_of_each_kind_are_dialled", &addresses) {
+    if !in_namespace("public_addresses_of_each_kind_are_contacted", &addresses) {
         return;
     }
     for (at, found) in [
@@ -186,13 +176,13 @@ async fn public_addresses_of_each_kind_are_dialled() {
         ("151.101.0.84", &["151.101.0.84"]),
         ("[64:ff9b::808:808]", &["64:ff9b::808:808"]),
         ("8.8.8.8", &["::ffff:8.8.8.8"]),
-        // Of the others one is not contacted, one has no route, one refuses.
+        // One of the other addresses is not allowed, one has no route, one refuses.
         ("151.101.0.84", &["64:ff9b::a9fe:a9fe", "2606:4700::1", "2a04:4e42::84", "151.101.0.84"]),
     ] {
         let server = server_at(&format!("{at}:0"), &["api.example.com"]).await;
         client(&server, "api.example.com", found).user_account(&token()).await.unwrap_or_else(|e| panic!("{at}: {e}"));
     }
-    // As literals, which certificates name by their address.
+    // Literals: the certificate contains the address.
     for (literal, name) in [("[2a04:4e42::84]", "2a04:4e42::84"), ("151.101.0.84", "151.101.0.84")] {
         let server = server_at(&format!("{literal}:0"), &[name]).await;
         client(&server, literal, &[]).user_account(&token()).await.unwrap();
@@ -203,10 +193,10 @@ async fn public_addresses_of_each_kind_are_dialled() {
 }
 
 #[tokio::test]
-async fn internal_addresses_are_dialled_for_their_host_alone() {
+async fn internal_addresses_are_contacted_for_their_host_alone() {
     let addresses =
         ["10.20.30.40/32", "169.254.169.254/32", "fd00:20::1/128", "fd00:ec2::254/128", "100.100.100.200/32"];
-    if !in_namespace("internal_addresses_are_dialled_for_their_host_alone", &addresses) {
+    if !in_namespace("internal_addresses_are_contacted_for_their_host_alone", &addresses) {
         return;
     }
     for (at, pair, expected) in [
@@ -219,7 +209,7 @@ async fn internal_addresses_are_dialled_for_their_host_alone() {
         ("[fd00:ec2::254]", "store.internal=fd00::/8", false),
     ] {
         let server = server_at(&format!("{at}:0"), &["store.internal"]).await;
-        let look_up = Answers(vec![at.trim_matches(['[', ']']).to_owned().leak()]);
+        let look_up = Resolver::with(&[at.trim_matches(['[', ']'])]);
         let host = format!("store.internal:{}", server.port);
         let endpoints = Endpoints {
             images: vec![host.parse().unwrap()],

@@ -1,4 +1,4 @@
-//! Images: which URL may be fetched, where it may lead, and what is made of the answer.
+//! Images: allowed URLs and redirects, and the treatment of answers.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn urls_of_other_hosts_are_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_size_may_be_sent_on_to_another_twice() {
+async fn a_size_may_be_redirected_twice() {
     let server = Server::start(|request| match request.target.as_str() {
         "GET /600x/a.jpg" => redirect("301 Moved Permanently", "/564x/a.jpg"),
         "GET /564x/a.jpg" => redirect("308 Permanent Redirect", "/474x/a.jpg"),
@@ -67,7 +67,7 @@ async fn a_size_may_be_sent_on_to_another_twice() {
 }
 
 #[tokio::test]
-async fn a_redirect_elsewhere_is_not_followed() {
+async fn a_redirect_to_another_host_is_not_followed() {
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
     {
@@ -94,7 +94,7 @@ async fn a_redirect_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_status_says_whether_to_try_the_next_url_or_to_wait() {
+async fn the_status_decides_between_the_next_url_and_a_wait() {
     use ErrorKind::*;
     let xml = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
     for (status, kind, rules_out) in [

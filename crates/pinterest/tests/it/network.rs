@@ -1,36 +1,18 @@
-//! Before a byte of HTTP: names, addresses, certificates, proxies.
+//! Connections: names, addresses, certificates, proxies of the environment.
 
-use std::net::IpAddr;
 use std::process::Command;
 
 use pinterest::{Client, Endpoints, ErrorKind, LookUp, LookUpFuture};
 use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
-use crate::client::{api_at, build, client, client_of, client_with, impatient_limits, token};
+use crate::client::{Resolver, api_at, build, client, client_of, client_with, impatient_limits, token};
 use crate::replies::json;
 use crate::server::Server;
 
 const ACCOUNT: &str = r#"{"id": "1"}"#;
 
-/// Every name has these addresses.
-struct Answers(&'static [&'static str]);
-
-impl LookUp for Answers {
-    fn look_up(&self, _: String) -> LookUpFuture {
-        let addresses: Vec<IpAddr> = self.0.iter().map(|text| text.parse().unwrap()).collect();
-        Box::pin(async move { Ok(addresses) })
-    }
-}
-
-struct Fails;
-
-impl LookUp for Fails {
-    fn look_up(&self, _: String) -> LookUpFuture {
-        Box::pin(async { Err(std::io::Error::other("no such host")) })
-    }
-}
-
+/// A resolver without an answer.
 struct Hangs;
 
 impl LookUp for Hangs {
@@ -57,7 +39,7 @@ async fn a_name_with_private_addresses_is_not_dialled() {
         &["169.254.169.254"],
         &[],
     ] {
-        let client = client_of(&server, &host, |builder| builder.look_up(Answers(addresses))).unwrap();
+        let client = client_of(&server, &host, |builder| builder.look_up(Resolver::with(addresses))).unwrap();
         let error = client.user_account(&token()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{addresses:?}: {error}");
         assert!(!error.may_have_been_processed());
@@ -76,7 +58,7 @@ async fn localhost_and_loopback_literals_are_reached_when_configured() {
 }
 
 #[tokio::test]
-async fn a_private_literal_cannot_even_be_configured() {
+async fn a_private_literal_cannot_be_configured() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     for host in ["10.0.0.1:443", "169.254.169.254", "[fd00::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "0.0.0.0"] {
         let error = client_of(&server, host, |builder| builder).unwrap_err();
@@ -87,7 +69,7 @@ async fn a_private_literal_cannot_even_be_configured() {
 #[tokio::test]
 async fn names_that_do_not_resolve_are_unreachable() {
     let server = Server::start(|_| json(ACCOUNT)).await;
-    let fails = client_with(&server, |builder| builder.look_up(Fails));
+    let fails = client_with(&server, |builder| builder.look_up(Resolver::failing()));
     let hangs = client_with(&server, |builder| builder.limits(impatient_limits()).look_up(Hangs));
     for (client, expected) in [(fails, "no such host"), (hangs, "connection timed out")] {
         let error = client.user_account(&token()).await.unwrap_err();
@@ -141,7 +123,7 @@ async fn bad_certificates_are_refused() {
 }
 
 #[tokio::test]
-async fn certificates_of_many_names_are_good_for_each() {
+async fn certificates_with_many_names_are_valid_for_each() {
     for (names, host, expected) in [
         (&["*.cdn.example"][..], "img.cdn.example", true),
         (&["*.cdn.example"], "a.img.cdn.example", false),
@@ -157,14 +139,14 @@ async fn certificates_of_many_names_are_good_for_each() {
             private_images: vec![format!("{}=127.0.0.0/8", host.split(':').next().unwrap()).parse().unwrap()],
             ..api_at("localhost:1")
         };
-        let client = build(&server, endpoints, |builder| builder.look_up(Answers(&["127.0.0.1"]))).unwrap();
+        let client = build(&server, endpoints, |builder| builder.look_up(Resolver::with(&["127.0.0.1"]))).unwrap();
         let fetched = client.fetch_image(&format!("https://{host}/a")).await;
         assert_eq!(fetched.err().map(|error| error.kind()), (!expected).then_some(ErrorKind::Tls), "{names:?} {host}");
     }
 }
 
 #[tokio::test]
-async fn a_server_of_http_2_alone_is_told() {
+async fn a_server_with_http_2_alone_is_reported() {
     let authority = Authority::new();
     let mut config = authority.leaf(&["localhost"]);
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -175,7 +157,7 @@ async fn a_server_of_http_2_alone_is_told() {
 }
 
 #[tokio::test]
-async fn a_port_that_speaks_no_tls_is_refused() {
+async fn a_port_without_tls_is_refused() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = plain.local_addr().unwrap().to_string();
@@ -190,14 +172,14 @@ async fn a_port_that_speaks_no_tls_is_refused() {
 }
 
 #[test]
-fn a_missing_ca_file_is_told() {
+fn a_missing_ca_file_is_reported() {
     let endpoints = Endpoints { ca_file: Some("/nowhere/ca.pem".into()), ..Endpoints::default() };
     let error = Client::new(endpoints).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
 }
 
-/// The environment can only be set for another process, so the test runs itself again under a proxy that is not there.
+/// Runs itself in another process, whose environment names a proxy that does not exist.
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_ignored() {
     const MARK: &str = "PINTEREST_TEST_UNDER_PROXY";

@@ -55,7 +55,7 @@ async fn a_code_is_exchanged_with_basic_authentication_and_continuous_refresh() 
 
 #[tokio::test]
 async fn a_refresh_sends_the_token_and_nothing_else() {
-    // 201 is in a later description, and the Content-Type is none of our business.
+    // The status 201 is in a later description of the API, and the Content-Type is ignored.
     let least = r#"{"access_token": "pina_NEW", "expires_in": 60}"#;
     let server = Server::start(move |_| answer("201 Created", &[("content-type", "text/plain")], least)).await;
     let grant = client(&server).refresh(&app(), &refresh_token()).await.unwrap();
@@ -91,7 +91,7 @@ async fn refusals_of_a_refresh() {
 }
 
 #[tokio::test]
-async fn a_bad_code_is_reported_with_pinterests_words() {
+async fn an_invalid_code_is_reported_with_pinterests_message() {
     for (status, code) in [("400 Bad Request", 1), ("401 Unauthorized", 283)] {
         let server = Server::start(move |_| refusal(status, code, "The code pina_abc is used up")).await;
         let error = client(&server).exchange_code(&app(), &self::code()).await.unwrap_err();
@@ -108,7 +108,7 @@ async fn a_bad_code_is_reported_with_pinterests_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_leaves_the_outcome_open() {
+async fn a_lost_answer_leaves_the_outcome_open() {
     let giant = || answer("200 OK", &[], "{".repeat(64 * 1024 + 1));
     let not_json = || json("<html>");
     let cut_off = || json(&GRANT[..GRANT.len() - 1]);
@@ -133,7 +133,7 @@ async fn an_answer_that_is_lost_leaves_the_outcome_open() {
 }
 
 #[tokio::test]
-async fn a_redirect_does_not_take_the_secrets_along() {
+async fn secrets_are_not_sent_to_a_redirect() {
     let server = Server::start(|_| redirect("307 Temporary Redirect", "/elsewhere")).await;
     let error = client(&server).refresh(&app(), &refresh_token()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(307)));
@@ -141,7 +141,7 @@ async fn a_redirect_does_not_take_the_secrets_along() {
 }
 
 #[tokio::test]
-async fn a_redirect_uri_that_is_none_costs_no_request() {
+async fn an_invalid_redirect_uri_costs_no_request() {
     let server = Server::start(|_| json(GRANT)).await;
     let app = pinterest::AppCredentials { redirect_uri: "not a URL".to_owned(), ..app() };
     let error = client(&server).exchange_code(&app, &code()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Image hosts as they are: addresses that have to be encoded, headers that say what is not so, answers of every shape.
+//! Unusual image hosts: URLs that must be encoded, wrong headers, answers of every shape.
 
 use std::io::Write;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn raw(head: &[u8], body: &[u8]) -> Reply {
 }
 
 #[tokio::test]
-async fn an_encoding_that_is_none_changes_nothing() {
+async fn identity_encodings_change_nothing() {
     for encoding in [
         &b""[..],
         b" ",
@@ -60,7 +60,7 @@ async fn an_encoding_that_is_none_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_encoding_that_is_one_is_undone_or_named() {
+async fn encodings_are_decoded_or_reported() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(PICTURE).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -83,7 +83,7 @@ async fn an_encoding_that_is_one_is_undone_or_named() {
 }
 
 #[tokio::test]
-async fn a_bomb_ends_at_the_limit() {
+async fn a_compression_bomb_ends_at_the_limit() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&vec![0; 8 << 20]).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -96,7 +96,7 @@ async fn a_bomb_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_an_image_is_named() {
+async fn a_page_in_place_of_an_image_is_reported() {
     for (page, is_page) in [
         (&b"<!DOCTYPE html><title>Log in</title>"[..], true),
         (b"\xef\xbb\xbf\r\n <!-- x --> <HTML>", true),
@@ -130,7 +130,7 @@ async fn addresses_are_encoded_once_on_the_wire() {
         assert_eq!(server.received()[0].target, format!("GET {target}"));
         assert_eq!(server.received()[0].header("host"), Some(&*format!("localhost:{}", server.port)));
     }
-    // Each character of ASCII, and those that browsers leave as they are.
+    // Each character of ASCII, with those that browsers do not encode.
     let all: String = (0..=0x7f_u8).map(char::from).filter(|c| !matches!(c, '?' | '#' | '\t' | '\n' | '\r')).collect();
     let server = Server::start(|_| json("image")).await;
     fetch(&server, &format!("/{all}x?{all}x")).await.unwrap();
@@ -215,9 +215,9 @@ async fn bodies_of_every_shape_arrive_whole() {
     }
 }
 
-/// An end without TLS's own may be anybody's, so the part that came is not taken for the whole.
+/// Without `close_notify` the end may be an attacker's, so the body may be incomplete.
 #[tokio::test]
-async fn a_body_that_may_be_cut_off_is_not_taken() {
+async fn a_possibly_truncated_body_is_refused() {
     for (name, head, whole) in [
         ("no length, no end of TLS", "HTTP/1.1 200 OK\r\nconnection: close\r\n", false),
         ("chunks without an end", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n", false),
@@ -250,7 +250,7 @@ async fn lengths_that_disagree_are_refused() {
 }
 
 #[tokio::test]
-async fn an_image_host_says_when_to_come_back() {
+async fn retry_after_of_an_image_host_is_used() {
     for (status, wait, expected) in [
         ("429 Too Many Requests", "7", Some(7)),
         ("503 Service Unavailable", "Tue, 14 Nov 2023 22:14:20 GMT", Some(60)),

@@ -1,4 +1,4 @@
-//! Listings page by page.
+//! Pages of listings.
 
 use pinterest::{BookmarkGuard, Client, Error, ErrorKind};
 
@@ -6,7 +6,7 @@ use crate::client::{client, token};
 use crate::replies::{json, refusal};
 use crate::server::Server;
 
-/// Lists a board as an import does; gives the ids.
+/// Lists a board as an import does; returns the ids.
 async fn list(client: &Client) -> Result<Vec<String>, Error> {
     let (mut guard, mut bookmark, mut ids) = (BookmarkGuard::new(), None::<String>, Vec::new());
     loop {
@@ -41,7 +41,7 @@ async fn repeated_bookmark() {
 }
 
 #[tokio::test]
-async fn the_wall_is_told_from_a_stale_bookmark() {
+async fn the_end_of_the_listing_and_an_expired_bookmark_are_distinguished() {
     for (message, expected) in [
         ("Pagination beyond 100.000 pins are not allowed", ErrorKind::ListingLimit),
         ("Invalid bookmark", ErrorKind::StaleBookmark),

@@ -1,4 +1,4 @@
-//! Image hosts with addresses that are not public: only those of the pairs that were named.
+//! Image hosts with private addresses, which must be configured as pairs of host and range.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::client::{api_at, build, token};
 use crate::replies::{json, redirect};
 use crate::server::Server;
 
-/// Gives each look-up the next of these addresses, and the last one again and again.
+/// A resolver whose answers are these addresses in turn, then the last one repeatedly.
 struct Rebinding(Mutex<Vec<&'static str>>);
 
 impl LookUp for Rebinding {
@@ -27,7 +27,7 @@ async fn store(handler: impl Fn(&crate::server::Received) -> crate::server::Repl
     Server::start_with(authority, config, handler).await
 }
 
-/// Fetches from the store under a name, with the pairs and addresses given.
+/// Fetches from the store with these pairs and resolved addresses.
 async fn fetch(server: &Server, pairs: &[&str], addresses: &[&'static str], path: &str) -> Result<Vec<u8>, Error> {
     let host = |name: &str| format!("{name}:{}", server.port).parse().unwrap();
     let endpoints = Endpoints {
@@ -41,7 +41,7 @@ async fn fetch(server: &Server, pairs: &[&str], addresses: &[&'static str], path
 }
 
 #[tokio::test]
-async fn a_private_address_takes_the_pair_of_its_host() {
+async fn a_private_address_requires_a_pair_with_its_host() {
     let server = store(|_| json("image")).await;
     for (pairs, expected) in [
         (&[][..], false),
@@ -56,7 +56,7 @@ async fn a_private_address_takes_the_pair_of_its_host() {
             Ok(bytes) => assert!(expected && bytes == b"image", "{pairs:?}"),
             Err(error) => {
                 assert!(!expected && error.kind() == ErrorKind::Refused, "{pairs:?}: {error}");
-                // What to write is told.
+                // The error contains the missing pair.
                 assert_eq!(error.private_host().unwrap().to_string(), "store.internal=127.0.0.1/32");
             }
         }
@@ -64,7 +64,7 @@ async fn a_private_address_takes_the_pair_of_its_host() {
 }
 
 #[tokio::test]
-async fn metadata_services_are_no_private_hosts() {
+async fn metadata_services_cannot_be_private_hosts() {
     let server = store(|_| json("image")).await;
     for (pair, address) in [
         ("store.internal=fd00::/8", "fd00:ec2::254"),
@@ -80,9 +80,9 @@ async fn metadata_services_are_no_private_hosts() {
     assert_eq!(server.connections(), 0);
 }
 
-/// A name is looked up for each connection, and each answer is checked.
+/// A name is resolved for each connection, and each answer is checked.
 #[tokio::test]
-async fn a_name_that_changes_its_address_leaves_no_range() {
+async fn a_name_that_changes_its_address_stays_within_its_range() {
     let server = store(|_| redirect("302 Found", "/b")).await;
     let pair = ["store.internal=127.0.0.1/32"];
     for rebound in ["127.0.0.2", "169.254.169.254", "10.0.0.1", "8.8.8.8"] {

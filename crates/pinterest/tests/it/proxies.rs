@@ -1,4 +1,4 @@
-//! Proxies that do one thing each, beside the real one.
+//! Fake proxies, each with one behaviour.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,18 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// What to do with a request for a connection.
+/// The behaviour at a request for a connection.
 #[derive(Clone)]
 pub enum Does {
-    /// Opens it, to this port of 127.0.0.1 whatever host was named.
+    /// Connects to this port of 127.0.0.1, whatever the host.
     Open(u16),
     /// Writes this and closes.
     Say(&'static [u8]),
-    /// Closes before it has read anything.
+    /// Closes the connection before the request is read.
     Close,
-    /// Says nothing.
+    /// Sends nothing.
     Hang,
-    /// Writes the first for the first request, and opens later ones to this port.
+    /// Writes this for the first request, and connects later ones to this port.
     First(&'static [u8], u16),
 }
 
@@ -37,7 +37,7 @@ impl FakeProxy {
         Self::start_with(does, None).await
     }
 
-    /// Spoken to by TLS, if a certificate is given.
+    /// With TLS if a certificate is given.
     pub async fn start_with(does: Does, tls: Option<ServerConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Requests by way of a proxy, a real one and others that misbehave by name.
+//! Requests through a proxy: a real one, and fake ones that misbehave.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use pinterest::{Client, Endpoints, Error, ErrorKind, LookUp, LookUpFuture, Proxy
 use sandbox::proxy::Tinyproxy;
 
 use crate::certificates::Authority;
-use crate::client::{api_at, build, impatient_limits, token};
+use crate::client::{Resolver, api_at, build, impatient_limits, token};
 use crate::proxies::{Does, FakeProxy};
 use crate::replies::{answer, json, refusal};
 use crate::server::{Reply, Server};
@@ -16,12 +16,12 @@ use crate::server::{Reply, Server};
 const ACCOUNT: &str = r#"{"id": "1"}"#;
 const SECRET: &str = "s3cret-canary";
 
-/// Nothing is to be looked up.
+/// A resolver that must not be called.
 struct Never;
 
 impl LookUp for Never {
     fn look_up(&self, host: String) -> LookUpFuture {
-        panic!("{host} was looked up here and not by the proxy");
+        panic!("{host} was resolved by the client and not by the proxy");
     }
 }
 
@@ -35,7 +35,7 @@ fn client(server: &Server, host: &str, proxy: Option<Proxy>) -> Client {
     let host = format!("{host}:{}", server.port);
     let endpoints = Endpoints { images: vec![host.parse().unwrap()], proxy, ..api_at(&host) };
     let mut limits = impatient_limits();
-    // As in use, connecting ends before the wait for an answer does.
+    // As by default, the limit for connecting is shorter than that for an answer.
     limits.connect = Duration::from_millis(600);
     limits.read_idle = Duration::from_secs(2);
     build(server, endpoints, |builder| builder.limits(limits)).unwrap()
@@ -76,7 +76,7 @@ async fn a_real_proxy_connects_to_the_api_and_to_image_hosts() {
 }
 
 #[tokio::test]
-async fn a_real_proxy_wants_the_right_credentials() {
+async fn a_real_proxy_requires_credentials() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let Some(proxy) = Tinyproxy::start(&[server.port], Some(("anna", SECRET))).unwrap() else { return };
     let none = client(&server, "localhost", through(&proxy.address(), None));
@@ -96,7 +96,7 @@ async fn a_real_proxy_wants_the_right_credentials() {
     assert_eq!(client.ask_proxy().await.unwrap_err().kind(), ErrorKind::ProxyCredentials);
     assert_eq!(server.connections(), 0);
 
-    // The same client, as soon as the file is right; and no longer where it is not kept safely.
+    // The same client reads the file again: when it is right, and when its permissions are too open.
     write(file.path(), &format!("anna:{SECRET}"));
     client.user_account(&token()).await.unwrap();
     std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -108,7 +108,7 @@ async fn a_real_proxy_wants_the_right_credentials() {
 }
 
 #[tokio::test]
-async fn a_real_proxy_forbids_or_finds_nobody() {
+async fn a_real_proxy_forbids_a_port_or_cannot_connect() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let Some(proxy) = Tinyproxy::start(&[443], None).unwrap() else { return };
     let client_ = client(&server, "localhost", through(&proxy.address(), None));
@@ -121,13 +121,13 @@ async fn a_real_proxy_forbids_or_finds_nobody() {
     let endpoints = Endpoints { proxy: through(&proxy.address(), None), ..api_at(&format!("localhost:{closed}")) };
     let client = build(&server, endpoints, |builder| builder.limits(impatient_limits())).unwrap();
     let error = refused(&client).await;
-    // Of the site, not of the proxy.
+    // A failure of the site, not of the proxy.
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.to_string().contains(&format!("could not connect to localhost:{closed} (50")), "{error}");
 }
 
 #[tokio::test]
-async fn certificates_are_the_sites_own() {
+async fn certificates_of_the_site_are_checked() {
     for case in ["expired", "wrong host", "unknown authority"] {
         let authority = Authority::new();
         let config = match case {
@@ -146,7 +146,7 @@ async fn certificates_are_the_sites_own() {
 }
 
 #[tokio::test]
-async fn names_are_the_proxys_to_resolve() {
+async fn names_are_resolved_by_the_proxy() {
     let authority = Authority::new();
     let config = authority.leaf(&["api.example.com"]);
     let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
@@ -159,7 +159,7 @@ async fn names_are_the_proxys_to_resolve() {
     client.fetch_image(&format!("https://{host}/a")).await.unwrap();
     assert!(proxy.heads()[0].starts_with("CONNECT api.example.com:8443 HTTP/1.1\r\n"), "{:?}", proxy.heads());
     assert!(proxy.heads().iter().all(|head| !head.to_ascii_lowercase().contains("proxy-authorization")));
-    // What no proxy is to be asked for.
+    // Targets that are not requested from a proxy.
     for literal in ["10.0.0.1", "169.254.169.254", "[fd00::1]", "[64:ff9b::a00:1]"] {
         let endpoints = Endpoints { proxy: through(&address, None), ..api_at(literal) };
         let error = build(&server, endpoints, |builder| builder).unwrap_err();
@@ -171,7 +171,7 @@ async fn names_are_the_proxys_to_resolve() {
 }
 
 #[tokio::test]
-async fn the_proxys_failures_are_told_from_the_sites() {
+async fn failures_of_proxy_and_site_are_distinguished() {
     use ErrorKind::*;
     let server = Server::start(|_| json(ACCOUNT)).await;
     for (does, kind, words) in [
@@ -215,41 +215,28 @@ async fn the_proxys_failures_are_told_from_the_sites() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_unreachable_itself() {
+async fn an_unreachable_proxy_is_reported() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = refused(&client(&server, "localhost", through(&format!("http://127.0.0.1:{closed}"), None))).await;
     assert_eq!(error.kind(), ErrorKind::Proxy);
     assert!(error.to_string().contains("cannot be reached") && error.to_string().contains("refused"), "{error}");
 
-    struct Metadata;
-    impl LookUp for Metadata {
-        fn look_up(&self, _: String) -> LookUpFuture {
-            Box::pin(async { Ok(vec!["169.254.169.254".parse().unwrap()]) })
-        }
-    }
-    struct NoName;
-    impl LookUp for NoName {
-        fn look_up(&self, _: String) -> LookUpFuture {
-            Box::pin(async { Err(std::io::Error::other("no such host")) })
-        }
-    }
     let endpoints = || Endpoints { proxy: through("http://proxy.internal:3128", None), ..api_at("localhost:1") };
-    let refused_address = build(&server, endpoints(), |builder| builder.look_up(Metadata)).unwrap();
-    let no_name = build(&server, endpoints(), |builder| builder.look_up(NoName)).unwrap();
-    for (client, words) in [(refused_address, "169.254.169.254"), (no_name, "no such host")] {
+    let metadata = Resolver::with(&["169.254.169.254"]);
+    for (resolver, words) in [(metadata, "169.254.169.254"), (Resolver::failing(), "no such host")] {
+        let client = build(&server, endpoints(), |builder| builder.look_up(resolver)).unwrap();
         let error = refused(&client).await;
         assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
 }
 
-/// A host that is dead, or breaks off, is no reason to hold back what is asked of others: it cannot be told from a proxy
-/// that fails, but from one that is not there.
+/// A failing host looks like a failing proxy, but not like an unreachable proxy: requests to other hosts continue.
 #[tokio::test]
-async fn a_host_that_the_proxy_waits_for_is_not_the_whole_proxys_failure() {
+async fn a_host_that_does_not_answer_is_not_a_failure_of_the_proxy() {
     let server = Server::start(|_| json(ACCOUNT)).await;
-    // Accepts and closes before the TLS handshake is over, behind a proxy that works.
+    // A host that closes during the TLS handshake, behind a working proxy.
     let closing = FakeProxy::start(Does::Close).await;
     for does in [Does::Hang, Does::Open(closing.port)] {
         let proxy = FakeProxy::start(does).await;
@@ -263,9 +250,9 @@ async fn a_host_that_the_proxy_waits_for_is_not_the_whole_proxys_failure() {
     }
 }
 
-/// A proxy by TLS that is mute before its handshake was never reached.
+/// Without a TLS handshake an https proxy was not reached.
 #[tokio::test]
-async fn a_proxy_that_is_mute_in_its_own_handshake_is_its_own_failure() {
+async fn a_proxy_without_a_handshake_is_a_failure_of_the_proxy() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://localhost:{}", mute.local_addr().unwrap().port());
@@ -274,9 +261,9 @@ async fn a_proxy_that_is_mute_in_its_own_handshake_is_its_own_failure() {
     assert!(error.to_string().contains("does not complete the TLS handshake within 600ms"), "{error}");
 }
 
-/// What comes through the tunnel is the site's word.
+/// Answers through the tunnel are the site's.
 #[tokio::test]
-async fn the_sites_own_refusals_are_no_proxys() {
+async fn refusals_of_the_site_are_not_the_proxys() {
     let replies: [(fn() -> Reply, ErrorKind); 3] = [
         (|| refusal("403 Forbidden", 29, "no"), ErrorKind::Forbidden),
         (|| answer("407 Proxy Authentication Required", &[], ""), ErrorKind::Transient),
@@ -294,7 +281,7 @@ async fn the_sites_own_refusals_are_no_proxys() {
 }
 
 #[tokio::test]
-async fn a_proxy_may_be_spoken_to_by_tls() {
+async fn a_proxy_may_use_tls() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let file = credentials(&format!("anna:{SECRET}"));
     let tls = server.authority.leaf(&["localhost"]);
@@ -311,12 +298,12 @@ async fn a_proxy_may_be_spoken_to_by_tls() {
         let error = refused(&client(&server, "localhost", through(&address, Some(file.path())))).await;
         assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
         assert!(error.to_string().contains("by TLS") && error.to_string().contains("certificate"), "{error}");
-        assert!(proxy.heads().is_empty(), "no password goes to a proxy that is not trusted");
+        assert!(proxy.heads().is_empty(), "an untrusted proxy does not get the password");
     }
 }
 
 #[tokio::test]
-async fn some_hosts_are_reached_without_it() {
+async fn hosts_of_the_bypass_are_contacted_directly() {
     let authority = Authority::new();
     let config = authority.leaf(&["localhost", "store.internal"]);
     let server = Server::start_with(authority, config, |_| json(ACCOUNT)).await;
@@ -324,19 +311,13 @@ async fn some_hosts_are_reached_without_it() {
     let address = format!("http://127.0.0.1:{}", proxy.port);
     let host = |name: &str| format!("{name}:{}", server.port).parse().unwrap();
 
-    struct Loopback;
-    impl LookUp for Loopback {
-        fn look_up(&self, _: String) -> LookUpFuture {
-            Box::pin(async { Ok(vec!["127.0.0.1".parse().unwrap()]) })
-        }
-    }
     let endpoints = Endpoints {
         images: vec![host("store.internal"), host("127.0.0.1")],
         private_images: vec!["store.internal=127.0.0.0/8".parse().unwrap()],
         proxy: Some(Proxy { bypass: vec![host("localhost")], ..through(&address, None).unwrap() }),
         ..api_at(&format!("localhost:{}", server.port))
     };
-    let client = build(&server, endpoints, |builder| builder.look_up(Loopback)).unwrap();
+    let client = build(&server, endpoints, |builder| builder.look_up(Resolver::with(&["127.0.0.1"]))).unwrap();
     client.user_account(&token()).await.unwrap();
     client.fetch_image(&format!("https://store.internal:{}/a", server.port)).await.unwrap();
     assert_eq!(proxy.connections(), 0);
@@ -345,7 +326,7 @@ async fn some_hosts_are_reached_without_it() {
     assert_eq!(client.ask_proxy().await.unwrap_err().kind(), ErrorKind::ProxyRefused);
 }
 
-/// A file that cannot be used is no reason to go without.
+/// Without valid credentials nothing is sent.
 #[tokio::test]
 async fn credentials_that_cannot_be_read_send_nothing() {
     let server = Server::start(|_| json(ACCOUNT)).await;
@@ -360,9 +341,9 @@ async fn credentials_that_cannot_be_read_send_nothing() {
     assert_eq!(proxy.connections(), 0);
 }
 
-/// A call that is dropped leaves the proxy at once.
+/// A dropped call ends at once.
 #[tokio::test]
-async fn a_call_through_a_mute_proxy_can_be_given_up() {
+async fn a_call_through_a_silent_proxy_can_be_cancelled() {
     let server = Server::start(|_| json(ACCOUNT)).await;
     let proxy = FakeProxy::start(Does::Hang).await;
     let client = client(&server, "localhost", through(&format!("http://127.0.0.1:{}", proxy.port), None));

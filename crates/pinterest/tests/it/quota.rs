@@ -1,4 +1,4 @@
-//! Rate limits as they come: headers in several units, or only in the text.
+//! Rate limits: headers in several units, or only in the text.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn wait_after(headers: &'static [(&'static str, &'static str)]) -> Option<
 }
 
 #[tokio::test]
-async fn the_wait_is_read_in_every_form_and_clamped() {
+async fn waits_are_parsed_in_every_form_and_clamped() {
     const DAY: u64 = 24 * 60 * 60;
     for (headers, expected) in [
         (&[("X-RateLimit-Reset", "67150")][..], Some(67_150)),

@@ -1,4 +1,4 @@
-//! One refresh with all its requests: when the previous token is tried, and what comes of it.
+//! One refresh with all its requests: when the previous token is tried, and the result.
 
 use pinterest::refresh::{Ask, Attempt, Cause, FailedRefresh, NextStep, ask};
 use pinterest::{ErrorKind, Secret, TokenGrant};
@@ -22,7 +22,7 @@ fn app_refused() -> Reply {
     refusal("401 Unauthorized", 2, "Authentication failed.")
 }
 
-/// Asks a server that answers one token this way and the other that way; with the tokens it was asked with.
+/// Refreshes at a server with one answer per token; also returns the tokens of the requests.
 async fn asked(
     attempt: Attempt,
     previous: Option<&str>,
@@ -49,7 +49,7 @@ fn next_step(answer: Result<TokenGrant, FailedRefresh>) -> (NextStep, ErrorKind)
 }
 
 #[tokio::test]
-async fn a_certain_refusal_is_the_end() {
+async fn a_certain_refusal_ends_the_refresh() {
     let (answer, tokens) = asked(CERTAIN, Some("pinr.PREVIOUS"), refused, granted).await;
     assert_eq!(next_step(answer), (NextStep::Lost(Cause::Rejected), ErrorKind::NeedsReauth));
     assert_eq!(tokens, "CURRENT");
@@ -61,7 +61,7 @@ async fn after_a_lost_answer_the_previous_token_gets_one_chance() {
     let grant = answer.unwrap();
     assert_eq!(tokens, "CURRENT PREVIOUS");
     assert_eq!(grant.access_token.expose(), "pina_NEW");
-    // The answer brought none: the one that worked is the one to keep.
+    // The answer contains no refresh token: the accepted one is kept.
     assert_eq!(grant.refresh_token.unwrap().expose(), "pinr.PREVIOUS");
 
     let (answer, tokens) = asked(UNCERTAIN, Some("pinr.PREVIOUS"), refused, refused).await;
@@ -82,7 +82,7 @@ async fn a_current_token_that_works_or_may_work_is_not_replaced() {
 }
 
 #[tokio::test]
-async fn without_another_token_there_is_nothing_to_try() {
+async fn without_another_token_the_refusal_is_final() {
     for previous in [None, Some("pinr.CURRENT")] {
         let (answer, tokens) = asked(UNCERTAIN, previous, refused, granted).await;
         assert_eq!(next_step(answer).0, NextStep::Lost(Cause::LostResponse));

@@ -1,13 +1,13 @@
-//! Answers by the name of their misbehaviour.
+//! Answers, named by their misbehaviour.
 
 use std::time::Duration;
 
 use crate::server::{Reply, Then};
 
-/// An answer that needs no arguments.
+/// An answer without arguments.
 pub type Misbehaviour = fn() -> Reply;
 
-/// A head with these header lines, and a body of the right length.
+/// An answer with these headers and a correct length.
 pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let mut bytes =
@@ -24,7 +24,7 @@ pub fn json(body: impl AsRef<[u8]>) -> Reply {
     answer("200 OK", &[("content-type", "application/json")], body)
 }
 
-/// An error as Pinterest words it.
+/// An error in Pinterest's format.
 pub fn refusal(status: &str, code: i64, message: &str) -> Reply {
     let body = format!(r#"{{"status": "failure", "code": {code}, "message": "{message}"}}"#);
     answer(status, &[("x-pinterest-rid", "4711")], body)
@@ -42,51 +42,51 @@ pub fn redirect_to_metadata() -> Reply {
     redirect("302 Found", "https://169.254.169.254/latest/meta-data/")
 }
 
-/// Reads the request and never answers.
+/// Reads the request and does not answer.
 pub fn silence() -> Reply {
     Reply { pieces: Vec::new(), between: Duration::ZERO, then: Then::Hang }
 }
 
-/// Reads the request and drops the connection.
+/// Reads the request and closes the connection.
 pub fn hang_up() -> Reply {
     Reply { pieces: Vec::new(), between: Duration::ZERO, then: Then::Cut }
 }
 
-/// A byte now and then: never idle, never done.
+/// Single bytes with pauses, without end.
 pub fn slow_drip() -> Reply {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec();
     Reply { pieces: vec![head, b"{".to_vec()], between: Duration::from_millis(5), then: Then::Repeat }
 }
 
-/// The same within the head.
+/// Single bytes with pauses in the head.
 pub fn slow_drip_of_headers() -> Reply {
     let pieces = vec![b"HTTP/1.1 200 OK\r\nx-drip: ".to_vec(), b"a".to_vec()];
     Reply { pieces, between: Duration::from_millis(5), then: Then::Repeat }
 }
 
-/// Promises more than it sends, then cuts the connection.
+/// Closes the connection before the declared length.
 pub fn truncated() -> Reply {
     let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"items\": [".to_vec();
     Reply { pieces: vec![bytes], between: Duration::ZERO, then: Then::Cut }
 }
 
-/// Has no length at all and is cut: the end of the connection looks like the end of the body.
+/// Without a length: the early end of the connection looks like the end of the body.
 pub fn truncated_without_length() -> Reply {
     without_length("{\"items\": [")
 }
 
-/// Says fewer bytes than it sends.
+/// Declares fewer bytes than it sends.
 pub fn wrong_length(body: &str) -> Reply {
     Reply::whole(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len() - 3))
 }
 
-/// Announces a petabyte.
+/// Declares a petabyte.
 pub fn huge_length() -> Reply {
     let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 1125899906842624\r\n\r\n{".to_vec();
     Reply { pieces: vec![bytes], between: Duration::ZERO, then: Then::Hang }
 }
 
-/// Chunks without end, as fast as they are taken.
+/// Chunks without end.
 pub fn endless() -> Reply {
     let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let mut chunk = b"4000\r\n".to_vec();
@@ -104,7 +104,7 @@ pub fn many_headers() -> Reply {
     headers(100_000)
 }
 
-/// So many header lines.
+/// This many header lines.
 pub fn headers(count: usize) -> Reply {
     let body = r#"{"items": []}"#;
     let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len()).into_bytes();
@@ -115,7 +115,7 @@ pub fn headers(count: usize) -> Reply {
     Reply::whole(bytes)
 }
 
-/// A body whose length is told by its end only.
+/// A body that ends with the connection.
 pub fn without_length(body: &str) -> Reply {
     Reply::whole(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}"))
 }

@@ -7,7 +7,7 @@ use crate::replies::{answer, json, redirect, refusal};
 use crate::server::Server;
 
 #[tokio::test]
-async fn a_page_is_asked_for_as_documented() {
+async fn a_page_is_requested_as_documented() {
     let body = r#"{"items": [{"id": "12", "title": "Barn"}, {"title": "more ideas"}], "bookmark": "next"}"#;
     let server =
         Server::start(move |_| answer("200 OK", &[("x-pinterest-rid", "77"), ("x-ratelimit-remaining", "5")], body))
@@ -99,7 +99,7 @@ async fn refusals_of_a_call() {
 }
 
 #[tokio::test]
-async fn an_api_call_follows_no_redirect() {
+async fn api_calls_do_not_follow_redirects() {
     let server = Server::start(|_| redirect("301 Moved Permanently", "/v5/elsewhere")).await;
     let error = client(&server).boards(&token(), None).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(301)));

@@ -1,4 +1,4 @@
-//! An HTTPS server on a free loopback port that says what the test tells it to.
+//! An HTTPS server on a free loopback port, with answers chosen by the test.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::certificates::Authority;
 
-/// A request as it arrived.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// As `GET /v5/boards?page_size=250`.
+    /// Such as `GET /v5/boards?page_size=250`.
     pub target: String,
     headers: Vec<(String, String)>,
     pub body: String,
@@ -27,22 +27,22 @@ impl Received {
     }
 }
 
-/// What to answer: pieces, each written and flushed on its own, and what comes after them.
+/// An answer: pieces, each written and flushed separately, and the action after them.
 pub struct Reply {
     pub pieces: Vec<Vec<u8>>,
     pub between: Duration,
     pub then: Then,
 }
 
-/// What comes after the last piece.
+/// The action after the last piece.
 pub enum Then {
-    /// Close as TLS asks for it.
+    /// Close the connection with TLS's `close_notify`.
     Close,
-    /// Drop the connection in the middle.
+    /// Close the connection without `close_notify`.
     Cut,
-    /// Say nothing more and keep the connection.
+    /// Keep the connection open and send nothing.
     Hang,
-    /// Write the last piece again and again.
+    /// Repeat the last piece without end.
     Repeat,
 }
 
@@ -63,7 +63,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers every request by `handler`, under a good certificate.
+    /// Answers every request with `handler`, with a valid certificate.
     pub async fn start(handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let authority = Authority::new();
         let config = authority.leaf(&["localhost", "127.0.0.1"]);
@@ -78,7 +78,7 @@ impl Server {
         Self::start_at("127.0.0.1:0", authority, config, handler).await
     }
 
-    /// The same at an address of this machine, with a port or 0 for a free one.
+    /// Listens at an address of this machine, with a port or 0 for any free port.
     pub async fn start_at(
         address: &str,
         authority: Authority,
@@ -99,7 +99,7 @@ impl Server {
                     connections.fetch_add(1, Ordering::SeqCst);
                     let (acceptor, handler, received) = (acceptor.clone(), Arc::clone(&handler), Arc::clone(&received));
                     tokio::spawn(async move {
-                        // A client that does not like the certificate, or has heard enough, is no failure of the server.
+                        // A client that rejects the certificate or closes early is not an error of the server.
                         if let Ok(stream) = acceptor.accept(stream).await {
                             let _ = serve(stream, handler, received).await;
                         }
@@ -115,7 +115,7 @@ impl Server {
         self.received.lock().unwrap().clone()
     }
 
-    /// How many connections were ever made.
+    /// Number of connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

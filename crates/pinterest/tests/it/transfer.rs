@@ -1,4 +1,4 @@
-//! Answers that misbehave on their way: each ends in a typed error, in bounded time and memory.
+//! Failing transfers: each is a typed error, in bounded time and memory.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ async fn every_misbehaviour_is_a_typed_error() {
 }
 
 #[tokio::test]
-async fn a_drip_is_told_from_silence() {
+async fn a_slow_body_and_silence_are_distinguished() {
     let server = Server::start(|_| slow_drip()).await;
     let error = impatient_client(&server).boards(&token(), None).await.unwrap_err();
     assert!(error.to_string().contains("bytes per second, the minimum is 4096"), "{error}");
@@ -51,7 +51,7 @@ async fn a_drip_is_told_from_silence() {
 }
 
 #[tokio::test]
-async fn the_total_time_ends_what_no_other_timer_does() {
+async fn the_total_time_is_limited() {
     let mut limits = Limits::default();
     limits.api_total = Duration::from_millis(300);
     let server = Server::start(|_| slow_drip()).await;
@@ -62,7 +62,7 @@ async fn the_total_time_ends_what_no_other_timer_does() {
 }
 
 #[tokio::test]
-async fn a_page_of_exactly_the_cap_is_read() {
+async fn a_page_of_the_maximum_size_is_accepted() {
     for (extra, is_read) in [(0, true), (1, false)] {
         let body = format!("{:<width$}", r#"{"items": []}"#, width = 4096 + extra);
         for reply in [json as fn(_) -> _, |body: String| without_length(&body)] {
@@ -80,7 +80,7 @@ async fn a_page_of_exactly_the_cap_is_read() {
 }
 
 #[tokio::test]
-async fn sixty_four_header_lines_are_read() {
+async fn sixty_four_header_lines_are_accepted() {
     for (count, is_read) in [(64, true), (65, false)] {
         let server = Server::start(move |_| headers(count)).await;
         let result = impatient_client(&server).boards(&token(), None).await;

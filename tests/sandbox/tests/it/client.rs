@@ -1,4 +1,4 @@
-//! A client that hides nothing: it sees cut connections, wrong lengths and redirects as they are.
+//! A client that reports reset connections, wrong lengths and redirects.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// Enough for every true body of these tests; endless ones are read no further.
+/// Limit of bodies: enough for these tests, and the end of endless bodies.
 const MAX_BODY: usize = 32 << 20;
 
 pub struct Client {
@@ -23,17 +23,17 @@ pub struct Client {
     bearer: Option<String>,
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// The connection ended before `Content-Length` bytes had come.
+    /// The connection ended before `Content-Length` bytes.
     pub is_cut: bool,
 }
 
-/// Nothing came back: the connection failed before a whole head had arrived.
+/// The connection failed before the end of the head.
 #[derive(Debug)]
 pub struct NoAnswer(pub ErrorKind);
 
@@ -173,13 +173,13 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Status and Pinterest's code: what clients branch on.
+    /// Status and Pinterest's code.
     pub fn refusal(&self) -> (u16, i64) {
         (self.status, self.json()["code"].as_i64().expect("a code"))
     }
 }
 
-/// The path of an address of this sandbox.
+/// The path of a URL of this sandbox.
 pub fn path_of(sandbox: &Sandbox, address: &Value) -> String {
     let address = address.as_str().expect("an address");
     address.strip_prefix(&sandbox.url()).expect("an address of the sandbox").to_string()

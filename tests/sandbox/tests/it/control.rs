@@ -1,4 +1,4 @@
-//! The control path does what the library does.
+//! The control path.
 
 use sandbox::{Config, Kind, Sandbox};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ fn pins_and_boards() {
     order(&client, "POST", "boards/remove", &json!({ "board": beach }));
     assert_eq!(sandbox.boards().len(), 6);
     order(&client, "POST", "bookmarks/expire", &json!({}));
-    order(&client, "POST", "release", &json!({ "gate": "nobody waits" }));
+    order(&client, "POST", "release", &json!({ "gate": "unused" }));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every fault does what its name says, to the requests it is for.
+//! Faults and the requests to which they apply.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn start() -> (Sandbox, Client) {
 }
 
 #[test]
-fn refusals_by_name() {
+fn refusals_have_their_status_and_code() {
     let (sandbox, client) = start();
     let refusals = [
         (Fault::AuthenticationFailed, 401, 2),
@@ -91,7 +91,7 @@ fn rules_skip_and_end() {
 }
 
 #[test]
-fn rules_choose_by_kind_and_path() {
+fn rules_select_by_kind_and_path() {
     let (sandbox, client) = start();
     let board = sandbox.board_id("Board").expect("a board");
     sandbox.faults().add(Rule::on(format!("/v5/boards/{board}"), Fault::Spam));
@@ -110,7 +110,7 @@ fn rules_choose_by_kind_and_path() {
 }
 
 #[test]
-fn chance_is_drawn_from_the_seed() {
+fn probability_depends_on_the_seed() {
     let draws = || {
         let (sandbox, client) = start();
         sandbox.faults().add(Rule::on(Kind::Boards, Fault::Spam).probability(0.5));
@@ -122,7 +122,7 @@ fn chance_is_drawn_from_the_seed() {
 }
 
 #[test]
-fn bodies_go_wrong_on_their_way() {
+fn bodies_are_damaged() {
     let (sandbox, client) = start();
     let whole = client.get("/v5/user_account").body;
     let get = |fault| {
@@ -152,7 +152,7 @@ fn bodies_go_wrong_on_their_way() {
 }
 
 #[test]
-fn slow_bodies_drip() {
+fn slow_bodies_take_time() {
     let (sandbox, client) = start();
     let length = client.get("/v5/user_account").body.len();
     let bytes_per_second = length as u32 * 2;
@@ -179,7 +179,7 @@ fn held_requests_wait_for_their_gate() {
 }
 
 #[test]
-fn faults_of_several_rules_add_up() {
+fn faults_of_several_rules_are_combined() {
     let (sandbox, client) = start();
     sandbox.faults().add(Rule::on(Kind::Boards, Fault::Delay { milliseconds: 200 }));
     sandbox.faults().add(Rule::on(Kind::Boards, Fault::Spam));

@@ -24,7 +24,7 @@ fn with_bookmark(path: &str, page_size: u64, bookmark: Option<&str>) -> String {
     query.finish().replacen("?&", "?", 1)
 }
 
-/// The ids of all pages, and how many pages there were.
+/// The ids of all pages, and the number of pages.
 fn walk(client: &Client, path: &str, page_size: u64) -> (Vec<String>, u64) {
     let (mut ids, mut pages, mut bookmark) = (Vec::new(), 0, None::<String>);
     loop {
@@ -42,7 +42,7 @@ fn walk(client: &Client, path: &str, page_size: u64) -> (Vec<String>, u64) {
 }
 
 #[test]
-fn every_pin_comes_once() {
+fn every_pin_is_listed_once() {
     for (pins, page_size, pages) in [(0, 25, 1), (1, 25, 1), (250, 250, 1), (251, 250, 2), (251, 1, 251), (7, 3, 3)] {
         let (sandbox, client, path) = sandbox(pins);
         let (ids, seen) = walk(&client, &path, page_size);
@@ -55,7 +55,7 @@ fn every_pin_comes_once() {
 }
 
 #[test]
-fn a_large_board_is_quick_to_page() {
+fn a_large_board_is_listed_quickly() {
     let (_sandbox, client, path) = sandbox(20_000);
     let (ids, pages) = walk(&client, &path, 250);
     assert_eq!((ids.len(), pages), (20_000, 80));
@@ -71,7 +71,7 @@ fn the_default_page_has_25_and_sizes_have_limits() {
 }
 
 #[test]
-fn a_bookmark_is_good_for_its_own_listing_only() {
+fn a_bookmark_is_valid_for_its_own_listing_only() {
     let (sandbox, client, path) = sandbox(30);
     let page = client.json(&with_bookmark(&path, 10, None));
     let bookmark = page["bookmark"].as_str();
@@ -84,7 +84,7 @@ fn a_bookmark_is_good_for_its_own_listing_only() {
 }
 
 #[test]
-fn pins_that_come_and_go_while_listing_lose_none_of_the_others() {
+fn changes_during_a_listing_lose_no_other_pin() {
     let (sandbox, client, path) = sandbox(30);
     let board = sandbox.board_id("Board").expect("a board");
     let before = sandbox.pin_ids(&board).expect("a board");
@@ -97,7 +97,7 @@ fn pins_that_come_and_go_while_listing_lose_none_of_the_others() {
 }
 
 #[test]
-fn sections_share_out_the_pins_of_their_board() {
+fn sections_partition_the_pins_of_their_board() {
     let sandbox = Sandbox::start(Config { surprises: Surprises::none(), ..Config::demo() }).expect("a sandbox");
     let client = Client::of(&sandbox, "example_couple");
     let board = sandbox.board_id("Decoration").expect("a board");
@@ -119,7 +119,7 @@ fn sections_share_out_the_pins_of_their_board() {
 }
 
 #[test]
-fn listings_can_be_made_to_misbehave() {
+fn faults_of_listings() {
     let (sandbox, client, path) = sandbox(30);
     let list = |bookmark: Option<&str>| client.json(&with_bookmark(&path, 10, bookmark));
     let whole = list(None);

@@ -1,7 +1,8 @@
-//! The sandbox seen from outside, over https.
+//! Tests of the sandbox over https.
 
 mod client;
 mod control;
+mod document;
 mod faults;
 mod listings;
 mod oauth;

@@ -28,7 +28,7 @@ fn authorize(client: &Client, changes: &[(&str, &str)]) -> crate::client::Reply 
     client.get(&format!("/oauth/?{query}"))
 }
 
-/// What the redirect carries.
+/// The parameters of the redirect.
 fn landed(reply: &crate::client::Reply) -> Vec<(String, String)> {
     assert_eq!(reply.status, 302, "{}", reply.text());
     let location = reply.header("location").expect("a location");
@@ -66,7 +66,7 @@ fn start(tokens: TokenRules) -> (Sandbox, Client) {
 }
 
 #[test]
-fn from_consent_to_the_first_call() {
+fn consent_leads_to_a_valid_token() {
     let (sandbox, client) = start(TokenRules::default());
     let grant = exchange(&client, &code(&client)).json();
     assert_eq!(grant["expires_in"], 2_592_000);
@@ -80,7 +80,7 @@ fn from_consent_to_the_first_call() {
 }
 
 #[test]
-fn the_page_refuses_what_is_not_registered() {
+fn the_page_refuses_unregistered_apps_and_addresses() {
     let (_sandbox, client) = start(TokenRules::default());
     for change in [
         ("client_id", "1000002"),
@@ -107,7 +107,7 @@ fn consent_can_be_refused() {
 }
 
 #[test]
-fn somebody_else_can_sign_in() {
+fn another_account_can_sign_in() {
     let mut config = Config::demo();
     config.accounts.push(AccountSpec::new("example_friend"));
     let sandbox = Sandbox::start(config).expect("a sandbox");
@@ -120,7 +120,7 @@ fn somebody_else_can_sign_in() {
 }
 
 #[test]
-fn codes_work_once_and_not_for_ever() {
+fn codes_are_single_use_and_expire() {
     let (sandbox, client) = start(TokenRules::default());
     let used = code(&client);
     assert_eq!(exchange(&client, &used).status, 200);
@@ -147,7 +147,7 @@ fn only_the_app_gets_tokens() {
 }
 
 #[test]
-fn a_used_refresh_token_is_dead() {
+fn a_used_refresh_token_is_invalid() {
     let (sandbox, client) = start(TokenRules::default());
     let first = exchange(&client, &code(&client)).json();
     let second = refresh(&client, &first["refresh_token"]).json();
@@ -158,7 +158,7 @@ fn a_used_refresh_token_is_dead() {
 }
 
 #[test]
-fn or_it_lives_on_where_the_world_says_so() {
+fn a_used_refresh_token_stays_valid_if_configured() {
     let (_sandbox, client) = start(TokenRules { old_refresh_token: OldRefreshToken::Alive, ..TokenRules::default() });
     let first = exchange(&client, &code(&client)).json();
     assert_eq!(refresh(&client, &first["refresh_token"]).status, 200);
@@ -181,7 +181,7 @@ fn tokens_expire_and_can_be_revoked() {
 }
 
 #[test]
-fn an_old_app_must_ask_for_continuous_refresh() {
+fn an_old_app_must_request_continuous_refresh() {
     let (_sandbox, client) = start(TokenRules::default());
     let code = code(&client);
     let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT)];
@@ -190,7 +190,7 @@ fn an_old_app_must_ask_for_continuous_refresh() {
 }
 
 #[test]
-fn a_lost_answer_has_rotated_all_the_same() {
+fn a_lost_answer_rotates_the_refresh_token() {
     let (sandbox, client) = start(TokenRules::default());
     let first = exchange(&client, &code(&client)).json();
     sandbox.faults().add(Rule::on(Kind::Token, Fault::LostAnswer).once());
@@ -212,7 +212,7 @@ fn a_reset_before_the_headers_changes_nothing() {
 }
 
 #[test]
-fn token_answers_can_lack_fields_or_lie() {
+fn token_answers_can_lack_or_change_fields() {
     let (sandbox, client) = start(TokenRules { old_refresh_token: OldRefreshToken::Alive, ..TokenRules::default() });
     let token = exchange(&client, &code(&client)).json()["refresh_token"].clone();
     sandbox.faults().add(Rule::on(Kind::Token, Fault::WithoutRefreshToken).once());
@@ -228,7 +228,7 @@ fn token_answers_can_lack_fields_or_lie() {
 }
 
 #[test]
-fn without_a_new_refresh_token_the_old_one_stays_good() {
+fn without_a_new_refresh_token_the_old_one_stays_valid() {
     let (sandbox, client) = start(TokenRules::default());
     let token = exchange(&client, &code(&client)).json()["refresh_token"].clone();
     sandbox.faults().add(Rule::on(Kind::Token, Fault::WithoutRefreshToken).once());

@@ -1,30 +1,23 @@
-//! Pinterest's own OpenAPI document as JSON Schema, where it lies beside the checkout.
-
-use std::path::Path;
+//! Pinterest's OpenAPI document as JSON Schema.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
+
+use crate::document;
 
 pub struct OpenApi {
     document: Value,
 }
 
 impl OpenApi {
-    /// `None` where the document is not there: the tests that need it say so and pass.
+    /// `None` if the document does not exist.
     pub fn load() -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pinterest-openapi.yaml");
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            println!("skipped: there is no {}", path.display());
-            return None;
-        };
-        // The limits of the parser are meant for strangers' files.
-        let options = serde_saphyr::options! { budget: None };
-        let mut document = serde_saphyr::from_str_with_options(&text, options).expect("YAML");
+        let mut document = document::load()?;
         allow_null(&mut document);
         Some(Self { document })
     }
 
-    /// Checks an answer against what the document says of this method, path and status.
+    /// Checks an answer against the document's schema for this method, path and status.
     pub fn check(&self, method: &str, path: &str, status: u16, answer: &Value) {
         let responses = &self.document["paths"][path][method]["responses"];
         let status = status.to_string();
@@ -59,8 +52,8 @@ impl OpenApi {
     }
 }
 
-/// OpenAPI 3.0 says `nullable`, JSON Schema says so in the type. Discriminators need nothing: each variant names its
-/// own `media_type`.
+/// Converts OpenAPI's `nullable` to JSON Schema. Discriminators need no conversion: each variant has its own
+/// `media_type`.
 fn allow_null(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(allow_null),

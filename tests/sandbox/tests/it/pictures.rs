@@ -1,4 +1,4 @@
-//! The CDN: sizes, formats, and files that lie.
+//! The CDN: sizes, formats, and faults of files.
 
 use image::{GenericImageView as _, ImageFormat};
 use sandbox::config::{BoardSpec, FormatMix, ImageRules, MediaMix};
@@ -21,7 +21,7 @@ fn first_images(sandbox: &Sandbox, client: &Client) -> Value {
     client.json(&format!("/v5/boards/{board}/pins"))["items"][0]["media"]["images"].clone()
 }
 
-/// The picture at an address; it must have the sides the answer told.
+/// The image at a URL; it must have the size of the answer.
 fn fetch(sandbox: &Sandbox, client: &Client, image: &Value) -> image::DynamicImage {
     let reply = client.get(&path_of(sandbox, &image["url"]));
     assert_eq!(reply.status, 200);
@@ -32,7 +32,7 @@ fn fetch(sandbox: &Sandbox, client: &Client, image: &Value) -> image::DynamicIma
 }
 
 #[test]
-fn every_format_comes_in_every_size() {
+fn every_format_has_every_size() {
     for (formats, format, extension) in [
         (FormatMix::jpeg_only(), ImageFormat::Jpeg, ".jpg"),
         (FormatMix { png: 100, webp: 0 }, ImageFormat::Png, ".png"),
@@ -65,7 +65,7 @@ fn the_600x_is_the_1200x_scaled_down() {
 }
 
 #[test]
-fn wrong_addresses_are_denied_as_the_cdn_does() {
+fn wrong_paths_are_denied_as_by_the_cdn() {
     let (sandbox, client) = start(FormatMix::jpeg_only());
     let path = path_of(&sandbox, &first_images(&sandbox, &client)["600x"]["url"]);
     let folders = format!("/600x/00/00/00/{}", path.rsplit('/').next().expect("a file"));
@@ -88,7 +88,7 @@ fn wrong_addresses_are_denied_as_the_cdn_does() {
 }
 
 #[test]
-fn a_redirect_leads_to_the_same_picture() {
+fn a_redirect_leads_to_the_same_image() {
     let (sandbox, client) = start(FormatMix::jpeg_only());
     let path = path_of(&sandbox, &first_images(&sandbox, &client)["600x"]["url"]);
     sandbox.faults().add(Rule::on(Kind::Image, Fault::Redirect600xTo564x));
@@ -102,7 +102,7 @@ fn a_redirect_leads_to_the_same_picture() {
 }
 
 #[test]
-fn files_can_lie() {
+fn faults_of_files() {
     let (sandbox, client) = start(FormatMix::jpeg_only());
     let path = path_of(&sandbox, &first_images(&sandbox, &client)["600x"]["url"]);
     let whole = client.get(&path).body;
@@ -137,7 +137,7 @@ fn files_can_lie() {
 }
 
 #[test]
-fn covers_of_videos_are_there() {
+fn videos_have_covers() {
     let mut config = Config::with_board("Board", &[Family::Beach], 1);
     let media = MediaMix { video: 100, ..MediaMix::images_only() };
     config.accounts[0].boards = vec![BoardSpec::new("Board", &[Family::Beach], 1).media(media)];
@@ -152,7 +152,7 @@ fn covers_of_videos_are_there() {
 }
 
 #[test]
-fn a_pool_gives_few_pictures_in_files_that_differ() {
+fn a_pool_has_few_images_in_different_files() {
     let mut config = Config::with_board("Board", &[Family::Lake], 6);
     config.images = ImageRules { pool: Some(1), ..ImageRules::default() };
     let sandbox = Sandbox::start(config).expect("a sandbox");
@@ -168,7 +168,7 @@ fn a_pool_gives_few_pictures_in_files_that_differ() {
 }
 
 #[test]
-fn a_board_can_show_the_pictures_of_another() {
+fn a_board_can_show_the_images_of_another() {
     let mut config = Config::with_board("Board", &[Family::Barn], 4);
     let twin = BoardSpec::new("Twin", &[Family::Lake], 3).media(MediaMix::images_only()).pictures_of("Board");
     config.accounts[0].boards.push(twin);

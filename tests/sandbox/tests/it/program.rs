@@ -1,4 +1,4 @@
-//! The program: one line when it is ready, gone when its lifeline is cut or a signal comes.
+//! The program: one line when it is ready, then it runs until a signal or the end of its lifeline.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -28,7 +28,7 @@ fn serve(options: &[&str]) -> (Child, Value, BufReader<ChildStdout>) {
 }
 
 #[test]
-fn it_serves_until_its_lifeline_is_cut() {
+fn it_serves_until_its_lifeline_ends() {
     let (mut child, ready, _output) = serve(&["--stdin-lifeline", "--board", "Small=lake:3", "--seed", "9"]);
     let ca_file = Path::new(ready["ca_file"].as_str().expect("a path"));
     let port = ready["url"].as_str().and_then(|url| url.rsplit(':').next()).expect("a port");
@@ -45,7 +45,7 @@ fn it_serves_until_its_lifeline_is_cut() {
 }
 
 #[test]
-fn it_ends_at_a_signal() {
+fn a_signal_ends_it() {
     let (mut child, _ready, _output) = serve(&["--pins", "0"]);
     let sent = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().expect("kill");
     assert!(sent.success());
@@ -53,7 +53,7 @@ fn it_ends_at_a_signal() {
 }
 
 #[test]
-fn help_version_and_mistakes() {
+fn help_version_and_invalid_options() {
     let run = |arguments: &[&str]| program().args(arguments).output().expect("the program starts");
     let help = run(&["serve", "--help"]);
     assert!(help.status.success());

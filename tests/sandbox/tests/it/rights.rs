@@ -1,4 +1,4 @@
-//! Scopes, other people's boards, secret boards, quotas.
+//! Scopes, boards of other accounts, secret boards, quotas.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn no_token_is_401_code_2() {
 }
 
 #[test]
-fn secret_boards_need_their_scope() {
+fn secret_boards_require_their_scope() {
     let sandbox = two_accounts();
     let secret = sandbox.board_id("Secret").expect("a board");
     let without = with_scopes(&sandbox, &["boards:read", "pins:read"]);
@@ -65,7 +65,7 @@ fn secret_boards_need_their_scope() {
 }
 
 #[test]
-fn other_peoples_boards_do_not_exist_unless_shared() {
+fn boards_of_others_are_not_found_unless_shared() {
     let sandbox = two_accounts();
     let two = Client::of(&sandbox, "example_two");
     assert_eq!(names(&two, ""), ["Shared", "Other"]);
@@ -80,7 +80,7 @@ fn other_peoples_boards_do_not_exist_unless_shared() {
 }
 
 #[test]
-fn what_does_not_exist_says_which_thing() {
+fn not_found_names_the_missing_object() {
     let sandbox = two_accounts();
     let client = Client::of(&sandbox, "example_one");
     let board = sandbox.board_id("Open").expect("a board");

@@ -1,4 +1,4 @@
-//! Certificates: the right one is trusted, the wrong ones are not.
+//! Certificates, ports and configurations.
 
 use sandbox::config::Certificate;
 use sandbox::{Config, Sandbox};
@@ -20,13 +20,13 @@ fn only_the_valid_certificate_is_trusted() {
 }
 
 #[test]
-fn each_sandbox_has_an_authority_of_its_own() {
+fn each_sandbox_has_its_own_authority() {
     let (one, two) = (start(Certificate::Valid), start(Certificate::Valid));
     assert!(Client::trusting(one.port(), two.ca_file()).try_get("/").is_err());
 }
 
 #[test]
-fn a_stopped_sandbox_is_gone() {
+fn a_stopped_sandbox_does_not_answer() {
     let sandbox = start(Certificate::Valid);
     let (client, ca_file) = (Client::new(&sandbox), sandbox.ca_file().to_path_buf());
     sandbox.stop();
@@ -35,14 +35,14 @@ fn a_stopped_sandbox_is_gone() {
 }
 
 #[test]
-fn a_taken_port_is_an_error() {
+fn a_used_port_is_an_error() {
     let sandbox = start(Certificate::Valid);
     let error = Sandbox::start(Config { port: sandbox.port(), ..Config::demo() }).expect_err("taken");
     assert!(error.to_string().contains(&sandbox.port().to_string()), "{error}");
 }
 
 #[test]
-fn impossible_worlds_are_refused() {
+fn invalid_configurations_are_refused() {
     use sandbox::config::{BoardSpec, FormatMix, MediaMix};
     let board = |board: BoardSpec| {
         let mut config = Config::demo();

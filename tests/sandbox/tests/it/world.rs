@@ -1,4 +1,4 @@
-//! The world itself: the same for the same seed, changed only as told.
+//! The world: it depends on the seed alone, and changes on request.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +20,7 @@ fn listing(seed: u64) -> (String, Vec<u8>) {
 }
 
 #[test]
-fn one_seed_is_one_world() {
+fn a_seed_determines_the_world() {
     let (first, second, other) = (listing(1), listing(1), listing(2));
     assert_eq!(first, second);
     assert_ne!(first.0, other.0);
@@ -28,7 +28,7 @@ fn one_seed_is_one_world() {
 }
 
 #[test]
-fn the_demo_has_some_of_everything() {
+fn the_demo_has_all_variants() {
     let sandbox = Sandbox::start(Config::demo()).expect("a sandbox");
     let client = Client::of(&sandbox, "example_couple");
     let names: Vec<String> = sandbox.boards().into_iter().map(|board| board.name).collect();
@@ -105,7 +105,7 @@ fn requests_are_counted_by_kind() {
 
 #[test]
 fn families_look_different() {
-    /// Mean colour of each of nine parts: crude, but enough to tell a beach from a ballroom.
+    /// Mean colour of each of nine parts, which is enough to distinguish a beach from a ballroom.
     fn signature(family: Family, seed: u64) -> Vec<f64> {
         let small = image::imageops::thumbnail(&draw(family, seed, 120, 180), 3, 3);
         small.pixels().flat_map(|pixel| pixel.0.map(f64::from)).collect()
@@ -131,7 +131,7 @@ fn families_look_different() {
 }
 
 #[test]
-fn pictures_of_any_shape_can_be_drawn() {
+fn images_of_any_shape_can_be_drawn() {
     for family in Family::ALL {
         for (width, height) in [(1, 1), (7, 300), (300, 7), (1001, 1201)] {
             assert_eq!(draw(family, 3, width, height).dimensions(), (width, height), "{family}");

@@ -1,4 +1,4 @@
-//! Hand-written answers of each kind, with all that is read of them.
+//! Hand-written answers of each kind, with all parsed members.
 
 use serde_json::{Value, json};
 

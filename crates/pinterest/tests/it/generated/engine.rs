@@ -1,4 +1,4 @@
-//! What has to hold of every answer, however it is spoiled.
+//! The guarantees for spoiled answers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::spoil::{Spoiled, at, places, spoil, ways, written};
 
-/// What an answer is.
+/// The kind of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     BoardPage,
@@ -27,7 +27,7 @@ impl Kind {
         matches!(self, Kind::BoardPage | Kind::SectionPage | Kind::PinPage)
     }
 
-    /// The object that the answer is about.
+    /// The object of the answer.
     pub fn item(self, answer: &Value) -> Option<&Value> {
         if self.is_page() { answer.pointer("/items/0") } else { Some(answer) }
     }
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// Members without which there is nothing to read.
+    /// Required members.
     fn essential(self) -> &'static [&'static str] {
         match self {
             Kind::Account => &[],
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// What was read of an object: the members of the answer, each as this crate has it.
+/// A parsed object: the members of the answer with this crate's values.
 type Fields = BTreeMap<&'static str, String>;
 
 struct Read {
@@ -104,7 +104,7 @@ fn pin(pin: &Pin) -> Fields {
         Ok(images) => assert!(!images.is_empty(), "no image, and no reason: {}", pin.raw),
         Err(reason) => assert!(!reason.to_string().is_empty()),
     }
-    let again = fuzzing::pin(pin.raw.as_bytes()).expect("what is kept of a pin can be read again");
+    let again = fuzzing::pin(pin.raw.as_bytes()).expect("the stored JSON of a pin can be parsed");
     assert_eq!(again.id, pin.id);
     Fields::from([
         field("id", &pin.id),
@@ -143,10 +143,10 @@ fn grant(grant: &TokenGrant) -> Fields {
     ])
 }
 
-/// Items that nothing is done to, beside those that are spoiled.
+/// Unspoiled items beside the spoiled one.
 const CONTROLS: [&str; 2] = ["900000000000000001", "900000000000000002"];
 
-/// The page with its item between two that are like it.
+/// The page with its item between two similar ones.
 fn with_controls(answer: &Value) -> Value {
     let mut page = answer.clone();
     let item = page["items"][0].clone();
@@ -160,10 +160,10 @@ fn with_controls(answer: &Value) -> Value {
     page
 }
 
-/// What has been spoiled before: variants of a schema differ in few members.
+/// The members spoiled before: variants of a schema differ in few members.
 pub type Done = HashSet<(Kind, Vec<String>, String)>;
 
-/// Spoils every member at every depth in every way, one at a time; those that stand in `done` are left aside.
+/// Spoils every member at every depth in every way, one at a time, except those in `done`.
 pub fn check_each_member(kind: Kind, answer: &Value, done: &mut Done) {
     let whole = if kind.is_page() { with_controls(answer) } else { answer.clone() };
     let plain = kind.read(&written(&whole)).unwrap_or_else(|error| panic!("{kind:?}: {error}: {whole:#}"));
@@ -193,7 +193,7 @@ pub fn check_each_member(kind: Kind, answer: &Value, done: &mut Done) {
     }
 }
 
-/// The member of the object that is not what it was.
+/// The first member that differs.
 fn touched<'a>(place: &'a [String], way: &Spoiled) -> Option<&'a str> {
     let beside = matches!(way, Spoiled::Beside(_)) && place.len() == 1;
     place.first().map(String::as_str).filter(|_| !beside)
@@ -227,7 +227,7 @@ fn check_one(kind: Kind, spoiled: &Value, expected: &Fields, touched: Option<&st
     match kind.read(&written(spoiled)) {
         Ok(read) => check_item(&read.items[0], spoiled, expected, touched, what),
         Err(error) => {
-            // A type of token that nobody knows cannot be used, whatever else is well.
+            // A grant with an unknown type of token is invalid.
             let refused = kind == Kind::Grant && touched == Some("token_type");
             let essential = touched.is_some_and(|member| kind.essential().contains(&member));
             assert!(refused || essential, "{}: the answer is lost: {error}", what());
@@ -240,7 +240,7 @@ fn check_item(item: &Fields, spoiled: &Value, expected: &Fields, touched: Option
     for (name, value) in item.iter().filter(|(name, _)| touched != Some(**name)) {
         assert_eq!(Some(value), expected.get(name), "{}: {name} is another", what());
     }
-    // An id is what stands there, or the object is none.
+    // The id is unchanged, or the object is invalid.
     if touched == Some("id")
         && let Some(id) = item.get("id").filter(|id| *id != "None")
     {
@@ -253,8 +253,7 @@ fn check_item(item: &Fields, spoiled: &Value, expected: &Fields, touched: Option
     }
 }
 
-/// Spoils what is around the items. A page is read with all of its items, or refused as a whole: never as one that ends
-/// the listing.
+/// Spoils the page around the items. It is parsed with all of its items or refused: it never ends the listing.
 fn check_envelope(kind: Kind, whole: &Value, plain: &Read) {
     for member in ["items", "bookmark"] {
         for way in ways(&whole[member]) {
@@ -265,7 +264,7 @@ fn check_envelope(kind: Kind, whole: &Value, plain: &Read) {
                 || matches!(&way, Spoiled::By(Value::String(text)) if text.is_empty());
             match kind.read(&written(&page)) {
                 Err(error) => {
-                    // Both fail or repeat the import, with a reason.
+                    // Both fail or repeat the import with a reason.
                     let refused = matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Transient);
                     assert!(refused, "{what}: {error}");
                     assert!(!matches!(way, Spoiled::Beside(_)), "{what}: an unknown member cost the page");
@@ -286,11 +285,11 @@ fn check_envelope(kind: Kind, whole: &Value, plain: &Read) {
     }
 }
 
-/// How long one answer is spoiled at random, and how often at most.
+/// Limits of time and number for random spoiling of one answer.
 const LONGEST: Duration = Duration::from_millis(400);
 const TRIES: usize = 1_000;
 
-/// Spoils several places of an item at once. `SEED` repeats what a failure names.
+/// Spoils several places of an item at once. `SEED` repeats the sequence of a failure.
 pub fn check_at_random(kind: Kind, answer: &Value) {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_24);
     let mut random = fastrand::Rng::with_seed(seed);

@@ -1,7 +1,7 @@
-//! Answers generated from a description, each member spoiled in every way: an item is read, with what was not spoiled as it
-//! is, or it is counted; a page is never lost over an item, and no id becomes another.
+//! Generated answers, each member spoiled in every way: an item is parsed with its other members unchanged, or it is
+//! counted; a page is never lost because of an item, and an id never changes.
 //!
-//! The description is Pinterest's own, where it lies beside the checkout, and hand-written answers everywhere.
+//! The answers are hand-written and, if Pinterest's OpenAPI document is present, generated from it.
 
 mod answers;
 mod engine;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use engine::{Done, Kind, check_at_random, check_each_member};
 use openapi::OpenApi;
 
-/// What is called, with the members that the answers have to show, so that an empty generator does not pass.
+/// The endpoints, with members that their answers must contain, so that an empty generator does not pass.
 const ENDPOINTS: [(&str, &str, Kind, &[&str]); 8] = [
     ("get", "/boards", Kind::BoardPage, &["name", "owner"]),
     ("get", "/boards/{board_id}", Kind::Board, &["name", "owner"]),
@@ -25,11 +25,11 @@ const ENDPOINTS: [(&str, &str, Kind, &[&str]); 8] = [
     ("post", "/oauth/token", Kind::Grant, &["access_token", "scope"]),
 ];
 
-/// More than the variants of any schema that is described; further choices repeat.
+/// More than the variants of any schema; further choices repeat.
 const CHOICES: usize = 8;
 
 #[test]
-fn answers_of_the_description_are_read_however_they_are_spoiled() {
+fn spoiled_answers_of_the_openapi_document_are_parsed() {
     let Some(openapi) = OpenApi::load() else { return };
     let mut done = Done::new();
     for (method, path, kind, expected) in ENDPOINTS {
@@ -55,7 +55,7 @@ fn answers_of_the_description_are_read_however_they_are_spoiled() {
 }
 
 #[test]
-fn hand_written_answers_are_read_however_they_are_spoiled() {
+fn spoiled_hand_written_answers_are_parsed() {
     let mut done = Done::new();
     for (kind, answer) in answers::all() {
         check_each_member(kind, &answer, &mut done);
@@ -63,7 +63,7 @@ fn hand_written_answers_are_read_however_they_are_spoiled() {
     }
 }
 
-/// What later versions of the API tell of a pin.
+/// Members of a pin in later versions of the API.
 fn newer_members(kind: Kind, answer: &mut Value) {
     let pin = match kind {
         Kind::Pin => Some(answer),

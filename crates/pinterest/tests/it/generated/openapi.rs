@@ -1,31 +1,25 @@
-//! A full answer for each schema of an OpenAPI document.
-
-use std::path::Path;
+//! Complete answers for the schemas of an OpenAPI document.
 
 use serde_json::{Map, Value, json};
+
+#[path = "../../../../../tests/sandbox/tests/it/document.rs"]
+mod document;
 
 /// An OpenAPI document.
 pub struct OpenApi {
     document: Value,
 }
 
-/// Schemas that hold each other end here.
+/// Depth limit of recursive schemas.
 const DEEPEST: usize = 24;
 
 impl OpenApi {
-    /// `None` where the document is not there: the test that needs it says so and passes.
+    /// `None` if the document does not exist.
     pub fn load() -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/pinterest-openapi.yaml");
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            println!("skipped: there is no {}", path.display());
-            return None;
-        };
-        // The limits of the parser are meant for strangers' files.
-        let options = serde_saphyr::options! { budget: None };
-        Some(Self { document: serde_saphyr::from_str_with_options(&text, options).expect("YAML") })
+        document::load().map(|document| Self { document })
     }
 
-    /// A success with every member that is described. Of alternatives the one of this number, round and round.
+    /// A successful answer with all members. `choice` selects alternatives, modulo their number.
     pub fn answer(&self, method: &str, path: &str, choice: usize) -> Value {
         let schema = &self.document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"];
         assert!(!schema.is_null(), "the document has no {method} {path} 200");
@@ -35,12 +29,12 @@ impl OpenApi {
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let Some(reference) = schema["$ref"].as_str() else { return schema };
         let pointer = reference.strip_prefix('#').expect("a reference into the document");
-        let found = self.document.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"));
+        let found = self.document.pointer(pointer).unwrap_or_else(|| panic!("{reference} does not exist"));
         self.resolved(found)
     }
 
-    /// A value of the schema. `whole`: alternatives by discriminator are followed, which a schema that is part of one of
-    /// them must not do again.
+    /// A value of the schema. With `whole`, alternatives by discriminator are followed; a schema that is part of one of
+    /// them must not do so again.
     fn value(&self, name: &str, schema: &Value, choice: usize, whole: bool, depth: usize) -> Value {
         let schema = self.resolved(schema);
         if depth > DEEPEST {
@@ -54,7 +48,7 @@ impl OpenApi {
             return value;
         }
         if let Some(parts) = schema["allOf"].as_array() {
-            // A part may be the base of the alternatives, which names them all.
+            // A part may be the base of the alternatives, which refers to them all.
             let parts = parts.iter().map(|part| self.value(name, part, choice, whole && parts.len() == 1, deeper));
             return self.with_members(schema, parts.reduce(merged).unwrap_or_default(), choice, deeper);
         }
@@ -68,7 +62,7 @@ impl OpenApi {
         if let Some(words) = schema["enum"].as_array() {
             return words[choice % words.len()].clone();
         }
-        // Some lists are described without their type.
+        // Some lists have no type in the document.
         let kind = schema["type"].as_str().or(schema["items"].is_object().then_some("array"));
         match kind {
             Some("string") => json!(text(name, schema)),
@@ -77,7 +71,7 @@ impl OpenApi {
             Some("boolean") => json!(true),
             Some("array") => {
                 let element = |choice| self.value(name, &schema["items"], choice, true, deeper);
-                // Items of both kinds in a mixed list.
+                // Both kinds of items in a mixed list.
                 if name == "items" && depth < 4 {
                     json!([element(choice)])
                 } else {
@@ -88,7 +82,7 @@ impl OpenApi {
         }
     }
 
-    /// Adds the members that the schema itself describes.
+    /// Adds the properties of the schema.
     fn with_members(&self, schema: &Value, mut value: Value, choice: usize, depth: usize) -> Value {
         let Some(described) = schema["properties"].as_object() else {
             let other = &schema["additionalProperties"];
@@ -107,7 +101,7 @@ impl OpenApi {
     }
 }
 
-/// Both together; where they disagree, what says more and comes later.
+/// Both values merged; if they differ, the more specific and later one.
 fn merged(left: Value, right: Value) -> Value {
     match (left, right) {
         (Value::Object(mut left), Value::Object(right)) => {

@@ -1,12 +1,12 @@
-//! One answer, spoiled in one place in every way.
+//! Changes of a value in one place.
 
 use serde_json::{Value, json};
 
-/// Stands for a number that no type can hold, which a [`Value`] cannot hold either; written as [`HUGE_NUMBER`].
+/// Placeholder of [`HUGE_NUMBER`], which a [`Value`] cannot hold.
 const HUGE: &str = "\u{e000}huge";
 const HUGE_NUMBER: &str = "1e999";
 
-/// Where something stands: names of members, and places in lists.
+/// A place in a value: names of members and indexes of lists.
 pub type Place = Vec<String>;
 
 /// All places in a value, at every depth, without the value itself.
@@ -27,7 +27,7 @@ pub fn places(value: &Value) -> Vec<Place> {
     found
 }
 
-/// What is in a place.
+/// The value in a place.
 pub fn at<'a>(value: &'a Value, place: &[String]) -> Option<&'a Value> {
     place.iter().try_fold(value, |value, step| match value {
         Value::Object(members) => members.get(step),
@@ -39,15 +39,15 @@ pub fn at<'a>(value: &'a Value, place: &[String]) -> Option<&'a Value> {
 /// One way to spoil a place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spoiled {
-    /// It is not there.
+    /// It is removed.
     Absent,
-    /// Something else is there.
+    /// It is replaced.
     By(Value),
-    /// A member that nobody knows stands beside it.
+    /// An unknown member is added beside it.
     Beside(Value),
 }
 
-/// The ways in which a value may be spoiled.
+/// The ways to spoil a value.
 pub fn ways(value: &Value) -> Vec<Spoiled> {
     let mut by = vec![
         Value::Null,

@@ -1,4 +1,4 @@
-//! The bookkeeping of refreshes as a table would do it: each method is one short transaction.
+//! The table of accounts: each method is one short transaction.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use pinterest::{Secret, TokenGrant};
 /// Seconds since the simulation began.
 pub type Time = u64;
 
-/// How long an attempt belongs to a worker that does not say how it ended.
+/// Lease of an attempt.
 pub const LEASE: Time = 90;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub struct Row {
     intent: Option<Intent>,
 }
 
-/// A request that may be under way.
+/// A request that may be in progress.
 struct Intent {
     worker: u64,
     until: Time,
 }
 
-/// What a worker takes from the row before it asks.
+/// The values that a worker reads before its request.
 #[derive(Clone)]
 pub struct Opened {
     pub generation: u64,
@@ -54,15 +54,15 @@ pub struct Ledger {
     pub live: HashSet<u64>,
     pub breaker: Breaker,
     paused_until: Time,
-    /// Accounts lost since the app's last success, with what they were before.
+    /// Accounts lost since the app's last success, with their previous state.
     lost_in_row: Vec<(usize, Status)>,
 }
 
 impl Ledger {
-    /// A new account, or one whose owner has consented again.
+    /// A new account, or one whose user has consented again.
     pub fn connect(&mut self, account: usize, grant: &TokenGrant, now: Time, random: f64) {
-        let refresh_token = grant.refresh_token.clone().expect("a consent brings a refresh token");
-        let left = grant.refresh_token_expires_in.expect("a consent says how long");
+        let refresh_token = grant.refresh_token.clone().expect("a grant with a refresh token");
+        let left = grant.refresh_token_expires_in.expect("a grant with the lifetime of its refresh token");
         let row = Row {
             generation: self.rows.get(account).map_or(1, |row| row.generation + 1),
             refresh_token,
@@ -83,26 +83,26 @@ impl Ledger {
         }
     }
 
-    /// When the account is to be asked for next; `None` for one that is lost.
+    /// Time of the account's next refresh; `None` if it is lost.
     pub fn due_at(&self, account: usize) -> Option<Time> {
         let row = &self.rows[account];
         let at = match (&row.status, &row.intent) {
             (Status::Lost(_), _) => return None,
             (_, None) => row.refresh_after,
             (_, Some(intent)) if self.live.contains(&intent.worker) => intent.until,
-            // Nobody is at it any more.
+            // The lease has expired.
             (_, Some(_)) => 0,
         };
         Some(if self.breaker.is_open() { at.max(self.paused_until) } else { at })
     }
 
-    /// Writes the intent: the lock that outlives its owner and is not held over the request.
+    /// Writes the intent, a lease that remains if the worker crashes. No transaction is open during the request.
     pub fn open(&mut self, account: usize, worker: u64, now: Time) -> Option<Opened> {
         if self.due_at(account)? > now {
             return None;
         }
         if self.breaker.is_open() {
-            // One account asks for all; should this worker die of it, the next one comes after the lease.
+            // One account is the probe for all; if the worker crashes, another follows after the lease.
             self.paused_until = now + LEASE;
         }
         let row = &mut self.rows[account];
@@ -123,7 +123,7 @@ impl Ledger {
         })
     }
 
-    /// Stores an answer by compare-and-swap; false where somebody else was faster.
+    /// Stores an answer by compare-and-swap; false if another worker was faster.
     pub fn store(&mut self, account: usize, used: &Opened, grant: &TokenGrant, now: Time, random: f64) -> bool {
         let row = &mut self.rows[account];
         if row.generation != used.generation {
@@ -146,7 +146,7 @@ impl Ledger {
         true
     }
 
-    /// Draws the consequences of a refusal, which are none if the generation has moved.
+    /// Records a refusal, unless the generation has changed.
     pub fn refuse(&mut self, account: usize, worker: u64, used: &Opened, next_step: NextStep, now: Time, random: f64) {
         let row = &mut self.rows[account];
         if row.intent.as_ref().is_some_and(|intent| intent.worker == worker) {
@@ -174,7 +174,7 @@ impl Ledger {
                 if after.pauses > before.pauses {
                     self.take_back(now);
                     self.pause(after, now, random);
-                    // Behind all others, so that another account asks next.
+                    // After all others, so that another account is tried next.
                     self.rows[account].refresh_after = self.paused_until;
                 } else {
                     self.breaker = after;

@@ -1,4 +1,4 @@
-//! What can go wrong with one refresh.
+//! Failures of a refresh.
 
 use pinterest::refresh::Cause;
 use sandbox::Fault;
@@ -6,24 +6,24 @@ use sandbox::Fault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
     None,
-    /// The worker dies before it has written its intent.
+    /// The worker crashes before it has written its intent.
     CrashBeforeIntent,
-    /// It dies between intent and request.
+    /// It crashes between intent and request.
     CrashAfterIntent,
-    /// It dies while the request is held by the server, which then never acts on it.
+    /// It crashes while the server holds the request, which then has no effect.
     CrashWhileHeld,
-    /// It dies after the server has acted on the request, before the answer.
+    /// It crashes after the request had its effect, before the answer.
     CrashWhileAnswered,
-    /// It dies with the answer in its hands.
+    /// It crashes after the answer, before it is stored.
     CrashBeforeStoring,
     CrashAfterStoring,
-    /// The server has acted, the connection breaks off.
+    /// The request has its effect, then the connection is reset.
     LostAnswer,
-    /// The connection breaks off before the server has acted.
+    /// The connection is reset before the request has its effect.
     LostRequest,
-    /// The answer's head comes, and half its body.
+    /// The head of the answer arrives, and half of its body.
     BrokenBody,
-    /// Half the JSON, declared as the whole.
+    /// Half of the JSON, with the length of the half.
     CutOffJson,
     ServerError,
     Html,
@@ -34,11 +34,11 @@ pub enum Mishap {
     TwoFactorRequired,
     /// The app's credentials are refused.
     AppRefused,
-    /// Nothing listens there.
+    /// The server does not listen.
     Unreachable,
-    /// A good answer that brings no new refresh token.
+    /// A valid answer without a new refresh token.
     WithoutRefreshToken,
-    /// The owner consents again while the request is under way.
+    /// The user consents again during the request.
     ReconnectMeanwhile,
 }
 
@@ -71,7 +71,7 @@ impl Mishap {
     /// The gate of [`Mishap::CrashWhileHeld`].
     pub const GATE: &str = "held";
 
-    /// What the server does for it.
+    /// The fault of the server.
     pub fn fault(self) -> Option<Fault> {
         Some(match self {
             Self::CrashWhileHeld => Fault::Hold { gate: Self::GATE.to_owned() },
@@ -92,21 +92,21 @@ impl Mishap {
         })
     }
 
-    /// Whether the server has given out tokens that nobody has stored: where used refresh tokens die at once, this is
-    /// the one thing that loses an account.
+    /// Whether the server has issued tokens that were not stored: with single-use refresh tokens, this alone loses an
+    /// account.
     pub fn loses_the_answer(self) -> bool {
         use Mishap::*;
         matches!(self, CrashWhileAnswered | CrashBeforeStoring | LostAnswer | BrokenBody | CutOffJson)
     }
 }
 
-/// A fault that lasts and meets everybody.
+/// A lasting fault that affects all accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
     Fair,
-    /// The network is away.
+    /// The network is down.
     Away,
-    /// Every account is refused, none of them rightly.
+    /// All accounts are refused although their tokens are valid.
     AllRefused,
     /// The app's credentials are refused.
     AppRefused,
@@ -126,25 +126,25 @@ impl Weather {
     }
 }
 
-/// What the simulation knows of an account and the ledger does not.
+/// The true state of an account, which the ledger does not contain.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Truth {
-    /// Its owner has removed the app.
+    /// The user has removed the app.
     pub revoked: bool,
-    /// The server has rotated the refresh token and nobody has stored the answer.
+    /// The server has rotated the refresh token, and the answer was not stored.
     pub answer_lost: bool,
-    /// An answer that came after a lost one brought no new refresh token.
+    /// An answer after a lost one contained no new refresh token.
     pub outdated: bool,
-    /// Rotations since the last answer that was stored.
+    /// Rotations since the last stored answer.
     pub rotations: u32,
-    /// The highest generation ever seen.
+    /// The highest generation so far.
     pub generation: u64,
     /// Attempts to reach the server on this day.
     pub requests_today: u32,
 }
 
 impl Truth {
-    /// Whether the token that is stored may rightly be refused.
+    /// Whether the stored token may be invalid.
     pub fn lacks_a_token(&self) -> bool {
         self.revoked || self.answer_lost || self.outdated
     }

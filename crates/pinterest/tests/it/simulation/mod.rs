@@ -1,5 +1,5 @@
-//! A year and more of refreshes against the sandbox: the real policy and client, a ledger in memory in place of the
-//! database, a clock that jumps, and everything that can go wrong.
+//! More than a year of refreshes against the sandbox, with the real policy and client, a ledger in memory in place of
+//! the database, a simulated clock, and all kinds of failures.
 
 mod ledger;
 mod mishap;

@@ -1,4 +1,4 @@
-//! Two workers: at the same moment, and one that was suspended until its lease had ended.
+//! Two workers at the same time, and a worker that was suspended until its lease had expired.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ fn due_world(accounts: usize, rotation: OldRefreshToken) -> World {
 }
 
 #[tokio::test]
-async fn two_workers_at_once_ask_once_for_each_account() {
+async fn two_workers_send_one_request_per_account() {
     const ACCOUNTS: usize = 40;
     for rotation in ROTATIONS {
         let world = Rc::new(RefCell::new(due_world(ACCOUNTS, rotation)));
@@ -51,9 +51,9 @@ async fn two_workers_at_once_ask_once_for_each_account() {
     }
 }
 
-/// Whichever request the server takes first, its tokens are the ones that stay.
+/// The tokens of the request that the server handles first are kept.
 #[tokio::test]
-async fn a_worker_that_sleeps_past_its_lease_spoils_nothing() {
+async fn a_worker_suspended_past_its_lease_changes_nothing() {
     for (rotation, sleeper_first) in ROTATIONS.into_iter().flat_map(|rotation| [(rotation, false), (rotation, true)]) {
         let mut world = due_world(1, rotation);
         let hold = |gate: &str| Rule::on(Kind::Token, Fault::Hold { gate: gate.to_owned() }).once();

@@ -1,4 +1,4 @@
-//! Every mishap after every other, each pair for an account of its own.
+//! Every pair of failures, each for one account.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::ledger::Status;
 use super::mishap::Mishap;
 use super::world::{DAY, World};
 
-/// Lives through two refreshes with mishaps and several without.
+/// Runs two refreshes with failures and several without.
 async fn pairs(rotation: OldRefreshToken) -> (World, Vec<[Mishap; 2]>) {
     let pairs: Vec<_> = Mishap::ALL.iter().flat_map(|first| Mishap::ALL.map(|second| [*first, second])).collect();
     let mut world = World::new(pairs.len(), rotation, 1);
@@ -25,11 +25,11 @@ async fn pairs(rotation: OldRefreshToken) -> (World, Vec<[Mishap; 2]>) {
 }
 
 #[tokio::test]
-async fn where_used_tokens_live_on_for_a_while_nothing_loses_an_account() {
+async fn with_a_grace_period_no_failure_loses_an_account() {
     let (world, pairs) = pairs(OldRefreshToken::AliveFor(Duration::from_secs(DAY))).await;
     for (row, pair) in world.ledger.rows.iter().zip(&pairs) {
         let (status, generations) = match pair {
-            // The old token was the last that this side ever learned of, and its grace is over when it is needed again.
+            // The old token is the last known one, and its grace period has ended when it is needed again.
             [first, Mishap::WithoutRefreshToken] if first.loses_the_answer() => (Status::Lost(Cause::Rejected), 2),
             _ => (Status::Connected, 4),
         };
@@ -39,11 +39,11 @@ async fn where_used_tokens_live_on_for_a_while_nothing_loses_an_account() {
 }
 
 #[tokio::test]
-async fn where_they_die_at_once_only_a_lost_answer_does() {
+async fn with_single_use_tokens_only_a_lost_answer_loses_an_account() {
     let (world, pairs) = pairs(OldRefreshToken::Dead).await;
     for (row, pair) in world.ledger.rows.iter().zip(&pairs) {
         let expected = match pair {
-            // The owner consents again while the lost answer is still under way.
+            // The user consents again while the lost answer is in transit.
             [first, Mishap::ReconnectMeanwhile] if first.loses_the_answer() => Status::Connected,
             pair if pair.iter().any(|mishap| mishap.loses_the_answer()) => Status::Lost(Cause::LostResponse),
             _ => Status::Connected,

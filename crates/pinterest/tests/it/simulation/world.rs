@@ -1,4 +1,4 @@
-//! A Pinterest, a ledger and a worker under one clock that jumps, with the invariants checked at every step.
+//! The sandbox, a ledger and a worker with a simulated clock. The invariants are checked at every step.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ pub const MINUTE: Time = 60;
 pub const HOUR: Time = 60 * MINUTE;
 pub const DAY: Time = 24 * HOUR;
 
-/// The growing waits that lead to the hour, then two attempts an hour.
+/// The growing waits of the first hour, then two attempts per hour.
 const MOST_REQUESTS_A_DAY: u32 = 55;
 
-/// Answers of the real world come sooner; this ends a simulation that hangs.
+/// Time limit of an answer, which ends a simulation that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
@@ -26,17 +26,17 @@ pub struct World {
     pub now: Time,
     pub random: fastrand::Rng,
     pub truth: Vec<Truth>,
-    /// Losses recorded, with who and why.
+    /// Recorded losses, with account and reason.
     pub losses: Vec<(usize, Cause)>,
     client: Client,
-    /// The same client where the network is away.
+    /// A client without a network.
     cut_off: Client,
     app: AppCredentials,
     rotation: OldRefreshToken,
     pub weather: Weather,
     rule: Option<RuleId>,
     worker: u64,
-    /// After the server itself was off for weeks, access tokens have run out.
+    /// The server was off for weeks, so access tokens may have expired.
     catching_up_until: Time,
 }
 
@@ -67,7 +67,7 @@ impl World {
         let mut ledger = Ledger::default();
         ledger.live.insert(0);
         Self {
-            // Nothing listens on the first port.
+            // Port 1 is closed.
             cut_off: client("localhost:1"),
             client: client(&sandbox.host()),
             ledger,
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// The owner consents, for the first time or again.
+    /// The user consents, for the first time or again.
     pub fn connect(&mut self, account: usize) {
         let issued = self.sandbox.issue_grant(&username(account)).unwrap();
         let grant = TokenGrant::from_parts(
@@ -115,7 +115,7 @@ impl World {
         self.weather = weather;
     }
 
-    /// Lives until then; `mishap` says what goes wrong with each attempt.
+    /// Runs until then; `mishap` selects the failure of each attempt.
     pub async fn live_until(&mut self, end: Time, mishap: &mut impl FnMut(&mut Self, usize) -> Mishap) {
         while self.now < end {
             self.work(mishap).await;
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// The server is off: time passes, nothing happens.
+    /// Time passes while the server is off.
     pub fn off_for(&mut self, time: Time) {
         self.crash();
         self.advance(self.now + time);
@@ -142,7 +142,7 @@ impl World {
         self.now = to;
     }
 
-    /// Does everything that is due.
+    /// Refreshes all accounts that are due.
     async fn work(&mut self, mishap: &mut impl FnMut(&mut Self, usize) -> Mishap) {
         let due = |ledger: &Ledger, now| {
             let due = (0..ledger.rows.len()).filter(|account| ledger.due_at(*account).is_some_and(|at| at <= now));
@@ -174,20 +174,20 @@ impl World {
         if matches!(mishap, Mishap::CrashWhileHeld | Mishap::CrashWhileAnswered | Mishap::CrashBeforeStoring) {
             return self.crash();
         }
-        self.record(account, self.worker, &opened, answer.expect("whoever has not died has an answer"));
+        self.record(account, self.worker, &opened, answer.expect("an answer unless the worker crashed"));
         if mishap == Mishap::CrashAfterStoring {
             self.crash();
         }
     }
 
-    /// What a worker does with its answer.
+    /// Records the answer, as a worker does.
     pub fn record(&mut self, account: usize, worker: u64, opened: &Opened, answer: Result<TokenGrant, FailedRefresh>) {
         let random = self.random.f64();
         match answer {
             Ok(grant) => {
                 if self.ledger.store(account, opened, &grant, self.now, random) {
                     let truth = &mut self.truth[account];
-                    // Without a new refresh token a lost answer is not made up for: the old one dies all the same.
+                    // Without a new refresh token the loss remains: the old token expires.
                     truth.outdated = truth.answer_lost && grant.refresh_token.is_none();
                     (truth.answer_lost, truth.rotations) = (false, 0);
                 }
@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// The request; `None` where the worker dies of it.
+    /// The request; `None` if the worker crashes.
     async fn ask(
         &mut self,
         account: usize,
@@ -242,12 +242,12 @@ impl World {
         answer
     }
 
-    /// A request that outlives whoever makes it.
+    /// A request that continues after its caller has ended.
     pub fn request(&self, opened: &Opened) -> impl Future<Output = Result<TokenGrant, FailedRefresh>> + Send + 'static {
         request(self.client.clone(), self.app.clone(), opened.clone(), 0.5)
     }
 
-    /// Waits until a request has met this rule.
+    /// Waits until this rule was applied.
     pub async fn fires(&self, rule: RuleId) {
         let fires = async {
             while self.sandbox.faults().fired(rule) == 0 {
@@ -257,19 +257,19 @@ impl World {
         tokio::time::timeout(PATIENCE, fires).await.expect("a request that meets the rule");
     }
 
-    /// Another worker that looks at the same moment finds nothing to do.
+    /// Another worker at the same time finds nothing to do.
     fn a_rival_gets_nothing(&mut self, account: usize) {
         assert!(self.ledger.open(account, u64::MAX, self.now).is_none(), "two requests for {}", username(account));
     }
 
-    /// The worker dies, and the next one starts.
+    /// The worker crashes, and another starts.
     fn crash(&mut self) {
         self.ledger.live.remove(&self.worker);
         self.worker += 1;
         self.ledger.live.insert(self.worker);
     }
 
-    /// What must hold for an account at any moment.
+    /// The invariants of an account.
     fn check(&mut self, account: usize) {
         let (row, truth, name) = (&self.ledger.rows[account], &mut self.truth[account], username(account));
         assert!(row.generation >= truth.generation, "the generation of {name} fell");
@@ -283,7 +283,7 @@ impl World {
                     assert_eq!(newest.as_deref(), Some(row.refresh_token.expose()), "{name}");
                 }
             }
-            // Of these the breaker takes back those that it has let through.
+            // The breaker restores those that it has let through.
             Status::Lost(_) if self.weather == Weather::AllRefused => {}
             Status::Lost(cause) => {
                 assert!(!accepted, "{name} is lost ({cause}) although its token is valid");
@@ -294,7 +294,7 @@ impl World {
         }
     }
 
-    /// An account that its owner has not taken away never stands without an access token.
+    /// An account whose user has not removed the app always has an access token.
     fn check_access_tokens(&self) {
         if self.now <= self.catching_up_until {
             return;

@@ -1,4 +1,4 @@
-//! 400 days of dozens of accounts, with weather that meets all of them and mishaps that meet some.
+//! 400 days of dozens of accounts, with faults of all accounts and failures of single ones.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::world::{DAY, HOUR, World};
 
 const ACCOUNTS: usize = 48;
 
-/// Connected on the first day, and so due at almost the same time.
+/// Number of accounts connected on the first day, and due at almost the same time.
 const TOGETHER: usize = 30;
 
 const REVOKED: usize = 3;
 
-/// Of the attempts in fair weather, this share goes wrong in one way or another.
+/// Share of failing attempts at other times.
 const MISHAPS: f64 = 0.1;
 
 struct Year<'a> {
@@ -39,7 +39,7 @@ impl Year<'_> {
         self.world.live_until(end, &mut mishap).await;
     }
 
-    /// Lives under this weather; returns how many requests that cost.
+    /// Runs with this fault; returns the number of requests.
     async fn live_under(&mut self, weather: Weather, until: Time) -> u64 {
         let before = self.requests();
         self.world.set_weather(weather);
@@ -61,7 +61,7 @@ impl Year<'_> {
         .collect()
     }
 
-    /// Whoever is lost consents again.
+    /// The users of lost accounts consent again.
     fn reconnect(&mut self) {
         for (account, _) in self.lost() {
             self.world.connect(account);
@@ -78,7 +78,7 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
         year.world.connect(account);
     }
 
-    // Those connected together come due, and are refused.
+    // Accounts connected together are due together, and are refused.
     year.live_until(19 * DAY).await;
     let requests = year.live_under(Weather::AllRefused, 20 * DAY).await;
     assert!((5..=25).contains(&requests), "{requests} requests while every account was refused");
@@ -92,7 +92,7 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
     year.live_until(39 * DAY).await;
     year.live_under(Weather::Away, 44 * DAY).await;
 
-    // What waited for the network came through together, and is due together.
+    // Refreshes that waited for the network were done together, and are due together.
     year.live_until(63 * DAY).await;
     let requests = year.live_under(Weather::AppRefused, 66 * DAY).await;
     assert!((5..=25).contains(&requests), "{requests} requests while the app was refused");
@@ -104,7 +104,7 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
     assert!(year.lost().iter().any(|(account, _)| *account == REVOKED));
     year.reconnect();
 
-    // Whoever was renewed twenty days ago and is due the moment the server goes off has forty days left.
+    // Accounts renewed twenty days ago, and due when the server goes off, have forty days left.
     year.live_until(110 * DAY).await;
     mishaps.set(0.0);
     year.live_until(131 * DAY).await;
@@ -120,7 +120,7 @@ async fn live_through(rotation: OldRefreshToken, seed: u64) {
     year.live_until(210 * DAY).await;
     year.live_under(Weather::Limited, 211 * DAY).await;
 
-    // Off for longer than a refresh token lives: each is asked for once, refused, and that is the end of it.
+    // Off for longer than the lifetime of refresh tokens: each account is refused once and lost.
     year.live_until(299 * DAY).await;
     mishaps.set(0.0);
     year.live_until(300 * DAY).await;
