@@ -203,8 +203,8 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
             "with that scope",
         ),
         (Fault::RestrictedFeature, "failed", "42501", "to some apps"),
-        (code_3("Authorization failed."), "waiting_access", "42501", "does not say"),
-        (code_3(""), "waiting_access", "42501", "does not say"),
+        (code_3("Authorization failed."), "waiting_access", "42501", "does not state"),
+        (code_3(""), "waiting_access", "42501", "does not state"),
     ] {
         let case = format!("{fault:?}");
         let rule = world.sandbox.faults().add(Rule::on(Kind::Board, fault.clone()));

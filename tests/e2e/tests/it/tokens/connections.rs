@@ -100,7 +100,7 @@ fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
     let own: String = client.value("SELECT pinterest_authorize_url()")?;
     let own = world.browser()?.authorize(&own)?;
     client.batch_execute("RELEASE s")?;
-    expect_refusal(client.query_one(CONNECT, &[&own.code, &own.state]), "55000").hints("COMMIT");
+    expect_refusal(client.query_one(CONNECT, &[&own.code, &own.state]), "55000").hints("Commit the transaction");
     client.batch_execute("ROLLBACK")?;
 
     client.batch_execute("BEGIN READ ONLY")?;
