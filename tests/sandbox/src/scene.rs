@@ -5,16 +5,12 @@ mod barn;
 mod beach;
 mod canvas;
 mod color;
-mod forest;
 mod furniture;
 mod garden;
-mod lake;
 mod noise;
 mod plants;
-mod rooftop;
 mod shapes;
 mod sky;
-mod vineyard;
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,28 +33,11 @@ pub enum Family {
     Ballroom,
     /// Hedges and flowers along a path.
     Garden,
-    /// A skyline at dusk with strings of lights.
-    Rooftop,
-    /// Rows of vines on hills.
-    Vineyard,
-    /// Mountains and their reflection.
-    Lake,
-    /// Trunks, moss and beams of light.
-    Forest,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 8] = [
-        Self::Beach,
-        Self::Barn,
-        Self::Ballroom,
-        Self::Garden,
-        Self::Rooftop,
-        Self::Vineyard,
-        Self::Lake,
-        Self::Forest,
-    ];
+    pub const ALL: [Self; 4] = [Self::Beach, Self::Barn, Self::Ballroom, Self::Garden];
 
     /// Name in lower case, which [`FromStr`] accepts.
     pub fn name(self) -> &'static str {
@@ -67,10 +46,6 @@ impl Family {
             Self::Barn => "barn",
             Self::Ballroom => "ballroom",
             Self::Garden => "garden",
-            Self::Rooftop => "rooftop",
-            Self::Vineyard => "vineyard",
-            Self::Lake => "lake",
-            Self::Forest => "forest",
         }
     }
 
@@ -81,10 +56,6 @@ impl Family {
             Self::Barn => [140, 110, 80],
             Self::Ballroom => [120, 72, 40],
             Self::Garden => [96, 140, 72],
-            Self::Rooftop => [60, 52, 92],
-            Self::Vineyard => [150, 148, 80],
-            Self::Lake => [104, 140, 170],
-            Self::Forest => [50, 74, 48],
         }
     }
 }
@@ -124,10 +95,6 @@ pub fn draw(family: Family, seed: u64, width: u32, height: u32) -> RgbImage {
         Family::Barn => barn::paint(&mut canvas, random),
         Family::Ballroom => ballroom::paint(&mut canvas, random),
         Family::Garden => garden::paint(&mut canvas, random),
-        Family::Rooftop => rooftop::paint(&mut canvas, random),
-        Family::Vineyard => vineyard::paint(&mut canvas, random),
-        Family::Lake => lake::paint(&mut canvas, random),
-        Family::Forest => forest::paint(&mut canvas, random),
     }
     if halves {
         canvas = canvas.enlarge(width, height);

@@ -132,33 +132,6 @@ impl Canvas {
         });
     }
 
-    /// Reflects the rows above a line below it, as still water does. `ripple` moves each row sideways, `tint` is the
-    /// colour of the water.
-    pub(super) fn mirror(
-        &mut self,
-        line: f32,
-        mut ripple: impl FnMut(f32, f32) -> f32,
-        mut tint: impl FnMut(f32, f32) -> (Color, f32),
-    ) {
-        // A very low image may have no row above the line: its first row is kept.
-        let surface = self.row(line).max(1);
-        let width = self.columns;
-        for row in surface..self.rows {
-            let depth = row - surface;
-            // Below the reflection of the top row, that row is repeated.
-            let source = surface.saturating_sub(depth + 1);
-            let (above, below) = self.pixels.split_at_mut(row * width * 3);
-            let above = &above[source * width * 3..(source + 1) * width * 3];
-            for (x, pixel) in below[..width * 3].chunks_exact_mut(3).enumerate() {
-                let moved = x as f32 + ripple(x as f32, depth as f32);
-                let from = (moved.max(0.0) as usize).min(width - 1) * 3;
-                pixel.copy_from_slice(&above[from..from + 3]);
-                let (color, share) = tint(x as f32, depth as f32);
-                cover(pixel, color, share);
-            }
-        }
-    }
-
     /// Adds film grain and darkens the corners, as in a photograph.
     pub(super) fn finish(&mut self, seed: u64, grain: f32, vignette: f32) {
         let (width, height) = (self.width, self.height);

@@ -71,37 +71,6 @@ impl Canvas {
         }
     }
 
-    /// A pine; `foot` is where it stands.
-    pub(super) fn pine(&mut self, random: &mut Random, foot: Point, height: f32, color: Color) {
-        self.taper(foot, (foot.0, foot.1 - height), (height * 0.05, 1.0), color.times(0.55));
-        let layers = 11;
-        for layer in 0..layers {
-            let up = layer as f32 / layers as f32;
-            let y = foot.1 - height * (0.1 + 0.9 * up);
-            let reach = height * 0.23 * (1.0 - up) + 1.0;
-            let drop = height * 0.11;
-            let shade = color.times(random.range(0.75, 1.1));
-            let lean = random.range(-0.08, 0.08) * reach;
-            self.polygon(
-                &[
-                    (foot.0 + lean, y - drop * 1.2),
-                    (foot.0 + reach, y + drop * 0.35),
-                    (foot.0 + reach * 0.4, y + drop * 0.15),
-                    (foot.0, y + drop * 0.4),
-                    (foot.0 - reach * 0.4, y + drop * 0.15),
-                    (foot.0 - reach, y + drop * 0.35),
-                ],
-                shade,
-            );
-        }
-    }
-
-    /// A cypress: tall and narrow.
-    pub(super) fn cypress(&mut self, random: &mut Random, foot: Point, height: f32, color: Color) {
-        let middle = (foot.0, foot.1 - height / 2.0);
-        self.foliage(random, middle, (height * 0.085, height * 0.5), height * 0.03, color);
-    }
-
     /// Grass blades along the foot of the picture.
     pub(super) fn grass(&mut self, random: &mut Random, from: f32, to: f32, count: u32, colors: [Color; 2]) {
         for _ in 0..count {

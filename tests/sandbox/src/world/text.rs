@@ -23,10 +23,6 @@ fn place(family: Family) -> &'static str {
         Family::Barn => "barn",
         Family::Ballroom => "ballroom",
         Family::Garden => "garden",
-        Family::Rooftop => "rooftop",
-        Family::Vineyard => "vineyard",
-        Family::Lake => "lakeside",
-        Family::Forest => "forest",
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::client::Client;
 
 fn sandbox(pins: u64) -> (Sandbox, Client, String) {
-    let sandbox = Sandbox::start(Config::with_board("Board", &[Family::Lake], pins)).expect("a sandbox");
+    let sandbox = Sandbox::start(Config::with_board("Board", &[Family::Garden], pins)).expect("a sandbox");
     let client = Client::of(&sandbox, "example_user");
     let path = format!("/v5/boards/{}/pins", sandbox.board_id("Board").expect("a board"));
     (sandbox, client, path)

@@ -153,7 +153,7 @@ fn videos_have_covers() {
 
 #[test]
 fn a_pool_has_few_images_in_different_files() {
-    let mut config = Config::with_board("Board", &[Family::Lake], 6);
+    let mut config = Config::with_board("Board", &[Family::Garden], 6);
     config.images = ImageRules { pool: Some(1), ..ImageRules::default() };
     let sandbox = Sandbox::start(config).expect("a sandbox");
     let client = Client::of(&sandbox, "example_user");
@@ -170,7 +170,7 @@ fn a_pool_has_few_images_in_different_files() {
 #[test]
 fn a_board_can_show_the_images_of_another() {
     let mut config = Config::with_board("Board", &[Family::Barn], 4);
-    let twin = BoardSpec::new("Twin", &[Family::Lake], 3).media(MediaMix::images_only()).pictures_of("Board");
+    let twin = BoardSpec::new("Twin", &[Family::Garden], 3).media(MediaMix::images_only()).pictures_of("Board");
     config.accounts[0].boards.push(twin);
     let sandbox = Sandbox::start(config.clone()).expect("a sandbox");
     let client = Client::of(&sandbox, "example_user");

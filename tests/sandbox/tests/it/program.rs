@@ -29,7 +29,7 @@ fn serve(options: &[&str]) -> (Child, Value, BufReader<ChildStdout>) {
 
 #[test]
 fn it_serves_until_its_lifeline_ends() {
-    let (mut child, ready, _output) = serve(&["--stdin-lifeline", "--board", "Small=lake:3", "--seed", "9"]);
+    let (mut child, ready, _output) = serve(&["--stdin-lifeline", "--board", "Small=garden:3", "--seed", "9"]);
     let ca_file = Path::new(ready["ca_file"].as_str().expect("a path"));
     let port = ready["url"].as_str().and_then(|url| url.rsplit(':').next()).expect("a port");
     let client = Client::trusting(port.parse().expect("a number"), ca_file);

@@ -8,7 +8,7 @@ use sandbox::{Config, Family, Sandbox};
 use crate::client::Client;
 
 fn two_accounts() -> Sandbox {
-    let board = |name: &str| BoardSpec::new(name, &[Family::Forest], 3);
+    let board = |name: &str| BoardSpec::new(name, &[Family::Garden], 3);
     let one = AccountSpec::new("example_one")
         .board(board("Open"))
         .board(board("Secret").privacy(Privacy::Secret))

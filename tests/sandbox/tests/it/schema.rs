@@ -20,7 +20,7 @@ fn every_variant(surprises: Surprises) -> Config {
         unknown_media: 0,
     };
     let board = BoardSpec::new("Everything", &Family::ALL, 100).media(media).sections(&["One", "Two"]);
-    let secret = BoardSpec::new("Secret", &[Family::Lake], 1).privacy(Privacy::Secret);
+    let secret = BoardSpec::new("Secret", &[Family::Garden], 1).privacy(Privacy::Secret);
     let account = AccountSpec::new("example_user").board(board).board(secret);
     Config { accounts: vec![account], surprises, ..Config::default() }
 }

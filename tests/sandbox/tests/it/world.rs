@@ -33,7 +33,7 @@ fn the_demo_has_all_variants() {
     let client = Client::of(&sandbox, "example_couple");
     let names: Vec<String> = sandbox.boards().into_iter().map(|board| board.name).collect();
     assert!(
-        ["Barn wedding", "Beach ceremony", "City rooftop", "Ballroom"]
+        ["Barn wedding", "Beach ceremony", "Garden party", "Ballroom"]
             .iter()
             .all(|name| names.contains(&(*name).into()))
     );

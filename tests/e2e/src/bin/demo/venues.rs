@@ -7,16 +7,24 @@ use sandbox::scene::{self, Family};
 
 use crate::picture;
 
-/// Names, three to a kind of place. The pictures are drawn from the same families as the pins, with seeds of their own.
-const VENUES: [(Family, [&str; 3]); 8] = [
-    (Family::Beach, ["Driftwood Pavilion", "Tidewater Arch", "The Salt House"]),
-    (Family::Barn, ["Alder Hill Barn", "Hollow Creek Barn", "The Hayloft"]),
-    (Family::Ballroom, ["Grand Meridian", "Hotel Aurelia", "The Gilded Room"]),
-    (Family::Garden, ["Rosewood Gardens", "Larkspur Walk", "The Walled Garden"]),
-    (Family::Rooftop, ["Skyline Terrace", "Foundry Rooftop", "The Lantern Deck"]),
-    (Family::Vineyard, ["Castello Vines", "Three Rows Winery", "Hillcrest Vineyard"]),
-    (Family::Lake, ["Mirror Lake Lodge", "Stillwater Boathouse", "Pine Lake House"]),
-    (Family::Forest, ["Mossgrove", "The Old Oaks", "Fernhollow Chapel"]),
+/// Names, six for each kind of place. The pictures are drawn from the same families as the pins, with seeds of their own.
+const VENUES: [(Family, [&str; 6]); 4] = [
+    (
+        Family::Beach,
+        ["Driftwood Pavilion", "Tidewater Arch", "The Salt House", "Sandpiper Point", "The Boathouse", "Dune Chapel"],
+    ),
+    (
+        Family::Barn,
+        ["Alder Hill Barn", "Hollow Creek Barn", "The Hayloft", "Three Rows Barn", "Castello Farm", "The Old Oaks"],
+    ),
+    (
+        Family::Ballroom,
+        ["Grand Meridian", "Hotel Aurelia", "The Gilded Room", "Foundry Hall", "The Lantern Room", "Skyline Ballroom"],
+    ),
+    (
+        Family::Garden,
+        ["Rosewood Gardens", "Larkspur Walk", "The Walled Garden", "Mossgrove", "Fernhollow", "Stillwater Terrace"],
+    ),
 ];
 /// Far from the seeds of any board's pins.
 const FIRST_SEED: u64 = 0x0076_656E_7565;

@@ -114,7 +114,7 @@ fn a_large_board_is_cut_and_says_so() -> Result<()> {
 #[test]
 fn a_mixed_board_shows_its_themes() -> Result<()> {
     let (_world, mut client) =
-        World::of(Config::with_board("Ours", &[Family::Barn, Family::Lake], 16))?.with_session()?;
+        World::of(Config::with_board("Ours", &[Family::Barn, Family::Garden], 16))?.with_session()?;
     import(&mut client, "Ours")?;
     let themes =
         client.query("SELECT images, exemplar_pins[1] FROM pinterest_board_themes('Ours') ORDER BY theme", &[])?;
@@ -316,7 +316,7 @@ const PICTURES: &str = "Promise.all([...document.images].map(async image => {
 #[test]
 fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
     let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
-    let board = BoardSpec::new("Our wedding", &[Family::Barn, Family::Lake, Family::Ballroom], 24);
+    let board = BoardSpec::new("Our wedding", &[Family::Barn, Family::Garden, Family::Ballroom], 24);
     let config = Config {
         accounts: vec![AccountSpec::new("example_user").board(board)],
         images: ImageRules { pool: Some(2), ..ImageRules::default() },

@@ -11,7 +11,7 @@ use crate::support::prelude::*;
 /// Seeds far from those of any pin.
 const FIRST_SEED: u64 = 1 << 40;
 /// The families of the venues, in the order of their ids, again and again.
-pub const VENUES: [Family; 4] = [Family::Beach, Family::Barn, Family::Rooftop, Family::Forest];
+pub const VENUES: [Family; 4] = [Family::Beach, Family::Barn, Family::Garden, Family::Ballroom];
 
 /// A Pinterest with a board of each kind: two tastes, one, the other, none.
 pub fn config() -> Config {

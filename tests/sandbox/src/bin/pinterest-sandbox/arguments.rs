@@ -108,7 +108,7 @@ pub struct Serve {
 /// Draw one image as JPEG, PNG or WebP, by the file's extension
 #[derive(Args, Debug)]
 pub struct Draw {
-    /// beach, barn, ballroom, garden, rooftop, vineyard, lake or forest
+    /// beach, barn, ballroom or garden
     pub family: Family,
     pub file: PathBuf,
     /// Seed of the image
@@ -230,7 +230,7 @@ mod tests {
     fn options_reach_the_world() {
         let config = config(&[
             "--board=One=barn:5",
-            "--board=Two=lake:6:secret",
+            "--board=Two=garden:6:secret",
             "--webp=100",
             "--png=0",
             "--tier=7/60",
