@@ -1,4 +1,4 @@
-//! How long it takes to find the themes of a board, and to rank by them: `cargo run --release -p taste --example speed`.
+//! The time to find the themes of a board, and to rank by them: `cargo run --release -p taste --example speed`.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn main() {
     }
 }
 
-/// The shortest of several rounds: what else the machine does can only lengthen one.
+/// The shortest of several rounds: other load can only lengthen a round.
 fn shortest(mut work: impl FnMut()) -> Duration {
     let time = |_| {
         let begun = Instant::now();

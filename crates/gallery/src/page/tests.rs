@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Address, Budget, LeftOut};
 
-/// A text that would break a page in every way that is known.
+/// A text that would break a page in every known way.
 const HOSTILE: &str =
     "</title></style></script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u{202e}\0";
 
@@ -49,7 +49,7 @@ fn no_text_breaks_out() {
     assert_eq!(lower.matches("</style>").count(), 1);
     assert_eq!(lower.matches("</title>").count(), 1);
     assert_eq!(lower.matches("<img ").count(), 2);
-    // Nothing hostile stands between the tags' own quotes: each attribute is one that the templates write.
+    // No text ends an attribute: all attributes are those of the templates.
     for tag in page.split('<').skip(1).filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
         assert!(!tag.split('"').step_by(2).any(|outside| outside.contains("onerror")), "{tag}");
     }
@@ -57,7 +57,7 @@ fn no_text_breaks_out() {
 }
 
 #[test]
-fn the_page_forbids_itself_everything_but_pictures() {
+fn the_page_allows_only_pictures() {
     let page = rendered(&Page::default());
     for part in [
         "default-src 'none'",
@@ -89,7 +89,7 @@ fn a_board_shows_its_themes() {
 }
 
 #[test]
-fn a_board_without_pictures_says_so() {
+fn a_board_without_pictures_has_a_note() {
     let page = rendered(&Page { board: Some(board(Vec::new())), ..Page::default() });
     assert!(page.contains("No picture of this board has an embedding yet."));
     let page = rendered(&Page { rows: Some(Rows::default()), ..Page::default() });
@@ -97,7 +97,7 @@ fn a_board_without_pictures_says_so() {
 }
 
 #[test]
-fn headings_leave_no_level_out() {
+fn headings_skip_no_level() {
     let rows = || Some(cards(r#"[{"title": "Alder Hill", "rank": 1}]"#));
     let alone = rendered(&Page { rows: rows(), ..Page::default() });
     assert!(alone.contains("<h2><span class=\"rank\">1</span> <bdi>Alder Hill</bdi></h2>"));
@@ -108,7 +108,7 @@ fn headings_leave_no_level_out() {
 }
 
 #[test]
-fn what_is_left_out_is_said() {
+fn omissions_are_reported() {
     let left_out = LeftOut { addresses: 2, not_pictures: 1, beyond_budget: 0, rows: 4 };
     let page = rendered(&Page { rows: Some(Rows { cards: Vec::new(), left_out }), ..Page::default() });
     for sentence in
@@ -119,7 +119,7 @@ fn what_is_left_out_is_said() {
 }
 
 #[test]
-fn it_is_checked_between_cards() {
+fn check_is_called_between_cards() {
     let json = format!("[{}]", vec!["{}"; 100].join(","));
     let mut checks = 0;
     render(&Page { rows: Some(cards(&json)), ..Page::default() }, &mut || checks += 1).unwrap();

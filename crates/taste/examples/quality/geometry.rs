@@ -1,8 +1,8 @@
-//! Embeddings as CLIP's lie, with families that are known.
+//! Embeddings with the geometry of CLIP's, of known families.
 //!
 //! * A cone: every image has a large part in common, so that unrelated ones still have cosines around 0.5.
-//! * A modality gap (Liang et al., Mind the Gap, NeurIPS 2022): texts lie in a cone of their own; an image and the text that
-//!   fits have a cosine around 0.28, others around 0.2.
+//! * A modality gap (Liang et al., Mind the Gap, NeurIPS 2022): texts are in a separate cone; an image and a text that fits
+//!   have a cosine around 0.28, others around 0.2.
 //! * Topics and families: venues have something in common, barns have more; images of a family have cosines of 0.7 to 0.85.
 //! * Noise in few directions that all families share (light, colour, style) and in all directions.
 
@@ -13,30 +13,30 @@ use crate::random::Random;
 
 const DIMENSION: usize = 512;
 
-/// What a world, its table and its boards are like. Ranges are drawn from evenly, `low..=high`.
+/// The properties of a world, its table and its boards. Numbers are uniform in ranges, `low..=high`.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub venue_families: usize,
-    /// Dresses, cakes, flowers, …: topics of their own, with families within.
+    /// Dresses, cakes, flowers, …: topics with families.
     pub other_topics: usize,
     pub families_of_other_topic: usize,
-    /// Share of an image's square that all images have in common.
+    /// Share of an image's squared norm that all images have in common.
     pub cone: f64,
-    /// Share of a family's square that its topic makes up.
+    /// Share of a family's squared norm that is its topic.
     pub topic: f64,
-    /// Share of the square of what an image is beside the cone that its family makes up.
+    /// Share of the squared norm, without the cone, that is the family.
     pub tightness: (f64, f64),
-    /// Share of the noise's square in directions that all families have in common, and how many there are.
+    /// Share of the noise's squared norm in directions that all families have in common, and the number of these.
     pub style: f64,
     pub styles: usize,
     /// Rows of the table for each family of venues, and for each family of other topics: at its default one row in twenty.
     pub rows: (usize, usize),
     pub distractors: (usize, usize),
-    /// Whether those too are what the table is for, so that all of a board is to be found in it.
+    /// Whether these are liked too, so that all topics of a board are in the table.
     pub everything: bool,
-    /// What the rows are embeddings of.
+    /// The inputs of the rows' embeddings.
     pub made_of: MadeOf,
-    /// How often each row is in the table.
+    /// The number of copies of each row.
     pub copies: usize,
     /// Whether an image of each other topic on the board is a row of the table as well.
     pub copied_pins: bool,
@@ -48,7 +48,7 @@ pub struct Shape {
     pub strays: f64,
 }
 
-/// What the table's vectors are made of.
+/// The inputs of the table's embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MadeOf {
     Images,
@@ -58,7 +58,7 @@ pub enum MadeOf {
 }
 
 impl Default for Shape {
-    /// The world that settings were chosen in, with mixed boards.
+    /// The world in which settings were chosen, with mixed boards.
     fn default() -> Self {
         Self {
             venue_families: 24,
@@ -84,7 +84,7 @@ impl Default for Shape {
     }
 }
 
-/// All that embeddings are made from.
+/// The parts of all embeddings.
 pub struct World {
     shape: Shape,
     cone: Vec<f64>,
@@ -99,7 +99,7 @@ pub struct World {
 struct Family {
     topic: usize,
     direction: Vec<f64>,
-    /// Share of the square of what an image is beside the cone that its family makes up.
+    /// Share of the squared norm, without the cone, that is the family.
     tightness: f64,
 }
 
@@ -188,13 +188,13 @@ impl World {
         self.text_about(&about, random)
     }
 
-    /// A text that says what an image of a family shows.
+    /// A text that describes an image of a family.
     fn caption(&self, family: usize, random: &mut Random) -> Vec<f32> {
         self.text_about(&self.families[family].direction, random)
     }
 
     fn text_about(&self, about: &[f64], random: &mut Random) -> Vec<f32> {
-        // Texts differ in how near they are to images as such; that much can be wrong about a comparison of two.
+        // Texts differ in their distance from all images, which is the error of a comparison of two texts.
         let lift = 0.08 + 0.01 * random.bell().abs();
         let text =
             sum(&[(0.55, &self.text_cone), (lift, &self.cone), (0.10, about), (0.27, &random.direction(DIMENSION))]);
@@ -252,7 +252,7 @@ impl World {
             liked.extend(others[..kinds].iter().map(|&other| (other, other_share / kinds as f64)));
             liked.retain(|&(family, _)| shown.iter().filter(|&&other| other == family).count() >= 3);
         }
-        // A family of which the table has nothing cannot be recommended.
+        // A family without rows in the table cannot be recommended.
         liked.retain(|(family, _)| families.contains(family));
         let disliked_family = liked.first().map_or(0, |&(family, _)| family);
         let mut disliked = Vectors::new(DIMENSION);
@@ -275,7 +275,7 @@ impl World {
         let wanted = Direction::normalised(&self.text(Some(0), random)).expect("a text has a direction");
         let mut others = Vectors::new(DIMENSION);
         others.push(&self.text(None, random)).expect("a text has a direction");
-        // Prompts for three quarters of what else there is: nobody thinks of everything.
+        // Prompts for three quarters of the other topics: a user does not name all of them.
         for topic in 1..=self.shape.other_topics * 3 / 4 {
             others.push(&self.text(Some(topic), random)).expect("a text has a direction");
         }
@@ -283,7 +283,7 @@ impl World {
     }
 }
 
-/// What a board is a mixture of.
+/// The contents of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Two to five families of venues, dresses and cakes for a third to 60 %, a few strays.

@@ -1,22 +1,22 @@
 use taste::{Direction, Vectors};
 
-/// A board and a table of venues, with what is known about them.
+/// A board and a table of venues, with their families.
 pub struct Instance {
     /// The board's images.
     pub board: Vectors,
-    /// What each shows; strays too have their family.
+    /// The family of each; strays have one too.
     pub shown: Vec<usize>,
     /// Families of venues that the board was made from, with their shares of its venues; they add up to 1.
     pub liked: Vec<(usize, f64)>,
     /// Images of another board, which shows one of these families.
     pub disliked: Vectors,
-    /// Which one it shows.
+    /// That family.
     pub disliked_family: usize,
     /// The venues' table.
     pub venues: Vectors,
-    /// What each row of it shows.
+    /// The family of each row.
     pub families: Vec<usize>,
-    /// `a wedding venue`, what it is held against, and whether an image is about it by its family.
+    /// `a wedding venue`, the texts it is compared with, and whether the images of a family are about it.
     pub topic: Option<Topic>,
 }
 
@@ -27,12 +27,12 @@ pub struct Topic {
 }
 
 impl Instance {
-    /// Whether a row of the table is what the board is looking for.
+    /// Whether a row of the table is of a liked family.
     pub fn is_liked(&self, venue: usize) -> bool {
         self.liked.iter().any(|&(family, _)| family == self.families[venue])
     }
 
-    /// The same where the other board's family is not wanted after all.
+    /// The same instance, with the other board's family disliked.
     pub fn averse(mut self) -> Self {
         self.liked.retain(|&(family, _)| family != self.disliked_family);
         self

@@ -1,5 +1,5 @@
-//! How good recommendations are where it is known what is right: `cargo run --release -p taste --example quality`, with a
-//! file of embeddings as `tools/bench-quality` makes one for the part on drawn scenes.
+//! The quality of recommendations with known answers: `cargo run --release -p taste --example quality`, with a file of
+//! embeddings made by `tools/bench-quality` for the part on drawn scenes.
 //!
 //! The tables are those of docs/quality.md.
 
@@ -19,9 +19,9 @@ use taste::{Ranking, ThemeOptions};
 
 /// Boards of each kind; four are of one world.
 const BOARDS: u64 = 60;
-/// Seed of the first board that settings are compared on.
+/// Seed of the first board on which settings are compared.
 const CHOOSING: u64 = 0;
-/// Seed of the first board that methods are compared on: others than the settings were chosen on.
+/// Seed of the first board on which methods are compared: other boards than those for settings.
 const COMPARING: u64 = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,7 +99,7 @@ fn themes_found(instances: &[Instance]) {
     );
 }
 
-/// How often the gate is right, against all prompts and against `a photo` alone, and with other limits.
+/// The precision and recall of the gate, against all prompts and against `a photo` alone, and with other limits.
 fn gate_quality(instances: &[Instance]) {
     println!("| gate | precision | recall | boards it leaves nothing of |\n| --- | ---: | ---: | ---: |");
     for (least, neutral_only) in [(0.5, false), (0.2, false), (0.8, false), (0.5, true)] {

@@ -5,15 +5,15 @@ use taste::{
 
 use crate::instance::Instance;
 
-/// How a board becomes a taste.
+/// A way to make a taste from a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// One direction, the mean of all images: what there is elsewhere.
+    /// One direction, the mean of all images: the usual method.
     Mean,
     /// Every image is a theme: a venue counts as much as the image nearest to it.
     NearestPin,
     Themes,
-    /// Without those that the table has nothing for: the default of `pinterest_recommend`.
+    /// Without those for which the table has no rows: the default of `pinterest_recommend`.
     ServedThemes,
     GatedMean,
     GatedThemes,
@@ -54,7 +54,7 @@ impl Method {
     }
 }
 
-/// What a method recommends.
+/// The recommendations of a method.
 pub fn recommended(method: Method, instance: &Instance, taste: &Taste, ranking: &Ranking, k: usize) -> Vec<usize> {
     match method {
         Method::ServedThemes => served_answer(instance, taste, &SupportRule::default(), ranking, k),
@@ -77,7 +77,7 @@ pub fn theme(direction: Direction, weight: f64) -> Theme {
     Theme { direction, weight, cohesion: 1.0, members: Vec::new() }
 }
 
-/// How many venues an index is asked for, for each theme.
+/// The number of venues that an index returns per theme.
 const ASKED: usize = 100;
 
 /// The answer: the nearest of each theme, united, then ranked, as SQL does it.
@@ -86,7 +86,7 @@ pub fn answer(instance: &Instance, taste: &Taste, ranking: &Ranking, k: usize) -
     ranked(taste, &rows, &candidates, ranking, k)
 }
 
-/// The same without the themes that the table has nothing for.
+/// The same without the themes for which the table has no rows.
 pub fn served_answer(
     instance: &Instance,
     taste: &Taste,
@@ -105,7 +105,7 @@ fn ranked(taste: &Taste, rows: &[usize], candidates: &Vectors, ranking: &Ranking
     rank(taste, candidates, k, ranking, &mut || {}).iter().map(|pick| rows[pick.candidate]).collect()
 }
 
-/// What the table has for each theme.
+/// The support of the table for each theme.
 pub fn supported(instance: &Instance, taste: &Taste, candidates: &Vectors, rule: &SupportRule) -> Vec<Support> {
     let chosen = if instance.venues.len() <= ASKED { 0 } else { ASKED };
     supports(&taste.themes, candidates, &vec![chosen; taste.themes.len()], rule, &mut || {})

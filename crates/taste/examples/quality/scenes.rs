@@ -23,8 +23,7 @@ pub fn instances(lines: &str) -> Result<Vec<Instance>, Box<dyn std::error::Error
     (0..BOARDS).map(|seed| board(&pictures, seed)).collect()
 }
 
-/// The same boards, and tables that have one picture of every second family: what those are on the board for is not to be
-/// found in them.
+/// The same boards, with tables that have only one picture of every second family, so that these families cannot be found.
 pub fn partial_tables(lines: &str) -> Result<Vec<Instance>, Box<dyn std::error::Error>> {
     let mut partial = instances(lines)?;
     for (number, instance) in partial.iter_mut().enumerate() {

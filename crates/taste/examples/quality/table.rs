@@ -67,8 +67,8 @@ fn scored(instances: &[Instance], tastes: &[Taste], ranking: &Ranking) -> Vec<Sc
     answers.map(|(instance, taste)| Scores::of(instance, &answer(instance, taste, ranking, DEEP))).collect()
 }
 
-/// NDCG@10 and α-NDCG@10 of some methods with the default diversity, and how many themes the rule leaves out: of those that
-/// the table is for, and of the others.
+/// NDCG@10 and α-NDCG@10 of some methods with the default diversity, and the numbers of themes that the rule leaves out
+/// wrongly and rightly.
 pub fn trials(trials: &[Trial]) {
     const METHODS: [Method; 5] =
         [Method::Mean, Method::NearestPin, Method::Themes, Method::ServedThemes, Method::GatedThemes];
