@@ -105,10 +105,10 @@ pub fn known(reference: &str, account_id: Option<i64>) -> Result<KnownBoard, Fai
 fn closest(reference: &str, account_id: Option<i64>) -> Result<(KnownBoard, Likeness), Failure> {
     not_empty(reference, "board")?;
     let account_id = account_id.map(|id| account::resolve(&current_role(), Some(id))).transpose()?;
-    let meant = matching(reference, account_id)?;
-    let section = meant.reference.section();
-    let likeness = meant.likeness;
-    let (mut board, likeness) = meant.one()?.zip(likeness).ok_or_else(|| {
+    let matches = matching(reference, account_id)?;
+    let section = matches.reference.section();
+    let likeness = matches.likeness;
+    let (mut board, likeness) = matches.one()?.zip(likeness).ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("no board \"{}\" has been seen", shortened(reference))).with_hint(
             "Import it with pinterest_import_board(). SELECT * FROM pinterest_list_boards() lists the account's boards.",
         )
@@ -151,7 +151,7 @@ pub fn known_whole(
 }
 
 /// The known boards that fit a reference best.
-pub struct Meant {
+pub struct Matches {
     /// The parsed reference.
     pub reference: BoardReference,
     /// Their likeness.
@@ -159,7 +159,7 @@ pub struct Meant {
     found: Vec<KnownBoard>,
 }
 
-impl Meant {
+impl Matches {
     /// The board, if any.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl Meant {
 /// # Errors
 ///
 /// BadArgument if no board fits, and the reference is an address that is not a board's.
-pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Meant, Failure> {
+pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Matches, Failure> {
     let parsed = reference.parse::<BoardReference>();
     let wanted = parsed.as_ref().map_or_else(|_| BoardReference::title(reference), BoardReference::clone);
     let mut closest = Closest::default();
@@ -195,7 +195,7 @@ pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Meant, Failu
     if likeness.is_none() {
         parsed?;
     }
-    Ok(Meant { reference: wanted, likeness, found: closest.into_found() })
+    Ok(Matches { reference: wanted, likeness, found: closest.into_found() })
 }
 
 /// Deletes a board's pins, images, vectors and imports; returns the numbers of pins and images.

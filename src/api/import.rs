@@ -52,8 +52,8 @@ fn pinterest_import_board(
         .into());
     }
     let account_id = account::resolve(&current_role(), account_id)?;
-    let meant = matching(board, Some(account_id))?;
-    if let Some(section) = meant.reference.section() {
+    let matches = matching(board, Some(account_id))?;
+    if let Some(section) = matches.reference.section() {
         if options.sections.is_some() {
             return Err(Failure::new(Kind::BadArgument, "the address contains a section, and sections is given too")
                 .with_hint("Pass the board's address without the section, and all sections in sections.")
@@ -65,11 +65,11 @@ fn pinterest_import_board(
     check_model_dir()?;
     // If another board may fit better than the known ones, the worker reads Pinterest's list: a board of exactly this
     // title, or of this id, which has precedence over a title of digits.
-    let certain = meant.likeness.is_some_and(|likeness| match meant.reference.id() {
+    let certain = matches.likeness.is_some_and(|likeness| match matches.reference.id() {
         Some(_) => likeness.is_id(),
         None => likeness.is_certain(),
     });
-    let known = meant.one()?.filter(|_| certain);
+    let known = matches.one()?.filter(|_| certain);
     let import_id = as_worker(|| {
         installation::get_or_create()?.check_not_a_copy()?;
         import::enqueue(account_id, board, known.as_ref().map(|board| board.board_id.as_str()), options)
