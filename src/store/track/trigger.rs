@@ -1,5 +1,5 @@
 //! The triggers of tracked columns: the only place in Rust that spells their names and their function.
-//! `sql/tracking.sql` defines the function, and its view `pinterest.tracked` repeats the condition of [`ties`].
+//! `sql/tracking.sql` defines the function, and its view `pinterest.tracked` repeats the condition of `ties!`.
 //!
 //! A row of `pinterest.tracked_column` is tied to its table by the trigger `pinterest_track_<id>` on the table, made by
 //! the table's owner, whose first argument is the row's `tie`, a uuid that no other declaration has. The id alone would
