@@ -40,7 +40,7 @@ fn a_caller_gets_the_error_and_nothing_is_sent() -> Result<()> {
         client.batch_execute("BEGIN")?;
         assert_eq!(client.execute(&tampering, &[&first, &second])?, 1, "{tampering}");
         expect_refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first]), "XX001")
-            .hints("connect the account");
+            .hints("Connect the account");
         client.batch_execute("ROLLBACK")?;
     }
     assert_eq!(world.sandbox.requests().total(), asked, "no half-opened token was sent anywhere");
