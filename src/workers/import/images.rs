@@ -26,6 +26,9 @@ const MOST_ATTEMPTS: i32 = 2 * embedding::ATTEMPTS;
 /// The longest pause before the next claim, should a notification have been missed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The result of an image, and the turn that other images with the same bytes wait for.
+type Finished = (Result<ImageResult, Interruption>, Option<Turn>);
+
 /// The images of one import.
 pub struct Images<'a> {
     run: &'a Run,
@@ -60,7 +63,7 @@ impl<'a> Images<'a> {
     /// # Errors
     /// The first interruption of an image, or a lost claim.
     pub async fn work(self, progress: &Notify, listed: watch::Receiver<bool>) -> Result<(), Interruption> {
-        let mut tasks: JoinSet<(ClaimedImage, (Result<ImageResult, Interruption>, Option<Turn>))> = JoinSet::new();
+        let mut tasks: JoinSet<(ClaimedImage, Finished)> = JoinSet::new();
         let mut ready_in = Duration::ZERO;
         self.try_suspects().await?;
         loop {
