@@ -53,7 +53,7 @@ fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
     let before = arrived(&world);
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     refusal(refresh(&mut client, Some(accounts[0])));
-    until("the pause", || Ok(paused(&mut client)?))?;
+    until("the pause", || paused(&mut client))?;
     refusal(refresh(&mut client, Some(accounts[0])));
     let asked = arrived(&world) - before;
     assert!((6..12).contains(&asked), "{asked} requests before the app was given a rest");
