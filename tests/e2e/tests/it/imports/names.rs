@@ -312,9 +312,9 @@ fn boards_of_other_users() -> Result<()> {
     let refused = client.refused("SELECT pinterest_import_board('barn')", "22023");
     assert!(refused.hint.contains("of example_other") && refused.hint.contains("of example_user"), "{refused:?}");
     for (address, words) in [
-        ("https://www.pinterest.com/example_other/theirs/", "of user example_other it lists none"),
+        ("https://www.pinterest.com/example_other/theirs/", "none of user example_other has this address"),
         ("https://www.pinterest.com/example_other/mine/", "of example_user"),
-        ("https://www.pinterest.com/nobody/theirs/", "of user nobody it lists none"),
+        ("https://www.pinterest.com/nobody/theirs/", "none of user nobody has this address"),
     ] {
         let import = queue(&mut client, &format!("'{address}'"))?;
         assert_eq!(wait(&mut client, import)?, "failed", "{address}");
