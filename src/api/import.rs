@@ -157,7 +157,7 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
         let changed = account::pause(account_id, pause)?;
         match pause {
             true => import::requeue_running(account_id)?,
-            false => import::let_go_on(account_id)?,
+            false => import::release_held(account_id)?,
         }
         Ok(changed)
     })?;

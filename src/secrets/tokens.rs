@@ -161,7 +161,7 @@ impl Sealer {
     /// Stores the Pinterest user of an account, and returns the account's id. If the user's account exists already, that is
     /// its id: it gets the tokens, if its own are from an earlier consent, and the new row is deleted.
     pub fn identify(&self, account_id: i64, user_id: &str, username: Option<&str>) -> Result<i64, Failure> {
-        let Some(known) = account::known_beside(account_id, user_id)? else { return Ok(account_id) };
+        let Some(known) = account::account_of_same_person(account_id, user_id)? else { return Ok(account_id) };
         let Some(known) = known else {
             account::identify(account_id, Some((user_id, username)))?;
             return Ok(account_id);

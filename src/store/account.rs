@@ -93,7 +93,7 @@ pub fn nameless() -> Result<Vec<i64>, Failure> {
 
 /// The other account of the same owner and app that is known to be this person's, if there is one, with both rows
 /// locked; `None` if `account_id` has a name already or does not exist.
-pub fn known_beside(account_id: i64, user_id: &str) -> Result<Option<Option<i64>>, Failure> {
+pub fn account_of_same_person(account_id: i64, user_id: &str) -> Result<Option<Option<i64>>, Failure> {
     let rows = write(
         "SELECT a.account_id, a.identity_due IS NOT NULL FROM pinterest.account a, pinterest.account n \
          WHERE n.account_id = $1 AND (a.account_id = $1 \
@@ -134,7 +134,7 @@ pub fn identify(account_id: i64, user: Option<(&str, Option<&str>)>) -> Result<(
          WHERE account_id = $1 AND identity_due IS NOT NULL",
         &params![account_id, user.map(|user| user.0), user.and_then(|user| user.1)],
     )?;
-    super::import::let_go_on(account_id)
+    super::import::release_held(account_id)
 }
 
 /// Copies to the known account what the same person's consent for a nameless account brought in addition to tokens.

@@ -80,7 +80,7 @@ pub fn pass_turn(account_id: i64) -> Result<bool, Failure> {
 
 /// For each app whose next probe is due, lets a held import continue: the import that was to probe may have been
 /// cancelled.
-pub fn let_one_ask() -> Result<(), Failure> {
+pub fn start_due_probes() -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
          FROM pinterest.app p, LATERAL (SELECT i.account_id, i.import_id FROM pinterest.account a \

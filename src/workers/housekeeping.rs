@@ -98,8 +98,8 @@ async fn go_round(context: &Context) -> bool {
     let ownerless = ownerless.await;
     let warned = done(context, "warnings of tokens that lapse", warn(context)).await;
     let lapsed = mark_lapsed(context).await;
-    let held = done(context, "held imports", let_all_go_on(context)).await;
-    let asked = context.database.run(app_access::let_one_ask);
+    let held = done(context, "held imports", release_all_held(context)).await;
+    let asked = context.database.run(app_access::start_due_probes);
     let asked = done(context, "apps without access", asked).await;
     let synced = done(context, "synchronised boards", enqueue_syncs(context)).await;
     // The age of rows depends on the clock.
@@ -107,10 +107,10 @@ async fn go_round(context: &Context) -> bool {
     clock && ownerless && warned && lapsed && held && asked && synced && old
 }
 
-async fn let_all_go_on(context: &Context) -> Result<(), Failure> {
+async fn release_all_held(context: &Context) -> Result<(), Failure> {
     let mut held = Some(i64::MIN);
     while let Some(after) = held {
-        held = context.database.run(move || import::let_all_go_on(after)).await?;
+        held = context.database.run(move || import::release_all_held(after)).await?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub fn images_found(claimed: &ClaimedImport) -> Result<i32, Failure> {
 /// For a page that ends with a known pin: whether the pins that are on the board now, and those that Pinterest counted
 /// but did not list at the last complete import, add up to Pinterest's count. Then no pin was removed and no other pin
 /// is new.
-pub fn nothing_else_changed(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
+pub fn only_additions(claimed: &ClaimedImport, board_id: &str) -> Result<bool, Failure> {
     is_true(
         "SELECT i.pins_unreadable = 0 AND \
              COALESCE(i.pins_reported = b.unlisted_pins + (SELECT count(*) FROM pinterest.pin p \

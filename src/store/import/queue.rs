@@ -250,7 +250,7 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
 
 /// Queues the account's parked imports again, and those that wait for access, and releases those that are held.
 pub fn unpark(account_id: i64) -> Result<(), Failure> {
-    super::turn::let_go_on(account_id)?;
+    super::turn::release_held(account_id)?;
     execute(
         "UPDATE pinterest.import SET state = 'queued', due = false, wake_at = clock_timestamp(), attempts = 0, \
          reason = NULL, \

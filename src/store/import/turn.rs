@@ -40,7 +40,7 @@ macro_rules! usable {
 /// Takes imports from workers that have ended: they are queued again, and fail the third time. From the second time on
 /// they are woken one after another, so that one that crashes its worker affects few others. Cancelled ones end.
 /// Returns their number.
-pub fn take_from_the_dead(live: &[String]) -> Result<usize, Failure> {
+pub fn requeue_of_ended_workers(live: &[String]) -> Result<usize, Failure> {
     let ended = write(
         "WITH dead AS (SELECT i.account_id, i.import_id, i.deaths + CASE WHEN i.claimed_by = ANY ($1) THEN 0 \
              ELSE 1 END AS deaths FROM pinterest.import i \
@@ -154,7 +154,7 @@ pub fn hold_unless_usable(account_id: i64) -> Result<Permission, Failure> {
 }
 
 /// Releases the held imports of an account that can be used again.
-pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
+pub fn release_held(account_id: i64) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.import SET due = false WHERE account_id = $1 \
          AND due IS NULL AND state IN ('queued', 'waiting_quota', 'waiting_access')",
@@ -164,7 +164,7 @@ pub fn let_go_on(account_id: i64) -> Result<(), Failure> {
 
 /// The same for the next accounts after this one that can be used; returns the last of them, `None` at the end. An
 /// import may have been held at the moment in which its account became usable.
-pub fn let_all_go_on(after: i64) -> Result<Option<i64>, Failure> {
+pub fn release_all_held(after: i64) -> Result<Option<i64>, Failure> {
     let accounts = read(
         concat!(
             "WITH RECURSIVE held AS ( \

@@ -8,7 +8,8 @@ mod result;
 pub use claim::{ClaimRequest, ClaimedImage, claim, claim_suspect, kept, next_hashes, pending, release, take_turns};
 pub use page::{ImageRow, PageCounts, delete_missed_again, miss, skip_page, upsert_page};
 pub use result::{
-    Embedded, ImageResult, Recorded, give_up_deadly, has_bytes, record, retry_failed, reuse_by_content_hash,
+    Embedded, ImageResult, Recorded, fail_repeatedly_interrupted, has_bytes, record, retry_failed,
+    reuse_by_content_hash,
 };
 
 use pinterest::model::ImageCandidate;

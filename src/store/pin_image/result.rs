@@ -236,7 +236,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
 /// were in hand once are released. The others are to be tried one by one, see
 /// [`claim_suspect`](super::claim::claim_suspect). Returns the number of failed images, and of those that kept their
 /// previous embedding.
-pub fn give_up_deadly(account_id: i64, import_id: i64, live: &[String]) -> Result<(i32, i32), Failure> {
+pub fn fail_repeatedly_interrupted(account_id: i64, import_id: i64, live: &[String]) -> Result<(i32, i32), Failure> {
     execute(
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, fence = fence + 1 \
          WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by <> ALL ($3) AND attempts < $4",

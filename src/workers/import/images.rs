@@ -120,7 +120,8 @@ impl<'a> Images<'a> {
     async fn try_suspects(&self) -> Result<(), Interruption> {
         let given_up = self.run.in_turn(|claimed| {
             let live = registry::live_identities();
-            let (failed, kept) = store::pin_image::give_up_deadly(claimed.account_id, claimed.import_id, &live)?;
+            let (failed, kept) =
+                store::pin_image::fail_repeatedly_interrupted(claimed.account_id, claimed.import_id, &live)?;
             let outcomes = [(ImageOutcome::Failed, "worker_died", failed), (ImageOutcome::Reused, "before", kept)];
             import_outcome::count_images(claimed.account_id, claimed.import_id, &outcomes)?;
             store::import::add_doubts(claimed, kept)

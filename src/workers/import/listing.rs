@@ -190,7 +190,7 @@ impl<'a> Listing<'a> {
                         && claimed.sections.is_none()
                         && ends_known
                         && rows.unreadable == 0
-                        && store::import::nothing_else_changed(claimed, &board_id)? =>
+                        && store::import::only_additions(claimed, &board_id)? =>
                 {
                     After::Nothing(Coverage::UntilKnown)
                 }

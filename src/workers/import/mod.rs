@@ -128,7 +128,8 @@ impl Imports {
     /// Marks imports as due whose time has come; true if more are left.
     async fn make_due(&self) -> bool {
         // If this fails, the next check tries again.
-        let _ = self.context.database.run(|| store::import::take_from_the_dead(&registry::live_identities())).await;
+        let _ =
+            self.context.database.run(|| store::import::requeue_of_ended_workers(&registry::live_identities())).await;
         for _ in 0..DUE_BATCHES {
             if !self.context.database.run(store::import::make_due).await.unwrap_or(false) {
                 return false;

@@ -127,7 +127,7 @@ fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
 
 /// Chores of other accounts are done while one account's row is locked.
 #[test]
-fn a_locked_account_stops_no_others_chores() -> Result<()> {
+fn a_locked_account_does_not_delay_other_accounts() -> Result<()> {
     let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 1)?;
     let first = crate::support::worlds::queue_for(&mut client, ben, "Ben 1")?;
     complete(&mut client, first)?;
