@@ -21,7 +21,7 @@ const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 const LEAST_ROUND: Duration = Duration::from_millis(20);
 /// After the server has announced a worker's start: it is listed as running only a moment later.
 const SECOND_ROUND: Duration = Duration::from_millis(100);
-/// After a visit without due work, or that failed: doubles from the first to the second.
+/// After a visit without due work, or that failed: twice the first, doubling up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 /// Between visits to a database without the extension. A session that creates and uses it starts a worker.
 const NO_EXTENSION: Duration = Duration::from_secs(3600);

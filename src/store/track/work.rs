@@ -330,8 +330,8 @@ pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failur
 /// hour. There is a limit because the table's code may always raise such an error.
 const REFUSALS: i32 = 20;
 
-/// Releases a row after a transient error of its table. The pause doubles; the attempt counts only from the
-/// [`REFUSALS`]th error on.
+/// Releases a row after a transient error of its table. The pause doubles; the attempt counts only after
+/// [`REFUSALS`] errors.
 pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Duration) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \

@@ -85,7 +85,7 @@ fn update(client: &mut Client, table: &str, number: &mut u64) -> Result<f64> {
     Ok(shortest)
 }
 
-/// `cargo test -p e2e --test it -- --nocapture presence::a_tracked_write` prints the figures.
+/// `cargo test -p pg_pinterest-e2e --test it -- --nocapture presence::a_tracked_write` prints the figures.
 #[test]
 fn a_tracked_write_costs_the_same_beside_300_sessions() -> Result<()> {
     let builder = Cluster::builder().setting("max_connections", "340").setting("synchronous_commit", "off");
