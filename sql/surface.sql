@@ -157,7 +157,8 @@ FROM pinterest_workers() w;
 COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this database: the state of each, the work that it has claimed, and its last heartbeat while it works; one row without a process if pinterest_pause_workers() has stopped them';
 
 -- Nothing is granted to PUBLIC, as functions and types are by default, nor to other roles, as by the default privileges
--- of the role that creates the extension.
+-- of the role that creates the extension. For the install script alone: in an upgrade step it would revoke the levels that
+-- pinterest_grant() has granted.
 DO $$
 DECLARE
     statement pg_catalog.text;
@@ -177,6 +178,8 @@ BEGIN
             SELECT 'TYPE', t.oid::pg_catalog.regtype::pg_catalog.text, t.typowner, COALESCE(t.typacl, pg_catalog.acldefault('T', t.typowner))
             FROM pg_catalog.pg_type t JOIN members m ON m.objid OPERATOR(pg_catalog.=) t.oid
             WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
+              -- Since Postgres 17 array types and row types are members too; they have no privileges of their own.
+              AND t.typelem OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
             UNION ALL
             SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass::pg_catalog.text, c.relowner, c.relacl
             FROM pg_catalog.pg_class c JOIN members m ON m.objid OPERATOR(pg_catalog.=) c.oid

@@ -87,21 +87,24 @@ pub fn texts(array: Array<'_, &str>, argument: &str) -> Result<Vec<Option<String
         ));
     }
     let copied = |(index, text): (usize, Option<&str>)| match text {
-        Some(text) => check_length(text.len()).map(|()| Some(text.to_owned())).map_err(|f| f.at_element(index + 1)),
+        Some(text) => {
+            check_length(text.len(), argument).map(|()| Some(text.to_owned())).map_err(|f| f.at_element(index + 1))
+        }
         None => Ok(None),
     };
     array.iter().enumerate().map(copied).collect()
 }
 
-fn check_length(bytes: usize) -> Result<(), Failure> {
-    if bytes > LONGEST_LABEL {
-        return Err(Failure::new(
-            Kind::TooLarge,
-            format!("the text has {bytes} bytes, more than the limit of {LONGEST_LABEL}"),
-        )
-        .with_hint("CLIP reads 77 tokens, which are about 50 words."));
+fn check_length(bytes: usize, argument: &str) -> Result<(), Failure> {
+    if bytes <= LONGEST_LABEL {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("the text has {bytes} bytes, more than the limit of {LONGEST_LABEL}");
+    let failure = Failure::new(Kind::TooLarge, message);
+    Err(match argument {
+        "labels" | "contrasts" => failure.with_hint("CLIP reads 77 tokens, which are about 50 words."),
+        _ => failure,
+    })
 }
 
 /// The names of an argument.

@@ -1,10 +1,14 @@
 //! Requests to the embedder: how many are sent at the same time, and which input is to blame if the embedder crashes.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::fs::{File, TryLockError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use embedder::{Client, Embedded, Error, ErrorKind, Input, ModelFingerprint, ModelState};
+use embedder::{Client, Embedded, Error, ErrorKind, Info, Input, ModelFingerprint, ModelState};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::jobs::Database;
 use crate::errors::{Failure, Kind, limit_of_images};
@@ -28,49 +32,127 @@ pub const RESTART_TRIES: u32 = 4;
 /// How long the model may take to load before other work has its turn.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Limits this worker's requests to the embedder. Clones share the limit.
+/// Between two tries to get [`LOCK`].
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// The lock of the input that is sent alone. One embedder serves all workers of the cluster, each of which may have one.
+const LOCK: &str = "pg_stat_tmp/pinterest-embedder.alone";
+
+/// Limits this worker's requests to the embedder, and finds the input that crashes it. Clones share the limit.
 #[derive(Clone)]
-pub struct Gate(Arc<Semaphore>);
+pub struct Gate(Arc<Shared>);
+
+struct Shared {
+    permits: Semaphore,
+    suspects: AtomicUsize,
+    /// When no embedder answered after a crash, and why.
+    outage: Mutex<Option<(Instant, Failure)>>,
+}
 
 impl Gate {
     /// No request is under way.
     pub fn new() -> Self {
-        Gate(Arc::new(Semaphore::new(PERMITS as usize)))
+        let permits = Semaphore::new(PERMITS as usize);
+        Gate(Arc::new(Shared { permits, suspects: AtomicUsize::new(0), outage: Mutex::new(None) }))
+    }
+
+    /// Inputs wait until they can be sent alone. Nothing more should be claimed meanwhile: that could take long, and the
+    /// leases of the waiting ones may end.
+    pub fn has_suspects(&self) -> bool {
+        self.0.suspects.load(Relaxed) > 0
     }
 
     /// The embedding of an input that is tried for the `attempts`th time.
     ///
     /// If the embedder crashes, any of the inputs that it had may be the reason. Each of them is sent once more, while no
-    /// other request of this worker is under way: only the input that crashes it again is to blame. The semaphore is
-    /// fair: later requests queue behind those that wait for all permits, and these get them one after another.
+    /// other request of this worker is under way, nor another worker's after the same crash: only the input that crashes it
+    /// again is to blame. The semaphore is fair: later requests queue behind those that wait for all permits, and these get
+    /// them one after another.
     ///
     /// # Errors
     /// [`Rejection`].
     pub async fn embed(&self, embedder: &Client, input: Input, attempts: i32) -> Result<Embedded, Rejection> {
         // The semaphore is never closed, so acquiring permits cannot fail.
-        let permit = self.0.acquire().await;
+        let permit = self.0.permits.acquire().await;
         let mut answer = embedder.embed(input.clone(), BUSY_PATIENCE).await;
         drop(permit);
         if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Died) {
-            let _all = self.0.acquire_many(PERMITS).await;
-            await_restart(embedder).await.map_err(|error| Rejection::Unavailable(error.into()))?;
-            answer = embedder.embed(input, BUSY_PATIENCE).await;
+            answer = self.embed_alone(embedder, input).await.map_err(Rejection::Unavailable)?;
         }
         answer.map_err(|error| Rejection::new(&error, attempts))
+    }
+
+    /// The answer to a request that is sent alone; an error if no embedder can be reached.
+    async fn embed_alone(&self, embedder: &Client, input: Input) -> Result<Result<Embedded, Error>, Failure> {
+        let since = Instant::now();
+        let _suspect = Suspect::counted(&self.0.suspects);
+        let _all = self.0.permits.acquire_many(PERMITS).await;
+        // Those that wait behind another one do not wait for the same embedder again.
+        if let Some(failure) = self.outage_since(since) {
+            return Err(failure);
+        }
+        let _lock = alone_in_cluster().await;
+        if let Err(failure) = await_restart(embedder).await {
+            *self.0.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), failure.clone()));
+            return Err(failure);
+        }
+        // A busy embedder has not crashed: this input is tried again with others.
+        Ok(embedder.embed(input, Duration::ZERO).await)
+    }
+
+    fn outage_since(&self, since: Instant) -> Option<Failure> {
+        let outage = self.0.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage.as_ref().filter(|(at, _)| *at > since).map(|(_, failure)| failure.clone())
+    }
+}
+
+/// Counted until it is dropped.
+struct Suspect<'a>(&'a AtomicUsize);
+
+impl<'a> Suspect<'a> {
+    fn counted(suspects: &'a AtomicUsize) -> Self {
+        suspects.fetch_add(1, Relaxed);
+        Suspect(suspects)
+    }
+}
+
+impl Drop for Suspect<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Holds [`LOCK`] until the file is dropped. If the file cannot be opened, only requests of this worker are held back.
+async fn alone_in_cluster() -> Option<File> {
+    let file = File::options().create(true).append(true).open(LOCK).ok()?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) => sleep(LOCK_PAUSE).await,
+            Err(TryLockError::Error(_)) => return None,
+        }
     }
 }
 
 /// Waits for an embedder that answers, so that the loss of the next request is not due to the crash before.
-async fn await_restart(embedder: &Client) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Kind::Busy`] if it has not loaded its model within [`MODEL_PATIENCE`]; its error if it cannot be reached.
+async fn await_restart(embedder: &Client) -> Result<(), Failure> {
+    let deadline = Instant::now() + MODEL_PATIENCE;
     let mut tries = 1;
     loop {
-        match embedder.ready(MODEL_PATIENCE).await {
+        match embedder.ready(deadline.saturating_duration_since(Instant::now())).await {
+            Ok(Info { model: ModelState::Loading, .. }) => return Err(still_loading()),
             Ok(_) => return Ok(()),
-            Err(error) if tries >= RESTART_TRIES => return Err(error),
-            Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
+            Err(error) if tries >= RESTART_TRIES => return Err(error.into()),
+            Err(_) => sleep(RESTART_PAUSE).await,
         }
         tries += 1;
     }
+}
+
+fn still_loading() -> Failure {
+    Failure::new(Kind::Busy, "the embedder is still loading its model")
 }
 
 /// Why an input was not embedded.
@@ -151,7 +233,7 @@ pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready
     };
     let model = match client.ready(MODEL_PATIENCE).await?.model {
         ModelState::Ready(model) => model,
-        ModelState::Loading => return Err(Failure::new(Kind::Busy, "the embedder is still loading its model")),
+        ModelState::Loading => return Err(still_loading()),
         ModelState::Failed { kind, message } => return Err(Failure::from_embedder(kind, message)),
     };
     let fingerprint = model.fingerprint;

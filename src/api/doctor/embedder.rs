@@ -74,7 +74,10 @@ pub fn answers() -> Result<Finding, Failure> {
             })
         }
         ModelState::Failed { kind, message } => Err(Failure::from_embedder(kind, message)),
-        ModelState::Loading => Ok(Finding::Note("loading its model".to_owned())),
+        ModelState::Loading => Ok(Finding::Bad(
+            format!("has been loading its model for more than {} seconds", PATIENCE.as_secs()),
+            "See the server log; the directory pinterest.model_dir may not be readable.".to_owned(),
+        )),
     }
 }
 

@@ -29,8 +29,8 @@ const MOST_PICKS: i32 = 1000;
 const _: () = assert!(taste::DEFAULT_DIVERSITY == 0.3);
 
 /// The rows of a table that suit several boards, of one account or more. sql/functions.sql has the function for one board.
-#[pg_extern(stable, parallel_restricted)]
-fn pinterest_recommend(
+#[pg_extern(stable, parallel_restricted, name = "pinterest_recommend")]
+fn pinterest_recommend_boards(
     boards: Option<Array<'_, &str>>,
     table: Option<Regclass>,
     k: default!(Option<i32>, "10"),
@@ -58,7 +58,7 @@ fn pinterest_recommend(
     >,
     ErrorReport,
 > {
-    let boards = texts(given(boards, "boards")?, "boards")?;
+    let boards = texts(given(boards, "board")?, "board")?;
     let table = given(table, "table")?.0;
     let k = up_to(MOST_PICKS, given(k, "k")?, "k")?;
     let diversity = given(diversity, "diversity")?;

@@ -51,7 +51,7 @@ impl<'a> Images<'a> {
             import_age: run.claimed.age,
             keep_image: run.claimed.keep_images,
             model_id,
-            across: run.context.config.borrow().reuse_across_accounts,
+            across: run.across,
             refused_sizes: Rc::default(),
             same_bytes: run.same_bytes.clone(),
         };
@@ -70,7 +70,8 @@ impl<'a> Images<'a> {
             // Read before the claim: pins recorded after it are announced by `progress`.
             let complete = *listed.borrow();
             let mut exhausted = false;
-            if tasks.len() <= self.limit / 2 {
+            let claims = !self.task.embedder_gate.has_suspects();
+            if claims && tasks.len() <= self.limit / 2 {
                 let claimed = self.claim(self.limit - tasks.len()).await?;
                 exhausted = claimed.is_empty();
                 // Attempts that the end of a worker has interrupted count too.
@@ -92,6 +93,8 @@ impl<'a> Images<'a> {
                         return Ok(());
                     }
                     ready_in = if left == 0 { LOOK_AGAIN } else { Duration::from_secs_f64(seconds.max(0.02)) };
+                } else if !claims {
+                    ready_in = embedding::RESTART_PAUSE;
                 }
                 tokio::select! {
                     () = progress.notified() => {}

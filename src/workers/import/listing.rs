@@ -111,7 +111,7 @@ impl<'a> Listing<'a> {
     ) -> Result<After, Interruption> {
         let board_id = self.board_id.to_owned();
         let (model_id, last) = (self.model_id, self.last);
-        let across = self.run.context.config.borrow().reuse_across_accounts;
+        let across = self.run.across;
         let recorded = self.run.in_turn(move |claimed| {
             let (account_id, import_id) = (claimed.account_id, claimed.import_id);
             let seen = store::pin::seen_by(account_id, import_id, rows.ids())?;

@@ -114,6 +114,7 @@ impl Imports {
                 same_bytes: self.same_bytes.clone(),
                 claimed,
                 cancelled: cancelled.clone(),
+                across: self.context.config.borrow().reuse_across_accounts,
             };
             let task = self.tasks.spawn_local(run.finish());
             self.running.insert(task.id(), (key, cancelled));

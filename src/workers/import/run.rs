@@ -25,6 +25,8 @@ pub struct Run {
     pub claimed: ClaimedImport,
     /// Notified when a session cancels the import.
     pub cancelled: Arc<Notify>,
+    /// `pinterest.reuse_across_accounts` when the import was claimed: locks and statements must agree on it.
+    pub across: bool,
 }
 
 impl Run {
@@ -48,7 +50,7 @@ impl Run {
         &self,
         work: impl FnOnce(&ClaimedImport) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Interruption> {
-        let across = self.context.config.borrow().reuse_across_accounts;
+        let across = self.across;
         let result = self.transaction(move |claimed| {
             store::pin_image::take_turns(claimed.account_id, across)?;
             let claim = store::import::lock(claimed)?;

@@ -68,7 +68,7 @@ impl ClaimLoop {
     /// Works until no row is ready. `more` announces that some may be. True if there was progress.
     pub async fn run(mut self, more: Rc<Notify>) -> bool {
         loop {
-            if self.tasks.len() <= AT_ONCE / 2 {
+            if self.tasks.len() <= AT_ONCE / 2 && !self.embedder_gate.has_suspects() {
                 // If this fails, the claimed rows are finished, and the next loop tries again.
                 let _ = self.claim().await;
             }
@@ -78,7 +78,7 @@ impl ClaimLoop {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => self.note(ended).await,
                 // These may be rows of another role, which does not wait for those in work.
-                () = more.notified(), if self.tasks.len() < AT_ONCE => {
+                () = more.notified(), if self.tasks.len() < AT_ONCE && !self.embedder_gate.has_suspects() => {
                     let _ = self.claim().await;
                 }
             }

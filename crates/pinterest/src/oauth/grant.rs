@@ -50,7 +50,7 @@ impl TokenGrant {
             expires_in: checked("expires_in", expires_in)?,
             refresh_token,
             refresh_token_expires_in,
-            scopes: scopes_in(scopes).collect(),
+            scopes: all_scopes_in(scopes)?,
         })
     }
 }
@@ -95,12 +95,24 @@ fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::
     Ok(texts.iter().flat_map(|text| scopes_in(text)).collect())
 }
 
-/// The scopes in a text, separated by blanks or commas. Words that cannot be a scope (RFC 6749, section 3.3) are left out.
+/// The scopes in an answer, separated by blanks or commas. Words that cannot be a scope are left out.
 fn scopes_in(text: &str) -> impl Iterator<Item = String> {
-    let is_scope = |word: &&str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-    };
-    text.split([' ', ',']).filter(is_scope).map(str::to_owned)
+    words(text).filter(|word| is_scope(word)).map(str::to_owned)
+}
+
+/// The scopes in a caller's text. A word that cannot be a scope is an error.
+fn all_scopes_in(text: &str) -> Result<Vec<String>, Error> {
+    let invalid = |word| Error::new(ErrorKind::BadRequest, format!("invalid scope: {word}"));
+    words(text).map(|word| is_scope(word).then(|| word.to_owned()).ok_or_else(|| invalid(word))).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',']).filter(|word| !word.is_empty())
+}
+
+/// RFC 6749, section 3.3.
+fn is_scope(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
 /// Zeroed even if a later member makes the answer unreadable.
@@ -300,5 +312,10 @@ mod tests {
             let error = from(expires_in, refresh_in).unwrap_err();
             assert!(error.to_string().contains("must be from 1 second to 400 days, not "), "{error}");
         }
+        let error = TokenGrant::from_parts(Secret::new("a"), 60, None, None, "boards:read \"pins:read\"").unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().contains("invalid scope: \"pins:read\"")),
+            (ErrorKind::BadRequest, true)
+        );
     }
 }

@@ -395,6 +395,24 @@ fn omissions_in_an_upgrade_step_are_found() -> Result<()> {
 }
 
 #[test]
+fn granted_privileges_survive_every_step() -> Result<()> {
+    let releases = &*RELEASES;
+    let cluster = Cluster::builder().installation(releases.installation.clone()).start()?;
+    let mut client = database(&cluster, "granted", &releases.versions[0])?;
+    client.batch_execute(
+        "CREATE ROLE deputy; CREATE ROLE app;
+         GRANT EXECUTE ON FUNCTION pinterest_keys() TO deputy WITH GRANT OPTION;
+         SET ROLE deputy; GRANT EXECUTE ON FUNCTION pinterest_keys() TO app; RESET ROLE",
+    )?;
+    for version in &releases.versions[1..] {
+        update(&mut client, version)?;
+        let kept: bool = client.value("SELECT has_function_privilege('app', 'pinterest_keys()', 'EXECUTE')")?;
+        assert!(kept, "the step to {version} revokes what was granted");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_function_that_the_library_lacks_is_found() -> Result<()> {
     let releases = &*RELEASES;
     let directory = releases.installation.extension_directory();
