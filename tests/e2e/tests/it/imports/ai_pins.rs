@@ -1,4 +1,4 @@
-//! Pins disclosed as made or changed with AI: told, counted, and left out where that is asked for.
+//! Pins disclosed as made or changed with AI are stored, counted, and skipped if a call requests it.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ const STATES: &str = "SELECT string_agg(DISTINCT i.state, ',') FILTER (WHERE p.i
                         FROM pinterest.pin p JOIN pinterest.pin_image i USING (account_id, pin_id)";
 
 #[test]
-fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
+fn disclosed_pins_are_skipped_on_request() -> Result<()> {
     let (world, mut client, pins) = disclosed_world()?;
     world.sandbox.requests().reset();
     let report = imported(&mut client, "'Beach', skip_ai => true")?;
@@ -40,7 +40,7 @@ fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "skipped ai_disclosed 3", "with_images 9"]);
     assert_eq!(report.outcomes("image"), ["reused unchanged 9", "skipped ai_disclosed 3"]);
 
-    // The argument has changed, so the board is not as it was wanted, though Pinterest says that it is the same.
+    // A changed argument requires a new listing, although Pinterest reports the board as unchanged.
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "whole");
     assert_eq!(report.outcomes("pin"), ["ai_disclosed 3", "with_images 12"]);
@@ -53,20 +53,20 @@ fn disclosed_pins_are_skipped_where_that_is_asked_for() -> Result<()> {
     assert_eq!(report.outcomes("image"), ["reused kept 9", "skipped ai_disclosed 3"]);
     assert_eq!(client.value::<String>(STATES)?, "skipped embedded 0");
 
-    let told: Vec<String> =
+    let stored: Vec<String> =
         client.column("SELECT pin_id || array_to_string(ai_disclosures, '+', '') FROM pinterest.pin WHERE is_ai")?;
     for expected in [
         format!("{}AI_MODIFIED", pins[0]),
         format!("{}AI_MODIFIED+SYNTHETIC_PERFORMER", pins[4]),
         format!("{}AI_DREAMT", pins[8]),
     ] {
-        assert!(told.contains(&expected), "{expected}: {told:?}");
+        assert!(stored.contains(&expected), "{expected}: {stored:?}");
     }
     Ok(())
 }
 
 #[test]
-fn skipped_pictures_take_no_places_of_a_sample() -> Result<()> {
+fn skipped_images_do_not_count_towards_max_images() -> Result<()> {
     let (world, mut client, _) = disclosed_world()?;
     world.sandbox.requests().reset();
     let report = imported(&mut client, "'Beach', skip_ai => true, max_images => 5")?;
@@ -76,7 +76,7 @@ fn skipped_pictures_take_no_places_of_a_sample() -> Result<()> {
 }
 
 #[test]
-fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
+fn scheduled_imports_skip_disclosed_pins_too() -> Result<()> {
     let (world, mut client, _) = disclosed_world()?;
     imported(&mut client, "'Beach', skip_ai => true, sync_every => '6 hours'")?;
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
@@ -89,7 +89,7 @@ fn a_board_that_is_kept_fresh_remembers_to_skip_them() -> Result<()> {
 }
 
 #[test]
-fn tastes_can_leave_them_out_after_the_import() -> Result<()> {
+fn recommendations_can_skip_disclosed_pins() -> Result<()> {
     let (_world, mut client, _) = disclosed_world()?;
     imported(&mut client, "'Beach'")?;
     let right =
@@ -107,7 +107,7 @@ fn tastes_can_leave_them_out_after_the_import() -> Result<()> {
     let reasons = "SELECT count(*) > 0 AND bool_and(NOT p.is_ai)
            FROM pinterest_recommend('Beach', 'venues', explain => true, skip_ai => true) AS r,
                 jsonb_array_elements(r.because) AS b JOIN pinterest.pin p ON p.pin_id = b ->> 'pin_id'";
-    assert!(client.value::<bool>(reasons)?, "no row is owed to a pin that was left out");
+    assert!(client.value::<bool>(reasons)?, "no pick is based on a skipped pin");
 
     client.batch_execute("UPDATE pinterest.pin SET ai_disclosures = '{AI_MODIFIED}'")?;
     for call in [

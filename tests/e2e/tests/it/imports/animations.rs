@@ -1,23 +1,23 @@
-//! Pictures of several frames: skipped or embedded by their first one, as `pinterest.animated_images` says.
+//! Images with several frames are skipped or embedded by their first frame, as `pinterest.animated_images` is set.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, state};
 
-/// One pixel, white; a second frame, black.
+/// Two frames of one pixel: white, then black.
 const ANIMATION: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0\
     ,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
-/// The first of the two alone.
+/// The first frame of `ANIMATION` alone.
 const STILL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 const EMBED: &str = "SELECT pinterest_embed_image($1)::text";
 
-/// The lines of the last import's report that tell of animations.
+/// The lines about animations in the last import's report.
 const REPORTED: &str =
     "SELECT COALESCE(string_agg(outcome || ' ' || reason || ' ' || count, ', '), 'none') FROM pinterest.import_report
     WHERE item = 'image' AND reason IN ('animated', 'first_frame')
     AND import_id = (SELECT max(import_id) FROM pinterest.import_report)";
 
-/// A board of which two pictures are animations, at every size.
+/// A board with two animations.
 fn world(setting: &str) -> Result<(World, Client)> {
     let config = Config::with_board("Beach", &[Family::Beach], 6);
     let (world, mut client) =
@@ -56,7 +56,7 @@ fn the_setting_decides_whether_animations_are_skipped() -> Result<()> {
     let together = "SELECT (pinterest_embed_images(ARRAY[$1::bytea, $2]))[1]::text";
     assert_eq!(client.value_with::<String>(together, &[&ANIMATION, &STILL])?, still);
 
-    // The board has not changed; what was skipped goes back to work by a call.
+    // The board has not changed; a retry processes the skipped images.
     let import = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     assert_eq!(client.value_with::<i64>("SELECT pinterest_retry_failed($1)", &[&import])?, 2);
     let row = complete(&mut client, import)?;
@@ -66,7 +66,7 @@ fn the_setting_decides_whether_animations_are_skipped() -> Result<()> {
         &[],
     )?;
     assert_eq!((animated, others), (2, 4));
-    // Both are the same bytes: the second one takes the first one's embedding.
+    // Both have the same bytes, so the second one reuses the first one's embedding.
     assert_eq!(client.value::<String>(REPORTED)?, "embedded first_frame 1");
 
     client.batch_execute("SELECT pinterest_retry_tracked('photos')")?;
@@ -78,7 +78,7 @@ fn the_setting_decides_whether_animations_are_skipped() -> Result<()> {
 }
 
 #[test]
-fn by_default_the_first_frame_is_embedded() -> Result<()> {
+fn the_first_frame_is_embedded_by_default() -> Result<()> {
     let (_world, mut client) = world("first_frame")?;
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.embedded + row.reused, row.skipped, row.failed), (6, 0, 0), "{row:?}");

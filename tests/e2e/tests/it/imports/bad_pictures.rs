@@ -1,4 +1,4 @@
-//! Pictures and pins that are not as they should be: each ends with a reason, and the rest of the board comes in.
+//! Each malformed image or pin gets a reason, and the rest of the board is imported.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use sandbox::faults::PictureFormat;
 
 use crate::support::prelude::*;
 
-/// The sizes that the sandbox names, in the order in which they are tried.
+/// The sandbox's image sizes, in the order in which they are tried.
 const LADDER: [&str; 4] = ["600x", "1200x", "400x300", "150x150"];
 
-/// An image as it ended.
+/// The final state of an image.
 #[derive(Debug)]
 struct Image {
     state: String,
@@ -19,7 +19,7 @@ struct Image {
 }
 
 #[test]
-fn each_ends_with_its_reason() -> Result<()> {
+fn each_malformed_image_gets_its_reason() -> Result<()> {
     let (world, mut client) = World::of(Config::with_board("Beach", &[Family::Beach], 14))?.with_session()?;
 
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
@@ -28,7 +28,7 @@ fn each_ends_with_its_reason() -> Result<()> {
     let elsewhere = || Fault::Redirect { status: 302, location: "https://127.0.0.2/picture.jpg".into() };
     let best = |fault: Fault| vec![(LADDER[0], fault)];
     let all = |fault: Fault| LADDER.map(|size| (size, fault.clone())).to_vec();
-    // Name, faults by size, and the image's state afterwards.
+    // Name, faults by size, and the image's final state.
     type Case<'a> = (&'a str, Vec<(&'a str, Fault)>, &'a str);
     let cases: [Case<'_>; 12] = [
         ("truncated", best(Fault::TruncatedBody), "failed"),
@@ -42,7 +42,7 @@ fn each_ends_with_its_reason() -> Result<()> {
         ("moved", best(Fault::Redirect600xTo564x), "embedded from 600x"),
         ("elsewhere", all(elsewhere()), "failed"),
         ("webp.jpg", best(Fault::OtherFormat { format: PictureFormat::Webp }), "embedded from 600x"),
-        // Noise inside a JPEG is an image of noise; it must end like any other.
+        // Noise inside a JPEG still decodes, to an image of noise.
         ("noise", best(Fault::CorruptImage), "embedded from 600x"),
     ];
     for ((_, path), (_, faults, _)) in pins.iter().zip(&cases) {
@@ -67,7 +67,7 @@ fn each_ends_with_its_reason() -> Result<()> {
         assert_eq!(images[pin].source_size, "600x", "{:?}", images[pin]);
     }
 
-    // What the CDN has mended by the next time comes in then; what is no picture for us stays as it is.
+    // The next import embeds the images that the CDN now serves correctly.
     world.sandbox.faults().clear();
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.embedded + row.reused, row.failed), (14, 0), "{row:?}");
@@ -75,7 +75,7 @@ fn each_ends_with_its_reason() -> Result<()> {
 }
 
 #[test]
-fn pins_of_every_kind() -> Result<()> {
+fn pins_of_every_media_type_are_imported() -> Result<()> {
     let media = MediaMix {
         video: 20,
         multiple_images: 10,
@@ -107,7 +107,7 @@ fn pins_of_every_kind() -> Result<()> {
             AND NOT EXISTS (SELECT FROM pinterest.pin_image b WHERE (b.account_id, b.pin_id, b.position)
                           = (pin_image.account_id, pin_image.pin_id, pin_image.position - 1))",
     )?;
-    assert_eq!(parts, 0, "the parts of a carousel are numbered without gaps");
+    assert_eq!(parts, 0, "the images of a carousel are numbered without gaps");
     Ok(())
 }
 

@@ -1,8 +1,8 @@
-//! How a board is named, found, and not found.
+//! Boards are found by id, title and address; unknown boards are reported.
 
 use crate::support::prelude::*;
 
-/// A person with a board for each case.
+/// An account with a board for each case.
 fn world() -> Result<World> {
     let board = |name: &str, pins| beach_board(name, pins);
     let account = AccountSpec::new("example_user")
@@ -54,14 +54,14 @@ fn sections_keep_their_names_and_an_empty_board_completes() -> Result<()> {
     let (pins, in_sections, named): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     assert!(in_sections > 0 && in_sections < pins, "{in_sections} of {pins}");
     assert_eq!(named, in_sections);
-    // The board's own listing holds the sections' pins as well: each is there once.
+    // The board's own listing contains the sections' pins too: each is stored once.
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, 12);
     assert_eq!(world.sandbox.requests().count(Kind::SectionPins), 0);
     Ok(())
 }
 
 #[test]
-fn a_board_that_is_not_there_fails_with_a_code_and_a_hint() -> Result<()> {
+fn an_unknown_board_fails_with_a_code_and_a_hint() -> Result<()> {
     let (_world, mut client) = world()?.with_session()?;
     for reference in ["No such board", "999999999999999999", "https://www.pinterest.com/example_user/nowhere/"] {
         let import = queue_board(&mut client, reference)?;

@@ -9,7 +9,7 @@ fn cancel(client: &mut Client, import: i64) -> Result<bool> {
 }
 
 #[test]
-fn what_is_in_stays() -> Result<()> {
+fn imported_images_survive_a_cancellation() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     hold_pictures_after(&world, 6);
     let import = queue_board(&mut client, "Beach")?;
@@ -20,11 +20,11 @@ fn what_is_in_stays() -> Result<()> {
     let row = until_state(&mut client, import, "cancelled")?;
     assert!(asked.elapsed() < SOON_ENOUGH, "it took {:?}", asked.elapsed());
     assert_eq!((row.phase.as_str(), row.embedded), ("finished", 6), "{row:?}");
-    assert!(!cancel(&mut client, import)?, "it has ended");
+    assert!(!cancel(&mut client, import)?, "the import has already ended");
     let state: String = client.value_with("SELECT pinterest_wait_for_import($1)", &[&import])?;
     assert_eq!(state, "cancelled");
 
-    // No work continues after the cancellation; what was imported is used by the next import.
+    // No work continues after the cancellation; the next import reuses the imported images.
     let pictures = world.sandbox.requests().pictures();
     world.sandbox.faults().release(GATE);
     let again = queue_board(&mut client, "Beach")?;
@@ -36,7 +36,7 @@ fn what_is_in_stays() -> Result<()> {
 }
 
 #[test]
-fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
+fn listing_and_queued_imports_can_be_cancelled() -> Result<()> {
     let names = ["One", "Two", "Three", "Four", "Five"];
     let board = |name: &&str| beach_board(*name, 3);
     let mut account = AccountSpec::new("example_user");
@@ -45,12 +45,12 @@ fn while_it_lists_and_while_it_waits_its_turn() -> Result<()> {
     let (world, mut client) = World::of(config)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
     let imports = names.iter().map(|name| queue_board(&mut client, name)).collect::<Result<Vec<_>>>()?;
-    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, SOON), "four lists are read at once");
+    assert!(world.sandbox.requests().wait_for(Kind::BoardPins, 4, SOON), "four boards are listed at once");
     let (listing, queued) = (imports[0], imports[4]);
     assert_eq!(Row::of(&mut client, queued)?.state, "queued");
 
     assert!(cancel(&mut client, queued)?);
-    assert_eq!(Row::of(&mut client, queued)?.state, "cancelled", "nobody has it: at once");
+    assert_eq!(Row::of(&mut client, queued)?.state, "cancelled", "an unclaimed import is cancelled at once");
     let asked = Instant::now();
     assert!(cancel(&mut client, listing)?);
     until_state(&mut client, listing, "cancelled")?;

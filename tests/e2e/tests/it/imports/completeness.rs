@@ -1,10 +1,10 @@
-//! No answer of Pinterest's destroys what is there: a listing removes only what it proves gone, and says what it leaves open.
+//! No answer destroys stored data: a listing removes only pins that it proves gone, and reports its doubts.
 
 use sandbox::OddShape;
 
 use crate::support::prelude::*;
 
-/// A board with 13 pins, of which 12 are in.
+/// A board with 13 pins, of which 12 are imported.
 fn world_of_twelve() -> Result<(World, Client)> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     imported(&mut client, "'Beach'")?;
@@ -13,12 +13,12 @@ fn world_of_twelve() -> Result<(World, Client)> {
     Ok((world, client))
 }
 
-/// Pins that stand, and vectors.
+/// The numbers of pins that are not removed and of embeddings.
 fn standing(client: &mut Client) -> Result<(i64, i64)> {
     client.pair("SELECT (SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL), (SELECT count(embedding) FROM pinterest.pin_image)", &[])
 }
 
-/// Imports while something is wrong, then twice while nothing is: the first makes all well, the second has nothing to do.
+/// Imports once with `faults`, then twice without: the first repairs everything, the second finds the board unchanged.
 fn survives(world: &World, client: &mut Client, what: &str, faults: Vec<Rule>, coverage: &str) -> Result<Report> {
     let rules: Vec<_> = faults.into_iter().map(|rule| world.sandbox.faults().add(rule)).collect();
     let before = standing(client)?;
@@ -42,7 +42,7 @@ fn survives(world: &World, client: &mut Client, what: &str, faults: Vec<Rule>, c
 }
 
 #[test]
-fn pages_that_lack_pins_remove_none() -> Result<()> {
+fn incomplete_pages_remove_no_pins() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
     let page = |fault: Fault| Rule::on(Kind::BoardPins, fault);
     let board = |difference: i64| Rule::on(Kind::Board, Fault::PinCount { difference });
@@ -71,13 +71,13 @@ fn pages_that_lack_pins_remove_none() -> Result<()> {
 }
 
 #[test]
-fn what_can_be_read_is_read() -> Result<()> {
+fn numeric_ids_are_read_and_odd_members_change_nothing() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
     let ids = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::NumericIds { every: 1 }));
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (13, 13)), "{report:?}");
     world.sandbox.faults().remove(ids);
-    // Members of other types: what was known stays, and the pins are looked at again.
+    // Members of other types leave the stored values, and the pins are read again by the next listing.
     let titles = "SELECT string_agg(concat_ws(' ', pin_id, title, media_type, no_image), ',' ORDER BY pin_id) FROM pinterest.pin";
     let before: String = client.value(titles)?;
     client.batch_execute("UPDATE pinterest.board SET imported_modified_at = NULL")?;
@@ -93,23 +93,23 @@ fn what_can_be_read_is_read() -> Result<()> {
 }
 
 #[test]
-fn pins_that_come_once_without_media_keep_their_images() -> Result<()> {
+fn pins_listed_once_without_media_keep_their_images() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
     let without = Rule::on(Kind::BoardPins, Fault::WithoutMedia { every: 2 });
     let report = survives(&world, &mut client, "without media", vec![without.clone()], "whole")?;
     assert_eq!(report.sum("image", "missing"), 6, "{report:?}");
-    // Twice in a row: so it is.
+    // Two listings in a row confirm it.
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
     world.sandbox.faults().add(without);
     imported(&mut client, "'Beach'")?;
-    assert_eq!(standing(&mut client)?.1, 14, "the new pin comes first, and keeps its media");
+    assert_eq!(standing(&mut client)?.1, 14, "the new pin is listed first, and keeps its media");
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("whole", (14, 7)), "{report:?}");
     Ok(())
 }
 
 #[test]
-fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
+fn removing_many_pins_takes_two_listings() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
@@ -131,9 +131,9 @@ fn many_pins_go_by_two_listings_and_few_by_one() -> Result<()> {
 }
 
 #[test]
-fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
+fn imports_out_of_order_do_not_restore_removed_pins() -> Result<()> {
     let (world, mut client) = world_of_twelve()?;
-    // The first of two imports waits until the second has ended, as one does that waits for the quota.
+    // The first of two imports waits until the second has ended, as if it waited for the quota.
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
     let first = queue_board(&mut client, "Beach")?;
@@ -146,17 +146,17 @@ fn imports_out_of_order_leave_no_pin_standing_that_is_gone() -> Result<()> {
     world.sandbox.remove_pin(&gone)?;
     world.sandbox.add_pins(&board, 1)?;
     client.execute(wake, &[&first, &0.0])?;
-    // Changes nothing, and has the worker look.
+    // Only wakes the worker.
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     complete(&mut client, first)?;
     imported(&mut client, "'Beach'")?;
-    let stands: bool = client.value_with("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?;
-    assert_eq!((stands, standing(&mut client)?.0), (false, 13));
+    let kept: bool = client.value_with("SELECT removed_at IS NULL FROM pinterest.pin WHERE pin_id = $1", &[&gone])?;
+    assert_eq!((kept, standing(&mut client)?.0), (false, 13));
     Ok(())
 }
 
 #[test]
-fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
+fn pins_hidden_from_the_app_are_accepted_after_a_day() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     for kind in [Kind::Boards, Kind::Board] {
         world.sandbox.faults().add(Rule::on(kind, Fault::PinCount { difference: 2 }));
@@ -165,23 +165,23 @@ fn pins_that_an_app_cannot_see_are_known_after_a_day() -> Result<()> {
         let report = imported(&mut client, "'Beach'")?;
         assert_eq!((report.coverage.as_str(), standing(&mut client)?), ("incomplete", (12, 12)), "{report:?}");
     }
-    // A pin that goes meanwhile is asked for by itself, and leaves the gap as it is.
+    // A pin removed meanwhile is verified by a separate request, and does not change the gap.
     world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[5])?;
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("incomplete", 1), "{report:?}");
     client.batch_execute("UPDATE pinterest.board SET gap_since = gap_since - interval '1 day'")?;
     assert_eq!(imported(&mut client, "'Beach'")?.coverage, "whole");
     assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
-    // And then a pin goes, which the count shows.
+    // A pin removed afterwards shows in the count.
     world.sandbox.remove_pin(&world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?[3])?;
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("whole", 1), "{report:?}");
     Ok(())
 }
 
-/// A pin's image gets another address, and cannot be downloaded.
+/// A pin's image gets a new address that cannot be downloaded.
 #[test]
-fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
+fn an_embedding_stays_until_its_successor_is_stored() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let change = "UPDATE pinterest.pin_image SET content_hash = md5(content_hash); UPDATE pinterest.board SET imported_modified_at = NULL";
@@ -194,7 +194,7 @@ fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
     assert_eq!((report.sum("image", "embedded") + report.sum("image", "reused"), standing(&mut client)?), (3, (3, 3)));
     assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged");
 
-    // For the second import in a row it is given up.
+    // The second failing import in a row drops the embedding.
     client.batch_execute(change)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     imported(&mut client, "'Beach'")?;
@@ -205,7 +205,7 @@ fn an_embedding_stays_until_the_next_one_is_there() -> Result<()> {
 }
 
 #[test]
-fn an_absurd_reset_holds_nothing_up() -> Result<()> {
+fn an_absurd_reset_time_delays_nothing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let headers = [("x-ratelimit-reset", "1763000000000"), ("x-ratelimit-remaining", "0")];
     let refused = Fault::Status {
@@ -220,7 +220,7 @@ fn an_absurd_reset_holds_nothing_up() -> Result<()> {
     let soon = "SELECT max(i.wake_at) < now() + interval '10 minutes' AND max(q.reset_at) < now() + interval '25 hours'
            FROM pinterest.import i, pinterest.quota_ledger q";
     assert!(client.value::<bool>(soon)?);
-    // What an earlier version, or a clock that was set, has left behind.
+    // As left behind by an earlier version or a clock change.
     client.batch_execute(
         "UPDATE pinterest.quota_ledger SET reset_at = '9999-01-01', remaining = -1;
          UPDATE pinterest.import SET wake_at = clock_timestamp()",

@@ -1,4 +1,4 @@
-//! What a person can do to an import, in each of its phases: pause, cancel, try again what failed, and look at who works.
+//! Imports can be paused, cancelled, retried and observed in each of their phases.
 
 use crate::support::prelude::*;
 
@@ -11,14 +11,14 @@ fn pause(client: &mut Client, world: &World, pause: bool) -> Result<bool> {
     client.value_with("SELECT pinterest_pause_account($1, $2)", &[&world.account(), &pause])
 }
 
-/// A world whose import is held in one of its phases by the kind of request that belongs to it.
+/// A world whose import is held in one of its phases, at a request of the phase's kind.
 fn held(kind: Kind, passing: u64) -> Result<(World, Client, i64)> {
     let mut config = quick_board("Beach", PINS);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 4 }));
     config.faults.push(Rule::on(kind, Fault::Hold { gate: GATE.into() }).skip(passing));
     let (world, mut client) = World::of(config)?.with_session()?;
     let import = queue_board(&mut client, "Beach")?;
-    assert!(world.sandbox.requests().wait_for(kind, passing + 1, SOON), "{kind:?} is asked for");
+    assert!(world.sandbox.requests().wait_for(kind, passing + 1, SOON), "no request {kind:?}");
     Ok((world, client, import))
 }
 
@@ -38,17 +38,17 @@ fn a_pause_takes_effect_at_once_in_each_phase() -> Result<()> {
         assert!(pause(&mut client, &world, true)?);
         until_state(&mut client, import, "queued")?;
         assert!(asked.elapsed() < SOON_ENOUGH, "{kind:?}: it took {:?}", asked.elapsed());
-        assert!(!pause(&mut client, &world, true)?, "it is paused");
-        // The worker has let go as well: it breaks its requests off and holds nothing.
+        assert!(!pause(&mut client, &world, true)?, "the account is already paused");
+        // The worker aborts its requests and releases its claims too.
         client
             .until("SELECT count(*) FROM pinterest.workers WHERE state = 'working' OR imports + images > 0", 0_i64)?;
         world.sandbox.faults().release(GATE);
         let (total, row) = (world.sandbox.requests().total(), Row::of(&mut client, import)?);
         assert!(client.value::<bool>("SELECT paused_at IS NOT NULL FROM pinterest.accounts")?);
-        // An import that is asked for now waits as well.
+        // An import queued now waits too.
         let second = queue_board(&mut client, "Beach")?;
         client.query_one("SELECT pinterest_wait_for_import($1, interval '500 milliseconds')", &[&second])?;
-        assert_eq!(world.sandbox.requests().total(), total, "{kind:?}: nothing goes out");
+        assert_eq!(world.sandbox.requests().total(), total, "{kind:?}: no request is made");
         assert_eq!(Row::of(&mut client, import)?, row);
         client.query_one("SELECT pinterest_cancel_import($1)", &[&second])?;
 
@@ -72,19 +72,19 @@ fn a_cancellation_takes_effect_at_once_in_each_phase() -> Result<()> {
         assert!(asked.elapsed() < SOON_ENOUGH, "{kind:?}: it took {:?}", asked.elapsed());
         assert_eq!(row.phase, "finished", "{kind:?}");
         assert!(row.pins_listed >= before.pins_listed && row.embedded >= before.embedded, "{kind:?}: {row:?}");
-        // What it had claimed is free: the next import goes straight through.
+        // Its claims are released: the next import does not wait.
         world.sandbox.faults().release(GATE);
         let (again, began) = (queue_board(&mut client, "Beach")?, Instant::now());
         let next = complete(&mut client, again)?;
         assert!(began.elapsed() < AT_ONCE, "{kind:?}: it took {:?}", began.elapsed());
         assert_eq!(next.embedded + next.reused, PINS as i32, "{kind:?}: {next:?}");
-        assert_eq!(Row::of(&mut client, import)?, row, "{kind:?}: what is cancelled stays as it was");
+        assert_eq!(Row::of(&mut client, import)?, row, "{kind:?}: a cancelled import does not change");
     }
     Ok(())
 }
 
 #[test]
-fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
+fn a_waiting_import_is_cancelled_by_the_call_itself() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let waiting = queue_board(&mut client, "Beach")?;
     complete(&mut client, waiting)?;
@@ -104,7 +104,7 @@ fn an_import_that_waits_is_cancelled_by_the_call_itself() -> Result<()> {
 }
 
 #[test]
-fn what_failed_is_tried_again_on_request() -> Result<()> {
+fn failed_images_are_retried_on_request() -> Result<()> {
     let (world, mut client) = quick_world("Beach", PINS)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let import = queue_board(&mut client, "Beach")?;
@@ -122,8 +122,8 @@ fn what_failed_is_tried_again_on_request() -> Result<()> {
     world.sandbox.faults().release(GATE);
     let row = complete(&mut client, import)?;
     assert_eq!((row.total, row.embedded, row.failed), (PINS as i32, PINS as i32, 0), "{row:?}");
-    assert_eq!(world.sandbox.requests().count(Kind::BoardPins), pages, "nothing is listed again");
-    assert_eq!(client.value_with::<i64>(retry, &[&import])?, 0, "nothing is left to try");
+    assert_eq!(world.sandbox.requests().count(Kind::BoardPins), pages, "the board is not listed again");
+    assert_eq!(client.value_with::<i64>(retry, &[&import])?, 0, "no failed images are left");
     assert_eq!(Row::of(&mut client, import)?.state, "completed");
     expect_refusal(client.query_one(retry, &[&987_654_i64]), "42704");
     Ok(())
@@ -152,7 +152,7 @@ fn the_end_of_an_import_is_notified() -> Result<()> {
 }
 
 #[test]
-fn the_view_of_workers_shows_who_works() -> Result<()> {
+fn the_view_of_workers_shows_their_work() -> Result<()> {
     let (world, mut client, import) = held(Kind::Image, 5)?;
     until_row(&mut client, import, "five images", |row| row.embedded == 5)?;
     let row = client.query_one(

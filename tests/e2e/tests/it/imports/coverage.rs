@@ -1,4 +1,4 @@
-//! How much of a board an import covers: sizes, sections, samples, the end of a listing, boards of others.
+//! How much of a board an import covers: page sizes, sections, samples, listing limits, other users' boards.
 
 use sandbox::config::Privacy;
 
@@ -14,7 +14,7 @@ fn world_of(accounts: Vec<AccountSpec>) -> Result<World> {
 }
 
 #[test]
-fn boards_around_one_page() -> Result<()> {
+fn boards_around_the_page_size_are_imported_whole() -> Result<()> {
     let sizes = [0, 1, 250, 251];
     let account =
         sizes.iter().fold(AccountSpec::new(USER), |account, pins| account.board(board(&pins.to_string(), *pins)));
@@ -34,7 +34,7 @@ fn boards_around_one_page() -> Result<()> {
 }
 
 #[test]
-fn sections_by_name_and_by_id() -> Result<()> {
+fn sections_are_imported_by_name_and_by_id() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 30).sections(&["Bath", "Grand hall", "Kitchen"]));
     let (_world, mut client) = world_of(vec![account])?.with_session()?;
     let report = imported(&mut client, "'Rooms', sections => '{ grand HALL }'")?;
@@ -43,13 +43,13 @@ fn sections_by_name_and_by_id() -> Result<()> {
     let named = "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board_section s
                    ON (s.account_id, s.section_id) = (p.account_id, p.board_section_id) WHERE s.name = 'Grand hall'";
     assert_eq!(client.value::<i64>(named)?, hall);
-    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, hall, "nothing else came in");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, hall, "no other pins are imported");
 
     let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'Bath'")?;
     let report = imported(&mut client, &format!("'Rooms', sections => '{{{id},Grand hall}}'"))?;
     assert_eq!(report.count("image", "reused", "kept"), hall, "{report:?}");
     assert!(report.sum("image", "embedded") > 0, "{report:?}");
-    // Part of a board says nothing about the rest of it.
+    // An import of sections removes nothing elsewhere on the board.
     assert_eq!((report.coverage.as_str(), report.sum("pin", "removed")), ("sections", 0));
     let report = imported(&mut client, "'Rooms'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "with_images")), ("whole", 30), "{report:?}");
@@ -57,7 +57,7 @@ fn sections_by_name_and_by_id() -> Result<()> {
 }
 
 #[test]
-fn a_section_that_is_not_there() -> Result<()> {
+fn an_unknown_section_fails_the_import() -> Result<()> {
     let account = AccountSpec::new(USER).board(board("Rooms", 3).sections(&["Bath", "Hall"]));
     let (_world, mut client) = world_of(vec![account.board(board("Plain", 1))])?.with_session()?;
     let import = queue(&mut client, "'Rooms', sections => '{Bath,Cellar}'")?;
@@ -80,7 +80,7 @@ fn a_section_that_is_not_there() -> Result<()> {
 }
 
 #[test]
-fn a_sample_grows_into_the_whole() -> Result<()> {
+fn an_import_completes_an_earlier_sample() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     let report = imported(&mut client, "'Beach', max_images => 5")?;
     assert_eq!((report.coverage.as_str(), world.sandbox.requests().pictures()), ("sample", 5), "{report:?}");
@@ -96,9 +96,9 @@ fn a_sample_grows_into_the_whole() -> Result<()> {
     Ok(())
 }
 
-/// A listing that has to start over meets pins that it has counted before.
+/// A listing that starts over finds pins that it has already counted.
 #[test]
-fn a_sample_whose_listing_starts_over() -> Result<()> {
+fn a_sample_counts_no_pin_twice_if_its_listing_starts_over() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 10 }));
     let held = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1));
@@ -119,7 +119,7 @@ fn a_sample_whose_listing_starts_over() -> Result<()> {
 }
 
 #[test]
-fn beyond_the_end_of_a_listing() -> Result<()> {
+fn a_listing_that_ends_early_removes_no_pins() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
@@ -131,11 +131,11 @@ fn beyond_the_end_of_a_listing() -> Result<()> {
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ListingWall).skip(2));
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!((report.coverage.as_str(), report.sum("pin", "listed")), ("until_limit", 20), "{report:?}");
-    assert_eq!(report.sum("pin", "removed"), 0, "what was not listed may be there still");
+    assert_eq!(report.sum("pin", "removed"), 0, "pins that were not listed may still exist");
     assert_eq!(client.value::<i64>("SELECT count(removed_at) FROM pinterest.pin")?, 0);
     let row = Row::of(&mut client, report.import)?;
     assert!(row.reason.contains("complete up to"), "{row:?}");
-    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged", "there is no more to be had");
+    assert_eq!(imported(&mut client, "'Beach'")?.coverage, "unchanged", "a further import can list no more");
     Ok(())
 }
 
@@ -146,7 +146,7 @@ fn connect_with_secret_boards(world: &World, client: &mut Client) -> Result<i64>
 }
 
 #[test]
-fn secret_boards_and_boards_of_others() -> Result<()> {
+fn secret_boards_need_their_scope_and_other_users_boards_need_collaboration() -> Result<()> {
     let mine = AccountSpec::new(USER).board(board("Hidden", 3).privacy(Privacy::Secret));
     let theirs = AccountSpec::new("example_other")
         .board(board("Ours", 4).collaborator(USER))
@@ -154,7 +154,7 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
         .board(board("Theirs", 5));
     let (world, mut client) = world_of(vec![mine, theirs])?.with_session()?;
     let report = imported(&mut client, "'Ours'")?;
-    assert_eq!(report.outcomes("image"), ["embedded 4"], "a group board comes in by its title");
+    assert_eq!(report.outcomes("image"), ["embedded 4"], "a group board is found by its title");
     let owner = "SELECT owner_username FROM pinterest.board WHERE name = 'Ours'";
     assert_eq!(client.value::<String>(owner)?, "example_other");
     imported(&mut client, "'https://www.pinterest.com/example_other/ours/'")?;
@@ -172,6 +172,6 @@ fn secret_boards_and_boards_of_others() -> Result<()> {
     }
     assert_eq!(client.value::<String>("SELECT privacy FROM pinterest.board WHERE name = 'Hidden'")?, "SECRET");
     let import = queue(&mut client, &format!("'{}'", world.sandbox.board_id("Theirs")?))?;
-    assert_eq!(wait(&mut client, import)?, "failed", "an id opens no stranger's board");
+    assert_eq!(wait(&mut client, import)?, "failed", "an id gives no access to another user's board");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Each image is downloaded and embedded once, on however many boards it is.
+//! Each image is downloaded and embedded once, however many boards contain it.
 
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
@@ -6,7 +6,7 @@ use crate::support::prelude::*;
 const PINS: u64 = 40;
 const OTHER: &str = "example_other";
 
-/// The board "One", and boards of other names that show its pictures, each in the account named.
+/// The board "One", and boards with the same images: `twins` gives their names and accounts.
 fn world(twins: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<World> {
     let board = |name: &str| beach_board(name, PINS);
     let mut accounts = vec![AccountSpec::new(USER).board(board("One")), AccountSpec::new(OTHER)];
@@ -15,19 +15,19 @@ fn world(twins: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<World> {
         owner.into_iter().for_each(|owner| owner.boards.push(board(name).pictures_of("One")));
     }
     let mut config = Config { accounts, ..quick_board("One", 1) };
-    // Some pictures come twice on each board as well.
+    // Some images also occur twice on one board.
     config.surprises.repeated_pictures = 30;
     let builder = World::builder().sandbox(config);
     settings.iter().fold(builder, |builder, (name, value)| builder.setting(name, value)).start()
 }
 
-/// Pictures by the CDN's hash.
+/// The number of distinct images, by the CDN's hash.
 fn distinct(client: &mut Client) -> Result<u64> {
     Ok(client.value::<i64>("SELECT count(DISTINCT content_hash) FROM pinterest.pin_image")?.try_into()?)
 }
 
-/// Imports two boards at once: both have found all their images before the first picture is served. Returns what they
-/// embedded, together.
+/// Imports two boards at once: both have found all their images before the first one is served. Returns how many images
+/// they embedded together.
 fn side_by_side(world: &World, client: &mut Client, boards: [String; 2]) -> Result<i64> {
     hold_pictures_after(world, 0);
     let mut imports = Vec::new();
@@ -55,7 +55,7 @@ fn connect_other(world: &World, client: &mut Client) -> Result<i64> {
 }
 
 #[test]
-fn on_the_boards_of_an_account_one_after_another() -> Result<()> {
+fn consecutive_imports_of_an_account_embed_each_image_once() -> Result<()> {
     let (world, mut client) = world(&[("Two", USER)], &[])?.with_session()?;
     let report = imported(&mut client, "'One'")?;
     let pictures = distinct(&mut client)?;
@@ -69,7 +69,7 @@ fn on_the_boards_of_an_account_one_after_another() -> Result<()> {
 }
 
 #[test]
-fn on_boards_that_are_imported_at_the_same_time() -> Result<()> {
+fn concurrent_imports_of_an_account_embed_each_image_once() -> Result<()> {
     let (world, mut client) = world(&[("Two", USER)], &[])?.with_session()?;
     let embedded = side_by_side(&world, &mut client, ["'One'".into(), "'Two'".into()])?;
     let pictures = distinct(&mut client)?;
@@ -80,13 +80,13 @@ fn on_boards_that_are_imported_at_the_same_time() -> Result<()> {
     Ok(())
 }
 
-/// Workers of one database see each other's claims in its tables alone.
+/// The workers of a database share their claims only through its tables.
 #[test]
-fn by_several_workers_at_the_same_time() -> Result<()> {
+fn several_workers_embed_each_image_once() -> Result<()> {
     let twins = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight"];
     let (world, mut client) =
         world(&twins.map(|name| (name, USER)), &[("pinterest.workers_per_database", "2")])?.with_session()?;
-    // A worker has four imports in hand: the other four are the second's. All lists come at once.
+    // Each worker claims four of the eight imports. All listings are answered at once.
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
     let boards = twins.into_iter().chain(["One"]);
     let imports = boards.map(|board| queue(&mut client, &format!("'{board}'"))).collect::<Result<Vec<_>>>()?;
@@ -108,19 +108,19 @@ fn by_several_workers_at_the_same_time() -> Result<()> {
 }
 
 #[test]
-fn accounts_are_kept_apart() -> Result<()> {
+fn accounts_do_not_share_embeddings_by_default() -> Result<()> {
     let (world, mut client) = world(&[("Two", OTHER)], &[])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     let boards = [format!("'One', {}", world.account()), format!("'Two', {other}")];
     let embedded = side_by_side(&world, &mut client, boards)?;
     let pictures = distinct(&mut client)?;
-    assert_eq!(u64::try_from(embedded)?, 2 * pictures, "each account has its own");
+    assert_eq!(u64::try_from(embedded)?, 2 * pictures, "each account embeds its own images");
     assert_eq!(world.sandbox.requests().pictures(), 2 * pictures);
     Ok(())
 }
 
 #[test]
-fn across_accounts_where_that_is_asked_for() -> Result<()> {
+fn accounts_share_embeddings_if_the_setting_is_on() -> Result<()> {
     let (world, mut client) = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     imported(&mut client, &format!("'One', {}", world.account()))?;
@@ -132,7 +132,7 @@ fn across_accounts_where_that_is_asked_for() -> Result<()> {
 }
 
 #[test]
-fn across_accounts_at_the_same_time() -> Result<()> {
+fn concurrent_imports_share_embeddings_across_accounts() -> Result<()> {
     let (world, mut client) = world(&[("Two", OTHER)], &[("pinterest.reuse_across_accounts", "on")])?.with_session()?;
     let other = connect_other(&world, &mut client)?;
     let boards = [format!("'One', {}", world.account()), format!("'Two', {other}")];
@@ -142,9 +142,9 @@ fn across_accounts_at_the_same_time() -> Result<()> {
     Ok(())
 }
 
-/// Bytes that are kept are kept with each image; that is no reason to get them twice.
+/// Kept bytes are stored with each image, but downloaded only once.
 #[test]
-fn with_their_bytes_kept() -> Result<()> {
+fn kept_images_are_downloaded_once() -> Result<()> {
     let (world, mut client) = world(&[], &[])?.with_session()?;
     let report = imported(&mut client, "'One', keep_images => true")?;
     let pictures = distinct(&mut client)?;
@@ -156,8 +156,7 @@ fn with_their_bytes_kept() -> Result<()> {
     Ok(())
 }
 
-/// Has every picture of a board but the first come as that one's file, from its own address; the first is
-/// the newest pin's.
+/// Redirects every image of a board to the file of its newest pin.
 fn one_file(world: &World, client: &mut Client) -> Result<()> {
     let pins = pins_without_pictures(world, client, "Beach")?;
     let newest = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?.remove(0);
@@ -169,7 +168,7 @@ fn one_file(world: &World, client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// It takes the download to tell that two addresses lead to one file.
+/// Only a download shows that two addresses serve the same file.
 #[test]
 fn equal_bytes_are_recognised() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
@@ -183,7 +182,7 @@ fn equal_bytes_are_recognised() -> Result<()> {
 }
 
 #[test]
-fn equal_bytes_in_work_together() -> Result<()> {
+fn equal_bytes_in_one_import_are_embedded_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
     one_file(&world, &mut client)?;
     let report = imported(&mut client, "'Beach'")?;

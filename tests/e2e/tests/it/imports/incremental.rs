@@ -1,4 +1,4 @@
-//! What an import of a board costs and brings that was imported before, by hand or on time.
+//! Further imports of an imported board, by a call or by schedule: their requests and results.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ fn requests(world: &World) -> BTreeMap<Kind, u64> {
 }
 
 #[test]
-fn two_new_pins_on_a_long_board() -> Result<()> {
+fn two_new_pins_on_a_long_board_take_five_requests() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 600)?.with_session()?;
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.outcomes("image"), ["embedded 600"]);
@@ -32,13 +32,13 @@ fn two_new_pins_on_a_long_board() -> Result<()> {
 }
 
 #[test]
-fn a_pin_that_is_gone() -> Result<()> {
+fn a_removed_pin_is_detected() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 255)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
     let gone = world.sandbox.pin_ids(&board)?.remove(252);
     world.sandbox.remove_pin(&gone)?;
-    // As many came as went: the count says nothing, the listing has to.
+    // The count stays the same, so only the listing shows the change.
     world.sandbox.add_pins(&board, 1)?;
     world.sandbox.requests().reset();
     let report = imported(&mut client, "'Beach'")?;
@@ -51,9 +51,9 @@ fn a_pin_that_is_gone() -> Result<()> {
     Ok(())
 }
 
-/// An import of a part makes pins known; that must not make up for others that are gone.
+/// Pins added by a partial import must not hide that others are gone.
 #[test]
-fn a_pin_that_is_gone_after_a_sample() -> Result<()> {
+fn a_removed_pin_is_detected_after_a_sample() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     imported(&mut client, "'Beach'")?;
     let board = world.sandbox.board_id("Beach")?;
@@ -78,7 +78,7 @@ fn two_boards() -> Result<World> {
     World::of(Config { accounts: vec![account], ..quick_board("Near", 1) })
 }
 
-/// The titles of the boards that hold a pin now.
+/// The titles of the boards that contain a pin now.
 fn whereabouts(client: &mut Client, pin: &str) -> Result<Vec<String>> {
     client.column_with(
         "SELECT b.name FROM pinterest.pin p JOIN pinterest.board b USING (account_id, board_id)
@@ -88,13 +88,13 @@ fn whereabouts(client: &mut Client, pin: &str) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_pin_that_moved_follows() -> Result<()> {
+fn a_moved_pin_is_stored_on_its_new_board() -> Result<()> {
     let (world, mut client) = two_boards()?.with_session()?;
     imported(&mut client, "'Near'")?;
     imported(&mut client, "'Far'")?;
     let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
     let pins = world.sandbox.pin_ids(&near)?;
-    // One is seen where it went before it is missed where it was, the other is missed first.
+    // The first pin is found on its new board before its old board is listed, the second one after.
     for (pin, order) in [(&pins[2], ["Far", "Near"]), (&pins[4], ["Near", "Far"])] {
         world.sandbox.move_pin(pin, &far)?;
         world.sandbox.requests().reset();
@@ -103,7 +103,7 @@ fn a_pin_that_moved_follows() -> Result<()> {
             assert_eq!(report.sum("image", "embedded"), 0, "{board}: {report:?}");
         }
         assert_eq!(whereabouts(&mut client, pin)?, ["Far"]);
-        assert_eq!(world.sandbox.requests().pictures(), 0, "its picture is known");
+        assert_eq!(world.sandbox.requests().pictures(), 0, "its image is not downloaded again");
     }
     for (board, pins) in [("Near", 4), ("Far", 8)] {
         let report = imported(&mut client, &format!("'{board}'"))?;
@@ -112,9 +112,9 @@ fn a_pin_that_moved_follows() -> Result<()> {
     Ok(())
 }
 
-/// The import of the board where a pin went takes over its image, which the other one had found and not come to yet.
+/// The new board's import takes over the pin's image, which the old board's import has found but not processed.
 #[test]
-fn a_pin_that_moves_while_both_boards_are_imported() -> Result<()> {
+fn a_pin_that_moves_between_running_imports_is_embedded_once() -> Result<()> {
     let (world, mut client) = two_boards()?.with_session()?;
     let (near, far) = (world.sandbox.board_id("Near")?, world.sandbox.board_id("Far")?);
     hold_pictures_after(&world, 0);
@@ -144,7 +144,7 @@ fn imports_of(client: &mut Client, board: &str) -> Result<i64> {
     Ok(row.get(0))
 }
 
-/// Lets the time of the next import come, and a worker look.
+/// Makes the next scheduled imports due and starts a worker.
 fn come_due(world: &World, client: &mut Client) -> Result<()> {
     client
         .batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE next_sync_at IS NOT NULL")?;
@@ -152,7 +152,7 @@ fn come_due(world: &World, client: &mut Client) -> Result<()> {
 }
 
 #[test]
-fn a_board_that_is_kept_fresh() -> Result<()> {
+fn a_board_is_imported_on_schedule_until_it_is_unscheduled() -> Result<()> {
     let (world, mut client) = two_boards()?.with_session()?;
     imported(&mut client, "'Near', sync_every => '6 hours', keep_images => true")?;
     imported(&mut client, "'Far'")?;
@@ -167,18 +167,18 @@ fn a_board_that_is_kept_fresh() -> Result<()> {
     let last: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     let report = Report::completed(&mut client, last)?;
     assert_eq!((report.sum("image", "embedded"), report.sum("pin", "reported")), (1, 7), "{report:?}");
-    assert!(client.value::<bool>(due)?, "and again six hours later");
+    assert!(client.value::<bool>(due)?, "the next import is due six hours later");
     let kept: i64 = client.value("SELECT count(image) FROM pinterest.pin_image")?;
-    assert_eq!(kept, 7, "bytes are kept as by the first import");
-    assert_eq!(imports_of(&mut client, "Far")?, 1, "nobody asked for that");
+    assert_eq!(kept, 7, "image bytes are kept as in the first import");
+    assert_eq!(imports_of(&mut client, "Far")?, 1, "the board without a schedule is not imported");
 
     client.batch_execute("SELECT pinterest_sync_board('Far', '1 day')")?;
     come_due(&world, &mut client)?;
     until("both boards", || Ok((imports_of(&mut client, "Near")?, imports_of(&mut client, "Far")?) == (3, 2)))?;
     client.batch_execute("SELECT pinterest_sync_board('Near', NULL)")?;
     come_due(&world, &mut client)?;
-    until("the board that goes on", || Ok(imports_of(&mut client, "Far")? == 3))?;
-    assert_eq!(imports_of(&mut client, "Near")?, 3, "it is not kept fresh any more");
+    until("the board with a schedule", || Ok(imports_of(&mut client, "Far")? == 3))?;
+    assert_eq!(imports_of(&mut client, "Near")?, 3, "the board without a schedule is not imported");
     for interval in ["4 minutes", "0", "-1 day"] {
         client.refused(&format!("SELECT pinterest_sync_board('Far', '{interval}')"), "22023");
     }

@@ -1,5 +1,5 @@
-//! The worker is killed or terminated, or the whole server is stopped at once, in each stage of an import: the import continues
-//! from there, and nothing is lost or done twice.
+//! The worker is killed or terminated, or the server is stopped immediately, in each stage of an import: the import
+//! continues from there, and nothing is lost or done twice.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const PINS: u64 = 12;
 const PAGES: u64 = 3;
 const WORKER: &str = "pg_pinterest worker";
 
-/// A stage, by the request at which an import is held.
+/// A stage of an import, which is held at one of its requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Resolving,
@@ -24,7 +24,7 @@ enum Stage {
 impl Stage {
     const ALL: [Stage; 4] = [Stage::Resolving, Stage::Sections, Stage::Listing, Stage::Images];
 
-    /// What is held, and how many of it pass before.
+    /// The requests to hold, and how many of them pass before.
     fn held(self, board: &str) -> (Selector, u64) {
         match self {
             Stage::Resolving => (format!("/v5/boards/{board}").into(), 0),
@@ -34,7 +34,7 @@ impl Stage {
         }
     }
 
-    /// The import has come as far as it can while it is held.
+    /// Whether the import has got as far as it can while it is held.
     fn is_reached(self, row: &Row) -> bool {
         match self {
             Stage::Resolving => row.phase == "resolving" && row.state == "running",
@@ -45,7 +45,7 @@ impl Stage {
     }
 }
 
-/// A board for each stage, its pins four a page.
+/// A board for each stage, listed with four pins per page.
 fn world() -> Result<World> {
     let board = |stage: &Stage| beach_board(format!("{stage:?}"), PINS);
     let config = Config {
@@ -56,7 +56,7 @@ fn world() -> Result<World> {
     World::of(config)
 }
 
-/// Interrupts an import in one stage. `interrupt` returns once it has.
+/// Interrupts an import in one stage. `interrupt` returns after the interruption.
 fn interrupted(world: &World, stage: Stage, interrupt: impl Fn(&World) -> Result<()>) -> Result<()> {
     let connected = || wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()));
     let mut client = connected()?;
@@ -92,22 +92,22 @@ fn check(client: &mut Client, world: &World, stage: Stage, board: &str, row: &Ro
     let report = "SELECT count(*) FROM pinterest.import_report WHERE outcome = 'pending'";
     assert_eq!(client.value::<i64>(report)?, 0, "{stage:?}");
 
-    // A page that is in is not asked for again, except for the one that was under way.
+    // No stored page is requested again; the outstanding one is.
     let pages = format!("/v5/boards/{board}/pins");
     let asked = |row: &&sandbox::Request| row.path == pages;
     let (latest, arrived) = (world.sandbox.requests().latest(), world.sandbox.requests().count(Kind::BoardPins));
     let distinct: BTreeSet<_> = latest.iter().filter(asked).map(|request| &request.query).collect();
     assert_eq!(distinct.len() as u64, PAGES, "{stage:?}");
-    assert!(arrived <= PAGES + u64::from(stage == Stage::Listing), "{stage:?}: {arrived} pages were asked for");
-    // Nor is a picture that was in: what was under way is downloaded once more.
+    assert!(arrived <= PAGES + u64::from(stage == Stage::Listing), "{stage:?}: {arrived} pages were requested");
+    // No embedded image is downloaded again; the outstanding ones are.
     let pictures = world.sandbox.requests().pictures();
     let in_before = if stage == Stage::Images { 5 } else { 0 };
-    assert!((PINS..=2 * PINS - in_before).contains(&pictures), "{stage:?}: {pictures} pictures were asked for");
+    assert!((PINS..=2 * PINS - in_before).contains(&pictures), "{stage:?}: {pictures} images were requested");
     Ok(())
 }
 
 #[test]
-fn the_worker_is_killed() -> Result<()> {
+fn imports_survive_a_killed_worker() -> Result<()> {
     let world = world()?;
     for stage in Stage::ALL {
         interrupted(&world, stage, |world| kill_worker(world).map(drop))?;
@@ -116,9 +116,9 @@ fn the_worker_is_killed() -> Result<()> {
 }
 
 #[test]
-fn the_worker_is_terminated_and_no_session_notices() -> Result<()> {
+fn imports_and_sessions_survive_a_terminated_worker() -> Result<()> {
     for stage in Stage::ALL {
-        // The launcher takes its time with workers that end again and again soon after their start.
+        // A new world, as the launcher delays the restart of workers that repeatedly end soon after their start.
         let world = world()?;
         interrupted(&world, stage, |world| {
             let mut bystander = world.connect()?;
@@ -135,7 +135,7 @@ fn the_worker_is_terminated_and_no_session_notices() -> Result<()> {
 }
 
 #[test]
-fn the_server_is_stopped_at_once() -> Result<()> {
+fn imports_survive_an_immediate_stop_of_the_server() -> Result<()> {
     let world = world()?;
     for stage in Stage::ALL {
         interrupted(&world, stage, |world| world.cluster.restart(Stop::Immediate))?;

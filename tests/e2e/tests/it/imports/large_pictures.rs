@@ -1,9 +1,9 @@
-//! Pictures as cameras make them: embedded, up to limits that are settings.
+//! Images of a camera's size are embedded, up to limits that are settings.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, state, until_state};
 
-/// Changes a limit, and waits until a new embedder has it.
+/// Changes a limit and waits for an embedder with the new one.
 fn set_limit(world: &World, client: &mut Client, name: &str, value: &str) -> Result<()> {
     let before = world.cluster.embedder()?.map(|process| process.pid);
     world.cluster.change(name, value)?;
@@ -16,7 +16,7 @@ fn reasons(client: &mut Client) -> Result<Vec<String>> {
     client.column("SELECT reason FROM pinterest.pin_image WHERE state = 'skipped' ORDER BY reason")
 }
 
-/// The last import once more, with what it skipped.
+/// Retries the image that the last import skipped.
 fn retried(client: &mut Client) -> Result<Row> {
     let import: i64 = client.value("SELECT max(import_id) FROM pinterest.import")?;
     assert_eq!(client.value::<i64>(&format!("SELECT pinterest_retry_failed({import})"))?, 1);
@@ -24,7 +24,7 @@ fn retried(client: &mut Client) -> Result<Row> {
 }
 
 #[test]
-fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over() -> Result<()> {
+fn an_import_embeds_large_images_and_names_the_limit_that_one_exceeds() -> Result<()> {
     let (world, mut client) = World::of(Config::with_board("Album", &[Family::Beach], 6))?.with_session()?;
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     set_limit(&world, &mut client, "pinterest.max_image_pixels", "50000000")?;
@@ -48,7 +48,7 @@ fn an_import_embeds_photographs_and_panoramas_and_says_which_limit_one_is_over()
 }
 
 #[test]
-fn a_download_ends_at_the_limit_of_bytes() -> Result<()> {
+fn a_download_ends_at_the_byte_limit() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(Config::with_board("Album", &[Family::Beach], 2))
         .setting("pinterest.max_image_size", "256kB")

@@ -1,15 +1,15 @@
-//! Answers of the API that are broken in every way, in the middle of a listing: what passes is waited for, what does not
-//! ends the import with a reason, and nothing is lost or comes twice.
+//! Broken answers in the middle of a listing: the import waits for temporary faults to pass, fails with a reason at
+//! permanent ones, and neither loses nor repeats anything.
 
 use serde_json::json;
 
 use crate::support::prelude::*;
 
 const PINS: i32 = 5;
-/// A drip is given half a minute before it is given up.
+/// A slow answer is aborted after half a minute.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A world with a board for each case, listed two pins a page.
+/// A world with a board for each case, listed with two pins per page.
 fn world(names: &[&str]) -> Result<World> {
     let board = |name: &&str| beach_board(*name, PINS as u64);
     let config = Config {
@@ -32,7 +32,7 @@ fn ended(client: &mut Client, import: i64) -> Result<Row> {
 }
 
 #[test]
-fn what_passes_costs_time_and_nothing_else() -> Result<()> {
+fn temporary_faults_only_delay_an_import() -> Result<()> {
     let text = |message: &str| Fault::Status { status: 400, code: 99, message: message.into(), headers: [].into() };
     let cases: Vec<(&str, Fault)> = vec![
         ("400 code 12", Fault::SomethingWentWrong),
@@ -53,7 +53,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
     let (world, mut client) = world(&names)?.with_session()?;
     let mut imports = Vec::new();
     for (name, fault) in &cases {
-        // On the second page, twice: the first is in by then, and an attempt has failed in the same way before.
+        // Twice on the second page, so that the first page is stored and a second attempt fails in the same way.
         let rule = Rule::on(pages_of(&world, name)?, fault.clone()).skip(1);
         let rule = world.sandbox.faults().add(if *name == "a drip" { rule.once() } else { rule.times(2) });
         imports.push((name, rule, queue_board(&mut client, name)?));
@@ -61,7 +61,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
     for (name, rule, import) in imports {
         let row = ended(&mut client, import)?;
         assert_eq!((row.state.as_str(), row.pins_listed, row.embedded), ("completed", PINS, PINS), "{name}: {row:?}");
-        assert!(row.reason.is_empty(), "{name}: what is over is not told any more: {row:?}");
+        assert!(row.reason.is_empty(), "{name}: the reason is cleared: {row:?}");
         complete(&mut client, import)?;
         let fired = world.sandbox.faults().fired(rule);
         assert!(fired > 0, "{name}");
@@ -74,7 +74,7 @@ fn what_passes_costs_time_and_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
+fn permanent_faults_fail_the_import_with_a_reason() -> Result<()> {
     let inside = |status: u16, location: &str| Fault::Redirect { status, location: location.into() };
     let circle = Fault::RepeatedBookmark;
     let cases: Vec<(&str, Fault, &str)> = vec![
@@ -100,10 +100,10 @@ fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
         assert_eq!((row.state.as_str(), row.phase.as_str()), ("failed", "finished"), "{name}: {row:?}");
         assert!(!row.reason.is_empty() && row.reason.contains(**words), "{name}: {row:?}");
         assert_eq!(row.error_code.len(), 5, "{name}: {row:?}");
-        // What had come in stays, and nothing is called removed.
+        // Stored pins stay, and none is reported as removed.
         assert!(row.pins_listed >= 2 && row.pins_removed == 0, "{name}: {row:?}");
     }
-    // Pinterest mends its ways.
+    // Without the faults, the boards can be imported.
     world.sandbox.faults().clear();
     for (name, _, _) in &imports {
         let row = import(&mut client, name)?;
@@ -115,7 +115,7 @@ fn what_does_not_pass_ends_the_import_with_its_reason() -> Result<()> {
 #[test]
 fn odd_pages_are_listed_to_the_end() -> Result<()> {
     let cases: Vec<(&str, Fault)> = vec![
-        ("an empty page that goes on", Fault::EmptyPageWithBookmark),
+        ("an empty page with a bookmark", Fault::EmptyPageWithBookmark),
         ("each pin twice", Fault::DuplicateItems),
         ("more than announced", Fault::Delay { milliseconds: 300 }),
         (
@@ -136,9 +136,9 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
 }
 
 #[test]
-fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
+fn an_expired_bookmark_restarts_the_listing() -> Result<()> {
     let (world, mut client) = world(&["Beach"])?.with_session()?;
-    // Parked with the bookmark of the second page, which is invalid when the import continues.
+    // The import waits with the bookmark of the second page, which is invalid when it continues.
     world.sandbox.faults().add(
         Rule::on(Kind::BoardPins, Fault::RateLimited { retry_after: Some("1".into()), reset: None }).skip(1).once(),
     );
@@ -147,7 +147,7 @@ fn a_bookmark_that_has_gone_stale_starts_the_listing_over() -> Result<()> {
     world.sandbox.expire_bookmarks();
     let row = complete(&mut client, import)?;
     assert_eq!((row.pins_listed, row.total, row.embedded), (PINS, PINS, PINS), "{row:?}");
-    // The page before, the refusal, the stale one, and all three again.
+    // The first page, the refusal, the expired bookmark, and all three pages again.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 6);
     Ok(())
 }

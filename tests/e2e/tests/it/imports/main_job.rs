@@ -1,8 +1,8 @@
-//! The main job, from an empty database to an imported board.
+//! The main workflow, from an empty database to an imported board.
 
 use crate::support::prelude::*;
 
-/// Every step that a person takes, on a server that preloads the extension or does not.
+/// All steps of a user, on a server with or without the extension preloaded.
 fn from_nothing_to_a_board(preload: bool) -> Result<()> {
     let (world, mut client) = World::builder().preload(preload).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
@@ -15,7 +15,7 @@ fn from_nothing_to_a_board(preload: bool) -> Result<()> {
 
     let mut listed: Vec<String> = client.column("SELECT name FROM pinterest_list_boards()")?;
     listed.sort_unstable();
-    // All but the secret one: its scope was not asked for.
+    // All but the secret one, whose scope was not requested.
     assert_eq!(listed, ["Ballroom", "Barn wedding", "Beach ceremony", "Decoration", "Garden party", "Honeymoon"]);
 
     let row = import(&mut client, "Decoration")?;
@@ -33,18 +33,18 @@ fn from_nothing_to_a_board(preload: bool) -> Result<()> {
 
     let preloaded = "SELECT status FROM pinterest_doctor() WHERE check_name = 'preloaded'";
     assert_eq!(client.value::<String>(preloaded)?, if preload { "ok" } else { "note" });
-    // The pgvector of this machine may be one that the doctor warns of.
+    // The doctor may warn about the installed version of pgvector.
     let bad = "SELECT count(*) FROM pinterest_doctor() WHERE status NOT IN ('ok', 'note') AND check_name <> 'pgvector'";
     assert_eq!(client.value::<i64>(bad)?, 0);
     Ok(())
 }
 
 #[test]
-fn preloaded() -> Result<()> {
+fn a_board_is_imported_with_preloading() -> Result<()> {
     from_nothing_to_a_board(true)
 }
 
 #[test]
-fn not_preloaded() -> Result<()> {
+fn a_board_is_imported_without_preloading() -> Result<()> {
     from_nothing_to_a_board(false)
 }

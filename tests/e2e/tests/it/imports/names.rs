@@ -1,4 +1,4 @@
-//! Boards and sections by the words and addresses that people have.
+//! Boards and sections are found by the titles and addresses that users give.
 
 use sandbox::config::ImageRules;
 
@@ -13,7 +13,7 @@ fn world_of(accounts: Vec<AccountSpec>) -> Result<World> {
     World::of(Config { accounts, ..quick_board("Beach", 0) })
 }
 
-/// A board whose sections are called as people call them.
+/// A board with punctuation, accents and other scripts in its sections' titles.
 fn rooms() -> BoardSpec {
     board("Rooms & halls", 40).sections(&[
         "Bath",
@@ -24,7 +24,7 @@ fn rooms() -> BoardSpec {
     ])
 }
 
-/// How many pins of a section the account holds.
+/// How many pins of a section are stored.
 fn pins_of(client: &mut Client, section: &str) -> Result<i64> {
     let row = client.query_one(
         "SELECT count(*) FROM pinterest.pin p JOIN pinterest.board_section s
@@ -41,7 +41,7 @@ fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
     for (part, section) in [
         ("bath/", "Bath"),
         ("GRAND-HALL?utm_source=1#x", "Grand Hall!"),
-        // Composed in the address, decomposed in the title.
+        // Composed characters in the address, decomposed ones in the title.
         ("m%C3%BChle-caf%C3%A9/", "Mu\u{308}hle & Caf\u{E9}"),
         ("%E7%B5%90%E5%A9%9A%E5%BC%8F", "\u{7D50}\u{5A5A}\u{5F0F}"),
         ("annas-room//", "Anna's room"),
@@ -53,7 +53,7 @@ fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
         assert!(came > 0, "{part}: {report:?}");
         assert_eq!(pins_of(&mut client, section)?, came, "{part}: all pins of the section");
         before += came;
-        assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, before, "{part}: and no others");
+        assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin")?, before, "{part}: no other pins");
         let named: String = client.value(&format!(
             "SELECT array_to_string(sections, ' ') FROM pinterest.import WHERE import_id = {}",
             report.import
@@ -61,12 +61,12 @@ fn the_address_of_a_section_imports_that_section_alone() -> Result<()> {
         assert!(!named.is_empty() && !named.contains('%'), "{named}");
     }
     let report = imported(&mut client, &format!("'https://www.pinterest.com/{USER}/rooms-halls/'"))?;
-    assert_eq!((report.coverage.as_str(), report.sum("pin", "with_images")), ("whole", 40), "the board's own address");
+    assert_eq!((report.coverage.as_str(), report.sum("pin", "with_images")), ("whole", 40), "the board's address");
     Ok(())
 }
 
 #[test]
-fn a_section_that_its_board_has_not() -> Result<()> {
+fn unknown_and_ambiguous_sections_fail_with_a_hint() -> Result<()> {
     let names: Vec<String> = (0..60).map(|number| format!("Room {number} {}", "x".repeat(150))).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let account = AccountSpec::new(USER).board(board("Rooms", 3).sections(&["Bath", "Hall"]));
@@ -85,7 +85,7 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     let row = failed(&mut client, &format!("'https://www.pinterest.com/{USER}/hotel/cellar/'"))?;
     assert!(row.error_code == "42704" && row.hint.len() < 2000 && row.hint.contains("and 40 more"), "{row:?}");
 
-    // Several of one title but for the case: the exact one, or a question.
+    // Titles that differ only in case: the exact one is taken, others are ambiguous.
     let report = imported(&mut client, "'Twins', sections => '{HALL}'")?;
     assert_eq!(pins_of(&mut client, "HALL")?, report.sum("pin", "with_images"));
     let id: String = client.value("SELECT section_id FROM pinterest.board_section WHERE name = 'HALL'")?;
@@ -107,9 +107,9 @@ fn a_section_that_its_board_has_not() -> Result<()> {
     Ok(())
 }
 
-/// What only reads restricts itself to the section, what is done to a whole board refuses one.
+/// Reading functions restrict themselves to the section; functions that change a whole board refuse it.
 #[test]
-fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
+fn a_sections_address_restricts_reads_and_is_refused_for_changes() -> Result<()> {
     let rooms = BoardSpec::new("Rooms", &[Family::Beach, Family::Barn], 30).media(MediaMix::images_only());
     let rooms = rooms.sections(&["Bath", "Hall"]);
     let accounts = vec![AccountSpec::new(USER).board(rooms).board(board("Other", 3))];
@@ -150,7 +150,7 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
         ("pinterest_sync_board('BATH', '1 day')", "22023", "whole boards"),
         ("pinterest_reembed_board('BATH')", "22023", "whole boards"),
         ("pinterest_purge_board('BATH')", "22023", "whole boards"),
-        // It may be another board, which has not been seen yet.
+        // It may be the title of another board, which has not been listed yet.
         ("pinterest_purge_board('ROOMS')", "42704", "has been seen"),
         (
             "pinterest_recommend('BATH', 'venues', not_boards => '{BATH}')",
@@ -171,7 +171,7 @@ fn a_sections_address_where_a_board_is_read_or_changed() -> Result<()> {
 }
 
 #[test]
-fn addresses_that_lead_to_no_board_are_refused_before_a_request() -> Result<()> {
+fn addresses_of_anything_but_boards_are_refused_without_a_request() -> Result<()> {
     let (world, mut client) = world_of(vec![AccountSpec::new(USER).board(board("Rooms", 2))])?.with_session()?;
     import(&mut client, "Rooms")?;
     world.sandbox.requests().reset();
@@ -219,7 +219,7 @@ fn addresses_that_lead_to_no_board_are_refused_before_a_request() -> Result<()> 
 }
 
 #[test]
-fn titles_in_any_unicode_form() -> Result<()> {
+fn titles_match_in_any_unicode_form() -> Result<()> {
     let titles = [
         "Scheunen\u{AD}hochzeit  Stra\u{DF}e",
         "Cafe\u{301} \u{2764}\u{FE0F}",
@@ -242,7 +242,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
         ("Twin", "Twin"),
         ("TWIN", "T\u{200B}WIN"),
     ];
-    // Asked of Pinterest at first, of the table the second time.
+    // Found by a request to Pinterest in the first round, in the table in the second one.
     for round in 0..2 {
         for (title, words) in written {
             let id = world.sandbox.board_id(title)?;
@@ -259,7 +259,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
         }
         let ids = [world.sandbox.board_id("Twin")?, world.sandbox.board_id("TWIN")?];
         let hint = if round == 0 {
-            // Nothing is known of these two to a session that starts from an empty table.
+            // With an empty table, both boards are unknown.
             client.batch_execute("DELETE FROM pinterest.import; DELETE FROM pinterest.board")?;
             let import = queue(&mut client, "'twin'")?;
             assert_eq!(wait(&mut client, import)?, "failed");
@@ -273,7 +273,7 @@ fn titles_in_any_unicode_form() -> Result<()> {
         };
         assert!(ids.iter().all(|id| hint.contains(id)), "{hint}");
     }
-    // A title that reads as an address is found once its board has been listed.
+    // A title that looks like an address is found after its board has been listed.
     client.refused("SELECT pinterest_import_board('https://pin.it/odd')", "22023");
     client.query("SELECT * FROM pinterest_list_boards()", &[])?;
     let report = imported(&mut client, "'https://pin.it/odd'")?;
@@ -281,9 +281,9 @@ fn titles_in_any_unicode_form() -> Result<()> {
     Ok(())
 }
 
-/// Digits are the id of a board before they are the title of one, also where only the title has been seen.
+/// Digits are taken as a board's id before they are taken as a title, even if only the title has been listed.
 #[test]
-fn an_id_before_a_title() -> Result<()> {
+fn an_id_takes_precedence_over_a_title() -> Result<()> {
     let plain = World::builder().sandbox(Config {
         accounts: vec![AccountSpec::new(USER).board(board("Plain", 2)).board(board("Other", 3))],
         ..quick_board("Beach", 0)
@@ -292,7 +292,7 @@ fn an_id_before_a_title() -> Result<()> {
     let id = plain.sandbox.board_id("Plain")?;
     drop(plain);
     let world = world_of(vec![AccountSpec::new(USER).board(board("Plain", 2)).board(board(&id, 3))])?;
-    assert_eq!(world.sandbox.board_id("Plain")?, id, "ids come from the seed and the order");
+    assert_eq!(world.sandbox.board_id("Plain")?, id, "ids depend only on the seed and the order");
     let mut client = world.connect()?;
     import(&mut client, &world.sandbox.board_id(&id)?)?;
     let row = import(&mut client, &id)?;
@@ -301,7 +301,7 @@ fn an_id_before_a_title() -> Result<()> {
 }
 
 #[test]
-fn boards_of_other_users() -> Result<()> {
+fn boards_of_other_users_are_found_by_their_owners_address() -> Result<()> {
     let mine = AccountSpec::new(USER).board(board("Barn", 2)).board(board("Mine", 1));
     let theirs = AccountSpec::new("example_other").board(board("Barn", 3).collaborator(USER)).board(board("Theirs", 4));
     let (_world, mut client) = world_of(vec![mine, theirs])?.with_session()?;

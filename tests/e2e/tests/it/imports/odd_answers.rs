@@ -1,5 +1,5 @@
-//! Answers that mean something else than their status says, or nothing at all: each is tried again where that may help,
-//! and costs neither an import nor an account.
+//! Answers whose body contradicts their status, or is empty: the request is retried if that may help, and neither the
+//! import nor the account fails.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::oauth::{arrived, status};
 use crate::support::prelude::*;
 
 #[test]
-fn what_comes_from_something_in_between_passes() -> Result<()> {
+fn answers_of_intermediaries_are_retried() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let failure = |body| Fault::JsonAnswer { status: 200, body };
     for (fault, times) in [
@@ -18,7 +18,7 @@ fn what_comes_from_something_in_between_passes() -> Result<()> {
         (failure(json!({"code": 12, "message": "Something went wrong", "status": "failure"})), 1),
         (failure(json!({"code": 8, "message": "You have exceeded your rate limit"})), 1),
         (failure(json!({"code": "2", "message": "Authentication failed.", "status": "failure"})), 1),
-        // Refreshed once, and refused all the same.
+        // The token is refreshed once, and the request is refused again.
         (Fault::HtmlAnswer { status: 401 }, 2),
         (Fault::EmptyAnswer { status: 401 }, 2),
         (Fault::JsonAnswer { status: 401, body: json!({"code": "2", "message": "Authentication failed."}) }, 1),
@@ -35,9 +35,9 @@ fn what_comes_from_something_in_between_passes() -> Result<()> {
     Ok(())
 }
 
-/// Pinterest's own word on it, on fresh tokens, still counts.
+/// Pinterest's own refusal of fresh tokens still counts.
 #[test]
-fn only_pinterest_itself_says_that_a_user_is_needed() -> Result<()> {
+fn only_pinterests_own_refusal_requires_the_user() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let before = arrived(&world);
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::EmptyAnswer { status: 401 }));

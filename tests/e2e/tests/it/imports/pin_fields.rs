@@ -1,4 +1,4 @@
-//! What Pinterest tells of a pin is kept, and what it spoils costs no more than itself.
+//! The members of a pin are stored, and a malformed member affects only itself.
 
 use sandbox::config::Surprises;
 use serde_json::json;
@@ -40,9 +40,9 @@ fn members_of_a_pin_are_stored_in_its_columns() -> Result<()> {
         first.starts_with("true [{\"pin_id\":\"77\",\"price\":1e+300}] xn--mhle-0ra.example {AI_MODIFIED} true"),
         "{first}"
     );
-    assert_eq!(client.value::<String>(&of(1))?, "false true", "what cannot be read is not told");
+    assert_eq!(client.value::<String>(&of(1))?, "false true", "unreadable members are not stored");
 
-    // A disclosure that cannot be read leaves what is known; its absence does not.
+    // An unreadable disclosure leaves the stored one; a missing disclosure clears it.
     for (member, expected) in [(json!({ "values": [{}] }), true), (json!(null), false)] {
         set_pin_members(&world, &pins[..1], json!({ "ai_disclosures": member, "title": "Read all the same" }));
         world.sandbox.add_pins(&board, 1)?;
@@ -60,7 +60,7 @@ fn members_of_a_pin_are_stored_in_its_columns() -> Result<()> {
 }
 
 #[test]
-fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
+fn weights_by_age_ignore_implausible_dates() -> Result<()> {
     let (world, mut client) =
         World::of(Config::with_board("Mixed", &[Family::Beach, Family::Barn], 4))?.with_session()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Mixed")?)?;
@@ -76,18 +76,18 @@ fn weights_by_age_believe_only_dates_that_can_be() -> Result<()> {
                    FROM pinterest.pin_image WHERE pin_id IN ({ids})) < 1e-4"
         ))
     };
-    assert!(near(&[&pins[0], &pins[1], &pins[2]])?, "future and absurd dates are those of the first listing");
-    assert!(!near(&[&pins[0]])?, "a date in the future does not make all others old");
+    assert!(near(&[&pins[0], &pins[1], &pins[2]])?, "future and absurd dates count as the time of the first listing");
+    assert!(!near(&[&pins[0]])?, "a date in the future does not make other pins old");
     world
         .connect()?
         .execute("UPDATE pinterest.pin SET first_seen_at = now() - interval '1 year' WHERE pin_id = $1", &[&pins[2]])?;
-    assert!(near(&[&pins[0], &pins[1]])?, "a listing of today makes no old pin new");
+    assert!(near(&[&pins[0], &pins[1]])?, "a new listing does not make an old pin new");
     Ok(())
 }
 
-/// Each item of a page is spoiled in another way. None costs another one anything, and each is counted.
+/// Items of a page are malformed in different ways. None affects another one, and each is counted.
 #[test]
-fn a_page_of_spoiled_items_adds_up() -> Result<()> {
+fn malformed_items_of_a_page_are_counted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 40)?.with_session()?;
     let pins = world.sandbox.pin_ids(&world.sandbox.board_id("Beach")?)?;
     let without_id =
@@ -119,7 +119,7 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
         json!({ "title": "" }),
     ];
     let spoiled = [&without_id[..], &odd, &bare, &harmless].concat();
-    assert!(spoiled.len() < pins.len(), "some are left as they are");
+    assert!(spoiled.len() < pins.len(), "some pins are not malformed");
     for (pin, members) in pins.iter().zip(&spoiled) {
         set_pin_members(&world, std::slice::from_ref(pin), members.clone());
     }
@@ -132,17 +132,17 @@ fn a_page_of_spoiled_items_adds_up() -> Result<()> {
     let embedded = count(pins.len() - without_id.len() - bare.len());
     assert_eq!(report.sum("image", "embedded"), embedded, "{report:?}");
     let import = report.import;
-    let told: i64 = client.value(&format!(
+    let counted: i64 = client.value(&format!(
         "SELECT sum(count)::int8 FROM pinterest.import_report WHERE import_id = {import} AND item = 'pin'
                 AND outcome IN ('with_images', 'without_image', 'left_out', 'skipped', 'unreadable')"
     ))?;
-    assert_eq!(told, count(pins.len()), "imported or counted with a reason");
+    assert_eq!(counted, count(pins.len()), "imported or counted with a reason");
     let ids: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin")?;
-    assert!(ids.iter().all(|id| pins.contains(id)), "no id is another one");
+    assert!(ids.iter().all(|id| pins.contains(id)), "no unknown id is stored");
     Ok(())
 }
 
-/// JSON allows U+0000 in a text, Postgres does not; the client replaces it wherever it is.
+/// JSON allows U+0000 in a text, Postgres does not; the client replaces it everywhere.
 #[test]
 fn texts_with_nul_characters_are_stored() -> Result<()> {
     let board = BoardSpec::new("Be\0ach", &[Family::Beach], 2).sections(&["No\0rth"]);

@@ -1,4 +1,4 @@
-//! What the queue of imports takes and what it does not: caps, disconnected accounts, imports that end their worker.
+//! Limits of the import queue: its length, disconnected accounts, imports that crash their worker, locked rows.
 
 use crate::support::oauth::WORKER;
 use crate::support::prelude::*;
@@ -22,7 +22,7 @@ fn the_queue_of_an_account_has_a_limit() -> Result<()> {
 }
 
 #[test]
-fn a_disconnect_ends_what_is_under_way() -> Result<()> {
+fn a_disconnect_cancels_running_and_queued_imports() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 40)?.with_session()?;
     hold_pictures_after(&world, 4);
     let import = queue_board(&mut client, "Beach")?;
@@ -35,7 +35,7 @@ fn a_disconnect_ends_what_is_under_way() -> Result<()> {
         assert!(row.reason.contains("disconnected") && row.error_code == "28000" && !row.hint.is_empty(), "{row:?}");
         assert_eq!(client.value_with::<String>("SELECT pinterest_wait_for_import($1)", &[&import])?, "cancelled");
     }
-    // No image is in a worker's hands, and none comes in any more.
+    // No image is claimed, and no further one is embedded.
     let begun = Instant::now();
     let pictures = world.sandbox.requests().pictures();
     client.until("SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL", 0_i64)?;
@@ -45,11 +45,11 @@ fn a_disconnect_ends_what_is_under_way() -> Result<()> {
     let refused = expect_refusal(client.query_one("SELECT pinterest_import_board('Beach', $1)", &[&account]), "28000");
     assert!(!refused.hint.is_empty(), "{refused:?}");
     assert_eq!(Row::of(&mut client, import)?.embedded, embedded);
-    assert!(world.sandbox.requests().pictures() <= pictures + 16, "what was under way may come to its end");
+    assert!(world.sandbox.requests().pictures() <= pictures + 16, "outstanding downloads may finish");
     Ok(())
 }
 
-/// Kills the worker with the import in hand, and waits for the next one.
+/// Terminates the worker that runs the import, and starts the next one.
 fn kill(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
@@ -59,7 +59,7 @@ fn kill(world: &World, client: &mut Client) -> Result<()> {
 }
 
 #[test]
-fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
+fn an_import_whose_worker_ends_three_times_fails() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(sandbox::Rule::on(sandbox::Kind::BoardPins, sandbox::Fault::Hold { gate: GATE.into() }));
     let import = queue_board(&mut client, "Beach")?;
@@ -78,7 +78,7 @@ fn an_import_that_ends_its_worker_three_times_fails() -> Result<()> {
 
 /// A role that locks its own rows does not delay other roles' imports.
 #[test]
-fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
+fn a_clients_open_transaction_delays_no_other_account() -> Result<()> {
     let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 1)?;
     hold_pictures_after(&world, 0);
     let amys = crate::support::worlds::queue_for(&mut client, amy, "Amy 1")?;
@@ -98,9 +98,9 @@ fn a_clients_open_transaction_holds_up_no_other_account() -> Result<()> {
     Ok(())
 }
 
-/// An import that a client keeps locked is passed over, also where it is its account's turn.
+/// An import that a client has locked is skipped, even if it is its account's turn.
 #[test]
-fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
+fn a_locked_import_delays_no_other_account() -> Result<()> {
     let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 5)?;
     let held = sandbox::Rule::on(sandbox::Kind::Boards, sandbox::Fault::Hold { gate: GATE.into() });
     world.sandbox.faults().add(held);
@@ -125,9 +125,9 @@ fn a_locked_import_keeps_no_other_accounts_waiting() -> Result<()> {
     Ok(())
 }
 
-/// Chores of other accounts are done while one account's row is locked.
+/// Scheduled work of other accounts is done while one account's row is locked.
 #[test]
-fn a_locked_account_does_not_delay_other_accounts() -> Result<()> {
+fn a_locked_account_delays_no_other_account() -> Result<()> {
     let (world, mut client, [amy, ben]) = crate::support::worlds::two_people(sandbox::config::Tier::Standard, 1)?;
     let first = crate::support::worlds::queue_for(&mut client, ben, "Ben 1")?;
     complete(&mut client, first)?;
@@ -139,7 +139,7 @@ fn a_locked_account_does_not_delay_other_accounts() -> Result<()> {
         "UPDATE pinterest.token SET access_expires_at = clock_timestamp(), refresh_token = NULL WHERE account_id = $1";
     client.execute(lapse, &[&amy])?;
     client.execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE account_id = $1", &[&ben])?;
-    // The next worker's first round begins at once.
+    // The next worker starts its first round immediately.
     kill(&world, &mut client)?;
     until("the board to be imported again", || {
         let done = "SELECT count(*) FROM pinterest.import WHERE account_id = $1 AND import_id > $2";

@@ -1,5 +1,5 @@
-//! Pinterest's quota: a ledger kept by what its answers say, shared by whoever shares the budget, and imports that wait
-//! for it without asking.
+//! Pinterest's quota: a ledger filled from its answers and shared by the accounts of a budget. Imports wait for the
+//! quota without requests.
 
 use std::ops::RangeInclusive;
 
@@ -33,12 +33,12 @@ fn time_has_come(client: &mut Client, account: i64) -> Result<()> {
         "UPDATE pinterest.quota_ledger SET reset_at = clock_timestamp();
          UPDATE pinterest.import SET wake_at = clock_timestamp() WHERE state = 'waiting_quota'",
     )?;
-    // Changes nothing, and has the worker look.
+    // Only wakes the worker.
     client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
     Ok(())
 }
 
-/// The lines of the ledger: account, limit and what is left of it.
+/// The lines of the ledger: account, limit and remaining requests.
 fn ledger(client: &mut Client) -> Result<Vec<(Option<i64>, i64, i64)>> {
     let rows = client.query(
         "SELECT account_id, request_limit, remaining,
@@ -52,7 +52,7 @@ fn ledger(client: &mut Client) -> Result<Vec<(Option<i64>, i64, i64)>> {
 }
 
 #[test]
-fn on_trial_an_apps_accounts_share_what_the_answers_say() -> Result<()> {
+fn with_trial_access_an_apps_accounts_share_one_budget() -> Result<()> {
     let (world, mut client, accounts) = two_people(Tier::Custom { limit: 70, window: MINUTES, shared: true }, 1)?;
     for (account, board) in accounts.into_iter().zip(["Amy 1", "Ben 1"]) {
         let import = queue_for(&mut client, account, board)?;
@@ -73,7 +73,7 @@ fn with_standard_access_each_account_has_its_own_budget() -> Result<()> {
     let of_amy = ledger(&mut client)?;
     assert!(matches!(of_amy[..], [(Some(account), 70, _)] if account == amy), "{of_amy:?}");
 
-    // The same work costs the other the same; the first one's line stands.
+    // The same work costs the other account the same; the first account's line does not change.
     let import = queue_for(&mut client, ben, "Ben 1")?;
     complete(&mut client, import)?;
     assert_eq!(asked(&world) - before, 2 * spent);
@@ -83,12 +83,12 @@ fn with_standard_access_each_account_has_its_own_budget() -> Result<()> {
 }
 
 #[test]
-fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
+fn each_form_of_rate_limit_is_waited_for_with_the_bookmark_kept() -> Result<()> {
     let limited = |retry_after: Option<&str>, reset: Option<u64>| Fault::RateLimited {
         retry_after: retry_after.map(str::to_owned),
         reset,
     };
-    // Where Pinterest says how long, at most a tenth is added; else it is two to six seconds.
+    // To a wait that Pinterest states, at most a tenth is added; otherwise the wait is two to six seconds.
     let cases: [(Fault, RangeInclusive<f64>); 8] = [
         (limited(Some("40"), None), 35.0..=44.0),
         (limited(None, None), 0.0..=6.0),
@@ -122,14 +122,14 @@ fn each_way_to_say_enough_is_waited_for_with_the_bookmark_kept() -> Result<()> {
 
         time_has_come(&mut client, amy)?;
         assert_eq!(complete(&mut client, import)?.pins_listed, 5, "{case}");
-        // The first page, the refusal, and from there on: no page twice.
+        // The first page, the refusal and the other two pages: no page is listed twice.
         assert_eq!(world.sandbox.requests().count(Kind::BoardPins) - before, 4, "{case}");
     }
     Ok(())
 }
 
 #[test]
-fn accounts_of_a_spent_budget_make_no_requests() -> Result<()> {
+fn accounts_with_a_spent_budget_make_no_requests() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::trial_quota_spent()).once());
     let amys = queue_for(&mut client, amy, "Amy 1")?;
@@ -147,7 +147,7 @@ fn accounts_of_a_spent_budget_make_no_requests() -> Result<()> {
     assert_eq!(asked(&world), asked_before);
     assert_eq!(client.value::<i64>("SELECT remaining FROM pinterest.quota")?, 0);
 
-    // A restart forgets none of it.
+    // The quota survives a restart.
     world.cluster.restart(Stop::Fast)?;
     let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
     let more = queue_for(&mut client, ben, "Ben 2")?;
@@ -156,7 +156,7 @@ fn accounts_of_a_spent_budget_make_no_requests() -> Result<()> {
     }
     assert_eq!(asked(&world), asked_before);
 
-    // With a budget of its own the account owes nothing to the other's.
+    // With a separate budget, the account does not wait for the other one's.
     upgrade(&world, &mut client)?;
     client.query_one("SELECT pinterest_cancel_import($1)", &[&more])?;
     let own = queue_for(&mut client, ben, "Ben 2")?;
@@ -171,7 +171,7 @@ fn accounts_of_a_spent_budget_make_no_requests() -> Result<()> {
 }
 
 #[test]
-fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
+fn a_refusal_without_a_time_keeps_the_default_window() -> Result<()> {
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let silent = Fault::RateLimited { retry_after: None, reset: None };
     world.sandbox.faults().add(Rule::on(Kind::Boards, silent).once());
@@ -181,7 +181,7 @@ fn a_refusal_does_not_say_how_long_the_window_is() -> Result<()> {
     Ok(())
 }
 
-/// Limit, window in seconds, whether requests are paced, and what is left.
+/// Category, limit, window in seconds, whether requests are paced, and remaining requests.
 fn budget(client: &mut Client) -> Result<(String, i64, i64, bool, i64)> {
     let row = client.query_one(
         "SELECT category, request_limit, extract(epoch FROM window_length)::bigint, pace IS NOT NULL, remaining FROM pinterest.quota",
@@ -191,7 +191,7 @@ fn budget(client: &mut Client) -> Result<(String, i64, i64, bool, i64)> {
 }
 
 #[test]
-fn of_several_policies_the_one_of_the_category_is_the_budget() -> Result<()> {
+fn the_budget_is_the_policy_of_the_category() -> Result<()> {
     const SAFETY_NET: &str = "100;w=1;name=\"safety_net_app_id_user_id\"";
     const OWN: &str = "1000;w=60;name=\"org_read_app_id_user_id\"";
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 3)?;
@@ -221,7 +221,7 @@ fn of_several_policies_the_one_of_the_category_is_the_budget() -> Result<()> {
 }
 
 #[test]
-fn a_policy_of_a_second_paces_and_is_never_run_into() -> Result<()> {
+fn a_limit_per_second_paces_requests_and_is_not_exceeded() -> Result<()> {
     let mut config = quick_board("Beach", 5);
     config.per_second = Some(2);
     config.faults.push(Rule::on(Kind::BoardPins, Fault::ShortPage { items: 1 }));
@@ -237,7 +237,7 @@ fn a_policy_of_a_second_paces_and_is_never_run_into() -> Result<()> {
 }
 
 #[test]
-fn a_refusal_for_asking_too_fast_does_not_spend_the_budget() -> Result<()> {
+fn a_refusal_of_fast_requests_does_not_spend_the_budget() -> Result<()> {
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let headers = [
         ("x-ratelimit-limit", "9, 9;w=1, 1000;w=60;name=org_read"),
@@ -255,7 +255,7 @@ fn a_refusal_for_asking_too_fast_does_not_spend_the_budget() -> Result<()> {
 }
 
 #[test]
-fn refusals_without_a_time_lengthen_the_pause() -> Result<()> {
+fn repeated_refusals_without_a_time_lengthen_the_pause() -> Result<()> {
     let (world, mut client, [amy, _]) = two_people(Tier::Standard, 1)?;
     let silent = Fault::RateLimited { retry_after: None, reset: None };
     let rule = world.sandbox.faults().add(Rule::on(Kind::Boards, silent));

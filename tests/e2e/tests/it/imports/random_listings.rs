@@ -1,7 +1,7 @@
-//! Listings that go wrong at random, over several imports of two boards: no pin that Pinterest still has on its board is
-//! ever taken for gone, no vector of one is lost, and good listings put all right, whatever was believed before.
+//! Listings with random faults, over several imports of two boards: no pin that is still on its board is removed, no
+//! embedding of one is lost, and correct listings repair everything.
 //!
-//! `LISTING_WALK=17` walks by that seed instead, `LISTING_WALKS=100` by so many.
+//! `LISTING_WALK=17` uses that seed only, `LISTING_WALKS=100` that many seeds per test.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::support::oauth::USER;
 use crate::support::prelude::*;
 
 const BOARDS: [&str; 2] = ["One", "Two"];
-/// As many pins as are asked for one by one, so that what the count hides is found out as well.
+/// As many pins as are verified one by one, so that changes hidden by the count are detected too.
 const PINS: u64 = 9;
 const STEPS: usize = 12;
 
-/// A walk, and the words for it.
+/// A random walk, with a trace of its steps.
 struct Walk {
     random: Rng,
     world: World,
@@ -100,7 +100,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Pins that are in and still on the board where they stand, with their vectors.
+    /// The imported pins that are still on their boards, with their numbers of embeddings.
     fn safe(&mut self) -> Result<BTreeMap<String, i64>> {
         let mut safe = BTreeMap::new();
         for board in BOARDS {
@@ -115,7 +115,7 @@ impl Walk {
         Ok(safe)
     }
 
-    /// Whatever the result of the import is, no pin and no vector is lost.
+    /// Imports a board and checks that no pin and no embedding is lost. Returns the coverage.
     fn import(&mut self, board: &str) -> Result<String> {
         let before = self.safe()?;
         let import = queue(&mut self.client, &format!("'{board}'"))?;
@@ -133,7 +133,7 @@ impl Walk {
         Ok(report.coverage)
     }
 
-    /// Good listings: what is missed goes by the second one at the latest, what was in doubt is looked at by it.
+    /// Correct listings: the second one at the latest removes missing pins and reads doubtful ones again.
     fn finish(mut self) -> Result<()> {
         for _ in 0..3 {
             for board in BOARDS {
@@ -150,10 +150,10 @@ impl Walk {
                    FROM pinterest.pin p WHERE p.board_id = $1",
                 &[&board],
             )?;
-            let (standing, embedded): (Option<Vec<String>>, Option<bool>) = (row.get(0), row.get(1));
+            let (present, embedded): (Option<Vec<String>>, Option<bool>) = (row.get(0), row.get(1));
             let mut pins = self.world.sandbox.pin_ids(&board)?;
             pins.sort();
-            assert_eq!(standing.unwrap_or_default(), pins, "{:#?}", self.trace);
+            assert_eq!(present.unwrap_or_default(), pins, "{:#?}", self.trace);
             assert!(embedded.unwrap_or(true), "{:#?}", self.trace);
         }
         Ok(())

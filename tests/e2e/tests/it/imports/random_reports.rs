@@ -1,5 +1,4 @@
-//! Property: whatever is asked of imports in whatever order, and whatever goes wrong meanwhile, the account of each one
-//! adds up at every moment.
+//! Property: after random calls and faults in any order, the report of each import adds up at every moment.
 
 use fastrand::Rng;
 
@@ -8,7 +7,7 @@ use crate::support::random::{BOARDS, any_world, mishap};
 
 const STEPS: usize = 40;
 
-/// A world, what is done to it, and the words for that.
+/// A random walk through calls and faults, with a trace of its steps.
 struct Walk {
     random: Rng,
     world: World,
@@ -32,7 +31,7 @@ fn reports_add_up_with_seed_3() -> Result<()> {
     walk(3)
 }
 
-/// `$WALK` is another seed to walk by.
+/// `$WALK` replaces the seed.
 fn walk(seed: u64) -> Result<()> {
     let seed = std::env::var("WALK").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
     let mut random = Rng::with_seed(seed);
@@ -54,8 +53,8 @@ impl Walk {
             6..10 => self.change_a_board(),
             10..13 => self.go_wrong(),
             13 => {
-                self.trace.push("all goes well".into());
-                // The first rule makes pages short.
+                self.trace.push("faults removed".into());
+                // The first rule, which makes pages short, stays.
                 self.world.sandbox.faults().rules().iter().skip(1).for_each(|(rule, _, _)| {
                     self.world.sandbox.faults().remove(*rule);
                 });
@@ -64,7 +63,7 @@ impl Walk {
             14 => self.ask("SELECT pinterest_cancel_import(%)"),
             15..17 => self.ask("SELECT pinterest_retry_failed(%)"),
             17 => {
-                self.trace.push("pause and go on".into());
+                self.trace.push("pause and resume".into());
                 let account = self.world.account();
                 self.client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
                 self.world.sandbox.expire_bookmarks();
@@ -93,7 +92,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Of an import that may be in whatever state, so it may be refused.
+    /// Calls a function for a random import, which may be in a state in which the call is refused.
     fn ask(&mut self, call: &str) -> Result<()> {
         let import = self.imports[self.random.usize(..self.imports.len())];
         let call = call.replace('%', &import.to_string());
@@ -135,7 +134,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Every account adds up, also in the middle of it.
+    /// Every report adds up, including those of running imports.
     fn check(&mut self) -> Result<()> {
         for import in self.imports.clone() {
             let checked =
@@ -148,7 +147,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Waits until every import has ended, with all pauses cut short.
+    /// Waits until every import has ended, and ends all pauses early.
     fn settle(&mut self) -> Result<()> {
         self.trace.push("settle".into());
         let account = self.world.account();
@@ -175,12 +174,12 @@ impl Walk {
         Err(error.context(open.unwrap_or_default()).context(format!("{:#?}", self.trace)))
     }
 
-    /// In the end all is well, and each board comes in whole.
+    /// Without faults, each board is imported whole.
     fn finish(mut self) -> Result<()> {
         self.settle()?;
         self.world.sandbox.faults().clear();
         for board in BOARDS {
-            // Else it may be unchanged since a listing that ended at a wall.
+            // Otherwise, it may be unchanged since an incomplete listing.
             self.world.sandbox.add_pins(&self.world.sandbox.board_id(board)?, u64::from(board != "Twin"))?;
             let import = queue(&mut self.client, &format!("'{board}'"))?;
             self.imports.push(import);

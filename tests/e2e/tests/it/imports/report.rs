@@ -1,4 +1,4 @@
-//! The account that an import gives at its end, in each way to end.
+//! The report of an import, for each way in which it can end.
 
 use sandbox::config::{ImageRules, Surprises};
 use sandbox::faults::PictureFormat;
@@ -9,7 +9,7 @@ fn retry_failed(client: &mut Client, import: i64) -> Result<i64> {
     client.value_with("SELECT pinterest_retry_failed($1)", &[&import])
 }
 
-/// What the tables hold of one import, as its report counts it.
+/// The rows of one import in the tables, counted as in its report.
 fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
     client.column_with(
         "SELECT outcome || COALESCE(' ' || reason, '') || ' ' || count(*) FROM (
@@ -23,7 +23,7 @@ fn in_tables(client: &mut Client, import: i64) -> Result<Vec<String>> {
     )
 }
 
-/// Where the pictures of a board are, each once, in their best size; covers of videos left aside.
+/// The distinct paths of a board's images in their best size, without covers of videos.
 fn paths(world: &World, client: &mut Client, board: &str) -> Result<Vec<String>> {
     let closed =
         [Kind::Image, Kind::VideoCover].map(|kind| world.sandbox.faults().add(Rule::on(kind, Fault::CdnForbidden)));
@@ -36,7 +36,7 @@ fn paths(world: &World, client: &mut Client, board: &str) -> Result<Vec<String>>
 }
 
 #[test]
-fn everything_on_a_board_is_accounted_for() -> Result<()> {
+fn every_pin_and_image_of_a_board_is_reported() -> Result<()> {
     let media = MediaMix {
         video: 10,
         multiple_images: 10,
@@ -59,7 +59,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
     let config = Config {
         accounts: vec![AccountSpec::new("example_user").board(board)],
         surprises,
-        // A page of a listing holds a quarter of the board, some pins come twice.
+        // A page contains about a quarter of the board, and some pins occur twice.
         faults: vec![
             Rule::on(Kind::BoardPins, Fault::ShortPage { items: 11 }),
             Rule::on(Kind::BoardPins, Fault::DuplicateItems),
@@ -92,7 +92,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
     ] {
         assert!(report.count(item, outcome, reason) > 0, "{item} {outcome} {reason}: {report:?}");
     }
-    // Embedded and reused images look alike in the table; all else is there by its reason.
+    // Embedded and reused images are the same in the table; the others have their reasons there.
     let there = report.sum("image", "embedded") + report.sum("image", "reused");
     let others =
         report.outcomes("image").into_iter().filter(|line| !["embedded", "reused"].iter().any(|o| line.starts_with(o)));
@@ -104,7 +104,7 @@ fn everything_on_a_board_is_accounted_for() -> Result<()> {
 }
 
 #[test]
-fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
+fn unchanged_and_grown_boards_are_reported_in_full() -> Result<()> {
     let config = quick_board("Beach", 12);
     let (world, mut client) = World::of(config)?.with_session()?;
     let report = imported(&mut client, "'Beach'")?;
@@ -127,7 +127,7 @@ fn a_board_that_has_not_changed_or_only_grown() -> Result<()> {
 }
 
 #[test]
-fn parts_of_a_board() -> Result<()> {
+fn imports_of_parts_report_the_pins_left_out() -> Result<()> {
     let board = beach_board("Rooms", 24);
     let account = AccountSpec::new("example_user").board(board.sections(&["Bath", "Hall"]));
     let mut config = Config { accounts: vec![account], ..quick_board("Rooms", 1) };
@@ -156,7 +156,7 @@ fn parts_of_a_board() -> Result<()> {
 }
 
 #[test]
-fn what_failed_and_is_tried_again() -> Result<()> {
+fn a_retry_updates_the_report() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden).skip(4));
     let report = imported(&mut client, "'Beach'")?;
@@ -167,14 +167,14 @@ fn what_failed_and_is_tried_again() -> Result<()> {
     assert_eq!(retry_failed(&mut client, import)?, refused);
     let report = Report::completed(&mut client, import)?;
     assert_eq!(report.outcomes("image"), ["embedded 9"]);
-    assert_eq!(retry_failed(&mut client, import)?, 0, "nothing is left to try again");
+    assert_eq!(retry_failed(&mut client, import)?, 0, "no failed images are left");
     assert_eq!(Report::of(&mut client, import)?, report);
     Ok(())
 }
 
-/// Images that failed in one import may be another's by the time they are tried again: those stay where they are.
+/// Failed images of one import may belong to a later import when they are retried: those are not retried.
 #[test]
-fn what_failed_and_came_in_by_another_import() -> Result<()> {
+fn a_retry_leaves_images_of_a_later_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 9)?.with_session()?;
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let report = imported(&mut client, "'Beach'")?;
@@ -184,14 +184,14 @@ fn what_failed_and_came_in_by_another_import() -> Result<()> {
     let report = imported(&mut client, "'Beach', max_images => 4")?;
     assert_eq!(report.outcomes("image"), ["embedded 4"]);
 
-    assert_eq!(retry_failed(&mut client, first)?, 5, "four are not its own any more");
+    assert_eq!(retry_failed(&mut client, first)?, 5, "four images belong to the other import");
     let report = Report::completed(&mut client, first)?;
     assert_eq!(report.outcomes("image"), ["embedded 5", "failed not_downloadable 4"]);
     Ok(())
 }
 
 #[test]
-fn what_was_cancelled_keeps_its_account() -> Result<()> {
+fn a_cancelled_import_keeps_its_report() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 30)?.with_session()?;
     hold_pictures_after(&world, 6);
     let import = queue(&mut client, "'Beach'")?;

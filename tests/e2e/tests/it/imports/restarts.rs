@@ -1,4 +1,4 @@
-//! Stops, crashes and terminations in the middle of an import: it continues without a call.
+//! An import continues without a call after stops, crashes and terminations.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use crate::support::prelude::*;
 
 const PINS: u64 = 20;
 const IN: u64 = 5;
-/// The launcher hears of a worker's end; it does not find it out on its rounds.
+/// The launcher is notified of a worker's end and does not wait for its next round.
 const REPLACED: Duration = Duration::from_secs(10);
 
-/// A world in the middle of an import: of its pictures some are in and the others held back.
+/// A world in the middle of an import: some images are embedded, the others are held.
 fn halfway(preload: bool) -> Result<(World, i64)> {
     let (world, mut client) =
         World::builder().preload(preload).sandbox(quick_board("Beach", PINS)).start()?.with_session()?;
@@ -23,7 +23,7 @@ fn halfway(preload: bool) -> Result<(World, i64)> {
     Ok((world, import))
 }
 
-/// Lets the import continue, and waits for its end without a call that could start a worker.
+/// Releases the import, and waits for its end without a call that could start a worker.
 fn ends_by_itself(world: &World, import: i64) -> Result<Client> {
     world.sandbox.faults().release(GATE);
     let mut client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
@@ -34,7 +34,7 @@ fn ends_by_itself(world: &World, import: i64) -> Result<Client> {
 }
 
 #[test]
-fn the_server_is_restarted() -> Result<()> {
+fn an_import_continues_after_a_restart() -> Result<()> {
     for mode in [Stop::Fast, Stop::Immediate] {
         let (world, import) = halfway(true)?;
         world.cluster.restart(mode)?;
@@ -44,11 +44,11 @@ fn the_server_is_restarted() -> Result<()> {
 }
 
 #[test]
-fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
+fn without_preloading_an_import_continues_at_the_next_call() -> Result<()> {
     let (world, import) = halfway(false)?;
     world.cluster.restart(Stop::Fast)?;
     world.sandbox.faults().release(GATE);
-    // Without preloading, no process sees the work until a call.
+    // Without preloading, no worker runs until a call.
     let mut client = world.connect()?;
     assert_eq!(Row::of(&mut client, import)?.state, "running");
     complete(&mut client, import)?;
@@ -56,7 +56,7 @@ fn the_server_is_restarted_and_preloads_nothing() -> Result<()> {
 }
 
 #[test]
-fn the_worker_crashes() -> Result<()> {
+fn an_import_continues_after_a_crash_of_the_worker() -> Result<()> {
     let (world, import) = halfway(true)?;
     kill_worker(&world)?;
     ends_by_itself(&world, import)?;
@@ -64,7 +64,7 @@ fn the_worker_crashes() -> Result<()> {
 }
 
 #[test]
-fn the_workers_are_terminated() -> Result<()> {
+fn an_import_continues_after_the_workers_are_terminated() -> Result<()> {
     let (world, import) = halfway(true)?;
     let mut client = world.connect()?;
     for kind in [WORKER, "pg_pinterest launcher", "pg_pinterest supervisor"] {
@@ -73,7 +73,7 @@ fn the_workers_are_terminated() -> Result<()> {
         assert!(Process::get(backend.pid).is_none(), "{kind} is still there");
     }
     ends_by_itself(&world, import)?;
-    // The session that terminated them is the same throughout.
+    // The session that terminated them still works.
     client.query_one("SELECT pinterest_embed_text('a barn')::text", &[])?;
     Ok(())
 }
@@ -90,7 +90,7 @@ fn a_terminated_worker_is_replaced() -> Result<()> {
 }
 
 #[test]
-fn the_postmaster_is_killed() -> Result<()> {
+fn an_import_continues_after_the_postmaster_is_killed() -> Result<()> {
     let (world, import) = halfway(true)?;
     let postmaster = world.cluster.postmaster()?;
     let below = Process::descendants(postmaster);
@@ -101,8 +101,8 @@ fn the_postmaster_is_killed() -> Result<()> {
     const ORPHANS: Duration = Duration::from_secs(5);
     let left = || below.iter().filter_map(|process| Process::get(process.pid)).collect::<Vec<_>>();
     assert!(wait_until(ORPHANS, || left().is_empty()), "{:?} outlive the postmaster", left());
-    // Where nobody reaps orphans, as in a container without an init, the dead postmaster keeps its process id, and the
-    // next one would take it for a living one.
+    // In a container without an init process, the dead postmaster keeps its process id, and the next one would take it
+    // for a running one.
     fs::remove_file(world.cluster.data_directory().join("postmaster.pid"))?;
     for file in fs::read_dir(world.cluster.socket_directory())? {
         fs::remove_file(file?.path())?;

@@ -1,9 +1,9 @@
-//! Imported rows live as long as pinterest.retention says, and no longer.
+//! Imported rows are deleted after the time that pinterest.retention sets.
 
 use crate::support::oauth::restart_worker;
 use crate::support::prelude::*;
 
-/// More rows than go in one statement.
+/// More rows than one statement deletes.
 const PINS: u64 = 250;
 
 fn count(client: &mut Client, table: &str) -> Result<i64> {
@@ -11,12 +11,12 @@ fn count(client: &mut Client, table: &str) -> Result<i64> {
 }
 
 #[test]
-fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
+fn old_rows_are_deleted_and_an_import_restores_them() -> Result<()> {
     let (world, mut client) = quick_world("Beach", PINS)?.with_session()?;
     let first = import(&mut client, "Beach")?;
     assert_eq!(first.embedded, 250, "{first:?}");
     let kept: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY pin_id LIMIT 10")?;
-    // All but ten are as old as the retention allows, and older.
+    // All but ten pins are older than the retention.
     client.execute(
         "UPDATE pinterest.pin SET imported_at = clock_timestamp() - interval '2 hours' WHERE pin_id <> ALL ($1)",
         &[&kept],
@@ -24,17 +24,17 @@ fn old_rows_go_fresh_ones_stay_and_a_reimport_brings_them_back() -> Result<()> {
     client.batch_execute("UPDATE pinterest.board SET confirmed_at = clock_timestamp() - interval '2 hours'")?;
     world.cluster.change("pinterest.retention", "1h")?;
     restart_worker(&world, &mut client)?;
-    until("the old rows to go", || Ok(count(&mut client, "pin")? == 10))?;
+    until("the old rows to be deleted", || Ok(count(&mut client, "pin")? == 10))?;
     let left: Vec<String> = client.column("SELECT pin_id FROM pinterest.pin ORDER BY pin_id")?;
     assert_eq!(left, kept, "fresh rows stay");
     assert_eq!(count(&mut client, "pin_image")?, 10);
-    assert_eq!(count(&mut client, "account")?, 1, "accounts are no imported rows");
+    assert_eq!(count(&mut client, "account")?, 1, "accounts are not imported rows");
 
-    // The board is known to be incomplete, though Pinterest's marker has not moved.
+    // The board is known to be incomplete, although it has not changed at Pinterest.
     let asked = world.sandbox.requests().pictures();
     let row = import(&mut client, "Beach")?;
     assert_eq!((row.total, row.pins_listed), (250, 250), "{row:?}");
-    assert_eq!(world.sandbox.requests().pictures() - asked, 240, "only what was gone is fetched");
+    assert_eq!(world.sandbox.requests().pictures() - asked, 240, "only deleted images are downloaded");
     Ok(())
 }
 
@@ -49,17 +49,17 @@ fn everything_is_kept_by_default() -> Result<()> {
     Ok(())
 }
 
-/// Has a worker look at what is old.
+/// Runs one round of a worker's retention.
 fn a_round(world: &World, client: &mut Client) -> Result<()> {
     restart_worker(world, client)?;
     let seen = "SELECT clock_seen_at > now() - interval '1 second' FROM pinterest.installation";
     client.until(seen, true)?;
-    // The next one begins only once this one is over.
+    // The next worker starts after the end of this one.
     restart_worker(world, client)
 }
 
 #[test]
-fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
+fn only_rows_unconfirmed_for_the_retention_are_deleted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     imported(&mut client, "'Beach', sync_every => '1 day'")?;
     client.batch_execute(
@@ -67,7 +67,7 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
          UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours',
              imported_at = imported_at - interval '3 hours'",
     )?;
-    // Found unchanged a moment ago.
+    // This import confirms the rows.
     let report = imported(&mut client, "'Beach'")?;
     assert_eq!(report.coverage, "unchanged");
     client.batch_execute(
@@ -76,22 +76,22 @@ fn only_what_pinterest_has_not_confirmed_for_so_long_goes() -> Result<()> {
     )?;
     world.cluster.change("pinterest.retention", "1h")?;
     a_round(&world, &mut client)?;
-    until("the removed pin to go", || Ok(count(&mut client, "pin")? == 5))?;
+    until("the removed pin to be deleted", || Ok(count(&mut client, "pin")? == 5))?;
 
-    // Paused for longer than that: the pins go, the board and what its user has set stay.
+    // After a pause longer than the retention, the pins are deleted; the board and its settings stay.
     let account = world.account();
     client.execute("SELECT pinterest_pause_account($1)", &[&account])?;
     client.batch_execute(
         "UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '3 hours', seen_at = seen_at - interval '3 hours'",
     )?;
     a_round(&world, &mut client)?;
-    until("the pins to go", || Ok(count(&mut client, "pin")? == 0))?;
+    until("the pins to be deleted", || Ok(count(&mut client, "pin")? == 0))?;
     let sync = "SELECT sync_every::text FROM pinterest.board WHERE next_sync_at IS NOT NULL";
     assert_eq!(client.value::<String>(sync)?, "1 day");
     client.execute("SELECT pinterest_pause_account($1, false)", &[&account])?;
     client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp()")?;
     restart_worker(&world, &mut client)?;
-    until("the board to come in again", || Ok(count(&mut client, "pin")? == 6))?;
+    until("the board to be imported again", || Ok(count(&mut client, "pin")? == 6))?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
     import(&mut client, "Beach")?;
     world.cluster.change("pinterest.retention", "30d")?;
     a_round(&world, &mut client)?;
-    // As if the clock had shown this ten years before, a moment ago: what was stored then looks ten years old now.
+    // As if the clock had just jumped ten years ahead: rows stored before look ten years old.
     client.batch_execute(
         "UPDATE pinterest.installation SET clock_seen_at = clock_seen_at - interval '10 years';
          UPDATE pinterest.pin SET imported_at = imported_at - interval '10 years';
@@ -111,15 +111,15 @@ fn a_jump_of_the_clock_deletes_nothing() -> Result<()> {
     a_round(&world, &mut client)?;
     let gaps: i32 = client.value("SELECT cardinality(clock_gaps) FROM pinterest.installation")?;
     assert_eq!((gaps, count(&mut client, "pin")?, count(&mut client, "import")?), (1, 6, 1));
-    // Real time still counts.
+    // Time without a jump still counts.
     client.batch_execute(
         "UPDATE pinterest.pin SET imported_at = imported_at - interval '31 days';
          UPDATE pinterest.board SET confirmed_at = confirmed_at - interval '31 days'",
     )?;
     a_round(&world, &mut client)?;
-    until("old pins to go", || Ok(count(&mut client, "pin")? == 0))?;
+    until("old pins to be deleted", || Ok(count(&mut client, "pin")? == 0))?;
 
-    // And back: nothing waits for a time that is years away.
+    // As if the clock had jumped back: no row keeps a time that is years ahead.
     import(&mut client, "Beach")?;
     client.batch_execute(
         "UPDATE pinterest.installation SET clock_seen_at = clock_seen_at + interval '10 years';

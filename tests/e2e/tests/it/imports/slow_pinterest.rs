@@ -1,9 +1,9 @@
-//! Pinterest is slow, broken or refuses further requests: the import waits and continues.
+//! An import waits and continues if Pinterest fails or refuses further requests.
 
 use crate::support::prelude::*;
 
 #[test]
-fn bursts_of_server_errors_pass() -> Result<()> {
+fn an_import_survives_server_errors() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Board, Fault::Html502).once());
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::ServerError { status: 503 }).once());
@@ -17,7 +17,7 @@ fn bursts_of_server_errors_pass() -> Result<()> {
     }
     let row = complete(&mut client, id)?;
     assert_eq!((row.embedded, row.failed), (4, 0), "{row:?}");
-    assert!(row.reason.is_empty(), "what is over is not told any more: {row:?}");
+    assert!(row.reason.is_empty(), "the reason is cleared: {row:?}");
     Ok(())
 }
 
@@ -35,7 +35,7 @@ fn a_spent_quota_is_waited_for() -> Result<()> {
     )?;
     assert!((1.0..3.5).contains(&wait), "it sleeps for {wait} s");
     complete(&mut client, id)?;
-    // 429, then the page: no request in between.
+    // The refusal and the page, without a request in between.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 2);
     let quota: i64 = client.value("SELECT count(*) FROM pinterest.quota WHERE remaining > 0")?;
     assert!(quota > 0);

@@ -1,4 +1,4 @@
-//! A Pinterest that cannot be reached safely: no name, no trusted certificate, no connection. Nothing is sent; the import
+//! Pinterest cannot be reached safely: no address, no trusted certificate, no connection. Nothing is sent; the import
 //! waits, shows the reason, and continues when it can.
 
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use sandbox::config::Certificate;
 
 use crate::support::prelude::*;
 
-/// A world whose account came by a token of its own: over these connections none could be had.
+/// A world whose account is stored from a token, as it cannot be connected over these connections.
 fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
     let builder = World::builder().sandbox(config).connected(false);
     let (world, mut client) =
@@ -19,7 +19,7 @@ fn world(config: Config, settings: &[(&str, &str)]) -> Result<(World, Client)> {
     Ok((world, client))
 }
 
-/// Starts an import that finds no way, and returns how it waits.
+/// Starts an import that cannot connect, and returns its row while it waits.
 fn waits(client: &mut Client) -> Result<(i64, Row)> {
     let import = queue_board(client, "Beach")?;
     let row = until_row(client, import, "a failed attempt", |row| !row.reason.is_empty())?;
@@ -50,7 +50,7 @@ fn a_certificate_that_cannot_be_trusted_gets_no_token() -> Result<()> {
 
 #[test]
 fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
-    // RFC 2606: a name that never is one.
+    // A name that never resolves (RFC 2606).
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", "api.pinterest.invalid")])?;
     let (_, row) = waits(&mut client)?;
     assert!(!row.reason.contains("pina_"), "{row:?}");
@@ -60,7 +60,7 @@ fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
 
 #[test]
 fn a_server_that_comes_back_is_found() -> Result<()> {
-    // A port on which no process listens any more.
+    // A port on which no process listens.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", &format!("localhost:{port}"))])?;
     let (import, row) = waits(&mut client)?;
