@@ -1,9 +1,9 @@
-//! An account is erased with everything that came through it: counted, at once or not at all, and for good.
+//! A purge erases an account with all its data in one transaction, counts the rows, and is permanent.
 
 use crate::support::oauth::{WORKER, arrived, refresh, store_grant};
 use crate::support::prelude::*;
 
-/// What a purge says that it erased.
+/// The counts that a purge returns.
 #[derive(Debug, PartialEq, Eq)]
 struct Erased {
     tokens: i64,
@@ -33,7 +33,7 @@ impl Erased {
     }
 }
 
-/// What is there of an account.
+/// The stored data of an account, counted as in a purge.
 fn there(client: &mut impl postgres::GenericClient, account: i64) -> Result<Erased> {
     Erased::of(
         client,
@@ -48,7 +48,7 @@ fn there(client: &mut impl postgres::GenericClient, account: i64) -> Result<Eras
     )
 }
 
-/// Tables with rows that name the account.
+/// The tables with rows of the account.
 fn traces(client: &mut Client, account: i64) -> Result<Vec<String>> {
     let tables = client.query(
         "SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
@@ -68,7 +68,7 @@ fn traces(client: &mut Client, account: i64) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
+fn a_purge_counts_its_rows_and_is_transactional() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 5)?.with_session()?;
     let other = store_grant(&world, &mut client, "other")?;
     for account in [world.account(), other] {
@@ -83,9 +83,9 @@ fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
     let mut transaction = client.transaction()?;
     assert_eq!(Erased::purge(&mut transaction, world.account())?, before);
     transaction.rollback()?;
-    assert_eq!(there(&mut client, world.account())?, before, "undone as one");
+    assert_eq!(there(&mut client, world.account())?, before, "a rollback undoes all of it");
 
-    // Another role cannot, and hears nothing of it.
+    // Another role's purge is refused as if the account did not exist.
     world.cluster.create_role("somebody")?;
     client.batch_execute("SELECT pinterest_grant('somebody', 'user')")?;
     let mut somebody = world.cluster.connect_as("somebody")?;
@@ -94,13 +94,13 @@ fn a_purge_counts_what_it_erases_and_does_it_as_one() -> Result<()> {
 
     assert_eq!(Erased::purge(&mut client, world.account())?, before);
     assert_eq!(traces(&mut client, world.account())?, Vec::<String>::new());
-    assert_eq!(refusal(client.query(purge, &[&world.account()])).code, "42501", "gone is like never there");
+    assert_eq!(refusal(client.query(purge, &[&world.account()])).code, "42501", "like an unknown account");
     assert_eq!(there(&mut client, other)?, before, "the other account keeps everything");
     Ok(())
 }
 
 #[test]
-fn a_disconnect_takes_the_tokens_alone() -> Result<()> {
+fn a_disconnect_erases_only_the_tokens() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
     let disconnect = "SELECT * FROM pinterest_disconnect($1)";
@@ -122,25 +122,25 @@ fn all_is_well(world: &World, client: &mut Client) -> Result<()> {
     refresh(client, Some(account))?;
     import(client, "Beach")?;
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
-    assert_eq!(traces(client, world.account())?, Vec::<String>::new(), "nothing has come back");
+    assert_eq!(traces(client, world.account())?, Vec::<String>::new(), "no erased row has been stored again");
     Ok(())
 }
 
 #[test]
-fn a_purge_during_an_import() -> Result<()> {
+fn a_purge_during_an_import_is_complete() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 3);
     let id = queue_board(&mut client, "Beach")?;
     until_row(&mut client, id, "the first images", |row| row.embedded == 3)?;
     let erased = Erased::purge(&mut client, world.account())?;
     assert_eq!((erased.pins, erased.images, erased.vectors, erased.imports), (12, 12, 3, 1), "{erased:?}");
-    // The outstanding response arrives now, after the end.
+    // The outstanding response arrives after the purge.
     world.sandbox.faults().release(GATE);
     all_is_well(&world, &mut client)
 }
 
 #[test]
-fn a_purge_during_a_listing() -> Result<()> {
+fn a_purge_during_a_listing_is_complete() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).once());
     queue_board(&mut client, "Beach")?;
@@ -151,7 +151,7 @@ fn a_purge_during_a_listing() -> Result<()> {
 }
 
 #[test]
-fn a_purge_during_a_refresh() -> Result<()> {
+fn a_purge_during_a_refresh_is_complete() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: GATE.into() }).once());
@@ -167,7 +167,7 @@ fn a_purge_during_a_refresh() -> Result<()> {
 }
 
 #[test]
-fn a_disconnect_during_a_refresh_and_a_new_grant_during_another() -> Result<()> {
+fn a_disconnect_or_new_grant_during_a_refresh_takes_precedence() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let account = world.account();
     for (gate, disconnect) in [("disconnect", true), ("reconnect", false)] {
@@ -186,10 +186,10 @@ fn a_disconnect_during_a_refresh_and_a_new_grant_during_another() -> Result<()> 
         if disconnect {
             refusal(outcome);
             let tokens = "SELECT count(*) FROM pinterest.token";
-            assert_eq!(client.value::<i64>(tokens)?, 0, "the answer was stored for nobody");
+            assert_eq!(client.value::<i64>(tokens)?, 0, "the answer was not stored");
             world.connect_account(&mut client)?;
         } else {
-            // The grant that the user gave meanwhile is newer than what the call wanted renewed.
+            // The new grant is newer than the tokens that the call was to refresh.
             outcome?;
         }
         refresh(&mut client, Some(account))?;

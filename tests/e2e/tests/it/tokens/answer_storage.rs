@@ -1,4 +1,4 @@
-//! A response of Pinterest's is stored whatever is locked, whichever caller gives up, and however long it takes.
+//! Pinterest's token answers are stored despite locks, callers that give up, and long waits.
 
 use e2e::process::Process;
 use sandbox::config::{OldRefreshToken, TokenRules};
@@ -7,12 +7,12 @@ use crate::support::oauth::{USER, WORKER, arrived, generation, refresh, status, 
 use crate::support::prelude::*;
 use crate::support::refresh_steps::{until_blocked, wanted, wanted_and_locked};
 
-/// Longer than a worker waits for a lock in one try; with PATIENT set longer than anybody ever gave up after.
+/// Longer than a worker waits for a lock in one try; with PATIENT set, longer than any timeout.
 fn long() -> Duration {
     Duration::from_secs(if std::env::var_os("PATIENT").is_some() { 240 } else { 4 })
 }
 
-/// What a role of level user, and a DBA who makes an index, can leave locked.
+/// Locks that a role of level user, or a DBA who creates an index, can hold.
 const BYSTANDERS: [&str; 7] = [
     "SELECT pinterest_pause_account(1)",
     "SELECT pinterest_cancel_import(1)",
@@ -24,10 +24,10 @@ const BYSTANDERS: [&str; 7] = [
 ];
 
 #[test]
-fn no_lock_on_anything_else_delays_it() -> Result<()> {
+fn locks_on_other_rows_do_not_delay_storing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let account = world.account();
-    // Parked, so that there is something to do after the answer.
+    // A waiting import, so that there is work after the answer.
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
     let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
@@ -40,7 +40,7 @@ fn no_lock_on_anything_else_delays_it() -> Result<()> {
         refresh(&mut client, Some(account))?;
         assert!(began.elapsed() < Duration::from_secs(20), "{statement}: {:?}", began.elapsed());
         assert!(generation(&mut client, account)? > before, "{statement}");
-        // The worker did not send it twice, and what it stored is what Pinterest gave.
+        // The worker sent the token once, and stored the answer: another refresh works.
         blocker.batch_execute("ROLLBACK")?;
         refresh(&mut client, Some(account))?;
         until_status(&mut client, account, "connected")?;
@@ -61,12 +61,12 @@ fn storing_waits_for_the_row_of_the_tokens() -> Result<()> {
     let deadline = Instant::now() + long();
     while Instant::now() < deadline {
         until_blocked(&mut client)?;
-        assert_eq!(arrived(&world) - before, 1, "nothing was sent twice");
+        assert_eq!(arrived(&world) - before, 1, "the token was sent once");
         assert_eq!(generation(&mut client, world.account())?, generation_before);
     }
     blocker.batch_execute("COMMIT")?;
     until("the answer to be stored", || Ok(generation(&mut client, world.account())? > generation_before))?;
-    // It may have given up, and loses nothing by it.
+    // The session may have given up, which loses nothing.
     let _ = session.join();
     refresh(&mut client, None)?;
     assert_eq!(arrived(&world) - before, 2);
@@ -75,7 +75,7 @@ fn storing_waits_for_the_row_of_the_tokens() -> Result<()> {
 }
 
 #[test]
-fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
+fn tokens_stored_during_a_refresh_are_kept() -> Result<()> {
     for (act, commit) in [("store", true), ("store", false), ("disconnect", true), ("disconnect", false)] {
         let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
         let account = world.account();
@@ -109,7 +109,7 @@ fn what_the_users_own_act_stored_meanwhile_stays() -> Result<()> {
 }
 
 #[test]
-fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
+fn a_cancelled_import_does_not_discard_the_answer() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.expire_access_tokens(USER)?;
@@ -126,9 +126,9 @@ fn an_import_that_is_cancelled_takes_no_answer_along() -> Result<()> {
     Ok(())
 }
 
-/// A worker that is terminated has three seconds, and one try more at its very end.
+/// A terminated worker has three seconds, and one more try at its end.
 #[test]
-fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
+fn a_terminated_worker_stores_the_answer_after_the_lock_is_released() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = generation(&mut client, world.account())?;
     let (session, mut blocker) = wanted_and_locked(&world)?;
@@ -145,9 +145,9 @@ fn a_worker_that_ends_stores_it_when_the_lock_goes() -> Result<()> {
     Ok(())
 }
 
-/// Generations never come twice: an answer, or a refusal, of before a disconnect says nothing of the grant that followed.
+/// Generations are never reused: an answer or refusal from before a disconnect does not affect the next grant.
 #[test]
-fn a_former_life_has_no_say() -> Result<()> {
+fn answers_from_before_a_disconnect_are_ignored() -> Result<()> {
     for refused in [false, true] {
         let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
         let account = world.account();
@@ -174,7 +174,7 @@ fn a_former_life_has_no_say() -> Result<()> {
 }
 
 #[test]
-fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Result<()> {
+fn only_a_definite_refusal_requires_the_user_and_a_refresh_can_clear_it() -> Result<()> {
     let single_use = TokenRules { old_refresh_token: OldRefreshToken::Dead, ..TokenRules::default() };
     let (world, mut client) = with_tokens(single_use).start()?.with_session()?;
     let account = world.account();
@@ -202,16 +202,16 @@ fn only_a_definite_refusal_costs_the_account_and_one_more_try_heals_it() -> Resu
     until_status(&mut client, account, "needs_reauth: rejected")?;
     let import = queue_board(&mut client, "Beach")?;
     until_state(&mut client, import, "needs_reauth")?;
-    // Pinterest was wrong, and answers the next request correctly.
+    // Pinterest accepts the same token in the next request.
     refresh(&mut client, None)?;
     assert_eq!(status(&mut client)?, "connected");
     complete(&mut client, import)?;
     Ok(())
 }
 
-/// One account that is refused again and again is not five accounts.
+/// Repeated refusals of one account do not count as refusals of several.
 #[test]
-fn a_lost_account_that_is_refreshed_again_pauses_no_other() -> Result<()> {
+fn repeated_refusals_of_one_account_do_not_pause_the_app() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
     for _ in 0..8 {
@@ -221,9 +221,9 @@ fn a_lost_account_that_is_refreshed_again_pauses_no_other() -> Result<()> {
     Ok(())
 }
 
-/// Sessions of roles of each level, none of which can lock what tokens are stored in.
+/// No role of any level can lock the tables that tokens are stored in.
 #[test]
-fn the_tokens_table_is_out_of_reach() -> Result<()> {
+fn roles_cannot_lock_the_token_tables() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for level in ["reader", "user", "admin"] {
         world.cluster.create_role(level)?;

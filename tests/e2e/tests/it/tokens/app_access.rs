@@ -1,5 +1,5 @@
-//! 401 with code 3: an app without access, a scope that is missing, a feature that is kept to some, and what it does not
-//! say. The cases are distinguished, and imports that wait for access continue without a call.
+//! 401 with code 3 means an app without access, a missing scope, a restricted feature, or an unstated reason. The cases
+//! are distinguished, and imports that wait for access continue without a call.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn refuse_all(world: &World, fault: &Fault) {
     }
 }
 
-/// Turns the time back at which the next probe is due; has the worker look.
+/// Makes the next probe due and wakes the worker.
 fn probe_is_due(client: &mut Client, account: i64) -> Result<()> {
     client.batch_execute(
         "UPDATE pinterest.app SET access_probe_at = clock_timestamp() WHERE access_refused_since IS NOT NULL;
@@ -31,7 +31,7 @@ fn probe_is_due(client: &mut Client, account: i64) -> Result<()> {
     look(client, account)
 }
 
-/// Changes nothing, and has the worker look.
+/// Only wakes the worker.
 fn look(client: &mut Client, account: i64) -> Result<()> {
     client.query_one("SELECT pinterest_pause_account($1, false)", &[&account])?;
     Ok(())
@@ -42,7 +42,7 @@ fn refusals(client: &mut Client) -> Result<i32> {
 }
 
 #[test]
-fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()> {
+fn imports_wait_for_the_apps_access_with_few_probes() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 4)?;
     refuse_all(&world, &Fault::AppWithoutAccess);
     let before = asked(&world);
@@ -53,7 +53,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
     assert!(!row.hint.contains("scope") && !row.hint.contains("shared"), "{row:?}");
     assert_eq!(asked(&world) - before, 1);
 
-    // The others wait without asking, and say why.
+    // The other imports wait without a request, and show the reason.
     for number in 2..=4 {
         imports.push(queue_for(&mut client, amy, &format!("Amy {number}"))?);
     }
@@ -68,7 +68,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
         let awake = "SELECT count(*) FROM pinterest.import WHERE due IS NOT NULL";
         Ok(client.value::<i64>(awake)? <= 1)
     })?;
-    assert_eq!(asked(&world) - before, 1, "nobody asks in vain");
+    assert_eq!(asked(&world) - before, 1, "the other imports make no requests");
     let causes = "SELECT count(*) FROM pinterest.accounts WHERE cause LIKE 'no_access: %' AND status = 'connected'";
     assert_eq!(client.value::<i64>(causes)?, 2);
     let (found, detail) = doctor(&mut client, "app access").map(|row| (row.0, row.1))?;
@@ -76,7 +76,7 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
     expect_refusal(client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy]), "55000")
         .hints("developers.pinterest.com");
 
-    // One probe, from whichever account, and a longer pause after it.
+    // One probe for all accounts, and a longer pause after it.
     for number in 2..=3 {
         let before = asked(&world);
         probe_is_due(&mut client, amy)?;
@@ -99,9 +99,9 @@ fn an_app_without_access_asks_now_and_then_and_goes_on_by_itself() -> Result<()>
     Ok(())
 }
 
-/// No hand moves anything.
+/// No call or change triggers the probe.
 #[test]
-fn access_that_is_granted_is_found_out() -> Result<()> {
+fn granted_access_is_detected() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &code_3("This app has not been approved yet; request trial access"));
     let import = queue_board(&mut client, "Beach")?;
@@ -112,7 +112,7 @@ fn access_that_is_granted_is_found_out() -> Result<()> {
 }
 
 #[test]
-fn an_app_that_is_registered_again_is_tried_at_once() -> Result<()> {
+fn registering_an_app_again_triggers_a_probe() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     refuse_all(&world, &Fault::AppWithoutAccess);
     let import = queue_board(&mut client, "Beach")?;
@@ -127,9 +127,9 @@ fn an_app_that_is_registered_again_is_tried_at_once() -> Result<()> {
     Ok(())
 }
 
-/// Where others are answered it is not the app's access, whatever the words.
+/// If other accounts are answered, the refusal does not concern the app, whatever its message.
 #[test]
-fn one_account_that_is_refused_stops_no_other() -> Result<()> {
+fn the_refusal_of_one_account_stops_no_other() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 2)?;
     client.query("SELECT * FROM pinterest_list_boards($1)", &[&amy])?;
     let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Amy 1'")?;
@@ -144,7 +144,7 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
     })?;
     probe_is_due(&mut client, amy)?;
     complete(&mut client, bens)?;
-    // Amy's is refused again, alone now.
+    // Only Amy's import is refused again.
     probe_is_due(&mut client, amy)?;
     wait_for("the refusal of Amy's", SOON, || {
         let alone = format!(
@@ -159,7 +159,7 @@ fn one_account_that_is_refused_stops_no_other() -> Result<()> {
 }
 
 #[test]
-fn a_probe_that_is_cancelled_is_made_by_another_import() -> Result<()> {
+fn the_probe_of_a_cancelled_import_is_made_by_another() -> Result<()> {
     let (world, mut client, [amy, ben]) = two_people(Tier::Standard, 1)?;
     refuse_all(&world, &Fault::AppWithoutAccess);
     let amys = queue_for(&mut client, amy, "Amy 1")?;
@@ -216,7 +216,7 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
         assert!(status(&mut client)?.starts_with("connected"), "{case}: its tokens are fine");
         world.sandbox.faults().remove(rule);
         world.sandbox.faults().remove(other);
-        // Nothing is lost: after another consent it continues at once.
+        // The import continues immediately after another consent.
         if state == "failed" {
             continue;
         }
@@ -227,7 +227,7 @@ fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
 }
 
 #[test]
-fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
+fn refused_sections_are_omitted_unless_requested() -> Result<()> {
     let mut config = quick_board("Beach", 3);
     config.accounts[0].boards[0].sections = vec!["Tables".to_owned()];
     let (world, mut client) = World::of(config)?.with_session()?;
@@ -241,7 +241,7 @@ fn a_part_that_is_kept_to_some_is_left_out() -> Result<()> {
         world.sandbox.faults().remove(rule);
         client.batch_execute("SELECT FROM pinterest_purge_board('Beach')")?;
     }
-    // A call for a section is told why it is not available.
+    // An import of a section fails with the reason.
     world.sandbox.faults().add(Rule::on(Kind::Sections, Fault::RestrictedFeature));
     let import: i64 = client.value("SELECT pinterest_import_board('Beach', sections => ARRAY['Tables'])")?;
     let row = until_state(&mut client, import, "failed")?;

@@ -1,11 +1,11 @@
-//! An app that Pinterest refuses rests; its accounts are not to blame.
+//! An app that Pinterest refuses is paused; its accounts stay connected.
 
 use crate::support::oauth::{arrived, doctor, refresh, store_grant, until_status};
 use crate::support::prelude::*;
 
 const NOT_CONNECTED: &str = "SELECT count(*) FROM pinterest.accounts WHERE status <> 'connected'";
 
-/// A world with further accounts, all due at once when `due` says so.
+/// A world with `number` further accounts.
 fn accounts(number: usize) -> Result<(World, Client, Vec<i64>)> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     let accounts = (0..number).map(|n| store_grant(&world, &mut client, &format!("user{n}"))).collect::<Result<_>>()?;
@@ -17,16 +17,16 @@ fn paused(client: &mut Client) -> Result<bool> {
 }
 
 #[test]
-fn a_refused_client_secret_pauses_the_app_and_registering_it_again_heals() -> Result<()> {
+fn a_refused_client_secret_pauses_the_app_until_it_is_registered_again() -> Result<()> {
     let (world, mut client, accounts) = accounts(6)?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::AuthenticationFailed));
     let refused = refusal(refresh(&mut client, Some(accounts[0])));
-    assert_eq!(refused.code, "55000", "no user can help: {refused:?}");
+    assert_eq!(refused.code, "55000", "the user cannot fix it: {refused:?}");
     assert!(paused(&mut client)?);
     let (status, text) = doctor(&mut client, "apps")?;
     assert!(status == "problem" && text.contains("sandbox"), "{status}: {text}");
 
-    // While it rests, no account asks in vain, however due it is: only for a caller who insists, each time once.
+    // During the pause, due accounts make no requests; an explicit refresh makes one.
     let asked = arrived(&world);
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     for _ in 0..2 {
@@ -47,7 +47,7 @@ fn a_refused_client_secret_pauses_the_app_and_registering_it_again_heals() -> Re
 }
 
 #[test]
-fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
+fn refusals_of_many_accounts_pause_the_app() -> Result<()> {
     let (world, mut client, accounts) = accounts(12)?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
     let before = arrived(&world);
@@ -56,11 +56,11 @@ fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
     until("the pause", || paused(&mut client))?;
     refusal(refresh(&mut client, Some(accounts[0])));
     let asked = arrived(&world) - before;
-    assert!((6..12).contains(&asked), "{asked} requests before the app was given a rest");
+    assert!((6..12).contains(&asked), "{asked} requests before the pause");
     let lost: i64 = client.value("SELECT count(*) FROM pinterest.accounts WHERE status = 'needs_reauth'")?;
-    assert_eq!(lost, 0, "those that were lost on the way are given back");
+    assert_eq!(lost, 0, "accounts refused before the pause are connected again");
 
-    // Pinterest has come to its senses: once the pause is over, everybody is.
+    // A successful refresh ends the pause for all accounts.
     world.sandbox.faults().remove(rule);
     refresh(&mut client, Some(accounts[11]))?;
     assert!(!paused(&mut client)?);
@@ -69,7 +69,7 @@ fn all_accounts_refused_at_once_is_the_apps_trouble() -> Result<()> {
 }
 
 #[test]
-fn one_revoked_account_pauses_no_other() -> Result<()> {
+fn one_revoked_account_does_not_pause_the_app() -> Result<()> {
     let (world, mut client, _) = accounts(0)?;
     world.sandbox.revoke(crate::support::oauth::USER)?;
     let others: Vec<i64> =

@@ -1,4 +1,4 @@
-//! Several apps, several accounts of each, several roles; client secrets that never pass through SQL.
+//! Several apps with several accounts and roles; client secrets from a file.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::support::prelude::*;
 
 const PEOPLE: [&str; 3] = ["example_amy", "example_ben", "example_cleo"];
 
-/// A Pinterest with three people, each with a board of their own.
+/// A world with three Pinterest users, each with one board.
 fn three_people() -> Result<World> {
     let accounts = PEOPLE.map(|name| AccountSpec::new(name).board(beach_board(format!("Places of {name}"), 2)));
     let config = Config { accounts: accounts.into(), ..quick_board("Beach", 0) };
@@ -27,7 +27,7 @@ fn connect_through(world: &World, client: &mut Client, app: &str, person: &str) 
 }
 
 #[test]
-fn several_roles_apps_and_accounts() -> Result<()> {
+fn roles_apps_and_accounts_are_kept_apart() -> Result<()> {
     let world = three_people()?;
     let mut all = Vec::new();
     for role in ["venues", "weddings"] {
@@ -38,7 +38,7 @@ fn several_roles_apps_and_accounts() -> Result<()> {
             world.register_app(&mut client, app)?;
         }
         let refused = refusal(client.query_one("SELECT pinterest_authorize_url()", &[]));
-        assert_eq!(refused.code, "22023", "which app? {refused:?}");
+        assert_eq!(refused.code, "22023", "ambiguous app: {refused:?}");
         for app in ["spring", "autumn"] {
             for person in &PEOPLE[..2] {
                 all.push((role, app, *person, connect_through(&world, &mut client, app, person)?));
@@ -58,12 +58,12 @@ fn several_roles_apps_and_accounts() -> Result<()> {
             .collect();
         assert_eq!(shown, wanted);
         let refused = refusal(client.query("SELECT * FROM pinterest_list_boards()", &[]));
-        assert_eq!(refused.code, "22023", "which account? {refused:?}");
+        assert_eq!(refused.code, "22023", "ambiguous account: {refused:?}");
     }
     let mut ids: Vec<i64> = all.iter().map(|(.., id)| *id).collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 8, "one person through two apps of two roles is four accounts");
+    assert_eq!(ids.len(), 8, "one user connected through two apps of two roles has four accounts");
 
     for (role, _, person, account) in &all {
         let mut client = world.cluster.connect_as(role)?;
@@ -75,7 +75,7 @@ fn several_roles_apps_and_accounts() -> Result<()> {
         let other = if *role == "venues" { "weddings" } else { "venues" };
         expect_refusal(refresh(&mut world.cluster.connect_as(other)?, Some(*account)), "42501");
     }
-    // The same board through two accounts is two boards.
+    // A board imported through two accounts is stored twice.
     let mut client = world.cluster.connect_as("venues")?;
     for (.., account) in all.iter().filter(|(role, _, person, _)| *role == "venues" && *person == PEOPLE[0]) {
         let import = client.value_with("SELECT pinterest_import_board('Places of example_amy', $1)", &[account])?;
@@ -106,13 +106,13 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
     refresh(&mut client, None)?;
     assert!(client.value::<bool>("SELECT client_secret IS NULL FROM pinterest.app")?);
 
-    // It is read at each use: what is not there, or not kept safely, is said without being shown.
+    // The file is read at each use. Errors do not show the secret.
     let asked = world.sandbox.requests().total();
     let mode = |mode| fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(mode));
     for (name, text, permissions, rule) in [
         ("another app's", "1000002 something-else-altogether\n".to_owned(), 0o600, app.client_id.as_str()),
         ("malformed", format!("# first\n{}\n", app.client_secret), 0o600, "line 2"),
-        ("for everybody", line.clone(), 0o644, "0644"),
+        ("world-readable", line.clone(), 0o644, "0644"),
     ] {
         file.write(text.as_bytes())?;
         mode(permissions)?;
@@ -133,7 +133,7 @@ fn a_client_secret_from_a_file_is_stored_nowhere() -> Result<()> {
 }
 
 #[test]
-fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
+fn secrets_are_restricted_to_the_roles_in_the_file() -> Result<()> {
     let file = ServerFile::new(".secrets", b"# none yet\n")?;
     let cluster =
         Cluster::builder().own_identity().preload(true).setting("pinterest.app_secret_file", file.setting()).start()?;
@@ -162,14 +162,14 @@ fn a_line_of_the_secret_file_is_for_the_roles_it_names() -> Result<()> {
                 answer?;
                 continue;
             }
-            // Not there and not yours sound the same.
+            // Unknown ids and other roles' ids are refused with the same message.
             let refused = refusal(answer);
             assert_eq!(refused.code, "42704", "{role} {id}: {refused:?}");
             let message = format!("pinterest.app_secret_file has no secret for client id {id} for role \"{role}\"");
             assert_eq!(refused.message, message);
         }
     }
-    // The role is meant, not its name: after a rename the line belongs to the role that has the name.
+    // After a rename, the line applies to the role that has the name now.
     client.batch_execute("ALTER ROLE ann RENAME TO anna; ALTER ROLE ben RENAME TO ann")?;
     for (role, may) in [("anna", false), ("ann", true)] {
         let answer = cluster.connect_as(role)?.query_one(register, &[&"1000002"]);

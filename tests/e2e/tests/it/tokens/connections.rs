@@ -8,14 +8,14 @@ use crate::support::refresh_steps::until_blocked;
 
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
 
-/// Code and state of a user who has consented.
+/// The code and state of a user's consent.
 fn consented(world: &World, client: &mut Client) -> Result<(String, String)> {
     let url: String = client.value("SELECT pinterest_authorize_url()")?;
     let redirect = world.browser()?.authorize(&url)?;
     Ok((redirect.code, redirect.state))
 }
 
-/// The account has the tokens of the last consent: of the ones before, none can be refreshed.
+/// Checks that the account has the tokens of the last consent; earlier ones could not be refreshed.
 fn is_connected_again(world: &World, client: &mut Client, before: i64) -> Result<()> {
     until("the tokens", || {
         let consent = "SELECT COALESCE(max(consent), 0) FROM pinterest.token JOIN pinterest.account USING (account_id)
@@ -34,7 +34,7 @@ fn consent(client: &mut Client) -> Result<i64> {
 }
 
 #[test]
-fn the_callers_transaction_does_not_matter() -> Result<()> {
+fn tokens_are_stored_regardless_of_the_callers_transaction() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for (begin, end) in [
         ("BEGIN", "ROLLBACK"),
@@ -60,7 +60,7 @@ fn the_callers_transaction_does_not_matter() -> Result<()> {
 }
 
 #[test]
-fn the_answer_is_stored_after_the_caller_has_left() -> Result<()> {
+fn the_answer_is_stored_after_the_caller_has_ended() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for end in ["pg_cancel_backend", "pg_terminate_backend"] {
         let before = consent(&mut client)?;
@@ -81,8 +81,8 @@ fn the_answer_is_stored_after_the_caller_has_left() -> Result<()> {
 }
 
 #[test]
-fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
-    // Launcher and supervisor have the two slots.
+fn predictable_refusals_do_not_spend_the_code() -> Result<()> {
+    // Launcher and supervisor use the two slots.
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 2))
         .connected(false)
@@ -90,7 +90,7 @@ fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
         .start()?
         .with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
-    // What is only queued is none the worse.
+    // Registering an app needs no worker.
     world.register_app(&mut client, "sandbox")?;
     let (code, state) = consented(&world, &mut client)?;
     let asked = world.sandbox.requests().count(Kind::Token);
@@ -112,7 +112,7 @@ fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
     std::fs::rename(&key, &moved)?;
     expect_refusal(client.query_one(CONNECT, &[&code, &state]), "F0000");
     std::fs::rename(&moved, &key)?;
-    assert_eq!(world.sandbox.requests().count(Kind::Token), asked, "nobody outside has heard of the code");
+    assert_eq!(world.sandbox.requests().count(Kind::Token), asked, "the code was not sent");
 
     world.cluster.set("max_worker_processes", "8")?;
     world.cluster.restart(Stop::Fast)?;
@@ -123,7 +123,7 @@ fn what_can_be_refused_is_refused_before_the_code_is_spent() -> Result<()> {
 }
 
 #[test]
-fn a_state_comes_back_where_the_code_was_not_spent() -> Result<()> {
+fn a_state_stays_valid_if_the_code_was_not_spent() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let (code, state) = consented(&world, &mut client)?;
     let before = consent(&mut client)?;
@@ -136,15 +136,15 @@ fn a_state_comes_back_where_the_code_was_not_spent() -> Result<()> {
 }
 
 #[test]
-fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
+fn a_failed_request_for_the_user_is_repeated() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
-    // Once: without effect.
+    // A single failure has no effect.
     let before = consent(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }).once());
     assert_eq!(world.connect_account(&mut client)?, world.account());
     is_connected_again(&world, &mut client, before)?;
 
-    // For long: meanwhile a separate account, which blocks no other.
+    // Until a longer failure ends, there is a separate account, which blocks no other.
     let before = consent(&mut client)?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
     let nameless = world.connect_account(&mut client)?;
@@ -162,19 +162,19 @@ fn a_name_that_cannot_be_had_is_asked_for_again() -> Result<()> {
     complete(&mut client, import)?;
     let account: i64 =
         client.value_with("SELECT account_id FROM pinterest.imports WHERE import_id = $1", &[&import])?;
-    assert_eq!(account, world.account(), "it goes on in the account that it turned out to be");
+    assert_eq!(account, world.account(), "it continues in the user's existing account");
     Ok(())
 }
 
 #[test]
-fn the_first_account_gets_its_name_later() -> Result<()> {
+fn the_first_account_works_before_its_user_is_known() -> Result<()> {
     let (world, mut client) =
         World::builder().sandbox(quick_board("Beach", 2)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     world.register_app(&mut client, "sandbox")?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
     let account = world.connect_account(&mut client)?;
-    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "the only one it can be");
+    assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "the only account");
     world.sandbox.faults().remove(rule);
     client.batch_execute("UPDATE pinterest.account SET identity_due = clock_timestamp()")?;
     queue_board(&mut client, "Beach")?;
@@ -186,9 +186,9 @@ fn the_first_account_gets_its_name_later() -> Result<()> {
     Ok(())
 }
 
-/// Whatever the question whose an account is fails with, several times in a row: one account in the end.
+/// However the request for the user fails, and however often, there is one account in the end.
 #[test]
-fn however_the_question_fails_there_is_one_account() -> Result<()> {
+fn failed_requests_for_the_user_leave_one_account() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let account = world.account();
     let without_id = Fault::EditJson { set: Default::default(), remove: vec!["id".into()] };
@@ -210,7 +210,7 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
         for _ in 0..2 {
             assert_ne!(world.connect_account(&mut client)?, account, "{case}");
         }
-        // Meanwhile it blocks no other account.
+        // Meanwhile the separate accounts block no other.
         assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1, "{case}");
         world.sandbox.faults().remove(rule);
         client.batch_execute(
@@ -224,9 +224,9 @@ fn however_the_question_fails_there_is_one_account() -> Result<()> {
     Ok(())
 }
 
-/// Two consents of one person, of which the earlier gets its name last.
+/// Two consents of one user, of which the earlier one is identified last.
 #[test]
-fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
+fn an_earlier_consent_does_not_replace_a_later_one() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::ServerError { status: 503 }));
     let nameless = world.connect_account(&mut client)?;
@@ -244,7 +244,7 @@ fn an_earlier_consent_replaces_no_later_one() -> Result<()> {
 }
 
 #[test]
-fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
+fn only_a_missing_scope_ends_requests_for_the_user_at_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     let due = "SELECT identity_due IS NOT NULL FROM pinterest.account WHERE account_id = $1";
     let rule = world.sandbox.faults().add(Rule::on(Kind::UserAccount, Fault::MissingScope));
@@ -260,14 +260,14 @@ fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
     let reason = "SELECT reason FROM pinterest.imports WHERE import_id = $1";
     let reason: Option<String> = client.value_with(reason, &[&import])?;
     assert_eq!(reason.as_deref(), Some("waits until Pinterest reports the account's user"));
-    // A gateway that lasts for a day.
+    // Refusals that last for a day, as from a gateway.
     let asked = world.sandbox.requests().count(Kind::UserAccount);
     let ask = "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due IS NOT NULL";
     client.batch_execute(ask)?;
     let another: i64 = client.value_with(board, &[&withheld])?;
     assert!(world.sandbox.requests().wait_for(Kind::UserAccount, asked + 1, SOON));
     complete(&mut client, another)?;
-    assert!(client.value_with::<bool>(due, &[&nameless])?, "asked for in vain");
+    assert!(client.value_with::<bool>(due, &[&nameless])?, "the request was refused");
     client.batch_execute("UPDATE pinterest.account SET connected_at = clock_timestamp() - '25 hours'::interval")?;
     client.batch_execute(ask)?;
     client.query_one(board, &[&withheld])?;
@@ -276,7 +276,7 @@ fn only_a_missing_scope_withholds_a_name_at_once() -> Result<()> {
 }
 
 #[test]
-fn handing_over_an_app_delays_no_consent() -> Result<()> {
+fn reassigning_an_app_does_not_delay_a_consent() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     world.cluster.create_role("heir")?;
     let before = consent(&mut client)?;
@@ -295,9 +295,9 @@ fn handing_over_an_app_delays_no_consent() -> Result<()> {
     is_connected_again(&world, &mut client, before)
 }
 
-/// The account that the tokens go to may be locked for long: they are stored all the same, and go there later.
+/// Tokens for a locked account are stored separately, and moved to the account later.
 #[test]
-fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
+fn a_lock_on_the_account_does_not_delay_storing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
@@ -306,13 +306,13 @@ fn a_lock_on_the_known_account_delays_nothing_but_itself() -> Result<()> {
     let account: i64 = client.value_with(CONNECT, &[&code, &state])?;
     assert_eq!(account, world.account());
     until_blocked(&mut client)?;
-    assert!(consent(&mut client)? > before, "stored, though not there");
+    assert!(consent(&mut client)? > before, "stored, but not in the locked row");
     blocker.batch_execute("ROLLBACK")?;
     is_connected_again(&world, &mut client, before)
 }
 
 #[test]
-fn a_worker_that_is_killed_right_after_the_exchange() -> Result<()> {
+fn tokens_survive_a_kill_right_after_the_exchange() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before = consent(&mut client)?;
     let (code, state) = consented(&world, &mut client)?;
@@ -331,7 +331,7 @@ fn a_worker_that_is_killed_right_after_the_exchange() -> Result<()> {
 }
 
 #[test]
-fn a_default_key_that_was_moved_is_missed() -> Result<()> {
+fn a_moved_default_key_is_reported_as_missing() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let key = world.cluster.data_directory().join("pinterest.key");
     let moved = world.cluster.directory().join("moved.key");
@@ -342,7 +342,7 @@ fn a_default_key_that_was_moved_is_missed() -> Result<()> {
         let refused = client.refused(call, "F0000");
         assert!(refused.message.contains("missing") && refused.hint.contains("pinterest.key_file"), "{refused:?}");
     }
-    assert!(!key.exists(), "no other key was made");
+    assert!(!key.exists(), "no new key was created");
     assert_eq!(doctor(&mut client, "key")?.0, "problem");
     ServerUser::get()?.own(&moved)?;
     world.cluster.set("pinterest.key_file", &moved.display().to_string())?;

@@ -1,15 +1,15 @@
-//! A disconnect ends the work of an account, and nothing is queued for it any more.
+//! A disconnect ends the work of an account, and no further work is queued for it.
 
 use crate::support::prelude::*;
 
-/// How soon a worker has let go of an import that was taken from it.
+/// The time within which a worker releases a cancelled import.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn disconnect(client: &mut impl postgres::GenericClient, account: i64) -> Result<(), postgres::Error> {
     client.query_one("SELECT tokens FROM pinterest_disconnect($1)", &[&account]).map(drop)
 }
 
-/// The import has ended and shows the reason; callers that wait for it return.
+/// Checks that the import has ended and shows the reason, and that callers that wait for it return.
 fn has_ended(client: &mut Client, import: i64) -> Result<()> {
     let row = Row::of(client, import)?;
     assert_eq!((row.state.as_str(), row.phase.as_str(), row.error_code.as_str()), ("cancelled", "finished", "28000"));
@@ -18,7 +18,7 @@ fn has_ended(client: &mut Client, import: i64) -> Result<()> {
     Ok(())
 }
 
-/// Waits until no worker has an import in hand; at most as long as that may take.
+/// Waits until no worker runs an import; fails if that takes too long.
 fn no_work_remains(client: &mut Client, since: Instant) -> Result<()> {
     client.until("SELECT COALESCE(sum(imports), 0)::int8 FROM pinterest.workers", 0_i64)?;
     assert!(since.elapsed() < AT_ONCE, "it took {:?}", since.elapsed());
@@ -38,10 +38,10 @@ fn running_imports_end_at_once() -> Result<()> {
     let begun = Instant::now();
     disconnect(&mut client, world.account())?;
     no_work_remains(&mut client, begun)?;
-    let Ok(waited) = wait.join() else { panic!("the one who waits panicked") };
+    let Ok(waited) = wait.join() else { panic!("the waiting session panicked") };
     assert_eq!(waited?, "cancelled");
     has_ended(&mut client, id)?;
-    // The outstanding response arrives now, after the end.
+    // The outstanding response arrives after the end.
     world.sandbox.faults().release(GATE);
     assert_eq!(client.value::<i64>("SELECT count(embedding) FROM pinterest.pin_image")?, 3);
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE claimed_by IS NOT NULL")?, 0);
@@ -52,7 +52,7 @@ fn running_imports_end_at_once() -> Result<()> {
 }
 
 #[test]
-fn a_listing_ends_with_the_token() -> Result<()> {
+fn a_listing_ends_with_the_disconnect() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 300)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }).skip(1).once());
     let id = queue_board(&mut client, "Beach")?;
@@ -65,7 +65,7 @@ fn a_listing_ends_with_the_token() -> Result<()> {
     let asked = world.sandbox.requests().count(Kind::BoardPins);
     world.sandbox.faults().release(GATE);
     assert_eq!(world.connect_account(&mut client)?, world.account());
-    // The worker has been through everything that could have come of it.
+    // After another import, the worker has processed the late answer.
     import(&mut client, "Beach")?;
     assert_eq!(asked, 2);
     assert!(before > 0 && before < 300, "{before}");
@@ -90,12 +90,12 @@ fn nothing_stays_queued_without_end() -> Result<()> {
     ] {
         client.refused(&call, "28000").hints("pinterest_authorize_url()");
     }
-    // Boards that are kept fresh rest as well.
+    // Scheduled imports do not start either.
     client.batch_execute("UPDATE pinterest.board SET sync_every = '5 minutes', next_sync_at = clock_timestamp()")?;
     crate::support::oauth::restart_worker(&world, &mut client)?;
     let waiting = "SELECT count(*) FROM pinterest.imports WHERE state NOT IN ('completed', 'failed', 'cancelled')";
     assert_eq!(client.value::<i64>(waiting)?, 0);
-    // Twice is fine.
+    // A second disconnect is accepted.
     disconnect(&mut client, account)?;
     Ok(())
 }
@@ -109,7 +109,7 @@ fn until_blocked(client: &mut Client, pid: i32) -> Result<()> {
 }
 
 #[test]
-fn a_disconnect_beside_a_new_import() -> Result<()> {
+fn concurrent_disconnects_and_imports_are_serialised() -> Result<()> {
     let world = quick_world("Beach", 4)?;
     let account = world.account();
     let (mut first, mut watcher) = (world.connect()?, world.connect()?);
@@ -118,7 +118,7 @@ fn a_disconnect_beside_a_new_import() -> Result<()> {
         let pid = client.value("SELECT pg_backend_pid()")?;
         Ok((client, pid))
     };
-    // The import waits for the disconnect, and is refused.
+    // The import waits for the disconnect and is refused.
     let (mut second, pid) = session(&world)?;
     let mut transaction = first.transaction()?;
     disconnect(&mut transaction, account)?;
@@ -130,7 +130,7 @@ fn a_disconnect_beside_a_new_import() -> Result<()> {
     let Ok(queued) = queue.join() else { panic!("the other session panicked") };
     expect_refusal(queued, "28000");
 
-    // The disconnect waits for the import, and ends it.
+    // The disconnect waits for the import and cancels it.
     assert_eq!(world.connect_account(&mut first)?, account);
     let (mut second, pid) = session(&world)?;
     let mut transaction = first.transaction()?;

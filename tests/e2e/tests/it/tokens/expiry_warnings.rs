@@ -1,4 +1,4 @@
-//! A grant that will lapse is told of in time.
+//! Grants that will expire are reported in time.
 
 use postgres::fallible_iterator::FallibleIterator;
 
@@ -6,24 +6,24 @@ use crate::support::oauth::{USER, WORKER, restart_worker, until_status};
 use crate::support::prelude::*;
 
 #[test]
-fn a_grant_that_lapses_soon_is_notified_once() -> Result<()> {
+fn a_grant_that_expires_soon_is_notified_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_reauth_soon")?;
-    // Nothing renews an access token by itself.
+    // An access token without a refresh token cannot be renewed.
     let account: i64 = client.value_with(
         "SELECT pinterest_store_token($1, expires_in => 6 * 86400, username => 'short')",
         &[&world.sandbox.issue_grant(USER)?.access_token],
     )?;
-    // Half of its last quarter is over.
+    // One of its six days is left, less than a quarter.
     client.execute(
         "UPDATE pinterest.token SET refreshed_at = refreshed_at - interval '5 days',
                 access_expires_at = access_expires_at - interval '5 days' WHERE account_id = $1",
         &[&account],
     )?;
     restart_worker(&world, &mut client)?;
-    let told = listener.notifications().timeout_iter(SOON).next()?;
-    assert_eq!(told.map(|told| told.payload().to_owned()), Some(account.to_string()));
+    let notice = listener.notifications().timeout_iter(SOON).next()?;
+    assert_eq!(notice.map(|notice| notice.payload().to_owned()), Some(account.to_string()));
     let warning: Option<String> =
         client.value_with("SELECT warning FROM pinterest.accounts WHERE account_id = $1", &[&account])?;
     assert!(warning.is_some_and(|text| !text.is_empty()));
@@ -31,9 +31,9 @@ fn a_grant_that_lapses_soon_is_notified_once() -> Result<()> {
     assert_eq!(
         client.value_with::<Option<String>>(warning, &[&world.account()])?,
         None,
-        "a grant that renews itself needs nobody"
+        "a renewable grant has no warning"
     );
-    // A worker that looks again does not repeat it.
+    // Another worker does not repeat the notification.
     restart_worker(&world, &mut client)?;
     world.cluster.wait_for_backend(WORKER, SOON)?;
     assert!(listener.notifications().timeout_iter(Duration::from_secs(1)).next()?.is_none());
@@ -41,7 +41,7 @@ fn a_grant_that_lapses_soon_is_notified_once() -> Result<()> {
 }
 
 #[test]
-fn a_grant_that_has_lapsed_needs_its_user() -> Result<()> {
+fn an_expired_grant_requires_its_user() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let account: i64 = client.value_with(
         "SELECT pinterest_store_token($1, expires_in => 60, username => 'short')",

@@ -1,4 +1,4 @@
-//! A user's data as JSON: all of it, no other user's, no secret.
+//! The export contains all data of an account, no other account's data, and no secrets.
 
 use sandbox::config::ImageRules;
 
@@ -7,7 +7,7 @@ use crate::support::oauth::USER;
 use crate::support::prelude::*;
 
 #[test]
-fn everything_that_came_through_the_account() -> Result<()> {
+fn the_export_contains_all_data_and_no_secrets() -> Result<()> {
     let board = |name: &str, pins| BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::default());
     let config = Config {
         accounts: vec![
@@ -47,7 +47,7 @@ fn everything_that_came_through_the_account() -> Result<()> {
     assert!(vectors(&json).is_empty(), "vectors only on request");
     assert_absent(&Canary::tokens(&world, USER), "the export", text.as_bytes());
     let sealed: String = client.value("SELECT encode(access_token, 'hex') FROM pinterest.token")?;
-    assert!(!text.contains(&sealed), "sealed tokens are nobody's data");
+    assert!(!text.contains(&sealed), "sealed tokens are not exported");
 
     let with_vectors: String = client.value("SELECT pinterest_export(vectors => true)::text")?;
     let json: serde_json::Value = serde_json::from_str(&with_vectors)?;
@@ -58,7 +58,7 @@ fn everything_that_came_through_the_account() -> Result<()> {
     Ok(())
 }
 
-/// The embeddings that are in there.
+/// The embeddings in an export.
 fn vectors(json: &serde_json::Value) -> Vec<&serde_json::Value> {
     list(&json["boards"])
         .iter()
@@ -72,12 +72,12 @@ fn vectors(json: &serde_json::Value) -> Vec<&serde_json::Value> {
 fn list(json: &serde_json::Value) -> &[serde_json::Value] {
     match json.as_array() {
         Some(items) => items,
-        None => panic!("no list: {json}"),
+        None => panic!("not a list: {json}"),
     }
 }
 
 #[test]
-fn of_ones_own_account_only() -> Result<()> {
+fn other_roles_accounts_cannot_be_exported() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;

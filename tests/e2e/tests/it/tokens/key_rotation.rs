@@ -1,4 +1,4 @@
-//! Every secret is sealed again with another key while the server works; a key can be removed when no row needs it.
+//! A rotation seals every secret with another key while the server works; then the old key can be removed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +18,7 @@ fn world(keys: &[u8]) -> Result<(World, ServerFile)> {
     Ok((world.start()?, file))
 }
 
-/// As `pinterest_keys()` lists it.
+/// A row of `pinterest_keys()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     fingerprint: String,
@@ -53,11 +53,11 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
         .map(|number| store_grant(&world, &mut client, &format!("user{number}")))
         .collect::<Result<_>>()?;
     for account in &accounts[..3] {
-        // With a previous refresh token: one more secret.
+        // A previous refresh token is one more secret.
         refresh(&mut client, Some(*account))?;
     }
     let [old] = keys(&mut client)?.try_into().unwrap_or_else(|keys| panic!("{keys:?}"));
-    // Two tokens each of 261 accounts, the one connected included, three previous ones, and the app's secret.
+    // Two tokens of each of 261 accounts (one is connected by the world), three previous tokens, and the app's secret.
     let all = old.secrets;
     assert_eq!(all, 2 * 261 + 3 + 1, "{old:?}");
 
@@ -66,7 +66,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
     assert_eq!((active.active, active.in_ring, active.secrets), (true, true, 0));
     assert_eq!(waiting, Key { active: false, ..old.clone() });
 
-    // Another session holds one account's row: the rotation does the others first and returns to it.
+    // Another session locks one account's row: the rotation processes the others first.
     let mut blocker = world.connect()?;
     blocker.batch_execute("BEGIN")?;
     blocker.query_one("SELECT FROM pinterest.token WHERE account_id = $1 FOR UPDATE", &[&accounts[200]])?;
@@ -87,10 +87,10 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
         let rotated = (|| -> Result<()> {
             assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, all);
             until("progress", || {
-                let sealed_anew = keys(&mut client)?[0].secrets;
-                Ok(sealed_anew > 0)
+                let resealed = keys(&mut client)?[0].secrets;
+                Ok(resealed > 0)
             })?;
-            assert!(keys(&mut client)?[1].secrets > 0, "the row that is held waits");
+            assert!(keys(&mut client)?[1].secrets > 0, "the locked row is not sealed yet");
             blocker.batch_execute("COMMIT")?;
             until_rotated(&mut client)
         })();
@@ -101,7 +101,7 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
         Ok(())
     })?;
 
-    // The old key can go; everything still opens.
+    // Without the old key, every secret still opens.
     file.write(ring(&[2]).as_bytes())?;
     assert_eq!(doctor(&mut client, "secrets")?.0, "ok");
     for account in [accounts[0], accounts[200], accounts[259], world.account()] {
@@ -111,12 +111,12 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
     }
     let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?;
     complete(&mut client, id)?;
-    assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, 0, "nothing is left to do");
+    assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, 0, "no secrets are left to seal");
     Ok(())
 }
 
 #[test]
-fn a_rotation_that_is_killed_goes_on() -> Result<()> {
+fn a_killed_rotation_continues() -> Result<()> {
     let (world, file) = world(&[1])?;
     let mut client = world.connect()?;
     let accounts: Vec<i64> = (0..ACCOUNTS)
@@ -129,11 +129,11 @@ fn a_rotation_that_is_killed_goes_on() -> Result<()> {
     blocker.query_one("SELECT FROM pinterest.token WHERE account_id = $1 FOR UPDATE", &[&accounts[250]])?;
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
     let half = wait_for("the first batches", SOON, || {
-        let sealed_anew = keys(&mut client)?[0].secrets;
-        Ok((sealed_anew > 0).then_some(sealed_anew))
+        let resealed = keys(&mut client)?[0].secrets;
+        Ok((resealed > 0).then_some(resealed))
     })?;
     assert!(half < all, "{half} of {all}");
-    // The session that held the row ends with it.
+    // The session that locks the row ends with the server.
     let mut client = kill_worker(&world)?;
     until_rotated(&mut client)?;
     file.write(ring(&[2]).as_bytes())?;
@@ -144,7 +144,7 @@ fn a_rotation_that_is_killed_goes_on() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
+fn a_missing_key_is_reported_by_its_fingerprint() -> Result<()> {
     let (world, file) = world(&[1])?;
     let mut client = world.connect()?;
     import(&mut client, "Beach")?;
@@ -161,26 +161,26 @@ fn a_key_that_rows_name_is_missed_by_name() -> Result<()> {
     let (status, text) = doctor(&mut client, "secrets")?;
     assert!(status == "problem" && names_both(&text), "{status}: {text}");
 
-    // A worker that starts now idles and says so once.
+    // A worker without the key idles and logs that once.
     let asked = world.sandbox.requests().total();
     world.cluster.restart(e2e::Stop::Fast)?;
     let log_lines = |world: &World| -> Result<usize> {
         Ok(world.cluster.log()?.lines().filter(|line| line.contains("idle") && names_both(line)).count())
     };
-    until("the worker's complaint", || Ok(log_lines(&world)? > 0))?;
+    until("the worker's log line", || Ok(log_lines(&world)? > 0))?;
     let mut client = world.connect()?;
     client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     let refused = expect_refusal(refresh(&mut client, None), "55000");
     assert!(names_both(&refused.message), "{refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
     let status = "SELECT status FROM pinterest.accounts";
-    assert_eq!(client.value::<String>(status)?, "connected", "the account is not to blame");
+    assert_eq!(client.value::<String>(status)?, "connected", "the account stays connected");
 
-    // Put back, it heals without a restart.
+    // After the key is back, everything works without a restart.
     file.write(ring(&[2, 1]).as_bytes())?;
     assert_eq!(doctor(&mut client, "secrets")?.0, "note");
     refresh(&mut client, None)?;
-    assert!(log_lines(&world)? <= 2, "one line for each worker that came and went, not one a second");
+    assert!(log_lines(&world)? <= 2, "one line per worker, not one per second");
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
     until_rotated(&mut client)?;
     file.write(ring(&[2]).as_bytes())?;

@@ -1,4 +1,4 @@
-//! Where keys come from: a file that must be kept safely, or a command.
+//! Sources of keys: a file with safe permissions, or a command.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 const LIST: &str = "SELECT * FROM pinterest_list_boards()";
 
 #[test]
-fn a_key_file_that_is_not_kept_safely_is_refused_and_the_server_starts() -> Result<()> {
+fn the_server_starts_and_refuses_an_unsafe_key_file() -> Result<()> {
     let file = key_file(&[1])?;
     let world =
         World::builder().sandbox(quick_board("Beach", 1)).setting("pinterest.key_file", &file.setting()).start()?;
@@ -54,7 +54,7 @@ fn a_key_file_that_is_not_kept_safely_is_refused_and_the_server_starts() -> Resu
 }
 
 #[test]
-fn a_key_command_is_listened_to_within_limits() -> Result<()> {
+fn a_key_command_is_limited_in_time_and_output() -> Result<()> {
     let script = ServerFile::new(".sh", format!("echo '{}'", key(1)).as_bytes())?;
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 1))
@@ -62,7 +62,7 @@ fn a_key_command_is_listened_to_within_limits() -> Result<()> {
         .start()?
         .with_session()?;
     refresh(&mut client, None)?;
-    assert!(!world.cluster.data_directory().join("pinterest.key").exists(), "no key was made beside it");
+    assert!(!world.cluster.data_directory().join("pinterest.key").exists(), "no key file was created");
 
     let asked = world.sandbox.requests().total();
     let canary = "canary-of-a-key-command";
@@ -82,11 +82,11 @@ fn a_key_command_is_listened_to_within_limits() -> Result<()> {
         assert!(refused.message.contains("pinterest.key_command"), "{name}: {refused:?}");
         assert!(!format!("{refused:?}").contains(canary), "{name}: {refused:?}");
     }
-    // A server starts whatever its command does.
+    // The server starts even if the command fails.
     let began = Instant::now();
     world.cluster.restart(Stop::Fast)?;
     assert!(began.elapsed() < COMMAND_LIMIT, "{:?}", began.elapsed());
-    assert!(!world.cluster.log()?.contains(canary), "what a command prints may be a key");
+    assert!(!world.cluster.log()?.contains(canary), "the command's output may be a key");
     assert_eq!(world.sandbox.requests().total(), asked);
 
     script.write(format!("echo '{}'", key(1)).as_bytes())?;

@@ -1,20 +1,20 @@
-//! Secrets that are arguments of a call: which settings of the server write them down, each by itself. The comment of
-//! pinterest_store_token() and docs/tokens.md name those that do; this table is what they are written from.
+//! Secrets that are arguments of a call: which settings of the server write them to the log. The comment of
+//! pinterest_store_token() and docs/tokens.md name these settings, and must agree with `CHANNELS`.
 
 use postgres::types::ToSql;
 
 use crate::support::canaries::{Canary, assert_absent, assert_absent_below, log_in_one_line, one_line};
 use crate::support::prelude::*;
 
-/// A way of calling while some setting is turned up.
+/// A call under some settings.
 struct Channel {
-    /// What the session sets.
+    /// The statements that set the session's settings.
     settings: &'static str,
-    /// Is an error what makes it speak?
+    /// Whether the call fails.
     on_error: bool,
-    /// Does the log show the argument then?
+    /// Whether the log then shows the argument.
     leaks: bool,
-    /// How the documentation names it, if it leaks.
+    /// The setting's name in the documentation, if it leaks.
     documented: &'static str,
 }
 
@@ -53,11 +53,11 @@ const CHANNELS: [Channel; 19] = [
     quiet("SET log_replication_commands = on"),
 ];
 
-/// One of the calls that take a secret.
+/// A call that takes a secret.
 struct Call {
     name: &'static str,
     sql: &'static str,
-    /// Arguments around the secret, which is the second.
+    /// The arguments other than the secret, which is `$2`.
     good: [&'static str; 3],
     bad: [&'static str; 3],
 }
@@ -77,7 +77,7 @@ const CALLS: [Call; 2] = [
     },
 ];
 
-/// Makes the call with a canary of its own; true where the log then shows it.
+/// Makes the call with a canary as the secret. Returns whether the log then shows it.
 fn log_shows(world: &World, client: &mut Client, call: &Call, on_error: bool, canary: &str) -> Result<bool> {
     let before = world.cluster.log()?.len();
     let others = if on_error { &call.bad } else { &call.good };
@@ -92,7 +92,7 @@ fn log_shows(world: &World, client: &mut Client, call: &Call, on_error: bool, ca
     let activity: String = world.connect()?.value("SELECT string_agg(query, ' ') FROM pg_stat_activity")?;
     assert!(activity.contains(call.name), "{activity}");
     assert!(!activity.contains(canary), "{activity}");
-    // Whatever the call had written is in the log once its session has answered another one.
+    // When the session has answered another statement, the call's log lines are written.
     client.batch_execute("SELECT 1")?;
     let log = one_line(&world.cluster.log()?[before..]);
     Ok(Canary::new("argument", canary).is_in(log.as_bytes()))
@@ -126,11 +126,11 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
     let manual = std::fs::read_to_string(e2e::checkout().join("docs/tokens.md"))?;
     for channel in CHANNELS {
         for call in &CALLS {
-            // A session of its own: nothing but this setting is turned up.
+            // A new session has no other channel's settings.
             let mut session = world.connect()?;
             session.batch_execute(channel.settings)?;
             let shows = log_shows(&world, &mut session, call, channel.on_error, &next_canary())?;
-            let way = if channel.on_error { "in error" } else { "well" };
+            let way = if channel.on_error { "with an error" } else { "without an error" };
             assert_eq!(shows, channel.leaks, "{} called {way} under {:?}", call.name, channel.settings);
         }
         for page in [&comment, &manual] {
@@ -138,7 +138,7 @@ fn each_setting_leaks_as_documented_or_not_at_all() -> Result<()> {
         }
     }
 
-    // A constraint that fails shows the row as it would have been stored, to those who may read it.
+    // A constraint violation shows the row as it would be stored.
     client.batch_execute("ALTER TABLE pinterest.app ADD CONSTRAINT never CHECK (client_id <> '1000002')")?;
     let register = "SELECT pinterest_register_app('two', '1000002', $1, 'http://localhost:8085/')";
     let canary = next_canary();

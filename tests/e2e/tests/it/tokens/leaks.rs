@@ -1,5 +1,5 @@
-//! Tokens that came over https, and the client secret from a file, are nowhere but with Pinterest and sealed in their
-//! table: not in the most talkative log, not in the files, dumps and streams of the server, not in its views.
+//! Tokens received over HTTPS are stored only sealed, and a client secret from a file is not stored. Neither is in the
+//! most verbose log, nor in the files, dumps, replication streams and views of the server.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::support::canaries::{Canary, assert_absent, assert_absent_below, log_i
 use crate::support::oauth::{USER, WORKER, refresh, until_status};
 use crate::support::prelude::*;
 
-/// Everything that a server can be told to write down.
+/// The settings that make a server log as much as possible.
 const TALKATIVE: [(&str, &str); 20] = [
     ("shared_preload_libraries", "pg_pinterest, auto_explain, pg_stat_statements"),
     ("log_min_messages", "debug5"),
@@ -40,7 +40,7 @@ const TEST_DECODING: &str = "SELECT data FROM pg_logical_slot_get_changes('text'
 const PGOUTPUT: &str = "SELECT data FROM pg_logical_slot_get_binary_changes('binary', NULL, NULL,
     'proto_version', '1', 'publication_names', 'everything')";
 
-/// A world that writes everything down, whose client secret comes from a file.
+/// A world with these settings, whose client secret comes from a file.
 fn talkative_world(secrets: &ServerFile) -> Result<(World, Client)> {
     let settings = TALKATIVE
         .iter()
@@ -66,8 +66,7 @@ fn talkative_world(secrets: &ServerFile) -> Result<(World, Client)> {
     Ok((world, client))
 }
 
-/// Connects, imports, has the tokens refreshed on demand and by an import, and comes upon errors on the way; returns all
-/// tokens that there were.
+/// Connects, imports, refreshes the tokens on demand and by an import, and causes errors; returns all tokens.
 fn whole_flow(world: &World, client: &mut Client) -> Result<Vec<Canary>> {
     let account = world.connect_account(client)?;
     let mut canaries = Vec::from(Canary::tokens(world, USER));
@@ -80,12 +79,12 @@ fn whole_flow(world: &World, client: &mut Client) -> Result<Vec<Canary>> {
     import(client, "Beach")?;
     canaries.extend(Canary::tokens(world, USER));
 
-    // A row of the token table that breaks a constraint, shown whole.
+    // A constraint violation shows the whole row of the token table.
     client.batch_execute("ALTER TABLE pinterest.token ADD CONSTRAINT never CHECK (attempts < 0) NOT VALID")?;
     refusal(client.execute("UPDATE pinterest.token SET attempts = 1", &[]));
     client.batch_execute("ALTER TABLE pinterest.token DROP CONSTRAINT never")?;
 
-    // Answers that hold tokens and cannot be used.
+    // Unusable answers with tokens.
     let broken = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::TruncatedBody));
     let refused = refusal(client.query_one("SELECT pinterest_refresh()", &[]));
     canaries.extend(Canary::tokens(world, USER));
@@ -102,7 +101,7 @@ fn whole_flow(world: &World, client: &mut Client) -> Result<Vec<Canary>> {
     Ok(canaries)
 }
 
-/// What every session shows of itself, for as long as `flow` runs.
+/// All rows of pg_stat_activity that are seen while `flow` runs.
 fn sampled<T>(world: &World, flow: impl FnOnce() -> Result<T>) -> Result<(T, String)> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -123,7 +122,7 @@ fn sampled<T>(world: &World, flow: impl FnOnce() -> Result<T>) -> Result<(T, Str
 }
 
 #[test]
-fn what_comes_over_https_or_from_a_file_is_found_nowhere() -> Result<()> {
+fn secrets_from_https_or_a_file_leak_nowhere() -> Result<()> {
     let secrets = ServerFile::new(".secrets", b"")?;
     let (world, mut client) = talkative_world(&secrets)?;
     let (mut canaries, activity) = sampled(&world, || whole_flow(&world, &mut client))?;
@@ -163,7 +162,7 @@ fn what_comes_over_https_or_from_a_file_is_found_nowhere() -> Result<()> {
 
     let log = log_in_one_line(&world)?;
     for witness in ["Query Text", "pinterest.token", "parameters: $1", "violates check constraint", ":targetList"] {
-        assert!(log.contains(witness), "the log is not talkative: no {witness:?}");
+        assert!(log.contains(witness), "the log is not verbose: no {witness:?}");
     }
     assert_absent(&canaries, "the server's log", log.as_bytes());
     Ok(())
@@ -180,7 +179,7 @@ fn everything(client: &mut Client, query: &str) -> Result<String> {
 }
 
 #[test]
-fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
+fn sealing_never_repeats_a_nonce_or_tag() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     refresh(&mut client, None)?;
     let row =
@@ -197,12 +196,12 @@ fn one_secret_sealed_twice_has_nothing_in_common() -> Result<()> {
 }
 
 #[test]
-fn a_worker_with_a_key_leaves_no_core_and_is_not_readable() -> Result<()> {
+fn a_worker_with_a_key_cannot_be_dumped_or_read() -> Result<()> {
     let world = quick_world("Beach", 1)?;
     refresh(&mut world.connect()?, None)?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     let writer = world.cluster.wait_for_backend("checkpointer", SOON)?;
-    // The kernel makes root the owner of the entries of a process that may not be dumped, whatever user it runs as.
+    // In /proc, the kernel makes root the owner of the files of a process that may not be dumped.
     assert_eq!(owner(worker.pid)?, "root");
     assert_eq!(owner(writer.pid)?, ServerUser::get()?.name());
     assert!(Process::get(worker.pid).is_some());

@@ -1,7 +1,7 @@
-//! Whatever is locked, ended, changed or rolled back around a refresh or a connect: the tokens that Pinterest holds good are
-//! found stored. Pinterest's refresh tokens work a single time here, so that one that is lost shows.
+//! Despite locks, crashes, changes and rollbacks during a refresh or a connect, the tokens that Pinterest accepts are
+//! stored. Refresh tokens work only once here, so that a lost one is detected.
 //!
-//! Rounds are drawn from a seed; `MISHAPS=1000` runs as many, `MISHAPS_SEED` begins with another.
+//! Rounds are drawn from a seed. `MISHAPS` sets their number, `MISHAPS_SEED` the seed.
 
 use anyhow::{Context, ensure};
 use e2e::ServerFile;
@@ -12,12 +12,12 @@ use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{USER, WORKER, arrived, kill_worker};
 use crate::support::prelude::*;
 
-/// The role that has the account, of level user.
+/// The role that owns the account, of level user.
 const OWNER: &str = "owner";
-/// Worlds that run side by side.
+/// The number of worlds that run in parallel.
 const WORLDS: usize = 3;
 
-/// What an open transaction of a role can have locked beside the row of the tokens.
+/// Locks that an open transaction of a role can hold, other than those of the tokens.
 const LOCKS: [(&str, &str); 17] = [
     ("reader", "SELECT FROM pinterest.accounts; SELECT FROM pinterest.imports"),
     ("nobody", "SELECT pg_advisory_xact_lock(1)"),
@@ -41,7 +41,7 @@ const LOCKS: [(&str, &str); 17] = [
     ("postgres", "LOCK pinterest.account IN SHARE MODE"),
 ];
 
-/// What can lock the row of the tokens themselves, or all of their table.
+/// Locks on the row of the tokens or on the whole table.
 const LOCKS_OF_TOKENS: [(&str, &str); 5] = [
     (OWNER, "store"),
     (
@@ -53,7 +53,7 @@ const LOCKS_OF_TOKENS: [(&str, &str); 5] = [
     ("postgres", "LOCK pinterest.token IN ACCESS EXCLUSIVE MODE"),
 ];
 
-/// What else happens while the answer is on its way.
+/// An event while the answer is outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mishap {
     Nothing,
@@ -126,7 +126,7 @@ impl Rounds {
                 &[&grant.access_token, &grant.refresh_token, &self.account],
             );
         } else {
-            // What cannot be had now is not held: an account that is gone, a lock that another has.
+            // Without effect if the account is gone or another session has the lock.
             let _ = client.batch_execute(statement);
         }
         Ok(client)
@@ -140,7 +140,7 @@ impl Rounds {
         let fate = [Fate::Waits, Fate::Waits, Fate::RollsBack, Fate::TimesOut, Fate::IsTerminated][random.usize(..5)];
         let early: Vec<_> = (0..random.usize(..2)).map(|_| LOCKS[random.usize(..LOCKS.len())]).collect();
         let mut late: Vec<_> = (0..random.usize(..3)).map(|_| LOCKS[random.usize(..LOCKS.len())]).collect();
-        // A worker that ends has three seconds; the locks of tokens of those rounds go before.
+        // A terminated worker has three seconds to store the answer; locks on the tokens are released before that.
         let of_tokens = (mishap != Mishap::Killed && random.u8(..) < 110)
             .then(|| LOCKS_OF_TOKENS[random.usize(..LOCKS_OF_TOKENS.len())]);
         late.extend(of_tokens);
@@ -179,7 +179,7 @@ impl Rounds {
                     let called =
                         caller.query_one("SELECT pinterest_connect($1, $2)", &[&redirect.code, &redirect.state]);
                     match called {
-                        // No slot for a worker: nothing was sent, and the state is as good as before.
+                        // No slot for a worker: nothing was sent, and the state is still valid.
                         Err(error) if error.code().is_some_and(|code| code.code() == "53000") => {
                             std::thread::sleep(Duration::from_millis(200));
                         }
@@ -193,7 +193,7 @@ impl Rounds {
             }
             result
         });
-        // Where the caller timed out before anything was sent there is nothing to lose.
+        // If the caller timed out before anything was sent, nothing can be lost.
         let sent = sandbox.requests().wait_for(Kind::Token, asked + 1, Duration::from_secs(15));
         let late: Vec<Client> = late.into_iter().map(|lock| self.lock(lock)).collect::<Result<_>>()?;
         let mut sleepers = Vec::new();
@@ -228,7 +228,7 @@ impl Rounds {
             client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
         }
         if mishap == Mishap::Killed {
-            // The gate stays shut: what Pinterest never answered cannot be lost.
+            // The gate stays closed: an answer that is never sent cannot be lost.
             client = kill_worker(world)?;
         } else {
             sandbox.faults().release(&gate);
@@ -266,12 +266,12 @@ impl Rounds {
         self.is_whole(&mut client).with_context(|| format!("{what}; {called:?}"))
     }
 
-    /// One account, connected, whose tokens Pinterest accepts.
+    /// Checks that there is one account, which is connected and whose tokens Pinterest accepts.
     fn is_whole(&mut self, client: &mut Client) -> Result<()> {
         let mut owner = self.world.cluster.connect_as(OWNER)?;
-        // What another client has changed and committed on purpose.
+        // One of the locking statements may have committed another client secret.
         self.world.register_app(&mut owner, "sandbox")?;
-        wait_for("nothing to be left to do", Duration::from_secs(90), || {
+        wait_for("all work to be done", Duration::from_secs(90), || {
             client.batch_execute(
                 "UPDATE pinterest.account SET identity_due = clock_timestamp() WHERE identity_due > clock_timestamp()",
             )?;
@@ -282,7 +282,7 @@ impl Rounds {
         })?;
         ensure!(client.value::<i64>("SELECT count(*) FROM pinterest.account")? == 1, "there is a second account");
         if client.value::<i64>("SELECT count(*) FROM pinterest.token")? == 0 {
-            // Disconnected, by its owner.
+            // The owner has disconnected it.
             self.world.connect_account(&mut owner)?;
         }
         client
@@ -290,8 +290,8 @@ impl Rounds {
             .map(drop)
             .or_else(|_| owner.query_one("SELECT pinterest_pause_account($1, false)", &[&self.account]).map(drop))?;
         for _ in 0..2 {
-            // After several kills a worker rests for longer than a call waits.
-            wait_for("the refresh after it all", Duration::from_secs(150), || {
+            // After several kills, a worker is restarted later than a call waits.
+            wait_for("a further refresh", Duration::from_secs(150), || {
                 match owner.query_one("SELECT pinterest_refresh($1)::text", &[&self.account]) {
                     Err(error) if error.as_db_error().is_some_and(|error| error.message().starts_with("no worker")) => {
                         Ok(None)
@@ -308,7 +308,7 @@ impl Rounds {
     }
 }
 
-/// Where a lock of the round's own keeps it from being done, it is a round without it.
+/// Ignores the failure if another lock of the round causes it.
 fn unless_locked(done: Result<(), postgres::Error>) -> Result<(), postgres::Error> {
     done.or_else(|error| match error.code() {
         Some(code) if code.code() == "55P03" => Ok(()),

@@ -1,4 +1,4 @@
-//! Tokens: connecting, refreshing, sealing, and what never leaks.
+//! Tokens: connecting, refreshing, sealing and secrecy.
 
 mod account_data;
 mod answer_storage;

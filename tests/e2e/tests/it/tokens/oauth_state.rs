@@ -1,4 +1,4 @@
-//! The state of an authorization works once, for the role that began it, for ten minutes; all else looks alike.
+//! The state of an authorization is valid once, for the role that began it, for ten minutes; all refusals are the same.
 
 use std::sync::Barrier;
 
@@ -9,7 +9,7 @@ const PARALLEL: usize = 50;
 const CONNECT: &str = "SELECT pinterest_connect($1, $2)";
 
 #[test]
-fn one_of_many_parallel_uses_succeeds() -> Result<()> {
+fn only_one_of_many_parallel_uses_succeeds() -> Result<()> {
     let (world, mut client) =
         World::builder().sandbox(quick_board("Beach", 1)).setting("max_connections", "80").start()?.with_session()?;
     let url: String = client.value("SELECT pinterest_authorize_url()")?;
@@ -42,12 +42,12 @@ fn one_of_many_parallel_uses_succeeds() -> Result<()> {
     let first = &refusals[0];
     assert_eq!(first.code, "28000", "{first:?}");
     assert!(refusals.iter().all(|one| (&one.code, &one.message) == (&first.code, &first.message)), "{refusals:#?}");
-    assert_eq!(world.sandbox.requests().count(Kind::Token) - before, 1, "the code went out once");
+    assert_eq!(world.sandbox.requests().count(Kind::Token) - before, 1, "the code was sent once");
     Ok(())
 }
 
 #[test]
-fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
+fn used_expired_foreign_and_unknown_states_are_refused_alike() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
@@ -73,8 +73,8 @@ fn used_expired_foreign_and_unknown_are_one_refusal() -> Result<()> {
     let first = format!("{:?}", refusals[0]);
     assert!(refusals.iter().all(|one| format!("{one:?}") == first), "{refusals:#?}");
     assert_eq!(refusals[0].code, "28000");
-    assert_eq!(world.sandbox.requests().total(), asked, "nobody outside hears of it");
-    // A foreign attempt has not used it up.
+    assert_eq!(world.sandbox.requests().total(), asked, "no request was made");
+    // The other role's attempt has not spent the state.
     client.query_one(CONNECT, &[&foreign.code, &foreign.state])?;
     assert_eq!(
         client.value::<i64>("SELECT count(*) FROM pinterest.oauth_state WHERE expires_at > clock_timestamp()")?,

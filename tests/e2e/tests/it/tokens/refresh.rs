@@ -1,4 +1,4 @@
-//! Access tokens that run out, refresh tokens that rotate, grants that end.
+//! Access tokens expire, refresh tokens rotate, and grants end.
 
 use postgres::fallible_iterator::FallibleIterator;
 use sandbox::config::{OldRefreshToken, TokenRules};
@@ -11,7 +11,7 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let board = world.sandbox.board_id("Beach")?;
     for round in 1..=2 {
-        // A used refresh token is dead: the second round works only with the one that the first has stored.
+        // A used refresh token is invalid: the second round works only with the one that the first has stored.
         world.sandbox.expire_access_tokens(USER)?;
         let row = import(&mut client, "Beach")?;
         assert!(row.embedded > 0, "{row:?}");
@@ -27,9 +27,9 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
 }
 
 #[test]
-fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
+fn tokens_are_refreshed_before_they_expire() -> Result<()> {
     let world = with_tokens(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() }).start()?;
-    // No call is made.
+    // Without a call.
     until("two refreshes", || Ok(refreshes(&world) >= 2))?;
     let mut client = world.connect()?;
     assert_eq!(status(&mut client)?, "connected");
@@ -37,7 +37,7 @@ fn tokens_are_refreshed_before_they_run_out() -> Result<()> {
 }
 
 #[test]
-fn a_token_known_to_have_run_out_is_refreshed_before_it_is_used() -> Result<()> {
+fn an_expired_token_is_refreshed_before_it_is_used() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     for (round, call) in [(1, "SELECT * FROM pinterest_list_boards()"), (2, "SELECT pinterest_import_board('Beach')")] {
         client.batch_execute(
@@ -48,12 +48,12 @@ fn a_token_known_to_have_run_out_is_refreshed_before_it_is_used() -> Result<()> 
     }
     let id: i64 = client.value("SELECT max(import_id) FROM pinterest.imports")?;
     complete(&mut client, id)?;
-    assert_eq!(refreshes(&world), 2, "one each, however many want it");
+    assert_eq!(refreshes(&world), 2, "one refresh per expiry, however many need it");
     Ok(())
 }
 
 #[test]
-fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
+fn an_import_of_a_revoked_grant_waits_for_its_user() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let mut listener = world.connect()?;
     listener.batch_execute("LISTEN pinterest_needs_reauth")?;
@@ -64,10 +64,10 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
     assert_eq!(row.error_code, "28000", "{row:?}");
     assert!(row.hint.contains("pinterest_authorize_url"), "{row:?}");
     assert!(status(&mut client)?.starts_with("needs_reauth: "), "{}", status(&mut client)?);
-    let told = listener.notifications().timeout_iter(SOON).next()?;
-    assert_eq!(told.map(|told| told.payload().to_owned()), Some(world.account().to_string()));
+    let notice = listener.notifications().timeout_iter(SOON).next()?;
+    assert_eq!(notice.map(|notice| notice.payload().to_owned()), Some(world.account().to_string()));
 
-    // Meanwhile no request is made in vain.
+    // Meanwhile, no requests are made.
     let asked = world.sandbox.requests().total();
     let parked = queue_board(&mut client, "Beach")?;
     until_state(&mut client, parked, "needs_reauth")?;
@@ -85,7 +85,7 @@ fn a_revoked_grant_parks_the_import_until_its_user_is_back() -> Result<()> {
 }
 
 #[test]
-fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
+fn a_missing_scope_does_not_trigger_a_refresh() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::MissingScope));
     let id = queue_board(&mut client, "Beach")?;
@@ -93,8 +93,8 @@ fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
     assert_eq!(row.error_code, "42501", "{row:?}");
     assert!(row.hint.contains("scopes"), "{row:?}");
     assert_eq!(refreshes(&world), 0);
-    assert_eq!(status(&mut client)?, "connected", "its tokens are fine");
-    // The user grants more by connecting again.
+    assert_eq!(status(&mut client)?, "connected", "its tokens are valid");
+    // The user grants the scope by connecting again.
     world.sandbox.faults().remove(rule);
     world.connect_account(&mut client)?;
     complete(&mut client, id)?;
@@ -102,7 +102,7 @@ fn a_missing_scope_is_no_reason_to_refresh() -> Result<()> {
 }
 
 #[test]
-fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
+fn errors_of_the_token_endpoint_only_delay_an_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::ServerError { status: 503 }).once());
     world.sandbox.expire_access_tokens(USER)?;
@@ -112,7 +112,7 @@ fn a_token_endpoint_in_trouble_costs_time_and_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
+fn a_refresh_is_repeated_after_a_lost_answer() -> Result<()> {
     let grace = OldRefreshToken::AliveFor(Duration::from_secs(600));
     let (world, mut client) =
         with_tokens(TokenRules { old_refresh_token: grace, ..TokenRules::default() }).start()?.with_session()?;
@@ -125,7 +125,7 @@ fn an_answer_that_gets_lost_is_asked_for_again() -> Result<()> {
 }
 
 #[test]
-fn an_app_whose_secret_is_wrong_is_not_its_accounts_fault() -> Result<()> {
+fn a_wrong_client_secret_leaves_accounts_connected() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let rule = world.sandbox.faults().add(Rule::on(Kind::Token, Fault::AuthenticationFailed));
     world.sandbox.expire_access_tokens(USER)?;
@@ -135,7 +135,7 @@ fn an_app_whose_secret_is_wrong_is_not_its_accounts_fault() -> Result<()> {
     assert!(row.hint.contains("pinterest_register_app"), "{row:?}");
     assert!(status(&mut client)?.starts_with("connected: "), "{}", status(&mut client)?);
     world.sandbox.faults().remove(rule);
-    // It continues at once, not at the end of the pause.
+    // The import continues immediately, not at the end of the pause.
     world.register_app(&mut client, "sandbox")?;
     complete(&mut client, id)?;
     assert_eq!(status(&mut client)?, "connected");

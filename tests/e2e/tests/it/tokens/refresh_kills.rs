@@ -1,4 +1,4 @@
-//! The worker is killed at each step of a refresh.
+//! The worker is killed at each step of a refresh, and the account recovers.
 
 use postgres::fallible_iterator::FallibleIterator;
 
@@ -11,7 +11,7 @@ use crate::support::refresh_steps::{
 /// Longer than a test waits for anything.
 const FOREVER: Fault = Fault::Delay { milliseconds: 600_000 };
 
-/// Kills the worker, and with it the session that waits for it. Returns another session, and when the server was back.
+/// Kills the worker, which also ends the session that waits for it. Returns a new session and the time of the restart.
 fn killed(world: &World, session: Session) -> Result<(Client, Instant)> {
     let client = kill_worker(world)?;
     let Ok(outcome) = session.join() else { panic!("the session panicked") };
@@ -19,7 +19,7 @@ fn killed(world: &World, session: Session) -> Result<(Client, Instant)> {
     Ok((client, Instant::now()))
 }
 
-/// Kills the worker: the account is connected again, after this many token requests in all.
+/// Kills the worker, and checks that the account is connected again after a total of `requests` token requests.
 fn recovers(world: &World, session: Session, requests: u64) -> Result<()> {
     let (mut client, back) = killed(world, session)?;
     recovered(world, &mut client, back, 1)?;
@@ -28,30 +28,30 @@ fn recovers(world: &World, session: Session, requests: u64) -> Result<()> {
 }
 
 #[test]
-fn before_the_intent() -> Result<()> {
+fn a_kill_before_the_intent_loses_nothing() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     let _blocker = due_and_locked(&world, &mut client)?;
     let session = wanted(&world)?;
     until_blocked(&mut client)?;
-    // One after the kill, one on demand.
+    // One request after the kill, one on demand.
     recovers(&world, session, before + 2)
 }
 
 #[test]
-fn while_the_request_is_under_way() -> Result<()> {
+fn a_kill_during_the_request_loses_nothing() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "never".into() }).once());
     due(&mut client)?;
     let session = wanted(&world)?;
     assert!(world.sandbox.requests().wait_for(Kind::Token, before + 1, SOON));
-    // The one held back, one after the kill, one on demand.
+    // The held request, one after the kill, one on demand.
     recovers(&world, session, before + 3)
 }
 
 #[test]
-fn while_the_answer_is_under_way() -> Result<()> {
+fn a_lost_answer_is_recovered_with_the_old_token() -> Result<()> {
     let (world, mut client) = world(true)?.with_session()?;
     let before = arrived(&world);
     let old = world.sandbox.valid_refresh_token(USER);
@@ -63,9 +63,9 @@ fn while_the_answer_is_under_way() -> Result<()> {
 }
 
 #[test]
-fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
+fn a_lost_answer_requires_the_user_if_the_old_token_is_invalid() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
-    // Twice, so that there is a token before the current one to fall back on.
+    // So that a previous token is stored besides the current one.
     refresh(&mut client, None)?;
     let before = arrived(&world);
     let old = world.sandbox.valid_refresh_token(USER);
@@ -79,23 +79,23 @@ fn while_the_answer_is_under_way_and_the_old_token_is_dead() -> Result<()> {
     let status = until_status(&mut client, world.account(), "needs_reauth")?;
     assert!(status.starts_with("needs_reauth: lost_response"), "{status}");
     assert!(back.elapsed() < RECOVERY, "it took {:?}", back.elapsed());
-    // Told once; it may have been before the LISTEN.
-    let told = listener.notifications().timeout_iter(Duration::from_millis(200)).count()?;
-    assert!(told <= 1);
-    assert_eq!(arrived(&world) - before, 3, "the lost one, the current token again, the previous one once");
-    // From here on only an explicit refresh makes requests: the current token once more, and the previous one.
+    // Notified once, possibly before the LISTEN.
+    let notices = listener.notifications().timeout_iter(Duration::from_millis(200)).count()?;
+    assert!(notices <= 1);
+    assert_eq!(arrived(&world) - before, 3, "the lost request, the current token again, the previous one once");
+    // From now on, only an explicit refresh makes requests: with the current token and with the previous one.
     client.refused("SELECT * FROM pinterest_list_boards()", "28000");
     assert_eq!(arrived(&world) - before, 3);
     expect_refusal(refresh(&mut client, None), "28000");
     assert_eq!(arrived(&world) - before, 5);
-    // The user brings it back.
+    // The user connects the account again.
     assert_eq!(world.connect_account(&mut client)?, world.account());
     refresh(&mut client, None)?;
     Ok(())
 }
 
 #[test]
-fn while_the_answer_waits_to_be_stored() -> Result<()> {
+fn a_kill_before_storing_loses_nothing() -> Result<()> {
     let (world, mut client) = world(true)?.with_session()?;
     let before = arrived(&world);
     due(&mut client)?;
@@ -105,12 +105,12 @@ fn while_the_answer_waits_to_be_stored() -> Result<()> {
 }
 
 #[test]
-fn right_after_storing() -> Result<()> {
+fn a_kill_after_storing_loses_nothing() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     refresh(&mut client, None)?;
     let mut client = kill_worker(&world)?;
-    // A worker that has looked around finds nothing to do.
+    // The next worker finds no refresh due.
     import(&mut client, "Beach")?;
     assert_eq!(arrived(&world) - before, 1);
     assert_eq!(generation(&mut client, world.account())?, 2);

@@ -1,4 +1,4 @@
-//! Many who want the same account's tokens renewed at once, against refresh tokens that work a single time.
+//! Many sessions refresh the same account concurrently, with refresh tokens that work only once.
 
 use std::sync::Barrier;
 
@@ -47,9 +47,9 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
         }
         Ok(most_workers)
     })?;
-    assert_eq!(most_workers, 2, "both workers were there");
+    assert_eq!(most_workers, 2, "both workers ran");
 
-    // A token that is sent twice, or a lost response, leads to refusals from then on.
+    // After a token is sent twice, or a response is lost, all further requests are refused.
     let refused: Vec<_> = world
         .sandbox
         .requests()
@@ -61,10 +61,10 @@ fn a_thousand_races_lose_no_grant() -> Result<()> {
     let asked = i64::try_from(arrived(&world) - before)?;
     let last = generation(&mut client, account)?;
     assert_eq!(last, 1 + asked, "one refresh for each generation");
-    assert!(asked >= i64::try_from(ROUNDS)?, "each round wanted newer tokens than it found: {asked}");
+    assert!(asked >= i64::try_from(ROUNDS)?, "at least one refresh per round: {asked}");
     assert_eq!(status(&mut client)?, "connected");
 
-    // What was stored last is what the sandbox holds good.
+    // The sandbox accepts the tokens stored last.
     world.cluster.wait_for_backend(WORKER, SOON)?;
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards()", &[])?.len(), 1);
     refresh(&mut client, Some(account))?;

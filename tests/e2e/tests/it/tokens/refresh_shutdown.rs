@@ -1,4 +1,4 @@
-//! The worker is terminated or blocked while a response is on its way: the response is stored.
+//! A response is stored even if the worker is terminated or blocked meanwhile.
 
 use e2e::process::Process;
 
@@ -7,11 +7,11 @@ use crate::support::prelude::*;
 use crate::support::refresh_steps::{due, recovered, until_blocked, until_rotated, wanted, wanted_and_locked, world};
 
 #[test]
-fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
+fn an_answer_is_kept_until_a_lock_is_released() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
     let (session, mut blocker) = wanted_and_locked(&world)?;
-    // Beyond the worker's patience with a lock: it lets go and comes back, the answer in its hands.
+    // Longer than the worker's lock timeout: it gives up and tries again with the same answer.
     for _ in 0..2 {
         until_blocked(&mut client)?;
         let unblocked = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity
@@ -26,7 +26,7 @@ fn an_answer_that_waits_for_a_lock_is_kept_until_it_is_stored() -> Result<()> {
     Ok(())
 }
 
-/// Ends the worker while the sandbox has rotated the token and its answer is some time away.
+/// Ends the worker after the sandbox has rotated the token and before its answer arrives.
 fn asked_to_end(end: impl Fn(&World, &mut Client) -> Result<()>) -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
     let before = arrived(&world);
@@ -36,16 +36,16 @@ fn asked_to_end(end: impl Fn(&World, &mut Client) -> Result<()>) -> Result<()> {
     let session = wanted(&world)?;
     until_rotated(&world, &old)?;
     end(&world, &mut client)?;
-    // It ends well, or with the server.
+    // The call succeeds, or ends with the server.
     let _ = session.join();
     let mut client = world.connect()?;
     recovered(&world, &mut client, Instant::now(), 1)?;
-    assert_eq!(arrived(&world) - before, 2, "nothing was asked for twice");
+    assert_eq!(arrived(&world) - before, 2, "no request was repeated");
     Ok(())
 }
 
 #[test]
-fn a_worker_that_is_terminated_stores_the_answer_first() -> Result<()> {
+fn a_terminated_worker_stores_the_answer_first() -> Result<()> {
     asked_to_end(|world, client| {
         let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
         let began = Instant::now();
@@ -57,6 +57,6 @@ fn a_worker_that_is_terminated_stores_the_answer_first() -> Result<()> {
 }
 
 #[test]
-fn a_server_that_is_stopped_stores_the_answer_first() -> Result<()> {
+fn a_stopping_server_stores_the_answer_first() -> Result<()> {
     asked_to_end(|world, _| world.cluster.restart(Stop::Fast))
 }

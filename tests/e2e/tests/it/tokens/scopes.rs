@@ -1,4 +1,4 @@
-//! What a user was asked for, and what they granted.
+//! Requested and granted scopes.
 
 use sandbox::config::Privacy;
 
@@ -39,7 +39,7 @@ fn secret_boards_are_visible_with_their_scope() -> Result<()> {
 }
 
 #[test]
-fn what_was_not_granted_is_shown() -> Result<()> {
+fn missing_scopes_are_shown() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     let granted = serde_json::json!({ "scope": "boards:read pins:read" });
     let set = match granted {

@@ -1,10 +1,9 @@
-//! Sealed bytes are good in their own place alone: another row, another column, another generation does not open them.
+//! Sealed bytes are bound to their row, column and generation, and do not open elsewhere.
 
 use crate::support::oauth::{WORKER, refresh, store_grant, until_status};
 use crate::support::prelude::*;
 
-/// Two accounts of one app, each refreshed, so that every sealed column is in use. The one that the world came with is
-/// the first.
+/// Two accounts of one app, each refreshed, so that every sealed column is in use. The first is `World::account`.
 fn two_accounts() -> Result<(World, Client, [i64; 2])> {
     let (world, mut client) = World::of(quick_board("Beach", 2))?.with_session()?;
     let accounts = [world.account(), store_grant(&world, &mut client, "second")?];
@@ -23,7 +22,7 @@ fn from_other(target: &str, source: &str) -> String {
 }
 
 #[test]
-fn a_caller_gets_the_error_and_nothing_is_sent() -> Result<()> {
+fn a_tampered_access_token_is_an_error_and_not_sent() -> Result<()> {
     let (world, mut client, [first, second]) = two_accounts()?;
     let asked = world.sandbox.requests().total();
     let own = |change: &str| format!("UPDATE pinterest.token SET {change} WHERE account_id = $1 AND $2::bigint > 0");
@@ -43,13 +42,13 @@ fn a_caller_gets_the_error_and_nothing_is_sent() -> Result<()> {
             .hints("Connect the account");
         client.batch_execute("ROLLBACK")?;
     }
-    assert_eq!(world.sandbox.requests().total(), asked, "no half-opened token was sent anywhere");
+    assert_eq!(world.sandbox.requests().total(), asked, "no request was made");
     assert_eq!(client.query("SELECT * FROM pinterest_list_boards($1)", &[&first])?.len(), 1);
     Ok(())
 }
 
 #[test]
-fn the_worker_flags_the_account_and_lives() -> Result<()> {
+fn a_tampered_refresh_token_requires_the_user_and_does_not_end_the_worker() -> Result<()> {
     let (world, mut client, [first, second]) = two_accounts()?;
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     for (name, tampering) in [
@@ -72,14 +71,14 @@ fn the_worker_flags_the_account_and_lives() -> Result<()> {
         assert_eq!(client.execute(&tampering, &[&first, &second])?, 1, "{name}");
         client
             .execute("UPDATE pinterest.token SET refresh_after = clock_timestamp() WHERE account_id = $1", &[&first])?;
-        // The other one is none the worse for it; its call has the worker look at what is due.
+        // The other account is not affected; its refresh also wakes the worker.
         refresh(&mut client, Some(second))?;
         let status = until_status(&mut client, first, "needs_reauth")?;
         assert!(status.starts_with("needs_reauth: unreadable"), "{name}: {status}");
         expect_refusal(refresh(&mut client, Some(first)), "28000");
-        assert_eq!(world.sandbox.requests().total(), asked + 1, "{name}: only the other's was sent");
+        assert_eq!(world.sandbox.requests().total(), asked + 1, "{name}: only the other account's token was sent");
         assert!(until_status(&mut client, second, "connected")?.ends_with("connected"));
-        // The user brings it back.
+        // The user connects the account again.
         assert_eq!(world.connect_account(&mut client)?, first);
         refresh(&mut client, Some(first))?;
     }
@@ -104,7 +103,7 @@ fn an_import_with_a_foreign_access_token_waits_for_its_user() -> Result<()> {
 }
 
 #[test]
-fn app_secrets_do_not_change_places() -> Result<()> {
+fn a_client_secret_of_another_app_is_refused() -> Result<()> {
     let (world, mut client, [first, _]) = two_accounts()?;
     world.register_app(&mut client, "another")?;
     let exchange = "UPDATE pinterest.app AS one SET client_secret = other.client_secret FROM pinterest.app AS other
@@ -112,9 +111,9 @@ fn app_secrets_do_not_change_places() -> Result<()> {
     assert_eq!(client.execute(exchange, &[])?, 2);
     let asked = world.sandbox.requests().total();
     expect_refusal(refresh(&mut client, Some(first)), "55000");
-    assert_eq!(world.sandbox.requests().total(), asked, "the secret was sent nowhere");
+    assert_eq!(world.sandbox.requests().total(), asked, "no request was made");
     let status = "SELECT status FROM pinterest.accounts WHERE account_id = $1";
-    assert_eq!(client.value_with::<String>(status, &[&first])?, "connected", "an app's trouble is not its accounts'");
+    assert_eq!(client.value_with::<String>(status, &[&first])?, "connected", "the account stays connected");
     world.register_app(&mut client, "sandbox")?;
     refresh(&mut client, Some(first))?;
     let import = start_of(&mut client, first)?;
