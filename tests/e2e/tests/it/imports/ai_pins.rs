@@ -18,7 +18,7 @@ fn disclosed_world() -> Result<(World, Client, Vec<String>)> {
     Ok((world, client, pins))
 }
 
-/// States of the disclosed pins' images and of the others', and embeddings that no state explains.
+/// The states of the disclosed pins' images and of the others', and the number of embeddings of disclosed pins.
 const STATES: &str = "SELECT string_agg(DISTINCT i.state, ',') FILTER (WHERE p.is_ai) || ' ' ||
                              string_agg(DISTINCT i.state, ',') FILTER (WHERE NOT p.is_ai) || ' ' ||
                              count(*) FILTER (WHERE p.is_ai AND i.embedding IS NOT NULL)

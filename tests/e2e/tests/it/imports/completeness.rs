@@ -1,4 +1,4 @@
-//! No answer destroys stored data: a listing removes only pins that it proves gone, and reports its doubts.
+//! No answer destroys stored data: a listing removes only pins that it proves gone, and reports open questions.
 
 use sandbox::OddShape;
 

@@ -117,7 +117,7 @@ fn failed_images_are_retried_on_request() -> Result<()> {
 
     let retry = "SELECT pinterest_retry_failed($1)";
     assert_eq!(client.value_with::<i64>(retry, &[&import])?, PINS as i64);
-    until_row(&mut client, import, "four of them", |row| row.embedded == 4)?;
+    until_row(&mut client, import, "four images", |row| row.embedded == 4)?;
     expect_refusal(client.query_one(retry, &[&import]), "55000").hints("pinterest_wait_for_import");
     world.sandbox.faults().release(GATE);
     let row = complete(&mut client, import)?;

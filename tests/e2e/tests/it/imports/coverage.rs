@@ -146,7 +146,7 @@ fn connect_with_secret_boards(world: &World, client: &mut Client) -> Result<i64>
 }
 
 #[test]
-fn secret_boards_need_their_scope_and_other_users_boards_need_collaboration() -> Result<()> {
+fn secret_boards_need_a_scope_and_foreign_boards_a_collaboration() -> Result<()> {
     let mine = AccountSpec::new(USER).board(board("Hidden", 3).privacy(Privacy::Secret));
     let theirs = AccountSpec::new("example_other")
         .board(board("Ours", 4).collaborator(USER))

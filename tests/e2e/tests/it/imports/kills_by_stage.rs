@@ -125,7 +125,7 @@ fn imports_and_sessions_survive_a_terminated_worker() -> Result<()> {
             bystander.batch_execute("BEGIN; CREATE TEMPORARY TABLE kept AS SELECT 1")?;
             let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
             let ended = "SELECT pg_terminate_backend($1, 10000)";
-            assert!(bystander.value_with::<bool>(ended, &[&worker.pid])?, "the worker is still there");
+            assert!(bystander.value_with::<bool>(ended, &[&worker.pid])?, "the worker has not ended");
             bystander.batch_execute("INSERT INTO kept VALUES (2); COMMIT")?;
             Ok(())
         })?;

@@ -117,12 +117,12 @@ fn odd_pages_are_listed_to_the_end() -> Result<()> {
     let cases: Vec<(&str, Fault)> = vec![
         ("an empty page with a bookmark", Fault::EmptyPageWithBookmark),
         ("each pin twice", Fault::DuplicateItems),
-        ("more than announced", Fault::Delay { milliseconds: 300 }),
+        ("a delay", Fault::Delay { milliseconds: 300 }),
         (
             "an unknown field",
             Fault::EditJson { set: json!({"surprise": [1]}).as_object().cloned().unwrap_or_default(), remove: vec![] },
         ),
-        ("no type", Fault::WrongContentType { value: "text/html".into() }),
+        ("a wrong content type", Fault::WrongContentType { value: "text/html".into() }),
     ];
     let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
     let (world, mut client) = world(&names)?.with_session()?;

@@ -83,12 +83,12 @@ fn with_standard_access_each_account_has_its_own_budget() -> Result<()> {
 }
 
 #[test]
-fn each_form_of_rate_limit_is_waited_for_with_the_bookmark_kept() -> Result<()> {
+fn imports_wait_for_each_form_of_rate_limit_and_keep_their_bookmark() -> Result<()> {
     let limited = |retry_after: Option<&str>, reset: Option<u64>| Fault::RateLimited {
         retry_after: retry_after.map(str::to_owned),
         reset,
     };
-    // To a wait that Pinterest states, at most a tenth is added; otherwise the wait is two to six seconds.
+    // At most a tenth is added to a wait that Pinterest states; otherwise, the wait is two to six seconds.
     let cases: [(Fault, RangeInclusive<f64>); 8] = [
         (limited(Some("40"), None), 35.0..=44.0),
         (limited(None, None), 0.0..=6.0),

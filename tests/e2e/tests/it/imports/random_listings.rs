@@ -92,7 +92,7 @@ impl Walk {
                 sandbox.move_pin(&pin, &sandbox.board_id(other)?)?;
             }
             _ if pins.len() < PINS as usize => {
-                self.trace.push(format!("a pin more on {name}"));
+                self.trace.push(format!("new pin on {name}"));
                 sandbox.add_pins(&board, 1)?;
             }
             _ => {}

@@ -70,7 +70,7 @@ fn an_import_continues_after_the_workers_are_terminated() -> Result<()> {
     for kind in [WORKER, "pg_pinterest launcher", "pg_pinterest supervisor"] {
         let backend = world.cluster.wait_for_backend(kind, SOON)?;
         client.query_one("SELECT pg_terminate_backend($1, 10000)", &[&backend.pid])?;
-        assert!(Process::get(backend.pid).is_none(), "{kind} is still there");
+        assert!(Process::get(backend.pid).is_none(), "{kind} has not ended");
     }
     ends_by_itself(&world, import)?;
     // The session that terminated them still works.

@@ -22,7 +22,7 @@ fn an_import_survives_server_errors() -> Result<()> {
 }
 
 #[test]
-fn a_spent_quota_is_waited_for() -> Result<()> {
+fn an_import_waits_for_a_spent_quota() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let limited = Fault::RateLimited { retry_after: Some("3".into()), reset: Some(3) };
     world.sandbox.faults().add(Rule::on(Kind::BoardPins, limited).once());
@@ -33,7 +33,7 @@ fn a_spent_quota_is_waited_for() -> Result<()> {
         "SELECT extract(epoch FROM wake_at - clock_timestamp())::float8 FROM pinterest.imports WHERE import_id = $1",
         &[&id],
     )?;
-    assert!((1.0..3.5).contains(&wait), "it sleeps for {wait} s");
+    assert!((1.0..3.5).contains(&wait), "it waits for {wait} s");
     complete(&mut client, id)?;
     // The refusal and the page, without a request in between.
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), 2);

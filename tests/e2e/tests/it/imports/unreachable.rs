@@ -29,12 +29,12 @@ fn waits(client: &mut Client) -> Result<(i64, Row)> {
         "{row:?}"
     );
     let later = "SELECT wake_at > clock_timestamp() AND attempts = 1 FROM pinterest.imports WHERE import_id = $1";
-    assert!(client.value_with::<bool>(later, &[&import])?, "it is tried again after a pause");
+    assert!(client.value_with::<bool>(later, &[&import])?, "it is retried later");
     Ok((import, row))
 }
 
 #[test]
-fn a_certificate_that_cannot_be_trusted_gets_no_token() -> Result<()> {
+fn no_token_is_sent_to_an_untrusted_server() -> Result<()> {
     for (certificate, words) in [
         (Certificate::Expired, "expired"),
         (Certificate::WrongHost, "not valid for"),
@@ -49,7 +49,7 @@ fn a_certificate_that_cannot_be_trusted_gets_no_token() -> Result<()> {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
+fn an_import_waits_for_a_name_that_does_not_resolve() -> Result<()> {
     // A name that never resolves (RFC 2606).
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", "api.pinterest.invalid")])?;
     let (_, row) = waits(&mut client)?;
@@ -59,7 +59,7 @@ fn a_name_that_does_not_resolve_is_waited_for() -> Result<()> {
 }
 
 #[test]
-fn a_server_that_comes_back_is_found() -> Result<()> {
+fn an_import_continues_when_the_server_is_reachable() -> Result<()> {
     // A port on which no process listens.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (world, mut client) = world(quick_board("Beach", 2), &[("pinterest.api_host", &format!("localhost:{port}"))])?;

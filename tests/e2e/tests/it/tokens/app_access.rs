@@ -64,7 +64,7 @@ fn imports_wait_for_the_apps_access_with_few_probes() -> Result<()> {
         let row = until_state(&mut client, *import, "waiting_access")?;
         assert_eq!((row.error_code.as_str(), row.reason.contains("consumer type")), ("55000", true), "{row:?}");
     }
-    until("all to be held", || {
+    until("all imports to be held", || {
         let awake = "SELECT count(*) FROM pinterest.import WHERE due IS NOT NULL";
         Ok(client.value::<i64>(awake)? <= 1)
     })?;
@@ -138,7 +138,7 @@ fn the_refusal_of_one_account_stops_no_other() -> Result<()> {
     until_state(&mut client, amys, "waiting_access")?;
     let bens = queue_for(&mut client, ben, "Ben 1")?;
     until_state(&mut client, bens, "waiting_access")?;
-    wait_for("it to be held", SOON, || {
+    wait_for("the import to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
         Ok(client.value::<bool>(&held)?.then_some(()))
     })?;
@@ -146,7 +146,7 @@ fn the_refusal_of_one_account_stops_no_other() -> Result<()> {
     complete(&mut client, bens)?;
     // Only Amy's import is refused again.
     probe_is_due(&mut client, amy)?;
-    wait_for("the refusal of Amy's", SOON, || {
+    wait_for("the refusal of Amy's import", SOON, || {
         let alone = format!(
             "SELECT state = 'waiting_access' AND wake_at > clock_timestamp() FROM pinterest.import WHERE import_id = {amys}"
         );
@@ -165,7 +165,7 @@ fn the_probe_of_a_cancelled_import_is_made_by_another() -> Result<()> {
     let amys = queue_for(&mut client, amy, "Amy 1")?;
     until_state(&mut client, amys, "waiting_access")?;
     let bens = queue_for(&mut client, ben, "Ben 1")?;
-    wait_for("it to be held", SOON, || {
+    wait_for("the import to be held", SOON, || {
         let held = format!("SELECT due IS NULL FROM pinterest.import WHERE import_id = {bens}");
         Ok(client.value::<bool>(&held)?.then_some(()))
     })?;
@@ -176,7 +176,7 @@ fn the_probe_of_a_cancelled_import_is_made_by_another() -> Result<()> {
 }
 
 #[test]
-fn each_meaning_of_code_3_has_its_own_consequence() -> Result<()> {
+fn the_meanings_of_code_3_are_distinguished() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
     let words = "Your application consumer type is not supported";
     for (fault, state, code, hint) in [

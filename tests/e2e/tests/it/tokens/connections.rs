@@ -15,7 +15,7 @@ fn consented(world: &World, client: &mut Client) -> Result<(String, String)> {
     Ok((redirect.code, redirect.state))
 }
 
-/// Checks that the account has the tokens of the last consent; earlier ones could not be refreshed.
+/// Checks that the account has the tokens of the last consent, as earlier ones could not be refreshed.
 fn is_connected_again(world: &World, client: &mut Client, before: i64) -> Result<()> {
     until("the tokens", || {
         let consent = "SELECT COALESCE(max(consent), 0) FROM pinterest.token JOIN pinterest.account USING (account_id)
@@ -178,7 +178,7 @@ fn the_first_account_works_before_its_user_is_known() -> Result<()> {
     world.sandbox.faults().remove(rule);
     client.batch_execute("UPDATE pinterest.account SET identity_due = clock_timestamp()")?;
     queue_board(&mut client, "Beach")?;
-    wait_for("the name", SOON, || {
+    wait_for("the user's name", SOON, || {
         let name = "SELECT username IS NOT NULL AND identity_due IS NULL FROM pinterest.account";
         Ok(client.value::<bool>(name)?.then_some(()))
     })?;

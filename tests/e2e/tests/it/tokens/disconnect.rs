@@ -74,7 +74,7 @@ fn a_listing_ends_with_the_disconnect() -> Result<()> {
 }
 
 #[test]
-fn nothing_stays_queued_without_end() -> Result<()> {
+fn no_import_stays_queued_after_a_disconnect() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     let account = world.account();
     pins_without_pictures(&world, &mut client, "Beach")?;

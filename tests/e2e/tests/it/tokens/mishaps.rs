@@ -258,7 +258,7 @@ impl Rounds {
         }
         let Ok(called) = call.join() else { panic!("the caller panicked: {what}") };
         if mishap == Mishap::Killed {
-            client = wait_for("the server to be back", SOON, || Ok(world.connect().ok()))?;
+            client = wait_for("the server to accept connections", SOON, || Ok(world.connect().ok()))?;
         } else if connects && sent {
             until("the consent to be stored", || Ok(client.value::<i64>(consents)? > before))
                 .with_context(|| format!("{what}; {called:?}"))?;

@@ -29,7 +29,7 @@ fn a_token_that_pinterest_refuses_is_refreshed_once() -> Result<()> {
 #[test]
 fn tokens_are_refreshed_before_they_expire() -> Result<()> {
     let world = with_tokens(TokenRules { access_lifetime: Duration::from_secs(6), ..TokenRules::default() }).start()?;
-    // Without a call.
+    // No session makes a call.
     until("two refreshes", || Ok(refreshes(&world) >= 2))?;
     let mut client = world.connect()?;
     assert_eq!(status(&mut client)?, "connected");

@@ -65,7 +65,7 @@ fn a_lost_answer_is_recovered_with_the_old_token() -> Result<()> {
 #[test]
 fn a_lost_answer_requires_the_user_if_the_old_token_is_invalid() -> Result<()> {
     let (world, mut client) = world(false)?.with_session()?;
-    // So that a previous token is stored besides the current one.
+    // Stores a previous token besides the current one.
     refresh(&mut client, None)?;
     let before = arrived(&world);
     let old = world.sandbox.valid_refresh_token(USER);
