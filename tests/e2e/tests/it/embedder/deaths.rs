@@ -1,13 +1,13 @@
-//! The embedder dies: that costs no connection and no image.
+//! A crash of the embedder loses no connection and no image.
 
 use crate::support::prelude::*;
 
 const PINS: u64 = 80;
 
 #[test]
-fn killed_again_and_again_it_loses_nothing() -> Result<()> {
+fn repeated_kills_lose_nothing() -> Result<()> {
     let mut config = quick_board("Beach", PINS);
-    // Slow enough for the kills to hit it at work.
+    // Slow enough for the kills to hit a busy embedder.
     config.image_latency = Duration::from_millis(60);
     let (world, mut client) = World::of(config)?.with_session()?;
     let mut bystander = world.connect()?;
@@ -16,7 +16,7 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
 
     let import = queue_board(&mut client, "Beach")?;
     for kill in 1..=3 {
-        until_row(&mut client, import, "progress between two deaths", |row| row.embedded >= kill * 15)?;
+        until_row(&mut client, import, "progress between two kills", |row| row.embedded >= kill * 15)?;
         let embedder = wait_for("the embedder", SOON, || world.cluster.embedder())?;
         world.cluster.kill9(embedder.pid)?;
     }
@@ -30,12 +30,12 @@ fn killed_again_and_again_it_loses_nothing() -> Result<()> {
     assert_eq!(bystander.value::<i64>("SELECT count(*) FROM kept")?, 2);
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     let signal = "pinterest-embedder was ended by signal 9";
-    assert_eq!(world.cluster.log()?.matches(signal).count(), 3, "each death is in the server's log");
+    assert_eq!(world.cluster.log()?.matches(signal).count(), 3, "the server's log reports each kill");
     Ok(())
 }
 
 #[test]
-fn a_query_finds_the_next_one() -> Result<()> {
+fn a_query_after_a_crash_uses_the_next_embedder() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let before: String = client.value("SELECT pinterest_embed_text('a barn')::text")?;
     let first = wait_for("the embedder", SOON, || world.cluster.embedder())?;

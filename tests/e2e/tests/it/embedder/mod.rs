@@ -1,4 +1,4 @@
-//! The embedder: its deaths, its settings, its model.
+//! The embedder: crashes, settings and models.
 
 mod deaths;
 mod model;

@@ -1,5 +1,5 @@
-//! Pictures that kill the embedder, hang it or make it lie. It takes one that is built for that (feature
-//! `fault-injection`).
+//! Images that crash the embedder, hang it or make it return invalid vectors. The embedder has the feature
+//! `fault-injection`.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,16 +13,16 @@ use postgres::error::SqlState;
 use crate::support::prelude::*;
 use crate::support::tracking_work::{photo, settled};
 
-/// What such an embedder listens to.
+/// The prefix of a fault in place of an image.
 const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
 const PINS: usize = 12;
 
-/// A script that runs such an embedder, giving up on a picture after one second instead of twenty.
+/// A script that runs such an embedder, with an image timeout of one second instead of twenty.
 fn embedder() -> Result<PathBuf> {
     let directory = runtime_directory("programs")?;
     let lock = File::create(directory.join("lock"))?;
     lock.lock()?;
-    // Cargo has built the embedder beside this program; `make test` has it built with the feature.
+    // Cargo builds the embedder beside this program; `make test` enables the feature.
     let test = std::env::current_exe()?;
     let built = test.ancestors().nth(2).map(|output| output.join("pinterest-embedder"));
     let listens = |path: &PathBuf| {
@@ -38,9 +38,9 @@ fn embedder() -> Result<PathBuf> {
             ensure!(status.success() && listens(&path), "{} is not built with fault injection", path.display());
             path
         }
-        None => anyhow::bail!("{} lies in no directory of cargo's", test.display()),
+        None => anyhow::bail!("{} is not in a target directory of cargo", test.display()),
     };
-    // Where the server's user can run it. A running program keeps the file that it was started from.
+    // The server's user must be able to run it. A rename does not change the file of a running program.
     let (program, script) = (directory.join("misbehaving-embedder"), directory.join("impatient-embedder"));
     for (path, content) in [
         (&program, fs::read(built)?),
@@ -62,8 +62,8 @@ fn world(pins: usize) -> Result<World> {
         .start()
 }
 
-/// Imports a board of which one image does this to the embedder, and downloads every other image once. Returns how that one
-/// ended.
+/// Imports a board with one image that causes this fault, checks that each other image is downloaded once, and returns how
+/// the faulty image ended.
 fn poisoned(fault: &str) -> Result<(World, Row, String)> {
     let (world, mut client) = world(PINS)?.with_session()?;
     let pid: i32 = client.value("SELECT pg_backend_pid()")?;
@@ -78,11 +78,7 @@ fn poisoned(fault: &str) -> Result<(World, Row, String)> {
     let mut paths: Vec<_> = others.iter().map(|request| &request.path).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(
-        (others.len(), paths.len()),
-        (PINS - 1, PINS - 1),
-        "each innocent image is downloaded once: {others:#?}"
-    );
+    assert_eq!((others.len(), paths.len()), (PINS - 1, PINS - 1), "each other image is downloaded once: {others:#?}");
     assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, pid, "no connection is lost");
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     let ended: String = client.value_with(
@@ -93,7 +89,7 @@ fn poisoned(fault: &str) -> Result<(World, Row, String)> {
 }
 
 #[test]
-fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
+fn a_crashing_image_in_a_tracked_column_fails_alone() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;
     client.batch_execute(
         "CREATE TABLE photos (id int PRIMARY KEY, photo bytea, embedding vector(512));
@@ -117,7 +113,7 @@ fn one_in_a_tracked_column_costs_none_of_the_others() -> Result<()> {
 }
 
 #[test]
-fn one_that_kills_it_fails_after_three_deaths() -> Result<()> {
+fn a_crashing_image_fails_after_three_crashes() -> Result<()> {
     let (world, _, ended) = poisoned("abort")?;
     assert!(ended.starts_with("failed 3 the embedder crashed"), "{ended}");
     assert!(world.cluster.log()?.matches("pinterest-embedder was ended by signal 6").count() >= 3);
@@ -125,7 +121,7 @@ fn one_that_kills_it_fails_after_three_deaths() -> Result<()> {
 }
 
 #[test]
-fn one_that_hangs_it_fails_after_three_deaths() -> Result<()> {
+fn a_hanging_image_fails_after_three_timeouts() -> Result<()> {
     let (world, _, ended) = poisoned("hang")?;
     assert!(ended.starts_with("failed 3 the embedder crashed"), "{ended}");
     assert!(world.cluster.log()?.matches("pinterest-embedder ended with status 124").count() >= 3);
@@ -133,7 +129,7 @@ fn one_that_hangs_it_fails_after_three_deaths() -> Result<()> {
 }
 
 #[test]
-fn one_that_makes_it_lie_is_not_believed() -> Result<()> {
+fn an_invalid_embedding_fails_the_image() -> Result<()> {
     let (_, row, ended) = poisoned("nan")?;
     assert_eq!(row.failed, 1, "{row:?}");
     assert!(ended.starts_with("failed "), "{ended}");

@@ -1,4 +1,4 @@
-//! A board whose images another model embedded than the one that is there now.
+//! Boards are embedded again after a change of the model.
 
 use e2e::{Installation, other_tiny_stand_in};
 
@@ -10,7 +10,7 @@ fn world(config: Config) -> Result<World> {
     World::builder().preload(false).sandbox(config).start()
 }
 
-/// Puts another model in the first one's place.
+/// Replaces the model and waits for the embedder that uses it.
 fn change_model(world: &World) -> Result<()> {
     let other = other_tiny_stand_in(&Installation::staged()?.with_extension()?)?;
     let before = wait_for("the embedder", SOON, || world.cluster.embedder())?.pid;
@@ -19,7 +19,7 @@ fn change_model(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Images by model as `pinterest.models` has them, the oldest first, with a star at the current one.
+/// The number of images per model, oldest model first; a star marks the current one.
 fn models(client: &mut Client) -> Result<Vec<String>> {
     client.column("SELECT images || CASE WHEN current THEN '*' ELSE '' END FROM pinterest.models ORDER BY model_id")
 }
@@ -30,13 +30,13 @@ fn reembed(client: &mut Client) -> Result<(i64, Report)> {
 }
 
 #[test]
-fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
+fn reembedding_leaves_one_model() -> Result<()> {
     let (world, mut client) = world(quick_board("Beach", 6))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     change_model(&world)?;
     let board = world.sandbox.board_id("Beach")?;
     world.sandbox.add_pins(&board, 2)?;
-    // A sample of what is new leaves the rest as it is.
+    // An import of a sample leaves the other images as they are.
     imported(&mut client, "'Beach', max_images => 2")?;
     assert_eq!(models(&mut client)?, ["6", "2*"]);
     let (status, words) = doctor(&mut client, "embeddings")?;
@@ -56,7 +56,7 @@ fn a_board_of_two_models_is_brought_to_one() -> Result<()> {
     let current = "SELECT current FROM pinterest.imports JOIN pinterest.models USING (model_id) WHERE import_id = $1";
     assert!(client.value_with::<bool>(current, &[&import])?);
 
-    // Nothing is left to do.
+    // No image is left to embed.
     let (_, report) = reembed(&mut client)?;
     assert_eq!(report.sum("image", "found"), 0, "{report:?}");
     Ok(())
@@ -73,12 +73,12 @@ fn kept_bytes_are_not_downloaded_again() -> Result<()> {
     assert_eq!((report.sum("image", "found"), report.sum("image", "failed")), (5, 0), "{report:?}");
     assert_eq!(world.sandbox.requests().pictures(), 0);
     let whole = "SELECT bool_and(sha256 = sha256(image)) AND count(*) = 5 FROM pinterest.pin_image";
-    assert!(client.value::<bool>(whole)?, "the bytes are still there");
+    assert!(client.value::<bool>(whole)?, "the bytes are kept");
     Ok(())
 }
 
 #[test]
-fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
+fn an_import_embeds_kept_bytes_too() -> Result<()> {
     let (world, mut client) = world(quick_board("Beach", 5))?.with_session()?;
     imported(&mut client, "'Beach', keep_images => true")?;
     change_model(&world)?;
@@ -92,7 +92,7 @@ fn an_import_goes_by_kept_bytes_as_well() -> Result<()> {
 }
 
 #[test]
-fn an_import_under_way_ends_with_one_model() -> Result<()> {
+fn a_running_import_ends_with_one_model() -> Result<()> {
     let (world, mut client) = world(Config::with_board("Beach", &Family::ALL, 12))?.with_session()?;
     hold_pictures_after(&world, 4);
     let import = queue_board(&mut client, "Beach")?;
@@ -109,7 +109,7 @@ fn an_import_under_way_ends_with_one_model() -> Result<()> {
 }
 
 #[test]
-fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
+fn a_board_deleted_from_pinterest_can_be_reembedded() -> Result<()> {
     let (world, mut client) = world(quick_board("Beach", 3))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     change_model(&world)?;
@@ -120,14 +120,14 @@ fn a_board_that_is_gone_from_pinterest_is_no_obstacle() -> Result<()> {
 }
 
 #[test]
-fn a_foreign_board_is_unknown() -> Result<()> {
+fn boards_of_other_roles_are_not_found() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     imported(&mut client, "'Beach'")?;
     world.cluster.create_role("other")?;
     client.batch_execute("SELECT pinterest_grant('other')")?;
     let mut other = world.cluster.connect_as("other")?;
     other.refused("SELECT pinterest_reembed_board('Beach')", "42704");
-    // Which models there are is no secret among those who may read embeddings; how much others have of them is.
+    // A reader sees which models exist, but not how many images others have.
     assert_eq!(models(&mut other)?, ["0*"]);
     Ok(())
 }

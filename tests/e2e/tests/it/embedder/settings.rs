@@ -8,14 +8,13 @@ use crate::support::oauth::doctor;
 use crate::support::prelude::*;
 
 const A_TEXT: &str = "SELECT pinterest_embed_text('a barn')::text";
-/// What the log says of each embedder that makes room for another.
+/// Part of the log message for each replaced embedder.
 const REPLACED: &str = "have changed; restarting it";
 
 fn world(pins: u64) -> Result<World> {
     World::builder().sandbox(quick_board("Beach", pins)).setting("pinterest.clip_precision", "f32").start()
 }
 
-/// The running embedder.
 fn embedder(world: &World) -> Result<Process> {
     wait_for("the embedder", SOON, || world.cluster.embedder())
 }
@@ -27,9 +26,9 @@ fn change(world: &World, name: &str, value: &str) -> Result<Process> {
     wait_for("another embedder", SOON, || Ok(world.cluster.embedder()?.filter(|now| now.pid != before)))
 }
 
-/// The value of an option of its command line.
+/// The value of an option on the embedder's command line.
 fn option(embedder: &Process, name: &str) -> Result<Option<String>> {
-    // Between fork and exec it still is its parent.
+    // Between fork and exec, the process has the command line of its parent.
     wait_for("its command line", SOON, || {
         let arguments = embedder.arguments()?;
         let found = arguments.iter().position(|argument| argument == name);
@@ -46,7 +45,7 @@ fn a_reload_restarts_the_embedder_if_its_settings_changed() -> Result<()> {
     assert_eq!(option(&first, "--precision")?.as_deref(), Some("f32"));
     assert_eq!(option(&first, "--threads")?, None);
 
-    // Not one of its settings: it stays.
+    // Not a setting of the embedder: no restart.
     world.cluster.change("pinterest.parallel_downloads", "4")?;
     for (name, value, argument, expected) in [
         ("pinterest.embedder_threads", "1", "--threads", "1"),
@@ -64,8 +63,8 @@ fn a_reload_restarts_the_embedder_if_its_settings_changed() -> Result<()> {
 }
 
 #[test]
-fn an_import_goes_on_with_the_next_one() -> Result<()> {
-    // A picture for each pin, so that the embedder has work all the time.
+fn an_import_continues_with_the_next_embedder() -> Result<()> {
+    // An image per pin keeps the embedder busy.
     let config = sandbox::Config::with_board("Beach", &sandbox::Family::ALL, 60);
     let (world, mut client) =
         World::builder().sandbox(config).setting("pinterest.clip_precision", "f32").start()?.with_session()?;
@@ -77,13 +76,13 @@ fn an_import_goes_on_with_the_next_one() -> Result<()> {
     let row = complete(&mut client, import)?;
     assert_eq!(row.failed, 0, "{row:?}");
     let blamed = "SELECT count(*) FROM pinterest.pin_image WHERE attempts > 1";
-    assert_eq!(client.value::<i64>(blamed)?, 0, "no image is to blame for an embedder that was told to end");
+    assert_eq!(client.value::<i64>(blamed)?, 0, "a restart does not count as an attempt");
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.model")?, 1);
     Ok(())
 }
 
 #[test]
-fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
+fn a_running_search_is_answered_by_the_next_embedder() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let done = AtomicBool::new(false);
@@ -91,7 +90,7 @@ fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
         let searching = scope.spawn(|| -> Result<usize> {
             let mut rounds = 0;
             while !done.load(Ordering::Relaxed) {
-                // Each time other texts, so that none is answered from memory.
+                // New texts each time, so that none is cached.
                 let texts: Vec<String> = (0..400).map(|number| format!("barn {rounds} {number}")).collect();
                 client.query_one("SELECT pinterest_embed_texts($1)::text", &[&texts])?;
                 rounds += 1;
@@ -100,13 +99,13 @@ fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
         });
         let changed = ["1", "2", "1"].map(|threads| -> Result<()> {
             change(&world, "pinterest.embedder_threads", threads)?;
-            // A request is sent again once: the next change waits until this one is through.
+            // A request is repeated once only: wait until this change is complete.
             world.connect()?.query_one(A_TEXT, &[])?;
             Ok(())
         });
         done.store(true, Ordering::Relaxed);
         changed.into_iter().collect::<Result<()>>()?;
-        let Ok(searched) = searching.join() else { panic!("the thread that searches has panicked") };
+        let Ok(searched) = searching.join() else { panic!("the searching thread panicked") };
         searched
     })?;
     assert!(searched > 0);
@@ -114,11 +113,11 @@ fn a_search_under_way_is_answered_by_the_next_one() -> Result<()> {
 }
 
 #[test]
-fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
+fn an_unsupported_precision_is_reported() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let (status, words) = doctor(&mut client, "embedder")?;
-    // A note where the server's user may not write the packed weights beside the model.
+    // A note if the server's user cannot write the packed weights beside the model.
     assert!(status == "ok" || status == "note" && words.contains(".packed"), "{status}: {words}");
     assert!(words.contains("(f32 by kernels ") && !words.contains("validated"), "{words}");
 
@@ -147,14 +146,14 @@ fn a_precision_is_used_or_said_to_be_out_of_reach() -> Result<()> {
     Ok(())
 }
 
-/// Which program runs with which options is the server's, not a session's.
+/// Sessions cannot change the embedder's settings.
 fn client_may_not_change(client: &mut Client) -> bool {
     refusal(client.batch_execute("SET pinterest.clip_precision = 'f32'")).code == "55P02"
 }
 
-/// What keeps a decoder's fault inside, as the doctor and the kernel have it; and which pgvector has faults of its own.
+/// The doctor's report of the embedder's confinement agrees with the kernel's status.
 #[test]
-fn the_doctor_says_what_confines_the_embedder_and_what_pgvector_is_worth() -> Result<()> {
+fn the_doctor_reports_the_embedders_confinement_and_faults_of_pgvector() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;
     client.query_one(A_TEXT, &[])?;
     let (status, words) = doctor(&mut client, "embedder confinement")?;

@@ -7,7 +7,7 @@ use sandbox::scene;
 
 use crate::support::prelude::*;
 
-/// More than the embedder reads of one connection before it answers.
+/// More than the embedder reads from one connection before it answers.
 const MANY: usize = 150;
 
 fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
@@ -17,9 +17,9 @@ fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn each_has_the_embedding_it_has_alone() -> Result<()> {
+fn arrays_give_the_embeddings_of_single_calls() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
-    // What a batch gives differs from what its members give alone by rounding at most.
+    // Embeddings of a batch and of single calls differ by rounding only.
     let same = "SELECT cardinality(many) = $2 AND bool_and((one IS NULL AND many[place] IS NULL) OR many[place] <=> one < 1e-6)
                   FROM given, LATERAL unnest(input) WITH ORDINALITY AS u(input, place),
                        LATERAL (SELECT CASE WHEN u.input IS NOT NULL THEN EMBED_ONE(u.input) END AS one) AS alone
@@ -62,7 +62,7 @@ fn empty_arrays_make_no_request() -> Result<()> {
 }
 
 #[test]
-fn a_bad_element_is_named_by_its_place() -> Result<()> {
+fn errors_give_the_position_of_the_element() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     let good = photo(Family::Barn, 1)?;
     let mut cut_off = good.clone();
@@ -87,7 +87,7 @@ fn a_bad_element_is_named_by_its_place() -> Result<()> {
         "SELECT pinterest_embed_images(array_fill(convert_to(repeat('x', 1 << 20), 'UTF8'), '{257}'))",
         "54000",
     );
-    // The session is as good as before.
+    // The session still works.
     client.query("SELECT pinterest_embed_texts('{a barn}')", &[])?;
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The other directions of searching, whose rights it runs with, and which plans it takes.
+//! Similar pins and boards, classification and duplicates; privileges, plans and cancellation of searches.
 
 use crate::support::prelude::*;
 use crate::support::search::{VENUES, column, picture, world};
 
 #[test]
-fn pins_and_boards_that_are_alike() -> Result<()> {
+fn similar_pins_and_boards_are_ranked() -> Result<()> {
     let (_world, mut client) = world()?;
-    // A picture of a barn that no pin shows is nearest to pins of barns.
+    // An image that no pin shows.
     let photo = picture(VENUES[1], 77)?;
     let rows = client.query(
         "SELECT l.rank, l.board, l.pin_id, l.link, l.image_url, l.distance, i.embedding <=> pinterest_embed_image($1) AS again
@@ -27,7 +27,7 @@ fn pins_and_boards_that_are_alike() -> Result<()> {
     let everywhere =
         client.query("SELECT DISTINCT board FROM pinterest_pins_like(pinterest_embed_image($1), 10)", &[&photo])?;
     assert!(everywhere.iter().any(|row| row.get::<_, String>(0) == "Barn wedding"));
-    // Each pin once, and by a text as well.
+    // Each pin is returned once, also for a text.
     let once = "SELECT count(*) = 40 AND count(DISTINCT pin_id) = 40 FROM pinterest_pins_like(pinterest_embed_text('a barn'), 100)";
     assert!(client.value::<bool>(once)?);
 
@@ -42,7 +42,7 @@ fn pins_and_boards_that_are_alike() -> Result<()> {
 }
 
 #[test]
-fn labels_and_topics() -> Result<()> {
+fn labels_and_topics_agree_with_the_classification() -> Result<()> {
     let (_world, mut client) = world()?;
     let classified = "SELECT count(*) = 3 AND abs(sum(probability) - 1) < 1e-9
              AND array_agg(probability) = array_agg(probability ORDER BY probability DESC)
@@ -54,7 +54,7 @@ fn labels_and_topics() -> Result<()> {
            FROM pinterest_board_themes('Mixed', labels => '{a barn,a beach}') t";
     assert!(client.value::<bool>(labelled)?);
 
-    // The gate by what the classification says of every image: untrained weights know no barns, but they are consistent.
+    // `only` agrees with the classification of each image, even with untrained weights.
     let rows = client.query(
         "SELECT t.wanted, count(*) FILTER (WHERE p.probability >= 0.5), count(*)
            FROM (VALUES ('a barn', 'a beach'), ('a beach', 'a barn')) AS t (wanted, other), pinterest.pin_image i
@@ -80,9 +80,9 @@ fn labels_and_topics() -> Result<()> {
 }
 
 #[test]
-fn duplicates_by_bytes_and_by_looks() -> Result<()> {
+fn duplicates_are_found_by_bytes_and_by_distance() -> Result<()> {
     let (_world, mut client) = world()?;
-    // As if the last pins of the board were the first one's picture again, and one almost it.
+    // Pin 10 has the image of pin 1; pin 21 has the embedding of pin 20, but other bytes.
     client.batch_execute(
         "CREATE TEMP TABLE mixed AS SELECT account_id, pin_id, row_number() OVER (ORDER BY pin_id COLLATE \"C\") AS n
            FROM pinterest.pin JOIN pinterest.board b USING (account_id, board_id) WHERE b.name = 'Mixed';
@@ -103,14 +103,14 @@ fn duplicates_by_bytes_and_by_looks() -> Result<()> {
     let found: Vec<(Vec<i32>, Vec<bool>)> = groups.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(found, [(vec![1, 10], vec![true, true]), (vec![20, 21], vec![true, false])]);
     assert!(groups.iter().all(|row| row.get(2)));
-    // A wider threshold joins more, and every member is within it of the first of its group.
+    // A larger threshold finds more, and each member is within it of the first of its group.
     let wider = "SELECT bool_and(d.distance <= 0.3 + 1e-6) AND count(*) > 4 FROM pinterest_duplicates('Mixed', 0.3) d";
     assert!(client.value::<bool>(wider)?);
     Ok(())
 }
 
 #[test]
-fn readers_search_what_is_theirs() -> Result<()> {
+fn readers_search_their_own_boards_and_tables() -> Result<()> {
     let (world, mut client) = world()?;
     world.cluster.create_role("stranger")?;
     world.cluster.create_role("nobody")?;
@@ -131,7 +131,7 @@ fn readers_search_what_is_theirs() -> Result<()> {
     let mut nobody = world.cluster.connect_as("nobody")?;
     nobody.refused("SELECT * FROM pinterest_recommend('Mixed', 'pg_class')", "42501");
 
-    // The owner of the boards, without a right on the venues; and with a view over them that shows some.
+    // The boards' owner cannot read the table, but can read a view of some of its rows.
     client.batch_execute(
         "UPDATE pinterest.account SET owner = 'stranger'; REVOKE SELECT ON venues FROM stranger;
          CREATE SCHEMA shop; CREATE VIEW shop.cheap AS SELECT id, embedding FROM venues WHERE price <= 2000;
@@ -147,7 +147,7 @@ fn readers_search_what_is_theirs() -> Result<()> {
 }
 
 #[test]
-fn views_partitions_and_child_tables() -> Result<()> {
+fn views_partitions_and_child_tables_can_be_ranked() -> Result<()> {
     let (_world, mut client) = world()?;
     client.batch_execute(
         "CREATE TABLE parts (id bigint, kind text, embedding vector(512), PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
@@ -171,7 +171,7 @@ fn views_partitions_and_child_tables() -> Result<()> {
         "SELECT count(*) = 6 AND bool_and(v.kind = 'barn') FROM pinterest_recommend('Mixed', 'barns', key => 'id') r
            JOIN venues v ON v.id = r.key::bigint";
     assert!(client.value::<bool>(barns)?);
-    // Six venues with four pictures each, one of each family: each comes once, by its best picture.
+    // Each of six venues with four images is returned once, with its nearest image.
     let photos = "SELECT count(*) = 6 AND count(DISTINCT key) = 6
              AND bool_and(abs(r.distance - (SELECT min(p.embedding <=> t.embedding) FROM photos p WHERE p.venue_id = r.key::bigint)) < 1e-5)
            FROM pinterest_recommend('Mixed', 'photos', key => 'venue_id') r JOIN pinterest_board_themes('Mixed') t USING (theme)";
@@ -197,12 +197,11 @@ fn the_tables_index_serves_recommendations() -> Result<()> {
         transaction.rollback()?;
         Ok((rows as i64, scans))
     };
-    // So small a table the server would rather scan and sort, which is exact and as fast: what is asked here is whether the
-    // statement is one that the index can serve.
+    // The planner prefers to scan and sort so small a table; the test is whether the index can serve the statement.
     client.batch_execute("SET enable_seqscan = off; SET enable_sort = off")?;
     let (rows, used) = scans(&mut client, "SELECT * FROM pinterest_recommend('Mixed', 'venues')")?;
     assert!(rows == 10 && used >= 1, "{rows} rows, {used} scans");
-    // Through a view that filters, the scan continues until there are enough, and the session's settings stay unchanged.
+    // Through a filtering view, the scan continues until it has enough rows; the session's settings do not change.
     client.batch_execute("SET hnsw.ef_search = 10")?;
     let (rows, used) = scans(&mut client, "SELECT * FROM pinterest_recommend('Mixed', 'dear', key => 'id')")?;
     assert!(rows == 10 && used >= 1, "{rows} rows, {used} scans");
@@ -211,7 +210,7 @@ fn the_tables_index_serves_recommendations() -> Result<()> {
         "SELECT name || '=' || setting FROM pg_settings WHERE name IN ('hnsw.ef_search', 'hnsw.iterative_scan', 'ivfflat.probes') ORDER BY 1",
     )?;
     assert_eq!(settings, ["hnsw.ef_search=10", "hnsw.iterative_scan=off", "ivfflat.probes=1"]);
-    // An IVFFlat index serves as well.
+    // An IVFFlat index serves them too.
     client.batch_execute(
         "DROP INDEX venues_embedding;
          CREATE INDEX venues_embedding ON venues USING ivfflat (embedding vector_cosine_ops) WITH (lists = 100)",
@@ -224,7 +223,7 @@ fn the_tables_index_serves_recommendations() -> Result<()> {
 #[test]
 fn a_long_computation_can_be_cancelled() -> Result<()> {
     let (_world, mut client) = world()?;
-    // 20,000 pictures on one board, all different: comparing each with each takes long.
+    // Comparing 20,000 different images with each other takes long.
     client.batch_execute(
         "SET session_replication_role = replica;
          INSERT INTO pinterest.pin (account_id, pin_id, board_id, raw, import_id)
@@ -235,7 +234,7 @@ fn a_long_computation_can_be_cancelled() -> Result<()> {
                FROM pinterest.board b, generate_series(1, 20000) n WHERE b.name = 'Empty';
          RESET session_replication_role",
     )?;
-    // At different moments of the computation; a machine that is busy with other tests may delay one signal.
+    // Several attempts, at different moments: a busy machine may delay one signal.
     for call in [
         "pinterest_duplicates('Empty', 0)",
         "pinterest_board_themes('Empty')",
@@ -245,12 +244,12 @@ fn a_long_computation_can_be_cancelled() -> Result<()> {
         for timeout in [100, 200, 300, 400, 500] {
             client.batch_execute(&format!("SET statement_timeout = {timeout}"))?;
             let began = Instant::now();
-            // What ends before its time has needed no interrupt.
+            // A call that ends before the timeout does not count.
             if client.query(&format!("SELECT count(*) FROM {call}"), &[]).is_err() {
                 fastest = fastest.min(began.elapsed().saturating_sub(Duration::from_millis(timeout)));
             }
         }
-        assert!(fastest < Duration::from_millis(100), "{call} ends {fastest:?} after it was told to");
+        assert!(fastest < Duration::from_millis(100), "{call} ends {fastest:?} after the timeout");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The statements of docs/search.md run as they are written, and the plans it shows are those that the server takes.
+//! The statements of docs/search.md run as written, and the planner chooses the plans that it shows.
 
 use e2e::checkout;
 use postgres::error::SqlState;
@@ -9,7 +9,7 @@ use crate::support::prelude::*;
 use crate::support::search::make_venues;
 
 #[test]
-fn its_statements_run_and_its_plans_are_true() -> Result<()> {
+fn the_pages_statements_run_and_its_plans_are_true() -> Result<()> {
     let board =
         |name: &str, families: &[Family], pins| BoardSpec::new(name, families, pins).media(MediaMix::images_only());
     let account = AccountSpec::new("example_user")
@@ -44,7 +44,7 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
             run += 1;
             let rows = match client.query(&statement, &[]) {
                 Ok(rows) => rows,
-                // Untrained weights may find that no picture is about a topic.
+                // Untrained weights may find no image about a topic.
                 Err(error)
                     if statement.contains("\"only\"")
                         && error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) =>
@@ -68,7 +68,7 @@ fn its_statements_run_and_its_plans_are_true() -> Result<()> {
             }
         }
     }
-    assert!(wrong.is_empty(), "other plans than docs/search.md shows:\n{}", wrong.join("\n\n"));
+    assert!(wrong.is_empty(), "plans that differ from docs/search.md:\n{}", wrong.join("\n\n"));
     assert!(run > 20 && plans == 3, "{run} statements, {plans} plans");
     Ok(())
 }

@@ -1,23 +1,23 @@
-//! Searches while an import is under way.
+//! Searches during an import.
 
 use crate::support::prelude::*;
 
-/// Searches that have to come back while pictures wait.
+/// Searches that must finish while images are queued.
 const SEARCHES: usize = 5;
 
-/// Images found and not yet at their end.
+/// Images that are found but not finished.
 fn pending(row: &Row) -> i32 {
     row.total - row.done()
 }
 
 fn search(client: &mut Client, number: usize) -> Result<()> {
-    // Each another text, so that none is answered from memory.
+    // A new text each time, so that none is cached.
     client.query_one("SELECT pinterest_embed_text($1)::text", &[&format!("barn {number}")])?;
     Ok(())
 }
 
 #[test]
-fn a_text_does_not_wait_for_the_pictures_before_it() -> Result<()> {
+fn a_search_does_not_wait_for_queued_images() -> Result<()> {
     let (world, mut client) = World::of(Config::with_board("Beach", &Family::ALL, 150))?.with_session()?;
     search(&mut client, SEARCHES)?;
     let import = queue_board(&mut client, "Beach")?;
@@ -26,7 +26,7 @@ fn a_text_does_not_wait_for_the_pictures_before_it() -> Result<()> {
         search(&mut client, number)?;
     }
     let row = Row::of(&mut client, import)?;
-    assert!(pending(&row) > 0, "all pictures went before {SEARCHES} texts: {first:?}, then {row:?}");
+    assert!(pending(&row) > 0, "all images were embedded before {SEARCHES} texts: {first:?}, then {row:?}");
     complete(&mut client, import)?;
     assert!(world.sandbox.requests().count(Kind::Image) > 0);
     Ok(())

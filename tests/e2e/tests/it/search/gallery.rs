@@ -1,4 +1,4 @@
-//! A board, or what a query found, as a page: who may have it made, what is on it, and how it does in a browser.
+//! Galleries of a board or of a query's rows: privileges, contents, and the page in a browser.
 
 use std::process::Stdio;
 
@@ -8,20 +8,19 @@ use sandbox::config::ImageRules;
 use crate::support::chromium::Chromium;
 use crate::support::prelude::*;
 
-/// A text that would break a page in every way that is known.
+/// A text that tries to leave each context of a page.
 const HOSTILE: &str = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u{e9}\u{1f3d6}";
 
-/// The page that an expression makes.
+/// The page that an expression returns.
 fn page(client: &mut Client, call: &str) -> Result<String> {
     client.value(&format!("SELECT {call}"))
 }
 
-/// How often something stands in a page.
 fn count(page: &str, part: &str) -> usize {
     page.matches(part).count()
 }
 
-/// What a page without scripts and foreign markup looks like.
+/// Asserts that a page has no scripts and no foreign markup.
 fn assert_harmless(page: &str) {
     let lower = page.to_lowercase();
     for part in ["<script", "<iframe", "<img src=x", "javascript:", "http:", " style=\""] {
@@ -65,7 +64,7 @@ fn psql_writes_a_board_to_a_file() -> Result<()> {
 }
 
 #[test]
-fn each_picture_leads_to_its_pin() -> Result<()> {
+fn each_image_links_to_its_pin() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 5)?.with_session()?;
     import(&mut client, "Beach")?;
     let html = page(&mut client, "pinterest_gallery('Beach')")?;
@@ -87,7 +86,7 @@ fn each_picture_leads_to_its_pin() -> Result<()> {
     assert_eq!(count(&html, "<img "), count(&html, " alt=\""));
     assert_eq!(count(&html, " alt=\"\""), 0);
 
-    // A pin that is gone from the board is gone from the page.
+    // A pin removed from the board is not on the page.
     let board = world.sandbox.board_id("Beach")?;
     let gone = world.sandbox.pin_ids(&board)?.first().context("no pin")?.clone();
     world.sandbox.remove_pin(&gone)?;
@@ -98,10 +97,10 @@ fn each_picture_leads_to_its_pin() -> Result<()> {
 }
 
 #[test]
-fn a_large_board_is_cut_and_says_so() -> Result<()> {
+fn large_boards_are_truncated_with_a_note() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 60)?.with_session()?;
     import(&mut client, "Beach")?;
-    // All alike, so that they are one theme.
+    // Equal embeddings are one theme.
     client.batch_execute(
         "UPDATE pinterest.pin_image SET embedding = (SELECT embedding FROM pinterest.pin_image LIMIT 1)",
     )?;
@@ -127,10 +126,10 @@ fn a_mixed_board_shows_its_themes() -> Result<()> {
         let (images, exemplar): (i64, String) = (theme.get(0), theme.get(1));
         assert_eq!(i64::try_from(count(strip, "<img "))?, images);
         let first = strip.split("/pin/").nth(1).and_then(|rest| rest.split('/').next());
-        assert_eq!(first, Some(exemplar.as_str()), "the most typical picture comes first");
+        assert_eq!(first, Some(exemplar.as_str()), "the most typical image is first");
     }
 
-    // Embeddings of two models have no themes in common: the page shows the pictures all the same.
+    // Embeddings of two models have no themes: the page shows the images without them.
     client.batch_execute(
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
              SELECT '\\x00', name, weights_sha256, precision, preprocessing, dimension FROM pinterest.model;
@@ -143,10 +142,10 @@ fn a_mixed_board_shows_its_themes() -> Result<()> {
 }
 
 #[test]
-fn a_page_carries_no_more_than_it_should() -> Result<()> {
+fn embedded_images_are_limited_in_size() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
-    // Images that are not kept stay linked; of 12 MB each, two fit.
+    // Two images of 12 MB fit; the third, and the image without kept bytes, are linked.
     client.batch_execute(
         "UPDATE pinterest.pin_image SET image = '\\xffd8ff'::bytea || decode(repeat('00', 12000000), 'hex')
           WHERE pin_id <> (SELECT min(pin_id) FROM pinterest.pin_image)",
@@ -159,7 +158,7 @@ fn a_page_carries_no_more_than_it_should() -> Result<()> {
 }
 
 #[test]
-fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
+fn a_board_without_images_has_a_page_with_a_note() -> Result<()> {
     let config = Config {
         accounts: vec![AccountSpec::new("example_user").board(BoardSpec::new("Honeymoon", &[Family::Beach], 0))],
         ..quick_board("Beach", 1)
@@ -173,7 +172,7 @@ fn a_board_without_pictures_is_a_page_that_says_so() -> Result<()> {
 }
 
 #[test]
-fn strangers_get_no_page() -> Result<()> {
+fn other_roles_get_neither_pages_nor_bytes() -> Result<()> {
     let (world, mut client) = quick_world("Barn wedding", 3)?.with_session()?;
     let kept: i64 = client.value("SELECT pinterest_import_board('Barn wedding', keep_images => true)")?;
     complete(&mut client, kept)?;
@@ -193,7 +192,7 @@ fn strangers_get_no_page() -> Result<()> {
         "42501",
     );
 
-    // Nor the bytes of a pin that they know the id of.
+    // Nor do they get the bytes of an image if they know its pin's ID.
     let pin: String = client.value("SELECT min(pin_id) FROM pinterest.pin_image WHERE image IS NOT NULL")?;
     let rows = format!(
         r#"[{{"title": "x", "because": [{{"account_id": {}, "pin_id": "{pin}", "position": 0}}]}}]"#,
@@ -201,12 +200,12 @@ fn strangers_get_no_page() -> Result<()> {
     );
     let call = format!("pinterest_gallery(rows => '{rows}', embed => true)");
     assert_eq!(count(&page(&mut stranger, &call)?, "data:image"), 0);
-    assert_eq!(count(&page(&mut client, &call)?, "data:image/jpeg"), 1, "their owner does");
+    assert_eq!(count(&page(&mut client, &call)?, "data:image/jpeg"), 1, "their owner gets them");
     Ok(())
 }
 
 #[test]
-fn nothing_hostile_gets_through() -> Result<()> {
+fn hostile_texts_and_addresses_are_harmless() -> Result<()> {
     let (world, mut client) = quick_world("Barn wedding", 2)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.execute("UPDATE pinterest.board SET name = $1, description = $1, owner_username = $1", &[&HOSTILE])?;
@@ -227,7 +226,7 @@ fn nothing_hostile_gets_through() -> Result<()> {
         "SELECT pinterest_gallery($1, rows => $2::text::json, title => $3)",
         &[&board, &rows.to_string(), &HOSTILE],
     )?;
-    // The one word that hostile texts are left with is in texts, where it means nothing.
+    // `javascript:` remains in texts, where it is harmless.
     assert_harmless(&html.replace("javascript:", ""));
     assert_eq!(count(&html, "href=\"javascript"), 0);
     assert_eq!(count(&html, "<img "), 1, "the one https address");
@@ -247,7 +246,7 @@ fn nothing_hostile_gets_through() -> Result<()> {
 }
 
 #[test]
-fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
+fn invalid_rows_are_refused_with_their_position() -> Result<()> {
     let (_world, mut client) = quick_world("Barn wedding", 1)?.with_session()?;
     for (call, message) in [
         ("pinterest_gallery()", "board or rows must be given"),
@@ -275,7 +274,7 @@ fn rows_that_are_no_rows_are_refused_with_their_place() -> Result<()> {
 }
 
 #[test]
-fn rows_are_cards() -> Result<()> {
+fn rows_are_shown_as_cards() -> Result<()> {
     let (_world, mut client) = quick_world("Barn wedding", 3)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.batch_execute(
@@ -298,7 +297,7 @@ fn rows_are_cards() -> Result<()> {
             "<a href=\"https://example.com/alder\" rel=\"noopener noreferrer\"><bdi>Alder Hill Barn</bdi></a>"
         )
     );
-    assert!(html.contains("src=\"data:image/jpeg;base64,/9j/4AAQSkY=\""), "bytea as json has it");
+    assert!(html.contains("src=\"data:image/jpeg;base64,/9j/4AAQSkY=\""), "bytea in its JSON form");
     assert!(
         html.contains(">4200.5</dd>") && html.contains(">Alder</dd>") && html.contains("<span class=\"rank\">2</span>")
     );
@@ -306,7 +305,7 @@ fn rows_are_cards() -> Result<()> {
     Ok(())
 }
 
-/// Waits for every picture and says how many there are, and which did not come to anything.
+/// Waits for all images and returns how many there are, and which are broken.
 const PICTURES: &str = "Promise.all([...document.images].map(async image => {
     image.loading = 'eager';
     try { await image.decode() } catch {}
@@ -314,7 +313,7 @@ const PICTURES: &str = "Promise.all([...document.images].map(async image => {
 })).then(all => ({ pictures: all.length, broken: all.filter(Boolean) }))";
 
 #[test]
-fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
+fn a_browser_shows_every_image_without_errors() -> Result<()> {
     let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
     let board = BoardSpec::new("Our wedding", &[Family::Barn, Family::Garden, Family::Ballroom], 24);
     let config = Config {
@@ -345,9 +344,9 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
         let loaded: Vec<String> = chromium.requests().into_iter().filter(|url| !url.starts_with("file:")).collect();
         let of_pinterest = loaded.iter().filter(|url| url.starts_with(&world.sandbox.url())).count();
         assert_eq!(loaded.len(), of_pinterest, "{loaded:?}");
-        assert_eq!(loaded.is_empty(), embed, "a page with its pictures in it needs no network: {loaded:?}");
+        assert_eq!(loaded.is_empty(), embed, "a page with embedded images makes no requests: {loaded:?}");
 
-        // The style sheet is let in by its digest, and no view is wider than its window.
+        // The policy allows the style sheet by its digest, and the page fits its window.
         for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
             chromium.look(width, dark)?;
             let wide = chromium.evaluate("document.documentElement.scrollWidth")?;
@@ -357,16 +356,16 @@ fn a_browser_shows_every_picture_without_a_complaint() -> Result<()> {
         }
         let skipped = "[...document.querySelectorAll('h1, h2, h3')].map(h => +h.tagName[1])
             .some((level, place, all) => level > (all[place - 1] ?? 0) + 1)";
-        assert_eq!(chromium.evaluate(skipped)?, false, "headings leave a level out");
+        assert_eq!(chromium.evaluate(skipped)?, false, "headings skip a level");
     }
     Ok(())
 }
 
 #[test]
-fn what_a_browser_refuses_is_seen() -> Result<()> {
+fn refusals_of_a_browser_are_reported() -> Result<()> {
     let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
     let (world, mut client) = quick_world("Barn wedding", 1)?.with_session()?;
-    // The page's policy also holds for what is inserted afterwards; and the test above can fail.
+    // The policy also blocks a script inserted later: the test above can fail.
     let html = page(&mut client, "pinterest_gallery(rows => '[{\"name\": \"x\", \"image\": \"\\\\xffd8ff00\"}]')")?;
     let tampered = html.replace("</main>", "<script>document.title = 'run'</script></main>");
     let file = world.server_file("tampered.html", tampered.as_bytes())?;
@@ -377,7 +376,7 @@ fn what_a_browser_refuses_is_seen() -> Result<()> {
     assert_eq!(
         chromium.evaluate(PICTURES)?["broken"].as_array().map(Vec::len),
         Some(1),
-        "bytes that only begin like a picture"
+        "bytes that only begin like an image"
     );
     Ok(())
 }

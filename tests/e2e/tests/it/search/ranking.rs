@@ -1,4 +1,4 @@
-//! What it is all for: a table of one's own, ranked against a board or a text.
+//! A user's table ranked against a board or a text.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ use crate::support::prelude::*;
 const FIRST_SEED: u64 = 1 << 40;
 
 #[test]
-fn places_like_those_on_the_board_come_first() -> Result<()> {
+fn venues_similar_to_the_board_rank_first() -> Result<()> {
     let config = Config::with_board("Barn wedding", &[Family::Barn], 12);
     let (_world, mut client) = World::of(config)?.with_session()?;
     import(&mut client, "Barn wedding")?;
@@ -32,7 +32,7 @@ fn places_like_those_on_the_board_come_first() -> Result<()> {
         client.column("SELECT kind FROM venues ORDER BY embedding <=> pinterest_board_embedding('barn wedding')")?;
     assert_eq!(ranked[..3], ["barn", "barn", "barn"], "{ranked:?}");
 
-    // The board's direction is the mean of its images', of unit length.
+    // A board's embedding is the mean of its images' embeddings, of unit length.
     let same =
         "SELECT pinterest_board_embedding('Barn wedding') <=> (SELECT avg(embedding) FROM pinterest.pin_image) < 1e-6
             AND abs(vector_norm(pinterest_board_embedding('Barn wedding')) - 1) < 1e-5";
@@ -41,7 +41,7 @@ fn places_like_those_on_the_board_come_first() -> Result<()> {
 }
 
 #[test]
-fn the_tables_own_index_serves_the_query() -> Result<()> {
+fn the_tables_index_serves_the_query() -> Result<()> {
     let (world, mut client) = quick_world("Barn wedding", 4)?.with_session()?;
     import(&mut client, "Barn wedding")?;
     client.batch_execute(

@@ -1,15 +1,15 @@
-//! What searching cannot do with is refused with a code and a hint, or has the empty answer that docs/search.md names.
+//! Invalid searches are refused with a code and a hint, or return the empty result that docs/search.md documents.
 
 use crate::support::prelude::*;
 use crate::support::search::{config, make_venues, world};
 
-/// Has a statement refused.
+/// Asserts that a statement is refused.
 fn refused(client: &mut Client, sql: &str, code: &str, message: &str, hint: &str) {
     client.refused(sql, code).says(message).hints(hint);
 }
 
 #[test]
-fn arguments_and_tables_that_do_not_do() -> Result<()> {
+fn invalid_arguments_and_tables_are_refused() -> Result<()> {
     let (_world, mut client) = world()?;
     let client = &mut client;
     client.batch_execute(
@@ -66,7 +66,7 @@ fn arguments_and_tables_that_do_not_do() -> Result<()> {
         refused(client, &format!("SELECT * FROM {call}"), code, message, hint);
     }
 
-    // What is answered by nothing, or by what there is.
+    // Valid calls return no rows, or the rows that exist.
     for (sql, rows) in [
         ("pinterest_recommend('Mixed', 'keyless', key => 'id')", 0),
         ("pinterest_recommend('Mixed', 'two', embedding => 'outside')", 0),
@@ -114,7 +114,7 @@ fn models_are_not_mixed() -> Result<()> {
         import(&mut client, board)?;
     }
     make_venues(&mut client, 4)?;
-    // As after a change of weights: one board by another model, then one image alone.
+    // As after a change of weights: first one board is of another model, then its images are of two models.
     client.batch_execute(
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
              SELECT decode(repeat('ab', 32), 'hex'), name, repeat('0', 64), precision, preprocessing, dimension FROM pinterest.model;
@@ -135,7 +135,7 @@ fn models_are_not_mixed() -> Result<()> {
     refused(&mut client, anywhere, "22023", "2 different models", hint);
     let alike: Vec<String> = client.column("SELECT board FROM pinterest_boards_like('Barn wedding')")?;
     assert!(alike.is_empty(), "{alike:?}");
-    // Each board alone works as before.
+    // Each board alone still works.
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest_recommend('Beaches', 'venues')")?, 4);
 
     client.batch_execute(
@@ -156,9 +156,9 @@ fn models_are_not_mixed() -> Result<()> {
 }
 
 #[test]
-fn a_tracked_column_is_the_one_meant_and_its_models_are_known() -> Result<()> {
+fn the_tracked_column_is_the_default_and_its_models_are_checked() -> Result<()> {
     let (world, mut client) = world()?;
-    // In one transaction, so that no worker sees a row that is pending.
+    // In one transaction, so that no worker sees a pending row.
     client.batch_execute(
         "ALTER TABLE venues ADD COLUMN own vector(512);
          SELECT pinterest_track('venues', text => 'description');
@@ -171,7 +171,7 @@ fn a_tracked_column_is_the_one_meant_and_its_models_are_known() -> Result<()> {
         0
     );
 
-    // Every role that may read the table is told of rows by another model.
+    // Each role that can read the table gets the error about rows of another model.
     world.cluster.create_role("app")?;
     client.batch_execute(
         "SELECT pinterest_grant('app'); GRANT SELECT ON venues TO app; UPDATE pinterest.account SET owner = 'app';

@@ -1,4 +1,4 @@
-//! A board's themes that a table has nothing for take no places from those that it has something for.
+//! Themes for which a table has no similar rows take no places from the others.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,6 @@ use fastrand::Rng;
 use crate::support::prelude::*;
 use crate::support::search::column;
 
-/// Numbers of a vector.
 const DIMENSION: usize = 512;
 /// Ten kinds of venues; two of dresses and two of cakes.
 const VENUES: usize = 10;
@@ -16,7 +15,7 @@ const DRESS: usize = 10;
 const CAKE: usize = 12;
 const KINDS: usize = 14;
 
-/// Vectors in a cone, of kinds that have their topic in common.
+/// Generates vectors in a cone; kinds of one topic are near each other.
 struct Geometry {
     random: Rng,
     cone: Vec<f64>,
@@ -33,13 +32,13 @@ impl Geometry {
         Self { random, cone, kinds }
     }
 
-    /// Another picture of a kind, as pgvector reads it.
+    /// Another image of a kind, as a literal of type vector.
     fn picture(&mut self, kind: usize) -> String {
         let noise = direction(&mut self.random);
         format!("{:?}", sum(&[(0.5, &self.cone), (0.3, &self.kinds[kind]), (0.2, &noise)]))
     }
 
-    /// Makes a table of so many rows of each kind, with an index.
+    /// Creates an indexed table with `rows(kind)` rows of each kind.
     fn table(&mut self, client: &mut Client, name: &str, rows: impl Fn(usize) -> usize) -> Result<()> {
         client.batch_execute(&format!(
             "CREATE TABLE {name} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind integer, embedding vector(512));
@@ -57,7 +56,7 @@ impl Geometry {
         Ok(client.batch_execute(&format!("ANALYZE {name}"))?)
     }
 
-    /// A board as an import would leave it.
+    /// Inserts a board as an import would.
     fn board(&mut self, client: &mut Client, account: i64, name: &str, shown: &[(usize, usize)]) -> Result<()> {
         let pictures = shown.iter().flat_map(|&(kind, count)| std::iter::repeat_n(kind, count));
         let vectors: Vec<String> = pictures.map(|kind| self.picture(kind)).collect();
@@ -90,7 +89,7 @@ fn direction(random: &mut Rng) -> Vec<f64> {
     values.iter().map(|value| value / norm).collect()
 }
 
-/// The sum of directions by the shares of its square that each is to have.
+/// The sum of directions, each weighted by its share of the squared norm.
 fn sum(parts: &[(f64, &[f64])]) -> Vec<f64> {
     (0..DIMENSION).map(|place| parts.iter().map(|(share, part)| share.sqrt() * part[place]).sum()).collect()
 }
@@ -109,7 +108,7 @@ fn is_venue(kind: &str) -> bool {
     kind.parse::<usize>().is_ok_and(|kind| kind < VENUES)
 }
 
-/// The kinds of what is recommended from a table.
+/// The kinds of the rows recommended from a table.
 fn kinds(client: &mut Client, table: &str, arguments: &str) -> Result<Vec<String>> {
     column(
         client,
@@ -121,7 +120,7 @@ fn kinds(client: &mut Client, table: &str, arguments: &str) -> Result<Vec<String
 }
 
 #[test]
-fn dresses_take_no_places_in_a_table_of_venues_and_have_theirs_in_one_of_everything() -> Result<()> {
+fn only_served_themes_take_places() -> Result<()> {
     let (_world, mut client, mut geometry) = world()?;
     geometry.table(&mut client, "venues", |kind| if kind < VENUES { 12 } else { 1 })?;
     geometry.table(&mut client, "things", |_| 12)?;
@@ -143,7 +142,7 @@ fn dresses_take_no_places_in_a_table_of_venues_and_have_theirs_in_one_of_everyth
            FROM pinterest_recommend('Wedding', 'venues', 20) r JOIN venues v ON v.id = r.key::bigint
            JOIN pinterest_board_themes('Wedding') t USING (theme)";
     assert!(client.value::<bool>(consistent)?);
-    // Through an index as well, where few of the rows are seen.
+    // An index scan, which reads few of the rows, gives the same.
     client.batch_execute("SET enable_seqscan = off; SET enable_sort = off")?;
     let through = kinds(&mut client, "venues", "")?;
     assert!(through.len() == 10 && through.iter().all(|kind| kind == "0" || kind == "1"), "{through:?}");
@@ -151,7 +150,7 @@ fn dresses_take_no_places_in_a_table_of_venues_and_have_theirs_in_one_of_everyth
 }
 
 #[test]
-fn every_row_can_be_had_and_small_tables_lose_nothing() -> Result<()> {
+fn all_rows_are_reachable_and_small_tables_are_not_filtered() -> Result<()> {
     let (world, mut client, mut geometry) = world()?;
     geometry.table(&mut client, "venues", |kind| if kind < VENUES { 12 } else { 1 })?;
     geometry.table(&mut client, "five", |kind| match kind {
@@ -163,28 +162,28 @@ fn every_row_can_be_had_and_small_tables_lose_nothing() -> Result<()> {
     geometry.table(&mut client, "lakes", |kind| if (2..VENUES).contains(&kind) { 3 } else { 0 })?;
 
     let rows: i64 = client.value("SELECT count(DISTINCT key) FROM pinterest_recommend('Wedding', 'venues', 1000)")?;
-    assert_eq!(rows, 124, "what no theme is served by comes last, and comes");
+    assert_eq!(rows, 124, "rows that serve no theme are last, but returned");
     for (table, rows) in [("five", 5), ("one", 1), ("lakes", 10)] {
         assert_eq!(kinds(&mut client, table, "")?.len(), rows, "{table}");
     }
-    // One dress in five rows is not hardly any.
+    // One dress in five rows is enough to serve its theme.
     for table in ["five", "one"] {
         assert_eq!(kinds(&mut client, table, "")?, kinds(&mut client, table, ", all_themes => true")?, "{table}");
     }
 
-    // A board of dresses alone shows what there is.
+    // A board of dresses alone gets the table's dress.
     geometry.board(&mut client, world.account(), "Dresses", &[(DRESS, 20)])?;
     let nearest =
         "SELECT v.kind FROM pinterest_recommend('Dresses', 'venues', 1) r JOIN venues v ON v.id = r.key::bigint";
     assert_eq!(client.value::<i32>(nearest)?, DRESS as i32);
-    // Two boards together are judged together.
+    // The themes of two boards are judged together.
     let both = column(
         &mut client,
         "SELECT v.kind::text FROM pinterest_recommend(ARRAY['Wedding', 'Dresses'], 'venues') r
            JOIN venues v ON v.id = r.key::bigint",
     )?;
     assert!(both.iter().all(|kind| is_venue(kind)), "{both:?}");
-    // What is not wanted sinks all the same.
+    // `not_boards` still applies.
     let averse = kinds(&mut client, "venues", ", not_boards => '{Dresses}'")?;
     assert!(averse.len() == 10 && averse.iter().all(|kind| is_venue(kind)), "{averse:?}");
     Ok(())
@@ -207,7 +206,7 @@ fn explain_reports_themes_that_were_left_out() -> Result<()> {
     let heard = || told.lock().map(|mut told| std::mem::take(&mut *told)).unwrap_or_default();
 
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues')", &[])?;
-    assert_eq!(heard(), "", "an ordinary call is silent");
+    assert_eq!(heard(), "", "no notice without explain");
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues', explain => true)", &[])?;
     let said = heard();
     for part in ["themes 2, 4 of board \"Wedding\" take no places", "public.venues", "1: 12, 2: 1", "all_themes"] {

@@ -1,16 +1,16 @@
-//! The tastes in a board are found, and what is recommended suits all of them.
+//! A board's themes are found, and recommendations match each of them.
 
 use serde_json::Value;
 
 use crate::support::prelude::*;
 use crate::support::search::{column, world};
 
-/// Venues of the four families that are near the mixed board, by family.
+/// The families of the six venues recommended for the mixed board.
 const RANKED: &str = "SELECT v.kind FROM pinterest_recommend('Mixed', 'venues', 6) AS r
                         JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank";
 
 #[test]
-fn two_tastes_in_one_board() -> Result<()> {
+fn a_mixed_board_has_two_themes() -> Result<()> {
     let (_world, mut client) = world()?;
 
     let themes = client.query("SELECT * FROM pinterest_board_themes('Mixed', 2)", &[])?;
@@ -20,18 +20,18 @@ fn two_tastes_in_one_board() -> Result<()> {
     assert_eq!(images, 24);
     let weights: Vec<f64> = themes.iter().map(|row| row.get("weight")).collect();
     assert!(weights[0] >= weights[1] && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{weights:?}");
-    // Each theme is nearer to one of the pure boards than the other theme is.
+    // Each theme is nearest to a different one of the pure boards.
     let split =
         "SELECT count(DISTINCT board) = 2 FROM (SELECT t.theme, b.board FROM pinterest_board_themes('Mixed', 2) t,
              LATERAL (SELECT board FROM unnest('{Barn wedding,Beaches}'::text[]) AS board
                        ORDER BY pinterest_board_embedding(board) <=> t.embedding LIMIT 1) AS b) AS nearest";
     assert!(client.value::<bool>(split)?);
-    // The pins that stand for a theme are the board's own, nearest first.
+    // The exemplar pins of a theme are the board's own, nearest first.
     let own = "SELECT bool_and(cardinality(exemplar_pins) = 5 AND exemplar_pins <@ (SELECT array_agg(pin_id) FROM pinterest.pin))
              AND bool_and((SELECT pin_id FROM pinterest_pins_like(t.embedding, 1, 'Mixed')) = t.exemplar_pins[1])
            FROM pinterest_board_themes('Mixed', 2) t";
     assert!(client.value::<bool>(own)?);
-    // The same board, the same answer.
+    // The same board gives the same themes.
     let again = "SELECT (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)
               = (SELECT array_agg(t::text) FROM pinterest_board_themes('Mixed') t)";
     assert!(client.value::<bool>(again)?);
@@ -39,9 +39,9 @@ fn two_tastes_in_one_board() -> Result<()> {
 }
 
 #[test]
-fn recommendations_suit_all_tastes() -> Result<()> {
+fn recommendations_match_all_themes() -> Result<()> {
     let (_world, mut client) = world()?;
-    // Diversity may go beyond the two tastes once both have been shown twice; relevance alone does not.
+    // Diversity may go beyond the two themes once both have been shown twice; relevance alone does not.
     let ranked: Vec<String> = client.column(RANKED)?;
     assert_eq!(ranked.len(), 6);
     for family in ["barn", "beach"] {
@@ -59,10 +59,10 @@ fn recommendations_suit_all_tastes() -> Result<()> {
            FROM pinterest_recommend('Mixed', 'venues', 6) r JOIN venues v ON v.id = r.key::bigint
            JOIN pinterest_board_themes('Mixed') t USING (theme)";
     assert!(client.value::<bool>(consistent)?);
-    // With all of them: each once.
+    // A call for all rows returns each once.
     let all = "SELECT count(DISTINCT key) FROM pinterest_recommend('Mixed', 'venues', 1000)";
     assert_eq!(client.value::<i64>(all)?, 24);
-    // By relevance alone, the order within a theme is that of the distances.
+    // Without diversity, the rows of a theme are in order of distance.
     let ordered = "SELECT bool_and(distances = sorted) FROM (
              SELECT array_agg(distance ORDER BY rank) AS distances, array_agg(distance ORDER BY distance) AS sorted
                FROM pinterest_recommend('Mixed', 'venues', 12, diversity => 0) GROUP BY theme) AS of_theme";
@@ -71,7 +71,7 @@ fn recommendations_suit_all_tastes() -> Result<()> {
 }
 
 #[test]
-fn what_resembles_neither_taste_is_not_recommended_though_the_mean_is_nearest_to_it() -> Result<()> {
+fn rows_near_the_mean_but_no_theme_are_not_recommended() -> Result<()> {
     let (_world, mut client) = world()?;
     client.batch_execute(
         "INSERT INTO venues (kind, name, description, price, embedding)
@@ -90,7 +90,7 @@ fn what_resembles_neither_taste_is_not_recommended_though_the_mean_is_nearest_to
 }
 
 #[test]
-fn a_recommendation_says_why() -> Result<()> {
+fn explain_gives_the_nearest_pins() -> Result<()> {
     let (world, mut client) = world()?;
     let rows = client
         .query("SELECT key, because::text FROM pinterest_recommend('Mixed', 'venues', 4, explain => true)", &[])?;
@@ -124,21 +124,21 @@ fn a_recommendation_says_why() -> Result<()> {
 }
 
 #[test]
-fn boards_together_and_boards_against() -> Result<()> {
+fn boards_can_be_combined_and_excluded() -> Result<()> {
     let (_world, mut client) = world()?;
     let kinds = |client: &mut postgres::Client, call: &str| {
         client.column(&format!("SELECT v.kind FROM {call} r JOIN venues v ON v.id = r.key::bigint ORDER BY r.rank"))
     };
     let both = kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'Beaches'], 'venues', 4)")?;
     assert!(both.contains(&"barn".into()) && both.contains(&"beach".into()), "{both:?}");
-    // Boards may be named twice, and one that is empty is left out.
+    // A board that is named twice counts once, and an empty board is left out.
     let named_twice =
         kinds(&mut client, "pinterest_recommend(ARRAY['Barn wedding', 'BARN WEDDING', 'Empty'], 'venues', 6, 0)")?;
     let once = kinds(&mut client, "pinterest_recommend('Barn wedding', 'venues', 6, 0)")?;
     assert_eq!(named_twice, once);
     assert_eq!(once[..3], ["barn", "barn", "barn"]);
 
-    // What the other board shows sinks: of the mixed board's two tastes, one is left.
+    // `not_boards` lowers the rank of venues like those of the other board.
     let against =
         kinds(&mut client, "pinterest_recommend('Mixed', 'venues', 5, diversity => 0, not_boards => '{Beaches}')")?;
     let with = kinds(&mut client, "pinterest_recommend('Mixed', 'venues', 5, diversity => 0)")?;
@@ -150,20 +150,20 @@ fn boards_together_and_boards_against() -> Result<()> {
 }
 
 #[test]
-fn a_board_weighted_by_age_section_and_theme() -> Result<()> {
+fn boards_can_be_weighted_by_age_section_and_theme() -> Result<()> {
     let (_world, mut client) = world()?;
     let holds = "SELECT pinterest_board_embedding('Mixed', half_life => '1000 years') <=> pinterest_board_embedding('Mixed') < 1e-5
             AND pinterest_board_embedding('Mixed', sections => '{}') <=> pinterest_board_embedding('Mixed') < 1e-6
             AND (SELECT bool_and(pinterest_board_embedding('Mixed', theme => t.theme) <=> t.embedding < 1e-5)
                    FROM pinterest_board_themes('Mixed') t)";
     assert!(client.value::<bool>(holds)?);
-    // A short half-life leaves the newest pin.
+    // A short half-life leaves only the newest pin.
     let newest = "SELECT pinterest_board_embedding('Mixed', half_life => '1 second') <=> i.embedding < 0.05
            FROM pinterest.pin JOIN pinterest.board b USING (account_id, board_id)
            JOIN pinterest.pin_image i USING (account_id, pin_id) WHERE b.name = 'Mixed'
           ORDER BY pin.created_at DESC LIMIT 1";
     assert!(client.value::<bool>(newest)?);
-    // Sections by name in any case, and the board outside of them by the empty name.
+    // Section names ignore case; the empty name means pins outside of sections.
     let sections: bool = client.value(
         "SELECT pinterest_board_embedding('Mixed', sections => '{\"ceremony\": 1, \"Dress\": 0, \"\": 0}')
                 <=> avg(i.embedding) < 1e-5
