@@ -1,5 +1,5 @@
-//! What belongs to every function, table, sequence, owner column and setting of the extension: comment, level,
-//! privileges, row-level security, dump mark, a place in the README. Each check is also shown to fail.
+//! Each function, table, sequence, owner column and setting has its comment, level, privileges, row-level security, dump
+//! mark and README entry. Each check is also shown to fail.
 
 use std::collections::BTreeSet;
 
@@ -126,7 +126,7 @@ fn faults(client: &mut impl Sql) -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn no_object_lacks_anything_and_each_check_fails_once() -> Result<()> {
+fn objects_are_complete_and_each_check_can_fail() -> Result<()> {
     let (_cluster, mut client) = server()?;
     assert_eq!(faults(&mut client)?, BTreeSet::new());
     let new_table = "CREATE TABLE pinterest.new (account_id bigint); COMMENT ON TABLE pinterest.new IS 'x';
@@ -192,7 +192,7 @@ fn no_level_reads_a_secret() -> Result<()> {
 }
 
 #[test]
-fn every_owner_column_changes_hands() -> Result<()> {
+fn reassigning_changes_every_owner_column() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut ann = role(&cluster, "ann", "user")?;
     settle(&mut ann, "venues")?;
@@ -230,7 +230,7 @@ fn every_table_of_an_account_is_exported_or_omitted_on_purpose() -> Result<()> {
     Ok(())
 }
 
-/// What README.md lacks, or states differently from the catalog.
+/// Omissions of README.md, and its differences from the catalog.
 fn readme_faults(client: &mut Client, readme: &str) -> Result<BTreeSet<String>> {
     let mut faults = BTreeSet::new();
     let text = readme.replace('"', "");
@@ -248,7 +248,7 @@ fn readme_faults(client: &mut Client, readme: &str) -> Result<BTreeSet<String>> 
         "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace AND relkind = 'v'",
     )?;
     faults.extend(views.iter().filter(|view| !text.contains(&format!("`{view}`"))).map(|view| format!("view {view}")));
-    // The default as README.md writes it, in the setting's unit.
+    // Converts a default in README.md to the setting's unit.
     let in_unit = "SELECT CASE $2 WHEN 'kB' THEN pg_size_bytes($1) / 1024 WHEN 'MB' THEN pg_size_bytes($1) / 1048576
              WHEN 'ms' THEN EXTRACT(EPOCH FROM $1::interval) * 1000 WHEN 's' THEN EXTRACT(EPOCH FROM $1::interval)
              WHEN 'min' THEN EXTRACT(EPOCH FROM $1::interval) / 60 END::int8::text";

@@ -1,4 +1,4 @@
-//! Physical and logical copies of a database, under each setting of pinterest.clone_fence. Dumps are in `copies`.
+//! Physical and logical copies of a database, under each setting of pinterest.clone_fence. Dumps are in `dump_and_restore`.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn fenced(fence: &str) -> Result<World> {
     World::builder().sandbox(quick_board("Beach", 3)).setting("pinterest.clone_fence", fence).start()
 }
 
-/// Nothing goes out of this cluster: not when called, not by itself.
+/// Asserts that a copy makes no requests, neither for calls nor by its workers.
 fn assert_quiet(world: &World, copy: &Cluster) -> Result<()> {
     let mut client = copy.connect()?;
     let asked = world.sandbox.requests().total();
@@ -28,14 +28,14 @@ fn assert_quiet(world: &World, copy: &Cluster) -> Result<()> {
     }
     let (status, text) = doctor(&mut client, "clone fence")?;
     assert!(status == "problem" && text.contains("pinterest_adopt"), "{status}: {text}");
-    // What is in it can be searched, and a worker that comes to look leaves.
+    // The copy can be searched, and its worker ends.
     client.query_one("SELECT pinterest_board_embedding('Beach')::text", &[])?;
-    until("the worker to leave", || Ok(copy.backends(WORKER)?.is_empty()))?;
+    until("the worker to end", || Ok(copy.backends(WORKER)?.is_empty()))?;
     assert_eq!(world.sandbox.requests().total(), asked);
     Ok(())
 }
 
-/// Requests go out, and the fence has nothing to say.
+/// Asserts that the fence does not prevent requests.
 fn assert_open(client: &mut Client, account: i64) -> Result<()> {
     let (status, text) = doctor(client, "clone fence")?;
     assert_ne!(status, "problem", "{text}");
@@ -46,7 +46,7 @@ fn assert_open(client: &mut Client, account: i64) -> Result<()> {
     Ok(())
 }
 
-/// A server of its own that has the world's schema and subscribes to all of its tables, key and all.
+/// Another server with the world's key, subscribed to all of the world's tables.
 fn subscriber(world: &World, fence: &str) -> Result<Cluster> {
     let mut publisher = world.connect()?;
     publisher.batch_execute("CREATE PUBLICATION everything FOR ALL TABLES")?;
@@ -78,7 +78,7 @@ fn subscriber(world: &World, fence: &str) -> Result<Cluster> {
 }
 
 #[test]
-fn a_subscriber_to_all_tables() -> Result<()> {
+fn a_subscriber_is_inactive_until_adopted() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 3)).setting("wal_level", "logical").start()?;
     let mut original = world.connect()?;
     import(&mut original, "Beach")?;
@@ -90,7 +90,7 @@ fn a_subscriber_to_all_tables() -> Result<()> {
     world.cluster.stop(e2e::Stop::Fast)?;
     assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
     assert_open(&mut client, world.account())?;
-    // Sequences do not come along with the rows.
+    // Logical replication does not copy sequences.
     let row = import(&mut client, "Beach")?;
     assert_eq!(row.reused, 3, "{row:?}");
     world.register_app(&mut client, "another")?;
@@ -99,18 +99,18 @@ fn a_subscriber_to_all_tables() -> Result<()> {
 }
 
 #[test]
-fn a_base_backup_as_a_server_of_its_own_under_strict() -> Result<()> {
+fn a_base_backup_is_inactive_under_strict() -> Result<()> {
     let world = fenced("strict")?;
     let mut original = world.connect()?;
     import(&mut original, "Beach")?;
     assert_open(&mut original, world.account())?;
     let copy = Cluster::builder().copy_of(&world.cluster).start()?;
     assert_quiet(&world, &copy)?;
-    // A restart of the original is no copy.
+    // A restarted original is not a copy.
     world.cluster.restart(e2e::Stop::Fast)?;
     assert_open(&mut world.connect()?, world.account())?;
 
-    // Only with the original gone.
+    // A copy is adopted after the original has stopped.
     let copy = Cluster::builder().copy_of(&world.cluster).start()?;
     world.cluster.stop(e2e::Stop::Fast)?;
     let mut client = copy.connect()?;
@@ -129,7 +129,7 @@ fn a_base_backup_is_not_recognised_with_fence_on() -> Result<()> {
 }
 
 #[test]
-fn a_promoted_standby_under_strict() -> Result<()> {
+fn a_promoted_standby_is_inactive_under_strict() -> Result<()> {
     let world = fenced("strict")?;
     import(&mut world.connect()?, "Beach")?;
     let standby = Cluster::builder().standby_of(&world.cluster).start()?;
@@ -143,7 +143,7 @@ fn a_promoted_standby_under_strict() -> Result<()> {
 }
 
 #[test]
-fn a_subscriber_under_off() -> Result<()> {
+fn a_subscriber_is_active_under_off() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 3)).setting("wal_level", "logical").start()?;
     let mut original = world.connect()?;
     import(&mut original, "Beach")?;
@@ -157,7 +157,7 @@ fn a_subscriber_under_off() -> Result<()> {
 }
 
 #[test]
-fn only_the_server_changes_the_fence() -> Result<()> {
+fn sessions_cannot_change_the_fence() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for setting in ["clone_fence", "key_command", "app_secret_file"] {
         client.refused(&format!("SET pinterest.{setting} = 'off'"), "55P02");

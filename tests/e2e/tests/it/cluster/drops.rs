@@ -1,4 +1,4 @@
-//! The extension or a database is dropped under a worker.
+//! The extension or a database is dropped during an import.
 
 use e2e::cluster::SUPERUSER;
 use e2e::process::Process;
@@ -8,11 +8,11 @@ use crate::support::oauth::WORKER;
 use crate::support::prelude::*;
 
 fn until_the_worker_has_left(world: &World) -> Result<()> {
-    until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))
+    until("the worker to end", || Ok(world.cluster.backends(WORKER)?.is_empty()))
 }
 
 #[test]
-fn the_extension_in_mid_import() -> Result<()> {
+fn dropping_the_extension_ends_its_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 20)?.with_session()?;
     hold_pictures_after(&world, 5);
     let id = queue_board(&mut client, "Beach")?;
@@ -24,7 +24,7 @@ fn the_extension_in_mid_import() -> Result<()> {
     assert!(wait_until(SOON, || Process::get(worker.pid).is_none()));
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
 
-    // Its requests ended with it: the held responses are not received, and the rest is not requested.
+    // The import's requests have ended: no further request is made.
     let asked = world.sandbox.requests().total();
     world.sandbox.faults().release(GATE);
     client.batch_execute("CREATE EXTENSION pg_pinterest")?;
@@ -51,7 +51,7 @@ fn another(world: &World, name: &str) -> Result<Client> {
 }
 
 #[test]
-fn databases() -> Result<()> {
+fn databases_can_be_dropped() -> Result<()> {
     let (world, mut client) =
         World::builder().sandbox(quick_board("Beach", 20)).connected(false).start()?.with_session()?;
     client.batch_execute("CREATE DATABASE bystander")?;
@@ -59,7 +59,7 @@ fn databases() -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     assert_eq!(worker.database.as_deref(), Some("wedding"));
 
-    // Another database goes while the worker is at work; its own only by force, and then at once.
+    // Other databases can be dropped while a worker runs; its own requires FORCE.
     client.batch_execute("SET statement_timeout = '10s'")?;
     client.batch_execute("DROP DATABASE bystander")?;
     client.batch_execute("CREATE DATABASE bystander TEMPLATE template1")?;
@@ -70,7 +70,7 @@ fn databases() -> Result<()> {
     until_the_worker_has_left(&world)?;
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
 
-    // The name is free for another life.
+    // The name can be used again.
     world.sandbox.faults().clear();
     client.batch_execute("CREATE DATABASE wedding")?;
     let mut client = world.cluster.connect_to(SUPERUSER, "wedding")?;

@@ -1,4 +1,4 @@
-//! A database that was dumped and restored elsewhere stays inactive until it is adopted.
+//! A restored dump is inactive until it is adopted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Dumps the world's database and restores it into a new cluster, key and all.
+/// Dumps the world's database and restores it into a new cluster with the same key.
 fn restored(world: &World) -> Result<Cluster> {
     let dump = dump(world)?;
     let authority = world.server_file("authority.pem", &fs::read(world.sandbox.ca_file())?)?;
@@ -50,14 +50,14 @@ fn copy_check(client: &mut Client) -> Result<String> {
 }
 
 #[test]
-fn quiet_until_adopted() -> Result<()> {
+fn a_restored_dump_is_inactive_until_adopted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 3)?;
     hold_pictures_after(&world, 1);
     let pending = queue_board(&mut client, "Beach")?;
     until_row(&mut client, pending, "the first image", |row| row.embedded == 1)?;
-    // What must not happen behind anybody's back is due at once: a refresh, and the rest of an import.
+    // A refresh and the rest of an import are due at once.
     let copy = {
         client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp() + interval '1 second'")?;
         restored(&world)?
@@ -65,7 +65,6 @@ fn quiet_until_adopted() -> Result<()> {
     client.query_one("SELECT pinterest_cancel_import($1)", &[&pending])?;
     until_state(&mut client, pending, "cancelled")?;
     client.until("SELECT generation FROM pinterest.token", 2_i64)?;
-    // The original is gone for good.
     world.cluster.stop(e2e::Stop::Fast)?;
     let refresh_token = world.sandbox.valid_refresh_token("example_user");
     world.sandbox.faults().release(GATE);
@@ -76,28 +75,28 @@ fn quiet_until_adopted() -> Result<()> {
     for call in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest_list_boards()"] {
         client.refused(call, "55000").hints("pinterest_adopt");
     }
-    // A worker that a wait has started checks for work and ends; searching makes no request.
+    // A worker that a wait has started ends again; searching makes no request.
     client.query_one("SELECT pinterest_wait_for_import($1, interval '2 seconds')", &[&pending])?;
     client.query_one("SELECT pinterest_board_embedding('Beach') <=> pinterest_embed_text('sand')", &[])?;
-    until("the worker to leave", || Ok(copy.backends(WORKER)?.is_empty()))?;
+    until("the worker to end", || Ok(copy.backends(WORKER)?.is_empty()))?;
     assert_eq!(world.sandbox.requests().total(), asked);
     assert_eq!(world.sandbox.valid_refresh_token("example_user"), refresh_token);
 
     assert!(client.value::<bool>("SELECT pinterest_adopt()")?);
-    assert!(!client.value::<bool>("SELECT pinterest_adopt()")?, "once is enough");
+    assert!(!client.value::<bool>("SELECT pinterest_adopt()")?, "it is adopted already");
     assert_eq!(copy_check(&mut client)?, "ok");
     Ok(())
 }
 
 #[test]
-fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
+fn an_adopted_copy_continues_the_original() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     import(&mut client, "Beach")?;
     let before = counts(&mut client)?;
     let copy = restored(&world)?;
     world.cluster.stop(e2e::Stop::Fast)?;
     let mut client = copy.connect()?;
-    assert_eq!(counts(&mut client)?, before, "every table came along");
+    assert_eq!(counts(&mut client)?, before, "every table is restored");
     client.batch_execute("SELECT pinterest_adopt()")?;
 
     // Every sequence continues after the existing values.
@@ -116,7 +115,7 @@ fn an_adopted_copy_goes_on_where_the_original_was() -> Result<()> {
 }
 
 #[test]
-fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
+fn a_copy_in_the_same_cluster_is_inactive() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     let mut original = world.connect()?;
     import(&mut original, "Beach")?;
@@ -144,7 +143,7 @@ fn a_copy_in_the_same_cluster_is_a_copy_too() -> Result<()> {
     Ok(())
 }
 
-/// Rows of every table of the schema.
+/// The number of rows per table of the schema.
 fn counts(client: &mut Client) -> Result<Vec<(String, i64)>> {
     let tables = client.query(
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'pinterest'::regnamespace AND relkind = 'r'

@@ -169,7 +169,7 @@ fn values(type_name: &str, world: &Fixture) -> Vec<String> {
         "cstring" => {
             list(&["'reader'", "NULL", "''", "'x (dropped 99999999999)'", "'x (dropped -1)'", "E'\\u2603 (missing)'"])
         }
-        // No statement can produce a value of it.
+        // No statement can produce a value of this type.
         "internal" => list(&["NULL", "NULL"]),
         other => panic!("no unusual values of type {other}"),
     }
@@ -251,7 +251,7 @@ const OWN: &str = "
     SET statement_timeout = '700ms'; SET client_min_messages = error";
 
 #[test]
-fn as_a_role_of_each_level() -> Result<()> {
+fn calls_succeed_or_fail_with_an_ordinary_error() -> Result<()> {
     let world =
         World::builder().sandbox(quick_board("Beach", 2)).setting("log_min_error_statement", "panic").start()?;
     let mut superuser = world.connect()?;

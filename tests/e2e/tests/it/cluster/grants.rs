@@ -96,7 +96,7 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
 }
 
 #[test]
-fn a_revoked_role_holds_nothing() -> Result<()> {
+fn a_revoked_role_has_no_privileges() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut chief = role(&cluster, "chief", "admin")?;
     let mut deputy = role(&cluster, "deputy", "admin")?;

@@ -1,4 +1,4 @@
-//! What the other tests rely on: clusters of their own, that come up, restart, and leave nothing behind.
+//! Clusters of tests start, restart, and leave no files behind.
 
 use e2e::ServerUser;
 
@@ -7,12 +7,12 @@ use crate::support::prelude::*;
 const SOON: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_cluster_runs_unprivileged_restarts_and_vanishes() -> e2e::Result<()> {
+fn a_cluster_runs_unprivileged_restarts_and_is_removed() -> e2e::Result<()> {
     let cluster = Cluster::builder().setting("work_mem", "7MB").start()?;
     let mut client = cluster.connect()?;
     assert_eq!(client.value::<String>("SHOW work_mem")?, "7MB");
     assert_eq!(cluster.psql("SELECT 6 * 7")?, "42\n");
-    // The server would have refused to start as root; what it leaves behind must belong to the same user.
+    // A server does not start as root; its files must belong to the unprivileged user.
     let owner = std::process::Command::new("stat").args(["-c", "%U"]).arg(cluster.data_directory()).output()?;
     assert_eq!(String::from_utf8_lossy(&owner.stdout).trim(), ServerUser::get()?.name());
 
@@ -40,11 +40,11 @@ fn settings_reload_and_roles_connect() -> e2e::Result<()> {
 }
 
 #[test]
-fn a_killed_backend_is_seen_to_be_gone() -> e2e::Result<()> {
+fn a_killed_server_process_is_replaced() -> e2e::Result<()> {
     let cluster = Cluster::builder().start()?;
     let writer = cluster.wait_for_backend("walwriter", SOON)?;
     cluster.kill9(writer.pid)?;
-    // A child that dies by SIGKILL takes every session with it; the postmaster starts over.
+    // After a SIGKILL, the postmaster ends all sessions and starts its processes again.
     let another = e2e::wait_for("another walwriter", SOON, || {
         Ok(cluster.backends("walwriter").ok().and_then(|found| found.into_iter().find(|one| one.pid != writer.pid)))
     })?;

@@ -1,10 +1,10 @@
-//! Workers that have nothing to do, and those that wait for another process.
+//! Workers without work, and workers that wait for Pinterest.
 
 use crate::support::oauth::WORKER;
 use crate::support::prelude::*;
 
 #[test]
-fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
+fn an_idle_worker_ends_and_the_next_import_starts_it_again() -> Result<()> {
     for preload in [true, false] {
         let (world, mut client) = World::builder()
             .preload(preload)
@@ -15,14 +15,14 @@ fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
         import(&mut client, "Beach")?;
         let board = world.sandbox.board_id("Beach")?;
         for round in 0..6_u64 {
-            // Queued at ever other moments of the worker's leave, the last one when it has left for sure.
+            // At different moments of the worker's exit, the last time after it.
             match round {
-                5 => until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?,
+                5 => until("the worker to end", || Ok(world.cluster.backends(WORKER)?.is_empty()))?,
                 _ => std::thread::sleep(Duration::from_millis(900 + 60 * round)),
             }
             world.sandbox.add_pins(&board, 1)?;
             let id = queue_board(&mut client, "Beach")?;
-            // Looking does not start anything.
+            // Reading a view starts no worker.
             let row = until_row(&mut client, id, "the import's end", |row| row.phase == "finished")?;
             assert_eq!((row.state.as_str(), row.embedded), ("completed", 1), "{row:?}");
         }
@@ -31,7 +31,7 @@ fn a_worker_leaves_and_the_next_import_brings_it_back() -> Result<()> {
 }
 
 #[test]
-fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
+fn no_transaction_is_open_during_requests() -> Result<()> {
     let config = Config {
         latency: Duration::from_millis(1500),
         image_latency: Duration::from_millis(1500),
@@ -57,16 +57,16 @@ fn no_transaction_is_open_while_pinterest_takes_its_time() -> Result<()> {
     let written: i64 = client.value(
         "SELECT n_tup_upd + n_tup_hot_upd FROM pg_stat_all_tables WHERE relid = 'pinterest.pin_image'::regclass",
     )?;
-    assert!(written > 0, "autovacuum hears of a worker's writes");
+    assert!(written > 0, "a worker's writes are counted for autovacuum");
     Ok(())
 }
 
 #[test]
-fn a_database_without_the_extension_is_left_alone() -> Result<()> {
+fn a_database_without_the_extension_keeps_no_worker() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 1)).connected(false).start()?;
     world.cluster.wait_for_backend("pg_pinterest launcher", SOON)?;
-    until("the worker that looked to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
-    // No session holds the database: it can be copied, which requires a moment without connections.
+    until("the checking worker to end", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
+    // The database can be copied, which requires that no process is connected to it.
     let mut client = world.connect()?;
     client.batch_execute("CREATE DATABASE one; ")?;
     client.batch_execute("SET statement_timeout = '10s'")?;

@@ -1,22 +1,22 @@
-//! Ctrl-C and statement_timeout end every call that waits for another process, at once.
+//! A cancel request and statement_timeout end each call that waits for another process at once.
 
 use postgres::NoTls;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::prelude::*;
 
-/// How soon a call has to end after it was told to.
+/// The time within which an interrupted call must end.
 const AT_ONCE: Duration = Duration::from_millis(200);
-/// A machine that is busy with other tests may delay one signal; a call that does not listen delays all.
+/// A busy machine may delay one signal; a call that ignores interrupts delays all.
 const TRIES: usize = 5;
 const QUERY_CANCELED: &str = "57014";
 
-/// Has the statement, which would wait for long, ended by statement_timeout and by a cancel request.
+/// Asserts that statement_timeout and a cancel request end a waiting statement at once.
 fn ends_at_once(world: &World, statement: &str) -> Result<()> {
     each_ends_at_once(world, statement, || Ok(statement.to_owned()))
 }
 
-/// The same for a statement that is another one each time.
+/// The same with another statement for each attempt.
 fn each_ends_at_once(world: &World, name: &str, next: impl Fn() -> Result<String>) -> Result<()> {
     let mut client = world.connect()?;
     let pid: i32 = client.value("SELECT pg_backend_pid()")?;
@@ -47,7 +47,7 @@ fn each_ends_at_once(world: &World, name: &str, next: impl Fn() -> Result<String
         Ok(ended - cancelled)
     })?;
 
-    // The session is as good as before.
+    // The session still works.
     assert_eq!(client.value::<i32>("SELECT pg_backend_pid()")?, pid);
     Ok(())
 }
@@ -60,10 +60,10 @@ fn soon_enough(statement: &str, mut attempt: impl FnMut() -> Result<Duration>) -
             return Ok(());
         }
     }
-    panic!("{statement} ends {fastest:?} after it was told to");
+    panic!("{statement} ends {fastest:?} after its interrupt");
 }
 
-/// Waits until a session is inside a statement, in a wait of ours.
+/// Waits until a session's statement waits in the extension.
 fn until_waiting(world: &World, pid: i32) -> Result<()> {
     let mut observer = world.connect()?;
     until("the statement to wait", || {
@@ -77,10 +77,10 @@ fn until_waiting(world: &World, pid: i32) -> Result<()> {
 }
 
 #[test]
-fn a_code_exchange() -> Result<()> {
+fn a_code_exchange_can_be_interrupted() -> Result<()> {
     let world = quick_world("Beach", 1)?;
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "token".into() }));
-    // The worker continues with each, so that each has used up its state.
+    // The worker continues each exchange, so that each attempt needs a new state.
     each_ends_at_once(&world, "pinterest_connect()", || {
         let url: String = world.connect()?.value("SELECT pinterest_authorize_url()")?;
         let redirect = world.browser()?.authorize(&url)?;
@@ -91,7 +91,7 @@ fn a_code_exchange() -> Result<()> {
 }
 
 #[test]
-fn a_live_list() -> Result<()> {
+fn a_list_of_boards_can_be_interrupted() -> Result<()> {
     let world = quick_world("Beach", 1)?;
     world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: "boards".into() }));
     ends_at_once(&world, "SELECT * FROM pinterest_list_boards()")?;
@@ -102,23 +102,22 @@ fn a_live_list() -> Result<()> {
 }
 
 #[test]
-fn a_wait_for_an_import() -> Result<()> {
+fn a_wait_for_an_import_can_be_interrupted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     hold_pictures_after(&world, 1);
     let import = queue_board(&mut client, "Beach")?;
     ends_at_once(&world, &format!("SELECT pinterest_wait_for_import({import})"))?;
-    // The import is none the worse for it.
     world.sandbox.faults().release(GATE);
     complete(&mut client, import)?;
     Ok(())
 }
 
 #[test]
-fn an_embedding_by_an_embedder_that_hangs() -> Result<()> {
+fn a_wait_for_a_hanging_embedder_can_be_interrupted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     embed(&mut client)?;
-    let Some(embedder) = world.cluster.embedder()? else { panic!("it has just answered") };
-    let Some(pid) = Pid::from_raw(embedder.pid) else { panic!("{} is no process id", embedder.pid) };
+    let Some(embedder) = world.cluster.embedder()? else { panic!("the embedder has just answered") };
+    let Some(pid) = Pid::from_raw(embedder.pid) else { panic!("{} is not a process ID", embedder.pid) };
     kill_process(pid, Signal::STOP)?;
     ends_at_once(&world, "SELECT pinterest_embed_text('a barn')")?;
     ends_at_once(&world, "SELECT pinterest_embed_texts(array_fill('a barn'::text, '{200}'))")?;

@@ -1,4 +1,4 @@
-//! When the launcher has databases looked at: by what was found there, not by how long it took.
+//! The launcher checks databases again depending on what it found, not on how long a check took.
 
 use e2e::ServerFile;
 
@@ -6,16 +6,16 @@ use crate::support::key_files::key;
 use crate::support::oauth::{WORKER, kill_worker};
 use crate::support::prelude::*;
 
-/// Longer than the pauses after the first failures, by which databases were once looked at again.
+/// Longer than the pauses after the first failures, after which a failed check is repeated.
 const AGAIN: &str = "SELECT pg_sleep(8)";
 
-/// Workers of databases that the postmaster has started.
+/// The number of database workers that the postmaster has started.
 fn started(cluster: &Cluster) -> Result<usize> {
     Ok(cluster.log()?.matches("starting background worker process \"pg_pinterest worker\"").count())
 }
 
 #[test]
-fn databases_without_the_extension_are_looked_at_once_and_without_keys() -> Result<()> {
+fn databases_without_the_extension_are_checked_once_and_without_keys() -> Result<()> {
     const DATABASES: usize = 6;
     let runs = ServerFile::new(".runs", b"")?;
     let script =
@@ -32,30 +32,30 @@ fn databases_without_the_extension_are_looked_at_once_and_without_keys() -> Resu
     client.batch_execute("CREATE DATABASE closed ALLOW_CONNECTIONS false; ")?;
     client.batch_execute("CREATE DATABASE half; ")?;
     client.batch_execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half'")?;
-    // Has the launcher look at all of them now, those it has seen before once more.
+    // The launcher checks all databases now, also those that it has checked before.
     let before = started(&cluster)?;
     cluster.reload()?;
-    let all = wait_for("each database to be looked at", SOON, || {
+    let all = wait_for("a check of each database", SOON, || {
         let now = started(&cluster)?;
         Ok((now >= before + DATABASES).then_some(now))
     })?;
     client.query_one(AGAIN, &[])?;
     let seen = started(&cluster)?;
     assert!(seen <= all.max(before + DATABASES) + 1, "{before} before, {all} after one round, {seen} later");
-    assert_eq!(std::fs::read_to_string(runs.path())?, "", "nobody has asked for keys");
+    assert_eq!(std::fs::read_to_string(runs.path())?, "", "no process has requested keys");
     let log = cluster.log()?;
     assert!(!log.contains("FATAL"), "{log}");
     Ok(())
 }
 
 #[test]
-fn few_slots_are_taken_by_looking() -> Result<()> {
+fn checks_take_few_worker_slots() -> Result<()> {
     let cluster = Cluster::start()?;
     let mut client = cluster.connect()?;
     for number in 0..12 {
         client.batch_execute(&format!("CREATE DATABASE d{number}"))?;
     }
-    // A check lasts as long as a lock holds it.
+    // The lock keeps each check running.
     let mut blocker = cluster.connect()?;
     let mut most = 0;
     cluster.reload()?;
@@ -71,9 +71,8 @@ fn few_slots_are_taken_by_looking() -> Result<()> {
     Ok(())
 }
 
-/// Ends a worker as soon as it is there, so many times in a row.
 #[test]
-fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
+fn a_terminated_worker_is_started_again_at_once() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     import(&mut client, "Beach")?;
     for _ in 0..5 {
@@ -85,7 +84,7 @@ fn a_worker_that_is_ended_at_once_comes_again_at_once() -> Result<()> {
 }
 
 #[test]
-fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result<()> {
+fn a_worker_that_crashes_repeatedly_is_started_after_a_pause() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
     for deaths in 0..3 {
         import(&mut client, "Beach")?;
@@ -93,7 +92,7 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
         client = kill_worker(&world)?;
         assert!(client.batch_execute("SELECT 1").is_ok(), "{deaths}");
     }
-    // After the third crash it is not started for four seconds, whatever is requested.
+    // After the third crash, the worker is not started for four seconds, even if it is requested.
     let died: f64 = client.value(
         "SELECT extract(epoch FROM clock_timestamp() - modification)::float8
            FROM pg_stat_file('pg_stat_tmp/pinterest-deaths')",
@@ -104,7 +103,7 @@ fn a_worker_that_dies_again_and_again_rests_although_it_is_asked_for() -> Result
         client.value("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker')")
     };
     while died + began.elapsed().as_secs_f64() < 2.5 {
-        assert!(!there(&mut client)?, "it is back {:.1} s after its third death", died + began.elapsed().as_secs_f64());
+        assert!(!there(&mut client)?, "it is back {:.1} s after its third crash", died + began.elapsed().as_secs_f64());
         std::thread::sleep(Duration::from_millis(50));
     }
     complete(&mut client, import)?;

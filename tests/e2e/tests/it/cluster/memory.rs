@@ -1,18 +1,17 @@
-//! Arguments of any size, in a session that may have little more memory than it has: what cannot be had is an ERROR. Rust
-//! would end the process, and the server all sessions with it.
+//! Arguments of any size in a session with little memory: a failed allocation is an ERROR. By default Rust would end the
+//! process, and the server would then end all sessions.
 
 use std::fs;
 
-/// Numbers as SQL writes them.
 const MEGABYTE: u64 = 1 << 20;
 
-/// What a call with an absurd argument may end with.
+/// The permitted results of a call with an excessive argument.
 enum Ends {
     /// A result, or a lack of memory.
     Well,
-    /// One of the two refusals.
+    /// A refusal of the argument's size, or a lack of memory.
     Refused,
-    /// What stands at the beginning of a text counts: a result, or that it is blank, or too long for something else.
+    /// The beginning of the text counts: a result, a refusal of a blank or long text, or a lack of memory.
     Begun,
 }
 use Ends::{Begun, Refused, Well};
@@ -20,7 +19,7 @@ use Ends::{Begun, Refused, Well};
 use crate::support::prelude::*;
 
 const CALLS: &[(Ends, &str)] = &[
-    // 24 MB of small arrays, which are not shown: they took 2.2 GB once.
+    // 24 MB of small arrays, which are not shown. They once took 2.2 GB.
     (Well, "SELECT length(pinterest_gallery(rows => ('[{\"t\":1,\"a\":[' || repeat('[],', 8000000) || '1]}]')::json))"),
     (Well, "SELECT length(pinterest_gallery(rows => ('[{\"because\":[' || repeat('{},', 8000000) || '{}]}]')::json))"),
     (Well, "SELECT length(pinterest_gallery(rows => ('[' || repeat('{},', 8000000) || '{}]')::json))"),
@@ -93,7 +92,7 @@ const CALLS: &[(Ends, &str)] = &[
     (Well, "SELECT length(pinterest_export(vectors => true, images => true)::text)"),
 ];
 
-/// Lets the session have this much address space beyond what it has.
+/// Limits the session's address space to its present size plus this much.
 fn confine(world: &World, client: &mut Client, more: u64) -> Result<()> {
     let pid: i32 = client.value("SELECT pg_backend_pid()")?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -103,10 +102,10 @@ fn confine(world: &World, client: &mut Client, more: u64) -> Result<()> {
     world.cluster.limit_address_space(pid, 1024 * kilobytes + more)
 }
 
-/// A session that has done everything once, so that libraries, caches and threads have what they need.
+/// A session that has made such calls before, so that libraries, caches and threads are in place.
 fn warm(world: &World) -> Result<Client> {
     let mut client = world.connect()?;
-    // A library that the server loads for a plan may find no room either, which is none of our errors.
+    // The server may lack the memory to load the JIT library, which is not an error of the extension.
     client.batch_execute(
         "SET jit = off;
          SELECT length(pinterest_gallery('Beach', rows => '[{\"title\": \"a\"}]'));
@@ -118,7 +117,7 @@ fn warm(world: &World) -> Result<Client> {
 }
 
 #[test]
-fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
+fn a_lack_of_memory_is_an_error_and_not_a_crash() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
     let import: i64 = client.value("SELECT pinterest_import_board('Beach', keep_images => true)")?;
     complete(&mut client, import)?;
@@ -143,7 +142,7 @@ fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
             };
             memory_was_short += usize::from(code == "53200");
             let expected: &[&str] = match ends {
-                // 53000: not even a thread.
+                // 53000: no memory for a thread.
                 Well => &["00000", "53200", "53000"],
                 Refused => &["54000", "42622", "53200", "53000"],
                 Begun => &["00000", "22023", "54000", "53200", "53000"],
@@ -152,12 +151,12 @@ fn what_cannot_be_had_is_an_error_and_no_crash() -> Result<()> {
         }
         assert_eq!(session.value::<i32>("SELECT pg_backend_pid()")?, pid);
     }
-    assert!(memory_was_short > 10, "{memory_was_short} calls met a lack of memory");
+    assert!(memory_was_short > 10, "only {memory_was_short} calls ran out of memory");
     // A crash of one session would have ended this one.
     let still: i64 = client.value("SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid()")?;
     assert_eq!((still, client.value::<String>("SELECT pg_postmaster_start_time()::text")?), (1, began));
 
-    // And with room enough, what is not shown costs little more than the argument itself.
+    // With more memory: values that are not shown take little more than the argument itself.
     let mut session = warm(&world)?;
     confine(&world, &mut session, 320 * MEGABYTE)?;
     session.query_one(CALLS[0].1, &[])?;

@@ -1,4 +1,4 @@
-//! The extension in a server: roles, copies, restarts, other software beside it.
+//! The extension in a server: roles, copies, restarts, other software.
 
 mod catalog;
 mod chaos;

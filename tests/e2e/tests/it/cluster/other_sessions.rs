@@ -1,4 +1,4 @@
-//! What administrators and other sessions do beside an import: both sides come to their end.
+//! Statements of administrators and other sessions during an import: both succeed.
 
 use e2e::process::suspend;
 
@@ -7,7 +7,7 @@ use crate::support::prelude::*;
 const WORKER: &str = "pg_pinterest worker";
 
 #[test]
-fn what_is_not_committed_is_not_done() -> Result<()> {
+fn uncommitted_imports_do_not_run() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 3))
         .setting("max_prepared_transactions", "4")
@@ -24,14 +24,14 @@ fn what_is_not_committed_is_not_done() -> Result<()> {
     client.batch_execute("BEGIN; SELECT pinterest_import_board('Beach'); PREPARE TRANSACTION 'later'")?;
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.imports")?, 0);
     assert_eq!(world.sandbox.requests().total(), asked);
-    // Its commit wakes no worker; the worker's poll finds it.
+    // COMMIT PREPARED wakes no worker; the worker's poll finds the import.
     client.batch_execute("COMMIT PREPARED 'later'")?;
     let import: i64 = client.value("SELECT import_id FROM pinterest.imports")?;
     until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
     Ok(())
 }
 
-/// An import with some of its pictures in and the rest held back.
+/// An import with four embedded images; the others are held back.
 fn halfway(world: &World, client: &mut Client) -> Result<i64> {
     hold_pictures_after(world, 4);
     let import = queue_board(client, "Beach")?;
@@ -40,7 +40,7 @@ fn halfway(world: &World, client: &mut Client) -> Result<i64> {
 }
 
 #[test]
-fn maintenance_of_the_tables() -> Result<()> {
+fn tables_can_be_maintained_during_an_import() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 16)?.with_session()?;
     let import = halfway(&world, &mut client)?;
     client.batch_execute("SET lock_timeout = '20s'")?;
@@ -56,7 +56,7 @@ fn maintenance_of_the_tables() -> Result<()> {
     let mut other = world.connect()?;
     other.batch_execute("BEGIN; LOCK TABLE pinterest.pin_image IN ACCESS EXCLUSIVE MODE")?;
     world.sandbox.faults().release(GATE);
-    // The worker waits for the lock until its limit, and no longer.
+    // The worker waits for the lock until its timeout.
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')";
     client.until(waits, true)?;
     client.until(waits, false)?;
@@ -67,7 +67,7 @@ fn maintenance_of_the_tables() -> Result<()> {
 }
 
 #[test]
-fn rows_deleted_under_an_import() -> Result<()> {
+fn rows_can_be_deleted_during_an_import() -> Result<()> {
     for statement in [
         "DELETE FROM pinterest.pin WHERE pin_id IN (SELECT pin_id FROM pinterest.pin_image WHERE state = 'pending' LIMIT 5)",
         "TRUNCATE pinterest.pin CASCADE",
@@ -78,7 +78,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
         world.sandbox.faults().release(GATE);
         let report = Report::completed(&mut client, import)?;
         assert!(report.sum("image", "skipped") >= 5, "{statement}: {report:?}");
-        // What was deleted behind its back comes again when the board has changed.
+        // Deleted rows are imported again when the board has changed.
         world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 1)?;
         imported(&mut client, "'Beach'")?;
         let embedded = "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'";
@@ -88,7 +88,7 @@ fn rows_deleted_under_an_import() -> Result<()> {
 }
 
 #[test]
-fn settings_of_the_database_and_the_role() -> Result<()> {
+fn settings_of_the_database_and_the_role_do_not_affect_workers() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 6)?.with_session()?;
     client.batch_execute("CREATE ROLE app_owner")?;
     for setting in [
@@ -108,7 +108,7 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
             "ALTER DATABASE postgres SET {setting}; ALTER ROLE pinterest_worker SET {setting}"
         ))?;
     }
-    // A worker that starts under them; this session began before.
+    // The next worker starts with these settings; this session began before.
     client.until("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
               WHERE backend_type = 'pg_pinterest worker' AND backend_start < (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())", 0_i64)?;
     let import = queue(&mut client, "'Beach'")?;
@@ -118,7 +118,7 @@ fn settings_of_the_database_and_the_role() -> Result<()> {
 }
 
 #[test]
-fn a_worker_that_stood_still_past_its_lease() -> Result<()> {
+fn a_worker_suspended_past_its_lease_changes_nothing() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 16))
         .setting("pinterest.workers_per_database", "2")
@@ -137,7 +137,7 @@ fn a_worker_that_stood_still_past_its_lease() -> Result<()> {
         world.sandbox.faults().release(GATE);
         until_row(&mut client, import, "the import's end", |row| row.state == "completed")
     })();
-    // Whatever became of it: a server cannot stop while one of its processes stands still.
+    // On failure too: a server cannot stop while one of its processes is suspended.
     suspend(owner, false)?;
     taken_over?;
     let fence = |client: &mut Client| {

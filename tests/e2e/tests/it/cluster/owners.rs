@@ -1,4 +1,4 @@
-//! What a role owns is the role's, not its name's: through renames, drops, namesakes, dumps and restores.
+//! Rows belong to a role, not to its name: through renames, drops, namesakes, dumps and restores.
 
 use e2e::cluster::DATABASE;
 
@@ -6,7 +6,7 @@ use crate::support::owners::{drop_role, dump, owners, restore, role, server, set
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, queue};
 
-/// What a session sees of accounts and apps: accounts, their views, apps.
+/// The numbers of accounts, of rows of their view, and of apps that a session sees.
 fn seen(client: &mut Client) -> Result<Vec<i64>> {
     client.value(
         "SELECT ARRAY[(SELECT count(*) FROM pinterest.account), (SELECT count(*) FROM pinterest.accounts),
@@ -19,7 +19,7 @@ fn role_oid(client: &mut Client, name: &str) -> Result<u32> {
 }
 
 #[test]
-fn a_renamed_role_keeps_what_it_owns() -> Result<()> {
+fn a_renamed_role_keeps_its_rows() -> Result<()> {
     let (cluster, mut client) = crate::support::tracking::server()?;
     let mut ann = role(&cluster, "ann", "user")?;
     let account = settle(&mut ann, "venues")?;
@@ -34,13 +34,13 @@ fn a_renamed_role_keeps_what_it_owns() -> Result<()> {
     anna.query_one("SELECT pinterest_store_token('again', account_id => $1)", &[&account])?;
     anna.query_one("SELECT pinterest_authorize_url('venues')", &[])?;
     anna.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
-    assert_eq!(queue(&mut anna)?, "1* 2*", "the tracked table goes on");
+    assert_eq!(queue(&mut anna)?, "1* 2*", "the table is still tracked");
     assert_eq!(anna.value::<String>("SELECT state FROM pinterest.tracked")?, "active");
     assert_eq!(anna.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
-    // By its present name, and not to be taken for an owner that is missing.
+    // The present name, in quotes, which distinguish it from a missing owner.
     assert_eq!(owners(&mut client)?, ["\"Anna \"\"of\"\" the (missing)\""]);
 
-    // A role that takes the old name gets nothing else.
+    // A new role with the old name gets no rows.
     let mut namesake = role(&cluster, "ann", "user")?;
     assert_eq!(seen(&mut namesake)?, [0, 0, 0]);
     expect_refusal(namesake.query("SELECT pinterest_disconnect($1)", &[&account]), "42501");
@@ -77,12 +77,12 @@ fn a_namesake_of_a_dropped_role_inherits_nothing() -> Result<()> {
         client.value("SELECT array_agg(cause ORDER BY account_id) FROM pinterest.accounts")?;
     assert!(causes[0].as_ref().is_some_and(|cause| cause.starts_with("owner_gone: ")), "{causes:?}");
     assert_eq!(causes[1], None);
-    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.token")?, 2, "nothing is lost");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.token")?, 2, "no token is lost");
     Ok(())
 }
 
 #[test]
-fn a_dump_finds_the_roles_by_name_where_they_are() -> Result<()> {
+fn a_restored_dump_finds_its_owners_by_name() -> Result<()> {
     let (cluster, mut client) = server()?;
     for name in ["ann", "ben", "cleo"] {
         settle(&mut role(&cluster, name, "user")?, "venues")?;
@@ -94,13 +94,13 @@ fn a_dump_finds_the_roles_by_name_where_they_are() -> Result<()> {
     assert_eq!(owners(&mut client)?, ["ann", "benjamin", &gone]);
     let dump = dump(&cluster, DATABASE)?;
 
-    // The same cluster: the same roles.
+    // In the same cluster.
     client.batch_execute("CREATE DATABASE copy TEMPLATE template0")?;
     restore(&dump, &cluster, "copy", &[])?;
     let mut copy = cluster.connect_to("benjamin", "copy")?;
     assert_eq!(seen(&mut copy)?, [1, 1, 1]);
 
-    // Another one: other oids, and other roles by these. All of the names, also the one that is gone.
+    // In another cluster, where these names have other OIDs, also the name of the dropped role.
     let other = Cluster::builder().own_identity().start()?;
     for name in ["stranger", "cleo", "benjamin", "ann"] {
         other.create_role(name)?;
@@ -116,7 +116,7 @@ fn a_dump_finds_the_roles_by_name_where_they_are() -> Result<()> {
 }
 
 #[test]
-fn a_dump_is_restored_where_roles_are_missing() -> Result<()> {
+fn a_dump_can_be_restored_where_roles_are_missing() -> Result<()> {
     let (cluster, mut client) = server()?;
     settle(&mut role(&cluster, "ann", "user")?, "venues")?;
     settle(&mut role(&cluster, "ben", "user")?, "venues")?;
@@ -127,7 +127,7 @@ fn a_dump_is_restored_where_roles_are_missing() -> Result<()> {
     restore(&first, &other, DATABASE, &["--no-privileges"])?;
     let mut there = other.connect()?;
     assert_eq!(owners(&mut there)?, ["ann (missing)", "ben (missing)"]);
-    // A role that comes later is another one, with all rights, and with an app of the same name.
+    // A role that is created later is another owner, and can have an app of the same name.
     let mut ann = role(&other, "ann", "user")?;
     assert_eq!(seen(&mut ann)?, [0, 0, 0]);
     there.batch_execute(
@@ -136,7 +136,7 @@ fn a_dump_is_restored_where_roles_are_missing() -> Result<()> {
     settle(&mut ann, "venues")?;
     assert_eq!(owners(&mut there)?, ["ann (missing)", "ben (missing)", "ann"]);
 
-    // Now the one name stands for two owners, and the next dump is restored all the same, wherever.
+    // Now two owners have one name, and their dump can still be restored in each cluster.
     let second = dump(&other, DATABASE)?;
     client.batch_execute("CREATE DATABASE copy TEMPLATE template0")?;
     restore(&second, &cluster, "copy", &["--no-privileges"])?;
@@ -149,11 +149,11 @@ fn a_dump_is_restored_where_roles_are_missing() -> Result<()> {
 }
 
 #[test]
-fn the_type_of_owners() -> Result<()> {
+fn values_of_the_owner_type_convert_and_compare() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut ann = role(&cluster, "ann", "user")?;
     settle(&mut ann, "venues")?;
-    // In the binary format as well, which drivers ask for.
+    // Also in the binary format, which drivers request.
     assert_eq!(ann.query("SELECT * FROM pinterest.account", &[])?.len(), 1);
     for table in ["account", "tracked_column"] {
         ann.batch_execute(&format!("CREATE TEMPORARY TABLE {table} AS SELECT * FROM pinterest.{table}"))?;
@@ -177,7 +177,7 @@ fn the_type_of_owners() -> Result<()> {
     for (text, code) in [("", "22P02"), ("\"ann", "22P02"), (&"x".repeat(64), "42622")] {
         expect_refusal(client.query("SELECT $1::text::pinterest.role_owner", &[&text]), code);
     }
-    // By the role, in an order, by all plans. The operators are where the type is.
+    // Each plan can group and join by owner. The operators are in the schema of the type.
     client.batch_execute("SET search_path = public, pinterest")?;
     client.batch_execute(
         "INSERT INTO copied SELECT ('role' || i % 50)::pinterest.role_owner FROM generate_series(1, 500) i",

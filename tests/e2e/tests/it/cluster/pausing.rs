@@ -1,4 +1,4 @@
-//! A database without its workers: for a copy, for another name.
+//! A database's workers can be paused, for example to copy or rename it.
 
 use e2e::cluster::SUPERUSER;
 
@@ -13,7 +13,7 @@ fn workers(world: &World) -> Result<usize> {
 }
 
 #[test]
-fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
+fn an_import_continues_after_a_pause() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 12)?.with_session()?;
     hold_pictures_after(&world, 4);
     let running = queue_board(&mut client, "Beach")?;
@@ -22,15 +22,15 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
     assert!(client.value::<bool>(PAUSE)?);
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(workers(&world)?, 0);
-    assert!(!client.value::<bool>(PAUSE)?, "again");
+    assert!(!client.value::<bool>(PAUSE)?, "already paused");
     let held = "SELECT (SELECT count(*) FROM pinterest.import WHERE claimed_by IS NOT NULL OR state <> 'queued' OR attempts > 0)
               + (SELECT count(*) FROM pinterest.pin_image WHERE state = 'pending' AND (claimed_by IS NOT NULL OR attempts > 0))";
-    assert_eq!(client.value::<i64>(held)?, 0, "what was in hand is given back, and no attempt counts");
+    assert_eq!(client.value::<i64>(held)?, 0, "claims are released, and no attempt is counted");
     world.sandbox.faults().release(GATE);
 
     let queued = queue_board(&mut client, "Beach")?;
     let waited = "SELECT pinterest_wait_for_import($1, interval '1 minute')";
-    assert_eq!(client.value_with::<String>(waited, &[&queued])?, "queued", "whoever waits is not kept");
+    assert_eq!(client.value_with::<String>(waited, &[&queued])?, "queued", "the wait ends at once");
     client.refused("SELECT pinterest_refresh()", "55000").hints("pinterest_resume_workers");
     let (status, text) = doctor(&mut client, "worker")?;
     assert!(status == "note" && text.contains("paused") && text.contains("pinterest_resume_workers"), "{text}");
@@ -38,7 +38,7 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
             AND started_at BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()";
     assert_eq!(client.value::<i64>(shown)?, 1);
 
-    // Over a restart, in order and not.
+    // The pause continues after a restart.
     for stop in [Stop::Fast, Stop::Immediate] {
         world.cluster.restart(stop)?;
         client = world.connect()?;
@@ -51,13 +51,13 @@ fn an_import_is_given_back_and_goes_on_after_the_pause() -> Result<()> {
     for import in [running, queued] {
         until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
     }
-    assert!(!client.value::<bool>(RESUME)?, "again");
+    assert!(!client.value::<bool>(RESUME)?, "already resumed");
     assert_eq!(doctor(&mut client, "worker")?.0, "ok");
     Ok(())
 }
 
 #[test]
-fn a_database_is_copied_and_renamed() -> Result<()> {
+fn a_database_can_be_copied_and_renamed_in_a_pause() -> Result<()> {
     for preload in [true, false] {
         let world = World::builder().preload(preload).sandbox(quick_board("Beach", 6)).connected(false).start()?;
         let mut admin = world.connect()?;
@@ -71,7 +71,7 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
         until_row(&mut client, import, "the first images", |row| row.embedded == 2)?;
         drop(client);
 
-        // From another database, which has to have the extension too.
+        // From another database, which needs the extension too.
         admin.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
         assert!(admin.value::<bool>("SELECT pinterest_pause_workers('wedding')")?);
         admin.batch_execute("CREATE DATABASE copy TEMPLATE wedding")?;
@@ -80,13 +80,13 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
         assert!(admin.value::<bool>("SELECT pinterest_resume_workers('marriage')")?);
         let mut client = world.cluster.connect_to(SUPERUSER, "marriage")?;
         until_row(&mut client, import, "the import's end", |row| row.state == "completed")?;
-        // The copy is not paused, and quiet all the same.
+        // The copy is not paused, but inactive.
         let mut copy = world.cluster.connect_to(SUPERUSER, "copy")?;
         assert!(!copy.value::<bool>(RESUME)?);
         assert_eq!(doctor(&mut copy, "clone fence")?.0, "problem");
         drop((client, copy));
 
-        // Nothing of it outlives the database.
+        // The pause ends with the database.
         admin.value::<bool>("SELECT pinterest_pause_workers('copy')")?;
         admin.batch_execute("DROP DATABASE copy")?;
         drop(admin);
@@ -100,7 +100,7 @@ fn a_database_is_copied_and_renamed() -> Result<()> {
 }
 
 #[test]
-fn it_is_for_admins_and_for_owners() -> Result<()> {
+fn pausing_requires_level_admin_or_ownership() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
     for role in ["amy", "ben"] {
         world.cluster.create_role(role)?;
@@ -122,7 +122,7 @@ fn it_is_for_admins_and_for_owners() -> Result<()> {
     Ok(())
 }
 
-/// Waits in another session; `await_xmin` is what that session holds back while it waits.
+/// Makes a call in another session; returns whether that session holds a snapshot while it waits.
 fn awaited(world: &World, client: &mut Client, call: String) -> Result<bool> {
     let mut waiting = world.connect()?;
     let pid: i32 = waiting.value("SELECT pg_backend_pid()")?;
@@ -151,7 +151,7 @@ fn the_awaiting_procedures_hold_no_snapshot() -> Result<()> {
     assert!(!awaited(&world, &mut client, format!("CALL pinterest_await_import({import})"))?);
     assert_eq!(complete(&mut client, import)?.embedded, 6);
 
-    // In the middle of other work it commits that work first; it cannot inside a transaction block.
+    // After other work, the procedure first commits it, which is impossible in a transaction block.
     let done = client.batch_execute(
         "DO $$ DECLARE import bigint; BEGIN
              import := pinterest_import_board('Beach');
@@ -199,20 +199,20 @@ fn the_doctor_reports_sessions_that_block_workers() -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
     e2e::process::suspend(worker.pid, true)?;
     let seen = (|| {
-        until("the doctor to miss the worker", || {
+        until("the doctor to report the worker", || {
             let (status, text) = doctor(&mut client, "worker")?;
             Ok(status == "problem" && text.contains(&worker.pid.to_string()))
         })?;
-        until("the doctor to see the transaction", || {
+        until("the doctor to report the transaction", || {
             let (status, text) = doctor(&mut client, "transactions")?;
             Ok(status == "note" && text.contains(&pid.to_string()))
         })
     })();
-    // A server cannot stop while one of its processes stands still.
+    // A server cannot stop while one of its processes is suspended.
     e2e::process::suspend(worker.pid, false)?;
     seen?;
     world.sandbox.faults().release(GATE);
     complete(&mut client, import)?;
-    until("the doctor to find the worker well", || Ok(doctor(&mut client, "worker")?.0 == "ok"))?;
+    until("the doctor to find no problem", || Ok(doctor(&mut client, "worker")?.0 == "ok"))?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The main job through PgBouncer in transaction mode: each transaction may run on another server connection, which
-//! others have used before, and nothing is reset in between. What a session would keep must be neither needed nor left.
+//! The main job through PgBouncer in transaction mode: each transaction may run on another server connection, which others
+//! have used before without a reset. Calls must neither need nor leave session state.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::support::oauth::USER;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::prelude::*;
 
-/// Several clients of one role, asked in turn.
+/// Several clients of one role, used in turn.
 struct Clients {
     clients: Vec<Client>,
     asked: usize,
@@ -31,14 +31,13 @@ impl Clients {
         Ok(Clients { clients, asked: 0, servers: HashSet::new() })
     }
 
-    /// The next client.
     fn next(&mut self) -> &mut Client {
         self.asked += 1;
         let turn = self.asked % self.clients.len();
         &mut self.clients[turn]
     }
 
-    /// The one value of a query, as text; by the simple protocol and by the extended one without names in turn.
+    /// The value of an expression as text, by the simple protocol and the extended one (without names) in turn.
     fn value(&mut self, expression: &str) -> Result<String> {
         let sql = format!("SELECT ({expression})::text, pg_backend_pid()::text");
         let simple = self.asked.is_multiple_of(2);
@@ -65,7 +64,7 @@ impl Clients {
     }
 }
 
-/// What a session keeps from one transaction to the next.
+/// The state that a session keeps from one transaction to the next.
 const KEPT: &str = "concat_ws('; ',
     (SELECT string_agg(name || '=' || setting, ', ' ORDER BY name) FROM pg_settings
       WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')),
@@ -76,7 +75,7 @@ const KEPT: &str = "concat_ws('; ',
     nullif(current_user, session_user))";
 
 #[test]
-fn the_whole_way_through_a_transaction_pool() -> Result<()> {
+fn the_main_job_works_through_a_transaction_pool() -> Result<()> {
     let board = |name: &str, family, pins| BoardSpec::new(name, &[family], pins).media(MediaMix::images_only());
     let account =
         AccountSpec::new(USER).board(board("Barn", Family::Barn, 12)).board(board("Beach", Family::Beach, 40));
@@ -98,7 +97,7 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
     let account = app.value(&format!("pinterest_connect('{}', '{}')", code.code, code.state))?;
     assert_eq!(app.value("SELECT string_agg(name, ',' ORDER BY name) FROM pinterest_list_boards()")?, "Barn,Beach");
 
-    // A connection of its own hears of what is done through the pool.
+    // A direct connection is notified of an import through the pool.
     let mut listener = world.cluster.connect_as("app")?;
     listener.batch_execute("LISTEN pinterest_import")?;
     let import = app.value("pinterest_import_board('Barn')")?;
@@ -108,7 +107,7 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
         listener.notifications().timeout_iter(SOON).next()?.map(|notice| notice.payload().to_owned())
     };
     assert_eq!(heard.as_deref(), Some(import.as_str()));
-    // The procedure commits while it waits, and comes back on one connection.
+    // The procedure commits while it waits, and keeps its connection.
     let second = app.value("pinterest_import_board('Barn')")?;
     app.run(&format!("CALL pinterest_await_import({second}, '1 minute')"))?;
     assert_eq!(app.value(&format!("SELECT state FROM pinterest.imports WHERE import_id = {second}"))?, "completed");
@@ -131,7 +130,7 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
     let first = app.value(recommended)?;
     assert_eq!(first.split(',').count(), 5, "{first}");
     for _ in 0..4 {
-        assert_eq!(app.value(recommended)?, first, "whichever connection answers");
+        assert_eq!(app.value(recommended)?, first, "on each connection");
     }
     assert_eq!(app.value("SELECT sum(images) FROM pinterest_board_themes('Barn', labels => '{barn,beach}')")?, "12");
     assert_eq!(app.value("pinterest_gallery('Barn') LIKE '%<html%'")?, "true");
@@ -140,7 +139,7 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
         "0"
     );
 
-    // A cancel request finds the connection that the statement runs on, and an import ends from any other.
+    // A cancel request reaches the statement's connection, and any connection can cancel an import.
     hold_pictures_after(&world, 0);
     let held = app.value("pinterest_import_board('Beach')")?;
     assert!(world.sandbox.requests().wait_for(Kind::Image, 1, SOON));
@@ -164,16 +163,16 @@ fn the_whole_way_through_a_transaction_pool() -> Result<()> {
     assert_eq!(app.value("SELECT count(*) FROM pinterest.pin")?, "0");
     assert_eq!(app.value("SELECT count(embedding) FROM venues")?, "20");
     for _ in 0..4 {
-        assert_eq!(app.value(KEPT)?, "", "the connections are left as they were");
+        assert_eq!(app.value(KEPT)?, "", "no session state is left");
     }
     assert_eq!(app.servers.len(), 2, "both connections were used");
     Ok(())
 }
 
-/// The app has one login role, and takes the role of its user for a transaction: what one user's call has left in the
-/// connection must not answer another's.
+/// The app has one login role, and sets its user's role for a transaction: a connection must not return one user's results
+/// to another.
 #[test]
-fn roles_that_share_a_connection() -> Result<()> {
+fn roles_can_share_a_connection() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?;
     let mut direct = world.connect()?;
     direct.batch_execute(
@@ -190,7 +189,7 @@ fn roles_that_share_a_connection() -> Result<()> {
     direct.batch_execute("INSERT INTO venues SELECT row_number() OVER (), embedding FROM pinterest.pin_image")?;
     let Some(bouncer) = PgBouncer::start(&world, &["gate"], 1)? else { return Ok(()) };
 
-    // Prepared by another client of the same connection, as PgBouncer does it from 1.21 on.
+    // Prepared by another client of the same connection, as PgBouncer does since version 1.21.
     let mut clients = [bouncer.connect(&world, "gate")?, bouncer.connect(&world, "gate")?];
     clients[0].simple_query(
         "BEGIN; SET LOCAL ROLE ann; PREPARE pins AS SELECT count(*) FROM pinterest.pin;
@@ -226,7 +225,7 @@ fn roles_that_share_a_connection() -> Result<()> {
                     assert_eq!(refused.code, code, "{sql}: {refused:?}");
                 }
             }
-            // Without a role of a user the login role has no rights at all.
+            // The login role itself has no privileges.
             let refused = refusal(as_role(turn, "gate", "SELECT count(*) FROM pinterest.pin"));
             assert_eq!(refused.code, "42501", "{refused:?}");
         }
@@ -239,9 +238,9 @@ fn roles_that_share_a_connection() -> Result<()> {
     Ok(())
 }
 
-/// The same inside one transaction: expressions of PL/pgSQL live as long as it does.
+/// The same within one transaction, for which PL/pgSQL keeps its expressions.
 #[test]
-fn roles_and_times_that_share_a_transaction() -> Result<()> {
+fn changes_of_roles_and_rows_are_seen_within_a_transaction() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?;
     let mut direct = world.connect()?;
     direct.batch_execute(
@@ -259,7 +258,7 @@ fn roles_and_times_that_share_a_transaction() -> Result<()> {
     assert_eq!(refused.code, "42704", "{refused:?}");
     gate.batch_execute("ROLLBACK")?;
 
-    // A pin that goes meanwhile counts no more.
+    // A pin that is removed meanwhile no longer counts.
     let mut other = world.connect()?;
     let mut transaction = ann.transaction()?;
     let before: String = transaction.query_one("SELECT embedding()::text", &[])?.get(0);

@@ -1,4 +1,4 @@
-//! pgvector in a schema of its own, this extension in another, and neither on the search_path: the whole way.
+//! The main job with pgvector in its own schema, this extension in another, and neither on the search_path.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What must hold of the imported board and the tracked table, here and in a copy.
+/// Checks the imported board and the tracked table, here and in a copy.
 fn check(client: &mut Client) -> Result<()> {
     for holds in [
         "pin.pinterest_board_embedding('Barn') OPERATOR(extensions.<=>) (SELECT extensions.avg(embedding) FROM pinterest.pin_image WHERE state = 'embedded') < 1",
@@ -37,7 +37,7 @@ fn check(client: &mut Client) -> Result<()> {
 }
 
 #[test]
-fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
+fn the_main_job_works_with_pgvector_in_its_own_schema() -> Result<()> {
     let board =
         |name: &str, families: &[Family], pins| BoardSpec::new(name, families, pins).media(MediaMix::images_only());
     let account = AccountSpec::new(USER)
@@ -75,7 +75,7 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     )?;
     client.batch_execute("CALL pin.pinterest_await_tracked('shop.venues', '1 minute')")?;
     check(&mut client)?;
-    // The bare operator is the app's own to find.
+    // The unqualified operator requires a search_path of the app.
     client.refused("SELECT id FROM shop.venues ORDER BY embedding <=> embedding", "42883");
     client.batch_execute("SET search_path = public, extensions")?;
     client.query("SELECT id FROM shop.venues ORDER BY embedding <=> pin.pinterest_embed_text('a beach')", &[])?;
@@ -85,7 +85,7 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     client.batch_execute(&format!("CALL pin.pinterest_await_import({again}, '1 minute')"))?;
     check(&mut client)?;
 
-    // Dumped, and restored into another cluster.
+    // A dump can be restored into another cluster.
     let file = world.cluster.directory().join("dump");
     succeed(world.cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg("postgres"))?;
     let authority = world.server_file("authority.pem", &fs::read(world.sandbox.ca_file())?)?;
@@ -114,7 +114,7 @@ fn the_whole_way_with_pgvector_in_its_own_schema() -> Result<()> {
     );
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), asked, "an unchanged board is not listed");
 
-    // pgvector can be moved: what was bound to its objects goes with it.
+    // pgvector can be moved to another schema.
     owner.batch_execute(
         "CREATE SCHEMA moved; GRANT USAGE ON SCHEMA moved TO PUBLIC; ALTER EXTENSION vector SET SCHEMA moved",
     )?;

@@ -1,11 +1,10 @@
-//! What others have laid in wait before the extension is created.
+//! Objects that other roles have planted before the extension is created.
 
 use crate::support::prelude::*;
 
 const CREATE: &str = "CREATE EXTENSION pg_pinterest SCHEMA app";
 
-/// A database of its own on a running server, with pgvector in a schema of its own and a schema `app` in which `intruder`
-/// may create.
+/// A new database with pgvector in its own schema, and with a schema `app` in which `intruder` can create objects.
 fn database(cluster: &Cluster, name: &str) -> Result<(Client, Client)> {
     let mut superuser = cluster.connect()?;
     superuser.batch_execute(&format!("CREATE DATABASE {name}"))?;
@@ -20,7 +19,7 @@ fn database(cluster: &Cluster, name: &str) -> Result<(Client, Client)> {
 }
 
 #[test]
-fn functions_operators_and_aggregates() -> Result<()> {
+fn planted_functions_operators_and_aggregates_are_refused() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.create_role("intruder")?;
     let evil = "AS $$ BEGIN EXECUTE 'ALTER ROLE intruder SUPERUSER'; RETURN 1; END $$ LANGUAGE plpgsql IMMUTABLE";
@@ -52,7 +51,7 @@ fn functions_operators_and_aggregates() -> Result<()> {
         superuser.batch_execute("DROP OWNED BY intruder CASCADE")?;
         superuser.batch_execute(CREATE)?;
     }
-    // A type of that name; and what has nothing to do with it may stay.
+    // A planted type is refused; unrelated objects may stay.
     let (mut superuser, mut intruder) = database(&cluster, "four")?;
     intruder.batch_execute("CREATE DOMAIN app.vector AS text")?;
     superuser.refused(CREATE, "55000");
@@ -62,7 +61,7 @@ fn functions_operators_and_aggregates() -> Result<()> {
 }
 
 #[test]
-fn functions_planted_afterwards_are_shown() -> Result<()> {
+fn functions_planted_afterwards_are_reported() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.create_role("intruder")?;
     let mut client = cluster.connect()?;
@@ -117,7 +116,7 @@ fn default_privileges_grant_nothing() -> Result<()> {
 }
 
 #[test]
-fn the_workers_role_made_beforehand() -> Result<()> {
+fn a_planted_worker_role_is_refused() -> Result<()> {
     let cluster = Cluster::start()?;
     cluster.create_role("intruder")?;
     let mut client = cluster.connect()?;
@@ -141,7 +140,7 @@ fn the_workers_role_made_beforehand() -> Result<()> {
         assert!(refused.message.contains(said) && !refused.hint.is_empty(), "{before}: {refused:?}");
         client.batch_execute(after)?;
     }
-    // Harmless objects.
+    // Harmless attributes.
     client.batch_execute("ALTER ROLE pinterest_worker CONNECTION LIMIT 0 INHERIT PASSWORD 'x'")?;
     client.batch_execute(create)?;
     let row = "SELECT concat_ws(' ', status, detail, hint) FROM pinterest_doctor() WHERE check_name = 'worker role'";
@@ -153,7 +152,7 @@ fn the_workers_role_made_beforehand() -> Result<()> {
 }
 
 #[test]
-fn another_encoding() -> Result<()> {
+fn other_encodings_are_refused() -> Result<()> {
     let cluster = Cluster::start()?;
     let mut client = cluster.connect()?;
     for encoding in ["LATIN1", "SQL_ASCII", "EUC_JP"] {

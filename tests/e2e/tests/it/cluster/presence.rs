@@ -1,16 +1,16 @@
-//! What runs is read from memory that no SQL reaches, at a cost that does not depend on the number of sessions.
+//! Running workers are found in memory that SQL cannot change, at a cost independent of the number of sessions.
 
 use crate::support::oauth::kill_worker;
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, start as tracking_server};
 use crate::support::tracking_work::small_world;
 
-/// Workers of any kind, of which more than one runs in a database.
+/// Kinds of workers of which a database has more than one.
 const DOUBLED: &str = "SELECT count(*) FROM (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_pinterest%'
      GROUP BY backend_type, datname HAVING count(*) > 1) AS doubled";
 
 #[test]
-fn what_a_process_calls_itself_says_nothing() -> Result<()> {
+fn names_that_processes_set_are_ignored() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE trap (id int PRIMARY KEY, description text, embedding vector(512));
@@ -23,7 +23,7 @@ fn what_a_process_calls_itself_says_nothing() -> Result<()> {
     let named = "SELECT EXISTS (SELECT FROM pg_stat_activity
                   WHERE backend_type LIKE 'pg_pinterest%' AND application_name = 'leaving')";
     client.until(named, true)?;
-    // Each commit looks for a worker that continues.
+    // Each commit checks for a running worker.
     for n in 10..20 {
         client.batch_execute(&format!("INSERT INTO trap VALUES ({n}, NULL)"))?;
         queue_board(&mut client, "Beach")?;
@@ -57,7 +57,7 @@ fn a_burst_of_first_calls_starts_one_worker() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_a_dead_process_is_taken_for_a_living_one() -> Result<()> {
+fn entries_of_dead_processes_are_ignored() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     import(&mut client, "Beach")?;
     let mut client = {
@@ -71,7 +71,7 @@ fn nothing_of_a_dead_process_is_taken_for_a_living_one() -> Result<()> {
     Ok(())
 }
 
-/// Seconds of one UPDATE of one row: the shortest of many.
+/// The shortest time of many UPDATEs of one row, in seconds.
 fn update(client: &mut Client, table: &str, number: &mut u64) -> Result<f64> {
     let statement = client.prepare(&format!("UPDATE {table} SET description = $1 WHERE id = 1"))?;
     let mut shortest = f64::MAX;
@@ -110,7 +110,7 @@ fn a_tracked_write_costs_the_same_beside_300_sessions() -> Result<()> {
         println!("{sessions} idle sessions: {:.3} ms, untracked {:.3} ms", tracked * 1e3, plain * 1e3);
         measured.push(Duration::from_secs_f64((tracked - plain).max(0.0)));
     }
-    let [alone, beside] = measured[..] else { panic!("two were measured") };
+    let [alone, beside] = measured[..] else { panic!("there must be two measurements") };
     assert!(
         beside.saturating_sub(alone) < Duration::from_micros(100),
         "{alone:?} alone, {beside:?} beside 300 sessions"

@@ -1,5 +1,5 @@
-//! Everything by way of a proxy, a real one (tinyproxy): connecting, importing, tracked columns. Without it, or without
-//! its password, work waits and nothing is lost.
+//! Connecting, importing and tracked columns through a real proxy (tinyproxy). Without the proxy or its password, work waits
+//! and is not lost.
 
 use std::net::TcpListener;
 
@@ -23,7 +23,7 @@ fn doctor(client: &mut postgres::Client, row: &str) -> Result<(String, String, S
 fn a_whole_job_goes_through_a_proxy() -> Result<()> {
     let Some(proxy) = Tinyproxy::start(&[], Some(("anna", PASSWORD)))? else { return Ok(()) };
     let file = ServerFile::new(".proxy", format!("anna:{PASSWORD}\n").as_bytes())?;
-    // The account is connected through it.
+    // The account is connected through the proxy.
     let world = World::builder()
         .sandbox(quick_board("Beach", 2))
         .setting("pinterest.proxy", &proxy.address())
@@ -56,7 +56,7 @@ fn a_whole_job_goes_through_a_proxy() -> Result<()> {
     complete(&mut client, import)?;
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.accounts WHERE status = 'connected'")?, 1);
 
-    // The password is nowhere.
+    // The password is in no log, setting or view.
     let log = world.cluster.log()?;
     assert!(!log.contains(PASSWORD) && !log.contains("YW5uYTpz"), "{log}");
     let shown = "SELECT (SELECT count(*) FROM pg_settings s WHERE strpos(s::text, $1) > 0)
@@ -67,7 +67,7 @@ fn a_whole_job_goes_through_a_proxy() -> Result<()> {
 }
 
 #[test]
-fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
+fn work_waits_while_the_proxy_is_unreachable() -> Result<()> {
     if Tinyproxy::program().is_none() {
         eprintln!("skipped: tinyproxy is not installed");
         return Ok(());
@@ -103,17 +103,17 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
     )?;
     client.execute("INSERT INTO venues VALUES (1, $1)", &[&format!("https://{}/nothing.jpg", world.sandbox.host())])?;
     let code: String =
-        wait_for("the problem to be said", SOON, || client.value("SELECT max(problem_code) FROM pinterest.tracked"))?;
+        wait_for("the reported problem", SOON, || client.value("SELECT max(problem_code) FROM pinterest.tracked"))?;
     assert_eq!(code, "08001");
     let state: String = client.value("SELECT state FROM pinterest.tracked_row")?;
-    assert_eq!(state, "pending", "no row is blamed");
+    assert_eq!(state, "pending", "no row fails");
     assert_eq!(world.sandbox.requests().total(), 0);
 
     let proxy = Tinyproxy::start_at(port)?;
     let row = complete(&mut client, import)?;
     assert_eq!((row.embedded, row.failed), (3, 0), "{row:?}");
     assert!(proxy.connects(&world.sandbox.host()) > 0);
-    // Asked for at last; the answer is the site's own.
+    // The image is now requested; the answer is that of its host.
     let reason: String = wait_for("the row's answer", SOON, || {
         client.value("SELECT max(reason) FROM pinterest.tracked_row WHERE state = 'failed'")
     })?;
@@ -122,7 +122,7 @@ fn without_its_proxy_work_waits_and_nothing_is_lost() -> Result<()> {
 }
 
 #[test]
-fn a_mute_proxy_is_waited_for_only_as_long_as_the_caller_likes() -> Result<()> {
+fn a_wait_for_a_mute_proxy_can_be_interrupted() -> Result<()> {
     let mute = TcpListener::bind(("127.0.0.1", 0))?;
     let world = World::of(quick_board("Beach", 1))?;
     world.cluster.set("pinterest.proxy", &format!("http://127.0.0.1:{}", mute.local_addr()?.port()))?;
@@ -138,7 +138,7 @@ fn a_mute_proxy_is_waited_for_only_as_long_as_the_caller_likes() -> Result<()> {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_one_is_refused_without_being_shown() -> Result<()> {
+fn invalid_proxies_are_refused_and_not_shown() -> Result<()> {
     let world = World::of(quick_board("Beach", 1))?;
     for value in ["http://anna:canary@proxy.internal:3128", "socks5://canary.internal:1080", "canary"] {
         world.cluster.set("pinterest.proxy", value)?;

@@ -1,18 +1,18 @@
-//! Handing over what a role owns, and what is left of roles that are gone.
+//! Rows of a role, also of a dropped or missing one, are reassigned to another.
 
 use crate::support::oauth::{doctor, refresh};
 use crate::support::owners::{drop_role, owners, role, server, settle};
 use crate::support::prelude::*;
 use crate::support::tracking::VENUES;
 
-/// Hands over; apps, accounts and tracked columns.
+/// Reassigns, and returns the numbers of apps, accounts and tracked columns.
 fn reassign(client: &mut Client, old: &str, new: &str) -> Result<[i64; 3], postgres::Error> {
     let row = client.query_one("SELECT * FROM pinterest_reassign($1, $2)", &[&old, &new])?;
     Ok([row.get("apps"), row.get("accounts"), row.get("tracked_columns")])
 }
 
 #[test]
-fn it_takes_the_rights_of_both_roles() -> Result<()> {
+fn reassigning_requires_the_rights_of_both_roles() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut ann = role(&cluster, "ann", "user")?;
     let mut ben = role(&cluster, "ben", "user")?;
@@ -45,18 +45,18 @@ fn it_takes_the_rights_of_both_roles() -> Result<()> {
         let refused = refusal(reassign(&mut client, old, new));
         assert_eq!(refused.code, code, "{old} to {new}: {refused:?}");
     }
-    // A member of both may, as with REASSIGN OWNED.
+    // Membership in both roles is enough, as for REASSIGN OWNED.
     client.batch_execute("GRANT ben TO ann")?;
     assert_eq!(reassign(&mut ann, "ann", "ben")?, [1, 1, 0]);
     assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 1);
-    assert_eq!(ann.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0, "membership is no ownership");
+    assert_eq!(ann.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 0, "membership is not ownership");
     ben.query_one("SELECT pinterest_store_token('again', account_id => $1)", &[&account])?;
-    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "twice is nothing");
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "no rows are left");
     Ok(())
 }
 
 #[test]
-fn two_do_not_become_one() -> Result<()> {
+fn apps_and_accounts_are_not_merged() -> Result<()> {
     let (cluster, mut client) = server()?;
     let (mut ann, mut ben) = (role(&cluster, "ann", "user")?, role(&cluster, "ben", "user")?);
     settle(&mut ann, "venues")?;
@@ -69,7 +69,7 @@ fn two_do_not_become_one() -> Result<()> {
     )?;
     assert_eq!(reassign(&mut client, "ann", "ben")?, [2, 2, 0]);
 
-    // Accounts of one user through one app, which takes a superuser's doing.
+    // Two accounts of one user through one app, which only a superuser can make.
     client.batch_execute(
         "UPDATE pinterest.account SET pinterest_user_id = '7', app_id = (SELECT min(app_id) FROM pinterest.app),
                 owner = CASE account_id WHEN (SELECT min(account_id) FROM pinterest.account) THEN 'ann' ELSE 'ben' END::pinterest.role_owner
@@ -87,7 +87,7 @@ fn tracked_columns_follow_their_tables() -> Result<()> {
     ann.batch_execute(&format!(
         "{VENUES} SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (1, 'barn')"
     ))?;
-    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "the table is still hers");
+    assert_eq!(reassign(&mut client, "ann", "ben")?, [0; 3], "ann still owns the table");
     client.batch_execute("REASSIGN OWNED BY ann TO ben")?;
     assert_eq!(
         client.value::<String>("SELECT state FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL")?,
@@ -106,7 +106,7 @@ fn tracked_columns_follow_their_tables() -> Result<()> {
     Ok(())
 }
 
-/// A Pinterest with one board, and an account of `ann`'s on it.
+/// A world with one board and an account of `ann`.
 fn world_of_ann() -> Result<(World, Client, i64)> {
     let (world, mut client) =
         World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?.with_session()?;
@@ -121,7 +121,7 @@ fn world_of_ann() -> Result<(World, Client, i64)> {
 }
 
 #[test]
-fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
+fn rows_of_a_dropped_role_wait_to_be_reassigned() -> Result<()> {
     let (world, mut client, account) = world_of_ann()?;
     hold_pictures_after(&world, 2);
     let mut ann = world.cluster.connect_as("ann")?;
@@ -136,7 +136,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     assert_eq!(status, "problem");
     assert!(detail.contains(&gone) && detail.contains("pinterest_reassign"), "{detail}");
 
-    // Roles without level admin are not told.
+    // Roles without level admin do not see the problem.
     let mut ben = role(&world.cluster, "ben", "user")?;
     assert_eq!(doctor(&mut ben, "owners")?.0, "ok");
     // A worker parks imports that no role could see; the tokens are kept fresh.
@@ -148,7 +148,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
     world.sandbox.faults().release(GATE);
 
     assert_eq!(reassign(&mut client, &gone, "ben")?, [1, 1, 0]);
-    assert_eq!(complete(&mut ben, import)?.total, 6, "it goes on");
+    assert_eq!(complete(&mut ben, import)?.total, 6, "the import continues");
     refresh(&mut ben, None)?;
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");
     expect_refusal(reassign(&mut client, &gone, "ben"), "42704");
@@ -156,7 +156,7 @@ fn what_a_dropped_role_leaves_waits_to_be_handed_over() -> Result<()> {
 }
 
 #[test]
-fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
+fn rows_of_a_restored_dump_can_be_reassigned() -> Result<()> {
     let (cluster, mut client) = server()?;
     settle(&mut role(&cluster, "ann", "user")?, "venues")?;
     settle(&mut role(&cluster, "cleo", "user")?, "galleries")?;
@@ -170,7 +170,7 @@ fn owners_of_a_restored_dump_are_handed_over() -> Result<()> {
     let (_, detail) = doctor(&mut client, "owners")?;
     assert!(detail.contains("\"ann (missing)\": apps 1, accounts 1, tracked columns 0"), "{detail}");
     assert!(detail.contains(&format!("\"cleo (dropped {cleo})\"")), "{detail}");
-    // By the name alone, while there is no role of it; by what is shown, at any time.
+    // The bare name suffices while no such role exists; the displayed name always does.
     assert_eq!(reassign(&mut client, "ann", "anna")?, [1, 1, 0]);
     assert_eq!(reassign(&mut client, &format!("cleo (dropped {cleo})"), "anna")?, [1, 1, 0]);
     assert_eq!(anna.value::<i64>("SELECT count(*) FROM pinterest.accounts")?, 2);

@@ -19,11 +19,11 @@ fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
     client.batch_execute("SELECT pinterest_grant('other', 'user')")?;
     let mut other = world.cluster.connect_as("other")?;
     let refused = refusal(other.query_one(connect, &[&redirect.code, &redirect.state]));
-    assert_eq!(refused.code, "28000", "a foreign state is like an unknown one: {refused:?}");
+    assert_eq!(refused.code, "28000", "a foreign state has the error of an unknown one: {refused:?}");
     assert_eq!(world.sandbox.requests().total(), asked);
 
     let account: i64 = client.value_with(connect, &[&redirect.code, &redirect.state])?;
-    assert_eq!(account, world.account(), "the same person again is the same account");
+    assert_eq!(account, world.account(), "the same user has the same account");
     let refused = refusal(client.query_one(connect, &[&redirect.code, &redirect.state]));
     assert_eq!(refused.code, "28000", "used: {refused:?}");
 
@@ -35,7 +35,7 @@ fn codes_and_states_work_once_and_for_their_owner() -> Result<()> {
 }
 
 #[test]
-fn foreign_and_missing_things_look_alike() -> Result<()> {
+fn foreign_and_missing_objects_have_the_same_errors() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     let mut owner = world.connect()?;
     let import: i64 = owner.value("SELECT pinterest_import_board('Beach')")?;
@@ -70,19 +70,19 @@ fn foreign_and_missing_things_look_alike() -> Result<()> {
     ] {
         let (foreign, missing) = (refusal(other.query(&foreign, &[])), refusal(other.query(&missing, &[])));
         assert_eq!((foreign.code.as_str(), missing.code.as_str()), (code, code), "{foreign:?} {missing:?}");
-        // The message differs in the number alone: it does not tell whether the thing is there.
+        // The messages differ in the number only, and so do not reveal whether the object exists.
         let number = if code == "42501" { account } else { import };
         assert_eq!(foreign.message.replace(&number.to_string(), "N"), missing.message.replace("987654", "N"));
     }
     let refused = refusal(other.query_one("SELECT pinterest_import_board('Beach')", &[]));
-    assert_eq!(refused.code, "42704", "no account of one's own: {refused:?}");
+    assert_eq!(refused.code, "42704", "the role has no account: {refused:?}");
     assert!(refused.hint.contains("pinterest_authorize_url"), "{refused:?}");
     other.refused("SELECT pinterest_board_embedding('Beach')", "42704");
     Ok(())
 }
 
 #[test]
-fn nothing_is_granted_to_everybody() -> Result<()> {
+fn nothing_is_granted_to_public() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     world.cluster.create_role("nobody")?;
     let mut nobody = world.cluster.connect_as("nobody")?;
@@ -103,7 +103,7 @@ fn nothing_is_granted_to_everybody() -> Result<()> {
     for statement in ["SELECT pinterest_import_board('Beach')", "SELECT * FROM pinterest.imports"] {
         nobody.refused(statement, "42501");
     }
-    // A user of the extension still has no way to the tokens.
+    // A role of level user still cannot read tokens.
     client.batch_execute("SELECT pinterest_grant('nobody', 'user')")?;
     for table in ["token", "oauth_state", "installation"] {
         nobody.refused(&format!("SELECT * FROM pinterest.{table}"), "42501");
@@ -125,7 +125,7 @@ fn texts_and_images_have_limits() -> Result<()> {
         let refused = refusal(client.query_one(text, &[&input]));
         assert_eq!(refused.code, code, "{} bytes: {refused:?}", input.len());
     }
-    // Far beyond the model's 77 tokens, where CLIP cuts texts.
+    // CLIP truncates texts to 77 tokens.
     let cut: String = client.value_with(text, &[&"barn ".repeat(100)])?;
     for times in [800, 3000, 1_000_000] {
         assert_eq!(client.value_with::<String>(text, &[&"barn ".repeat(times)])?, cut);

@@ -1,4 +1,4 @@
-//! Each process of the extension ends at once when it is told to, whatever it does or waits for.
+//! Each process of the extension ends soon after SIGTERM, whatever it does or waits for.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ fn a_second_signal_does_not_wait_for_the_answer() -> Result<()> {
     let (_world, mut client, worker) = waiting_for_an_answer()?;
     terminate(&mut client, worker)?;
     let began = Instant::now();
-    // Two that come before the process has looked are one.
+    // Signals that arrive before the process handles one count as one.
     until("the process to end", || {
         client.query_one("SELECT pg_terminate_backend($1)", &[&worker])?;
         Ok(Process::get(worker).is_none())
@@ -61,13 +61,13 @@ fn a_second_signal_does_not_wait_for_the_answer() -> Result<()> {
 }
 
 #[test]
-fn a_main_thread_that_is_kept_ends_too() -> Result<()> {
+fn a_worker_that_waits_for_locks_ends_too() -> Result<()> {
     let (world, mut client, worker) = waiting_for_an_answer()?;
-    // Whatever the main thread does next, it stands in a queue for a lock, again and again.
+    // Whatever the main thread does next, it waits for a lock.
     let mut blocker = world.connect()?;
     blocker.batch_execute("BEGIN; LOCK TABLE pinterest.import, pinterest.token IN ACCESS EXCLUSIVE MODE")?;
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')";
-    // A commit wakes it.
+    // Wakes the worker.
     client.batch_execute("SELECT pinterest_sync_board('nothing', NULL)").unwrap_err();
     world.cluster.reload()?;
     client.until(waits, true)?;
@@ -97,7 +97,7 @@ fn a_server_stops_while_an_answer_is_outstanding() -> Result<()> {
     Ok(())
 }
 
-/// A key command that never ends, in a worker that has just been started.
+/// A new worker whose key command never ends.
 fn in_the_key_command() -> Result<(World, ServerFile, Client, i32)> {
     let script = ServerFile::new(".sh", format!("echo '{}'", crate::support::key_files::key(1)).as_bytes())?;
     let (world, mut client) = World::builder()
@@ -109,7 +109,7 @@ fn in_the_key_command() -> Result<(World, ServerFile, Client, i32)> {
     script.write(b"sleep 614 & exec sleep 613")?;
     terminate(&mut client, worker.pid)?;
     gone(worker.pid, Instant::now(), AT_MOST)?;
-    let asking = wait_for("a worker that asks for keys", SOON, || {
+    let asking = wait_for("a worker in its key command", SOON, || {
         let Some(sleeper) = sleepers(&world)?.into_iter().next() else { return Ok(None) };
         let above = std::iter::successors(Some(sleeper), |below| Process::get(below.parent));
         Ok(above.into_iter().find(|process| process.name == "postgres").map(|process| process.pid))
@@ -124,7 +124,7 @@ fn sleepers(world: &World) -> Result<Vec<Process>> {
 }
 
 #[test]
-fn a_worker_in_its_key_command_ends_and_so_does_the_command() -> Result<()> {
+fn a_worker_and_its_key_command_end() -> Result<()> {
     let (world, _script, mut client, worker) = in_the_key_command()?;
     let commands = sleepers(&world)?;
     assert!(!commands.is_empty());
@@ -138,7 +138,7 @@ fn a_worker_in_its_key_command_ends_and_so_does_the_command() -> Result<()> {
 }
 
 #[test]
-fn a_key_command_has_none_of_the_servers_files() -> Result<()> {
+fn a_key_command_inherits_no_files_of_the_server() -> Result<()> {
     let (world, _script, _client, _) = in_the_key_command()?;
     for command in sleepers(&world)? {
         let mut open: Vec<i32> = std::fs::read_dir(format!("/proc/{}/fd", command.pid))?
@@ -160,7 +160,7 @@ fn a_server_stops_while_a_worker_is_in_its_key_command() -> Result<()> {
     Ok(())
 }
 
-/// A program of the test's, which a file that is open for writing cannot be.
+/// A program of the test. A file that is open for writing, such as a [`ServerFile`], cannot be executed.
 struct Program(PathBuf);
 
 impl Program {
@@ -179,7 +179,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn a_supervisor_ends_whose_program_closes_its_lifeline_and_stays() -> Result<()> {
+fn a_supervisor_ends_even_if_its_program_does_not() -> Result<()> {
     for stop in [false, true] {
         let program = Program::new("#!/bin/sh\nexec 0<&-\nexec sleep 612\n")?;
         let (world, mut client) = World::builder()
@@ -210,7 +210,7 @@ fn a_supervisor_ends_whose_program_closes_its_lifeline_and_stays() -> Result<()>
 }
 
 #[test]
-fn a_launcher_ends_that_waits_for_the_list_of_databases() -> Result<()> {
+fn a_launcher_that_waits_for_a_lock_ends() -> Result<()> {
     let cluster = Cluster::start()?;
     let (mut client, mut blocker) = (cluster.connect()?, cluster.connect()?);
     let launcher = cluster.wait_for_backend("pg_pinterest launcher", SOON)?;

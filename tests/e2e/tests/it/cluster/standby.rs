@@ -1,9 +1,9 @@
-//! A hot standby answers searches and makes no request; after promotion it takes over.
+//! A hot standby answers searches and makes no request; after promotion it imports.
 
 use crate::support::prelude::*;
 
 #[test]
-fn searches_on_a_standby_imports_after_its_promotion() -> Result<()> {
+fn a_standby_searches_and_imports_after_its_promotion() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
     let expected: Vec<u8> = client.value("SELECT vector_send(pinterest_board_embedding('Beach'))")?;
@@ -27,7 +27,7 @@ fn searches_on_a_standby_imports_after_its_promotion() -> Result<()> {
     }
     assert!(standby.backends("pg_pinterest worker")?.is_empty());
     assert!(standby.backends("pg_pinterest launcher")?.is_empty());
-    assert_eq!(world.sandbox.requests().total(), asked, "a standby asks nobody");
+    assert_eq!(world.sandbox.requests().total(), asked, "a standby makes no request");
 
     world.sandbox.add_pins(&world.sandbox.board_id("Beach")?, 2)?;
     import(&mut client, "Beach")?;

@@ -1,8 +1,8 @@
-//! Two roles on one database: each does the whole main job, and neither sees the other.
+//! Two roles in one database each do the main job, and neither sees the other's rows.
 
 use crate::support::prelude::*;
 
-/// One of the two, signed in.
+/// The main job as a new role.
 fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> {
     world.cluster.create_role(role)?;
     world.connect()?.execute("SELECT pinterest_grant($1, 'user')", &[&role])?;
@@ -22,7 +22,7 @@ fn main_job(world: &World, role: &str, username: &str) -> Result<(Client, i64)> 
 }
 
 #[test]
-fn neither_sees_the_others() -> Result<()> {
+fn roles_do_not_see_each_others_rows() -> Result<()> {
     let account = |username: &str, family, pins| {
         let board = BoardSpec::new("Places", &[family], pins).media(MediaMix::images_only());
         AccountSpec::new(username).board(board.sections(&["One"]))
@@ -56,7 +56,7 @@ fn neither_sees_the_others() -> Result<()> {
     }
     let amys: Vec<u8> = amy.value("SELECT vector_send(pinterest_board_embedding('Places'))")?;
     let bens: Vec<u8> = ben.value("SELECT vector_send(pinterest_board_embedding('Places'))")?;
-    assert_ne!(amys, bens, "one name, two boards");
+    assert_ne!(amys, bens, "two boards of one name");
 
     let account: i64 = ben.value("SELECT account_id FROM pinterest.accounts")?;
     for (statement, code) in [
@@ -71,7 +71,7 @@ fn neither_sees_the_others() -> Result<()> {
     ] {
         amy.refused(&statement, code);
     }
-    // Her own purge leaves his board alone.
+    // Amy's purge does not change Ben's board.
     let purged = amy.query_one("SELECT pins, images FROM pinterest_purge_board('Places')", &[])?;
     assert_eq!((purged.get::<_, i64>(0), purged.get::<_, i64>(1)), (3, 3));
     assert_eq!(amy.value::<i64>("SELECT count(*) FROM pinterest.pin_image")?, 0);
@@ -80,7 +80,7 @@ fn neither_sees_the_others() -> Result<()> {
 }
 
 #[test]
-fn a_reader_ranks_and_does_no_more() -> Result<()> {
+fn a_reader_can_only_rank() -> Result<()> {
     let world = quick_world("Beach", 2)?;
     let mut owner = world.connect()?;
     import(&mut owner, "Beach")?;

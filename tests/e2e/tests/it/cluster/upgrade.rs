@@ -177,7 +177,7 @@ fn contents(client: &mut impl GenericClient) -> Result<BTreeMap<String, Rows>> {
     Ok(contents)
 }
 
-/// The data is the same, as far as tables and columns are in both versions.
+/// Asserts that the tables and columns that both versions have contain the same data.
 fn assert_kept(before: &BTreeMap<String, Rows>, after: &BTreeMap<String, Rows>, what: &str) {
     let common = |rows: &Rows, other: Option<&Rows>| -> BTreeSet<String> {
         let columns = other.and_then(|rows| rows.first());
@@ -205,7 +205,7 @@ fn every_release_upgrades_to_a_fresh_installation() -> Result<()> {
     let world = release::world().installation(releases.installation.clone()).connected(false).start()?;
     let cluster = &world.cluster;
 
-    // Workers leave the database alone until its objects are the library's.
+    // Workers ignore the database until its objects have the version of the library.
     let data = releases.data(oldest, cluster.directory())?;
     let mut client = world.connect()?;
     install(&mut client, oldest);
@@ -215,7 +215,7 @@ fn every_release_upgrades_to_a_fresh_installation() -> Result<()> {
     assert!(empty.is_empty(), "the data of {oldest} has no rows in {empty:?}");
 
     for version in &releases.versions {
-        // No worker sees the database before it is compared.
+        // No worker changes the database before the comparison.
         let mut transaction = client.transaction()?;
         update(&mut transaction, version)?;
         assert_kept(&before, &contents(&mut transaction)?, version);
@@ -238,7 +238,7 @@ fn every_release_upgrades_to_a_fresh_installation() -> Result<()> {
     works(&world, &mut client)
 }
 
-/// The upgraded database survives pg_dump and psql.
+/// The upgraded database can be dumped and restored.
 fn restores_from_a_dump(world: &World, client: &mut Client) -> Result<()> {
     let dump = world.cluster.directory().join("upgraded.sql");
     client.batch_execute("CREATE DATABASE restored")?;
@@ -262,7 +262,7 @@ fn works(world: &World, client: &mut Client) -> Result<()> {
     client.batch_execute("SELECT pinterest_adopt()")?;
     let (status, text) = doctor(client, "version")?;
     assert_eq!(status, "ok", "{text}");
-    // Opens the app's sealed secret. The account is the one of before.
+    // Opens the app's sealed secret. The account is the same.
     let account: i64 = client.value("SELECT account_id FROM pinterest.account")?;
     assert_eq!(world.connect_account(client)?, account);
     let row = import(client, BOARD)?;
@@ -413,7 +413,7 @@ fn granted_privileges_survive_every_step() -> Result<()> {
 }
 
 #[test]
-fn a_function_that_the_library_lacks_is_found() -> Result<()> {
+fn a_function_missing_in_the_library_is_reported() -> Result<()> {
     let releases = &*RELEASES;
     let directory = releases.installation.extension_directory();
     let mut script = fs::read_to_string(directory.join(format!("pg_pinterest--{}.sql", releases.present())))?;
@@ -439,7 +439,7 @@ fn workers_pause_between_two_versions() -> Result<()> {
 
     // The update does not wait for the worker, and the worker notices it.
     update(&mut client, other)?;
-    until("the worker to leave", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
+    until("the worker to end", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
     let (status, text) = doctor(&mut client, "version")?;
     assert!(status == "problem" && text.contains("ALTER EXTENSION pg_pinterest UPDATE"), "{status}: {text}");
 
