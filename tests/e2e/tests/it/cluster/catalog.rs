@@ -1,5 +1,5 @@
-//! Each function, table, sequence, owner column and setting has its comment, level, privileges, row-level security, dump
-//! mark and README entry. Each check is also shown to fail.
+//! Each function, table, sequence, owner column and setting has its comment, level, privileges, row-level security,
+//! dump mark and README entry. Each check is also shown to fail.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ const PLAIN: [&str; 52] = [
     "window_length",
 ];
 
-/// `account` is the row that is deleted; rows of `token_answer` are deleted by a statement of their own.
+/// `account` is the row that is deleted; rows of `token_answer` are deleted by another statement.
 const ERASED_BY_STATEMENT: [&str; 2] = ["account", "token_answer"];
 
 fn faults(client: &mut impl Sql) -> Result<BTreeSet<String>> {

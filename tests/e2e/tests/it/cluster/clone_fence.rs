@@ -1,4 +1,4 @@
-//! Physical and logical copies of a database, under each setting of pinterest.clone_fence. Dumps are in `dump_and_restore`.
+//! Physical and logical copies of a database under each pinterest.clone_fence. Dumps are in `dump_and_restore`.
 
 use std::fs;
 
@@ -7,7 +7,6 @@ use e2e::{ServerUser, tiny_stand_in, world};
 use crate::support::oauth::{WORKER, doctor, generation, refresh};
 use crate::support::prelude::*;
 
-/// A world under one setting of the fence.
 fn fenced(fence: &str) -> Result<World> {
     World::builder().sandbox(quick_board("Beach", 3)).setting("pinterest.clone_fence", fence).start()
 }

@@ -10,14 +10,12 @@ use e2e::{ServerUser, tiny_stand_in, world};
 use crate::support::oauth::{WORKER, refresh};
 use crate::support::prelude::*;
 
-/// Dumps the world's database into a file.
 fn dump(world: &World) -> Result<PathBuf> {
     let file = world.cluster.directory().join("dump");
     succeed(world.cluster.program("pg_dump")?.args(["--format=custom", "--file"]).arg(&file).arg("postgres"))?;
     Ok(file)
 }
 
-/// Restores a dump into a database of a cluster.
 fn restore(dump: &Path, cluster: &Cluster, database: &str) -> Result<()> {
     succeed(cluster.program("pg_restore")?.args(["--exit-on-error", "--dbname", database]).arg(dump))
 }

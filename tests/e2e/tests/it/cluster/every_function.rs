@@ -181,7 +181,6 @@ struct Fixture {
     foreign_import: i64,
 }
 
-/// A function's name and its arguments' types.
 #[derive(Clone, Debug)]
 struct Function {
     verb: &'static str,
@@ -208,7 +207,7 @@ fn functions(client: &mut Client) -> Result<Vec<Function>> {
         .collect())
 }
 
-/// One unusual argument among usual ones; all of them NULL; the unusual ones together.
+/// Calls with usual arguments, with NULLs, with one unusual argument, and with unusual arguments only.
 fn calls(function: &Function, fixture: &Fixture) -> Vec<String> {
     let pools: Vec<Vec<String>> = function.arguments.iter().map(|name| values(name, fixture)).collect();
     let call = |chosen: &dyn Fn(usize) -> usize| {

@@ -1,5 +1,5 @@
-//! Arguments of any size in a session with little memory: a failed allocation is an ERROR. By default Rust would end the
-//! process, and the server would then end all sessions.
+//! Arguments of any size in a session with little memory: a failed allocation is an ERROR. By default, Rust would end
+//! the process, and the server would then end all sessions.
 
 use std::fs;
 

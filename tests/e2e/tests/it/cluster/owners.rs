@@ -100,7 +100,7 @@ fn a_restored_dump_finds_its_owners_by_name() -> Result<()> {
     let mut copy = cluster.connect_to("benjamin", "copy")?;
     assert_eq!(seen(&mut copy)?, [1, 1, 1]);
 
-    // In another cluster, where these names have other OIDs, also the name of the dropped role.
+    // In another cluster, where all names, also that of the dropped role, have other OIDs.
     let other = Cluster::builder().own_identity().start()?;
     for name in ["stranger", "cleo", "benjamin", "ann"] {
         other.create_role(name)?;

@@ -113,7 +113,7 @@ fn pausing_requires_level_admin_or_ownership() -> Result<()> {
         assert_eq!(refusal(amy.query(call, &[])).code, "42501", "{call}");
     }
     assert!(ben.value::<bool>(PAUSE)?);
-    assert!(ben.value::<bool>("SELECT pinterest_resume_workers('postgres')")?, "the current one, by its name");
+    assert!(ben.value::<bool>("SELECT pinterest_resume_workers('postgres')")?, "the current database, by name");
     ben.refused("SELECT pinterest_pause_workers('other')", "42501");
     ben.refused("SELECT pinterest_pause_workers('nowhere')", "42704");
     client.batch_execute("ALTER DATABASE other OWNER TO ben")?;

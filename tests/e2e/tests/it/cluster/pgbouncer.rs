@@ -1,5 +1,5 @@
-//! The main job through PgBouncer in transaction mode: each transaction may run on another server connection, which others
-//! have used before without a reset. Calls must neither need nor leave session state.
+//! The main job through PgBouncer in transaction mode: each transaction may run on another server connection, which
+//! others have used before without a reset. Calls must neither need nor leave session state.
 
 use std::collections::HashSet;
 
@@ -169,8 +169,8 @@ fn the_main_job_works_through_a_transaction_pool() -> Result<()> {
     Ok(())
 }
 
-/// The app has one login role, and sets its user's role for a transaction: a connection must not return one user's results
-/// to another.
+/// The app has one login role, and sets its user's role for a transaction: a connection must not return one user's
+/// results to another.
 #[test]
 fn roles_can_share_a_connection() -> Result<()> {
     let world = World::builder().sandbox(quick_board("Beach", 6)).connected(false).start()?;

@@ -1,5 +1,5 @@
-//! Connecting, importing and tracked columns through a real proxy (tinyproxy). Without the proxy or its password, work waits
-//! and is not lost.
+//! Connecting, importing and tracked columns through a real proxy (tinyproxy). Without the proxy or its password, work
+//! waits and is not lost.
 
 use std::net::TcpListener;
 

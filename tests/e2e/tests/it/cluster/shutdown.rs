@@ -11,9 +11,9 @@ use crate::support::oauth::{WORKER, arrived};
 use crate::support::prelude::*;
 use crate::support::refresh_steps::{due, wanted, world};
 
-/// After one SIGTERM, or the start of a fast stop.
+/// The limit after one SIGTERM, or after the start of a fast stop.
 const AT_MOST: Duration = Duration::from_secs(5);
-/// After two.
+/// The limit after two.
 const AT_ONCE: Duration = Duration::from_millis(1500);
 
 fn gone(pid: i32, began: Instant, at_most: Duration) -> Result<()> {

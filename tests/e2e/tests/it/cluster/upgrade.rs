@@ -1,5 +1,5 @@
-//! An upgraded database has the objects of a fresh installation, and keeps its data. Omissions in an upgrade step are found.
-//! Files of releases do not change.
+//! An upgraded database has the objects of a fresh installation, and keeps its data. Omissions in an upgrade step are
+//! found. Files of releases do not change.
 //!
 //! While no release is frozen, the present install script and data made by the present version stand in for a release.
 
@@ -81,7 +81,7 @@ impl Releases {
         &self.versions[self.versions.len() - 1]
     }
 
-    /// The data of a release; that of [`UNRELEASED`] is made now, in a directory.
+    /// The data of a release. The data of [`UNRELEASED`] is generated in a directory.
     fn data(&self, version: &str, directory: &Path) -> Result<Data> {
         if version != UNRELEASED {
             return Ok(Data::at(&checkout().join("sql/releases/data").join(version)));
@@ -98,7 +98,6 @@ impl Releases {
     }
 }
 
-/// Creates the extension in a version.
 fn install(client: &mut Client, version: &str) {
     if let Err(message) = try_install(client, version) {
         panic!("CREATE EXTENSION pg_pinterest VERSION '{version}': {message}");
@@ -135,7 +134,6 @@ fn objects(client: &mut impl GenericClient) -> Result<BTreeSet<String>> {
     Ok(lines)
 }
 
-/// The objects of a new database with a version.
 fn fresh(cluster: &Cluster, version: &str) -> Result<BTreeSet<String>> {
     objects(&mut database(cluster, &format!("fresh {version}"), version)?)
 }
@@ -148,7 +146,7 @@ fn database(cluster: &Cluster, name: &str, version: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// Lines of one side only.
+/// The lines that only one of the two has.
 fn differences(fresh: &BTreeSet<String>, upgraded: &BTreeSet<String>) -> Vec<String> {
     let missing = fresh.difference(upgraded).map(|line| format!("only in a fresh installation: {line}"));
     let extra = upgraded.difference(fresh).map(|line| format!("only after the upgrade: {line}"));
@@ -437,7 +435,7 @@ fn workers_pause_between_two_versions() -> Result<()> {
     let import = queue_board(&mut client, BOARD)?;
     until_row(&mut client, import, "the first image", |row| row.embedded == 1)?;
 
-    // The update does not wait for the worker, and the worker notices it.
+    // The update does not wait for the worker, which ends after it.
     update(&mut client, other)?;
     until("the worker to end", || Ok(world.cluster.backends(WORKER)?.is_empty()))?;
     let (status, text) = doctor(&mut client, "version")?;

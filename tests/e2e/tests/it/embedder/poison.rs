@@ -17,7 +17,7 @@ use crate::support::tracking_work::{photo, settled};
 const WORDS: &str = "PINTEREST-EMBEDDER-FAULT:";
 const PINS: usize = 12;
 
-/// A script that runs such an embedder, with an image timeout of one second instead of twenty.
+/// A script that runs an embedder with fault injection and an image timeout of one second instead of twenty.
 fn embedder() -> Result<PathBuf> {
     let directory = runtime_directory("programs")?;
     let lock = File::create(directory.join("lock"))?;
@@ -54,7 +54,7 @@ fn embedder() -> Result<PathBuf> {
     Ok(script)
 }
 
-/// A world with such an embedder, and a board of this many pins.
+/// A world with this embedder, and a board of this many pins.
 fn world(pins: usize) -> Result<World> {
     World::builder()
         .sandbox(quick_board("Beach", pins as u64))
@@ -62,8 +62,8 @@ fn world(pins: usize) -> Result<World> {
         .start()
 }
 
-/// Imports a board with one image that causes this fault, checks that each other image is downloaded once, and returns how
-/// the faulty image ended.
+/// Imports a board with one image that causes this fault, checks that each other image is downloaded once, and returns
+/// how the faulty image ended.
 fn poisoned(fault: &str) -> Result<(World, Row, String)> {
     let (world, mut client) = world(PINS)?.with_session()?;
     let pid: i32 = client.value("SELECT pg_backend_pid()")?;

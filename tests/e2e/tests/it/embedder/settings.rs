@@ -151,7 +151,7 @@ fn client_may_not_change(client: &mut Client) -> bool {
     refusal(client.batch_execute("SET pinterest.clip_precision = 'f32'")).code == "55P02"
 }
 
-/// The doctor's report of the embedder's confinement agrees with the kernel's status.
+/// The doctor agrees with the kernel about the embedder's confinement, and reports pgvector with known faults.
 #[test]
 fn the_doctor_reports_the_embedders_confinement_and_faults_of_pgvector() -> Result<()> {
     let (world, mut client) = world(1)?.with_session()?;

@@ -11,7 +11,6 @@ use crate::support::prelude::*;
 /// A text that tries to leave each context of a page.
 const HOSTILE: &str = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u{e9}\u{1f3d6}";
 
-/// The page that an expression returns.
 fn page(client: &mut Client, call: &str) -> Result<String> {
     client.value(&format!("SELECT {call}"))
 }

@@ -3,7 +3,6 @@
 use crate::support::prelude::*;
 use crate::support::search::{config, make_venues, world};
 
-/// Asserts that a statement is refused.
 fn refused(client: &mut Client, sql: &str, code: &str, message: &str, hint: &str) {
     client.refused(sql, code).says(message).hints(hint);
 }

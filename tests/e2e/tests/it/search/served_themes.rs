@@ -193,27 +193,27 @@ fn all_rows_are_reachable_and_small_tables_are_not_filtered() -> Result<()> {
 fn explain_reports_themes_that_were_left_out() -> Result<()> {
     let (world, mut client, mut geometry) = world()?;
     geometry.table(&mut client, "venues", |kind| if kind < VENUES { 12 } else { 1 })?;
-    let told = Arc::new(Mutex::new(String::new()));
-    let hear = Arc::clone(&told);
+    let notices = Arc::new(Mutex::new(String::new()));
+    let received = Arc::clone(&notices);
     let (role, database): (String, String) = client.pair("SELECT current_user::text, current_database()::text", &[])?;
     let mut config = world.cluster.client_config(&role, &database);
     config.notice_callback(move |notice| {
-        if let Ok(mut told) = hear.lock() {
-            let _ = write!(told, "{}|{:?}|{:?}", notice.message(), notice.detail(), notice.hint());
+        if let Ok(mut text) = received.lock() {
+            let _ = write!(text, "{}|{:?}|{:?}", notice.message(), notice.detail(), notice.hint());
         }
     });
     let mut client = config.connect(postgres::NoTls)?;
-    let heard = || told.lock().map(|mut told| std::mem::take(&mut *told)).unwrap_or_default();
+    let take = || notices.lock().map(|mut notices| std::mem::take(&mut *notices)).unwrap_or_default();
 
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues')", &[])?;
-    assert_eq!(heard(), "", "no notice without explain");
+    assert_eq!(take(), "", "no notice without explain");
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues', explain => true)", &[])?;
-    let said = heard();
+    let notice = take();
     for part in ["themes 2, 4 of board \"Wedding\" take no places", "public.venues", "1: 12, 2: 1", "all_themes"] {
-        assert!(said.contains(part), "{said}");
+        assert!(notice.contains(part), "{notice}");
     }
     client.query("SELECT * FROM pinterest_recommend('Wedding', 'venues', explain => true, all_themes => true)", &[])?;
-    assert_eq!(heard(), "");
+    assert_eq!(take(), "");
     client.refused("SELECT pinterest_recommend('Wedding', 'venues', all_themes => NULL)", "22004");
     Ok(())
 }
