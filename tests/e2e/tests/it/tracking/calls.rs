@@ -1,10 +1,10 @@
-//! The calls on tracked tables: again, no more, try again, wait.
+//! `pinterest_track`, `pinterest_untrack`, `pinterest_retry_tracked` and `pinterest_wait_for_tracked`.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
 
 #[test]
-fn what_is_there_goes_into_the_queue() -> Result<()> {
+fn existing_rows_are_queued() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(&format!(
         "{VENUES} INSERT INTO venues SELECT n, CASE WHEN n % 3 > 0 THEN 'venue ' || n END FROM generate_series(1, 30000) n"
@@ -20,7 +20,7 @@ fn what_is_there_goes_into_the_queue() -> Result<()> {
 }
 
 #[test]
-fn again_looks_at_every_row_and_repairs_the_triggers() -> Result<()> {
+fn tracking_again_checks_every_row_and_repairs_the_triggers() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
@@ -33,7 +33,7 @@ fn again_looks_at_every_row_and_repairs_the_triggers() -> Result<()> {
     ))?;
     assert_eq!((queue(&mut client)?.as_str(), embedded(&mut client, "venues")?.as_str()), ("1* 2*", "1 2"));
     let known = "SELECT count(*) FROM pinterest.tracked_row WHERE source_sha256 IS NOT NULL AND model_id IS NOT NULL";
-    assert_eq!(client.value::<i64>(known)?, 2, "what the embeddings were made from and by");
+    assert_eq!(client.value::<i64>(known)?, 2, "the sources and models of the embeddings are kept");
     assert_eq!(client.value::<i64>(id)?, before);
     assert_eq!(client.value::<String>("SELECT state FROM pinterest.tracked")?, "active");
     settle(&mut client, "venues")?;
@@ -43,7 +43,7 @@ fn again_looks_at_every_row_and_repairs_the_triggers() -> Result<()> {
 }
 
 #[test]
-fn untracked_one_by_one() -> Result<()> {
+fn columns_are_untracked_one_by_one() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "ALTER TABLE venues ADD picture vector(512); SELECT pinterest_track('venues', image => 'photo', embedding => 'picture');
@@ -57,7 +57,7 @@ fn untracked_one_by_one() -> Result<()> {
     assert_eq!(
         (queue(&mut client)?.as_str(), embedded(&mut client, "venues")?.as_str()),
         ("1", "1"),
-        "the vectors stay"
+        "the vectors are kept"
     );
     assert_eq!(client.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'")?, 0);
@@ -92,7 +92,7 @@ fn failed_rows_are_tried_again() -> Result<()> {
 }
 
 #[test]
-fn waiting() -> Result<()> {
+fn waiting_returns_the_number_of_pending_rows() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     let wait = "SELECT pinterest_wait_for_tracked('venues', '200 ms')";
     assert_eq!(client.value::<i64>(wait)?, 0);
@@ -128,7 +128,7 @@ fn cluster_waits(client: &mut postgres::Client) -> Result<()> {
 }
 
 #[test]
-fn the_models_in_a_column() -> Result<()> {
+fn models_of_a_column_are_counted() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
@@ -145,14 +145,14 @@ fn the_models_in_a_column() -> Result<()> {
 }
 
 #[test]
-fn waiting_ends_where_no_worker_can_go_on() -> Result<()> {
+fn waiting_ends_when_no_worker_can_continue() -> Result<()> {
     let cluster = e2e::Cluster::start()?;
     let mut client = cluster.connect()?;
     client.batch_execute(&format!(
         "CREATE EXTENSION pg_pinterest CASCADE; {VENUES} SELECT pinterest_track('venues', text => 'description');
          INSERT INTO venues VALUES (1, 'barn')"
     ))?;
-    // There is no model.
+    // No model is configured.
     assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues')")?, 1);
     let row = "SELECT concat_ws(', ', state, problem, problem_code, pending) FROM pinterest.tracked";
     assert_eq!(client.value::<String>(row)?, "problem, pinterest.model_dir is not set, 58P01, 1");

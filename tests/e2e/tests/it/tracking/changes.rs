@@ -1,22 +1,22 @@
-//! What each kind of change to a tracked table does to the queue and to the embedding.
+//! The effect of each kind of change to a tracked table on the queue and on the embedding.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, tracked_venues};
 
 #[test]
-fn rows_come_and_go() -> Result<()> {
+fn inserts_updates_and_deletes_change_the_queue() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'), (3, NULL)")?;
     assert_eq!(queue(&mut client)?, "1* 2*", "a row without source has nothing to embed");
     settle(&mut client, "venues")?;
 
     client.batch_execute("UPDATE venues SET photo = 'x'; UPDATE venues SET description = description")?;
-    assert_eq!(queue(&mut client)?, "1 2", "the source is what it was");
+    assert_eq!(queue(&mut client)?, "1 2", "the source has not changed");
     assert_eq!(embedded(&mut client, "venues")?, "1 2 3");
 
     client.batch_execute("UPDATE venues SET description = 'lake' WHERE id = 2")?;
     assert_eq!(queue(&mut client)?, "1 2*");
-    assert_eq!(embedded(&mut client, "venues")?, "1 3", "no embedding of another source");
+    assert_eq!(embedded(&mut client, "venues")?, "1 3", "the embedding of the old source is removed");
     assert_eq!(client.value::<Option<i64>>("SELECT model_id FROM pinterest.tracked_row WHERE key = '{2}'")?, None);
     settle(&mut client, "venues")?;
 
@@ -27,7 +27,7 @@ fn rows_come_and_go() -> Result<()> {
     client.batch_execute(
         "UPDATE venues SET description = 'Barn', embedding = array_fill(2, '{512}')::vector WHERE id = 1",
     )?;
-    assert_eq!(embedded(&mut client, "venues")?, "2 3", "nor one that comes along with the source");
+    assert_eq!(embedded(&mut client, "venues")?, "2 3", "a vector written together with a new source is removed");
 
     client.batch_execute("DELETE FROM venues WHERE id = 2")?;
     assert_eq!(queue(&mut client)?, "1*");
@@ -37,7 +37,7 @@ fn rows_come_and_go() -> Result<()> {
 }
 
 #[test]
-fn keys_change() -> Result<()> {
+fn key_changes_queue_the_row_under_its_new_key() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues SELECT n, 'venue ' || n FROM generate_series(1, 3) n ORDER BY n DESC")?;
     settle(&mut client, "venues")?;
@@ -45,7 +45,7 @@ fn keys_change() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1 3 9*");
     assert_eq!(embedded(&mut client, "venues")?, "1 3 9", "its source has not changed");
     settle(&mut client, "venues")?;
-    // From the highest on, so that each takes the key that another has just left.
+    // Inserted from the highest key down, so that each row takes the key that another has just given up.
     client.batch_execute(
         "DELETE FROM venues; INSERT INTO venues SELECT n, 'venue' FROM generate_series(1, 3) n ORDER BY n DESC",
     )?;
@@ -60,7 +60,7 @@ fn keys_change() -> Result<()> {
 }
 
 #[test]
-fn bulk_statements() -> Result<()> {
+fn bulk_statements_queue_the_changed_rows() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     {
         use std::io::Write;
@@ -74,7 +74,7 @@ fn bulk_statements() -> Result<()> {
         "INSERT INTO venues (id, description) VALUES (2, 'lake'), (4, 'vineyard'), (1, 'barn')
              ON CONFLICT (id) DO UPDATE SET description = EXCLUDED.description",
     )?;
-    assert_eq!(queue(&mut client)?, "1 2* 4*", "an upsert of the same is no change");
+    assert_eq!(queue(&mut client)?, "1 2* 4*", "an upsert of the same value changes nothing");
     settle(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues (id, description) VALUES (2, 'x') ON CONFLICT DO NOTHING")?;
     assert_eq!(queue(&mut client)?, "1 2 4");
@@ -107,7 +107,7 @@ fn statements_on_thousands_of_rows_queue_every_row() -> Result<()> {
 }
 
 #[test]
-fn what_is_rolled_back_never_was() -> Result<()> {
+fn rolled_back_changes_leave_the_queue_unchanged() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     let mut transaction = client.transaction()?;
     transaction.batch_execute(
@@ -125,7 +125,7 @@ fn what_is_rolled_back_never_was() -> Result<()> {
 }
 
 #[test]
-fn a_row_deleted_and_inserted_again_is_another() -> Result<()> {
+fn versions_grow_when_a_row_is_deleted_and_inserted_again() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     let version = "SELECT version FROM pinterest.tracked_row WHERE key = '{1}'";
     let mut versions = Vec::new();
@@ -156,7 +156,7 @@ fn a_claim_stays_when_the_source_changes() -> Result<()> {
 }
 
 #[test]
-fn a_picture_is_compared_by_its_bytes() -> Result<()> {
+fn images_are_compared_by_their_bytes() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(&format!(
         "{VENUES} INSERT INTO venues (id, photo) SELECT 1, decode(repeat('abcdef', 100000), 'hex');
@@ -181,7 +181,7 @@ fn a_text_is_compared_by_its_bytes() -> Result<()> {
     )?;
     settle(&mut client, "venues")?;
     client.batch_execute("UPDATE venues SET description = 'BARN'")?;
-    assert_eq!(queue(&mut client)?, "a*", "equal to its collation, another text to the model");
+    assert_eq!(queue(&mut client)?, "a*", "equal under its collation, but another text for the model");
     settle(&mut client, "venues")?;
     client.batch_execute("UPDATE venues SET id = 'A'")?;
     assert_eq!(queue(&mut client)?, "A*");
@@ -191,7 +191,7 @@ fn a_text_is_compared_by_its_bytes() -> Result<()> {
 }
 
 #[test]
-fn a_source_that_a_trigger_of_the_users_fills() -> Result<()> {
+fn a_source_may_be_filled_by_a_users_trigger() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE TABLE venues (id int PRIMARY KEY, name text, town text, visits int, words text, embedding vector(512));

@@ -1,4 +1,4 @@
-//! The statements of docs/tracking.md run as they are written.
+//! The statements of docs/tracking.md run as written.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use crate::support::tracking_work::{photo, settled};
 const SHOWN: &str = "/srv/photos/long-barn.jpg";
 
 #[test]
-fn its_statements_run() -> Result<()> {
+fn statements_of_the_page_run() -> Result<()> {
     let (_world, mut client) = World::of(quick_board("Barn wedding", 3))?.with_session()?;
     import(&mut client, "Barn wedding")?;
     let file = runtime_directory("photos")?.join("long-barn.jpg");
@@ -31,7 +31,7 @@ fn its_statements_run() -> Result<()> {
             if statement.starts_with("INSERT") {
                 settled(&mut client)?;
             }
-            // The page fills one table, and no row of it fails.
+            // The page inserts into one table, whose rows do not fail.
             let empty = statement.contains("FROM venue_photos") || statement.contains("tracked_failures");
             let expected = usize::from(statement.starts_with("SELECT") && !empty);
             assert_eq!(rows.len(), expected, "{statement}");

@@ -1,17 +1,17 @@
-//! Tables whose changes do not reach the queue: `pinterest.tracked` says so, although no row in the queue shows it.
+//! `pinterest.tracked` reports tables whose changes do not reach the queue.
 
 use std::path::PathBuf;
 
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, queue, server, settle, tracked_venues};
 
-/// All that is shown of each table, its counts where there are any.
+/// The state of each tracked table.
 fn shown(client: &mut Client) -> Result<String> {
     client.value("SELECT COALESCE(string_agg(concat_ws(' ', \"table\", rows, state, problem_code, problem), '; ' ORDER BY \"table\"), '') FROM pinterest.tracked")
 }
 
 #[test]
-fn triggers_that_do_not_fire() -> Result<()> {
+fn disabled_and_missing_triggers_are_reported() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settle(&mut client, "venues")?;
@@ -60,7 +60,7 @@ fn triggers_that_do_not_fire() -> Result<()> {
 }
 
 #[test]
-fn triggers_of_a_partition() -> Result<()> {
+fn disabled_triggers_of_a_partition_are_reported() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE TABLE venues (id int PRIMARY KEY, description text, embedding vector(512)) PARTITION BY RANGE (id);
@@ -79,7 +79,7 @@ fn databases(client: &mut Client, names: [&str; 2]) -> Result<()> {
     names.iter().try_for_each(|name| Ok(client.batch_execute(&format!("CREATE DATABASE {name}"))?))
 }
 
-/// Dumps the database with these arguments, and has `program` bring the file into `database`.
+/// Dumps the database with these arguments and restores the file into `database` with `program`.
 fn bring(cluster: &Cluster, dump: &[&str], program: &str, database: &str, edit: fn(String) -> String) -> Result<()> {
     let file: PathBuf = cluster.directory().join("dump");
     let output = cluster.program("pg_dump")?.args(dump).arg("postgres").output()?;
@@ -95,20 +95,20 @@ const BARE: &str =
     "the table has triggers of pinterest_track() without a declaration in this database: changes are not tracked";
 
 #[test]
-fn copies_of_the_schema_alone() -> Result<()> {
+fn copies_of_the_schema_are_reported_as_not_tracked() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     databases(&mut client, ["copy", "bare"])?;
     bring(&cluster, &["--schema-only"], "psql", "copy", |sql| sql)?;
     let mut copy = cluster.connect_to("postgres", "copy")?;
     assert_eq!(shown(&mut copy)?, format!("public.venues problem 55000 {BARE}"));
-    // An application notices nothing but a warning, once in a session.
+    // An application gets one warning per session.
     copy.batch_execute("INSERT INTO venues VALUES (1, 'barn'); UPDATE venues SET description = 'x'; DELETE FROM venues; INSERT INTO venues VALUES (2, 'x')")?;
     assert_eq!(cluster.log()?.matches("has a trigger of pinterest_track() and is not tracked").count(), 1);
     assert_eq!(copy.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 1);
     assert_eq!((shown(&mut copy)?.as_str(), queue(&mut copy)?.as_str()), ("public.venues 1 active", "2*"));
 
-    // Into another schema of the same database: the older one keeps the declaration.
+    // A copy in another schema of the same database does not take over the declaration.
     client.batch_execute("CREATE SCHEMA other")?;
     bring(&cluster, &["--schema-only", "--table=venues"], "psql", "postgres", |sql| {
         sql.replace("public.venues", "other.venues")
@@ -119,9 +119,9 @@ fn copies_of_the_schema_alone() -> Result<()> {
     client.batch_execute("SELECT pinterest_untrack('other.venues')")?;
     assert_eq!(shown(&mut client)?, "public.venues 1 active");
     client.batch_execute("CREATE TABLE third (LIKE venues INCLUDING ALL)")?;
-    assert_eq!(shown(&mut client)?, "public.venues 1 active", "that copies no triggers");
+    assert_eq!(shown(&mut client)?, "public.venues 1 active", "LIKE copies no triggers");
 
-    // Where the extension is not there the triggers are not made, and the table is an ordinary one.
+    // Without the extension the triggers are not created, and the table is an ordinary one.
     let mut bare = cluster.connect_to("postgres", "bare")?;
     bare.batch_execute("CREATE EXTENSION vector")?;
     bring(&cluster, &["--schema-only", "--table=venues"], "psql", "bare", |sql| sql)?;
@@ -130,7 +130,7 @@ fn copies_of_the_schema_alone() -> Result<()> {
 }
 
 #[test]
-fn dumps_in_parts() -> Result<()> {
+fn dumps_in_parts_keep_declarations_and_queue() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
@@ -154,9 +154,8 @@ fn dumps_in_parts() -> Result<()> {
     Ok(())
 }
 
-/// The names are in SQL's own quotes, however long and odd.
 #[test]
-fn a_table_with_the_longest_name() -> Result<()> {
+fn a_table_with_the_longest_name_is_tracked() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(VENUES)?;
     let name = format!("a.\"b{}", "é".repeat(29));

@@ -1,5 +1,5 @@
-//! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`): a worker has no tenant, and yet no row
-//! is out of its sight. A row that it did not see would look like a row that is gone.
+//! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`). Workers see every row: a hidden one
+//! would be taken for deleted.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world};
@@ -23,7 +23,7 @@ fn fill(owner: &mut Client) -> Result<()> {
     )?)
 }
 
-/// Waits, and compares all that is said of the table with what is in it, which must be `rows` rows with their embeddings.
+/// Waits until the queue is empty. Then the table and `pinterest.tracked` must show `rows` rows with their embeddings.
 fn assert_embedded(client: &mut Client, rows: i64, policy: &str) -> Result<()> {
     settled(client)?;
     let right: i64 =
@@ -36,7 +36,7 @@ fn assert_embedded(client: &mut Client, rows: i64, policy: &str) -> Result<()> {
 }
 
 #[test]
-fn whatever_the_policies_are() -> Result<()> {
+fn rows_are_embedded_under_every_policy() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     client.batch_execute(
@@ -64,7 +64,7 @@ fn whatever_the_policies_are() -> Result<()> {
         fill(&mut owner)?;
         owner.batch_execute(&format!("{FORCE} {policy}"))?;
         assert_eq!(owner.value::<i64>(TRACK)?, 3, "{policy}");
-        // As the application does it, where it can; the superuser is not subject to policies.
+        // The superuser, who is not subject to policies, inserts the row if the owner cannot.
         owner.batch_execute("SET app.tenant = 'a'")?;
         let written = owner.batch_execute("INSERT INTO venues VALUES (4, 'a', 'tent')").is_ok();
         if !written {
@@ -80,23 +80,23 @@ fn whatever_the_policies_are() -> Result<()> {
 }
 
 #[test]
-fn policies_that_come_later() -> Result<()> {
+fn policies_created_later_hide_no_row_from_workers() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     owner.batch_execute(TRACK)?;
     assert_embedded(&mut client, 3, "none")?;
     owner.batch_execute("CREATE POLICY tenant ON venues USING (tenant = current_setting('app.tenant', true))")?;
     owner.batch_execute(FORCE)?;
-    assert_eq!(owner.value::<i64>("SELECT count(*) FROM venues")?, 0, "the owner's own sessions obey them");
+    assert_eq!(owner.value::<i64>("SELECT count(*) FROM venues")?, 0, "policies apply to the owner's sessions");
     let versions = "SELECT string_agg(xmin::text, ' ' ORDER BY id) FROM ann.venues";
     let before: String = client.value(versions)?;
-    // Declared again, rows that the owner is not shown are there all the same, and their vectors stay as they are.
+    // Declaring again finds the hidden rows and keeps their vectors.
     assert_eq!(owner.value::<i64>(TRACK)?, 3);
     assert_embedded(&mut client, 3, "declared again")?;
     assert_eq!(client.value::<String>(versions)?, before);
     owner.batch_execute("SET app.tenant = 'b'; UPDATE venues SET description = 'a white castle'")?;
     assert_embedded(&mut client, 3, "changed")?;
-    // What has failed is tried again where a policy hides it.
+    // Failed rows are tried again although a policy hides them.
     client.batch_execute(
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = 'x' WHERE key = '{1}'; UPDATE ann.venues SET embedding = NULL WHERE id = 1",
     )?;
@@ -106,7 +106,7 @@ fn policies_that_come_later() -> Result<()> {
 }
 
 #[test]
-fn partitions_and_what_they_are_parts_of() -> Result<()> {
+fn policies_of_partitions_and_parents_hide_no_row_from_workers() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     let mut owner = owner(&world.cluster, &mut client)?;
     owner.batch_execute(&format!(
@@ -125,7 +125,7 @@ fn partitions_and_what_they_are_parts_of() -> Result<()> {
     Ok(())
 }
 
-/// Only the owner's own tables are out of reach of their policies.
+/// A worker bypasses the policies of the owner's tables only.
 #[test]
 fn other_owners_tables_keep_their_policies() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
@@ -146,7 +146,7 @@ fn other_owners_tables_keep_their_policies() -> Result<()> {
     Ok(())
 }
 
-/// A worker's write finds its row whatever the policies are; the triggers that it fires see what the policies show.
+/// A worker's write bypasses the policies; the triggers that it fires do not.
 #[test]
 fn triggers_obey_the_policies_of_their_owners_tables() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;

@@ -1,4 +1,4 @@
-//! Transactions that keep one snapshot: the queue of a tracked table has no part in whether they can be serialised.
+//! Transactions that keep one snapshot: the queue of a tracked table causes no serialisation failure.
 
 use std::io::Write;
 
@@ -21,18 +21,18 @@ fn venues() -> Result<(Cluster, Client)> {
     Ok((cluster, client))
 }
 
-/// Opens a transaction and has it take its snapshot.
+/// Opens a transaction that takes its snapshot now.
 fn begin(client: &mut Client, level: &str) -> Result<()> {
     Ok(client.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}; SELECT count(*) FROM pg_class"))?)
 }
 
-/// What a worker does to the queue and to the declaration, on all rows.
+/// A worker's changes to the queue and to the declaration, on all rows.
 const WORK: &str =
     "UPDATE pinterest.tracked_row SET fence = fence + 1, claimed_by = 'w', lease_until = now() + interval '1 min';
     UPDATE pinterest.tracked_column SET pauses = pauses + 1, problem = 'x'";
 
 #[test]
-fn work_on_the_queue_ends_no_transaction() -> Result<()> {
+fn workers_cause_no_serialisation_failure() -> Result<()> {
     let (cluster, mut client) = venues()?;
     let mut app = cluster.connect()?;
     for level in LEVELS {
@@ -44,11 +44,11 @@ fn work_on_the_queue_ends_no_transaction() -> Result<()> {
              INSERT INTO venues VALUES (5, 'x') ON CONFLICT (id) DO UPDATE SET description = 'castle';
              SAVEPOINT s; UPDATE venues SET description = 'lost' WHERE id = 6; ROLLBACK TO s; UPDATE venues SET description = 'twice' WHERE id = 1",
         )?;
-        // Its own snapshot is what it was.
+        // Its snapshot has not changed.
         client.batch_execute("CREATE TABLE later (); INSERT INTO venues VALUES (99, 'later')")?;
         assert_eq!(app.value::<i64>("SELECT count(*) FROM venues WHERE id = 99")?, 0, "{level}");
         app.batch_execute("COMMIT")?;
-        // A serializable transaction leaves it to a worker to find out that a row is gone.
+        // A serializable transaction does not remove deleted rows from the queue; a worker does.
         let expected = match level {
             "SERIALIZABLE" => "1* 2* 3* 30* 4* 5* 6 7 8 9 99*",
             _ => "1* 30* 5* 6 7 8 9 99*",
@@ -63,7 +63,7 @@ fn work_on_the_queue_ends_no_transaction() -> Result<()> {
 }
 
 #[test]
-fn whole_tables() -> Result<()> {
+fn truncate_causes_no_serialisation_failure() -> Result<()> {
     let (cluster, mut client) = venues()?;
     let mut app = cluster.connect()?;
     for level in LEVELS {
@@ -80,9 +80,8 @@ fn whole_tables() -> Result<()> {
     Ok(())
 }
 
-/// A snapshot that is older than the declaration.
 #[test]
-fn declared_meanwhile() -> Result<()> {
+fn snapshots_older_than_the_declaration_queue_their_rows() -> Result<()> {
     let (cluster, mut client) = server()?;
     client.batch_execute(VENUES)?;
     let mut app = cluster.connect()?;
@@ -97,7 +96,7 @@ fn declared_meanwhile() -> Result<()> {
 }
 
 #[test]
-fn rows_side_by_side() -> Result<()> {
+fn changes_to_neighbouring_rows_do_not_conflict() -> Result<()> {
     let (cluster, mut client) = venues()?;
     let (mut one, mut two) = (cluster.connect()?, cluster.connect()?);
     for level in LEVELS {
@@ -119,7 +118,7 @@ fn rows_side_by_side() -> Result<()> {
                 "TRUNCATE venues; INSERT INTO venues SELECT n, 'barn' FROM generate_series(1, 900) n; ANALYZE venues",
             )?;
             settle(&mut client, "venues")?;
-            // Far from each other in the table's own index, so that the application has no conflict there; near in the queue's.
+            // Far apart in the table's index, so that the application has no conflict there; close together in the queue's.
             for client in [&mut one, &mut two] {
                 client.batch_execute("SET enable_seqscan = off")?;
                 begin(client, level)?;
@@ -134,14 +133,14 @@ fn rows_side_by_side() -> Result<()> {
 }
 
 #[test]
-fn one_row_in_two_transactions() -> Result<()> {
+fn changes_to_one_row_conflict_as_without_tracking() -> Result<()> {
     let (cluster, mut client) = venues()?;
     let (mut one, mut two) = (cluster.connect()?, cluster.connect()?);
     for level in LEVELS {
         begin(&mut one, level)?;
         begin(&mut two, level)?;
         one.batch_execute("UPDATE venues SET description = 'a' WHERE id = 1; COMMIT")?;
-        // That is the application's own conflict.
+        // The application's own conflict.
         two.refused("UPDATE venues SET description = 'b' WHERE id = 1", "40001");
         two.batch_execute("ROLLBACK; UPDATE venues SET description = 'b' WHERE id = 1")?;
         assert_eq!(queue(&mut client)?, "1* 2 3 4 5 6 7 8 9", "{level}");
@@ -150,10 +149,9 @@ fn one_row_in_two_transactions() -> Result<()> {
     Ok(())
 }
 
-/// Writers of every level beside the workers: a refused writer tries again, as these levels require, and at the end each
-/// embedding is that of its text.
+/// A refused writer tries again, as these isolation levels require.
 #[test]
-fn beside_the_workers() -> Result<()> {
+fn embeddings_are_right_after_writers_of_every_level() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn' FROM generate_series(1, 20) n")?;

@@ -4,7 +4,7 @@ use crate::support::prelude::*;
 use crate::support::tracking::{queue, server, settle};
 
 #[test]
-fn uuid_and_text_and_padded_keys() -> Result<()> {
+fn keys_of_several_types_are_stored_in_their_order() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE DOMAIN code AS varchar(8); CREATE DOMAIN words AS text;
@@ -16,7 +16,7 @@ fn uuid_and_text_and_padded_keys() -> Result<()> {
     assert_eq!(queue(&mut client)?, format!("{one}*"), "in the order of the primary key");
     settle(&mut client, "venues")?;
     client.batch_execute("UPDATE venues SET description = 'after'")?;
-    assert_eq!(queue(&mut client)?, format!("{one}*"), "the trigger and the call write one key alike");
+    assert_eq!(queue(&mut client)?, format!("{one}*"), "the trigger and the call write the same key");
     client.batch_execute("UPDATE venues SET c = 'é'")?;
     assert_eq!(queue(&mut client)?, "7,é,x y,00000000-0000-0000-0000-00000000000a*");
     client.batch_execute("DELETE FROM venues")?;
@@ -25,7 +25,7 @@ fn uuid_and_text_and_padded_keys() -> Result<()> {
 }
 
 #[test]
-fn values_that_an_array_has_to_quote() -> Result<()> {
+fn key_values_that_arrays_quote_are_kept() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(
         r#"CREATE TABLE venues (id text PRIMARY KEY, description text, embedding vector(512));

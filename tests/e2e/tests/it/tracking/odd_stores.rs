@@ -1,5 +1,4 @@
-//! Object stores as they are, behind addresses in users' tables: letters beyond ASCII, headers that say what is not so,
-//! and names that lead into the server's own network.
+//! URLs of object stores in users' tables: non-ASCII paths, wrong headers and hosts in the server's own network.
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
@@ -9,7 +8,7 @@ use sandbox::store::{Object, Store};
 use crate::support::prelude::*;
 use crate::support::tracking_work::{photo, settled, state};
 
-/// A world whose tracked columns may ask the store, under this name, and trust it.
+/// A world whose tracked columns may use the store under this name and trust its certificate.
 fn world(store: &Store, name: &str, settings: &[(&str, &str)]) -> Result<(World, ServerFile)> {
     let world = World::of(quick_board("Beach", 1))?;
     let both = [std::fs::read(world.sandbox.ca_file())?, store.authority().into()].concat();
@@ -75,7 +74,6 @@ fn addresses_and_headers_are_read_as_browsers_read_them() -> Result<()> {
     for (key, words) in [("10", "compressed (br)"), ("11", "an HTML page and not an image"), ("12", "xn--")] {
         let (state, reason, _) = state(&mut client, key)?;
         assert_eq!(state, "failed", "{key}");
-        // A percent sign in a host is no form of a name.
         assert!(
             reason.contains(words) || key == "12" && reason.contains("redirect") || reason.contains("host"),
             "{key}: {reason}"
@@ -88,8 +86,8 @@ fn addresses_and_headers_are_read_as_browsers_read_them() -> Result<()> {
 }
 
 #[test]
-fn an_internal_store_takes_the_administrators_word() -> Result<()> {
-    // The one name that every machine has beside localhost.
+fn an_internal_store_has_to_be_allowed_by_the_administrator() -> Result<()> {
+    // Besides localhost, the machine's own name is the only one that may have an internal address.
     let name = String::from_utf8(std::process::Command::new("uname").arg("-n").output()?.stdout)?;
     let name = name.trim().to_ascii_lowercase();
     let found: Vec<IpAddr> =
@@ -111,12 +109,12 @@ fn an_internal_store_takes_the_administrators_word() -> Result<()> {
     settled(&mut client)?;
     let (state_, reason, code) = state(&mut client, "1")?;
     assert_eq!((state_.as_str(), code.as_str()), ("failed", "42501"), "{reason}");
-    let way_out = reason.split("pinterest.private_image_hosts does not name ").nth(1).unwrap_or_default().to_owned();
-    assert!(way_out.starts_with(&format!("{name}=")), "{reason}");
+    let suggested = reason.split("pinterest.private_image_hosts does not name ").nth(1).unwrap_or_default().to_owned();
+    assert!(suggested.starts_with(&format!("{name}=")), "{reason}");
     assert!(store.received().is_empty());
 
-    // What the reason says, in the setting.
-    world.cluster.set("pinterest.private_image_hosts", &format!("elsewhere.internal=10.0.0.0/8, {way_out}"))?;
+    // The setting takes the value from the reason.
+    world.cluster.set("pinterest.private_image_hosts", &format!("elsewhere.internal=10.0.0.0/8, {suggested}"))?;
     world.cluster.restart(Stop::Fast)?;
     let mut client = world.connect()?;
     client.batch_execute("SELECT pinterest_retry_tracked('venues')")?;

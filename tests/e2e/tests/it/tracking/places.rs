@@ -1,4 +1,4 @@
-//! Tables that are partitioned, move, are dumped and restored, or vanish.
+//! Tracked tables that are partitioned, renamed, moved, dumped, restored or dropped.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{embedded, queue, server, settle, tracked_venues};
@@ -8,7 +8,7 @@ fn named(client: &mut Client) -> Result<String> {
 }
 
 #[test]
-fn a_partitioned_table() -> Result<()> {
+fn partitions_are_tracked_with_their_table() -> Result<()> {
     let (cluster, mut client) = server()?;
     cluster.create_role("tenant")?;
     client.batch_execute(
@@ -24,7 +24,7 @@ fn a_partitioned_table() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (2, 'south', 'beach')")?;
     let mut tenant = cluster.connect_as("tenant")?;
     tenant.batch_execute("INSERT INTO venues_south VALUES (3, 'south', 'lake')")?;
-    assert_eq!(queue(&mut client)?, "north,1* south,2* south,3*", "whoever owns the partition");
+    assert_eq!(queue(&mut client)?, "north,1* south,2* south,3*", "the owner of the partition does not matter");
     settle(&mut client, "venues")?;
     tenant.batch_execute("UPDATE venues_south SET description = 'pond' WHERE id = 3")?;
     client.batch_execute("UPDATE venues SET region = 'north' WHERE id = 2")?;
@@ -33,7 +33,7 @@ fn a_partitioned_table() -> Result<()> {
     client.batch_execute("DELETE FROM venues_north WHERE id = 1")?;
     assert_eq!(queue(&mut client)?, "north,2* south,3*");
     assert_eq!(named(&mut client)?, "public.venues active 2");
-    // Nothing fires on the whole table when a part goes.
+    // Dropping or detaching a partition fires no trigger.
     client.batch_execute("DROP TABLE venues_south; SELECT pinterest_track('venues', text => 'description')")?;
     assert_eq!(queue(&mut client)?, "north,2*");
     client.batch_execute("TRUNCATE venues")?;
@@ -44,7 +44,7 @@ fn a_partitioned_table() -> Result<()> {
 }
 
 #[test]
-fn tables_that_inherit_are_others() -> Result<()> {
+fn inheriting_tables_are_not_tracked() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "CREATE TABLE halls () INHERITS (venues); INSERT INTO halls VALUES (7, 'hall'); INSERT INTO venues VALUES (1, 'barn');
@@ -55,7 +55,7 @@ fn tables_that_inherit_are_others() -> Result<()> {
 }
 
 #[test]
-fn a_table_moves() -> Result<()> {
+fn a_renamed_and_moved_table_stays_tracked() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "CREATE SCHEMA other; ALTER TABLE venues RENAME TO places; ALTER TABLE places SET SCHEMA other;
@@ -63,7 +63,7 @@ fn a_table_moves() -> Result<()> {
     )?;
     assert_eq!((queue(&mut client)?.as_str(), named(&mut client)?.as_str()), ("1*", "other.places active 1"));
     assert_eq!(client.value::<i64>("SELECT pinterest_track('other.places', text => 'description')")?, 1);
-    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 1, "it is the same");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 1, "the declaration is the same");
     client.batch_execute("DROP TABLE other.places")?;
     assert_eq!(named(&mut client)?, "other.places problem 1");
     assert_eq!(client.value::<i64>("SELECT pinterest_untrack('places')")?, 1);
@@ -72,12 +72,12 @@ fn a_table_moves() -> Result<()> {
 }
 
 #[test]
-fn columns_are_renamed() -> Result<()> {
+fn renamed_columns_stop_tracking_with_a_warning() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settle(&mut client, "venues")?;
     client.batch_execute("ALTER TABLE venues RENAME description TO words")?;
-    // A user's statement does not fail for that, and is told.
+    // The user's statement succeeds with a warning.
     let notices = notices_of(&_cluster, "INSERT INTO venues VALUES (2, 'beach'), (3, 'lake')")?;
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(notices[0].contains("renamed or dropped"), "{notices:?}");
@@ -101,7 +101,7 @@ fn notices_of(cluster: &Cluster, sql: &str) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_dump_keeps_it() -> Result<()> {
+fn a_dump_keeps_declarations_and_queue() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
@@ -126,20 +126,20 @@ fn a_dump_keeps_it() -> Result<()> {
     assert_eq!(queue(&mut copy)?, "1* 2* 3*");
     assert_eq!(named(&mut copy)?, "public.venues active 3");
     let fresh = "SELECT nextval('pinterest.tracked_version') > max(version) FROM pinterest.tracked_row";
-    assert!(copy.value::<bool>(fresh)?, "versions go on where they were");
+    assert!(copy.value::<bool>(fresh)?, "versions continue after the restored ones");
     assert_eq!(copy.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 3);
     assert_eq!(copy.value::<i64>("SELECT count(*) FROM pinterest.tracked")?, 1);
     Ok(())
 }
 
 #[test]
-fn a_copy_of_a_table_alone_is_another() -> Result<()> {
+fn a_copied_table_is_tracked_separately() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "INSERT INTO venues VALUES (1, 'barn'); CREATE TABLE places (LIKE venues INCLUDING ALL); INSERT INTO places VALUES (7, 'hall')",
     )?;
     assert_eq!(queue(&mut client)?, "1*");
-    // As a dump of this table alone would bring them.
+    // The trigger that a dump of this table alone would contain.
     let id: i64 = client.value("SELECT tracked_column_id FROM pinterest.tracked")?;
     let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     client.batch_execute(&format!(
@@ -153,7 +153,7 @@ fn a_copy_of_a_table_alone_is_another() -> Result<()> {
 }
 
 #[test]
-fn replicated_changes_wait_for_the_next_call() -> Result<()> {
+fn replicated_changes_are_queued_by_the_next_call() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'); SET session_replication_role = replica;
@@ -166,20 +166,20 @@ fn replicated_changes_wait_for_the_next_call() -> Result<()> {
 }
 
 #[test]
-fn the_extension_goes() -> Result<()> {
+fn tables_stay_usable_after_the_extension_is_dropped() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.refused("DROP EXTENSION pg_pinterest", "2BP01");
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     client.batch_execute("DROP EXTENSION pg_pinterest CASCADE")?;
     client.batch_execute("INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'x'")?;
-    // In the same session: its plans are made again.
+    // The session makes its cached plans again.
     client.batch_execute("CREATE EXTENSION pg_pinterest; SELECT pinterest_track('venues', text => 'description'); INSERT INTO venues VALUES (3, 'lake')")?;
     assert_eq!(queue(&mut client)?, "1* 2* 3*");
     Ok(())
 }
 
 #[test]
-fn two_sessions_on_the_same_rows() -> Result<()> {
+fn concurrent_sessions_keep_queue_and_table_in_step() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues SELECT n, 'venue' FROM generate_series(1, 50) n")?;
     std::thread::scope(|scope| -> Result<()> {
@@ -190,7 +190,7 @@ fn two_sessions_on_the_same_rows() -> Result<()> {
                     let mut client = cluster.connect()?;
                     for round in 0..60 {
                         let id = i64::from((round * 7 + writer * 13) % 50 + 1);
-                        // The row, then its place in the queue: as a worker goes about it.
+                        // The row is locked before its queue entry, as workers do.
                         client.execute("UPDATE venues SET description = $2 WHERE id = $1", &[&id, &format!("{writer} {round}")])?;
                         if round % 10 == 0 {
                             client.execute("DELETE FROM venues WHERE id = $1", &[&id])?;

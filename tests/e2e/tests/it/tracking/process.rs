@@ -1,4 +1,4 @@
-//! Code of a table's owner runs in a separate process: whatever it does, imports, refreshes and other roles' rows continue.
+//! Code of a table's owner runs in a separate process: imports, refreshes and other roles' rows continue, whatever it does.
 
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::prelude::*;
@@ -6,11 +6,11 @@ use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap}
 use crate::support::tracking_work::table_of;
 use crate::support::tracking_work::{count, settled, small_world, state, texts, until_state, wrong_texts};
 
-/// What ends within this time ends at once: a process of ours has three seconds, and the machine is busy.
+/// The limit for an end without delay: the three seconds of a process, and a margin for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[test]
-fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
+fn code_that_never_ends_fails_only_its_own_row() -> Result<()> {
     let world = World::of(quick_board("Beach", 3))?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     trap(&mut owner, "NEW.id = 1")?;
@@ -19,25 +19,25 @@ fn code_that_never_ends_costs_its_own_row_and_nothing_else() -> Result<()> {
     assert!(message.contains("took longer than 1 second") && code == "57014", "{message} {code}");
     let (status, detail) = doctor(&mut superuser, "tracked columns")?;
     assert!(status == "problem" && detail.contains("took longer than 1 second"), "{status}: {detail}");
-    // Meanwhile, and while it is tried again:
+    // Imports and refreshes continue while the row is tried again.
     import(&mut superuser, "Beach")?;
     superuser.query_one("SELECT pinterest_refresh()", &[])?;
     let (reason, code) = until_state(&mut superuser, "1", "failed")?;
     assert!(reason.contains("took longer than 1 second") && code == "57014", "{reason}");
     assert_eq!(superuser.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 3);
-    // The column continues after its pause, and then has no problem.
+    // The column continues after its pause and has no problem.
     owner.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
     until_state(&mut superuser, "2", "embedded")?;
     assert_eq!(superuser.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
     assert_eq!(state(&mut superuser, "1")?.0, "failed");
-    // Both sessions are those of the beginning, and so is the server.
+    // The server has not restarted, and both sessions still work.
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     owner.batch_execute("SELECT 1")?;
     Ok(())
 }
 
 #[test]
-fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
+fn code_that_never_ends_delays_no_shutdown() -> Result<()> {
     let world = small_world()?;
     world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
@@ -75,7 +75,7 @@ fn code_that_never_ends_does_not_keep_the_server() -> Result<()> {
 }
 
 #[test]
-fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
+fn a_changed_application_name_starts_no_second_worker() -> Result<()> {
     let world = small_world()?;
     world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
@@ -86,7 +86,7 @@ fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
     on_trial(&mut superuser)?;
     let begun = Instant::now();
     let mut id = 1_i64;
-    until("some time", || {
+    until("ten seconds to pass", || {
         id += 1;
         owner.execute("INSERT INTO venues VALUES ($1, 'beach')", &[&id])?;
         let (tracking, others) =
@@ -97,7 +97,7 @@ fn what_such_code_calls_itself_starts_no_worker() -> Result<()> {
 }
 
 #[test]
-fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
+fn slow_triggers_of_one_role_do_not_delay_anothers_row() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut ann) = table_of(&world, "ann")?;
     let (_, mut ben) = table_of(&world, "ben")?;
@@ -106,7 +106,7 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
          CREATE TRIGGER slow BEFORE UPDATE OF embedding ON venues FOR EACH ROW EXECUTE FUNCTION slow();
          INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 100) n",
     )?;
-    until("two of the slow rows", || Ok(count(&mut superuser, "embedded")? >= 2))?;
+    until("two slow rows", || Ok(count(&mut superuser, "embedded")? >= 2))?;
     let mut longest = Duration::ZERO;
     for id in 1_i64..=3 {
         let begun = Instant::now();
@@ -115,7 +115,7 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
         longest = longest.max(begun.elapsed());
     }
     assert!(longest < Duration::from_secs(4), "{longest:?}");
-    // A column that has used up its time pauses, and says so.
+    // A column that has used up its time pauses and reports it.
     let (message, code) = problem(&mut superuser)?;
     assert!(message.contains("used up their time") && code == "53400", "{message} {code}");
     assert!(count(&mut superuser, "embedded")? < 40);
@@ -126,8 +126,8 @@ fn slow_triggers_of_one_role_do_not_keep_anothers_row() -> Result<()> {
 #[test]
 fn rows_that_queue_themselves_without_end_fail() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
-    // Changes the source each time; changes another row's source, which changes the first one's; changes the key; and one
-    // that is done after a change.
+    // Each update changes the source; another row's source, whose update changes this one's; the key. `lower` ends after
+    // one change.
     for table in ["dots", "rings", "keys", "lower"] {
         texts(&mut client, table)?;
     }
@@ -168,7 +168,7 @@ fn rows_that_queue_themselves_without_end_fail() -> Result<()> {
 }
 
 #[test]
-fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
+fn each_kind_of_worker_starts_for_its_own_work() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 3))
         .setting("pinterest.worker_idle_timeout", "1s")
@@ -180,23 +180,22 @@ fn each_kind_of_worker_comes_for_its_own_work() -> Result<()> {
     gone(TRACKING_WORKER)?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settled(&mut client)?;
-    assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "it stays for a while");
+    assert!(!world.cluster.backends(TRACKING_WORKER)?.is_empty(), "the worker stays until it is idle long enough");
     let listed = "SELECT string_agg(kind, ', ' ORDER BY kind) FROM pinterest.workers WHERE kind LIKE '%tracking%'";
     assert_eq!(client.value::<String>(listed)?, TRACKING_WORKER);
     gone(TRACKING_WORKER)?;
     gone(WORKER)?;
     import(&mut client, "Beach")?;
-    assert!(world.cluster.backends(TRACKING_WORKER)?.is_empty(), "an import takes no tracking worker");
+    assert!(world.cluster.backends(TRACKING_WORKER)?.is_empty(), "an import starts no tracking worker");
     Ok(())
 }
 
-/// Rows that wait when the server starts are worked on without a call.
 #[test]
-fn a_restart_finds_the_rows_that_wait() -> Result<()> {
+fn a_restarted_server_embeds_pending_rows_without_a_call() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 400) n")?;
-    until("some", || Ok(count(&mut client, "embedded")? > 10))?;
+    until("some embedded rows", || Ok(count(&mut client, "embedded")? > 10))?;
     world.cluster.restart(Stop::Fast)?;
     let mut client: Client = world.connect()?;
     settled(&mut client)?;
@@ -205,15 +204,15 @@ fn a_restart_finds_the_rows_that_wait() -> Result<()> {
 }
 
 #[test]
-fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
+fn an_open_transaction_of_one_role_does_not_delay_anothers_row() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut ann) = table_of(&world, "ann")?;
     let (_, mut ben) = table_of(&world, "ben")?;
     trap(&mut ann, "NEW.id = 1")?;
     ann.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     on_trial(&mut superuser)?;
-    // The first statement locks the column, as a foreign key does. The second waits for the process to end, and then holds
-    // what is to be blamed.
+    // The first statement locks the column, as a foreign key does. The second waits for the process to end and then holds
+    // the row that is to be blamed.
     ann.batch_execute(
         "BEGIN; INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'late' WHERE id = 1",
     )?;
@@ -225,7 +224,7 @@ fn an_open_transaction_of_one_role_does_not_keep_anothers_row() -> Result<()> {
 }
 
 #[test]
-fn locks_that_such_code_takes_for_the_session_end_with_the_row() -> Result<()> {
+fn session_locks_taken_by_a_trigger_end_with_its_row() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(

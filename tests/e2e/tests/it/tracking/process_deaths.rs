@@ -1,11 +1,11 @@
-//! The process that runs code of a table's owner is killed: the row on trial is blamed, and no other.
+//! Deaths of the process that runs code of a table's owner count against the row it worked on, and no other row.
 
 use crate::support::oauth::crash;
 use crate::support::prelude::*;
 use crate::support::tracking_process::{TRACKING_WORKER, on_trial, problem, trap};
 use crate::support::tracking_work::{small_world, state, texts, until_state, wrong_texts};
 
-/// A world in which a row may take as long as a test wants it on trial, its venues tracked.
+/// A world with tracked venues and a row timeout of one minute.
 fn patient_world() -> Result<(World, Client)> {
     let world = small_world()?;
     world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
@@ -15,7 +15,7 @@ fn patient_world() -> Result<(World, Client)> {
 }
 
 #[test]
-fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
+fn a_row_fails_after_killing_its_process_three_times() -> Result<()> {
     let (world, mut client) = patient_world()?;
     trap(&mut client, "NEW.id = 3")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 6) n")?;
@@ -23,7 +23,7 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
     for (deaths, pause) in [(1, 0), (2, 4), (3, 9)] {
         let pid = on_trial(&mut client)?;
         if let Some(killed) = killed {
-            // The restart itself is included; the pause lies in a table and does not end with it.
+            // The pause is stored in a table and survives the restart, whose time is included.
             assert!(killed.elapsed() > Duration::from_secs(pause), "{deaths}: {:?}", killed.elapsed());
         }
         client = crash(&world, pid)?;
@@ -35,7 +35,6 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
     let (reason, code) = until_state(&mut client, "3", "failed")?;
     assert_eq!(reason, "the table's triggers or policies ended the process that worked on the row 3 times");
     assert_eq!(code, "57P02");
-    // The others were in the same hands.
     for id in [1, 2, 4, 5, 6] {
         until_state(&mut client, &id.to_string(), "embedded")?;
     }
@@ -44,7 +43,7 @@ fn a_row_that_kills_its_process_does_so_three_times_at_most() -> Result<()> {
     assert_eq!(client.value::<i64>(innocent)?, 5);
     assert_eq!(wrong_texts(&mut client, "(SELECT * FROM venues WHERE id <> 3) v")?, 0);
     assert_eq!(world.cluster.log()?.matches("was terminated by signal 9").count(), 3);
-    // Asked for, it is tried again, and good then.
+    // A retry without the trigger succeeds.
     client.batch_execute("DROP TRIGGER stay ON venues; SELECT pinterest_retry_tracked('venues')")?;
     until_state(&mut client, "3", "embedded")?;
     Ok(())
@@ -57,7 +56,7 @@ fn a_crash_of_another_process_blames_no_row() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     for _ in 0..2 {
         on_trial(&mut client)?;
-        // Another process dies, and the server ends them all.
+        // The server ends all processes when one crashes.
         let other: i32 = client.value("SELECT pg_backend_pid()")?;
         client = crash(&world, other)?;
     }
@@ -68,7 +67,7 @@ fn a_crash_of_another_process_blames_no_row() -> Result<()> {
     Ok(())
 }
 
-/// What never looks at interrupts can be ended by nothing but the signal's handler.
+/// Code that never checks for interrupts can only be ended by the signal handler.
 #[test]
 fn a_loop_without_interrupt_checks_ends_at_the_time_limit() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
@@ -87,7 +86,7 @@ fn a_loop_without_interrupt_checks_ends_at_the_time_limit() -> Result<()> {
     until_state(&mut client, "1", "failed")?;
     until_state(&mut client, "2", "embedded")?;
     assert_eq!(state(&mut client, "1")?.2, "57014");
-    // The session is that of the beginning: no crash.
+    // The first session still works: the server has not crashed.
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     until("no process in the loop", || {
         let busy: i64 = client.value_with("SELECT count(*) FROM pg_stat_activity WHERE backend_type = $1 AND xact_start < now() - interval '6 seconds'", &[&TRACKING_WORKER])?;
@@ -124,10 +123,10 @@ fn a_loop_without_interrupt_checks_ends_on_sigterm() -> Result<()> {
         if round == 2 {
             client.query_one("SELECT pg_terminate_backend($1)", &[&pid])?;
         }
-        until("its end", || Ok(e2e::process::Process::get(pid).is_none()))?;
+        until("the process to end", || Ok(e2e::process::Process::get(pid).is_none()))?;
         assert!(begun.elapsed() < Duration::from_secs(5), "round {round} took {:?}", begun.elapsed());
     }
-    // No row is blamed, and no other session noticed.
+    // No row is blamed, and no other session was ended.
     assert_eq!(client.value::<i32>("SELECT deaths FROM pinterest.tracked_row")?, 0);
     assert!(!world.cluster.log()?.contains("terminating any other active server processes"));
     Ok(())

@@ -1,11 +1,10 @@
-//! Code that gets into a worker's transaction, by whatever way, stays what it is: the session that the worker began with is
-//! the bootstrap superuser's, and nothing leads back there.
+//! A worker's session begins as the bootstrap superuser. Code in its transactions cannot become that role again.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::settled;
 use crate::support::tracking_work::table_of;
 
-/// Tries to become the bootstrap superuser in every way there is, and says in the log how it went.
+/// Tries every way to become the bootstrap superuser and logs the results.
 const INTRUDER: &str = r#"
     CREATE FUNCTION public.regain(place text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
     DECLARE attempt text; before text := session_user || ' ' || current_user;
@@ -42,9 +41,9 @@ const INTRUDER: &str = r#"
         $$ BEGIN PERFORM public.regain(TG_ARGV[0]); RETURN COALESCE(NEW, OLD); END $$;
 "#;
 
-/// Waits until the intruder was at a place, and checks that it got nowhere there.
+/// Waits until the intruder has run at a place and requires that all its attempts were refused.
 fn refused_at(world: &World, place: &str) -> Result<()> {
-    // A client's own session is not what this is about.
+    // Sessions of clients do not matter.
     let marker = format!("worker: LOG:  regain at {place}: ");
     until(place, || Ok(world.cluster.log()?.contains(&marker)))?;
     let log = world.cluster.log()?;

@@ -1,10 +1,10 @@
-//! What cannot be tracked, each with its SQLSTATE and what to do.
+//! Tables, columns and transactions that cannot be tracked: SQLSTATE, message and hint.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{server, tracked_venues};
 
 #[test]
-fn what_cannot_be_tracked() -> Result<()> {
+fn unsuitable_tables_and_columns_are_refused() -> Result<()> {
     let (cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, c int NOT NULL, d numeric NOT NULL UNIQUE, u int NOT NULL UNIQUE DEFERRABLE,
@@ -69,7 +69,7 @@ fn what_cannot_be_tracked() -> Result<()> {
         assert!(refused.message.contains(message), "{statement}: {refused:?}");
         assert!(!refused.hint.is_empty() || ["42P01", "22023"].contains(&code), "{statement}: {refused:?}");
     }
-    // In the key's order, whatever the index's.
+    // Key columns keep the order of the argument, not of the index.
     client.batch_execute("SELECT pinterest_track('t', key => 'c, a', text => 'words')")?;
     assert_eq!(client.value::<Vec<String>>("SELECT key_columns FROM pinterest.tracked")?, ["c", "a"]);
 
@@ -85,7 +85,7 @@ fn what_cannot_be_tracked() -> Result<()> {
 }
 
 #[test]
-fn one_embedding_follows_one_source() -> Result<()> {
+fn an_embedding_column_has_one_source() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client
         .refused("SELECT pinterest_track('venues', image => 'photo')", "22023")
@@ -96,7 +96,7 @@ fn one_embedding_follows_one_source() -> Result<()> {
 }
 
 #[test]
-fn snapshots_that_stand_still_and_standbys() -> Result<()> {
+fn repeatable_read_and_read_only_transactions_are_refused() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     for call in ["pinterest_track('venues', text => 'description')", "pinterest_wait_for_tracked('venues')"] {
         client.refused(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT {call}"), "55000");

@@ -1,4 +1,4 @@
-//! Schemas that are renamed while workers are at a table in them: a rename waits for no lock on the table.
+//! Schemas that are renamed while workers write to a table in them: ALTER SCHEMA waits for no lock on the table.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ const ROWS: i64 = 1_500;
 const LONG: Duration = Duration::from_secs(300);
 
 #[test]
-fn a_strangers_view_under_the_tables_name() -> Result<()> {
+fn a_strangers_view_with_the_tables_name_is_never_written() -> Result<()> {
     let world = small_world()?;
     world.cluster.create_role("ann")?;
     let mut superuser = world.connect()?;
@@ -38,7 +38,7 @@ fn a_strangers_view_under_the_tables_name() -> Result<()> {
 }
 
 #[test]
-fn an_honest_rename_loses_no_row() -> Result<()> {
+fn renaming_schemas_loses_no_row() -> Result<()> {
     let world = small_world()?;
     world.cluster.create_role("ann")?;
     let mut superuser = world.connect()?;
@@ -62,7 +62,7 @@ fn an_honest_rename_loses_no_row() -> Result<()> {
     Ok(())
 }
 
-/// Exchanges the names of two schemas again and again until no row is pending; leaves them as they were.
+/// Swaps the names of two schemas until no row is pending; ends with the original names.
 fn swap_until_settled(world: &e2e::World, one: &str, other: &str) -> Result<()> {
     let done = AtomicBool::new(false);
     let swaps = std::thread::scope(|scope| -> Result<u64> {
@@ -79,7 +79,7 @@ fn swap_until_settled(world: &e2e::World, one: &str, other: &str) -> Result<()> 
                 client.batch_execute(&swap(one, other))?;
                 client.batch_execute(&swap(one, other))?;
                 swaps += 2;
-                // The stranger's turn is as long as the owner's.
+                // Both namings last equally long.
                 std::thread::sleep(Duration::from_millis(3));
             }
             Ok(swaps)

@@ -1,4 +1,4 @@
-//! Tracked tables that are published, and tables whose rows come from a subscription.
+//! Tracked tables in publications and subscriptions.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::settled;
@@ -33,7 +33,7 @@ fn subscribe(world: &World, client: &mut Client) -> Result<()> {
 }
 
 fn until_rows(client: &mut Client, rows: &str) -> Result<()> {
-    until("the rows to come", || {
+    until("the replicated rows", || {
         let found: String =
             client.value("SELECT COALESCE(string_agg(id || ' ' || description, ', ' ORDER BY id), '') FROM venues")?;
         Ok(found == rows)
@@ -55,7 +55,7 @@ const WRONG: &str =
     "SELECT count(*) FROM venues WHERE COALESCE(embedding <=> pinterest_embed_text(description) > 1e-6, true)";
 
 #[test]
-fn rows_of_a_subscription() -> Result<()> {
+fn rows_of_a_subscription_are_tracked() -> Result<()> {
     let (world, mut client) = world()?.with_session()?;
     let mut source = source(&world, &mut client, "(id, description)")?;
     client.batch_execute(&format!("{VENUES}; SELECT pinterest_track('venues', text => 'description')"))?;
@@ -78,9 +78,8 @@ fn rows_of_a_subscription() -> Result<()> {
     Ok(())
 }
 
-/// The vector comes along with the row, and is not computed again.
 #[test]
-fn vectors_that_are_replicated() -> Result<()> {
+fn vectors_are_replicated_with_their_rows() -> Result<()> {
     let (world, mut client) = world()?.with_session()?;
     client.batch_execute(&format!(
         "{VENUES}; INSERT INTO venues VALUES (1, 'barn'); CREATE PUBLICATION venues FOR TABLE venues;
@@ -103,7 +102,7 @@ fn vectors_that_are_replicated() -> Result<()> {
     let vectors =
         "SELECT string_agg(concat_ws(' ', id, description, md5(embedding::text)), ', ' ORDER BY id) FROM venues";
     let expected: String = client.value(vectors)?;
-    until("the vectors to come", || {
+    until("the replicated vectors", || {
         let found: Option<String> = copy.value(vectors)?;
         Ok(found.as_deref() == Some(expected.as_str()))
     })?;
@@ -111,9 +110,9 @@ fn vectors_that_are_replicated() -> Result<()> {
     Ok(())
 }
 
-/// Such a table takes no UPDATE from anybody; no row is blamed for it.
+/// Postgres refuses every UPDATE of such a table; no row is blamed.
 #[test]
-fn published_without_a_replica_identity() -> Result<()> {
+fn a_published_table_without_a_replica_identity_is_a_problem() -> Result<()> {
     let (_world, mut client) = world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE venues (id bigint NOT NULL UNIQUE, description text, embedding vector(512));

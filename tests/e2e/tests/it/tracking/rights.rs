@@ -1,4 +1,4 @@
-//! Which roles may track, what each role sees, and what another role can do to a queue.
+//! Which roles may track a table, and what other roles can see of a queue and do to it.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, start, tracked_venues};
@@ -13,7 +13,7 @@ fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
 }
 
 #[test]
-fn an_app_that_may_only_write_the_table() -> Result<()> {
+fn a_role_that_may_only_write_the_table_fills_the_queue() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut owner = role(&cluster, "venue_owner", "user")?;
     owner.batch_execute(&format!("{VENUES} SELECT pinterest_track('venues', text => 'description')"))?;
@@ -39,7 +39,7 @@ fn an_app_that_may_only_write_the_table() -> Result<()> {
 }
 
 #[test]
-fn the_owner_a_member_a_reader_and_a_stranger() -> Result<()> {
+fn only_the_owner_members_and_readers_see_a_tracked_table() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut stranger = role(&cluster, "stranger", "user")?;
     let mut member = role(&cluster, "member", "user")?;
@@ -81,7 +81,7 @@ fn a_forged_trigger_writes_to_no_queue() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     settle(&mut client, "venues")?;
     let id: i64 = client.value("SELECT tracked_column_id FROM pinterest.tracked")?;
-    // Everybody can read it in pg_trigger.
+    // Any role can read it in pg_trigger.
     let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
     let mut stranger = role(&cluster, "stranger", "user")?;
     stranger.batch_execute(&format!(
@@ -97,13 +97,13 @@ fn a_forged_trigger_writes_to_no_queue() -> Result<()> {
     assert_eq!(queue(&mut client)?, "1");
     let table = "SELECT \"table\" FROM pinterest.tracked WHERE tracked_column_id IS NOT NULL";
     assert_eq!(client.value::<String>(table)?, "public.venues");
-    // A forged partition can do no more than its parent's owner, who alone can attach one.
+    // Partitions need no test: only the owner of the parent can attach one.
     stranger.refused(&format!("SELECT pinterest.track_change({id})"), "42883");
     Ok(())
 }
 
 #[test]
-fn a_table_that_changed_hands() -> Result<()> {
+fn a_new_owner_has_to_declare_the_table_again() -> Result<()> {
     let (cluster, mut client) = server()?;
     let mut first = role(&cluster, "first", "user")?;
     let mut second = role(&cluster, "second", "user")?;
@@ -112,7 +112,7 @@ fn a_table_that_changed_hands() -> Result<()> {
     ))?;
     client.batch_execute("ALTER TABLE venues OWNER TO second")?;
     second.batch_execute("INSERT INTO venues VALUES (2, 'beach')")?;
-    assert_eq!(queue(&mut client)?, "1*", "the old owner's queue is closed");
+    assert_eq!(queue(&mut client)?, "1*", "nothing is added to the old owner's queue");
     let state = "SELECT concat_ws(' ', owner, state, problem_code, rows) FROM pinterest.tracked";
     assert_eq!(first.value::<String>(state)?, "first problem 42704 1");
     assert_eq!(second.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 2);
@@ -126,7 +126,7 @@ fn a_table_that_changed_hands() -> Result<()> {
 }
 
 #[test]
-fn without_a_free_worker_slot() -> Result<()> {
+fn changes_are_queued_without_a_free_worker_slot() -> Result<()> {
     let (_cluster, mut client) = start(e2e::Cluster::builder().setting("max_worker_processes", "4"))?;
     client.batch_execute(&format!("{VENUES} SELECT pinterest_track('venues', text => 'description')"))?;
     client.batch_execute("ALTER SYSTEM SET max_worker_processes = 2")?;

@@ -1,4 +1,4 @@
-//! Tables of roles with power over the server: no other role's code may run there.
+//! Tables of superusers and equally powerful roles: workers refuse to run other roles' code there.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world, wrong_texts};
@@ -6,7 +6,7 @@ use crate::support::tracking_work::{settled, small_world, wrong_texts};
 const VENUES: &str = "CREATE TABLE venues (id bigint PRIMARY KEY, description text, other text, embedding vector(512))";
 const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";
 
-/// What becomes superuser where it runs with a superuser's rights.
+/// Code that makes its owner a superuser if it runs with a superuser's rights.
 const EVIL: &str = "
     CREATE FUNCTION bob.evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         BEGIN EXECUTE 'ALTER ROLE bob SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN NEW; END $$;
@@ -35,7 +35,7 @@ fn world() -> Result<(World, Client, Client)> {
 }
 
 #[test]
-fn refused_at_the_declaration() -> Result<()> {
+fn foreign_code_is_refused_at_the_declaration() -> Result<()> {
     let (_world, mut superuser, _bob) = world()?;
     for (with, named) in [
         ("CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION bob.evil()", "function bob.evil()"),
@@ -74,7 +74,7 @@ fn refused_at_the_declaration() -> Result<()> {
              CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION mine(); GRANT CREATE ON SCHEMA public TO bob",
             "\"bob\" may create functions in the schema public",
         ),
-        // Made while he might.
+        // Created while its owner had the right to.
         (
             "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM lookup(1); RETURN NEW; END';
              CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION mine();
@@ -101,7 +101,7 @@ fn refused_at_the_declaration() -> Result<()> {
         assert!(refused.message.contains(named), "{with}: {refused:?}");
         assert!(refused.hint.contains("OWNER TO"), "{with}: {refused:?}");
     }
-    // A part of it that is another's, and being a part of another's.
+    // A partition of another role, and a table that is a partition of another role's table.
     superuser.batch_execute(&format!(
         "BEGIN; {VENUES} PARTITION BY RANGE (id); ALTER TABLE venues ATTACH PARTITION bob.part DEFAULT; SAVEPOINT s"
     ))?;
@@ -117,7 +117,7 @@ fn refused_at_the_declaration() -> Result<()> {
 }
 
 #[test]
-fn a_superusers_table_with_code_of_superusers() -> Result<()> {
+fn code_of_superusers_runs_on_a_superusers_table() -> Result<()> {
     let (_world, mut superuser, _bob) = world()?;
     superuser.batch_execute(&format!(
         "{VENUES}; CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.other := lookup(); RETURN NEW; END';
@@ -136,7 +136,7 @@ fn a_superusers_table_with_code_of_superusers() -> Result<()> {
 }
 
 #[test]
-fn what_comes_after_the_declaration() -> Result<()> {
+fn foreign_code_added_later_stops_the_column() -> Result<()> {
     let (_world, mut superuser, mut bob) = world()?;
     superuser.batch_execute(&format!("{VENUES}; {TRACK}; INSERT INTO venues VALUES (1, 'barn')"))?;
     settled(&mut superuser)?;
@@ -152,7 +152,7 @@ fn what_comes_after_the_declaration() -> Result<()> {
     })?;
     assert!(found.contains("55000") && found.contains("function bob.evil() belongs to \"bob\""), "{found}");
     let powers: bool = superuser.value("SELECT rolsuper FROM pg_roles WHERE rolname = 'bob'")?;
-    assert!(!powers, "nothing of his ran");
+    assert!(!powers, "no code of bob ran");
     assert_eq!(superuser.value::<i64>("SELECT count(*) FROM venues WHERE embedding IS NULL")?, 1);
     superuser.batch_execute(
         "DROP TRIGGER t ON venues; REVOKE TRIGGER ON venues FROM bob; SELECT pinterest_retry_tracked('venues')",
@@ -163,7 +163,7 @@ fn what_comes_after_the_declaration() -> Result<()> {
 }
 
 #[test]
-fn roles_with_power_over_the_server() -> Result<()> {
+fn powerful_roles_are_protected_as_superusers_are() -> Result<()> {
     let (world, mut superuser, mut bob) = world()?;
     for (name, power) in [
         ("files", "GRANT pg_write_server_files TO files"),
@@ -183,12 +183,12 @@ fn roles_with_power_over_the_server() -> Result<()> {
         ))?;
         superuser.batch_execute(power)?;
         owner.refused(TRACK, "55000").says("function bob.evil()");
-        // What is their own and the server's may run.
+        // Their own code and the server's may run.
         owner.batch_execute("DROP TRIGGER t ON venues; CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
              CREATE TRIGGER t BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION own()")?;
         owner.batch_execute(TRACK)?;
     }
-    // Without such power others' code is its owner's own affair.
+    // Foreign code is allowed on tables of ordinary roles.
     superuser
         .batch_execute("CREATE ROLE ann LOGIN; SELECT pinterest_grant('ann'); CREATE SCHEMA ann AUTHORIZATION ann")?;
     let mut ann = world.cluster.connect_as("ann")?;
@@ -200,7 +200,7 @@ fn roles_with_power_over_the_server() -> Result<()> {
 }
 
 #[test]
-fn under_the_owners_search_path() -> Result<()> {
+fn code_runs_under_the_owners_search_path() -> Result<()> {
     let (world, mut superuser, _bob) = world()?;
     world.cluster.create_role("ann")?;
     superuser.batch_execute(

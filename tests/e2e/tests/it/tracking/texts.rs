@@ -1,20 +1,20 @@
-//! Sources of every length, and those in which there is nothing to embed.
+//! Texts of every length, and sources without content.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{queue, server};
 use crate::support::tracking_work::{count, settled, small_world, texts};
 
-/// Rows that have no embedding, or not that of `shown`.
+/// Rows whose embedding is missing or not that of `shown`.
 const WRONG: &str =
     "SELECT count(*) FROM venues WHERE COALESCE(embedding <=> pinterest_embed_text(shown) > 1e-6, true)";
 
 #[test]
-fn of_long_texts_the_beginning_is_embedded() -> Result<()> {
+fn only_the_beginning_of_a_long_text_is_embedded() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "ALTER TABLE venues ADD COLUMN shown text;
-         -- What the model reads of it is in `shown`, a short text each.
+         -- `shown` is the part of the text that the model reads.
          INSERT INTO venues (id, description, shown) SELECT n, repeat(word, times), repeat(word, 4096 / octet_length(word))
              FROM (VALUES (1, 'barn ', 820), (2, 'barn ', 1000), (3, 'barn ', 2000000), (4, 'x', 1000000), (5, 'é', 4097),
                    (6, U&'\\+01F600', 300000), (7, '東', 100000), (8, '<b>', 20000)) AS v(n, word, times);
@@ -22,23 +22,23 @@ fn of_long_texts_the_beginning_is_embedded() -> Result<()> {
              (9, repeat(' ', 50000) || 'a barn', 'a barn'), (10, 'a' || repeat(E'\\n', 60000) || 'barn', 'a barn'),
              (11, repeat('barn ', 100) || repeat('beach ', 100000), repeat('barn ', 100))",
     )?;
-    // Stored as it is, outside of its row.
+    // Stored uncompressed, outside its row.
     client.batch_execute("ALTER TABLE venues ALTER description SET STORAGE EXTERNAL; INSERT INTO venues (id, description, shown) VALUES (12, repeat('a lake ', 500000), repeat('a lake ', 100))")?;
     settled(&mut client)?;
     assert_eq!(client.value::<i64>(WRONG)?, 0);
     assert_eq!((count(&mut client, "embedded")?, count(&mut client, "failed")?), (12, 0));
-    // The function has the same rule.
+    // The functions have the same rule.
     let other = "SELECT count(*) FROM venues v, LATERAL (SELECT pinterest_embed_text(v.description) AS one, pinterest_embed_texts(ARRAY[v.description]) AS many) f
           WHERE v.embedding <=> f.one > 1e-6 OR v.embedding <=> f.many[1] > 1e-6";
     assert_eq!(client.value::<i64>(other)?, 0);
-    // A change behind what the model reads changes nothing, and one in front of it does.
+    // Only a change within the part that the model reads changes the embedding.
     client.batch_execute("UPDATE venues SET description = description || ' and a castle' WHERE id = 3; UPDATE venues SET description = 'castle ' || description, shown = 'castle ' || shown WHERE id = 2")?;
     settled(&mut client)?;
     assert_eq!(client.value::<i64>(WRONG)?, 0);
     Ok(())
 }
 
-/// SQL for texts in which nothing can be seen.
+/// SQL for texts without a visible character.
 const BLANKS: [&str; 9] = [
     "''",
     "' '",
@@ -52,7 +52,7 @@ const BLANKS: [&str; 9] = [
 ];
 
 #[test]
-fn what_holds_nothing_is_no_source() -> Result<()> {
+fn empty_sources_are_not_embedded() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
@@ -77,7 +77,7 @@ fn what_holds_nothing_is_no_source() -> Result<()> {
         client.batch_execute("SELECT pinterest_track('venues', text => 'description')")?;
         settled(&mut client)?;
         assert_eq!(client.value::<String>(standing)?, "1 0 0 1 active, 0 0 0 1 active, 0 0 0 1 active", "{blank}");
-        // To search for nothing is a mistake, and no NULL.
+        // A search for an empty text is an error, not NULL.
         let refused = refusal(client.query(&format!("SELECT pinterest_embed_text({blank})"), &[]));
         assert_eq!((refused.code.as_str(), refused.message.as_str()), ("22023", "the text is empty"), "{blank}");
         client.batch_execute("UPDATE venues SET description = 'castle' WHERE id = 1")?;
@@ -104,7 +104,7 @@ fn short_blanks_never_reach_the_queue() -> Result<()> {
 }
 
 #[test]
-fn columns_that_hold_texts() -> Result<()> {
+fn columns_of_text_types_are_tracked() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE EXTENSION citext; CREATE DOMAIN words AS citext; CREATE TYPE colour AS ENUM ('red');
@@ -129,7 +129,7 @@ fn columns_that_hold_texts() -> Result<()> {
     let wrong: i64 = client.value("SELECT count(*) FROM venues, pinterest_embed_text('A barn') AS x WHERE id = 1
              AND NOT (va <=> x < 1e-6 AND vb <=> x < 1e-6 AND vc <=> x < 1e-6 AND vd <=> x < 1e-6) OR id = 2 AND num_nulls(va, vb, vc, vd) < 4")?;
     assert_eq!((wrong, count(&mut client, "embedded")?), (0, 4));
-    // Other letters are another text, whatever the column takes for equal.
+    // Texts that are equal in citext differ for the model.
     client.batch_execute("UPDATE venues SET c = 'A BEACH', d = 'A beach'; UPDATE venues SET c = 'a beach'")?;
     settled(&mut client)?;
     let wrong = "SELECT count(*) FROM venues WHERE COALESCE(vc <=> pinterest_embed_text('a beach') > 1e-6, true)";

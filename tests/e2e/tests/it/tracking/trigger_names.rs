@@ -1,9 +1,9 @@
-//! What ties a tracked column to its table: not a number that starts again in a copy.
+//! Declarations and triggers are matched by a UUID: the ids of declarations start again in a copy of the schema.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{queue, server, settle};
 
-/// Copies the schema of the database, and of nothing else, into the database `copy`.
+/// Copies only the schema of the database into the database `copy`.
 fn copy_schema(cluster: &Cluster, client: &mut Client) -> Result<Client> {
     client.batch_execute("CREATE DATABASE copy")?;
     let file = cluster.directory().join("schema");
@@ -17,7 +17,6 @@ fn copy_schema(cluster: &Cluster, client: &mut Client) -> Result<Client> {
     cluster.connect_to("postgres", "copy")
 }
 
-/// Two tables, tracked in this order.
 const TWO: &str = "
     CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512));
     CREATE TABLE halls (id bigint PRIMARY KEY, description text, embedding vector(512));
@@ -25,18 +24,18 @@ const TWO: &str = "
     SELECT pinterest_track('halls', text => 'description');";
 
 #[test]
-fn a_copy_of_the_schema_tracked_in_another_order() -> Result<()> {
+fn a_copy_of_the_schema_may_be_tracked_in_another_order() -> Result<()> {
     let (cluster, mut client) = server()?;
     client.batch_execute(TWO)?;
     let mut copy = copy_schema(&cluster, &mut client)?;
     assert_eq!(copy.value::<i64>("SELECT count(*) FROM pinterest.tracked_column")?, 0);
-    // The triggers came along, and stand for nothing here.
+    // The copied triggers have no declaration here.
     copy.batch_execute("INSERT INTO venues VALUES (1, 'barn'); INSERT INTO halls VALUES (2, 'hall')")?;
     assert_eq!(queue(&mut copy)?, "");
     copy.batch_execute("SELECT pinterest_track('halls', text => 'description')")?;
     let id: i64 = copy.value("SELECT tracked_column_id FROM pinterest.tracked_column")?;
-    assert_eq!(id, 1, "the number of the other table's declaration, whose triggers that table still has");
-    // Workers look at it here: the state is that there is no model.
+    assert_eq!(id, 1, "the id that the triggers of the other table have in their names");
+    // `state` is left out: workers report a missing model here.
     let named =
         "SELECT string_agg(concat_ws(' ', \"table\", rows), ', ' ORDER BY tracked_column_id) FROM pinterest.tracked";
     assert_eq!(copy.value::<String>(named)?, "public.halls 1, public.venues");
@@ -47,7 +46,7 @@ fn a_copy_of_the_schema_tracked_in_another_order() -> Result<()> {
     )?;
     assert_eq!(copy.value::<String>(named)?, "public.halls 1, public.venues 1");
     let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest_track_%'";
-    assert_eq!(copy.value::<i64>(triggers)?, 10, "the old ones are gone");
+    assert_eq!(copy.value::<i64>(triggers)?, 10, "the old triggers are gone");
     settle(&mut copy, "halls")?;
     copy.batch_execute("UPDATE venues SET description = 'castle'")?;
     assert_eq!(queue(&mut copy)?, "1* 2");
@@ -55,12 +54,12 @@ fn a_copy_of_the_schema_tracked_in_another_order() -> Result<()> {
 }
 
 #[test]
-fn a_remembered_oid_is_only_where_to_look_first() -> Result<()> {
+fn a_wrong_stored_oid_does_no_harm() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(TWO)?;
     let named =
         "SELECT string_agg(concat_ws(' ', \"table\", state), ', ' ORDER BY tracked_column_id) FROM pinterest.tracked";
-    // Another table's, one that nothing has, and none: as a dump may bring them.
+    // A dump may contain the oid of another table, an unused one or none.
     for oid in ["'halls'::regclass::oid", "4294967295", "NULL"] {
         client.batch_execute(&format!(
             "UPDATE pinterest.tracked_column SET table_oid = {oid} WHERE tracked_column_id = 1; TRUNCATE venues"
@@ -76,7 +75,7 @@ fn a_remembered_oid_is_only_where_to_look_first() -> Result<()> {
 }
 
 #[test]
-fn a_trigger_of_the_same_owners_other_table() -> Result<()> {
+fn a_trigger_on_another_table_of_the_owner_writes_nothing() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(TWO)?;
     let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column WHERE tracked_column_id = 1")?;
@@ -90,9 +89,9 @@ fn a_trigger_of_the_same_owners_other_table() -> Result<()> {
     Ok(())
 }
 
-/// The statement of a claim, and of a trigger, read a few pages of pg_trigger, however many triggers there are.
+/// The statements of claims and triggers use an index of pg_trigger.
 #[test]
-fn looked_up_by_the_table() -> Result<()> {
+fn pg_trigger_is_never_read_whole() -> Result<()> {
     let (_cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE TABLE big (id bigint, description text, embedding vector(512), PRIMARY KEY (id)) PARTITION BY RANGE (id);
@@ -115,6 +114,6 @@ fn looked_up_by_the_table() -> Result<()> {
     client.batch_execute("SELECT pg_stat_force_next_flush()")?;
     client.batch_execute("SELECT 1")?;
     let after: String = reader.value(scans)?;
-    assert_eq!(before, after, "pg_trigger was read from end to end");
+    assert_eq!(before, after, "pg_trigger was read by a sequential scan");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The trigger functions on tables of anybody, by triggers of every timing, level, event and arguments: an ERROR at most.
+//! Users may create triggers of any timing, level, event and arguments with the trigger functions: at most an ERROR results.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{queue, settle, tracked_venues};
@@ -6,11 +6,11 @@ use crate::support::tracking::{queue, settle, tracked_venues};
 const CHANGE: &str = "pinterest.track_change";
 const STALE: &str = "pinterest.track_stale";
 
-/// What a trigger can follow and take for a key, of every way of being stored.
+/// Columns of every storage type as source and key.
 const TABLE: &str = "(id int PRIMARY KEY, src text, embedding vector(512), odd public.odd, point point, list int[], \
      both_of public.pair, fixed char(4), short bigint, gone int, filled text GENERATED ALWAYS AS (src || '!') STORED, nothing public.void_like)";
 
-/// A session of a role of level `user` that may do nothing else but make tables and types.
+/// A session of a role of level `user` that may also create tables and types.
 fn intruder(cluster: &e2e::Cluster, client: &mut Client) -> Result<Client> {
     cluster.create_role("intruder")?;
     client.batch_execute("SELECT pinterest_grant('intruder'); GRANT CREATE ON SCHEMA public TO intruder")?;
@@ -22,7 +22,7 @@ fn intruder(cluster: &e2e::Cluster, client: &mut Client) -> Result<Client> {
     Ok(intruder)
 }
 
-/// Runs a statement; its SQLSTATE where it is refused. A session that ends fails the test.
+/// Runs a statement and returns its SQLSTATE if it is refused. A session that ends fails the test.
 fn run(client: &mut Client, sql: &str) -> Option<String> {
     match client.batch_execute(sql) {
         Ok(()) => None,
@@ -69,7 +69,6 @@ fn arguments(tie: &str) -> Vec<String> {
     all
 }
 
-/// The statements that fire triggers.
 fn statements(table: &str) -> [String; 5] {
     [
         format!(
@@ -85,7 +84,7 @@ fn statements(table: &str) -> [String; 5] {
 }
 
 #[test]
-fn every_timing_level_event_and_argument() -> Result<()> {
+fn triggers_of_every_timing_level_event_and_argument_are_harmless() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
@@ -106,7 +105,7 @@ fn every_timing_level_event_and_argument() -> Result<()> {
                     _ => (timing, level) == ("BEFORE", "ROW") && event.starts_with("UPDATE"),
                 };
                 for (place, arguments) in arguments(&tie).into_iter().enumerate() {
-                    // What depends on the shape is tried with all arguments, the rest on one table with a few.
+                    // All arguments on the first table, a quarter of them on the second.
                     if table == "plain" && place % 4 != 0 {
                         continue;
                     }
@@ -128,8 +127,8 @@ fn every_timing_level_event_and_argument() -> Result<()> {
         }
     }
     assert!(fired > 500, "{fired} statements were refused by a trigger");
-    assert_eq!(intruder.value::<i32>("SELECT pg_backend_pid()")?, session, "the session went on");
-    assert_eq!(queue(&mut client)?, "1 2", "the queue of another table");
+    assert_eq!(intruder.value::<i32>("SELECT pg_backend_pid()")?, session, "the session has not ended");
+    assert_eq!(queue(&mut client)?, "1 2", "the queue of the tracked table");
     assert_quiet(&cluster)
 }
 
@@ -145,7 +144,7 @@ fn shapes() -> Vec<(&'static str, &'static str, &'static str)> {
     shapes
 }
 
-/// No process of the server ended by a signal, and no thread of ours panicked.
+/// No server process was ended by a signal and no thread has panicked.
 fn assert_quiet(cluster: &e2e::Cluster) -> Result<()> {
     let log = cluster.log()?;
     for word in ["terminated by signal", "panicked", "PANIC", "server process"] {
@@ -155,7 +154,7 @@ fn assert_quiet(cluster: &e2e::Cluster) -> Result<()> {
 }
 
 #[test]
-fn triggers_of_other_kinds() -> Result<()> {
+fn triggers_on_other_kinds_of_relations_are_harmless() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "INSERT INTO venues VALUES (1, 'barn'); CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
@@ -238,7 +237,7 @@ fn triggers_of_other_kinds() -> Result<()> {
             ),
         ),
     ] {
-        // Some kinds cannot be made at all.
+        // Postgres refuses some of these triggers.
         let _ = run(&mut intruder, &trigger);
         for statement in all(table) {
             let _ = run(&mut intruder, &statement);
@@ -254,7 +253,7 @@ fn triggers_of_other_kinds() -> Result<()> {
         );
         let _ = run(&mut intruder, &format!("DROP TRIGGER IF EXISTS t ON {table}"));
     }
-    // Otherwise than by a trigger.
+    // Calls outside a trigger.
     for statement in [
         format!("SELECT {CHANGE}()"),
         format!("SELECT {STALE}()"),
@@ -265,7 +264,7 @@ fn triggers_of_other_kinds() -> Result<()> {
         assert!(run(&mut intruder, &statement).is_some(), "{statement}");
     }
     intruder.refused(&format!("SELECT {CHANGE}()"), "39P01");
-    // As anything else that takes a function.
+    // Other objects that take a function.
     for statement in [
         format!("CREATE AGGREGATE all_of (*) (SFUNC = {CHANGE}, STYPE = int)"),
         format!("CREATE OPERATOR public.@@@ (FUNCTION = {CHANGE}, RIGHTARG = int)"),
@@ -283,7 +282,7 @@ fn triggers_of_other_kinds() -> Result<()> {
 }
 
 #[test]
-fn the_statement_that_aborted_the_server() -> Result<()> {
+fn a_statement_level_trigger_is_refused_when_it_fires() -> Result<()> {
     let (cluster, mut client) = tracked_venues()?;
     let mut intruder = intruder(&cluster, &mut client)?;
     intruder.batch_execute(
@@ -303,7 +302,7 @@ fn a_trigger_with_other_columns_writes_nothing() -> Result<()> {
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach')")?;
     settle(&mut client, "venues")?;
     let tie: String = client.value("SELECT tie::text FROM pinterest.tracked_column")?;
-    // The table's own tie, and columns that were not declared: a key of the description would forget rows.
+    // The table's own tie with undeclared columns: with the description as key, rows would be lost.
     client.batch_execute(&format!(
         "CREATE TRIGGER odd AFTER INSERT OR DELETE OR UPDATE ON venues FOR EACH ROW
              EXECUTE FUNCTION pinterest.track_change('{tie}', 'photo', 'description');
@@ -314,7 +313,7 @@ fn a_trigger_with_other_columns_writes_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_no_index_holds() -> Result<()> {
+fn keys_too_long_for_an_index_are_left_out() -> Result<()> {
     let (_cluster, mut client) = tracked_venues()?;
     client.batch_execute(
         "CREATE TABLE words (id text PRIMARY KEY, words text, embedding vector(512));

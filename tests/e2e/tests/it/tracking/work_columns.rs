@@ -1,4 +1,4 @@
-//! A problem of a whole column is reported for the column, and no row is blamed.
+//! A problem of a whole column is reported for the column and not counted against its rows.
 
 use e2e::{Installation, other_tiny_stand_in, tiny_stand_in};
 
@@ -7,7 +7,7 @@ use crate::support::prelude::*;
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, settled, small_world, texts, wrong_texts};
 
-/// The problem of the one tracked column, its SQLSTATE and its hint, once there is one.
+/// Waits for a problem of the one tracked column; returns it with its SQLSTATE and hint.
 fn problem(client: &mut Client) -> Result<(String, String, String)> {
     wait_for("a problem", SOON, || {
         let row = client.query_opt(
@@ -24,14 +24,14 @@ fn unblamed(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Has a column that has a problem tried now.
+/// Makes a column with a problem due now.
 fn due(client: &mut Client) -> Result<()> {
     client.batch_execute("UPDATE pinterest.tracked_column SET next_attempt_at = now(); SELECT pinterest_adopt()")?;
     Ok(())
 }
 
 #[test]
-fn a_column_that_is_not_what_it_was() -> Result<()> {
+fn a_dropped_column_is_a_problem_until_it_is_back() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
@@ -45,7 +45,6 @@ fn a_column_that_is_not_what_it_was() -> Result<()> {
     assert!(hint.contains("pinterest_track()"), "{hint}");
     unblamed(&mut client)?;
     assert_eq!(doctor(&mut client, "tracked columns")?.0, "problem");
-    // It heals.
     client.batch_execute("ALTER TABLE venues ADD COLUMN embedding vector(3)")?;
     due(&mut client)?;
     until("another problem", || Ok(problem(&mut client)?.0.contains("vector(3), not vector(512)")))?;
@@ -57,7 +56,7 @@ fn a_column_that_is_not_what_it_was() -> Result<()> {
 }
 
 #[test]
-fn a_table_that_changed_hands() -> Result<()> {
+fn a_new_owner_is_a_problem_of_the_column() -> Result<()> {
     let world = small_world()?;
     world.cluster.create_role("ann")?;
     let mut client = world.connect()?;
@@ -90,7 +89,7 @@ fn without_a_model_rows_wait() -> Result<()> {
 }
 
 #[test]
-fn another_model_takes_over_when_asked() -> Result<()> {
+fn tracking_again_embeds_rows_with_the_new_model() -> Result<()> {
     let (world, mut client) =
         World::builder().preload(false).sandbox(quick_board("Beach", 1)).start()?.with_session()?;
     texts(&mut client, "venues")?;
@@ -118,16 +117,16 @@ fn a_role_with_a_few_rows_does_not_wait_for_one_with_many() -> Result<()> {
     let mut ann = world.cluster.connect_as("ann")?;
     texts(&mut ann, "few")?;
     client.batch_execute("INSERT INTO many SELECT n, 'barn ' || n FROM generate_series(1, 3000) n")?;
-    until("the many to be begun", || Ok(count(&mut client, "embedded")? > 0))?;
+    until("the first of the many rows", || Ok(count(&mut client, "embedded")? > 0))?;
     ann.batch_execute("INSERT INTO few SELECT n, 'beach ' || n FROM generate_series(1, 20) n")?;
-    wait_for("the few", SOON, || Ok((ann.value::<i64>("SELECT count(embedding) FROM few")? == 20).then_some(())))?;
+    wait_for("the few rows", SOON, || Ok((ann.value::<i64>("SELECT count(embedding) FROM few")? == 20).then_some(())))?;
     let left: i64 = client.value("SELECT count(*) FROM many WHERE embedding IS NULL")?;
-    assert!(left > 500, "the many were not done first: {left} are left");
+    assert!(left > 500, "only {left} rows of the large table are left");
     Ok(())
 }
 
 #[test]
-fn the_worker_leaves_and_the_next_row_brings_it_back() -> Result<()> {
+fn the_worker_ends_when_idle_and_the_next_row_starts_it() -> Result<()> {
     let (world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 1))
         .setting("pinterest.worker_idle_timeout", "1s")
@@ -141,7 +140,7 @@ fn the_worker_leaves_and_the_next_row_brings_it_back() -> Result<()> {
         let begun = Instant::now();
         client.execute("INSERT INTO venues VALUES ($1, 'barn')", &[&id])?;
         settled(&mut client)?;
-        assert!(begun.elapsed() < Duration::from_secs(30), "the commit woke a worker");
+        assert!(begun.elapsed() < Duration::from_secs(30), "the commit woke no worker");
     }
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     Ok(())

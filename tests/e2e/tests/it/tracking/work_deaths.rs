@@ -1,17 +1,17 @@
-//! Processes die and workers meet: no row is lost, none is done twice.
+//! Killed processes and concurrent workers: no row is lost or embedded twice.
 
 use crate::support::oauth::kill_one;
 use crate::support::prelude::*;
 use crate::support::tracking_process::TRACKING_WORKER;
 use crate::support::tracking_work::{count, photo, settled, small_world, texts, wrong_texts};
 
-/// So many rows are embedded.
+/// Waits until this many rows are embedded.
 fn progress(client: &mut postgres::Client, rows: i64) -> Result<()> {
     until("progress", || Ok(count(client, "embedded")? >= rows))
 }
 
 #[test]
-fn the_embedder_is_killed_again_and_again() -> Result<()> {
+fn killing_the_embedder_loses_no_row() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE photos (n int PRIMARY KEY, photo bytea, embedding vector(512));
@@ -35,7 +35,7 @@ fn the_embedder_is_killed_again_and_again() -> Result<()> {
 }
 
 #[test]
-fn the_worker_is_killed_at_work() -> Result<()> {
+fn killing_the_worker_loses_no_row() -> Result<()> {
     let (world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 1500) n")?;
@@ -50,7 +50,7 @@ fn the_worker_is_killed_at_work() -> Result<()> {
 }
 
 #[test]
-fn two_workers_never_do_a_row_twice() -> Result<()> {
+fn two_workers_never_embed_a_row_twice() -> Result<()> {
     let (_world, mut client) = World::builder()
         .sandbox(quick_board("Beach", 1))
         .setting("pinterest.workers_per_database", "2")
@@ -68,7 +68,7 @@ fn two_workers_never_do_a_row_twice() -> Result<()> {
     let row = client.query_one("SELECT count(*), count(DISTINCT id), count(DISTINCT pid) FROM writes", &[])?;
     let (writes, rows, workers): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     assert_eq!((writes, rows), (600, 600));
-    assert_eq!(workers, 2, "both had a share");
+    assert_eq!(workers, 2, "both workers embedded rows");
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1")?, 0);
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     Ok(())

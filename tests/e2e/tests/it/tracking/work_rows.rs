@@ -1,10 +1,10 @@
-//! Rows of users' tables get the embeddings of their sources, and only of those.
+//! Rows of users' tables get the embeddings of their sources.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{count, photo, settled, small_world, state, texts, wrong_texts};
 
 #[test]
-fn texts_and_pictures_get_their_embeddings() -> Result<()> {
+fn texts_and_images_get_their_embeddings() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     client.batch_execute(
         "CREATE TABLE venues (id bigint PRIMARY KEY, description text, photo bytea, by_text vector(512), by_photo vector(512));
@@ -30,7 +30,7 @@ fn texts_and_pictures_get_their_embeddings() -> Result<()> {
 }
 
 #[test]
-fn a_change_brings_the_new_embedding_and_a_row_that_goes_leaves_nothing() -> Result<()> {
+fn changed_rows_are_embedded_again_and_deleted_rows_leave_the_queue() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'barn'), (2, 'beach'), (3, 'garden'), (4, 'castle')")?;
@@ -49,7 +49,7 @@ fn a_change_brings_the_new_embedding_and_a_row_that_goes_leaves_nothing() -> Res
 }
 
 #[test]
-fn rows_that_cannot_be_embedded_have_a_reason_and_delay_no_other() -> Result<()> {
+fn rows_that_cannot_be_embedded_fail_with_a_reason_and_delay_no_other() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
@@ -73,7 +73,7 @@ fn rows_that_cannot_be_embedded_have_a_reason_and_delay_no_other() -> Result<()>
 }
 
 #[test]
-fn what_has_not_changed_is_not_embedded_again() -> Result<()> {
+fn unchanged_rows_are_not_embedded_again() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues SELECT n, 'barn ' || n FROM generate_series(1, 20) n")?;
@@ -85,7 +85,7 @@ fn what_has_not_changed_is_not_embedded_again() -> Result<()> {
     settled(&mut client)?;
     let after: Vec<String> = client.value(versions)?;
     let changed: Vec<usize> = (0..20).filter(|&place| before[place] != after[place]).collect();
-    assert_eq!(changed, [6], "only the row that had lost its embedding is written");
+    assert_eq!(changed, [6], "only the row that has lost its embedding is written");
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     Ok(())
 }
@@ -111,7 +111,7 @@ fn keys_of_every_kind_find_their_rows() -> Result<()> {
 }
 
 #[test]
-fn a_thousand_texts() -> Result<()> {
+fn a_thousand_texts_are_claimed_once_each() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
     texts(&mut client, "venues")?;
     client.batch_execute(
@@ -120,6 +120,6 @@ fn a_thousand_texts() -> Result<()> {
     settled(&mut client)?;
     assert_eq!(wrong_texts(&mut client, "venues")?, 0);
     let attempts = "SELECT count(*) FROM pinterest.tracked_row WHERE fence <> 1";
-    assert_eq!(client.value::<i64>(attempts)?, 0, "each is claimed once");
+    assert_eq!(client.value::<i64>(attempts)?, 0, "rows claimed more than once");
     Ok(())
 }

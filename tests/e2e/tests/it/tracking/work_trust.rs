@@ -1,4 +1,4 @@
-//! A worker runs what belongs to a table with its owner's rights, and nothing more.
+//! A worker runs code that belongs to a table with the rights of the table's owner only.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world, state, table_of, until_state, wrong_texts};
@@ -7,7 +7,7 @@ use crate::support::tracking_work::{settled, small_world, state, table_of, until
 fn a_trigger_in_the_workers_write_gains_nothing() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
-    // Each tries something and notes how it went; the write itself goes through.
+    // The trigger records the result of each attempt; the write itself succeeds.
     owner.batch_execute(
         r#"CREATE FUNCTION try() RETURNS trigger LANGUAGE plpgsql AS $$
            DECLARE attempt text;
@@ -83,7 +83,7 @@ fn a_table_that_refuses_fails_its_row_alone() -> Result<()> {
     assert!(reason.contains("prevents the embedding from being written"), "{reason}");
     let (reason, code) = until_state(&mut superuser, "3", "failed")?;
     assert!(reason.contains("check constraint") && code == "23514", "{reason}");
-    // A code of the owner's own is not known here.
+    // User-defined SQLSTATEs are replaced.
     assert_eq!(until_state(&mut superuser, "5", "failed")?, ("nor on mine".to_owned(), "09000".to_owned()));
     assert_eq!(state(&mut superuser, "4")?.0, "embedded");
     assert_eq!(superuser.value::<i64>("SELECT count(problem) FROM pinterest.tracked_column")?, 0);
@@ -133,9 +133,9 @@ fn an_endless_trigger_delays_other_rows_briefly() -> Result<()> {
     Ok(())
 }
 
-/// Any code may raise the error of a lock, without end.
+/// Any code may raise the SQLSTATE of a lock timeout without end.
 #[test]
-fn refusals_that_pass_come_to_an_end() -> Result<()> {
+fn endless_lock_errors_fail_the_row() -> Result<()> {
     let world = small_world()?;
     let (mut superuser, mut owner) = table_of(&world, "ann")?;
     owner.batch_execute(

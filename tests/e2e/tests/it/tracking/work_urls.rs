@@ -1,4 +1,4 @@
-//! Pictures behind URLs in users' tables: from the hosts that the administrator named, and only while the row wants them.
+//! Images at URLs in users' tables are downloaded from the hosts that the administrator allows.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{count, settled, small_world, state, until_state, urls, world};
@@ -12,7 +12,7 @@ fn table(client: &mut Client) -> Result<()> {
 }
 
 #[test]
-fn only_pictures_of_named_hosts_come() -> Result<()> {
+fn only_images_of_allowed_hosts_are_downloaded() -> Result<()> {
     let (world, mut client) = world(4)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
@@ -42,7 +42,7 @@ fn only_pictures_of_named_hosts_come() -> Result<()> {
         assert_eq!(state, "failed", "{key}: {reason}");
         assert!(reason.contains(wanted), "{key}: {reason}");
     }
-    // The same bytes by SQL: the import keeps them.
+    // The import gives the same bytes the same embeddings.
     client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => true)")?;
     client.until("SELECT count(*) FROM pinterest.imports WHERE state = 'completed'", 2_i64)?;
     let right = "SELECT count(*) FROM venues v JOIN pinterest.pin_image i ON v.url = i.candidates -> 0 ->> 'url'
@@ -64,7 +64,7 @@ fn no_host_is_allowed_unless_named() -> Result<()> {
 }
 
 #[test]
-fn trouble_that_passes_costs_nothing() -> Result<()> {
+fn rows_survive_transient_download_errors() -> Result<()> {
     let (world, mut client) = world(4)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
@@ -79,7 +79,7 @@ fn trouble_that_passes_costs_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
+fn a_row_changed_during_a_download_gets_the_newest_image() -> Result<()> {
     let (world, mut client) = world(6)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
@@ -87,10 +87,10 @@ fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
     for (id, url) in (1_i64..).zip(&urls[..4]) {
         client.execute("INSERT INTO venues VALUES ($1, $2)", &[&id, url])?;
     }
-    assert!(world.sandbox.requests().wait_for(Kind::Image, 4, SOON), "all are being downloaded");
+    assert!(world.sandbox.requests().wait_for(Kind::Image, 4, SOON), "four downloads have started");
     client.execute("UPDATE venues SET url = $1 WHERE id = 1", &[&urls[4]])?;
     client.batch_execute("DELETE FROM venues WHERE id = 2")?;
-    // Gone and there again, with another picture.
+    // Deleted and inserted again with another image.
     client.batch_execute("DELETE FROM venues WHERE id = 3")?;
     client.execute("INSERT INTO venues VALUES (3, $1)", &[&urls[5]])?;
     world.sandbox.faults().release(GATE);
@@ -98,7 +98,7 @@ fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
     let rows: i64 = client.value("SELECT count(embedding) FROM venues")?;
     assert_eq!((rows, count(&mut client, "embedded")?), (3, 3));
     client.batch_execute("CREATE TABLE control AS SELECT id, embedding FROM venues")?;
-    // What each picture gives in a row that nothing happens to.
+    // Computed again without changes in between.
     client.batch_execute("UPDATE venues SET embedding = NULL; SELECT pinterest_track('venues', image_url => 'url')")?;
     settled(&mut client)?;
     let same = "SELECT count(*) FROM venues v JOIN control c USING (id) WHERE v.embedding <=> c.embedding < 1e-6";
@@ -108,14 +108,14 @@ fn a_row_that_changes_meanwhile_keeps_the_newest_alone() -> Result<()> {
 }
 
 #[test]
-fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
+fn a_claim_waits_for_the_open_transaction_that_changes_its_row() -> Result<()> {
     let (world, mut client) = world(3)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }).times(2));
     client.execute("INSERT INTO venues VALUES (1, $1), (2, 'nowhere'), (3, $2)", &[&urls[0], &urls[1]])?;
     assert!(world.sandbox.requests().wait_for(Kind::Image, 2, SOON));
-    // Another session changes one of them and takes its time, while the worker comes back with both.
+    // Another session's transaction with a change to one of them is open when both downloads end.
     let mut slow = world.connect()?;
     slow.execute("BEGIN", &[])?;
     slow.execute("UPDATE venues SET url = $1 WHERE id = 1", &[&urls[2]])?;
@@ -132,7 +132,7 @@ fn a_change_that_is_long_in_coming_is_waited_for() -> Result<()> {
 }
 
 #[test]
-fn a_table_is_emptied_and_dropped_without_waiting() -> Result<()> {
+fn truncate_and_drop_do_not_wait_for_downloads() -> Result<()> {
     let (world, mut client) = world(6)?.with_session()?;
     let urls = urls(&world, &mut client)?;
     table(&mut client)?;
@@ -153,7 +153,7 @@ fn a_table_is_emptied_and_dropped_without_waiting() -> Result<()> {
     client.batch_execute("SET statement_timeout = '2s'; DROP TABLE venues; RESET statement_timeout")?;
     world.sandbox.faults().release("again");
     let problem: String =
-        wait_for("the problem to be said", SOON, || client.value("SELECT max(problem) FROM pinterest.tracked_column"))?;
+        wait_for("a problem", SOON, || client.value("SELECT max(problem) FROM pinterest.tracked_column"))?;
     assert!(problem.contains("public.venues does not exist"), "{problem}");
     client.batch_execute("SET statement_timeout = '10s'; DROP EXTENSION pg_pinterest CASCADE")?;
     Ok(())
