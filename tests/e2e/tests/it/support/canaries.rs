@@ -1,4 +1,4 @@
-//! Secrets that must not be found, in every shape in which a server writes a value down.
+//! Secrets that must not be found, in every form in which a server writes values.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::support::prelude::*;
 
-/// A secret and what it is, for the message of a test that finds it.
+/// A secret and its name for messages.
 #[derive(Clone)]
 pub struct Canary {
     name: &'static str,
@@ -15,14 +15,14 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// A secret that is long enough not to be found by chance.
+    /// A secret, which must be too long to be found by chance.
     pub fn new(name: &'static str, secret: impl Into<String>) -> Self {
         let secret = secret.into();
-        assert!(secret.len() > 20, "{name} is too short to be found by chance alone");
+        assert!(secret.len() > 20, "{name} is so short that it may be found by chance");
         Self { name, secret }
     }
 
-    /// The access and refresh token that the sandbox has given out last for an account.
+    /// The latest access and refresh token that the sandbox has issued for an account.
     pub fn tokens(world: &World, username: &str) -> [Self; 2] {
         let [Some(access), Some(refresh)] =
             [world.sandbox.valid_access_token(username), world.sandbox.valid_refresh_token(username)]
@@ -32,7 +32,7 @@ impl Canary {
         [Self::new("access token", access), Self::new("refresh token", refresh)]
     }
 
-    /// Is it in there: as it is, in hexadecimal as `bytea` is shown, or as the decimal bytes of a dumped plan?
+    /// Whether the content contains the secret as text, as hexadecimal `bytea` or as decimal bytes of a dumped plan.
     pub fn is_in(&self, content: &[u8]) -> bool {
         let bytes = self.secret.as_bytes();
         let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -43,12 +43,11 @@ impl Canary {
     }
 }
 
-/// The server's log in one line: a dumped plan breaks its lists of bytes wherever a line is full.
+/// The server's log in one line, because a dumped plan breaks its lists of bytes into lines.
 pub fn log_in_one_line(world: &World) -> Result<String> {
     Ok(one_line(&world.cluster.log()?))
 }
 
-/// A part of the log in one line.
 pub fn one_line(log: &str) -> String {
     log.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -59,20 +58,20 @@ impl PartialEq for Canary {
     }
 }
 
-/// None of them stands in something.
+/// Requires that the content contains none of the secrets.
 pub fn assert_absent(canaries: &[Canary], place: &str, content: &[u8]) {
     for canary in canaries {
-        assert!(!canary.is_in(content), "the {} stands in {place}", canary.name);
+        assert!(!canary.is_in(content), "the {} is in {place}", canary.name);
     }
 }
 
-/// None of them stands in a file of the directory or below it.
+/// Requires that no file in or below the directory contains one of the secrets.
 pub fn assert_absent_below(canaries: &[Canary], directory: &Path) -> Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         match entry.file_type()? {
             kind if kind.is_dir() => assert_absent_below(canaries, &entry.path())?,
-            // Sockets have no content; a file may be gone by now.
+            // Sockets have no content; a file may have been removed.
             kind if kind.is_file() => {
                 if let Ok(content) = fs::read(entry.path()) {
                     assert_absent(canaries, &entry.path().display().to_string(), &content);
@@ -85,7 +84,7 @@ pub fn assert_absent_below(canaries: &[Canary], directory: &Path) -> Result<()> 
 }
 
 #[test]
-fn every_shape_is_found() {
+fn every_form_is_found() {
     let canary = Canary::new("secret", "a secret of some length");
     for content in [
         "$1 = 'a secret of some length'",

@@ -1,6 +1,5 @@
-//! A real browser, told what to do through its DevTools protocol
-//! (<https://chromedevtools.github.io/devtools-protocol/>): what it says of a page does not depend on scripts in the page,
-//! which the page may forbid.
+//! A real browser, controlled through its DevTools protocol
+//! (<https://chromedevtools.github.io/devtools-protocol/>). This works also for pages that forbid scripts.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::support::prelude::*;
 
-/// What the program is called by one distribution or the other.
+/// Names of the program in different distributions.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-/// For any one answer.
+/// Time limit of one response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A headless Chromium with one empty page.
@@ -24,27 +23,27 @@ pub struct Chromium {
     messages: Receiver<Value>,
     session: String,
     sent: u64,
-    /// Messages that are no answer.
+    /// Messages other than responses.
     events: Vec<Value>,
     _profile: tempfile::TempDir,
 }
 
 impl Chromium {
-    /// Starts one; `None`, and a line that says so, where there is no such program.
+    /// Starts the browser. Prints a line and returns `None` if it is not installed.
     pub fn start() -> Result<Option<Self>> {
         let found = NAMES.iter().find(|name| {
             let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             asked.is_ok_and(|status| status.success())
         });
         let Some(program) = found else {
-            // Past what libtest captures: a test that passes shows nothing of it.
+            // Bypasses libtest, which shows no output of tests that pass.
             let names = NAMES.join(", ");
             writeln!(std::io::stderr(), "\nSKIPPED: none of {names} is here, so that no browser looks at the gallery")?;
             return Ok(None);
         };
         let profile = tempfile::tempdir()?;
-        // It reads commands from descriptor 3 and answers on 4; the shell moves its own input and output there. Tests may
-        // run as root, as which Chromium's sandbox does not work.
+        // Chromium reads commands from descriptor 3 and writes responses to 4, to which the shell moves stdin and stdout.
+        // Its sandbox does not work for root, who may run the tests.
         let mut browser = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", program])
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
@@ -85,7 +84,7 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log", "Network", "Security"] {
             chromium.ask(&format!("{domain}.enable"), json!({}))?;
         }
-        // The local Pinterest's authority is not one that browsers know.
+        // Browsers do not trust the authority of the local Pinterest.
         chromium.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))?;
         Ok(Some(chromium))
     }
@@ -102,7 +101,7 @@ impl Chromium {
         Ok(())
     }
 
-    /// How wide the page's window is, in CSS pixels, and whether its user likes it dark.
+    /// Sets the width of the window in CSS pixels and the preference for a dark colour scheme.
     pub fn look(&mut self, width: u32, dark: bool) -> Result<()> {
         self.ask(
             "Emulation.setDeviceMetricsOverride",
@@ -116,7 +115,7 @@ impl Chromium {
         Ok(())
     }
 
-    /// The value of an expression, which may be a promise. The page's own policy does not hold for it.
+    /// The value of an expression, which may be a promise. The page's policy does not apply to it.
     pub fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let answer = self
             .ask("Runtime.evaluate", json!({"expression": expression, "awaitPromise": true, "returnByValue": true}))?;
@@ -124,14 +123,14 @@ impl Chromium {
         Ok(answer["result"]["value"].clone())
     }
 
-    /// What the console shows since the page was opened: errors, warnings, uncaught exceptions, refusals by its policy.
+    /// Errors, warnings, uncaught exceptions and policy violations since the page was opened.
     pub fn complaints(&self) -> Vec<String> {
         let shown = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];
         let complaints = self.events.iter().filter(|event| shown.iter().any(|method| event["method"] == *method));
         complaints.map(|event| event["params"].to_string()).collect()
     }
 
-    /// Addresses that were asked for since the page was opened, those of its own bytes aside.
+    /// URLs requested since the page was opened, except the page's own.
     pub fn requests(&self) -> Vec<String> {
         let sent = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         let addresses = sent.filter_map(|event| event["params"]["request"]["url"].as_str());
@@ -168,7 +167,7 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // Its helpers end with it; it ends when its commands do, or now.
+        // Its child processes end with it.
         let _ = self.ask("Browser.close", json!({}));
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {

@@ -1,6 +1,6 @@
-//! Pages for readers, for tests that run what they show.
+//! Extracts code blocks from the documentation, for tests that run them.
 
-/// A fenced block: what it holds, and its language.
+/// The fenced blocks of a page: language and content.
 pub fn blocks(text: &str) -> Vec<(&str, String)> {
     let mut found = Vec::new();
     let mut lines = text.lines();
@@ -13,7 +13,7 @@ pub fn blocks(text: &str) -> Vec<(&str, String)> {
     found
 }
 
-/// The statements of a block of SQL without comments; no statement contains a semicolon or two hyphens within.
+/// The statements of an SQL block without comments. No statement may contain a semicolon or `--`.
 pub fn statements(block: &str) -> Vec<String> {
     let code: Vec<&str> = block.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).collect();
     code.join("\n").split(';').map(|statement| statement.trim().to_owned()).filter(|s| !s.is_empty()).collect()

@@ -1,4 +1,4 @@
-//! Imports: queued, awaited, and as their views show them.
+//! Queues imports, waits for them, and reads their views.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ pub use e2e::imports::{queue, queue_board, wait};
 
 use crate::support::prelude::*;
 
-/// An import as its view shows it.
+/// An import in `pinterest.imports`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     pub state: String,
@@ -26,7 +26,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// How it stands now.
+    /// Reads the import's present row.
     pub fn of(client: &mut Client, import: i64) -> Result<Self> {
         let row = client.query_one(
             "SELECT state, phase, reason, error_code, hint, pins_listed, pins_without_image, pins_removed,
@@ -52,30 +52,30 @@ impl Row {
         })
     }
 
-    /// Images that came to an end, one way or another.
+    /// Images with a final outcome.
     pub fn done(&self) -> i32 {
         self.embedded + self.reused + self.skipped + self.failed
     }
 }
 
-/// Waits for the end of an import, which must be `completed`, with every image accounted for.
+/// Waits for the end of an import, which must be `completed` with an outcome for every image.
 pub fn complete(client: &mut Client, import: i64) -> Result<Row> {
     let state = wait(client, import)?;
     let row = Row::of(client, import)?;
     assert_eq!(state, "completed", "{row:?}");
     assert_eq!((row.state.as_str(), row.phase.as_str()), ("completed", "finished"), "{row:?}");
-    assert_eq!(row.done(), row.total, "every image has come to an end: {row:?}");
+    assert_eq!(row.done(), row.total, "every image has an outcome: {row:?}");
     check_images(client, import)?;
     Ok(row)
 }
 
-/// Imports a board to the end.
+/// Imports a board and waits until the import has completed.
 pub fn import(client: &mut Client, board: &str) -> Result<Row> {
     let import = queue_board(client, board)?;
     complete(client, import)
 }
 
-/// Waits until an import's row looks as wanted.
+/// Waits until an import's row fulfils a condition.
 pub fn until_row(client: &mut Client, import: i64, what: &str, wanted: impl Fn(&Row) -> bool) -> Result<Row> {
     let mut last = Row::default();
     let found = wait_for(what, SOON, || {
@@ -90,8 +90,7 @@ pub fn until_state(client: &mut Client, import: i64, state: &str) -> Result<Row>
     until_row(client, import, state, |row| row.state == state)
 }
 
-/// An embedding is right or absent, an image without one has a reason, and the board's images are those that the import
-/// counts.
+/// Requires a normalised embedding or a reason for each image, and counts in the import that match the board's images.
 fn check_images(client: &mut Client, import: i64) -> Result<()> {
     let wrong: Vec<String> = client.column_with(
         "SELECT format('%s/%s: %s, %s', pin_id, position, state, reason) FROM pinterest.pin_image
@@ -114,11 +113,11 @@ fn check_images(client: &mut Client, import: i64) -> Result<()> {
         &[&import],
     )?;
     let agree: Vec<bool> = (0..4).map(|index| row.get(index)).collect();
-    assert_eq!(agree, [true; 4], "the counts of import {import} are not those of the board's images");
+    assert_eq!(agree, [true; 4], "the counts of import {import} differ from the board's images");
     Ok(())
 }
 
-/// Imports to the end, which must be `completed`; returns the report. `arguments` as for [`queue`].
+/// Runs an import, which must be `completed`, and returns its report. `arguments` as for [`queue`].
 pub fn imported(client: &mut Client, arguments: &str) -> Result<Report> {
     let import = queue(client, arguments)?;
     Report::completed(client, import)
@@ -131,13 +130,13 @@ pub struct Report {
     pub import: i64,
     /// State in `pinterest.imports`.
     pub state: String,
-    /// What the listing covered, once that is known.
+    /// Coverage of the listing; empty until it is known.
     pub coverage: String,
-    /// By item, outcome and reason.
+    /// Counts by item, outcome and reason.
     lines: BTreeMap<(String, String, String), i64>,
 }
 
-/// What an import may say became of pins and images, and why.
+/// The items, outcomes and reasons that a report may contain.
 const WORDS: [(&str, &str, &[&str]); 14] = [
     ("pin", "reported", &[""]),
     ("pin", "with_images", &[""]),
@@ -160,9 +159,9 @@ const WORDS: [(&str, &str, &[&str]); 14] = [
 ];
 
 impl Report {
-    /// The account of an import as it stands now, which must add up and say what `pinterest.imports` says.
+    /// The present report of an import, whose sums must be right and match `pinterest.imports`.
     pub fn of(client: &mut Client, import: i64) -> Result<Self> {
-        // One statement, so that both views show one moment.
+        // One statement reads both views with the same snapshot.
         let rows = client.query(
             "SELECT r.item, r.outcome, COALESCE(r.reason, ''), COALESCE(r.count, 0), i.state, COALESCE(i.coverage, ''),
                     ARRAY[COALESCE(i.pins_reported, 0), i.pins_listed, i.pins_without_image, i.pins_removed, i.images_total,
@@ -174,13 +173,13 @@ impl Report {
         let mut report = Self { import, state: first.get(4), coverage: first.get(5), lines: BTreeMap::new() };
         for row in &rows {
             let before = report.lines.insert((row.get(0), row.get(1), row.get(2)), row.get(3));
-            assert_eq!(before, None, "a line comes twice: {rows:?}");
+            assert_eq!(before, None, "duplicate line: {rows:?}");
         }
         report.check(&first.get::<_, Vec<i64>>(6));
         Ok(report)
     }
 
-    /// The account of an import that has to complete, once it has.
+    /// The report of an import, which must complete.
     pub fn completed(client: &mut Client, import: i64) -> Result<Self> {
         let state = wait(client, import)?;
         let report = Self::of(client, import)?;
@@ -188,17 +187,17 @@ impl Report {
         Ok(report)
     }
 
-    /// How many of an item came to this, whatever the reason.
+    /// The count of an outcome with any reason.
     pub fn sum(&self, item: &str, outcome: &str) -> i64 {
         self.lines.iter().filter(|((i, o, _), _)| i == item && o == outcome).map(|(_, count)| count).sum()
     }
 
-    /// How many came to this for this reason.
+    /// The count of an outcome with this reason.
     pub fn count(&self, item: &str, outcome: &str, reason: &str) -> i64 {
         self.lines.get(&(item.into(), outcome.into(), reason.into())).copied().unwrap_or(0)
     }
 
-    /// The lines of an item, without what only sums others up: `outcome reason count`.
+    /// The lines of an item without sums: `outcome reason count`.
     pub fn outcomes(&self, item: &str) -> Vec<String> {
         let all = self.lines.iter().filter(|((i, o, _), _)| i == item && !SUMS.contains(&o.as_str()));
         let words = |outcome: &str, reason: &str| [outcome, reason].join(" ").trim_end().to_owned();
@@ -221,7 +220,7 @@ impl Report {
             ("image", "failed", failed),
             ("image", "pending", pending),
         ] {
-            assert_eq!(self.sum(item, outcome), expected, "{item} {outcome}, as pinterest.imports has it: {self:?}");
+            assert_eq!(self.sum(item, outcome), expected, "{item} {outcome} in pinterest.imports: {self:?}");
         }
         let of =
             |item: &str, outcomes: &[&str]| -> i64 { outcomes.iter().map(|outcome| self.sum(item, outcome)).sum() };
@@ -231,19 +230,19 @@ impl Report {
         assert_eq!(found, images, "every image found has one outcome: {self:?}");
         assert_eq!(self.count("pin", "listed", &self.coverage), listed, "{self:?}");
         if self.state == "completed" {
-            assert_eq!(pending, 0, "it has ended: {self:?}");
+            assert_eq!(pending, 0, "images are pending: {self:?}");
             assert_ne!(self.coverage, "", "{self:?}");
         }
         for ((item, outcome, reason), count) in &self.lines {
             let sums = SUMS.contains(&outcome.as_str());
             assert!(*count > 0 || sums && *count == 0, "{item} {outcome} {reason}: {self:?}");
             let known = WORDS.iter().any(|(i, o, words)| i == item && o == outcome && words.contains(&reason.as_str()));
-            assert!(known || sums, "nobody knows {item} {outcome} {reason:?}: {self:?}");
+            assert!(known || sums, "unknown line {item} {outcome} {reason:?}: {self:?}");
         }
     }
 }
 
-/// Outcomes that sum others up, or wait to become one.
+/// Outcomes that are sums of others or not final.
 const SUMS: [&str; 4] = ["reported", "listed", "found", "pending"];
 
 impl fmt::Debug for Report {

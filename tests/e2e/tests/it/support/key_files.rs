@@ -1,4 +1,4 @@
-//! Key files for tests: readable keys that cannot be mistaken for real ones.
+//! Key files with obviously artificial keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use e2e::ServerFile;
 
 use crate::support::prelude::*;
 
-/// A key as a line of a key file, the same for the same number.
+/// The line of a key file for a key number.
 pub fn key(number: u8) -> String {
     STANDARD.encode([number; 32])
 }
@@ -16,7 +16,7 @@ pub fn key_file(keys: &[u8]) -> Result<ServerFile> {
     ServerFile::new(".key", ring(keys).as_bytes())
 }
 
-/// The text of such a file.
+/// The text of a key file.
 pub fn ring(keys: &[u8]) -> String {
     keys.iter().map(|number| key(*number) + "\n").collect()
 }

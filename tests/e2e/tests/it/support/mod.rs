@@ -1,4 +1,4 @@
-//! What several suites share. No suite uses items of another.
+//! Items that several suites share. No suite uses items of another.
 
 pub mod canaries;
 pub mod chromium;
@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use e2e::{Result, wait_for};
 
-/// Longer than anything takes that a test waits for, on a machine that is busy with other things.
+/// The time limit of every wait, generous enough for a busy machine.
 pub const SOON: Duration = Duration::from_secs(60);
 
-/// Waits until a condition holds; `what` is named if it never does.
+/// Waits until a condition holds. The error names `what`.
 pub fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     wait_for(what, SOON, || Ok(holds()?.then_some(())))
 }

@@ -13,7 +13,7 @@ pub fn server() -> Result<(Cluster, Client)> {
     Ok((cluster, client))
 }
 
-/// A role with a level, signed in.
+/// Creates a role with a level and connects as it.
 pub fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
     cluster.create_role(name)?;
     let mut client = cluster.connect()?;
@@ -22,14 +22,14 @@ pub fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
     cluster.connect_as(name)
 }
 
-/// Registers an app of that name and stores tokens of an account through it; the account's id.
+/// Registers an app of that name and stores an account's tokens for it; returns the account's id.
 pub fn settle(client: &mut Client, app: &str) -> Result<i64> {
     client.query_one("SELECT pinterest_register_app($1, '1234567', 'secret', 'https://example.com/')", &[&app])?;
     let sql = "SELECT pinterest_store_token('access', 'refresh', app => $1, username => $1)";
     client.value_with(sql, &[&app])
 }
 
-/// Drops a role as its DBA would, with what it holds in this database.
+/// Drops a role and its objects in this database.
 pub fn drop_role(client: &mut Client, name: &str) -> Result<()> {
     Ok(client.batch_execute(&format!("DROP OWNED BY \"{name}\"; DROP ROLE \"{name}\""))?)
 }

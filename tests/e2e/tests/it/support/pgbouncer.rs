@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode before a cluster.
+//! PgBouncer in transaction mode in front of a cluster.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,26 +12,26 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::prelude::*;
 
-/// Where the program may be: distributions put it where only root looks, and the server's user has a PATH of its own.
+/// Where the program may be: distributions install it in directories that are only in root's PATH.
 const PLACES: [&str; 4] =
     ["/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer"];
 
-/// One that runs, beside the server's own socket.
+/// A running PgBouncer, with its socket beside the server's.
 pub struct PgBouncer {
     process: Child,
     port: u16,
 }
 
 impl PgBouncer {
-    /// Starts one for these roles, each of which gets so many server connections; they are taken in turn, and nothing is
-    /// reset between two clients. `None`, and a line that says so, where there is no such program.
+    /// Starts PgBouncer for these roles with this many server connections each, which are used in turn and not reset
+    /// between clients. Prints a line and returns `None` if PgBouncer is not installed.
     pub fn start(world: &World, roles: &[&str], connections: u32) -> Result<Option<Self>> {
         let found = PLACES.iter().find(|name| {
             let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             asked.is_ok_and(|status| status.success())
         });
         let Some(program) = found else {
-            // Past what libtest captures: a test that passes shows nothing of it.
+            // Bypasses libtest, which shows no output of tests that pass.
             writeln!(
                 std::io::stderr(),
                 "\nSKIPPED: no pgbouncer is here; pgvector_setup/install --with-tests brings it"
@@ -71,7 +71,7 @@ impl PgBouncer {
         Ok(Some(bouncer))
     }
 
-    /// Connects through it.
+    /// Connects through PgBouncer.
     pub fn connect(&self, world: &World, role: &str) -> Result<Client> {
         let mut config = postgres::Config::new();
         let database = e2e::cluster::DATABASE;
@@ -79,8 +79,8 @@ impl PgBouncer {
         Ok(config.connect_timeout(Duration::from_secs(10)).connect(NoTls)?)
     }
 
-    /// psql with one statement, which SIGINT cancels. It waits until its request to cancel has arrived; PgBouncer 1.18 ends
-    /// where a client does not.
+    /// A psql command for one statement, which SIGINT cancels. psql waits until its cancel request has arrived, as
+    /// PgBouncer 1.18 requires: it crashes otherwise.
     pub fn psql(&self, world: &World, role: &str, sql: &str) -> Result<Command> {
         let mut command = ServerUser::get()?.command(world.cluster.installation().program("psql"));
         command.arg("--host").arg(world.cluster.socket_directory()).args(["--port", &self.port.to_string()]);
@@ -93,7 +93,7 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // At once, whatever its clients do.
+        // An immediate stop, also with connected clients.
         if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }

@@ -1,4 +1,4 @@
-//! Worlds and mishaps drawn from a seed.
+//! Random worlds and faults.
 
 use fastrand::Rng;
 use sandbox::config::{ImageRules, Surprises};
@@ -7,10 +7,10 @@ use sandbox::faults::PictureFormat;
 use crate::support::oauth::USER;
 use crate::support::prelude::*;
 
-/// The boards of [`any_world`]; the last one shows pictures of the second.
+/// The boards of [`any_world`]; the last one shows images of the second.
 pub const BOARDS: [&str; 3] = ["Plain", "Mixed", "Twin"];
 
-/// A Pinterest with some of every surprise.
+/// A Pinterest with all kinds of unusual pins.
 pub fn any_world(random: &mut Rng) -> Config {
     let mut share = |most: u8| random.u8(0..=most);
     let media = MediaMix {
@@ -47,7 +47,7 @@ pub fn any_world(random: &mut Rng) -> Config {
     }
 }
 
-/// Something that goes wrong a few times.
+/// A fault for a few requests.
 pub fn mishap(random: &mut Rng) -> Rule {
     let resets = || Fault::ResetBeforeHeaders;
     let listing = [

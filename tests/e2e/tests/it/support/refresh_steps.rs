@@ -1,4 +1,4 @@
-//! The steps of a refresh that tests stop it at, and what must hold after each.
+//! The steps at which tests interrupt a refresh, and the state required afterwards.
 
 use std::thread::JoinHandle;
 
@@ -10,22 +10,22 @@ use crate::support::prelude::*;
 /// A session that waits for a refresh.
 pub type Session = JoinHandle<Result<(), postgres::Error>>;
 
-/// From the server being back to the account being connected.
+/// Time limit from the restart of the server to the connected account.
 pub const RECOVERY: Duration = Duration::from_secs(10);
-/// A world where a used refresh token is dead at once, or good for a while longer.
+/// A world in which a used refresh token is invalid at once or, with `grace`, after a while.
 pub fn world(grace: bool) -> Result<World> {
     let alive = OldRefreshToken::AliveFor(Duration::from_secs(600));
     let old_refresh_token = if grace { alive } else { OldRefreshToken::Dead };
     with_tokens(TokenRules { old_refresh_token, ..TokenRules::default() }).start()
 }
 
-/// Makes the account's tokens due. No worker is woken: the next one that checks finds them.
+/// Makes the account's tokens due without waking a worker.
 pub fn due(client: &mut Client) -> Result<()> {
     Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
 }
 
-/// Makes the account's tokens due and locks their table in one stroke, so that no worker's look comes between. Returns the
-/// session that has the lock.
+/// Makes the account's tokens due and locks their table in one transaction, so that no worker reads them in between.
+/// Returns the session that has the lock.
 pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
     client.batch_execute("BEGIN; UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     let mut blocker = world.connect()?;
@@ -33,7 +33,7 @@ pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
     let locking = std::thread::spawn(move || {
         blocker.batch_execute("BEGIN; LOCK TABLE pinterest.token IN SHARE ROW EXCLUSIVE MODE").map(|()| blocker)
     });
-    until("the lock to be asked for", || {
+    until("the lock to be requested", || {
         let asked: bool =
             client.value_with("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", &[&pid])?;
         Ok(asked)
@@ -44,13 +44,13 @@ pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
     Ok(blocker?)
 }
 
-/// A session that wants the tokens renewed, and ends as the server does.
+/// A session that requests a refresh and ends with the server.
 pub fn wanted(world: &World) -> Result<Session> {
     let mut client = world.connect()?;
     Ok(std::thread::spawn(move || refresh(&mut client, None)))
 }
 
-/// A session that wants the tokens renewed, and another that has their row locked before the answer is there to be stored.
+/// A session that requests a refresh, and another that locks the tokens' row before the response can be stored.
 pub fn wanted_and_locked(world: &World) -> Result<(Session, Client)> {
     let before = arrived(world);
     world.sandbox.faults().add(Rule::on(Kind::Token, Fault::Hold { gate: "answer".into() }).once());
@@ -62,7 +62,7 @@ pub fn wanted_and_locked(world: &World) -> Result<(Session, Client)> {
     Ok((session, blocker))
 }
 
-/// Waits until the worker waits for a lock, as one that another session holds.
+/// Waits until the worker waits for a lock.
 pub fn until_blocked(client: &mut Client) -> Result<()> {
     client.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_pinterest worker' AND wait_event_type = 'Lock')", true)
 }
@@ -72,15 +72,15 @@ pub fn until_rotated(world: &World, before: &Option<String>) -> Result<()> {
     until("the sandbox to rotate the token", || Ok(world.sandbox.valid_refresh_token(USER) != *before))
 }
 
-/// The account is connected again soon, with other tokens than those of the generation `before`, and they are those that
-/// the sandbox holds good. A crash leaves out some generations.
+/// Requires that the account is soon connected with valid tokens of a later generation than `before`. A crash may skip
+/// generations.
 pub fn recovered(world: &World, client: &mut Client, back: Instant, before: i64) -> Result<()> {
     let found = wait_for("a refresh", SOON, || {
         let found = generation(client, world.account())?;
         Ok((found > before).then_some(found))
     })?;
     assert!(back.elapsed() < RECOVERY, "it took {:?}", back.elapsed());
-    // What follows from a stored answer is recorded after it.
+    // The status is recorded after the tokens.
     until_status(client, world.account(), "connected")?;
     refresh(client, None)?;
     assert!(generation(client, world.account())? > found);

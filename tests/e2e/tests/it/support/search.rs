@@ -1,4 +1,4 @@
-//! Boards of one family of places and of two, and venues of four, for the tests of searching.
+//! Boards with one or two families of places, and venues of four families, for the search tests.
 
 use std::io::Cursor;
 
@@ -8,12 +8,12 @@ use sandbox::scene;
 
 use crate::support::prelude::*;
 
-/// Seeds far from those of any pin.
+/// First seed of the venues' images, far from those of pins.
 const FIRST_SEED: u64 = 1 << 40;
-/// The families of the venues, in the order of their ids, again and again.
+/// The families of the venues, repeated in the order of their ids.
 pub const VENUES: [Family; 4] = [Family::Beach, Family::Barn, Family::Garden, Family::Ballroom];
 
-/// A Pinterest with a board of each kind: two tastes, one, the other, none.
+/// A Pinterest with four boards: of two families, of each of them, and an empty one.
 pub fn config() -> Config {
     let board =
         |name: &str, families: &[Family], pins| BoardSpec::new(name, families, pins).media(MediaMix::images_only());
@@ -25,7 +25,7 @@ pub fn config() -> Config {
     Config { accounts: vec![account], surprises: Surprises::none(), ..Config::demo() }
 }
 
-/// That Pinterest, its boards imported, and 24 venues that are embedded.
+/// A world with imported boards and 24 embedded venues.
 pub fn world() -> Result<(World, Client)> {
     let (world, mut client) = World::of(config())?.with_session()?;
     for board in ["Mixed", "Barn wedding", "Beaches", "Empty"] {
@@ -54,7 +54,7 @@ pub fn make_venues(client: &mut Client, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// A picture of a place that no pin shows.
+/// An image of a place that no pin shows.
 pub fn picture(family: Family, number: u64) -> Result<Vec<u8>> {
     let mut photo = Cursor::new(Vec::new());
     scene::draw(family, FIRST_SEED + number, 400, 600).write_to(&mut photo, ImageFormat::Jpeg)?;

@@ -1,4 +1,4 @@
-//! Short forms of what the tests ask a session: one value, one column, a refusal, a value to wait for.
+//! Short forms of queries: one value, one column, an error, a value to wait for.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use postgres::types::{FromSqlOwned, ToSql};
 
 use crate::support::prelude::*;
 
-/// What a statement was refused with.
+/// The error of a refused statement.
 #[derive(Debug)]
 pub struct Refusal {
     /// SQLSTATE.
@@ -19,14 +19,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Requires words of the message.
+    /// Requires that the message contains `words`.
     #[track_caller]
     pub fn says(self, words: &str) -> Self {
         assert!(self.message.contains(words), "{words:?}: {self:?}");
         self
     }
 
-    /// Requires words of the hint.
+    /// Requires that the hint contains `words`.
     #[track_caller]
     pub fn hints(self, words: &str) -> Self {
         assert!(self.hint.contains(words), "{words:?}: {self:?}");
@@ -34,7 +34,7 @@ impl Refusal {
     }
 }
 
-/// The refusal of a statement that must not succeed.
+/// The error of a statement that must fail.
 #[track_caller]
 pub fn refusal<T>(result: Result<T, postgres::Error>) -> Refusal {
     let Err(error) = result else { panic!("the statement should have been refused") };
@@ -46,7 +46,7 @@ pub fn refusal<T>(result: Result<T, postgres::Error>) -> Refusal {
     }
 }
 
-/// The refusal of a statement that must fail with this SQLSTATE.
+/// The error of a statement that must fail with this SQLSTATE.
 #[track_caller]
 pub fn expect_refusal<T>(result: Result<T, postgres::Error>, code: &str) -> Refusal {
     let refusal = refusal(result);
@@ -54,7 +54,7 @@ pub fn expect_refusal<T>(result: Result<T, postgres::Error>, code: &str) -> Refu
     refusal
 }
 
-/// Questions to a session or a transaction.
+/// Queries in a session or a transaction.
 pub trait Sql {
     /// The one value of the one row of a query.
     fn value<T: FromSqlOwned>(&mut self, sql: &str) -> Result<T> {
@@ -91,7 +91,7 @@ pub trait Sql {
         found.map_err(|error| error.context(format!("{last:?} is not {wanted:?}")))
     }
 
-    /// The refusal of a statement that must fail with this SQLSTATE.
+    /// The error of a statement that must fail with this SQLSTATE.
     fn refused(&mut self, sql: &str, code: &str) -> Refusal;
 }
 

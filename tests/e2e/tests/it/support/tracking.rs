@@ -1,5 +1,4 @@
-//! What the tests of tracked columns share. Workers leave the tracked columns of their servers alone: the queue stays as the
-//! triggers left it.
+//! Servers whose workers leave tracked columns alone: the queue stays as the triggers left it.
 
 pub use e2e::tracking::{VENUES, start};
 use postgres::GenericClient;
@@ -11,15 +10,15 @@ pub fn server() -> Result<(Cluster, Client)> {
     start(Cluster::builder())
 }
 
-/// A server with that table, and its description tracked.
+/// A server with the table `venues`, whose description is tracked.
 pub fn tracked_venues() -> Result<(Cluster, Client)> {
     let (cluster, mut client) = server()?;
     client.batch_execute(&format!("{VENUES} SELECT pinterest_track('venues', text => 'description')"))?;
     Ok((cluster, client))
 }
 
-/// The queue of the one tracked column there is: keys in their order, with commas in a key and spaces between keys; a star
-/// behind those that are pending.
+/// The queue of the only tracked column: sorted keys, with commas between the columns of a key, and a star after the
+/// keys of pending rows.
 pub fn queue(client: &mut impl GenericClient) -> Result<String> {
     client.value(
         "SELECT COALESCE(string_agg(array_to_string(key, ',') || CASE state WHEN 'pending' THEN '*' ELSE '' END, ' '
@@ -27,7 +26,7 @@ pub fn queue(client: &mut impl GenericClient) -> Result<String> {
     )
 }
 
-/// Does what workers would: every row in the queue becomes embedded, in the table too.
+/// Does the work of workers: every row in the queue becomes embedded, in the table too.
 pub fn settle(client: &mut impl GenericClient, table: &str) -> Result<()> {
     client.batch_execute(&format!(
         "INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)

@@ -1,11 +1,12 @@
-//! What the tests share that are about the process in which code of a table's owner runs.
+//! Helpers of the tests of the process that runs code of a table's owner.
 
 use crate::support::prelude::*;
 
 /// `backend_type` of the process.
 pub const TRACKING_WORKER: &str = "pg_pinterest tracking worker";
 
-/// A trigger on `venues` that does not return, whatever cancels its statements, for rows of which the condition holds.
+/// Creates a trigger on `venues` that never returns for rows that fulfil the condition, even if its statements are
+/// cancelled.
 pub fn trap(owner: &mut Client, condition: &str) -> Result<()> {
     owner.batch_execute(&format!(
         "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -30,7 +31,7 @@ pub fn on_trial(client: &mut Client) -> Result<i32> {
     })
 }
 
-/// The problem of a tracked column and its SQLSTATE, once there is one.
+/// Waits for a problem of a tracked column; returns it with its SQLSTATE.
 pub fn problem(client: &mut Client) -> Result<(String, String)> {
     wait_for("a problem", SOON, || {
         let row = client

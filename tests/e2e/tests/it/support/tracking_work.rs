@@ -1,4 +1,4 @@
-//! What the tests of tracked columns at work share.
+//! Helpers of the tests in which workers embed tracked columns.
 
 use std::io::Cursor;
 
@@ -7,8 +7,8 @@ use sandbox::scene;
 
 use crate::support::prelude::*;
 
-/// A preloaded world. Its Pinterest has a board of `pictures` pictures of different bytes, which the tests' tables point
-/// at: the CDN is among the hosts that tracked URLs may name.
+/// A preloaded world. Its Pinterest has a board of `pictures` different images for the tests' tables: tracked URLs may
+/// name the CDN.
 pub fn world(pictures: u64) -> Result<World> {
     let config = sandbox::Config::with_board("Beach", &[Family::Beach, Family::Barn], pictures);
     let world = World::of(config)?;
@@ -17,7 +17,7 @@ pub fn world(pictures: u64) -> Result<World> {
     Ok(world)
 }
 
-/// The addresses of the board's pictures.
+/// URLs of the board's images.
 pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     import(client, "Beach")?;
@@ -26,7 +26,7 @@ pub fn urls(world: &World, client: &mut Client) -> Result<Vec<String>> {
     client.column("SELECT candidates -> 0 ->> 'url' FROM pinterest.pin_image ORDER BY pin_id, position")
 }
 
-/// A small world for what needs no pictures of Pinterest's.
+/// A small world for tests that need no images of Pinterest.
 pub fn small_world() -> Result<World> {
     World::of(quick_board("Beach", 1))
 }
@@ -38,7 +38,7 @@ pub fn photo(family: Family, seed: u64) -> Result<Vec<u8>> {
     Ok(photo.into_inner())
 }
 
-/// A table of a role without any special right. Returns a superuser's session and the role's.
+/// Creates a table of an ordinary role. Returns a superuser's session and the role's.
 pub fn table_of(world: &World, role: &str) -> Result<(Client, Client)> {
     world.cluster.create_role(role)?;
     let mut superuser = world.connect()?;
@@ -52,7 +52,7 @@ pub fn table_of(world: &World, role: &str) -> Result<(Client, Client)> {
     Ok((superuser, owner))
 }
 
-/// A table `name (id bigint, description text, embedding vector(512))` whose texts are tracked.
+/// Creates the table `name (id bigint, description text, embedding vector(512))` and tracks its texts.
 pub fn texts(client: &mut Client, name: &str) -> Result<()> {
     client.batch_execute(&format!(
         "CREATE TABLE {name} (id bigint PRIMARY KEY, description text, embedding vector(512));
@@ -61,7 +61,7 @@ pub fn texts(client: &mut Client, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many rows of all tracked columns are in a state.
+/// Number of rows of all tracked columns in a state.
 pub fn count(client: &mut Client, state: &str) -> Result<i64> {
     client.value_with("SELECT count(*) FROM pinterest.tracked_row WHERE state = $1", &[&state])
 }
@@ -75,7 +75,7 @@ pub fn settled(client: &mut Client) -> Result<()> {
     })
 }
 
-/// The queue, for a test that failed.
+/// The queue, for the message of a test that fails.
 fn states(client: &mut Client) -> Result<String> {
     let rows = client.query(
         "SELECT format('%s %s: %s, %s attempts, %s, claimed by %s; %s', tracked_column_id, r.key, state, attempts, reason,
@@ -86,7 +86,7 @@ fn states(client: &mut Client) -> Result<String> {
     Ok(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n"))
 }
 
-/// Rows of the table whose embedding is not that of their text.
+/// Number of rows of the table whose embedding is not that of their text.
 pub fn wrong_texts(client: &mut Client, table: &str) -> Result<i64> {
     let sql = format!(
         "SELECT count(*) FROM {table}
@@ -96,7 +96,7 @@ pub fn wrong_texts(client: &mut Client, table: &str) -> Result<i64> {
     client.value(&sql)
 }
 
-/// State, reason and its SQLSTATE of the row with this key, in whatever column.
+/// State, reason and SQLSTATE of the row with this key in any tracked column.
 pub fn state(client: &mut Client, key: &str) -> Result<(String, String, String)> {
     let row = client.query_one(
         "SELECT state, COALESCE(reason, ''), COALESCE(reason_code, '') FROM pinterest.tracked_row WHERE key = ARRAY[$1]",
@@ -105,7 +105,7 @@ pub fn state(client: &mut Client, key: &str) -> Result<(String, String, String)>
     Ok((row.get(0), row.get(1), row.get(2)))
 }
 
-/// Waits until the row with this key is in a state, and returns the reason and its SQLSTATE.
+/// Waits until the row with this key is in a state, and returns reason and SQLSTATE.
 pub fn until_state(client: &mut Client, key: &str, wanted: &str) -> Result<(String, String)> {
     wait_for(wanted, SOON, || {
         let (state, reason, code) = state(client, key)?;

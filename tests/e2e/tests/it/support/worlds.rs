@@ -1,4 +1,4 @@
-//! Worlds that many tests start from, and what they change in them.
+//! Worlds that many tests use, and changes to them.
 
 use sandbox::config::{ImageRules, Tier};
 use serde_json::{Map, Value};
@@ -6,14 +6,13 @@ use serde_json::{Map, Value};
 use crate::support::imports::{import, queue};
 use crate::support::prelude::*;
 
-/// A Pinterest with one board of single pictures that cost next to nothing to serve: a test that asks for fifty of them
-/// is not about their looks.
+/// A Pinterest with one board of single images that are cheap to serve, for tests that do not depend on their content.
 pub fn quick_board(name: &str, pins: u64) -> Config {
     let config = Config::with_board(name, &[Family::Beach, Family::Barn], pins);
     Config { images: ImageRules { pool: Some(1), ..config.images.clone() }, ..config }
 }
 
-/// A board of single pictures of beaches.
+/// A board of single images of beaches.
 pub fn beach_board(name: impl Into<String>, pins: u64) -> BoardSpec {
     BoardSpec::new(name, &[Family::Beach], pins).media(MediaMix::images_only())
 }
@@ -23,8 +22,8 @@ pub fn quick_world(name: &str, pins: u64) -> Result<World> {
     World::of(quick_board(name, pins))
 }
 
-/// Has the first `passing` pictures served and the rest held back until `faults().release(GATE)`: an import stays in its
-/// middle for as long as a test wants it there.
+/// Serves the first `passing` images and holds back the others until `faults().release(GATE)`, which keeps an import in
+/// progress.
 pub fn hold_pictures_after(world: &World, passing: u64) {
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }).skip(passing));
 }
@@ -32,8 +31,8 @@ pub fn hold_pictures_after(world: &World, passing: u64) {
 /// The gate of [`hold_pictures_after`].
 pub const GATE: &str = "pictures";
 
-/// Imports a board while the CDN refuses every picture. That brings the pins and the paths of their best pictures, by
-/// which faults can be laid under single ones before the next import.
+/// Imports a board while the CDN refuses every image. Returns the pins and the paths of their best images, so that tests
+/// can add faults for single ones before the next import.
 pub fn pins_without_pictures(world: &World, client: &mut Client, board: &str) -> Result<Vec<(String, String)>> {
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let row = import(client, board)?;
@@ -47,7 +46,7 @@ pub fn pins_without_pictures(world: &World, client: &mut Client, board: &str) ->
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Sets members of some pins in every answer that contains them; of all pins if `ids` is empty.
+/// Sets members of some pins in every response that contains them; of all pins if `ids` is empty.
 pub fn set_pin_members(world: &World, ids: &[String], members: Value) {
     let set: Map<String, Value> = members.as_object().cloned().unwrap_or_default();
     for kind in [Kind::BoardPins, Kind::Pin] {
@@ -60,8 +59,8 @@ pub fn set_pin_members(world: &World, ids: &[String], members: Value) {
 pub const API: [Kind; 7] =
     [Kind::UserAccount, Kind::Boards, Kind::Board, Kind::BoardPins, Kind::Sections, Kind::SectionPins, Kind::Pin];
 
-/// Two people with boards of five pins, `Amy 1` and so on, that are listed in three pages; both connected by one app.
-/// Returns their accounts.
+/// Two users with boards of five pins (`Amy 1` and so on), listed in three pages, connected by one app. Returns their
+/// accounts.
 pub fn two_people(tier: Tier, boards: usize) -> Result<(World, Client, [i64; 2])> {
     let person = |name: &str| {
         let board = |number: usize| beach_board(format!("{name} {number}"), 5);
