@@ -1,4 +1,4 @@
-//! The part of a person's browser that an OAuth flow needs.
+//! The part of a browser that an OAuth flow needs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::Result;
 
-/// Visits pages over https, trusting the authorities of one PEM file alone. Does not follow redirects.
+/// Opens pages over https, trusting only the authorities of one PEM file, without following redirects.
 #[derive(Clone, Debug)]
 pub struct Browser {
     agent: Agent,
@@ -25,7 +25,7 @@ impl Browser {
                 _ => None,
             })
             .collect();
-        ensure!(!authorities.is_empty(), "{} holds no certificate", ca_file.display());
+        ensure!(!authorities.is_empty(), "{} does not contain a certificate", ca_file.display());
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&authorities)).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
@@ -39,7 +39,7 @@ impl Browser {
         Ok(Self { agent })
     }
 
-    /// Opens the authorization page, which approves by itself, and returns the address it sends the browser to.
+    /// Opens the authorization page, which approves automatically, and returns its redirect.
     pub fn authorize(&self, authorize_url: &str) -> Result<Redirect> {
         let answer = self.agent.get(authorize_url).call().context("cannot open the authorization page")?;
         let status = answer.status();
@@ -47,17 +47,17 @@ impl Browser {
             .headers()
             .get("location")
             .and_then(|value| value.to_str().ok())
-            .with_context(|| format!("the authorization page answers {status} without sending the browser on"))?;
+            .with_context(|| format!("the authorization page returned {status} without a redirect"))?;
         Redirect::parse(location)
     }
 }
 
-/// Where the authorization page sends the browser, and what it hands over.
+/// The parameters of the authorization page's redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// The code to exchange.
     pub code: String,
-    /// The state that the authorization URL carried.
+    /// The state of the authorization URL.
     pub state: String,
 }
 

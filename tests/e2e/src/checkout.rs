@@ -1,4 +1,4 @@
-//! Where the sources are, and the directories under `target/` that a server can reach.
+//! The checkout's path, and directories under `target/` that a server can reach.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"))
 }
 
-/// The directory `target/NAME`, made if missing, by a path that the server's user can follow also where the checkout
-/// lies in a closed home (`tools/runtime-dir` decides).
+/// The directory `target/NAME`, created if missing, by a path that the server's user can access even if the checkout is
+/// in a private home directory (see `tools/runtime-dir`).
 pub fn runtime_directory(name: &str) -> Result<PathBuf> {
     script("tools/runtime-dir", &[name])
 }
@@ -23,11 +23,11 @@ pub fn runtime_directory(name: &str) -> Result<PathBuf> {
 /// Runs a script of the checkout that prints one path.
 pub(crate) fn script(path: &str, arguments: &[&str]) -> Result<PathBuf> {
     let output = run(Command::new(checkout().join(path)).args(arguments))?;
-    let line = String::from_utf8(output.stdout).with_context(|| format!("{path} prints no UTF-8"))?;
+    let line = String::from_utf8(output.stdout).with_context(|| format!("{path} does not print UTF-8"))?;
     Ok(PathBuf::from(line.trim_end()))
 }
 
-/// Runs a command to its end; its standard error becomes the error where it fails.
+/// Runs a command. If it fails, its standard error becomes the error.
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let name = command.get_program().to_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", display(&name)))?;

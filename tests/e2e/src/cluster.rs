@@ -1,4 +1,4 @@
-//! One throwaway server.
+//! A throwaway server.
 
 mod builder;
 mod place;
@@ -17,7 +17,7 @@ use crate::checkout::run;
 use crate::installation::Installation;
 use crate::process::Process;
 use crate::server_user::ServerUser;
-use crate::wait::{wait_for, was_in_vain};
+use crate::wait::{has_timed_out, wait_for};
 use crate::{Result, process};
 
 pub use builder::Builder;
@@ -35,7 +35,7 @@ pub enum Stop {
     Smart,
     /// Ends sessions, then writes a checkpoint.
     Fast,
-    /// Gives up at once, as after a power cut; the next start recovers.
+    /// Stops without a checkpoint, as after a power cut; the next start recovers.
     Immediate,
 }
 
@@ -49,7 +49,7 @@ impl Stop {
     }
 }
 
-/// A server process of one kind, as `pg_stat_activity` tells.
+/// A server process in `pg_stat_activity`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Process id.
@@ -61,7 +61,7 @@ pub struct Backend {
 }
 
 /// A running server with a data directory of its own. Dropping it stops the server and removes the directory, unless
-/// the thread panics (a failed test) or `KEEP` is set: then the directory stays and its path is printed.
+/// the thread panics (a failed test) or `KEEP` is set: then the directory is kept and its path is printed.
 #[derive(Debug)]
 pub struct Cluster {
     place: Place,
@@ -70,7 +70,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Describes a cluster to start.
+    /// Options of a cluster to start.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -97,7 +97,7 @@ impl Cluster {
             .with_context(|| format!("cannot connect to database {database} as {role}"))
     }
 
-    /// What a client needs to connect, for callers that want to set more.
+    /// A client's connection options, which callers can extend.
     pub fn client_config(&self, role: &str, database: &str) -> postgres::Config {
         let mut config = postgres::Config::new();
         config
@@ -109,7 +109,7 @@ impl Cluster {
         config
     }
 
-    /// Makes a role that may log in, and returns its name.
+    /// Creates a role that may log in.
     pub fn create_role(&self, role: &str) -> Result<()> {
         self.connect()?.batch_execute(&format!("CREATE ROLE \"{role}\" LOGIN"))?;
         Ok(())
@@ -126,17 +126,17 @@ impl Cluster {
             sql,
         ]);
         let output = run(&mut command)?;
-        String::from_utf8(output.stdout).context("psql prints no UTF-8")
+        String::from_utf8(output.stdout).context("psql does not print UTF-8")
     }
 
-    /// A client program of the installation, as pg_dump, that will connect as superuser.
+    /// A command for a client program of the installation, such as pg_dump, that connects as superuser.
     pub fn program(&self, name: &str) -> Result<Command> {
         let mut command = ServerUser::get()?.command(self.installation.program(name));
         command.args(self.address());
         Ok(command)
     }
 
-    /// Arguments that lead a client program here as superuser.
+    /// Connection arguments of a client program, as superuser.
     fn address(&self) -> Vec<OsString> {
         let (host, port) = (self.socket_directory().as_os_str().to_owned(), self.port.to_string().into());
         vec!["--host".into(), host, "--port".into(), port, "--username".into(), SUPERUSER.into()]
@@ -147,7 +147,7 @@ impl Cluster {
         self.place.data()
     }
 
-    /// The directory of this cluster: data, log and whatever a test lays beside them for the server to read.
+    /// The directory of this cluster: data, log and files that tests put there for the server.
     pub fn directory(&self) -> &Path {
         self.place.root()
     }
@@ -162,7 +162,7 @@ impl Cluster {
         self.port
     }
 
-    /// The installation it runs from.
+    /// The installation that the server runs from.
     pub fn installation(&self) -> &Installation {
         &self.installation
     }
@@ -177,11 +177,11 @@ impl Cluster {
     /// Process id of the postmaster.
     pub fn postmaster(&self) -> Result<i32> {
         let file = self.data_directory().join("postmaster.pid");
-        let text = fs::read_to_string(&file).context("the server does not run")?;
-        text.lines().next().and_then(|line| line.parse().ok()).context("postmaster.pid holds no process id")
+        let text = fs::read_to_string(&file).context("the server is not running")?;
+        text.lines().next().and_then(|line| line.parse().ok()).context("postmaster.pid does not contain a process id")
     }
 
-    /// Server processes of one kind that run now: "client backend", "walwriter", the name of a background worker.
+    /// Running server processes of one kind, such as "client backend" or the name of a background worker.
     pub fn backends(&self, backend_type: &str) -> Result<Vec<Backend>> {
         let rows = self.connect()?.query(
             "SELECT pid, backend_type, datname::text FROM pg_catalog.pg_stat_activity
@@ -191,20 +191,20 @@ impl Cluster {
         Ok(rows.iter().map(|row| Backend { pid: row.get(0), backend_type: row.get(1), database: row.get(2) }).collect())
     }
 
-    /// Waits until there is a server process of one kind, and returns the first.
+    /// Waits for a server process of one kind and returns the first.
     pub fn wait_for_backend(&self, backend_type: &str, timeout: Duration) -> Result<Backend> {
         wait_for(backend_type, timeout, || Ok(self.backends(backend_type)?.into_iter().next()))
     }
 
-    /// The `pinterest-embedder` that this server runs, if it runs one now.
+    /// The running `pinterest-embedder` of this server, if any.
     pub fn embedder(&self) -> Result<Option<Process>> {
         // The kernel keeps 15 characters of the name.
         Ok(Process::descendants(self.postmaster()?).into_iter().find(|process| process.name == "pinterest-embed"))
     }
 
-    /// Lets a process of the server have this much address space from now on, in bytes.
+    /// Limits the address space of a server process, in bytes.
     pub fn limit_address_space(&self, pid: i32, bytes: u64) -> Result<()> {
-        // As the server's user: not every root may limit others' processes.
+        // As the server's user: root in a container may lack this right.
         run(ServerUser::get()?.command("prlimit").arg(format!("--pid={pid}")).arg(format!("--as={bytes}")))?;
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Cluster {
         process::kill9(pid)
     }
 
-    /// Changes a setting with ALTER SYSTEM. What can change without a restart does on [`reload`](Self::reload).
+    /// Changes a setting with ALTER SYSTEM. It takes effect on [`reload`](Self::reload) or on a restart.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         let sql = format!("ALTER SYSTEM SET {name} = {}", quote_literal(value));
         self.connect()?.batch_execute(&sql)?;
@@ -227,19 +227,19 @@ impl Cluster {
         self.reload()
     }
 
-    /// Reloads the server's settings, and waits until a new session sees that they were reloaded.
+    /// Reloads the server's settings and waits until a new session uses them.
     pub fn reload(&self) -> Result<()> {
         let mut client = self.connect()?;
         let loaded = "SELECT pg_catalog.pg_conf_load_time()::text";
         let before: String = client.query_one(loaded, &[])?.get(0);
         client.execute("SELECT pg_catalog.pg_reload_conf()", &[])?;
-        wait_for("the settings to be read again", Duration::from_secs(10), || {
+        wait_for("the settings to be reloaded", Duration::from_secs(10), || {
             let after: String = self.connect()?.query_one(loaded, &[])?.get(0);
             Ok((after != before).then_some(()))
         })
     }
 
-    /// Stops the server; the cluster stays and can be started again with [`launch`](Self::launch).
+    /// Stops the server, which can be started again with [`launch`](Self::launch).
     pub fn stop(&self, mode: Stop) -> Result<()> {
         self.pg_ctl(&["stop", "--mode", mode.name()])
     }
@@ -296,20 +296,20 @@ impl Drop for Cluster {
         if self.place.left() {
             return;
         }
-        let failed = std::thread::panicking() || was_in_vain();
+        let failed = std::thread::panicking() || has_timed_out();
         if failed {
             eprintln!("{}", self.log_tail());
         }
-        // It may be stopped already; nothing can be done about a failure here, and the next run sweeps what is left.
+        // It may already be stopped. After a failure the next run removes the rest.
         let _ = self.stop(Stop::Immediate);
         if failed || std::env::var_os("KEEP").is_some_and(|value| !value.is_empty()) {
             self.place.leave_data();
-            eprintln!("the cluster's directory stays: {}", self.place.root().display());
+            eprintln!("the cluster's directory is kept: {}", self.place.root().display());
         }
     }
 }
 
-/// A string as an SQL literal.
+/// Quotes a string as an SQL literal.
 pub(crate) fn quote_literal(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }

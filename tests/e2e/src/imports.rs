@@ -1,4 +1,4 @@
-//! Imports, as every test, benchmark and demo queues and awaits them.
+//! Queues imports and waits for them, for tests, benchmarks and the demo.
 
 use anyhow::Context;
 use postgres::Client;
@@ -18,7 +18,7 @@ pub fn queue_board(client: &mut Client, board: &str) -> Result<i64> {
     queue(client, &quote_literal(board))
 }
 
-/// Waits for the end of an import, two minutes at most, and returns its state.
+/// Waits up to two minutes for the end of an import and returns its state.
 pub fn wait(client: &mut Client, import: i64) -> Result<String> {
     let row = client.query_one("SELECT pinterest_wait_for_import($1, interval '2 minutes')", &[&import]);
     Ok(row.with_context(|| format!("pinterest_wait_for_import({import})"))?.get(0))

@@ -21,8 +21,8 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The staged installation (`tools/stage` prints its pg_config and makes it where it is missing). The variable
-    /// `PG_PINTEREST_STAGE` chooses one of another name, as the benchmark's.
+    /// The staged installation (`tools/stage` creates it if missing and prints its pg_config). The variable
+    /// `PG_PINTEREST_STAGE` selects another one, such as the benchmark's.
     pub fn staged() -> Result<Self> {
         static STAGED: OnceLock<Installation> = OnceLock::new();
         if let Some(installation) = STAGED.get() {
@@ -34,7 +34,7 @@ impl Installation {
         Ok(STAGED.get_or_init(|| installation).clone())
     }
 
-    /// The installation that a pg_config names.
+    /// The installation of a pg_config.
     pub fn named_by(pg_config: &Path) -> Result<Self> {
         let version = property(pg_config, "--version")?.to_string_lossy().into_owned();
         let [bindir, library, share] = ["--bindir", "--pkglibdir", "--sharedir"].map(|name| property(pg_config, name));
@@ -66,12 +66,12 @@ impl Installation {
         Ok(copy)
     }
 
-    /// Where the control file and the SQL files of extensions are.
+    /// Directory of the control and SQL files of extensions.
     pub fn extension_directory(&self) -> PathBuf {
         self.share.join("extension")
     }
 
-    /// Refuses an installation that the extension is missing from: `make stage` puts it there.
+    /// Requires that the extension is installed, which `make stage` does.
     pub fn with_extension(self) -> Result<Self> {
         for file in [self.library.join("pg_pinterest.so"), self.embedder()] {
             ensure!(file.exists(), "{} is missing: run `make stage` first", file.display());
@@ -97,6 +97,6 @@ impl Installation {
 
 fn property(pg_config: &Path, name: &str) -> Result<PathBuf> {
     let output = run(Command::new(pg_config).arg(name))?;
-    let text = String::from_utf8(output.stdout).context("pg_config prints no UTF-8")?;
+    let text = String::from_utf8(output.stdout).context("pg_config does not print UTF-8")?;
     Ok(PathBuf::from(text.trim_end()))
 }

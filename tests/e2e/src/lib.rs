@@ -1,11 +1,11 @@
 //! Throwaway Postgres clusters with pg_pinterest in them, for the end-to-end tests, the demo and the benchmark.
 //!
-//! - [`Cluster`] is a server of its own: own data directory, own socket, gone when it is dropped.
+//! - [`Cluster`] is a server with its own data directory and socket, removed when dropped.
 //! - [`World`] is a cluster with a local Pinterest, the extension, a registered app and a connected account.
 //! - [`wait_until`] waits for a published state instead of sleeping.
 //!
-//! Servers run from the private copy of the installation that `tools/stage` makes, as an unprivileged user also when the
-//! tests run as root, and listen on a Unix socket alone.
+//! Servers run from the private installation that `tools/stage` makes, as an unprivileged user even if root runs the
+//! tests, and listen only on a Unix socket.
 
 mod browser;
 pub mod chaos;
@@ -35,5 +35,5 @@ pub use server_user::ServerUser;
 pub use wait::{wait_for, wait_until};
 pub use world::World;
 
-/// Errors of the harness: for people to read, not for programs to match on.
+/// Results of the harness; the errors are for people to read.
 pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! Imports that are measured: the tests compare the figures with bounds, the benchmark prints them.
+//! Measured imports: tests compare the figures with limits, the benchmark prints them.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::{Result, World, imports, wait_for};
 
 const SOON: Duration = Duration::from_secs(60);
-/// For a thousand pins, on a machine that is busy with other things.
+/// Time limit per thousand pins on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 const BOARD: &str = "Everything";
 
@@ -20,12 +20,12 @@ fn world(pins: u64) -> Result<(World, Client)> {
     World::of(Config { images: ImageRules { pool: Some(1), ..config.images.clone() }, ..config })?.with_session()
 }
 
-/// The most private memory that a process used in a part of an import, in bytes.
+/// The peak private memory of a process during an import, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Peak {
-    /// While the first quarter of the images was worked on.
+    /// During the first quarter of the images.
     pub first_quarter: u64,
-    /// After that.
+    /// During the rest.
     pub rest: u64,
 }
 
@@ -37,7 +37,7 @@ impl Peak {
     }
 }
 
-/// The import of a board of many pins, which has completed.
+/// A completed import of a board of many pins.
 #[derive(Debug)]
 pub struct LargeBoard {
     /// The board's name.
@@ -50,11 +50,11 @@ pub struct LargeBoard {
     pub worker: Peak,
     /// Memory of the embedder.
     pub embedder: Peak,
-    /// The longest time for which a transaction of the worker was open, in seconds.
+    /// The longest time that a transaction of the worker was open, in seconds.
     pub longest_transaction: f64,
 }
 
-/// Imports a board of many pins, and observes the worker and the embedder meanwhile.
+/// Imports a board of many pins and observes the worker and the embedder.
 pub fn large_board(pins: u64) -> Result<(World, Client, LargeBoard)> {
     let (world, mut client) = world(pins)?;
     let began = Instant::now();
@@ -63,7 +63,7 @@ pub fn large_board(pins: u64) -> Result<(World, Client, LargeBoard)> {
     let worker = wait_for("the worker", SOON, || Ok(Process::get(worker)))?;
     let embedder = wait_for("the embedder", SOON, || world.cluster.embedder())?;
     let (mut of_worker, mut of_embedder, mut longest_transaction) = (Peak::default(), Peak::default(), 0.0_f64);
-    wait_for("the import's end", PATIENCE * u32::try_from(pins.div_ceil(1000))?, || {
+    wait_for("the end of the import", PATIENCE * u32::try_from(pins.div_ceil(1000))?, || {
         let row = client.query_one(
             "SELECT images_embedded + images_reused + images_skipped + images_failed, phase = 'finished',
                     (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
@@ -83,21 +83,20 @@ pub fn large_board(pins: u64) -> Result<(World, Client, LargeBoard)> {
     Ok((world, client, measured))
 }
 
-/// How an import fares behind a queue of another owner's imports.
+/// Times of an import behind a queue of another owner's imports.
 #[derive(Debug)]
 pub struct BehindQueue {
     /// From the call to the end of an import without a queue.
     pub alone: Duration,
-    /// From the call until a worker had claimed the import behind the queue.
+    /// From the call to the claim of the import behind the queue.
     pub claimed: Duration,
     /// From the call to the end of that import.
     pub done: Duration,
-    /// Imports of the queue that still waited then.
+    /// Imports of the queue that were still waiting then.
     pub left: i64,
 }
 
-/// Queues an import behind those of another owner's accounts. The accounts have no tokens: each import fails as soon as it is
-/// claimed.
+/// Queues an import behind those of another owner's accounts, which have no tokens: their imports fail when claimed.
 pub fn behind_queue(accounts: i64, imports_each: i64) -> Result<BehindQueue> {
     let (world, mut client) = world(3)?;
     let complete = |client: &mut Client, begun: Instant, import: i64| -> Result<Duration> {

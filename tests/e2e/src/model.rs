@@ -1,5 +1,4 @@
-//! Models to embed with: real weights where there are any, else stand-ins, untrained weights derived from a seed and
-//! made once by the embedder itself.
+//! Models: real weights if available, else stand-ins with random weights, which the embedder makes once from a seed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,22 +9,22 @@ use crate::Result;
 use crate::checkout::{run, runtime_directory};
 use crate::installation::Installation;
 
-/// Seed of the stand-ins, so that all tests look at the same vectors.
+/// Seed of the stand-ins: all tests use the same vectors.
 const SEED: &str = "1";
-/// Seed of the one that differs from them in its weights alone.
+/// Seed of the stand-in with other weights.
 const OTHER_SEED: &str = "2";
 
-/// Directory of a tiny model with 512-dimensional output, for tests: loads in no time, embeds in milliseconds.
+/// Directory of a tiny, fast model with 512-dimensional output, for tests.
 pub fn tiny_stand_in(installation: &Installation) -> Result<PathBuf> {
     stand_in(installation, "stand-in-tiny", SEED, &["--tiny"])
 }
 
-/// Directory of another tiny model, whose vectors have no common distance with those of [`tiny_stand_in`].
+/// Directory of another tiny model, whose vectors are not comparable with those of [`tiny_stand_in`].
 pub fn other_tiny_stand_in(installation: &Installation) -> Result<PathBuf> {
     stand_in(installation, "stand-in-tiny-other", OTHER_SEED, &["--tiny"])
 }
 
-/// Directory of a model of CLIP ViT-B/32's full size, for the demo and the benchmark where the real weights are absent.
+/// Directory of a model of CLIP ViT-B/32's full size, for the demo and the benchmark without the real weights.
 pub fn full_stand_in(installation: &Installation) -> Result<PathBuf> {
     stand_in(installation, "stand-in", SEED, &[])
 }
@@ -49,7 +48,7 @@ fn stand_in(installation: &Installation, name: &str, seed: &str, arguments: &[&s
     Ok(directory)
 }
 
-/// A model directory, and whether its weights know anything.
+/// A model directory, and whether its weights are trained.
 pub struct Model {
     directory: PathBuf,
     trained: bool,
@@ -57,8 +56,8 @@ pub struct Model {
 
 impl Model {
     /// The weights in `$CLIP_MODEL_DIR`, else those that `pgvector_setup/clip-weights
-    /// target/models/clip-vit-base-patch32` brought, else a stand-in.
-    /// Its weights are packed where that can be: the server's user may not be able to, and would pack them at each start.
+    /// target/models/clip-vit-base-patch32` downloaded, else a stand-in.
+    /// Packs the weights if possible: a server's user without write access would pack them at each start.
     pub fn find(installation: &Installation) -> Result<Self> {
         let model = Self::look(installation)?;
         let mut pack = std::process::Command::new(installation.embedder());
@@ -79,12 +78,12 @@ impl Model {
         Ok(Self { directory: full_stand_in(installation)?, trained: false })
     }
 
-    /// Where it lies.
+    /// The model's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// What to know about rankings made with it.
+    /// A notice about rankings with untrained weights.
     pub fn notice(&self) -> Option<&'static str> {
         (!self.trained).then_some(
             "These are untrained stand-in weights: the ranking reflects colour and texture, not meaning \

@@ -1,4 +1,4 @@
-//! Processes around a cluster that no view shows: the embedder, and how much memory each takes.
+//! Processes in `/proc`: the embedder, and the memory of each process.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::Result;
 use crate::wait::wait_for;
 
-/// One process, as `/proc` tells.
+/// A process in `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Process id.
@@ -27,10 +27,10 @@ impl Process {
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Self::get).collect()
     }
 
-    /// One process; `None` where it has ended, be it only a zombie by now.
+    /// One process; `None` if it has ended or is a zombie.
     pub fn get(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name stands in brackets and may hold any character, brackets too.
+        // The name is in brackets and may contain any character, even brackets.
         let (head, tail) = stat.rsplit_once(')')?;
         let name = head.split_once('(')?.1.to_string();
         let mut fields = tail.split_ascii_whitespace();
@@ -62,12 +62,12 @@ impl Process {
         Ok(line.split_terminator('\0').map(str::to_owned).collect())
     }
 
-    /// Bytes of memory that are resident and not shared with another process's file mapping: what this process costs.
+    /// Resident anonymous memory in bytes.
     pub fn private_memory(&self) -> Result<u64> {
         self.memory("RssAnon:")
     }
 
-    /// Resident bytes, shared ones included.
+    /// Resident memory in bytes, including shared pages.
     pub fn resident_memory(&self) -> Result<u64> {
         self.memory("VmRSS:")
     }
@@ -84,22 +84,22 @@ impl Process {
     }
 }
 
-/// Asks a process to end (SIGTERM).
+/// Sends SIGTERM to a process.
 pub fn terminate(pid: i32) -> Result<()> {
-    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is not a process id"))?;
     kill_process(target, Signal::TERM).with_context(|| format!("cannot end {pid}"))
 }
 
 /// Stops a process (SIGSTOP), or lets it continue (SIGCONT).
 pub fn suspend(pid: i32, suspend: bool) -> Result<()> {
-    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is not a process id"))?;
     kill_process(target, if suspend { Signal::STOP } else { Signal::CONT })
         .with_context(|| format!("cannot reach {pid}"))
 }
 
-/// Kills a process as nothing else can (SIGKILL) and waits until it is gone.
+/// Kills a process with SIGKILL and waits until it is gone.
 pub fn kill9(pid: i32) -> Result<()> {
-    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    let target = Pid::from_raw(pid).with_context(|| format!("{pid} is not a process id"))?;
     kill_process(target, Signal::KILL).with_context(|| format!("cannot kill {pid}"))?;
     wait_for("a killed process to end", Duration::from_secs(10), || Ok(Process::get(pid).is_none().then_some(())))
 }

@@ -1,6 +1,6 @@
-//! Data of a release: a database in use, as pg_dump writes it, and the key file that its secrets are sealed with.
+//! Data of a release: a pg_dump of a database in use, and the key file of its secrets.
 //!
-//! `tools/freeze-release` saves one beside the install script of each release. Upgrades are tested with it: only the
+//! `tools/freeze-release` saves them beside the install script of each release, for the tests of upgrades: only the
 //! release itself writes its data as users have it.
 
 use std::fs;
@@ -15,10 +15,10 @@ use crate::checkout::run;
 use crate::server_user::ServerUser;
 use crate::{Cluster, Result, World, cluster, imports, world};
 
-/// The board that the data has.
+/// The board in the data.
 pub const BOARD: &str = "Beach";
 
-/// A world with the same Pinterest for making the data of a release and for continuing with it.
+/// The world in which the data is made and later restored.
 pub fn world() -> world::Builder {
     let board = BoardSpec::new(BOARD, &[Family::Beach, Family::Barn], 4).media(MediaMix::images_only());
     let accounts = vec![AccountSpec::new("example_user").board(board.sections(&["Sand", "Palms"]))];
@@ -35,17 +35,17 @@ pub struct Data {
 }
 
 impl Data {
-    /// Those at `PATH.sql` and `PATH.key`.
+    /// The files `PATH.sql` and `PATH.key`.
     pub fn at(path: &Path) -> Self {
         let with = |extension: &str| PathBuf::from(format!("{}.{extension}", path.display()));
         Data { dump: with("sql"), key: with("key") }
     }
 
-    /// Uses the extension in a world from [`world`], so that each of its tables has rows, and saves the database.
+    /// Uses the extension in a world from [`world`] until each of its tables has rows, and saves the database.
     pub fn make(&self, world: &World) -> Result<()> {
         use_extension(world)?;
         let dump = run(world.cluster.program("pg_dump")?.args(["--dbname", cluster::DATABASE]))?.stdout;
-        let text = String::from_utf8(dump).context("pg_dump prints no UTF-8")?;
+        let text = String::from_utf8(dump).context("pg_dump does not print UTF-8")?;
         // These lines contain a random word, and older versions of psql reject them.
         let kept = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
         let text: String = kept.flat_map(|line| [line, "\n"]).collect();
@@ -55,7 +55,7 @@ impl Data {
         Ok(())
     }
 
-    /// Makes the key the cluster's.
+    /// Installs the key file in the cluster.
     pub fn load_key(&self, cluster: &Cluster) -> Result<()> {
         let key = key_file(cluster);
         fs::copy(&self.key, &key).with_context(|| format!("cannot write {}", key.display()))?;
@@ -63,7 +63,7 @@ impl Data {
         ServerUser::get()?.own(&key)
     }
 
-    /// Loads the data into a database that has the extension in the data's version and is otherwise empty.
+    /// Loads the data into an otherwise empty database that has the extension in the data's version.
     pub fn load(&self, cluster: &Cluster, database: &str) -> Result<()> {
         let dump = cluster.directory().join("release.sql");
         fs::copy(&self.dump, &dump).with_context(|| format!("cannot read {}", self.dump.display()))?;

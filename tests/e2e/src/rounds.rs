@@ -1,11 +1,11 @@
-//! What the programs that run rounds by hand read from their environment, and how they end.
+//! The common main function of programs that run for a time and from a seed.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::Result;
 
-/// Runs `rounds` for `MINUTES`, 10 by default, from `SEED` on, 1 by default. An error is printed behind the program's name.
+/// Runs `rounds` for `MINUTES` (default 10) from seed `SEED` (default 1). Prints an error after the program's name.
 pub fn main(name: &str, rounds: impl FnOnce(Duration, u64) -> Result<()>) -> ExitCode {
     let run = || {
         let time = Duration::from_secs_f64(60.0 * number("MINUTES", 10.0)?);

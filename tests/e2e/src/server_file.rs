@@ -1,4 +1,4 @@
-//! Files that a test lays out for the server before it starts.
+//! Files that a test writes for the server before it starts.
 
 use std::fs;
 use std::io::Write;
@@ -10,12 +10,12 @@ use tempfile::NamedTempFile;
 use crate::Result;
 use crate::server_user::ServerUser;
 
-/// A temporary file of the server's user, mode 0600. Gone when this is dropped.
+/// A temporary file of the server's user, mode 0600, removed when dropped.
 #[derive(Debug)]
 pub struct ServerFile(NamedTempFile);
 
 impl ServerFile {
-    /// Makes a file whose name ends with `suffix`.
+    /// Creates a file whose name ends with `suffix`.
     pub fn new(suffix: &str, contents: &[u8]) -> Result<Self> {
         let mut file = tempfile::Builder::new()
             .prefix("pg_pinterest-")
@@ -27,17 +27,17 @@ impl ServerFile {
         Ok(Self(file))
     }
 
-    /// Where it lies.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The same as a setting's value.
+    /// The path as a setting's value.
     pub fn setting(&self) -> String {
         self.path().display().to_string()
     }
 
-    /// Replaces what is in it.
+    /// Replaces the content.
     pub fn write(&self, contents: &[u8]) -> Result<()> {
         fs::write(self.path(), contents).with_context(|| format!("cannot write {}", self.path().display()))
     }

@@ -11,16 +11,16 @@ use anyhow::Context;
 use crate::Result;
 use crate::checkout::{run, script};
 
-/// Whom servers and their helpers run as: yourself, or `postgres` when started by root.
+/// The user that servers and their helpers run as: the current user, or `postgres` if that is root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUser {
     name: String,
-    /// User and group to change to; `None` where the process is that user already.
+    /// User and group to change to; `None` if the process already runs as that user.
     ids: Option<(u32, u32)>,
 }
 
 impl ServerUser {
-    /// The user for this process; asked once.
+    /// The user for this process, determined once.
     pub fn get() -> Result<&'static Self> {
         static USER: OnceLock<ServerUser> = OnceLock::new();
         if let Some(user) = USER.get() {
@@ -40,7 +40,7 @@ impl ServerUser {
             String::from_utf8_lossy(&output.stdout)
                 .trim()
                 .parse()
-                .with_context(|| format!("id {flag} {name} prints no number"))
+                .with_context(|| format!("id {flag} {name} does not print a number"))
         };
         Ok(Self { ids: Some((id("-u")?, id("-g")?)), name })
     }
@@ -50,8 +50,7 @@ impl ServerUser {
         &self.name
     }
 
-    /// A command that will run as this user, with an environment that says nothing about the caller: no PG* variable,
-    /// no proxy, no locale of the developer reaches a server.
+    /// A command that runs as this user without the caller's environment (PG* variables, proxy, locale).
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env_clear();
@@ -59,7 +58,7 @@ impl ServerUser {
         command.env("LC_ALL", "C.UTF-8");
         command.current_dir("/");
         if let Some((user, group)) = self.ids {
-            // The standard library drops the supplementary groups along with the user id.
+            // The standard library also drops the supplementary groups.
             command.uid(user).gid(group);
         }
         command
@@ -73,7 +72,7 @@ impl ServerUser {
         Ok(())
     }
 
-    /// Makes a directory that only this user can enter.
+    /// Creates a directory that only this user can enter.
     pub fn private_directory(&self, path: &Path) -> Result<()> {
         let context = || format!("cannot make {}", path.display());
         std::fs::create_dir(path).with_context(context)?;

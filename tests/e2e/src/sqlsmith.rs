@@ -1,8 +1,7 @@
 //! Random SQL by SQLsmith, as a role of level `user` against a database with data.
 //!
-//! SQLsmith chooses functions from `pg_proc` without a schema before its name: a view of that name that comes first in its
-//! search path gives it all of ours, and as many of the server's own as keep its statements varied. Every statement is
-//! rolled back.
+//! SQLsmith reads functions from an unqualified `pg_proc`. A view of that name earlier in its search path offers all
+//! functions of the extension and some of the server's, for variety. Every statement is rolled back.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,37 +15,36 @@ use sandbox::config::{Config, ImageRules};
 use crate::wait::wait_for;
 use crate::{Result, World, imports};
 
-/// The role whose statements they are.
+/// The role that runs the statements.
 const ROLE: &str = "smith";
 
-/// Statements of one run of SQLsmith: it keeps what it has seen, and is restarted before that is much.
+/// Statements per run of SQLsmith, whose memory grows with each of them.
 const STATEMENTS: u32 = 5_000;
 
-/// What one round did.
+/// The result of a round.
 #[derive(Debug)]
 pub struct Outcome {
     /// Statements that reached the server.
     pub statements: i64,
     /// Calls of functions of the extension.
     pub calls: i64,
-    /// Functions of the extension that were called.
+    /// Different functions of the extension that were called.
     pub functions: i64,
-    /// Errors that the server calls internal and that do not come from the extension, with their number: faults of the
-    /// server or of pgvector, to be looked at and reported there.
+    /// Internal errors that do not come from the extension, with their counts: bugs of the server or of pgvector.
     pub internal: Vec<(String, usize)>,
 }
 
-/// Where SQLsmith is installed, if it is.
+/// Path of SQLsmith if it is installed.
 pub fn program() -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join("sqlsmith"))
         .find(|path| path.exists())
 }
 
-/// Lets SQLsmith write statements for a while.
+/// Runs statements of SQLsmith for this time.
 ///
 /// # Errors
-/// Where the server crashed, an error of the extension's is internal, or the round could not be set up.
+/// If the server crashed, the extension raised an internal error, or the setup failed.
 pub fn round(program: &Path, duration: Duration, seed: u64) -> Result<Outcome> {
     let world = world()?;
     let mut superuser = world.connect()?;
@@ -64,13 +62,13 @@ pub fn round(program: &Path, duration: Duration, seed: u64) -> Result<Outcome> {
     ensure!(faults.is_empty(), "the server crashed, or the extension failed (seed {seed}):\n{}", faults.join("\n"));
     let alive: String = superuser
         .query_one("SELECT pg_postmaster_start_time()::text", &[])
-        .context("the superuser's session ended meanwhile")?
+        .context("the superuser's session was ended")?
         .get(0);
-    ensure!(began == alive, "the server started anew meanwhile");
+    ensure!(began == alive, "the server has restarted");
     outcome(&mut superuser, &log)
 }
 
-/// One run of the program, to its own end or to the end of the time.
+/// One run of the program, which is killed after this time.
 fn smith(world: &World, program: &Path, seed: u64, time: Duration) -> Result<()> {
     let target = format!(
         "host={} port={} user={ROLE} dbname={} options='-c statement_timeout=1000 -c search_path=smith,pg_catalog,public'",
@@ -91,11 +89,11 @@ fn smith(world: &World, program: &Path, seed: u64, time: Duration) -> Result<()>
     let deadline = Instant::now() + time;
     loop {
         if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "sqlsmith ends with {status}");
+            ensure!(status.success(), "sqlsmith ended with {status}");
             return Ok(());
         }
         if Instant::now() >= deadline {
-            // Its statement ends with it; so does the session, soon.
+            // Its session ends soon after.
             child.kill()?;
             child.wait()?;
             return Ok(());
@@ -104,7 +102,7 @@ fn smith(world: &World, program: &Path, seed: u64, time: Duration) -> Result<()>
     }
 }
 
-/// A world with a board imported, columns tracked and embedded, and nothing that SQLsmith's role may not have.
+/// A world with an imported board, tracked columns and SQLsmith's role.
 fn world() -> Result<World> {
     let config = Config::with_board("Barn wedding", &[Family::Beach, Family::Barn], 30);
     let config = Config { images: ImageRules { pool: Some(1), ..config.images.clone() }, ..config };
@@ -135,7 +133,7 @@ fn world() -> Result<World> {
     Ok(world)
 }
 
-/// The role's own tables, and the catalogue of functions that it is to choose from.
+/// The role's tables, and the view of functions for SQLsmith.
 const SCHEMA: &str = "
     CREATE TABLE venues (id bigint PRIMARY KEY, name text NOT NULL, description text, price numeric, opened date,
         tags text[], facts jsonb, photo bytea, embedding vector(512));
@@ -156,7 +154,7 @@ const SCHEMA: &str = "
                             AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND e.extname IN ('pg_pinterest', 'vector'))
             OR p.pronamespace = 'pg_catalog'::regnamespace AND (p.oid::int8 % 8 = 0 OR p.prokind <> 'f');";
 
-/// Lines of a log that no statement may cause.
+/// Lines of the log that show a crash or an internal error of the extension.
 pub(crate) fn crashes(log: &str) -> Vec<String> {
     let mut found: Vec<String> = log
         .lines()
@@ -168,7 +166,7 @@ pub(crate) fn crashes(log: &str) -> Vec<String> {
         })
         .map(str::to_owned)
         .collect();
-    // The extension's own errors name a Rust file as their place; none of them is internal.
+    // Internal errors (XX000) of the extension have a Rust file as their location.
     let lines: Vec<&str> = log.lines().collect();
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("ERROR:  XX000: ")) {
         let place = lines[index + 1..].iter().take(12).find(|line| line.contains("LOCATION:"));

@@ -1,17 +1,17 @@
-//! Servers whose workers leave tracked columns alone, so that the queue stays as the triggers left it.
+//! Servers whose workers leave tracked columns alone: the queue stays as the triggers left it.
 
 use postgres::Client;
 
 use crate::{Cluster, Result, cluster};
 
-/// Keeps every tracked column waiting, without end.
+/// Makes every tracked column wait without end.
 const NO_WORKERS: &str = "
     CREATE FUNCTION wait_for_ever() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN NEW.next_attempt_at := 'infinity'; RETURN NEW; END $$;
     CREATE TRIGGER wait_for_ever BEFORE INSERT OR UPDATE ON pinterest.tracked_column
         FOR EACH ROW EXECUTE FUNCTION wait_for_ever();";
 
-/// Makes a table of venues with a description to track.
+/// Creates a table of venues with a description to track.
 pub const VENUES: &str =
     "CREATE TABLE venues (id bigint PRIMARY KEY, description text, photo bytea, embedding vector(512));";
 

@@ -1,4 +1,4 @@
-//! Waiting for a published state, instead of sleeping for the time that it usually takes.
+//! Waiting for a published state instead of sleeping.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,31 +7,30 @@ use anyhow::bail;
 
 use crate::Result;
 
-/// How often a condition is looked at: often enough not to show in a test's time, rarely enough to cost nothing.
+/// Interval between two checks of a condition: short enough not to lengthen a test, long enough to cost little.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 thread_local! {
-    static IN_VAIN: Cell<bool> = const { Cell::new(false) };
+    static TIMED_OUT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread has waited for something that never came. Then a cluster's log says why, so it is worth keeping,
-/// though the test ends with an error and without a panic.
-pub(crate) fn was_in_vain() -> bool {
-    IN_VAIN.get()
+/// Whether a wait of this thread has timed out. Then the cluster's log is kept, as after a panic.
+pub(crate) fn has_timed_out() -> bool {
+    TIMED_OUT.get()
 }
 
-/// Waits until the condition holds; false where it did not within `timeout`.
+/// Waits until the condition holds; returns false on a timeout.
 #[must_use = "the condition may never have held"]
 pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     look_for(timeout, || Ok(condition().then_some(()))).is_ok_and(|found| found.is_some())
 }
 
-/// Waits until `look` finds something and returns it. The error names `what` was waited for.
+/// Waits until `look` returns a value and returns it. The error of a timeout names `what`.
 pub fn wait_for<T>(what: &str, timeout: Duration, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     match look_for(timeout, look)? {
         Some(found) => Ok(found),
         None => {
-            IN_VAIN.set(true);
+            TIMED_OUT.set(true);
             bail!("waited {timeout:?} for {what}");
         }
     }
@@ -40,7 +39,7 @@ pub fn wait_for<T>(what: &str, timeout: Duration, look: impl FnMut() -> Result<O
 fn look_for<T>(timeout: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let deadline = Instant::now() + timeout;
     loop {
-        // Read before looking, so that a slow look is followed by one more when time has run out meanwhile.
+        // Read before the check, so that a check that runs past the deadline is followed by another one.
         let over = Instant::now() >= deadline;
         if let Some(found) = look()? {
             return Ok(Some(found));
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn returns_what_was_found() {
+    fn the_found_value_is_returned() {
         let mut looks = 0;
         let found = wait_for("the third look", Duration::from_secs(5), || {
             looks += 1;
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_up_and_says_what_for() {
+    fn a_timeout_names_the_condition() {
         let error = wait_for::<()>("a state", Duration::from_millis(1), || Ok(None)).unwrap_err();
         assert!(error.to_string().ends_with("for a state"), "{error}");
         assert!(!wait_until(Duration::ZERO, || false));

@@ -16,20 +16,20 @@ use crate::server_user::ServerUser;
 
 pub use builder::{Builder, settings};
 
-/// Everything that a test of the main job needs. Fields drop in order: the server stops before its Pinterest does.
+/// A cluster and its Pinterest. Fields drop in order: the server stops before the sandbox.
 #[derive(Debug)]
 pub struct World {
     /// The server.
     pub cluster: Cluster,
-    /// The Pinterest it talks to.
+    /// The server's Pinterest.
     pub sandbox: Sandbox,
     account: Option<i64>,
-    /// The sandbox's authority where the server reads it.
+    /// The sandbox's certificate authority, readable by the server.
     _authority: ServerFile,
 }
 
 impl World {
-    /// Describes a world to start.
+    /// Options of a world to start.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -39,7 +39,7 @@ impl World {
         Self::builder().sandbox(config).start()
     }
 
-    /// A world with one board, `name`, of plain pictures; preloaded, extension created, account connected.
+    /// A world with one board, `name`, of plain images; preloaded, extension created, account connected.
     pub fn with_board(name: &str, pins: u64) -> Result<Self> {
         let config = sandbox::Config::with_board(name, &[sandbox::Family::Beach, sandbox::Family::Barn], pins);
         Self::of(config)
@@ -59,7 +59,7 @@ impl World {
     /// The account that was connected when the world was made.
     ///
     /// # Panics
-    /// Where the world was built without one.
+    /// If the world was built without one.
     pub fn account(&self) -> i64 {
         match self.account {
             Some(account) => account,
@@ -67,10 +67,10 @@ impl World {
         }
     }
 
-    /// Registers the sandbox's app under a name for the role of this session; returns its id.
+    /// Registers the sandbox's app under a name for the session's role; returns its id.
     pub fn register_app(&self, client: &mut Client, name: &str) -> Result<i64> {
         let app = &self.sandbox.config().app;
-        let redirect = app.redirect_uris.first().context("the sandbox's app has no redirect address")?;
+        let redirect = app.redirect_uris.first().context("the sandbox's app has no redirect URI")?;
         let row = client
             .query_one(
                 "SELECT pinterest_register_app($1, $2, $3, $4)",
@@ -80,8 +80,7 @@ impl World {
         Ok(row.get(0))
     }
 
-    /// Connects an account for the role of this session as a person would: authorization page, code, exchange. Returns
-    /// the account's id.
+    /// Connects an account for the session's role through the authorization page. Returns the account's id.
     pub fn connect_account(&self, client: &mut Client) -> Result<i64> {
         let url: String =
             client.query_one("SELECT pinterest_authorize_url()", &[]).context("pinterest_authorize_url")?.get(0);
@@ -97,7 +96,7 @@ impl World {
         Browser::trusting(self.sandbox.ca_file())
     }
 
-    /// Lays a file where the server can read it, and returns its path.
+    /// Writes a file that the server can read and returns its path.
     pub fn server_file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
         let path = self.cluster.directory().join(name);
         std::fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! What is done in each step.
+//! The action of each step.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::stage::{Stage, board_name, database, ring, table, track, username};
 use crate::process::{kill9, terminate};
 use crate::{Result, Stop};
 
-/// Settings that a reload changes while the server runs, each with values that all must be lived with.
+/// Settings that are changed by a reload, each with permitted values.
 const SETTINGS: [(&str, [&str; 2]); 7] = [
     ("pinterest.parallel_downloads", ["1", "8"]),
     ("pinterest.workers_per_database", ["1", "2"]),
@@ -22,16 +22,16 @@ const SETTINGS: [(&str, [&str; 2]); 7] = [
     ("log_min_messages", ["debug1", "warning"]),
 ];
 
-/// Errors that a statement may meet here: refusals that are asked for, locks, ends.
+/// SQLSTATEs that a statement may fail with: provoked errors, locks, ended sessions.
 const MAY_BE: [&str; 20] = [
     "22023", "23505", "25P02", "28000", "34000", "40001", "40P01", "42501", "42701", "42703", "42704", "42710",
     "42P01", "42P07", "53000", "53300", "53400", "54000", "55000", "55006",
 ];
-/// The same, of classes: connection exceptions, answers of Pinterest's, ends by an operator.
+/// Classes of such SQLSTATEs: connection exceptions, errors of Pinterest, operator intervention.
 const MAY_BE_CLASSES: [&str; 4] = ["08", "57", "55", "P0"];
 
 impl Stage {
-    /// Does one step; returns what is to be said about it.
+    /// Runs one step and returns its line for the log.
     pub fn act(&mut self, event: &Event) -> Result<String> {
         match event {
             Event::Breathe(milliseconds) => {
@@ -42,7 +42,7 @@ impl Stage {
             Event::Write(user, write) => self.statement(*user, &write_sql(*user, *write)),
             Event::Shape(user, shape) => self.shape(*user, *shape),
             Event::Hold(hold) => self.hold(*hold),
-            Event::LetGo => {
+            Event::Release => {
                 self.held.clear();
                 Ok(String::new())
             }
@@ -80,7 +80,7 @@ impl Stage {
             Event::Fault(which) => {
                 let rule = fault(*which);
                 let said = format!("{rule:?}");
-                // The response with a token is lost: Pinterest has sent it, and it has not arrived.
+                // The fault may lose a response with tokens that Pinterest has sent.
                 self.lossy += 1;
                 self.world.sandbox.faults().add(rule);
                 Ok(said)
@@ -92,14 +92,14 @@ impl Stage {
         }
     }
 
-    /// A statement of a user's, which may be refused.
+    /// Runs a statement of a user, which may be refused.
     fn statement(&mut self, user: usize, sql: &str) -> Result<String> {
         let mut client = self.connect(user)?;
         let result = client.batch_execute(sql);
         self.outcome_of(result)
     }
 
-    /// What a statement was refused with, where it may be refused so.
+    /// The error of a statement, which must be a permitted one; empty if the statement succeeded.
     fn outcome_of(&mut self, result: Result<(), postgres::Error>) -> Result<String> {
         let Err(error) = result else { return Ok(String::new()) };
         self.outcome.refused += 1;
@@ -152,7 +152,7 @@ impl Stage {
         self.statement(user, &sql)
     }
 
-    /// Connects the account again. What fails here is Pinterest's to say, or a session's.
+    /// Connects the account again. Returns the error if that fails.
     fn reconnect(&mut self, user: usize) -> Result<String> {
         match self.connect_account(user) {
             Ok(()) => {
@@ -179,7 +179,7 @@ impl Stage {
                 "ALTER TABLE {name} RENAME COLUMN description TO words; ALTER TABLE {name} RENAME COLUMN words TO description"
             ),
             Shape::AddColumn => format!("ALTER TABLE {name} ADD COLUMN IF NOT EXISTS extra int DEFAULT 7"),
-            Shape::DropAndTrackAnew => format!("DROP TABLE IF EXISTS {name}; {}; {}", table(user), track(user)),
+            Shape::DropAndTrackAgain => format!("DROP TABLE IF EXISTS {name}; {}; {}", table(user), track(user)),
             Shape::Untrack => format!("SELECT pinterest_untrack('{name}')"),
             Shape::Track => track(user),
             Shape::Vacuum => format!("VACUUM FULL {name}"),
@@ -198,12 +198,12 @@ impl Stage {
             ),
             Shape::NoTriggers => format!("DROP TRIGGER IF EXISTS odd ON {name}"),
         };
-        // VACUUM runs alone.
+        // VACUUM cannot run in a transaction block.
         self.statement(user, &sql)
     }
 
     fn hold(&mut self, hold: Hold) -> Result<String> {
-        // More would only take connections.
+        // A limit, because each takes a connection.
         if self.held.len() >= 4 {
             self.held.remove(0);
         }
@@ -251,9 +251,9 @@ impl Stage {
                 vec![pid]
             }
         };
-        let Some(pid) = pids.into_iter().next() else { return Ok("there is none".to_owned()) };
+        let Some(pid) = pids.into_iter().next() else { return Ok("no such process".to_owned()) };
         self.lossy += 1;
-        // It may have ended by itself meanwhile.
+        // The process may already have ended.
         let ended = match signal {
             Signal::Term => terminate(pid),
             Signal::Kill => kill9(pid),
@@ -272,7 +272,7 @@ impl Stage {
         Ok(self.world.connect()?.query(&sql, &[])?.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Only when nothing is sealed with an older key is that one left out of the file.
+    /// Adds a key, which removes the oldest one from the file, unless secrets are still sealed with an older key.
     fn rotate_key(&mut self) -> Result<String> {
         for user in [0, USERS - 1] {
             let mut client = self.superuser(&self.users[user].database)?;
@@ -280,7 +280,7 @@ impl Stage {
             let old = "SELECT COALESCE(sum(secrets), 0)::int8 FROM pinterest_keys() WHERE NOT active";
             match client.query_one(old, &[]) {
                 Ok(row) if row.get::<_, i64>(0) == 0 => {}
-                Ok(row) => return Ok(format!("{} secrets wait for the key before", row.get::<_, i64>(0))),
+                Ok(row) => return Ok(format!("{} secrets are sealed with the previous key", row.get::<_, i64>(0))),
                 Err(error) => return self.outcome_of(Err(error)),
             }
         }
@@ -311,7 +311,7 @@ impl Stage {
                 let other = sandbox.board_id(&board_name(user, (board + 1) % BOARDS))?;
                 sandbox.move_pin(pin, &other)?;
             }
-            _ => return Ok("left as it is".to_owned()),
+            _ => return Ok("not changed".to_owned()),
         }
         Ok(String::new())
     }
@@ -346,7 +346,7 @@ fn write_sql(user: usize, write: Write) -> String {
     }
 }
 
-/// Faults that pass: each for a few requests.
+/// Transient faults, each for a few requests.
 fn fault(which: usize) -> Rule {
     let kinds = [Kind::BoardPins, Kind::Boards, Kind::Board, Kind::Image, Kind::Token];
     let kind = kinds[which % kinds.len()];

@@ -1,20 +1,20 @@
-//! What can happen, and which of it happens next: a pure function of the seed.
+//! The events of a run, a pure function of the seed.
 
 use std::fmt;
 
 use fastrand::Rng;
 
-/// Users of a run: the number of each is that of its role, of its Pinterest account and of its tracked table.
+/// Users of a run. A user, its role, its Pinterest account and its tracked table have the same number.
 pub const USERS: usize = 3;
 /// Boards of each user.
 pub const BOARDS: usize = 2;
-/// Databases: the last user's is another than that of the others.
+/// Databases: the last user has one, the others share the other.
 pub const DATABASES: usize = 2;
 
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Time passes in which workers work.
+    /// Nothing happens for this many milliseconds.
     Breathe(u64),
     /// A user calls a function.
     Call(usize, Call),
@@ -22,38 +22,38 @@ pub enum Event {
     Write(usize, Write),
     /// A user changes the tracked table's shape.
     Shape(usize, Shape),
-    /// A session keeps locks until it is told to let go of them.
+    /// A session takes locks and keeps them.
     Hold(Hold),
-    /// All kept locks are let go of.
-    LetGo,
+    /// All kept locks are released.
+    Release,
     /// A process is ended.
     End(Victim, Signal),
     /// The server stops and starts.
     Restart {
-        /// As after a power cut.
+        /// Whether it stops as in a power cut.
         crash: bool,
     },
-    /// A setting changes, and the server reads it.
+    /// A setting changes by a reload.
     Reload(usize),
-    /// The key file gets another first key, and everything is sealed again.
+    /// The key file gets a new active key, and all secrets are sealed again.
     RotateKey,
     /// Pinterest's clock advances by this many seconds.
     Advance(u64),
-    /// The tokens of a user's accounts are due to be renewed.
+    /// The tokens of a user's accounts become due for a refresh.
     TokensDue(usize),
     /// Pinterest forgets a user's access tokens.
     ExpireAccess(usize),
     /// The board of a user changes at Pinterest.
     Board(usize, usize, Change),
-    /// Pinterest answers badly for some requests.
+    /// Pinterest fails for some requests.
     Fault(usize),
-    /// Bookmarks given so far are stale.
+    /// All issued bookmarks expire.
     ExpireBookmarks,
 }
 
 /// Calls of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the function of that name")]
+#[allow(missing_docs, reason = "named after the functions")]
 pub enum Call {
     Import(usize),
     ImportRolledBack(usize),
@@ -81,7 +81,7 @@ pub enum Call {
 
 /// Writes into a tracked table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Write {
     Insert(u32),
     Update(u32),
@@ -96,12 +96,12 @@ pub enum Write {
 
 /// Changes of a tracked table's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Shape {
     RenameTable,
     RenameColumn,
     AddColumn,
-    DropAndTrackAnew,
+    DropAndTrackAgain,
     Untrack,
     Track,
     Vacuum,
@@ -113,7 +113,7 @@ pub enum Shape {
 
 /// Locks that a session keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Hold {
     ImportTable,
     PinImages,
@@ -125,7 +125,7 @@ pub enum Hold {
 
 /// Processes that are ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Victim {
     Worker,
     Launcher,
@@ -134,9 +134,9 @@ pub enum Victim {
     Backend,
 }
 
-/// How a process is ended.
+/// The signal that ends a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Signal {
     Term,
     Kill,
@@ -144,7 +144,7 @@ pub enum Signal {
 
 /// Changes of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "see the names")]
 pub enum Change {
     Add(u64),
     Remove,
@@ -218,7 +218,7 @@ impl Events {
             0..=2 => Shape::RenameTable,
             3..=4 => Shape::RenameColumn,
             5..=6 => Shape::AddColumn,
-            7..=8 => Shape::DropAndTrackAnew,
+            7..=8 => Shape::DropAndTrackAgain,
             9 => Shape::Untrack,
             10..=12 => Shape::Track,
             13..=14 => Shape::Vacuum,
@@ -267,7 +267,7 @@ impl Iterator for Events {
             45..=62 => Event::Write(user, self.write()),
             63..=66 => Event::Shape(user, self.shape()),
             67..=70 => Event::Hold(self.hold()),
-            71..=74 => Event::LetGo,
+            71..=74 => Event::Release,
             75..=80 => self.end(),
             81 => Event::Restart { crash: self.random.bool() },
             82..=83 => Event::Reload(self.random.usize(..)),
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides() {
+    fn a_seed_determines_the_events() {
         let some = |seed| Events::of(seed).take(500).collect::<Vec<_>>();
         assert_eq!(some(1), some(1));
         assert_ne!(some(1), some(2));

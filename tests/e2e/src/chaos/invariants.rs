@@ -1,4 +1,4 @@
-//! What must hold at the end of a run, once nothing happens any more.
+//! The invariants that are checked at the end of a run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::event::{BOARDS, Call, DATABASES, Event, USERS};
 use super::stage::{Stage, board_name, database, track, username};
 use crate::{Result, sqlsmith, wait_for};
 
-/// Longer than anything takes once nothing stands in its way.
+/// The time limit of each wait.
 const LONG: Duration = Duration::from_secs(180);
 
 impl Stage {
-    /// Looks at everything.
+    /// Checks all invariants.
     pub fn check(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let mut checked = Vec::new();
         let mut say = |line: String| {
@@ -28,7 +28,7 @@ impl Stage {
                 self.board(user, board).with_context(|| board_name(user, board))?;
             }
         }
-        say(format!("{} boards are what Pinterest has", USERS * BOARDS));
+        say(format!("{} boards match Pinterest", USERS * BOARDS));
         say(self.images()?);
         say(self.reports()?);
         say(self.tracked()?);
@@ -37,13 +37,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Every account is connected with a token that Pinterest takes, unless it was disconnected by choice, or its only
-    /// good token was given in an answer that a kill or a fault lost.
+    /// Every account is connected with a valid token, unless its user disconnected it or an event lost the response
+    /// with its only valid token.
     fn tokens(&mut self) -> Result<String> {
         let (mut connected, mut lost) = (0, 0);
         for user in 0..USERS {
             let mut status = String::new();
-            // A refresh whose outcome is uncertain is settled by the next.
+            // The next refresh resolves an uncertain one.
             let settled = wait_for("an account to be settled", LONG, || {
                 let mut client = self.connect(user)?;
                 let row = client.query_opt(
@@ -61,19 +61,19 @@ impl Stage {
                 if status == "connected" {
                     let account: i64 = row.map_or(0, |row| row.get(1));
                     if let Err(error) = client.query_one("SELECT pinterest_refresh($1)::text", &[&account]) {
-                        status = format!("connected, and refuses: {error:?}");
+                        status = format!("connected, but a refresh fails: {error:?}");
                         return Ok(None);
                     }
                     client
                         .query("SELECT * FROM pinterest_list_boards($1)", &[&account])
-                        .context("a token that is not taken")?;
+                        .context("a token that Pinterest refuses")?;
                 }
                 Ok(Some(()))
             });
             settled.with_context(|| format!("{}: {status}", username(user)))?;
             match status.as_str() {
                 "connected" => {
-                    ensure!(!self.users[user].disconnected, "{} is connected again by itself", username(user));
+                    ensure!(!self.users[user].disconnected, "{} is no longer disconnected", username(user));
                     connected += 1;
                 }
                 _ if self.users[user].disconnected => {}
@@ -85,10 +85,10 @@ impl Stage {
                 ensure!(said.is_empty(), "{} cannot connect again: {said}", username(user));
             }
         }
-        Ok(format!("{connected} accounts connected, {lost} lost their token with an answer"))
+        Ok(format!("{connected} accounts connected, {lost} lost their token with a response"))
     }
 
-    /// The queue drains.
+    /// No import of a connected account stays in the queue.
     fn queue(&self) -> Result<String> {
         let mut left = Vec::new();
         let mut imports = 0_i64;
@@ -120,14 +120,14 @@ impl Stage {
         Ok(format!("the queue of {imports} imports is drained"))
     }
 
-    /// After good listings a board is what Pinterest has.
+    /// After imports without faults a board has the pins that Pinterest has.
     fn board(&self, user: usize, board: usize) -> Result<()> {
         let sandbox = &self.world.sandbox;
         let name = board_name(user, board);
         let id = sandbox.board_id(&name)?;
         let truth: BTreeSet<String> = sandbox.pin_ids(&id)?.into_iter().collect();
         let mut difference = String::new();
-        // What looks like a mass removal is believed when it is seen again.
+        // A listing that lacks many pins has to be confirmed by another one.
         for _ in 0..4 {
             let mut client = self.connect(user)?;
             client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
@@ -184,7 +184,7 @@ impl Stage {
         Ok(format!("{images} images have an embedding or a reason"))
     }
 
-    /// The account of each finished import adds up.
+    /// The report of each finished import adds up.
     fn reports(&self) -> Result<String> {
         let mut reports = 0;
         for number in 0..DATABASES {
@@ -210,7 +210,7 @@ impl Stage {
         Ok(format!("{reports} reports add up"))
     }
 
-    /// Every row has the embedding of its present source, or a reason.
+    /// Every tracked row has the embedding of its present source or a reason.
     fn tracked(&self) -> Result<String> {
         let mut rows = 0_i64;
         for user in 0..USERS {
@@ -252,14 +252,14 @@ impl Stage {
         Ok(format!("{rows} tracked rows have the embedding of their source, or a reason"))
     }
 
-    /// The log tells of no crash but those that were asked for, and of no secret.
+    /// The log contains no crashes except those caused by this run, and no secrets.
     fn log(&self) -> Result<String> {
         let log = self.world.cluster.log()?;
         let (killed, others): (Vec<String>, Vec<String>) = sqlsmith::crashes(&log)
             .into_iter()
             .filter(|line| !line.contains("all server processes terminated"))
             .partition(|line| line.contains("was terminated by signal 9"));
-        ensure!(others.is_empty(), "the log tells of a fault:\n{}", others.join("\n"));
+        ensure!(others.is_empty(), "faults in the log:\n{}", others.join("\n"));
         let killed = killed.iter().filter(|line| !line.contains("pinterest-embedder")).count() as u64;
         ensure!(killed <= self.kills, "{killed} server processes were killed, {} of them by this run", self.kills);
         let mut secrets = vec![self.world.sandbox.config().app.client_secret.clone()];
@@ -268,12 +268,12 @@ impl Stage {
             secrets.extend(self.world.sandbox.valid_refresh_token(&username(user)));
         }
         for secret in &secrets {
-            ensure!(!log.contains(secret.as_str()), "a secret stands in the log");
+            ensure!(!log.contains(secret.as_str()), "the log contains a secret");
         }
         for token in ["pina_", "pinr."] {
-            ensure!(!log.contains(token), "something like a token ({token}) stands in the log");
+            ensure!(!log.contains(token), "the log contains something like a token ({token})");
         }
-        Ok(format!("{} lines of log tell of no fault and no secret", log.lines().count()))
+        Ok(format!("{} lines of log without a fault or secret", log.lines().count()))
     }
 }
 

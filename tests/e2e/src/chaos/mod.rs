@@ -1,7 +1,6 @@
-//! Chaos: users who import, write and leave, and everything that can happen to a server meanwhile, by a seed; at the end
-//! what must hold is looked at.
+//! Chaos: random events, drawn from a seed, disturb users and server; at the end the invariants are checked.
 //!
-//! What happens is told by [`event`], what is done about each in [`act`], what must hold in [`invariants`].
+//! [`event`] draws the events, [`act`] runs them, and [`invariants`] checks the invariants.
 
 mod act;
 pub mod event;
@@ -16,26 +15,26 @@ use crate::Result;
 use event::Events;
 use stage::Stage;
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Steps.
+    /// Number of steps.
     pub steps: u64,
-    /// Statements that were refused, as some must be.
+    /// Statements that were refused, which is permitted.
     pub refused: u64,
-    /// How often the server restarted: after a kill of one of its processes, or on request.
+    /// Restarts of the server, on request or after a kill of one of its processes.
     pub restarts: u64,
-    /// What was looked at in the end, with its figures.
+    /// The invariants that were checked at the end, with figures.
     pub checked: Vec<String>,
 }
 
-/// Steps for a while, then everything is let go of, and looked at. `tell` is given each line of the log.
+/// Runs steps for this time, ends all faults and locks, and checks the invariants. `tell` gets each line of the log.
 ///
 /// # Errors
-/// What does not hold, with the seed and the last steps.
+/// If an invariant does not hold; the error contains the seed and the last steps.
 pub fn run(seed: u64, duration: Duration, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let deadline = Instant::now() + duration;
-    let mut stage = Stage::set().context("the stage cannot be set")?;
+    let mut stage = Stage::set().context("cannot start the run")?;
     let mut events = Events::of(seed);
     let mut steps: Vec<String> = Vec::new();
     let outcome = (|| -> Result<()> {
@@ -51,10 +50,10 @@ pub fn run(seed: u64, duration: Duration, tell: &mut dyn FnMut(&str)) -> Result<
                 tell(&line);
                 steps.push(line);
             }
-            stage.look_at_bystanders().with_context(|| format!("after step {number} {event}"))?;
+            stage.check_bystanders().with_context(|| format!("after step {number} {event}"))?;
             stage.outcome.steps += 1;
         }
-        tell("the end: everything is let go of, and looked at");
+        tell("the end: faults and locks are released, and invariants are checked");
         stage.settle()?;
         stage.check(tell)
     })();

@@ -1,4 +1,4 @@
-//! The world of a run: its server, its Pinterest, its users, and the sessions beside them.
+//! The world of a run: server, Pinterest, users and bystanders.
 
 use std::time::{Duration, Instant};
 
@@ -18,19 +18,18 @@ use crate::{Result, ServerFile, Stop, World, runtime_directory, wait_for};
 pub struct User {
     /// The role, which is also the username at Pinterest.
     pub name: String,
-    /// Where it works.
     pub database: String,
-    /// Whether it has disconnected its account by choice.
+    /// Whether it has disconnected its account.
     pub disconnected: bool,
 }
 
-/// A session beside the others, that nothing but a crash may end.
+/// An idle session that only a crash or restart of the server may end.
 struct Bystander {
     database: String,
     client: Client,
 }
 
-/// Everything of a run.
+/// The state of a run.
 pub struct Stage {
     pub world: World,
     pub users: Vec<User>,
@@ -40,21 +39,21 @@ pub struct Stage {
     /// The number of the first key in the file.
     pub key: u8,
     pub outcome: Outcome,
-    /// The server was made to restart in this step.
+    /// Whether this step restarts the server.
     pub restarted: bool,
-    /// How often a process of ours was ended so that an answer of Pinterest's may have gone with it.
+    /// Number of events that may have lost a response of Pinterest.
     pub lossy: u64,
-    /// How often a server process was killed.
+    /// Number of killed server processes.
     pub kills: u64,
     bystanders: Vec<Bystander>,
 }
 
-/// A key as a line of a key file, the same for the same number.
+/// The line of a key file for a key number.
 fn key(number: u8) -> String {
     format!("{:02x}", number).repeat(32) + "\n"
 }
 
-/// Two keys: the active one and the one before it.
+/// A key file with the active key and the previous one.
 pub fn ring(number: u8) -> String {
     key(number) + &key(number.wrapping_sub(1))
 }
@@ -129,7 +128,7 @@ impl Stage {
         self.world.cluster.connect_to(crate::cluster::SUPERUSER, database)
     }
 
-    /// A user's session, whose statements end after a while.
+    /// A user's session with statement and lock timeouts.
     pub fn connect(&self, user: usize) -> Result<Client> {
         let user = &self.users[user];
         let mut client = self.world.cluster.connect_to(&user.name, &user.database)?;
@@ -137,7 +136,7 @@ impl Stage {
         Ok(client)
     }
 
-    /// Connects a user's account as a person would.
+    /// Connects a user's account through the authorization page.
     pub fn connect_account(&self, user: usize) -> Result<()> {
         self.world.sandbox.sign_in(&self.users[user].name)?;
         let mut client = self.connect(user)?;
@@ -154,13 +153,13 @@ impl Stage {
             .collect()
     }
 
-    /// Nothing but a crash or a restart of the server ends a session of another's.
-    pub fn look_at_bystanders(&mut self) -> Result<()> {
+    /// Requires that no bystander's session has ended without a restart of the server.
+    pub fn check_bystanders(&mut self) -> Result<()> {
         if std::mem::take(&mut self.restarted) {
             self.outcome.restarts += 1;
-            wait_for("the server to be back", Duration::from_secs(60), || Ok(self.world.connect().ok()))?;
+            wait_for("the server to restart", Duration::from_secs(60), || Ok(self.world.connect().ok()))?;
             self.bystanders =
-                wait_for("bystanders to be back", Duration::from_secs(60), || Ok(self.find_bystanders().ok()))?;
+                wait_for("the bystanders to return", Duration::from_secs(60), || Ok(self.find_bystanders().ok()))?;
             self.held.clear();
         }
         for bystander in &mut self.bystanders {
@@ -171,17 +170,17 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until the server has noticed that one of its processes was killed, and has restarted.
+    /// Waits until the server has ended its sessions after the kill of a process.
     pub fn await_crash(&mut self) -> Result<()> {
         self.restarted = true;
         self.kills += 1;
         let bystanders = &mut self.bystanders;
-        wait_for("the server to notice a kill", Duration::from_secs(30), || {
+        wait_for("the server to end its sessions", Duration::from_secs(30), || {
             Ok(bystanders[0].client.simple_query("").is_err().then_some(()))
         })
     }
 
-    /// Lets go of everything, ends all faults, and gives the workers what they wait for.
+    /// Releases all locks and ends all faults, pauses and changed settings.
     pub fn settle(&mut self) -> Result<()> {
         self.held.clear();
         self.world.sandbox.faults().clear();
@@ -195,7 +194,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Has everything that waits for a time be due now.
+    /// Makes everything due that waits for a time.
     pub fn hasten(&self) -> Result<()> {
         for number in 0..DATABASES {
             let mut client = self.superuser(&database(number))?;
@@ -211,14 +210,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Leaves the server's log under `target/chaos`, as the directory goes with the next run; returns its path.
+    /// Copies the server's log to `target/chaos`, because the next run removes the cluster; returns its path.
     pub fn keep_log(self, seed: u64) -> Result<String> {
         let path = runtime_directory("chaos")?.join(format!("seed-{seed}.log"));
         std::fs::write(&path, self.world.cluster.log()?)?;
         Ok(path.display().to_string())
     }
 
-    /// Stops the server: fast, and nothing of ours is left.
+    /// Stops the server, which must be fast and leave no process.
     pub fn strike(self) -> Result<Outcome> {
         let Self { world, outcome, bystanders, held, .. } = self;
         drop((bystanders, held));
@@ -251,7 +250,7 @@ pub fn board_name(user: usize, board: usize) -> String {
     format!("Board {board} of {}", username(user))
 }
 
-/// Makes a user's table.
+/// SQL that creates a user's table.
 pub fn table(user: usize) -> String {
     format!(
         "CREATE TABLE places_{user} (id bigint PRIMARY KEY, description text, embedding vector(512));
@@ -259,8 +258,8 @@ pub fn table(user: usize) -> String {
     )
 }
 
-/// Has the column of a user's table follow its description. A vector that stands where there is nothing to embed is the
-/// table's own as long as nothing is tracked, and stays: it is taken away first.
+/// SQL that tracks the description of a user's table. Tracking keeps existing vectors of rows without a source, so they
+/// are removed first.
 pub fn track(user: usize) -> String {
     format!(
         "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pinterest.tracked WHERE \"table\" = 'public.places_{user}') THEN

@@ -1,4 +1,4 @@
-//! What a cluster starts with.
+//! Options of a cluster.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -16,8 +16,7 @@ use crate::checkout::run;
 use crate::installation::Installation;
 use crate::server_user::ServerUser;
 
-/// Describes a cluster to start. Tests change what they are about; the rest is a server with default settings, except
-/// that nothing survives a power cut (`fsync = off`).
+/// Options of a cluster to start. Most settings have the server's defaults; `fsync` is off.
 #[derive(Debug, Default)]
 pub struct Builder {
     preload: bool,
@@ -27,15 +26,15 @@ pub struct Builder {
     origin: Origin,
 }
 
-/// Where a data directory comes from.
+/// The source of a data directory.
 #[derive(Debug, Default)]
 enum Origin {
-    /// A copy of the template: what every test has that does not ask for more.
+    /// A copy of the template; the default.
     #[default]
     Template,
     /// An initdb of its own.
     Initdb,
-    /// A base backup of a running server, described by the arguments that lead to it: to follow it, or to go its own way.
+    /// A base backup of the running server at these arguments, as a standby or as an independent copy.
     BaseBackup { address: Vec<OsString>, follow: bool },
 }
 
@@ -61,14 +60,14 @@ impl Builder {
         self
     }
 
-    /// Whether `shared_preload_libraries` names the extension; not by default.
+    /// Whether `shared_preload_libraries` contains the extension; default false.
     #[must_use]
     pub fn preload(mut self, preload: bool) -> Self {
         self.preload = preload;
         self
     }
 
-    /// Sets a server setting; the last value given counts.
+    /// Sets a server setting; the last value wins.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
@@ -82,7 +81,7 @@ impl Builder {
         self
     }
 
-    /// Puts the cluster into this directory, which must not exist, instead of one with a name of its own.
+    /// Puts the cluster into this directory, which must not exist, instead of one with a generated name.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
@@ -118,7 +117,7 @@ impl Builder {
 
         let port = free_port()?;
         let mut settings: Vec<(String, String)> = vec![
-            // A socket in a directory of one's own is out of reach of everybody else on the machine; TCP is not.
+            // Other users of the machine cannot reach a socket in a private directory; they could reach a TCP port.
             ("listen_addresses".into(), String::new()),
             ("unix_socket_directories".into(), place.sockets().display().to_string()),
             ("port".into(), port.to_string()),
@@ -126,7 +125,7 @@ impl Builder {
             ("full_page_writes".into(), "off".into()),
             ("log_line_prefix".into(), "%m [%p] %b: ".into()),
             ("log_checkpoints".into(), "off".into()),
-            // Small: several clusters run side by side.
+            // Small, because several clusters run at a time.
             ("shared_buffers".into(), "32MB".into()),
             ("max_connections".into(), "40".into()),
         ];
@@ -149,8 +148,7 @@ impl Builder {
     }
 }
 
-/// A port on which no process listens. The server names its socket by it and does not listen itself, so a clash in between
-/// does no harm.
+/// A free port. The server only uses it in the name of its socket, so a later clash does no harm.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())

@@ -1,4 +1,4 @@
-//! The directories of one cluster, and the sweeping of those that a killed run left behind.
+//! The directories of a cluster, and the removal of those that a killed run left behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use crate::process::Process;
 use crate::server_user::ServerUser;
 use crate::wait::wait_for;
 
-/// Short, and there on every system.
+/// A short path that exists on every system.
 const SOCKET_PARENT: &str = "/tmp";
 
-/// Where a cluster lives: `data/` and `log` under its root, the socket in a directory with a short path (the kernel
-/// allows some 107 bytes).
+/// The directories of a cluster: `data/` and `log` under its root, and one with a short path for the socket (the kernel
+/// allows 107 bytes).
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Makes the directories: at `root`, or under `target/clusters` with a name that tells which process they belong to.
+    /// Creates the directories at `root`, or under `target/clusters` with this process's id in the name.
     pub(super) fn make(root: Option<PathBuf>) -> Result<Self> {
         let root = match root {
             Some(root) => root,
@@ -90,27 +90,26 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.leave {
-            // What cannot be removed is swept by the next run.
+            // The next run removes the rest.
             let _ = fs::remove_dir_all(&self.root);
         }
     }
 }
 
-/// Stops and removes the clusters of processes that have ended without doing so themselves.
+/// Stops and removes the clusters of processes that ended without doing so.
 fn sweep(clusters: &Path) {
     let Ok(entries) = fs::read_dir(clusters) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.split_once('-')?.0.parse().ok());
-        // What cannot be removed now is left to the next run.
+        // The next run tries again.
         if owner.is_some_and(|owner| Process::get(owner).is_none()) {
             let _ = remove_left(&entry.path());
         }
     }
 }
 
-/// Stops the server that was left running in a cluster's directory, if it runs, and removes all that belongs to it.
-/// Returns whether a server was running.
+/// Stops the server of a cluster's directory if it is running and removes its files. Returns whether it was running.
 pub(super) fn remove_left(root: &Path) -> Result<bool> {
     // Lines as in the server's miscadmin.h: process id, data directory, start time, port, socket directory.
     let pid_file = fs::read_to_string(root.join("data/postmaster.pid")).unwrap_or_default();
@@ -118,7 +117,7 @@ pub(super) fn remove_left(root: &Path) -> Result<bool> {
     let postmaster = lines.next().and_then(|line| Process::get(line.parse().ok()?));
     let postmaster = postmaster.filter(|process| process.name == "postgres");
     if let Some(pid) = postmaster.as_ref().and_then(|process| Pid::from_raw(process.pid)) {
-        // To the postmaster, SIGQUIT means an immediate shutdown: there is nothing here worth a checkpoint.
+        // SIGQUIT to the postmaster is an immediate shutdown, without a checkpoint.
         kill_process(pid, Signal::QUIT).context("cannot stop the server that was left running")?;
         wait_for("the server to stop", Duration::from_secs(30), || {
             Ok(Process::get(pid.as_raw_nonzero().get()).is_none().then_some(()))

@@ -1,4 +1,4 @@
-//! A data directory made once by initdb and copied for every cluster: a copy takes a tenth of the time.
+//! A data directory made once by initdb and copied for every cluster, which is ten times faster.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// The template for an installation, made on first use; test processes that start together wait for each other.
+    /// The template for an installation, made on first use by one of the test processes.
     pub(super) fn of(installation: &Installation) -> Result<Self> {
         let templates = runtime_directory("cluster-templates")?;
         let name: String =

@@ -1,4 +1,4 @@
-//! What a world starts with.
+//! Options of a world.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::installation::Installation;
 use crate::model::tiny_stand_in;
 use crate::server_file::ServerFile;
 
-/// Describes a world to start.
+/// Options of a world to start.
 #[derive(Debug)]
 pub struct Builder {
     preload: bool,
@@ -37,29 +37,29 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Whether the extension is preloaded; it is by default.
+    /// Whether the extension is preloaded; default true.
     #[must_use]
     pub fn preload(mut self, preload: bool) -> Self {
         self.preload = preload;
         self
     }
 
-    /// Whether the extension is created, an app registered and an account connected; all is by default. Without, there
-    /// is an empty database and a Pinterest that it is configured for.
+    /// Whether the extension is created, an app registered and an account connected; default true. Otherwise the
+    /// database is empty, and the server is configured for the sandbox.
     #[must_use]
     pub fn connected(mut self, connected: bool) -> Self {
         self.connected = connected;
         self
     }
 
-    /// Which Pinterest to play; by default the demo's.
+    /// The sandbox's Pinterest; default the demo's.
     #[must_use]
     pub fn sandbox(mut self, config: sandbox::Config) -> Self {
         self.sandbox = config;
         self
     }
 
-    /// Model directory; by default the tiny stand-in.
+    /// Model directory; default the tiny stand-in.
     #[must_use]
     pub fn model(mut self, directory: impl Into<PathBuf>) -> Self {
         self.model = Some(directory.into());
@@ -73,21 +73,21 @@ impl Builder {
         self
     }
 
-    /// Sets a server setting, the extension's own included.
+    /// Sets a setting of the server or the extension.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// Starts Pinterest and the server, and connects the two.
+    /// Starts the sandbox and a server configured for it.
     pub fn start(self) -> Result<World> {
-        let sandbox = Sandbox::start(self.sandbox).context("the sandbox does not start")?;
+        let sandbox = Sandbox::start(self.sandbox).context("cannot start the sandbox")?;
         let model = match self.model {
             Some(directory) => directory,
             None => tiny_stand_in(&Installation::staged()?.with_extension()?)?,
         };
-        // The sandbox's own file is not one that the server's user can read.
+        // The server's user cannot read the sandbox's file.
         let pem = std::fs::read(sandbox.ca_file()).context("cannot read the sandbox's authority")?;
         let authority = ServerFile::new(".pem", &pem)?;
         let host = sandbox.host();
@@ -110,7 +110,7 @@ impl Builder {
     }
 }
 
-/// Settings that lead a server to a sandbox at `localhost:PORT` and to a model.
+/// Settings for a sandbox at `localhost:PORT` and a model.
 pub fn settings(host: &str, ca_file: &Path, model: &Path) -> [(&'static str, String); 5] {
     [
         ("pinterest.api_host", host.to_string()),

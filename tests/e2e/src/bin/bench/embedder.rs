@@ -1,4 +1,4 @@
-//! The embedder alone, without Postgres and network.
+//! The embedder without Postgres and network.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use sandbox::scene::{Family, draw};
 
 use crate::figure;
 
-/// Pictures per run: enough to drown the start of a batch.
+/// Images per run: enough to make the start of a batch negligible.
 const PICTURES: usize = 48;
 
-/// Images per second at the size of a pin's original and at the size that the import prefers.
+/// Measures images per second at the size of a pin's original and at the size that the import prefers.
 pub fn measure(installation: &Installation, model: &Model) -> Result<()> {
     for (width, height) in [(1200, 1800), (600, 900)] {
         let directory = tempfile::tempdir()?;
@@ -25,7 +25,7 @@ pub fn measure(installation: &Installation, model: &Model) -> Result<()> {
                 Ok(path)
             })
             .collect::<Result<_>>()?;
-        // The difference between many pictures and one is free of the time it takes to start and to load the weights.
+        // The difference between many images and one excludes the time to start and to load the weights.
         let one = run(installation, model, &files[..1])?;
         let all = run(installation, model, &files)?;
         let rate = (PICTURES - 1) as f64 / all.saturating_sub(one).as_secs_f64();
@@ -46,6 +46,6 @@ fn run(installation: &Installation, model: &Model, files: &[PathBuf]) -> Result<
         .args(files)
         .stdout(Stdio::null())
         .status()?;
-    ensure!(status.success(), "pinterest-embedder embed ends with {status}");
+    ensure!(status.success(), "pinterest-embedder embed ended with {status}");
     Ok(began.elapsed())
 }

@@ -1,4 +1,4 @@
-//! A board from the call to the last embedding.
+//! Imports, from the call to the last embedding.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::{figure, texts};
 
 const LONG: Duration = Duration::from_secs(1800);
 
-/// Imports the board twice: all of it, then with nothing changed. Then once more from nothing, beside searches.
+/// Imports the board, imports it again unchanged, and imports it from scratch during text queries.
 pub fn measure(world: &World, board: &str) -> Result<()> {
     let mut client = world.connect()?;
     import(&mut client, board, "import")?;
@@ -52,7 +52,7 @@ fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The import of a board of many pins: its time, and the memory of the processes.
+/// Measures the time and the memory of the processes during the import of a large board.
 pub fn large_board(pins: i64) -> Result<()> {
     let (_world, _client, measured) = import_large_board(pins.try_into()?)?;
     figure(&format!("import of {pins} pins"), format!("{:.1} s", measured.taken.as_secs_f64()));
@@ -68,7 +68,7 @@ pub fn large_board(pins: i64) -> Result<()> {
     Ok(())
 }
 
-/// An import behind many of another owner: of one account, and of as many accounts.
+/// Measures an import behind many of another owner, whose imports belong to one account or to one account each.
 pub fn behind_queues(queued: i64) -> Result<()> {
     for (what, accounts, imports_each) in [("one account", 1, queued), ("as many accounts", queued, 1)] {
         let measured = behind_queue(accounts, imports_each)?;

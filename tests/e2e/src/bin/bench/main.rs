@@ -1,5 +1,5 @@
-//! `make bench`: figures for people, measured on the full-size model; nothing here passes or fails. An argument chooses
-//! measurements that need no trained model: `search`, `tracking`, `queue` and `board`.
+//! `make bench`: figures measured with the full-size model, without pass or fail. An argument selects a measurement
+//! that needs no trained model: `search`, `tracking`, `queue` or `board`.
 
 mod embedder;
 mod import;
@@ -16,9 +16,9 @@ use sandbox::{Config, Family};
 
 /// Pins of the imported board.
 const PINS: u64 = 200;
-/// What every answer of Pinterest and its image host waits.
+/// Latency of every response of Pinterest and its image host.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Different pictures per family: drawing them is the sandbox's work, not ours, and is done before the clock starts.
+/// Different images per family. The sandbox draws them before the measurements start.
 const POOL: u32 = 12;
 const BOARD: &str = "Bench";
 
@@ -86,7 +86,7 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// Median, and the slowest of twenty.
+/// Median and 95th percentile.
 fn spread(taken: &mut [Duration]) -> String {
     taken.sort_unstable();
     let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize];

@@ -1,4 +1,4 @@
-//! Recommendations among 100,000 venues: how long they take, and how many of the exact ones they are.
+//! Recommendations among 100,000 venues: time, and recall against the exact result.
 
 mod geometry;
 
@@ -16,12 +16,12 @@ use geometry::{Geometry, Vector};
 const VENUES: usize = 100_000;
 /// Kinds of places among the venues.
 const KINDS: usize = 128;
-/// Each of another mixture of kinds.
+/// Boards, each with a different mixture of kinds.
 const BOARDS: usize = 12;
 /// Images of each board, and the kinds that they show.
 const IMAGES: usize = 250;
 const KINDS_OF_A_BOARD: [usize; 4] = [1, 3, 5, 8];
-/// Calls per board; the first of them are not counted.
+/// Calls per board; the first ones are not counted.
 const CALLS: usize = 12;
 const WARM_UP: usize = 2;
 const K: usize = 10;
@@ -83,7 +83,7 @@ fn field(copy: &mut impl Write, bytes: &[u8]) -> Result<()> {
     Ok(copy.write_all(bytes)?)
 }
 
-/// As pgvector's binary input reads it: dimensions, an unused field, the numbers.
+/// The binary input format of pgvector: dimensions, an unused field, the numbers.
 fn sent(vector: &Vector) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4 + 4 * vector.len());
     bytes.extend((vector.len() as i16).to_be_bytes());
@@ -96,13 +96,13 @@ fn board_name(board: usize) -> String {
     format!("Board {board}")
 }
 
-/// A board as an import would leave it.
+/// Fills a board as an import does.
 fn fill_board(client: &mut Client, account: i64, board: usize, geometry: &mut Geometry) -> Result<()> {
     let (id, name) = (format!("board{board}"), board_name(board));
     let kinds = KINDS_OF_A_BOARD[board % KINDS_OF_A_BOARD.len()];
     let vectors: Vec<String> = (0..IMAGES)
         .map(|image| {
-            // The first kind is the most frequent: about half of the images, then half of the rest.
+            // About half of the images are of the first kind, half of the rest of the second, and so on.
             let kind = (0..kinds - 1).find(|kind| image % (2 << kind) < (1 << kind)).unwrap_or(kinds - 1);
             format!("{:?}", geometry.place((board * 11 + kind * 7) % KINDS))
         })
@@ -147,7 +147,7 @@ fn timed(client: &mut Client, what: &str, statement: impl Fn(&str) -> String) ->
     Ok(())
 }
 
-/// How many of the rows that a scan of the whole table leads to are found through the index.
+/// Measures the share of the exact rows that are found through the index.
 fn recall(client: &mut Client) -> Result<()> {
     let keys = |client: &mut Client, board: usize, diversity: f64| -> Result<HashSet<String>> {
         let statement =

@@ -1,4 +1,4 @@
-//! Text queries from SQL: warm, and beside an import.
+//! Text queries from SQL: warm, and during an import.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,12 +10,12 @@ use postgres::Client;
 
 use crate::{figure, milliseconds, spread};
 
-/// Texts that the warm median is taken of; each another, so that none is answered from memory.
+/// Number of warm queries, each with a different text to avoid the embedder's cache.
 const WARM: usize = 200;
-/// Between two queries beside an import: a person's, not a load.
+/// Pause between two queries during an import, as of one person.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The first text query of a server starts the embedder and loads the weights; the next ones don't, in any session.
+/// Measures the first text query, which starts the embedder and loads the weights, and later ones.
 pub fn measure(world: &World) -> Result<()> {
     let mut texts = texts(0);
     let first = query(&mut world.connect()?, &texts.next().unwrap_or_default())?;
@@ -26,7 +26,7 @@ pub fn measure(world: &World) -> Result<()> {
     let mut client = world.connect()?;
     let mut warm = texts.by_ref().take(WARM).map(|text| query(&mut client, &text)).collect::<Result<Vec<_>>>()?;
     figure("warm, 8 tokens", spread(&mut warm));
-    // The embedder answers these from memory: what is left is the way there and back.
+    // The embedder answers these from its cache: only the round trip is measured.
     let mut again = (0..WARM).map(|_| query(&mut client, "the same text")).collect::<Result<Vec<_>>>()?;
     figure("  the same text again and again", spread(&mut again));
     let mut bare =
@@ -40,7 +40,7 @@ pub fn measure(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Asks for texts for as long as `work` runs.
+/// Measures text queries while `work` runs.
 pub fn beside(world: &World, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = AtomicBool::new(false);
     let mut client = world.connect()?;
@@ -61,9 +61,9 @@ pub fn beside(world: &World, work: impl FnOnce() -> Result<()>) -> Result<()> {
         (worked, asking.join())
     });
     worked?;
-    let Ok(asked) = asked else { panic!("the thread that asks has panicked") };
+    let Ok(asked) = asked else { panic!("the querying thread panicked") };
     let mut asked = asked?;
-    ensure!(!asked.is_empty(), "no text was asked for");
+    ensure!(!asked.is_empty(), "no query was made");
     figure(&format!("  {} texts meanwhile", asked.len()), spread(&mut asked));
     Ok(())
 }
@@ -78,7 +78,7 @@ fn timed(client: &mut Client, sql: &str, text: &str) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// Different texts from the `from`th on, each of six words that are one token each: eight with the two marks.
+/// Different texts from number `from`. Each has six words of one token, eight tokens with the start and end tokens.
 fn texts(from: usize) -> impl Iterator<Item = String> {
     const LOOKS: [&str; 10] = ["red", "old", "green", "white", "blue", "dark", "small", "wild", "quiet", "golden"];
     const PLACES: [&str; 10] = ["barn", "beach", "garden", "lake", "forest", "roof", "hall", "church", "farm", "house"];

@@ -1,4 +1,4 @@
-//! What tracking adds to statements on many rows.
+//! The cost of tracking in statements on many rows.
 
 use std::time::Instant;
 

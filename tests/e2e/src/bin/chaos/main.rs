@@ -1,4 +1,4 @@
-//! `make chaos`: runs of a few minutes each, for `MINUTES` in all, from `SEED` on.
+//! `make chaos`: runs of a few minutes each for `MINUTES` in all, with seeds from `SEED`.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Result, chaos, rounds, runtime_directory};
 
-/// The steps of one run take this long at most; then the invariants are checked, and another run starts from the next seed.
+/// Time limit of the steps of one run. Then the invariants are checked, and a run with the next seed starts.
 const RUN: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 fn run(time: Duration, first: u64) -> Result<()> {
     let path = runtime_directory("chaos")?.join("steps");
     let began = Instant::now();
-    println!("the steps are told in {}", path.display());
+    println!("the steps are logged to {}", path.display());
     for seed in first.. {
         let left = time.saturating_sub(began.elapsed());
         if left.is_zero() {
@@ -25,7 +25,7 @@ fn run(time: Duration, first: u64) -> Result<()> {
         }
         let mut steps = File::create(&path)?;
         let outcome = chaos::run(seed, RUN.min(left), &mut |line| {
-            // The log of steps is for people who look on; a disk that is full does not end the run.
+            // The log is only for people: an error, such as a full disk, does not end the run.
             let _ = writeln!(steps, "{line}");
         })?;
         println!(
@@ -36,6 +36,6 @@ fn run(time: Duration, first: u64) -> Result<()> {
             outcome.checked.join("; ")
         );
     }
-    println!("{:.0} minutes of chaos, and all that must hold held", began.elapsed().as_secs_f64() / 60.0);
+    println!("{:.0} minutes of chaos, all invariants hold", began.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }

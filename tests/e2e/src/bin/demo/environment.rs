@@ -1,4 +1,4 @@
-//! `target/demo/env`: how to reach a demo that was left running, for scripts to source.
+//! `target/demo/env`: the environment of a demo that was left running, for scripts to source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use e2e::Result;
 
 const FILE: &str = "env";
 
-/// What a script needs to continue after the demo.
+/// Connection and paths for scripts that use the demo.
 pub struct Environment {
     pub host: PathBuf,
     pub port: u16,
@@ -20,7 +20,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Shell assignments, exported.
+    /// Shell assignments and an export.
     fn text(&self) -> String {
         let variables = [
             ("PGHOST", self.host.display().to_string()),
@@ -53,7 +53,7 @@ impl Environment {
         }
     }
 
-    /// How to connect and how to stop.
+    /// Prints how to connect and how to stop.
     pub fn explain(&self) {
         println!(
             "\nEverything is left running.\n  connect:  psql -h {} -p {} -U {} {}\n  scripts:  . target/demo/env\n  stop:     make demo-stop",
@@ -65,7 +65,7 @@ impl Environment {
     }
 }
 
-/// A value in single quotes, as every shell reads it.
+/// Quotes a value for the shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_reads_what_was_written() {
+    fn a_shell_can_source_the_file() {
         let environment = Environment {
             host: "/tmp/it's a $place".into(),
             port: 5433,

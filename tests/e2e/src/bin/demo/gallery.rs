@@ -1,4 +1,4 @@
-//! The board and the venues as a page.
+//! The gallery page of the board and the venues.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use postgres::Client;
 
 use crate::ranking;
 
-/// As a user types it, cut to the width of the terminal.
+/// The statement, shortened to the width of the terminal.
 pub const SQL: &str = "SELECT pinterest_gallery('…', rows => (SELECT json_agg(v) FROM (…) AS v), embed => true)";
 
-/// Writes the page; how many bytes it has.
+/// Writes the page and returns its size in bytes.
 pub fn write(client: &mut Client, board: &str, path: &Path) -> Result<usize> {
     let page: String = client
         .query_one(

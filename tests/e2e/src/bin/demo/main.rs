@@ -1,4 +1,4 @@
-//! `make demo`: the main job on a throwaway server and a local Pinterest, step by step.
+//! `make demo`: the extension's main job, step by step, on a throwaway server with a local Pinterest.
 //!
 //! `KEEP=1` leaves both running; `demo stop` (`make demo-stop`) ends them.
 
@@ -22,7 +22,7 @@ use environment::Environment;
 use pinterest::LocalPinterest;
 use steps::Steps;
 
-/// The board whose taste the venues are ranked by.
+/// The board by which the venues are ranked.
 const BOARD: &str = "Barn wedding";
 
 fn main() -> ExitCode {
@@ -90,7 +90,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// What a user of the extension types.
+/// Runs the statements of a user of the extension.
 fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, page: &Path) -> Result<()> {
     let mut client = cluster.connect()?;
     steps.sql("CREATE EXTENSION pg_pinterest CASCADE", || {
@@ -114,7 +114,7 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
         let url: String = client.query_one("SELECT pinterest_authorize_url()", &[])?.get(0);
         Ok((url.split('?').next().unwrap_or_default().to_string() + "?…", url))
     })?;
-    // What an app keeps in the browser's session: the redirect must come back to the browser that asked.
+    // An app keeps the state in the browser's session: the redirect must reach the browser that requested it.
     let session_state = pinterest::state_of(&authorize_url)?.to_owned();
     let browser = pinterest.browser()?;
     let redirect = steps.run("Open that page in a browser, allow access", || {
@@ -123,7 +123,7 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
     })?;
     steps.run("Compare the state with the session's", || {
         if redirect.state != session_state {
-            bail!("the state that came back is not the one of this browser's session");
+            bail!("the returned state differs from the session's");
         }
         Ok(("it is the same".into(), ()))
     })?;
@@ -168,7 +168,7 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
     })
 }
 
-/// Ends what an earlier run left running. Returns whether there was anything.
+/// Stops the processes that an earlier run left running. Returns whether any were running.
 fn stop(directory: &Path) -> Result<bool> {
     let server = Cluster::remove_kept(&directory.join("cluster"))?;
     let sandbox = LocalPinterest::stop_kept(directory)?;

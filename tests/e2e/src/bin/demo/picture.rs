@@ -1,4 +1,4 @@
-//! Pictures as files.
+//! Images as files.
 
 use std::io::Cursor;
 
@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 const QUALITY: u8 = 85;
 
-/// Encodes a picture.
+/// Encodes an image.
 pub fn jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(Cursor::new(&mut bytes), QUALITY).encode_image(picture)?;

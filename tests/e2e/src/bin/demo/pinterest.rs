@@ -1,4 +1,4 @@
-//! The local Pinterest as a process of its own, which can outlive the demo.
+//! The local Pinterest as a separate process, which can outlive the demo.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -11,13 +11,13 @@ use e2e::process::{Process, terminate};
 use e2e::{Browser, Installation, Result, ServerUser, wait_for};
 use serde::Deserialize;
 
-/// Under the demo's directory: its certificate authority, its log, its process id.
+/// Directory of its certificate authority, log and process id, in the demo's directory.
 const DIRECTORY: &str = "sandbox";
 const PID_FILE: &str = "pid";
-/// As the kernel keeps it, 15 characters long.
+/// Name of the process, cut to 15 characters by the kernel.
 const PROCESS_NAME: &str = "pinterest-sandb";
 
-/// What `pinterest-sandbox serve` says when it is ready.
+/// The line that `pinterest-sandbox serve` prints when it is ready.
 #[derive(Debug, Deserialize)]
 pub struct Announcement {
     url: String,
@@ -28,10 +28,10 @@ pub struct Announcement {
     pub redirect_uri: String,
 }
 
-/// The state in an address that `pinterest_authorize_url()` returned; it needs no decoding.
+/// The state in a URL of `pinterest_authorize_url()`, which needs no decoding.
 pub fn state_of(authorize_url: &str) -> Result<&str> {
-    let query = authorize_url.split_once('?').context("the address has no query")?.1;
-    query.split('&').find_map(|pair| pair.strip_prefix("state=")).context("the address has no state")
+    let query = authorize_url.split_once('?').context("the URL has no query")?.1;
+    query.split('&').find_map(|pair| pair.strip_prefix("state=")).context("the URL has no state")
 }
 
 /// A running `pinterest-sandbox`; ends when this is dropped, unless it is kept.
@@ -44,8 +44,8 @@ pub struct LocalPinterest {
 }
 
 impl LocalPinterest {
-    /// Starts the demo's world as the server's user. What is to be kept gets a session of its own, so that closing the
-    /// terminal does not end it; what is not ends with this process, however that ends.
+    /// Starts the sandbox as the server's user. If it is to be kept, closing the terminal does not end it; otherwise it
+    /// ends with this process.
     pub fn start(installation: &Installation, demo: &Path, keep: bool) -> Result<Self> {
         let user = ServerUser::get()?;
         let directory = demo.join(DIRECTORY);
@@ -65,11 +65,11 @@ impl LocalPinterest {
             command.arg("--stdin-lifeline").stdin(Stdio::piped());
         }
         let mut child = command.spawn().context("cannot start pinterest-sandbox")?;
-        // setsid changes into the program, so this is the sandbox's own id.
-        fs::write(directory.join(PID_FILE), child.id().to_string()).context("cannot note the sandbox's process id")?;
+        // setsid executes the program in the same process, so this is the sandbox's id.
+        fs::write(directory.join(PID_FILE), child.id().to_string()).context("cannot write the sandbox's process id")?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line).context("cannot read what the sandbox says")?;
+            BufReader::new(output).read_line(&mut line).context("cannot read the sandbox's output")?;
         }
         let announcement = serde_json::from_str(&line).with_context(|| {
             let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
@@ -91,7 +91,7 @@ impl LocalPinterest {
         &self.announcement.ca_file
     }
 
-    /// Credentials of the app it knows.
+    /// Credentials of the sandbox's app.
     pub fn app(&self) -> &Announcement {
         &self.announcement
     }
@@ -100,12 +100,12 @@ impl LocalPinterest {
         Browser::trusting(self.ca_file())
     }
 
-    /// Leaves it running.
+    /// Leaves the sandbox running.
     pub fn keep(mut self) {
         self.keep = true;
     }
 
-    /// Ends one that was left running and removes its directory. Returns whether one was running.
+    /// Ends a sandbox that was left running and removes its directory. Returns whether one was running.
     pub fn stop_kept(demo: &Path) -> Result<bool> {
         let directory = demo.join(DIRECTORY);
         let running = fs::read_to_string(directory.join(PID_FILE))
@@ -128,7 +128,7 @@ impl LocalPinterest {
 impl Drop for LocalPinterest {
     fn drop(&mut self) {
         if !self.keep {
-            // It may have ended by itself.
+            // The process may already have ended.
             let _ = self.child.kill();
             let _ = self.child.wait();
             let _ = fs::remove_dir_all(&self.directory);

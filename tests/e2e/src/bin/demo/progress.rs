@@ -1,10 +1,10 @@
-//! An import as it comes along.
+//! The progress of an import.
 
 use anyhow::bail;
 use e2e::Result;
 use postgres::Client;
 
-/// Prints a line whenever the import has got visibly further; returns the sentence to close with.
+/// Prints a line whenever the import's figures have changed; returns a summary.
 pub fn watch(client: &mut Client, import: i64) -> Result<(String, ())> {
     let mut last = String::new();
     loop {

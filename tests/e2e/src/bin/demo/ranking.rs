@@ -1,27 +1,27 @@
-//! The one query that all of this is for.
+//! The recommendation of venues.
 
 use e2e::Result;
 use postgres::Client;
 
-/// As a user types it; the board's name stands in for `…`.
+/// The statement, with `…` for the board's name.
 pub const SQL: &str = "SELECT * FROM pinterest_recommend('…', 'venues', k => 8, explain => true)";
 
-/// Rows shown, on the terminal and on the page.
+/// Rows shown on the terminal and on the page.
 pub const SHOWN: i32 = 8;
 
-/// A venue that suits the board, and why.
+/// A recommended venue and the reason.
 pub struct Ranked {
     pub name: String,
     pub kind: String,
-    /// Cosine distance to the theme it suits, 0 (the same direction) to 2.
+    /// Cosine distance to the nearest theme, from 0 (the same direction) to 2.
     pub distance: f64,
-    /// Which of the board's themes that is.
+    /// Number of that theme.
     pub theme: i32,
-    /// The pin nearest to it.
+    /// The pin nearest to the venue.
     pub because: String,
 }
 
-/// The venues that suit the board best, and are not too much alike.
+/// The best venues for the board, with some diversity.
 pub fn query(client: &mut Client, board: &str) -> Result<Vec<Ranked>> {
     let rows = client.query(
         "SELECT name, kind, distance, theme, coalesce(because -> 0 ->> 'title', 'pin ' || (because -> 0 ->> 'pin_id'))
@@ -41,7 +41,7 @@ pub fn query(client: &mut Client, board: &str) -> Result<Vec<Ranked>> {
         .collect())
 }
 
-/// As a table.
+/// Prints a table.
 pub fn print(ranked: &[Ranked]) {
     println!("\n      rank  venue                 kind       theme  distance  because of");
     println!("      ────  ────────────────────  ─────────  ─────  ────────  ──────────────────────");

@@ -1,4 +1,4 @@
-//! The demo on the terminal: numbered steps, what each gave, the time it took.
+//! The demo on the terminal: numbered steps with results and times.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -20,11 +20,11 @@ impl Steps {
         Self { number: 0, began: Instant::now() }
     }
 
-    /// Runs a step. It returns what to print below, possibly nothing, and its result.
+    /// Runs a step, which returns a detail to print (possibly empty) and its result.
     pub fn run<T>(&mut self, what: &str, action: impl FnOnce() -> Result<(String, T)>) -> Result<T> {
         self.number += 1;
         print!("{:>2}  {what:<WIDTH$}", self.number);
-        // Shown before the step runs; should the terminal be gone, the step still counts.
+        // Shown before the step runs. An error, as of a closed terminal, is ignored.
         let _ = std::io::stdout().flush();
         let began = Instant::now();
         let outcome = action();
@@ -36,7 +36,7 @@ impl Steps {
         Ok(result)
     }
 
-    /// Runs a step that prints lines of its own; its time stands below them.
+    /// Runs a step that prints lines; its time follows them.
     pub fn run_with_lines<T>(&mut self, what: &str, action: impl FnOnce() -> Result<(String, T)>) -> Result<T> {
         self.number += 1;
         println!("{:>2}  {what}", self.number);
@@ -46,7 +46,7 @@ impl Steps {
         Ok(result)
     }
 
-    /// Runs a step that is one SQL statement; an error tells which.
+    /// Runs a step of one SQL statement, which is added to an error.
     pub fn sql<T>(&mut self, statement: &str, action: impl FnOnce() -> Result<(String, T)>) -> Result<T> {
         self.run(statement, action).map_err(|error| match error.downcast_ref::<postgres::Error>() {
             Some(cause) => server_error(statement, cause),
@@ -54,12 +54,12 @@ impl Steps {
         })
     }
 
-    /// A line between the steps.
+    /// Prints a line between the steps.
     pub fn note(&self, text: &str) {
         println!("      {text}");
     }
 
-    /// The total.
+    /// Prints the total time.
     pub fn end(self) {
         println!("    {:<WIDTH$}{}", "in all", seconds(self.began.elapsed()));
     }

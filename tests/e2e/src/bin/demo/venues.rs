@@ -1,4 +1,4 @@
-//! The table a user would have already: venues with a photo each.
+//! The user's table: venues with a photo each.
 
 use anyhow::ensure;
 use e2e::Result;
@@ -7,7 +7,7 @@ use sandbox::scene::{self, Family};
 
 use crate::picture;
 
-/// Names, six for each kind of place. The pictures are drawn from the same families as the pins, with seeds of their own.
+/// Six names for each kind of place. The images are of the same families as the pins', with different seeds.
 const VENUES: [(Family, [&str; 6]); 4] = [
     (
         Family::Beach,
@@ -29,12 +29,12 @@ const VENUES: [(Family, [&str; 6]); 4] = [
 /// Far from the seeds of any board's pins.
 const FIRST_SEED: u64 = 0x0076_656E_7565;
 
-/// How many there are.
+/// Number of venues.
 pub fn count() -> usize {
     VENUES.iter().map(|(_, names)| names.len()).sum()
 }
 
-/// Makes the table with its photos, and an index over the embeddings that are to come.
+/// Creates the table with its photos and an index on the embeddings.
 pub fn create(client: &mut Client) -> Result<()> {
     client.batch_execute(
         "CREATE TABLE venues (
@@ -55,12 +55,12 @@ pub fn create(client: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Has the embeddings follow the photos from now on; how many there are to be made.
+/// Tracks the photos and returns the number of rows to embed.
 pub fn track(client: &mut Client) -> Result<i64> {
     Ok(client.query_one("SELECT pinterest_track('venues', image => 'photo')", &[])?.get(0))
 }
 
-/// Waits until all are made; fails otherwise.
+/// Waits until all venues are embedded.
 pub fn wait(client: &mut Client) -> Result<i64> {
     let left: i64 = client.query_one("SELECT pinterest_wait_for_tracked('venues', '5 minutes')", &[])?.get(0);
     let embedded: i64 = client.query_one("SELECT count(embedding) FROM venues", &[])?.get(0);

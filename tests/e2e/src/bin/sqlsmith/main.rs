@@ -1,4 +1,4 @@
-//! `make sqlsmith`: random SQL for `MINUTES`, from `SEED` on.
+//! `make sqlsmith`: random SQL for `MINUTES`, with seeds from `SEED`.
 
 use std::process::ExitCode;
 use std::time::Duration;

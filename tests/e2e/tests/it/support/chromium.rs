@@ -38,11 +38,11 @@ impl Chromium {
         let Some(program) = found else {
             // Bypasses libtest, which shows no output of tests that pass.
             let names = NAMES.join(", ");
-            writeln!(std::io::stderr(), "\nSKIPPED: none of {names} is here, so that no browser looks at the gallery")?;
+            writeln!(std::io::stderr(), "\nSKIPPED: no browser tests the gallery: none of {names} is installed")?;
             return Ok(None);
         };
         let profile = tempfile::tempdir()?;
-        // Chromium reads commands from descriptor 3 and writes responses to 4, to which the shell moves stdin and stdout.
+        // Chromium reads commands from descriptor 3 and writes responses to 4: the shell moves stdin and stdout there.
         // Its sandbox does not work for root, who may run the tests.
         let mut browser = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", program])

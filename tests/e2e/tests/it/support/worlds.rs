@@ -31,8 +31,8 @@ pub fn hold_pictures_after(world: &World, passing: u64) {
 /// The gate of [`hold_pictures_after`].
 pub const GATE: &str = "pictures";
 
-/// Imports a board while the CDN refuses every image. Returns the pins and the paths of their best images, so that tests
-/// can add faults for single ones before the next import.
+/// Imports a board while the CDN refuses every image. Returns pins and paths of their best images, for which tests can
+/// add faults before the next import.
 pub fn pins_without_pictures(world: &World, client: &mut Client, board: &str) -> Result<Vec<(String, String)>> {
     let closed = world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     let row = import(client, board)?;

@@ -1,5 +1,5 @@
-//! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`). Workers see every row: a hidden one
-//! would be taken for deleted.
+//! Tables whose policies hide rows from their own owner (`FORCE ROW LEVEL SECURITY`). Workers must see every row: they
+//! would take a hidden row for a deleted one.
 
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, small_world};

@@ -118,7 +118,7 @@ fn changes_to_neighbouring_rows_do_not_conflict() -> Result<()> {
                 "TRUNCATE venues; INSERT INTO venues SELECT n, 'barn' FROM generate_series(1, 900) n; ANALYZE venues",
             )?;
             settle(&mut client, "venues")?;
-            // Far apart in the table's index, so that the application has no conflict there; close together in the queue's.
+            // Far apart in the table's index, so that the application has no conflict; close together in the queue's.
             for client in [&mut one, &mut two] {
                 client.batch_execute("SET enable_seqscan = off")?;
                 begin(client, level)?;

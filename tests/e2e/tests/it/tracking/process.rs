@@ -1,4 +1,4 @@
-//! Code of a table's owner runs in a separate process: imports, refreshes and other roles' rows continue, whatever it does.
+//! Code of a table's owner runs in a separate process, and cannot stop imports, refreshes or other roles' rows.
 
 use crate::support::oauth::{WORKER, doctor};
 use crate::support::prelude::*;
@@ -126,8 +126,8 @@ fn slow_triggers_of_one_role_do_not_delay_anothers_row() -> Result<()> {
 #[test]
 fn rows_that_queue_themselves_without_end_fail() -> Result<()> {
     let (_world, mut client) = small_world()?.with_session()?;
-    // Each update changes the source; another row's source, whose update changes this one's; the key. `lower` ends after
-    // one change.
+    // Each update changes the source (dots), another row's source, whose update changes the first one's (rings), or the
+    // key (keys). The trigger on `lower` changes the source only once.
     for table in ["dots", "rings", "keys", "lower"] {
         texts(&mut client, table)?;
     }
@@ -211,8 +211,8 @@ fn an_open_transaction_of_one_role_does_not_delay_anothers_row() -> Result<()> {
     trap(&mut ann, "NEW.id = 1")?;
     ann.batch_execute("INSERT INTO venues VALUES (1, 'barn')")?;
     on_trial(&mut superuser)?;
-    // The first statement locks the column, as a foreign key does. The second waits for the process to end and then holds
-    // the row that is to be blamed.
+    // The first statement locks the column, as a foreign key does. The second waits for the process to end and then
+    // holds the row that is to be blamed.
     ann.batch_execute(
         "BEGIN; INSERT INTO venues VALUES (2, 'beach'); UPDATE venues SET description = 'late' WHERE id = 1",
     )?;

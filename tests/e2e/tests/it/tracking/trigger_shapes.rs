@@ -1,4 +1,4 @@
-//! Users may create triggers of any timing, level, event and arguments with the trigger functions: at most an ERROR results.
+//! The trigger functions raise at most an ERROR in triggers of any timing, level, event and arguments.
 
 use crate::support::prelude::*;
 use crate::support::tracking::{queue, settle, tracked_venues};
