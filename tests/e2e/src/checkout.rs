@@ -10,7 +10,7 @@ use crate::Result;
 
 /// Root of the checkout these tests were built from.
 pub fn checkout() -> &'static Path {
-    // tests/e2e lies two levels below it.
+    // Two levels above tests/e2e.
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/"))
 }
 

@@ -32,14 +32,14 @@ enum Origin {
     /// A copy of the template; the default.
     #[default]
     Template,
-    /// An initdb of its own.
+    /// A new initdb.
     Initdb,
     /// A base backup of the running server at these arguments, as a standby or as an independent copy.
     BaseBackup { address: Vec<OsString>, follow: bool },
 }
 
 impl Builder {
-    /// Gives the cluster a system identifier of its own; all others share the template's.
+    /// Gives the cluster its own system identifier instead of the template's.
     #[must_use]
     pub fn own_identity(mut self) -> Self {
         self.origin = Origin::Initdb;

@@ -10,8 +10,7 @@ fn main() -> ExitCode {
 }
 
 fn run(time: Duration, seed: u64) -> Result<()> {
-    let program = sqlsmith::program()
-        .ok_or_else(|| anyhow::anyhow!("there is no program sqlsmith: Debian's package of that name brings it"))?;
+    let program = sqlsmith::program().ok_or_else(|| anyhow::anyhow!("sqlsmith is not installed (Debian: sqlsmith)"))?;
     let outcome = sqlsmith::round(&program, time, seed)?;
     println!(
         "{} statements in {} minutes from seed {seed}; {} calls of {} functions of the extension; no crash",

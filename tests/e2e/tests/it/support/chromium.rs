@@ -160,7 +160,7 @@ impl Chromium {
     fn next(&mut self, deadline: Instant) -> Result<Value> {
         match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(message) => Ok(message),
-            Err(error) => bail!("Chromium says nothing: {error}"),
+            Err(error) => bail!("no message from Chromium: {error}"),
         }
     }
 }

@@ -32,10 +32,7 @@ impl PgBouncer {
         });
         let Some(program) = found else {
             // Bypasses libtest, which shows no output of tests that pass.
-            writeln!(
-                std::io::stderr(),
-                "\nSKIPPED: no pgbouncer is here; pgvector_setup/install --with-tests brings it"
-            )?;
+            writeln!(std::io::stderr(), "\nSKIPPED: PgBouncer is not installed (pgvector_setup/install --with-tests)")?;
             return Ok(None);
         };
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;

@@ -109,7 +109,7 @@ fn waiting_returns_the_number_of_pending_rows() -> Result<()> {
     client.batch_execute("RESET statement_timeout")?;
     std::thread::scope(|scope| -> Result<()> {
         let waiting = scope.spawn(|| client.query_one("SELECT pinterest_wait_for_tracked('venues', '60 s')", &[]));
-        cluster_waits(&mut admin)?;
+        until_waiting(&mut admin)?;
         settle(&mut admin, "venues")?;
         match waiting.join() {
             Ok(row) => assert_eq!(row?.get::<_, i64>(0), 0),
@@ -119,8 +119,8 @@ fn waiting_returns_the_number_of_pending_rows() -> Result<()> {
     })
 }
 
-/// Waits until a session is in the call.
-fn cluster_waits(client: &mut postgres::Client) -> Result<()> {
+/// Waits until a session waits in the call.
+fn until_waiting(client: &mut postgres::Client) -> Result<()> {
     e2e::wait_for("a session to wait", Duration::from_secs(10), || {
         let waiting: i64 = client.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pinterest_wait_for_tracked%' AND wait_event_type = 'Extension'")?;
         Ok((waiting > 0).then_some(()))

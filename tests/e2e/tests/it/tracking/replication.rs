@@ -10,7 +10,7 @@ fn world() -> Result<World> {
 
 const VENUES: &str = "CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512))";
 
-/// Makes the database `source` with the table, published with these columns.
+/// Creates the database `source` with the table, published with these columns.
 fn source(world: &World, client: &mut Client, columns: &str) -> Result<Client> {
     client.batch_execute("CREATE DATABASE source")?;
     let mut source = world.cluster.connect_to("postgres", "source")?;

@@ -3,7 +3,7 @@
 use crate::support::prelude::*;
 use crate::support::tracking::{VENUES, embedded, queue, server, settle, start, tracked_venues};
 
-/// A role with `level`, and rights to make tables.
+/// Creates a role with `level` that may create tables, and connects as it.
 fn role(cluster: &Cluster, name: &str, level: &str) -> Result<Client> {
     cluster.create_role(name)?;
     cluster.connect()?.batch_execute(&format!(
@@ -118,7 +118,7 @@ fn a_new_owner_has_to_declare_the_table_again() -> Result<()> {
     assert_eq!(second.value::<i64>("SELECT pinterest_track('venues', text => 'description')")?, 2);
     assert_eq!(second.value::<String>(state)?, "second active 2");
     let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'pinterest%'";
-    assert_eq!(client.value::<i64>(triggers)?, 5, "the old ones are gone");
+    assert_eq!(client.value::<i64>(triggers)?, 5, "the old triggers are gone");
     first.refused("SELECT pinterest_untrack('venues')", "42501");
     second.batch_execute("SELECT pinterest_untrack('venues'); DROP TABLE venues")?;
     assert_eq!(first.value::<i64>("SELECT pinterest_untrack('venues')")?, 1);

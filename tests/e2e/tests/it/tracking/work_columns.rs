@@ -18,7 +18,7 @@ fn problem(client: &mut Client) -> Result<(String, String, String)> {
     })
 }
 
-fn unblamed(client: &mut Client) -> Result<()> {
+fn assert_no_row_blamed(client: &mut Client) -> Result<()> {
     let blamed = "SELECT count(*) FROM pinterest.tracked_row WHERE attempts > 0 OR state = 'failed'";
     assert_eq!(client.value::<i64>(blamed)?, 0);
     Ok(())
@@ -43,7 +43,7 @@ fn a_dropped_column_is_a_problem_until_it_is_back() -> Result<()> {
     assert!(message.contains("column \"embedding\" of public.venues does not exist"), "{message}");
     assert_eq!(code, "42703");
     assert!(hint.contains("pinterest_track()"), "{hint}");
-    unblamed(&mut client)?;
+    assert_no_row_blamed(&mut client)?;
     assert_eq!(doctor(&mut client, "tracked columns")?.0, "problem");
     client.batch_execute("ALTER TABLE venues ADD COLUMN embedding vector(3)")?;
     due(&mut client)?;
@@ -64,7 +64,7 @@ fn a_new_owner_is_a_problem_of_the_column() -> Result<()> {
     client.batch_execute("BEGIN; INSERT INTO venues VALUES (1, 'barn'); ALTER TABLE venues OWNER TO ann; COMMIT")?;
     let (message, ..) = problem(&mut client)?;
     assert!(message.contains("no longer belongs to \"postgres\""), "{message}");
-    unblamed(&mut client)
+    assert_no_row_blamed(&mut client)
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn without_a_model_rows_wait() -> Result<()> {
     let (_, code, hint) = problem(&mut client)?;
     assert_eq!(code, "58P01");
     assert!(hint.contains("pinterest.model_dir"), "{hint}");
-    unblamed(&mut client)?;
+    assert_no_row_blamed(&mut client)?;
     let model = tiny_stand_in(&Installation::staged()?.with_extension()?)?;
     world.cluster.change("pinterest.model_dir", &model.display().to_string())?;
     settled(&mut client)?;
