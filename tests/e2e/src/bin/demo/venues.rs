@@ -26,7 +26,7 @@ const VENUES: [(Family, [&str; 6]); 4] = [
         ["Rosewood Gardens", "Larkspur Walk", "The Walled Garden", "Mossgrove", "Fernhollow", "Stillwater Terrace"],
     ),
 ];
-/// Far from the seeds of any board's pins.
+/// First seed of the images, far from those of any board's pins.
 const FIRST_SEED: u64 = 0x0076_656E_7565;
 
 /// Number of venues.

@@ -24,8 +24,8 @@ pub fn due(client: &mut Client) -> Result<()> {
     Ok(client.batch_execute("UPDATE pinterest.token SET refresh_after = clock_timestamp()")?)
 }
 
-/// Makes the account's tokens due and locks their table in one transaction, so that no worker reads them in between.
-/// Returns the session that has the lock.
+/// Makes the account's tokens due in a transaction that ends when a lock on their table is queued: no worker reads them
+/// in between. Returns the session that has the lock.
 pub fn due_and_locked(world: &World, client: &mut Client) -> Result<Client> {
     client.batch_execute("BEGIN; UPDATE pinterest.token SET refresh_after = clock_timestamp()")?;
     let mut blocker = world.connect()?;
