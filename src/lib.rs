@@ -28,7 +28,7 @@ extension_sql_file!("../sql/guard.sql", name = "guard", bootstrap);
 extension_sql_file!("../sql/owner.sql", name = "owner", requires = ["guard"]);
 extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["owner"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
-extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views", pinterest_recommend]);
+extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views", pinterest_recommend_boards]);
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["functions"]);
 extension_sql_file!("../sql/surface.sql", name = "surface", finalize);
 
