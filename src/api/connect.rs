@@ -72,7 +72,7 @@ fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     // SAFETY: compares numbers that this process holds.
     if unsafe { pg_sys::TransactionIdIsCurrentTransactionId(found.made_by.into()) } {
         return Err(Failure::new(Kind::NotReady, "state was created by this transaction, which has not committed")
-            .with_hint("COMMIT, then call pinterest_connect(): a worker looks up the state.")
+            .with_hint("Commit the transaction, then call pinterest_connect(): a worker looks up the state.")
             .into());
     }
     // Refuses in a copy, without the keys, and if the app's secret cannot be read.
