@@ -46,8 +46,10 @@ fn paths_and_make_targets_exist() -> Result<()> {
             }
         }
         for (at, _) in text.match_indices("make ").filter(|&(at, _)| at > 0 && "`\n".contains(&text[at - 1..at])) {
-            let target =
-                text[at + 5..].split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap_or_default();
+            let target = text[at + 5..]
+                .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+                .next()
+                .unwrap_or_default();
             if !target.is_empty() && !makefile.contains(&format!("\n{target}:")) {
                 missing.push(format!("{}: make {target}", page.display()));
             }
