@@ -3,7 +3,7 @@
 use e2e::ServerFile;
 
 use crate::support::key_files::key;
-use crate::support::oauth::{WORKER, kill_worker};
+use crate::support::oauth::kill_worker;
 use crate::support::prelude::*;
 
 /// Longer than the pauses after the first failures, after which a failed check is repeated.
@@ -73,7 +73,7 @@ fn checks_take_few_worker_slots() -> Result<()> {
 
 #[test]
 fn a_terminated_worker_is_started_again_at_once() -> Result<()> {
-    let (world, mut client) = quick_world("Beach", 1)?.with_session()?;
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     import(&mut client, "Beach")?;
     // Without work a worker ends after some milliseconds, so the server itself looks for it.
     for _ in 0..6 {
