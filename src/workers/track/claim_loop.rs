@@ -79,7 +79,12 @@ impl ClaimLoop {
                 Some(ended) = self.tasks.join_next() => self.note(ended).await,
                 // These may be rows of another role, which does not wait for those in work.
                 () = more.notified(), if self.tasks.len() < AT_ONCE && !self.embedder_gate.has_suspects() => {
-                    let _ = self.claim().await;
+                    // The embedder may have crashed during the wait.
+                    if self.embedder_gate.has_suspects() {
+                        more.notify_one();
+                    } else {
+                        let _ = self.claim().await;
+                    }
                 }
             }
             while let Some(ended) = self.tasks.try_join_next() {
