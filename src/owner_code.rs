@@ -24,6 +24,7 @@ use pgrx::{check_for_interrupts, pg_sys};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Failure, Kind};
+use crate::postgres::majors;
 use crate::settings;
 
 /// Beside the sockets, see [`EMBEDDER_SOCKET`](crate::postgres::platform::EMBEDDER_SOCKET).
@@ -225,7 +226,7 @@ unsafe extern "C-unwind" fn on_stubborn() {
         if pg_sys::InterruptHoldoffCount <= 1 && pg_sys::QueryCancelHoldoffCount == 0 && pg_sys::CritSectionCount == 0 {
             // No lightweight lock is held while interrupts are allowed; the module describes what may be.
             IS_STUBBORN.store(true, Ordering::SeqCst);
-            pg_sys::proc_exit(1);
+            majors::exit(1);
         }
         enable_timeout_after(STUBBORN.load(Ordering::SeqCst), milliseconds(TRY_AGAIN));
     }

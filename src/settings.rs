@@ -590,12 +590,7 @@ pub enum AnimatedImages {
 
 fn reserve_prefix() {
     // SAFETY: a constant string, called from _PG_init.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"pinterest".as_ptr());
-        #[cfg(not(feature = "pg14"))]
-        pgrx::pg_sys::MarkGUCPrefixReserved(c"pinterest".as_ptr());
-    }
+    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"pinterest".as_ptr()) };
 }
 
 impl Text {

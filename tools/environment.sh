@@ -4,7 +4,11 @@
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$checkout" || exit 1
 
-pg_config=$(pgvector_setup/find-postgres) || { echo "found no Postgres server: run make setup" >&2; exit 1; }
+pg_config=$(pgvector_setup/find-postgres) || {
+    # Its own sentence has been printed if the request cannot be met.
+    [ $? = 2 ] || echo "found no Postgres server${PG:+ of major version $PG}: run make setup" >&2
+    exit 1
+}
 pg_major=$("$pg_config" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
 cargo_output=${CARGO_TARGET_DIR:-$checkout/target}
 
@@ -12,7 +16,8 @@ PATH=$(dirname "$(pgvector_setup/cargo-pgrx)"):$PATH
 export PATH
 
 # pgrx reads from a file under PGRX_HOME which Postgres to use, by default ~/.pgrx; the developer's own file is not changed.
-PGRX_HOME=$(tools/runtime-dir pgrx)
+# One file for each major: a change of it compiles the bindings again, and all that uses them.
+PGRX_HOME=$(tools/runtime-dir "pgrx-$pg_major")
 export PGRX_HOME
 
 # Everything is built once. By default cargo-pgrx builds one package, and sets RUSTFLAGS that build.rs makes needless: either

@@ -6,6 +6,7 @@ pub mod expected_relation;
 pub mod helper_thread;
 pub mod identity;
 pub mod json_text;
+pub mod majors;
 pub mod memory;
 pub mod platform;
 pub mod program;

@@ -13,6 +13,7 @@ use super::refresh_socket::Requests;
 use super::registry::{Sent, Worker};
 use super::{answers, embedding, finding, import, main_thread, refresh, track, transaction, worker_process};
 use crate::errors::Failure;
+use crate::postgres::majors;
 use crate::postgres::platform::NoCoreDump;
 use crate::secrets::keys;
 use crate::secrets::sealer::Sealer;
@@ -35,7 +36,7 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
     pgrx::log!("pg_pinterest: the worker cannot continue: {error}");
     // SAFETY: status 1; the launcher tries again later.
-    unsafe { pg_sys::proc_exit(1) };
+    unsafe { majors::exit(1) };
 }
 
 fn remember_keys() {

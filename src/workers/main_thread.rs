@@ -11,7 +11,7 @@ use super::in_hand::InHand;
 use super::presence::{self, Finding};
 use super::{finding, jobs, network, registry, shutdown, transaction, worker_process};
 use crate::errors::{Failure, Kind};
-use crate::postgres::threads;
+use crate::postgres::{majors, threads};
 
 /// The longest time between two heartbeats of the main loop.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -45,11 +45,9 @@ const PINNED: [(&str, &str); 11] = [
     ("max_parallel_workers_per_gather", "0"),
 ];
 
-/// Sets [`PINNED`] for this process. Before anything is read.
+/// Sets [`PINNED`] and the like of newer majors for this process. Before anything is read.
 pub fn pin_settings() {
-    PINNED.iter().for_each(|(name, value)| set(name, value));
-    #[cfg(any(feature = "pg17", feature = "pg18"))]
-    set("transaction_timeout", "0");
+    PINNED.iter().chain(&majors::PINNED_SETTINGS).for_each(|(name, value)| set(name, value));
 }
 
 fn set(name: &str, value: &str) {

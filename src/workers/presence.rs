@@ -189,12 +189,6 @@ static OWN: AtomicU32 = AtomicU32::new(0);
 
 /// Requests the memory from the server. From `_PG_init` while preloading.
 pub fn reserve() {
-    #[cfg(feature = "pg14")]
-    // SAFETY: while preloading.
-    unsafe {
-        pg_sys::RequestAddinShmemSpace(size_of::<Table>());
-    }
-    #[cfg(not(feature = "pg14"))]
     // SAFETY: a hook that exists as long as the library; it calls the previous one.
     unsafe {
         BEFORE = pg_sys::shmem_request_hook;
@@ -202,10 +196,8 @@ pub fn reserve() {
     }
 }
 
-#[cfg(not(feature = "pg14"))]
 static mut BEFORE: pg_sys::shmem_request_hook_type = None;
 
-#[cfg(not(feature = "pg14"))]
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn request() {
     // SAFETY: written once, before the server calls hooks; called at the time when memory is requested.

@@ -17,6 +17,7 @@ pub use super::kind::Worker;
 pub use super::presence::{Instance, last_refusal, mark_as_leaving, own_identity};
 use super::{deaths, finding, pause, presence};
 use crate::errors::{Failure, Kind};
+use crate::postgres::majors;
 use crate::settings;
 
 /// Why a worker of a database is started.
@@ -271,24 +272,12 @@ pub fn background_workers() -> (usize, usize) {
     // SAFETY: entries are read from the local copy that these functions make.
     unsafe {
         let is_worker = |index: &i32| {
-            let local = local_entry(*index);
+            let local = majors::local_session(*index);
             !local.is_null() && (*local).backendStatus.st_backendType == pg_sys::BackendType::B_BG_WORKER
         };
         let used = (1..=pg_sys::pgstat_fetch_stat_numbackends()).filter(is_worker).count();
         (used, usize::try_from(pg_sys::max_worker_processes).unwrap_or_default())
     }
-}
-
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-unsafe fn local_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the caller keeps to 1..=numbackends.
-    unsafe { pg_sys::pgstat_fetch_stat_local_beentry(index) }
-}
-
-#[cfg(not(any(feature = "pg14", feature = "pg15")))]
-unsafe fn local_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the caller keeps to 1..=numbackends.
-    unsafe { pg_sys::pgstat_get_local_beentry_by_index(index) }
 }
 
 fn copy<const N: usize>(target: &mut [std::ffi::c_char; N], text: &CStr) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use crate::postgres::threads;
+use crate::postgres::{majors, threads};
 
 /// Together with the end of the network thread, a stop of the server takes less than five seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -94,7 +94,7 @@ fn end_here() {
             && pg_sys::QueryCancelHoldoffCount == 0
             && pg_sys::CritSectionCount == 0
         {
-            pg_sys::proc_exit(1);
+            majors::exit(1);
         }
     }
 }

@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 
 use super::kind::Worker;
 use super::worker_process;
-use crate::postgres::{platform, program, threads};
+use crate::postgres::{majors, platform, program, threads};
 use crate::settings;
 
 /// An embedder that ends sooner than this has failed.
@@ -42,7 +42,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         Err(error) => {
             pgrx::log!("pg_pinterest: could not listen on {}: {error}", platform::EMBEDDER_SOCKET);
             // SAFETY: status 1; the postmaster starts the supervisor again.
-            unsafe { pg_sys::proc_exit(1) };
+            unsafe { majors::exit(1) };
         }
     };
     let mut pause = BACKOFF.0;

@@ -8,6 +8,7 @@ use super::lifetime::{Found, Lifetime, Next};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
+use crate::postgres::majors;
 use crate::{owner_code, store};
 
 /// Entry point of a tracking worker.
@@ -33,7 +34,7 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
     pgrx::log!("pg_pinterest: the tracking worker cannot continue: {error}");
     // SAFETY: status 1; another one is started later.
-    unsafe { pg_sys::proc_exit(1) };
+    unsafe { majors::exit(1) };
 }
 
 /// Does the extension exist here, in this library's version, and is this not an inactive copy? The database worker checks

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use super::kind::Worker;
 use super::{deaths, registry, shutdown};
 use crate::owner_code;
-use crate::postgres::platform;
+use crate::postgres::{majors, platform};
 
 /// Installs the signal handlers, unblocks signals, lists the process among the running workers, and connects to the worker's
 /// database, or only to the shared catalogs. Ends the process if it may not start.
@@ -18,16 +18,16 @@ pub fn begin(worker: Worker) {
     platform::remember_search_path();
     // SAFETY: first calls of a worker's main function, in the order that bgworker.c requires.
     unsafe {
-        pg_sys::pqsignal(libc::SIGTERM, Some(die));
-        pg_sys::pqsignal(libc::SIGHUP, Some(reload));
-        pg_sys::pqsignal(libc::SIGQUIT, Some(quit));
+        majors::on_signal(libc::SIGTERM, die);
+        majors::on_signal(libc::SIGHUP, reload);
+        majors::on_signal(libc::SIGQUIT, quit);
         pg_sys::BackgroundWorkerUnblockSignals();
         match registry::join(worker) {
             Ok(true) => {}
-            Ok(false) => pg_sys::proc_exit(0),
+            Ok(false) => majors::exit(0),
             Err(failure) => {
                 pgrx::log!("pg_pinterest: {failure}");
-                pg_sys::proc_exit(1);
+                majors::exit(1);
             }
         }
         match worker.database() {

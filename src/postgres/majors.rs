@@ -1,0 +1,55 @@
+//! The differences between major versions of Postgres, in one place: no other file asks for the major.
+//!
+//! The supported majors are the Cargo features `pg15` to `pg18`; build.rs refuses others. What only a newer major has is offered
+//! here with the same signature for all: a no-op, an empty list or `None` on an older one.
+
+use std::ffi::c_int;
+
+use pgrx::pg_sys;
+
+/// Settings that exist from some major on, which a worker needs whatever its database or role sets.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub const PINNED_SETTINGS: [(&str, &str); 0] = [];
+/// Settings that exist from some major on, which a worker needs whatever its database or role sets.
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub const PINNED_SETTINGS: [(&str, &str); 1] = [("transaction_timeout", "0")];
+
+/// Installs the handler of a signal.
+///
+/// # Safety
+/// The handler calls only what is safe in a signal handler of the server.
+pub unsafe fn on_signal(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
+    // SAFETY: the caller's promise. Postgres 18 has another function of the old name for programs outside the server.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal, Some(handler));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal, Some(handler));
+    }
+}
+
+/// Ends this process; 1 as the status of a background worker lets the postmaster start it again.
+///
+/// # Safety
+/// On the main thread, and as for `proc_exit` of the server: callbacks of the process' end run.
+pub unsafe fn exit(status: c_int) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { pg_sys::proc_exit(status) };
+    // The bindings of Postgres 18 do not say that it never returns.
+    #[cfg(feature = "pg18")]
+    std::process::abort()
+}
+
+/// The entry of a session in the local copy of the states of all sessions; null if there is none.
+///
+/// # Safety
+/// `index` is between 1 and `pgstat_fetch_stat_numbackends()`.
+pub unsafe fn local_session(index: c_int) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        return pg_sys::pgstat_fetch_stat_local_beentry(index);
+        #[cfg(not(feature = "pg15"))]
+        return pg_sys::pgstat_get_local_beentry_by_index(index);
+    }
+}
