@@ -1,4 +1,5 @@
-# `make help` lists the targets. PG_CONFIG names the Postgres to build for; by default it is the newest one installed.
+# `make help` lists the targets. PG_CONFIG names the Postgres to build for, and PG a major version of it, which is taken where it
+# can be had (tools/with-postgres). By default it is the newest one installed.
 
 export PG_CONFIG
 ifeq ($(PG_CONFIG),)
@@ -6,10 +7,24 @@ unexport PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build stage demo demo-stop test test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
+
+ifneq ($(filter-out help clean test-all,$(if $(PG),$(or $(MAKECMDGOALS),help))),)
+
+# `make install` is for this machine's servers, and packages are made for Debian's.
+ways_of_install := --here
+ways_of_package := --packaged
+.PHONY: $(MAKECMDGOALS)
+$(MAKECMDGOALS):
+	@tools/with-postgres $(ways_of_$@) "$(PG)" -- $(MAKE) --no-print-directory PG= $@
+
+else
+
+.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
+	@echo
+	@echo "PG=17 chooses a major version of Postgres: make test PG=17, make build PG=18, make install PG=16"
 
 setup: ## Install what is missing: Postgres with headers, toolchain, pgvector, cargo-pgrx
 	@pgvector_setup/install
@@ -28,6 +43,10 @@ demo-stop: ## Stop a demo that was left running
 test: ## Run all tests, formatting and lints included
 	@pgvector_setup/install --with-tests
 	@tools/test
+
+test-all: ## Run all tests on every supported major version of Postgres that can be had here
+	@pgvector_setup/install --with-tests
+	@tools/test-all
 
 test-crates: ## Run the tests of the crates, which need no Postgres
 	@tools/test crates
@@ -88,3 +107,5 @@ clean: ## Stop a demo and remove everything that was built
 	@tools/demo stop
 	@tools/runtime-dir --remove
 	cargo clean
+
+endif
