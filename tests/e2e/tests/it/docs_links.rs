@@ -9,7 +9,8 @@ use e2e::checkout;
 use crate::support::prelude::*;
 
 /// Folders whose paths are checked where a page writes one as code.
-const FOLDERS: [&str; 8] = ["src/", "crates/", "tests/", "tools/", "sql/", "fuzz/", "docs/", "pgvector_setup/"];
+const FOLDERS: [&str; 9] =
+    ["src/", "crates/", "tests/", "tools/", "sql/", "fuzz/", "docs/", "pgvector_setup/", "monitoring/"];
 
 #[test]
 fn links_lead_to_a_file_and_a_heading() -> Result<()> {

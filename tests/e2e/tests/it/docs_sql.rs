@@ -162,3 +162,8 @@ fn statements_on_operation_run() -> Result<()> {
 fn statements_on_networks_run() -> Result<()> {
     runs("docs/network.md", 0)
 }
+
+#[test]
+fn statements_on_monitoring_run() -> Result<()> {
+    runs("docs/monitoring.md", 10)
+}

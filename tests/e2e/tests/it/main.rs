@@ -5,6 +5,7 @@ mod docs_links;
 mod docs_sql;
 mod embedder;
 mod imports;
+mod monitoring;
 mod search;
 mod support;
 mod tokens;
