@@ -14,6 +14,10 @@ pub const PINNED_SETTINGS: [(&str, &str); 0] = [];
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub const PINNED_SETTINGS: [(&str, &str); 1] = [("transaction_timeout", "0")];
 
+/// The privilege to run VACUUM, ANALYZE, REINDEX and the like on another role's table, if there is one.
+pub const MAINTENANCE: Option<&str> =
+    if cfg!(any(feature = "pg15", feature = "pg16")) { None } else { Some("MAINTAIN") };
+
 /// Installs the handler of a signal.
 ///
 /// # Safety

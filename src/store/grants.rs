@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use super::{execute, is_true, read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_role;
+use crate::postgres::majors;
 
 /// A statement with the common table expression `member`: the members of the extension.
 macro_rules! with_members {
@@ -68,7 +69,8 @@ struct Privilege {
 /// The privileges of a level, and whether the caller may grant each and the role holds it.
 ///
 /// Every level reads the views, the tables with a policy "own", and `pinterest.model`; of `pinterest.app` all columns
-/// but the secret.
+/// but the secret. An admin may maintain the tables where Postgres has a privilege for that; one that was made admin before it
+/// had, and so does not hold it, grants the rest.
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
     let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
@@ -91,9 +93,12 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
          UNION ALL SELECT format('EXECUTE ON ROUTINE %s', f.function), \
              has_function_privilege(f.function, 'EXECUTE WITH GRANT OPTION'), \
              has_function_privilege($1, f.function, 'EXECUTE' || $2) \
-         FROM pinterest.functions f WHERE f.level = ANY ($3)"
+         FROM pinterest.functions f WHERE f.level = ANY ($3) \
+         UNION ALL SELECT format('%s ON %s', $4::text, c.oid::regclass), true, has_table_privilege($1, c.oid, $4::text || $2) \
+         FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
+         WHERE c.relkind = 'r' AND 'admin' = ANY ($3) AND has_table_privilege(c.oid, $4::text || ' WITH GRANT OPTION')"
         ),
-        &[role.into(), level.grant_option().into(), levels.into()],
+        &[role.into(), level.grant_option().into(), levels.into(), majors::MAINTENANCE.into()],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),
     )
 }

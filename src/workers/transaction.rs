@@ -5,6 +5,10 @@
 //! server remembers that: `SET SESSION AUTHORIZATION` would always be allowed. So every transaction of a worker is a
 //! security-restricted operation, from its start until just before its commit. The server then refuses to set or reset the
 //! session's user or role in all code that runs in it.
+//!
+//! From Postgres 17 on a session could begin as such a role (`BGWORKER_BYPASS_ROLELOGINCHECK`). That is not used: such a session
+//! needs CONNECT on its database, which administrators revoke from PUBLIC, and takes over the settings of the role in the
+//! database; it ends with FATAL where the role is missing; and the restricted operation would be needed all the same.
 
 use std::panic::AssertUnwindSafe;
 

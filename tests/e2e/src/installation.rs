@@ -79,6 +79,12 @@ impl Installation {
         Ok(self)
     }
 
+    /// True if it has this contrib module, as an extension or as a library.
+    pub fn has_module(&self, name: &str) -> bool {
+        self.extension_directory().join(format!("{name}.control")).exists()
+            || self.library.join(format!("{name}.so")).exists()
+    }
+
     /// Path of one of its programs.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bindir.join(name)

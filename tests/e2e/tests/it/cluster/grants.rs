@@ -95,6 +95,34 @@ fn an_admin_grants_and_others_are_refused() -> Result<()> {
     Ok(())
 }
 
+/// From Postgres 17 on there is a privilege for it, and before only the owner of a table may.
+#[test]
+fn an_admin_maintains_the_tables_where_postgres_can_grant_that() -> Result<()> {
+    let (cluster, mut client) = server()?;
+    for level in ["user", "admin"] {
+        cluster.create_role(level)?;
+        client.execute("SELECT pinterest_grant($1, $1)", &[&level])?;
+    }
+    let can_be_granted = client.value::<i32>("SELECT current_setting('server_version_num')::int")? >= 170_000;
+    for (role, may) in [("user", false), ("admin", can_be_granted)] {
+        client.batch_execute(&format!("SET ROLE \"{role}\""))?;
+        for table in ["pin", "pin_image", "token"] {
+            let done = client.batch_execute(&format!("REINDEX TABLE pinterest.{table}"));
+            assert_eq!(done.is_ok(), may, "{role} {table}: {done:?}");
+        }
+        client.batch_execute("RESET ROLE")?;
+    }
+    // An admin grants it on.
+    cluster.create_role("second")?;
+    client.batch_execute("SET ROLE admin; SELECT pinterest_grant('second', 'admin'); RESET ROLE")?;
+    if can_be_granted {
+        assert!(client.value::<bool>("SELECT has_table_privilege('second', 'pinterest.pin', 'MAINTAIN')")?);
+    }
+    client.batch_execute("SELECT pinterest_revoke('admin', true)")?;
+    assert_eq!((held(&mut client, "admin")?, held(&mut client, "second")?), (0, 0));
+    Ok(())
+}
+
 #[test]
 fn a_revoked_role_has_no_privileges() -> Result<()> {
     let (cluster, mut client) = server()?;

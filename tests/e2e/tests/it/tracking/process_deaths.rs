@@ -70,11 +70,11 @@ fn a_crash_of_another_process_blames_no_row() -> Result<()> {
 /// Code that never checks for interrupts can only be ended by the signal handler.
 #[test]
 fn a_loop_without_interrupt_checks_ends_at_the_time_limit() -> Result<()> {
-    let (world, mut client) = small_world()?.with_session()?;
-    if client.batch_execute("CREATE EXTENSION plperl").is_err() {
-        eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
-        return Ok(());
+    if let Some(reason) = lacking(&["plperl"])? {
+        return skip(&reason);
     }
+    let (world, mut client) = small_world()?.with_session()?;
+    client.batch_execute("CREATE EXTENSION plperl")?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "CREATE FUNCTION deaf() RETURNS trigger LANGUAGE plperl AS 'my $n = 0; $n++ while 1; return;';
@@ -97,13 +97,13 @@ fn a_loop_without_interrupt_checks_ends_at_the_time_limit() -> Result<()> {
 /// The process also ends before the time limit if it is terminated.
 #[test]
 fn a_loop_without_interrupt_checks_ends_on_sigterm() -> Result<()> {
+    if let Some(reason) = lacking(&["plperl"])? {
+        return skip(&reason);
+    }
     let world = small_world()?;
     world.cluster.change("pinterest.tracked_row_timeout", "1min")?;
     let mut client = world.connect()?;
-    if client.batch_execute("CREATE EXTENSION plperl").is_err() {
-        eprintln!("SKIPPED: PL/Perl is not installed (Debian: postgresql-plperl-15)");
-        return Ok(());
-    }
+    client.batch_execute("CREATE EXTENSION plperl")?;
     texts(&mut client, "venues")?;
     client.batch_execute(
         "CREATE SEQUENCE entered;

@@ -5,6 +5,9 @@ use crate::support::tracking::{server, tracked_venues};
 
 #[test]
 fn unsuitable_tables_and_columns_are_refused() -> Result<()> {
+    if let Some(reason) = lacking(&["postgres_fdw"])? {
+        return skip(&reason);
+    }
     let (cluster, mut client) = server()?;
     client.batch_execute(
         "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, c int NOT NULL, d numeric NOT NULL UNIQUE, u int NOT NULL UNIQUE DEFERRABLE,
