@@ -136,6 +136,29 @@ const fn choice<T: GucEnum>(
     }
 }
 
+/// A text that nothing changes: a property of the library.
+const fn preset(name: &'static CStr, value: &'static CStr, short: &'static CStr, long: &'static CStr) -> Text {
+    Setting {
+        name,
+        value: GucSetting::<Option<CString>>::new(Some(value)),
+        range: (0, 0),
+        change: Change::OnRestart,
+        flags: GucFlags::NOT_IN_SAMPLE.union(GucFlags::DISALLOW_IN_FILE),
+        short,
+        long,
+        register: |this, _| {
+            let context = GucContext::Internal;
+            GucRegistry::define_string_guc(this.name, this.short, this.long, &this.value, context, this.flags);
+        },
+    }
+}
+
+/// This library's version.
+const LIBRARY: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
 /// Shown to every role, and without a unit.
 const PLAIN: GucFlags = GucFlags::empty();
 /// Shown to superusers and members of pg_read_all_settings, because an administrator may have put a password into it.
@@ -165,6 +188,13 @@ macro_rules! settings {
 }
 
 settings! {
+    /// For upgrade steps, which need the library of their version. Sessions of one server can have different ones: a session
+    /// keeps the library that it has loaded.
+    static LIBRARY_VERSION: Text = preset(c"pinterest.library_version", LIBRARY,
+        c"Version of the library that this session has loaded.",
+        c"",
+    );
+
     // Requests.
 
     /// The only API host of Pinterest; the tests' sandbox and Pinterest's own sandbox are reached by their names.

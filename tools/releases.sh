@@ -26,3 +26,28 @@ step_file() { echo "sql/pg_pinterest--$1--$2.sql"; }
 
 # The first line of a step: psql stops here.
 step_guard() { printf '\\echo Use "ALTER EXTENSION pg_pinterest UPDATE TO '"'%s'"'" to load this file. \\quit\n' "$1"; }
+
+# Prints the check of a step for the version $1: its objects need the library of that version, or a later one.
+step_check() {
+    cat <<STEP
+
+-- The objects of this version need its library. If it is not loaded, nothing is changed.
+LOAD 'MODULE_PATHNAME';
+DO \$\$
+DECLARE
+    needed CONSTANT pg_catalog.text := '$1';
+    loaded CONSTANT pg_catalog.text := pg_catalog.current_setting('pinterest.library_version', true);
+BEGIN
+    IF loaded IS NULL OR pg_catalog.string_to_array(pg_catalog.substring(loaded, '^[0-9.]*[0-9]'), '.')::pg_catalog.int4[]
+        OPERATOR(pg_catalog.<) pg_catalog.string_to_array(pg_catalog.substring(needed, '^[0-9.]*[0-9]'), '.')::pg_catalog.int4[]
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = pg_catalog.format('this session has loaded version %s of the library, version %s is needed',
+                COALESCE(loaded, 'before 0.1.0'), needed),
+            HINT = 'Install the new files. If pg_pinterest is in shared_preload_libraries, restart the server, otherwise '
+                'connect again. Then run ALTER EXTENSION pg_pinterest UPDATE.';
+    END IF;
+END
+\$\$;
+STEP
+}

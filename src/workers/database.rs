@@ -10,7 +10,7 @@ use super::lifetime::{Found, Lifetime, Next};
 use super::main_thread::Duties;
 use super::presence::Finding;
 use super::refresh_socket::Requests;
-use super::registry::{Sent, Worker};
+use super::registry::{self, Sent, Worker};
 use super::{answers, embedding, finding, import, main_thread, refresh, track, transaction, worker_process};
 use crate::errors::Failure;
 use crate::postgres::majors;
@@ -29,6 +29,7 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     if kind.is_superfluous() || !may_serve() {
         return;
     }
+    registry::replace_outdated();
     kind.start_siblings(Sent::own());
     let sent = Sent::own();
     answers::store_at_exit();

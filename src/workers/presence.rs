@@ -34,6 +34,17 @@ const START_PATIENCE: i64 = 10 * SECOND;
 /// Postgres counts in microseconds.
 const SECOND: i64 = 1_000_000;
 
+/// Distinguishes the versions of the library that processes of one server run (FNV-1a of the version).
+const LIBRARY: u32 = {
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let (mut hash, mut index) = (0x811c_9dc5_u32, 0);
+    while index < version.len() {
+        hash = (hash ^ version[index] as u32).wrapping_mul(0x0100_0193);
+        index += 1;
+    }
+    hash
+};
+
 /// `Slot::pid` of a slot that a process is filling in.
 const BEING_FILLED: i32 = -1;
 /// `Slot::pid` of a slot reserved for a worker that was requested.
@@ -52,6 +63,8 @@ struct Slot {
     started: AtomicI64,
     heartbeat: AtomicI64,
     leaving: AtomicBool,
+    /// Which version of the library it runs, see [`LIBRARY`].
+    library: AtomicU32,
 }
 
 /// A database that the launcher visits, and the report of the worker that it started there.
@@ -128,12 +141,18 @@ pub struct Instance {
     /// When its main loop last ran; 0 for kinds that do not report it.
     pub heartbeat: i64,
     process: u32,
+    library: u32,
 }
 
 impl Instance {
     /// A name that no later process has: process ids are reused, but not with the same start time.
     pub fn identity(&self) -> String {
         identity(self.pid, self.started)
+    }
+
+    /// Does it run another version of the library than this process? Possible only if the library is not preloaded.
+    pub fn has_other_library(&self) -> bool {
+        self.library != LIBRARY
     }
 
     /// Seconds since its main loop last ran; `None` for kinds that do not report it.
@@ -289,6 +308,7 @@ impl Slot {
             leaving: self.leaving.load(SeqCst),
             heartbeat: self.heartbeat.load(Relaxed),
             process: self.process.load(Relaxed),
+            library: self.library.load(Relaxed),
         };
         // SAFETY: a plain read of shared memory.
         let lives = process(found.process).is_some_and(|process| unsafe { (*process).pid } == pid);
@@ -309,6 +329,7 @@ impl Slot {
         self.started.store(started, Relaxed);
         self.heartbeat.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
+        self.library.store(LIBRARY, Relaxed);
     }
 
     /// Is it reserved for a worker that may still start? The reservation ends after a while.

@@ -347,6 +347,18 @@ pub fn ensure_supervisor() -> Result<(), Failure> {
     start_unless_coming(Worker::Supervisor, Sent::ToWork).map(drop)
 }
 
+/// Ends the launcher and the supervisor if they run another version of the library than this process, a worker that has just
+/// started and so has loaded the library's file as it is now. The server starts them again, with that file. Without
+/// preloading, an upgrade thus needs no restart of the server.
+pub fn replace_outdated() {
+    let of_cluster = |worker| matches!(worker, Worker::Launcher | Worker::Supervisor);
+    for instance in presence::instances().filter(|one| of_cluster(one.worker) && one.has_other_library()) {
+        pgrx::log!("pg_pinterest: process {} runs another version of the library; replacing it", instance.pid);
+        // SAFETY: a system call on plain integers, for a process that was just listed as running.
+        unsafe { libc::kill(instance.pid, libc::SIGTERM) };
+    }
+}
+
 /// Does an instance run?
 pub fn is_running(worker: Worker) -> bool {
     !worker.running().is_empty()

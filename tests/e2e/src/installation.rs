@@ -56,8 +56,7 @@ impl Installation {
                 fs::copy(entry.path(), copy.extension_directory().join(entry.file_name()))?;
             }
         }
-        let library = |installation: &Self| installation.library.join("pg_pinterest.so");
-        for (original, link) in [(library(&staged), library(&copy)), (staged.embedder(), copy.embedder())] {
+        for (original, link) in [(staged.library(), copy.library()), (staged.embedder(), copy.embedder())] {
             if link.symlink_metadata().is_ok() {
                 fs::remove_file(&link)?;
             }
@@ -73,7 +72,7 @@ impl Installation {
 
     /// Requires that the extension is installed, which `make stage` does.
     pub fn with_extension(self) -> Result<Self> {
-        for file in [self.library.join("pg_pinterest.so"), self.embedder()] {
+        for file in [self.library(), self.embedder()] {
             ensure!(file.exists(), "{} is missing: run `make stage` first", file.display());
         }
         Ok(self)
@@ -83,6 +82,11 @@ impl Installation {
     pub fn has_module(&self, name: &str) -> bool {
         self.extension_directory().join(format!("{name}.control")).exists()
             || self.library.join(format!("{name}.so")).exists()
+    }
+
+    /// The extension's library.
+    pub fn library(&self) -> PathBuf {
+        self.library.join("pg_pinterest.so")
     }
 
     /// Path of one of its programs.

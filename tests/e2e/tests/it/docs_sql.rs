@@ -146,7 +146,7 @@ fn statements_on_galleries_run() -> Result<()> {
 }
 
 #[test]
-fn statements_on_operation_run() -> Result<()> {
+fn statements_on_processes_and_operations_run() -> Result<()> {
     let mut reader = Reader::new()?;
     // A database that the page copies and renames, and a table that is tracked.
     reader.client.batch_execute("CREATE DATABASE wedding")?;
@@ -154,7 +154,8 @@ fn statements_on_operation_run() -> Result<()> {
     wedding.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
     drop(wedding);
     reader.client.batch_execute("SELECT pinterest_track('venues', image => 'photo')")?;
-    assert!(reader.run("docs/operation.md")? >= 6);
+    assert!(reader.run("docs/processes.md")? >= 2);
+    assert!(reader.run("docs/operations.md")? >= 5);
     Ok(())
 }
 

@@ -451,6 +451,40 @@ fn workers_pause_between_two_versions() -> Result<()> {
     Ok(())
 }
 
+/// Between the restart with a new library and ALTER EXTENSION UPDATE, statements of users work on the old objects.
+#[test]
+fn statements_work_before_the_update() -> Result<()> {
+    let releases = &*RELEASES;
+    let world = release::world().installation(releases.installation.clone()).connected(false).start()?;
+    for version in &releases.versions[..releases.versions.len() - 1] {
+        let mut client = database(&world.cluster, version, version)?;
+        let data = releases.data(version, world.cluster.directory())?;
+        data.load(&world.cluster, version)?;
+        data.load_key(&world.cluster)?;
+        client.batch_execute("SELECT pinterest_resume_workers(); SELECT pinterest_adopt()")?;
+        client.batch_execute(
+            "INSERT INTO venues VALUES (2, 'a field'), (3, 'a lake'); UPDATE venues SET description = 'a red barn' WHERE id = 1;
+             DELETE FROM venues WHERE id = 3",
+        )?;
+        let import: i64 = client.value_with("SELECT pinterest_import_board($1)", &[&BOARD])?;
+        client.query_one("SELECT pinterest_board_embedding($1) <=> pinterest_embed_text('sand')", &[&BOARD])?;
+        client.query(&format!("SELECT * FROM pinterest_recommend('{BOARD}', 'venues', all_themes => true)"), &[])?;
+        client.query("SELECT * FROM pinterest.imports, pinterest.accounts, pinterest.tracked", &[])?;
+        // A connected session works on after the update.
+        let mut other = world.cluster.connect_to(SUPERUSER, version)?;
+        update(&mut other, releases.present())?;
+        client.batch_execute("INSERT INTO venues VALUES (4, 'a barn')")?;
+        let row = complete(&mut client, import)?;
+        assert_eq!((row.embedded + row.reused, row.failed), (4, 0), "{version}: {row:?}");
+        assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', '1 minute')")?, 0);
+        let embedded: bool = client.value(
+            "SELECT bool_and(embedding <=> pinterest_embed_text(description) < 1e-3) AND count(embedding) = 3 FROM venues",
+        )?;
+        assert!(embedded, "{version}");
+    }
+    Ok(())
+}
+
 #[test]
 fn files_of_releases_do_not_change() -> Result<()> {
     let root = tempfile::tempdir()?;
