@@ -11,8 +11,8 @@ BEGIN
         OPERATOR(pg_catalog.<) pg_catalog.string_to_array(pg_catalog.substring(needed, '^[0-9.]*[0-9]'), '.')::pg_catalog.int4[]
     THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = pg_catalog.format('this session has loaded version %s of the library, version %s is needed',
-                COALESCE(loaded, 'before 0.1.0'), needed),
+            MESSAGE = pg_catalog.format('the SQL objects of version %s need its library, and this session has loaded %s',
+                needed, COALESCE(loaded, 'an older one')),
             HINT = 'Install the new files. If pg_pinterest is in shared_preload_libraries, restart the server, otherwise '
                 'connect again. Then run ALTER EXTENSION pg_pinterest UPDATE.';
     END IF;

@@ -14,7 +14,7 @@ use crate::support::tracking_work::{settled, wrong_texts};
 const PRESENT: &str = env!("CARGO_PKG_VERSION");
 /// As long as the present version, so that it can be written over it.
 const OLD: &str = "0.0.9";
-const PINS: i32 = 6;
+const PINS: u8 = 6;
 
 /// An installation with the old library, whose version the extension's objects can have too.
 fn old_installation(name: &str) -> Result<Installation> {
@@ -69,7 +69,7 @@ struct Stage {
 impl Stage {
     fn new(name: &str, preload: bool) -> Result<Self> {
         let installation = old_installation(name)?;
-        let boards = ["Beach", "Lake"].map(|board| BoardSpec::new(board, &[Family::Beach], PINS as u64));
+        let boards = ["Beach", "Lake"].map(|board| BoardSpec::new(board, &[Family::Beach], u64::from(PINS)));
         let account = boards.into_iter().fold(AccountSpec::new("example_user"), |account, board| {
             account.board(board.media(MediaMix::images_only()))
         });
@@ -105,12 +105,13 @@ impl Stage {
     fn all_is_done(&self, client: &mut Client, second: i64) -> Result<()> {
         self.world.sandbox.faults().release(TOKENS);
         self.world.sandbox.faults().release(GATE);
+        let pins = i32::from(PINS);
         for import in [self.import, second] {
             let row = complete(client, import)?;
-            assert_eq!((row.total, row.embedded + row.reused, row.failed), (PINS, PINS, 0), "{row:?}");
+            assert_eq!((row.total, row.embedded + row.reused, row.failed), (pins, pins, 0), "{row:?}");
         }
         let pins: i64 = client.value("SELECT count(*) FROM pinterest.pin WHERE removed_at IS NULL")?;
-        assert_eq!(pins, i64::from(2 * PINS));
+        assert_eq!(pins, 2 * i64::from(PINS));
         settled(client)?;
         assert_eq!(wrong_texts(client, "venues")?, 0);
         // One answer, stored once.

@@ -474,6 +474,8 @@ fn statements_work_before_the_update() -> Result<()> {
         let mut other = world.cluster.connect_to(SUPERUSER, version)?;
         update(&mut other, releases.present())?;
         client.batch_execute("INSERT INTO venues VALUES (4, 'a barn')")?;
+        // The tokens of the data are those of another sandbox.
+        world.connect_account(&mut client)?;
         let row = complete(&mut client, import)?;
         assert_eq!((row.embedded + row.reused, row.failed), (4, 0), "{version}: {row:?}");
         assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', '1 minute')")?, 0);
