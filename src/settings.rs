@@ -143,7 +143,7 @@ const fn preset(name: &'static CStr, value: &'static CStr, short: &'static CStr,
         value: GucSetting::<Option<CString>>::new(Some(value)),
         range: (0, 0),
         change: Change::OnRestart,
-        flags: GucFlags::NOT_IN_SAMPLE.union(GucFlags::DISALLOW_IN_FILE),
+        flags: GucFlags::DISALLOW_IN_FILE,
         short,
         long,
         register: |this, _| {

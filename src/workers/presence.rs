@@ -34,16 +34,11 @@ const START_PATIENCE: i64 = 10 * SECOND;
 /// Postgres counts in microseconds.
 const SECOND: i64 = 1_000_000;
 
-/// Distinguishes the versions of the library that processes of one server run (FNV-1a of the version).
-const LIBRARY: u32 = {
-    let version = env!("CARGO_PKG_VERSION").as_bytes();
-    let (mut hash, mut index) = (0x811c_9dc5_u32, 0);
-    while index < version.len() {
-        hash = (hash ^ version[index] as u32).wrapping_mul(0x0100_0193);
-        index += 1;
-    }
-    hash
-};
+/// Distinguishes the versions of the library that processes of one server run: FNV-1a of this library's version.
+fn library() -> u32 {
+    let bytes = env!("CARGO_PKG_VERSION").bytes();
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
 
 /// `Slot::pid` of a slot that a process is filling in.
 const BEING_FILLED: i32 = -1;
@@ -63,7 +58,7 @@ struct Slot {
     started: AtomicI64,
     heartbeat: AtomicI64,
     leaving: AtomicBool,
-    /// Which version of the library it runs, see [`LIBRARY`].
+    /// Which version of the library it runs, see [`library`].
     library: AtomicU32,
 }
 
@@ -152,7 +147,7 @@ impl Instance {
 
     /// Does it run another version of the library than this process? Possible only if the library is not preloaded.
     pub fn has_other_library(&self) -> bool {
-        self.library != LIBRARY
+        self.library != library()
     }
 
     /// Seconds since its main loop last ran; `None` for kinds that do not report it.
@@ -329,7 +324,7 @@ impl Slot {
         self.started.store(started, Relaxed);
         self.heartbeat.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
-        self.library.store(LIBRARY, Relaxed);
+        self.library.store(library(), Relaxed);
     }
 
     /// Is it reserved for a worker that may still start? The reservation ends after a while.

@@ -253,8 +253,8 @@ fn every_alert_that_the_page_names_exists() -> Result<()> {
 fn a_dump_is_restored_and_cloned() -> Result<()> {
     let stage = Stage::new(&[])?;
     let mut client = stage.world.connect()?;
-    // As the page states: the board, and one page of pins.
-    assert_eq!(stage.requests, 2);
+    // As the page states: two, and one per page of pins.
+    assert_eq!(stage.requests, 3);
     stage.section("Back up with pg_dump")?;
     let dumped = fs::read_to_string(stage.place.path().join("backup/roles.sql"))?;
     assert!(dumped.contains("pinterest_worker") && dumped.contains("app_role"), "{dumped}");
@@ -451,7 +451,7 @@ fn keys_secrets_models_and_extensions_are_maintained() -> Result<()> {
     secrets.write(format!("{} wrong\n", app.client_id).as_bytes())?;
     let redirect = app.redirect_uris.first().cloned().unwrap_or_default();
     client.query_one("SELECT pinterest_register_app('sandbox', $1, NULL, $2)", &[&app.client_id, &redirect])?;
-    expect_refusal(refresh(&mut client, None), "28000");
+    expect_refusal(refresh(&mut client, None), "55000").says("Authentication failed");
     stage.set("SECRETS", secrets.setting());
     stage.set("CLIENT_ID", app.client_id.clone());
     stage.set("SECRET", app.client_secret.clone());
