@@ -207,7 +207,7 @@ fn with_preloading_the_old_library_works_until_the_restart() -> Result<()> {
          SELECT pinterest_board_embedding('Beach')::text",
     )?;
     update(&mut client)?;
-    client.batch_execute("SELECT pinterest_rotate_key()")?;
+    client.batch_execute("SELECT pg_reload_conf()")?;
     stage.all_is_done(&mut client, second)
 }
 
