@@ -19,4 +19,192 @@ BEGIN
 END
 $$;
 
--- No SQL changes.
+-- Thumbnails. Dumps of 0.0.1 have to be restored, so its columns keep their types.
+ALTER TABLE pinterest.board ADD COLUMN sync_keeps_thumbnails pg_catalog.bool NOT NULL DEFAULT false;
+ALTER TABLE pinterest.pin_image ADD COLUMN thumbnail pg_catalog.bytea;
+ALTER TABLE pinterest.import ADD COLUMN keep_thumbnails pg_catalog.bool NOT NULL DEFAULT false;
+COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every was originals, and so is that of the imports that follow';
+COMMENT ON COLUMN pinterest.board.sync_keeps_thumbnails IS 'keep_images of the import that set sync_every was thumbnails or originals, and so is that of the imports that follow';
+COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if keep_images of an import was originals';
+COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 400 x 400 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
+COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';
+COMMENT ON COLUMN pinterest.import.keep_images IS 'keep_images was originals: the downloaded bytes are stored';
+COMMENT ON COLUMN pinterest.import.keep_thumbnails IS 'keep_images was thumbnails or originals: thumbnails are stored. An import of version 0.0.1 with keep_images stores them too';
+
+CREATE FUNCTION pinterest_import_board(
+    board pg_catalog.text,
+    account_id pg_catalog.int8 DEFAULT NULL,
+    keep_images pg_catalog.text DEFAULT 'none',
+    sections pg_catalog.text[] DEFAULT NULL,
+    max_images pg_catalog.int4 DEFAULT NULL,
+    sync_every pg_catalog.interval DEFAULT NULL,
+    skip_ai pg_catalog.bool DEFAULT false
+) RETURNS pg_catalog.int8
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'pinterest_import_board_keeping_wrapper';
+REVOKE ALL ON FUNCTION pinterest_import_board(text, bigint, text, text[], integer, interval, boolean) FROM PUBLIC;
+-- Roles that may import continue to.
+DO $$
+DECLARE
+    role pg_catalog.record;
+BEGIN
+    FOR role IN
+        SELECT a.grantee, pg_catalog.bool_or(a.is_grantable) AS grants
+        FROM pg_catalog.pg_proc p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
+        WHERE p.oid OPERATOR(pg_catalog.=) 'pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean)'::pg_catalog.regprocedure
+          AND a.grantee OPERATOR(pg_catalog.<>) p.proowner AND a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+        GROUP BY a.grantee
+    LOOP
+        EXECUTE pg_catalog.format(
+            'GRANT EXECUTE ON FUNCTION pinterest_import_board(text, bigint, text, text[], integer, interval, boolean) TO %I%s',
+            pg_catalog.pg_get_userbyid(role.grantee), CASE WHEN role.grants THEN ' WITH GRANT OPTION' ELSE '' END);
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE VIEW pinterest.functions AS
+SELECT f.level, f.function, f.description
+FROM (VALUES
+    ('user', 'pinterest_register_app(text, text, text, text, text)'::pg_catalog.regprocedure,
+     'Registers an app of the calling role (name, client id, client secret, and the redirect URI exactly as registered with Pinterest), or replaces it; returns its id. tier is the access that Pinterest has given the app, trial or standard. If the secret is NULL, it is read from pinterest.app_secret_file and never passes through SQL. Otherwise call this function by SELECT with bind parameters: they can reach a log through the same channels as those of pinterest_store_token()'),
+    ('user', 'pinterest_authorize_url(text, boolean)',
+     'Returns the address of the page where a user lets the app read their boards, and secret boards if requested. It is valid for ten minutes and can be used once'),
+    ('user', 'pinterest_connect(text, text)',
+     'Exchanges the code and the state of the redirect for tokens and stores them sealed; returns the account''s id'),
+    ('user', 'pinterest_store_token(text, text, integer, integer, text, text, bigint, text)',
+     'Stores tokens that the app has obtained itself; returns the account''s id. Prefer pinterest_connect(), where no token passes through SQL. Call this function by SELECT with bind parameters, never with literals. These settings can still log the tokens: log_min_duration_statement, log_min_duration_sample, log_transaction_sample_rate and log_statement (unless log_parameter_max_length = 0), log_parameter_max_length_on_error (unless 0, the default), debug_print_plan, auto_explain.log_verbose (in the plan), and from Postgres 16 on auto_explain.log_parameter_max_length (unless 0). A literal is shown by each of them, by any error (log_min_error_statement), by pg_stat_activity to members of pg_read_all_stats, and is kept by pg_stat_statements if the call is part of CALL, DO or EXECUTE'),
+    ('user', 'pinterest_refresh(bigint)',
+     'Renews an account''s tokens now, even while its app is paused; returns when the new access token expires. The worker also renews them before they expire'),
+    ('user', 'pinterest_disconnect(bigint, boolean)',
+     'Deletes an account''s tokens and ends its imports; with purge also the account and all pins, images and vectors imported through it, in one transaction. Returns how many of each were deleted. Pinterest has no call that revokes a user''s consent: users remove the app in their settings'),
+    ('reader', 'pinterest_export(bigint, boolean, boolean)',
+     'Returns everything that is stored about an account as one JSON document, with vectors, stored image bytes and thumbnails (base64) if requested; never a token'),
+    ('admin', 'pinterest_keys()',
+     'Lists the keys that seal tokens, by fingerprint: which one is active, which ones the server has, and how many secrets are sealed with each'),
+    ('admin', 'pinterest_rotate_key()',
+     'Requests that a worker re-encrypts everything with the first key of the key ring, in small transactions; returns how many secrets are to be re-encrypted. pinterest_keys() shows the progress; once no secret is sealed with the old key, that key can be removed'),
+    ('user', 'pinterest_list_boards(bigint)',
+     'Lists the account''s boards as Pinterest reports them now'),
+    ('user', 'pinterest_import_board(text, bigint, text, text[], integer, interval, boolean)',
+     'Queues the import of a board, given by id, title or address; returns the import''s id. A worker runs it after the commit: see pinterest.imports. keep_images: none, thumbnails (small JPEGs, for pages) or originals (the downloaded bytes, and thumbnails) are stored besides the embeddings. skip_ai: pins disclosed as made or changed with AI are listed, but their images are skipped'),
+    ('user', 'pinterest_sync_board(text, interval, bigint)',
+     'Sets the interval, at least five minutes, after which a worker imports an imported board again; NULL turns it off'),
+    ('user', 'pinterest_retry_failed(bigint)',
+     'Queues the images again that an import has failed on, and those that it skipped as too large, or as animations if pinterest.animated_images now embeds them; returns their number'),
+    ('user', 'pinterest_reembed_board(text, bigint)',
+     'Queues the re-embedding of a board''s images that another model has embedded, from the stored bytes if there are any, otherwise from a new download. Nothing is listed. Returns the import''s id: see pinterest.imports'),
+    ('user', 'pinterest_pause_account(bigint, boolean)',
+     'Pauses an account''s imports, including running ones, or resumes them (pause => false); its tokens are still refreshed'),
+    ('reader', 'pinterest_workers()',
+     'Lists the launcher, the supervisor and this database''s workers; the view pinterest.workers reads it'),
+    ('reader', 'pinterest_wait_for_import(bigint, interval)',
+     'Waits until an import has ended, or until the timeout; returns its state. Holds the caller''s snapshot while it waits: prefer pinterest_await_import() for waits of minutes'),
+    ('reader', 'pinterest_await_import(bigint, interval)',
+     'Waits until an import has ended, or until the timeout, and holds no transaction while it waits; warns if the import has not completed. Cannot run inside a transaction block'),
+    ('admin', 'pinterest_pause_workers(text)',
+     'Stops the workers of a database, by default the current one, and starts no others until pinterest_resume_workers(), also after a restart; returns when they have ended. For CREATE DATABASE ... TEMPLATE and ALTER DATABASE ... RENAME. ROLLBACK does not undo it. Returns false if they were already paused'),
+    ('admin', 'pinterest_resume_workers(text)',
+     'Lets the workers of a database, by default the current one, start again and continue with the queued work. Returns false if they were not paused'),
+    ('user', 'pinterest_cancel_import(bigint)',
+     'Ends an import and keeps the pins and images that it has stored; returns false if it had already ended'),
+    ('user', 'pinterest_track(regclass, text, text, text, text, text)',
+     'Declares that a vector(512) column of your table is computed from another column: image (bytea), image_url or text, exactly one of them. Workers keep it current. key is a list of columns with a unique index, by default the primary key. Returns how many rows are to be embedded. Called again, it checks all rows; rows that have not changed are not embedded again. See pinterest.tracked'),
+    ('user', 'pinterest_untrack(text, text)',
+     'Stops tracking one column of a table, or all of them; the vectors stay. A table that has been dropped is given by the name it had. Returns the number of columns'),
+    ('user', 'pinterest_retry_tracked(regclass, text)',
+     'Queues the failed rows of a tracked table again; returns their number'),
+    ('reader', 'pinterest_wait_for_tracked(regclass, interval)',
+     'Waits until no row of a tracked table is pending, until a problem blocks all pending rows, or until the timeout; returns the number of pending rows. Holds the caller''s snapshot while it waits: prefer pinterest_await_tracked() for waits of minutes'),
+    ('reader', 'pinterest_await_tracked(regclass, interval)',
+     'Waits until no row of a tracked table is pending, until a problem blocks all pending rows, or until the timeout, and holds no transaction while it waits; warns if rows are pending. Cannot run inside a transaction block'),
+    ('reader', 'pinterest_embed_image(bytea)',
+     'CLIP ViT-B/32 embedding of a JPEG, PNG, WebP or GIF: 512 dimensions, unit length'),
+    ('reader', 'pinterest_embed_text(text)',
+     'CLIP ViT-B/32 embedding of a text: 512 dimensions, unit length, comparable with those of images'),
+    ('reader', 'pinterest_embed_images(bytea[])',
+     'pinterest_embed_image() for up to 1,000 images of 256 MB together, sent to the embedder at once: their embeddings in the same order, NULL for NULL. If an image cannot be embedded, the call fails, and the message contains its position'),
+    ('reader', 'pinterest_embed_texts(text[])',
+     'pinterest_embed_text() for up to 1,000 texts, sent to the embedder at once: their embeddings in the same order, NULL for NULL. If a text cannot be embedded, the call fails, and the message contains its position'),
+    ('reader', 'pinterest_board_embedding(text, bigint, interval, jsonb, integer, boolean)',
+     'Direction of the mean of a board''s image embeddings, unit length; the board is given by id, title or address. half_life: a pin that is older than the newest by this interval has half its weight; sections: weights by name, as {"Ceremony": 2, "Dress": 0}, other sections have weight 1, "" stands for pins outside of sections; theme: only the images of that row of pinterest_board_themes(); skip_ai: without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_board_themes(text, integer, text[], bigint, boolean)',
+     'The themes of a board, heaviest first (spherical k-means over its images, with the same result each time): direction, share of the images, mean cosine of its images to the direction, number of images, the pins nearest to it, and the label that fits it best. k: their number; NULL: chosen by the function. A board with fewer different images has fewer themes. skip_ai: without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_classify(vector, text[])',
+     'The probability of each label for an embedding, highest first: the softmax over CLIP''s scaled cosines. It is relative to the given labels: a single label has probability 1'),
+    ('reader', 'pinterest_recommend(text, regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean)',
+     'The k rows of a table or view that suit a board: the best matches over its themes, found through the table''s index on the embedding, and not too similar to each other (diversity 0: nearest only, 1: as different as possible). Themes that match hardly any row, and differ from the rest of the table, get no rows, unless all_themes is true or only is given. only: a text; images that fit one of contrasts better do not count. explain: the pins that each row resembles, and a notice of omitted themes. not_boards: boards that show what is not wanted. key and embedding: columns, if the primary key and the only vector column are not to be used. skip_ai: pins of the boards that are disclosed as made or changed with AI do not count'),
+    ('reader', 'pinterest_recommend(text[], regclass, integer, double precision, text, boolean, text[], text, text, bigint, text[], boolean, boolean)',
+     'The same for several boards, also of several accounts of the caller: each board carries equal weight, regardless of its number of pins'),
+    ('reader', 'pinterest_pins_like(vector, integer, text, bigint, boolean)',
+     'The k pins nearest to an embedding of an image or a text, each by its nearest image: of a board, of an account, or of all that the caller may see; with skip_ai without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_boards_like(text, integer, bigint, boolean)',
+     'The caller''s other boards, most similar first: each theme is compared with the nearest one of the other board; with skip_ai without pins disclosed as made or changed with AI'),
+    ('reader', 'pinterest_duplicates(text, double precision, bigint)',
+     'Groups of equal or similar images of a board: with the same bytes as the first image of the group, or within the threshold (cosine distance) of it'),
+    ('reader', 'pinterest_gallery(text, json, text, boolean, bigint)',
+     'One HTML page that shows a board''s images by theme, the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or both. Images are linked; with embed, stored images are part of the page. Save it with psql -At -o page.html'),
+    ('user', 'pinterest_purge_board(text, bigint)',
+     'Deletes a board with its pins, images, vectors and imports; returns the counts'),
+    ('reader', 'pinterest_doctor()',
+     'Checks the requirements of imports: one row per check, with a hint if something is wrong'),
+    ('admin', 'pinterest_grant(text, text)',
+     'Grants a role a level: reader (read and search), user (also connect, import and track) or admin (also keys, copies, pausing workers, and granting levels to others). Fails if the caller may not grant all of it'),
+    ('admin', 'pinterest_revoke(text, boolean)',
+     'Revokes from a role all privileges that were granted to it on objects of the extension; with cascade also those that it granted to others'),
+    ('user', 'pinterest_reassign(text, text)',
+     'Transfers the rows that one role owns to another role: apps, accounts with everything imported through them, and tracked columns whose tables already belong to the new owner. Requires the rights of both roles, or a superuser if the old role has been dropped; in that case the old role is written as the owner is shown. Returns the counts'),
+    ('admin', 'pinterest_adopt()',
+     'Lets this copy of the database send requests, on this host. Call it only if the original is permanently gone. See pinterest.clone_fence'),
+
+    ('reader', 'pinterest.board_mean(bigint, text)',
+     'Internal: mean of a board''s image embeddings, their number, and the number of models that made them'),
+    ('reader', 'pinterest.nearest_pins(vector, integer, bigint, text, text, boolean)',
+     'Internal: the pins nearest to an embedding, each by its nearest image, with the columns that pinterest_pins_like() returns'),
+    ('user', 'pinterest.track_change()',
+     'Internal: queues or dequeues a row of a tracked table after it has changed. pinterest_track() creates the triggers'),
+    ('user', 'pinterest.track_stale()',
+     'Internal: sets the embedding of a row to NULL before its source changes. pinterest_track() creates the triggers'),
+    ('reader', 'pinterest.owner_oid(pinterest.role_owner)',
+     'The oid of the owner''s role, which may have been dropped; 0 if the owner was not a role of this cluster when the row was written'),
+    ('reader', 'pinterest.is_owner(pinterest.role_owner)',
+     'Is the current role the owner?'),
+    ('reader', 'pinterest.has_rights_of(pinterest.role_owner)',
+     'Does the current role have the rights of the owner, as a member of a group has those of the group?'),
+    ('reader', 'pinterest.owner_is_gone(pinterest.role_owner)',
+     'Has the owner been dropped, or was it never a role of this cluster? Then no role owns the row until pinterest_reassign() transfers it'),
+    ('reader', 'pinterest.role_owner_in(cstring)',
+     'Internal: input of role_owner, the name of a role; if the role does not exist, the value is marked as missing'),
+    ('reader', 'pinterest.role_owner_out(pinterest.role_owner)',
+     'Internal: output of role_owner, the present name of the role'),
+    ('reader', 'pinterest.role_owner_recv(internal)',
+     'Internal: binary input of role_owner'),
+    ('reader', 'pinterest.role_owner_send(pinterest.role_owner)',
+     'Internal: binary output of role_owner'),
+    ('reader', 'pinterest.role_owner_eq(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: =, by the role'),
+    ('reader', 'pinterest.role_owner_ne(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <>'),
+    ('reader', 'pinterest.role_owner_lt(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <, by the role''s oid'),
+    ('reader', 'pinterest.role_owner_le(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: <='),
+    ('reader', 'pinterest.role_owner_gt(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: >'),
+    ('reader', 'pinterest.role_owner_ge(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: >='),
+    ('reader', 'pinterest.role_owner_cmp(pinterest.role_owner, pinterest.role_owner)',
+     'Internal: the order of B-trees'),
+    ('reader', 'pinterest.role_owner_hash(pinterest.role_owner)',
+     'Internal: the hash for hash joins and grouping')
+) AS f(level, function, description);
+DROP FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean);
+
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN SELECT l.function, l.description FROM pinterest.functions l LOOP
+        EXECUTE pg_catalog.format('COMMENT ON ROUTINE %s IS %L', f.function, f.description);
+    END LOOP;
+END
+$$;

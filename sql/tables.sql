@@ -241,6 +241,7 @@ CREATE TABLE pinterest.board (
     sync_skips_ai boolean NOT NULL DEFAULT false,
     imported_without_ai boolean NOT NULL DEFAULT false,
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    sync_keeps_thumbnails boolean NOT NULL DEFAULT false,
     PRIMARY KEY (account_id, board_id)
 );
 CREATE INDEX board_sync ON pinterest.board (next_sync_at) WHERE next_sync_at IS NOT NULL;
@@ -258,7 +259,8 @@ COMMENT ON COLUMN pinterest.board.gap_since IS 'When a listing was first short b
 COMMENT ON COLUMN pinterest.board.imported_at IS 'When the last complete import ended';
 COMMENT ON COLUMN pinterest.board.confirmed_at IS 'When Pinterest last confirmed all pins that are on the board; their age is counted from then, see pinterest.retention';
 COMMENT ON COLUMN pinterest.board.sync_every IS 'Interval after which a worker imports the board again, see pinterest_sync_board()';
-COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every, for the imports that follow';
+COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every was originals, and so is that of the imports that follow';
+COMMENT ON COLUMN pinterest.board.sync_keeps_thumbnails IS 'keep_images of the import that set sync_every was thumbnails or originals, and so is that of the imports that follow';
 COMMENT ON COLUMN pinterest.board.sync_skips_ai IS 'skip_ai of the import that set sync_every, for the imports that follow';
 COMMENT ON COLUMN pinterest.board.imported_without_ai IS 'The last import of the whole board skipped pins disclosed as made or changed with AI';
 COMMENT ON COLUMN pinterest.board.seen_at IS 'When Pinterest last reported the board';
@@ -391,6 +393,7 @@ CREATE TABLE pinterest.pin_image (
     previous_hash text,
     missed_by bigint,
     misses integer NOT NULL DEFAULT 0,
+    thumbnail bytea,
     PRIMARY KEY (account_id, pin_id, position),
     FOREIGN KEY (account_id, pin_id) REFERENCES pinterest.pin ON DELETE CASCADE,
     CONSTRAINT pin_image_embedding_is_a_unit_vector
@@ -429,8 +432,9 @@ COMMENT ON COLUMN pinterest.pin_image.animated IS 'The image has several frames,
 COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'SHA-256 of the downloaded bytes';
 COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded; while pending it may be that of the previous image, until the new one has been computed';
 COMMENT ON COLUMN pinterest.pin_image.model_id IS 'The model that made the embedding; pinterest_reembed_board() replaces embeddings of models other than the present one';
-COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if requested for the import';
-COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding and bytes are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';
+COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if keep_images of an import was originals';
+COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 400 x 400 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
+COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';
 COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the previous image, if stale';
 COMMENT ON COLUMN pinterest.pin_image.missed_by IS 'The last import that listed the pin without this image';
 COMMENT ON COLUMN pinterest.pin_image.misses IS 'How many imports in a row have listed the pin without this image, or with a new image that could not be downloaded or decoded; at the second, the image or its old embedding is deleted';
@@ -488,6 +492,7 @@ CREATE TABLE pinterest.import (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     started_at timestamptz,
     finished_at timestamptz,
+    keep_thumbnails boolean NOT NULL DEFAULT false,
     PRIMARY KEY (account_id, import_id),
     CONSTRAINT import_due_waits
         CHECK (due IS NULL OR state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'waiting_quota', 'waiting_access']))
@@ -505,7 +510,8 @@ CREATE INDEX import_open ON pinterest.import (account_id, board_id)
     WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth']);
 COMMENT ON TABLE pinterest.import IS 'Imports of boards, past and under way; the view pinterest.imports is easier to read';
 COMMENT ON COLUMN pinterest.import.board_reference IS 'The board as given by the caller: an id, a title or an address';
-COMMENT ON COLUMN pinterest.import.keep_images IS 'The downloaded bytes are stored';
+COMMENT ON COLUMN pinterest.import.keep_images IS 'keep_images was originals: the downloaded bytes are stored';
+COMMENT ON COLUMN pinterest.import.keep_thumbnails IS 'keep_images was thumbnails or originals: thumbnails are stored. An import of version 0.0.1 with keep_images stores them too';
 COMMENT ON COLUMN pinterest.import.skip_ai IS 'Images of pins disclosed as made or changed with AI are skipped';
 COMMENT ON COLUMN pinterest.import.sections IS 'Names or ids of the sections to import; NULL: the whole board';
 COMMENT ON COLUMN pinterest.import.max_images IS 'The listing ends with the pin that reaches this number of images';

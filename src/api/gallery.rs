@@ -1,17 +1,20 @@
 //! HTML pages of boards and query results.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use gallery::{Address, Board, Budget, Page, Picture, Pin, Rows, Theme};
+use gallery::{Address, Board, Budget, PAGE_BYTES, Page, Picture, Pin, Rows, Theme, Words};
 use pgrx::prelude::*;
 
 use super::board::known;
 use super::board_images::{BoardImages, check};
-use super::{Answer, given, without_control_characters};
+use super::small_images::{self, Shown};
+use super::{Answer, given, warn, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Json;
 use crate::postgres::memory::room_for;
-use crate::store::board_images::{self, ImageKey, Shown};
+use crate::store::board_images::{self, ImageKey};
 use crate::store::gallery as store;
 use crate::store::pin_image::Candidate;
 
@@ -53,8 +56,14 @@ fn page(
     let shown = board.map(|board| shown_board(board, account_id)).transpose()?;
     let (board, places) = shown.unzip();
     let mut page = Page { title, board, rows };
+    let mut shrinking = Shrinking::default();
+    let of_rows = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| {
+        let small = card.because.iter_mut().map(|reason| (Shown::Small, &mut reason.picture));
+        std::iter::once((Shown::Large, &mut card.picture)).chain(small)
+    });
+    shrinking.shrink(of_rows.filter_map(|(shown, picture)| Some((shown, picture.as_mut()?))))?;
     if embed {
-        embed_kept(&mut page, places.unwrap_or_default(), budget.left())?;
+        embed_kept(&mut page, places.unwrap_or_default(), &mut shrinking)?;
     }
     gallery::render(&page, &mut check).map_err(unshown)
 }
@@ -87,8 +96,9 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<I
     let rows: Vec<usize> = groups.iter().flat_map(|group| group.shown()).copied().collect();
     let places: Vec<ImageKey> = rows.iter().map(|row| collected.key(*row)).collect();
     let images = board_images::shown(&places)?;
-    let themes = groups.iter().map(|group| Theme {
-        label: None,
+    let labels = labels(&collected, &groups)?;
+    let themes = groups.iter().zip(labels).map(|(group, label)| Theme {
+        label,
         weight: group.weight,
         pictures: group.rows.len() as u64,
         shown: group
@@ -133,7 +143,23 @@ fn groups(collected: &BoardImages) -> Vec<Group> {
     vec![Group { weight: None, rows }]
 }
 
-fn pin(place: &ImageKey, image: Option<&Shown>, board: &str) -> Pin {
+/// The words that distinguish each group from the others.
+fn labels(collected: &BoardImages, groups: &[Group]) -> Result<Vec<Option<String>>, Failure> {
+    if groups.len() < 2 {
+        return Ok(vec![None; groups.len()]);
+    }
+    let places: Vec<ImageKey> = (0..collected.images.len()).map(|row| collected.key(row)).collect();
+    let mut texts = store::texts(&places)?;
+    let mut words = |row: &usize| {
+        let store::Texts { section, texts } = texts.remove(&places[*row])?;
+        Some(Words { section, texts })
+    };
+    let themes: Vec<Vec<Words>> =
+        groups.iter().map(|group| group.rows.iter().map(|row| words(row).unwrap_or_default()).collect()).collect();
+    Ok(gallery::labels(&themes, &mut check))
+}
+
+fn pin(place: &ImageKey, image: Option<&board_images::Shown>, board: &str) -> Pin {
     let words = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let description = image.and_then(|image| words(&image.alt_text).or_else(|| words(&image.title)));
     Pin {
@@ -149,29 +175,90 @@ fn address(candidates: &[Candidate]) -> Option<&str> {
     suitable.map(|candidate| candidate.url.as_str())
 }
 
-/// Replaces addresses by kept bytes: the board's pictures first, then those of the pins that rows give as reasons. Pictures
-/// that were not kept, or are beyond the budget, stay linked.
-fn embed_kept(page: &mut Page, places: Vec<ImageKey>, budget: usize) -> Result<(), Failure> {
+/// Scales images down while the embedder is available. Otherwise they stay as they are: the page is larger then.
+#[derive(Default)]
+struct Shrinking {
+    has_failed: bool,
+}
+
+impl Shrinking {
+    fn shrink<'a>(&mut self, images: impl Iterator<Item = (Shown, &'a mut Picture)>) -> Result<(), Failure> {
+        if self.has_failed {
+            return Ok(());
+        }
+        match small_images::shrink(images) {
+            Err(failure) if failure.kind == Kind::OutOfMemory => Err(failure),
+            Err(failure) => {
+                self.has_failed = true;
+                warn(format!("images of the page are not scaled down: {}", failure.message), failure.hint());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Bytes of stored images that are read at a time.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// An image of the page that may be stored.
+struct Wanted<'a> {
+    key: ImageKey,
+    shown: Shown,
+    picture: &'a mut Option<Picture>,
+}
+
+/// Replaces addresses by stored images: the board's first, then those of the pins that rows give as reasons. Images of which
+/// nothing is stored, or that are beyond the budget, stay linked.
+fn embed_kept(page: &mut Page, places: Vec<ImageKey>, shrinking: &mut Shrinking) -> Result<(), Failure> {
+    let mut budget = Budget::of(PAGE_BYTES.saturating_sub(page.embedded_bytes()));
     let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
     let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
-    let mut pictures: Vec<(ImageKey, &mut Option<Picture>)> =
-        places.into_iter().zip(pins.map(|pin| &mut pin.picture)).collect();
-    pictures.extend(reasons.filter_map(|reason| {
-        let place = (reason.account_id?, reason.pin_id.clone()?, reason.position.unwrap_or(0));
-        Some((place, &mut reason.picture))
-    }));
-    let wanted: Vec<ImageKey> = pictures.iter().map(|(place, _)| place.clone()).collect();
-    let kept = store::kept(&wanted, i64::try_from(budget).unwrap_or(i64::MAX))?;
-    let mut left = Budget::of(budget);
-    for (place, picture) in pictures {
-        check();
-        let Some(bytes) = kept.get(&place) else { continue };
-        room_for(bytes.len())?;
+    let of_board =
+        places.into_iter().zip(pins).map(|(key, pin)| Wanted { key, shown: Shown::Large, picture: &mut pin.picture });
+    let of_reasons = reasons.filter_map(|reason| {
+        let key = (reason.account_id?, reason.pin_id.clone()?, reason.position.unwrap_or(0));
+        Some(Wanted { key, shown: Shown::Small, picture: &mut reason.picture })
+    });
+    let mut wanted: Vec<Wanted<'_>> = of_board.chain(of_reasons).collect();
+    let sizes = store::kept_sizes(&wanted.iter().map(|wanted| wanted.key.clone()).collect::<Vec<_>>())?;
+    wanted.retain(|wanted| sizes.contains_key(&wanted.key));
+    let mut rest = &mut wanted[..];
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let whole = rest.iter().take_while(|wanted| {
+            bytes += sizes.get(&wanted.key).copied().unwrap_or_default();
+            bytes <= BATCH_BYTES
+        });
+        let (batch, others) = rest.split_at_mut(whole.count().max(1));
+        rest = others;
+        let stored = store::kept(&batch.iter().map(|wanted| wanted.key.clone()).collect::<Vec<_>>())?;
         // A pin that several rows resemble is in the page several times.
-        if left.take(bytes.len())
-            && let Some(embedded) = Picture::embedded(bytes.clone())
-        {
-            *picture = Some(embedded);
+        let mut made: HashMap<(&ImageKey, Shown), Picture> = HashMap::new();
+        for Wanted { key, shown, .. } in batch.iter() {
+            if let (Some(image), Entry::Vacant(place)) = (stored.get(key), made.entry((key, *shown))) {
+                room_for(image.len())?;
+                Picture::embedded(image.clone()).map(|picture| place.insert(picture));
+            }
+        }
+        shrinking.shrink(made.iter_mut().map(|((_, shown), picture)| (*shown, picture)))?;
+        let mut placed = Vec::with_capacity(batch.len());
+        for Wanted { key, shown, .. } in batch.iter() {
+            check();
+            let picture = made.get(&(key, *shown)).filter(|picture| budget.take(picture.bytes().len()));
+            room_for(picture.map_or(0, |picture| picture.bytes().len()))?;
+            placed.push(picture.cloned());
+        }
+        drop(made);
+        let any = placed.iter().any(Option::is_some);
+        for (wanted, picture) in batch.iter_mut().zip(placed) {
+            if picture.is_some() {
+                *wanted.picture = picture;
+            }
+        }
+        if !any {
+            // The budget is used up.
+            break;
         }
     }
     Ok(())

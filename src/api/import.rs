@@ -13,6 +13,7 @@ use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
 use crate::store::import::{self, ImportOptions, Progress};
+use crate::store::pin_image::Keep;
 use crate::store::{account, installation, with_latest_snapshot};
 use crate::workers::{pause, registry};
 
@@ -22,23 +23,23 @@ const LONGEST_REFERENCE: usize = 2048;
 const SHORTEST_SYNC: f64 = 300.0;
 
 /// Queues the import of a board, which a worker does after the transaction has committed. Returns the import's id.
-#[pg_extern(volatile, parallel_unsafe)]
-fn pinterest_import_board(
+#[pg_extern(volatile, parallel_unsafe, name = "pinterest_import_board")]
+fn pinterest_import_board_keeping(
     board: Option<&str>,
     account_id: default!(Option<i64>, "NULL"),
-    keep_images: default!(Option<bool>, "false"),
+    keep_images: default!(Option<&str>, "'none'"),
     sections: default!(Option<Array<'_, &str>>, "NULL"),
     max_images: default!(Option<i32>, "NULL"),
     sync_every: default!(Option<Interval>, "NULL"),
     skip_ai: default!(Option<bool>, "false"),
 ) -> Answer<i64> {
     let board = given(board, "board")?;
-    let keep_images = given(keep_images, "keep_images")?;
+    let keep = kept(given(keep_images, "keep_images")?)?;
     let skip_ai = given(skip_ai, "skip_ai")?;
     let sections = sections.map(|sections| texts(sections, "sections")).transpose()?;
     // NULL is refused like the empty string.
     let sections = sections.map(|sections| sections.into_iter().map(Option::unwrap_or_default).collect());
-    let mut options = ImportOptions { keep_images, sections, max_images, sync_every, skip_ai };
+    let mut options = ImportOptions { keep, sections, max_images, sync_every, skip_ai };
     check_options(&options)?;
     let board = not_empty(board, "board")?.trim();
     if board.len() > LONGEST_REFERENCE {
@@ -76,6 +77,35 @@ fn pinterest_import_board(
     })?;
     registry::wake_at_commit()?;
     Ok(import_id)
+}
+
+/// The function of version 0.0.1, which sessions may call until ALTER EXTENSION UPDATE, and which pg_upgrade declares. Its
+/// tables lack a column, and no worker would run the import.
+#[pg_extern(sql = false)]
+fn pinterest_import_board(
+    _board: Option<&str>,
+    _account_id: Option<i64>,
+    _keep_images: Option<bool>,
+    _sections: Option<Array<'_, &str>>,
+    _max_images: Option<i32>,
+    _sync_every: Option<Interval>,
+    _skip_ai: Option<bool>,
+) -> Answer<i64> {
+    Err(Failure::new(Kind::NotReady, "the SQL objects of pg_pinterest are older than its library")
+        .with_hint("Run ALTER EXTENSION pg_pinterest UPDATE.")
+        .into())
+}
+
+/// What is stored of the images.
+fn kept(keep_images: &str) -> Result<Keep, Failure> {
+    Keep::named(keep_images).ok_or_else(|| {
+        let failure = Failure::new(Kind::BadArgument, "keep_images must be none, thumbnails or originals");
+        match keep_images {
+            "true" | "t" | "on" => failure.with_hint("In version 0.0.1, true had the meaning of originals."),
+            "false" | "f" | "off" => failure.with_hint("In version 0.0.1, false had the meaning of none."),
+            _ => failure.with_hint("Thumbnails are small JPEGs for pages; originals are the downloaded bytes."),
+        }
+    })
 }
 
 fn check_options(options: &ImportOptions) -> Result<(), Failure> {

@@ -24,6 +24,7 @@ mod keys;
 mod label_embeddings;
 mod recommend;
 mod similar;
+mod small_images;
 mod themes;
 mod track;
 mod wait;

@@ -2,7 +2,7 @@
 
 use pgrx::datum::Interval;
 
-use super::pin_image::AI_DISCLOSED;
+use super::pin_image::{AI_DISCLOSED, Keep};
 use super::{column, execute, params, read, read_one, read_optional};
 use crate::errors::Failure;
 
@@ -153,7 +153,7 @@ pub fn last_import(
     account_id: i64,
     board_id: &str,
     model_id: Option<i64>,
-    keep_images: bool,
+    keep: Keep,
     skip_ai: bool,
 ) -> Result<LastImport, Failure> {
     let last = read_optional(
@@ -166,12 +166,12 @@ pub fn last_import(
              JOIN pinterest.pin_image i USING (account_id, pin_id) \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND (i.state IN ('pending', 'failed') OR i.model_id <> $3 OR (i.state = 'embedded' \
-                 AND $4 AND i.image IS NULL) \
+                 AND ($4 AND i.image IS NULL OR $7 AND i.thumbnail IS NULL)) \
                  OR (i.state = 'skipped' AND i.reason_code = $6 AND NOT $5) OR (i.state = 'embedded' AND p.is_ai \
                  AND $5))) \
              AS all_stand) AS whole \
          WHERE b.account_id = $1 AND b.board_id = $2",
-        &params![account_id, board_id, model_id, keep_images, skip_ai, AI_DISCLOSED],
+        &params![account_id, board_id, model_id, keep.originals(), skip_ai, AI_DISCLOSED, keep.thumbnails()],
         |row| Ok(LastImport { unchanged: row.get(1)?, complete: row.get(2)? }),
     )?;
     Ok(last.unwrap_or_default())

@@ -4,7 +4,7 @@ use super::read_optional;
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Document;
 
-/// The account with its boards, sections, pins, images and imports; with embeddings and stored image bytes if
+/// The account with its boards, sections, pins, images and imports; with embeddings, stored image bytes and thumbnails if
 /// requested.
 ///
 /// # Errors
@@ -33,7 +33,8 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document,
                                'sha256', encode(i.sha256, 'hex'), 'embedded_at', i.embedded_at, \
                                'model', encode(m.fingerprint, 'hex'), \
                                'embedding', CASE WHEN $2 THEN i.embedding::text::json END, \
-                               'image_base64', CASE WHEN $3 THEN encode(i.image, 'base64') END) \
+                               'image_base64', CASE WHEN $3 THEN encode(i.image, 'base64') END, \
+                               'thumbnail_base64', CASE WHEN $3 THEN encode(NULLIF(i.thumbnail, ''), 'base64') END) \
                                ORDER BY i.position), '[]') \
                            FROM pinterest.pin_image i LEFT JOIN pinterest.model m USING (model_id) \
                            WHERE i.account_id = p.account_id AND i.pin_id = p.pin_id)) ORDER BY p.pin_id), '[]') \

@@ -36,5 +36,8 @@ pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 #[doc(hidden)]
 pub use preprocess::decoded;
-pub use preprocess::{Measure, PREPROCESSING, Pixels, Prepared, SIDE, Window, measure, prepare, preprocess, window};
+pub use preprocess::{
+    Measure, PREPROCESSING, Pixels, Prepared, SIDE, ThumbnailSize, Window, measure, prepare, prepare_with_thumbnail,
+    preprocess, thumbnail, window,
+};
 pub use tokenizer::{CONTEXT_LENGTH, MAX_TEXT_BYTES, Tokenizer};

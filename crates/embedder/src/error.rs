@@ -182,6 +182,8 @@ pub(crate) enum Inner {
     NotFinite { position: usize },
     #[error("embedding has norm {norm}, expected 1 within {tolerance}")]
     Norm { norm: f64, tolerance: f64 },
+    #[error("the thumbnail is not a JPEG, or too large")]
+    NoThumbnail,
     #[error("embedder answered request {id}, which is not pending")]
     UnknownRequest { id: u64 },
     #[error("expected {expected} as the answer, got another kind of frame")]

@@ -28,7 +28,8 @@ impl WrongAnswer {
     pub fn frame(self, id: u64) -> Vec<u8> {
         let embedding = |value| {
             let model = ModelFingerprint::from_bytes([0; 32]);
-            Response::Embedding { model, vector: Box::new([value; DIMENSION]), animated: false }.encode(id)
+            Response::Embedding { model, vector: Box::new([value; DIMENSION]), animated: false, thumbnail: None }
+                .encode(id)
         };
         match self {
             Self::Embedding(value) => embedding(value),

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clip::{Animations, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, Tokenizer};
-use embedder::ErrorKind;
+use bytes::Bytes;
+use clip::{Animations, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, ThumbnailSize, Tokenizer};
+use embedder::{ErrorKind, MAX_THUMBNAIL_BYTES, THUMBNAIL_SIDE};
 
 use crate::failure::Failure;
 
@@ -11,17 +12,36 @@ use crate::failure::Failure;
 /// all threads of any engine busy; more do not help.
 pub const BATCH: usize = 8;
 
-/// Decodes and prepares one image. If the decoder panics, the image has failed.
-pub fn decode(image: &[u8], limits: &Limits, animations: Animations) -> Result<Prepared, Failure> {
+/// Decodes and prepares one image, with the thumbnail that is made with embeddings if `wants_thumbnail`. If the decoder
+/// panics, the image has failed.
+pub fn decode(
+    image: &[u8],
+    limits: &Limits,
+    animations: Animations,
+    wants_thumbnail: bool,
+) -> Result<Prepared, Failure> {
     let prepared = catch_unwind(|| {
         #[cfg(feature = "fault-injection")]
         crate::fault::panic_if_requested(image);
-        clip::prepare(image, limits, animations)
+        let thumbnail = wants_thumbnail.then(|| size_of_thumbnail(THUMBNAIL_SIDE));
+        clip::prepare_with_thumbnail(image, limits, animations, thumbnail)
     });
     match prepared {
         Ok(prepared) => Ok(prepared?),
         Err(_) => Err(Failure::new(ErrorKind::Malformed, "the image decoder panicked")),
     }
+}
+
+/// The thumbnail of one image; empty if none can be made.
+pub fn thumbnail(image: &[u8], limits: &Limits, side: u16) -> Result<Bytes, Failure> {
+    match catch_unwind(|| clip::thumbnail(image, limits, size_of_thumbnail(side.min(THUMBNAIL_SIDE)))) {
+        Ok(thumbnail) => Ok(thumbnail?.unwrap_or_default().into()),
+        Err(_) => Err(Failure::new(ErrorKind::Malformed, "the image decoder panicked")),
+    }
+}
+
+fn size_of_thumbnail(side: u16) -> ThumbnailSize {
+    ThumbnailSize { side: side.into(), bytes: MAX_THUMBNAIL_BYTES }
 }
 
 /// What decoding an image would cost; `None` if its headers are invalid or exceed a limit. Decoding then fails and reports

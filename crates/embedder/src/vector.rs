@@ -1,7 +1,10 @@
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::ModelFingerprint;
 use crate::error::{Error, Inner};
+use crate::protocol::MAX_THUMBNAIL_BYTES;
 
 /// Length of an embedding: the width of CLIP ViT-B/32's shared space of images and texts.
 pub const DIMENSION: usize = 512;
@@ -18,6 +21,18 @@ pub struct Embedded {
     pub model: ModelFingerprint,
     /// The image was an animation, of which this is the first frame.
     pub animated: bool,
+    /// The thumbnail, if one was asked for: a JPEG, or empty if none could be made.
+    pub thumbnail: Option<Bytes>,
+}
+
+/// The longest side of a thumbnail that is made with an embedding, in pixels: sharp where it is shown at half of that, on a
+/// screen of two pixels to the point.
+pub const THUMBNAIL_SIDE: u16 = 400;
+
+/// Accepts a thumbnail that begins like a JPEG and is within the limit, or is empty, because none could be made.
+pub(crate) fn checked_thumbnail(thumbnail: Bytes) -> Result<Bytes, Error> {
+    let is_jpeg = thumbnail.starts_with(&[0xff, 0xd8, 0xff]) && thumbnail.len() <= MAX_THUMBNAIL_BYTES;
+    if is_jpeg || thumbnail.is_empty() { Ok(thumbnail) } else { Err(Inner::NoThumbnail.into()) }
 }
 
 impl Embedded {
@@ -27,6 +42,7 @@ impl Embedded {
         vector: Box<[f32; DIMENSION]>,
         model: ModelFingerprint,
         animated: bool,
+        thumbnail: Option<Bytes>,
     ) -> Result<Self, Error> {
         if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
             return Err(Inner::NotFinite { position }.into());
@@ -35,7 +51,8 @@ impl Embedded {
         if (norm - 1.0).abs() > NORM_TOLERANCE {
             return Err(Inner::Norm { norm, tolerance: NORM_TOLERANCE }.into());
         }
-        Ok(Self { vector, model, animated })
+        let thumbnail = thumbnail.map(checked_thumbnail).transpose()?;
+        Ok(Self { vector, model, animated, thumbnail })
     }
 }
 
@@ -51,13 +68,24 @@ mod tests {
     use crate::ErrorKind;
 
     fn check(vector: [f32; DIMENSION]) -> Result<Embedded, Error> {
-        Embedded::checked(Box::new(vector), ModelFingerprint::from_bytes([7; 32]), false)
+        Embedded::checked(Box::new(vector), ModelFingerprint::from_bytes([7; 32]), false, None)
     }
 
     fn axis(length: f32) -> [f32; DIMENSION] {
         let mut vector = [0.0; DIMENSION];
         vector[3] = length;
         vector
+    }
+
+    #[test]
+    fn only_jpegs_are_thumbnails() {
+        for accepted in [&b""[..], b"\xff\xd8\xff\xe0"] {
+            assert_eq!(checked_thumbnail(Bytes::from_static(accepted)).unwrap(), accepted);
+        }
+        for refused in [&b"<svg>"[..], b"\xff\xd8", b"\x89PNG"] {
+            let error = checked_thumbnail(Bytes::from_static(refused)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+        }
     }
 
     #[test]

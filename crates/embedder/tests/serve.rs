@@ -9,7 +9,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use embedder::protocol::{FrameKind, HEADER_BYTES, Header, MAX_IMAGE_BYTES, Request, Response};
-use embedder::{Animations, Client, Embedded, Error, ErrorKind, ModelState, Statistics};
+use embedder::{
+    Animations, Client, Embedded, Error, ErrorKind, Input, MAX_THUMBNAIL_BYTES, ModelState, Statistics, THUMBNAIL_SIDE,
+};
 use proptest::prelude::*;
 use rustix::process::Signal;
 use support::{Supervisor, cosine, large_picture, picture, program};
@@ -67,6 +69,38 @@ async fn the_first_frame_of_an_animation_is_embedded_or_refused() {
         let refused = client.embed_image(container(animation), Animations::Refuse).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Animated, "{animation}: {refused}");
     }
+}
+
+/// The same bytes from each request, and the same embedding as without a thumbnail.
+#[tokio::test]
+async fn thumbnails_are_made_beside_embeddings_and_alone() {
+    let fixture = |name: &str| {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        std::fs::read(directory.join(name)).unwrap()
+    };
+    let server = Supervisor::start(&[]);
+    let client = connect(&server).await;
+    for name in ["pictures/landscape.jpg", "pictures/alpha.webp", "pictures/exif-6.jpg", "containers/frames.gif"] {
+        let file = fixture(name);
+        let alone = client.embed_image(file.clone(), Animations::FirstFrame).await.unwrap();
+        assert_eq!(alone.thumbnail, None);
+        let input = Input::ImageWithThumbnail(file.clone().into(), Animations::FirstFrame);
+        let both = client.embed(input, Duration::ZERO).await.unwrap();
+        assert_eq!((&both.vector, both.animated), (&alone.vector, alone.animated), "{name}");
+        let thumbnail = both.thumbnail.unwrap();
+        assert!(thumbnail.starts_with(&[0xff, 0xd8, 0xff]) && thumbnail.len() <= MAX_THUMBNAIL_BYTES, "{name}");
+        assert_eq!(client.thumbnail(file.clone(), THUMBNAIL_SIDE, Duration::ZERO).await.unwrap(), thumbnail, "{name}");
+        // A greater side than the usual one is not made; a smaller one is.
+        assert_eq!(client.thumbnail(file.clone(), u16::MAX, Duration::ZERO).await.unwrap(), thumbnail, "{name}");
+        assert!(client.thumbnail(file, 40, Duration::ZERO).await.unwrap().len() < thumbnail.len(), "{name}");
+    }
+    let refused = client.thumbnail(b"no image".to_vec(), 400, Duration::ZERO).await.unwrap_err();
+    assert!(refused.is_input(), "{refused}");
+    let refused = client
+        .embed(Input::ImageWithThumbnail(fixture("containers/frames.gif").into(), Animations::Refuse), Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Animated);
 }
 
 #[tokio::test]

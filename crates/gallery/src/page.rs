@@ -28,6 +28,19 @@ pub struct Page {
     pub rows: Option<Rows>,
 }
 
+impl Page {
+    /// Bytes of the images that the page contains, before their encoding.
+    pub fn embedded_bytes(&self) -> usize {
+        let bytes = |picture: &Option<Picture>| picture.as_ref().map_or(0, |picture| picture.bytes().len());
+        let pins = self.board.iter().flat_map(|board| &board.themes).flat_map(|theme| &theme.shown);
+        let cards = self.rows.iter().flat_map(|rows| &rows.cards);
+        let of_card = |card: &Card| {
+            bytes(&card.picture) + card.because.iter().map(|reason| bytes(&reason.picture)).sum::<usize>()
+        };
+        pins.map(|pin| bytes(&pin.picture)).sum::<usize>() + cards.map(of_card).sum::<usize>()
+    }
+}
+
 /// The page as one HTML document of ASCII characters. `check` is called between its parts.
 ///
 /// # Errors
@@ -127,7 +140,7 @@ fn themes(board: &Board, check: &mut dyn FnMut()) -> Markup {
     }
 }
 
-/// A theme: its heading, and its pictures in a strip that scrolls sideways.
+/// A theme: its heading, and its pictures, all of them visible without scrolling sideways.
 fn row(board: &Board, place: usize, theme: &Theme, check: &mut dyn FnMut()) -> Markup {
     let id = format!("theme-{}", place + 1);
     html! {
@@ -141,8 +154,7 @@ fn row(board: &Board, place: usize, theme: &Theme, check: &mut dyn FnMut()) -> M
                 }
             }
             @if let Some(weight) = theme.weight { (bar(weight)) }
-            // Tab reaches the strip itself as well, so that the arrow keys scroll it.
-            ul.strip tabindex="0" aria-labelledby=(id) {
+            ul.strip aria-labelledby=(id) {
                 @for (place, pin) in theme.shown.iter().enumerate() {
                     (check_and(check))
                     li.large[place < LARGE] { (pin) }
@@ -255,7 +267,13 @@ impl Render for Because {
 }
 
 fn image(picture: &Picture, description: &str) -> Markup {
-    html! { img src=(picture) alt=(description) loading="lazy" decoding="async"; }
+    html! {
+        @match picture {
+            Picture::Linked(_) => img src=(picture) alt=(description) loading="lazy" decoding="async";,
+            // Not lazy: an image that is in the page is shown at once, also in print and in a screenshot of the whole page.
+            Picture::Embedded { .. } => img src=(picture) alt=(description) decoding="sync";,
+        }
+    }
 }
 
 fn colophon(page: &Page, left_out: LeftOut) -> Markup {

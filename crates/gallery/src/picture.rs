@@ -34,6 +34,14 @@ impl Picture {
         }
     }
 
+    /// The bytes of a picture that the page contains; of a linked one none.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Picture::Linked(_) => &[],
+            Picture::Embedded { bytes, .. } => bytes,
+        }
+    }
+
     /// A picture file; `None` if it does not begin like a JPEG, PNG, WebP or GIF. An SVG can contain scripts and is refused.
     pub fn embedded(bytes: Vec<u8>) -> Option<Self> {
         media_type(&bytes).map(|media_type| Picture::Embedded { media_type, bytes })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use embedder::{Client, Embedded, Error, ErrorKind, Input, ModelFingerprint};
 use tokio::task::JoinSet;
 
@@ -35,7 +36,7 @@ struct Refused {
 ///
 /// Those of the embedder; NotReady if it does not start.
 pub fn one(input: Input) -> Result<Vector, Failure> {
-    let answer = ask(vec![input], Duration::ZERO)?.map_err(|refused| Failure::from(refused.error))?;
+    let answer = embeddings(vec![input], Duration::ZERO)?.map_err(|refused| Failure::from(refused.error))?;
     let embedded = answer.into_iter().next().ok_or_else(|| Failure::new(Kind::Internal, "one input has no answer"))?;
     Vector::new(embedded.vector)
 }
@@ -73,7 +74,7 @@ fn by_one_model(
     inputs: Vec<Input>,
     element: &dyn Fn(usize) -> usize,
 ) -> Result<(Vec<Vector>, ModelFingerprint), Failure> {
-    let answers = ask(inputs, BUSY_PATIENCE)?.map_err(|Refused { index, error }| {
+    let answers = embeddings(inputs, BUSY_PATIENCE)?.map_err(|Refused { index, error }| {
         let is_input = error.is_input();
         let failure = Failure::from(error);
         if is_input { failure.at_element(element(index) + 1) } else { failure }
@@ -88,15 +89,44 @@ fn by_one_model(
     Ok((vectors, model))
 }
 
+fn embeddings(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, Refused>, Failure> {
+    ask(inputs, move |client, input| async move { client.embed(input, patience).await })
+}
+
+/// Thumbnails of images, each with the longest side in pixels, in their order; `None` for an image of which none can be
+/// made.
+///
+/// # Errors
+///
+/// Those of the embedder that do not concern a single image; NotReady if it does not start.
+pub fn thumbnails(images: Vec<(Bytes, u16)>) -> Result<Vec<Option<Bytes>>, Failure> {
+    let answers = ask(images, |client, (image, side)| async move {
+        match client.thumbnail(image, side, BUSY_PATIENCE).await {
+            Ok(thumbnail) => Ok(Some(thumbnail).filter(|thumbnail| !thumbnail.is_empty())),
+            Err(error) if error.is_input() => Ok(None),
+            Err(error) => Err(error),
+        }
+    })?;
+    answers.map_err(|refused| refused.error.into())
+}
+
 /// Sends all inputs to the embedder, and starts its supervisor if none runs.
-fn ask(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, Refused>, Failure> {
+fn ask<Input, Answer, Request>(
+    inputs: Vec<Input>,
+    request: impl Fn(Client, Input) -> Request + Copy + Send + 'static,
+) -> Result<Result<Vec<Answer>, Refused>, Failure>
+where
+    Input: Clone + Send + Sync + 'static,
+    Answer: Send + 'static,
+    Request: Future<Output = Result<Answer, Error>> + Send + 'static,
+{
     settings::required_model_dir()?;
     let inputs: Arc<[Input]> = inputs.into();
     let answers = attempts(Instant::now() + SUPERVISOR_PATIENCE, || {
         let inputs = inputs.clone();
         let answers = block_on(move || async move {
             Ok::<_, Failure>(match Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await {
-                Ok(client) => pipelined(&client, &inputs, patience).await,
+                Ok(client) => pipelined(&client, &inputs, request).await,
                 Err(error) => Err(Refused { index: 0, error }),
             })
         })?;
@@ -115,18 +145,27 @@ fn ask(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, R
 }
 
 /// The answers in the order of the inputs, or the first refusal.
-async fn pipelined(client: &Client, inputs: &Arc<[Input]>, patience: Duration) -> Result<Vec<Embedded>, Refused> {
-    let mut answers: Vec<Option<Embedded>> = inputs.iter().map(|_| None).collect();
+async fn pipelined<Input, Answer, Request>(
+    client: &Client,
+    inputs: &Arc<[Input]>,
+    request: impl Fn(Client, Input) -> Request,
+) -> Result<Vec<Answer>, Refused>
+where
+    Input: Clone,
+    Answer: Send + 'static,
+    Request: Future<Output = Result<Answer, Error>> + Send + 'static,
+{
+    let mut answers: Vec<Option<Answer>> = inputs.iter().map(|_| None).collect();
     // Dropped with its requests; the embedder skips those that it has not begun.
     let mut under_way = JoinSet::new();
     let mut indexes = 0..inputs.len();
     loop {
         for index in indexes.by_ref().take(IN_FLIGHT - under_way.len()) {
-            let (client, input) = (client.clone(), inputs[index].clone());
-            under_way.spawn(async move { (index, client.embed(input, patience).await) });
+            let answer = request(client.clone(), inputs[index].clone());
+            under_way.spawn(async move { (index, answer.await) });
         }
         match under_way.join_next().await {
-            Some(Ok((index, Ok(embedded)))) => answers[index] = Some(embedded),
+            Some(Ok((index, Ok(answer)))) => answers[index] = Some(answer),
             Some(Ok((index, Err(error)))) => return Err(Refused { index, error }),
             // A task that panicked has no answer.
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),

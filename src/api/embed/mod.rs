@@ -7,6 +7,7 @@ use embedder::{Input, ModelFingerprint};
 use pgrx::datum::UnboxDatum;
 use pgrx::prelude::*;
 
+pub use self::ask::thumbnails;
 use self::ask::{all, one};
 use super::Answer;
 use crate::errors::{Failure, Kind};

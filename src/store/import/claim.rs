@@ -2,6 +2,7 @@
 //! claim's fence.
 
 use crate::errors::Failure;
+use crate::store::pin_image::Keep;
 use crate::store::{execute, is_true, params, pin_image, read, read_optional, row_as, write, write_optional};
 
 /// The lease of a claimed import; each sign of life starts it again.
@@ -18,8 +19,10 @@ pub struct ClaimedImport {
     pub board_reference: String,
     /// Pinterest's id, once it is known.
     pub board_id: Option<String>,
-    /// Whether to keep the image bytes.
+    /// Whether the downloaded bytes are stored; see [`ClaimedImport::keep`].
     pub keep_images: bool,
+    /// Whether thumbnails are stored.
+    pub keep_thumbnails: bool,
     /// Names or ids of the sections to import; `None` for the whole board.
     pub sections: Option<Vec<String>>,
     /// Leave out the images of pins that are disclosed as made or changed with AI.
@@ -46,6 +49,13 @@ pub struct ClaimedImport {
     pub fence: i64,
 }
 
+impl ClaimedImport {
+    /// What is stored of the images.
+    pub fn keep(&self) -> Keep {
+        Keep::of(self.keep_images, self.keep_thumbnails)
+    }
+}
+
 /// The number of an account's due imports to search for one whose board is free.
 const LOOKED_AT: i64 = 50;
 
@@ -69,7 +79,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
          RETURNING t.account_id, t.import_id, t.board_reference, t.board_id, t.keep_images, t.bookmark, \
          t.listing_complete, t.pins_listed > 0 OR t.bookmark IS NOT NULL, t.attempts, t.fence, t.sections, \
          t.max_images, t.reembed, t.model_id, t.listed_at IS NOT NULL, EXTRACT(EPOCH FROM clock_timestamp() - \
-         t.started_at)::float8, t.skip_ai",
+         t.started_at)::float8, t.skip_ai, t.keep_thumbnails",
         &params![by, live.to_vec(), LEASE, account_id, LOOKED_AT],
         row_as!(ClaimedImport {
             account_id,
@@ -88,7 +98,8 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
             model_id: maybe,
             listed,
             age,
-            skip_ai
+            skip_ai,
+            keep_thumbnails
         }),
     )?;
     if claimed.is_empty() {

@@ -92,7 +92,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
 fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
         "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
-         sync_keeps_images = i.keep_images, sync_skips_ai = i.skip_ai FROM pinterest.import i \
+         sync_keeps_images = i.keep_images, sync_keeps_thumbnails = i.keep_thumbnails, sync_skips_ai = i.skip_ai FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 \
          AND b.board_id = $3",
         &params![claimed.account_id, claimed.import_id, board_id],

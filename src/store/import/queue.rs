@@ -4,6 +4,7 @@ use pgrx::datum::Interval;
 
 use crate::errors::{Failure, Kind};
 use crate::settings;
+use crate::store::pin_image::Keep;
 use crate::store::{
     affected, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
 };
@@ -31,8 +32,8 @@ impl Progress {
 /// The options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Keep the image bytes.
-    pub keep_images: bool,
+    /// What is stored of the images.
+    pub keep: Keep,
     /// Names or ids of sections; `None` for the whole board.
     pub sections: Option<Vec<String>>,
     /// End the listing with the pin that reaches this number of images.
@@ -80,8 +81,8 @@ pub fn enqueue(
 ) -> Result<i64, Failure> {
     refuse_unless_room(account_id)?;
     write_optional(
-        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, sections, max_images, \
-         sync_every, skip_ai, state, due) SELECT a.account_id, $2, $3, $4, $5, $6, $7, $8, \
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, \
+         sections, max_images, sync_every, skip_ai, state, due) SELECT a.account_id, $2, $3, $4, $9, $5, $6, $7, $8, \
          CASE a.status WHEN 'needs_reauth' THEN 'needs_reauth' ELSE 'queued' END, \
          CASE WHEN a.status <> 'needs_reauth' THEN false END \
          FROM pinterest.account a WHERE a.account_id = $1 RETURNING import_id",
@@ -89,11 +90,12 @@ pub fn enqueue(
             account_id,
             board_reference,
             board_id,
-            options.keep_images,
+            options.keep.originals(),
             options.sections,
             options.max_images,
             options.sync_every,
-            options.skip_ai
+            options.skip_ai,
+            options.keep.thumbnails()
         ],
         |row| row.get(1),
     )?
@@ -127,9 +129,10 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
          due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
              WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
-             RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_skips_ai) \
-         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, skip_ai) \
-         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_skips_ai FROM due d",
+             RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_keeps_thumbnails, b.sync_skips_ai) \
+         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, skip_ai) \
+         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_keeps_thumbnails, \
+         d.sync_skips_ai FROM due d",
         &params![limit],
     )
 }

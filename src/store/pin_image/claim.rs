@@ -1,6 +1,6 @@
 //! Pending images in the hands of workers: claimed for the time of a lease, recorded under the claim's fence.
 
-use super::Candidate;
+use super::{Candidate, Keep};
 use crate::errors::Failure;
 use crate::store::{
     Row, execute, params, read, read_one, read_optional, wait_briefly_for_locks, write, write_optional,
@@ -51,8 +51,8 @@ pub struct ClaimRequest<'a> {
     pub import_id: i64,
     /// The model that embeds.
     pub model_id: i64,
-    /// Only embeddings of images whose bytes are kept can be reused.
-    pub keep_images: bool,
+    /// Only embeddings of images of which this is stored can be reused.
+    pub keep: Keep,
     /// Embeddings of other accounts' images count too.
     pub across: bool,
     /// The worker.
@@ -76,7 +76,7 @@ pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
 /// that another import of the account (with `across`, of any account) has claimed, and none that can reuse an
 /// embedding: [`reuse_by_content_hash`](super::result::reuse_by_content_hash) serves those without a claim.
 pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
-    let ClaimRequest { account_id, import_id, model_id, keep_images, across, by, live } = request;
+    let ClaimRequest { account_id, import_id, model_id, keep, across, by, live } = request;
     // OFFSET 0 keeps the searches for the same content hash subqueries, one for each image in the order of the index:
     // as joins they compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`:
     // before the first ANALYZE the planner cannot choose between the index by content hash and the one by import.
@@ -94,14 +94,25 @@ pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>,
              AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
          AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.content_hash = i.content_hash \
              AND (o.account_id + 0 = $1 OR $7) AND o.state = 'embedded' AND o.model_id = $8 \
-             AND (o.image IS NOT NULL OR NOT $9) OFFSET 0) \
+             AND (o.thumbnail IS NOT NULL OR NOT $9) AND (o.image IS NOT NULL OR NOT $10) OFFSET 0) \
          ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
          fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
          WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
-        &params![account_id, import_id, by, live.to_vec(), limit, LEASE, across, model_id, keep_images],
+        &params![
+            account_id,
+            import_id,
+            by,
+            live.to_vec(),
+            limit,
+            LEASE,
+            across,
+            model_id,
+            keep.thumbnails(),
+            keep.originals()
+        ],
         claimed_image,
     )
 }

@@ -2,10 +2,12 @@
 //! of a page of a listing, `claim` gives them to workers, and `result` records their results.
 
 mod claim;
+mod keep;
 mod page;
 mod result;
 
 pub use claim::{ClaimRequest, ClaimedImage, claim, claim_suspect, kept, next_hashes, pending, release, take_turns};
+pub use keep::Keep;
 pub use page::{ImageRow, PageCounts, delete_missed_again, miss, skip_page, upsert_page};
 pub use result::{
     Embedded, ImageResult, Recorded, fail_repeatedly_interrupted, has_bytes, record, retry_failed,

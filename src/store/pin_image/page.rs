@@ -1,6 +1,6 @@
 //! The images of a page of a listing.
 
-use super::{Candidate, Reason};
+use super::{Candidate, Keep, Reason};
 use crate::errors::Failure;
 use crate::store::{affected, as_integer, column, execute, params, write};
 
@@ -29,14 +29,14 @@ pub struct PageCounts {
 }
 
 /// Upserts the images of pins that an import sees for the first time. An embedded image stays embedded if its content
-/// hash and the model are the same; all others become pending. If the content hash is another one, the embedding and
-/// the kept bytes of the previous image stay, marked as stale, until the new image is embedded: a response may name an
+/// hash and the model are the same, and all is stored that is to be kept; all others become pending. If the content hash
+/// is another one, the embedding and the stored bytes of the previous image stay, marked as stale, until the new image is embedded: a response may name an
 /// image that cannot be downloaded.
 pub fn upsert_page(
     account_id: i64,
     import_id: i64,
     model_id: Option<i64>,
-    keep_images: bool,
+    keep: Keep,
     images: &[ImageRow],
 ) -> Result<PageCounts, Failure> {
     let states = write(
@@ -55,11 +55,12 @@ pub fn upsert_page(
              LATERAL (SELECT COALESCE(w.hash <> EXCLUDED.content_hash, true) AS differs) AS d, \
              LATERAL (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, false, 0), \
                  (false, 'pending', CASE WHEN w.fits THEN t.embedding END, CASE WHEN w.fits THEN t.model_id END, \
-                     CASE WHEN w.fits THEN t.embedded_at END, d.differs AND (w.fits OR t.image IS NOT NULL), \
+                     CASE WHEN w.fits THEN t.embedded_at END, \
+                     d.differs AND (w.fits OR t.image IS NOT NULL OR t.thumbnail IS NOT NULL), \
                      CASE WHEN NOT w.fits OR NOT d.differs THEN 0 WHEN t.missed_by = EXCLUDED.import_id THEN t.misses \
                          ELSE t.misses + 1 END)) AS k(same, state, embedding, model_id, embedded_at, stale, misses) \
              WHERE k.same = (w.fits AND NOT d.differs AND (t.state = 'embedded' OR t.stale) \
-                 AND (NOT $9 OR t.image IS NOT NULL))) \
+                 AND (NOT $9 OR t.thumbnail IS NOT NULL) AND (NOT $10 OR t.image IS NOT NULL))) \
          RETURNING t.state",
         &params![
             account_id,
@@ -70,7 +71,8 @@ pub fn upsert_page(
             column(images, |i| Candidate::to_json(&i.candidates)),
             column(images, |i| i.content_hash.clone()),
             model_id,
-            keep_images
+            keep.thumbnails(),
+            keep.originals()
         ],
         |row| row.get::<String>(1),
     )?;
@@ -97,9 +99,9 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
          reason = EXCLUDED.reason, reason_code = EXCLUDED.reason_code, attempts = 0, claimed_by = NULL, \
          lease_until = NULL, fence = t.fence + 1, embedding = NULL, model_id = NULL, embedded_at = NULL, \
          stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
-         (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
-             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, NULL, NULL, NULL, NULL)) \
-                 AS k(same, sha256, source_size, cropped, image) \
+         (sha256, source_size, cropped, image, thumbnail) = (SELECT k.sha256, k.source_size, k.cropped, k.image, \
+             k.thumbnail FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image, t.thumbnail), \
+                 (false, NULL, NULL, NULL, NULL, NULL)) AS k(same, sha256, source_size, cropped, image, thumbnail) \
              WHERE k.same = COALESCE(t.content_hash = EXCLUDED.content_hash AND NOT t.stale, false))",
         &params![
             account_id,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use pgrx::datum::DatumWithOid;
 
-use super::Reason;
 use super::claim::{ClaimedImage, DEATHS, claimed_image};
+use super::{Keep, Reason};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 use crate::store::{affected, execute, is_true, params, read, write, write_optional};
@@ -29,6 +29,8 @@ pub enum ImageResult {
         cropped: bool,
         /// The bytes, if they are to be kept and are not yet.
         image: Option<Bytes>,
+        /// The thumbnail of that image is to be kept too.
+        thumbnail: bool,
     },
     /// It cannot be embedded.
     Skipped(Reason),
@@ -62,6 +64,8 @@ pub struct Embedded {
     pub animated: bool,
     /// The bytes, if they are to be kept and are not yet.
     pub image: Option<Bytes>,
+    /// The thumbnail, if it is to be kept: empty if none could be made, so that no later import tries again.
+    pub thumbnail: Option<Bytes>,
 }
 
 /// How a result was recorded.
@@ -87,8 +91,8 @@ pub fn record(
         ImageResult::Embedded(done) => affected(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, \
              model_id = $6, sha256 = $7, source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE \
-             WHEN NOT stale THEN image END), stale = false, previous_hash = NULL, \
-             misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             WHEN NOT stale THEN image END), thumbnail = COALESCE($12, CASE WHEN NOT stale THEN thumbnail END), \
+             stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &fenced(
                 account_id,
@@ -100,23 +104,33 @@ pub fn record(
                     done.source_size.as_str(),
                     done.cropped,
                     done.image.as_deref(),
-                    done.animated
+                    done.animated,
+                    done.thumbnail.as_deref()
                 ],
             ),
         )?,
-        ImageResult::SameBytes { model_id, sha256, source_size, cropped, image } => affected(
+        ImageResult::SameBytes { model_id, sha256, source_size, cropped, image, thumbnail } => affected(
             "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
              embedding = s.embedding, model_id = s.model_id, sha256 = $5, source_size = $6, cropped = $7, \
-             animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), stale = false, \
-             previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, \
-             lease_until = NULL FROM (SELECT i.embedding, i.model_id, i.animated FROM pinterest.pin_image i \
-                 WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id = $10 \
-                 LIMIT 1) s \
+             animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), \
+             thumbnail = COALESCE(CASE WHEN $11 THEN s.thumbnail END, CASE WHEN NOT stale THEN t.thumbnail END), \
+             stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, \
+             lease_until = NULL FROM (SELECT i.embedding, i.model_id, i.animated, i.thumbnail \
+                 FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 \
+                 AND i.state = 'embedded' AND i.model_id = $10 AND (i.thumbnail IS NOT NULL OR NOT $11) LIMIT 1) s \
              WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
             &fenced(
                 account_id,
                 claimed,
-                params![sha256.to_vec(), source_size.as_str(), *cropped, across, image.as_deref(), *model_id],
+                params![
+                    sha256.to_vec(),
+                    source_size.as_str(),
+                    *cropped,
+                    across,
+                    image.as_deref(),
+                    *model_id,
+                    *thumbnail
+                ],
             ),
         )?,
         ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {
@@ -163,25 +177,32 @@ fn fenced<'a>(
     key.into_iter().chain(others).collect()
 }
 
-/// Whether the account, or with `across` any account, has an embedding of these bytes by this model.
-pub fn has_bytes(account_id: i64, sha256: [u8; 32], model_id: i64, across: bool) -> Result<bool, Failure> {
+/// Whether the account, or with `across` any account, has an embedding of these bytes by this model; with `thumbnail`,
+/// one with a thumbnail.
+pub fn has_bytes(
+    account_id: i64,
+    sha256: [u8; 32],
+    model_id: i64,
+    across: bool,
+    thumbnail: bool,
+) -> Result<bool, Failure> {
     is_true(
         "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $4) AND i.sha256 = $2 \
-         AND i.state = 'embedded' AND i.model_id = $3)",
-        &params![account_id, sha256.to_vec(), model_id, across],
+         AND i.state = 'embedded' AND i.model_id = $3 AND (i.thumbnail IS NOT NULL OR NOT $5))",
+        &params![account_id, sha256.to_vec(), model_id, across, thumbnail],
     )
 }
 
 /// Copies an embedding to each pending image of the account that has one of these content hashes, from an embedded
 /// image with the same hash in the account or, with `across`, in any account. Returns the number of images per import.
-/// Claimed images and those of imports that work with another model are left out, and those of imports that keep images
-/// are included only `with_bytes`, where the copied image has kept bytes.
+/// Claimed images and those of imports that work with another model are left out, and those of imports that keep more than
+/// `keep`. Of the copied image this is stored, and it is copied as far as the import keeps it.
 pub fn reuse_by_content_hash(
     account_id: i64,
     model_id: i64,
     hashes: Vec<String>,
     across: bool,
-    with_bytes: bool,
+    keep: Keep,
 ) -> Result<Vec<(i64, i32)>, Failure> {
     // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and
     // account are no index conditions: otherwise all of its pending images are compared with all embedded ones.
@@ -189,13 +210,17 @@ pub fn reuse_by_content_hash(
         "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash \
              FROM unnest($3::text[]) AS u(content_hash)) AS h \
              CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, \
-                 e.animated, e.image \
+                 e.animated, e.image, e.thumbnail \
                  FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
-                 AND e.state = 'embedded' AND e.model_id = $2 AND (e.image IS NOT NULL OR NOT $5) LIMIT 1) AS s), \
+                 AND e.state = 'embedded' AND e.model_id = $2 AND (e.thumbnail IS NOT NULL OR NOT $5) \
+                 AND (e.image IS NOT NULL OR NOT $6) LIMIT 1) AS s), \
          reused AS ( \
          UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
          embedding = s.embedding, model_id = s.model_id, embedded_at = clock_timestamp(), animated = s.animated, \
          fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
+         thumbnail = COALESCE(CASE WHEN NOT t.stale THEN t.thumbnail END, CASE WHEN (SELECT w.keep_images \
+             OR w.keep_thumbnails FROM pinterest.import w \
+             WHERE w.account_id = $1 AND w.import_id = t.import_id) THEN s.thumbnail END), \
          (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
              FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, \
                  s.cropped, CASE WHEN (SELECT w.keep_images FROM pinterest.import w \
@@ -205,10 +230,11 @@ pub fn reuse_by_content_hash(
          FROM twins s \
          WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash \
          AND t.claimed_by IS NULL AND EXISTS (SELECT FROM pinterest.import k \
-             WHERE k.account_id = $1 AND k.import_id = t.import_id AND k.model_id = $2 AND ($5 OR NOT k.keep_images)) \
+             WHERE k.account_id = $1 AND k.import_id = t.import_id AND k.model_id = $2 \
+             AND ($5 OR NOT (k.keep_images OR k.keep_thumbnails)) AND ($6 OR NOT k.keep_images)) \
          RETURNING t.import_id) \
          SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &params![account_id, model_id, hashes, across, with_bytes],
+        &params![account_id, model_id, hashes, across, keep.thumbnails(), keep.originals()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

@@ -19,7 +19,7 @@ use crate::errors::{Failure, Kind, limit_of_images};
 use crate::postgres::vector::Vector;
 use crate::store;
 use crate::store::import::Stop;
-use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Reason};
+use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Keep, Reason};
 use crate::workers::context::Context;
 use crate::workers::embedding::{ATTEMPTS, Gate, Rejection};
 
@@ -37,7 +37,7 @@ pub struct ImageTask {
     pub import_attempts: i32,
     /// Seconds since the import was claimed first.
     pub import_age: f64,
-    pub keep_image: bool,
+    pub keep: Keep,
     pub model_id: i64,
     /// Embeddings of other accounts' images may be copied.
     pub across: bool,
@@ -131,13 +131,18 @@ impl ImageTask {
         claimed: &ClaimedImage,
     ) -> Result<ImageResult, Interruption> {
         let Download { bytes, sha256, size, cropped, _slot } = download;
-        let kept = (self.keep_image && !claimed.kept).then(|| bytes.clone());
+        let kept = (self.keep.originals() && !claimed.kept).then(|| bytes.clone());
         let (account_id, model_id, across) = (self.account_id, self.model_id, self.across);
-        let known = move || store::pin_image::has_bytes(account_id, sha256, model_id, across);
+        let thumbnail = self.keep.thumbnails();
+        let known = move || store::pin_image::has_bytes(account_id, sha256, model_id, across, thumbnail);
         if self.context.database.run(known).await? {
-            return Ok(ImageResult::SameBytes { model_id, sha256, source_size: size, cropped, image: kept });
+            return Ok(ImageResult::SameBytes { model_id, sha256, source_size: size, cropped, image: kept, thumbnail });
         }
-        let input = Input::Image(bytes, self.context.config.borrow().animated_images);
+        let animations = self.context.config.borrow().animated_images;
+        let input = match thumbnail {
+            true => Input::ImageWithThumbnail(bytes, animations),
+            false => Input::Image(bytes, animations),
+        };
         let embedded = match self.embedder_gate.embed(&self.embedder, input, claimed.attempts).await {
             Ok(embedded) => embedded,
             Err(rejection) => return self.rejected(rejection),
@@ -156,6 +161,7 @@ impl ImageTask {
                 cropped,
                 animated: embedded.animated,
                 image: kept,
+                thumbnail: embedded.thumbnail,
             })),
             Err(failure) => ImageResult::Failed(Reason::new("bad_vector", failure.message)),
         })

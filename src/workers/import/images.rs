@@ -15,7 +15,7 @@ use crate::errors::Failure;
 use crate::store;
 use crate::store::import::{ClaimState, ClaimedImport};
 use crate::store::import_outcome::{self, ImageOutcome};
-use crate::store::pin_image::{ClaimRequest, ClaimedImage, ImageResult, Reason, Recorded};
+use crate::store::pin_image::{ClaimRequest, ClaimedImage, ImageResult, Keep, Reason, Recorded};
 use crate::workers::{embedding, registry};
 
 /// Images in work per download slot: one half is downloaded while the other half is embedded.
@@ -49,7 +49,7 @@ impl<'a> Images<'a> {
             account_id: run.claimed.account_id,
             import_attempts: run.claimed.attempts,
             import_age: run.claimed.age,
-            keep_image: run.claimed.keep_images,
+            keep: run.claimed.keep(),
             model_id,
             across: run.across,
             refused_sizes: Rc::default(),
@@ -147,15 +147,14 @@ impl<'a> Images<'a> {
 
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
         let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
-        let (across, model_id, keep_images) = (self.task.across, self.task.model_id, self.task.keep_image);
+        let (across, model_id, keep) = (self.task.across, self.task.model_id, self.task.keep);
         let claim = self.run.in_turn(move |claimed| {
             let (account_id, import_id) = (claimed.account_id, claimed.import_id);
             // Images that were embedded since their page was recorded: by another worker, or for another account.
             let hashes = store::pin_image::next_hashes(account_id, import_id, limit)?;
-            reuse(account_id, model_id, hashes, across, keep_images)?;
+            reuse(account_id, model_id, hashes, across, keep)?;
             let live = registry::live_identities();
-            let request =
-                ClaimRequest { account_id, import_id, model_id, keep_images, across, by: &identity, live: &live };
+            let request = ClaimRequest { account_id, import_id, model_id, keep, across, by: &identity, live: &live };
             store::pin_image::claim(request, limit)
         });
         claim.await
@@ -201,7 +200,7 @@ impl<'a> Images<'a> {
             import_outcome::count_images(claimed.account_id, claimed.import_id, &counted)?;
             store::import::add_doubts(claimed, doubts)?;
             let hashes = outcomes.into_iter().filter_map(|(image, _)| image.content_hash).collect();
-            reuse(claimed.account_id, model_id, hashes, across, claimed.keep_images)?;
+            reuse(claimed.account_id, model_id, hashes, across, claimed.keep())?;
             Ok(claim)
         });
         held(claim.await?)
@@ -213,14 +212,8 @@ fn given_up() -> ImageResult {
 }
 
 /// Copies embeddings with these content hashes to pending images of the account, and counts them.
-pub fn reuse(
-    account_id: i64,
-    model_id: i64,
-    hashes: Vec<String>,
-    across: bool,
-    with_bytes: bool,
-) -> Result<(), Failure> {
-    let reused = store::pin_image::reuse_by_content_hash(account_id, model_id, hashes, across, with_bytes)?;
+pub fn reuse(account_id: i64, model_id: i64, hashes: Vec<String>, across: bool, keep: Keep) -> Result<(), Failure> {
+    let reused = store::pin_image::reuse_by_content_hash(account_id, model_id, hashes, across, keep)?;
     for (import_id, reused) in reused {
         import_outcome::count_images(account_id, import_id, &[(ImageOutcome::Reused, "same_picture", reused)])?;
     }

@@ -88,7 +88,7 @@ impl Run {
 
         let board = board_id.clone();
         let last = self.transaction(move |claimed| {
-            let (keep, skip_ai) = (claimed.keep_images, claimed.skip_ai);
+            let (keep, skip_ai) = (claimed.keep(), claimed.skip_ai);
             let last = store::board::last_import(claimed.account_id, &board, Some(model_id), keep, skip_ai)?;
             let unchanged = last.unchanged && !claimed.listing_begun && !found && claimed.sections.is_none();
             if unchanged {

@@ -168,7 +168,7 @@ impl<'a> Listing<'a> {
                 .partition(|image| skips(disclosed.contains(&image.pin_id)));
             let missed = store::pin_image::miss(account_id, import_id, &counts)?;
             let mut found =
-                store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep_images, &images)?;
+                store::pin_image::upsert_page(account_id, import_id, Some(model_id), claimed.keep(), &images)?;
             let reason = Reason::new(AI_DISCLOSED, "the pin is disclosed as made or changed with AI");
             let images_skipped = store::pin_image::skip_page(account_id, import_id, &skipped, &reason)?;
             found.total += images_skipped;
@@ -214,7 +214,7 @@ impl<'a> Listing<'a> {
             import_outcome::count_images(account_id, import_id, &skipped)?;
             import_outcome::count_missing(account_id, import_id, missed)?;
             let hashes = images.into_iter().filter_map(|image| image.content_hash).collect();
-            reuse(account_id, model_id, hashes, across, claimed.keep_images)?;
+            reuse(account_id, model_id, hashes, across, claimed.keep())?;
             Ok(after)
         });
         recorded.await

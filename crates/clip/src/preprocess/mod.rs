@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! bytes ── signature ──► decode ── jpeg, png, webp, gif ──► rows ──► resize ──► normalise ──► Pixels
+//!                                                              └───► thumbnail ──► JPEG, if one is asked for
 //! ```
 //!
 //! - `signature` recognises a format by its first bytes; `decode` contains the table of formats and the limits.
@@ -26,6 +27,7 @@ mod samples;
 mod signature;
 #[cfg(test)]
 mod steps;
+mod thumbnail;
 mod webp;
 
 use std::fmt;
@@ -94,6 +96,17 @@ pub struct Prepared {
     pub pixels: Pixels,
     /// Whether the image is an animation, and this its first frame.
     pub animated: bool,
+    /// The thumbnail, if one was asked for and could be made.
+    pub thumbnail: Option<Vec<u8>>,
+}
+
+/// A thumbnail to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThumbnailSize {
+    /// The greatest width and height, in pixels; a smaller image is not enlarged.
+    pub side: usize,
+    /// The greatest number of bytes: the JPEG of an image of noise is compressed more until it is below.
+    pub bytes: usize,
 }
 
 /// Decodes, orients, resizes and crops, but does not normalise. Takes the first frame of an animation.
@@ -102,7 +115,7 @@ pub struct Prepared {
 ///
 /// See [`prepare`].
 pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
-    Ok(window_of(bytes, limits, Animations::FirstFrame)?.0)
+    Ok(window_of(bytes, limits, Animations::FirstFrame, None)?.0)
 }
 
 /// Turns an encoded JPEG, PNG, WebP or GIF into the model's input.
@@ -119,8 +132,35 @@ pub fn window(bytes: &[u8], limits: &Limits) -> Result<Window, Error> {
 /// [`UnsupportedFormat`](crate::ErrorKind::UnsupportedFormat), [`Animated`](crate::ErrorKind::Animated),
 /// [`Malformed`](crate::ErrorKind::Malformed).
 pub fn prepare(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<Prepared, Error> {
-    let (window, animated) = window_of(bytes, limits, animations)?;
-    Ok(Prepared { pixels: window.normalise(), animated })
+    prepare_with_thumbnail(bytes, limits, animations, None)
+}
+
+/// Like [`prepare`], and makes a thumbnail in the same pass: a JPEG in upright orientation, without metadata, of the first
+/// frame, with transparent pixels on white. The same image gives the same bytes on every processor. An image whose thumbnail
+/// cannot be made has none.
+///
+/// # Errors
+///
+/// See [`prepare`].
+pub fn prepare_with_thumbnail(
+    bytes: &[u8],
+    limits: &Limits,
+    animations: Animations,
+    thumbnail: Option<ThumbnailSize>,
+) -> Result<Prepared, Error> {
+    let (window, animated, thumbnail) = window_of(bytes, limits, animations, thumbnail)?;
+    Ok(Prepared { pixels: window.normalise(), animated, thumbnail })
+}
+
+/// The thumbnail of [`prepare_with_thumbnail`] alone, of the first frame of an animation.
+///
+/// # Errors
+///
+/// See [`prepare`].
+pub fn thumbnail(bytes: &[u8], limits: &Limits, size: ThumbnailSize) -> Result<Option<Vec<u8>>, Error> {
+    let mut rows = thumbnail::Thumbnail::new(size.side);
+    decode::decode(bytes, limits, Animations::FirstFrame, &mut rows)?;
+    Ok(rows.finish(size.bytes))
 }
 
 /// Like [`prepare`], with the first frame of an animation.
@@ -145,9 +185,19 @@ pub fn decoded(bytes: &[u8], limits: &Limits) -> Result<(u32, u32, Vec<u8>), Err
     Ok((picture.width(), picture.height(), picture.into_raw()))
 }
 
-fn window_of(bytes: &[u8], limits: &Limits, animations: Animations) -> Result<(Window, bool), Error> {
+fn window_of(
+    bytes: &[u8],
+    limits: &Limits,
+    animations: Animations,
+    thumbnail: Option<ThumbnailSize>,
+) -> Result<(Window, bool, Option<Vec<u8>>), Error> {
     let mut window = resize::CentreWindow::new();
-    let animated = decode::decode(bytes, limits, animations, &mut window)?;
+    let mut small = thumbnail.map(|size| thumbnail::Thumbnail::new(size.side));
+    let animated = match &mut small {
+        Some(small) => decode::decode(bytes, limits, animations, &mut rows::Both(&mut window, small))?,
+        None => decode::decode(bytes, limits, animations, &mut window)?,
+    };
     let window = window.finish().ok_or_else(|| Error::damaged("image", "it has fewer rows than its header states"))?;
-    Ok((Window(window), animated))
+    let thumbnail = small.zip(thumbnail).and_then(|(small, size)| small.finish(size.bytes));
+    Ok((Window(window), animated, thumbnail))
 }

@@ -89,7 +89,8 @@ pub fn run(arguments: Arguments) -> Outcome {
 fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], limits: &Limits, output: &mut Output) -> io::Result<()> {
     for chunk in files.chunks(BATCH) {
         let names = chunk.iter().map(|path| path.to_string_lossy().into_owned());
-        let decode = |path| Ok(inference::decode(&read_image(path, limits)?, limits, Animations::FirstFrame)?.pixels);
+        let decode =
+            |path| Ok(inference::decode(&read_image(path, limits)?, limits, Animations::FirstFrame, false)?.pixels);
         let inputs = chunk.iter().map(|path| decode(path));
         let inputs = names.zip(inputs).collect();
         output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;

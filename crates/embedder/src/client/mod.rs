@@ -17,6 +17,7 @@ use self::pending::Reply;
 use crate::Embedded;
 use crate::error::{Error, ErrorKind, Inner};
 use crate::protocol::{Animations, Info, ModelState, Request, Response};
+use crate::vector::checked_thumbnail;
 
 /// A connection to a running `pinterest-embedder`, shared by its clones.
 ///
@@ -39,6 +40,8 @@ pub enum Input {
     /// An encoded image (JPEG, PNG, WebP or GIF) of at most the size that the server was started with, and the treatment
     /// of an animation.
     Image(Bytes, Animations),
+    /// The same, of which a thumbnail is made as well.
+    ImageWithThumbnail(Bytes, Animations),
     /// A text.
     Text(String),
 }
@@ -76,17 +79,38 @@ impl Client {
     pub async fn embed(&self, input: Input, patience: Duration) -> Result<Embedded, Error> {
         let request = match input {
             Input::Image(image, animations) => Request::Image(image, animations),
+            Input::ImageWithThumbnail(image, animations) => Request::ImageWithThumbnail(image, animations),
             Input::Text(text) => Request::Text(text),
         };
+        match self.ask_patiently(request, patience).await? {
+            Response::Embedding { model, vector, animated, thumbnail } => {
+                Embedded::checked(vector, model, animated, thumbnail)
+            }
+            _ => Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
+        }
+    }
+
+    /// A thumbnail of an encoded image, of an animation its first frame: a JPEG of at most
+    /// [`MAX_THUMBNAIL_BYTES`](crate::MAX_THUMBNAIL_BYTES) bytes, whose longest side is `side` pixels, or that of a smaller
+    /// image; empty if none can be made. The model is not needed for it. For `patience` see [`embed`](Self::embed).
+    ///
+    /// # Errors
+    ///
+    /// Every [`ErrorKind`] except those of texts and models.
+    pub async fn thumbnail(&self, image: impl Into<Bytes>, side: u16, patience: Duration) -> Result<Bytes, Error> {
+        match self.ask_patiently(Request::Thumbnail(image.into(), side), patience).await? {
+            Response::Thumbnail(thumbnail) => checked_thumbnail(thumbnail),
+            _ => Err(Inner::WrongAnswer { expected: "a thumbnail" }.into()),
+        }
+    }
+
+    /// The answer to a request, which is repeated while the server is busy.
+    async fn ask_patiently(&self, request: Request, patience: Duration) -> Result<Response, Error> {
         let deadline = Instant::now() + patience;
         loop {
             match self.ask(request.clone()).await {
-                Ok(Response::Embedding { model, vector, animated }) => {
-                    return Embedded::checked(vector, model, animated);
-                }
-                Ok(_) => return Err(Inner::WrongAnswer { expected: "an embedding" }.into()),
                 Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => sleep(BUSY_PAUSE).await,
-                Err(error) => return Err(error),
+                answer => return answer,
             }
         }
     }

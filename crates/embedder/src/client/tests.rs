@@ -54,7 +54,7 @@ async fn send(stream: &mut UnixStream, id: u64, response: &Response) {
 fn embedding(axis: usize) -> Response {
     let mut vector = Box::new([0.0; DIMENSION]);
     vector[axis] = 1.0;
-    Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector, animated: false }
+    Response::Embedding { model: ModelFingerprint::from_bytes([9; 32]), vector, animated: false, thumbnail: None }
 }
 
 fn info(model: ModelState) -> Response {

@@ -1,5 +1,7 @@
 //! Writes and reads the fields of a payload in order.
 
+use bytes::Bytes;
+
 use super::FrameKind;
 use crate::error::{Error, Inner};
 
@@ -66,6 +68,13 @@ impl<'a> Fields<'a> {
         let text = std::str::from_utf8(self.slice(length)?).map_err(|_| Inner::NotUtf8 { kind })?;
         // The string goes into logs and views, where a line break would begin another line.
         Ok(text.replace(char::is_control, " "))
+    }
+
+    /// All bytes that are left.
+    pub(super) fn rest(&mut self) -> Bytes {
+        let rest = Bytes::copy_from_slice(&self.payload[self.position..]);
+        self.position = self.payload.len();
+        rest
     }
 
     /// Refuses a payload longer than its fields.

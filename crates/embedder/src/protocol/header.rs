@@ -1,4 +1,4 @@
-use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, response};
+use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES, request, response};
 use crate::error::{Error, Inner};
 
 /// The first four bytes of every frame.
@@ -23,6 +23,12 @@ pub enum FrameKind {
     AskInfo = 0x03,
     /// An image to embed, unless it is an animation.
     StillImage = 0x04,
+    /// An image to embed, or the first frame of an animation, and to make a thumbnail of.
+    ImageWithThumbnail = 0x05,
+    /// An image to embed and to make a thumbnail of, unless it is an animation.
+    StillImageWithThumbnail = 0x06,
+    /// An image to make a thumbnail of, and not to embed.
+    AskThumbnail = 0x07,
     /// The answer to an image or a text.
     Embedding = 0x81,
     /// The answer to a request for the server's state.
@@ -31,16 +37,25 @@ pub enum FrameKind {
     Error = 0x83,
     /// The server ends.
     Goodbye = 0x84,
+    /// The answer to an image to embed and to make a thumbnail of.
+    EmbeddingWithThumbnail = 0x85,
+    /// The answer to an image to make a thumbnail of.
+    Thumbnail = 0x86,
 }
 
 impl FrameKind {
     /// The largest payload, in bytes. A header with a larger length is refused before anything is allocated.
     pub const fn max_payload(self) -> usize {
         match self {
-            Self::Image | Self::StillImage => MAX_IMAGE_BYTES,
+            Self::Image | Self::StillImage | Self::ImageWithThumbnail | Self::StillImageWithThumbnail => {
+                MAX_IMAGE_BYTES
+            }
+            Self::AskThumbnail => request::SIDE_BYTES + MAX_IMAGE_BYTES,
             Self::Text => MAX_TEXT_BYTES,
             Self::AskInfo | Self::Goodbye => 0,
             Self::Embedding => response::EMBEDDING_BYTES,
+            Self::EmbeddingWithThumbnail => response::EMBEDDING_BYTES + MAX_THUMBNAIL_BYTES,
+            Self::Thumbnail => MAX_THUMBNAIL_BYTES,
             Self::Info | Self::Error => response::MAX_DESCRIPTION_BYTES,
         }
     }
@@ -50,21 +65,33 @@ impl FrameKind {
         self.is_image() || matches!(self, Self::Text | Self::AskInfo)
     }
 
-    /// Whether its payload is an encoded image.
+    /// Whether its payload is an encoded image, after at most a few other bytes.
     pub const fn is_image(self) -> bool {
-        matches!(self, Self::Image | Self::StillImage)
+        matches!(
+            self,
+            Self::Image
+                | Self::StillImage
+                | Self::ImageWithThumbnail
+                | Self::StillImageWithThumbnail
+                | Self::AskThumbnail
+        )
     }
 
     /// All kinds.
-    pub const ALL: [FrameKind; 8] = [
+    pub const ALL: [FrameKind; 13] = [
         FrameKind::Image,
         FrameKind::Text,
         FrameKind::AskInfo,
         FrameKind::StillImage,
+        FrameKind::ImageWithThumbnail,
+        FrameKind::StillImageWithThumbnail,
+        FrameKind::AskThumbnail,
         FrameKind::Embedding,
         FrameKind::Info,
         FrameKind::Error,
         FrameKind::Goodbye,
+        FrameKind::EmbeddingWithThumbnail,
+        FrameKind::Thumbnail,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

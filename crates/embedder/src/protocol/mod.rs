@@ -19,10 +19,17 @@
 //! | 0x02 | request, text | UTF-8, at most [`MAX_TEXT_BYTES`] |
 //! | 0x03 | request, info | empty |
 //! | 0x04 | request, image; an animation is refused | as of 0x01 |
+//! | 0x05 | request, image and thumbnail; of an animation its first frame | as of 0x01 |
+//! | 0x06 | request, image and thumbnail; an animation is refused | as of 0x01 |
+//! | 0x07 | request, thumbnail alone, of an animation of its first frame | the longest side in pixels (2), then as of 0x01 |
 //! | 0x81 | response, embedding | fingerprint (32), 512 numbers of 4 bytes (IEEE 754 binary32), 1 for the first frame of an animation, else 0 (1) |
 //! | 0x82 | response, info | process id (4), threads (4), version (string), statistics (52), Landlock's version (1), seccomp (1), sealed (1), gap or nothing (string), model state (1); then for 1, ready: fingerprint (32), SHA-256 of the weights (32), dimension (4), name, precision, kernels, preprocessing, notice or nothing (strings); for 2, failed: error kind (2), message (string); for 0, loading: nothing |
 //! | 0x83 | response, error | error kind (2), message (string) |
 //! | 0x84 | response, goodbye | empty |
+//! | 0x85 | response, embedding and thumbnail | as of 0x81, then a JPEG of at most [`MAX_THUMBNAIL_BYTES`], empty if none could be made |
+//! | 0x86 | response, thumbnail | as the end of 0x85 |
+//!
+//! Servers up to version 0.0.1 do not know 0x05 to 0x07, and end a connection that sends one.
 //!
 //! Error kinds: 1 unsupported format, 2 animated, 3 malformed, 4 too large, 5 empty text, 6 text too long, 7 model missing,
 //! 8 model invalid, 9 model unreadable, 10 inference, 11 busy, 12 protocol, 13 unsupported, 14 model untrusted, 15 too many
@@ -47,7 +54,7 @@ mod response;
 
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
 pub use request::{Animations, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
-pub use response::{Info, Model, ModelState, Response, Sandbox, Statistics};
+pub use response::{Info, MAX_THUMBNAIL_BYTES, Model, ModelState, Response, Sandbox, Statistics};
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,16 @@
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::fields::{Fields, cut, put_string};
 use super::{FrameKind, HEADER_BYTES, Header};
 use crate::error::{Error, ErrorKind, Inner};
 use crate::{DIMENSION, ModelFingerprint};
 
 pub(super) const EMBEDDING_BYTES: usize = 32 + 4 * DIMENSION + 1;
+
+/// Largest thumbnail, in bytes: several times that of a usual one.
+pub const MAX_THUMBNAIL_BYTES: usize = 64 * 1024;
 
 /// Largest payload of an info or an error, in bytes.
 pub(super) const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
@@ -25,7 +30,11 @@ pub enum Response {
         vector: Box<[f32; DIMENSION]>,
         /// Whether it is that of the first frame of an animation.
         animated: bool,
+        /// The thumbnail, if one was asked for: a JPEG, or empty if none could be made.
+        thumbnail: Option<Bytes>,
     },
+    /// The answer to a request for a thumbnail: a JPEG, or empty if none could be made.
+    Thumbnail(Bytes),
     /// The answer to a request for the server's state.
     Info(Box<Info>),
     /// The answer to a request that failed.
@@ -151,12 +160,23 @@ impl Response {
     pub fn encode(&self, id: u64) -> Vec<u8> {
         let mut frame = vec![0; HEADER_BYTES];
         let kind = match self {
-            Self::Embedding { model, vector, animated } => {
-                frame.reserve_exact(EMBEDDING_BYTES);
+            Self::Embedding { model, vector, animated, thumbnail } => {
+                let more = thumbnail.as_ref().map_or(0, Bytes::len);
+                frame.reserve_exact(EMBEDDING_BYTES + more);
                 frame.extend_from_slice(model.as_bytes());
                 frame.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
                 frame.push(u8::from(*animated));
-                FrameKind::Embedding
+                match thumbnail {
+                    None => FrameKind::Embedding,
+                    Some(thumbnail) => {
+                        frame.extend_from_slice(thumbnail);
+                        FrameKind::EmbeddingWithThumbnail
+                    }
+                }
+            }
+            Self::Thumbnail(thumbnail) => {
+                frame.extend_from_slice(thumbnail);
+                FrameKind::Thumbnail
             }
             Self::Info(info) => {
                 put_info(&mut frame, info);
@@ -181,14 +201,17 @@ impl Response {
     pub fn decode(kind: FrameKind, payload: &[u8]) -> Result<Self, Error> {
         let mut fields = Fields::new(kind, payload);
         let response = match kind {
-            FrameKind::Embedding => {
+            FrameKind::Embedding | FrameKind::EmbeddingWithThumbnail => {
                 let model = ModelFingerprint::from_bytes(fields.bytes()?);
                 let mut vector = Box::new([0.0; DIMENSION]);
                 for value in vector.iter_mut() {
                     *value = fields.f32()?;
                 }
-                Self::Embedding { model, vector, animated: fields.flag()? }
+                let animated = fields.flag()?;
+                let thumbnail = (kind == FrameKind::EmbeddingWithThumbnail).then(|| fields.rest());
+                Self::Embedding { model, vector, animated, thumbnail }
             }
+            FrameKind::Thumbnail => Self::Thumbnail(fields.rest()),
             FrameKind::Info => Self::Info(Box::new(take_info(&mut fields)?)),
             FrameKind::Error => {
                 let (kind, message) = take_failure(&mut fields)?;

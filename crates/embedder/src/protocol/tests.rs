@@ -9,6 +9,9 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         (vec(any::<u8>(), 0..4096), prop_oneof![Just(Animations::FirstFrame), Just(Animations::Refuse)])
             .prop_map(|(image, animations)| Request::Image(image.into(), animations)),
+        (vec(any::<u8>(), 0..4096), prop_oneof![Just(Animations::FirstFrame), Just(Animations::Refuse)])
+            .prop_map(|(image, animations)| Request::ImageWithThumbnail(image.into(), animations)),
+        (vec(any::<u8>(), 0..4096), any::<u16>()).prop_map(|(image, side)| Request::Thumbnail(image.into(), side)),
         any::<String>().prop_map(Request::Text),
         Just(Request::Info),
     ]
@@ -63,13 +66,16 @@ fn sandbox() -> impl Strategy<Value = Sandbox> {
 
 fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
-        (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION), any::<bool>()).prop_map(|(model, vector, animated)| {
-            Response::Embedding {
-                model: ModelFingerprint::from_bytes(model),
-                vector: Box::new(vector.try_into().unwrap()),
-                animated,
-            }
-        }),
+        (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION), any::<bool>(), prop::option::of(vec(any::<u8>(), 0..999)))
+            .prop_map(|(model, vector, animated, thumbnail)| {
+                Response::Embedding {
+                    model: ModelFingerprint::from_bytes(model),
+                    vector: Box::new(vector.try_into().unwrap()),
+                    animated,
+                    thumbnail: thumbnail.map(Bytes::from),
+                }
+            }),
+        vec(any::<u8>(), 0..999).prop_map(|thumbnail| Response::Thumbnail(thumbnail.into())),
         (any::<[u32; 2]>(), any::<String>(), statistics(), sandbox(), model_state()).prop_map(
             |([pid, threads], version, statistics, sandbox, model)| {
                 Response::Info(Box::new(Info { pid, threads, version, statistics, sandbox, model }))
@@ -85,7 +91,7 @@ fn header_bytes() -> impl Strategy<Value = [u8; HEADER_BYTES]> {
     (
         prop_oneof![9 => Just(MAGIC), 1 => any::<[u8; 4]>()],
         prop_oneof![9 => Just(VERSION), 1 => any::<u8>()],
-        prop_oneof![Just(0x01u8), Just(0x02), Just(0x03), Just(0x04), 0x80..=0x85u8, any::<u8>()],
+        prop_oneof![0x01..=0x07u8, 0x80..=0x87u8, any::<u8>()],
         prop_oneof![9 => Just(0u16), 1 => any::<u16>()],
         any::<u64>(),
         prop_oneof![0..10_000u32, any::<u32>()],
@@ -193,12 +199,25 @@ fn layout_is_the_documented_one() {
         assert_eq!(header.encode()[5], kind);
         assert_eq!(payload, "GIF");
     }
+    for (animations, kind) in [(Animations::FirstFrame, 0x05), (Animations::Refuse, 0x06)] {
+        let (header, payload) = Request::ImageWithThumbnail(Bytes::from_static(b"GIF"), animations).encode(1).unwrap();
+        assert_eq!((header.encode()[5], &payload[..]), (kind, &b"GIF"[..]));
+    }
+    let (header, payload) = Request::Thumbnail(Bytes::from_static(b"GIF"), 400).encode(1).unwrap();
+    assert_eq!((header.encode()[5], &payload[..]), (0x07, &b"\x90\x01GIF"[..]));
     for animated in [false, true] {
         let model = ModelFingerprint::from_bytes([1; 32]);
-        let frame = Response::Embedding { model, vector: Box::new([1.0; DIMENSION]), animated }.encode(1);
-        assert_eq!(frame.len(), HEADER_BYTES + 32 + 4 * 512 + 1);
+        let response =
+            |thumbnail| Response::Embedding { model, vector: Box::new([1.0; DIMENSION]), animated, thumbnail };
+        let frame = response(None).encode(1);
+        assert_eq!((frame[5], frame.len()), (0x81, HEADER_BYTES + 32 + 4 * 512 + 1));
         assert_eq!(frame.last(), Some(&u8::from(animated)));
+        let more = response(Some(Bytes::from_static(b"JPEG"))).encode(1);
+        assert_eq!((more[5], &more[frame.len()..]), (0x85, &b"JPEG"[..]));
+        assert_eq!(more[HEADER_BYTES..frame.len()], frame[HEADER_BYTES..]);
+        assert_eq!(response(Some(Bytes::new())).encode(1)[5], 0x85, "none could be made");
     }
+    assert_eq!(Response::Thumbnail(Bytes::from_static(b"JPEG")).encode(7)[5], 0x86);
 
     let error = Response::Error { kind: ErrorKind::Busy, message: "no".to_owned() };
     assert_eq!(error.encode(7), *b"PEMB\x01\x83\0\0\x07\0\0\0\0\0\0\0\x06\0\0\0\x0b\0\x02\0no");

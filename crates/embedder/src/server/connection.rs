@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use super::answers::{ConnectionNumber, Outgoing, Responder, Ticket};
-use super::queue::{Encoded, Job};
+use super::queue::{Encoded, Job, Task};
 use super::{LARGE_FILE, PARTING, Shared};
 use crate::failure::Failure;
 
@@ -139,11 +139,13 @@ async fn read_request(
     let responder = Responder::new(number, header.id, answers.clone(), ticket);
     match request {
         Request::Image(image, animations) => {
-            let animations = match animations {
-                Animations::FirstFrame => clip::Animations::FirstFrame,
-                Animations::Refuse => clip::Animations::Refuse,
-            };
-            shared.queue.push_image(Job { input: Encoded { image, animations, _budget: budget }, responder });
+            queue_image(shared, image, animations, Task::Embed, budget, responder);
+        }
+        Request::ImageWithThumbnail(image, animations) => {
+            queue_image(shared, image, animations, Task::EmbedWithThumbnail, budget, responder);
+        }
+        Request::Thumbnail(image, side) => {
+            queue_image(shared, image, Animations::FirstFrame, Task::Thumbnail(side), budget, responder);
         }
         Request::Text(input) => match shared.recent_texts.get(&input) {
             Some(answer) => responder.answer(&answer),
@@ -153,6 +155,21 @@ async fn read_request(
         _ => unreachable!("a request that is decoded but not served: this is a bug"),
     }
     Ok(())
+}
+
+fn queue_image(
+    shared: &Shared,
+    image: Bytes,
+    animations: Animations,
+    task: Task,
+    budget: OwnedSemaphorePermit,
+    responder: Responder,
+) {
+    let animations = match animations {
+        Animations::FirstFrame => clip::Animations::FirstFrame,
+        Animations::Refuse => clip::Animations::Refuse,
+    };
+    shared.queue.push_image(Job { input: Encoded { image, animations, task, _budget: budget }, responder });
 }
 
 async fn read_payload(from_client: &mut OwnedReadHalf, length: usize) -> io::Result<Bytes> {

@@ -4,10 +4,11 @@
 //! decode small ones, so decoding takes at most the memory of one large image and of a small one per other thread.
 
 use clip::{Measure, Prepared};
+use embedder::protocol::Response;
 use sha2::{Digest, Sha256};
 
 use super::Shared;
-use super::queue::{Decoded, Encoded, Job, Next};
+use super::queue::{Decoded, Encoded, Job, Next, Task};
 use super::watchdog::Subject;
 use crate::inference;
 
@@ -40,7 +41,7 @@ fn is_large(measure: &Measure) -> bool {
     measure.pixels() > SMALL.0 || measure.memory > SMALL.1
 }
 
-/// Decodes an image. If it is invalid, answers with the error and returns `None`.
+/// Decodes an image. If it is invalid or only a thumbnail is wanted, answers and returns `None`.
 fn decode(shared: &Shared, job: Job<Encoded>, measure: Option<&Measure>) -> Option<Job<Decoded>> {
     let Job { input, responder } = job;
     let sha256: [u8; 32] = Sha256::digest(&input.image).into();
@@ -51,10 +52,24 @@ fn decode(shared: &Shared, job: Job<Encoded>, measure: Option<&Measure>) -> Opti
         responder.send_wrong(wrong);
         return None;
     }
-    let result = inference::decode(&input.image, &shared.limits, input.animations);
+    let wants_thumbnail = match input.task {
+        Task::Embed => false,
+        Task::EmbedWithThumbnail => true,
+        Task::Thumbnail(side) => {
+            match inference::thumbnail(&input.image, &shared.limits, side) {
+                Ok(thumbnail) => responder.answer(&Response::Thumbnail(thumbnail)),
+                Err(failure) => responder.refuse(failure),
+            }
+            return None;
+        }
+    };
+    let result = inference::decode(&input.image, &shared.limits, input.animations, wants_thumbnail);
     drop(watched);
     match result {
-        Ok(Prepared { pixels, animated, .. }) => Some(Job { input: Decoded { pixels, animated, sha256 }, responder }),
+        Ok(Prepared { pixels, animated, thumbnail, .. }) => {
+            let thumbnail = wants_thumbnail.then(|| thumbnail.unwrap_or_default().into());
+            Some(Job { input: Decoded { pixels, animated, thumbnail, sha256 }, responder })
+        }
         Err(failure) => {
             responder.refuse(failure);
             None

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
+use bytes::Bytes;
 use clip::{Embedding, Engine, Kernels, Options, Tokenizer};
 use embedder::protocol::Response;
 use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
@@ -94,20 +95,22 @@ fn seal(shared: &Shared, engine: &mut dyn Engine) {
 
 fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
-    let (images, responders): (Vec<_>, Vec<_>) =
-        jobs.into_iter().map(|job| (job.input.pixels, (job.responder, job.input.animated))).unzip();
+    let (images, responders): (Vec<_>, Vec<_>) = jobs
+        .into_iter()
+        .map(|job| (job.input.pixels, (job.responder, job.input.animated, job.input.thumbnail)))
+        .unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
     let results = inference::embed_images(&mut *loaded.engine, &images);
     if !loaded.engine.is_current() {
         // These results may come from other weights. The next batch ends this process.
-        refuse_all(responders.into_iter().map(|(responder, _)| responder));
+        refuse_all(responders.into_iter().map(|(responder, ..)| responder));
         return;
     }
     shared.queue.images_took(images.len(), began.elapsed());
     drop(watched);
-    for ((responder, animated), result) in responders.into_iter().zip(results) {
-        answer(responder, loaded.fingerprint, result, animated);
+    for ((responder, animated, thumbnail), result) in responders.into_iter().zip(results) {
+        answer(responder, loaded.fingerprint, result, animated, thumbnail);
     }
 }
 
@@ -144,15 +147,21 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
         if let Ok(embedding) = &result {
             shared.recent_texts.put(&text, loaded.fingerprint, embedding.clone().into_array());
         }
-        answer(responder, loaded.fingerprint, result, false);
+        answer(responder, loaded.fingerprint, result, false, None);
     }
 }
 
-fn answer(responder: Responder, model: ModelFingerprint, result: Result<Embedding, Failure>, animated: bool) {
+fn answer(
+    responder: Responder,
+    model: ModelFingerprint,
+    result: Result<Embedding, Failure>,
+    animated: bool,
+    thumbnail: Option<Bytes>,
+) {
     match result {
         Ok(embedding) => {
             let vector = Box::new(embedding.into_array());
-            responder.answer(&Response::Embedding { model, vector, animated });
+            responder.answer(&Response::Embedding { model, vector, animated, thumbnail });
         }
         Err(failure) => responder.refuse(failure),
     }

@@ -15,10 +15,22 @@ use super::pass_size::PassSize;
 use super::round_robin::RoundRobin;
 use crate::failure::Failure;
 
+/// What is to be made of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Its embedding.
+    Embed,
+    /// Its embedding and a thumbnail.
+    EmbedWithThumbnail,
+    /// A thumbnail with this longest side.
+    Thumbnail(u16),
+}
+
 /// An image as received, with its share of the budget.
 pub struct Encoded {
     pub image: Bytes,
     pub animations: Animations,
+    pub task: Task,
     pub _budget: OwnedSemaphorePermit,
 }
 
@@ -26,6 +38,8 @@ pub struct Encoded {
 pub struct Decoded {
     pub pixels: Pixels,
     pub animated: bool,
+    /// The thumbnail, if one was asked for; empty if none could be made.
+    pub thumbnail: Option<Bytes>,
     pub sha256: [u8; 32],
 }
 
@@ -166,7 +180,8 @@ impl Queue {
         self.to_decode.notify_one();
     }
 
-    /// Ends the work that [`next_image`](Self::next_image) began; `None` if the image could not be decoded.
+    /// Ends the work that [`next_image`](Self::next_image) began; `None` if the image needs
+    /// no model, or could not be decoded.
     pub fn decoded(&self, job: Option<Job<Decoded>>) {
         let mut state = self.lock();
         state.decoding -= 1;

@@ -39,7 +39,7 @@ impl RecentTexts {
         let model = state.model?;
         let vector = Box::new(*state.embeddings.get(&digest)?);
         state.found += 1;
-        Some(Response::Embedding { model, vector, animated: false })
+        Some(Response::Embedding { model, vector, animated: false, thumbnail: None })
     }
 
     /// Adds the embedding of a text, and removes those of any other model.
@@ -85,7 +85,8 @@ mod tests {
         assert_eq!(texts.get("a barn"), None);
         texts.put("a barn", MODEL, vector(0.1));
         texts.put("a beach", MODEL, vector(0.2));
-        let answer = Response::Embedding { model: MODEL, vector: Box::new(vector(0.1)), animated: false };
+        let answer =
+            Response::Embedding { model: MODEL, vector: Box::new(vector(0.1)), animated: false, thumbnail: None };
         assert_eq!(texts.get("a barn").map(|found| found.encode(3)), Some(answer.encode(3)));
         assert_eq!(texts.get("a barn "), None);
         assert_eq!(texts.get("A barn"), None);
@@ -110,7 +111,7 @@ mod tests {
         assert_eq!(texts.get("a barn"), None);
         assert_eq!(
             texts.get("a beach"),
-            Some(Response::Embedding { model: OTHER, vector: Box::new(vector(0.2)), animated: false })
+            Some(Response::Embedding { model: OTHER, vector: Box::new(vector(0.2)), animated: false, thumbnail: None })
         );
         texts.put("a barn", MODEL, vector(0.3));
         assert_eq!(texts.get("a beach"), None);

@@ -33,7 +33,7 @@ impl Reader {
         let builder = World::builder().sandbox(config).setting("pinterest.app_secret_file", &secrets.setting());
         let (world, mut client) = builder.start()?.with_session()?;
         world.register_app(&mut client, "venues")?;
-        let import = imported(&mut client, "'Barn wedding', keep_images => true")?.import;
+        let import = imported(&mut client, "'Barn wedding', keep_images => 'originals'")?.import;
         client.batch_execute(
             "CREATE ROLE app_role; CREATE ROLE ben;
              CREATE TABLE venues (id bigint PRIMARY KEY, name text, photo bytea, photo_url text, site text, town text,

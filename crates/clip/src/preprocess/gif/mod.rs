@@ -3,13 +3,12 @@
 mod blocks;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
-use image::RgbImage;
 use image::metadata::Orientation;
 
 pub(super) use self::blocks::FORMAT;
 use self::blocks::{Blocks, damaged};
 use super::measure::{Headers, Measure};
-use super::rows::{Rows, hand_over};
+use super::rows::{Rows, STRIP};
 use crate::Limits;
 use crate::error::Error;
 
@@ -37,20 +36,37 @@ pub(super) fn decode(bytes: &[u8], _: &Limits, rows: &mut dyn Rows) -> Result<()
     })?;
 
     let colours = colours(blocks.palette);
-    let screen_stride = 3 * screen_width as usize;
     // As in Pillow: the transparent colour, else the first one; the background colour is ignored.
     let free = colours[usize::from(blocks.transparent.unwrap_or(0))];
-    let mut samples = free.repeat(screen_width as usize * screen_height as usize);
-    for (row, indices) in samples.chunks_exact_mut(screen_stride).skip(top as usize).zip(indices.chunks(width as usize))
-    {
-        let (targets, _) = row[3 * left as usize..].as_chunks_mut::<3>();
-        for (target, index) in targets.iter_mut().zip(indices) {
-            *target = colours[usize::from(*index)];
+    let [wide, left, width] = [screen_width, left, width].map(|length| length as usize);
+    let has_alpha = blocks.transparent.is_some() || (width as u32, height) != (screen_width, screen_height);
+    let mut lines = indices.chunks(width);
+    rows.begin([wide, screen_height as usize], Orientation::NoTransforms);
+    let (mut rgb, mut alpha) = (Vec::with_capacity(3 * wide * STRIP), vec![]);
+    for first in (0..screen_height).step_by(STRIP) {
+        let strip = first..screen_height.min(first + STRIP as u32);
+        rgb.clear();
+        rgb.extend(free.iter().copied().cycle().take(3 * wide * strip.len()));
+        alpha.clear();
+        alpha.resize(if has_alpha { wide * strip.len() } else { 0 }, 0);
+        for (place, row) in strip.enumerate() {
+            if !(top..top + height).contains(&row) {
+                continue;
+            }
+            let Some(line) = lines.next() else { break };
+            let at = place * wide + left;
+            let (targets, _) = rgb[3 * at..3 * (at + width)].as_chunks_mut::<3>();
+            for (target, index) in targets.iter_mut().zip(line) {
+                *target = colours[usize::from(*index)];
+            }
+            if has_alpha {
+                let opacity = |index: &u8| if blocks.transparent == Some(*index) { 0 } else { 255 };
+                alpha[at..at + width].iter_mut().zip(line).for_each(|(target, index)| *target = opacity(index));
+            }
         }
+        rows.alpha(&alpha);
+        rows.take(&rgb);
     }
-    let pixels = RgbImage::from_raw(screen_width, screen_height, samples)
-        .unwrap_or_else(|| unreachable!("the number of samples is wrong: this is a bug"));
-    hand_over(&pixels, Orientation::NoTransforms, rows);
     Ok(())
 }
 

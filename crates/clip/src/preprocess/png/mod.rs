@@ -10,7 +10,7 @@ use png::{DecodingError, InterlaceInfo, Reader, Transformations};
 pub(super) use self::chunks::FORMAT;
 use self::chunks::{Chunks, damaged};
 use super::measure::{Headers, Measure};
-use super::rows::{Rows, STRIP, hand_over, orientation};
+use super::rows::{Rows, STRIP, hand_over_with_alpha, orientation};
 use crate::Limits;
 use crate::error::Error;
 
@@ -19,12 +19,12 @@ const BUFFERS: usize = 64 << 20;
 
 type Source = Cursor<Vec<u8>>;
 
-/// The decoder reads from a copy of the compressed pixels; an interlaced PNG is assembled whole, in RGB.
+/// The decoder reads from a copy of the compressed pixels; an interlaced PNG is assembled whole, in RGB and alpha.
 pub(super) fn headers(bytes: &[u8]) -> Result<Headers, Error> {
     let chunks = Chunks::read(bytes)?;
     let (width, height) = chunks.size();
     let whole =
-        if chunks.is_interlaced() { 3u64.saturating_mul(width.into()).saturating_mul(height.into()) } else { 0 };
+        if chunks.is_interlaced() { 4u64.saturating_mul(width.into()).saturating_mul(height.into()) } else { 0 };
     let measure = Measure::new(width, height, whole.saturating_add(bytes.len() as u64));
     Ok(Headers { measure, animated: chunks.frames > 1 })
 }
@@ -54,44 +54,65 @@ fn read(chunks: &Chunks<'_>, rows: &mut dyn Rows) -> Result<(), DecodingError> {
     let (width, height) = reader.info().size();
     let orientation = orientation(chunks.exif);
     if reader.info().interlaced {
-        hand_over(&interlaced(&mut reader, channels, width, height)?, orientation, rows);
+        let (picture, alpha) = interlaced(&mut reader, channels, width, height)?;
+        hand_over_with_alpha(&picture, alpha.as_deref(), orientation, rows);
         return Ok(());
     }
     rows.begin([width as usize, height as usize], orientation);
     let full = 3 * width as usize * STRIP;
     let mut strip = Vec::with_capacity(full);
+    let mut alpha = vec![];
     // Data after the last row is ignored.
     for _ in 0..height {
         let Some(row) = reader.next_row()? else { break };
         to_rgb(row.data(), channels, &mut strip);
+        alpha_of(row.data(), channels, &mut alpha);
         if strip.len() == full {
+            rows.alpha(&alpha);
             rows.take(&strip);
             strip.clear();
+            alpha.clear();
         }
     }
+    rows.alpha(&alpha);
     rows.take(&strip);
     Ok(())
 }
 
-/// Assembles the rows of all seven passes.
+/// Assembles the rows of all seven passes: RGB, and alpha if there is any.
 fn interlaced(
     reader: &mut Reader<Source>,
     channels: usize,
     width: u32,
     height: u32,
-) -> Result<RgbImage, DecodingError> {
+) -> Result<(RgbImage, Option<Vec<u8>>), DecodingError> {
     const BITS_PER_PIXEL: u8 = 24;
+    const BITS_OF_ALPHA: u8 = 8;
     let mut picture = RgbImage::new(width, height);
-    let mut rgb = vec![];
+    let has_alpha = channels % 2 == 0;
+    let mut opacity = has_alpha.then(|| vec![0; width as usize * height as usize]);
+    let (mut rgb, mut alpha) = (vec![], vec![]);
     for _ in 0..interlaced_rows(width, height) {
         let Some(row) = reader.next_interlaced_row()? else { break };
         rgb.clear();
         to_rgb(row.data(), channels, &mut rgb);
         if let InterlaceInfo::Adam7(place) = row.interlace() {
             png::expand_interlaced_row(&mut picture, 3 * width as usize, &rgb, place, BITS_PER_PIXEL);
+            if let Some(opacity) = &mut opacity {
+                alpha.clear();
+                alpha_of(row.data(), channels, &mut alpha);
+                png::expand_interlaced_row(opacity, width as usize, &alpha, place, BITS_OF_ALPHA);
+            }
         }
     }
-    Ok(picture)
+    Ok((picture, opacity))
+}
+
+/// Appends the alpha of a row, if there is any.
+fn alpha_of(row: &[u8], channels: usize, alpha: &mut Vec<u8>) {
+    if channels % 2 == 0 {
+        alpha.extend(row.chunks_exact(channels).map(|pixel| pixel[channels - 1]));
+    }
 }
 
 /// Appends a row as RGB: grey is replicated, alpha dropped (not composited). The decoder has reduced 16 bits to the high byte.

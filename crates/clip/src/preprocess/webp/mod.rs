@@ -5,12 +5,12 @@ mod chunks;
 use std::io::Cursor;
 
 use image::codecs::webp::WebPDecoder;
-use image::{DynamicImage, GenericImage, ImageDecoder, RgbImage};
+use image::{DynamicImage, ImageDecoder};
 
 pub(super) use self::chunks::FORMAT;
 use self::chunks::{Chunks, damaged};
 use super::measure::{Headers, Measure};
-use super::rows::{Rows, hand_over, orientation};
+use super::rows::{Rows, STRIP, orientation};
 use crate::Limits;
 use crate::error::{Error, Inner};
 
@@ -51,23 +51,56 @@ pub(super) fn decode(bytes: &[u8], _: &Limits, rows: &mut dyn Rows) -> Result<()
         );
         return Err(damaged(reason));
     }
-    // Alpha is dropped, not composited.
-    let pixels = DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8();
-    hand_over(&on_canvas(pixels, canvas, left, top), orientation(chunks.exif), rows);
+    let frame = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    // Lossy and lossless WebP have these two alone.
+    let (pixels, channels) = match &frame {
+        DynamicImage::ImageRgb8(pixels) => (pixels.as_raw(), 3),
+        DynamicImage::ImageRgba8(pixels) => (pixels.as_raw(), 4),
+        _ => return Err(damaged("its pixels have an unknown layout")),
+    };
+    rows.begin([canvas.0 as usize, canvas.1 as usize], orientation(chunks.exif));
+    on_canvas(pixels, channels, size, canvas, (left, top), rows);
     Ok(())
 }
 
-/// Places the first frame on the canvas. The rest is transparent black, since Pillow and browsers ignore the background colour
-/// of the file.
-fn on_canvas(frame: RgbImage, canvas: (u32, u32), left: u32, top: u32) -> RgbImage {
-    if frame.dimensions() == canvas {
-        return frame;
+/// Passes on the canvas with the first frame. The rest is transparent black, since Pillow and browsers ignore the background
+/// colour of the file. Alpha is passed beside the colours, not composited.
+fn on_canvas(
+    pixels: &[u8],
+    channels: usize,
+    (width, height): (u32, u32),
+    canvas: (u32, u32),
+    (left, top): (u32, u32),
+    rows: &mut dyn Rows,
+) {
+    let [wide, left, width] = [canvas.0, left, width].map(|length| length as usize);
+    let has_alpha = channels == 4 || (width as u32, height) != canvas;
+    let mut frame = pixels.chunks_exact(channels * width);
+    let (mut rgb, mut alpha) = (Vec::with_capacity(3 * wide * STRIP), vec![]);
+    for first in (0..canvas.1).step_by(STRIP) {
+        let strip = first..canvas.1.min(first + STRIP as u32);
+        rgb.clear();
+        rgb.resize(3 * wide * strip.len(), 0);
+        alpha.clear();
+        alpha.resize(if has_alpha { wide * strip.len() } else { 0 }, 0);
+        for (place, row) in strip.enumerate() {
+            if !(top..top + height).contains(&row) {
+                continue;
+            }
+            let Some(stored) = frame.next() else { break };
+            let at = place * wide + left;
+            let (targets, _) = rgb[3 * at..3 * (at + width)].as_chunks_mut::<3>();
+            for (target, pixel) in targets.iter_mut().zip(stored.chunks_exact(channels)) {
+                target.copy_from_slice(&pixel[..3]);
+            }
+            if has_alpha {
+                let opacities = stored.chunks_exact(channels).map(|pixel| pixel.get(3).copied().unwrap_or(255));
+                alpha[at..at + width].iter_mut().zip(opacities).for_each(|(target, opacity)| *target = opacity);
+            }
+        }
+        rows.alpha(&alpha);
+        rows.take(&rgb);
     }
-    let mut picture = RgbImage::new(canvas.0, canvas.1);
-    picture
-        .copy_from(&frame, left, top)
-        .unwrap_or_else(|_| unreachable!("the frame exceeds the canvas: this is a bug"));
-    picture
 }
 
 /// Sorts the errors of the `image` crate into ours.

@@ -46,6 +46,7 @@ impl Client {
         queue.push_image(self.job(Encoded {
             image: Bytes::new(),
             animations: Animations::FirstFrame,
+            task: Task::Embed,
             _budget: budget,
         }));
     }
@@ -69,7 +70,7 @@ const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0
 
 fn pixels_of(job: Job<Encoded>) -> Job<Decoded> {
     let pixels = clip::preprocess(PIXEL, &clip::Limits::default()).unwrap();
-    Job { input: Decoded { pixels, animated: false, sha256: [0; 32] }, responder: job.responder }
+    Job { input: Decoded { pixels, animated: false, thumbnail: None, sha256: [0; 32] }, responder: job.responder }
 }
 
 fn decode_one(queue: &Queue) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use e2e::Result;
 use postgres::Client;
 
@@ -10,6 +10,9 @@ use crate::ranking;
 
 /// The statement, shortened to the width of the terminal.
 pub const SQL: &str = "SELECT pinterest_gallery('…', rows => (SELECT json_agg(v) FROM (…) AS v), embed => true)";
+
+/// The page is to be below this number of bytes.
+const MAILABLE: usize = 2_000_000;
 
 /// Writes the page and returns its size in bytes.
 pub fn write(client: &mut Client, board: &str, path: &Path) -> Result<usize> {
@@ -23,6 +26,7 @@ pub fn write(client: &mut Client, board: &str, path: &Path) -> Result<usize> {
             &[&board, &ranking::SHOWN],
         )?
         .get(0);
+    ensure!(page.len() < MAILABLE, "the page has {} bytes, too many for a mail", page.len());
     std::fs::write(path, &page).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(page.len())
 }

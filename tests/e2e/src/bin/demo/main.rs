@@ -139,10 +139,12 @@ fn main_job(steps: &mut Steps, cluster: &Cluster, pinterest: &LocalPinterest, pa
             .collect();
         Ok((boards.join(", "), ()))
     })?;
-    let import = steps.sql(&format!("SELECT pinterest_import_board('{BOARD}', keep_images => true)"), || {
-        let id: i64 = client.query_one("SELECT pinterest_import_board($1, keep_images => true)", &[&BOARD])?.get(0);
-        Ok((format!("import {id}, under way in the background"), id))
-    })?;
+    let import =
+        steps.sql(&format!("SELECT pinterest_import_board('{BOARD}', keep_images => 'thumbnails')"), || {
+            let id: i64 =
+                client.query_one("SELECT pinterest_import_board($1, keep_images => 'thumbnails')", &[&BOARD])?.get(0);
+            Ok((format!("import {id}, under way in the background"), id))
+        })?;
     steps.run_with_lines("Watch pinterest.imports", || progress::watch(&mut client, import))?;
     steps.run(&format!("Fill a table of {} venues with photos", venues::count()), || {
         venues::create(&mut client)?;

@@ -119,7 +119,7 @@ fn warm(world: &World) -> Result<Client> {
 #[test]
 fn a_lack_of_memory_is_an_error_and_not_a_crash() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 6)?.with_session()?;
-    let import: i64 = client.value("SELECT pinterest_import_board('Beach', keep_images => true)")?;
+    let import: i64 = client.value("SELECT pinterest_import_board('Beach', keep_images => 'originals')")?;
     complete(&mut client, import)?;
     client.batch_execute(
         "CREATE TABLE venues (id int PRIMARY KEY, words text, description text, embedding vector(512));

@@ -65,7 +65,7 @@ fn reembedding_leaves_one_model() -> Result<()> {
 #[test]
 fn kept_bytes_are_not_downloaded_again() -> Result<()> {
     let (world, mut client) = world(quick_board("Beach", 5))?.with_session()?;
-    imported(&mut client, "'Beach', keep_images => true")?;
+    imported(&mut client, "'Beach', keep_images => 'originals'")?;
     change_model(&world)?;
     world.sandbox.faults().add(Rule::on(Kind::Image, Fault::CdnForbidden));
     world.sandbox.requests().reset();
@@ -80,7 +80,7 @@ fn kept_bytes_are_not_downloaded_again() -> Result<()> {
 #[test]
 fn an_import_embeds_kept_bytes_too() -> Result<()> {
     let (world, mut client) = world(quick_board("Beach", 5))?.with_session()?;
-    imported(&mut client, "'Beach', keep_images => true")?;
+    imported(&mut client, "'Beach', keep_images => 'originals'")?;
     change_model(&world)?;
     world.sandbox.requests().reset();
     let report = imported(&mut client, "'Beach'")?;

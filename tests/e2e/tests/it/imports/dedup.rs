@@ -146,7 +146,7 @@ fn concurrent_imports_share_embeddings_across_accounts() -> Result<()> {
 #[test]
 fn kept_images_are_downloaded_once() -> Result<()> {
     let (world, mut client) = world(&[], &[])?.with_session()?;
-    let report = imported(&mut client, "'One', keep_images => true")?;
+    let report = imported(&mut client, "'One', keep_images => 'originals'")?;
     let pictures = distinct(&mut client)?;
     assert!(pictures < PINS, "{pictures}");
     let embedded = u64::try_from(report.sum("image", "embedded"))?;

@@ -154,7 +154,7 @@ fn come_due(world: &World, client: &mut Client) -> Result<()> {
 #[test]
 fn a_board_is_imported_on_schedule_until_it_is_unscheduled() -> Result<()> {
     let (world, mut client) = two_boards()?.with_session()?;
-    imported(&mut client, "'Near', sync_every => '6 hours', keep_images => true")?;
+    imported(&mut client, "'Near', sync_every => '6 hours', keep_images => 'originals'")?;
     imported(&mut client, "'Far'")?;
     let due = "SELECT next_sync_at BETWEEN now() + interval '5 hours' AND now() + interval '6 hours'
                  FROM pinterest.board WHERE name = 'Near'";

@@ -11,6 +11,7 @@ mod coverage;
 mod dedup;
 mod fairness;
 mod incremental;
+mod kept_images;
 mod kills_by_stage;
 mod large_board;
 mod large_pictures;

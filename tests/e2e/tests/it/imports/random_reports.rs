@@ -79,11 +79,12 @@ impl Walk {
     }
 
     fn import(&mut self) -> Result<()> {
-        let arguments = match self.random.u8(0..8) {
+        let arguments = match self.random.u8(0..9) {
             0 => "'Mixed', sections => '{two}'".into(),
             1 => "'Mixed', sections => '{One,Two}', max_images => 4".into(),
             2 => format!("'{}', max_images => {}", self.pick(), self.random.u8(1..25)),
-            3 => format!("'{}', keep_images => true", self.pick()),
+            3 => format!("'{}', keep_images => 'originals'", self.pick()),
+            4 => format!("'{}', keep_images => 'thumbnails'", self.pick()),
             _ => format!("'{}'", self.pick()),
         };
         let import = queue(&mut self.client, &arguments)?;

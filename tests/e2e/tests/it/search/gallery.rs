@@ -144,7 +144,7 @@ fn a_mixed_board_shows_its_themes() -> Result<()> {
 fn embedded_images_are_limited_in_size() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 4)?.with_session()?;
     import(&mut client, "Beach")?;
-    // Two images of 12 MB fit; the third, and the image without kept bytes, are linked.
+    // Two files of 12 MB that only begin like an image fit; the third, and the image without stored bytes, are linked.
     client.batch_execute(
         "UPDATE pinterest.pin_image SET image = '\\xffd8ff'::bytea || decode(repeat('00', 12000000), 'hex')
           WHERE pin_id <> (SELECT min(pin_id) FROM pinterest.pin_image)",
@@ -173,7 +173,7 @@ fn a_board_without_images_has_a_page_with_a_note() -> Result<()> {
 #[test]
 fn other_roles_get_neither_pages_nor_bytes() -> Result<()> {
     let (world, mut client) = quick_world("Barn wedding", 3)?.with_session()?;
-    let kept: i64 = client.value("SELECT pinterest_import_board('Barn wedding', keep_images => true)")?;
+    let kept: i64 = client.value("SELECT pinterest_import_board('Barn wedding', keep_images => 'originals')")?;
     complete(&mut client, kept)?;
     for role in ["nobody", "stranger"] {
         world.cluster.create_role(role)?;
@@ -304,6 +304,113 @@ fn rows_are_shown_as_cards() -> Result<()> {
     Ok(())
 }
 
+/// A board of 48 pins and 12 rows with photos of 200 kB, each because of six pins: as large as the demo's page.
+fn page_with_everything(client: &mut Client, keep: &str) -> Result<String> {
+    let id: i64 = client.value(&format!("SELECT pinterest_import_board('Our wedding', keep_images => '{keep}')"))?;
+    complete(client, id)?;
+    client.batch_execute("CREATE TABLE IF NOT EXISTS venues (id int PRIMARY KEY, name text, photo bytea)")?;
+    for id in 0..12i32 {
+        let photo = photo(id)?;
+        let insert = "INSERT INTO venues VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+        client.execute(insert, &[&id, &format!("Venue {id}"), &photo])?;
+    }
+    page(
+        client,
+        "pinterest_gallery('Our wedding', embed => true, rows => (SELECT json_agg(r) FROM (
+             SELECT v.id + 1 AS rank, v.name, v.photo AS image, (SELECT json_agg(b) FROM (
+                    SELECT account_id, pin_id, position, candidates -> 0 ->> 'url' AS image_url, 0.25 AS distance
+                      FROM pinterest.pin_image ORDER BY md5(pin_id || v.id), position LIMIT 6) AS b) AS because
+               FROM venues v ORDER BY v.id) AS r))",
+    )
+}
+
+/// A drawn photo, not larger than what a phone sends.
+fn photo(seed: i32) -> Result<Vec<u8>> {
+    let drawn = sandbox::scene::draw(Family::Garden, u64::try_from(seed)?, 1200, 900);
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(&drawn)?;
+    Ok(jpeg)
+}
+
+fn wedding() -> Result<World> {
+    let board = BoardSpec::new("Our wedding", &[Family::Barn, Family::Garden, Family::Ballroom], 48);
+    World::of(Config {
+        accounts: vec![AccountSpec::new("example_user").board(board)],
+        images: ImageRules { pool: Some(3), ..ImageRules::default() },
+        ..Config::demo()
+    })
+}
+
+/// Every image is loaded at once, without scrolling; those that are not have no size.
+const LOADED: &str = "({ pictures: document.images.length,
+    embedded: [...document.images].filter(image => image.src.startsWith('data:')).length,
+    waiting: [...document.images].filter(image => !image.complete || image.naturalWidth === 0).length,
+    hidden: [...document.images].filter(image => {
+        const box = image.getBoundingClientRect();
+        return box.width < 20 || box.height < 20 || box.left < 0 || box.right > document.documentElement.clientWidth;
+    }).length })";
+
+#[test]
+fn a_page_can_be_mailed_and_printed_whole() -> Result<()> {
+    let (world, mut client) = wedding()?.with_session()?;
+    let html = page_with_everything(&mut client, "thumbnails")?;
+    let images = count(&html, "<img ");
+    assert!(images > 100, "{images} images");
+    assert_eq!((count(&html, "src=\"data:image/jpeg;base64,"), count(&html, "src=\"https://")), (images, 0));
+    assert!(html.len() < 2_000_000, "{} bytes", html.len());
+    assert_eq!(count(&html, "loading=\"lazy\""), 0, "nothing waits for scrolling");
+    assert!(html.contains("<h2 id=\"theme-1\""), "{}", &html[..200]);
+
+    // Originals have thumbnails too, and those that have none are scaled down for the page.
+    let originals = page_with_everything(&mut client, "originals")?;
+    assert!(originals.len() < 2_000_000, "{} bytes", originals.len());
+    client.batch_execute("UPDATE pinterest.pin_image SET thumbnail = NULL")?;
+    let scaled = page_with_everything(&mut client, "none")?;
+    assert!(scaled.len() < 2_000_000, "{} bytes", scaled.len());
+    assert_eq!(count(&scaled, "src=\"data:image/jpeg;base64,"), images);
+
+    let Some(mut chromium) = Chromium::start()? else { return Ok(()) };
+    let file = world.server_file("mail.html", html.as_bytes())?;
+    for (width, dark) in [(1280, false), (360, true)] {
+        chromium.look(width, dark)?;
+        chromium.open(&file)?;
+        let seen = chromium.evaluate(LOADED)?;
+        assert_eq!(seen, serde_json::json!({"pictures": images, "embedded": images, "waiting": 0, "hidden": 0}));
+        assert_eq!(chromium.complaints(), Vec::<String>::new());
+    }
+    // Each image of the page is an object of the PDF, unless it occurs twice.
+    let printed = chromium.print()?;
+    let objects = printed.windows(15).filter(|window| *window == b"/Subtype /Image").count();
+    let distinct: std::collections::BTreeSet<&str> =
+        html.split("src=\"data:image/jpeg;base64,").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(objects, distinct.len());
+    Ok(())
+}
+
+#[test]
+fn themes_are_labelled_by_the_words_of_their_pins() -> Result<()> {
+    let (_world, mut client) = wedding()?.with_session()?;
+    import(&mut client, "Our wedding")?;
+    // The themes as the page shows them, each with a word of its own.
+    let html = page(&mut client, "pinterest_gallery('Our wedding')")?;
+    let strips: Vec<&str> = html.split("<section class=\"theme\"").skip(1).collect();
+    assert!(strips.len() > 1, "{} themes", strips.len());
+    client.batch_execute("UPDATE pinterest.pin SET description = NULL, alt_text = NULL")?;
+    for (theme, strip) in strips.iter().enumerate() {
+        let pins: Vec<&str> = strip.split("/pin/").skip(1).filter_map(|rest| rest.split('/').next()).collect();
+        let title = format!("Ideas with <b>motif{theme}</b>");
+        client.execute("UPDATE pinterest.pin SET title = $1 WHERE pin_id = ANY ($2)", &[&title, &pins])?;
+    }
+    let html = page(&mut client, "pinterest_gallery('Our wedding')")?;
+    for theme in 0..strips.len() {
+        assert!(html.contains(&format!("dir=\"auto\">motif{theme}</h2>")), "theme {theme} of {}", strips.len());
+    }
+    client.batch_execute("UPDATE pinterest.pin SET title = 'The same'")?;
+    let html = page(&mut client, "pinterest_gallery('Our wedding')")?;
+    assert!(html.contains(">Theme 1</h2>"), "without words of its own a theme has a number");
+    Ok(())
+}
+
 /// Waits for all images and returns how many there are, and which are broken.
 const PICTURES: &str = "Promise.all([...document.images].map(async image => {
     image.loading = 'eager';
@@ -321,7 +428,7 @@ fn a_browser_shows_every_image_without_errors() -> Result<()> {
         ..Config::demo()
     };
     let (world, mut client) = World::of(config)?.with_session()?;
-    let id: i64 = client.value("SELECT pinterest_import_board('Our wedding', keep_images => true)")?;
+    let id: i64 = client.value("SELECT pinterest_import_board('Our wedding', keep_images => 'originals')")?;
     complete(&mut client, id)?;
     client.batch_execute(
         "CREATE VIEW cards AS SELECT row_number() OVER (ORDER BY pin_id) AS rank, 'Venue ' || pin_id AS name, image,

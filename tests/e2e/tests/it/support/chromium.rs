@@ -123,6 +123,13 @@ impl Chromium {
         Ok(answer["result"]["value"].clone())
     }
 
+    /// The page as a PDF, as it is printed on A4.
+    pub fn print(&mut self) -> Result<Vec<u8>> {
+        let answer = self.ask("Page.printToPDF", json!({"paperWidth": 8.27, "paperHeight": 11.69}))?;
+        let pdf = answer["data"].as_str().context("no PDF")?;
+        Ok(base64::Engine::decode(&base64::engine::general_purpose::STANDARD, pdf)?)
+    }
+
     /// Errors, warnings, uncaught exceptions and policy violations since the page was opened.
     pub fn complaints(&self) -> Vec<String> {
         let shown = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];

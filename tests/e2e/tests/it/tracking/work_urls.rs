@@ -43,7 +43,7 @@ fn only_images_of_allowed_hosts_are_downloaded() -> Result<()> {
         assert!(reason.contains(wanted), "{key}: {reason}");
     }
     // The import gives the same bytes the same embeddings.
-    client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => true)")?;
+    client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => 'originals')")?;
     client.until("SELECT count(*) FROM pinterest.imports WHERE state = 'completed'", 2_i64)?;
     let right = "SELECT count(*) FROM venues v JOIN pinterest.pin_image i ON v.url = i.candidates -> 0 ->> 'url'
           WHERE v.embedding <=> i.embedding < 1e-6";
