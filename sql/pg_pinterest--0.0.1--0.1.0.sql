@@ -26,7 +26,7 @@ ALTER TABLE pinterest.import ADD COLUMN keep_thumbnails pg_catalog.bool NOT NULL
 COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every was originals, and so is that of the imports that follow';
 COMMENT ON COLUMN pinterest.board.sync_keeps_thumbnails IS 'keep_images of the import that set sync_every was thumbnails or originals, and so is that of the imports that follow';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if keep_images of an import was originals';
-COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 400 x 400 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
+COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 320 x 320 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
 COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';
 COMMENT ON COLUMN pinterest.import.keep_images IS 'keep_images was originals: the downloaded bytes are stored';
 COMMENT ON COLUMN pinterest.import.keep_thumbnails IS 'keep_images was thumbnails or originals: thumbnails are stored. An import of version 0.0.1 with keep_images stores them too';

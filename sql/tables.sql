@@ -433,7 +433,7 @@ COMMENT ON COLUMN pinterest.pin_image.sha256 IS 'SHA-256 of the downloaded bytes
 COMMENT ON COLUMN pinterest.pin_image.embedding IS 'CLIP ViT-B/32 image embedding, 512 dimensions, unit length; NULL until state is embedded; while pending it may be that of the previous image, until the new one has been computed';
 COMMENT ON COLUMN pinterest.pin_image.model_id IS 'The model that made the embedding; pinterest_reembed_board() replaces embeddings of models other than the present one';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if keep_images of an import was originals';
-COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 400 x 400 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
+COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 320 x 320 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
 COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';
 COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the previous image, if stale';
 COMMENT ON COLUMN pinterest.pin_image.missed_by IS 'The last import that listed the pin without this image';

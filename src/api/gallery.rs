@@ -58,8 +58,8 @@ fn page(
     let mut page = Page { title, board, rows };
     let mut shrinking = Shrinking::default();
     let of_rows = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| {
-        let small = card.because.iter_mut().map(|reason| (Shown::Small, &mut reason.picture));
-        std::iter::once((Shown::Large, &mut card.picture)).chain(small)
+        let small = card.because.iter_mut().map(|reason| (Shown::BelowCard, &mut reason.picture));
+        std::iter::once((Shown::OnCard, &mut card.picture)).chain(small)
     });
     shrinking.shrink(of_rows.filter_map(|(shown, picture)| Some((shown, picture.as_mut()?))))?;
     if embed {
@@ -215,10 +215,10 @@ fn embed_kept(page: &mut Page, places: Vec<ImageKey>, shrinking: &mut Shrinking)
     let pins = page.board.iter_mut().flat_map(|board| &mut board.themes).flat_map(|theme| &mut theme.shown);
     let reasons = page.rows.iter_mut().flat_map(|rows| &mut rows.cards).flat_map(|card| &mut card.because);
     let of_board =
-        places.into_iter().zip(pins).map(|(key, pin)| Wanted { key, shown: Shown::Large, picture: &mut pin.picture });
+        places.into_iter().zip(pins).map(|(key, pin)| Wanted { key, shown: Shown::InTheme, picture: &mut pin.picture });
     let of_reasons = reasons.filter_map(|reason| {
         let key = (reason.account_id?, reason.pin_id.clone()?, reason.position.unwrap_or(0));
-        Some(Wanted { key, shown: Shown::Small, picture: &mut reason.picture })
+        Some(Wanted { key, shown: Shown::BelowCard, picture: &mut reason.picture })
     });
     let mut wanted: Vec<Wanted<'_>> = of_board.chain(of_reasons).collect();
     let sizes = store::kept_sizes(&wanted.iter().map(|wanted| wanted.key.clone()).collect::<Vec<_>>())?;

@@ -1,14 +1,14 @@
 //! Images scaled down for a page, by the embedder.
 
 use bytes::Bytes;
-use embedder::THUMBNAIL_SIDE;
+use embedder::{MOST_THUMBNAIL_SIDE, THUMBNAIL_SIDE};
 use gallery::Picture;
 
 use super::embed::thumbnails;
 use crate::errors::Failure;
 use crate::postgres::memory::room_for;
 
-/// The longest side of an image that a page shows small, in pixels.
+/// The longest side of an image below a card, in pixels: twice the greatest size at which it is shown.
 const SMALL_SIDE: u16 = 160;
 /// Bytes of images that are sent to the embedder before an answer is awaited.
 const BATCH_BYTES: usize = 16 << 20;
@@ -16,25 +16,28 @@ const BATCH_BYTES: usize = 16 << 20;
 /// How large a page shows an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shown {
-    /// In a theme, or on a card.
-    Large,
+    /// On a card.
+    OnCard,
+    /// In a theme.
+    InTheme,
     /// Below a card.
-    Small,
+    BelowCard,
 }
 
 impl Shown {
     fn side(self) -> u16 {
         match self {
-            Shown::Large => THUMBNAIL_SIDE,
-            Shown::Small => SMALL_SIDE,
+            Shown::OnCard => MOST_THUMBNAIL_SIDE,
+            Shown::InTheme => THUMBNAIL_SIDE,
+            Shown::BelowCard => SMALL_SIDE,
         }
     }
 
     /// An image of at most so many bytes stays as it is: scaling it would save little.
     fn few_bytes(self) -> usize {
         match self {
-            Shown::Large => 32 << 10,
-            Shown::Small => 8 << 10,
+            Shown::OnCard | Shown::InTheme => 32 << 10,
+            Shown::BelowCard => 8 << 10,
         }
     }
 }

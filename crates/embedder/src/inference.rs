@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use clip::{Animations, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, ThumbnailSize, Tokenizer};
-use embedder::{ErrorKind, MAX_THUMBNAIL_BYTES, THUMBNAIL_SIDE};
+use embedder::{ErrorKind, MAX_THUMBNAIL_BYTES, MOST_THUMBNAIL_SIDE, THUMBNAIL_SIDE};
 
 use crate::failure::Failure;
 
@@ -34,7 +34,7 @@ pub fn decode(
 
 /// The thumbnail of one image; empty if none can be made.
 pub fn thumbnail(image: &[u8], limits: &Limits, side: u16) -> Result<Bytes, Failure> {
-    match catch_unwind(|| clip::thumbnail(image, limits, size_of_thumbnail(side.min(THUMBNAIL_SIDE)))) {
+    match catch_unwind(|| clip::thumbnail(image, limits, size_of_thumbnail(side.min(MOST_THUMBNAIL_SIDE)))) {
         Ok(thumbnail) => Ok(thumbnail?.unwrap_or_default().into()),
         Err(_) => Err(Failure::new(ErrorKind::Malformed, "the image decoder panicked")),
     }

@@ -25,7 +25,7 @@ pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
 pub use protocol::MAX_THUMBNAIL_BYTES;
 pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};
-pub use vector::{DIMENSION, Embedded, NORM_TOLERANCE, THUMBNAIL_SIDE};
+pub use vector::{DIMENSION, Embedded, MOST_THUMBNAIL_SIDE, NORM_TOLERANCE, THUMBNAIL_SIDE};
 
 /// Exit status of `pinterest-embedder serve` after an image or text took longer than `--image-timeout`; the same status as
 /// that of `timeout(1)`. The log then contains the SHA-256 of the image, or the length of the text.

@@ -91,8 +91,8 @@ impl Client {
     }
 
     /// A thumbnail of an encoded image, of an animation its first frame: a JPEG of at most
-    /// [`MAX_THUMBNAIL_BYTES`](crate::MAX_THUMBNAIL_BYTES) bytes, whose longest side is `side` pixels, or that of a smaller
-    /// image; empty if none can be made. The model is not needed for it. For `patience` see [`embed`](Self::embed).
+    /// [`MAX_THUMBNAIL_BYTES`](crate::MAX_THUMBNAIL_BYTES) bytes, whose longest side is `side` pixels, at most
+    /// [`MOST_THUMBNAIL_SIDE`](crate::MOST_THUMBNAIL_SIDE), or that of a smaller image; empty if none can be made. The model is not needed for it. For `patience` see [`embed`](Self::embed).
     ///
     /// # Errors
     ///

@@ -187,7 +187,16 @@ fn no_level_reads_a_secret() -> Result<()> {
            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace = 'pinterest'::regnamespace
             AND c.relkind IN ('r', 'v') AND a.atttypid = 'bytea'::regtype AND has_column_privilege('chief', c.oid, a.attnum, 'SELECT') ORDER BY 1",
     )?;
-    assert_eq!(readable, ["model.fingerprint", "pin_image.image", "pin_image.sha256", "tracked_row.source_sha256"]);
+    assert_eq!(
+        readable,
+        [
+            "model.fingerprint",
+            "pin_image.image",
+            "pin_image.sha256",
+            "pin_image.thumbnail",
+            "tracked_row.source_sha256"
+        ]
+    );
     Ok(())
 }
 

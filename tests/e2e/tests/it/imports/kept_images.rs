@@ -75,8 +75,8 @@ fn boards_with_the_same_images_share_what_is_stored() -> Result<()> {
     assert_eq!(downloads(&world, &mut client, "'One', keep_images => 'originals'")?, pictures);
     assert_eq!(downloads(&world, &mut client, "'Two', keep_images => 'originals'")?, 0, "copied");
     assert_eq!((kept(&mut client, "One")?, kept(&mut client, "Two")?), ((PINS, PINS), (PINS, PINS)));
-    let twins = "SELECT count(DISTINCT thumbnail) FROM pinterest.pin_image";
-    assert_eq!(u64::try_from(client.value::<i64>(twins)?)?, pictures, "equal images have equal thumbnails");
+    let equal = "SELECT count(DISTINCT thumbnail) = count(DISTINCT sha256) FROM pinterest.pin_image";
+    assert!(client.value::<bool>(equal)?, "equal images have equal thumbnails");
     Ok(())
 }
 
@@ -148,7 +148,8 @@ fn thumbnails_are_exported_and_purged() -> Result<()> {
 fn other_words_are_refused() -> Result<()> {
     let (_world, mut client) = world()?.with_session()?;
     for word in ["true", "false", "", "Thumbnails", "all"] {
-        let refused = client.refused(&format!("SELECT pinterest_import_board('One', keep_images => '{word}')"), "22023");
+        let refused =
+            client.refused(&format!("SELECT pinterest_import_board('One', keep_images => '{word}')"), "22023");
         assert_eq!(refused.message, "keep_images must be none, thumbnails or originals", "{word}");
         assert!(!refused.hint.is_empty(), "{word}");
     }
