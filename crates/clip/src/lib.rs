@@ -10,6 +10,7 @@
 //! - `tokenizer`: CLIP's byte-pair encoding.
 //! - `engine`: the forward pass. Kernels are in `engine/fast/simd`, and are added in `engine/fast/variants.rs`.
 //! - `architecture`: the models that are accepted. `standin`: an untrained model for tests.
+//! - `verify`: what tells trained weights from others.
 //!
 //! The reference for every step is `CLIPModel`, `CLIPImageProcessor` on Pillow and `CLIPTokenizer` of the transformers
 //! library; `tests/fixtures` in the repository contains vectors frozen from it. This crate does not use the network or the
@@ -26,6 +27,7 @@ mod preprocess;
 mod replace;
 pub mod standin;
 mod tokenizer;
+pub mod verify;
 
 pub use animations::Animations;
 pub use embedding::{DIMENSION, Embedding};

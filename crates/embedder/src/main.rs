@@ -10,6 +10,7 @@ mod model;
 mod packing;
 mod sandbox;
 mod server;
+mod verify;
 
 #[cfg(all(feature = "fault-injection", not(debug_assertions)))]
 compile_error!("the feature `fault-injection` makes a program that crashes on request: debug builds only");

@@ -12,8 +12,20 @@ use crate::failure::Failure;
 pub fn load(directory: &Path, options: &clip::Options) -> Result<(Box<dyn clip::Engine>, Model), Failure> {
     let engine = catch_unwind(AssertUnwindSafe(|| clip::load(directory, options)))
         .map_err(|_| Failure::new(ErrorKind::ModelInvalid, "loading the model panicked"))??;
-    let model = describe(engine.info())?;
+    let mut model = describe(engine.info())?;
+    if is_untrained(directory, &engine.info().weights_sha256) {
+        // First, since a long notice is cut for a frame.
+        let others = model.notice.map_or_else(String::new, |notice| format!("; {notice}"));
+        model.notice = Some(format!("{}{others}", Model::UNTRAINED));
+    }
     Ok((engine, model))
+}
+
+/// Whether the weights lack the marks of training; false if they cannot be examined.
+fn is_untrained(directory: &Path, sha256: &str) -> bool {
+    let training = || catch_unwind(AssertUnwindSafe(|| clip::verify::training(directory)));
+    sha256 != clip::verify::PUBLISHED_SHA256
+        && training().is_ok_and(|found| found.is_ok_and(|found| !found.is_trained()))
 }
 
 fn describe(info: &clip::ModelInfo) -> Result<Model, Failure> {

@@ -174,7 +174,7 @@ fn a_relative_model_directory_is_found() {
 
 #[test]
 fn the_help_of_every_command_has_examples() {
-    for command in [&[][..], &["embed"], &["info"], &["init-model"], &["pack"], &["serve"]] {
+    for command in [&[][..], &["embed"], &["info"], &["init-model"], &["pack"], &["serve"], &["verify"]] {
         let output = program().args(command).arg("--help").output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         let text = String::from_utf8(output.stdout).unwrap();

@@ -15,6 +15,9 @@ use crate::workers::registry::{self, Worker};
 /// The time after which an embedder that has not loaded its model is reported.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const UNTRAINED_HINT: &str = "pgvector_setup/clip-weights DIRECTORY downloads trained weights; pinterest-embedder verify \
+                              --model DIRECTORY tells whether weights are right.";
+
 pub fn model_directory() -> Result<Finding, Failure> {
     Ok(match settings::model_dir() {
         None => Finding::Bad(
@@ -60,17 +63,24 @@ pub fn answers() -> Result<Finding, Failure> {
     };
     match info.model {
         ModelState::Ready(model) => {
+            let untrained = model.is_untrained();
+            // Embedders of other versions may not tell.
+            let trained =
+                if !untrained && info.version == env!("CARGO_PKG_VERSION") { ", trained weights" } else { "" };
             let text = format!(
-                "process {}, {} threads, model {} ({} by kernels {}, {} numbers)",
+                "process {}, {} threads, model {} ({} by kernels {}, {} numbers{trained})",
                 info.pid, info.threads, model.name, model.precision, model.kernels, model.dimension
             );
             let int8 =
                 model.precision.starts_with("int8").then(|| "int8 is not validated on trained weights".to_owned());
             let remarks: Vec<String> = int8.into_iter().chain(model.notice).collect();
-            Ok(if remarks.is_empty() {
+            let noted = format!("{text}; {}", remarks.join("; "));
+            Ok(if untrained {
+                Finding::Advice(noted, UNTRAINED_HINT.to_owned())
+            } else if remarks.is_empty() {
                 Finding::Good(text)
             } else {
-                Finding::Note(format!("{text}; {}", remarks.join("; ")))
+                Finding::Note(noted)
             })
         }
         ModelState::Failed { kind, message } => Err(Failure::from_embedder(kind, message)),

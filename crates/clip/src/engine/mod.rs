@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 pub use options::{DeviceKind, Kernels, Options, Precision, UnknownName};
 
+pub(crate) use weights::{Checkpoint, Weights, hexadecimal};
+
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::{DIMENSION, Embedding, PREPROCESSING, Pixels};
@@ -130,6 +132,21 @@ pub fn is_packed(directory: &Path, options: &Options) -> Result<bool, Error> {
     let (architecture, checkpoint) = open(directory)?;
     let variant = variant(&architecture, options)?;
     variant.map_or(Ok(true), |variant| fast::is_packed(&variant, &checkpoint, &architecture))
+}
+
+/// Reads all weights of the model in `directory`; also returns the length of their file, in bytes.
+pub(crate) fn read_weights(directory: &Path) -> Result<(Weights, u64), Error> {
+    let (architecture, path) = open(directory)?;
+    let weights = weights::read(&path, &architecture)?;
+    let length = std::fs::metadata(&path).map_err(|error| Error::reading(&path, error))?.len();
+    Ok((weights, length))
+}
+
+/// Opens the weights of the model in `directory`, to read parts of them.
+pub(crate) fn checkpoint(directory: &Path) -> Result<(Architecture, Checkpoint), Error> {
+    let (architecture, path) = open(directory)?;
+    let checkpoint = Checkpoint::open(&path, &architecture)?;
+    Ok((architecture, checkpoint))
 }
 
 /// Reads the configuration in `directory`; also returns the path of the weights.

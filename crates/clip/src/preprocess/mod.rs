@@ -53,6 +53,11 @@ impl Window {
         &self.0
     }
 
+    /// A window that was drawn: the colour of each pixel by row and column.
+    pub(crate) fn draw(colour: impl Fn(usize, usize) -> [u8; 3]) -> Self {
+        Self((0..SIDE * SIDE).flat_map(|pixel| colour(pixel / SIDE, pixel % SIDE)).collect())
+    }
+
     /// The model's input.
     pub fn normalise(&self) -> Pixels {
         Pixels(normalise::normalise(&self.0))

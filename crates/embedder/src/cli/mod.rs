@@ -7,6 +7,7 @@ mod limits;
 mod model;
 mod pack;
 mod serve;
+mod verify;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   pinterest-embedder init-model model --seed 1
+  pinterest-embedder verify --model model
   pinterest-embedder embed --model model photo.jpg
   pinterest-embedder serve --model model --socket run/embedder.sock
 
@@ -42,6 +44,7 @@ enum Command {
     InitModel(init_model::Arguments),
     Pack(pack::Arguments),
     Serve(serve::Arguments),
+    Verify(verify::Arguments),
 }
 
 /// Runs the command.
@@ -52,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::InitModel(arguments) => init_model::run(arguments),
         Command::Pack(arguments) => pack::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
     };
     outcome.unwrap_or_else(|error| {
         log::line(format_args!("{error}"));

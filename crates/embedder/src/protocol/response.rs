@@ -155,6 +155,17 @@ pub struct Model {
     pub notice: Option<String>,
 }
 
+impl Model {
+    /// The notice of untrained weights. It is sent as a notice, and not as a field, so that clients and servers of all
+    /// versions understand each other.
+    pub const UNTRAINED: &str = "untrained weights: rankings reflect colour and texture, not meaning";
+
+    /// Whether the weights lack the marks that training leaves.
+    pub fn is_untrained(&self) -> bool {
+        self.notice.as_ref().is_some_and(|notice| notice.starts_with(Self::UNTRAINED))
+    }
+}
+
 impl Response {
     /// Encodes the whole frame for sending. Strings over 1,024 bytes are truncated.
     pub fn encode(&self, id: u64) -> Vec<u8> {

@@ -5,3 +5,4 @@ mod model;
 mod poison;
 mod reembed;
 mod settings;
+mod untrained;
