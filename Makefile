@@ -19,7 +19,7 @@ $(MAKECMDGOALS):
 
 else
 
-.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint freeze-release clean
+.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
@@ -99,6 +99,9 @@ install: setup ## Build for use and install into the Postgres that PG_CONFIG nam
 
 lint: setup ## Check formatting, lints and the files of releases
 	@tools/lint
+
+check-arm64: setup ## Compile for 64-bit ARM, and run the model's golden tests in an emulator
+	@tools/check-arm64
 
 freeze-release: setup ## Freeze the SQL of a release (VERSION=0.1.0); CONTRIBUTING.md has the steps around it
 	@tools/freeze-release "$(VERSION)"

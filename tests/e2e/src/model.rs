@@ -59,23 +59,29 @@ impl Model {
     /// target/models/clip-vit-base-patch32` downloaded, else a stand-in.
     /// Packs the weights if possible: a server's user without write access would pack them at each start.
     pub fn find(installation: &Installation) -> Result<Self> {
-        let model = Self::look(installation)?;
-        let mut pack = std::process::Command::new(installation.embedder());
-        pack.arg("pack").arg("--model").arg(&model.directory).output().context("cannot run pinterest-embedder")?;
-        Ok(model)
+        let directory = Self::look(installation)?;
+        let embedder = |command: &str| {
+            let mut program = std::process::Command::new(installation.embedder());
+            program.args([command, "--model"]).arg(&directory).output().context("cannot run pinterest-embedder")
+        };
+        embedder("pack")?;
+        let info = embedder("info")?;
+        ensure!(info.status.success(), "{}: {}", directory.display(), String::from_utf8_lossy(&info.stderr));
+        let trained = !String::from_utf8_lossy(&info.stdout).contains("untrained weights");
+        Ok(Self { directory, trained })
     }
 
-    fn look(installation: &Installation) -> Result<Self> {
+    fn look(installation: &Installation) -> Result<PathBuf> {
         if let Some(directory) = std::env::var_os("CLIP_MODEL_DIR").filter(|value| !value.is_empty()) {
             let directory = PathBuf::from(directory);
             ensure!(is_model(&directory), "CLIP_MODEL_DIR: no model in {}", directory.display());
-            return Ok(Self { directory, trained: true });
+            return Ok(directory);
         }
         let downloaded = runtime_directory("models")?.join("clip-vit-base-patch32");
         if is_model(&downloaded) {
-            return Ok(Self { directory: downloaded, trained: true });
+            return Ok(downloaded);
         }
-        Ok(Self { directory: full_stand_in(installation)?, trained: false })
+        full_stand_in(installation)
     }
 
     /// The model's directory.

@@ -155,12 +155,12 @@ fn heart(x: f32, y: f32) -> Colour {
     if (x * x + y * y - 1.0).powi(3) < x * x * y.powi(3) { [220, 20, 50] } else { WHITE }
 }
 
-/// Five points: inside of at least four of the five lines on which its sides lie.
+/// Five points, one of them up: inside of at least four of the five lines on which its sides lie.
 fn star(x: f32, y: f32) -> Colour {
     let inside = (0..5)
         .filter(|&line| {
             let angle = (line as f32 + 0.5) * std::f32::consts::TAU / 5.0;
-            x * angle.sin() - y * angle.cos() < 0.29
+            x * angle.sin() + y * angle.cos() < 0.29
         })
         .count();
     if inside >= 4 && x.hypot(y) < 0.95 { [245, 190, 20] } else { [25, 35, 90] }
