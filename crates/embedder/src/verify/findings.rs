@@ -131,7 +131,7 @@ fn figures(
 
 fn logits(engine: &mut dyn Engine, tokenizer: &Tokenizer, picture: &[u8]) -> Result<[f64; 2], Failure> {
     let limits = Limits::default();
-    let prepared = inference::decode(picture, &limits, Animations::FirstFrame)?;
+    let prepared = inference::decode(picture, &limits, Animations::FirstFrame, false)?;
     let (number, width, height) = verify::CAT_PHOTO;
     let (found_width, found_height, _) = clip::decoded(picture, &limits)?;
     if (found_width, found_height) != (width, height) {
