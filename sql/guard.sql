@@ -13,6 +13,27 @@ BEGIN
 END
 $$;
 
+-- The objects of this version need its library, or a later one. The declaration of a function that every version has loads
+-- the library, wherever it is; a server that was not restarted after an upgrade has the one of before.
+CREATE FUNCTION @extschema@.pinterest_load_library() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'pinterest_grant_wrapper';
+DROP FUNCTION @extschema@.pinterest_load_library();
+DO $$
+DECLARE
+    needed CONSTANT pg_catalog.text := (SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pg_pinterest');
+    loaded CONSTANT pg_catalog.text := pg_catalog.current_setting('pinterest.library_version', true);
+BEGIN
+    IF loaded IS NULL OR pg_catalog.string_to_array(pg_catalog.substring(loaded, '^[0-9.]*[0-9]'), '.')::pg_catalog.int4[]
+        OPERATOR(pg_catalog.<) pg_catalog.string_to_array(pg_catalog.substring(needed, '^[0-9.]*[0-9]'), '.')::pg_catalog.int4[]
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = pg_catalog.format('the SQL objects of version %s need its library, and this session has loaded %s',
+                needed, COALESCE(loaded, 'an older one')),
+            HINT = 'If pg_pinterest is in shared_preload_libraries, restart the server, otherwise connect again. If that does '
+                'not help, the files of two installations are mixed: install one version again.';
+    END IF;
+END
+$$;
+
 -- Every vector column below must be pgvector's, not of a type of the same name that another role created in the target
 -- schema.
 DO $$
@@ -36,7 +57,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = 'pg_pinterest requires pgvector 0.8.0 or later',
-            HINT = 'Run pgvector_setup/install, then ALTER EXTENSION vector UPDATE.';
+            HINT = 'Install pgvector 0.8.0 or later (a package of the distribution, or pgvector_setup/install), then run ALTER EXTENSION vector UPDATE.';
     END IF;
     IF pg_catalog.string_to_array((SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'vector'), '.')::pg_catalog.int4[]
        OPERATOR(pg_catalog.<) ARRAY[0, 8, 3] THEN

@@ -451,15 +451,15 @@ settings! {
         model_dir().ok_or_else(|| Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"))
     }
 
-    /// Empty: the directory of the server's own programs, where `make install` puts it.
+    /// Empty: where the package and `make install` put it, or beside the library in an extension image.
     static EMBEDDER_PATH: Text = text(c"pinterest.embedder_path", c"", PLAIN,
         c"Path of the program pinterest-embedder.",
-        c"Empty: in the directory of the server's programs.",
+        c"Empty: in the directory bin beside that of the library, or else in that of the server's programs.",
     );
 
     /// The embedder's program.
     pub fn embedder_path() -> PathBuf {
-        EMBEDDER_PATH.path().unwrap_or_else(|| crate::postgres::platform::server_bindir().join("pinterest-embedder"))
+        EMBEDDER_PATH.path().unwrap_or_else(|| crate::postgres::platform::installed_program("pinterest-embedder"))
     }
 
     /// auto: the fastest precision whose vectors rank as the reference's do: bf16 if the CPU supports it natively

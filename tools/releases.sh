@@ -31,8 +31,10 @@ step_guard() { printf '\\echo Use "ALTER EXTENSION pg_pinterest UPDATE TO '"'%s'
 step_check() {
     cat <<STEP
 
--- The objects of this version need its library. If it is not loaded, nothing is changed.
-LOAD 'MODULE_PATHNAME';
+-- The objects of this version need its library. If it is not loaded, nothing is changed. The declaration of a function that
+-- every version has loads the library, wherever it is.
+CREATE FUNCTION @extschema@.pinterest_load_library() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'pinterest_grant_wrapper';
+DROP FUNCTION @extschema@.pinterest_load_library();
 DO \$\$
 DECLARE
     needed CONSTANT pg_catalog.text := '$1';

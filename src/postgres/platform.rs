@@ -30,6 +30,32 @@ pub fn server_bindir() -> PathBuf {
     program.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// The file that this library was loaded from.
+fn library() -> Option<PathBuf> {
+    let mut found = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let function: fn() -> Option<PathBuf> = library;
+    // SAFETY: the address of a function of this library; dladdr writes into the structure. The name that it sets belongs to the
+    // dynamic linker and is valid while the library is loaded, which is until the process ends.
+    unsafe {
+        let found = match libc::dladdr(function as *const libc::c_void, found.as_mut_ptr()) {
+            0 => return None,
+            _ => found.assume_init(),
+        };
+        (!found.dli_fname.is_null()).then(|| path_from(CStr::from_ptr(found.dli_fname)))
+    }
+}
+
+/// A program that is installed with the library: in the directory `bin` beside that of the library, as in an extension image and
+/// in Debian's packages, or else among the server's programs.
+pub fn installed_program(name: &str) -> PathBuf {
+    library().and_then(|library| program_beside(&library, name)).unwrap_or_else(|| server_bindir().join(name))
+}
+
+fn program_beside(library: &Path, name: &str) -> Option<PathBuf> {
+    let program = library.parent()?.parent()?.join("bin").join(name);
+    (program.is_absolute() && program.is_file()).then_some(program)
+}
+
 /// Reads the clocks: the system time, which can be set, and the time since boot, which cannot. On systems without a clock since
 /// boot, or without a boot id, only the first is used.
 pub fn observe_clocks() -> Observation {
@@ -165,4 +191,24 @@ pub fn is_preloaded() -> bool {
 pub fn is_binary_upgrade() -> bool {
     // SAFETY: a plain read of a process-wide variable.
     unsafe { pg_sys::IsBinaryUpgrade }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_in_bin_beside_the_directory_of_the_library() -> std::io::Result<()> {
+        let image = std::env::temp_dir().join(format!("pg_pinterest-image-{}", std::process::id()));
+        let library = image.join("lib/pg_pinterest.so");
+        std::fs::create_dir_all(image.join("bin/directory"))?;
+        std::fs::write(image.join("bin/program"), "")?;
+        let found = |library: &Path, name| program_beside(library, name);
+        assert_eq!(found(&library, "program"), Some(image.join("bin/program")));
+        assert_eq!(found(&library, "absent"), None);
+        assert_eq!(found(&library, "directory"), None);
+        assert_eq!(found(&image.join("lib/postgresql/pg_pinterest.so"), "program"), None);
+        assert_eq!(found(Path::new("lib/pg_pinterest.so"), "program"), None);
+        std::fs::remove_dir_all(image)
+    }
 }

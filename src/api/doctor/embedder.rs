@@ -35,7 +35,8 @@ pub fn program() -> Result<Finding, Failure> {
     } else {
         Finding::Bad(
             format!("{} does not exist", path.display()),
-            "make install puts it beside the server's programs; pinterest.embedder_path sets another path.".to_owned(),
+            "The package and make install put it beside the server's programs; pinterest.embedder_path sets another path."
+                .to_owned(),
         )
     })
 }
@@ -61,6 +62,15 @@ pub fn answers() -> Result<Finding, Failure> {
         Ok(info) => info,
         Err(note) => return Ok(note),
     };
+    let library = env!("CARGO_PKG_VERSION");
+    if info.version != library {
+        return Ok(Finding::Bad(
+            format!("the running embedder is {}, the library is {library}", info.version),
+            "Restart the server after an upgrade. If they still differ, two installations are mixed, such as a package and \
+             one from source: remove both, and install one of them."
+                .to_owned(),
+        ));
+    }
     match info.model {
         ModelState::Ready(model) => {
             let untrained = model.is_untrained();
