@@ -13,13 +13,14 @@ ifneq ($(filter-out help clean test-all,$(if $(PG),$(or $(MAKECMDGOALS),help))),
 # `make install` is for this machine's servers, and packages are made for Debian's.
 ways_of_install := --here
 ways_of_package := --packaged
+ways_of_extension-image-tree := --packaged
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS):
 	@tools/with-postgres $(ways_of_$@) "$(PG)" -- $(MAKE) --no-print-directory PG= $@
 
 else
 
-.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install lint check-arm64 freeze-release clean
+.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
@@ -96,6 +97,15 @@ sqlsmith: stage ## Run random SQL from SQLsmith for MINUTES=10 as a role of leve
 
 install: setup ## Build for use and install into the Postgres that PG_CONFIG names
 	@tools/install-release
+
+package: setup ## Make the Debian package for PG=17 in target/packages (PROFILE=debug for one without optimisation)
+	@tools/package
+
+test-package: ## Make, install, upgrade and remove the package in new installations of Debian 13 (needs root)
+	@tests/package/run
+
+extension-image-tree: setup ## Lay out the files for an extension image of PG=18 in target/extension-image
+	@tools/extension-image-tree
 
 lint: setup ## Check formatting, lints and the files of releases
 	@tools/lint
