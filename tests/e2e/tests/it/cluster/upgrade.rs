@@ -494,7 +494,7 @@ fn files_of_releases_do_not_change() -> Result<()> {
     for directory in ["tools", "sql/releases/data"] {
         fs::create_dir_all(path(directory))?;
     }
-    for script in ["tools/check-releases", "tools/freeze-release", "tools/releases.sh", "sql/guard.sql"] {
+    for script in ["tools/check-releases", "tools/freeze-release", "tools/releases.sh"] {
         fs::copy(checkout().join(script), path(script))?;
     }
     fs::write(path("Cargo.toml"), "[workspace.package]\nversion = \"0.2.0\"\n")?;
@@ -526,8 +526,6 @@ fn files_of_releases_do_not_change() -> Result<()> {
     passes()?;
     let newest = "sql/pg_pinterest--0.1.0--0.2.0.sql";
     let step = fs::read(path(newest))?;
-    let text = String::from_utf8_lossy(&step).into_owned();
-    assert!(text.contains("pinterest.library_version") && text.ends_with("$$;\n"), "no check of the library: {text}");
     fs::write(path(newest), "SELECT 1;\n")?;
     fails("the first line of sql/pg_pinterest--0.1.0--0.2.0.sql must be")?;
     fs::remove_file(path(newest))?;
