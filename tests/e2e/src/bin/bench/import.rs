@@ -52,9 +52,9 @@ fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Measures the time and the memory of the processes during the import of a large board.
+/// Measures the time and the memory of the processes during the import of a large board, and its size on disk.
 pub fn large_board(pins: i64) -> Result<()> {
-    let (_world, _client, measured) = import_large_board(pins.try_into()?)?;
+    let (_world, mut client, measured) = import_large_board(pins.try_into()?)?;
     figure(&format!("import of {pins} pins"), format!("{:.1} s", measured.taken.as_secs_f64()));
     for (name, peak) in [("worker", measured.worker), ("embedder", measured.embedder)] {
         let megabytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -65,6 +65,20 @@ pub fn large_board(pins: i64) -> Result<()> {
         );
     }
     figure("  longest transaction of the worker", format!("{:.2} s", measured.longest_transaction));
+    for table in ["pin", "pin_image"] {
+        let sizes = client.query_one(
+            &format!(
+                "SELECT pg_table_size(t) / rows, pg_indexes_size(t) / rows
+                   FROM (SELECT 'pinterest.{table}'::regclass AS t, count(*) AS rows FROM pinterest.{table}) AS counted"
+            ),
+            &[],
+        )?;
+        let (rows, indexes): (i64, i64) = (sizes.get(0), sizes.get(1));
+        figure(&format!("  bytes per row of pinterest.{table}"), format!("{rows}, and {indexes} of its indexes"));
+    }
+    // The server had written next to nothing before.
+    let wal: i64 = client.query_one("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/1000000')::int8", &[])?.get(0);
+    figure("  bytes of WAL per pin", (wal / pins).to_string());
     Ok(())
 }
 

@@ -74,7 +74,10 @@ fn venues(client: &mut Client, geometry: &mut Geometry) -> Result<()> {
         "SET max_parallel_maintenance_workers = 2;
          CREATE INDEX venues_embedding ON venues USING hnsw (embedding vector_cosine_ops) WITH (m = 16, ef_construction = 64)",
     )?;
-    figure(&format!("index over {VENUES} venues"), format!("{:.0} s", began.elapsed().as_secs_f64()));
+    let taken = began.elapsed();
+    let size: i64 = client.query_one("SELECT pg_relation_size('venues_embedding')", &[])?.get(0);
+    let size = size as f64 / f64::from(1 << 20);
+    figure(&format!("index over {VENUES} venues"), format!("{:.0} s, {size:.0} MB", taken.as_secs_f64()));
     Ok(())
 }
 
