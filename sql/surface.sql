@@ -94,11 +94,25 @@ FROM (VALUES
      'Transfers the rows that one role owns to another role: apps, accounts with everything imported through them, and tracked columns whose tables already belong to the new owner. Requires the rights of both roles, or a superuser if the old role has been dropped; in that case the old role is written as the owner is shown. Returns the counts'),
     ('admin', 'pinterest_adopt()',
      'Lets this copy of the database send requests, on this host. Call it only if the original is permanently gone. See pinterest.clone_fence'),
+    ('admin', 'pinterest_stat_reset(text)',
+     'Sets the counters of a view pinterest.stat_... of this database to 0, by default those of all of them; stat_embedder is that of the whole cluster'),
 
     ('reader', 'pinterest.board_mean(bigint, text)',
      'Internal: mean of a board''s image embeddings, their number, and the number of models that made them'),
     ('reader', 'pinterest.nearest_pins(vector, integer, bigint, text, text, boolean)',
      'Internal: the pins nearest to an embedding, each by its nearest image, with the columns that pinterest_pins_like() returns'),
+    ('admin', 'pinterest.read_stat_imports()',
+     'Internal: the row of pinterest.stat_imports'),
+    ('admin', 'pinterest.read_stat_images()',
+     'Internal: the rows of pinterest.stat_images'),
+    ('admin', 'pinterest.read_stat_requests()',
+     'Internal: the rows of pinterest.stat_requests'),
+    ('admin', 'pinterest.read_stat_embedder()',
+     'Internal: the row of pinterest.stat_embedder'),
+    ('admin', 'pinterest.read_stat_refreshes()',
+     'Internal: the row of pinterest.stat_refreshes'),
+    ('admin', 'pinterest.read_stat_tracked()',
+     'Internal: the rows of pinterest.stat_tracked'),
     ('user', 'pinterest.track_change()',
      'Internal: queues or dequeues a row of a tracked table after it has changed. pinterest_track() creates the triggers'),
     ('user', 'pinterest.track_stale()',
@@ -200,6 +214,13 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- The usual role of monitoring reads statistics, which name no board and no user.
+GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
+GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_requests, pinterest.stat_embedder,
+    pinterest.stat_refreshes, pinterest.stat_tracked TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
+    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked() TO pg_monitor;
 
 -- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a
 -- constraint, a view, a policy, an index or a function's body above uses must belong to the server (initdb assigns oids

@@ -17,6 +17,7 @@ mod postgres;
 mod rows;
 mod secrets;
 mod settings;
+mod statistics;
 mod store;
 mod workers;
 
@@ -30,6 +31,7 @@ extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["owner"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["tables"]);
 extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["views", pinterest_recommend_boards]);
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["functions"]);
+extension_sql_file!("../sql/statistics.sql", name = "statistics", requires = ["tracking"]);
 extension_sql_file!("../sql/surface.sql", name = "surface", finalize);
 
 /// Called when the server loads the library. Nothing is created here: no thread, no runtime, no file.
@@ -44,6 +46,7 @@ pub extern "C-unwind" fn _PG_init() {
     workers::registry::watch_commits();
     if preloading {
         workers::reserve_shared_memory();
+        statistics::reserve();
         workers::registry::Worker::Launcher.register_static();
         workers::registry::Worker::Supervisor.register_static();
     }

@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pinterest::model::Board;
-use pinterest::{BoardReference, BookmarkGuard, Client, Closest, Error, Likeness, Secret};
+use pinterest::{BoardReference, BookmarkGuard, Closest, Error, Likeness, Secret};
 
 use super::{access_token, given, not_empty};
 use crate::errors::{Failure, Kind};
@@ -14,6 +14,7 @@ use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;
 use crate::rows::board_row;
 use crate::settings;
+use crate::statistics;
 use crate::store::board::{KnownBoard, KnownSection};
 use crate::store::{account, board, board_images, refuse_if_read_only};
 
@@ -63,8 +64,10 @@ const TOO_FAST: u32 = 3;
 /// All pages of the account's boards.
 fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     let endpoints = settings::endpoints()?;
+    // Without the counters it works as well.
+    let _ = statistics::attach();
     block_on(move || async move {
-        let client = Client::new(endpoints)?;
+        let client = statistics::requests::client(endpoints)?;
         let mut guard = BookmarkGuard::new();
         let mut bookmark: Option<String> = None;
         let mut boards = Vec::new();

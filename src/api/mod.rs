@@ -25,6 +25,7 @@ mod label_embeddings;
 mod recommend;
 mod similar;
 mod small_images;
+mod statistics;
 mod themes;
 mod track;
 mod wait;

@@ -13,5 +13,6 @@ pub mod program;
 pub mod query_cache;
 pub mod regclass;
 pub mod session_settings;
+pub mod shared_memory;
 pub mod threads;
 pub mod vector;

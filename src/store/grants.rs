@@ -68,9 +68,9 @@ struct Privilege {
 
 /// The privileges of a level, and whether the caller may grant each and the role holds it.
 ///
-/// Every level reads the views, the tables with a policy "own", and `pinterest.model`; of `pinterest.app` all columns
-/// but the secret. An admin may maintain the tables where Postgres has a privilege for that; one that was made admin before it
-/// had, and so does not hold it, grants the rest.
+/// Every level reads the views except those of statistics, which count the rows of all owners and are the admins', the tables
+/// with a policy "own", and `pinterest.model`; of `pinterest.app` all columns but the secret. An admin may maintain the tables
+/// where Postgres has a privilege for that; one that was made admin before it had, and so does not hold it, grants the rest.
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
     let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
@@ -83,7 +83,7 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
          UNION ALL SELECT format('SELECT ON %s', c.oid::regclass), has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'), \
              has_table_privilege($1, c.oid, 'SELECT' || $2) \
          FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
-         WHERE (c.relkind = 'v' OR c.oid = 'pinterest.model'::regclass OR c.oid <> 'pinterest.app'::regclass \
+         WHERE (c.relkind = 'v' AND (c.relname !~ '^stat_' OR 'admin' = ANY ($3)) OR c.oid = 'pinterest.model'::regclass OR c.oid <> 'pinterest.app'::regclass \
                 AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'own')) \
          UNION ALL SELECT format('SELECT (%I) ON pinterest.app', a.attname), \
              has_column_privilege(a.attrelid, a.attnum, 'SELECT WITH GRANT OPTION'), \

@@ -4,6 +4,7 @@
 use super::pin_image::AI_DISCLOSED;
 use super::{execute, params, words};
 use crate::errors::Failure;
+use crate::statistics::{self, Counter, Image, Source};
 
 words! {
     /// The outcome of a listed pin.
@@ -60,6 +61,7 @@ pub fn count_missing(account_id: i64, import_id: i64, count: i32) -> Result<(), 
 
 /// Counts images that were embedded already; the import's row counts them with their page.
 pub fn count_kept(account_id: i64, import_id: i64, count: i32) -> Result<(), Failure> {
+    note(Image::Reused, count);
     add(account_id, import_id, "image", [(ImageOutcome::Reused.as_str(), "kept", count)].into_iter())
 }
 
@@ -72,6 +74,10 @@ pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOut
     let sum = |wanted: ImageOutcome| -> i32 {
         counted.iter().filter(|(outcome, _, _)| *outcome == wanted).map(|(_, _, count)| count).sum()
     };
+    note(Image::Embedded, sum(ImageOutcome::Embedded));
+    note(Image::Reused, sum(ImageOutcome::Reused));
+    note(Image::Skipped, sum(ImageOutcome::Skipped));
+    note(Image::Failed, sum(ImageOutcome::Failed));
     execute(
         "UPDATE pinterest.import SET images_embedded = images_embedded + $3, images_reused = images_reused + $4, \
          images_skipped = images_skipped + $5, images_failed = images_failed + $6, attempts = 0, deaths = 0 \
@@ -91,6 +97,10 @@ pub fn count_images(account_id: i64, import_id: i64, counted: &[Counted<ImageOut
         "image",
         counted.iter().map(|(outcome, reason, count)| (outcome.as_str(), *reason, *count)),
     )
+}
+
+fn note(counter: Image, number: i32) {
+    statistics::note(Counter::Image(Source::Import, counter), usize::try_from(number).unwrap_or_default());
 }
 
 fn add<'a>(

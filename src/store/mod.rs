@@ -8,7 +8,7 @@
 //! - Searches: `board_images`, `candidates`, `gallery`, `nearest_pins`, `index_settings`.
 //! - Users' tables: `user_table` describes them, [`track`] keeps their tracked columns.
 //! - The installation and its surroundings: `clock`, `databases`, `export`, `extension`, `grants`, `installation`,
-//!   `reassign`, `surroundings`.
+//!   `reassign`, `statistics`, `surroundings`.
 //!
 //! Statements are constants with parameters. They run under a pinned `search_path`, because a caller's own could put
 //! another operator in place of `=`, and with row security on. `saved` keeps the plans of statements that run often.
@@ -41,6 +41,7 @@ pub mod reembed;
 pub mod retention;
 mod saved;
 pub mod seal;
+pub mod statistics;
 pub mod surroundings;
 pub mod token;
 pub mod token_answer;

@@ -14,6 +14,7 @@ use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::secrets::sealer::Sealer;
 use crate::secrets::tokens;
+use crate::statistics;
 use crate::store::app_access::Permission;
 use crate::store::{account, app_access, oauth_state as states};
 
@@ -65,7 +66,7 @@ async fn complete(context: &Context, connection: Connection) -> Result<i64, Fail
         Ok((owner, authorization, credentials))
     });
     let (owner, authorization, credentials) = begun.await?;
-    let granted = match Client::new(context.config.borrow().endpoints.clone()) {
+    let granted = match statistics::requests::client(context.config.borrow().endpoints.clone()) {
         Ok(client) => client.exchange_code(&credentials, &code).await.map(|grant| (client, grant)),
         Err(error) => Err(error),
     };
@@ -205,7 +206,7 @@ pub async fn ask_again(context: &Context, account_id: i64) -> Result<(), Failure
     if context.database.run(move || app_access::ask(account_id)).await? == Permission::Closed {
         return Ok(());
     }
-    let client = Client::new(context.config.borrow().endpoints.clone())?;
+    let client = statistics::requests::client(context.config.borrow().endpoints.clone())?;
     let user = ask(&client, &access.token, &[]).await;
     match &user {
         User::AppRefused(cause) => {

@@ -12,6 +12,7 @@ use super::registry::{self, Sent, Starting, Worker, served_databases, tracked_da
 use super::{pause, presence, transaction, worker_process};
 use crate::errors::Failure;
 use crate::postgres::threads;
+use crate::statistics;
 
 /// Between reads of the list of databases.
 const ROUND: Duration = Duration::from_secs(60);
@@ -95,8 +96,11 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
         if worker_process::take_reload() {
             visits.values_mut().for_each(|visit| visit.is_wanted(now));
         }
+        let counted = statistics::seen_databases();
         match transaction::run(databases) {
             Ok(databases) => {
+                let all: Vec<_> = databases.iter().map(|database| database.oid.to_u32()).collect();
+                statistics::forget_others(&counted, &all);
                 if std::mem::take(&mut is_first_round) {
                     let all: Vec<_> = databases.iter().map(|database| database.oid).collect();
                     pause::forget_others(&all);

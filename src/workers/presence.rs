@@ -1,23 +1,21 @@
 //! The running workers, in shared memory that no SQL reaches: a fixed table of slots, so the time to read it does not
 //! depend on the number of sessions.
 //!
-//! If the library is preloaded the memory is requested at server start. Otherwise it is taken from the reserve that the
-//! server has for small structures, as contrib's autoprewarm does. The server recreates shared memory after a crash of any
-//! process, so an entry never outlives its process: a process that ends in order frees its slot, a crash ends this memory.
-//! All access is by atomics; nothing here waits.
+//! The server recreates shared memory after a crash of any process, so an entry never outlives its process: a process that
+//! ends in order frees its slot, a crash ends this memory. All access is by atomics; nothing here waits.
 //!
 //! The same memory contains the requests of commits to the launcher, the reports of workers to it, and the workers that may
 //! not start yet.
 
 use std::ffi::CStr;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
-use pgrx::{PgTryBuilder, pg_sys};
+use pgrx::pg_sys;
 
 use super::kind::Worker;
 use crate::errors::{Failure, Kind};
+use crate::postgres::shared_memory;
 
 /// Names the layout of this memory: libraries of different versions in one server do not share it.
 const NAME: &CStr = c"pg_pinterest workers, layout 1";
@@ -203,24 +201,7 @@ static OWN: AtomicU32 = AtomicU32::new(0);
 
 /// Requests the memory from the server. From `_PG_init` while preloading.
 pub fn reserve() {
-    // SAFETY: a hook that exists as long as the library; it calls the previous one.
-    unsafe {
-        BEFORE = pg_sys::shmem_request_hook;
-        pg_sys::shmem_request_hook = Some(request);
-    }
-}
-
-static mut BEFORE: pg_sys::shmem_request_hook_type = None;
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn request() {
-    // SAFETY: written once, before the server calls hooks; called at the time when memory is requested.
-    unsafe {
-        if let Some(before) = BEFORE {
-            before();
-        }
-        pg_sys::RequestAddinShmemSpace(size_of::<Table>());
-    }
+    shared_memory::reserve(size_of::<Table>());
 }
 
 /// The memory, if this process has attached it: for places where nothing may fail.
@@ -238,35 +219,11 @@ pub fn attach(fill: fn()) -> Result<(), Failure> {
     if attached().is_some() {
         return Ok(());
     }
-    // SAFETY: AddinShmemInitLock, number 21 in Postgres 14 to 18 (lwlocknames.txt, lwlocklist.h).
-    let lock = unsafe { &raw mut (*pg_sys::MainLWLockArray.add(21)).lock };
-    let found = PgTryBuilder::new(AssertUnwindSafe(|| {
-        // SAFETY: as other extensions attach their memory; zeros are an empty table, and no other process sees it before the
-        // lock is released.
-        unsafe {
-            pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
-            let mut found = false;
-            let table = pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<Table>(), &raw mut found).cast::<Table>();
-            if !found {
-                table.write_bytes(0, 1);
-                TABLE.store(table, Relaxed);
-                fill();
-            }
-            pg_sys::LWLockRelease(lock);
-            Ok(table)
-        }
-    }))
-    .catch_others(|error| {
-        // SAFETY: as LWLockReleaseAll does it for one lock: an ERROR has set the count of held interrupts to zero.
-        unsafe {
-            if pg_sys::LWLockHeldByMe(lock) {
-                pg_sys::InterruptHoldoffCount += 1;
-                pg_sys::LWLockRelease(lock);
-            }
-        }
-        Err(Failure::of_error(Kind::Busy, error))
-    })
-    .execute()?;
+    let found = shared_memory::attach(NAME, size_of::<Table>(), |table| {
+        // Zeros are an empty table.
+        TABLE.store(table, Relaxed);
+        fill();
+    })?;
     TABLE.store(found, Relaxed);
     Ok(())
 }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use pinterest::refresh::{Ask, Cause, FailedRefresh, NextStep, ask};
-use pinterest::{Client, TokenGrant};
+use pinterest::TokenGrant;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use super::registry;
 use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
 use crate::secrets::tokens::{REFRESH_PATIENCE, Refreshable, open_or_give_up};
+use crate::statistics::{self, Counter, Refresh as Counted};
 use crate::store::app_breaker::{self, Permission};
 use crate::store::token::Opened;
 use crate::store::{account, token, token_answer};
@@ -188,15 +189,29 @@ async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -
         let sealed = token::get(account_id)?;
         open_or_give_up(account_id, &sealed, |sealer| sealer.refreshable(account_id, &sealed))
     };
-    let used = context.database.run(load).await??;
-    let client = Client::new(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
+    let count = |counter| statistics::add(Counter::Refresh(counter), 1);
+    let used = context.database.run(load).await.flatten().inspect_err(|_| count(Counted::Failed))?;
+    let client =
+        statistics::requests::client(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
+    let client = if used.attempt.number > 1 { client.as_retry() } else { client };
     let request =
         Ask { app: &used.app, current: &used.refresh_token, previous: used.previous.as_ref(), attempt: used.attempt };
     match ask(&client, request, fastrand::f64()).await {
-        Ok(grant) => Ok(store(context, account_id, used, grant).await),
+        Ok(grant) => {
+            let stored = store(context, account_id, used, grant).await;
+            if stored {
+                count(Counted::Succeeded);
+            }
+            Ok(stored)
+        }
         Err(failed) => {
             let case = Case { account_id, app_id, generation: used.generation, probe };
-            refused(context, case, failed).await.map(|()| false)
+            let refused = refused(context, case, failed).await;
+            // Rejections are counted where they are recorded.
+            if matches!(refused, Err(Unrefreshed::Again { .. })) {
+                count(Counted::Failed);
+            }
+            refused.map(|()| false)
         }
     }
 }
@@ -293,6 +308,7 @@ fn record(case: Case, cause: Option<Cause>, failure: Failure, random: f64) -> Re
         Some(cause) => {
             pgrx::log!("pg_pinterest: account {account_id} must be reconnected: {cause}");
             account::needs_reauth(account_id, &format!("{cause}: {failure}"))?;
+            statistics::note(Counter::Refresh(Counted::Rejected), 1);
             Unrefreshed::Failed(failure)
         }
         None => Unrefreshed::Again { failure, after: pause.unwrap_or_default().max(LOCAL_PAUSE), uncertain: false },

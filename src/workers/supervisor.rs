@@ -3,7 +3,8 @@
 //! changed its command line.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,12 +12,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use embedder::protocol::{MAX_REPORT_BYTES, Report};
 use pgrx::pg_sys;
 
 use super::kind::Worker;
 use super::worker_process;
 use crate::postgres::{majors, platform, program, threads};
 use crate::settings;
+use crate::statistics::embedder as counters;
 
 /// An embedder that ends sooner than this has failed.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
@@ -67,11 +70,13 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
             }
             Ok(End::ByItself(status)) => {
                 if !status.success() {
+                    counters::died();
                     pgrx::log!("pg_pinterest: pinterest-embedder {}", describe(status));
                 }
                 status.success()
             }
             Err(error) => {
+                counters::died();
                 pgrx::log!("pg_pinterest: could not run {}: {error}", command.program.display());
                 false
             }
@@ -143,7 +148,7 @@ impl CommandLine {
         if let Some(limit) = settings::embedder_memory_limit() {
             add("--memory-limit", limit.to_string().into());
         }
-        arguments.push("--parent-death".into());
+        arguments.extend(["--parent-death".into(), "--report".into()]);
         CommandLine { program: settings::embedder_path(), arguments }
     }
 }
@@ -159,33 +164,35 @@ enum End {
 /// The program, killed when dropped.
 struct Running {
     child: Child,
-    /// Closes when the program ends: the other end is the program's standard input.
+    /// Closes when the program ends: the other end is the program's standard input and output. Each message is a report.
     lifeline: UnixStream,
+    counters: counters::Run,
 }
 
 impl Running {
     fn start(listener: &UnixListener, wanted: &CommandLine) -> std::io::Result<Running> {
-        let (lifeline, theirs) = UnixStream::pair()?;
+        let (lifeline, theirs) = messages()?;
         let mut command = Command::new(&wanted.program);
         command.args(&wanted.arguments);
-        command.env_clear().stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
+        command.env_clear().stdin(Stdio::from(theirs.try_clone()?)).stdout(Stdio::from(theirs));
         let descriptor = listener.as_raw_fd();
         // SAFETY: between fork and exec only async-signal-safe calls on plain integers.
         unsafe {
             command.pre_exec(move || program::keep_only(Some(descriptor)));
         }
-        Ok(Running { child: command.spawn()?, lifeline })
+        Ok(Running { child: command.spawn()?, lifeline, counters: counters::Run::begin() })
     }
 
     /// Waits for its end, and terminates it if a reload changes the command line.
     fn wait(mut self, listener: &UnixListener, own: &CommandLine) -> std::io::Result<End> {
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.has_closed();
                 return Ok(End::ByItself(status));
             }
             // The lifeline closes a moment before the process can be reaped. A process that closes it and keeps running
             // serves no client.
-            if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable {
+            if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable && self.has_closed() {
                 return match program::wait_for_end(&mut self.child, Instant::now() + END_PATIENCE)? {
                     Some(status) => Ok(End::ByItself(status)),
                     None => Err(std::io::Error::other("it closed its standard input and did not end; killed")),
@@ -198,6 +205,25 @@ impl Running {
         }
     }
 
+    /// Reads the reports that have come; whether the other end is closed.
+    fn has_closed(&mut self) -> bool {
+        let mut message = [0; MAX_REPORT_BYTES + 1];
+        loop {
+            match self.lifeline.read(&mut message) {
+                Ok(0) => return true,
+                // Another one than a report comes from a program of another version, and is ignored.
+                Ok(length) => {
+                    if let Ok(report) = Report::decode(&message[..length]) {
+                        self.counters.reported(report);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
     /// Terminates it. It says goodbye, so clients send unanswered requests again, to the next one. Killed if it does not end.
     fn end(&mut self) -> std::io::Result<()> {
         let until = Instant::now() + END_PATIENCE;
@@ -206,8 +232,24 @@ impl Running {
         if program::wait_for_end(&mut self.child, until)?.is_none() {
             pgrx::log!("pg_pinterest: pinterest-embedder did not end on SIGTERM; killed");
         }
+        self.has_closed();
         Ok(())
     }
+}
+
+/// A pair of connected sockets that carry messages. Neither blocks.
+fn messages() -> std::io::Result<(UnixStream, OwnedFd)> {
+    let mut pair = [0; 2];
+    // SAFETY: writes two descriptors, which nothing else owns yet.
+    let [ours, theirs] = unsafe {
+        if libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, pair.as_mut_ptr()) == -1 {
+            return Err(std::io::Error::last_os_error());
+        }
+        pair.map(|descriptor| UnixStream::from_raw_fd(descriptor))
+    };
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    Ok((ours, theirs.into()))
 }
 
 impl Drop for Running {

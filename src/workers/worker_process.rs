@@ -6,8 +6,8 @@ use pgrx::pg_sys;
 
 use super::kind::Worker;
 use super::{deaths, registry, shutdown};
-use crate::owner_code;
 use crate::postgres::{majors, platform};
+use crate::{owner_code, statistics};
 
 /// Installs the signal handlers, unblocks signals, lists the process among the running workers, and connects to the worker's
 /// database, or only to the shared catalogs. Ends the process if it may not start.
@@ -34,6 +34,9 @@ pub fn begin(worker: Worker) {
             pg_sys::InvalidOid => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
             oid => pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0),
         }
+    }
+    if let Err(failure) = statistics::attach() {
+        pgrx::log!("pg_pinterest: no statistics: {failure}");
     }
 }
 

@@ -54,7 +54,7 @@ mod timestamp;
 
 pub use app_secrets::{AppSecret, read_app_secret};
 pub use bounds::LONGEST_WINDOW;
-pub use client::{Answer, Client, ClientBuilder, DEFAULT_IMAGE_LIMIT, FetchedImage, Limits};
+pub use client::{Answer, Client, ClientBuilder, DEFAULT_IMAGE_LIMIT, Exchange, FetchedImage, Limits, Observer};
 pub use error::{Error, ErrorKind};
 pub use names::{BoardAddress, BoardReference, Closest, LeadsTo, Likeness, NotABoard, SectionReference};
 pub use net::{

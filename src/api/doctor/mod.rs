@@ -4,6 +4,7 @@ mod embedder;
 mod network;
 mod schema;
 mod secrets;
+mod statistics;
 mod tracking;
 mod workers;
 
@@ -54,6 +55,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("worker", workers::worker),
     ("worker slots", workers::slots),
     ("transactions", workers::transactions),
+    ("statistics", statistics::counters),
 ];
 
 /// Checks everything that an import depends on; one row per check.

@@ -13,6 +13,7 @@ use crate::postgres::helper_thread::block_on;
 use crate::postgres::platform;
 use crate::postgres::vector::Vector;
 use crate::settings;
+use crate::statistics::{self, Counter, Image, Source};
 use crate::workers::registry;
 
 /// The time within which a supervisor that was just requested has to listen.
@@ -90,7 +91,7 @@ fn by_one_model(
 }
 
 fn embeddings(inputs: Vec<Input>, patience: Duration) -> Result<Result<Vec<Embedded>, Refused>, Failure> {
-    ask(inputs, move |client, input| async move { client.embed(input, patience).await })
+    ask(inputs, move |client, input| counted(client, input, patience))
 }
 
 /// Thumbnails of images, each with the longest side in pixels, in their order; `None` for an image of which none can be
@@ -121,6 +122,8 @@ where
     Request: Future<Output = Result<Answer, Error>> + Send + 'static,
 {
     settings::required_model_dir()?;
+    // Without the counters it works as well.
+    let _ = statistics::attach();
     let inputs: Arc<[Input]> = inputs.into();
     let answers = attempts(Instant::now() + SUPERVISOR_PATIENCE, || {
         let inputs = inputs.clone();
@@ -172,4 +175,22 @@ where
             None => return Ok(answers.into_iter().flatten().collect()),
         }
     }
+}
+
+/// Counts images.
+async fn counted(client: Client, input: Input, patience: Duration) -> Result<Embedded, Error> {
+    let is_image = !matches!(input, Input::Text(_));
+    let began = Instant::now();
+    let answer = client.embed(input, patience).await;
+    let count = |counter| statistics::add(Counter::Image(Source::Call, counter), 1);
+    match &answer {
+        _ if !is_image => {}
+        Ok(_) => {
+            count(Image::Embedded);
+            statistics::add_time(Counter::Image(Source::Call, Image::EmbedTime), began.elapsed());
+        }
+        Err(error) if error.is_input() => count(Image::Failed),
+        Err(_) => {}
+    }
+    answer
 }

@@ -2,6 +2,7 @@
 //! claim's fence.
 
 use crate::errors::Failure;
+use crate::statistics::{self, Counter, Import};
 use crate::store::pin_image::Keep;
 use crate::store::{execute, is_true, params, pin_image, read, read_optional, row_as, write, write_optional};
 
@@ -102,6 +103,7 @@ pub fn claim(account_id: i64, by: &str, live: &[String]) -> Result<Option<Claime
             keep_thumbnails
         }),
     )?;
+    statistics::note(Counter::Import(Import::Started), claimed.len());
     if claimed.is_empty() {
         execute(
             "UPDATE pinterest.import t SET due = false, wake_at = clock_timestamp() + '2 seconds'::interval \
@@ -193,11 +195,13 @@ pub fn give_back(identity: &str) -> Result<(), Failure> {
          due = CASE WHEN NOT cancel_requested THEN false END, phase = CASE WHEN cancel_requested THEN 'finished' \
          ELSE phase END, finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, \
          claimed_by = NULL, lease_until = NULL, fence = fence + 1, attempts = GREATEST(attempts - 1, 0), \
-         wake_at = clock_timestamp() WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id",
+         wake_at = clock_timestamp() WHERE state = 'running' AND claimed_by = $1 RETURNING account_id, import_id, \
+         state = 'cancelled'",
         &params![identity],
-        |row| Ok((row.get(1)?, row.get(2)?)),
+        |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
-    imports.into_iter().try_for_each(|(account, import)| pin_image::release(account, import, Some(identity)))
+    super::queue::count_cancelled(imports.iter().map(|(_, _, cancelled)| *cancelled));
+    imports.into_iter().try_for_each(|(account, import, _)| pin_image::release(account, import, Some(identity)))
 }
 
 /// Of these imports with their fences, those that are cancelled or were claimed by another worker.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::claim::ClaimedImport;
 use crate::errors::Failure;
-use crate::store::{execute, import_outcome, params, read_optional, words};
+use crate::statistics::{self, Counter, Import};
+use crate::store::{affected, execute, import_outcome, params, read_optional, words};
 
 words! {
     /// The state that an import is left in when work on it stops.
@@ -27,12 +28,14 @@ words! {
 /// Completes an import whose board has not changed since its last complete import: every image counts as reused.
 pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     import_outcome::count_unchanged(claimed.account_id, claimed.import_id, board_id)?;
-    execute(
+    let completed = affected(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', listing_complete = true, \
          coverage = 'unchanged', finished_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, \
          reason = 'unchanged since the last import' WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &params![claimed.account_id, claimed.import_id, claimed.fence],
     )?;
+    statistics::note(Counter::Import(Import::Completed), completed);
+    statistics::note(Counter::Import(Import::Unchanged), completed);
     execute(
         "UPDATE pinterest.board SET confirmed_at = clock_timestamp() WHERE account_id = $1 AND board_id = $2",
         &params![claimed.account_id, board_id],
@@ -56,11 +59,12 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     // A pin that has moved meanwhile belongs to the other board's import.
     let taken_over = [(import_outcome::ImageOutcome::Skipped, "other_import", elsewhere.unwrap_or_default())];
     import_outcome::count_images(claimed.account_id, claimed.import_id, &taken_over)?;
-    execute(
+    let completed = affected(
         "UPDATE pinterest.import SET state = 'completed', phase = 'finished', finished_at = clock_timestamp(), \
          claimed_by = NULL, lease_until = NULL WHERE account_id = $1 AND import_id = $2 AND fence = $3",
         &params![claimed.account_id, claimed.import_id, claimed.fence],
     )?;
+    statistics::note(Counter::Import(Import::Completed), completed);
     execute(
         "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
          imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') \
@@ -106,7 +110,7 @@ const ATTEMPTS_BEHIND_PROXY: i32 = 4;
 /// Stops working on an import, with the reason. It continues after `wake_in` if its state allows.
 pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake_in: Duration) -> Result<(), Failure> {
     let ended = matches!(stop, Stop::Failed | Stop::Cancelled);
-    execute(
+    let stopped = affected(
         "UPDATE pinterest.import SET state = $4, reason = $5, error_code = $6, hint = $7, \
          due = CASE WHEN $4 IN ('queued', 'waiting_quota', 'waiting_access') THEN false END, \
          wake_at = clock_timestamp() + make_interval(secs => $8), \
@@ -129,6 +133,15 @@ pub fn stop(claimed: &ClaimedImport, stop: Stop, failure: Option<&Failure>, wake
             ATTEMPTS_BEHIND_PROXY
         ],
     )?;
+    let counter = match stop {
+        Stop::Queued => None,
+        Stop::WaitingQuota => Some(Import::WaitsQuota),
+        Stop::WaitingAccess => Some(Import::WaitsAccess),
+        Stop::NeedsReauth => Some(Import::WaitsReauth),
+        Stop::Failed => Some(Import::Failed),
+        Stop::Cancelled => Some(Import::Cancelled),
+    };
+    counter.into_iter().for_each(|counter| statistics::note(Counter::Import(counter), stopped));
     if ended { notify_finished(claimed.import_id) } else { Ok(()) }
 }
 

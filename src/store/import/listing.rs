@@ -6,8 +6,9 @@ use pinterest::completeness::Listed;
 
 use super::claim::ClaimedImport;
 use crate::errors::{Failure, Kind};
+use crate::statistics::{self, Counter, Import};
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
-use crate::store::{execute, is_true, params, pin, pin_image, read_optional, words};
+use crate::store::{affected, execute, is_true, params, pin, pin_image, read_optional, words};
 
 /// Records the board; the listing begins with the board's current change marker.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
@@ -123,7 +124,7 @@ pub fn record_page(
         After::Conclusion => (None, None),
         After::Nothing(coverage) => (None, Some(coverage.as_str())),
     };
-    execute(
+    let recorded = affected(
         "UPDATE pinterest.import SET bookmark = $4, listing_complete = $10 IS NOT NULL, coverage = $10, \
          listed_at = CASE WHEN $4 IS NULL THEN clock_timestamp() END, \
          phase = CASE WHEN $10 IS NULL THEN 'listing' ELSE 'images' END, attempts = 0, deaths = 0, \
@@ -145,7 +146,11 @@ pub fn record_page(
             pins.unreadable,
             pins.doubts
         ],
-    )
+    )?;
+    if recorded > 0 {
+        statistics::note(Counter::Import(Import::PinsListed), usize::try_from(pins.pins).unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// The counts of a listing whose pages are all recorded.

@@ -4,6 +4,7 @@ use pgrx::datum::Interval;
 
 use crate::errors::{Failure, Kind};
 use crate::settings;
+use crate::statistics::{self, Counter, Import};
 use crate::store::pin_image::Keep;
 use crate::store::{
     affected, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
@@ -99,6 +100,7 @@ pub fn enqueue(
         ],
         |row| row.get(1),
     )?
+    .inspect(|_: &i64| statistics::note(Counter::Import(Import::Queued), 1))
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
@@ -114,12 +116,13 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
         &params![account_id, board_id],
         |row| row.get(1),
     )?
+    .inspect(|_: &i64| statistics::note(Counter::Import(Import::Queued), 1))
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
 /// Queues imports of boards whose sync is due, up to `limit`; their number.
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
-    affected(
+    let queued = affected(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
              JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT \
              clock_timestamp()) AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
@@ -134,7 +137,9 @@ pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
          SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_keeps_thumbnails, \
          d.sync_skips_ai FROM due d",
         &params![limit],
-    )
+    )?;
+    statistics::note(Counter::Import(Import::Queued), queued);
+    Ok(queued)
 }
 
 /// The state of an import. Runs with the caller's rights.
@@ -165,16 +170,23 @@ fn unknown(import_id: i64) -> Failure {
 /// Cancels an import: at once if no worker has claimed it, otherwise as soon as its worker notices. False if it had
 /// ended before.
 pub fn cancel(account_id: i64, import_id: i64) -> Result<bool, Failure> {
-    let touched = affected(
+    let touched = write(
         "UPDATE pinterest.import SET cancel_requested = true, due = NULL, \
          state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END, \
          phase = CASE state WHEN 'running' THEN phase ELSE 'finished' END, \
          finished_at = CASE state WHEN 'running' THEN NULL ELSE clock_timestamp() END \
          WHERE account_id = $1 AND import_id = $2 AND state IN ('queued', 'running', 'waiting_quota', \
-         'waiting_access', 'needs_reauth')",
+         'waiting_access', 'needs_reauth') RETURNING state = 'cancelled'",
         &params![account_id, import_id],
+        |row| row.get::<bool>(1),
     )?;
-    Ok(touched > 0)
+    count_cancelled(touched.iter().copied());
+    Ok(!touched.is_empty())
+}
+
+/// Counts imports, each with whether it was cancelled.
+pub(super) fn count_cancelled(ended: impl Iterator<Item = bool>) {
+    statistics::note(Counter::Import(Import::Cancelled), ended.filter(|cancelled| *cancelled).count());
 }
 
 /// Makes the failed images of an import that has ended pending again, and those that were skipped for one of these
@@ -209,6 +221,7 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
                 i32::try_from(skipped).unwrap_or(i32::MAX)
             ],
         )?;
+        statistics::note(Counter::Import(Import::Queued), 1);
     }
     Ok(failed + skipped)
 }
@@ -221,11 +234,12 @@ pub fn requeue_running(account_id: i64) -> Result<(), Failure> {
          ELSE phase END, finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END, claimed_by = NULL, \
          lease_until = NULL, \
          fence = fence + 1, wake_at = clock_timestamp() WHERE account_id = $1 AND state = 'running' \
-         RETURNING import_id",
+         RETURNING import_id, state = 'cancelled'",
         &params![account_id],
-        |row| row.get(1),
+        |row| Ok((row.get(1)?, row.get(2)?)),
     )?;
-    requeued.into_iter().try_for_each(|import_id| pin_image::release(account_id, import_id, None))
+    count_cancelled(requeued.iter().map(|(_, cancelled)| *cancelled));
+    requeued.into_iter().try_for_each(|(import_id, _)| pin_image::release(account_id, import_id, None))
 }
 
 /// Ends all imports of an account that have not ended, with the reason. Their runs lose their claims, and stop within a
@@ -244,6 +258,7 @@ pub fn end_all(account_id: i64, reason: &str) -> Result<usize, Failure> {
         ],
         |row| row.get::<i64>(1),
     )?;
+    statistics::note(Counter::Import(Import::Cancelled), ended.len());
     for import_id in &ended {
         pin_image::release(account_id, *import_id, None)?;
         super::end::notify_finished(*import_id)?;
@@ -264,9 +279,11 @@ pub fn unpark(account_id: i64) -> Result<(), Failure> {
 
 /// Parks the account's queued imports until its user reconnects.
 pub fn park(account_id: i64, reason: &str) -> Result<(), Failure> {
-    execute(
+    let parked = affected(
         "UPDATE pinterest.import SET state = 'needs_reauth', due = NULL, reason = $2, claimed_by = NULL, \
          lease_until = NULL WHERE account_id = $1 AND state IN ('queued', 'waiting_quota', 'waiting_access')",
         &params![account_id, reason],
-    )
+    )?;
+    statistics::note(Counter::Import(Import::WaitsReauth), parked);
+    Ok(())
 }

@@ -8,6 +8,7 @@
 //! cannot be used; it is checked again when the account changes, and from time to time.
 
 use crate::errors::Failure;
+use crate::statistics::{self, Counter, Import};
 use crate::store::app_access::{self, Permission};
 use crate::store::{affected, execute, is_true, params, read, read_optional, write};
 
@@ -60,11 +61,13 @@ pub fn requeue_of_ended_workers(live: &[String]) -> Result<usize, Failure> {
          ELSE t.reason END, error_code = CASE WHEN n.failed THEN '57P02' ELSE t.error_code END, \
          hint = CASE WHEN n.failed THEN 'See the server log for how the worker ended. Import the board again once that \
          is fixed.' ELSE t.hint END FROM next n WHERE t.account_id = n.account_id AND t.import_id = n.import_id \
-         RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END",
+         RETURNING CASE WHEN t.state <> 'queued' THEN t.import_id END, t.state = 'cancelled', t.state = 'failed'",
         &params![live.to_vec(), DEATHS],
-        |row| row.maybe::<i64>(1),
+        |row| Ok((row.maybe::<i64>(1)?, row.get::<bool>(2)?, row.get::<bool>(3)?)),
     )?;
-    ended.iter().flatten().try_for_each(|import_id| super::end::notify_finished(*import_id))?;
+    super::queue::count_cancelled(ended.iter().map(|(_, cancelled, _)| *cancelled));
+    statistics::note(Counter::Import(Import::Failed), ended.iter().filter(|(_, _, failed)| *failed).count());
+    ended.iter().filter_map(|(ended, ..)| *ended).try_for_each(|import_id| super::end::notify_finished(import_id))?;
     Ok(ended.len())
 }
 

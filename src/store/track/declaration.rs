@@ -5,6 +5,7 @@ use pgrx::{PgBuiltInOids, pg_sys};
 use super::column::{Declaration, Tie};
 use super::{queue, trigger};
 use crate::errors::{Failure, Kind};
+use crate::statistics;
 use crate::store::saved::Saved;
 use crate::store::user_table::UserTable;
 use crate::store::{execute, params, read, write_one};
@@ -75,6 +76,7 @@ pub fn delete(tracked_column_ids: &[i64]) -> Result<(), Failure> {
         "DELETE FROM pinterest.tracked_column WHERE tracked_column_id = ANY ($1)",
         &params![tracked_column_ids.to_vec()],
     )?;
+    tracked_column_ids.iter().for_each(|&id| statistics::note_untracked(id));
     // Includes rows that others have queued since the caller's snapshot.
     tracked_column_ids.iter().try_for_each(|&id| queue::remove_all(id))
 }

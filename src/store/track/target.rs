@@ -40,6 +40,11 @@ impl SourceKind {
         }
     }
 
+    /// An image, or the URL of one.
+    pub fn is_image(self) -> bool {
+        matches!(self, SourceKind::Image | SourceKind::ImageUrl)
+    }
+
     /// The type that the source is cast to.
     fn type_name(self) -> &'static str {
         match self {

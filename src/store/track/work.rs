@@ -11,6 +11,7 @@ use crate::errors::{Failure, Kind};
 use crate::owner_code::{self, Note, NotedRow};
 use crate::postgres::session_settings::set_local;
 use crate::postgres::vector::Vector;
+use crate::statistics::{self, Counter, Image, Source as Of, Tracked};
 use crate::store::{affected, execute, is_true, params, read, read_optional, row_as, write, write_optional};
 
 /// The lease of a claimed row. A download may take 60 s, an inference 20 s, a busy embedder 30 s.
@@ -119,7 +120,8 @@ pub fn claim(
     let tracked_column_id = column.tracked_column_id;
     let target = Arc::new(Target::find(tracked_column_id)?);
     let (deadly, tried) = (ended(DEATHS), format!("interrupted in each of {attempts} attempts"));
-    write(
+    let mut failed = 0;
+    let claimed = write(
         "WITH ready AS (SELECT r.key, r.deaths >= $6 \
              OR r.attempts - b.broken_off::int >= $7 AS exhausted, b.broken_off \
              FROM pinterest.tracked_row r CROSS JOIN LATERAL \
@@ -130,11 +132,13 @@ pub fn claim(
          failed AS (UPDATE pinterest.tracked_row t SET state = 'failed', claimed_by = NULL, lease_until = NULL, \
              reason = CASE WHEN t.deaths >= $6 THEN $8 ELSE COALESCE(t.reason, $10) END, \
              reason_code = CASE WHEN t.deaths >= $6 THEN $9 ELSE COALESCE(t.reason_code, $11) END \
-             FROM ready d WHERE t.tracked_column_id = $1 AND t.key = d.key AND d.exhausted) \
-         UPDATE pinterest.tracked_row t SET claimed_by = $2, lease_until = clock_timestamp() + $5::interval, \
+             FROM ready d WHERE t.tracked_column_id = $1 AND t.key = d.key AND d.exhausted RETURNING t.key), \
+         claimed AS (UPDATE pinterest.tracked_row t SET claimed_by = $2, lease_until = clock_timestamp() + $5::interval, \
          fence = t.fence + 1, attempts = GREATEST(t.attempts + CASE WHEN d.broken_off THEN 0 ELSE 1 END, 1) \
          FROM ready d WHERE t.tracked_column_id = $1 AND t.key = d.key AND NOT d.exhausted \
-         RETURNING t.key, t.version, t.attempts, t.fence, t.source_sha256, t.model_id",
+         RETURNING t.key, t.version, t.attempts, t.fence, t.source_sha256, t.model_id) \
+         SELECT c.key, c.version, c.attempts, c.fence, c.source_sha256, c.model_id, f.number \
+         FROM (SELECT count(*) AS number FROM failed) AS f LEFT JOIN claimed c ON true",
         &params![
             tracked_column_id,
             by,
@@ -149,18 +153,37 @@ pub fn claim(
             Failure::new(Kind::BrokenOff, "").sqlstate()
         ],
         |row| {
-            Ok(ClaimedRow {
+            failed = row.get::<i64>(7)?;
+            let Some(key) = row.maybe(1)? else { return Ok(None) };
+            Ok(Some(ClaimedRow {
                 tracked_column_id,
-                key: row.get(1)?,
+                key,
                 version: row.get(2)?,
                 attempts: row.get(3)?,
                 fence: row.get(4)?,
                 recorded: row.maybe(5)?.zip(row.maybe(6)?),
                 on_probation: column.problem,
                 target: target.clone(),
-            })
+            }))
         },
-    )
+    )?;
+    count_failed(tracked_column_id, target.kind.is_image(), usize::try_from(failed).unwrap_or_default());
+    Ok(claimed.into_iter().flatten().collect())
+}
+
+fn count_failed(tracked_column_id: i64, are_images: bool, number: usize) {
+    statistics::note_of_column(tracked_column_id, Tracked::Failed, number);
+    if are_images {
+        statistics::note(Counter::Image(Of::Tracked, Image::Failed), number);
+    }
+}
+
+/// Counts a row: for its column, and for all images if it has one.
+fn count(claimed: &ClaimedRow, counter: Tracked, image: Image) {
+    statistics::note_of_column(claimed.tracked_column_id, counter, 1);
+    if claimed.target.kind.is_image() {
+        statistics::note(Counter::Image(Of::Tracked, image), 1);
+    }
 }
 
 fn ended(times: i32) -> Failure {
@@ -181,7 +204,8 @@ pub fn settle(left: &Note) -> Result<(), Failure> {
         "UPDATE pinterest.tracked_row SET deaths = deaths + 1, reason = $5, reason_code = $6, \
          claimed_by = NULL, lease_until = NULL, state = CASE WHEN deaths + 1 >= $7 THEN 'failed' ELSE state END \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND claimed_by = $4 AND state = 'pending' \
-         RETURNING state = 'failed'",
+         RETURNING state = 'failed', (SELECT c.source_kind FROM pinterest.tracked_column c \
+             WHERE c.tracked_column_id = $1) IS DISTINCT FROM 'text'",
         &params![
             row.tracked_column_id,
             row.key.clone(),
@@ -191,9 +215,10 @@ pub fn settle(left: &Note) -> Result<(), Failure> {
             problem.sqlstate(),
             DEATHS
         ],
-        |row| row.get::<bool>(1),
+        |row| Ok((row.get::<bool>(1)?, row.get::<bool>(2)?)),
     )?;
-    let Some(failed) = blamed else { return Ok(()) };
+    let Some((failed, is_image)) = blamed else { return Ok(()) };
+    count_failed(row.tracked_column_id, is_image, failed.into());
     if failed && !left.overtime {
         execute(
             "UPDATE pinterest.tracked_row SET reason = $3 WHERE tracked_column_id = $1 AND key = $2",
@@ -265,10 +290,10 @@ fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
     give_way();
     // A trigger cannot be deferred in the owner's name.
     execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
-    let Some(locked) = claimed.target.lock(&claimed.key)? else { return release(claimed) };
+    let Some(locked) = claimed.target.lock(&claimed.key)? else { return skip(claimed) };
     let Some(locked) = locked else { return forget(claimed) };
     if embedding.vector.is_none() && !locked.embedded {
-        return release(claimed);
+        return skip(claimed);
     }
     let recorded = affected(
         "UPDATE pinterest.tracked_row SET state = 'embedded', reason = NULL, reason_code = NULL, attempts = 0, \
@@ -285,9 +310,12 @@ fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
         ],
     )?;
     match embedding.vector {
-        _ if recorded == 0 => return release(claimed),
-        Some(vector) => claimed.target.write(&claimed.key, vector)?,
-        None => {}
+        _ if recorded == 0 => return skip(claimed),
+        Some(vector) => {
+            count(claimed, Tracked::Embedded, Image::Embedded);
+            claimed.target.write(&claimed.key, vector)?;
+        }
+        None => count(claimed, Tracked::Skipped, Image::Reused),
     }
     end_problem(claimed)
 }
@@ -306,6 +334,7 @@ pub fn give_way() {
 /// Deletes a row that is no longer in the table, or has no source; if the source has changed meanwhile, releases the
 /// claim.
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
+    count(claimed, Tracked::Skipped, Image::Skipped);
     execute(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence],
@@ -316,12 +345,13 @@ pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
 
 /// Records that a row cannot be embedded, with a reason and its SQLSTATE.
 pub fn fail(claimed: &ClaimedRow, reason: &str, code: &str) -> Result<(), Failure> {
-    execute(
+    let failed = affected(
         "UPDATE pinterest.tracked_row SET state = 'failed', reason = $5, reason_code = $6, claimed_by = NULL, \
          lease_until = NULL WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 \
          AND state = 'pending'",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence, reason, code],
     )?;
+    count_failed(claimed.tracked_column_id, claimed.target.kind.is_image(), failed);
     end_problem(claimed)?;
     release(claimed)
 }
@@ -333,7 +363,7 @@ const REFUSALS: i32 = 20;
 /// Releases a row after a transient error of its table. The pause doubles; the attempt counts only after
 /// [`REFUSALS`] errors.
 pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Duration) -> Result<(), Failure> {
-    execute(
+    let retried = affected(
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
          next_attempt_at = clock_timestamp() + make_interval(secs => LEAST($7 * 2 ^ LEAST(refusals, 10), $8)), \
          attempts = attempts - CASE WHEN refusals < $9 THEN 1 ELSE 0 END, refusals = refusals + 1 \
@@ -350,12 +380,13 @@ pub fn retry_refused(claimed: &ClaimedRow, reason: &str, code: &str, first: Dura
             REFUSALS
         ],
     )?;
+    statistics::note_of_column(claimed.tracked_column_id, Tracked::Retries, retried);
     release(claimed)
 }
 
 /// Releases a row for another attempt after a pause. The attempt counts only with `blame`.
 pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, blame: bool) -> Result<(), Failure> {
-    execute(
+    let retried = affected(
         "UPDATE pinterest.tracked_row SET reason = $5, reason_code = $6, claimed_by = NULL, lease_until = NULL, \
          next_attempt_at = clock_timestamp() + make_interval(secs => $7), attempts = attempts - $8 \
          WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4 AND state = 'pending'",
@@ -370,9 +401,16 @@ pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, bl
             i32::from(!blame)
         ],
     )?;
+    statistics::note_of_column(claimed.tracked_column_id, Tracked::Retries, retried);
     if blame {
         end_problem(claimed)?;
     }
+    release(claimed)
+}
+
+/// Releases a claim because the source has changed since it was read; the attempt does not count.
+pub fn skip(claimed: &ClaimedRow) -> Result<(), Failure> {
+    count(claimed, Tracked::Skipped, Image::Skipped);
     release(claimed)
 }
 

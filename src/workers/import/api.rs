@@ -7,6 +7,7 @@ use pinterest::{Answer, Client, ErrorKind, RateLimit, Secret, retry};
 use super::failure::{Interruption, QUOTA_PAUSE};
 use crate::errors::{Failure, Kind};
 use crate::secrets::tokens::{self, Access};
+use crate::statistics;
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::quota::{Observed, Turn};
@@ -73,7 +74,7 @@ impl Api {
             (config.endpoints.clone(), config.max_image_bytes)
         };
         let client =
-            Client::with_image_limit(endpoints, limit).map_err(|error| Interruption::local(error.into(), attempts))?;
+            statistics::requests::client_of_images(endpoints, limit).map_err(|error| Interruption::local(error.into(), attempts))?;
         let mut access = load(&context, account_id).await?;
         if access.expired && access.refreshable {
             refresh::now(&context, account_id, access.generation, Urgency::Needed).await?;
@@ -108,7 +109,8 @@ impl Api {
     {
         self.take_from_quota().await.map_err(Refused::Interrupted)?;
         self.wait = None;
-        let mut result = request(self.client.clone(), self.token.clone()).await;
+        let client = if self.attempts > 1 && !self.answered { self.client.as_retry() } else { self.client.clone() };
+        let mut result = request(client, self.token.clone()).await;
         for _ in 0..TOKENS {
             let Some(kind @ (ErrorKind::Unauthorized | ErrorKind::MissingScope | ErrorKind::NotPermitted)) =
                 result.as_ref().err().map(pinterest::Error::kind)
@@ -121,7 +123,7 @@ impl Api {
                 break;
             }
             self.take_from_quota().await.map_err(Refused::Interrupted)?;
-            result = request(self.client.clone(), self.token.clone()).await;
+            result = request(self.client.as_retry(), self.token.clone()).await;
         }
         if let Err(error) = &result {
             match error.kind() {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use embedder::Input;
@@ -17,6 +17,7 @@ use super::dedup::{SameBytes, Turn};
 use super::failure::Interruption;
 use crate::errors::{Failure, Kind, limit_of_images};
 use crate::postgres::vector::Vector;
+use crate::statistics::{self, Counter, Image, Source};
 use crate::store;
 use crate::store::import::Stop;
 use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Keep, Reason};
@@ -143,8 +144,12 @@ impl ImageTask {
             true => Input::ImageWithThumbnail(bytes, animations),
             false => Input::Image(bytes, animations),
         };
+        let began = Instant::now();
         let embedded = match self.embedder_gate.embed(&self.embedder, input, claimed.attempts).await {
-            Ok(embedded) => embedded,
+            Ok(embedded) => {
+                statistics::add_time(Counter::Image(Source::Import, Image::EmbedTime), began.elapsed());
+                embedded
+            }
             Err(rejection) => return self.rejected(rejection),
         };
         if self.model_changed(&embedded.model).await {
@@ -229,13 +234,16 @@ impl ImageTask {
         let slot = self.download_gate.clone().acquire_owned().await.ok();
         let mut refused = Refusal::default();
         for Candidate { size, url, cropped } in candidates {
-            let mut fetched = self.client.fetch_image(&url).await;
+            let client = if claimed.attempts > 1 { self.client.as_retry() } else { self.client.clone() };
+            let began = Instant::now();
+            let mut fetched = client.fetch_image(&url).await;
             // One broken connection is not a reason to pause the whole import for minutes.
             if fetched.as_ref().is_err_and(|error| error.kind() == ErrorKind::ProxyTunnel) {
-                fetched = self.client.fetch_image(&url).await;
+                fetched = self.client.as_retry().fetch_image(&url).await;
             }
             match fetched {
                 Ok(image) => {
+                    statistics::downloaded(Source::Import, image.bytes.len(), began.elapsed());
                     self.refused_sizes.borrow_mut().remove(&size);
                     let _slot = slot.filter(|_| image.bytes.len() > LARGE);
                     return Ok(Ok(Download { bytes: image.bytes.into(), sha256: image.sha256, size, cropped, _slot }));

@@ -1,6 +1,6 @@
 //! One import from its claim to its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -8,6 +8,7 @@ use super::api::Api;
 use super::failure::{Interruption, LOCAL_PAUSE, held};
 use super::run::Run;
 use super::{images, listing};
+use crate::statistics::{self, Counter, Import};
 use crate::store;
 use crate::store::import::{ClaimState, ClaimedImport, Stop};
 use crate::store::reembed;
@@ -21,10 +22,12 @@ const TURN: Duration = Duration::from_secs(5 * 60);
 impl Run {
     /// Works on the import until it is complete or interrupted, and records the interruption.
     pub async fn finish(self) {
+        let began = Instant::now();
         let result = tokio::select! {
             result = self.work() => result,
             interruption = self.watch() => Err(interruption),
         };
+        statistics::add_time(Counter::Import(Import::Time), began.elapsed());
         let mut refused = None;
         let (stop, failure, wake_in) = match result {
             Ok(()) | Err(Interruption::Lost) => return,

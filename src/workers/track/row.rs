@@ -1,6 +1,6 @@
 //! One row: its source is read, embedded and recorded, without an open transaction in between.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedder::Input;
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use super::url_images::UrlImages;
 use crate::errors::{Failure, Kind};
 use crate::input_limits::{LONGEST_TEXT, beginning, check_image, is_blank};
 use crate::postgres::vector::Vector;
+use crate::statistics::{self, Counter, Image, Source as Of};
 use crate::store::track::work::{self, ClaimedRow, Embedding};
 use crate::store::track::{Source, SourceKind};
 use crate::workers::context::Context;
@@ -96,7 +97,11 @@ impl RowTask {
         if embedded && recorded.is_some_and(|(bytes, model)| bytes[..] == sha256 && *model == model_id) {
             return Ok(Embedding { vector: None, model_id, sha256 });
         }
+        let began = Instant::now();
         let answer = self.embedder_gate.embed(&self.embedder.client, input, claimed.attempts).await;
+        if answer.is_ok() && claimed.target.kind.is_image() {
+            statistics::add_time(Counter::Image(Of::Tracked, Image::EmbedTime), began.elapsed());
+        }
         let answer = answer.map_err(|rejection| match rejection {
             Rejection::Unsuitable(_, failure) | Rejection::Failed(_, failure) => Unembedded::Failed(failure),
             Rejection::Again { failure, after, blame } => Unembedded::Again { failure, after, blame },
@@ -152,7 +157,8 @@ fn note(claimed: &ClaimedRow, unembedded: Unembedded) -> Result<(), Failure> {
         Unembedded::Refused(failure, first) => {
             work::retry_refused(claimed, &failure.message, &failure.first_sqlstate(), first)
         }
-        Unembedded::Overtaken | Unembedded::Column(_) => work::release(claimed),
+        Unembedded::Overtaken => work::skip(claimed),
+        Unembedded::Column(_) => work::release(claimed),
     }
 }
 

@@ -2,13 +2,14 @@
 //! that the administrator allows, with the same checks as for Pinterest's images, and never with a token.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pinterest::{Client, Endpoints, ErrorKind, FetchedImage, host_of_url, retry};
 use tokio::sync::Semaphore;
 
 use super::unembedded::Unembedded;
 use crate::errors::{Failure, Kind};
+use crate::statistics::{self, Source};
 use crate::workers::embedding::ATTEMPTS;
 
 /// Before a row is tried again if the proxy refuses its host or cannot connect to it.
@@ -31,7 +32,7 @@ impl UrlImages {
     /// # Errors
     /// [`Kind::Config`] if a setting or the certificate authorities cannot be used.
     pub fn new(endpoints: Endpoints, limit: usize, downloads: usize) -> Result<Self, Failure> {
-        let client = Client::with_image_limit(endpoints.clone(), limit).map_err(|error| {
+        let client = statistics::requests::client_of_images(endpoints.clone(), limit).map_err(|error| {
             Failure::from(error)
                 .with_hint("Check pinterest.tracked_image_hosts, pinterest.private_image_hosts and pinterest.ca_file.")
         })?;
@@ -51,7 +52,13 @@ impl UrlImages {
         }
         // The semaphore is never closed, so this cannot fail.
         let _slot = self.downloads.acquire().await;
-        self.client.fetch_image(url).await.map_err(|error| {
+        let client = if attempts > 1 { self.client.as_retry() } else { self.client.clone() };
+        let began = Instant::now();
+        let fetched = client.fetch_image(url).await;
+        if let Ok(image) = &fetched {
+            statistics::downloaded(Source::Tracked, image.bytes.len(), began.elapsed());
+        }
+        fetched.map_err(|error| {
             if let Some(pair) = error.private_host() {
                 let reason = format!("{error}; pinterest.private_image_hosts does not name {pair}");
                 return Unembedded::Failed(Failure::new(Kind::Forbidden, reason));

@@ -63,6 +63,10 @@ pub struct Arguments {
     #[arg(long)]
     parent_death: bool,
 
+    /// Send reports of the work to the parent process: standard output is a socket of the type SOCK_SEQPACKET
+    #[arg(long)]
+    report: bool,
+
     /// Refuse to start unless the parent has this process ID
     #[arg(long, value_name = "PID")]
     parent_pid: Option<u32>,
@@ -101,6 +105,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         max_queue: arguments.max_queue.get(),
         max_pass_time: Duration::from_millis(arguments.max_pass_time),
         graphics,
+        report: arguments.report,
     })?;
     // Other threads may still compute a batch that no client waits for; exiting ends them.
     Ok(ExitCode::SUCCESS)

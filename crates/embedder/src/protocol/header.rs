@@ -1,4 +1,4 @@
-use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES, request, response};
+use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES, report, request, response};
 use crate::error::{Error, Inner};
 
 /// The first four bytes of every frame.
@@ -41,6 +41,8 @@ pub enum FrameKind {
     EmbeddingWithThumbnail = 0x85,
     /// The answer to an image to make a thumbnail of.
     Thumbnail = 0x86,
+    /// What the server has done, for its parent process.
+    Report = 0x87,
 }
 
 impl FrameKind {
@@ -57,6 +59,7 @@ impl FrameKind {
             Self::EmbeddingWithThumbnail => response::EMBEDDING_BYTES + MAX_THUMBNAIL_BYTES,
             Self::Thumbnail => MAX_THUMBNAIL_BYTES,
             Self::Info | Self::Error => response::MAX_DESCRIPTION_BYTES,
+            Self::Report => report::MAX_PAYLOAD,
         }
     }
 
@@ -78,7 +81,7 @@ impl FrameKind {
     }
 
     /// All kinds.
-    pub const ALL: [FrameKind; 13] = [
+    pub const ALL: [FrameKind; 14] = [
         FrameKind::Image,
         FrameKind::Text,
         FrameKind::AskInfo,
@@ -92,6 +95,7 @@ impl FrameKind {
         FrameKind::Goodbye,
         FrameKind::EmbeddingWithThumbnail,
         FrameKind::Thumbnail,
+        FrameKind::Report,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

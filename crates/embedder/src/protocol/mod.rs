@@ -28,6 +28,7 @@
 //! | 0x84 | response, goodbye | empty |
 //! | 0x85 | response, embedding and thumbnail | as of 0x81, then a JPEG of at most [`MAX_THUMBNAIL_BYTES`], empty if none could be made |
 //! | 0x86 | response, thumbnail | as the end of 0x85 |
+//! | 0x87 | report to the parent process, on another socket | images, texts, forward passes, microseconds that inputs waited, microseconds of passes, refused requests (8 each), inputs that wait (4), 1 if the model is loaded, else 0 (1); then for 1: name, precision (strings) |
 //!
 //! Servers up to version 0.0.1 do not know 0x05 to 0x07, and end a connection that sends one.
 //!
@@ -49,10 +50,12 @@
 
 mod fields;
 mod header;
+mod report;
 mod request;
 mod response;
 
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
+pub use report::{MAX_REPORT_BYTES, Report};
 pub use request::{Animations, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
 pub use response::{Info, MAX_THUMBNAIL_BYTES, Model, ModelState, Response, Sandbox, Statistics};
 

@@ -1,5 +1,7 @@
 //! Carries an answer from the threads to its connection.
 
+use std::time::{Duration, Instant};
+
 use embedder::protocol::Response;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -30,6 +32,8 @@ pub struct Responder {
     id: u64,
     answers: mpsc::UnboundedSender<Outgoing>,
     ticket: Ticket,
+    /// When the request was read.
+    arrived: Instant,
 }
 
 impl Responder {
@@ -39,7 +43,12 @@ impl Responder {
         answers: mpsc::UnboundedSender<Outgoing>,
         ticket: Ticket,
     ) -> Self {
-        Self { connection, id, answers, ticket }
+        Self { connection, id, answers, ticket, arrived: Instant::now() }
+    }
+
+    /// How long the request has waited.
+    pub fn waited(&self) -> Duration {
+        self.arrived.elapsed()
     }
 
     pub fn connection(&self) -> ConnectionNumber {

@@ -16,6 +16,7 @@ mod model_thread;
 mod pass_size;
 mod queue;
 mod recent_texts;
+mod report;
 mod round_robin;
 mod slot;
 mod watchdog;
@@ -79,6 +80,8 @@ pub struct Options {
     pub max_pass_time: Duration,
     /// A GPU computes.
     pub graphics: bool,
+    /// Standard output is a socket whose other end wants reports.
+    pub report: bool,
 }
 
 /// State that all connections and threads share.
@@ -169,8 +172,11 @@ pub fn run(options: Options) -> io::Result<()> {
         limits: options.limits,
         threads: options.options.threads.get(),
     });
-    start_threads(&shared, options.model, options.options, options.image_timeout, packing)?;
-    runtime.block_on(serve(shared, listener, signals, options.idle_timeout));
+    start_threads(&shared, options.model, options.options, options.image_timeout, packing, options.report)?;
+    runtime.block_on(serve(Arc::clone(&shared), listener, signals, options.idle_timeout));
+    if options.report {
+        report::send(&shared);
+    }
     drop(socket_file);
     Ok(())
 }
@@ -193,6 +199,7 @@ fn start_threads(
     options: clip::Options,
     image_timeout: Duration,
     packing: Packing,
+    report: bool,
 ) -> io::Result<()> {
     let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
@@ -207,6 +214,9 @@ fn start_threads(
             .map(drop)
     };
     start("watchdog", Box::new(move |shared| shared.watchdog.run(image_timeout)))?;
+    if report {
+        start("report", Box::new(report::run))?;
+    }
     for _ in 0..DECODE_THREADS {
         start("decode", Box::new(decode::run))?;
     }

@@ -72,6 +72,7 @@ fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, 
         Ok((_, model)) => ModelState::Ready(model.clone()),
         Err(Failure { kind, message }) => ModelState::Failed { kind: *kind, message: message.clone() },
     };
+    shared.queue.announce();
     let (mut engine, Model { fingerprint, .. }) = result?;
     seal(shared, &mut *engine);
     shared.queue.set_batches_pay(engine.info().kernels == Kernels::Candle);

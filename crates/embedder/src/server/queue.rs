@@ -68,6 +68,7 @@ pub struct Queue {
     state: Mutex<State>,
     to_decode: Condvar,
     to_embed: Condvar,
+    to_report: Condvar,
     limit: usize,
 }
 
@@ -87,6 +88,20 @@ struct State {
     pass_size: PassSize,
     /// Of the reported passes; waiting jobs are counted on request.
     done: Statistics,
+    work: Work,
+}
+
+/// What the queue has done besides [`Statistics`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Between the arrival of inputs and their forward passes.
+    pub waited: Duration,
+    /// Of forward passes.
+    pub passes: Duration,
+    /// Requests refused because the queue was full.
+    pub refused: u64,
+    /// Changes so far, of anything that a report contains.
+    changes: u64,
 }
 
 impl Queue {
@@ -102,8 +117,9 @@ impl Queue {
             last_was_texts: false,
             pass_size: PassSize::new(pass_time),
             done: Statistics::default(),
+            work: Work::default(),
         };
-        Self { state: Mutex::new(state), to_decode: Condvar::new(), to_embed: Condvar::new(), limit }
+        Self { state: Mutex::new(state), to_decode: Condvar::new(), to_embed: Condvar::new(), to_report: Condvar::new(), limit }
     }
 
     /// See [`PassSize::set_batches_pay`].
@@ -115,7 +131,9 @@ impl Queue {
     pub fn push_image(&self, job: Job<Encoded>) {
         let mut state = self.lock();
         let waiting = state.images_waiting();
+        self.changed(&mut state);
         if waiting >= self.limit {
+            state.work.refused += 1;
             drop(state);
             return job.responder.refuse(busy("images", waiting, self.limit));
         }
@@ -128,7 +146,9 @@ impl Queue {
     pub fn push_text(&self, job: Job<String>) {
         let mut state = self.lock();
         let waiting = state.texts.len();
+        self.changed(&mut state);
         if waiting >= self.limit {
+            state.work.refused += 1;
             drop(state);
             return job.responder.refuse(busy("texts", waiting, self.limit));
         }
@@ -205,6 +225,7 @@ impl Queue {
                 let size = state.pass_size.texts();
                 let texts = take_batch(&mut state.texts, size);
                 if !texts.is_empty() {
+                    state.work.waited += waited(&texts);
                     state.last_was_texts = true;
                     return Batch::Texts(texts);
                 }
@@ -215,6 +236,7 @@ impl Queue {
                 let images = take_batch(&mut state.decoded, size);
                 self.to_decode.notify_all();
                 if !images.is_empty() {
+                    state.work.waited += waited(&images);
                     return Batch::Images(images);
                 }
                 continue;
@@ -229,6 +251,8 @@ impl Queue {
         state.pass_size.images_took(count, time);
         state.done.images += count as u64;
         state.done.image_passes += 1;
+        state.work.passes += time;
+        self.changed(&mut state);
     }
 
     /// Reports a pass of `count` texts.
@@ -237,6 +261,8 @@ impl Queue {
         state.pass_size.texts_took(count, time);
         state.done.texts += count as u64;
         state.done.text_passes += 1;
+        state.work.passes += time;
+        self.changed(&mut state);
     }
 
     /// Does not count texts that were answered without the queue.
@@ -249,6 +275,31 @@ impl Queue {
             image_microseconds: u32::try_from(image_time.as_micros()).unwrap_or(u32::MAX),
             ..state.done
         }
+    }
+
+    /// Announces a change outside of the queue that a report contains.
+    pub fn announce(&self) {
+        self.changed(&mut self.lock());
+    }
+
+    fn changed(&self, state: &mut State) {
+        state.work.changes += 1;
+        self.to_report.notify_one();
+    }
+
+    /// Waits until something has changed since the last call, which had set `seen`.
+    pub fn await_change(&self, seen: &mut u64) {
+        let mut state = self.lock();
+        while state.work.changes == *seen {
+            state = wait(&self.to_report, state);
+        }
+        *seen = state.work.changes;
+    }
+
+    /// What it has done, and how many inputs wait.
+    pub fn work(&self) -> (Statistics, Work) {
+        let work = self.lock().work;
+        (self.statistics(), work)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -268,6 +319,10 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a,
 
 fn busy(what: &str, waiting: usize, limit: usize) -> Failure {
     Failure::new(ErrorKind::Busy, format!("embedder queue is full: {waiting} {what} are waiting, the limit is {limit}"))
+}
+
+fn waited<Input>(jobs: &[Job<Input>]) -> Duration {
+    jobs.iter().map(|job| job.responder.waited()).sum()
 }
 
 fn take_wanted<Input>(line: &mut Line<Input>) -> Option<Job<Input>> {

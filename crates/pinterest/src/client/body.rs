@@ -6,12 +6,17 @@ use tokio::time::Instant;
 use super::limits::Limits;
 use crate::error::{Error, ErrorKind, from_reqwest};
 
-/// Reads the whole body.
+/// Reads the whole body; counts its bytes as they come.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] by its Content-Length before the first byte, or while it is read; [`ErrorKind::Transient`] if it
 /// is incomplete, stalls or is too slow.
-pub(super) async fn read(mut response: Response, cap: usize, limits: &Limits) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(
+    mut response: Response,
+    cap: usize,
+    limits: &Limits,
+    received: &mut u64,
+) -> Result<Vec<u8>, Error> {
     let announced = response.content_length();
     if let Some(length) = announced.filter(|&length| length > cap as u64) {
         return Err(too_large(format!("the answer has {length} bytes"), cap));
@@ -22,6 +27,7 @@ pub(super) async fn read(mut response: Response, cap: usize, limits: &Limits) ->
     let mut body = Vec::with_capacity(room.min(cap));
     let mut rate = RateGuard::new(limits);
     while let Some(piece) = response.chunk().await.map_err(from_reqwest)? {
+        *received += piece.len() as u64;
         if body.len() + piece.len() > cap {
             return Err(too_large(format!("the answer has more than {} bytes", body.len()), cap));
         }

@@ -8,7 +8,7 @@ use http::header::{ACCEPT_ENCODING, HeaderValue};
 use url::Url;
 
 use super::proxied::Proxied;
-use super::{Client, Limits};
+use super::{Client, Limits, Observer};
 use crate::error::{Error, ErrorKind};
 use crate::net::{AddressRule, Endpoints, GuardedResolver, Inquiry, LookUp, SystemLookUp, client_config};
 
@@ -30,6 +30,7 @@ pub struct ClientBuilder {
     limits: Limits,
     look_up: Arc<dyn LookUp>,
     clock: fn() -> SystemTime,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl ClientBuilder {
@@ -39,6 +40,7 @@ impl ClientBuilder {
             limits: Limits::default(),
             look_up: Arc::new(SystemLookUp::default()),
             clock: SystemTime::now,
+            observer: None,
         }
     }
 
@@ -63,12 +65,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets what is told of every request.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Builds the client; see [`Client::new`].
     ///
     /// # Errors
     /// [`ErrorKind::Config`]
     pub fn build(self) -> Result<Client, Error> {
-        let Self { endpoints, limits, look_up, clock } = self;
+        let Self { endpoints, limits, look_up, clock, observer } = self;
         // Tokens are not sent into internal networks.
         if endpoints.is_private(&endpoints.api) {
             return Err(config(format!("{} is the API's host, which must have public addresses", endpoints.api)));
@@ -114,7 +123,7 @@ impl ClientBuilder {
         tls.alpn_protocols = vec![HTTP_1.to_vec()];
         let resolver = Arc::new(GuardedResolver::new(look_up, rules, limits.look_up));
         let direct = http(tls, resolver, &limits, None)?;
-        Ok(Client { direct, proxied, base, endpoints, limits, clock })
+        Ok(Client { direct, proxied, base, endpoints, limits, clock, observer, is_retry: false })
     }
 }
 

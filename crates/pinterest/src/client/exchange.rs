@@ -66,8 +66,14 @@ impl Client {
 
     /// Sends a request and reads its answer: up to `cap` bytes of a success, up to the limit of a token answer otherwise.
     pub(super) async fn exchange(&self, request: Request, cap: usize) -> Result<Answered, Error> {
-        within(self.limits.api_total, async {
+        let mut record = self.begin(request.url());
+        let mut unrecorded = 0;
+        let answered = within(self.limits.api_total, async {
             let response = self.send(request).await?;
+            if let Some(record) = &mut record {
+                record.answered(response.status().as_u16());
+            }
+            let received = record.as_mut().map_or(&mut unrecorded, |record| &mut record.bytes);
             // An encoding was not requested and is not decoded: it is a decompression bomb or a mistake.
             if !encoding::of(response.headers()).is_empty() {
                 let detail = "the answer is compressed, which is not supported";
@@ -79,17 +85,22 @@ impl Client {
             let mut answered = Answered { status, headers, body: Vec::new() };
             if answered.is_success() {
                 let request_id = self.request_id(&answered.headers, &Redactor::default());
-                answered.body = body::read(response, cap, &self.limits)
+                answered.body = body::read(response, cap, &self.limits, received)
                     .await
                     .map_err(|error| error.with_status(status).with_request_id(request_id))?;
             } else if !response.status().is_redirection() {
                 // A refusal without its body still has its status.
-                answered.body =
-                    body::read(response, cap.min(self.limits.token_answer), &self.limits).await.unwrap_or_default();
+                let cap = cap.min(self.limits.token_answer);
+                answered.body = body::read(response, cap, &self.limits, received).await.unwrap_or_default();
             }
             Ok(answered)
         })
-        .await
+        .await;
+        if let Some(record) = &mut record {
+            record.is_complete = answered.is_ok();
+        }
+        self.end(record);
+        answered
     }
 
     /// The error for an answer that is not a success.

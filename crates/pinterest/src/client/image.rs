@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::exchange::within;
+use super::observer::Record;
 use super::{Client, body, encoding};
 use crate::error::{Call, Error, ErrorKind, Redactor, Refusal};
 use crate::net::{admit_redirect, admit_url};
@@ -41,24 +42,35 @@ impl Client {
     /// [`ErrorKind::Protocol`]: this URL cannot be used, try the image's next one ([`Error::rules_out_url`]).
     /// Retryable kinds: the host or the network has trouble, retry later.
     pub async fn fetch_image(&self, url: &str) -> Result<FetchedImage, Error> {
+        let mut record = None;
         let fetch = async {
             let mut url = admit_url(url, &self.endpoints.images)?;
             for _ in 0..=MAX_REDIRECTS {
-                match self.fetch_once(url).await? {
+                let fetched = self.fetch_once(url, &mut record).await?;
+                self.end(record.take());
+                match fetched {
                     Fetched::Image(image) => return Ok(image),
                     Fetched::Redirect(target) => url = target,
                 }
             }
             Err(Error::new(ErrorKind::Refused, format!("the image was redirected more than {MAX_REDIRECTS} times")))
         };
-        within(self.limits.image_total, fetch).await.map_err(|error| error.while_doing(ACTION))
+        let fetched = within(self.limits.image_total, fetch).await.map_err(|error| error.while_doing(ACTION));
+        self.end(record);
+        fetched
     }
 
-    async fn fetch_once(&self, url: Url) -> Result<Fetched, Error> {
+    /// One request, which is under way as long as `record` is not complete.
+    async fn fetch_once(&self, url: Url, record: &mut Option<Record>) -> Result<Fetched, Error> {
         let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("image/*"));
+        *record = self.begin(&url);
         let response = self.send(request).await?;
         let status = response.status().as_u16();
+        if let Some(record) = record {
+            record.answered(status);
+            record.is_complete = status != 200;
+        }
         if matches!(status, 301 | 302 | 303 | 307 | 308) {
             let location = response.headers().get(LOCATION).ok_or_else(|| {
                 Error::new(ErrorKind::Refused, "the redirect of the image has no target").with_status(status)
@@ -80,8 +92,13 @@ impl Client {
             return Err(error.with_retry_after(wait));
         }
         let codings = encoding::of(response.headers());
-        let bytes = body::read(response, self.limits.image, &self.limits)
-            .await
+        let mut unrecorded = 0;
+        let received = record.as_mut().map_or(&mut unrecorded, |record| &mut record.bytes);
+        let body = body::read(response, self.limits.image, &self.limits, received).await;
+        if let Some(record) = record {
+            record.is_complete = body.is_ok();
+        }
+        let bytes = body
             .and_then(|bytes| encoding::undo(bytes, &codings, self.limits.image))
             .map_err(|error| error.with_status(status))?;
         let useless = if bytes.is_empty() {

@@ -7,6 +7,7 @@ mod encoding;
 mod exchange;
 mod image;
 mod limits;
+mod observer;
 mod proxied;
 mod resources;
 mod token;
@@ -21,6 +22,7 @@ pub use builder::ClientBuilder;
 pub(crate) use exchange::{refusal, request_id};
 pub use image::FetchedImage;
 pub use limits::{DEFAULT_IMAGE_LIMIT, Limits};
+pub use observer::{Exchange, Observer};
 
 use self::proxied::Proxied;
 use crate::error::Error;
@@ -42,6 +44,8 @@ pub struct Client {
     endpoints: Endpoints,
     limits: Limits,
     clock: fn() -> SystemTime,
+    observer: Option<Arc<dyn Observer>>,
+    is_retry: bool,
 }
 
 impl Client {

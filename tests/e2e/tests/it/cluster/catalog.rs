@@ -35,6 +35,7 @@ const FAULTS: &str = "
      WHERE NOT EXISTS (SELECT FROM pinterest.functions f WHERE f.function = p.oid AND f.level IN ('reader', 'user', 'admin'))
     UNION ALL SELECT DISTINCT format('%s is granted to %s', o.name, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END)
       FROM object o, aclexplode(o.acl) AS g WHERE g.grantee <> o.owner AND g.grantee <> 'pinterest_worker'::regrole
+       AND NOT (g.grantee = 'pg_monitor'::regrole AND (o.name = 'pinterest' OR o.name ~ '^pinterest[.](read_)?stat_'))
     UNION ALL SELECT format('pinterest_worker has no %s on %s', p.privilege, r.name)
       FROM relation r, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege)
      WHERE r.relkind = 'r' AND NOT has_table_privilege('pinterest_worker', r.oid, p.privilege)

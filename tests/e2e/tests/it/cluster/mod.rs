@@ -27,5 +27,6 @@ mod refusals;
 mod shutdown;
 mod sqlsmith;
 mod standby;
+mod statistics;
 mod tenants;
 mod upgrade;

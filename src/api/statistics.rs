@@ -1,0 +1,260 @@
+//! Cumulative statistics: the functions behind the views `pinterest.stat_…` (sql/statistics.sql declares them), and their reset.
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::{Answer, none_long};
+use crate::errors::{Failure, Kind};
+use crate::postgres::identity::as_worker;
+use crate::statistics::embedder::Count;
+use crate::statistics::{self, Counter, Image, Import, Refresh, Source, View};
+use crate::store;
+
+type Rows<T> = Result<TableIterator<'static, T>, ErrorReport>;
+
+/// Microseconds since 2000-01-01 UTC, as a value of SQL.
+fn moment(microseconds: Option<i64>) -> Option<TimestampWithTimeZone> {
+    microseconds.and_then(|moment| TimestampWithTimeZone::try_from(moment).ok())
+}
+
+/// The counters of this database; `None` if they are not kept, which `pinterest_doctor()` reports.
+fn counts() -> Option<statistics::Counts> {
+    statistics::attach().ok()?;
+    statistics::counts()
+}
+
+/// The row of pinterest.stat_imports.
+#[pg_extern(sql = false)]
+fn read_stat_imports() -> Rows<(
+    name!(queued, Option<i64>),
+    name!(started, Option<i64>),
+    name!(completed, Option<i64>),
+    name!(failed, Option<i64>),
+    name!(cancelled, Option<i64>),
+    name!(unchanged, Option<i64>),
+    name!(waits_quota, Option<i64>),
+    name!(waits_access, Option<i64>),
+    name!(waits_reauth, Option<i64>),
+    name!(pins_listed, Option<i64>),
+    name!(import_time, Option<f64>),
+    name!(imports_queued, i64),
+    name!(imports_running, i64),
+    name!(imports_waiting, i64),
+    name!(oldest_queued_age, Option<Interval>),
+    name!(oldest_sync_age, Option<Interval>),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let now = as_worker(store::statistics::imports)?;
+    let counts = counts();
+    let number = |counter| counts.as_ref().map(|counts| counts.get(Counter::Import(counter)));
+    Ok(TableIterator::once((
+        number(Import::Queued),
+        number(Import::Started),
+        number(Import::Completed),
+        number(Import::Failed),
+        number(Import::Cancelled),
+        number(Import::Unchanged),
+        number(Import::WaitsQuota),
+        number(Import::WaitsAccess),
+        number(Import::WaitsReauth),
+        number(Import::PinsListed),
+        counts.as_ref().map(|counts| counts.milliseconds(Counter::Import(Import::Time))),
+        now.queued,
+        now.running,
+        now.waiting,
+        now.oldest_queued_age,
+        now.oldest_sync_age,
+        moment(counts.as_ref().and_then(|counts| counts.reset_at(View::Imports))),
+    )))
+}
+
+/// The rows of pinterest.stat_images.
+#[pg_extern(sql = false)]
+fn read_stat_images() -> Rows<(
+    name!(source, &'static str),
+    name!(embedded, Option<i64>),
+    name!(reused, Option<i64>),
+    name!(skipped, Option<i64>),
+    name!(failed, Option<i64>),
+    name!(downloads, Option<i64>),
+    name!(bytes_downloaded, Option<i64>),
+    name!(download_time, Option<f64>),
+    name!(embed_time, Option<f64>),
+    name!(pending, Option<i64>),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let (imported, tracked) = as_worker(store::statistics::pending_images)?;
+    let counts = counts();
+    let rows = Source::ALL.map(|source| {
+        let number = |counter| counts.as_ref().map(|counts| counts.get(Counter::Image(source, counter)));
+        let time = |counter| counts.as_ref().map(|counts| counts.milliseconds(Counter::Image(source, counter)));
+        (
+            source.name(),
+            number(Image::Embedded),
+            number(Image::Reused),
+            number(Image::Skipped),
+            number(Image::Failed),
+            number(Image::Downloads),
+            number(Image::Bytes),
+            time(Image::DownloadTime),
+            time(Image::EmbedTime),
+            match source {
+                Source::Import => Some(imported),
+                Source::Tracked => Some(tracked),
+                Source::Call => None,
+            },
+            moment(counts.as_ref().and_then(|counts| counts.reset_at(View::Images))),
+        )
+    });
+    Ok(TableIterator::new(rows))
+}
+
+/// The rows of pinterest.stat_requests.
+#[pg_extern(sql = false)]
+fn read_stat_requests() -> Rows<(
+    name!(host, String),
+    name!(status_class, &'static str),
+    name!(requests, i64),
+    name!(retries, i64),
+    name!(bytes_received, i64),
+    name!(request_time, f64),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let reset = counts().and_then(|counts| counts.reset_at(View::Requests));
+    let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    let rows = statistics::hosts().into_iter().map(move |((host, class), counts)| {
+        let time = counts.time as f64 / 1000.0;
+        let (requests, retries, bytes) = (number(counts.requests), number(counts.retries), number(counts.bytes));
+        (host, class.name(), requests, retries, bytes, time, moment(reset))
+    });
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
+/// The row of pinterest.stat_embedder.
+#[pg_extern(sql = false)]
+fn read_stat_embedder() -> Rows<(
+    name!(images, Option<i64>),
+    name!(texts, Option<i64>),
+    name!(batches, Option<i64>),
+    name!(queue_depth, Option<i64>),
+    name!(queue_wait_time, Option<f64>),
+    name!(batch_time, Option<f64>),
+    name!(busy_rejections, Option<i64>),
+    name!(starts, Option<i64>),
+    name!(deaths, Option<i64>),
+    name!(loaded, Option<bool>),
+    name!(model, Option<String>),
+    name!(precision, Option<String>),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let found = statistics::attach().ok().and_then(|()| statistics::embedder::snapshot());
+    let number = |count| found.as_ref().map(|found| found.get(count));
+    let time = |count| found.as_ref().map(|found| found.milliseconds(count));
+    Ok(TableIterator::once((
+        number(Count::Images),
+        number(Count::Texts),
+        number(Count::Batches),
+        found.as_ref().map(|found| found.queue_depth.into()),
+        time(Count::QueueWaitTime),
+        time(Count::BatchTime),
+        number(Count::BusyRejections),
+        number(Count::Starts),
+        number(Count::Deaths),
+        found.as_ref().map(|found| found.loaded),
+        found.as_ref().and_then(|found| found.model.clone()),
+        found.as_ref().and_then(|found| found.precision.clone()),
+        moment(found.as_ref().map(|found| found.reset_at)),
+    )))
+}
+
+/// The row of pinterest.stat_refreshes.
+#[pg_extern(sql = false)]
+fn read_stat_refreshes() -> Rows<(
+    name!(succeeded, Option<i64>),
+    name!(failed, Option<i64>),
+    name!(rejected, Option<i64>),
+    name!(last_success, Option<TimestampWithTimeZone>),
+    name!(last_failure, Option<TimestampWithTimeZone>),
+    name!(accounts_connected, i64),
+    name!(accounts_needs_reauth, i64),
+    name!(accounts_uncertain, i64),
+    name!(next_expiry, Option<TimestampWithTimeZone>),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let now = as_worker(store::statistics::accounts)?;
+    let counts = counts();
+    let number = |counter| counts.as_ref().map(|counts| counts.get(Counter::Refresh(counter)));
+    let last = |counter| moment(counts.as_ref().and_then(|counts| counts.moment(Counter::Refresh(counter))));
+    Ok(TableIterator::once((
+        number(Refresh::Succeeded),
+        number(Refresh::Failed),
+        number(Refresh::Rejected),
+        last(Refresh::LastSuccess),
+        last(Refresh::LastFailure),
+        now.connected,
+        now.needs_reauth,
+        now.uncertain,
+        now.next_expiry,
+        moment(counts.as_ref().and_then(|counts| counts.reset_at(View::Refreshes))),
+    )))
+}
+
+/// The rows of pinterest.stat_tracked.
+#[pg_extern(sql = false)]
+fn read_stat_tracked() -> Rows<(
+    name!(tracked_column_id, i64),
+    name!(table_oid, Option<pg_sys::Oid>),
+    name!(embedding_column, String),
+    name!(embedded, Option<i64>),
+    name!(failed, Option<i64>),
+    name!(skipped, Option<i64>),
+    name!(retries, Option<i64>),
+    name!(pending, i64),
+    name!(failed_rows, i64),
+    name!(oldest_pending_age, Option<Interval>),
+    name!(stats_reset, Option<TimestampWithTimeZone>),
+)> {
+    let columns = as_worker(store::statistics::tracked_columns)?;
+    let reset = counts().and_then(|counts| counts.reset_at(View::Tracked));
+    let rows = columns.into_iter().map(move |column| {
+        let counted = statistics::tracked(column.tracked_column_id);
+        let [embedded, failed, skipped, retries] =
+            [0, 1, 2, 3].map(|index: usize| counted.map(|counted| i64::try_from(counted[index]).unwrap_or(i64::MAX)));
+        (
+            column.tracked_column_id,
+            column.table_oid,
+            column.embedding_column,
+            embedded,
+            failed,
+            skipped,
+            retries,
+            column.pending,
+            column.failed,
+            column.oldest_pending_age,
+            moment(reset),
+        )
+    });
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
+/// Sets the counters of a view to 0, by default those of all views.
+#[pg_extern(volatile, parallel_restricted)]
+fn pinterest_stat_reset(view: default!(Option<&str>, "NULL")) -> Answer<()> {
+    none_long(&[("view", view)])?;
+    let views: Vec<View> = match view {
+        None => View::ALL.into(),
+        Some(name) => {
+            let known = View::ALL.into_iter().find(|view| view.name() == name.trim_start_matches("pinterest."));
+            vec![known.ok_or_else(|| {
+                let names = View::ALL.map(View::name).join(", ");
+                Failure::new(Kind::BadArgument, format!("invalid view \"{name}\""))
+                    .with_hint(format!("The views are {names}."))
+            })?]
+        }
+    };
+    statistics::attach()?;
+    views.into_iter().for_each(statistics::reset);
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! What the embedder has done, for all databases of the cluster. Only the supervisor writes it: the embedder reports its work since
+//! it started, and the supervisor adds what is new.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+
+use embedder::protocol::Report;
+
+use super::memory;
+
+/// Bytes of a text that are kept.
+const TEXT: usize = 64;
+
+/// Zeros are an embedder that never ran.
+#[repr(C)]
+pub struct Embedder {
+    counters: [AtomicU64; NUMBER],
+    queue_depth: AtomicU32,
+    loaded: AtomicBool,
+    reset_at: AtomicI64,
+    /// Odd while the texts are written.
+    version: AtomicU64,
+    model: [AtomicU64; TEXT / 8],
+    precision: [AtomicU64; TEXT / 8],
+}
+
+/// The counters of [`Embedder`]. Times are in microseconds.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub enum Count {
+    Images,
+    Texts,
+    Batches,
+    QueueWaitTime,
+    BatchTime,
+    BusyRejections,
+    Starts,
+    Deaths,
+}
+
+const NUMBER: usize = Count::Deaths as usize + 1;
+
+/// The row of `pinterest.stat_embedder`.
+pub struct Snapshot {
+    counters: [u64; NUMBER],
+    pub queue_depth: u32,
+    pub loaded: bool,
+    pub model: Option<String>,
+    pub precision: Option<String>,
+    /// Microseconds since 2000-01-01 UTC.
+    pub reset_at: i64,
+}
+
+impl Snapshot {
+    pub fn get(&self, count: Count) -> i64 {
+        i64::try_from(self.counters[count as usize]).unwrap_or(i64::MAX)
+    }
+
+    pub fn milliseconds(&self, count: Count) -> f64 {
+        self.get(count) as f64 / 1000.0
+    }
+}
+
+impl Embedder {
+    /// Counts from this moment on.
+    pub fn begin(&self, now: i64) {
+        self.reset_at.store(now, Relaxed);
+    }
+
+    pub fn reset(&self, now: i64) {
+        self.counters.iter().for_each(|counter| counter.store(0, Relaxed));
+        self.begin(now);
+    }
+
+    fn add(&self, count: Count, number: u64) {
+        self.counters[count as usize].fetch_add(number, Relaxed);
+    }
+
+    fn set_model(&self, model: &str, precision: &str) {
+        self.version.fetch_add(1, Release);
+        write(&self.model, model);
+        write(&self.precision, precision);
+        self.version.fetch_add(1, Release);
+    }
+
+    fn texts(&self) -> (Option<String>, Option<String>) {
+        // The supervisor writes rarely, and for less than a microsecond.
+        for _ in 0..1000 {
+            let before = self.version.load(Acquire);
+            let texts = (read(&self.model), read(&self.precision));
+            if before.is_multiple_of(2) && self.version.load(Acquire) == before {
+                return texts;
+            }
+            std::hint::spin_loop();
+        }
+        (None, None)
+    }
+
+    /// The counters and when they were reset, to be written to the file.
+    pub fn dump(&self) -> (i64, Vec<u64>) {
+        (self.reset_at.load(Relaxed), self.counters.iter().map(|counter| counter.load(Relaxed)).collect())
+    }
+
+    /// The opposite of [`dump`](Self::dump).
+    pub fn load(&self, reset_at: i64, numbers: &[u64]) {
+        self.begin(reset_at);
+        for (counter, number) in self.counters.iter().zip(numbers) {
+            counter.store(*number, Relaxed);
+        }
+    }
+}
+
+fn write(text: &[AtomicU64], value: &str) {
+    let mut bytes = [0; TEXT];
+    let value = &value.as_bytes()[..value.floor_char_boundary(TEXT)];
+    bytes[..value.len()].copy_from_slice(value);
+    for (part, bytes) in text.iter().zip(bytes.as_chunks().0) {
+        part.store(u64::from_le_bytes(*bytes), Relaxed);
+    }
+}
+
+fn read(text: &[AtomicU64]) -> Option<String> {
+    let bytes: Vec<u8> = text.iter().flat_map(|part| part.load(Acquire).to_le_bytes()).collect();
+    let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned()).filter(|text| !text.is_empty())
+}
+
+/// The present state; `None` if it is not kept.
+pub fn snapshot() -> Option<Snapshot> {
+    let embedder = &memory::memory()?.header.embedder;
+    let (model, precision) = embedder.texts();
+    Some(Snapshot {
+        counters: std::array::from_fn(|index| embedder.counters[index].load(Relaxed)),
+        queue_depth: embedder.queue_depth.load(Relaxed),
+        loaded: embedder.loaded.load(Relaxed),
+        model,
+        precision,
+        reset_at: embedder.reset_at.load(Relaxed),
+    })
+}
+
+/// The reports of one run of the program.
+#[derive(Default)]
+pub struct Run {
+    last: Report,
+}
+
+impl Run {
+    /// The program has started.
+    pub fn begin() -> Self {
+        count(Count::Starts);
+        Run::default()
+    }
+
+    /// Adds what is new in a report.
+    pub fn reported(&mut self, report: Report) {
+        let Some(memory) = memory::memory() else { return };
+        let embedder = &memory.header.embedder;
+        let last = &self.last;
+        for (counter, now, before) in [
+            (Count::Images, report.images, last.images),
+            (Count::Texts, report.texts, last.texts),
+            (Count::Batches, report.batches, last.batches),
+            (Count::QueueWaitTime, report.wait_microseconds, last.wait_microseconds),
+            (Count::BatchTime, report.batch_microseconds, last.batch_microseconds),
+            (Count::BusyRejections, report.busy, last.busy),
+        ] {
+            embedder.add(counter, now.saturating_sub(before));
+        }
+        embedder.queue_depth.store(report.waiting, Relaxed);
+        embedder.loaded.store(report.model.is_some(), Relaxed);
+        if let Some((name, precision)) = &report.model
+            && report.model != last.model
+        {
+            embedder.set_model(name, precision);
+        }
+        self.last = report;
+    }
+}
+
+impl Drop for Run {
+    /// The program has ended.
+    fn drop(&mut self) {
+        if let Some(memory) = memory::memory() {
+            memory.header.embedder.queue_depth.store(0, Relaxed);
+            memory.header.embedder.loaded.store(false, Relaxed);
+        }
+    }
+}
+
+/// The program has ended because of an error, or was killed.
+pub fn died() {
+    count(Count::Deaths);
+}
+
+fn count(count: Count) {
+    if let Some(memory) = memory::memory() {
+        memory.header.embedder.add(count, 1);
+    }
+}

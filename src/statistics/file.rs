@@ -1,0 +1,174 @@
+//! Keeps the counters over a clean restart of a server that preloads the library: the postmaster writes them to a file when it
+//! ends, and reads and removes the file when it starts. After a crash there is no file, and the counters begin at 0.
+//!
+//! This is what pg_stat_statements does on every major. Cumulative statistics of extensions (PostgreSQL 18, still with
+//! experimental ids) would be a second implementation for one major, and cannot be written by threads.
+//!
+//! An immediate shutdown ends the postmaster in order, and so writes the file too.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use pgrx::pg_sys;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::counter::{Counter, View};
+use super::memory::{LAYOUT, Memory};
+use super::named;
+
+/// Relative to the data directory, the server's working directory. pg_stat is for statistics that outlive the server.
+const FILE: &str = "pg_stat/pg_pinterest.stat";
+const WRITTEN: &str = "pg_stat/pg_pinterest.stat.tmp";
+
+/// The file's second part, as JSON. The first is a line with the layout and the SHA-256 of the second.
+#[derive(Deserialize, Serialize)]
+struct Saved {
+    databases: Vec<SavedDatabase>,
+    hosts: Vec<(u32, String, Vec<u64>)>,
+    columns: Vec<(u32, i64, Vec<u64>)>,
+    embedder: (i64, Vec<u64>),
+}
+
+#[derive(Deserialize, Serialize)]
+struct SavedDatabase {
+    oid: u32,
+    resets: Vec<i64>,
+    counters: Vec<u64>,
+    other_hosts: Vec<u64>,
+}
+
+/// Reads the counters of the last run, and removes the file, so that a crash does not bring them back. In the postmaster, before
+/// another process sees the memory. A file that cannot be used is ignored.
+pub fn read(memory: Memory) {
+    let bytes = match fs::read(FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => {
+            pgrx::log!("pg_pinterest: could not read file \"{FILE}\": {error}; statistics begin at 0");
+            return;
+        }
+    };
+    if let Err(error) = fs::remove_file(FILE) {
+        pgrx::log!("pg_pinterest: could not remove file \"{FILE}\": {error}; statistics begin at 0");
+        return;
+    }
+    match parse(&bytes) {
+        Some(saved) => load(memory, &saved),
+        None => pgrx::log!("pg_pinterest: ignoring invalid file \"{FILE}\"; statistics begin at 0"),
+    }
+}
+
+/// The line before the counters.
+fn heading(counters: &[u8]) -> String {
+    let digest: String = Sha256::digest(counters).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}, {} counters, {digest}\n", LAYOUT.to_string_lossy(), Counter::NUMBER)
+}
+
+fn parse(bytes: &[u8]) -> Option<Saved> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')? + 1;
+    let (first, counters) = bytes.split_at(end);
+    if first != heading(counters).as_bytes() {
+        return None;
+    }
+    serde_json::from_slice(counters).ok()
+}
+
+fn load(memory: Memory, saved: &Saved) {
+    for database in &saved.databases {
+        let Some(index) = memory.place_of(database.oid) else { break };
+        let place = &memory.databases[index];
+        place.resets.iter().zip(&database.resets).for_each(|(reset, saved)| reset.store(*saved, Relaxed));
+        place.counters.iter().zip(&database.counters).for_each(|(counter, saved)| counter.store(*saved, Relaxed));
+        place.other_hosts.load(&database.other_hosts);
+    }
+    for (database, name, numbers) in &saved.hosts {
+        named::load_host(memory, *database, name, numbers);
+    }
+    for (database, id, numbers) in &saved.columns {
+        named::load_column(memory, *database, *id, numbers);
+    }
+    memory.header.embedder.load(saved.embedder.0, &saved.embedder.1);
+}
+
+fn numbers(counters: &[AtomicU64]) -> Vec<u64> {
+    counters.iter().map(|counter| counter.load(Relaxed)).collect()
+}
+
+fn moments(resets: &[AtomicI64; View::OF_DATABASE]) -> Vec<i64> {
+    resets.iter().map(|reset| reset.load(Relaxed)).collect()
+}
+
+fn save(memory: Memory) -> Saved {
+    let taken = memory.databases.iter().filter(|database| database.oid.load(Acquire) != 0);
+    Saved {
+        databases: taken
+            .map(|database| SavedDatabase {
+                oid: database.oid.load(Relaxed),
+                resets: moments(&database.resets),
+                counters: numbers(&database.counters),
+                other_hosts: database.other_hosts.dump(),
+            })
+            .collect(),
+        hosts: named::dump_hosts(memory).collect(),
+        columns: named::dump_columns(memory).collect(),
+        embedder: memory.header.embedder.dump(),
+    }
+}
+
+/// Makes the postmaster write the file when it ends. In the postmaster; its children do not inherit this.
+pub fn write_at_exit() {
+    // SAFETY: a callback of this library, registered each time that shared memory was created: the end of the last one's use has
+    // called and removed the one before.
+    unsafe { pg_sys::on_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(code: i32, _argument: pg_sys::Datum) {
+    // Otherwise the server begins again after a crash, or has failed.
+    if code == 0
+        && let Some(memory) = super::memory::memory()
+        && let Err(error) = write(memory)
+    {
+        pgrx::log!("pg_pinterest: could not write file \"{WRITTEN}\": {error}; statistics are lost");
+    }
+}
+
+fn write(memory: Memory) -> std::io::Result<()> {
+    let counters = serde_json::to_vec(&save(memory))?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(WRITTEN)?;
+    file.write_all(heading(&counters).as_bytes())?;
+    file.write_all(&counters)?;
+    file.sync_all()?;
+    fs::rename(WRITTEN, FILE)?;
+    fs::File::open("pg_stat")?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Vec<u8> {
+        let counters = br#"{"databases":[],"hosts":[],"columns":[],"embedder":[7,[1,2]]}"#;
+        [heading(counters).as_bytes(), counters].concat()
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        assert_eq!(parse(&file()).map(|saved| saved.embedder), Some((7, vec![1, 2])));
+    }
+
+    #[test]
+    fn a_file_with_any_byte_changed_or_missing_is_ignored() {
+        let file = file();
+        for index in 0..file.len() {
+            let mut changed = file.clone();
+            changed[index] ^= 1;
+            assert!(parse(&changed).is_none(), "{index}");
+            assert!(parse(&file[..index]).is_none(), "{index}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Counters of hosts and of tracked columns. Both are tables with open addressing: an entry is found by a hash of its database and
+//! its name, which also claims it. An entry whose database was dropped is free again; should a chain break by that, an entry may
+//! exist twice, so readers add up entries of the same name.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+
+use super::counter::Tracked;
+use super::memory::{self, Memory};
+
+/// The most hosts of a database; others are counted together.
+pub const MOST_HOSTS: u32 = 32;
+/// The name under which they are counted.
+pub const OTHER: &str = "other";
+/// Bytes of a name that are kept.
+const NAME: usize = 64;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum StatusClass {
+    Success,
+    Redirect,
+    Client,
+    RateLimit,
+    Server,
+    Error,
+}
+
+impl StatusClass {
+    pub const ALL: [StatusClass; 6] = [
+        StatusClass::Success,
+        StatusClass::Redirect,
+        StatusClass::Client,
+        StatusClass::RateLimit,
+        StatusClass::Server,
+        StatusClass::Error,
+    ];
+
+    /// Of an answer with this status; `None`: no complete answer came.
+    pub fn of(status: Option<u16>) -> Self {
+        match status {
+            Some(200..=299) => StatusClass::Success,
+            Some(300..=399) => StatusClass::Redirect,
+            Some(429) => StatusClass::RateLimit,
+            Some(400..=499) => StatusClass::Client,
+            Some(500..=599) => StatusClass::Server,
+            _ => StatusClass::Error,
+        }
+    }
+
+    /// Its name in `pinterest.stat_requests`.
+    pub fn name(self) -> &'static str {
+        match self {
+            StatusClass::Success => "2xx",
+            StatusClass::Redirect => "3xx",
+            StatusClass::Client => "4xx",
+            StatusClass::RateLimit => "429",
+            StatusClass::Server => "5xx",
+            StatusClass::Error => "error",
+        }
+    }
+}
+
+/// Requests to a host that ended alike.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostCounts {
+    pub requests: u64,
+    pub retries: u64,
+    pub bytes: u64,
+    /// Microseconds.
+    pub time: u64,
+}
+
+impl HostCounts {
+    fn numbers(self) -> [u64; 4] {
+        [self.requests, self.retries, self.bytes, self.time]
+    }
+}
+
+/// The counters of a host: by status class, in the order of the fields of [`HostCounts`].
+#[repr(C)]
+pub struct HostCounters([[AtomicU64; 4]; 6]);
+
+impl HostCounters {
+    pub fn add(&self, class: StatusClass, counts: HostCounts) {
+        for (counter, number) in self.0[class as usize].iter().zip(counts.numbers()) {
+            counter.fetch_add(number, Relaxed);
+        }
+    }
+
+    fn get(&self, class: StatusClass) -> HostCounts {
+        let [requests, retries, bytes, time] =
+            [0, 1, 2, 3].map(|index: usize| self.0[class as usize][index].load(Relaxed));
+        HostCounts { requests, retries, bytes, time }
+    }
+
+    pub fn reset(&self) {
+        self.0.iter().flatten().for_each(|counter| counter.store(0, Relaxed));
+    }
+
+    /// All numbers in order.
+    pub fn dump(&self) -> Vec<u64> {
+        self.0.iter().flatten().map(|counter| counter.load(Relaxed)).collect()
+    }
+
+    /// Adds what [`dump`](Self::dump) gave.
+    pub fn load(&self, numbers: &[u64]) {
+        for (counter, number) in self.0.iter().flatten().zip(numbers) {
+            counter.fetch_add(*number, Relaxed);
+        }
+    }
+}
+
+/// Claims an entry for a name. `key` is set first, the rest before `ready`.
+#[repr(C)]
+pub struct Entry {
+    /// A hash of database and name; 0: free.
+    key: AtomicU64,
+    ready: AtomicBool,
+    database: AtomicU32,
+}
+
+trait Claimed {
+    fn entry(&self) -> &Entry;
+}
+
+/// A host of a database.
+#[repr(C, align(64))]
+pub struct Host {
+    entry: Entry,
+    name: [AtomicU64; NAME / 8],
+    counters: HostCounters,
+}
+
+/// A tracked column of a database.
+#[repr(C, align(64))]
+pub struct Column {
+    entry: Entry,
+    id: AtomicI64,
+    counters: [AtomicU64; 4],
+}
+
+impl Claimed for Host {
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Claimed for Column {
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Entry {
+    fn is_of(&self, database: u32) -> bool {
+        self.ready.load(Acquire) && self.database.load(Relaxed) == database
+    }
+
+    fn free(&self) {
+        self.ready.store(false, SeqCst);
+        self.key.store(0, SeqCst);
+    }
+}
+
+/// Not random: all processes, and all runs of the server, agree on it.
+fn key(database: u32, name: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (database, name).hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+/// The entry with this key. If there is none, the first free one, which `fill` completes, if `may_take` allows it.
+fn entry<T: Claimed>(
+    table: &'static [T],
+    key: u64,
+    database: u32,
+    may_take: impl Fn() -> bool,
+    fill: impl FnOnce(&T),
+) -> Option<&'static T> {
+    let start = (key % table.len().max(1) as u64) as usize;
+    for index in 0..table.len() {
+        let found = &table[(start + index) % table.len()];
+        let entry = found.entry();
+        let mut holder = entry.key.load(Acquire);
+        if holder == 0 {
+            if !may_take() {
+                return None;
+            }
+            match entry.key.compare_exchange(0, key, SeqCst, SeqCst) {
+                Ok(_) => {
+                    entry.database.store(database, Relaxed);
+                    fill(found);
+                    entry.ready.store(true, Release);
+                    return Some(found);
+                }
+                Err(other) => holder = other,
+            }
+        }
+        if holder == key {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// The part of a name that is kept.
+fn kept(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME)]
+}
+
+impl Host {
+    fn name(&self) -> String {
+        let bytes: Vec<u8> = self.name.iter().flat_map(|part| part.load(Relaxed).to_le_bytes()).collect();
+        let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(NAME);
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    fn set_name(&self, name: &str) {
+        let mut bytes = [0; NAME];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        for (part, bytes) in self.name.iter().zip(bytes.chunks_exact(8)) {
+            part.store(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)), Relaxed);
+        }
+    }
+}
+
+/// Counts requests of this process' database to a host.
+pub fn count_requests(host: &str, class: StatusClass, counts: HostCounts) {
+    let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
+    let (oid, host) = (database.oid.load(Relaxed), kept(host));
+    let may_take =
+        || database.hosts.load(Relaxed) < MOST_HOSTS && database.hosts.fetch_add(1, Relaxed) < MOST_HOSTS;
+    let found = entry(memory.hosts, key(oid, &host), oid, may_take, |taken: &Host| taken.set_name(host));
+    found.map_or(&database.other_hosts, |host| &host.counters).add(class, counts);
+}
+
+/// The requests of this process' database, by host and status class.
+pub fn hosts() -> BTreeMap<(String, StatusClass), HostCounts> {
+    let mut found: BTreeMap<_, HostCounts> = BTreeMap::new();
+    let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return found };
+    let oid = database.oid.load(Relaxed);
+    let own = memory.hosts.iter().filter(|host| host.entry.is_of(oid));
+    let named = own.map(|host| (host.name(), &host.counters));
+    for (name, counters) in named.chain([(OTHER.to_owned(), &database.other_hosts)]) {
+        for class in StatusClass::ALL {
+            let counts = counters.get(class);
+            if counts.requests > 0 {
+                let sum = found.entry((name.clone(), class)).or_default();
+                sum.requests += counts.requests;
+                sum.retries += counts.retries;
+                sum.bytes += counts.bytes;
+                sum.time += counts.time;
+            }
+        }
+    }
+    found
+}
+
+/// Counts for a tracked column of this process' database.
+pub fn count_of_column(id: i64, counter: Tracked, number: u64) {
+    let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
+    let oid = database.oid.load(Relaxed);
+    let fill = |taken: &Column| taken.id.store(id, Relaxed);
+    if let Some(column) = entry(memory.columns, key(oid, &id), oid, || true, fill) {
+        column.counters[counter as usize].fetch_add(number, Relaxed);
+    }
+}
+
+/// The counters of a tracked column of this process' database, in the order of [`Tracked`]. Zeros if it has counted nothing;
+/// `None` if there is no place for it.
+pub fn tracked(id: i64) -> Option<[u64; 4]> {
+    let (memory, database) = (memory::memory()?, memory::own()?);
+    let oid = database.oid.load(Relaxed);
+    let mut sum = [0; 4];
+    let own = memory.columns.iter().filter(|column| column.entry.is_of(oid) && column.id.load(Relaxed) == id);
+    let mut exists = false;
+    for column in own {
+        exists = true;
+        for (sum, counter) in sum.iter_mut().zip(&column.counters) {
+            *sum += counter.load(Relaxed);
+        }
+    }
+    let is_full = || memory.columns.iter().all(|column| column.entry.key.load(Relaxed) != 0);
+    (exists || !is_full()).then_some(sum)
+}
+
+/// Resets the counters of a database's hosts.
+pub fn reset_hosts(memory: Memory, database: u32) {
+    memory.hosts.iter().filter(|host| host.entry.is_of(database)).for_each(|host| host.counters.reset());
+}
+
+/// Resets the counters of a database's tracked columns.
+pub fn reset_columns(memory: Memory, database: u32) {
+    let own = memory.columns.iter().filter(|column| column.entry.is_of(database));
+    own.flat_map(|column| &column.counters).for_each(|counter| counter.store(0, Relaxed));
+}
+
+/// Frees the entries of a database that does not exist any more.
+pub fn forget(memory: Memory, database: u32) {
+    reset_hosts(memory, database);
+    reset_columns(memory, database);
+    memory.hosts.iter().filter(|host| host.entry.is_of(database)).for_each(|host| host.entry.free());
+    memory.columns.iter().filter(|column| column.entry.is_of(database)).for_each(|column| column.entry.free());
+}
+
+/// Frees the entry of a tracked column of this process' database that is no longer tracked.
+pub fn forget_column(id: i64) {
+    let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
+    let oid = database.oid.load(Relaxed);
+    for column in memory.columns.iter().filter(|column| column.entry.is_of(oid) && column.id.load(Relaxed) == id) {
+        column.counters.iter().for_each(|counter| counter.store(0, Relaxed));
+        column.entry.free();
+    }
+}
+
+/// A host's counters, to be written to the file.
+pub fn dump_hosts(memory: Memory) -> impl Iterator<Item = (u32, String, Vec<u64>)> {
+    memory.hosts.iter().filter(|host| host.entry.ready.load(Acquire)).map(|host| {
+        (host.entry.database.load(Relaxed), host.name(), host.counters.dump())
+    })
+}
+
+/// A tracked column's counters, to be written to the file.
+pub fn dump_columns(memory: Memory) -> impl Iterator<Item = (u32, i64, Vec<u64>)> {
+    memory.columns.iter().filter(|column| column.entry.ready.load(Acquire)).map(|column| {
+        let numbers = column.counters.iter().map(|counter| counter.load(Relaxed)).collect();
+        (column.entry.database.load(Relaxed), column.id.load(Relaxed), numbers)
+    })
+}
+
+/// The opposite of [`dump_hosts`].
+pub fn load_host(memory: Memory, database: u32, name: &str, numbers: &[u64]) {
+    let name = kept(name);
+    if let Some(database) = memory.databases.iter().find(|found| found.oid.load(Relaxed) == database) {
+        database.hosts.fetch_add(1, Relaxed);
+    }
+    let found = entry(memory.hosts, key(database, &name), database, || true, |taken: &Host| taken.set_name(name));
+    if let Some(host) = found {
+        host.counters.load(numbers);
+    }
+}
+
+/// The opposite of [`dump_columns`].
+pub fn load_column(memory: Memory, database: u32, id: i64, numbers: &[u64]) {
+    let fill = |taken: &Column| taken.id.store(id, Relaxed);
+    let found = entry(memory.columns, key(database, &id), database, || true, fill);
+    for (counter, number) in found.iter().flat_map(|column| &column.counters).zip(numbers) {
+        counter.fetch_add(*number, Relaxed);
+    }
+}
