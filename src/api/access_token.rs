@@ -7,6 +7,7 @@ use super::wait::attempts;
 use crate::errors::{Failure, Kind};
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::identity::as_worker;
+use crate::postgres::threads::WaitEvent;
 use crate::secrets::sealer::Sealer;
 use crate::secrets::tokens::{Access, REFRESH_PATIENCE};
 use crate::store::{token, with_latest_snapshot};
@@ -104,7 +105,9 @@ pub fn ask(
         pause::refuse()?;
         let Some(worker) = registry::ensure_worker()? else { return Ok(None) };
         let request = request.clone();
-        match block_on(move || async move { Ok::<_, Failure>(refresh_socket::ask(worker, &request).await) })? {
+        match block_on(WaitEvent::Worker, move || async move {
+            Ok::<_, Failure>(refresh_socket::ask(worker, &request).await)
+        })? {
             Ok(answer) => Ok(Some(answer)),
             // It has just started, or is ending.
             Err(Unanswered::NotListening) => Ok(None),

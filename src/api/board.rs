@@ -12,6 +12,7 @@ use crate::names::{self, ambiguous, shortened};
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;
+use crate::postgres::threads::WaitEvent;
 use crate::rows::board_row;
 use crate::settings;
 use crate::statistics;
@@ -66,7 +67,7 @@ fn live_list(token: Secret) -> Result<Vec<Board>, Failure> {
     let endpoints = settings::endpoints()?;
     // Without the counters it works as well.
     let _ = statistics::attach();
-    block_on(move || async move {
+    block_on(WaitEvent::Api, move || async move {
         let client = statistics::requests::client(endpoints)?;
         let mut guard = BookmarkGuard::new();
         let mut bookmark: Option<String> = None;

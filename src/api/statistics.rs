@@ -12,8 +12,6 @@ use crate::statistics::embedder::Count;
 use crate::statistics::{self, Counter, Image, Import, Refresh, Source, View};
 use crate::store;
 
-type Rows<T> = Result<TableIterator<'static, T>, ErrorReport>;
-
 /// Microseconds since 2000-01-01 UTC, as a value of SQL.
 fn moment(microseconds: Option<i64>) -> Option<TimestampWithTimeZone> {
     microseconds.and_then(|moment| TimestampWithTimeZone::try_from(moment).ok())
@@ -27,25 +25,31 @@ fn counts() -> Option<statistics::Counts> {
 
 /// The row of pinterest.stat_imports.
 #[pg_extern(sql = false)]
-fn read_stat_imports() -> Rows<(
-    name!(queued, Option<i64>),
-    name!(started, Option<i64>),
-    name!(completed, Option<i64>),
-    name!(failed, Option<i64>),
-    name!(cancelled, Option<i64>),
-    name!(unchanged, Option<i64>),
-    name!(waits_quota, Option<i64>),
-    name!(waits_access, Option<i64>),
-    name!(waits_reauth, Option<i64>),
-    name!(pins_listed, Option<i64>),
-    name!(import_time, Option<f64>),
-    name!(imports_queued, i64),
-    name!(imports_running, i64),
-    name!(imports_waiting, i64),
-    name!(oldest_queued_age, Option<Interval>),
-    name!(oldest_sync_age, Option<Interval>),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_imports() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(queued, Option<i64>),
+            name!(started, Option<i64>),
+            name!(completed, Option<i64>),
+            name!(failed, Option<i64>),
+            name!(cancelled, Option<i64>),
+            name!(unchanged, Option<i64>),
+            name!(waits_quota, Option<i64>),
+            name!(waits_access, Option<i64>),
+            name!(waits_reauth, Option<i64>),
+            name!(pins_listed, Option<i64>),
+            name!(import_time, Option<f64>),
+            name!(imports_queued, i64),
+            name!(imports_running, i64),
+            name!(imports_waiting, i64),
+            name!(oldest_queued_age, Option<Interval>),
+            name!(oldest_sync_age, Option<Interval>),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let now = as_worker(store::statistics::imports)?;
     let counts = counts();
     let number = |counter| counts.as_ref().map(|counts| counts.get(Counter::Import(counter)));
@@ -72,19 +76,25 @@ fn read_stat_imports() -> Rows<(
 
 /// The rows of pinterest.stat_images.
 #[pg_extern(sql = false)]
-fn read_stat_images() -> Rows<(
-    name!(source, &'static str),
-    name!(embedded, Option<i64>),
-    name!(reused, Option<i64>),
-    name!(skipped, Option<i64>),
-    name!(failed, Option<i64>),
-    name!(downloads, Option<i64>),
-    name!(bytes_downloaded, Option<i64>),
-    name!(download_time, Option<f64>),
-    name!(embed_time, Option<f64>),
-    name!(pending, Option<i64>),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_images() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(source, &'static str),
+            name!(embedded, Option<i64>),
+            name!(reused, Option<i64>),
+            name!(skipped, Option<i64>),
+            name!(failed, Option<i64>),
+            name!(downloads, Option<i64>),
+            name!(bytes_downloaded, Option<i64>),
+            name!(download_time, Option<f64>),
+            name!(embed_time, Option<f64>),
+            name!(pending, Option<i64>),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let (imported, tracked) = as_worker(store::statistics::pending_images)?;
     let counts = counts();
     let rows = Source::ALL.map(|source| {
@@ -113,15 +123,21 @@ fn read_stat_images() -> Rows<(
 
 /// The rows of pinterest.stat_requests.
 #[pg_extern(sql = false)]
-fn read_stat_requests() -> Rows<(
-    name!(host, String),
-    name!(status_class, &'static str),
-    name!(requests, i64),
-    name!(retries, i64),
-    name!(bytes_received, i64),
-    name!(request_time, f64),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_requests() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(host, String),
+            name!(status_class, &'static str),
+            name!(requests, i64),
+            name!(retries, i64),
+            name!(bytes_received, i64),
+            name!(request_time, f64),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let reset = counts().and_then(|counts| counts.reset_at(View::Requests));
     let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
     let rows = statistics::hosts().into_iter().map(move |((host, class), counts)| {
@@ -134,21 +150,27 @@ fn read_stat_requests() -> Rows<(
 
 /// The row of pinterest.stat_embedder.
 #[pg_extern(sql = false)]
-fn read_stat_embedder() -> Rows<(
-    name!(images, Option<i64>),
-    name!(texts, Option<i64>),
-    name!(batches, Option<i64>),
-    name!(queue_depth, Option<i64>),
-    name!(queue_wait_time, Option<f64>),
-    name!(batch_time, Option<f64>),
-    name!(busy_rejections, Option<i64>),
-    name!(starts, Option<i64>),
-    name!(deaths, Option<i64>),
-    name!(loaded, Option<bool>),
-    name!(model, Option<String>),
-    name!(precision, Option<String>),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_embedder() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(images, Option<i64>),
+            name!(texts, Option<i64>),
+            name!(batches, Option<i64>),
+            name!(queue_depth, Option<i64>),
+            name!(queue_wait_time, Option<f64>),
+            name!(batch_time, Option<f64>),
+            name!(busy_rejections, Option<i64>),
+            name!(starts, Option<i64>),
+            name!(deaths, Option<i64>),
+            name!(loaded, Option<bool>),
+            name!(model, Option<String>),
+            name!(precision, Option<String>),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let found = statistics::attach().ok().and_then(|()| statistics::embedder::snapshot());
     let number = |count| found.as_ref().map(|found| found.get(count));
     let time = |count| found.as_ref().map(|found| found.milliseconds(count));
@@ -171,18 +193,24 @@ fn read_stat_embedder() -> Rows<(
 
 /// The row of pinterest.stat_refreshes.
 #[pg_extern(sql = false)]
-fn read_stat_refreshes() -> Rows<(
-    name!(succeeded, Option<i64>),
-    name!(failed, Option<i64>),
-    name!(rejected, Option<i64>),
-    name!(last_success, Option<TimestampWithTimeZone>),
-    name!(last_failure, Option<TimestampWithTimeZone>),
-    name!(accounts_connected, i64),
-    name!(accounts_needs_reauth, i64),
-    name!(accounts_uncertain, i64),
-    name!(next_expiry, Option<TimestampWithTimeZone>),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_refreshes() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(succeeded, Option<i64>),
+            name!(failed, Option<i64>),
+            name!(rejected, Option<i64>),
+            name!(last_success, Option<TimestampWithTimeZone>),
+            name!(last_failure, Option<TimestampWithTimeZone>),
+            name!(accounts_connected, i64),
+            name!(accounts_needs_reauth, i64),
+            name!(accounts_uncertain, i64),
+            name!(next_expiry, Option<TimestampWithTimeZone>),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let now = as_worker(store::statistics::accounts)?;
     let counts = counts();
     let number = |counter| counts.as_ref().map(|counts| counts.get(Counter::Refresh(counter)));
@@ -203,19 +231,25 @@ fn read_stat_refreshes() -> Rows<(
 
 /// The rows of pinterest.stat_tracked.
 #[pg_extern(sql = false)]
-fn read_stat_tracked() -> Rows<(
-    name!(tracked_column_id, i64),
-    name!(table_oid, Option<pg_sys::Oid>),
-    name!(embedding_column, String),
-    name!(embedded, Option<i64>),
-    name!(failed, Option<i64>),
-    name!(skipped, Option<i64>),
-    name!(retries, Option<i64>),
-    name!(pending, i64),
-    name!(failed_rows, i64),
-    name!(oldest_pending_age, Option<Interval>),
-    name!(stats_reset, Option<TimestampWithTimeZone>),
-)> {
+fn read_stat_tracked() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(tracked_column_id, i64),
+            name!(table_oid, Option<pg_sys::Oid>),
+            name!(embedding_column, String),
+            name!(embedded, Option<i64>),
+            name!(failed, Option<i64>),
+            name!(skipped, Option<i64>),
+            name!(retries, Option<i64>),
+            name!(pending, i64),
+            name!(failed_rows, i64),
+            name!(oldest_pending_age, Option<Interval>),
+            name!(stats_reset, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
     let columns = as_worker(store::statistics::tracked_columns)?;
     let reset = counts().and_then(|counts| counts.reset_at(View::Tracked));
     let rows = columns.into_iter().map(move |column| {

@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 
 use super::seconds;
 use crate::errors::{Failure, Kind};
-use crate::postgres::threads;
+use crate::postgres::threads::{self, WaitEvent};
 
 /// The least and the greatest time between two checks.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -103,7 +103,7 @@ impl Waiting {
         let again = now + pause.min(left);
         // The latch is set for other reasons too.
         while let Some(left) = again.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            threads::wait(None, Some(left));
+            threads::wait(WaitEvent::Worker, None, Some(left));
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ pub fn attempts<T>(
         if found.is_some() || Instant::now() >= deadline {
             return Ok(found);
         }
-        threads::wait(None, Some(PAUSE.0));
+        threads::wait(WaitEvent::Worker, None, Some(PAUSE.0));
     }
 }
 

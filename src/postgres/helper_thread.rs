@@ -5,17 +5,17 @@ use std::sync::mpsc;
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::memory::room_for;
-use crate::postgres::threads;
+use crate::postgres::threads::{self, WaitEvent};
 
 /// Memory of a thread with its stack, a runtime and a connection.
 const THREAD_BYTES: usize = 12 << 20;
 
-/// Runs the future that `start` returns to completion, on a new thread. An interrupt raises its ERROR at once and drops the
+/// Runs the future that `start` returns to completion, on a new thread; `event` is shown meanwhile. An interrupt raises its ERROR at once and drops the
 /// future.
 ///
 /// # Errors
 /// [`Kind::OutOfMemory`] and [`Kind::Busy`]: no memory or no thread; otherwise the error of the future.
-pub fn block_on<T, E, F>(start: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
+pub fn block_on<T, E, F>(event: WaitEvent, start: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
 where
     T: Send + 'static,
     E: Into<Failure> + Send + 'static,
@@ -49,7 +49,7 @@ where
                 return Err(Failure::new(Kind::Internal, "the request ended without a result"));
             }
             Err(mpsc::TryRecvError::Empty) => {
-                waiter.wait(None);
+                waiter.wait(event, None);
             }
         }
     }

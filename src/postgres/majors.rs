@@ -3,7 +3,7 @@
 //! The supported majors are the Cargo features `pg15` to `pg18`; build.rs refuses others. What only a newer major has is offered
 //! here with the same signature for all: a no-op, an empty list or `None` on an older one.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 use pgrx::pg_sys;
 
@@ -56,4 +56,23 @@ pub unsafe fn local_session(index: c_int) -> *mut pg_sys::LocalPgBackendStatus {
         #[cfg(not(feature = "pg15"))]
         return pg_sys::pgstat_get_local_beentry_by_index(index);
     }
+}
+
+/// The number of a wait event of this library, which is shown by this name in pg_stat_activity. Before Postgres 17 extensions have
+/// one event, `Extension`.
+pub fn wait_event(name: &CStr) -> u32 {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    let number = {
+        let _ = name;
+        pg_sys::PG_WAIT_EXTENSION
+    };
+    // Fails if all extensions together have too many names.
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    let number = pgrx::PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
+        // SAFETY: main thread of a process with access to shared memory; a NUL-terminated string, which the server copies.
+        unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) }
+    }))
+    .catch_others(|_| pg_sys::PG_WAIT_EXTENSION)
+    .execute();
+    number
 }

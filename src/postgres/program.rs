@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use crate::postgres::threads;
+use crate::postgres::threads::{self, WaitEvent};
 
 /// Between checks of a program that is about to end.
 const CHECK_AGAIN: Duration = Duration::from_millis(20);
@@ -36,7 +36,7 @@ pub fn keep_only(descriptor: Option<i32>) -> io::Result<()> {
 pub fn wait_for_end(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
         match child.try_wait()? {
-            None if Instant::now() < until => threads::wait(None, Some(CHECK_AGAIN)),
+            None if Instant::now() < until => threads::wait(WaitEvent::Program, None, Some(CHECK_AGAIN)),
             ended => return Ok(ended),
         };
     }

@@ -1,13 +1,18 @@
 //! Threads inside a server process. They block all signals, call no Postgres function, and wake the main thread through a socket
 //! that it waits on together with its latch.
 
+use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pgrx::{check_for_interrupts, pg_sys};
+
+use crate::postgres::majors;
 
 /// Starts a thread with all signals blocked, so that no signal handler of Postgres runs on it.
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -47,6 +52,45 @@ impl Bell {
     }
 }
 
+/// What a process waits for, as pg_stat_activity shows it from Postgres 17 on. docs/statistics.md describes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum WaitEvent {
+    /// The main loop of a background worker has nothing to do.
+    Main,
+    /// A session waits for the embedder.
+    Embedder,
+    /// A session waits for an answer from Pinterest.
+    Api,
+    /// A session waits for background work.
+    Worker,
+    /// A process waits for the end of a program: a key command, or the embedder that is being replaced.
+    Program,
+}
+
+impl WaitEvent {
+    fn name(self) -> &'static CStr {
+        match self {
+            WaitEvent::Main => c"PinterestMain",
+            WaitEvent::Embedder => c"PinterestEmbedder",
+            WaitEvent::Api => c"PinterestApi",
+            WaitEvent::Worker => c"PinterestWorker",
+            WaitEvent::Program => c"PinterestProgram",
+        }
+    }
+
+    /// Its number in this server.
+    fn number(self) -> u32 {
+        static NUMBERS: [AtomicU32; WaitEvent::Program as usize + 1] =
+            [const { AtomicU32::new(0) }; WaitEvent::Program as usize + 1];
+        let known = &NUMBERS[self as usize];
+        if known.load(Relaxed) == 0 {
+            known.store(majors::wait_event(self.name()), Relaxed);
+        }
+        known.load(Relaxed)
+    }
+}
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Woken {
@@ -58,8 +102,8 @@ pub struct Woken {
 
 /// Waits for the latch, `descriptor` becoming readable, or `timeout`; then handles interrupts, which may raise an ERROR or
 /// end the process.
-pub fn wait(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
-    let woken = wait_only(descriptor, timeout);
+pub fn wait(event: WaitEvent, descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
+    let woken = wait_only(event, descriptor, timeout);
     check_for_interrupts!();
     woken
 }
@@ -71,7 +115,8 @@ pub fn is_to_end() -> bool {
 }
 
 /// [`wait`] without the check for interrupts, for callers that must do something before it.
-pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
+pub fn wait_only(event: WaitEvent, descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
+    let number = event.number();
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     if descriptor.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
@@ -90,7 +135,7 @@ pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
             events as i32,
             descriptor.unwrap_or(pg_sys::PGINVALID_SOCKET),
             milliseconds,
-            pg_sys::PG_WAIT_EXTENSION,
+            number,
         );
         if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
@@ -105,8 +150,8 @@ pub fn wait_only(descriptor: Option<i32>, timeout: Option<Duration>) -> Woken {
 
 impl Waiter {
     /// [`wait`]s for a ring, and clears it.
-    pub fn wait(&self, timeout: Option<Duration>) -> Woken {
-        let woken = wait(Some(self.0.as_raw_fd()), timeout);
+    pub fn wait(&self, event: WaitEvent, timeout: Option<Duration>) -> Woken {
+        let woken = wait(event, Some(self.0.as_raw_fd()), timeout);
         if woken.readable {
             let mut rings = [0; 64];
             while matches!((&self.0).read(&mut rings), Ok(read) if read == rings.len()) {}

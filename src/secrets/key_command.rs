@@ -33,7 +33,7 @@ impl Running {
     /// Waits for the latch, `descriptor` becoming readable, or `timeout`, and handles interrupts. The end of this process
     /// drops nothing, so the program is killed here before it.
     fn wait(&mut self, descriptor: Option<i32>, timeout: Duration) {
-        threads::wait_only(descriptor, Some(timeout));
+        threads::wait_only(threads::WaitEvent::Program, descriptor, Some(timeout));
         if threads::is_to_end() {
             program::kill(&mut self.0, true);
         }

@@ -192,8 +192,7 @@ mod tests {
         let imports = [Import::Queued, Import::PinsListed, Import::Time].map(Counter::Import);
         let images = Source::ALL.map(|source| Counter::Image(source, Image::EmbedTime));
         let refreshes = [Refresh::Succeeded, Refresh::LastFailure].map(Counter::Refresh);
-        for (view, counters) in
-            [(View::Imports, &imports[..]), (View::Images, &images), (View::Refreshes, &refreshes)]
+        for (view, counters) in [(View::Imports, &imports[..]), (View::Images, &images), (View::Refreshes, &refreshes)]
         {
             assert!(counters.iter().all(|counter| Counter::indexes_of(view).contains(&counter.index())), "{view:?}");
         }

@@ -69,10 +69,7 @@ fn places() -> [usize; 3] {
 }
 
 fn bytes([databases, hosts, columns]: [usize; 3]) -> usize {
-    size_of::<Header>()
-        + databases * size_of::<Database>()
-        + hosts * size_of::<Host>()
-        + columns * size_of::<Column>()
+    size_of::<Header>() + databases * size_of::<Database>() + hosts * size_of::<Host>() + columns * size_of::<Column>()
 }
 
 /// Requests the memory from the server, and reads the counters of the last run once it exists. From `_PG_init` while preloading.
@@ -126,8 +123,7 @@ pub fn memory() -> Option<Memory> {
     // the size of each element is a multiple of its alignment, which is the same for all.
     unsafe {
         let header = HEADER.load(Relaxed).as_ref()?;
-        let [databases, hosts, columns] =
-            [0, 1, 2].map(|index: usize| header.places[index].load(Relaxed) as usize);
+        let [databases, hosts, columns] = [0, 1, 2].map(|index: usize| header.places[index].load(Relaxed) as usize);
         let first = std::ptr::from_ref(header).add(1).cast::<Database>();
         let second = first.add(databases).cast::<Host>();
         let third = second.add(hosts).cast::<Column>();

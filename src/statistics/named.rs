@@ -232,8 +232,7 @@ impl Host {
 pub fn count_requests(host: &str, class: StatusClass, counts: HostCounts) {
     let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
     let (oid, host) = (database.oid.load(Relaxed), kept(host));
-    let may_take =
-        || database.hosts.load(Relaxed) < MOST_HOSTS && database.hosts.fetch_add(1, Relaxed) < MOST_HOSTS;
+    let may_take = || database.hosts.load(Relaxed) < MOST_HOSTS && database.hosts.fetch_add(1, Relaxed) < MOST_HOSTS;
     let found = entry(memory.hosts, key(oid, &host), oid, may_take, |taken: &Host| taken.set_name(host));
     found.map_or(&database.other_hosts, |host| &host.counters).add(class, counts);
 }
@@ -319,9 +318,11 @@ pub fn forget_column(id: i64) {
 
 /// A host's counters, to be written to the file.
 pub fn dump_hosts(memory: Memory) -> impl Iterator<Item = (u32, String, Vec<u64>)> {
-    memory.hosts.iter().filter(|host| host.entry.ready.load(Acquire)).map(|host| {
-        (host.entry.database.load(Relaxed), host.name(), host.counters.dump())
-    })
+    memory
+        .hosts
+        .iter()
+        .filter(|host| host.entry.ready.load(Acquire))
+        .map(|host| (host.entry.database.load(Relaxed), host.name(), host.counters.dump()))
 }
 
 /// A tracked column's counters, to be written to the file.

@@ -11,6 +11,7 @@ use pinterest::TokenGrant;
 use tokio::time::Instant;
 
 use super::context::Context;
+use super::log::{self, About};
 use super::transaction;
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -117,12 +118,18 @@ impl Answer {
     }
 
     /// A log line while it waits.
-    fn line(&self) -> String {
+    fn line(&self) -> &'static str {
         match self {
-            Answer::Refresh { account_id, .. } => format!("could not store the new tokens of account {account_id}"),
-            Answer::Connection { app_id, .. } => {
-                format!("could not store the tokens of a new account of app {app_id}")
-            }
+            Answer::Refresh { .. } => "could not store the new tokens",
+            Answer::Connection { .. } => "could not store the tokens of a new account",
+        }
+    }
+
+    /// What that line is about.
+    fn about(&self) -> About {
+        match self {
+            Answer::Refresh { account_id, .. } => About::Account(*account_id),
+            Answer::Connection { app_id, .. } => About::App(*app_id),
         }
     }
 }
@@ -150,7 +157,7 @@ pub async fn store(context: &Context, answer: Answer) -> Option<Stored> {
     let line = format!("{}, retrying", answer.line());
     let (shared, is_aside) = (answer.clone(), aside.clone());
     let work = move || shared.store(is_aside.load(Ordering::Relaxed));
-    let stored = persistently_but(context, &line, work, async || {
+    let stored = persistently_but(context, answer.about(), &line, work, async || {
         let shared = answer.clone();
         if !aside.load(Ordering::Relaxed) && short(context, move || shared.keep_aside()).await.is_ok() {
             aside.store(true, Ordering::Relaxed);
@@ -165,15 +172,17 @@ pub async fn store(context: &Context, answer: Answer) -> Option<Stored> {
 /// extension was dropped meanwhile. Between the tries the main thread runs other jobs. `line` is logged now and then.
 pub async fn persistently<T: Send + 'static>(
     context: &Context,
+    about: About,
     line: &str,
     work: impl Fn() -> Result<T, Failure> + Clone + Send + 'static,
 ) -> Option<T> {
-    persistently_but(context, line, work, async || ()).await
+    persistently_but(context, about, line, work, async || ()).await
 }
 
 /// The same, running `otherwise` after each failed try.
 async fn persistently_but<T: Send + 'static>(
     context: &Context,
+    about: About,
     line: &str,
     work: impl Fn() -> Result<T, Failure> + Clone + Send + 'static,
     mut otherwise: impl AsyncFnMut(),
@@ -191,7 +200,7 @@ async fn persistently_but<T: Send + 'static>(
         }
         if Instant::now() >= log_at {
             log_at = Instant::now() + LOG_INTERVAL;
-            context.database.log(format!("{line}: {failure}")).await;
+            context.database.log(about, format!("{line}: {failure}")).await;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -233,6 +242,6 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
             Ok(false) => "their table or row is locked".to_owned(),
             Err(failure) => failure.message,
         };
-        pgrx::log!("pg_pinterest: {}, and the worker ends: {reason}", answer.line());
+        log::line(answer.about(), format_args!("{}, and the worker ends: {reason}", answer.line()));
     }
 }

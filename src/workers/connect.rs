@@ -8,6 +8,7 @@ use pinterest::{Client, ErrorKind, Secret};
 
 use super::answers::{self, Answer, Stored, persistently};
 use super::context::Context;
+use super::log::About;
 use super::refresh;
 use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
@@ -92,8 +93,8 @@ async fn complete(context: &Context, connection: Connection) -> Result<i64, Fail
     let held = context.in_hand.hold();
     tokio::task::spawn_local(async move {
         let _held = held;
-        let line = format!("could not record the end of the pause of app {app_id}, retrying");
-        persistently(&resumed, &line, move || crate::store::app_breaker::resume(app_id)).await;
+        let line = "could not record the end of the app's pause, retrying";
+        persistently(&resumed, About::App(app_id), line, move || crate::store::app_breaker::resume(app_id)).await;
     });
     let asked = tokio::time::timeout(PATIENCE, ask(&client, &access_token, &PAUSES)).await;
     // While it is unknown a worker asks again, see `housekeeping`.
@@ -174,8 +175,8 @@ async fn name(context: &Context, account_id: i64, user: User) -> i64 {
     let (held, recorder) = (context.in_hand.hold(), context.clone());
     tokio::task::spawn_local(async move {
         let _held = held;
-        let line = format!("could not record the user of account {account_id}, retrying");
-        let recorded = persistently(&recorder, &line, move || match &id {
+        let line = "could not record the account's user, retrying";
+        let recorded = persistently(&recorder, About::Account(account_id), line, move || match &id {
             Some(id) => Sealer::open()?.identify(account_id, id, username.as_deref()),
             None => account::identify(account_id, None).map(|()| account_id),
         });

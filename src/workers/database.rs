@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use super::context::Context;
 use super::housekeeping::Housekeeping;
 use super::lifetime::{Found, Lifetime, Next};
+use super::log::{self, About};
 use super::main_thread::Duties;
 use super::presence::Finding;
 use super::refresh_socket::Requests;
@@ -35,14 +36,14 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     answers::store_at_exit();
     let duties = Duties { reloaded: remember_keys, release_claims: store::import::give_back };
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
-    pgrx::log!("pg_pinterest: the worker cannot continue: {error}");
+    log::line(About::Database, format_args!("the worker cannot continue: {error}"));
     // SAFETY: status 1; the launcher tries again later.
     unsafe { majors::exit(1) };
 }
 
 fn remember_keys() {
     if let Err(failure) = keys::remember() {
-        pgrx::log!("pg_pinterest: keeping the previous keys: {failure}");
+        log::line(About::Database, format_args!("keeping the previous keys: {failure}"));
     }
 }
 
@@ -64,7 +65,7 @@ fn may_serve() -> bool {
     });
     let found = found.unwrap_or_else(|failure| {
         let hint = failure.hint().map(|hint| format!(" HINT: {hint}")).unwrap_or_default();
-        pgrx::log!("pg_pinterest: idle: {failure}.{hint}");
+        log::line(About::Database, format_args!("idle: {failure}.{hint}"));
         Finding::Failed
     });
     if found != Finding::Work {
@@ -78,10 +79,10 @@ fn check_extension() -> Result<Finding, Failure> {
     match store::extension::version()? {
         None => return Ok(Finding::NoExtension),
         Some(version) if version != env!("CARGO_PKG_VERSION") => {
-            pgrx::log!(
-                "pg_pinterest: idle: the library is {}, the SQL objects are {version}. HINT: Run ALTER EXTENSION pg_pinterest UPDATE.",
-                env!("CARGO_PKG_VERSION")
-            );
+            let library = env!("CARGO_PKG_VERSION");
+            let hint = "HINT: Run ALTER EXTENSION pg_pinterest UPDATE.";
+            let line = format_args!("idle: the library is {library}, the SQL objects are {version}. {hint}");
+            log::line(About::Database, line);
             return Ok(Finding::Failed);
         }
         Some(_) => {}
@@ -89,7 +90,7 @@ fn check_extension() -> Result<Finding, Failure> {
     if let Some(installation) = store::installation::find()?
         && let Err(copy) = installation.check_not_a_copy()
     {
-        pgrx::log!("pg_pinterest: idle: {copy}");
+        log::line(About::Database, format_args!("idle: {copy}"));
         return Ok(Finding::NoExtension);
     }
     Ok(Finding::Work)
@@ -109,7 +110,7 @@ fn check_keys() -> Result<(), Failure> {
     if known.is_empty() {
         return Err(failure);
     }
-    pgrx::log!("pg_pinterest: {failure}");
+    log::line(About::Database, failure);
     Ok(())
 }
 
@@ -122,7 +123,8 @@ async fn run(context: Context, sent: Sent) {
     let requests = match Requests::new(context.clone()) {
         Ok(requests) => requests,
         Err(error) => {
-            context.database.log(format!("could not listen for requests of sessions: {error}")).await;
+            let line = format!("could not listen for requests of sessions: {error}");
+            context.database.log(About::Database, line).await;
             return;
         }
     };

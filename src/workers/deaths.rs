@@ -64,7 +64,7 @@ pub fn take_stock() {
         let unfinished = format!("{DEATHS}.new");
         let written = std::fs::write(&unfinished, print(&deaths)).and_then(|()| std::fs::rename(&unfinished, DEATHS));
         if let Err(error) = written {
-            pgrx::log!("pg_pinterest: could not write file \"{DEATHS}\": {error}");
+            super::log::line(super::log::About::Server, format_args!("could not write file \"{DEATHS}\": {error}"));
         }
     }
     for ((kind, database), (count, at)) in deaths {

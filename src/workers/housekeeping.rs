@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::connect;
 use super::context::Context;
+use super::log::{self, About};
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::secrets::sealer::Sealer;
@@ -85,7 +86,7 @@ impl Housekeeping {
 /// other tasks from running.
 async fn done(context: &Context, what: &str, task: impl Future<Output = Result<(), Failure>>) -> bool {
     let Err(failure) = task.await else { return true };
-    context.database.log(format!("housekeeping postponed ({what}): {failure}")).await;
+    context.database.log(About::Database, format!("housekeeping postponed ({what}): {failure}")).await;
     false
 }
 
@@ -129,7 +130,7 @@ async fn warn(context: &Context) -> Result<(), Failure> {
         .database
         .run(move || {
             for (account_id, at) in token::warn_of_lapses(days)? {
-                pgrx::log!("pg_pinterest: the tokens of account {account_id} cannot be renewed after {at}");
+                log::line(About::Account(account_id), format_args!("the tokens cannot be renewed after {at}"));
             }
             Ok(())
         })
@@ -161,11 +162,16 @@ async fn observe_clock(context: &Context) -> Result<(), Failure> {
         .run(|| {
             match clock::observe(&platform::observe_clocks())? {
                 Passed::AsShown => {}
-                Passed::Gap(microseconds) => pgrx::log!(
-                    "pg_pinterest: the clock is {} seconds ahead of the time that is known to have passed; they do not count as age",
-                    microseconds / 1_000_000
+                Passed::Gap(microseconds) => log::line(
+                    About::Database,
+                    format_args!(
+                        "the clock is {} seconds ahead of the time that is known to have passed; they do not count as age",
+                        microseconds / 1_000_000
+                    ),
                 ),
-                Passed::SetBack => pgrx::log!("pg_pinterest: the clock was set back; later times are set back too"),
+                Passed::SetBack => {
+                    log::line(About::Database, "the clock was set back; later times are set back too");
+                }
             }
             Ok(())
         })
@@ -207,7 +213,7 @@ async fn seal_again(context: &Context, wanted: String) -> Result<(), Failure> {
             installation::end_rotation(&wanted)?;
             let left =
                 if broken > 0 { format!(" except {broken} rows that could not be decrypted") } else { String::new() };
-            pgrx::log!("pg_pinterest: everything is encrypted with key {wanted}{left}");
+            log::line(About::Database, format_args!("everything is encrypted with key {wanted}{left}"));
             Ok(())
         })
         .await

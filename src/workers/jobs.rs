@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::log::{self, About};
 use super::transaction;
 use crate::errors::{Failure, Kind};
 use crate::postgres::threads::Bell;
@@ -60,8 +61,8 @@ impl Database {
     }
 
     /// Writes a line to the server's log.
-    pub async fn log(&self, line: String) {
-        self.run_infallible(move || pgrx::log!("pg_pinterest: {line}")).await;
+    pub async fn log(&self, about: About, line: String) {
+        self.run_infallible(move || log::line(about, line)).await;
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
+use super::log::{self, About};
 use super::presence::Finding;
 use super::registry::{self, Sent, Starting, Worker, served_databases, tracked_databases};
 use super::{pause, presence, transaction, worker_process};
 use crate::errors::Failure;
-use crate::postgres::threads;
+use crate::postgres::threads::{self, WaitEvent};
 use crate::statistics;
 
 /// Between reads of the list of databases.
@@ -111,7 +112,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
                     visits.entry(database.oid).or_insert_with(|| Visit::new(now));
                 }
             }
-            Err(failure) => pgrx::log!("pg_pinterest: could not list the databases: {failure}"),
+            Err(failure) => log::line(About::Server, format_args!("could not list the databases: {failure}")),
         }
         take_wanted(&mut visits, now);
         let (served, tracked) = (served_databases(), tracked_databases());
@@ -150,7 +151,7 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
                 Err(failure) => {
                     full = true;
                     if !out_of_slots {
-                        pgrx::log!("pg_pinterest: {failure}; databases without a worker wait");
+                        log::line(About::Server, format_args!("{failure}; databases without a worker wait"));
                     }
                     break;
                 }
@@ -163,9 +164,9 @@ pub extern "C-unwind" fn pinterest_launcher_main(_argument: pg_sys::Datum) {
             Some(_) => ROUND,
         });
         let pause = next.min().unwrap_or(ROUND).clamp(SHORTEST_ROUND, ROUND);
-        woken = threads::wait(None, Some(if woken { SECOND_ROUND } else { pause })).latch;
+        woken = threads::wait(WaitEvent::Main, None, Some(if woken { SECOND_ROUND } else { pause })).latch;
         while let Some(left) = LEAST_ROUND.checked_sub(now.elapsed()).filter(|left| !left.is_zero()) {
-            threads::wait(None, Some(left));
+            threads::wait(WaitEvent::Main, None, Some(left));
         }
     }
 }

@@ -8,10 +8,12 @@ use tokio::sync::{Notify, watch};
 
 use super::context::{Config, Context};
 use super::in_hand::InHand;
+use super::log::{self, About};
 use super::presence::{self, Finding};
 use super::{finding, jobs, network, registry, shutdown, transaction, worker_process};
 use crate::errors::{Failure, Kind};
-use crate::postgres::{majors, threads};
+use crate::postgres::majors;
+use crate::postgres::threads::{self, WaitEvent};
 
 /// The longest time between two heartbeats of the main loop.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -98,14 +100,14 @@ pub fn serve<F: Future<Output = ()>>(
     let mut more = false;
     loop {
         presence::beat();
-        let woken = waiter.wait(Some(if more { Duration::ZERO } else { HEARTBEAT }));
+        let woken = waiter.wait(WaitEvent::Main, Some(if more { Duration::ZERO } else { HEARTBEAT }));
         if worker_process::take_reload() {
             (duties.reloaded)();
             match Config::current() {
                 Ok(config) => {
                     settings_changed.send_replace(config);
                 }
-                Err(failure) => pgrx::log!("pg_pinterest: keeping the previous settings: {failure}"),
+                Err(failure) => log::line(About::Database, format_args!("keeping the previous settings: {failure}")),
             }
         }
         worker_process::show_activity(Some(c"working"));

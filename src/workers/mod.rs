@@ -10,7 +10,8 @@
 //! - The registry: `kind` names the kinds of worker, `registry` starts and wakes them, `presence` is the shared memory that
 //!   lists the running ones, `finding` is a worker's report to the launcher, `deaths` delays a worker that crashed, `pause`
 //!   keeps workers out of a database.
-//! - Each process: `worker_process` starts it, `shutdown` ends it, `lifetime` decides when a worker without work ends.
+//! - Each process: `worker_process` starts it, `shutdown` ends it, `lifetime` decides when a worker without work ends,
+//!   `log` writes lines to the server's log.
 //! - Threads of the database worker and the tracking worker: `main_thread` runs the transactions (`jobs`, `transaction`),
 //!   because only the main thread may use Postgres; `network` is the thread of the asynchronous tasks, which share a
 //!   `context`. A third thread, in `shutdown`, ends the process if the main thread is stuck.
@@ -32,6 +33,7 @@ mod jobs;
 mod kind;
 mod launcher;
 mod lifetime;
+mod log;
 mod main_thread;
 mod network;
 pub mod pause;

@@ -155,6 +155,6 @@ fn wait_for_end(database: pg_sys::Oid) -> Result<(), Failure> {
                 unsafe { libc::kill(instance.pid, libc::SIGTERM) };
             }
         }
-        threads::wait(None, Some(LOOK_AGAIN));
+        threads::wait(threads::WaitEvent::Worker, None, Some(LOOK_AGAIN));
     }
 }

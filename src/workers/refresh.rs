@@ -8,14 +8,15 @@
 
 use std::time::Duration;
 
-use pinterest::refresh::{Ask, Cause, FailedRefresh, NextStep, ask};
 use pinterest::TokenGrant;
+use pinterest::refresh::{Ask, Cause, FailedRefresh, NextStep, ask};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answers::{self, Answer, Stored, persistently};
 use super::context::Context;
 use super::in_hand::Unrefreshed;
+use super::log::{self, About};
 use super::registry;
 use super::shutdown::Outstanding;
 use crate::errors::{Failure, Kind};
@@ -148,8 +149,11 @@ async fn attempt(context: Context, account_id: i64, forced: Forced) -> Result<bo
         Unrefreshed::Failed(_) => (LOCAL_PAUSE, false),
     };
     let identity = context.identity.clone();
-    let line = format!("could not record the end of a refresh of account {account_id}, retrying");
-    persistently(&context, &line, move || token::close_attempt(account_id, &identity, after, uncertain)).await;
+    let line = "could not record the end of a refresh, retrying";
+    persistently(&context, About::Account(account_id), line, move || {
+        token::close_attempt(account_id, &identity, after, uncertain)
+    })
+    .await;
     if let Unrefreshed::Again { failure, uncertain, .. } = &unrefreshed {
         show(&context, account_id, *uncertain, failure.message.clone()).await;
     }
@@ -191,9 +195,9 @@ async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -
     };
     let count = |counter| statistics::add(Counter::Refresh(counter), 1);
     let used = context.database.run(load).await.flatten().inspect_err(|_| count(Counted::Failed))?;
-    let client =
-        statistics::requests::client(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
-    let client = if used.attempt.number > 1 { client.as_retry() } else { client };
+    let client = statistics::requests::client(context.config.borrow().endpoints.clone()).map_err(Failure::from)?;
+    let first = used.attempt.number <= 1;
+    let client = if first { client } else { client.as_retry() };
     let request =
         Ask { app: &used.app, current: &used.refresh_token, previous: used.previous.as_ref(), attempt: used.attempt };
     match ask(&client, request, fastrand::f64()).await {
@@ -207,9 +211,13 @@ async fn refresh(context: &Context, account_id: i64, app_id: i64, probe: bool) -
         Err(failed) => {
             let case = Case { account_id, app_id, generation: used.generation, probe };
             let refused = refused(context, case, failed).await;
-            // Rejections are counted where they are recorded.
-            if matches!(refused, Err(Unrefreshed::Again { .. })) {
+            // Rejections are counted and logged where they are recorded, repetitions not logged at all.
+            if let Err(Unrefreshed::Again { failure, .. }) = &refused {
                 count(Counted::Failed);
+                if first {
+                    let line = format!("a refresh has failed, and is repeated: {failure}");
+                    context.database.log(About::Account(account_id), line).await;
+                }
             }
             refused.map(|()| false)
         }
@@ -228,14 +236,14 @@ async fn store(context: &Context, account_id: i64, used: Refreshable, grant: Tok
 pub fn settle(context: &Context, account_id: i64) -> watch::Receiver<Option<()>> {
     let settled = context.clone();
     let work = async move {
-        let line = format!("could not record the consequences of account {account_id}'s new tokens, retrying");
-        persistently(&settled, &line, move || token_answer::apply(account_id)).await;
-        let app = persistently(&settled, &line, move || account::settle(account_id)).await.flatten();
+        let (about, line) = (About::Account(account_id), "could not record the consequences of new tokens, retrying");
+        persistently(&settled, about, line, move || token_answer::apply(account_id)).await;
+        let app = persistently(&settled, about, line, move || account::settle(account_id)).await.flatten();
         if let Some(app_id) = app {
             if let Some(app_id) = app_id {
-                persistently(&settled, &line, move || app_breaker::resume(app_id)).await;
+                persistently(&settled, about, line, move || app_breaker::resume(app_id)).await;
             }
-            persistently(&settled, &line, move || account::settle_imports(account_id)).await;
+            persistently(&settled, about, line, move || account::settle_imports(account_id)).await;
         }
     };
     context.in_hand.settling.run(account_id, work).1
@@ -298,7 +306,7 @@ fn record(case: Case, cause: Option<Cause>, failure: Failure, random: f64) -> Re
     let lost = cause.filter(|cause| before.believes(*cause) && after.believes(*cause));
     let pause = (after.pauses > before.pauses).then(|| after.pause(random));
     if pause.is_some() && !before.is_open() {
-        pgrx::log!("pg_pinterest: refreshes of app {app_id} are paused, Pinterest refuses it: {failure}");
+        log::line(About::App(app_id), format_args!("refreshes are paused, Pinterest refuses the app: {failure}"));
     }
     // A lost answer does not count while the app is not paused, but a pause gives its account back with the others.
     if after != before || (cause == Some(Cause::LostResponse) && !before.is_open()) {
@@ -306,7 +314,7 @@ fn record(case: Case, cause: Option<Cause>, failure: Failure, random: f64) -> Re
     }
     Ok(Err(match lost {
         Some(cause) => {
-            pgrx::log!("pg_pinterest: account {account_id} must be reconnected: {cause}");
+            log::line(About::Account(account_id), format_args!("the account must be reconnected: {cause}"));
             account::needs_reauth(account_id, &format!("{cause}: {failure}"))?;
             statistics::note(Counter::Refresh(Counted::Rejected), 1);
             Unrefreshed::Failed(failure)

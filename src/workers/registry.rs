@@ -380,7 +380,7 @@ fn log_that_work_waits(failure: &Failure) {
     let now = presence::now();
     if now - LAST.load(Ordering::Relaxed) > 60_000_000 {
         LAST.store(now, Ordering::Relaxed);
-        pgrx::log!("pg_pinterest: {failure}; queued work waits for a worker");
+        super::log::line(super::log::About::Database, format_args!("{failure}; queued work waits for a worker"));
     }
 }
 

@@ -16,8 +16,10 @@ use embedder::protocol::{MAX_REPORT_BYTES, Report};
 use pgrx::pg_sys;
 
 use super::kind::Worker;
+use super::log::{self, About};
 use super::worker_process;
-use crate::postgres::{majors, platform, program, threads};
+use crate::postgres::threads::{self, WaitEvent};
+use crate::postgres::{majors, platform, program};
 use crate::settings;
 use crate::statistics::embedder as counters;
 
@@ -43,7 +45,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
     let listener = match listen() {
         Ok(listener) => listener,
         Err(error) => {
-            pgrx::log!("pg_pinterest: could not listen on {}: {error}", platform::EMBEDDER_SOCKET);
+            log::line(About::Server, format_args!("could not listen on {}: {error}", platform::EMBEDDER_SOCKET));
             // SAFETY: status 1; the postmaster starts the supervisor again.
             unsafe { majors::exit(1) };
         }
@@ -54,7 +56,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
     let mut replaced = false;
     loop {
         worker_process::show_activity(None);
-        while !replaced && !threads::wait(Some(listener.as_raw_fd()), None).readable {
+        while !replaced && !threads::wait(WaitEvent::Main, Some(listener.as_raw_fd()), None).readable {
             worker_process::take_reload();
         }
         worker_process::take_reload();
@@ -62,22 +64,23 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
         let started = Instant::now();
         let command = CommandLine::current(&listener);
         let ended = Running::start(&listener, &command).and_then(|running| running.wait(&listener, &command));
-        replaced = matches!(ended, Ok(End::Replaced));
+        replaced = matches!(ended, Ok(End::Replaced(_)));
         let ended_well = match ended {
-            Ok(End::Replaced) => {
-                pgrx::log!("pg_pinterest: the settings of pinterest-embedder have changed; restarting it");
+            Ok(End::Replaced(pid)) => {
+                let line = "the settings of pinterest-embedder have changed; restarting it";
+                log::line(About::Embedder(pid), line);
                 true
             }
-            Ok(End::ByItself(status)) => {
+            Ok(End::ByItself(pid, status)) => {
                 if !status.success() {
                     counters::died();
-                    pgrx::log!("pg_pinterest: pinterest-embedder {}", describe(status));
+                    log::line(About::Embedder(pid), format_args!("pinterest-embedder {}", describe(status)));
                 }
                 status.success()
             }
             Err(error) => {
                 counters::died();
-                pgrx::log!("pg_pinterest: could not run {}: {error}", command.program.display());
+                log::line(About::Server, format_args!("could not run {}: {error}", command.program.display()));
                 false
             }
         };
@@ -91,7 +94,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
             }
             let until = Instant::now() + pause;
             while let Some(left) = until.checked_duration_since(Instant::now()) {
-                if threads::wait(None, Some(left)).latch && worker_process::take_reload() {
+                if threads::wait(WaitEvent::Main, None, Some(left)).latch && worker_process::take_reload() {
                     break;
                 }
             }
@@ -153,12 +156,12 @@ impl CommandLine {
     }
 }
 
-/// How the program ended.
+/// How the program ended, with its process id.
 enum End {
     /// Because it was idle, or with an error.
-    ByItself(ExitStatus),
+    ByItself(u32, ExitStatus),
     /// It was terminated, because the settings have changed.
-    Replaced,
+    Replaced(u32),
 }
 
 /// The program, killed when dropped.
@@ -188,19 +191,19 @@ impl Running {
         loop {
             if let Some(status) = self.child.try_wait()? {
                 self.has_closed();
-                return Ok(End::ByItself(status));
+                return Ok(End::ByItself(self.child.id(), status));
             }
             // The lifeline closes a moment before the process can be reaped. A process that closes it and keeps running
             // serves no client.
-            if threads::wait(Some(self.lifeline.as_raw_fd()), None).readable && self.has_closed() {
+            if threads::wait(WaitEvent::Main, Some(self.lifeline.as_raw_fd()), None).readable && self.has_closed() {
                 return match program::wait_for_end(&mut self.child, Instant::now() + END_PATIENCE)? {
-                    Some(status) => Ok(End::ByItself(status)),
+                    Some(status) => Ok(End::ByItself(self.child.id(), status)),
                     None => Err(std::io::Error::other("it closed its standard input and did not end; killed")),
                 };
             }
             if worker_process::take_reload() && CommandLine::current(listener) != *own {
                 self.end()?;
-                return Ok(End::Replaced);
+                return Ok(End::Replaced(self.child.id()));
             }
         }
     }
@@ -230,7 +233,7 @@ impl Running {
         // SAFETY: a system call on plain integers; the child is not reaped yet, so the process id is still valid.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         if program::wait_for_end(&mut self.child, until)?.is_none() {
-            pgrx::log!("pg_pinterest: pinterest-embedder did not end on SIGTERM; killed");
+            log::line(About::Embedder(self.child.id()), "pinterest-embedder did not end on SIGTERM; killed");
         }
         self.has_closed();
         Ok(())

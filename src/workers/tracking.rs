@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 
 use super::context::Context;
 use super::lifetime::{Found, Lifetime, Next};
+use super::log::{self, About};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
@@ -24,7 +25,10 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     let identity = registry::own_identity();
     if let Err(error) = owner_code::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told)
     {
-        pgrx::log!("pg_pinterest: tracked columns wait: could not record the row that is worked on: {error}");
+        log::line(
+            About::Database,
+            format_args!("tracked columns wait: could not record the row that is worked on: {error}"),
+        );
         return;
     }
     kind.start_siblings(Sent::own());
@@ -32,7 +36,7 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     // The next claim takes over the claims of a process that has ended.
     let duties = Duties { reloaded: || {}, release_claims: |_| Ok(()) };
     let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
-    pgrx::log!("pg_pinterest: the tracking worker cannot continue: {error}");
+    log::line(About::Database, format_args!("the tracking worker cannot continue: {error}"));
     // SAFETY: status 1; another one is started later.
     unsafe { majors::exit(1) };
 }
@@ -46,7 +50,7 @@ fn may_serve() -> bool {
         Ok(version.as_deref() == Some(env!("CARGO_PKG_VERSION")) && !copy)
     });
     ready.unwrap_or_else(|failure| {
-        pgrx::log!("pg_pinterest: tracked columns wait: {failure}");
+        log::line(About::Database, format_args!("tracked columns wait: {failure}"));
         false
     })
 }

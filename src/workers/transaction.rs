@@ -14,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 
 use pgrx::{PgTryBuilder, pg_sys};
 
+use super::log::{self, About};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity;
 
@@ -31,7 +32,7 @@ pub fn become_worker() -> bool {
         pg_sys::CommitTransactionCommand();
         let is_worker = role.as_ref().is_ok_and(|role| pg_sys::GetUserId() == *role);
         if role.is_ok() && !is_worker {
-            pgrx::log!("pg_pinterest: idle: could not set the session's role to pinterest_worker");
+            log::line(About::Database, "idle: could not set the session's role to pinterest_worker");
         }
         is_worker
     }

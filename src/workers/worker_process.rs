@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::kind::Worker;
+use super::log::{self, About};
 use super::{deaths, registry, shutdown};
 use crate::postgres::{majors, platform};
 use crate::{owner_code, statistics};
@@ -26,7 +27,7 @@ pub fn begin(worker: Worker) {
             Ok(true) => {}
             Ok(false) => majors::exit(0),
             Err(failure) => {
-                pgrx::log!("pg_pinterest: {failure}");
+                log::line(About::Server, failure);
                 majors::exit(1);
             }
         }
@@ -36,7 +37,7 @@ pub fn begin(worker: Worker) {
         }
     }
     if let Err(failure) = statistics::attach() {
-        pgrx::log!("pg_pinterest: no statistics: {failure}");
+        log::line(About::Server, format_args!("no statistics: {failure}"));
     }
 }
 

@@ -8,6 +8,7 @@ use super::Finding;
 use crate::errors::{Failure, Kind};
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::platform;
+use crate::postgres::threads::WaitEvent;
 use crate::settings;
 use crate::store::model::share_of;
 use crate::workers::registry::{self, Worker};
@@ -49,8 +50,9 @@ fn info() -> Result<Result<Info, Finding>, Failure> {
     if !registry::is_running(Worker::Supervisor) {
         return Ok(Err(Finding::Note("not started; the first call that embeds starts it".to_owned())));
     }
-    let answer: Result<Info, Failure> =
-        block_on(|| async { Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?.ready(PATIENCE).await });
+    let answer: Result<Info, Failure> = block_on(WaitEvent::Embedder, || async {
+        Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?.ready(PATIENCE).await
+    });
     answer.map(Ok).map_err(|failure| match failure.kind {
         Kind::Busy => failure.with_hint("See the server log for the reason."),
         _ => failure,

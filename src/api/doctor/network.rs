@@ -6,6 +6,7 @@ use super::{Finding, listed};
 use crate::errors::Failure;
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::identity::as_worker;
+use crate::postgres::threads::WaitEvent;
 use crate::settings::{self, CloneFence};
 use crate::store::installation;
 
@@ -52,7 +53,10 @@ pub fn proxy() -> Result<Finding, Failure> {
         return Ok(Finding::Note(format!("{text}; not tested, because this database sends no requests")));
     }
     let tested: Result<_, Failure> =
-        block_on(move || async move { Client::new(endpoints)?.ask_proxy().await.map_err(Failure::from) });
+        block_on(
+            WaitEvent::Api,
+            move || async move { Client::new(endpoints)?.ask_proxy().await.map_err(Failure::from) },
+        );
     Ok(Finding::Good(match tested? {
         Some(host) => format!("{text}; opens connections to {host}"),
         None => format!("{text}; no host is reached through it"),

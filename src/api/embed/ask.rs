@@ -11,6 +11,7 @@ use crate::api::wait::attempts;
 use crate::errors::{Failure, Kind};
 use crate::postgres::helper_thread::block_on;
 use crate::postgres::platform;
+use crate::postgres::threads::WaitEvent;
 use crate::postgres::vector::Vector;
 use crate::settings;
 use crate::statistics::{self, Counter, Image, Source};
@@ -127,7 +128,7 @@ where
     let inputs: Arc<[Input]> = inputs.into();
     let answers = attempts(Instant::now() + SUPERVISOR_PATIENCE, || {
         let inputs = inputs.clone();
-        let answers = block_on(move || async move {
+        let answers = block_on(WaitEvent::Embedder, move || async move {
             Ok::<_, Failure>(match Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await {
                 Ok(client) => pipelined(&client, &inputs, request).await,
                 Err(error) => Err(Refused { index: 0, error }),

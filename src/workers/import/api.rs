@@ -73,8 +73,8 @@ impl Api {
             let config = context.config.borrow();
             (config.endpoints.clone(), config.max_image_bytes)
         };
-        let client =
-            statistics::requests::client_of_images(endpoints, limit).map_err(|error| Interruption::local(error.into(), attempts))?;
+        let client = statistics::requests::client_of_images(endpoints, limit)
+            .map_err(|error| Interruption::local(error.into(), attempts))?;
         let mut access = load(&context, account_id).await?;
         if access.expired && access.refreshable {
             refresh::now(&context, account_id, access.generation, Urgency::Needed).await?;

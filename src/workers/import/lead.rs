@@ -13,6 +13,7 @@ use crate::store;
 use crate::store::import::{ClaimState, ClaimedImport, Stop};
 use crate::store::reembed;
 use crate::workers::embedding;
+use crate::workers::log::About;
 
 /// Between extensions of the lease, which is three times as long.
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -29,6 +30,7 @@ impl Run {
         };
         statistics::add_time(Counter::Import(Import::Time), began.elapsed());
         let mut refused = None;
+        self.log(&result).await;
         let (stop, failure, wake_in) = match result {
             Ok(()) | Err(Interruption::Lost) => return,
             Err(Interruption::Cancelled) => (Stop::Cancelled, None, Duration::ZERO),
@@ -58,6 +60,31 @@ impl Run {
         });
         // If this fails, the leases end and another worker claims the import and its images.
         let _ = stopped.await;
+    }
+
+    /// Logs a failure. One after which the import continues is logged once between two steps of progress.
+    async fn log(&self, result: &Result<(), Interruption>) {
+        let (what, failure) = match result {
+            Err(Interruption::Refused { failure, .. }) => {
+                ("the import waits until its account's user connects it again", failure)
+            }
+            Err(Interruption::Stopped { stop, failure, .. }) => {
+                let what = match stop {
+                    Stop::Queued if self.claimed.attempts > 1 => return,
+                    Stop::Queued => "the import is interrupted, and continues later",
+                    Stop::WaitingQuota => "the import waits for the quota",
+                    Stop::WaitingAccess => "the import waits until Pinterest grants the app access",
+                    Stop::NeedsReauth => "the import waits until its account's user connects it again",
+                    Stop::Failed => "the import has failed",
+                    Stop::Cancelled => return,
+                };
+                (what, failure)
+            }
+            _ => return,
+        };
+        // The message may contain the title of a board.
+        let line = format!("{what}: SQLSTATE {}, see pinterest.imports", failure.sqlstate());
+        self.context.database.log(About::import(&self.claimed), line).await;
     }
 
     /// Extends the lease until the claim is lost, the import is cancelled or has to yield.

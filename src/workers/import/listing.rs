@@ -19,6 +19,7 @@ use crate::store::import::{After, Coverage, PageListed};
 use crate::store::import_outcome::{self, ImageOutcome, PinOutcome};
 use crate::store::pin::PinRow;
 use crate::store::pin_image::{AI_DISCLOSED, Reason};
+use crate::workers::log::About;
 
 /// The listing of one import.
 pub struct Listing<'a> {
@@ -247,8 +248,8 @@ async fn sections(run: &Run, api: &mut Api, board_id: &str) -> Result<Vec<(Strin
             Ok(page) => page,
             // The import of a whole board does not need the names of its sections.
             Err(Refused::Call(error)) if run.claimed.sections.is_none() && is_about_sections(error.kind()) => {
-                let line = format!("import {} continues without the names of sections: {error}", run.claimed.import_id);
-                run.context.database.log(line).await;
+                let line = format!("the import continues without the names of sections: {error}");
+                run.context.database.log(About::import(&run.claimed), line).await;
                 return Ok(found);
             }
             Err(refused) => return Err(api.interruption(refused)),

@@ -21,6 +21,7 @@ use crate::store::track::SourceKind;
 use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
 use crate::workers::context::Context;
 use crate::workers::embedding::{self, Gate, RESTART_PAUSE, RESTART_TRIES, Ready};
+use crate::workers::log::About;
 use crate::workers::registry;
 
 /// Rows in work at the same time: enough for the embedder's batches and the downloads before them.
@@ -226,6 +227,9 @@ impl ClaimLoop {
         if !self.problems.insert(tracked_column_id) {
             return;
         }
+        // The message may contain names of the table.
+        let line = format!("a tracked column has a problem: SQLSTATE {}, see pinterest.tracked", failure.sqlstate());
+        self.context.database.log(About::Column(tracked_column_id), line).await;
         // If this fails, the next attempt has the same problem.
         let noted = move || {
             store::wait_briefly_for_locks();

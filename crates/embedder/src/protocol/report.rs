@@ -57,7 +57,8 @@ impl Report {
     ///
     /// [`Protocol`](crate::ErrorKind::Protocol) if it is not a report of this version.
     pub fn decode(message: &[u8]) -> Result<Self, Error> {
-        let short = || Inner::PayloadLength { kind: FrameKind::Report as u8, found: message.len(), needed: HEADER_BYTES };
+        let short =
+            || Inner::PayloadLength { kind: FrameKind::Report as u8, found: message.len(), needed: HEADER_BYTES };
         let (header, payload) = message.split_first_chunk().ok_or_else(short)?;
         let kind = Header::decode(header)?.kind;
         if kind != FrameKind::Report {

@@ -119,7 +119,13 @@ impl Queue {
             done: Statistics::default(),
             work: Work::default(),
         };
-        Self { state: Mutex::new(state), to_decode: Condvar::new(), to_embed: Condvar::new(), to_report: Condvar::new(), limit }
+        Self {
+            state: Mutex::new(state),
+            to_decode: Condvar::new(),
+            to_embed: Condvar::new(),
+            to_report: Condvar::new(),
+            limit,
+        }
     }
 
     /// See [`PassSize::set_batches_pay`].

@@ -8,6 +8,7 @@ mod generated;
 mod images;
 mod network;
 mod oauth;
+mod observer;
 mod odd_images;
 mod paging;
 mod private_hosts;

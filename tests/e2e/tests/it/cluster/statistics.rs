@@ -264,7 +264,8 @@ fn only_admins_and_monitoring_read_statistics() -> Result<()> {
     // The rows of all owners are counted.
     assert_eq!(counts(&mut exporter, "stat_refreshes", "true")?["accounts_connected"], 1.0);
     assert_eq!(imports(&mut chief)?["completed"], 1.0);
-    for call in ["SELECT pinterest_stat_reset()", "SELECT * FROM pinterest.account", "SELECT * FROM pinterest.imports"] {
+    for call in ["SELECT pinterest_stat_reset()", "SELECT * FROM pinterest.account", "SELECT * FROM pinterest.imports"]
+    {
         exporter.refused(call, "42501");
     }
     user.refused("SELECT pinterest_stat_reset()", "42501");
@@ -362,4 +363,75 @@ fn deaths_of_the_embedder_are_counted() -> Result<()> {
     world.cluster.change("pinterest.embedder_threads", "1")?;
     embedder(&mut client, "starts", 3)?;
     embedder(&mut client, "deaths", 1)
+}
+
+/// Lines of the log that contain this.
+fn logged(world: &World, words: &str) -> Result<Vec<String>> {
+    Ok(world.cluster.log()?.lines().filter(|line| line.contains(words)).map(str::to_owned).collect())
+}
+
+#[test]
+fn the_log_is_searched_by_ids() -> Result<()> {
+    let (world, mut client) = quick_world("A very private board", 2)?.with_session()?;
+    let account = world.account();
+    let import = queue_board(&mut client, "A very private bord")?;
+    assert_eq!(wait(&mut client, import)?, "failed");
+    let code: String = client.value("SELECT error_code FROM pinterest.imports")?;
+    let suffix = format!("[import={import} account={account} run=1]");
+    let line = format!("pg_pinterest: the import has failed: SQLSTATE {code}, see pinterest.imports {suffix}");
+    until("the line", || Ok(logged(&world, &line)?.len() == 1))?;
+
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::ServerError { status: 503 }));
+    assert!(client.execute("SELECT pinterest_refresh($1)", &[&account]).is_err());
+    let line = "pg_pinterest: a refresh has failed, and is repeated: ";
+    let found = logged(&world, line)?;
+    assert!(found.len() == 1 && found[0].ends_with(&format!(" [account={account}]")), "{found:?}");
+    world.sandbox.faults().clear();
+    world.sandbox.faults().add(Rule::on(Kind::Token, Fault::InvalidGrant));
+    assert!(client.execute("SELECT pinterest_refresh($1)", &[&account]).is_err());
+    let line = format!("pg_pinterest: the account must be reconnected: rejected [account={account}]");
+    assert_eq!(logged(&world, &line)?.len(), 1, "{:?}", logged(&world, "reconnected")?);
+    assert_eq!(client.value::<i64>("SELECT rejected FROM pinterest.stat_refreshes")?, 1);
+
+    client.batch_execute("SELECT pinterest_embed_text('a barn')")?;
+    let embedder = wait_for("the embedder", SOON, || world.cluster.embedder())?;
+    world.cluster.kill9(embedder.pid)?;
+    let line = format!("pg_pinterest: pinterest-embedder was ended by signal 9 [embedder={}]", embedder.pid);
+    until("the line", || Ok(logged(&world, &line)?.len() == 1))?;
+    for private in ["private b", "example_couple"] {
+        let found: Vec<_> = logged(&world, private)?.into_iter().filter(|line| line.contains("pg_pinterest")).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn waits_have_names_from_postgres_17_on() -> Result<()> {
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
+    let named = client.value::<i32>("SELECT current_setting('server_version_num')::int / 10000")? >= 17;
+    let event = |name: &str| if named { name.to_owned() } else { "Extension".to_owned() };
+    hold_pictures_after(&world, 0);
+    let import = queue_board(&mut client, "Beach")?;
+    let mut waiting = |whose: &str, name: &str| {
+        let waits = "wait_event_type = 'Extension' AND pid <> pg_backend_pid()";
+        let sql = format!("SELECT COALESCE(min(wait_event), '') FROM pg_stat_activity WHERE {whose} AND {waits}");
+        client.until(&sql, event(name))
+    };
+    waiting("backend_type = 'pg_pinterest launcher'", "PinterestMain")?;
+    waiting("backend_type = 'pg_pinterest supervisor'", "PinterestMain")?;
+    let session = |sql: String| {
+        let mut session = world.connect().unwrap();
+        thread::spawn(move || session.batch_execute(&sql))
+    };
+    let waits = session(format!("SELECT pinterest_wait_for_import({import})"));
+    waiting("query LIKE 'SELECT pinterest_wait_for%'", "PinterestWorker")?;
+    waiting("backend_type = 'pg_pinterest worker'", "PinterestMain")?;
+    world.sandbox.faults().add(Rule::on(Kind::Boards, Fault::Hold { gate: "boards".into() }));
+    let lists = session("SELECT count(*) FROM pinterest_list_boards()".to_owned());
+    waiting("query LIKE '%pinterest_list_boards%'", "PinterestApi")?;
+    world.sandbox.faults().release("boards");
+    world.sandbox.faults().release(GATE);
+    lists.join().unwrap()?;
+    waits.join().unwrap()?;
+    Ok(())
 }
