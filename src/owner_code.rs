@@ -245,12 +245,17 @@ pub fn withdraw() {
 unsafe extern "C-unwind" fn at_exit(_code: c_int, _argument: pg_sys::Datum) {
     if IS_OVER.load(Ordering::SeqCst) {
         // The handler of SIGTERM that ends the process must not write to the log either.
-        let was_told = WATCH
-            .with(|watch| watch.try_borrow().is_ok_and(|watch| watch.as_ref().is_some_and(|watch| (watch.was_told)())));
+        let (was_told, column) = WATCH.with(|watch| {
+            let watch = watch.try_borrow().ok();
+            let watch = watch.as_ref().and_then(|watch| watch.as_ref());
+            let column = watch.and_then(|watch| watch.row.as_ref()).map(|row| row.tracked_column_id);
+            (watch.is_some_and(|watch| (watch.was_told)()), column)
+        });
         if !IS_STUBBORN.load(Ordering::SeqCst) && !was_told {
             pgrx::log!(
                 "pg_pinterest: ending the tracking worker: code of a table's owner took longer than \
-                 pinterest.tracked_row_timeout"
+                 pinterest.tracked_row_timeout [column={}]",
+                column.unwrap_or_default()
             );
         }
         return;

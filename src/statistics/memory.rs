@@ -8,6 +8,7 @@
 use std::ffi::CStr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgrx::pg_sys;
 
@@ -64,10 +65,6 @@ static OWN: AtomicU32 = AtomicU32::new(0);
 /// All places are taken by other databases. The next process of this one tries again.
 const NONE: u32 = u32::MAX;
 
-fn places() -> [usize; 3] {
-    if platform::is_preloaded() { PRELOADED } else { OTHERWISE }
-}
-
 fn bytes([databases, hosts, columns]: [usize; 3]) -> usize {
     size_of::<Header>() + databases * size_of::<Database>() + hosts * size_of::<Host>() + columns * size_of::<Column>()
 }
@@ -93,16 +90,13 @@ pub fn reserve() {
 /// [`Kind::Busy`](crate::errors::Kind::Busy) if the server has no memory for the counters.
 pub fn attach() -> Result<(), Failure> {
     if HEADER.load(Relaxed).is_null() {
-        let places = places();
-        let header = shared_memory::attach(LAYOUT, bytes(places), |header: *mut Header| {
-            // SAFETY: zeros are a valid header, and no other process sees it yet.
-            let created = unsafe { &*header };
-            for (number, places) in created.places.iter().zip(places) {
-                number.store(places as u64, Relaxed);
-            }
-            created.embedder.begin(now());
-        })?;
-        HEADER.store(header, Relaxed);
+        // A library that is newer than the preloaded one has no memory of its own.
+        let found = if platform::is_preloaded() {
+            attach_with(PRELOADED).or_else(|_| attach_with(OTHERWISE))
+        } else {
+            attach_with(OTHERWISE)
+        };
+        HEADER.store(found?, Relaxed);
     }
     let oid = platform::current_database();
     if oid == pg_sys::InvalidOid || OWN.load(Relaxed) != 0 {
@@ -115,6 +109,17 @@ pub fn attach() -> Result<(), Failure> {
     };
     OWN.store(place.map_or(NONE, |index| index as u32 + 1), Relaxed);
     Ok(())
+}
+
+fn attach_with(places: [usize; 3]) -> Result<*mut Header, Failure> {
+    shared_memory::attach(LAYOUT, bytes(places), |header: *mut Header| {
+        // SAFETY: zeros are a valid header, and no other process sees it yet.
+        let created = unsafe { &*header };
+        for (number, places) in created.places.iter().zip(places) {
+            number.store(places as u64, Relaxed);
+        }
+        created.embedder.begin(now());
+    })
 }
 
 /// The memory, if this process is attached.
@@ -143,10 +148,13 @@ const _: () = assert!(
         && align_of::<Column>() == 64
 );
 
-/// Microseconds since 2000-01-01 UTC.
+/// Seconds from 1970 to 2000, from when Postgres counts.
+const TO_2000: i64 = 946_684_800;
+
+/// Microseconds since 2000-01-01 UTC. Not from the server's function: threads count too, and call none.
 pub fn now() -> i64 {
-    // SAFETY: reads the clock.
-    unsafe { pg_sys::GetCurrentTimestamp() }
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX) - TO_2000 * 1_000_000
 }
 
 /// The counters of this process' database. `None` if it is not attached, connected to none, or all places are taken.

@@ -45,8 +45,10 @@ pub fn note_untracked(tracked_column_id: i64) {
 }
 
 fn push(what: What, number: usize) {
-    // Without memory for the counters nothing is counted.
-    if number == 0 || memory::attach().is_err() {
+    // Workers are attached, and sessions try once: without memory for the counters nothing is counted.
+    static TRIED: Once = Once::new();
+    TRIED.call_once(|| drop(memory::attach()));
+    if number == 0 || memory::own().is_none() {
         return;
     }
     static WATCHED: Once = Once::new();

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering, fence};
 use pgrx::pg_sys;
 
 pub use super::kind::Worker;
+use super::log::{self, About};
 pub use super::presence::{Instance, last_refusal, mark_as_leaving, own_identity};
 use super::{deaths, finding, pause, presence};
 use crate::errors::{Failure, Kind};
@@ -353,7 +354,8 @@ pub fn ensure_supervisor() -> Result<(), Failure> {
 pub fn replace_outdated() {
     let of_cluster = |worker| matches!(worker, Worker::Launcher | Worker::Supervisor);
     for instance in presence::instances().filter(|one| of_cluster(one.worker) && one.has_other_library()) {
-        pgrx::log!("pg_pinterest: process {} runs another version of the library; replacing it", instance.pid);
+        let line = format_args!("process {} runs another version of the library; replacing it", instance.pid);
+        log::line(About::Server, line);
         // SAFETY: a system call on plain integers, for a process that was just listed as running.
         unsafe { libc::kill(instance.pid, libc::SIGTERM) };
     }
@@ -380,7 +382,7 @@ fn log_that_work_waits(failure: &Failure) {
     let now = presence::now();
     if now - LAST.load(Ordering::Relaxed) > 60_000_000 {
         LAST.store(now, Ordering::Relaxed);
-        super::log::line(super::log::About::Database, format_args!("{failure}; queued work waits for a worker"));
+        log::line(About::Database, format_args!("{failure}; queued work waits for a worker"));
     }
 }
 

@@ -233,9 +233,9 @@ fn databases_count_for_themselves_and_leave_no_counts() -> Result<()> {
 fn without_preloading_counts_last_until_the_server_stops() -> Result<()> {
     let (world, mut client) =
         World::builder().sandbox(quick_board("Beach", 3)).preload(false).start()?.with_session()?;
-    import(&mut client, "Beach")?;
+    let row = import(&mut client, "Beach")?;
     assert_eq!(imports(&mut client)?["completed"], 1.0);
-    embedder(&mut client, "images", 3)?;
+    embedder(&mut client, "images", row.embedded.into())?;
     let doctor = "SELECT status || ': ' || detail FROM pinterest_doctor() WHERE check_name = 'statistics'";
     let said: String = client.value(doctor)?;
     assert_eq!(said, "note: kept in shared memory until the server stops, because the library is not preloaded");
@@ -320,7 +320,7 @@ fn hosts_beyond_the_limit_are_counted_together() -> Result<()> {
         "SELECT pinterest_stat_reset('stat_requests');
          CREATE TABLE venues (id int PRIMARY KEY, url text, e vector(512));
          INSERT INTO venues SELECT n, format('https://h%s.invalid/x.jpg', n) FROM generate_series(0, 39) AS n;
-         SELECT pinterest_track('venues', image_url => 'url')",
+         SELECT pinterest_track('venues', image_url => 'url', embedding => 'e')",
     )?;
     client.until("SELECT sum(requests) >= 40 FROM pinterest.stat_requests WHERE status_class = 'error'", true)?;
     let named = "SELECT count(DISTINCT host) FROM pinterest.stat_requests WHERE host LIKE 'h%.invalid'";
