@@ -103,7 +103,7 @@ fn counts_after_a_known_import_are_exact() -> Result<()> {
 #[test]
 fn calls_and_tracked_columns_are_counted() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
-    client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => true)")?;
+    client.batch_execute("SELECT pinterest_import_board('Beach', keep_images => 'originals')")?;
     client.until("SELECT count(*) FROM pinterest.imports WHERE state = 'completed'", 1_i64)?;
     client.batch_execute(
         "SELECT pinterest_stat_reset('stat_images');
