@@ -52,11 +52,15 @@ pub struct LargeBoard {
     pub embedder: Peak,
     /// The longest time that a transaction of the worker was open, in seconds.
     pub longest_transaction: f64,
+    /// Bytes of WAL that the server has written meanwhile.
+    pub wal: i64,
 }
 
 /// Imports a board of many pins and observes the worker and the embedder.
 pub fn large_board(pins: u64) -> Result<(World, Client, LargeBoard)> {
     let (world, mut client) = world(pins)?;
+    let wal = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8";
+    let wal_before: i64 = client.query_one(wal, &[])?.get(0);
     let began = Instant::now();
     let import = imports::queue_board(&mut client, BOARD)?;
     let worker = world.cluster.wait_for_backend("pg_pinterest worker", SOON)?.pid;
@@ -78,8 +82,9 @@ pub fn large_board(pins: u64) -> Result<(World, Client, LargeBoard)> {
         Ok(row.get::<_, bool>(1).then_some(()))
     })?;
     let taken = began.elapsed();
-    let measured =
-        LargeBoard { board: BOARD, import, taken, worker: of_worker, embedder: of_embedder, longest_transaction };
+    let wal = client.query_one(wal, &[])?.get::<_, i64>(0) - wal_before;
+    let (worker, embedder) = (of_worker, of_embedder);
+    let measured = LargeBoard { board: BOARD, import, taken, worker, embedder, longest_transaction, wal };
     Ok((world, client, measured))
 }
 
