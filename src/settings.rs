@@ -431,8 +431,8 @@ settings! {
 
     // The embedder.
 
-    /// Empty: no directory is assumed; calls that embed report that the setting is missing.
-    static MODEL_DIR: Text = text(c"pinterest.model_dir", c"", PLAIN,
+    /// The default is where `clip-weights` puts a model, so that a server needs no setting.
+    static MODEL_DIR: Text = text(c"pinterest.model_dir", c"/var/lib/pg_pinterest/clip-vit-base-patch32", PLAIN,
         c"Directory of the CLIP ViT-B/32 model (config.json, model.safetensors).",
         c"Created by pgvector_setup/clip-weights.",
     );

@@ -146,13 +146,12 @@ fn models_of_a_column_are_counted() -> Result<()> {
 
 #[test]
 fn waiting_ends_when_no_worker_can_continue() -> Result<()> {
-    let cluster = e2e::Cluster::start()?;
+    let cluster = e2e::Cluster::builder().setting("pinterest.model_dir", "").start()?;
     let mut client = cluster.connect()?;
     client.batch_execute(&format!(
         "CREATE EXTENSION pg_pinterest CASCADE; {VENUES} SELECT pinterest_track('venues', text => 'description');
          INSERT INTO venues VALUES (1, 'barn')"
     ))?;
-    // No model is configured.
     assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues')")?, 1);
     let row = "SELECT concat_ws(', ', state, problem, problem_code, pending) FROM pinterest.tracked";
     assert_eq!(client.value::<String>(row)?, "problem, pinterest.model_dir is not set, 58P01, 1");
