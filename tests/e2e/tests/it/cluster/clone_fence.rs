@@ -71,7 +71,10 @@ fn subscriber(world: &World, fence: &str) -> Result<Cluster> {
     client.batch_execute(&format!("CREATE SUBSCRIPTION everything CONNECTION '{address}' PUBLICATION everything"))?;
     until("the first copy", || {
         let rows = "SELECT count(*) FILTER (WHERE state = 'embedded') FROM pinterest.pin_image";
-        Ok(client.value::<i64>(rows)? == 3 && client.value::<i64>("SELECT count(*) FROM pinterest.token")? == 1)
+        // Tables are copied one after the other, in no fixed order.
+        let others = "SELECT count(*) FROM (SELECT FROM pinterest.token UNION ALL SELECT FROM pinterest.account
+            UNION ALL SELECT FROM pinterest.app UNION ALL SELECT FROM pinterest.board) AS one_of_each";
+        Ok(client.value::<i64>(rows)? == 3 && client.value::<i64>(others)? == 4)
     })?;
     Ok(subscriber)
 }

@@ -30,3 +30,4 @@ mod standby;
 mod statistics;
 mod tenants;
 mod upgrade;
+mod wrong_major;
