@@ -37,6 +37,11 @@ CREATE FUNCTION pinterest.read_stat_tracked(
     OUT stats_reset timestamptz)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'read_stat_tracked_wrapper';
 
+CREATE FUNCTION pinterest.read_stat_workers(
+    OUT workers bigint, OUT tracking_workers bigint, OUT paused_since timestamptz, OUT slots bigint, OUT slots_used bigint,
+    OUT last_refusal timestamptz)
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'read_stat_workers_wrapper';
+
 CREATE VIEW pinterest.stat_imports AS
 SELECT s.queued, s.started, s.completed, s.failed, s.cancelled, s.unchanged, s.waits_quota, s.waits_access, s.waits_reauth,
        s.pins_listed, s.import_time, s.imports_queued, s.imports_running, s.imports_waiting, s.oldest_queued_age, s.oldest_sync_age,
@@ -141,3 +146,14 @@ COMMENT ON COLUMN pinterest.stat_tracked.pending IS 'Rows that wait now';
 COMMENT ON COLUMN pinterest.stat_tracked.failed_rows IS 'Rows that are failed now';
 COMMENT ON COLUMN pinterest.stat_tracked.oldest_pending_age IS 'For how long the row could have been processed that has waited for the longest time; NULL: none waits';
 COMMENT ON COLUMN pinterest.stat_tracked.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
+
+CREATE VIEW pinterest.stat_workers AS
+SELECT s.workers, s.tracking_workers, s.paused_since, s.slots, s.slots_used, s.last_refusal
+FROM pinterest.read_stat_workers() s;
+COMMENT ON VIEW pinterest.stat_workers IS 'The workers of this database and the server''s slots for background workers, as of now: one row. Nothing is counted, so nothing is reset';
+COMMENT ON COLUMN pinterest.stat_workers.workers IS 'Workers for imports and refreshes of this database';
+COMMENT ON COLUMN pinterest.stat_workers.tracking_workers IS 'Workers for tracked columns of this database';
+COMMENT ON COLUMN pinterest.stat_workers.paused_since IS 'When pinterest_pause_workers() stopped them; NULL: they are not paused';
+COMMENT ON COLUMN pinterest.stat_workers.slots IS 'max_worker_processes';
+COMMENT ON COLUMN pinterest.stat_workers.slots_used IS 'Background workers of all databases and extensions that run now, parallel queries included';
+COMMENT ON COLUMN pinterest.stat_workers.last_refusal IS 'When no slot was free for a worker of any database the last time; NULL: never since the server started';

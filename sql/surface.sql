@@ -113,6 +113,8 @@ FROM (VALUES
      'Internal: the row of pinterest.stat_refreshes'),
     ('admin', 'pinterest.read_stat_tracked()',
      'Internal: the rows of pinterest.stat_tracked'),
+    ('admin', 'pinterest.read_stat_workers()',
+     'Internal: the row of pinterest.stat_workers'),
     ('user', 'pinterest.track_change()',
      'Internal: queues or dequeues a row of a tracked table after it has changed. pinterest_track() creates the triggers'),
     ('user', 'pinterest.track_stale()',
@@ -218,9 +220,10 @@ $$;
 -- The usual role of monitoring reads statistics, which name no board and no user.
 GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
 GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_requests, pinterest.stat_embedder,
-    pinterest.stat_refreshes, pinterest.stat_tracked TO pg_monitor;
+    pinterest.stat_refreshes, pinterest.stat_tracked, pinterest.stat_workers TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
-    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked() TO pg_monitor;
+    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
+    pinterest.read_stat_workers() TO pg_monitor;
 
 -- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a
 -- constraint, a view, a policy, an index or a function's body above uses must belong to the server (initdb assigns oids

@@ -678,6 +678,8 @@ CREATE TABLE pinterest.tracked_row (
 ) WITH (fillfactor = 70);
 CREATE INDEX tracked_row_ready ON pinterest.tracked_row (tracked_column_id, next_attempt_at)
     WHERE state OPERATOR(pg_catalog.=) 'pending';
+-- For pinterest.stat_tracked, and for pinterest_retry_tracked().
+CREATE INDEX tracked_row_failed ON pinterest.tracked_row (tracked_column_id) WHERE state OPERATOR(pg_catalog.=) 'failed';
 CREATE INDEX tracked_row_model ON pinterest.tracked_row (tracked_column_id, model_id) WHERE model_id IS NOT NULL;
 COMMENT ON TABLE pinterest.tracked_row IS 'The rows of tracked tables that have a source, and the state of their embeddings; the views pinterest.tracked and pinterest.tracked_failures are easier to read';
 COMMENT ON COLUMN pinterest.tracked_row.key IS 'The values of the key columns as text';

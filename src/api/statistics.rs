@@ -1,6 +1,8 @@
 //! Cumulative statistics: the functions behind the views `pinterest.stat_…` (sql/statistics.sql declares them), and their reset.
 
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pgrx::datum::{Interval, TimestampWithTimeZone, to_timestamp};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -8,9 +10,12 @@ use pgrx::prelude::*;
 use super::{Answer, none_long};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
+use crate::postgres::platform::current_database;
 use crate::statistics::embedder::Count;
 use crate::statistics::{self, Counter, Image, Import, Refresh, Source, View};
 use crate::store;
+use crate::workers::pause;
+use crate::workers::registry::{self, Worker};
 
 /// Microseconds since 2000-01-01 UTC, as a value of SQL.
 fn moment(microseconds: Option<i64>) -> Option<TimestampWithTimeZone> {
@@ -271,6 +276,36 @@ fn read_stat_tracked() -> Result<
         )
     });
     Ok(TableIterator::new(rows.collect::<Vec<_>>()))
+}
+
+/// The row of pinterest.stat_workers.
+#[pg_extern(sql = false)]
+fn read_stat_workers() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(workers, i64),
+            name!(tracking_workers, i64),
+            name!(paused_since, Option<TimestampWithTimeZone>),
+            name!(slots, i64),
+            name!(slots_used, i64),
+            name!(last_refusal, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let running = |worker: Worker| i64::try_from(worker.running().len()).unwrap_or(i64::MAX);
+    let database = current_database();
+    let (used, slots) = registry::background_workers();
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    Ok(TableIterator::once((
+        running(Worker::Database(database)),
+        running(Worker::Tracking(database)),
+        pause::since(database).map(|since| to_timestamp(seconds(since))),
+        i64::try_from(slots).unwrap_or(i64::MAX),
+        i64::try_from(used).unwrap_or(i64::MAX),
+        registry::last_refusal().map(|ago| to_timestamp(seconds(SystemTime::now()) - ago)),
+    )))
 }
 
 /// Sets the counters of a view to 0, by default those of all views.

@@ -99,14 +99,18 @@ pub struct Column {
     pub oldest_pending_age: Option<Interval>,
 }
 
-/// The tracked columns now.
+/// The tracked columns now. Reads only rows that are pending or failed, by their indexes: most rows are neither.
 pub fn tracked_columns() -> Result<Vec<Column>, Failure> {
     read(
-        "SELECT c.tracked_column_id, c.table_oid, c.embedding_column, count(*) FILTER (WHERE r.state = 'pending'), \
-         count(*) FILTER (WHERE r.state = 'failed'), clock_timestamp() - min(r.next_attempt_at) \
-             FILTER (WHERE r.state = 'pending' AND r.next_attempt_at <= clock_timestamp()) \
-         FROM pinterest.tracked_column c LEFT JOIN pinterest.tracked_row r USING (tracked_column_id) \
-         GROUP BY c.tracked_column_id ORDER BY c.tracked_column_id",
+        "SELECT c.tracked_column_id, c.table_oid, c.embedding_column, \
+         (SELECT count(*) FROM pinterest.tracked_row r \
+             WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending'), \
+         (SELECT count(*) FROM pinterest.tracked_row r \
+             WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'failed'), \
+         (SELECT clock_timestamp() - r.next_attempt_at FROM pinterest.tracked_row r \
+             WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
+             AND r.next_attempt_at <= clock_timestamp() ORDER BY r.next_attempt_at LIMIT 1) \
+         FROM pinterest.tracked_column c ORDER BY c.tracked_column_id",
         &params![],
         row_as!(Column {
             tracked_column_id,
