@@ -10,7 +10,10 @@ use crate::support::prelude::*;
 
 /// The programs, if all of them are on this machine.
 pub struct Programs {
+    pub prometheus: PathBuf,
     pub promtool: PathBuf,
+    pub sql_exporter: PathBuf,
+    pub postgres_exporter: PathBuf,
 }
 
 impl Programs {
@@ -22,9 +25,14 @@ impl Programs {
         let unpacked = cache.map(|cache| cache.join("pg_pinterest/monitoring"));
         let places: Vec<PathBuf> = [PathBuf::from("/usr/bin")].into_iter().chain(unpacked).collect();
         let find = |name: &str| places.iter().map(|place| place.join(name)).find(|path| path.is_file());
-        let all = ["prometheus", "prometheus-sql-exporter", "prometheus-postgres-exporter"].map(find);
-        if let (true, Some(promtool)) = (all.iter().all(Option::is_some), find("promtool")) {
-            return Ok(Some(Self { promtool }));
+        let found = (
+            find("prometheus"),
+            find("promtool"),
+            find("prometheus-sql-exporter"),
+            find("prometheus-postgres-exporter"),
+        );
+        if let (Some(prometheus), Some(promtool), Some(sql_exporter), Some(postgres_exporter)) = found {
+            return Ok(Some(Self { prometheus, promtool, sql_exporter, postgres_exporter }));
         }
         // Bypasses libtest, which shows no output of tests that pass.
         writeln!(
