@@ -466,7 +466,11 @@ fn statements_work_before_the_update() -> Result<()> {
             "INSERT INTO venues VALUES (2, 'a field'), (3, 'a lake'); UPDATE venues SET description = 'a red barn' WHERE id = 1;
              DELETE FROM venues WHERE id = 3",
         )?;
-        let import: i64 = client.value_with("SELECT pinterest_import_board($1)", &[&BOARD])?;
+        // Queueing works, or states that the update is missing, if the release has other arguments.
+        let queued = client.query_one("SELECT pinterest_import_board($1)", &[&BOARD]);
+        if queued.is_err() {
+            expect_refusal(queued, "55000").hints("ALTER EXTENSION pg_pinterest UPDATE");
+        }
         client.query_one("SELECT pinterest_board_embedding($1) <=> pinterest_embed_text('sand')", &[&BOARD])?;
         client.query(&format!("SELECT * FROM pinterest_recommend('{BOARD}', 'venues', all_themes => true)"), &[])?;
         client.query("SELECT * FROM pinterest.imports, pinterest.accounts, pinterest.tracked", &[])?;
@@ -476,7 +480,7 @@ fn statements_work_before_the_update() -> Result<()> {
         client.batch_execute("INSERT INTO venues VALUES (4, 'a barn')")?;
         // The tokens of the data are those of another sandbox.
         world.connect_account(&mut client)?;
-        let row = complete(&mut client, import)?;
+        let row = import(&mut client, BOARD)?;
         assert_eq!((row.embedded + row.reused, row.failed), (4, 0), "{version}: {row:?}");
         assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', '1 minute')")?, 0);
         let embedded: bool = client.value(
