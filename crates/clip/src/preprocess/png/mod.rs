@@ -89,7 +89,7 @@ fn interlaced(
     const BITS_PER_PIXEL: u8 = 24;
     const BITS_OF_ALPHA: u8 = 8;
     let mut picture = RgbImage::new(width, height);
-    let has_alpha = channels % 2 == 0;
+    let has_alpha = channels.is_multiple_of(2);
     let mut opacity = has_alpha.then(|| vec![0; width as usize * height as usize]);
     let (mut rgb, mut alpha) = (vec![], vec![]);
     for _ in 0..interlaced_rows(width, height) {
@@ -110,7 +110,7 @@ fn interlaced(
 
 /// Appends the alpha of a row, if there is any.
 fn alpha_of(row: &[u8], channels: usize, alpha: &mut Vec<u8>) {
-    if channels % 2 == 0 {
+    if channels.is_multiple_of(2) {
         alpha.extend(row.chunks_exact(channels).map(|pixel| pixel[channels - 1]));
     }
 }
