@@ -1,5 +1,5 @@
 //! The counters in shared memory: a header, then tables of databases, hosts and tracked columns. A preloaded library requests
-//! 330 kB for them. Otherwise they are smaller, since they are taken from the server's reserve of 100 kB, which all libraries
+//! 370 kB for them. Otherwise they are smaller, since they are taken from the server's reserve of 100 kB, which all libraries
 //! share.
 //!
 //! A database takes a place when its first process attaches, and leaves it when the launcher finds that it has been dropped. Both

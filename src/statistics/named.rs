@@ -353,3 +353,64 @@ pub fn load_column(memory: Memory, database: u32, id: i64, numbers: &[u64]) {
         counter.fetch_add(*number, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread;
+
+    use super::*;
+
+    fn columns(number: usize) -> &'static [Column] {
+        let free = || Column {
+            entry: Entry { key: AtomicU64::new(0), ready: AtomicBool::new(false), database: AtomicU32::new(0) },
+            id: AtomicI64::new(0),
+            counters: [const { AtomicU64::new(0) }; 4],
+        };
+        (0..number).map(|_| free()).collect::<Vec<_>>().leak()
+    }
+
+    fn count(table: &'static [Column], database: u32, id: i64) -> bool {
+        let fill = |taken: &Column| taken.id.store(id, Relaxed);
+        let found = entry(table, key(database, &id), database, || true, fill);
+        found.inspect(|column| _ = column.counters[0].fetch_add(1, Relaxed)).is_some()
+    }
+
+    #[test]
+    fn threads_agree_on_one_entry_for_each_name_and_lose_no_count() {
+        const THREADS: u64 = 8;
+        const EACH: u64 = 50;
+        let table = columns(128);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        (0..60).for_each(|id| assert!(count(table, 1 + id as u32 % 2, id)));
+                    }
+                });
+            }
+        });
+        let taken: Vec<_> = table.iter().filter(|column| column.entry.ready.load(Acquire)).collect();
+        let names: BTreeSet<_> = taken.iter().map(|column| column.id.load(Relaxed)).collect();
+        assert_eq!((taken.len(), names.len()), (60, 60));
+        for column in taken {
+            assert_eq!(column.counters[0].load(Relaxed), THREADS * EACH);
+            assert!(column.entry.is_of(1 + column.id.load(Relaxed) as u32 % 2));
+        }
+    }
+
+    #[test]
+    fn a_full_table_refuses_new_names_only() {
+        let table = columns(4);
+        assert!((0..4).all(|id| count(table, 1, id)));
+        assert!(!count(table, 1, 4));
+        assert!((0..4).all(|id| count(table, 1, id)));
+    }
+
+    #[test]
+    fn every_status_has_a_class() {
+        let names = [Some(200), Some(301), Some(404), Some(429), Some(503), Some(42), None]
+            .map(|status| StatusClass::of(status).name());
+        assert_eq!(names, ["2xx", "3xx", "4xx", "429", "5xx", "error", "error"]);
+    }
+}
