@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use draw::{Scene, jpeg, lossless};
-use embedder::{Animations, Client, ErrorKind};
+use embedder::{Animations, Client, ErrorKind, Input};
 use image::ImageFormat;
 use support::{Supervisor, picture};
 
@@ -54,7 +54,8 @@ async fn memory_stays_within_the_measured_bound() {
         let client = connect(&server).await;
         let before = peak(&server);
         let (size, measured) = (bytes.len() as u64, clip::measure(bytes, &limits).unwrap().memory);
-        client.embed_image(bytes.clone(), Animations::FirstFrame).await.unwrap();
+        let input = Input::ImageWithThumbnail(bytes.clone().into(), Animations::FirstFrame);
+        client.embed(input, Duration::ZERO).await.unwrap();
         // In addition to the received bytes.
         let taken = peak(&server).saturating_sub(before + size);
         println!(

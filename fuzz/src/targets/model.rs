@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use clip::fuzzing::{Shape, rewrite_packed_header};
-use clip::{Animations, CONTEXT_LENGTH, ErrorKind, Limits, Prepared, SIDE, Tokenizer};
+use clip::{Animations, CONTEXT_LENGTH, ErrorKind, Limits, Prepared, SIDE, ThumbnailSize, Tokenizer};
 
 use crate::input::{assert_storable, split};
 
@@ -14,6 +14,20 @@ const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 200_000, max_sid
 pub fn picture(input: &[u8]) {
     let measure = clip::measure(input, &LIMITS);
     let prepared = clip::prepare(input, &LIMITS, Animations::FirstFrame);
+    let size = ThumbnailSize { side: 40, bytes: 8192 };
+    let both = clip::prepare_with_thumbnail(input, &LIMITS, Animations::FirstFrame, Some(size));
+    match (&prepared, both) {
+        (Ok(alone), Ok(both)) => {
+            assert_eq!(both.pixels, alone.pixels, "a thumbnail changes the model's input");
+            if let Some(thumbnail) = both.thumbnail {
+                assert!(thumbnail.len() <= size.bytes);
+                let (width, height, _) = clip::decoded(&thumbnail, &LIMITS).expect("a thumbnail is an image");
+                assert!(width.max(height) <= 40);
+            }
+        }
+        (Err(_), Err(_)) => {}
+        _ => panic!("a thumbnail decides whether an image is refused"),
+    }
     match clip::prepare(input, &LIMITS, Animations::Refuse) {
         Ok(still) => assert!(
             !still.animated && prepared.as_ref().ok() == Some(&still),

@@ -1,6 +1,6 @@
 //! The page of a gallery.
 
-use gallery::{Address, Budget, MOST_ROWS, Page, Picture, Rows, render};
+use gallery::{Address, Budget, MOST_ROWS, Page, Picture, Rows, Words, render};
 
 use crate::input::split;
 
@@ -29,6 +29,13 @@ pub fn gallery(input: &[u8]) {
     }
     if let Some(address) = Address::of_pin(title) {
         assert!(address.as_str().starts_with("https://www.pinterest.com/pin/"), "{address:?}");
+    }
+    let words = |text: &str| Words { section: Some(title.to_owned()), texts: vec![text.to_owned()] };
+    let themes: Vec<Vec<Words>> = json.split('\n').map(|theme| theme.split('|').map(words).collect()).collect();
+    let labels = gallery::labels(&themes, &mut || {});
+    assert_eq!(labels.len(), themes.len());
+    for label in labels.into_iter().flatten() {
+        assert!(!label.is_empty() && label.chars().count() <= 128, "{label}");
     }
     let ([_], bytes) = split(input);
     if let Some(Picture::Embedded { media_type, .. }) = Picture::embedded(bytes.to_vec()) {

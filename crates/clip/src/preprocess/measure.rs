@@ -17,11 +17,12 @@ pub struct Measure {
     pub memory: u64,
 }
 
-/// Bytes that a decoder takes per pixel of a row: rows in all stages, [`STRIP`](super::rows::STRIP) of them in the last one.
-const ROWS: u64 = 320;
+/// Bytes that a decoder takes per pixel of a row: rows in all stages, [`STRIP`](super::rows::STRIP) of them in the last one, with
+/// alpha; and the sums of a thumbnail.
+const ROWS: u64 = 400;
 
-/// Tables, windows and other buffers that do not depend on the image.
-const TABLES: u64 = 2 << 20;
+/// Tables, windows, a thumbnail and other buffers that do not depend on the image.
+const TABLES: u64 = 3 << 20;
 
 impl Measure {
     /// For an image of this size whose decoder takes `whole` bytes in addition to those per row.

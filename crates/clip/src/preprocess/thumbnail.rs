@@ -28,7 +28,7 @@ pub(super) struct Thumbnail {
     passes: Option<Passes>,
     /// The alpha of the next rows, if there is any.
     alpha: Vec<u8>,
-    /// Those rows on white.
+    /// One of those rows on white.
     flattened: Vec<u8>,
 }
 
@@ -90,11 +90,14 @@ impl Rows for Thumbnail {
         if self.alpha.is_empty() {
             return passes.take(rgb);
         }
-        let (pixels, _) = rgb.as_chunks::<3>();
-        self.flattened.clear();
-        self.flattened.extend(pixels.iter().zip(&self.alpha).flat_map(|(pixel, &alpha)| on_white(*pixel, alpha)));
+        let width = passes.size[0];
+        for (row, alpha) in rgb.chunks_exact(3 * width).zip(self.alpha.chunks_exact(width)) {
+            let (pixels, _) = row.as_chunks::<3>();
+            self.flattened.clear();
+            self.flattened.extend(pixels.iter().zip(alpha).flat_map(|(pixel, &alpha)| on_white(*pixel, alpha)));
+            passes.take(&self.flattened);
+        }
         self.alpha.clear();
-        passes.take(&self.flattened);
     }
 }
 

@@ -119,6 +119,24 @@ fn omissions_are_reported() {
 }
 
 #[test]
+fn only_linked_images_wait_for_scrolling() {
+    let rows = || {
+        Some(cards(
+            r#"[{"image": "\\xffd8ffe0", "because": [{"image_url": "\\xffd8ffe1"}]}, {"image": "https://example.com/a.jpg"}]"#,
+        ))
+    };
+    let page = Page { rows: rows(), ..Page::default() };
+    assert_eq!(page.embedded_bytes(), 8);
+    let html = rendered(&page);
+    let images: Vec<&str> = html.split("<img ").skip(1).filter_map(|rest| rest.split('>').next()).collect();
+    let [embedded, small, linked] = images[..] else { panic!("{images:?}") };
+    for image in [embedded, small] {
+        assert!(image.contains("src=\"data:") && image.contains("decoding=\"sync\"") && !image.contains("loading"));
+    }
+    assert!(linked.contains("src=\"https:") && linked.contains("loading=\"lazy\""));
+}
+
+#[test]
 fn check_is_called_between_cards() {
     let json = format!("[{}]", vec!["{}"; 100].join(","));
     let mut checks = 0;
