@@ -121,7 +121,7 @@ kinds! {
     TooLarge: ERRCODE_PROGRAM_LIMIT_EXCEEDED;
     /// The model directory or a file in it is missing.
     ModelMissing: ERRCODE_UNDEFINED_FILE,
-        "Set pinterest.model_dir to a directory created by pgvector_setup/clip-weights or pinterest-embedder \
+        "Set pinterest.model_dir to a directory created by pinterest-clip-weights or pinterest-embedder \
          init-model.";
     /// Other users may write the model directory or a file in it.
     ModelUntrusted: ERRCODE_CONFIG_FILE_ERROR,
@@ -129,7 +129,7 @@ kinds! {
          go-w.";
     /// The model directory does not contain a CLIP ViT-B/32.
     ModelInvalid: ERRCODE_DATA_CORRUPTED,
-        "Install the model again with pgvector_setup/clip-weights.";
+        "Install the model again with pinterest-clip-weights.";
     /// The CPU does not support the configured precision.
     PrecisionUnsupported: ERRCODE_FEATURE_NOT_SUPPORTED,
         "Set pinterest.clip_precision to auto or f32.";

@@ -434,7 +434,7 @@ settings! {
     /// The default is where `clip-weights` puts a model, so that a server needs no setting.
     static MODEL_DIR: Text = text(c"pinterest.model_dir", c"/var/lib/pg_pinterest/clip-vit-base-patch32", PLAIN,
         c"Directory of the CLIP ViT-B/32 model (config.json, model.safetensors).",
-        c"Created by pgvector_setup/clip-weights.",
+        c"Created by pinterest-clip-weights.",
     );
 
     /// The model directory, if one is set.

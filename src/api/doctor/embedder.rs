@@ -16,14 +16,14 @@ use crate::workers::registry::{self, Worker};
 /// The time after which an embedder that has not loaded its model is reported.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const UNTRAINED_HINT: &str = "pgvector_setup/clip-weights DIRECTORY downloads trained weights; pinterest-embedder verify \
+const UNTRAINED_HINT: &str = "pinterest-clip-weights DIRECTORY downloads trained weights; pinterest-embedder verify \
                               --model DIRECTORY tells whether weights are right.";
 
 pub fn model_directory() -> Result<Finding, Failure> {
     Ok(match settings::model_dir() {
         None => Finding::Bad(
             "pinterest.model_dir is not set".to_owned(),
-            "Set it to a directory made by pgvector_setup/clip-weights or pinterest-embedder init-model.".to_owned(),
+            "Set it to a directory made by pinterest-clip-weights or pinterest-embedder init-model.".to_owned(),
         ),
         Some(path) => Finding::Good(path.display().to_string()),
     })

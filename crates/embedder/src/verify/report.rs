@@ -230,7 +230,7 @@ fn verdict(findings: &Findings, verified: bool) -> String {
         || matches!(&findings.training, Some(Ok(training)) if training.is_trained());
     if !trained && !all(Figures::has_meaning) {
         return "These weights are not trained: they are random numbers, as those of pinterest-embedder init-model. Rankings \
-                by them reflect colour and texture, not meaning. pgvector_setup/clip-weights downloads trained ones."
+                by them reflect colour and texture, not meaning. pinterest-clip-weights downloads trained ones."
             .to_owned();
     }
     if let Some(failed) = findings.engines.iter().find(|engine| engine.figures.is_err()) {
