@@ -20,7 +20,7 @@ $(MAKECMDGOALS):
 
 else
 
-.PHONY: help setup build stage demo demo-stop test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
+.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
@@ -40,6 +40,9 @@ demo: stage ## Import a board from a local Pinterest and rank venues by it (KEEP
 
 demo-stop: ## Stop a demo that was left running
 	@tools/demo stop
+
+example: ## Run the web application of examples/venue-app against a demo that was left running (KEEP=1)
+	@tools/example
 
 test: ## Run all tests, formatting and lints included
 	@pgvector_setup/install --with-tests

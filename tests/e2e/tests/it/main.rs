@@ -4,6 +4,7 @@ mod cluster;
 mod docs_links;
 mod docs_sql;
 mod embedder;
+mod examples;
 mod imports;
 mod monitoring;
 mod search;

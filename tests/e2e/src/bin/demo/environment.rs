@@ -15,6 +15,8 @@ pub struct Environment {
     pub user: &'static str,
     pub database: &'static str,
     pub sandbox: String,
+    pub client_id: String,
+    pub client_secret: String,
     pub model: PathBuf,
     pub embedder: PathBuf,
 }
@@ -28,6 +30,8 @@ impl Environment {
             ("PGUSER", self.user.to_string()),
             ("PGDATABASE", self.database.to_string()),
             ("PINTEREST_SANDBOX_URL", self.sandbox.clone()),
+            ("PINTEREST_CLIENT_ID", self.client_id.clone()),
+            ("PINTEREST_CLIENT_SECRET", self.client_secret.clone()),
             ("CLIP_MODEL_DIR", self.model.display().to_string()),
             ("EMBEDDER", self.embedder.display().to_string()),
         ];
@@ -56,7 +60,7 @@ impl Environment {
     /// Prints how to connect and how to stop.
     pub fn explain(&self) {
         println!(
-            "\nEverything is left running.\n  connect:  psql -h {} -p {} -U {} {}\n  scripts:  . target/demo/env\n  stop:     make demo-stop",
+            "\nEverything is left running.\n  connect:  psql -h {} -p {} -U {} {}\n  scripts:  . target/demo/env\n  the app:  make example\n  stop:     make demo-stop",
             self.host.display(),
             self.port,
             self.user,
@@ -82,6 +86,8 @@ mod tests {
             user: "postgres",
             database: "postgres",
             sandbox: "https://localhost:1".into(),
+            client_id: "1".into(),
+            client_secret: "an example".into(),
             model: "/m".into(),
             embedder: "/e".into(),
         };

@@ -77,6 +77,8 @@ fn run() -> Result<()> {
         user: SUPERUSER,
         database: DATABASE,
         sandbox: pinterest.url(),
+        client_id: pinterest.app().client_id.clone(),
+        client_secret: pinterest.app().client_secret.clone(),
         model: model.directory().to_path_buf(),
         embedder: installation.embedder(),
     };

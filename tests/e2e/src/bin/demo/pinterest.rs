@@ -57,6 +57,8 @@ impl LocalPinterest {
             .arg("serve")
             .arg("--ca-file")
             .arg(directory.join("ca.pem"))
+            // That of examples/venue-app.
+            .args(["--redirect-uri", "http://localhost:8085/pinterest/callback"])
             .stdout(Stdio::piped())
             .stderr(log);
         if keep {

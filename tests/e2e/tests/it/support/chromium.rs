@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine;
 use serde_json::{Value, json};
 
 use crate::support::prelude::*;
@@ -38,7 +39,7 @@ impl Chromium {
         let Some(program) = found else {
             // Bypasses libtest, which shows no output of tests that pass.
             let names = NAMES.join(", ");
-            writeln!(std::io::stderr(), "\nSKIPPED: no browser tests the gallery: none of {names} is installed")?;
+            writeln!(std::io::stderr(), "\nSKIPPED: no browser tests the pages: none of {names} is installed")?;
             return Ok(None);
         };
         let profile = tempfile::tempdir()?;
@@ -47,7 +48,9 @@ impl Chromium {
         let mut browser = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", program])
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"])
-            .args(["--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"])
+            // Without these it opens connections of its own.
+            .args(["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--disable-quic", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,22 +80,46 @@ impl Chromium {
             events: Vec::new(),
             _profile: profile,
         };
-        let target = chromium.ask("Target.createTarget", json!({"url": "about:blank"}))?;
-        let attached =
-            chromium.ask("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}))?;
-        chromium.session = attached["sessionId"].as_str().context("no session")?.to_owned();
+        chromium.attach(json!({"url": "about:blank"}))?;
+        Ok(Some(chromium))
+    }
+
+    /// Continues in a new page with cookies of its own, as another person's browser would. [`switch`](Self::switch) leads
+    /// back to the page whose name this returns.
+    pub fn another_person(&mut self) -> Result<String> {
+        let before = std::mem::take(&mut self.session);
+        let context = self.ask("Target.createBrowserContext", json!({}))?;
+        self.attach(json!({"url": "about:blank", "browserContextId": context["browserContextId"]}))?;
+        Ok(before)
+    }
+
+    /// Continues in another page; returns the name of the present one.
+    pub fn switch(&mut self, page: String) -> String {
+        std::mem::replace(&mut self.session, page)
+    }
+
+    /// Creates a page and continues in it.
+    fn attach(&mut self, page: Value) -> Result<()> {
+        let target = self.ask("Target.createTarget", page)?;
+        let attached = self.ask("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}))?;
+        self.session = attached["sessionId"].as_str().context("no session")?.to_owned();
         for domain in ["Page", "Runtime", "Log", "Network", "Security"] {
-            chromium.ask(&format!("{domain}.enable"), json!({}))?;
+            self.ask(&format!("{domain}.enable"), json!({}))?;
         }
         // Browsers do not trust the authority of the local Pinterest.
-        chromium.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))?;
-        Ok(Some(chromium))
+        self.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))?;
+        Ok(())
     }
 
     /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, file: &Path) -> Result<()> {
+        self.visit(&format!("file://{}", file.display()))
+    }
+
+    /// Opens an address and waits until it is loaded.
+    pub fn visit(&mut self, url: &str) -> Result<()> {
         self.events.clear();
-        self.ask("Page.navigate", json!({"url": format!("file://{}", file.display())}))?;
+        self.ask("Page.navigate", json!({"url": url}))?;
         let deadline = Instant::now() + PATIENCE;
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.next(deadline)?;
@@ -103,9 +130,10 @@ impl Chromium {
 
     /// Sets the width of the window in CSS pixels and the preference for a dark colour scheme.
     pub fn look(&mut self, width: u32, dark: bool) -> Result<()> {
+        let height = if width < 700 { 844 } else { 900 };
         self.ask(
             "Emulation.setDeviceMetricsOverride",
-            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700}),
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}),
         )?;
         let scheme = if dark { "dark" } else { "light" };
         self.ask(
@@ -127,7 +155,44 @@ impl Chromium {
     pub fn print(&mut self) -> Result<Vec<u8>> {
         let answer = self.ask("Page.printToPDF", json!({"paperWidth": 8.27, "paperHeight": 11.69}))?;
         let pdf = answer["data"].as_str().context("no PDF")?;
-        Ok(base64::Engine::decode(&base64::engine::general_purpose::STANDARD, pdf)?)
+        Ok(base64::engine::general_purpose::STANDARD.decode(pdf)?)
+    }
+
+    /// Waits until an expression is true, also across pages.
+    pub fn until(&mut self, condition: &str) -> Result<()> {
+        // While a page is replaced, there is nothing to evaluate in.
+        let found =
+            wait_for(condition, SOON, || Ok(self.evaluate(condition).is_ok_and(|value| value == true).then_some(())));
+        found.or_else(|error| {
+            let seen = self.evaluate("location.href + '\\n' + document.body.innerText")?;
+            Err(error.context(format!("the page is {}", seen.as_str().unwrap_or_default())))
+        })
+    }
+
+    /// Presses and releases a key: `Tab`, `Enter` or ` `.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        let (code, number, text) = match key {
+            "Tab" => ("Tab", 9, ""),
+            "Enter" => ("Enter", 13, "\r"),
+            " " => ("Space", 32, " "),
+            _ => bail!("the key {key} is not known"),
+        };
+        for (event, text) in [("keyDown", text), ("keyUp", "")] {
+            let key = json!({"type": event, "key": key, "code": code, "windowsVirtualKeyCode": number, "text": text});
+            self.ask("Input.dispatchKeyEvent", key)?;
+        }
+        Ok(())
+    }
+
+    /// Types a text.
+    pub fn write(&mut self, text: &str) -> Result<()> {
+        self.ask("Input.insertText", json!({"text": text})).map(drop)
+    }
+
+    /// The whole page as PNG.
+    pub fn screenshot(&mut self) -> Result<Vec<u8>> {
+        let image = self.ask("Page.captureScreenshot", json!({"captureBeyondViewport": true}))?;
+        Ok(base64::engine::general_purpose::STANDARD.decode(image["data"].as_str().unwrap_or_default())?)
     }
 
     /// Errors, warnings, uncaught exceptions and policy violations since the page was opened.

@@ -1,0 +1,5 @@
+//! The programs in examples/.
+
+mod python;
+mod site;
+mod venue_app;
