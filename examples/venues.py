@@ -10,6 +10,7 @@ import argparse
 import sys
 
 import psycopg
+from pgvector import Vector
 from pgvector.psycopg import register_vector
 from psycopg.rows import namedtuple_row
 
@@ -40,12 +41,13 @@ def recommend(connection, board, count):
 
 
 def like(connection, board, venue, count):
-    """The venues between a board and one venue: numpy adds the vectors, pgvector finds those nearest to the sum."""
+    """The venues between a board and one venue: the vectors are added here, pgvector finds those nearest to the sum."""
     mean = connection.execute("SELECT pinterest_board_embedding(%s) AS mean", [board]).fetchone().mean
+    both = Vector([a + b for a, b in zip(mean.to_list(), venue.embedding.to_list())])
     return connection.execute(
         """SELECT name, kind, embedding <=> %(sum)s AS distance, NULL AS pin FROM venues
             WHERE id <> %(id)s ORDER BY embedding <=> %(sum)s LIMIT %(count)s""",
-        {"sum": mean + venue.embedding, "id": venue.id, "count": count}).fetchall()
+        {"sum": both, "id": venue.id, "count": count}).fetchall()
 
 
 def show(title, venues):

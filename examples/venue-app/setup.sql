@@ -5,6 +5,7 @@
 -- The app has one database role, which owns all Pinterest accounts that its users connect. Row-level security keeps them
 -- from other roles. Which of the app's users an account belongs to is a matter of the app: the table connections.
 \set ON_ERROR_STOP on
+SET client_min_messages = warning;
 
 SELECT 'CREATE ROLE venue_app LOGIN' WHERE to_regrole('venue_app') IS NULL \gexec
 SELECT pinterest_grant('venue_app');
@@ -13,7 +14,6 @@ CREATE SCHEMA IF NOT EXISTS venue_app AUTHORIZATION venue_app;
 
 SET ROLE venue_app;
 SET search_path = venue_app;
-SET client_min_messages = warning;
 
 CREATE TABLE IF NOT EXISTS users (
     user_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

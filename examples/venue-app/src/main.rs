@@ -10,7 +10,6 @@ mod users;
 mod venues;
 
 use std::env;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,18 +23,18 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use deadpool_postgres::{Manager, Object, Pool, Runtime};
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, NoTls};
 
-use error::{NOT_FOUND, OTHER_SITE, Result};
+use error::{Error, Result};
+use pinterest::Listed;
+use users::User;
+use venues::Match;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct App {
     pub pool: Pool,
-    /// Wakes the pages that show an import when an import has ended.
-    pub ended: Arc<Notify>,
     /// The address of this site as browsers know it, such as `https://venues.example`.
     pub origin: Arc<str>,
 }
@@ -46,17 +45,30 @@ impl App {
     }
 }
 
+/// The parameters of a query.
+type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
 /// The rows of a query, as JSON that fills a struct.
-pub async fn rows<T: DeserializeOwned>(
-    database: &Object,
-    query: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<T>> {
-    let rows = database.query(&format!("SELECT row_to_json(r)::text FROM ({query}) AS r"), parameters).await?;
+pub async fn rows<T: DeserializeOwned>(database: &Object, query: &str, values: Values<'_>) -> Result<Vec<T>> {
+    let rows = database.query(&format!("SELECT row_to_json(r)::text FROM ({query}) AS r"), values).await?;
     rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-/// A page.
+/// The pages that only show what they contain.
+#[derive(Template)]
+pub enum Page {
+    #[template(path = "sign_in.html")]
+    SignIn { problem: &'static str },
+    /// `deleted` has the numbers of boards, pins and images, after disconnecting.
+    #[template(path = "connect.html")]
+    Connect { user: User, deleted: Option<[i64; 3]> },
+    #[template(path = "boards.html")]
+    Boards { user: User, boards: Vec<Listed> },
+    #[template(path = "similar.html")]
+    Similar { user: User, board: String, name: String, matches: Vec<Match> },
+}
+
+/// A page as the response.
 pub fn html(template: &impl Template) -> Result<Html<String>> {
     Ok(Html(template.render()?))
 }
@@ -67,25 +79,18 @@ async fn main() -> anyhow::Result<()> {
     let address = env::var("LISTEN").unwrap_or("127.0.0.1:8085".into());
     let origin = env::var("ORIGIN").unwrap_or(format!("http://{}", address.replace("127.0.0.1", "localhost")));
     // By a Unix socket or on the same machine. For a remote server, use tokio-postgres-rustls in place of NoTls.
-    let config: tokio_postgres::Config = variable("DATABASE")?.parse().context("DATABASE")?;
-    let manager = Manager::new(config.clone(), NoTls);
+    let config: tokio_postgres::Config = variable("DATABASE_URL")?.parse().context("DATABASE_URL")?;
+    let manager = Manager::new(config, NoTls);
     let pool = Pool::builder(manager).wait_timeout(Some(Duration::from_secs(10))).runtime(Runtime::Tokio1).build()?;
 
     // The same call registers and updates. Without a secret here, the server reads it from pinterest.app_secret_file,
     // and no statement contains it.
     let secret = env::var("PINTEREST_CLIENT_SECRET").ok();
-    let callback = format!("{origin}/pinterest/callback");
-    pool.get()
-        .await?
-        .query(
-            "SELECT pinterest_register_app('venues', $1, $2, $3)",
-            &[&variable("PINTEREST_CLIENT_ID")?, &secret, &callback],
-        )
-        .await
-        .context("pinterest_register_app")?;
+    let (id, callback) = (variable("PINTEREST_CLIENT_ID")?, format!("{origin}/pinterest/callback"));
+    let register = "SELECT pinterest_register_app('venues', $1, $2, $3)";
+    pool.get().await?.query(register, &[&id, &secret, &callback]).await.context(register)?;
 
-    let app = App { pool, ended: Arc::default(), origin: origin.into() };
-    tokio::spawn(listen(config, app.ended.clone()));
+    let app = App { pool, origin: origin.into() };
     let router = Router::new()
         .route("/", get(pinterest::home))
         .route("/sign-in", get(users::sign_in_page).post(users::sign_in))
@@ -101,39 +106,20 @@ async fn main() -> anyhow::Result<()> {
         .route("/venues/{venue}/photo", get(venues::photo))
         .route("/style.css", get(([(header::CONTENT_TYPE, "text/css")], include_str!("../static/style.css"))))
         .route("/app.js", get(([(header::CONTENT_TYPE, "text/javascript")], include_str!("../static/app.js"))))
-        .fallback(|| async { NOT_FOUND })
+        .fallback(|| async { Error::Case("not found") })
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app.clone());
-    let listener =
-        tokio::net::TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = tokio::net::TcpListener::bind(&address).await.context(address)?;
     println!("{}", app.origin);
     // All state is in the database, so the process can be ended at any moment.
     Ok(axum::serve(listener, router).await?)
-}
-
-/// Wakes the open pages when an import ends. One connection listens for all of them; if it breaks, another one follows.
-async fn listen(config: tokio_postgres::Config, ended: Arc<Notify>) {
-    loop {
-        if let Ok((client, mut connection)) = config.connect(NoTls).await {
-            let messages = async {
-                while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-                    if let AsyncMessage::Notification(_) = message {
-                        ended.notify_waiters();
-                    }
-                }
-            };
-            let _ = tokio::join!(client.batch_execute("LISTEN pinterest_import"), messages);
-        }
-        eprintln!("the connection that listens for imports has ended");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 /// Images are Pinterest's. Chromium applies form-action also to the redirect to Pinterest.
 #[rustfmt::skip]
 const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-        img-src 'self' https:; form-action 'self' https:; frame-ancestors 'none'; base-uri 'none'"),
+        img-src 'self' https: data:; form-action 'self' https:; frame-ancestors 'none'; base-uri 'none'"),
     (header::REFERRER_POLICY, "same-origin"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CACHE_CONTROL, "no-store"),
@@ -144,7 +130,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let (method, path, began) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
     let allowed = method.is_safe() || is_of_this_site(request.headers(), &app.origin);
-    let mut response = if allowed { next.run(request).await } else { OTHER_SITE.into_response() };
+    let mut response = if allowed { next.run(request).await } else { Error::Case("other site").into_response() };
     eprintln!("{method} {path} {} {:?}", response.status().as_u16(), began.elapsed());
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

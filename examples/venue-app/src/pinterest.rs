@@ -1,5 +1,6 @@
 //! Pinterest: connecting an account, boards, imports and their progress, disconnecting.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,49 +12,40 @@ use axum::response::{Html, IntoResponse, Redirect};
 use deadpool_postgres::Object;
 use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use crate::error::{DECLINED, Explanation, FOREIGN_STATE, NOT_FOUND, Result, explain};
+use crate::error::{Error, Explanation, Result, explain};
 use crate::users::User;
 use crate::venues::{Match, recommended};
-use crate::{App, html, rows};
+use crate::{App, Page, html, rows};
 
-/// How often an open page asks for the counts of a running import. The workers notify only when it has ended.
+/// How often the counts of a running import are read for an open page.
 const INTERVAL: Duration = Duration::from_millis(400);
 
-#[derive(Deserialize)]
-pub struct Wishes {
-    secret_boards: Option<String>,
-}
+/// The fields of a form, or the parameters of a query.
+type Fields = HashMap<String, String>;
 
 /// Begins an authorization. Its state is kept in the session of this browser.
-pub async fn connect(State(app): State<App>, user: User, Form(wishes): Form<Wishes>) -> Result<Redirect> {
+pub async fn connect(State(app): State<App>, user: User, Form(wishes): Form<Fields>) -> Result<Redirect> {
     let database = app.database().await?;
     let query = "SELECT pinterest_authorize_url('venues', secret_boards => $1)";
-    let url: String = database.query_one(query, &[&wishes.secret_boards.is_some()]).await?.get(0);
+    let url: String = database.query_one(query, &[&wishes.contains_key("secret_boards")]).await?.get(0);
     let state = url.split(['?', '&']).find_map(|parameter| parameter.strip_prefix("state="));
     let update = "UPDATE sessions SET pinterest_state = $2 WHERE token_sha256 = $1";
     database.execute(update, &[&user.session, &state]).await?;
     Ok(Redirect::to(&url))
 }
 
-#[derive(Deserialize)]
-pub struct Answer {
-    state: String,
-    /// Absent if the user has declined.
-    code: Option<String>,
-}
-
 /// Pinterest's redirect. Somebody can send a link with their own code to another person; with it, that person would use
 /// the sender's Pinterest account. Therefore the state must be the one in this browser's session. It is used up here.
-pub async fn callback(State(app): State<App>, user: User, Query(answer): Query<Answer>) -> Result<Redirect> {
-    let mut database = app.database().await?;
+pub async fn callback(State(app): State<App>, user: User, Query(answer): Query<Fields>) -> Result<Redirect> {
+    let (state, mut database) = (answer.get("state"), app.database().await?);
     let spend = "UPDATE sessions SET pinterest_state = NULL WHERE token_sha256 = $1 AND pinterest_state = $2";
-    if database.execute(spend, &[&user.session, &answer.state]).await? != 1 {
-        return Err(FOREIGN_STATE);
+    if database.execute(spend, &[&user.session, &state]).await? != 1 {
+        return Err(Error::Case("foreign state"));
     }
-    let code = answer.code.ok_or(DECLINED)?;
-    let account: i64 = database.query_one("SELECT pinterest_connect($1, $2)", &[&code, &answer.state]).await?.get(0);
+    let code = answer.get("code").ok_or(Error::Case("declined"))?;
+    let account: i64 = database.query_one("SELECT pinterest_connect($1, $2)", &[&code, &state]).await?.get(0);
     // The same Pinterest user has the same account. If it belongs to another user of this site, that stays so.
     let transaction = database.transaction().await?;
     let insert = "INSERT INTO connections (user_id, account_id) VALUES ($1, $2)
@@ -74,50 +66,25 @@ pub async fn disconnect(State(app): State<App>, user: User) -> Result<Html<Strin
     let row = transaction.query_one(call, &[&user.account()?]).await?;
     transaction.execute("DELETE FROM connections WHERE user_id = $1", &[&user.id]).await?;
     transaction.commit().await?;
-    html(&Connect { user, deleted: Some([row.get(0), row.get(1), row.get(2)]) })
+    html(&Page::Connect { user, deleted: Some([row.get(0), row.get(1), row.get(2)]) })
 }
 
-#[derive(Template)]
-#[template(path = "connect.html")]
-struct Connect {
-    user: User,
-    /// Numbers of boards, pins and images, after disconnecting.
-    deleted: Option<[i64; 3]>,
-}
-
-#[derive(Template)]
-#[template(path = "boards.html")]
-struct Boards {
-    user: User,
-    boards: Vec<Listed>,
-}
-
+/// A board in the list.
 #[derive(Deserialize)]
-struct Listed {
-    board_id: String,
-    name: String,
-    pin_count: Option<i32>,
-    privacy: Option<String>,
+pub struct Listed {
+    pub board_id: String,
+    pub name: String,
+    pub pin_count: Option<i32>,
+    pub privacy: Option<String>,
     /// State of its last import.
-    state: Option<String>,
+    pub state: Option<String>,
     /// Addresses of some of its images.
-    images: Vec<String>,
-}
-
-impl Listed {
-    fn news(&self) -> &str {
-        match self.state.as_deref() {
-            None => "",
-            Some("completed") => " · venues found",
-            Some("failed" | "cancelled" | "needs_reauth") => " · interrupted",
-            Some(_) => " · being read",
-        }
-    }
+    pub images: Vec<String>,
 }
 
 /// The user's boards, or the invitation to connect an account.
 pub async fn home(State(app): State<App>, user: User) -> Result<Html<String>> {
-    let Some(account) = user.account else { return html(&Connect { user, deleted: None }) };
+    let Some(account) = user.account else { return html(&Page::Connect { user, deleted: None }) };
     let query = "SELECT b.board_id, b.name, b.pin_count, b.privacy, i.state, ARRAY(
                             SELECT image.candidates -> 0 ->> 'url'
                               FROM pinterest.pin JOIN pinterest.pin_image AS image USING (account_id, pin_id)
@@ -127,7 +94,7 @@ pub async fn home(State(app): State<App>, user: User) -> Result<Html<String>> {
                       WHERE account_id = $1 AND board_id = b.board_id ORDER BY import_id DESC LIMIT 1) AS i ON true
                   ORDER BY i.state IS NULL, lower(b.name)";
     let boards = rows(&app.database().await?, query, &[&account]).await?;
-    html(&Boards { user, boards })
+    html(&Page::Boards { user, boards })
 }
 
 /// The last import of a board.
@@ -184,7 +151,7 @@ impl Board {
     async fn load(app: &App, user: User, board: String) -> Result<Self> {
         let (account, database) = (user.account()?, app.database().await?);
         let query = "SELECT name, COALESCE(pin_count, 0) FROM pinterest.board WHERE account_id = $1 AND board_id = $2";
-        let row = database.query_opt(query, &[&account, &board]).await?.ok_or(NOT_FOUND)?;
+        let row = database.query_opt(query, &[&account, &board]).await?.ok_or(Error::Case("not found"))?;
         let import = Import::last(&database, account, &board).await?;
         let completed = import.as_ref().is_some_and(|import| import.state == "completed" && import.images > 0);
         let matches = if completed { recommended(&database, account, &board).await? } else { Vec::new() };
@@ -199,7 +166,7 @@ pub async fn board(State(app): State<App>, user: User, Path(board): Path<String>
 pub async fn import(State(app): State<App>, user: User, Path(board): Path<String>) -> Result<Redirect> {
     // A board of the user's, and nothing else that the function would accept.
     let call = "SELECT pinterest_import_board(board_id, account_id) FROM pinterest.board WHERE account_id = $1 AND board_id = $2";
-    app.database().await?.query_opt(call, &[&user.account()?, &board]).await?.ok_or(NOT_FOUND)?;
+    app.database().await?.query_opt(call, &[&user.account()?, &board]).await?.ok_or(Error::Case("not found"))?;
     Ok(Redirect::to(&format!("/boards/{board}")))
 }
 
@@ -212,8 +179,6 @@ pub async fn events(State(app): State<App>, user: User, Path(board): Path<String
             let (user, last) = state?;
             let account = user.account?;
             loop {
-                // Begun before the query, so that no notification is missed.
-                let ended = app.ended.notified();
                 // After an error the stream ends, and the browser connects again.
                 let import = Import::last(&app.database().await.ok()?, account, &board).await.ok()??;
                 if import.has_ended() {
@@ -226,7 +191,7 @@ pub async fn events(State(app): State<App>, user: User, Path(board): Path<String
                     let event = Event::default().event("progress").data(serde_json::to_string(&import).ok()?);
                     return Some((Ok(event), Some((user, Some(import)))));
                 }
-                let _ = timeout(INTERVAL, ended).await;
+                sleep(INTERVAL).await;
             }
         }
     });

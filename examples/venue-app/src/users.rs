@@ -3,7 +3,6 @@
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use askama::Template;
 use axum::Form;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
@@ -15,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
-use crate::{App, html};
+use crate::{App, Page, html};
 
 /// Hashes that are computed at the same time: each takes 19 MiB and many milliseconds.
 static HASHING: Semaphore = Semaphore::const_new(2);
@@ -35,10 +34,10 @@ impl FromRequestParts<App> for User {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let jar = CookieJar::from_headers(&parts.headers);
-        let session = digest(jar.get(cookie_name(app)).ok_or(Error::SignedOut)?.value());
+        let session = digest(jar.get(cookie_name(app)).ok_or(Error::Elsewhere("/sign-in"))?.value());
         let query = "SELECT user_id, name, account_id FROM sessions JOIN users USING (user_id)
                        LEFT JOIN connections USING (user_id) WHERE token_sha256 = $1 AND expires_at > now()";
-        let row = app.database().await?.query_opt(query, &[&session]).await?.ok_or(Error::SignedOut)?;
+        let row = app.database().await?.query_opt(query, &[&session]).await?.ok_or(Error::Elsewhere("/sign-in"))?;
         Ok(User { id: row.get(0), name: row.get(1), account: row.get(2), session })
     }
 }
@@ -46,7 +45,7 @@ impl FromRequestParts<App> for User {
 impl User {
     /// The account for every query about Pinterest. It is never taken from a request.
     pub fn account(&self) -> Result<i64> {
-        self.account.ok_or(Error::NotConnected)
+        self.account.ok_or(Error::Elsewhere("/"))
     }
 }
 
@@ -56,18 +55,12 @@ pub struct Credentials {
     password: String,
 }
 
-#[derive(Default, Template)]
-#[template(path = "sign_in.html")]
-struct SignIn {
-    problem: &'static str,
-}
-
 pub async fn sign_in_page() -> Result<Html<String>> {
-    html(&SignIn::default())
+    html(&Page::SignIn { problem: "" })
 }
 
 fn refused(problem: &'static str) -> Result<Response> {
-    Ok(html(&SignIn { problem })?.into_response())
+    Ok(html(&Page::SignIn { problem })?.into_response())
 }
 
 pub async fn sign_in(State(app): State<App>, jar: CookieJar, Form(given): Form<Credentials>) -> Result<Response> {

@@ -1,6 +1,5 @@
 //! Venues: those that match a board, those that are like one of them, and their photos.
 
-use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
@@ -8,9 +7,9 @@ use deadpool_postgres::Object;
 use pgvector::Vector;
 use serde::Deserialize;
 
-use crate::error::{NOT_FOUND, Result};
+use crate::error::{Error, Result};
 use crate::users::User;
-use crate::{App, html, rows};
+use crate::{App, Page, html, rows};
 
 /// A venue and the pins that it resembles.
 #[derive(Deserialize)]
@@ -28,28 +27,12 @@ pub struct Pin {
     image_url: Option<String>,
 }
 
-impl Pin {
-    /// Its title, link and image's address.
-    pub fn shown(&self) -> [&str; 3] {
-        [&self.title, &self.link, &self.image_url].map(|text| text.as_deref().unwrap_or_default())
-    }
-}
-
 /// The venues that match a board, best first.
 pub async fn recommended(database: &Object, account: i64, board: &str) -> Result<Vec<Match>> {
     let query = "SELECT v.id, v.name, v.kind, r.because
                    FROM pinterest_recommend($1, 'venues', k => 9, explain => true, account_id => $2) AS r
                    JOIN venues AS v ON v.id = r.key::bigint ORDER BY r.rank";
     rows(database, query, &[&board, &account]).await
-}
-
-#[derive(Template)]
-#[template(path = "similar.html")]
-struct Similar {
-    user: User,
-    board: String,
-    name: String,
-    matches: Vec<Match>,
 }
 
 /// The venues between a board and one venue: the vectors are added here, and pgvector finds those nearest to the sum.
@@ -61,7 +44,7 @@ pub async fn similar(
     let database = app.database().await?;
     let query = "SELECT name, embedding, pinterest_board_embedding($1, account_id => $2) FROM venues
                   WHERE id = $3 AND embedding IS NOT NULL";
-    let row = database.query_opt(query, &[&board, &user.account()?, &venue]).await?.ok_or(NOT_FOUND)?;
+    let row = database.query_opt(query, &[&board, &user.account()?, &venue]).await?.ok_or(Error::Case("not found"))?;
     let (of_venue, of_board): (Vector, Vector) = (row.get(1), row.get(2));
     // Both have length 1. The cosine distance does not depend on the length of the sum.
     let sum: Vec<f32> = of_venue.as_slice().iter().zip(of_board.as_slice()).map(|(a, b)| a + b).collect();
@@ -69,11 +52,11 @@ pub async fn similar(
                           FROM pinterest_pins_like(v.embedding, 3, $3, $4) AS pin), '[]') AS because
                    FROM venues AS v WHERE v.id <> $2 AND v.embedding IS NOT NULL ORDER BY v.embedding <=> $1 LIMIT 9";
     let matches = rows(&database, query, &[&Vector::from(sum), &venue, &board, &user.account()?]).await?;
-    html(&Similar { user, board, name: row.get(0), matches })
+    html(&Page::Similar { user, board, name: row.get(0), matches })
 }
 
 pub async fn photo(State(app): State<App>, _user: User, Path(venue): Path<i64>) -> Result<impl IntoResponse> {
     let row = app.database().await?.query_opt("SELECT photo FROM venues WHERE id = $1", &[&venue]).await?;
-    let photo: Vec<u8> = row.ok_or(NOT_FOUND)?.get(0);
+    let photo: Vec<u8> = row.ok_or(Error::Case("not found"))?.get(0);
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")], photo))
 }

@@ -9,8 +9,8 @@ use e2e::checkout;
 use crate::support::prelude::*;
 
 /// Folders whose paths are checked where a page writes one as code.
-const FOLDERS: [&str; 9] =
-    ["src/", "crates/", "tests/", "tools/", "sql/", "fuzz/", "docs/", "pgvector_setup/", "monitoring/"];
+const FOLDERS: [&str; 10] =
+    ["src/", "crates/", "tests/", "tools/", "sql/", "fuzz/", "docs/", "pgvector_setup/", "monitoring/", "examples/"];
 
 #[test]
 fn links_lead_to_a_file_and_a_heading() -> Result<()> {
@@ -61,8 +61,8 @@ fn paths_and_make_targets_exist() -> Result<()> {
 }
 
 fn pages() -> Result<Vec<PathBuf>> {
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|name| checkout().join(name)).collect();
+    let names = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"];
+    let mut pages: Vec<PathBuf> = names.iter().map(|name| checkout().join(name)).collect();
     for entry in fs::read_dir(checkout().join("docs"))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "md") {

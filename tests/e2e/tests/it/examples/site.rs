@@ -74,7 +74,7 @@ impl Site {
         let database = format!("host={socket} port={} user=venue_app dbname=postgres", world.cluster.port());
         let app = ServerUser::get()?
             .command(world.cluster.installation().program("venue-app"))
-            .envs([("DATABASE", database), ("LISTEN", format!("127.0.0.1:{port}"))])
+            .envs([("DATABASE_URL", database), ("LISTEN", format!("127.0.0.1:{port}"))])
             .envs([("PINTEREST_CLIENT_ID", &known.client_id), ("PINTEREST_CLIENT_SECRET", &known.client_secret)])
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -123,7 +123,8 @@ pub const PASSWORD: &str = "a-long-secret-passphrase";
 impl Person {
     /// Signs up.
     pub fn new(site: &Site, name: &str) -> Result<Self> {
-        let agent = ureq::Agent::config_builder().max_redirects(0).http_status_as_error(false).proxy(None).build();
+        let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false);
+        let agent = agent.max_redirects(0).max_redirects_will_error(false).build();
         let mut person = Person { agent: agent.new_agent(), url: site.url.clone(), cookie: String::new() };
         let answer = person.post("/sign-up", &[("name", name), ("password", PASSWORD)], "same-origin")?;
         ensure!(answer.status == 303 && answer.location == "/", "{answer:?}");
