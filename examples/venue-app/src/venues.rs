@@ -22,9 +22,9 @@ pub struct Match {
 
 #[derive(Deserialize)]
 pub struct Pin {
-    title: Option<String>,
-    link: Option<String>,
-    image_url: Option<String>,
+    pub title: Option<String>,
+    pub link: Option<String>,
+    pub image_url: Option<String>,
 }
 
 /// The venues that match a board, best first.

@@ -67,7 +67,7 @@ pub fn requeue_of_ended_workers(live: &[String]) -> Result<usize, Failure> {
     )?;
     super::queue::count_cancelled(ended.iter().map(|(_, cancelled, _)| *cancelled));
     statistics::note(Counter::Import(Import::Failed), ended.iter().filter(|(_, _, failed)| *failed).count());
-    ended.iter().filter_map(|(ended, ..)| *ended).try_for_each(|import_id| super::end::notify_finished(import_id))?;
+    ended.iter().filter_map(|(ended, ..)| *ended).try_for_each(super::end::notify_finished)?;
     Ok(ended.len())
 }
 

@@ -58,7 +58,7 @@ mod tests {
         // Neither it nor its partner is nearest to the other.
         assert!(partners(&one_lost) < 20 && partners(&one_lost) >= ENOUGH_PARTNERS);
         // An untrained model ranks by the position in the list at best.
-        let shifted: Vec<_> = (0..20).map(|text| towards(&[(text + 1) / 2, 20 + text])).collect();
+        let shifted: Vec<_> = (0..20_usize).map(|text| towards(&[text.div_ceil(2), 20 + text])).collect();
         assert!(partners(&shifted) < ENOUGH_PARTNERS);
     }
 }

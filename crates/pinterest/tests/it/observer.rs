@@ -9,9 +9,11 @@ use crate::client::{client_with, impatient_limits, token};
 use crate::replies::*;
 use crate::server::{Reply, Server};
 
-/// Status, bytes and whether it was a repetition, of each request that was reported.
+/// Status, bytes and whether it was a repetition, of a request that was reported.
+type Reported = (Option<u16>, u64, bool);
+
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(Option<u16>, u64, bool)>>>);
+struct Seen(Arc<Mutex<Vec<Reported>>>);
 
 impl Observer for Seen {
     fn ended(&self, exchange: &Exchange<'_>) {
@@ -27,14 +29,15 @@ impl Seen {
         client_with(server, |builder| builder.observer(observer).limits(limits))
     }
 
-    fn take(&self) -> Vec<(Option<u16>, u64, bool)> {
+    fn take(&self) -> Vec<Reported> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 #[tokio::test]
 async fn each_call_is_reported_with_its_status() {
-    let cases: [(fn() -> Reply, Option<u16>); 8] = [
+    type Case = (fn() -> Reply, Option<u16>);
+    let cases: [Case; 8] = [
         (|| json(r#"{"items": []}"#), Some(200)),
         (|| refusal("401 Unauthorized", 2, "no"), Some(401)),
         (|| refusal("429 Too Many Requests", 8, "slow down"), Some(429)),

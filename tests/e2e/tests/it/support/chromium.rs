@@ -84,18 +84,11 @@ impl Chromium {
         Ok(Some(chromium))
     }
 
-    /// Continues in a new page with cookies of its own, as another person's browser would. [`switch`](Self::switch) leads
-    /// back to the page whose name this returns.
-    pub fn another_person(&mut self) -> Result<String> {
-        let before = std::mem::take(&mut self.session);
+    /// Continues in a new page with cookies of its own, as another person's browser would.
+    pub fn another_person(&mut self) -> Result<()> {
+        self.session.clear();
         let context = self.ask("Target.createBrowserContext", json!({}))?;
-        self.attach(json!({"url": "about:blank", "browserContextId": context["browserContextId"]}))?;
-        Ok(before)
-    }
-
-    /// Continues in another page; returns the name of the present one.
-    pub fn switch(&mut self, page: String) -> String {
-        std::mem::replace(&mut self.session, page)
+        self.attach(json!({"url": "about:blank", "browserContextId": context["browserContextId"]}))
     }
 
     /// Creates a page and continues in it.
