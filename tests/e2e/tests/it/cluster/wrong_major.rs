@@ -66,14 +66,15 @@ fn cargo_refuses_another_major() -> Result<()> {
     compiler.args(["--edition=2024", "-o"]).arg(&script).arg("build.rs").current_dir(checkout());
     assert!(compiler.status()?.success());
     let other = pretend(directory.path(), "17.2")?;
-    for (features, pg_config, sentence) in [
-        (&["14"][..], None, "PostgreSQL 14 is not supported: it has reached its end"),
+    let cases: [(&[&str], Option<&String>, &str); 6] = [
+        (&["14"], None, "PostgreSQL 14 is not supported: it has reached its end"),
         (&["15", "19"], None, "PostgreSQL 19 is not supported yet"),
         (&[], None, "choose the major of PostgreSQL"),
         (&["15", "17"], None, "several majors of PostgreSQL are chosen ([15, 17])"),
         (&["15"], Some(&other), "is PostgreSQL 17.2, but the feature pg15 is chosen"),
         (&["17"], Some(&other), ""),
-    ] {
+    ];
+    for (features, pg_config, sentence) in cases {
         let mut command = Command::new(&script);
         command.env_clear();
         for major in features {
