@@ -48,7 +48,7 @@ test: ## Run all tests, formatting and lints included
 	@pgvector_setup/install --with-tests
 	@tools/test
 
-test-all: ## Run all tests on every supported major version of Postgres that can be had here
+test-all: ## Run all tests on the default major version of Postgres, and those that depend on it on the others
 	@pgvector_setup/install --with-tests
 	@tools/test-all
 

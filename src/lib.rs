@@ -60,6 +60,6 @@ pub mod pg_test {
 
     /// Settings of the tests' server.
     pub fn postgresql_conf_options() -> Vec<&'static str> {
-        vec!["shared_preload_libraries = 'pg_pinterest'"]
+        vec!["shared_preload_libraries = 'pg_pinterest'", "pinterest.model_dir = '/nonexistent'"]
     }
 }

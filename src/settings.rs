@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucEnum, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
@@ -449,6 +449,12 @@ settings! {
     /// It is not set.
     pub fn required_model_dir() -> Result<PathBuf, Failure> {
         model_dir().ok_or_else(|| Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"))
+    }
+
+    /// Names the file of a model that a directory lacks, or that this process cannot see.
+    pub fn missing_model_file(directory: &Path) -> Option<String> {
+        let missing = ["config.json", "model.safetensors"].into_iter().find(|file| !directory.join(file).is_file())?;
+        Some(format!("no file {missing} in {}", directory.display()))
     }
 
     /// Empty: where the package and `make install` put it, or beside the library in an extension image.

@@ -198,13 +198,7 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
 /// Reports a missing model at once instead of in the import's row.
 fn check_model_dir() -> Result<(), Failure> {
     let directory = settings::required_model_dir()?;
-    for file in ["config.json", "model.safetensors"] {
-        if !directory.join(file).is_file() {
-            let missing = format!("no file {file} in {}", directory.display());
-            return Err(Failure::new(Kind::ModelMissing, missing));
-        }
-    }
-    Ok(())
+    settings::missing_model_file(&directory).map_or(Ok(()), |missing| Err(Failure::new(Kind::ModelMissing, missing)))
 }
 
 /// Waits until an import ends, at most for `timeout`; returns its state.

@@ -25,7 +25,13 @@ pub fn model_directory() -> Result<Finding, Failure> {
             "pinterest.model_dir is not set".to_owned(),
             "Set it to a directory made by pinterest-clip-weights or pinterest-embedder init-model.".to_owned(),
         ),
-        Some(path) => Finding::Good(path.display().to_string()),
+        Some(path) => match settings::missing_model_file(&path) {
+            Some(missing) => Finding::Bad(
+                missing,
+                "pinterest-clip-weights installs the model; the server's user must be able to read the directory.".to_owned(),
+            ),
+            None => Finding::Good(path.display().to_string()),
+        },
     })
 }
 
