@@ -28,7 +28,8 @@ pub fn model_directory() -> Result<Finding, Failure> {
         Some(path) => match settings::missing_model_file(&path) {
             Some(missing) => Finding::Bad(
                 missing,
-                "pinterest-clip-weights installs the model; the server's user must be able to read the directory.".to_owned(),
+                "pinterest-clip-weights installs the model; the server's user must be able to read the directory."
+                    .to_owned(),
             ),
             None => Finding::Good(path.display().to_string()),
         },
