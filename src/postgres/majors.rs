@@ -66,13 +66,26 @@ pub fn wait_event(name: &CStr) -> u32 {
         let _ = name;
         pg_sys::PG_WAIT_EXTENSION
     };
-    // Fails if all extensions together have too many names.
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
-    let number = pgrx::PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-        // SAFETY: main thread of a process with access to shared memory; a NUL-terminated string, which the server copies.
-        unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) }
-    }))
-    .catch_others(|_| pg_sys::PG_WAIT_EXTENSION)
-    .execute();
+    let number = {
+        // SAFETY: a plain read of a process-wide variable.
+        let held = unsafe { pg_sys::InterruptHoldoffCount };
+        // Fails if all extensions together have too many names.
+        pgrx::PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
+            // SAFETY: main thread of a process with access to shared memory; a NUL-terminated string, which the server copies.
+            unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) }
+        }))
+        .catch_others(move |_| {
+            // SAFETY: main thread. The server raises that ERROR with the lock of the names held, which the next process to ask
+            // for a name would wait for; a process that is about to wait holds no other lock of this kind. An ERROR has set
+            // the count of held interrupts to zero.
+            unsafe {
+                pg_sys::LWLockReleaseAll();
+                pg_sys::InterruptHoldoffCount = held;
+            }
+            pg_sys::PG_WAIT_EXTENSION
+        })
+        .execute()
+    };
     number
 }
