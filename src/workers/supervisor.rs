@@ -31,6 +31,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 /// After so many failures in a row the waiting connections are closed.
 const FAILURES: u32 = 3;
 
+/// The most connections that are closed at once: as many as the longest usual backlog has.
+const MOST_CLOSED: usize = 4096;
+
+/// The most reports that are read at once. Whatever the program sends, signals are handled in between.
+const MOST_REPORTS: usize = 64;
+
 /// How long the program may take to say goodbye to its clients; it takes a second at most.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -90,7 +96,7 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
             failures += 1;
             if failures >= FAILURES {
                 // The failure lasts: connections in the backlog get an error instead of waiting without end.
-                while listener.accept().is_ok() {}
+                listener.incoming().take(MOST_CLOSED).take_while(Result::is_ok).for_each(drop);
             }
             let until = Instant::now() + pause;
             while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -208,10 +214,11 @@ impl Running {
         }
     }
 
-    /// Reads the reports that have come; whether the other end is closed.
+    /// Reads the reports that have come, at most [`MOST_REPORTS`]; whether the other end is closed. After more reports the
+    /// descriptor is still readable.
     fn has_closed(&mut self) -> bool {
         let mut message = [0; MAX_REPORT_BYTES + 1];
-        loop {
+        for _ in 0..MOST_REPORTS {
             match self.lifeline.read(&mut message) {
                 Ok(0) => return true,
                 // Another one than a report comes from a program of another version, and is ignored.
@@ -225,6 +232,7 @@ impl Running {
                 Err(_) => return true,
             }
         }
+        false
     }
 
     /// Terminates it. It says goodbye, so clients send unanswered requests again, to the next one. Killed if it does not end.
