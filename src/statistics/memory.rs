@@ -2,8 +2,10 @@
 //! 370 kB for them. Otherwise they are smaller, since they are taken from the server's reserve of 100 kB, which all libraries
 //! share.
 //!
-//! A database takes a place when its first process attaches, and leaves it when the launcher finds that it has been dropped. Both
-//! happen under a lock. Databases beyond the places are not counted: their views show NULL, and `pinterest_doctor()` reports it.
+//! A database takes a place when its first process attaches, which is a session that uses the extension or a worker that has
+//! found it, and leaves the place when the launcher finds that the database has been dropped. Both happen under a lock. Without
+//! the extension it keeps the place: sessions that are attached remember it. Databases beyond the places are not counted: their
+//! views show NULL, and `pinterest_doctor()` reports it.
 
 use std::ffi::CStr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

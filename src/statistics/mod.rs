@@ -7,8 +7,8 @@
 //! - `requests` counts the requests of [`pinterest::Client`]s, `embedder` what the embedder reports.
 //! - `file` keeps the counters over a clean restart of a server that preloads the library.
 //!
-//! Until a process is attached to the memory it counts nothing: [`attach`] is called by workers at their start, and by calls of
-//! sessions that count something.
+//! Until a process is attached to the memory it counts nothing: [`attach`] is called by workers once they know that the extension
+//! exists in their database, and by calls of sessions that count something.
 
 mod counter;
 pub mod embedder;

@@ -30,6 +30,7 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     if kind.is_superfluous() || !may_serve() {
         return;
     }
+    worker_process::attach_statistics();
     registry::replace_outdated();
     kind.start_siblings(Sent::own());
     let sent = Sent::own();

@@ -22,6 +22,7 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     if kind.is_superfluous() || !transaction::become_worker() || !may_serve() {
         return;
     }
+    worker_process::attach_statistics();
     let identity = registry::own_identity();
     if let Err(error) = owner_code::begin(crate::postgres::platform::current_database(), &identity, shutdown::was_told)
     {

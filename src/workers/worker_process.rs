@@ -11,7 +11,8 @@ use crate::postgres::{majors, platform};
 use crate::{owner_code, statistics};
 
 /// Installs the signal handlers, unblocks signals, lists the process among the running workers, and connects to the worker's
-/// database, or only to the shared catalogs. Ends the process if it may not start.
+/// database, or only to the shared catalogs. Ends the process if it may not start. Workers of a database attach to its
+/// statistics by [`attach_statistics`] later.
 ///
 /// SIGTERM ends the process inside any wait or statement, as `die` does in a client backend; pgrx's handler sets a flag that
 /// statement execution ignores. SIGUSR1 keeps the server's handler, without which DROP DATABASE would hang.
@@ -36,6 +37,14 @@ pub fn begin(worker: Worker) {
             oid => pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, 0),
         }
     }
+    if worker.database() == pg_sys::InvalidOid {
+        attach_statistics();
+    }
+}
+
+/// Attaches this process to the statistics, where its database takes a place. So a worker of a database calls this once it knows
+/// that the extension exists there: the launcher visits other databases too.
+pub fn attach_statistics() {
     if let Err(failure) = statistics::attach() {
         log::line(About::Server, format_args!("no statistics: {failure}"));
     }
