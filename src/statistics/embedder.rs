@@ -2,7 +2,7 @@
 //! it started, and the supervisor adds what is new.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, fence};
 
 use embedder::protocol::Report;
 
@@ -77,10 +77,14 @@ impl Embedder {
     }
 
     fn set_model(&self, model: &str, precision: &str) {
-        self.version.fetch_add(1, Release);
+        // Odd already if a supervisor has ended while it wrote.
+        let odd = self.version.load(Relaxed) | 1;
+        self.version.store(odd, Relaxed);
+        // Who reads a part of the new texts finds the odd version, or a later one, after it.
+        fence(Release);
         write(&self.model, model);
         write(&self.precision, precision);
-        self.version.fetch_add(1, Release);
+        self.version.store(odd.wrapping_add(1), Release);
     }
 
     fn texts(&self) -> (Option<String>, Option<String>) {
@@ -88,7 +92,8 @@ impl Embedder {
         for _ in 0..1000 {
             let before = self.version.load(Acquire);
             let texts = (read(&self.model), read(&self.precision));
-            if before.is_multiple_of(2) && self.version.load(Acquire) == before {
+            fence(Acquire);
+            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
                 return texts;
             }
             std::hint::spin_loop();
@@ -120,7 +125,7 @@ fn write(text: &[AtomicU64], value: &str) {
 }
 
 fn read(text: &[AtomicU64]) -> Option<String> {
-    let bytes: Vec<u8> = text.iter().flat_map(|part| part.load(Acquire).to_le_bytes()).collect();
+    let bytes: Vec<u8> = text.iter().flat_map(|part| part.load(Relaxed).to_le_bytes()).collect();
     let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     Some(String::from_utf8_lossy(&bytes[..length]).into_owned()).filter(|text| !text.is_empty())
 }
@@ -196,5 +201,50 @@ pub fn died() {
 fn count(count: Count) {
     if let Some(memory) = memory::memory() {
         memory.header.embedder.add(count, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn unused() -> Embedder {
+        Embedder {
+            counters: [const { AtomicU64::new(0) }; NUMBER],
+            queue_depth: AtomicU32::new(0),
+            loaded: AtomicBool::new(false),
+            reset_at: AtomicI64::new(0),
+            version: AtomicU64::new(0),
+            model: [const { AtomicU64::new(0) }; TEXT / 8],
+            precision: [const { AtomicU64::new(0) }; TEXT / 8],
+        }
+    }
+
+    #[test]
+    fn a_reader_finds_texts_that_belong_together() {
+        const TIMES: usize = 20_000;
+        let embedder = unused();
+        let texts = ["a", "b"].map(|letter| letter.repeat(TEXT));
+        thread::scope(|scope| {
+            scope.spawn(|| texts.iter().cycle().take(TIMES).for_each(|text| embedder.set_model(text, text)));
+            for _ in 0..TIMES {
+                if let (Some(model), precision) = embedder.texts() {
+                    assert!(texts.contains(&model), "{model}");
+                    assert_eq!(Some(model), precision);
+                }
+            }
+        });
+        assert_eq!(embedder.texts(), (Some(texts[1].clone()), Some(texts[1].clone())));
+    }
+
+    #[test]
+    fn a_writer_that_has_ended_halfway_does_not_hide_the_next_texts() {
+        let embedder = unused();
+        embedder.version.store(7, Relaxed);
+        assert_eq!(embedder.texts(), (None, None));
+        embedder.set_model("clip", "f32");
+        assert_eq!(embedder.texts(), (Some("clip".to_owned()), Some("f32".to_owned())));
     }
 }
