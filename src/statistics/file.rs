@@ -21,6 +21,7 @@ use super::memory::{LAYOUT, Memory};
 use super::named;
 
 /// Relative to the data directory, the server's working directory. pg_stat is for statistics that outlive the server.
+const DIRECTORY: &str = "pg_stat";
 const FILE: &str = "pg_stat/pg_pinterest.stat";
 const WRITTEN: &str = "pg_stat/pg_pinterest.stat.tmp";
 
@@ -52,7 +53,8 @@ pub fn read(memory: Memory) {
             return;
         }
     };
-    if let Err(error) = fs::remove_file(FILE) {
+    // Durably: a crash of the machine must not bring it back either.
+    if let Err(error) = fs::remove_file(FILE).and_then(|()| sync_directory()) {
         pgrx::log!("pg_pinterest: could not remove file \"{FILE}\": {error}; statistics begin at 0");
         return;
     }
@@ -78,7 +80,8 @@ fn parse(bytes: &[u8]) -> Option<Saved> {
 }
 
 fn load(memory: Memory, saved: &Saved) {
-    for database in &saved.databases {
+    // 0 is a free place.
+    for database in saved.databases.iter().filter(|database| database.oid != 0) {
         let Some(index) = memory.place_of(database.oid) else { break };
         let place = &memory.databases[index];
         place.resets.iter().zip(&database.resets).for_each(|(reset, saved)| reset.store(*saved, Relaxed));
@@ -139,12 +142,18 @@ unsafe extern "C-unwind" fn at_exit(code: i32, _argument: pg_sys::Datum) {
 
 fn write(memory: Memory) -> std::io::Result<()> {
     let counters = serde_json::to_vec(&save(memory))?;
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(WRITTEN)?;
+    // As the server's other files: its umask takes the group's right away, unless the data directory gives the group access.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(WRITTEN)?;
     file.write_all(heading(&counters).as_bytes())?;
     file.write_all(&counters)?;
     file.sync_all()?;
     fs::rename(WRITTEN, FILE)?;
-    fs::File::open("pg_stat")?.sync_all()
+    sync_directory()
+}
+
+/// Makes the names of the files durable.
+fn sync_directory() -> std::io::Result<()> {
+    fs::File::open(DIRECTORY)?.sync_all()
 }
 
 #[cfg(test)]

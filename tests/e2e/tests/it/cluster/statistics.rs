@@ -1,6 +1,7 @@
 //! The views pinterest.stat_…: exact counts, resets, restarts, crashes, databases, rights.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use crate::support::owners::role;
@@ -200,6 +201,8 @@ fn counts_survive_a_clean_restart_and_no_crash() -> Result<()> {
     import(&mut client, "Beach")?;
     drop(client);
     world.cluster.stop(Stop::Fast)?;
+    let rights = |path: &std::path::Path| Ok::<_, std::io::Error>(std::fs::metadata(path)?.permissions().mode() & 0o777);
+    assert_eq!(rights(&file)?, rights(&world.cluster.data_directory())? & 0o640, "the group's access is the directory's");
     let mut bytes = std::fs::read(&file)?;
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
