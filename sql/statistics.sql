@@ -87,7 +87,7 @@ CREATE VIEW pinterest.stat_requests AS
 SELECT s.host, s.status_class, s.requests, s.retries, s.bytes_received, s.request_time, s.stats_reset
 FROM pinterest.read_stat_requests() s;
 COMMENT ON VIEW pinterest.stat_requests IS 'Statistics of this database''s requests to Pinterest and to image hosts: one row per host and status class that occurred';
-COMMENT ON COLUMN pinterest.stat_requests.host IS 'The configured host, with its port if that is not 443; other: hosts beyond the first 32';
+COMMENT ON COLUMN pinterest.stat_requests.host IS 'The configured host, with its port if that is not 443; other: hosts beyond the first 32, or the first 8 if the library is not preloaded';
 COMMENT ON COLUMN pinterest.stat_requests.status_class IS '2xx, 3xx, 4xx without 429, 429 (too many requests), 5xx, or error: no complete answer came';
 COMMENT ON COLUMN pinterest.stat_requests.requests IS 'Requests that have ended; a request that was cancelled is not counted';
 COMMENT ON COLUMN pinterest.stat_requests.retries IS 'Of these, requests that repeat a failed one';

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
 use super::counter::Tracked;
-use super::memory::{self, Memory};
+use super::memory::{self, Database, Memory};
 
-/// The most hosts of a database; others are counted together.
-pub const MOST_HOSTS: u32 = 32;
+/// The most hosts of a database; others are counted together. In a small table a quarter of its places is less.
+const MOST_HOSTS: u32 = 32;
 /// The name under which they are counted.
 pub const OTHER: &str = "other";
 /// Bytes of a name that are kept.
@@ -156,8 +156,12 @@ impl Claimed for Column {
 }
 
 impl Entry {
+    fn is_taken(&self) -> bool {
+        self.ready.load(Acquire) && self.key.load(Relaxed) != 0
+    }
+
     fn is_of(&self, database: u32) -> bool {
-        self.ready.load(Acquire) && self.database.load(Relaxed) == database
+        self.is_taken() && self.database.load(Relaxed) == database
     }
 
     fn free(&self) {
@@ -173,38 +177,75 @@ fn key(database: u32, name: &impl Hash) -> u64 {
     hasher.finish() | 1
 }
 
-/// The entry with this key. If there is none, the first free one, which `fill` completes, if `may_take` allows it.
+/// How many entries of a table a database may take.
+struct Limit<'a> {
+    taken: &'a AtomicU32,
+    most: u32,
+}
+
+impl Limit<'_> {
+    /// Whether it may take one more, which then counts.
+    fn take(&self) -> bool {
+        if self.taken.load(Relaxed) >= self.most {
+            return false;
+        }
+        let may = self.taken.fetch_add(1, Relaxed) < self.most;
+        if !may {
+            self.give_back();
+        }
+        may
+    }
+
+    /// The opposite of [`take`](Self::take), if the entry is another's after all.
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The entry with this key. If there is none, the first free one, if `limit` allows it. `fill` stores the name; several may do that
+/// at the same time.
 fn entry<T: Claimed>(
     table: &'static [T],
     key: u64,
     database: u32,
-    may_take: impl Fn() -> bool,
-    fill: impl FnOnce(&T),
+    limit: Option<&Limit<'_>>,
+    fill: impl Fn(&T),
 ) -> Option<&'static T> {
     let start = (key % table.len().max(1) as u64) as usize;
     for index in 0..table.len() {
         let found = &table[(start + index) % table.len()];
         let entry = found.entry();
-        let mut holder = entry.key.load(Acquire);
+        let (mut holder, mut is_new) = (entry.key.load(Acquire), false);
         if holder == 0 {
-            if !may_take() {
+            if limit.is_some_and(|limit| !limit.take()) {
                 return None;
             }
             match entry.key.compare_exchange(0, key, SeqCst, SeqCst) {
-                Ok(_) => {
-                    entry.database.store(database, Relaxed);
-                    fill(found);
-                    entry.ready.store(true, Release);
-                    return Some(found);
+                Ok(_) => (holder, is_new) = (key, true),
+                Err(other) => {
+                    holder = other;
+                    if let Some(limit) = limit {
+                        limit.give_back();
+                    }
                 }
-                Err(other) => holder = other,
             }
         }
         if holder == key {
+            // The process that has claimed it may have ended before the entry was complete.
+            if is_new || !entry.ready.load(Acquire) {
+                entry.database.store(database, Relaxed);
+                fill(found);
+                entry.ready.store(true, Release);
+            }
             return Some(found);
         }
     }
     None
+}
+
+/// The most hosts of a database in a table of this many places.
+fn most_hosts(places: usize) -> u32 {
+    u32::try_from(places / 4).map_or(MOST_HOSTS, |quarter| quarter.min(MOST_HOSTS))
 }
 
 /// The part of a name that is kept.
@@ -232,8 +273,8 @@ impl Host {
 pub fn count_requests(host: &str, class: StatusClass, counts: HostCounts) {
     let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
     let (oid, host) = (database.oid.load(Relaxed), kept(host));
-    let may_take = || database.hosts.load(Relaxed) < MOST_HOSTS && database.hosts.fetch_add(1, Relaxed) < MOST_HOSTS;
-    let found = entry(memory.hosts, key(oid, &host), oid, may_take, |taken: &Host| taken.set_name(host));
+    let limit = Limit { taken: &database.hosts, most: most_hosts(memory.hosts.len()) };
+    let found = entry(memory.hosts, key(oid, &host), oid, Some(&limit), |taken: &Host| taken.set_name(host));
     found.map_or(&database.other_hosts, |host| &host.counters).add(class, counts);
 }
 
@@ -264,7 +305,7 @@ pub fn count_of_column(id: i64, counter: Tracked, number: u64) {
     let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
     let oid = database.oid.load(Relaxed);
     let fill = |taken: &Column| taken.id.store(id, Relaxed);
-    if let Some(column) = entry(memory.columns, key(oid, &id), oid, || true, fill) {
+    if let Some(column) = entry(memory.columns, key(oid, &id), oid, None, fill) {
         column.counters[counter as usize].fetch_add(number, Relaxed);
     }
 }
@@ -321,25 +362,30 @@ pub fn dump_hosts(memory: Memory) -> impl Iterator<Item = (u32, String, Vec<u64>
     memory
         .hosts
         .iter()
-        .filter(|host| host.entry.ready.load(Acquire))
+        .filter(|host| host.entry.is_taken())
         .map(|host| (host.entry.database.load(Relaxed), host.name(), host.counters.dump()))
 }
 
 /// A tracked column's counters, to be written to the file.
 pub fn dump_columns(memory: Memory) -> impl Iterator<Item = (u32, i64, Vec<u64>)> {
-    memory.columns.iter().filter(|column| column.entry.ready.load(Acquire)).map(|column| {
+    memory.columns.iter().filter(|column| column.entry.is_taken()).map(|column| {
         let numbers = column.counters.iter().map(|counter| counter.load(Relaxed)).collect();
         (column.entry.database.load(Relaxed), column.id.load(Relaxed), numbers)
     })
 }
 
+/// The place of a database that was saved. Without one its entries would never be free again.
+fn place(memory: Memory, database: u32) -> Option<&'static Database> {
+    memory.databases.iter().find(|found| database != 0 && found.oid.load(Relaxed) == database)
+}
+
 /// The opposite of [`dump_hosts`].
 pub fn load_host(memory: Memory, database: u32, name: &str, numbers: &[u64]) {
+    let Some(place) = place(memory, database) else { return };
     let name = kept(name);
-    if let Some(database) = memory.databases.iter().find(|found| found.oid.load(Relaxed) == database) {
-        database.hosts.fetch_add(1, Relaxed);
-    }
-    let found = entry(memory.hosts, key(database, &name), database, || true, |taken: &Host| taken.set_name(name));
+    let limit = Limit { taken: &place.hosts, most: u32::MAX };
+    let fill = |taken: &Host| taken.set_name(name);
+    let found = entry(memory.hosts, key(database, &name), database, Some(&limit), fill);
     if let Some(host) = found {
         host.counters.load(numbers);
     }
@@ -347,8 +393,11 @@ pub fn load_host(memory: Memory, database: u32, name: &str, numbers: &[u64]) {
 
 /// The opposite of [`dump_columns`].
 pub fn load_column(memory: Memory, database: u32, id: i64, numbers: &[u64]) {
+    if place(memory, database).is_none() {
+        return;
+    }
     let fill = |taken: &Column| taken.id.store(id, Relaxed);
-    let found = entry(memory.columns, key(database, &id), database, || true, fill);
+    let found = entry(memory.columns, key(database, &id), database, None, fill);
     for (counter, number) in found.iter().flat_map(|column| &column.counters).zip(numbers) {
         counter.fetch_add(*number, Relaxed);
     }
@@ -370,10 +419,14 @@ mod tests {
         (0..number).map(|_| free()).collect::<Vec<_>>().leak()
     }
 
-    fn count(table: &'static [Column], database: u32, id: i64) -> bool {
+    fn count_within(table: &'static [Column], database: u32, id: i64, limit: Option<&Limit<'_>>) -> bool {
         let fill = |taken: &Column| taken.id.store(id, Relaxed);
-        let found = entry(table, key(database, &id), database, || true, fill);
+        let found = entry(table, key(database, &id), database, limit, fill);
         found.inspect(|column| _ = column.counters[0].fetch_add(1, Relaxed)).is_some()
+    }
+
+    fn count(table: &'static [Column], database: u32, id: i64) -> bool {
+        count_within(table, database, id, None)
     }
 
     #[test]
@@ -405,6 +458,38 @@ mod tests {
         assert!((0..4).all(|id| count(table, 1, id)));
         assert!(!count(table, 1, 4));
         assert!((0..4).all(|id| count(table, 1, id)));
+    }
+
+    #[test]
+    fn a_database_takes_as_many_places_as_it_may() {
+        const THREADS: usize = 8;
+        const MOST: u32 = 8;
+        let (table, taken) = (columns(64), AtomicU32::new(0));
+        let limit = Limit { taken: &taken, most: MOST };
+        let count_all = || (0..40).filter(|id| count_within(table, 1, *id, Some(&limit))).count();
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(count_all);
+            }
+        });
+        // Places that two have wanted count once.
+        let used = || table.iter().filter(|column| column.entry.is_taken()).count();
+        assert_eq!(used(), taken.load(Relaxed) as usize);
+        assert_eq!(count_all(), MOST as usize);
+        assert_eq!((used(), taken.load(Relaxed)), (MOST as usize, MOST));
+        assert_eq!([512, 128, 32, 0].map(most_hosts), [32, 32, 8, 0]);
+    }
+
+    #[test]
+    fn an_entry_that_was_left_incomplete_is_completed() {
+        let table = columns(4);
+        let key = key(1, &7_i64);
+        let entry = &table[(key % 4) as usize].entry;
+        entry.key.store(key, Relaxed);
+        assert!(!entry.is_of(1));
+        assert!(count(table, 1, 7));
+        assert!(entry.is_of(1));
+        assert_eq!(table.iter().filter(|column| column.id.load(Relaxed) == 7).count(), 1);
     }
 
     #[test]
