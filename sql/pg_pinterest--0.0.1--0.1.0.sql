@@ -402,3 +402,13 @@ GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_re
 GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
     pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
     pinterest.read_stat_workers() TO pg_monitor;
+
+-- Counters are kept by database: those of an extension that was dropped are not this one's. The argument's type is given, so that
+-- no function of another role in this schema is meant. The extension can be created where nothing is counted.
+DO $$
+BEGIN
+    PERFORM @extschema@.pinterest_stat_reset(NULL::pg_catalog.text);
+EXCEPTION WHEN OTHERS THEN
+    NULL;
+END
+$$;

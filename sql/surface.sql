@@ -261,3 +261,13 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Counters are kept by database: those of an extension that was dropped are not this one's. The argument's type is given, so that
+-- no function of another role in this schema is meant. The extension can be created where nothing is counted.
+DO $$
+BEGIN
+    PERFORM @extschema@.pinterest_stat_reset(NULL::pg_catalog.text);
+EXCEPTION WHEN OTHERS THEN
+    NULL;
+END
+$$;

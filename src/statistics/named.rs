@@ -357,6 +357,21 @@ pub fn forget_column(id: i64) {
     }
 }
 
+/// Tracked columns of this process' database that have counted something. To be read before the list that
+/// [`forget_other_columns`] gets: a column that is tracked later is not among them.
+pub fn seen_columns() -> Vec<i64> {
+    let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return Vec::new() };
+    let oid = database.oid.load(Relaxed);
+    let own = memory.columns.iter().filter(|column| column.entry.is_of(oid));
+    own.map(|column| column.id.load(Relaxed)).collect()
+}
+
+/// Frees the entries of those `seen` columns that are not tracked any more: a worker may have counted for a column after
+/// [`forget_column`].
+pub fn forget_other_columns(seen: &[i64], tracked: &[i64]) {
+    seen.iter().filter(|id| !tracked.contains(id)).for_each(|id| forget_column(*id));
+}
+
 /// A host's counters, to be written to the file.
 pub fn dump_hosts(memory: Memory) -> impl Iterator<Item = (u32, String, Vec<u64>)> {
     memory

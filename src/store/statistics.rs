@@ -82,6 +82,11 @@ pub fn accounts() -> Result<Accounts, Failure> {
     )
 }
 
+/// The tracked columns' keys.
+pub fn tracked_column_ids() -> Result<Vec<i64>, Failure> {
+    read("SELECT c.tracked_column_id FROM pinterest.tracked_column c", &[], |row| row.get(1))
+}
+
 /// A tracked column now.
 #[derive(Debug)]
 pub struct Column {

@@ -1,6 +1,7 @@
 //! Duties of the database worker besides imports and refreshes: it warns of tokens that will lapse, queues imports of boards
 //! that are synchronised, deletes rows after their retention time, asks Pinterest whose an account is if that is not known
-//! yet, and re-encrypts all sealed values after a change of keys. One after another, in small transactions.
+//! yet, re-encrypts all sealed values after a change of keys, and frees counters of columns that are not tracked any more. One
+//! after another, in small transactions.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::log::{self, About};
 use crate::errors::{Failure, Kind};
 use crate::postgres::platform;
 use crate::secrets::sealer::Sealer;
+use crate::statistics;
 use crate::store::seal::SealedTable;
 use crate::store::{
     account, app_access, clock, import, installation, reassign, retention, token, wait_briefly_for_locks,
@@ -103,9 +105,20 @@ async fn go_round(context: &Context) -> bool {
     let asked = context.database.run(app_access::start_due_probes);
     let asked = done(context, "apps without access", asked).await;
     let synced = done(context, "synchronised boards", enqueue_syncs(context)).await;
+    let counted = done(context, "statistics of untracked columns", forget_untracked(context)).await;
     // The age of rows depends on the clock.
     let old = !clock || done(context, "retention", delete_old_rows(context)).await;
-    clock && ownerless && warned && lapsed && held && asked && synced && old
+    clock && ownerless && warned && lapsed && held && asked && synced && counted && old
+}
+
+/// Frees counters of columns that are not tracked any more.
+async fn forget_untracked(context: &Context) -> Result<(), Failure> {
+    let seen = statistics::seen_columns();
+    if !seen.is_empty() {
+        let tracked = context.database.run(crate::store::statistics::tracked_column_ids).await?;
+        statistics::forget_other_columns(&seen, &tracked);
+    }
+    Ok(())
 }
 
 async fn release_all_held(context: &Context) -> Result<(), Failure> {

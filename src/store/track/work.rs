@@ -178,11 +178,11 @@ fn count_failed(tracked_column_id: i64, are_images: bool, number: usize) {
     }
 }
 
-/// Counts a row: for its column, and for all images if it has one.
-fn count(claimed: &ClaimedRow, counter: Tracked, image: Image) {
-    statistics::note_of_column(claimed.tracked_column_id, counter, 1);
+/// Counts the rows that a statement has changed for a claim, none or one: for its column, and for all images if it has one.
+fn count(claimed: &ClaimedRow, counter: Tracked, image: Image, rows: usize) {
+    statistics::note_of_column(claimed.tracked_column_id, counter, rows);
     if claimed.target.kind.is_image() {
-        statistics::note(Counter::Image(Of::Tracked, image), 1);
+        statistics::note(Counter::Image(Of::Tracked, image), rows);
     }
 }
 
@@ -312,10 +312,10 @@ fn record_as_noted(claimed: &ClaimedRow, embedding: Embedding) -> Result<(), Fai
     match embedding.vector {
         _ if recorded == 0 => return skip(claimed),
         Some(vector) => {
-            count(claimed, Tracked::Embedded, Image::Embedded);
+            count(claimed, Tracked::Embedded, Image::Embedded, recorded);
             claimed.target.write(&claimed.key, vector)?;
         }
-        None => count(claimed, Tracked::Skipped, Image::Reused),
+        None => count(claimed, Tracked::Skipped, Image::Reused, recorded),
     }
     end_problem(claimed)
 }
@@ -334,13 +334,14 @@ pub fn give_way() {
 /// Deletes a row that is no longer in the table, or has no source; if the source has changed meanwhile, releases the
 /// claim.
 pub fn forget(claimed: &ClaimedRow) -> Result<(), Failure> {
-    count(claimed, Tracked::Skipped, Image::Skipped);
-    execute(
+    let deleted = affected(
         "DELETE FROM pinterest.tracked_row WHERE tracked_column_id = $1 AND key = $2 AND version = $3 AND fence = $4",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.version, claimed.fence],
     )?;
     end_problem(claimed)?;
-    release(claimed)
+    let released = released(claimed)?;
+    count(claimed, Tracked::Skipped, Image::Skipped, deleted + released);
+    Ok(())
 }
 
 /// Records that a row cannot be embedded, with a reason and its SQLSTATE.
@@ -410,13 +411,19 @@ pub fn retry(claimed: &ClaimedRow, reason: &str, code: &str, after: Duration, bl
 
 /// Releases a claim because the source has changed since it was read; the attempt does not count.
 pub fn skip(claimed: &ClaimedRow) -> Result<(), Failure> {
-    count(claimed, Tracked::Skipped, Image::Skipped);
-    release(claimed)
+    let released = released(claimed)?;
+    count(claimed, Tracked::Skipped, Image::Skipped, released);
+    Ok(())
 }
 
 /// Releases a claim, if it still holds; the interrupted attempt does not count.
 pub fn release(claimed: &ClaimedRow) -> Result<(), Failure> {
-    execute(
+    released(claimed).map(drop)
+}
+
+/// As [`release`]; the number of rows that it has released.
+fn released(claimed: &ClaimedRow) -> Result<usize, Failure> {
+    affected(
         "UPDATE pinterest.tracked_row SET claimed_by = NULL, lease_until = NULL, attempts = GREATEST(attempts - 1, 0) \
          WHERE tracked_column_id = $1 AND key = $2 AND fence = $3 AND state = 'pending' AND claimed_by IS NOT NULL",
         &params![claimed.tracked_column_id, claimed.key.clone(), claimed.fence],

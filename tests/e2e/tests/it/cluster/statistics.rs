@@ -229,6 +229,17 @@ fn databases_count_for_themselves_and_leave_no_counts() -> Result<()> {
     other.batch_execute("SELECT pinterest_stat_reset('stat_imports')")?;
     assert_eq!(imports(&mut client)?["completed"], 1.0);
     other.refused("SELECT pinterest_stat_reset('stat_nothing')", "22023").hints("The views are stat_imports,");
+
+    // Neither does an extension that is created again have those of the one before.
+    let images = images_of(&mut client, "import")?;
+    assert_eq!(images["embedded"] + images["reused"], 3.0, "{images:?}");
+    client.batch_execute(
+        "SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE; CREATE EXTENSION pg_pinterest",
+    )?;
+    let (found, images) = (imports(&mut client)?, images_of(&mut client, "import")?);
+    assert_eq!((found["queued"], found["completed"], found["pins_listed"]), (0.0, 0.0, 0.0), "{found:?}");
+    assert_eq!((images["embedded"], images["downloads"]), (0.0, 0.0), "{images:?}");
+    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.stat_requests")?, 0);
     Ok(())
 }
 
