@@ -324,7 +324,7 @@ FROM (VALUES
     ('admin', 'pinterest_adopt()',
      'Lets this copy of the database send requests, on this host. Call it only if the original is permanently gone. See pinterest.clone_fence'),
     ('admin', 'pinterest_stat_reset(text)',
-     'Sets the counters of a view pinterest.stat_... of this database to 0, by default those of all of them; stat_embedder is that of the whole cluster'),
+     'Sets the counters of a view pinterest.stat_... of this database to 0, by default those of all of them. Superusers can also reset stat_embedder, which is that of the whole cluster, by its name'),
 
     ('reader', 'pinterest.board_mean(bigint, text)',
      'Internal: mean of a board''s image embeddings, their number, and the number of models that made them'),

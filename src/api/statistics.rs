@@ -308,12 +308,13 @@ fn read_stat_workers() -> Result<
     )))
 }
 
-/// Sets the counters of a view to 0, by default those of all views.
+/// Sets the counters of a view to 0, by default those of all views of this database. Those of `pinterest.stat_embedder` belong to
+/// all databases: only superusers reset them, and by the view's name.
 #[pg_extern(volatile, parallel_restricted)]
 fn pinterest_stat_reset(view: default!(Option<&str>, "NULL")) -> Answer<()> {
     none_long(&[("view", view)])?;
     let views: Vec<View> = match view {
-        None => View::ALL.into(),
+        None => View::ALL[..View::OF_DATABASE].to_vec(),
         Some(name) => {
             let known = View::ALL.into_iter().find(|view| view.name() == name.trim_start_matches("pinterest."));
             vec![known.ok_or_else(|| {
@@ -323,6 +324,12 @@ fn pinterest_stat_reset(view: default!(Option<&str>, "NULL")) -> Answer<()> {
             })?]
         }
     };
+    // SAFETY: a look-up of the current role.
+    if views.contains(&View::Embedder) && !unsafe { pg_sys::superuser() } {
+        let message = "permission denied to reset pinterest.stat_embedder";
+        let hint = "Its counters are those of all databases of the cluster. Superusers can reset them.";
+        return Err(Failure::new(Kind::NotYours, message).with_hint(hint).into());
+    }
     statistics::attach()?;
     views.into_iter().for_each(statistics::reset);
     Ok(())

@@ -286,6 +286,16 @@ fn only_admins_and_monitoring_read_statistics() -> Result<()> {
     chief.batch_execute("SELECT pinterest_stat_reset('stat_imports')")?;
     assert_eq!(imports(&mut exporter)?["completed"], 0.0);
     assert_ne!(images_of(&mut exporter, "import")?["downloads"], 0.0, "another view's counters stay");
+
+    // The embedder's counters are those of all databases.
+    embedder(&mut exporter, "starts", 1)?;
+    chief.batch_execute("SELECT pinterest_stat_reset()")?;
+    assert_eq!(images_of(&mut exporter, "import")?["downloads"], 0.0);
+    let refused = chief.refused("SELECT pinterest_stat_reset('stat_embedder')", "42501");
+    refused.hints("Its counters are those of all databases of the cluster.");
+    embedder(&mut exporter, "starts", 1)?;
+    client.batch_execute("SELECT pinterest_stat_reset('stat_embedder')")?;
+    embedder(&mut exporter, "starts", 0)?;
     Ok(())
 }
 
