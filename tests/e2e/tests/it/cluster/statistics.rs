@@ -201,8 +201,9 @@ fn counts_survive_a_clean_restart_and_no_crash() -> Result<()> {
     import(&mut client, "Beach")?;
     drop(client);
     world.cluster.stop(Stop::Fast)?;
-    let rights = |path: &std::path::Path| Ok::<_, std::io::Error>(std::fs::metadata(path)?.permissions().mode() & 0o777);
-    assert_eq!(rights(&file)?, rights(&world.cluster.data_directory())? & 0o640, "the group's access is the directory's");
+    // The group has access to the file if it has to the data directory.
+    let directory = std::fs::metadata(world.cluster.data_directory())?.permissions().mode();
+    assert_eq!(std::fs::metadata(&file)?.permissions().mode() & 0o777, directory & 0o640);
     let mut bytes = std::fs::read(&file)?;
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
@@ -231,11 +232,9 @@ fn databases_count_for_themselves_and_leave_no_counts() -> Result<()> {
     other.refused("SELECT pinterest_stat_reset('stat_nothing')", "22023").hints("The views are stat_imports,");
 
     // Neither does an extension that is created again have those of the one before.
-    let images = images_of(&mut client, "import")?;
-    assert_eq!(images["embedded"] + images["reused"], 3.0, "{images:?}");
-    client.batch_execute(
-        "SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE; CREATE EXTENSION pg_pinterest",
-    )?;
+    assert_ne!(images_of(&mut client, "import")?["embedded"], 0.0);
+    client.batch_execute("SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE")?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest")?;
     let (found, images) = (imports(&mut client)?, images_of(&mut client, "import")?);
     assert_eq!((found["queued"], found["completed"], found["pins_listed"]), (0.0, 0.0, 0.0), "{found:?}");
     assert_eq!((images["embedded"], images["downloads"]), (0.0, 0.0), "{images:?}");
