@@ -21,6 +21,13 @@ BEGIN
 END
 $$;
 
+-- The objects of the version before. To the blocks "New objects" below, the others are new. The setting ends with this script.
+SELECT pg_catalog.set_config('pg_pinterest.members_before',
+    pg_catalog.string_agg(pg_catalog.format('%s/%s', d.classid, d.objid), ' '), true)
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+  AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest';
+
 -- Thumbnails. Dumps of 0.0.1 have to be restored, so its columns keep their types.
 ALTER TABLE pinterest.board ADD COLUMN sync_keeps_thumbnails pg_catalog.bool NOT NULL DEFAULT false;
 ALTER TABLE pinterest.pin_image ADD COLUMN thumbnail pg_catalog.bytea;
@@ -44,25 +51,6 @@ CREATE FUNCTION pinterest_import_board(
 ) RETURNS pg_catalog.int8
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'pinterest_import_board_keeping_wrapper';
-REVOKE ALL ON FUNCTION pinterest_import_board(text, bigint, text, text[], integer, interval, boolean) FROM PUBLIC;
--- Roles that may import continue to.
-DO $$
-DECLARE
-    role pg_catalog.record;
-BEGIN
-    FOR role IN
-        SELECT a.grantee, pg_catalog.bool_or(a.is_grantable) AS grants
-        FROM pg_catalog.pg_proc p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
-        WHERE p.oid OPERATOR(pg_catalog.=) 'pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean)'::pg_catalog.regprocedure
-          AND a.grantee OPERATOR(pg_catalog.<>) p.proowner AND a.grantee OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
-        GROUP BY a.grantee
-    LOOP
-        EXECUTE pg_catalog.format(
-            'GRANT EXECUTE ON FUNCTION pinterest_import_board(text, bigint, text, text[], integer, interval, boolean) TO %I%s',
-            pg_catalog.pg_get_userbyid(role.grantee), CASE WHEN role.grants THEN ' WITH GRANT OPTION' ELSE '' END);
-    END LOOP;
-END
-$$;
 
 -- Statistics.
 CREATE FUNCTION @extschema@.pinterest_stat_reset(view text DEFAULT NULL) RETURNS void
@@ -381,7 +369,6 @@ FROM (VALUES
     ('reader', 'pinterest.role_owner_hash(pinterest.role_owner)',
      'Internal: the hash for hash joins and grouping')
 ) AS f(level, function, description);
-DROP FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean);
 
 DO $$
 DECLARE
@@ -393,7 +380,52 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION @extschema@.pinterest_stat_reset(text), pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(), pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(), pinterest.read_stat_workers() FROM PUBLIC;
+-- New objects: nothing is granted to PUBLIC, nor to other roles by default privileges. The block at the end of
+-- sql/surface.sql, for new objects only: the others have the levels that pinterest_grant() has granted. It comes before all
+-- grants of this step.
+DO $$
+DECLARE
+    statement pg_catalog.text;
+BEGIN
+    FOR statement IN
+        WITH members AS (
+            SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest'
+              AND pg_catalog.format('%s/%s', d.classid, d.objid) OPERATOR(pg_catalog.<>) ALL (
+                  pg_catalog.string_to_array(pg_catalog.current_setting('pg_pinterest.members_before'), ' '))
+        ), privileged AS (
+            SELECT 'ROUTINE' AS kind, p.oid::pg_catalog.regprocedure::pg_catalog.text AS name, p.proowner AS owner,
+                   COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner)) AS acl
+            FROM pg_catalog.pg_proc p JOIN members m ON m.objid OPERATOR(pg_catalog.=) p.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            UNION ALL
+            SELECT 'TYPE', t.oid::pg_catalog.regtype::pg_catalog.text, t.typowner, COALESCE(t.typacl, pg_catalog.acldefault('T', t.typowner))
+            FROM pg_catalog.pg_type t JOIN members m ON m.objid OPERATOR(pg_catalog.=) t.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
+              -- Since Postgres 17 array types and row types are members too; they have no privileges of their own.
+              AND t.typelem OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+            UNION ALL
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass::pg_catalog.text, c.relowner, c.relacl
+            FROM pg_catalog.pg_class c JOIN members m ON m.objid OPERATOR(pg_catalog.=) c.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            UNION ALL
+            SELECT 'SCHEMA', pg_catalog.quote_ident(n.nspname), n.nspowner, n.nspacl
+            FROM pg_catalog.pg_namespace n JOIN members m ON m.objid OPERATOR(pg_catalog.=) n.oid
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+        )
+        SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s', p.kind, p.name,
+            CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END)
+        FROM privileged p CROSS JOIN LATERAL pg_catalog.aclexplode(p.acl) AS a
+        WHERE a.grantee OPERATOR(pg_catalog.<>) p.owner
+          AND pg_catalog.pg_get_userbyid(a.grantee) OPERATOR(pg_catalog.<>) 'pinterest_worker'
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
 
 -- The usual role of monitoring reads statistics, which name no board and no user.
 GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
@@ -410,5 +442,149 @@ BEGIN
     PERFORM @extschema@.pinterest_stat_reset(NULL::pg_catalog.text);
 EXCEPTION WHEN OTHERS THEN
     NULL;
+END
+$$;
+
+-- New objects: who holds a level has the new objects of the level too, from the same grantor and with the same grant option.
+-- Otherwise an admin could not grant levels any more, nor revoke those it has granted. Each new object takes over the grants
+-- of a function: the one that it replaces, or else one of its level. The grants are repeated from the owner's on, each by its
+-- grantor, because GRANT has no other grantor than the current role (and the owner for a superuser). SET ROLE would depend on
+-- the session's user, and is not allowed in functions with SECURITY DEFINER. So a function is owned by one grantor after the
+-- other; no other session ever sees it.
+CREATE FUNCTION pinterest.run_as_owner_of_this(statement pg_catalog.text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'BEGIN EXECUTE statement; END';
+DO $$
+DECLARE
+    object pg_catalog.record;
+    edge pg_catalog.record;
+    statement pg_catalog.text;
+    runs_as pg_catalog.oid;
+    frontier pg_catalog.oid[];
+    reached pg_catalog.oid[];
+    next pg_catalog.oid[];
+BEGIN
+    FOR object IN
+        WITH members AS (
+            SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest'
+              AND pg_catalog.format('%s/%s', d.classid, d.objid) OPERATOR(pg_catalog.<>) ALL (
+                  pg_catalog.string_to_array(pg_catalog.current_setting('pg_pinterest.members_before'), ' '))
+        ), replaced (by_function, function) AS (VALUES
+            ('pinterest_import_board(text, bigint, text, text[], integer, interval, boolean)'::pg_catalog.regprocedure::pg_catalog.oid,
+             'pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean)'::pg_catalog.regprocedure::pg_catalog.oid)
+        ), level (name, function) AS (VALUES
+            ('reader', 'pinterest_doctor()'::pg_catalog.regprocedure::pg_catalog.oid),
+            ('user', 'pinterest_connect(text, text)'::pg_catalog.regprocedure::pg_catalog.oid),
+            ('admin', 'pinterest_grant(text, text)'::pg_catalog.regprocedure::pg_catalog.oid)
+        ), new AS (
+            SELECT p.oid, 'EXECUTE ON ROUTINE' AS privilege, i.identity, p.proowner AS owner, f.level
+            FROM members m
+            JOIN pg_catalog.pg_proc p ON m.objid OPERATOR(pg_catalog.=) p.oid
+            JOIN pinterest.functions f ON f.function::pg_catalog.oid OPERATOR(pg_catalog.=) p.oid
+            CROSS JOIN LATERAL pg_catalog.pg_identify_object(m.classid, m.objid, 0) AS i
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            UNION ALL
+            -- As in src/store/grants.rs.
+            SELECT c.oid, 'SELECT ON TABLE', i.identity, c.relowner,
+                   CASE WHEN c.relname OPERATOR(pg_catalog.~) '^stat_' THEN 'admin' ELSE 'reader' END
+            FROM members m
+            JOIN pg_catalog.pg_class c ON m.objid OPERATOR(pg_catalog.=) c.oid
+            CROSS JOIN LATERAL pg_catalog.pg_identify_object(m.classid, m.objid, 0) AS i
+            WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+              AND (c.relkind OPERATOR(pg_catalog.=) 'v' OR EXISTS (
+                  SELECT FROM pg_catalog.pg_policy p
+                  WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polname OPERATOR(pg_catalog.=) 'own'))
+        )
+        SELECT o.privilege, o.identity, o.owner, o.level, p.proowner AS old_owner, p.proacl AS acl
+        FROM new o
+        JOIN level l ON o.level OPERATOR(pg_catalog.=) l.name
+        LEFT JOIN replaced r ON r.by_function OPERATOR(pg_catalog.=) o.oid
+        JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) COALESCE(r.function, l.function)
+    LOOP
+        -- Another superuser than the one that created the extension may update it.
+        frontier := ARRAY[object.old_owner, object.owner];
+        reached := frontier;
+        -- Each role is in one frontier at most.
+        WHILE frontier[1] IS NOT NULL LOOP
+            next := NULL;
+            FOR edge IN
+                SELECT a.grantor, a.grantee, r.rolname, pg_catalog.bool_or(a.is_grantable) AS is_grantable
+                FROM pg_catalog.aclexplode(object.acl) AS a
+                -- Without PUBLIC, to which the extension grants nothing.
+                JOIN pg_catalog.pg_roles r ON a.grantee OPERATOR(pg_catalog.=) r.oid
+                WHERE a.grantor OPERATOR(pg_catalog.=) ANY (frontier)
+                  AND a.grantee OPERATOR(pg_catalog.<>) object.old_owner AND a.grantee OPERATOR(pg_catalog.<>) object.owner
+                  -- An admin holds the grant option.
+                  AND (a.is_grantable OR object.level OPERATOR(pg_catalog.<>) 'admin')
+                GROUP BY a.grantor, a.grantee, r.rolname
+                ORDER BY a.grantor, a.grantee
+            LOOP
+                statement := pg_catalog.format('GRANT %s %s TO %I%s', object.privilege, object.identity, edge.rolname,
+                    CASE WHEN edge.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+                IF edge.grantor OPERATOR(pg_catalog.=) ANY (ARRAY[object.old_owner, object.owner]) THEN
+                    EXECUTE statement;
+                ELSE
+                    IF runs_as IS NULL OR runs_as OPERATOR(pg_catalog.<>) edge.grantor THEN
+                        EXECUTE pg_catalog.format('ALTER FUNCTION pinterest.run_as_owner_of_this(pg_catalog.text) OWNER TO %I',
+                            pg_catalog.pg_get_userbyid(edge.grantor));
+                        runs_as := edge.grantor;
+                    END IF;
+                    BEGIN
+                        EXECUTE pg_catalog.format('SELECT pinterest.run_as_owner_of_this(%L)', statement);
+                    EXCEPTION WHEN insufficient_privilege THEN
+                        -- The grantor has lost USAGE on a schema. Its grant is not lost, but becomes the owner's.
+                        EXECUTE statement;
+                    END;
+                END IF;
+                IF edge.is_grantable AND edge.grantee OPERATOR(pg_catalog.<>) ALL (reached) THEN
+                    next := pg_catalog.array_append(next, edge.grantee);
+                    reached := pg_catalog.array_append(reached, edge.grantee);
+                END IF;
+            END LOOP;
+            frontier := next;
+        END LOOP;
+    END LOOP;
+END
+$$;
+DROP FUNCTION pinterest.run_as_owner_of_this(pg_catalog.text);
+
+DROP FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean);
+
+-- A GRANT in a step makes all privileges on its object initial ones, also those of roles to which a level was granted, and
+-- pg_dump omits initial privileges. Those remain that the install script grants. The last block of a step.
+DO $$
+DECLARE
+    initial pg_catalog.record;
+BEGIN
+    FOR initial IN
+        SELECT i.classoid, i.objoid, i.objsubid, ARRAY(
+            SELECT u.item FROM pg_catalog.unnest(i.initprivs) AS u(item)
+            WHERE NOT EXISTS (
+                SELECT FROM pg_catalog.aclexplode(ARRAY[u.item]) AS a
+                WHERE a.grantee OPERATOR(pg_catalog.<>) a.grantor
+                  AND pg_catalog.pg_get_userbyid(a.grantee) OPERATOR(pg_catalog.<>) ALL (ARRAY['pinterest_worker', 'pg_monitor']::pg_catalog.name[]))
+        ) AS kept
+        FROM pg_catalog.pg_init_privs i
+        JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) i.classoid AND d.objid OPERATOR(pg_catalog.=) i.objoid
+        JOIN pg_catalog.pg_extension e ON d.refobjid OPERATOR(pg_catalog.=) e.oid
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+          AND d.deptype OPERATOR(pg_catalog.=) 'e' AND e.extname OPERATOR(pg_catalog.=) 'pg_pinterest'
+    LOOP
+        UPDATE pg_catalog.pg_init_privs i SET initprivs = initial.kept
+        WHERE i.classoid OPERATOR(pg_catalog.=) initial.classoid AND i.objoid OPERATOR(pg_catalog.=) initial.objoid
+          AND i.objsubid OPERATOR(pg_catalog.=) initial.objsubid
+          AND pg_catalog.cardinality(i.initprivs) OPERATOR(pg_catalog.<>) pg_catalog.cardinality(initial.kept);
+        -- Since Postgres 17, which would refuse DROP ROLE.
+        DELETE FROM pg_catalog.pg_shdepend d
+        WHERE d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+          AND d.dbid OPERATOR(pg_catalog.=) (SELECT b.oid FROM pg_catalog.pg_database b
+                                             WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+          AND d.classid OPERATOR(pg_catalog.=) initial.classoid AND d.objid OPERATOR(pg_catalog.=) initial.objoid
+          AND d.objsubid OPERATOR(pg_catalog.=) initial.objsubid
+          AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(initial.kept) AS a
+                          WHERE d.refobjid OPERATOR(pg_catalog.=) a.grantee OR d.refobjid OPERATOR(pg_catalog.=) a.grantor);
+    END LOOP;
 END
 $$;

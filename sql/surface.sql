@@ -174,7 +174,7 @@ COMMENT ON VIEW pinterest.workers IS 'The background processes that serve this d
 
 -- Nothing is granted to PUBLIC, as functions and types are by default, nor to other roles, as by the default privileges
 -- of the role that creates the extension. For the install script alone: in an upgrade step it would revoke the levels that
--- pinterest_grant() has granted.
+-- pinterest_grant() has granted. A step has a block for its new objects.
 DO $$
 DECLARE
     statement pg_catalog.text;

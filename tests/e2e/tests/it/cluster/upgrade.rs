@@ -413,6 +413,91 @@ fn granted_privileges_survive_every_step() -> Result<()> {
     Ok(())
 }
 
+/// The number of privileges that a role holds in the database: from this grantor, and from others.
+fn held(client: &mut Client, role: &str, grantor: &str) -> Result<(i64, i64)> {
+    let sql = "SELECT count(*) FILTER (WHERE pg_get_userbyid(g.grantor) = $2), \
+                      count(*) FILTER (WHERE pg_get_userbyid(g.grantor) <> $2) \
+        FROM (SELECT proacl FROM pg_proc UNION ALL SELECT relacl FROM pg_class \
+              UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT nspacl FROM pg_namespace \
+              UNION ALL SELECT typacl FROM pg_type) AS o(acl), \
+             aclexplode(o.acl) AS g WHERE pg_get_userbyid(g.grantee) = $1";
+    client.pair(sql, &[&role, &grantor])
+}
+
+/// Who holds a level has that level of the new version, from the same grantor, and nobody else has anything.
+#[test]
+fn levels_survive_every_step() -> Result<()> {
+    let releases = &*RELEASES;
+    let cluster = Cluster::builder().installation(releases.installation.clone()).start()?;
+    let mut client = database(&cluster, "levels", &releases.versions[0])?;
+    for role in ["chief", "the \"deputy\"", "ann", "ben", "second", "third", "reader", "app", "dba"] {
+        client.batch_execute(&format!("CREATE ROLE \"{}\" LOGIN", role.replace('"', "\"\"")))?;
+    }
+    let deputy = "the \"deputy\"";
+    client.batch_execute(&format!(
+        "GRANT \"{SUPERUSER}\" TO dba;
+         SELECT pinterest_grant('chief', 'admin'), pinterest_grant('reader', 'reader');
+         SET ROLE chief;
+         SELECT pinterest_grant('{deputy}', 'admin'), pinterest_grant('ann', 'user');
+         SET ROLE \"the \"\"deputy\"\"\";
+         SELECT pinterest_grant('ben', 'user');
+         RESET ROLE;
+         ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO app;
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO app WITH GRANT OPTION;
+         ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    ))?;
+    // The session's user is no superuser and may not become the grantors.
+    let mut dba = cluster.connect_to("dba", "levels")?;
+    dba.batch_execute(&format!("SET ROLE \"{SUPERUSER}\""))?;
+    for version in &releases.versions[1..] {
+        update(&mut dba, version)?;
+    }
+    let role: String = dba.value("SELECT current_user::text")?;
+    assert_eq!(role, SUPERUSER, "the update changes the role of the session");
+
+    // Neither default privileges, nor privileges that pg_dump would omit.
+    let fresh = fresh(&cluster, releases.present())?;
+    let holders = ["chief", deputy, "ann", "ben", "reader"].map(|role| format!(" granted to {role} by "));
+    let unexpected: Vec<_> = differences(&fresh, &objects(&mut client)?)
+        .into_iter()
+        .filter(|line| !holders.iter().any(|holder| line.contains(holder)))
+        .collect();
+    assert!(unexpected.is_empty(), "{unexpected:#?}");
+
+    client.batch_execute(
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM app;
+         ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM app, PUBLIC;
+         SELECT pinterest_grant('second', 'admin'), pinterest_grant('third', 'user')",
+    )?;
+    let (admin, user) = (held(&mut client, "second", SUPERUSER)?, held(&mut client, "third", SUPERUSER)?);
+    assert!(admin.0 > user.0 && user.0 > 50, "{admin:?} {user:?}");
+    for (role, grantor, level) in
+        [("chief", SUPERUSER, admin), (deputy, "chief", admin), ("ann", "chief", user), ("ben", deputy, user)]
+    {
+        assert_eq!(held(&mut client, role, grantor)?, level, "{role}");
+    }
+
+    // Admins grant and revoke what they could before.
+    client.batch_execute("SELECT pinterest_revoke('second'), pinterest_revoke('third'), pinterest_revoke('reader')")?;
+    let mut chief = cluster.connect_to("chief", "levels")?;
+    chief.batch_execute("SELECT pinterest_revoke('ann'), pinterest_grant('second', 'admin')")?;
+    assert_eq!(held(&mut client, "ann", "chief")?, (0, 0));
+    assert_eq!(held(&mut client, "second", "chief")?, admin);
+    chief.batch_execute("SELECT pinterest_revoke('second')")?;
+    let mut connected = cluster.connect_to(deputy, "levels")?;
+    connected.batch_execute("SELECT pinterest_grant('third', 'admin')")?;
+    assert_eq!(held(&mut client, "third", deputy)?, admin);
+    chief.refused("SELECT pinterest_revoke('ben')", "42501");
+    // With the deputy's privileges, those that it has granted end.
+    client.execute("SELECT pinterest_revoke($1, cascade => true)", &[&deputy])?;
+    for role in [deputy, "ben", "second", "third", "ann", "reader"] {
+        assert_eq!(held(&mut client, role, SUPERUSER)?, (0, 0), "{role}");
+    }
+    drop(connected);
+    client.batch_execute("DROP ROLE \"the \"\"deputy\"\"\", ann, ben, second, third, reader, app")?;
+    Ok(())
+}
+
 #[test]
 fn a_function_missing_in_the_library_is_reported() -> Result<()> {
     let releases = &*RELEASES;
