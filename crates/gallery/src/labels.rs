@@ -215,7 +215,7 @@ mod tests {
     fn other_scripts_and_spellings_are_kept() {
         let themes = [
             words(&["Scheune", "scheune am See", "Scheune", "Scheune"]),
-            words(&["砂浜", "海辺の砂浜", "ビーチ", "ビーチ"]),
+            words(&["砂浜", "海辺の砂浜", "ビーチ", "ビーチ", "ビーチ"]),
         ];
         assert_eq!(labelled(&themes), [label_of("Scheune"), label_of("ビーチ")]);
     }
