@@ -22,6 +22,8 @@ use crate::store::pin_image::Candidate;
 const MOST_PICTURES: usize = 48;
 /// Bytes of `rows`: more than all embedded pictures of a page take in hexadecimal.
 const MOST_BYTES: usize = 128 << 20;
+/// Characters of a name of a board, section or user that are shown.
+const LONGEST_NAME: usize = 160;
 /// The best of Pinterest's sizes for a page: twice the width of its largest pictures.
 const SIZE: &str = "600x";
 
@@ -97,6 +99,7 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<I
     let places: Vec<ImageKey> = rows.iter().map(|row| collected.key(*row)).collect();
     let images = board_images::shown(&places)?;
     let labels = labels(&collected, &groups)?;
+    let name = shortened(&board.name);
     let themes = groups.iter().zip(labels).map(|(group, label)| Theme {
         label,
         weight: group.weight,
@@ -105,13 +108,13 @@ fn shown_board(reference: &str, account_id: Option<i64>) -> Result<(Board, Vec<I
             .shown()
             .iter()
             .map(|row| collected.key(*row))
-            .map(|place| pin(&place, images.get(&place), &board.name))
+            .map(|place| pin(&place, images.get(&place), &name))
             .collect(),
     });
     let page = Board {
-        name: section.map_or_else(|| board.name.clone(), |section| format!("{}: {}", board.name, section.name)),
+        name: section.map_or_else(|| name.clone(), |section| format!("{name}: {}", shortened(&section.name))),
         description: heading.description.filter(|description| !description.trim().is_empty()),
-        owner: board.owner_username.clone(),
+        owner: board.owner_username.as_deref().map(shortened),
         pins: u64::try_from(heading.pins).unwrap_or_default(),
         pictures: collected.images.len() as u64,
         themes: themes.collect(),
@@ -148,15 +151,24 @@ fn labels(collected: &BoardImages, groups: &[Group]) -> Result<Vec<Option<String
     if groups.len() < 2 {
         return Ok(vec![None; groups.len()]);
     }
-    let places: Vec<ImageKey> = (0..collected.images.len()).map(|row| collected.key(row)).collect();
-    let mut texts = store::texts(&places)?;
-    let mut words = |row: &usize| {
-        let store::Texts { section, texts } = texts.remove(&places[*row])?;
+    let read: Vec<Vec<ImageKey>> =
+        groups.iter().map(|group| gallery::sample(&group.rows).map(|row| collected.key(*row)).collect()).collect();
+    let mut texts = store::texts(&read.concat())?;
+    let mut words = |place: &ImageKey| {
+        let store::Texts { section, texts } = texts.remove(place)?;
         Some(Words { section, texts })
     };
     let themes: Vec<Vec<Words>> =
-        groups.iter().map(|group| group.rows.iter().map(|row| words(row).unwrap_or_default()).collect()).collect();
-    Ok(gallery::labels(&themes, &mut check))
+        read.iter().map(|places| places.iter().map(|place| words(place).unwrap_or_default()).collect()).collect();
+    gallery::labels(&themes, &mut check).map_err(unshown)
+}
+
+/// The name as it is shown: an image without a text repeats it.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}\u{2026}", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 fn pin(place: &ImageKey, image: Option<&board_images::Shown>, board: &str) -> Pin {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::pin_image::Candidate;
 use super::{params, read, read_one, read_sized};
 use crate::errors::Failure;
+use crate::postgres::memory::room_for;
 use crate::postgres::vector::Vector;
 
 /// An embedded image of a pin that is on its board.
@@ -102,9 +103,9 @@ pub type ImageKey = (i64, String, i32);
 /// The texts and URLs by which an image is shown to a person.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// The pin's title.
+    /// The first 500 characters of the pin's title.
     pub title: Option<String>,
-    /// The pin's alternative text for the image.
+    /// As many of the pin's alternative text for the image.
     pub alt_text: Option<String>,
     /// The image's URLs at Pinterest, best first.
     pub candidates: Vec<Candidate>,
@@ -117,16 +118,24 @@ impl Shown {
     }
 }
 
-/// The texts and URLs of these images.
+/// Upper limit of the bytes for what is shown of an image: two texts of 500 characters, 65536 of JSON, and its URLs.
+const SHOWN_BYTES: usize = 2 * 2000 + 2 * 4 * 65536;
+
+/// The texts and URLs of these images. Pinterest's titles and alternative texts have at most 500 characters, and its URLs
+/// take few kilobytes; a list of URLs that is longer than 65536 characters counts as empty.
 pub fn shown(images: &[ImageKey]) -> Result<HashMap<ImageKey, Shown>, Failure> {
     let (accounts, pins, positions): (Vec<_>, Vec<_>, Vec<_>) = images.iter().cloned().collect();
     let rows = read(
-        "SELECT i.account_id, i.pin_id, i.position, p.title, p.alt_text, i.candidates::text \
+        "SELECT i.account_id, i.pin_id, i.position, left(p.title, 500), left(p.alt_text, 500), \
+             left(i.candidates::text, 65536) \
          FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
          JOIN pinterest.pin_image i ON i.account_id = w.account_id AND i.pin_id = w.pin_id AND i.position = w.position \
          JOIN pinterest.pin p ON p.account_id = w.account_id AND p.pin_id = w.pin_id",
         &params![accounts, pins, positions],
         |row| {
+            pgrx::check_for_interrupts!();
+            room_for(SHOWN_BYTES)?;
+            // A list that was cut is no JSON.
             let candidates = Candidate::from_json(&row.get::<String>(6)?);
             let shown = Shown { title: row.maybe(4)?, alt_text: row.maybe(5)?, candidates };
             Ok(((row.get(1)?, row.get(2)?, row.get(3)?), shown))

@@ -10,7 +10,7 @@ use crate::postgres::memory::room_for;
 /// The heading above a board's images.
 #[derive(Clone, Debug)]
 pub struct Heading {
-    /// The board's description.
+    /// The first 2000 characters of the board's description.
     pub description: Option<String>,
     /// The number of its pins.
     pub pins: i64,
@@ -19,7 +19,7 @@ pub struct Heading {
 /// The heading of a board, or of one section of it.
 pub fn heading(account_id: i64, board_id: &str, section_id: Option<&str>) -> Result<Heading, Failure> {
     read_optional(
-        "SELECT b.description, (SELECT count(*) FROM pinterest.pin p \
+        "SELECT left(b.description, 2000), (SELECT count(*) FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
              AND ($3 IS NULL OR p.board_section_id = $3)) \
          FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
@@ -73,21 +73,22 @@ pub struct Texts {
     pub texts: Vec<String>,
 }
 
-/// Upper limit of the bytes for the texts of an image.
-const TEXTS_BYTES: usize = 6144;
+/// Upper limit of the bytes for the texts of an image: four of 500 characters, and the map's entry.
+const TEXTS_BYTES: usize = 8192 + 512;
 
-/// The texts of these images' pins.
+/// The first 500 characters of each text of these images' pins.
 pub fn texts(images: &[ImageKey]) -> Result<HashMap<ImageKey, Texts>, Failure> {
     let (accounts, pins, positions): (Vec<_>, Vec<_>, Vec<_>) = images.iter().cloned().collect();
     let rows = read_sized(
-        "SELECT w.account_id, w.pin_id, w.position, s.name, left(p.title, 500), left(p.description, 500), \
-             left(p.alt_text, 500) \
+        "SELECT w.account_id, w.pin_id, w.position, left(s.name, 500), left(p.title, 500), \
+             left(p.description, 500), left(p.alt_text, 500) \
          FROM unnest($1::int8[], $2::text[], $3::int4[]) AS w(account_id, pin_id, position) \
          JOIN pinterest.pin p USING (account_id, pin_id) LEFT JOIN pinterest.board_section s \
              ON s.account_id = p.account_id AND s.board_id = p.board_id AND s.section_id = p.board_section_id",
         &params![accounts, pins, positions],
         TEXTS_BYTES,
         |row| {
+            pgrx::check_for_interrupts!();
             let texts = [row.maybe(5)?, row.maybe(6)?, row.maybe(7)?].into_iter().flatten().collect();
             Ok(((row.get(1)?, row.get(2)?, row.get(3)?), Texts { section: row.maybe(4)?, texts }))
         },

@@ -32,7 +32,7 @@ pub use board::{Board, Pin, Theme};
 pub use budget::{Budget, PAGE_BYTES};
 pub use card::{Because, Card};
 pub use error::{Error, ErrorKind};
-pub use labels::{Words, labels};
+pub use labels::{Words, labels, sample};
 pub use left_out::LeftOut;
 pub use page::{Page, render};
 pub use picture::Picture;

@@ -411,6 +411,20 @@ fn themes_are_labelled_by_the_words_of_their_pins() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn long_texts_of_a_board_are_cut() -> Result<()> {
+    let (_world, mut client) = wedding()?.with_session()?;
+    import(&mut client, "Our wedding")?;
+    client.batch_execute(
+        "UPDATE pinterest.pin SET title = repeat('<', 1000000), alt_text = NULL, description = repeat('word ', 200000);
+         UPDATE pinterest.board SET description = repeat('<', 1000000)",
+    )?;
+    let html = page(&mut client, "pinterest_gallery('Our wedding')")?;
+    assert!(html.contains(&"&lt;".repeat(2000)) && !html.contains(&"&lt;".repeat(2001)), "the board's description");
+    assert!(html.len() < 4 << 20, "{} bytes", html.len());
+    Ok(())
+}
+
 /// Waits for all images and returns how many there are, and which are broken.
 const PICTURES: &str = "Promise.all([...document.images].map(async image => {
     image.loading = 'eager';
