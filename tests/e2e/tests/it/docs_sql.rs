@@ -166,5 +166,5 @@ fn statements_on_networks_run() -> Result<()> {
 
 #[test]
 fn statements_on_monitoring_run() -> Result<()> {
-    runs("docs/monitoring.md", 10)
+    runs("docs/monitoring.md", 8)
 }

@@ -31,7 +31,7 @@ fn the_doctor_tells_trained_from_untrained_weights() -> Result<()> {
     let (status, words) = doctor(&mut client, "embedder")?;
     assert_eq!(status, "note", "{words}");
     assert!(words.contains("; untrained weights: rankings reflect colour and texture, not meaning"), "{words}");
-    assert!(words.contains("pgvector_setup/clip-weights") && words.contains("pinterest-embedder verify"), "{words}");
+    assert!(words.contains("pinterest-clip-weights") && words.contains("pinterest-embedder verify"), "{words}");
     assert!(!words.contains("trained weights)"), "{words}");
     let log = world.cluster.log()?;
     assert!(log.contains("]: untrained weights: "), "{log}");

@@ -129,7 +129,10 @@ fn a_browser_goes_the_whole_way_by_keyboard() -> Result<()> {
     chromium.press("Enter")?;
     chromium.until("document.querySelector('progress') !== null")?;
     chromium.evaluate("window.kept = true")?;
-    chromium.until("document.querySelector('[data-show=done]').textContent === '8' && document.querySelector('progress').value > 0")?;
+    // Equal images are counted without a download of their own.
+    chromium.until(
+        "+document.querySelector('[data-show=done]').textContent >= 8 && document.querySelector('progress').value > 0",
+    )?;
     chromium.until("document.querySelector('#news').textContent === 'Looking at the images'")?;
     inspect(&mut chromium, "progress")?;
     site.world.sandbox.faults().release(GATE);
@@ -220,7 +223,7 @@ fn only_the_browser_that_has_begun_an_authorization_can_complete_it() -> Result<
     assert_eq!(client.value::<i64>(connections)?, 2);
 
     // Neither sees the other's boards.
-    let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Traps'")?;
+    let board = site.world.sandbox.board_id("Traps")?;
     assert_eq!(attacker.get(&format!("/boards/{board}"))?.status, 200);
     for path in ["", "/like/1", "/events"] {
         let answer = victim.get(&format!("/boards/{board}{path}"))?;
