@@ -32,7 +32,7 @@ pub fn gallery(input: &[u8]) {
     }
     let words = |text: &str| Words { section: Some(title.to_owned()), texts: vec![text.to_owned()] };
     let themes: Vec<Vec<Words>> = json.split('\n').map(|theme| theme.split('|').map(words).collect()).collect();
-    let labels = gallery::labels(&themes, &mut || {});
+    let labels = gallery::labels(&themes, &mut || {}).expect("enough memory");
     assert_eq!(labels.len(), themes.len());
     for label in labels.into_iter().flatten() {
         assert!(!label.is_empty() && label.chars().count() <= 128, "{label}");
