@@ -223,7 +223,9 @@ fn only_the_browser_that_has_begun_an_authorization_can_complete_it() -> Result<
     assert_eq!(client.value::<i64>(connections)?, 2);
 
     // Neither sees the other's boards.
-    let board = site.world.sandbox.board_id("Traps")?;
+    // Boards are known once their list has been seen.
+    assert_eq!(attacker.get("/")?.status, 200);
+    let board: String = client.value("SELECT board_id FROM pinterest.board WHERE name = 'Traps'")?;
     assert_eq!(attacker.get(&format!("/boards/{board}"))?.status, 200);
     for path in ["", "/like/1", "/events"] {
         let answer = victim.get(&format!("/boards/{board}{path}"))?;
