@@ -69,8 +69,9 @@ struct Privilege {
 /// The privileges of a level, and whether the caller may grant each and the role holds it.
 ///
 /// Every level reads the views except those of statistics, which count the rows of all owners and are the admins', the tables
-/// with a policy "own", and `pinterest.model`; of `pinterest.app` all columns but the secret. An admin may maintain the tables
-/// where Postgres has a privilege for that; one that was made admin before it had, and so does not hold it, grants the rest.
+/// with a policy "own", and `pinterest.model`; of `pinterest.app` all columns but the secret. An admin may maintain the large
+/// tables where Postgres has a privilege for that; it includes LOCK, so that no role gets it on the tables that an answer with
+/// tokens is stored in. One that was made admin before, and so does not hold it, grants the rest.
 fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure> {
     let levels: Vec<_> = Level::ALL.iter().filter(|included| **included <= level).map(|level| level.name()).collect();
     read(
@@ -95,8 +96,9 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
              has_function_privilege($1, f.function, 'EXECUTE' || $2) \
          FROM pinterest.functions f WHERE f.level = ANY ($3) \
          UNION ALL SELECT format('%s ON %s', $4::text, c.oid::regclass), true, has_table_privilege($1, c.oid, $4::text || $2) \
-         FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
-         WHERE c.relkind = 'r' AND 'admin' = ANY ($3) AND has_table_privilege(c.oid, $4::text || ' WITH GRANT OPTION')"
+         FROM pg_class c \
+         WHERE c.oid = ANY ('{pinterest.pin, pinterest.pin_image, pinterest.tracked_row}'::regclass[]) \
+             AND 'admin' = ANY ($3) AND has_table_privilege(c.oid, $4::text || ' WITH GRANT OPTION')"
         ),
         &[role.into(), level.grant_option().into(), levels.into(), majors::MAINTENANCE.into()],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),

@@ -106,7 +106,9 @@ fn an_admin_maintains_the_tables_where_postgres_can_grant_that() -> Result<()> {
     let can_be_granted = client.value::<i32>("SELECT current_setting('server_version_num')::int")? >= 170_000;
     for (role, may) in [("user", false), ("admin", can_be_granted)] {
         client.batch_execute(&format!("SET ROLE \"{role}\""))?;
-        for table in ["pin", "pin_image", "token"] {
+        for (table, may) in
+            [("pin", may), ("pin_image", may), ("tracked_row", may), ("token", false), ("account", false)]
+        {
             let done = client.batch_execute(&format!("REINDEX TABLE pinterest.{table}"));
             assert_eq!(done.is_ok(), may, "{role} {table}: {done:?}");
         }
