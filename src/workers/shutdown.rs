@@ -3,7 +3,7 @@
 //!
 //! The main thread may be stuck, so a thread measures the wait. It sends the process a second SIGTERM when nothing is
 //! outstanding any more, after three seconds at the latest. A second SIGTERM, from any sender, ends the process at its next
-//! check for interrupts.
+//! check for interrupts; but the postmaster's request can arrive as two signals.
 //!
 //! Code that never checks for interrupts, for example a loop in PL/Perl, is ended in the signal handler: three seconds after
 //! the first SIGTERM, or half a second after the second one. The handler does that only while the server allows interrupts,
@@ -13,7 +13,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
@@ -25,13 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Between checks whether the answer is stored.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// The postmaster sends a signal to the process and then to its group (`signal_child` in postmaster.c), so that one request
+/// arrives twice if the process is fast. A SIGTERM that comes this soon after the first, in milliseconds, is the same request.
+const SAME_REQUEST: i64 = 200;
+
 /// From the second SIGTERM to the end in the signal handler.
 const GRACE: Duration = Duration::from_millis(500);
 /// Between tries to end the process while the server forbids it.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
-/// SIGTERMs so far.
+/// When the first SIGTERM came, by [`milliseconds`].
+static FIRST: AtomicI64 = AtomicI64::new(0);
+/// SIGTERMs so far, without those that repeat the first.
 static SIGTERMS: AtomicUsize = AtomicUsize::new(0);
 /// The process ends at its next check for interrupts.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
@@ -67,11 +73,27 @@ pub fn was_told() -> bool {
     SIGTERMS.load(Ordering::SeqCst) > 0
 }
 
+/// A clock that is not set. `clock_gettime` may be called in a signal handler.
+fn milliseconds() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes into the structure given.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 /// Handles SIGTERM: the process ends at the next check for interrupts, or here if it does not check. In a signal handler.
 pub fn on_sigterm(signal: i32) {
     if IS_FORCED.load(Ordering::SeqCst) {
         end_here();
         return;
+    }
+    let now = milliseconds();
+    let repeats = was_told() && now - FIRST.load(Ordering::SeqCst) < SAME_REQUEST;
+    if repeats && !IS_ENDING.load(Ordering::SeqCst) && is_outstanding() {
+        return;
+    }
+    if !was_told() {
+        FIRST.store(now, Ordering::SeqCst);
     }
     let is_first = SIGTERMS.fetch_add(1, Ordering::SeqCst) == 0;
     let stays = is_first && is_outstanding();

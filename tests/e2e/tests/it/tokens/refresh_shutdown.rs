@@ -56,6 +56,17 @@ fn a_terminated_worker_stores_the_answer_first() -> Result<()> {
     })
 }
 
+/// As the postmaster's does, which signals the process and then its group.
+#[test]
+fn a_request_that_arrives_twice_counts_once() -> Result<()> {
+    asked_to_end(|world, client| {
+        let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
+        let twice = "SELECT pg_terminate_backend($1), pg_sleep(0.02), pg_terminate_backend($1)";
+        client.query_one(twice, &[&worker.pid])?;
+        until("the worker to end", || Ok(Process::get(worker.pid).is_none()))
+    })
+}
+
 #[test]
 fn a_stopping_server_stores_the_answer_first() -> Result<()> {
     asked_to_end(|world, _| world.cluster.restart(Stop::Fast))
