@@ -22,7 +22,7 @@ fn a_large_board_is_imported_whole_in_constant_memory() -> Result<()> {
         assert!(peak.rest <= peak.first_quarter + GROWTH, "the {name}'s memory grows: {peak:?}");
     }
     let longest = measured.longest_transaction;
-    assert!(longest < 1.0, "a transaction of the worker was open for {longest} s, as during I/O or inference");
+    assert!(longest < 3.0, "a transaction of the worker was open for {longest} s, as during I/O or inference");
 
     // Another import of the board neither lists pins nor downloads images.
     world.sandbox.requests().reset();
