@@ -23,7 +23,7 @@ else
 .PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 17
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 23
 	@echo
 	@echo "PG=17 chooses a major version of Postgres: make test PG=17, make build PG=18, make install PG=16"
 
