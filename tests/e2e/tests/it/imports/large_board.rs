@@ -6,9 +6,11 @@ use crate::support::prelude::*;
 
 /// A debug build on two cores imports about two hundred per second.
 const PINS: u64 = 5_000;
-/// How many bytes more a process may use at the end than in the first quarter. In the other three quarters, the JSON
-/// takes 10 MiB, the vectors 7 MiB and the images more than 100 MiB: a process that keeps one of these is detected.
-const GROWTH: u64 = 6 << 20;
+/// How many bytes more the worker may use at the end than in the first quarter. In the other three quarters, the JSON takes
+/// 10 MiB and the vectors 7 MiB: a worker that keeps one of these is detected.
+const GROWTH_OF_WORKER: u64 = 6 << 20;
+/// The same for the embedder. The images take more than 100 MiB; how many are decoded at the same time depends on the load.
+const GROWTH_OF_EMBEDDER: u64 = 16 << 20;
 
 #[test]
 fn a_large_board_is_imported_whole_in_constant_memory() -> Result<()> {
@@ -18,8 +20,10 @@ fn a_large_board_is_imported_whole_in_constant_memory() -> Result<()> {
     assert_eq!((row.pins_listed, row.total, row.embedded, row.failed), (all, all, all, 0), "{row:?}");
     assert_eq!(world.sandbox.requests().count(Kind::BoardPins), PINS.div_ceil(250));
     assert_eq!(world.sandbox.requests().pictures(), PINS, "each image is downloaded once");
-    for (name, peak) in [("worker", measured.worker), ("embedder", measured.embedder)] {
-        assert!(peak.rest <= peak.first_quarter + GROWTH, "the {name}'s memory grows: {peak:?}");
+    for (name, peak, growth) in
+        [("worker", measured.worker, GROWTH_OF_WORKER), ("embedder", measured.embedder, GROWTH_OF_EMBEDDER)]
+    {
+        assert!(peak.rest <= peak.first_quarter + growth, "the {name}'s memory grows: {peak:?}");
     }
     let longest = measured.longest_transaction;
     assert!(longest < 3.0, "a transaction of the worker was open for {longest} s, as during I/O or inference");
