@@ -1,6 +1,6 @@
 //! What tells the weights of a trained CLIP from others: of an untrained model, of another one, or damaged ones.
 //!
-//! - `marks`: statistics of the weights themselves, which random numbers do not have. Cheap enough for every load.
+//! - `marks`: statistics of the weights themselves, by which trained weights differ from random numbers. Computed at every load.
 //! - `figures`: embeddings of `openai/clip-vit-base-patch32` that other projects have published.
 //! - `meaning`: texts and drawn pictures, and which of them any trained CLIP finds alike.
 //! - `files`: the whole weights file, and the vocabulary of a directory.

@@ -10,8 +10,8 @@ pub(super) const MAX_PAYLOAD: usize = 6 * 8 + 4 + 1 + 2 * (2 + MAX_TEXT);
 /// Longest name in a report, in bytes; a longer one is truncated.
 const MAX_TEXT: usize = 256;
 
-/// What a server has done since it started, and what waits now. With `--report` it sends one frame per message to its parent
-/// process: after changes, at most a few per second, and when it ends.
+/// What a server has done since it started, and what waits now. With `--report` the server sends a report, as one frame per
+/// message, to its parent process when something has changed, at most a few times per second, and when it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Images that the model has embedded.

@@ -15,8 +15,8 @@ const WEIGHT: f64 = 0.25;
 
 /// Chooses sizes so that a pass stays below a limit, since a text that arrives during a pass waits for its end.
 ///
-/// If batches pay, which is the case if the engine prepares its weights in each pass, there is an exception: candle embeds a
-/// quarter to a half more images per second in batches of eight than one by one. If there are no texts, an import gets eight.
+/// There is an exception for engines that prepare their weights in each pass, for which batches are faster: candle embeds 25 to
+/// 50 percent more images per second in batches of eight than one by one. If there are no texts, an import gets eight.
 /// The first text after a pause waits for them, the following ones do not. Texts always get eight with such an engine, since
 /// they only wait for each other. An engine that packs its weights once gains a tenth at most, and texts beside an import
 /// take three times as long with passes of 200 ms as with passes of 60 ms: there the limit always holds.

@@ -95,7 +95,7 @@ fn features(embeddings: &[Embedding], width: usize) -> Vec<Vec<f64>> {
     embeddings.iter().map(|embedding| embedding.as_slice()[..width].iter().copied().map(f64::from).collect()).collect()
 }
 
-/// A vector of length 1, different for every number, nearly orthogonal to others.
+/// A vector of length 1. Vectors of different numbers are nearly orthogonal.
 fn direction(number: usize) -> Vec<f64> {
     let mut state = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut random = || {
