@@ -80,7 +80,7 @@ RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_
 CREATE FUNCTION pinterest.read_stat_embedder(
     OUT images bigint, OUT texts bigint, OUT batches bigint, OUT queue_depth bigint, OUT queue_wait_time double precision,
     OUT batch_time double precision, OUT busy_rejections bigint, OUT starts bigint, OUT deaths bigint, OUT loaded boolean,
-    OUT model text, OUT "precision" text, OUT stats_reset timestamptz)
+    OUT model text, OUT "precision" text, OUT untrained boolean, OUT stats_reset timestamptz)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'read_stat_embedder_wrapper';
 
 CREATE FUNCTION pinterest.read_stat_refreshes(
@@ -157,7 +157,7 @@ COMMENT ON COLUMN pinterest.stat_requests.stats_reset IS 'When the counters bega
 
 CREATE VIEW pinterest.stat_embedder AS
 SELECT s.images, s.texts, s.batches, s.queue_depth, s.queue_wait_time, s.batch_time, s.busy_rejections, s.starts, s.deaths, s.loaded,
-       s.model, s."precision", s.stats_reset
+       s.model, s."precision", s.untrained, s.stats_reset
 FROM pinterest.read_stat_embedder() s;
 COMMENT ON VIEW pinterest.stat_embedder IS 'Statistics of the embedder, which serves all databases of the cluster: one row';
 COMMENT ON COLUMN pinterest.stat_embedder.images IS 'Images embedded';
@@ -172,6 +172,7 @@ COMMENT ON COLUMN pinterest.stat_embedder.deaths IS 'Times that the program fail
 COMMENT ON COLUMN pinterest.stat_embedder.loaded IS 'Whether it runs now and has loaded its model; it starts when it is needed, and ends after pinterest.embedder_idle_timeout';
 COMMENT ON COLUMN pinterest.stat_embedder.model IS 'The model that it loaded last; NULL: none since the server started';
 COMMENT ON COLUMN pinterest.stat_embedder."precision" IS 'The precision in which it computes';
+COMMENT ON COLUMN pinterest.stat_embedder.untrained IS 'Whether its weights are random numbers, so that rankings reflect colour and texture, not meaning';
 COMMENT ON COLUMN pinterest.stat_embedder.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
 
 CREATE VIEW pinterest.stat_refreshes AS

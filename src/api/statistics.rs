@@ -171,6 +171,7 @@ fn read_stat_embedder() -> Result<
             name!(loaded, Option<bool>),
             name!(model, Option<String>),
             name!(precision, Option<String>),
+            name!(untrained, Option<bool>),
             name!(stats_reset, Option<TimestampWithTimeZone>),
         ),
     >,
@@ -179,6 +180,7 @@ fn read_stat_embedder() -> Result<
     let found = statistics::attach().ok().and_then(|()| statistics::embedder::snapshot());
     let number = |count| found.as_ref().map(|found| found.get(count));
     let time = |count| found.as_ref().map(|found| found.milliseconds(count));
+    let model = found.as_ref().and_then(|found| found.model.as_ref());
     Ok(TableIterator::once((
         number(Count::Images),
         number(Count::Texts),
@@ -190,8 +192,9 @@ fn read_stat_embedder() -> Result<
         number(Count::Starts),
         number(Count::Deaths),
         found.as_ref().map(|found| found.loaded),
-        found.as_ref().and_then(|found| found.model.clone()),
-        found.as_ref().and_then(|found| found.precision.clone()),
+        model.map(|model| model.name.clone()),
+        model.map(|model| model.precision.clone()),
+        model.map(|model| model.untrained),
         moment(found.as_ref().map(|found| found.reset_at)),
     )))
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, fence};
 
-use embedder::protocol::Report;
+use embedder::protocol::{Report, ReportedModel};
 
 use super::memory;
 
@@ -18,10 +18,11 @@ pub struct Embedder {
     queue_depth: AtomicU32,
     loaded: AtomicBool,
     reset_at: AtomicI64,
-    /// Odd while the texts are written.
+    /// Odd while the model is written.
     version: AtomicU64,
     model: [AtomicU64; TEXT / 8],
     precision: [AtomicU64; TEXT / 8],
+    untrained: AtomicBool,
 }
 
 /// The counters of [`Embedder`]. Times are in microseconds.
@@ -45,8 +46,8 @@ pub struct Snapshot {
     counters: [u64; NUMBER],
     pub queue_depth: u32,
     pub loaded: bool,
-    pub model: Option<String>,
-    pub precision: Option<String>,
+    /// The model that was loaded last; texts are truncated.
+    pub model: Option<ReportedModel>,
     /// Microseconds since 2000-01-01 UTC.
     pub reset_at: i64,
 }
@@ -76,29 +77,31 @@ impl Embedder {
         self.counters[count as usize].fetch_add(number, Relaxed);
     }
 
-    fn set_model(&self, model: &str, precision: &str) {
+    fn set_model(&self, model: &ReportedModel) {
         // Odd already if a supervisor has ended while it wrote.
         let odd = self.version.load(Relaxed) | 1;
         self.version.store(odd, Relaxed);
-        // Who reads a part of the new texts finds the odd version, or a later one, after it.
+        // Who reads a part of the new model finds the odd version, or a later one, after it.
         fence(Release);
-        write(&self.model, model);
-        write(&self.precision, precision);
+        write(&self.model, &model.name);
+        write(&self.precision, &model.precision);
+        self.untrained.store(model.untrained, Relaxed);
         self.version.store(odd.wrapping_add(1), Release);
     }
 
-    fn texts(&self) -> (Option<String>, Option<String>) {
+    fn model(&self) -> Option<ReportedModel> {
         // The supervisor writes rarely, and for less than a microsecond.
         for _ in 0..1000 {
             let before = self.version.load(Acquire);
-            let texts = (read(&self.model), read(&self.precision));
+            let (name, precision) = (read(&self.model), read(&self.precision));
+            let untrained = self.untrained.load(Relaxed);
             fence(Acquire);
             if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
-                return texts;
+                return (!name.is_empty()).then_some(ReportedModel { name, precision, untrained });
             }
             std::hint::spin_loop();
         }
-        (None, None)
+        None
     }
 
     /// The counters and when they were reset, to be written to the file.
@@ -124,22 +127,20 @@ fn write(text: &[AtomicU64], value: &str) {
     }
 }
 
-fn read(text: &[AtomicU64]) -> Option<String> {
+fn read(text: &[AtomicU64]) -> String {
     let bytes: Vec<u8> = text.iter().flat_map(|part| part.load(Relaxed).to_le_bytes()).collect();
     let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    Some(String::from_utf8_lossy(&bytes[..length]).into_owned()).filter(|text| !text.is_empty())
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
 /// The present state; `None` if it is not kept.
 pub fn snapshot() -> Option<Snapshot> {
     let embedder = &memory::memory()?.header.embedder;
-    let (model, precision) = embedder.texts();
     Some(Snapshot {
         counters: std::array::from_fn(|index| embedder.counters[index].load(Relaxed)),
         queue_depth: embedder.queue_depth.load(Relaxed),
         loaded: embedder.loaded.load(Relaxed),
-        model,
-        precision,
+        model: embedder.model(),
         reset_at: embedder.reset_at.load(Relaxed),
     })
 }
@@ -174,10 +175,10 @@ impl Run {
         }
         embedder.queue_depth.store(report.waiting, Relaxed);
         embedder.loaded.store(report.model.is_some(), Relaxed);
-        if let Some((name, precision)) = &report.model
+        if let Some(model) = &report.model
             && report.model != last.model
         {
-            embedder.set_model(name, precision);
+            embedder.set_model(model);
         }
         self.last = report;
     }
@@ -219,32 +220,36 @@ mod tests {
             version: AtomicU64::new(0),
             model: [const { AtomicU64::new(0) }; TEXT / 8],
             precision: [const { AtomicU64::new(0) }; TEXT / 8],
+            untrained: AtomicBool::new(false),
         }
     }
 
-    #[test]
-    fn a_reader_finds_texts_that_belong_together() {
-        const TIMES: usize = 20_000;
-        let embedder = unused();
-        let texts = ["a", "b"].map(|letter| letter.repeat(TEXT));
-        thread::scope(|scope| {
-            scope.spawn(|| texts.iter().cycle().take(TIMES).for_each(|text| embedder.set_model(text, text)));
-            for _ in 0..TIMES {
-                if let (Some(model), precision) = embedder.texts() {
-                    assert!(texts.contains(&model), "{model}");
-                    assert_eq!(Some(model), precision);
-                }
-            }
-        });
-        assert_eq!(embedder.texts(), (Some(texts[1].clone()), Some(texts[1].clone())));
+    fn model(text: &str, untrained: bool) -> ReportedModel {
+        ReportedModel { name: text.to_owned(), precision: text.to_owned(), untrained }
     }
 
     #[test]
-    fn a_writer_that_has_ended_halfway_does_not_hide_the_next_texts() {
+    fn a_reader_finds_what_belongs_together() {
+        const TIMES: usize = 20_000;
+        let embedder = unused();
+        let models = [model(&"a".repeat(TEXT), false), model(&"b".repeat(TEXT), true)];
+        thread::scope(|scope| {
+            scope.spawn(|| models.iter().cycle().take(TIMES).for_each(|model| embedder.set_model(model)));
+            for _ in 0..TIMES {
+                if let Some(found) = embedder.model() {
+                    assert!(models.contains(&found), "{found:?}");
+                }
+            }
+        });
+        assert_eq!(embedder.model().as_ref(), Some(&models[1]));
+    }
+
+    #[test]
+    fn a_writer_that_has_ended_halfway_does_not_hide_the_next_model() {
         let embedder = unused();
         embedder.version.store(7, Relaxed);
-        assert_eq!(embedder.texts(), (None, None));
-        embedder.set_model("clip", "f32");
-        assert_eq!(embedder.texts(), (Some("clip".to_owned()), Some("f32".to_owned())));
+        assert_eq!(embedder.model(), None);
+        embedder.set_model(&model("clip", true));
+        assert_eq!(embedder.model(), Some(model("clip", true)));
     }
 }

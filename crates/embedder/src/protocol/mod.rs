@@ -55,7 +55,7 @@ mod request;
 mod response;
 
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
-pub use report::{MAX_REPORT_BYTES, Report};
+pub use report::{MAX_REPORT_BYTES, Report, ReportedModel};
 pub use request::{Animations, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};
 pub use response::{Info, MAX_THUMBNAIL_BYTES, Model, ModelState, Response, Sandbox, Statistics};
 

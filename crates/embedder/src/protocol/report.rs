@@ -5,7 +5,7 @@ use crate::error::{Error, Inner};
 /// Largest frame of a report, in bytes.
 pub const MAX_REPORT_BYTES: usize = HEADER_BYTES + MAX_PAYLOAD;
 
-pub(super) const MAX_PAYLOAD: usize = 6 * 8 + 4 + 1 + 2 * (2 + MAX_TEXT);
+pub(super) const MAX_PAYLOAD: usize = 6 * 8 + 4 + 1 + 2 * (2 + MAX_TEXT) + 1;
 
 /// Longest name in a report, in bytes; a longer one is truncated.
 const MAX_TEXT: usize = 256;
@@ -28,8 +28,19 @@ pub struct Report {
     pub busy: u64,
     /// Images and texts that wait.
     pub waiting: u32,
-    /// Name and precision of the model, if it is loaded.
-    pub model: Option<(String, String)>,
+    /// The model, if it is loaded.
+    pub model: Option<ReportedModel>,
+}
+
+/// A model in a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedModel {
+    /// Its name.
+    pub name: String,
+    /// The precision in which it computes.
+    pub precision: String,
+    /// Whether its weights are random numbers.
+    pub untrained: bool,
 }
 
 impl Report {
@@ -42,8 +53,10 @@ impl Report {
         }
         frame.extend_from_slice(&waiting.to_le_bytes());
         frame.push(u8::from(model.is_some()));
-        for text in model.iter().flat_map(|(name, precision)| [name, precision]) {
-            put_string(&mut frame, cut(text, MAX_TEXT));
+        if let Some(ReportedModel { name, precision, untrained }) = model {
+            put_string(&mut frame, cut(name, MAX_TEXT));
+            put_string(&mut frame, cut(precision, MAX_TEXT));
+            frame.push(u8::from(*untrained));
         }
         let length = (frame.len() - HEADER_BYTES) as u32;
         let header = Header { kind: FrameKind::Report, id: 0, length };
@@ -73,7 +86,12 @@ impl Report {
             batch_microseconds: fields.u64()?,
             busy: fields.u64()?,
             waiting: fields.u32()?,
-            model: if fields.flag()? { Some((fields.string()?, fields.string()?)) } else { None },
+            model: if fields.flag()? {
+                let (name, precision) = (fields.string()?, fields.string()?);
+                Some(ReportedModel { name, precision, untrained: fields.flag()? })
+            } else {
+                None
+            },
         };
         fields.end()?;
         Ok(report)
@@ -85,7 +103,7 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let model = Some(("openai/clip-vit-base-patch32".to_owned(), "f32".to_owned()));
+        let model = ReportedModel { name: "a model".to_owned(), precision: "f32".to_owned(), untrained: true };
         Report {
             images: 1,
             texts: 2,
@@ -94,7 +112,7 @@ mod tests {
             batch_microseconds: 5,
             busy: u64::MAX,
             waiting: 6,
-            model,
+            model: Some(model),
         }
     }
 
@@ -118,9 +136,10 @@ mod tests {
 
     #[test]
     fn a_long_name_is_truncated() {
-        let long = Report { model: Some(("é".repeat(1000), "x".repeat(1000))), ..Report::default() };
+        let model = ReportedModel { name: "é".repeat(1000), precision: "x".repeat(1000), untrained: true };
+        let long = Report { model: Some(model), ..Report::default() };
         let frame = long.encode();
         assert!(frame.len() <= MAX_REPORT_BYTES, "{}", frame.len());
-        assert_eq!(Report::decode(&frame).unwrap().model.unwrap().0, "é".repeat(128));
+        assert_eq!(Report::decode(&frame).unwrap().model.unwrap().name, "é".repeat(128));
     }
 }

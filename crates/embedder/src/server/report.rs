@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use embedder::ModelState;
-use embedder::protocol::Report;
+use embedder::protocol::{Report, ReportedModel};
 
 use super::Shared;
 
@@ -38,7 +38,11 @@ fn report(shared: &Shared) -> Report {
         busy: work.refused,
         waiting: statistics.images_waiting.saturating_add(statistics.texts_waiting),
         model: match &*shared.model_state() {
-            ModelState::Ready(model) => Some((model.name.clone(), model.precision.clone())),
+            ModelState::Ready(model) => Some(ReportedModel {
+                name: model.name.clone(),
+                precision: model.precision.clone(),
+                untrained: model.is_untrained(),
+            }),
             ModelState::Loading | ModelState::Failed { .. } => None,
         },
     }

@@ -82,7 +82,7 @@ fn counts_after_a_known_import_are_exact() -> Result<()> {
     assert!(client.value::<bool>("SELECT bool_and(request_time > 0 AND retries = 0) FROM pinterest.stat_requests")?);
 
     embedder(&mut client, "images", row.embedded.into())?;
-    let model = "SELECT loaded AND model <> '' AND \"precision\" IS NOT NULL AND batch_time > 0 AND batches BETWEEN 1 AND images
+    let model = "SELECT loaded AND model <> '' AND \"precision\" IS NOT NULL AND untrained AND batch_time > 0 AND batches BETWEEN 1 AND images
              AND queue_wait_time > 0 AND starts = 1 AND deaths = 0 FROM pinterest.stat_embedder";
     client.until(model, true)?;
     client.batch_execute("SELECT pinterest_embed_text('a barn')")?;
