@@ -58,13 +58,17 @@ named!(Precision { Auto = "auto", F32 = "f32", Bf16 = "bf16", Int8 = "int8" });
 pub enum Kernels {
     /// candle-transformers: the reference, on every processor and device. f32 only. In builds with the feature `candle`.
     Candle,
-    /// x86-64 with AVX2 and FMA. f32, and bf16 converted to f32 in registers.
+    /// x86-64 with AVX2 and FMA. f32, and bf16 converted to f32.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ and VL. f32; bf16 and int8 if the processor also has BF16 and VNNI.
+    /// x86-64 with AVX-512 F, BW, DQ and VL. f32, bf16 converted to f32, and int8 if the processor also has VNNI.
     Avx512,
+    /// x86-64 with AVX-512 and its instructions for bfloat16. bf16 only.
+    Avx512Bf16,
+    /// x86-64 with AVX-512 and AMX. bf16 only.
+    Amx,
 }
 
-named!(Kernels { Candle = "candle", Avx2 = "avx2", Avx512 = "avx512" });
+named!(Kernels { Candle = "candle", Avx2 = "avx2", Avx512 = "avx512", Avx512Bf16 = "avx512-bf16", Amx = "amx" });
 
 /// The device that computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

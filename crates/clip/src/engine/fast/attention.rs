@@ -1,4 +1,6 @@
-//! Softmax attention in f32, one task per sequence and head.
+//! Softmax attention, one task per sequence and head: in f32, or in tiles of bfloat16.
+
+mod tiles;
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -8,6 +10,7 @@ use super::layout::{HEAD, MAX_LENGTH};
 use super::pool::Pool;
 use super::product::ActivationParts;
 use super::simd::{Simd, Work, exp};
+pub(super) use tiles::Inputs as EncodedInputs;
 
 /// Query rows that are computed together: with four vectors per row, 16 sums.
 const ROWS: usize = 4;
@@ -46,14 +49,31 @@ pub(super) fn attend<F: Format>(
     sequences: &[Sequence],
     output: &ActivationParts<'_>,
 ) {
-    let heads = inputs.width / HEAD;
+    for_each_head(pool, inputs.width, sequences, |sequence, head| {
+        simd.vectorize(Head { inputs, sequence, head, output, format: PhantomData::<F> });
+    });
+}
+
+/// Like [`attend`], by matrix instructions.
+pub(super) fn attend_by_tiles<F: Format>(
+    (simd, tiles): (F::Simd, <F::Simd as Simd>::Tiles),
+    pool: &Pool,
+    inputs: EncodedInputs<'_>,
+    sequences: &[Sequence],
+    output: &ActivationParts<'_>,
+) {
+    for_each_head(pool, inputs.width, sequences, |sequence, head| {
+        simd.vectorize(tiles::Head { tiles, inputs, sequence, head, output, format: PhantomData::<F> });
+    });
+}
+
+/// Distributes the heads of all sequences over the threads.
+fn for_each_head(pool: &Pool, width: usize, sequences: &[Sequence], task: impl Fn(&Sequence, usize) + Sync + Send) {
+    let heads = width / HEAD;
     // A head of few tokens takes less time than passing it to another thread.
     let rows: usize = sequences.iter().map(|sequence| sequence.rows.len()).sum();
     let at_least = ENOUGH * sequences.len() / rows.max(1);
-    pool.for_each_at_least(at_least, sequences.len() * heads, |task| {
-        let (sequence, head) = (&sequences[task / heads], task % heads);
-        simd.vectorize(Head { inputs, sequence, head, output, format: PhantomData::<F> });
-    });
+    pool.for_each_at_least(at_least, sequences.len() * heads, |index| task(&sequences[index / heads], index % heads));
 }
 
 struct Head<'a, F> {

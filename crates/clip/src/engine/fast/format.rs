@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::simd::{MultiplyBf16, MultiplyInt8, Simd};
+use super::simd::{MultiplyBf16, MultiplyInt8, Simd, UnpackBf16};
 
 /// Outputs of a panel: three vectors of sixteen, or three times two of eight.
 pub(super) const PANEL: usize = 48;
@@ -64,8 +64,15 @@ pub(super) struct Panel<'a> {
 pub(super) trait Format: 'static {
     /// The instructions it uses.
     type Simd: Simd;
-    /// The content of a word.
+    /// The content of a word of weights.
     const KIND: Kind;
+    /// The content of a word of activations.
+    const ACTIVATIONS: Kind = Self::KIND;
+
+    /// Writes the words of weights as those of [`F32`], in formats whose activations are f32 and whose weights are not.
+    fn unpack(_: Self::Simd, _: &[u32], _: &mut [u32]) {
+        unreachable!("not a packed format: this is a bug")
+    }
 
     /// Writes `values`, which fill whole words and groups, as activations.
     fn encode(simd: Self::Simd, values: &[f32], words: &mut [u32], scales: &mut [f32]);
@@ -85,8 +92,11 @@ pub(super) trait Format: 'static {
 /// f32 on any processor.
 pub(super) struct F32<S>(std::marker::PhantomData<S>);
 
-/// bfloat16 products, summed in f32.
+/// bfloat16 products, summed in f32, by instructions for bfloat16.
 pub(super) struct Bf16<S>(std::marker::PhantomData<S>);
+
+/// The same products by instructions for f32. Activations are f32 that have been rounded to bfloat16.
+pub(super) struct UnpackedBf16<S>(std::marker::PhantomData<S>);
 
 /// Products of bytes, summed exactly within a group and in f32 over groups.
 pub(super) struct Int8<S>(std::marker::PhantomData<S>);
@@ -227,6 +237,68 @@ impl<S: MultiplyBf16> Format for Bf16<S> {
             #[inline(always)]
             |sum, activation, weight| simd.dot_bf16(sum, activation, weight),
         )
+    }
+}
+
+impl<S: UnpackBf16> Format for UnpackedBf16<S> {
+    type Simd = S;
+    const KIND: Kind = Kind::Bf16;
+    const ACTIVATIONS: Kind = Kind::F32;
+
+    #[inline(always)]
+    fn unpack(simd: S, packed: &[u32], words: &mut [u32]) {
+        for (packed, words) in packed.chunks_exact(PANEL).zip(words.chunks_exact_mut(2 * PANEL)) {
+            let (low, high) = words.split_at_mut(PANEL);
+            let halves = low.chunks_exact_mut(S::LANES).zip(high.chunks_exact_mut(S::LANES));
+            for (packed, (low, high)) in packed.chunks_exact(S::LANES).zip(halves) {
+                let packed = simd.load_words(packed);
+                simd.store(bytemuck::cast_slice_mut(low), simd.low(packed));
+                simd.store(bytemuck::cast_slice_mut(high), simd.high(packed));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn encode(simd: S, values: &[f32], words: &mut [u32], _: &mut [f32]) {
+        for (values, words) in values.chunks_exact(S::LANES).zip(words.chunks_exact_mut(S::LANES)) {
+            Self::encode_vector(simd, simd.load(values), words);
+        }
+    }
+
+    #[inline(always)]
+    fn encode_vector(simd: S, value: S::Floats, words: &mut [u32]) {
+        simd.store(bytemuck::cast_slice_mut(words), simd.round_bf16(value));
+    }
+
+    /// In the order of [`F32`], so that both ways give the same bits.
+    #[inline(always)]
+    fn sums<const ROWS: usize, const VECTORS: usize>(
+        simd: S,
+        rows: [Row<'_>; ROWS],
+        panel: Panel<'_>,
+        first: usize,
+    ) -> [[S::Floats; VECTORS]; ROWS] {
+        let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+        let steps = panel.words.len() / PANEL;
+        let rows = rows.map(|row| &row.words[..2 * steps]);
+        for (step, column) in panel.words.chunks_exact(PANEL).enumerate() {
+            prefetch(simd, panel.words, step);
+            let mut weights = [simd.splat_word(0); VECTORS];
+            for (vector, weights) in weights.iter_mut().enumerate() {
+                *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
+            }
+            for half in 0..2 {
+                let weights = weights.map(|words| if half == 0 { simd.low(words) } else { simd.high(words) });
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    // SAFETY: each row was cut to twice the steps above.
+                    let activation = simd.floats(simd.splat_word(unsafe { word(row, 2 * step + half) }));
+                    for (sum, &weight) in sums.iter_mut().zip(&weights) {
+                        *sum = simd.multiply_add(activation, weight, *sum);
+                    }
+                }
+            }
+        }
+        sums
     }
 }
 

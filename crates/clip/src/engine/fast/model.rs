@@ -74,9 +74,9 @@ impl<F: Format, E: Format> Model<F, E> {
     ) -> Self {
         Self {
             info,
-            vision: Tower::new(&layout.vision, false),
-            text: Tower::new(&layout.text, true),
-            patches: Activations::new(layout.patches.kind, layout.patches.inputs),
+            vision: Tower::new::<F, E>(inner, &layout.vision, false),
+            text: Tower::new::<F, E>(inner, &layout.text, true),
+            patches: Activations::new(E::ACTIVATIONS, layout.patches.inputs),
             storage,
             layout,
             inner,

@@ -39,6 +39,11 @@ impl Pool {
         }
     }
 
+    /// Number of threads.
+    pub(super) fn threads(&self) -> usize {
+        self.0.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
     /// Calls `task` with every number below `count`, in any order, on any thread, and returns when all calls have.
     pub(super) fn for_each(&self, count: usize, task: impl Fn(usize) + Sync + Send) {
         self.for_each_at_least(1, count, task);

@@ -1,12 +1,15 @@
 //! Multiplies activations with packed weights, distributed over the threads by panels of weights.
 
+mod tiles;
+
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use super::buffer::{Buffer, Parts};
-use super::format::{Format, Kind, PANEL, Panel, Row};
+use super::format::{F32, Format, Kind, PANEL, Panel, Row};
 use super::layout;
 use super::pool::Pool;
-use super::simd::{Simd, Work, quick_gelu};
+use super::simd::{Simd, TILE, Work, quick_gelu};
 
 /// Approximate number of rows that are multiplied with a panel at a time. With 768 inputs of bfloat16 they fit the
 /// second-level cache beside the panel, and the pieces are small enough to keep all threads busy to the end.
@@ -35,7 +38,8 @@ impl Activations {
 
     /// Makes room for `rows`.
     pub(super) fn reserve(&mut self, rows: usize) {
-        self.words.reserve(rows * self.stride);
+        // The last tile of rows may have some beyond `rows`.
+        self.words.reserve(rows.next_multiple_of(TILE) * self.stride);
         self.scales.reserve(rows * self.groups());
     }
 
@@ -47,6 +51,24 @@ impl Activations {
     fn row(&self, row: usize) -> Row<'_> {
         let groups = self.groups();
         Row { words: &self.words[row * self.stride..][..self.stride], scales: &self.scales[row * groups..][..groups] }
+    }
+
+    /// The words from the beginning of a row on, with those of all later rows.
+    #[inline(always)]
+    pub(super) fn words_from(&self, row: usize) -> &[u32] {
+        &self.words[row * self.stride..]
+    }
+
+    /// Words from one row to the next.
+    #[inline(always)]
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Sets the first words of a row.
+    #[cfg(test)]
+    pub(super) fn set_words(&mut self, row: usize, words: &[u32]) {
+        self.words[row * self.stride..][..words.len()].copy_from_slice(words);
     }
 
     /// The words of a row.
@@ -97,6 +119,29 @@ impl ActivationParts<'_> {
         let (words, scales) = unsafe { (self.words.part(row, words), self.scales.part(row, scales)) };
         F::encode(simd, values, words, scales);
     }
+
+    /// Writes consecutive vectors from `column` on, in formats without scales.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may access these columns of the row during the call.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the caller's duty")]
+    pub(super) unsafe fn encode_vectors<F: Format, const VECTORS: usize>(
+        &self,
+        simd: F::Simd,
+        row: usize,
+        column: usize,
+        values: [<F::Simd as Simd>::Floats; VECTORS],
+    ) {
+        let (lanes, per_word) = (F::Simd::LANES, self.kind.per_word());
+        let words = column / per_word..(column + VECTORS * lanes) / per_word;
+        // SAFETY: guaranteed by the caller.
+        let words = unsafe { self.words.part(row, words) };
+        for (to, value) in words.chunks_exact_mut(lanes / per_word).zip(values) {
+            F::encode_vector(simd, value, to);
+        }
+    }
 }
 
 /// Destination of a product's results, with the bias added.
@@ -107,8 +152,86 @@ pub(super) enum Target<'a> {
     Add(Parts<'a, f32>),
     /// Store their quick-GELU.
     Gelu(Parts<'a, f32>),
+    /// Store the results as the next product's activations; in formats without scales.
+    Encoded(ActivationParts<'a>),
     /// Store their quick-GELU as the next product's activations; in formats without scales.
     GeluEncoded(ActivationParts<'a>),
+}
+
+impl Target<'_> {
+    /// Whether sums can be stored in parts, by [`add`](Self::add).
+    fn can_be_added_to(&self) -> bool {
+        matches!(self, Target::Store(_) | Target::Add(_))
+    }
+
+    /// Passes on consecutive vectors of a row's results.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may access these columns of the row during the call.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the caller's duty")]
+    unsafe fn finish<F: Format, const VECTORS: usize>(
+        &self,
+        simd: F::Simd,
+        row: usize,
+        column: usize,
+        values: [<F::Simd as Simd>::Floats; VECTORS],
+    ) {
+        let lanes = F::Simd::LANES;
+        let columns = column..column + VECTORS * lanes;
+        match self {
+            Target::Store(parts) => {
+                // SAFETY: guaranteed by the caller.
+                let part = unsafe { parts.part(row, columns) };
+                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+                    simd.store(to, value);
+                }
+            }
+            // SAFETY: guaranteed by the caller.
+            Target::Add(_) => unsafe { self.add::<F, VECTORS>(simd, row, column, values) },
+            Target::Gelu(parts) => {
+                // SAFETY: guaranteed by the caller.
+                let part = unsafe { parts.part(row, columns) };
+                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+                    simd.store(to, quick_gelu(simd, value));
+                }
+            }
+            // SAFETY: guaranteed by the caller.
+            Target::Encoded(parts) => unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) },
+            Target::GeluEncoded(parts) => {
+                let values = values.map(|value| quick_gelu(simd, value));
+                // SAFETY: guaranteed by the caller.
+                unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) }
+            }
+        }
+    }
+
+    /// Adds consecutive vectors of numbers to those of a row, in targets of f32 sums.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may access these columns of the row during the call.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the caller's duty")]
+    unsafe fn add<F: Format, const VECTORS: usize>(
+        &self,
+        simd: F::Simd,
+        row: usize,
+        column: usize,
+        values: [<F::Simd as Simd>::Floats; VECTORS],
+    ) {
+        let lanes = F::Simd::LANES;
+        let (Target::Store(parts) | Target::Add(parts)) = self else {
+            unreachable!("not a target of sums: this is a bug")
+        };
+        // SAFETY: guaranteed by the caller.
+        let part = unsafe { parts.part(row, column..column + VECTORS * lanes) };
+        for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
+            let sum = simd.add(simd.load(to), value);
+            simd.store(to, sum);
+        }
+    }
 }
 
 /// Packed weights in a model's words.
@@ -151,8 +274,8 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Multiplies the first `rows` of `activations` with `weights`. No sum is ever split, so the result of a row does not depend
-/// on the other rows or on the number of threads.
+/// Multiplies the first `rows` of `activations` with `weights`. The order of a sum never depends on the other rows or on the
+/// number of threads, and so neither does its result.
 pub(super) fn multiply<F: Format>(
     simd: F::Simd,
     pool: &Pool,
@@ -161,6 +284,11 @@ pub(super) fn multiply<F: Format>(
     weights: Weights<'_>,
     target: &Target<'_>,
 ) {
+    if F::KIND == Kind::Bf16
+        && let Some(tiles) = simd.tiles()
+    {
+        return tiles::multiply::<F>((simd, tiles), pool, activations, rows, weights, target);
+    }
     // All chunks but the last have the same height, in whole tiles.
     let chunks = rows.div_ceil(CHUNK);
     let height = rows.div_ceil(chunks.max(1)).next_multiple_of(F::Simd::TILE_ROWS);
@@ -188,6 +316,29 @@ impl<F: Format> Work<F::Simd> for Strip<'_, F> {
 
     #[inline(always)]
     fn run(self, simd: F::Simd) {
+        let (panel, _) = self.weights.panel(self.panel);
+        // Both conditions are constants.
+        if F::ACTIVATIONS == Kind::F32 && F::KIND != Kind::F32 && self.rows.1 - self.rows.0 > F::Simd::TILE_ROWS {
+            return UNPACKED.with_borrow_mut(|words| {
+                words.reserve(panel.words.len() * F::KIND.per_word());
+                let words = &mut words[..panel.words.len() * F::KIND.per_word()];
+                F::unpack(simd, panel.words, words);
+                self.tiles::<F32<F::Simd>>(simd, Panel { words, ..panel });
+            });
+        }
+        self.tiles::<F>(simd, panel);
+    }
+}
+
+thread_local! {
+    /// The weights of a panel as f32. Unpacking them once is faster than for each tile of rows.
+    static UNPACKED: RefCell<Buffer<u32>> = RefCell::new(Buffer::new(0));
+}
+
+impl<F: Format> Strip<'_, F> {
+    /// Multiplies with `panel`, in the words of `G`.
+    #[inline(always)]
+    fn tiles<G: Format<Simd = F::Simd>>(&self, simd: F::Simd, panel: Panel<'_>) {
         let vectors = PANEL / F::Simd::LANES;
         for first in (0..vectors).step_by(F::Simd::TILE_VECTORS) {
             let (mut row, end) = self.rows;
@@ -196,23 +347,23 @@ impl<F: Format> Work<F::Simd> for Strip<'_, F> {
                 // Both conditions are constants: only one of the branches is compiled.
                 if F::Simd::TILE_VECTORS == 3 {
                     match height {
-                        8 => self.tile::<8, 3>(simd, row, first),
-                        7 => self.tile::<7, 3>(simd, row, first),
-                        6 => self.tile::<6, 3>(simd, row, first),
-                        5 => self.tile::<5, 3>(simd, row, first),
-                        4 => self.tile::<4, 3>(simd, row, first),
-                        3 => self.tile::<3, 3>(simd, row, first),
-                        2 => self.tile::<2, 3>(simd, row, first),
-                        _ => self.tile::<1, 3>(simd, row, first),
+                        8 => self.tile::<G, 8, 3>(simd, panel, row, first),
+                        7 => self.tile::<G, 7, 3>(simd, panel, row, first),
+                        6 => self.tile::<G, 6, 3>(simd, panel, row, first),
+                        5 => self.tile::<G, 5, 3>(simd, panel, row, first),
+                        4 => self.tile::<G, 4, 3>(simd, panel, row, first),
+                        3 => self.tile::<G, 3, 3>(simd, panel, row, first),
+                        2 => self.tile::<G, 2, 3>(simd, panel, row, first),
+                        _ => self.tile::<G, 1, 3>(simd, panel, row, first),
                     }
                 } else {
                     match height {
-                        6 => self.tile::<6, 2>(simd, row, first),
-                        5 => self.tile::<5, 2>(simd, row, first),
-                        4 => self.tile::<4, 2>(simd, row, first),
-                        3 => self.tile::<3, 2>(simd, row, first),
-                        2 => self.tile::<2, 2>(simd, row, first),
-                        _ => self.tile::<1, 2>(simd, row, first),
+                        6 => self.tile::<G, 6, 2>(simd, panel, row, first),
+                        5 => self.tile::<G, 5, 2>(simd, panel, row, first),
+                        4 => self.tile::<G, 4, 2>(simd, panel, row, first),
+                        3 => self.tile::<G, 3, 2>(simd, panel, row, first),
+                        2 => self.tile::<G, 2, 2>(simd, panel, row, first),
+                        _ => self.tile::<G, 1, 2>(simd, panel, row, first),
                     }
                 }
                 row += height;
@@ -236,13 +387,20 @@ fn height(left: usize, most: usize) -> usize {
 
 impl<F: Format> Strip<'_, F> {
     #[inline(always)]
-    fn tile<const ROWS: usize, const VECTORS: usize>(&self, simd: F::Simd, row: usize, first: usize) {
-        let (panel, bias) = self.weights.panel(self.panel);
+    #[allow(unsafe_code, reason = "each panel's columns are written by one task")]
+    fn tile<G: Format<Simd = F::Simd>, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: F::Simd,
+        panel: Panel<'_>,
+        row: usize,
+        first: usize,
+    ) {
+        let (_, bias) = self.weights.panel(self.panel);
         let mut rows = [self.activations.row(row); ROWS];
         for (offset, slot) in rows.iter_mut().enumerate() {
             *slot = self.activations.row(row + offset);
         }
-        let sums = F::sums::<ROWS, VECTORS>(simd, rows, panel, first);
+        let sums = G::sums::<ROWS, VECTORS>(simd, rows, panel, first);
         let mut biases = [simd.splat(0.0); VECTORS];
         for (vector, slot) in biases.iter_mut().enumerate() {
             *slot = simd.load(&bias[(first + vector) * F::Simd::LANES..]);
@@ -251,52 +409,9 @@ impl<F: Format> Strip<'_, F> {
             for (sum, &bias) in sums.iter_mut().zip(&biases) {
                 *sum = simd.add(*sum, bias);
             }
-            self.finish(simd, row + offset, self.panel * PANEL + first * F::Simd::LANES, sums);
-        }
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code, reason = "each panel's columns are written by one task")]
-    fn finish<const VECTORS: usize>(
-        &self,
-        simd: F::Simd,
-        row: usize,
-        column: usize,
-        values: [<F::Simd as Simd>::Floats; VECTORS],
-    ) {
-        let lanes = F::Simd::LANES;
-        let columns = column..column + VECTORS * lanes;
-        match self.target {
-            Target::Store(parts) => {
-                // SAFETY: `multiply` assigns the rows of a chunk and a panel to one task, and these are the panel's columns.
-                let part = unsafe { parts.part(row, columns) };
-                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
-                    simd.store(to, value);
-                }
-            }
-            Target::Add(parts) => {
-                // SAFETY: as above.
-                let part = unsafe { parts.part(row, columns) };
-                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
-                    let sum = simd.add(simd.load(to), value);
-                    simd.store(to, sum);
-                }
-            }
-            Target::Gelu(parts) => {
-                // SAFETY: as above.
-                let part = unsafe { parts.part(row, columns) };
-                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
-                    simd.store(to, quick_gelu(simd, value));
-                }
-            }
-            Target::GeluEncoded(parts) => {
-                let per_word = F::KIND.per_word();
-                // SAFETY: as above; a panel is a whole number of words wide.
-                let part = unsafe { parts.words.part(row, columns.start / per_word..columns.end / per_word) };
-                for (to, value) in part.chunks_exact_mut(lanes / per_word).zip(values) {
-                    F::encode_vector(simd, quick_gelu(simd, value), to);
-                }
-            }
+            let column = self.panel * PANEL + first * F::Simd::LANES;
+            // SAFETY: `multiply` assigns the rows of a chunk and a panel to one task, and these are the panel's columns.
+            unsafe { self.target.finish::<F, VECTORS>(simd, row + offset, column, sums) };
         }
     }
 }

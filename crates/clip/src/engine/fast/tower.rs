@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::attention::{Inputs, Sequence, attend};
+use super::attention::{EncodedInputs, Inputs, Sequence, attend, attend_by_tiles};
 use super::buffer::{Buffer, Parts};
 use super::format::{Format, Kind};
 use super::layout::{self, Layer, MAX_LENGTH, TowerLayout};
 use super::norm::{Norm, normalise};
 use super::pool::Pool;
 use super::product::{Activations, Target, Weights, multiply};
+use super::simd::Simd;
 use crate::DIMENSION;
 
 /// The model's words, the processor's instructions and the threads of a computation.
@@ -48,6 +49,14 @@ impl Rows {
     }
 }
 
+/// What attention reads.
+enum QueriesKeysValues {
+    /// In f32.
+    Floats(Rows),
+    /// In bfloat16, for matrix instructions.
+    Encoded(Activations),
+}
+
 /// A tower and its scratch memory, which is kept between calls.
 pub(super) struct Tower {
     layout: Arc<TowerLayout>,
@@ -57,7 +66,7 @@ pub(super) struct Tower {
     pub stream: Rows,
     /// The stream's rows that are needed after the last layer.
     wanted: Rows,
-    attention: Rows,
+    attention: QueriesKeysValues,
     narrow: Activations,
     wide: Activations,
     /// The perceptron's hidden numbers, in formats that need whole groups before they can encode.
@@ -68,19 +77,23 @@ pub(super) struct Tower {
 }
 
 impl Tower {
-    pub(super) fn new(layout: &TowerLayout, causal: bool) -> Self {
+    /// A tower whose layers compute in `F` and whose last product in `E`.
+    pub(super) fn new<F: Format, E: Format>(simd: F::Simd, layout: &TowerLayout, causal: bool) -> Self {
         let layer = &layout.layers[0];
-        let (kind, hidden, intermediate) = (layer.widen.kind, layer.widen.inputs, layer.widen.outputs);
+        let (kind, hidden, intermediate) = (F::ACTIVATIONS, layer.widen.inputs, layer.widen.outputs);
         Self {
             hidden,
             causal,
             stream: Rows::new(hidden),
             wanted: Rows::new(hidden),
-            attention: Rows::new(3 * hidden),
+            attention: match simd.tiles() {
+                Some(_) if kind == Kind::Bf16 => QueriesKeysValues::Encoded(Activations::new(kind, 3 * hidden)),
+                _ => QueriesKeysValues::Floats(Rows::new(3 * hidden)),
+            },
             narrow: Activations::new(kind, hidden),
             wide: Activations::new(kind, intermediate),
             unencoded: (kind == Kind::Int8).then(|| Rows::new(intermediate)),
-            projected: Activations::new(layout.projection.kind, hidden),
+            projected: Activations::new(E::ACTIVATIONS, hidden),
             features: Rows::new(DIMENSION),
             layout: Arc::new(layout.clone()),
         }
@@ -89,8 +102,11 @@ impl Tower {
     /// Makes room for `rows` of `sequences`.
     pub(super) fn reserve(&mut self, rows: usize, sequences: usize) {
         self.stream.reserve(rows);
-        // Attention transposes whole squares of keys, the last of which exceeds its sequence.
-        self.attention.reserve(rows + MAX_LENGTH);
+        // Attention reads whole squares of keys, the last of which exceeds its sequence.
+        match &mut self.attention {
+            QueriesKeysValues::Floats(matrix) => matrix.reserve(rows + MAX_LENGTH),
+            QueriesKeysValues::Encoded(matrix) => matrix.reserve(rows + MAX_LENGTH),
+        }
         for matrix in [&mut self.wanted, &mut self.features] {
             matrix.reserve(sequences);
         }
@@ -152,14 +168,28 @@ impl Tower {
         let norm = Norm::new(storage, &layer.before_attention);
         normalise::<F>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.narrow.parts());
         let weights = Weights::new(storage, &layer.attention);
-        multiply::<F>(simd, pool, &self.narrow, rows, weights, &Target::Store(self.attention.parts()));
+        let target = match &mut self.attention {
+            QueriesKeysValues::Floats(matrix) => Target::Store(matrix.parts()),
+            QueriesKeysValues::Encoded(matrix) => Target::Encoded(matrix.parts()),
+        };
+        multiply::<F>(simd, pool, &self.narrow, rows, weights, &target);
     }
 
     /// Computes attention, as activations.
     fn mix<F: Format>(&mut self, context: Context<'_, F::Simd>, sequences: &[Sequence]) {
-        let (values, stride) = (&*self.attention.values, self.attention.stride);
-        let inputs = Inputs { values, stride, width: self.hidden, causal: self.causal };
-        attend::<F>(context.simd, context.pool, inputs, sequences, &self.narrow.parts());
+        let Context { simd, pool, .. } = context;
+        let (width, causal, output) = (self.hidden, self.causal, self.narrow.parts());
+        match (&self.attention, simd.tiles()) {
+            (QueriesKeysValues::Floats(Rows { values, stride }), _) => {
+                let inputs = Inputs { values, stride: *stride, width, causal };
+                attend::<F>(simd, pool, inputs, sequences, &output);
+            }
+            (QueriesKeysValues::Encoded(values), Some(tiles)) => {
+                let inputs = EncodedInputs { values, width, causal };
+                attend_by_tiles::<F>((simd, tiles), pool, inputs, sequences, &output);
+            }
+            (QueriesKeysValues::Encoded(_), None) => unreachable!("encoded for tiles that there are not: this is a bug"),
+        }
     }
 
     /// The rest of a layer: adds the result of attention to the stream, and then that of the perceptron.

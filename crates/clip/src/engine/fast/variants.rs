@@ -31,10 +31,10 @@ const INT8_NAME: &str = "int8-g64";
 
 /// All variants; for each precision the faster ones first.
 #[cfg(target_arch = "x86_64")]
-const VARIANTS: [Variant; 5] = {
-    use super::format::{Bf16, F32, Format, Int8};
+const VARIANTS: [Variant; 7] = {
+    use super::format::{Bf16, F32, Format, Int8, UnpackedBf16};
     use super::model::Model;
-    use super::simd::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
+    use super::simd::{Avx2, Avx512, Avx512Amx, Avx512Bf16, Avx512Vnni};
 
     macro_rules! variant {
         ($precision:ident, $kernels:ident, $name:expr, $needed:literal, $inner:ident<$simd:ident>, $edge:ident<$edge_simd:ident>) => {
@@ -61,8 +61,10 @@ const VARIANTS: [Variant; 5] = {
     }
 
     [
-        variant!(Bf16, Avx512, "bf16", "AVX-512 with BF16", Bf16<Avx512Bf16>, Bf16<Avx512Bf16>),
-        variant!(Bf16, Avx2, "bf16", "AVX2 with FMA", Bf16<Avx2>, Bf16<Avx2>),
+        variant!(Bf16, Amx, "bf16", "AMX with BF16", Bf16<Avx512Amx>, Bf16<Avx512Amx>),
+        variant!(Bf16, Avx512Bf16, "bf16", "AVX-512 with BF16", Bf16<Avx512Bf16>, Bf16<Avx512Bf16>),
+        variant!(Bf16, Avx512, "bf16", "AVX-512", UnpackedBf16<Avx512>, UnpackedBf16<Avx512>),
+        variant!(Bf16, Avx2, "bf16", "AVX2 with FMA", UnpackedBf16<Avx2>, UnpackedBf16<Avx2>),
         variant!(F32, Avx512, "f32", "AVX-512", F32<Avx512>, F32<Avx512>),
         variant!(F32, Avx2, "f32", "AVX2 with FMA", F32<Avx2>, F32<Avx2>),
         variant!(Int8, Avx512, INT8_NAME, "AVX-512 with VNNI", Int8<Avx512Vnni>, F32<Avx512>),

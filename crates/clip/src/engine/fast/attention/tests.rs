@@ -2,10 +2,10 @@ use half::bf16;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::fast::format::{Bf16, F32, Kind};
+use crate::engine::fast::format::{Bf16, F32, Kind, UnpackedBf16};
 use crate::engine::fast::product::Activations;
 #[cfg(target_arch = "x86_64")]
-use crate::engine::fast::simd::{Avx2, Avx512, Avx512Bf16};
+use crate::engine::fast::simd::{Avx2, Avx512, Avx512Amx, Avx512Bf16, Avx512SoftTiles};
 
 const HEADS: usize = 3;
 const WIDTH: usize = HEADS * HEAD;
@@ -17,14 +17,21 @@ struct Case {
     last_only: bool,
 }
 
+/// Ways to compute attention.
+enum Way {
+    Vectors,
+    Tiles,
+}
+
 impl Case {
-    fn run<F: Format>(&self, simd: F::Simd) {
+    fn run<F: Format>(&self, simd: F::Simd, way: Way) {
         let rows: usize = self.lengths.iter().sum();
         let stride = 3 * WIDTH + 16;
         // Rows after the last contain NaN, which must not affect the result.
         let mut values = vec![f32::NAN; (rows + MAX_LENGTH) * stride];
         for (index, value) in values[..rows * stride].iter_mut().enumerate() {
-            *value = ((index * 7919) % 2003) as f32 / 1000.0 - 1.0;
+            // Multiples of 1/128, which are bfloat16 too.
+            *value = ((index * 7919) % 257) as f32 / 128.0 - 1.0;
         }
         let mut sequences = vec![];
         let (mut first, mut output) = (0, 0);
@@ -34,11 +41,26 @@ impl Case {
             first += length;
             output += queries.len();
         }
-        let mut found = Activations::new(F::KIND, WIDTH);
+        let mut found = Activations::new(F::ACTIVATIONS, WIDTH);
         found.reserve(output);
         let inputs = Inputs { values: &values, stride, width: WIDTH, causal: self.causal };
         let pool = Pool::new(std::num::NonZeroUsize::new(2).unwrap()).unwrap();
-        attend::<F>(simd, &pool, inputs, &sequences, &found.parts());
+        // The weights of the softmax are rounded to bfloat16, and no value is larger than 1.
+        let of_weights = match way {
+            Way::Vectors => {
+                attend::<F>(simd, &pool, inputs, &sequences, &found.parts());
+                0.0
+            }
+            Way::Tiles => {
+                let mut encoded = Activations::new(Kind::Bf16, 3 * WIDTH);
+                encoded.reserve(rows + MAX_LENGTH);
+                encode(&mut encoded, &values, stride);
+                let inputs = EncodedInputs { values: &encoded, width: WIDTH, causal: self.causal };
+                let tiles = simd.tiles().unwrap();
+                attend_by_tiles::<F>((simd, tiles), &pool, inputs, &sequences, &found.parts());
+                1.0 / 512.0
+            }
+        };
 
         for sequence in &sequences {
             for head in 0..HEADS {
@@ -47,13 +69,15 @@ impl Case {
                     let row = found.words(sequence.output + query - sequence.queries.start);
                     for (number, expected) in expected.into_iter().enumerate() {
                         let column = head * HEAD + number;
-                        let (found, tolerance) = match F::KIND {
+                        let found = match F::ACTIVATIONS {
                             Kind::Bf16 => {
                                 let half = (row[column / 2] >> (16 * (column % 2))) as u16;
-                                (bf16::from_bits(half).to_f64(), expected.abs() / 256.0 + 1e-5)
+                                bf16::from_bits(half).to_f64()
                             }
-                            _ => (f64::from(f32::from_bits(row[column])), 1e-5),
+                            _ => f64::from(f32::from_bits(row[column])),
                         };
+                        let rounding = if F::KIND == Kind::Bf16 { expected.abs() / 256.0 } else { 0.0 };
+                        let tolerance = 1e-5 + rounding + of_weights;
                         assert!((found - expected).abs() <= tolerance, "{found}, expected {expected}");
                     }
                 }
@@ -65,15 +89,36 @@ impl Case {
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(simd) = Avx2::detect() {
-                self.run::<F32<_>>(simd);
+                self.run::<F32<_>>(simd, Way::Vectors);
+                self.run::<UnpackedBf16<_>>(simd, Way::Vectors);
             }
             if let Some(simd) = Avx512::detect() {
-                self.run::<F32<_>>(simd);
+                self.run::<F32<_>>(simd, Way::Vectors);
+                self.run::<UnpackedBf16<_>>(simd, Way::Vectors);
             }
             if let Some(simd) = Avx512Bf16::detect() {
-                self.run::<Bf16<_>>(simd);
+                self.run::<Bf16<_>>(simd, Way::Vectors);
+            }
+            if let Some(simd) = Avx512SoftTiles::detect() {
+                self.run::<Bf16<_>>(simd, Way::Tiles);
+            }
+            if let Some(simd) = Avx512Amx::detect() {
+                self.run::<Bf16<_>>(simd, Way::Tiles);
             }
         }
+    }
+}
+
+/// Writes rows of bfloat16 numbers, with all rows that are reserved.
+fn encode(to: &mut Activations, values: &[f32], stride: usize) {
+    for (row, values) in values.chunks_exact(stride).enumerate() {
+        let words: Vec<u32> = values[..3 * WIDTH]
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&[low, high]| low.to_bits() >> 16 | high.to_bits() & 0xFFFF_0000)
+            .collect();
+        to.set_words(row, &words);
     }
 }
 

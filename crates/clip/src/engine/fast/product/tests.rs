@@ -6,11 +6,11 @@ use half::bf16;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::fast::format::{Bf16, F32, GROUP, Int8};
+use crate::engine::fast::format::{Bf16, F32, GROUP, Int8, UnpackedBf16};
 use crate::engine::fast::layout::{Layout, Norm, Product, TowerLayout};
 use crate::engine::fast::pack;
 #[cfg(target_arch = "x86_64")]
-use crate::engine::fast::simd::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
+use crate::engine::fast::simd::{Avx2, Avx512, Avx512Amx, Avx512Bf16, Avx512SoftTiles, Avx512Vnni};
 
 /// A check of one format.
 trait Trial {
@@ -22,12 +22,19 @@ fn with_every_format(trial: &impl Trial) {
     {
         if let Some(simd) = Avx2::detect() {
             trial.run::<F32<_>>(simd);
-            trial.run::<Bf16<_>>(simd);
+            trial.run::<UnpackedBf16<_>>(simd);
         }
         if let Some(simd) = Avx512::detect() {
             trial.run::<F32<_>>(simd);
+            trial.run::<UnpackedBf16<_>>(simd);
         }
         if let Some(simd) = Avx512Bf16::detect() {
+            trial.run::<Bf16<_>>(simd);
+        }
+        if let Some(simd) = Avx512SoftTiles::detect() {
+            trial.run::<Bf16<_>>(simd);
+        }
+        if let Some(simd) = Avx512Amx::detect() {
             trial.run::<Bf16<_>>(simd);
         }
         if let Some(simd) = Avx512Vnni::detect() {
@@ -95,7 +102,7 @@ fn activations<F: Format>(simd: F::Simd, case: &Case, values: &[f32]) -> Activat
             unsafe { self.output.encode::<F>(simd, self.row, 0, self.values) }
         }
     }
-    let mut activations = Activations::new(F::KIND, case.inputs);
+    let mut activations = Activations::new(F::ACTIVATIONS, case.inputs);
     activations.reserve(case.rows);
     let output = activations.parts();
     for (row, values) in values.chunks_exact(case.inputs).enumerate() {
@@ -189,13 +196,13 @@ impl Trial for Case {
             return;
         }
 
-        let mut next = Activations::new(F::KIND, self.outputs);
+        let mut next = Activations::new(F::ACTIVATIONS, self.outputs);
         next.reserve(self.rows);
         let target = Target::GeluEncoded(next.parts());
         pool.run(|| multiply::<F>(simd, &pool, &activations, self.rows, weights_view, &target));
         for (row, expected) in expected.chunks_exact(self.outputs).enumerate() {
             for (column, &expected) in expected.iter().enumerate() {
-                let found = match (F::KIND, next.row(row).words[column / F::KIND.per_word()]) {
+                let found = match (F::ACTIVATIONS, next.row(row).words[column / F::ACTIVATIONS.per_word()]) {
                     (Kind::Bf16, word) => bf16::from_bits((word >> (16 * (column % 2))) as u16).to_f64(),
                     (_, word) => f64::from(f32::from_bits(word)),
                 };

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{MultiplyBf16, Simd, Work};
+use super::{NoTiles, Simd, UPPER_HALF, UnpackBf16, Work};
 
 /// For f32, and for bfloat16 converted to it.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,16 @@ impl Avx2 {
 impl Simd for Avx2 {
     type Floats = __m256;
     type Words = __m256i;
+    type Tiles = NoTiles;
     const LANES: usize = 8;
     // 12 sums, 2 of weights and 1 of an activation: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
     const TILE_VECTORS: usize = 2;
+
+    #[inline(always)]
+    fn tiles(self) -> Option<NoTiles> {
+        None
+    }
 
     #[inline(always)]
     fn vectorize<W: Work<Self>>(self, work: W) -> W::Output {
@@ -154,28 +160,24 @@ impl Simd for Avx2 {
     }
 }
 
-impl MultiplyBf16 for Avx2 {
+impl UnpackBf16 for Avx2 {
     #[inline(always)]
-    fn dot_bf16(self, sums: __m256, a: __m256i, b: __m256i) -> __m256 {
-        // A bfloat16 is the upper half of an f32. SAFETY: `self` exists.
-        unsafe {
-            let high = _mm256_set1_epi32(0xFFFF_0000_u32 as i32);
-            let low = |words| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words));
-            let high = |words| _mm256_castsi256_ps(_mm256_and_si256(words, high));
-            _mm256_fmadd_ps(low(a), low(b), _mm256_fmadd_ps(high(a), high(b), sums))
-        }
+    fn low(self, words: __m256i) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words)) }
     }
 
     #[inline(always)]
-    fn store_bf16(self, to: &mut [u32], value: __m256) {
+    fn high(self, words: __m256i) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32(UPPER_HALF))) }
+    }
+
+    #[inline(always)]
+    fn round_bf16(self, value: __m256) -> __m256 {
         unsafe {
             let bits = _mm256_castps_si256(value);
             let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
             let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
-            // Each half of the register packs its own four numbers; the permutation brings the two results together.
-            let halves = _mm256_srli_epi32::<16>(rounded);
-            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(halves, halves));
-            _mm_storeu_si128(to[..Self::LANES / 2].as_mut_ptr().cast(), _mm256_castsi256_si128(packed));
+            _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(UPPER_HALF)))
         }
     }
 }

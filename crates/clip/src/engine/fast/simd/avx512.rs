@@ -1,20 +1,28 @@
-//! AVX-512: sixteen lanes. Three types, since not every such processor can multiply bfloat16 or bytes.
+//! AVX-512: sixteen lanes. Several types, since not every such processor can multiply bfloat16, tiles of it, or bytes.
 #![allow(unsafe_code, reason = "vector instructions; a value of a type proves that the processor has them")]
 
 use std::arch::x86_64::*;
 
-use super::{MultiplyBf16, MultiplyInt8, Simd, Work};
+use super::amx::Amx;
+#[cfg(test)]
+use super::soft_tiles::SoftTiles;
+use super::{MultiplyBf16, MultiplyInt8, NoTiles, Simd, UPPER_HALF, UnpackBf16, Work};
 
 macro_rules! avx512 {
-    ($(#[$doc:meta])* $name:ident, $($feature:tt)*) => {
+    ($(#[$doc:meta])* $name:ident, [$($feature:tt)*]) => {
+        avx512! { $(#[$doc])* $name, [$($feature)*], () = Some(()), NoTiles = |()| None }
+    };
+    (
+        $(#[$doc:meta])* $name:ident, [$($feature:tt)*], $proof:ty = $detect:expr, $tiles:ty = $of:expr
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
-        pub(in super::super) struct $name(());
+        pub(in super::super) struct $name($proof);
 
         impl $name {
             /// The instructions, if the processor has them.
             pub(in super::super) fn detect() -> Option<Self> {
-                (true $(&& is_x86_feature_detected!($feature))*).then_some(Self(()))
+                if true $(&& is_x86_feature_detected!($feature))* { $detect.map(Self) } else { None }
             }
         }
 
@@ -23,11 +31,18 @@ macro_rules! avx512 {
         impl Simd for $name {
             type Floats = __m512;
             type Words = __m512i;
+            type Tiles = $tiles;
             const LANES: usize = 16;
             // 24 sums, 3 of weights and 1 of an activation: 28 of 32 registers, and with 11 loads for 24 products the
             // multipliers are the limit.
             const TILE_ROWS: usize = 8;
             const TILE_VECTORS: usize = 3;
+
+            #[inline(always)]
+            fn tiles(self) -> Option<$tiles> {
+                let of: fn($proof) -> Option<$tiles> = $of;
+                of(self.0)
+            }
 
             #[inline(always)]
             fn vectorize<W: Work<Self>>(self, work: W) -> W::Output {
@@ -164,37 +179,83 @@ macro_rules! avx512 {
 }
 
 avx512!(
-    /// For f32.
+    /// For f32, and for bfloat16 unpacked to it.
     Avx512,
-    "avx512f" "avx512bw" "avx512dq" "avx512vl"
+    ["avx512f" "avx512bw" "avx512dq" "avx512vl"]
 );
 avx512!(
     /// For bfloat16.
     Avx512Bf16,
-    "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512bf16"
+    ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512bf16"]
+);
+avx512!(
+    /// For bfloat16 in tiles.
+    Avx512Amx,
+    ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512bf16"],
+    Amx = Amx::detect(), Amx = Some
+);
+#[cfg(test)]
+avx512!(
+    /// For bfloat16 in tiles, on processors without them.
+    Avx512SoftTiles,
+    ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512bf16"],
+    SoftTiles = Some(SoftTiles), SoftTiles = Some
 );
 avx512!(
     /// For bytes.
     Avx512Vnni,
-    "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
+    ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"]
 );
 
-impl MultiplyBf16 for Avx512Bf16 {
-    #[inline(always)]
-    fn dot_bf16(self, sums: __m512, a: __m512i, b: __m512i) -> __m512 {
-        // SAFETY: `self` exists. Both types are 64 bytes of which every pattern is valid.
-        unsafe {
-            let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
-            _mm512_dpbf16_ps(sums, a, b)
+/// bfloat16 by the instructions for it.
+macro_rules! native_bf16 {
+    ($($name:ident)+) => {$(
+        impl MultiplyBf16 for $name {
+            #[inline(always)]
+            fn dot_bf16(self, sums: __m512, a: __m512i, b: __m512i) -> __m512 {
+                // SAFETY: `self` exists. Both types are 64 bytes of which every pattern is valid.
+                unsafe {
+                    let pairs = |words| std::mem::transmute::<__m512i, __m512bh>(words);
+                    _mm512_dpbf16_ps(sums, pairs(a), pairs(b))
+                }
+            }
+
+            #[inline(always)]
+            fn store_bf16(self, to: &mut [u32], value: __m512) {
+                // SAFETY: `self` exists, and the slice has been checked. Both types are 32 bytes of which every pattern is
+                // valid.
+                unsafe {
+                    let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+                    _mm256_storeu_si256(to[..Self::LANES / 2].as_mut_ptr().cast(), halves);
+                }
+            }
         }
+    )+};
+}
+
+native_bf16!(Avx512Bf16 Avx512Amx);
+#[cfg(test)]
+native_bf16!(Avx512SoftTiles);
+
+// SAFETY of the blocks below: `self` exists.
+impl UnpackBf16 for Avx512 {
+    #[inline(always)]
+    fn low(self, words: __m512i) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)) }
     }
 
     #[inline(always)]
-    fn store_bf16(self, to: &mut [u32], value: __m512) {
-        // SAFETY: `self` exists, and the slice has been checked. Both types are 32 bytes of which every pattern is valid.
+    fn high(self, words: __m512i) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(UPPER_HALF))) }
+    }
+
+    #[inline(always)]
+    fn round_bf16(self, value: __m512) -> __m512 {
         unsafe {
-            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
-            _mm256_storeu_si256(to[..Self::LANES / 2].as_mut_ptr().cast(), halves);
+            let bits = _mm512_castps_si512(value);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+            _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(UPPER_HALF)))
         }
     }
 }

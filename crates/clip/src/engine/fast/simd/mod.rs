@@ -17,16 +17,24 @@ macro_rules! instructions {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod math;
+#[cfg(test)]
+mod soft_tiles;
+mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx512::{Avx512, Avx512Bf16, Avx512Vnni};
+pub(super) use avx512::{Avx512, Avx512Amx, Avx512Bf16, Avx512Vnni};
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(super) use avx512::Avx512SoftTiles;
 pub(super) use math::{exp, quick_gelu};
+pub(super) use tiles::{NoTiles, Operand, Session, Sums, TILE, Tiles};
 
 /// Work to be compiled with a processor's vector instructions.
 pub(super) trait Work<S> {
@@ -43,12 +51,17 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     type Floats: Copy;
     /// A vector of 32-bit words: the numbers that a product multiplies.
     type Words: Copy;
+    /// The matrix instructions that belong to it.
+    type Tiles: Tiles;
     /// Numbers in a vector.
     const LANES: usize;
     /// Rows of a tile whose sums, with [`TILE_VECTORS`](Self::TILE_VECTORS) vectors per row, fit the registers.
     const TILE_ROWS: usize;
     /// Vectors in a row of a tile.
     const TILE_VECTORS: usize;
+
+    /// The matrix instructions, if it has any. Then formats of bfloat16 multiply by them, and vectors have sixteen numbers.
+    fn tiles(self) -> Option<Self::Tiles>;
 
     /// Runs `work` compiled with the instructions.
     fn vectorize<W: Work<Self>>(self, work: W) -> W::Output;
@@ -108,6 +121,20 @@ pub(super) trait MultiplyBf16: Simd {
     /// numbers may become zero.
     fn store_bf16(self, to: &mut [u32], value: Self::Floats);
 }
+
+/// Instructions that turn bfloat16 into f32. A bfloat16 is the upper half of an f32.
+pub(super) trait UnpackBf16: Simd {
+    /// The lower half of each word.
+    fn low(self, words: Self::Words) -> Self::Floats;
+    /// The upper half of each word.
+    fn high(self, words: Self::Words) -> Self::Floats;
+    /// Rounds to bfloat16, ties to even.
+    fn round_bf16(self, value: Self::Floats) -> Self::Floats;
+}
+
+/// The bits of an f32 that are a bfloat16.
+#[cfg(target_arch = "x86_64")]
+const UPPER_HALF: i32 = 0xFFFF_0000_u32 as i32;
 
 /// Instructions that multiply fours of bytes.
 pub(super) trait MultiplyInt8: Simd {

@@ -58,7 +58,46 @@ impl<S: Simd> Work<S> for Operations {
 /// Every pattern of the bits that rounding looks at, in several exponents.
 struct Rounding;
 
-impl<S: MultiplyBf16> Work<S> for Rounding {
+/// Rounds a vector to words of two bfloat16.
+trait Rounds: Simd {
+    fn words(self, values: &[f32], words: &mut [u32]);
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Rounds for Avx512Bf16 {
+    #[inline(always)]
+    fn words(self, values: &[f32], words: &mut [u32]) {
+        self.store_bf16(words, self.load(values));
+    }
+}
+
+/// Instructions that round to f32, whose upper halves are the bfloat16.
+macro_rules! rounds {
+    ($($name:ident)+) => {$(
+        #[cfg(target_arch = "x86_64")]
+        impl Rounds for $name {
+            #[inline(always)]
+            fn words(self, values: &[f32], words: &mut [u32]) {
+                let mut rounded = [0.0; $name::LANES];
+                self.store(&mut rounded, self.round_bf16(self.load(values)));
+                for (word, [low, high]) in words.iter_mut().zip(rounded.map(f32::to_bits).as_chunks().0) {
+                    assert_eq!((low | high) & 0xFFFF, 0);
+                    *word = low >> 16 | high;
+                    let both = self.splat_word(*word);
+                    for (half, expected) in [(self.low(both), low), (self.high(both), high)] {
+                        let mut found = [0.0; $name::LANES];
+                        self.store(&mut found, half);
+                        assert_eq!(found.map(f32::to_bits), [*expected; $name::LANES]);
+                    }
+                }
+            }
+        }
+    )+};
+}
+
+rounds!(Avx2 Avx512);
+
+impl<S: Rounds> Work<S> for Rounding {
     type Output = ();
 
     #[inline(always)]
@@ -71,7 +110,7 @@ impl<S: MultiplyBf16> Work<S> for Rounding {
                     })
                     .collect();
                 let mut words = vec![0; S::LANES / 2];
-                simd.store_bf16(&mut words, simd.load(&values));
+                simd.words(&values, &mut words);
                 for (word, pair) in words.iter().zip(values.chunks(2)) {
                     let [low, high] = [pair[0], pair[1]].map(|value| u32::from(bf16::from_f32(value).to_bits()));
                     assert_eq!(*word, low | high << 16, "{pair:?}");
@@ -99,6 +138,9 @@ fn rounding_to_bfloat16() {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(simd) = Avx2::detect() {
+            simd.vectorize(Rounding);
+        }
+        if let Some(simd) = Avx512::detect() {
             simd.vectorize(Rounding);
         }
         if let Some(simd) = Avx512Bf16::detect() {
