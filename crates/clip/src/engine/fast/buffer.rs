@@ -14,6 +14,12 @@ pub(super) struct Buffer<T> {
     length: usize,
 }
 
+impl<T: Copy + Default> Default for Buffer<T> {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl<T: Copy + Default> Buffer<T> {
     /// `length` zeros.
     pub(super) fn new(length: usize) -> Self {

@@ -240,6 +240,28 @@ impl<S: MultiplyBf16> Format for Bf16<S> {
     }
 }
 
+/// Adds the products of one number of each row with the weights of one input.
+///
+/// # Safety
+///
+/// `at` must be less than the length of each row.
+#[inline(always)]
+unsafe fn add_column<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    rows: &[&[u32]; ROWS],
+    at: usize,
+    weights: [S::Floats; VECTORS],
+    sums: &mut [[S::Floats; VECTORS]; ROWS],
+) {
+    for (row, sums) in rows.iter().zip(sums) {
+        // SAFETY: guaranteed by the caller.
+        let activation = simd.floats(simd.splat_word(unsafe { word(row, at) }));
+        for (sum, &weight) in sums.iter_mut().zip(&weights) {
+            *sum = simd.multiply_add(activation, weight, *sum);
+        }
+    }
+}
+
 impl<S: UnpackBf16> Format for UnpackedBf16<S> {
     type Simd = S;
     const KIND: Kind = Kind::Bf16;
@@ -287,16 +309,17 @@ impl<S: UnpackBf16> Format for UnpackedBf16<S> {
             for (vector, weights) in weights.iter_mut().enumerate() {
                 *weights = simd.load_words(&column[(first + vector) * S::LANES..][..S::LANES]);
             }
-            for half in 0..2 {
-                let weights = weights.map(|words| if half == 0 { simd.low(words) } else { simd.high(words) });
-                for (row, sums) in rows.iter().zip(&mut sums) {
-                    // SAFETY: each row was cut to twice the steps above.
-                    let activation = simd.floats(simd.splat_word(unsafe { word(row, 2 * step + half) }));
-                    for (sum, &weight) in sums.iter_mut().zip(&weights) {
-                        *sum = simd.multiply_add(activation, weight, *sum);
-                    }
-                }
+            let mut unpacked = [simd.splat(0.0); VECTORS];
+            for (unpacked, &words) in unpacked.iter_mut().zip(&weights) {
+                *unpacked = simd.low(words);
             }
+            // SAFETY: each row was cut to twice the steps above.
+            unsafe { add_column(simd, &rows, 2 * step, unpacked, &mut sums) };
+            for (unpacked, &words) in unpacked.iter_mut().zip(&weights) {
+                *unpacked = simd.high(words);
+            }
+            // SAFETY: as above.
+            unsafe { add_column(simd, &rows, 2 * step + 1, unpacked, &mut sums) };
         }
         sums
     }

@@ -2,7 +2,7 @@
 
 mod tiles;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use super::buffer::{Buffer, Parts};
@@ -200,7 +200,10 @@ impl Target<'_> {
             // SAFETY: guaranteed by the caller.
             Target::Encoded(parts) => unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) },
             Target::GeluEncoded(parts) => {
-                let values = values.map(|value| quick_gelu(simd, value));
+                let mut values = values;
+                for value in &mut values {
+                    *value = quick_gelu(simd, *value);
+                }
                 // SAFETY: guaranteed by the caller.
                 unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) }
             }
@@ -318,21 +321,26 @@ impl<F: Format> Work<F::Simd> for Strip<'_, F> {
     fn run(self, simd: F::Simd) {
         let (panel, _) = self.weights.panel(self.panel);
         // Both conditions are constants.
-        if F::ACTIVATIONS == Kind::F32 && F::KIND != Kind::F32 && self.rows.1 - self.rows.0 > F::Simd::TILE_ROWS {
-            return UNPACKED.with_borrow_mut(|words| {
-                words.reserve(panel.words.len() * F::KIND.per_word());
-                let words = &mut words[..panel.words.len() * F::KIND.per_word()];
-                F::unpack(simd, panel.words, words);
-                self.tiles::<F32<F::Simd>>(simd, Panel { words, ..panel });
-            });
+        if F::ACTIVATIONS == Kind::F32 && F::KIND != Kind::F32 && self.rows.1 - self.rows.0 > UNPACK_ABOVE {
+            // Taken, since a closure would be compiled without the vector instructions.
+            let mut buffer = UNPACKED.take();
+            let length = panel.words.len() * F::KIND.per_word();
+            buffer.reserve(length);
+            F::unpack(simd, panel.words, &mut buffer[..length]);
+            self.tiles::<F32<F::Simd>>(simd, Panel { words: &buffer[..length], ..panel });
+            UNPACKED.set(buffer);
+        } else {
+            self.tiles::<F>(simd, panel);
         }
-        self.tiles::<F>(simd, panel);
     }
 }
 
+/// Rows above which unpacking a panel pays. It writes to the second-level cache, from which all tiles of rows then read.
+const UNPACK_ABOVE: usize = 128;
+
 thread_local! {
-    /// The weights of a panel as f32. Unpacking them once is faster than for each tile of rows.
-    static UNPACKED: RefCell<Buffer<u32>> = RefCell::new(Buffer::new(0));
+    /// The weights of a panel as f32.
+    static UNPACKED: Cell<Buffer<u32>> = Cell::default();
 }
 
 impl<F: Format> Strip<'_, F> {

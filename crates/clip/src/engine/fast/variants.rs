@@ -1,4 +1,4 @@
-//! The table of kernels: precision, processor, and the formats that compute them. The first that fits is used.
+//! The table of kernels: precision, processor, and the formats that compute them. The first that fits and pays is used.
 
 use super::format::Kind;
 use super::layout::Layout;
@@ -18,6 +18,8 @@ pub(in super::super) struct Variant {
     needed: &'static str,
     pub(super) kind: Kind,
     available: fn() -> bool,
+    /// Whether they are faster than the later ones of the same precision; on the same machine always the same.
+    pays: fn() -> bool,
     pub(super) build: fn(ModelInfo, Storage, Layout, Pool, usize) -> Box<dyn Engine>,
 }
 
@@ -44,6 +46,7 @@ const VARIANTS: [Variant; 7] = {
                 name: $name,
                 needed: $needed,
                 kind: <$inner<$simd> as Format>::KIND,
+                pays: || pays(Kernels::$kernels),
                 available: || $simd::detect().is_some() && $edge_simd::detect().is_some(),
                 build: |info, storage, layout, pool, patch| match ($simd::detect(), $edge_simd::detect()) {
                     (Some(inner), Some(edge)) => Box::new(Model::<$inner<$simd>, $edge<$edge_simd>>::new(
@@ -71,6 +74,12 @@ const VARIANTS: [Variant; 7] = {
     ]
 };
 
+/// Whether kernels that the processor has are worth using.
+#[cfg(target_arch = "x86_64")]
+fn pays(kernels: Kernels) -> bool {
+    kernels != Kernels::Avx512Bf16 || super::simd::multiplies_bf16_fast()
+}
+
 /// Other processors use candle.
 #[cfg(not(target_arch = "x86_64"))]
 const VARIANTS: [Variant; 0] = [];
@@ -81,7 +90,7 @@ const VARIANTS: [Variant; 0] = [];
 ///
 /// If no variant fits the processor.
 pub(in super::super) fn choose(precision: Precision, kernels: Option<Kernels>) -> Result<Option<Variant>, Inner> {
-    choose_from(VARIANTS, precision, kernels, |variant| (variant.available)())
+    choose_from(VARIANTS, precision, kernels, |variant| (variant.available)(), |variant| (variant.pays)())
 }
 
 fn choose_from<const COUNT: usize>(
@@ -89,15 +98,17 @@ fn choose_from<const COUNT: usize>(
     precision: Precision,
     kernels: Option<Kernels>,
     available: impl Fn(&Variant) -> bool,
+    pays: impl Fn(&Variant) -> bool,
 ) -> Result<Option<Variant>, Inner> {
-    let asked = |variant: &Variant| kernels.is_none_or(|kernels| variant.kernels == kernels);
+    let asked = |variant: &Variant| match kernels {
+        Some(kernels) => variant.kernels == kernels,
+        None => pays(variant),
+    };
     let mut needed = None;
     for variant in variants {
         let fits = match precision {
-            // bfloat16 without native instructions is not faster than f32, so it is only used on request.
-            Precision::Auto => {
-                variant.kind == Kind::F32 || (variant.kind == Kind::Bf16 && variant.kernels == Kernels::Avx512)
-            }
+            // bfloat16 first, the same on all processors, since nowhere is it slower than f32.
+            Precision::Auto => matches!(variant.kind, Kind::Bf16 | Kind::F32),
             _ => variant.precision == precision,
         };
         if fits && asked(&variant) {
@@ -123,24 +134,27 @@ fn choose_from<const COUNT: usize>(
 mod tests {
     use super::*;
 
+    /// The instructions of a processor, and whether those for bfloat16 are fast.
     #[derive(Clone, Copy)]
-    struct Processor(&'static [&'static str]);
+    struct Processor(&'static [&'static str], bool);
 
-    const OLD: Processor = Processor(&[]);
-    const COMMON: Processor = Processor(&["AVX2 with FMA"]);
-    const WIDE: Processor = Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI"]);
-    const NEW: Processor = Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI", "AVX-512 with BF16"]);
+    const OLD: Processor = Processor(&[], false);
+    const COMMON: Processor = Processor(&["AVX2 with FMA"], false);
+    const WIDE: Processor = Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI"], false);
+    const BF16: &[&str] = &["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI", "AVX-512 with BF16"];
+    /// AMD since Zen 4.
+    const FAST: Processor = Processor(BF16, true);
+    /// Intel, where a hypervisor hides AMX or the kernel refuses it.
+    const SLOW: Processor = Processor(BF16, false);
+    const TILES: Processor =
+        Processor(&["AVX2 with FMA", "AVX-512", "AVX-512 with VNNI", "AVX-512 with BF16", "AMX with BF16"], false);
 
-    fn chosen(processor: Processor, precision: Precision, kernels: Option<Kernels>) -> Result<&'static str, String> {
-        match choose_from(VARIANTS, precision, kernels, |variant| processor.0.contains(&variant.needed)) {
-            Ok(None) => Ok("candle"),
-            Ok(Some(variant)) => Ok(match (variant.name, variant.kernels) {
-                ("bf16", Kernels::Avx512) => "bf16 avx512",
-                ("bf16", _) => "bf16 avx2",
-                ("f32", Kernels::Avx512) => "f32 avx512",
-                ("f32", _) => "f32 avx2",
-                (name, _) => name,
-            }),
+    fn chosen(processor: Processor, precision: Precision, kernels: Option<Kernels>) -> Result<String, String> {
+        let available = |variant: &Variant| processor.0.contains(&variant.needed);
+        let pays = |variant: &Variant| variant.kernels != Kernels::Avx512Bf16 || processor.1;
+        match choose_from(VARIANTS, precision, kernels, available, pays) {
+            Ok(None) => Ok("candle".to_owned()),
+            Ok(Some(variant)) => Ok(format!("{} {}", variant.name, variant.kernels)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -148,18 +162,22 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn each_processor_gets_the_fastest_it_has() {
-        for (processor, auto, f32, bf16, int8) in [
-            (OLD, "candle", "candle", None, None),
-            (COMMON, "f32 avx2", "f32 avx2", Some("bf16 avx2"), None),
-            (WIDE, "f32 avx512", "f32 avx512", Some("bf16 avx2"), Some(INT8_NAME)),
-            (NEW, "bf16 avx512", "f32 avx512", Some("bf16 avx512"), Some(INT8_NAME)),
+        let int8 = Some("int8-g64 avx512");
+        for (processor, f32, bf16, int8) in [
+            (OLD, "candle", None, None),
+            (COMMON, "f32 avx2", Some("bf16 avx2"), None),
+            (WIDE, "f32 avx512", Some("bf16 avx512"), int8),
+            (FAST, "f32 avx512", Some("bf16 avx512-bf16"), int8),
+            (SLOW, "f32 avx512", Some("bf16 avx512"), int8),
+            (TILES, "f32 avx512", Some("bf16 amx"), int8),
         ] {
-            assert_eq!(chosen(processor, Precision::Auto, None), Ok(auto));
-            assert_eq!(chosen(processor, Precision::F32, None), Ok(f32));
-            assert_eq!(chosen(processor, Precision::Bf16, None).ok(), bf16);
-            assert_eq!(chosen(processor, Precision::Int8, None).ok(), int8);
+            let found = |precision| chosen(processor, precision, None).ok();
+            assert_eq!(found(Precision::Auto).as_deref(), bf16.or(Some(f32)));
+            assert_eq!(found(Precision::F32).as_deref(), Some(f32));
+            assert_eq!(found(Precision::Bf16).as_deref(), bf16);
+            assert_eq!(found(Precision::Int8).as_deref(), int8);
             for precision in [Precision::Auto, Precision::F32] {
-                assert_eq!(chosen(processor, precision, Some(Kernels::Candle)), Ok("candle"));
+                assert_eq!(chosen(processor, precision, Some(Kernels::Candle)).as_deref(), Ok("candle"));
             }
         }
     }
@@ -167,14 +185,29 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn a_requested_kernel_is_used_or_refused() {
-        assert_eq!(chosen(NEW, Precision::Auto, Some(Kernels::Avx2)), Ok("f32 avx2"));
-        assert_eq!(chosen(NEW, Precision::Bf16, Some(Kernels::Avx2)), Ok("bf16 avx2"));
+        let found = |processor, precision, kernels| chosen(processor, precision, Some(kernels));
+        assert_eq!(found(FAST, Precision::Auto, Kernels::Avx2).as_deref(), Ok("bf16 avx2"));
+        assert_eq!(found(FAST, Precision::F32, Kernels::Avx2).as_deref(), Ok("f32 avx2"));
+        assert_eq!(found(SLOW, Precision::Bf16, Kernels::Avx512Bf16).as_deref(), Ok("bf16 avx512-bf16"));
         let refused = |precision, kernels| chosen(COMMON, precision, kernels).unwrap_err();
         assert_eq!(
             refused(Precision::Int8, None),
             "precision int8 requires AVX-512 with VNNI, which this processor does not have"
         );
         assert!(refused(Precision::F32, Some(Kernels::Avx512)).contains("requires AVX-512,"));
+        assert!(refused(Precision::Bf16, Some(Kernels::Amx)).contains("requires AMX with BF16,"));
+        assert!(refused(Precision::F32, Some(Kernels::Amx)).starts_with("no amx kernels"));
         assert!(refused(Precision::Bf16, Some(Kernels::Candle)).starts_with("no candle kernels"));
+    }
+
+    /// The choice of this machine, which is that of every start.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_choice_is_always_the_same() {
+        let kernels = || choose(Precision::Auto, None).unwrap().map(|variant| variant.kernels);
+        let first = kernels();
+        assert!((0..10).all(|_| kernels() == first));
+        let all = VARIANTS.map(|variant| format!("{} {}: {}", variant.name, variant.kernels, (variant.available)()));
+        println!("kernels that this processor runs: {}", all.join(", "));
     }
 }

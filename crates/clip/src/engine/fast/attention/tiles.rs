@@ -168,8 +168,10 @@ impl<F: Format> Head<'_, F> {
             session.block::<DOWN, 2>(weights, values, steps, sums, |_, _| ());
             for row in 0..height {
                 let inverse = simd.splat(inverse[row]);
-                let results =
-                    [0, 1].map(|next| simd.multiply(simd.load(sums.row((row / TILE, next), row % TILE)), inverse));
+                let mut results = [inverse; 2];
+                for (next, result) in results.iter_mut().enumerate() {
+                    *result = simd.multiply(simd.load(sums.row((row / TILE, next), row % TILE)), inverse);
+                }
                 let target = sequence.output + first + row - sequence.queries.start;
                 // SAFETY: `attend` gives every pair of sequence and head to one task.
                 unsafe { self.output.encode_vectors::<F, 2>(simd, target, head * HEAD + column * TILE, results) };

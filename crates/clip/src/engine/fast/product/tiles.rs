@@ -128,7 +128,7 @@ impl<F: Format> Strip<'_, F> {
         let blocks = self.rows.len().div_ceil(BLOCK * TILE);
         let words_per_step = self.words.len().div_ceil(blocks * steps);
         let words_before = (block.row - self.rows.start) / (BLOCK * TILE) * steps * words_per_step;
-        session.block(rows, columns, steps, sums, |step, sums| {
+        session.block(rows, columns, steps, sums, #[inline(always)] |step, sums| {
             let first = words_before + step * words_per_step;
             for word in first..(first + words_per_step).min(self.words.len()) {
                 for next in 0..BLOCK {

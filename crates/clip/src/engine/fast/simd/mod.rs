@@ -122,6 +122,14 @@ pub(super) trait MultiplyBf16: Simd {
     fn store_bf16(self, to: &mut [u32], value: Self::Floats);
 }
 
+/// Whether the processor multiplies bfloat16 faster than f32, if it has instructions for both: AMD's twice as fast since Zen 4,
+/// Intel's half as fast (measured on a Xeon of 2024: one `vdpbf16ps` in two cycles, whatever its width).
+#[cfg(target_arch = "x86_64")]
+pub(super) fn multiplies_bf16_fast() -> bool {
+    let vendor = std::arch::x86_64::__cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+}
+
 /// Instructions that turn bfloat16 into f32. A bfloat16 is the upper half of an f32.
 pub(super) trait UnpackBf16: Simd {
     /// The lower half of each word.
