@@ -20,7 +20,7 @@ $(MAKECMDGOALS):
 
 else
 
-.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
+.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus test-amx sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 23
@@ -85,6 +85,9 @@ bench-quality: setup ## Measure the quality of recommendations against known ans
 
 test-corpus: ## Compare the image decoder with Pillow on all images below DIR (installs Pillow once)
 	@tools/test-corpus "$(DIR)"
+
+test-amx: ## Run the tests of the kernels for AMX on an emulated processor
+	@tools/test-amx
 
 sanitize: ## Run the tests of the vector kernels under AddressSanitizer (separate build)
 	@tools/sanitize

@@ -468,14 +468,13 @@ settings! {
         EMBEDDER_PATH.path().unwrap_or_else(|| crate::postgres::platform::installed_program("pinterest-embedder"))
     }
 
-    /// auto: the fastest precision whose vectors rank as the reference's do: bf16 if the CPU supports it natively
-    /// (cosine to f32 above 0.9999 at several times the speed), otherwise f32. In a cluster of unlike servers, such as
-    /// a primary and standbys that may replace it, name one of the two, so that all of them make vectors of one model.
+    /// auto: the fastest precision whose vectors rank as the reference's do (cosine to f32 above 0.9999): bf16 on x86-64
+    /// with AVX2, so that unlike servers, such as a primary and its standbys, make vectors of one model; otherwise f32.
     ///
     /// It changes with a reload, which is safe: vectors of different precisions are never mixed, see pinterest.model.
     static CLIP_PRECISION: Setting<ClipPrecision> = choice(c"pinterest.clip_precision", ClipPrecision::Auto, Change::OnReload,
         c"Precision that the embedder computes in: auto, f32, bf16 or int8.",
-        c"auto: bf16 if the CPU supports it natively, otherwise f32. int8 is the fastest and not validated on trained weights. Each makes vectors of a model of its own; a reload restarts the embedder.",
+        c"auto: bf16 on x86-64 with AVX2, otherwise f32. int8 is the fastest and not validated on trained weights. Each makes vectors of a model of its own; a reload restarts the embedder.",
     );
 
     /// The precision that the embedder computes in.
@@ -587,7 +586,7 @@ pub enum CloneFence {
 /// The precision that the embedder computes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum ClipPrecision {
-    /// bf16 if the CPU supports it natively, otherwise f32.
+    /// bf16 on x86-64 with AVX2, otherwise f32.
     #[name = c"auto"]
     Auto,
     /// As the reference does.

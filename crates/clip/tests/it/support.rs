@@ -102,14 +102,19 @@ pub fn options(precision: Precision, kernels: Kernels, threads: usize) -> Option
     Options { precision, kernels: Some(kernels), threads: NonZeroUsize::new(threads).unwrap(), ..Options::default() }
 }
 
+/// Whether kernels are to be tested. `CLIP_TEST_KERNELS` names some where the others take too long (tools/test-amx).
+pub fn tested(kernels: Kernels) -> bool {
+    std::env::var("CLIP_TEST_KERNELS").map_or(true, |names| names.split(',').any(|name| name == kernels.name()))
+}
+
 /// Every precision on every kind of kernels that this processor has, except candle.
 pub fn variants() -> Vec<(Precision, Kernels)> {
     let mut variants = vec![];
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-        for kernels in [Kernels::Avx2, Kernels::Avx512] {
+        for kernels in Kernels::ALL.into_iter().filter(|&kernels| kernels != Kernels::Candle && tested(kernels)) {
             match clip::load(&standin_directory(Size::Tiny), &options(precision, kernels, 1)) {
                 Ok(_) => variants.push((precision, kernels)),
-                Err(error) if error.kind() == ErrorKind::Unsupported => println!("{error}"),
+                Err(error) if error.kind() == ErrorKind::Unsupported => println!("skipped: {precision} {kernels}: {error}"),
                 Err(error) => panic!("{precision} {kernels}: {error}"),
             }
         }

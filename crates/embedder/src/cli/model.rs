@@ -15,11 +15,11 @@ pub struct ModelArguments {
     #[arg(long = "model", value_name = "DIR", value_parser = PathBufValueParser::new().try_map(std::path::absolute))]
     pub directory: PathBuf,
 
-    /// Precision of the matrix products: auto, f32, bf16, or int8; auto is bf16 if the CPU supports it natively, else f32
+    /// Precision of the matrix products: auto, f32, bf16, or int8; auto is bf16 on x86-64 with AVX2, else f32
     #[arg(long, value_name = "NAME", default_value_t)]
     precision: Precision,
 
-    /// Code that multiplies matrices: candle, avx2, or avx512 [default: the fastest on this CPU]
+    /// Code that multiplies matrices: candle, avx2, avx512, avx512-bf16, or amx [default: the fastest on this CPU]
     #[arg(long, value_name = "NAME")]
     kernels: Option<Kernels>,
 

@@ -135,6 +135,13 @@ fn allowed(removes: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     for option in [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS, libc::PR_GET_DUMPABLE] {
         only(libc::SYS_prctl, vec![is(0, option as u64)?])?;
     }
+    // The processor's tile registers, which a process may use only after it has asked.
+    #[cfg(target_arch = "x86_64")]
+    {
+        const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
+        const XFEATURE_XTILEDATA: u64 = 18;
+        only(libc::SYS_arch_prctl, vec![is(0, ARCH_REQ_XCOMP_PERM)?, is(1, XFEATURE_XTILEDATA)?])?;
+    }
     for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD, libc::F_DUPFD_CLOEXEC] {
         only(libc::SYS_fcntl, vec![is(1, command as u64)?])?;
     }

@@ -65,8 +65,11 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
 fn load(shared: &Shared, directory: &Path, options: &Options) -> Result<Loaded, Failure> {
     *shared.model_state() = ModelState::Loading;
     let result = model::load(directory, options);
-    if let Ok((_, Model { notice: Some(notice), .. })) = &result {
-        log::line(format_args!("{notice}"));
+    if let Ok((_, Model { name, precision, kernels, notice, .. })) = &result {
+        log::line(format_args!("loaded model {name}: {precision} by kernels {kernels}"));
+        if let Some(notice) = notice {
+            log::line(format_args!("{notice}"));
+        }
     }
     *shared.model_state() = match &result {
         Ok((_, model)) => ModelState::Ready(model.clone()),
