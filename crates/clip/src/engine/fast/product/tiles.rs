@@ -128,11 +128,12 @@ impl<F: Format> Strip<'_, F> {
         let blocks = self.rows.len().div_ceil(BLOCK * TILE);
         let words_per_step = self.words.len().div_ceil(blocks * steps);
         let words_before = (block.row - self.rows.start) / (BLOCK * TILE) * steps * words_per_step;
+        let next = std::array::from_fn::<_, BLOCK, _>(|next| self.column_start(block.column + BLOCK + next));
         session.block(rows, columns, steps, sums, #[inline(always)] |step, sums| {
             let first = words_before + step * words_per_step;
             for word in first..(first + words_per_step).min(self.words.len()) {
-                for next in 0..BLOCK {
-                    self.tiles.prefetch(self.weights.words, self.column_start(block.column + BLOCK + next) + word * PANEL);
+                for column in next {
+                    self.tiles.prefetch(self.weights.words, column + word * PANEL);
                 }
             }
             let first = step * vectors_per_step;
@@ -164,7 +165,8 @@ impl<F: Format> Strip<'_, F> {
     #[inline(always)]
     fn finish(&self, simd: F::Simd, sums: &Sums, block: Block, vectors: Range<usize>) {
         for vector in vectors {
-            let (row, across) = (vector / block.width, vector % block.width);
+            // The width is 1 or 2, and a division would take longer than the rest.
+            let (row, across) = (vector >> (block.width - 1), vector & (block.width - 1));
             let column = (block.column + across) * TILE;
             let value = simd.load(sums.row((row / TILE, across), row % TILE));
             if self.words.start > 0 {
