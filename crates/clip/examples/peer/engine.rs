@@ -47,7 +47,8 @@ pub fn answer(arguments: &Arguments) -> Result<()> {
     let info = engine.info();
     let ready = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "detail": format!("{} kernels, {}", info.kernels, info.precision),
+        "detail": info.precision,
+        "kernels": [info.kernels.name()],
         "weights_sha256": info.weights_sha256,
     });
     let mut peer = Peer {
