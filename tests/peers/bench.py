@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+import document
+import instructions
+import processor
 import report
 from inputs import IMAGES, TOKENS, WEIGHTS_SHA256
 from measure import Case, Pace, Worker, WorkerFailed, measure
@@ -32,7 +35,7 @@ class Contestant:
 
     key: str
     name: str
-    # The peak it is compared with: f32, bf16 or int8.
+    # The numbers it multiplies: f32, bf16 or int8.
     precision: str
     # Module of engines/ and its name for the precision; None for an engine of crates/clip.
     module: str | None = None
@@ -55,6 +58,7 @@ CONTESTANTS = [
     Contestant("onnxruntime-int8", "ONNX Runtime int8", "int8", "onnx_runtime", "int8"),
     Contestant("openvino-f32", "OpenVINO f32", "f32", "openvino_cpu", "f32"),
     Contestant("openvino-bf16", "OpenVINO bf16", "bf16", "openvino_cpu", "bf16"),
+    Contestant("faster-clip", "faster-clip", "f32", "faster_clip", "int8"),
     Contestant("clip-f32-avx2", "clip f32, AVX2 kernels", "f32", kernels="avx2", texts=True),
     Contestant("clip-f32", "clip f32", "f32", texts=True),
     Contestant("clip-bf16", "clip bf16", "bf16", texts=True),
@@ -166,32 +170,33 @@ def main():
         for worker in [*workers.values(), *peaks.values()]:
             worker.close()
 
-    figures = report.Figures(measured)
-    details = [
-        f"- {by_key[engine].name}: {worker.ready['detail']}"
-        for (engine, threads), worker in workers.items()
-        if threads == THREADS[-1] and worker.ready["detail"]
-    ]
+    ready = {engine: worker.ready for (engine, threads), worker in workers.items() if threads == THREADS[-1]}
+    used = {
+        engine: instructions.of_engine(said["kernels"], by_key[engine].precision) for engine, said in ready.items()
+    }
+    figures = report.Figures(measured, used)
+    found = processor.read()
     parts = [
-        f"{datetime.date.today():%d %B %Y}; {report.processor()}; {report.memory()}; {report.system()}. "
+        f"`make bench-peers`, {datetime.date.today():%d %B %Y}; {processor.description(found)}; {report.memory()}; "
+        f"{report.system()}. "
         f"{versions(workers, contestants)}. Weights {weights[:12]}…; {measured.rounds} of {pace.rounds} rounds. "
         f"Other programs used {measured.foreign:.1%} of the machine meanwhile, "
         f"waiting engines at most {measured.idle:.1%} of a processor.",
-        "### Aims",
+        "#### Aims",
         report.ratios(report.aims(figures, lambda key: by_key[key].name)),
-        "### Images per second",
+        "#### Images per second",
         report.speeds(figures, contestants, images),
-        "### Milliseconds per call",
+        "#### Milliseconds per call",
         report.latencies(figures, contestants, images),
-        "### Share of the processor's peak in the same precision",
+        "#### Share of the peak of its instruction",
         report.shares(figures, contestants, images),
         "The peak, registers only, and the images per second that it would be, at " + report.counted_work() + ":",
         report.peaks(figures, peaks[THREADS[0]].ready["instructions"], THREADS),
-        *(["### Cosine to PyTorch f32, 32 images", report.nearness(contestants, near_images)] if near_images else []),
-        "### One text of eight tokens",
+        *(["#### Cosine to PyTorch f32, 32 images", report.nearness(contestants, near_images)] if near_images else []),
+        "#### One text of eight tokens",
         report.texts(figures, contestants, THREADS, near_texts),
-        "### What ran",
-        "\n".join(details),
+        "#### What ran",
+        report.what_ran(figures, contestants, ready),
         *(f"Not available: {by_key[key].name} ({reason})." for key, reason in absent.items()),
     ]
     text = "\n\n".join(parts)
@@ -201,7 +206,7 @@ def main():
             f"\nOther programs used {measured.foreign:.0%} of the machine: the figures are unreliable", file=sys.stderr
         )
     if not arguments.quick and not arguments.only:
-        DOCUMENT.write_text(report.between_marks(DOCUMENT.read_text(), text))
+        DOCUMENT.write_text(document.with_figures(DOCUMENT.read_text(), processor.kind(found), text))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Runs each engine in a worker process, and measures all of them in interleaved rounds.
 
 In each round every case is measured, and in each case every engine, in an order that changes. Driver and worker exchange
-lines of JSON. First the worker writes {"version": …, "detail": …}. Then each request has one answer:
+lines of JSON. First the worker writes {"version": …, "detail": …, "kernels": {name: weight, …}}; one that
+measures peaks "instructions" in place of kernels. Then each request has one answer:
 
     {"time": {"kind": "images", "batch": 8, "repeat": 3}}             {"seconds": [0.21, 0.2, 0.2]}
     {"embed": {"kind": "texts", "batch": 1, "path": "vectors.f32"}}   {}
-    {"peak": "bf16", "seconds": 0.3}                                  {"operations_per_second": 4.7e11} or null
+    {"peak": "vdpbf16ps zmm", "seconds": 0.3}                         {"operations_per_second": 4.7e11}
 """
 
 import json
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-PRECISIONS = ["f32", "bf16", "int8"]
 
 
 class WorkerFailed(Exception):
@@ -104,7 +104,7 @@ class Pace:
 
 @dataclass
 class Measured:
-    """One number per round: seconds per call by (engine, case), operations per second by (precision, case)."""
+    """One number per round: seconds per call by (engine, case), operations per second by (instruction, case)."""
 
     seconds: dict
     peaks: dict
@@ -140,9 +140,11 @@ def measure(workers, peaks, cases, takes_part, pace, seed):
             what = f"{case.threads} threads, {case.batch} {case.kind}"
             print(f"round {number + 1} of {pace.rounds}: {what}", file=sys.stderr)
             if case.kind == "images":
-                for precision in PRECISIONS:
-                    answer = peaks[case.threads].ask(peak=precision, seconds=pace.peak)
-                    measured.peaks.setdefault((precision, case), []).append(answer["operations_per_second"])
+                for instruction in peaks[case.threads].ready["instructions"]:
+                    if instruction["available"]:
+                        answer = peaks[case.threads].ask(peak=instruction["name"], seconds=pace.peak)
+                        key = instruction["name"], case
+                        measured.peaks.setdefault(key, []).append(answer["operations_per_second"])
             engines = [engine for engine, threads in workers if threads == case.threads and takes_part(engine, case)]
             for engine in shuffle.sample(engines, len(engines)):
                 worker = workers[engine, case.threads]

@@ -4,19 +4,13 @@ import os
 import platform
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from measure import PRECISIONS, Case
-
-BEGIN = "<!-- Written by `make bench-peers`; the text between the two marks is replaced. -->"
-END = "<!-- End of what `make bench-peers` writes. -->"
+from measure import Case
 
 TORCH_BF16 = ["torch-bf16", "torch-bf16-autocast"]
 MANY = Case(threads=2, kind="images", batch=8)
-
-FLAGS = ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"]
 
 # Additions and multiplications of one image in ViT-B/32, counted from the shapes of its matrix products. A product of an
 # N x K matrix with a vector is 2·N·K. Norms, softmax and GELU are left out: under one percent.
@@ -48,19 +42,6 @@ def layer(rows):
 
 def product(outputs, inputs):
     return 2 * outputs * inputs
-
-
-def processor():
-    """One line, for example `AMD EPYC (family 26, model 2), 2 processors, avx2 avx512f avx512_bf16 avx512_vnni`."""
-    fields = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        fields.setdefault(name.strip(), value.strip())
-    name = fields.get("model name", platform.machine())
-    if "cpu family" in fields:
-        name += f" (family {fields['cpu family']}, model {fields['model']})"
-    found = [flag for flag in FLAGS if flag in fields.get("flags", "").split()]
-    return ", ".join([name, f"{os.cpu_count()} processors", *([" ".join(found)] if found else [])])
 
 
 def memory():
@@ -113,8 +94,9 @@ class Ratio:
 class Figures:
     """Medians over rounds. A ratio is taken within each round, where its two sides were at most minutes apart."""
 
-    def __init__(self, measured):
-        self.measured = measured
+    def __init__(self, measured, instructions):
+        """`instructions` by engine; without those that are not known."""
+        self.measured, self.instructions = measured, instructions
 
     def has(self, engine, case):
         return (engine, case) in self.measured.seconds
@@ -125,26 +107,24 @@ class Figures:
     def rate(self, engine, case):
         return case.batch / self.seconds(engine, case)
 
-    def peak(self, precision, threads):
+    def peak(self, instruction, threads):
         """Operations per second, or None if the CPU has no such instruction."""
         rates = [
             rate
             for (found, case), rates in self.measured.peaks.items()
-            if found == precision and case.threads == threads
+            if found == instruction and case.threads == threads
             for rate in rates
-            if rate is not None
         ]
         return statistics.median(rates) if rates else None
 
-    def share_of_peak(self, engine, precision, case):
-        """Share of the peak that was measured in the same round, for the operations that are needed."""
-        peaks = self.measured.peaks.get((precision, case), [])
-        shares = [
-            case.batch * operations() / seconds / peak
-            for seconds, peak in zip(self.measured.seconds[engine, case], peaks, strict=True)
-            if peak is not None
-        ]
-        return Ratio(statistics.median(shares), min(shares), max(shares)) if shares else None
+    def share_of_peak(self, engine, case):
+        """Share of the peak of its instruction that was measured in the same round, for the operations that are needed."""
+        peaks = self.measured.peaks.get((self.instructions.get(engine), case))
+        if peaks is None or not self.has(engine, case):
+            return None
+        pairs = zip(self.measured.seconds[engine, case], peaks, strict=True)
+        shares = [case.batch * operations() / seconds / peak for seconds, peak in pairs]
+        return Ratio(statistics.median(shares), min(shares), max(shares))
 
     def speed_ratio(self, engine, other, case):
         """How many times as fast `engine` is as `other`."""
@@ -179,13 +159,12 @@ def aims(figures, name):
         return figures.speed_ratio(engine, other, case) if present else None
 
     torch = figures.fastest(TORCH_BF16, MANY) or TORCH_BF16[0]
-    share = figures.share_of_peak("clip-bf16", "bf16", MANY) if figures.has("clip-bf16", MANY) else None
     at = "8 images, 2 threads"
     return [
         Aim(f"clip bf16 to {name('openvino-bf16')}, {at}", 1.05, faster("clip-bf16", ["openvino-bf16"], MANY)),
         Aim(f"clip bf16 to {name(torch)} (the faster of two), {at}", 1.3, faster("clip-bf16", [torch], MANY)),
         Aim(f"clip f32 to {name('onnxruntime-f32')}, {at}", 1.15, faster("clip-f32", ["onnxruntime-f32"], MANY)),
-        Aim(f"clip bf16 to the processor's bf16 peak, {at}", 0.85, share),
+        Aim(f"clip bf16 to the peak of its instruction, {at}", 0.85, figures.share_of_peak("clip-bf16", MANY)),
         Aim(
             f"clip bf16 to {name('candle')}, a text of 8 tokens, 1 thread",
             4.0,
@@ -228,7 +207,7 @@ def latencies(figures, contestants, cases):
 
 def shares(figures, contestants, cases):
     def cell(contestant, case):
-        share = figures.share_of_peak(contestant.key, contestant.precision, case)
+        share = figures.share_of_peak(contestant.key, case)
         return f"{share.median:.2f}" if share else "–"
 
     return by_case(figures, contestants, cases, cell)
@@ -238,14 +217,36 @@ def peaks(figures, instructions, threads):
     rates, images = ([f"{number}T, {unit}" for number in threads] for unit in ("10⁹ operations/s", "images/s"))
     head = ["", *rates, *images]
     rows = []
-    for precision in PRECISIONS:
-        found = [figures.peak(precision, number) for number in threads]
+    for instruction in instructions:
+        name = f"{instruction['precision']}: `{instruction['name']}`"
+        found = [figures.peak(instruction["name"], number) for number in threads]
         if None in found:
-            rows.append([f"{precision}: not available", *["–"] * (2 * len(threads))])
+            rows.append([f"{name}, not available", *["–"] * (2 * len(threads))])
         else:
             cells = [f"{rate / 1e9:.0f}" for rate in found] + [f"{rate / operations():.0f}" for rate in found]
-            rows.append([f"{precision}: `{instructions[precision]}`", *cells])
+            rows.append([name, *cells])
     return table(head, rows)
+
+
+def what_ran(figures, contestants, ready):
+    """The kernels by their share, and the instruction whose peak the engine is compared with. `ready` by engine."""
+    rows = [["", "instruction", "kernels", "details"], ["---"] * 4]
+    for contestant in contestants:
+        if contestant.key in ready:
+            said = ready[contestant.key]
+            total = sum(said["kernels"].values())
+            kernels = sorted(said["kernels"].items(), key=lambda item: -item[1])
+            names = [f"{name} ({weight / total:.0%})" if len(kernels) > 1 else name for name, weight in kernels]
+            instruction = figures.instructions.get(contestant.key)
+            rows.append(
+                [
+                    emphasised(contestant),
+                    f"`{instruction}`" if instruction else "not known",
+                    "; ".join(names),
+                    said["detail"],
+                ]
+            )
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
 
 def nearness(contestants, found):
@@ -290,12 +291,3 @@ def counted_work():
         f"{operations() / 1e9:.2f} · 10⁹ operations per image ({operations_as_written() / 1e9:.2f} if the last layer "
         "computes every row)"
     )
-
-
-def between_marks(document, text):
-    """`document` with `text` between the marks, which it has exactly once."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"

@@ -68,7 +68,7 @@ def main():
     module = importlib.import_module(f"engines.{arguments.engine}")
     engine = module.Engine(arguments.model, arguments.inputs, arguments.precision, arguments.threads)
     embed = {"images": engine.images, "texts": engine.texts}
-    answer({"version": module.VERSION, "detail": engine.detail})
+    answer({"version": module.VERSION, "detail": engine.detail, "kernels": engine.kernels})
 
     for line in sys.stdin:
         ((request, fields),) = json.loads(line).items()

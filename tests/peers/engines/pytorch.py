@@ -1,10 +1,16 @@
 """transformers' CLIPModel on PyTorch, eager, with the library's choice of attention."""
 
 import contextlib
+import ctypes
+import os
+import tempfile
 
+import numpy as np
 import torch
 import transformers
 from transformers import CLIPModel
+
+import instructions
 
 VERSION = f"torch {torch.__version__.partition('+')[0]}, transformers {transformers.__version__}"
 
@@ -19,6 +25,28 @@ class Engine:
         if precision == "bf16":
             self.model = self.model.to(torch.bfloat16)
         self.detail = f"{self.model.config._attn_implementation} attention, {torch.backends.cpu.get_cpu_capability()}"
+        self.kernels = self._kernels()
+
+    def _kernels(self):
+        """The kernels that oneDNN and MKL report for a call, by their times."""
+        values = np.zeros((8, 3, 224, 224), np.float32)
+        self.images(values)
+        flush = ctypes.CDLL(None).fflush
+        with tempfile.TemporaryFile("w+", errors="replace") as log:
+            # They print to standard output.
+            flush(None)
+            output = os.dup(1)
+            os.dup2(log.fileno(), 1)
+            try:
+                onednn, mkl = torch.backends.mkldnn, torch.backends.mkl
+                with onednn.verbose(onednn.VERBOSE_ON), mkl.verbose(mkl.VERBOSE_ON):
+                    self.images(values)
+            finally:
+                flush(None)
+                os.dup2(output, 1)
+                os.close(output)
+            log.seek(0)
+            return instructions.products_in(log.read())
 
     def _run(self, call, **inputs):
         autocast = self.precision == "bf16-autocast"

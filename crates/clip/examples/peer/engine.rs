@@ -48,7 +48,7 @@ pub fn answer(arguments: &Arguments) -> Result<()> {
     let ready = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "detail": info.precision,
-        "kernels": [info.kernels.name()],
+        "kernels": { info.kernels.name(): 1 },
         "weights_sha256": info.weights_sha256,
     });
     let mut peer = Peer {
