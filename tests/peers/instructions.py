@@ -34,6 +34,15 @@ def of_kernel(name, precision):
     return None
 
 
+def of_mlas(precision, flags):
+    """The instruction set for which MLAS, a part of ONNX Runtime, chooses its kernels according to its source (platform.cpp)."""
+    if precision == "int8":
+        chosen = [("amx_int8", "AMX"), ("avx512_vnni", "AVX-512 VNNI"), ("avx_vnni", "AVX VNNI")]
+    else:
+        chosen = [("avx512f", "AVX-512"), ("fma", "AVX2")]
+    return next((name for flag, name in chosen if flag in flags), "without these")
+
+
 def of_engine(kernels, precision):
     """The instruction of the kernels with the greatest sum of weights; None if that is not known."""
     weights = {}

@@ -107,9 +107,20 @@ class Instructions(unittest.TestCase):
             ("MLAS AMX (not reported)", "int8", "tdpbusd tmm"),
             ("MLAS AVX-512 VNNI (not reported)", "int8", "vpdpbusd zmm"),
             ("MLAS AVX VNNI (not reported)", "int8", None),
+            ("gemm_mlas_f32, AVX2 (not reported)", "f32", "vfmadd231ps ymm"),
             ("ref:any", "f32", None),
         ]:
             self.assertEqual(instructions.of_kernel(name, precision), instruction, f"{name}, {precision}")
+
+    def test_mlas_takes_the_best_that_the_processor_has(self):
+        for precision, flags, expected in [
+            ("f32", {"fma", "avx512f", "amx_int8"}, "AVX-512"),
+            ("f32", {"fma"}, "AVX2"),
+            ("int8", {"avx512_vnni", "amx_int8"}, "AMX"),
+            ("int8", {"avx512_vnni"}, "AVX-512 VNNI"),
+            ("int8", {"avx512f"}, "without these"),
+        ]:
+            self.assertEqual(instructions.of_mlas(precision, flags), expected)
 
     def test_the_instruction_is_that_of_most_of_the_work(self):
         kernels = {"avx512_bf16": 2, "brgemm_amx": 3, "jit:avx512_core_bf16": 2}

@@ -2,6 +2,7 @@
 
 import onnxruntime
 
+import instructions
 import processor
 from inputs import TEXT, VISION, VISION_INT8
 
@@ -14,17 +15,8 @@ class Engine:
         self.vision = self._session(VISION_INT8 if precision == "int8" else VISION)
         self.text = None
         self.detail = "dynamic quantisation" if precision == "int8" else ""
-        self.kernels = {f"MLAS {self._instruction_set(precision)} (not reported)": 1}
-
-    @staticmethod
-    def _instruction_set(precision):
-        """What MLAS, its library of kernels, chooses on this processor according to its source (platform.cpp)."""
-        flags = processor.flags(processor.read())
-        if precision == "int8":
-            chosen = [("amx_int8", "AMX"), ("avx512_vnni", "AVX-512 VNNI"), ("avx_vnni", "AVX VNNI")]
-        else:
-            chosen = [("avx512f", "AVX-512"), ("fma", "AVX2")]
-        return next((name for flag, name in chosen if flag in flags), "without these")
+        # Its library of kernels.
+        self.kernels = {f"MLAS {instructions.of_mlas(precision, processor.flags(processor.read()))} (not reported)": 1}
 
     def _session(self, name):
         options = onnxruntime.SessionOptions()
