@@ -31,7 +31,7 @@ class Engine:
         self.model = importlib.import_module("faster_clip").ClipModel()
         self.files = {}
         self.detail = "weights in int8, arithmetic in f32"
-        # From its documentation; it has no other ones and reports nothing.
+        # From its documentation, and the library contains no other products of f32. It reports nothing.
         self.kernels = {"AVX2 (not reported)": 1}
 
     def images(self, values):
