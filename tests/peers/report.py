@@ -151,7 +151,8 @@ class Aim:
 
 
 def aims(figures, name):
-    """The aims of crates/clip, each a ratio within one run."""
+    """The aims of crates/clip, each a ratio within one run. Those of bf16 depend on its instruction: AMX is faster than the
+    memory behind it, so that no engine comes near its peak."""
 
     def faster(engine, others, case):
         other = figures.fastest(others, case)
@@ -160,11 +161,14 @@ def aims(figures, name):
 
     torch = figures.fastest(TORCH_BF16, MANY) or TORCH_BF16[0]
     at = "8 images, 2 threads"
+    tiles = figures.instructions.get("clip-bf16") == "tdpbf16ps tmm"
+    to_openvino, to_torch, to_peak = (1.5, 2.0, 0.4) if tiles else (1.05, 1.3, 0.85)
     return [
-        Aim(f"clip bf16 to {name('openvino-bf16')}, {at}", 1.05, faster("clip-bf16", ["openvino-bf16"], MANY)),
-        Aim(f"clip bf16 to {name(torch)} (the faster of two), {at}", 1.3, faster("clip-bf16", [torch], MANY)),
+        Aim(f"clip bf16 to {name('openvino-bf16')}, {at}", to_openvino, faster("clip-bf16", ["openvino-bf16"], MANY)),
+        Aim(f"clip bf16 to {name(torch)} (the faster of two), {at}", to_torch, faster("clip-bf16", [torch], MANY)),
+        Aim(f"clip bf16 to clip f32, {at}", 1.0, faster("clip-bf16", ["clip-f32"], MANY)),
         Aim(f"clip f32 to {name('onnxruntime-f32')}, {at}", 1.15, faster("clip-f32", ["onnxruntime-f32"], MANY)),
-        Aim(f"clip bf16 to the peak of its instruction, {at}", 0.85, figures.share_of_peak("clip-bf16", MANY)),
+        Aim(f"clip bf16 to the peak of its instruction, {at}", to_peak, figures.share_of_peak("clip-bf16", MANY)),
         Aim(
             f"clip bf16 to {name('candle')}, a text of 8 tokens, 1 thread",
             4.0,
