@@ -49,6 +49,8 @@ pub struct Database {
     pub other_hosts: HostCounters,
     /// Hosts that have a place.
     pub hosts: AtomicU32,
+    /// Tracked columns that have a place.
+    pub columns: AtomicU32,
 }
 
 /// The memory, for a process that has attached it.
@@ -212,6 +214,7 @@ impl Database {
         View::ALL.into_iter().for_each(|view| self.reset(view));
         self.resets.iter().for_each(|reset| reset.store(0, Relaxed));
         self.hosts.store(0, Relaxed);
+        self.columns.store(0, Relaxed);
         self.oid.store(0, Release);
     }
 }

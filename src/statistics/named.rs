@@ -164,9 +164,10 @@ impl Entry {
         self.is_taken() && self.database.load(Relaxed) == database
     }
 
-    fn free(&self) {
+    /// Frees the entry with this key; false if it has another one by now.
+    fn free(&self, key: u64) -> bool {
         self.ready.store(false, SeqCst);
-        self.key.store(0, SeqCst);
+        self.key.compare_exchange(key, 0, SeqCst, SeqCst).is_ok()
     }
 }
 
@@ -184,9 +185,13 @@ struct Limit<'a> {
 }
 
 impl Limit<'_> {
+    fn is_reached(&self) -> bool {
+        self.taken.load(Relaxed) >= self.most
+    }
+
     /// Whether it may take one more, which then counts.
     fn take(&self) -> bool {
-        if self.taken.load(Relaxed) >= self.most {
+        if self.is_reached() {
             return false;
         }
         let may = self.taken.fetch_add(1, Relaxed) < self.most;
@@ -196,7 +201,7 @@ impl Limit<'_> {
         may
     }
 
-    /// The opposite of [`take`](Self::take), if the entry is another's after all.
+    /// The opposite of [`take`](Self::take): the entry is another's after all, or free again.
     fn give_back(&self) {
         self.taken.fetch_sub(1, Relaxed);
     }
@@ -208,7 +213,7 @@ fn entry<T: Claimed>(
     table: &'static [T],
     key: u64,
     database: u32,
-    limit: Option<&Limit<'_>>,
+    limit: &Limit<'_>,
     fill: impl Fn(&T),
 ) -> Option<&'static T> {
     let start = (key % table.len().max(1) as u64) as usize;
@@ -217,16 +222,14 @@ fn entry<T: Claimed>(
         let entry = found.entry();
         let (mut holder, mut is_new) = (entry.key.load(Acquire), false);
         if holder == 0 {
-            if limit.is_some_and(|limit| !limit.take()) {
+            if !limit.take() {
                 return None;
             }
             match entry.key.compare_exchange(0, key, SeqCst, SeqCst) {
                 Ok(_) => (holder, is_new) = (key, true),
                 Err(other) => {
                     holder = other;
-                    if let Some(limit) = limit {
-                        limit.give_back();
-                    }
+                    limit.give_back();
                 }
             }
         }
@@ -243,9 +246,19 @@ fn entry<T: Claimed>(
     None
 }
 
-/// The most hosts of a database in a table of this many places.
-fn most_hosts(places: usize) -> u32 {
-    u32::try_from(places / 4).map_or(MOST_HOSTS, |quarter| quarter.min(MOST_HOSTS))
+/// A quarter of a table, so that no database takes the places of all others.
+fn quarter(places: usize) -> u32 {
+    u32::try_from(places / 4).unwrap_or(u32::MAX)
+}
+
+/// The hosts of a database.
+fn of_hosts(memory: Memory, database: &Database) -> Limit<'_> {
+    Limit { taken: &database.hosts, most: quarter(memory.hosts.len()).min(MOST_HOSTS) }
+}
+
+/// The tracked columns of a database.
+fn of_columns(memory: Memory, database: &Database) -> Limit<'_> {
+    Limit { taken: &database.columns, most: quarter(memory.columns.len()) }
 }
 
 /// The part of a name that is kept.
@@ -273,8 +286,8 @@ impl Host {
 pub fn count_requests(host: &str, class: StatusClass, counts: HostCounts) {
     let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
     let (oid, host) = (database.oid.load(Relaxed), kept(host));
-    let limit = Limit { taken: &database.hosts, most: most_hosts(memory.hosts.len()) };
-    let found = entry(memory.hosts, key(oid, &host), oid, Some(&limit), |taken: &Host| taken.set_name(host));
+    let fill = |taken: &Host| taken.set_name(host);
+    let found = entry(memory.hosts, key(oid, &host), oid, &of_hosts(memory, database), fill);
     found.map_or(&database.other_hosts, |host| &host.counters).add(class, counts);
 }
 
@@ -305,7 +318,7 @@ pub fn count_of_column(id: i64, counter: Tracked, number: u64) {
     let (Some(memory), Some(database)) = (memory::memory(), memory::own()) else { return };
     let oid = database.oid.load(Relaxed);
     let fill = |taken: &Column| taken.id.store(id, Relaxed);
-    if let Some(column) = entry(memory.columns, key(oid, &id), oid, None, fill) {
+    if let Some(column) = entry(memory.columns, key(oid, &id), oid, &of_columns(memory, database), fill) {
         column.counters[counter as usize].fetch_add(number, Relaxed);
     }
 }
@@ -324,7 +337,10 @@ pub fn tracked(id: i64) -> Option<[u64; 4]> {
             *sum += counter.load(Relaxed);
         }
     }
-    let is_full = || memory.columns.iter().all(|column| column.entry.key.load(Relaxed) != 0);
+    let is_full = || {
+        of_columns(memory, database).is_reached()
+            || memory.columns.iter().all(|column| column.entry.key.load(Relaxed) != 0)
+    };
     (exists || !is_full()).then_some(sum)
 }
 
@@ -343,8 +359,11 @@ pub fn reset_columns(memory: Memory, database: u32) {
 pub fn forget(memory: Memory, database: u32) {
     reset_hosts(memory, database);
     reset_columns(memory, database);
-    memory.hosts.iter().filter(|host| host.entry.is_of(database)).for_each(|host| host.entry.free());
-    memory.columns.iter().filter(|column| column.entry.is_of(database)).for_each(|column| column.entry.free());
+    let hosts = memory.hosts.iter().map(Claimed::entry);
+    let columns = memory.columns.iter().map(Claimed::entry);
+    for entry in hosts.chain(columns).filter(|entry| entry.is_of(database)) {
+        entry.free(entry.key.load(Relaxed));
+    }
 }
 
 /// Frees the entry of a tracked column of this process' database that is no longer tracked.
@@ -353,7 +372,10 @@ pub fn forget_column(id: i64) {
     let oid = database.oid.load(Relaxed);
     for column in memory.columns.iter().filter(|column| column.entry.is_of(oid) && column.id.load(Relaxed) == id) {
         column.counters.iter().for_each(|counter| counter.store(0, Relaxed));
-        column.entry.free();
+        // Only one of two processes that forget it gives its place back.
+        if column.entry.free(key(oid, &id)) {
+            of_columns(memory, database).give_back();
+        }
     }
 }
 
@@ -398,9 +420,8 @@ fn place(memory: Memory, database: u32) -> Option<&'static Database> {
 pub fn load_host(memory: Memory, database: u32, name: &str, numbers: &[u64]) {
     let Some(place) = place(memory, database) else { return };
     let name = kept(name);
-    let limit = Limit { taken: &place.hosts, most: u32::MAX };
     let fill = |taken: &Host| taken.set_name(name);
-    let found = entry(memory.hosts, key(database, &name), database, Some(&limit), fill);
+    let found = entry(memory.hosts, key(database, &name), database, &of_hosts(memory, place), fill);
     if let Some(host) = found {
         host.counters.load(numbers);
     }
@@ -408,11 +429,9 @@ pub fn load_host(memory: Memory, database: u32, name: &str, numbers: &[u64]) {
 
 /// The opposite of [`dump_columns`].
 pub fn load_column(memory: Memory, database: u32, id: i64, numbers: &[u64]) {
-    if place(memory, database).is_none() {
-        return;
-    }
+    let Some(place) = place(memory, database) else { return };
     let fill = |taken: &Column| taken.id.store(id, Relaxed);
-    let found = entry(memory.columns, key(database, &id), database, None, fill);
+    let found = entry(memory.columns, key(database, &id), database, &of_columns(memory, place), fill);
     for (counter, number) in found.iter().flat_map(|column| &column.counters).zip(numbers) {
         counter.fetch_add(*number, Relaxed);
     }
@@ -434,14 +453,14 @@ mod tests {
         (0..number).map(|_| free()).collect::<Vec<_>>().leak()
     }
 
-    fn count_within(table: &'static [Column], database: u32, id: i64, limit: Option<&Limit<'_>>) -> bool {
+    fn count_within(table: &'static [Column], database: u32, id: i64, limit: &Limit<'_>) -> bool {
         let fill = |taken: &Column| taken.id.store(id, Relaxed);
         let found = entry(table, key(database, &id), database, limit, fill);
         found.inspect(|column| _ = column.counters[0].fetch_add(1, Relaxed)).is_some()
     }
 
     fn count(table: &'static [Column], database: u32, id: i64) -> bool {
-        count_within(table, database, id, None)
+        count_within(table, database, id, &Limit { taken: &AtomicU32::new(0), most: u32::MAX })
     }
 
     #[test]
@@ -481,7 +500,7 @@ mod tests {
         const MOST: u32 = 8;
         let (table, taken) = (columns(64), AtomicU32::new(0));
         let limit = Limit { taken: &taken, most: MOST };
-        let count_all = || (0..40).filter(|id| count_within(table, 1, *id, Some(&limit))).count();
+        let count_all = || (0..40).filter(|id| count_within(table, 1, *id, &limit)).count();
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(count_all);
@@ -492,7 +511,13 @@ mod tests {
         assert_eq!(used(), taken.load(Relaxed) as usize);
         assert_eq!(count_all(), MOST as usize);
         assert_eq!((used(), taken.load(Relaxed)), (MOST as usize, MOST));
-        assert_eq!([512, 128, 32, 0].map(most_hosts), [32, 32, 8, 0]);
+        // What is free again can be taken again.
+        let last = table.iter().rfind(|column| column.entry.is_taken()).unwrap();
+        let key = last.entry.key.load(Relaxed);
+        assert_eq!([key, key].map(|key| last.entry.free(key)), [true, false]);
+        limit.give_back();
+        assert!(count_within(table, 1, 41, &limit) && !count_within(table, 1, 42, &limit));
+        assert_eq!([1024, 64, 0].map(quarter), [256, 16, 0]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::Finding;
 use crate::errors::Failure;
+use crate::postgres::identity::as_worker;
 use crate::postgres::platform;
-use crate::statistics;
+use crate::{statistics, store};
 
 pub fn counters() -> Result<Finding, Failure> {
     if let Err(failure) = statistics::attach() {
@@ -13,6 +14,13 @@ pub fn counters() -> Result<Finding, Failure> {
     if statistics::is_full() {
         return Ok(Finding::Note(
             "not kept for this database, because too many others have some; its views show NULL".to_owned(),
+        ));
+    }
+    let tracked = as_worker(store::statistics::tracked_column_ids)?;
+    if tracked.into_iter().any(|id| statistics::tracked(id).is_none()) {
+        return Ok(Finding::Note(
+            "not kept for some tracked columns, because too many others have some: pinterest.stat_tracked shows NULL"
+                .to_owned(),
         ));
     }
     Ok(if platform::is_preloaded() {

@@ -367,6 +367,46 @@ fn hosts_are_limited_to(limit: i64, preload: bool) -> Result<()> {
 }
 
 #[test]
+fn a_database_takes_a_quarter_of_the_places_for_tracked_columns() -> Result<()> {
+    const MOST: i64 = 16;
+    let (world, mut client) =
+        World::builder().sandbox(quick_board("Beach", 1)).preload(false).start()?.with_session()?;
+    let columns: Vec<String> = (0..MOST + 2).map(|number| format!("e{number} vector(512)")).collect();
+    client.batch_execute(&format!(
+        "CREATE TABLE venues (id int PRIMARY KEY, about text, {});
+         SELECT pinterest_track('venues', text => 'about', embedding => 'e' || n) FROM generate_series(0, {MOST} + 1) AS n;
+         INSERT INTO venues VALUES (1, 'a barn')",
+        columns.join(", ")
+    ))?;
+    assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', interval '1 minute')")?, 0);
+    let counted = "SELECT count(embedded) FROM pinterest.stat_tracked";
+    assert_eq!(client.value::<i64>(counted)?, MOST);
+    let doctor = "SELECT status || ': ' || detail FROM pinterest_doctor() WHERE check_name = 'statistics'";
+    let said: String = client.value(doctor)?;
+    assert!(said.starts_with("note: not kept for some tracked columns, "), "{said}");
+
+    // Another database has places of its own.
+    client.batch_execute("CREATE DATABASE other")?;
+    let mut other = world.cluster.connect_to("postgres", "other")?;
+    other.batch_execute(
+        "CREATE EXTENSION pg_pinterest CASCADE;
+         CREATE TABLE venues (id int PRIMARY KEY, about text, e vector(512));
+         SELECT pinterest_track('venues', text => 'about');
+         INSERT INTO venues VALUES (1, 'a barn')",
+    )?;
+    other.until("SELECT embedded FROM pinterest.stat_tracked", Some(1_i64))?;
+
+    // Columns that are no longer tracked leave theirs.
+    client.batch_execute("SELECT pinterest_untrack('venues', embedding => 'e' || n) FROM generate_series(0, 9) AS n")?;
+    client.batch_execute("UPDATE venues SET about = 'a tent'")?;
+    assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', interval '1 minute')")?, 0);
+    assert_eq!(client.value::<i64>(counted)?, MOST + 2 - 10);
+    let said: String = client.value(doctor)?;
+    assert!(said.starts_with("note: kept in shared memory"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn a_standby_has_statistics_of_its_own() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
     import(&mut client, "Beach")?;

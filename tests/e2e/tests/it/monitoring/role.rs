@@ -1,5 +1,7 @@
 //! What the exporters' role may see.
 
+use anyhow::Context;
+
 use super::files::shipped;
 use super::prometheus::ROLE;
 use crate::support::prelude::*;
@@ -37,6 +39,26 @@ fn pg_monitor_is_all_that_the_exporters_need() -> Result<()> {
     }
     exporter.refused("SELECT pinterest_pause_workers()", "42501");
     exporter.refused("SELECT pinterest_stat_reset()", "42501");
+    Ok(())
+}
+
+/// A database or column without a place has NULL in all counters. sql_exporter leaves a row with NULL out.
+#[test]
+fn counters_that_are_not_kept_hide_no_row() -> Result<()> {
+    let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
+    // Numbers of now, and what names a row, are never NULL.
+    let known = ["source", "host", "tracked_column_id", "embedding_column", "pending", "failed_rows", "workers"];
+    let known = known.iter().map(|column| format!("\"{column}\": \"1\"")).collect::<Vec<_>>().join(", ");
+    let now = "imports_queued|imports_running|imports_waiting|accounts_connected|accounts_needs_reauth|\
+               accounts_uncertain|tracking_workers|slots|slots_used";
+    let now = now.split('|').map(|column| format!("\"{column}\": 1")).collect::<Vec<_>>().join(", ");
+    for query in queries()? {
+        let (select, view) = query.split_once("FROM pinterest.").context("no view")?;
+        let view = view.trim();
+        let empty = format!("{select} FROM jsonb_populate_record(NULL::pinterest.{view}, '{{{known}, {now}}}')");
+        let nulls = format!("SELECT e.key FROM ({empty}) AS q, jsonb_each(to_jsonb(q)) AS e WHERE e.value = 'null'");
+        assert_eq!(client.column::<String>(&nulls)?, Vec::<String>::new(), "{view}");
+    }
     Ok(())
 }
 
