@@ -62,8 +62,8 @@ COMMENT ON COLUMN pinterest.stat_imports.import_time IS 'Time that workers spent
 COMMENT ON COLUMN pinterest.stat_imports.imports_queued IS 'Imports queued now';
 COMMENT ON COLUMN pinterest.stat_imports.imports_running IS 'Imports running now';
 COMMENT ON COLUMN pinterest.stat_imports.imports_waiting IS 'Imports that wait now for the quota, for access or for an account''s user';
-COMMENT ON COLUMN pinterest.stat_imports.oldest_queued_age IS 'How long the import has waited for a worker that could run for the longest time; NULL: none waits';
-COMMENT ON COLUMN pinterest.stat_imports.oldest_sync_age IS 'For how long the board''s sync has been due that is the most overdue; NULL: none is due';
+COMMENT ON COLUMN pinterest.stat_imports.oldest_queued_age IS 'The longest time that an import which could run has waited for a worker; NULL: none waits';
+COMMENT ON COLUMN pinterest.stat_imports.oldest_sync_age IS 'The longest time that a board''s sync has been due; NULL: none is due';
 COMMENT ON COLUMN pinterest.stat_imports.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
 
 CREATE VIEW pinterest.stat_images AS
@@ -145,7 +145,7 @@ COMMENT ON COLUMN pinterest.stat_tracked.skipped IS 'Rows that needed no embeddi
 COMMENT ON COLUMN pinterest.stat_tracked.retries IS 'Attempts that failed and are repeated';
 COMMENT ON COLUMN pinterest.stat_tracked.pending IS 'Rows that wait now';
 COMMENT ON COLUMN pinterest.stat_tracked.failed_rows IS 'Rows that are failed now';
-COMMENT ON COLUMN pinterest.stat_tracked.oldest_pending_age IS 'For how long the row could have been processed that has waited for the longest time; NULL: none waits';
+COMMENT ON COLUMN pinterest.stat_tracked.oldest_pending_age IS 'The longest time that a row which could be processed has waited, without those of columns with a problem; NULL: none waits';
 COMMENT ON COLUMN pinterest.stat_tracked.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
 
 CREATE VIEW pinterest.stat_workers AS

@@ -100,7 +100,7 @@ pub struct Column {
     pub pending: i64,
     /// Rows that have failed.
     pub failed: i64,
-    /// How long the first one waits that could be processed.
+    /// How long the first one waits that could be processed. Not in a column that has a problem, since none could.
     pub oldest_pending_age: Option<Interval>,
 }
 
@@ -112,8 +112,9 @@ pub fn tracked_columns() -> Result<Vec<Column>, Failure> {
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending'), \
          (SELECT count(*) FROM pinterest.tracked_row r \
              WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'failed'), \
-         (SELECT clock_timestamp() - r.next_attempt_at FROM pinterest.tracked_row r \
-             WHERE r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
+         (SELECT clock_timestamp() - GREATEST(r.next_attempt_at, c.next_attempt_at) FROM pinterest.tracked_row r \
+             WHERE c.problem IS NULL AND c.next_attempt_at <= clock_timestamp() \
+             AND r.tracked_column_id = c.tracked_column_id AND r.state = 'pending' \
              AND r.next_attempt_at <= clock_timestamp() ORDER BY r.next_attempt_at LIMIT 1) \
          FROM pinterest.tracked_column c ORDER BY c.tracked_column_id",
         &params![],
