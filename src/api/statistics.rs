@@ -334,6 +334,9 @@ fn pinterest_stat_reset(view: default!(Option<&str>, "NULL")) -> Answer<()> {
         return Err(Failure::new(Kind::NotYours, message).with_hint(hint).into());
     }
     statistics::attach()?;
-    views.into_iter().for_each(statistics::reset);
+    // A creation that is rolled back must not reset the counters of the extension that exists afterwards.
+    // SAFETY: a plain read of a process-wide variable.
+    let reset = if unsafe { pg_sys::creating_extension } { statistics::note_reset } else { statistics::reset };
+    views.into_iter().for_each(reset);
     Ok(())
 }

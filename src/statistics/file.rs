@@ -7,8 +7,9 @@
 //! An immediate shutdown ends the postmaster in order, and so writes the file too.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -24,6 +25,8 @@ use super::named;
 const DIRECTORY: &str = "pg_stat";
 const FILE: &str = "pg_stat/pg_pinterest.stat";
 const WRITTEN: &str = "pg_stat/pg_pinterest.stat.tmp";
+/// Four times what full tables take.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// The file's second part, as JSON. The first is a line with the layout and the SHA-256 of the second.
 #[derive(Deserialize, Serialize)]
@@ -43,25 +46,35 @@ struct SavedDatabase {
 }
 
 /// Reads the counters of the last run, and removes the file, so that a crash does not bring them back. In the postmaster, before
-/// another process sees the memory. A file that cannot be used is ignored.
+/// another process sees the memory. A file that cannot be used is ignored, and removed unless it is a directory.
 pub fn read(memory: Memory) {
-    let bytes = match fs::read(FILE) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => {
-            pgrx::log!("pg_pinterest: could not read file \"{FILE}\": {error}; statistics begin at 0");
-            return;
-        }
-    };
-    // Durably: a crash of the machine must not bring it back either.
-    if let Err(error) = fs::remove_file(FILE).and_then(|()| sync_directory()) {
-        pgrx::log!("pg_pinterest: could not remove file \"{FILE}\": {error}; statistics begin at 0");
+    let bytes = contents(FILE.as_ref());
+    if matches!(&bytes, Err(error) if error.kind() == ErrorKind::NotFound) {
         return;
     }
-    match parse(&bytes) {
-        Some(saved) => load(memory, &saved),
-        None => pgrx::log!("pg_pinterest: ignoring invalid file \"{FILE}\"; statistics begin at 0"),
+    // Durably: a crash of the machine must not bring it back either.
+    let removed = fs::remove_file(FILE).and_then(|()| sync_directory());
+    match (bytes.map(|bytes| parse(&bytes)), removed) {
+        (Err(error), _) => pgrx::log!("pg_pinterest: could not read file \"{FILE}\": {error}; statistics begin at 0"),
+        (_, Err(error)) => pgrx::log!("pg_pinterest: could not remove file \"{FILE}\": {error}; statistics begin at 0"),
+        (Ok(Some(saved)), _) => load(memory, &saved),
+        (Ok(None), _) => pgrx::log!("pg_pinterest: ignoring invalid file \"{FILE}\"; statistics begin at 0"),
     }
+}
+
+/// The contents of a regular file of at most [`MOST_BYTES`]. Anything else in its place must not hold the postmaster up: a FIFO
+/// would wait for a writer.
+fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // A file that grows meanwhile is limited, too.
+    if file.take(MOST_BYTES + 1).read_to_end(&mut bytes)? as u64 > MOST_BYTES {
+        return Err(Error::other(format!("larger than {MOST_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The line before the counters.
@@ -142,8 +155,13 @@ unsafe extern "C-unwind" fn at_exit(code: i32, _argument: pg_sys::Datum) {
 
 fn write(memory: Memory) -> std::io::Result<()> {
     let counters = serde_json::to_vec(&save(memory))?;
+    // What is left of a write that was interrupted, or anything else that would hold the postmaster up.
+    match fs::remove_file(WRITTEN) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     // As the server's other files: its umask takes the group's right away, unless the data directory gives the group access.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(WRITTEN)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(WRITTEN)?;
     file.write_all(heading(&counters).as_bytes())?;
     file.write_all(&counters)?;
     file.sync_all()?;
@@ -168,6 +186,28 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         assert_eq!(parse(&file()).map(|saved| saved.embedder), Some((7, vec![1, 2])));
+    }
+
+    #[test]
+    fn full_tables_fit_into_the_file() {
+        let most = u64::MAX;
+        let counters = vec![most; Counter::NUMBER];
+        let database = || SavedDatabase {
+            oid: u32::MAX,
+            resets: vec![i64::MIN; View::OF_DATABASE],
+            counters: counters.clone(),
+            other_hosts: vec![most; 24],
+        };
+        let [databases, hosts, columns] = super::super::memory::PRELOADED;
+        let saved = Saved {
+            databases: (0..databases).map(|_| database()).collect(),
+            // A byte takes six at most.
+            hosts: vec![(u32::MAX, "\u{1}".repeat(64), vec![most; 24]); hosts],
+            columns: vec![(u32::MAX, i64::MIN, vec![most; 4]); columns],
+            embedder: (i64::MIN, vec![most; 8]),
+        };
+        let length = serde_json::to_vec(&saved).unwrap().len() as u64;
+        assert!(length < MOST_BYTES / 2, "{length}");
     }
 
     #[test]

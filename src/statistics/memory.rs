@@ -25,7 +25,7 @@ use crate::postgres::{platform, shared_memory};
 pub const LAYOUT: &CStr = c"pg_pinterest statistics, layout 1";
 
 /// Numbers of places for databases, hosts and tracked columns.
-const PRELOADED: [usize; 3] = [256, 512, 1024];
+pub const PRELOADED: [usize; 3] = [256, 512, 1024];
 const OTHERWISE: [usize; 3] = [16, 32, 64];
 
 /// The first part of the memory.

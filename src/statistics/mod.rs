@@ -21,7 +21,7 @@ pub mod requests;
 pub use counter::{Counter, Image, Import, Refresh, Source, Tracked, View};
 pub use memory::{Counts, attach, counts, forget_others, is_full, reserve, reset, seen_databases};
 pub use named::{forget_other_columns, hosts, seen_columns, tracked};
-pub use pending::{note, note_of_column, note_untracked};
+pub use pending::{note, note_of_column, note_reset, note_untracked};
 
 use std::time::Duration;
 

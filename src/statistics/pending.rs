@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use pgrx::pg_sys;
 
-use super::counter::{Counter, Tracked};
+use super::counter::{Counter, Tracked, View};
 use super::{memory, named};
 
 #[derive(Clone, Copy)]
@@ -16,6 +16,8 @@ enum What {
     Column(i64, Tracked),
     /// The column is no longer tracked.
     Forget(i64),
+    /// The extension was created: its counters begin at 0.
+    Reset(View),
 }
 
 struct Pending {
@@ -42,6 +44,11 @@ pub fn note_of_column(tracked_column_id: i64, counter: Tracked, number: usize) {
 /// Forgets the counters of a column that the current transaction has stopped to track.
 pub fn note_untracked(tracked_column_id: i64) {
     push(What::Forget(tracked_column_id), 1);
+}
+
+/// Resets the counters of a view of this database.
+pub fn note_reset(view: View) {
+    push(What::Reset(view), 1);
 }
 
 fn push(what: What, number: usize) {
@@ -78,6 +85,7 @@ fn count(Pending { what, number, .. }: Pending) {
         What::Counter(counter) => super::add(counter, number),
         What::Column(id, counter) => named::count_of_column(id, counter, number),
         What::Forget(id) => named::forget_column(id),
+        What::Reset(view) => memory::reset(view),
     }
 }
 

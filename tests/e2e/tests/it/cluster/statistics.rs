@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
+
+use e2e::ServerUser;
 
 use crate::support::owners::role;
 use crate::support::prelude::*;
@@ -215,6 +219,66 @@ fn counts_survive_a_clean_restart_and_no_crash() -> Result<()> {
     Ok(())
 }
 
+/// A server with something else in the place of the file starts and stops, and begins at 0.
+#[test]
+fn nothing_in_the_place_of_the_file_holds_the_server_up() -> Result<()> {
+    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
+    let directory = world.cluster.data_directory().join("pg_stat");
+    let (file, written) = (directory.join("pg_pinterest.stat"), directory.join("pg_pinterest.stat.tmp"));
+    let fifo = |path: &Path| -> Result<()> {
+        anyhow::ensure!(Command::new("mkfifo").arg(path).status()?.success(), "mkfifo");
+        Ok(ServerUser::get()?.own(path)?)
+    };
+    for (kind, reason) in [
+        ("fifo", "not a regular file"),
+        ("link", "symbolic link"),
+        ("large", "larger than 4194304 bytes"),
+        ("directory", "not a regular file"),
+    ] {
+        import(&mut client, "Beach")?;
+        drop(client);
+        world.cluster.stop(Stop::Fast)?;
+        match kind {
+            "fifo" => std::fs::remove_file(&file).map_err(Into::into).and_then(|()| fifo(&file))?,
+            // What it points to is valid.
+            "link" => {
+                std::fs::rename(&file, directory.join("elsewhere"))?;
+                std::os::unix::fs::symlink("elsewhere", &file)?;
+            }
+            "large" => std::fs::OpenOptions::new().write(true).open(&file)?.set_len(1 << 30)?,
+            _ => {
+                std::fs::remove_file(&file)?;
+                std::fs::create_dir(&file)?;
+                ServerUser::get()?.own(&file)?;
+            }
+        }
+        let before = world.cluster.log()?.len();
+        world.cluster.launch()?;
+        client = world.connect()?;
+        assert_eq!(imports(&mut client)?["completed"], 0.0, "{kind}");
+        let log = world.cluster.log()?[before..].to_owned();
+        let line = log.lines().find(|line| line.contains("could not read file \"pg_stat/pg_pinterest.stat\""));
+        assert!(line.is_some_and(|line| line.contains(reason)), "{kind}: {log}");
+        assert_eq!(file.symlink_metadata().is_ok(), kind == "directory", "{kind}");
+    }
+    std::fs::remove_dir(&file)?;
+
+    // The file is written in spite of a FIFO in the place where it is made; a directory there is reported.
+    fifo(&written)?;
+    import(&mut client, "Beach")?;
+    drop(client);
+    world.cluster.restart(Stop::Fast)?;
+    client = world.connect()?;
+    assert_eq!(imports(&mut client)?["completed"], 1.0);
+    drop(client);
+    std::fs::create_dir(&written)?;
+    world.cluster.restart(Stop::Fast)?;
+    client = world.connect()?;
+    assert_eq!(imports(&mut client)?["completed"], 0.0);
+    assert!(world.cluster.log()?.contains("could not write file \"pg_stat/pg_pinterest.stat.tmp\""));
+    Ok(())
+}
+
 #[test]
 fn databases_count_for_themselves_and_leave_no_counts() -> Result<()> {
     let (world, mut client) = quick_world("Beach", 3)?.with_session()?;
@@ -231,9 +295,13 @@ fn databases_count_for_themselves_and_leave_no_counts() -> Result<()> {
     assert_eq!(imports(&mut client)?["completed"], 1.0);
     other.refused("SELECT pinterest_stat_reset('stat_nothing')", "22023").hints("The views are stat_imports,");
 
-    // Neither does an extension that is created again have those of the one before.
+    // A creation that is rolled back resets nothing.
     assert_ne!(images_of(&mut client, "import")?["embedded"], 0.0);
-    client.batch_execute("SET statement_timeout = '20s'; DROP EXTENSION pg_pinterest CASCADE")?;
+    client.batch_execute("SET statement_timeout = '20s'")?;
+    client.batch_execute("BEGIN; DROP EXTENSION pg_pinterest CASCADE; CREATE EXTENSION pg_pinterest; ROLLBACK")?;
+    assert_ne!(images_of(&mut client, "import")?["embedded"], 0.0);
+    // An extension that is created again does not have the counts of the one before.
+    client.batch_execute("DROP EXTENSION pg_pinterest CASCADE")?;
     client.batch_execute("CREATE EXTENSION pg_pinterest")?;
     let (found, images) = (imports(&mut client)?, images_of(&mut client, "import")?);
     assert_eq!((found["queued"], found["completed"], found["pins_listed"]), (0.0, 0.0, 0.0), "{found:?}");
@@ -397,7 +465,8 @@ fn a_database_takes_a_quarter_of_the_places_for_tracked_columns() -> Result<()> 
     other.until("SELECT embedded FROM pinterest.stat_tracked", Some(1_i64))?;
 
     // Columns that are no longer tracked leave theirs.
-    client.batch_execute("SELECT pinterest_untrack('venues', embedding => 'e' || n) FROM generate_series(0, 9) AS n")?;
+    client
+        .batch_execute("SELECT pinterest_untrack('venues', embedding => 'e' || n) FROM generate_series(0, 9) AS n")?;
     client.batch_execute("UPDATE venues SET about = 'a tent'")?;
     assert_eq!(client.value::<i64>("SELECT pinterest_wait_for_tracked('venues', interval '1 minute')")?, 0);
     assert_eq!(client.value::<i64>(counted)?, MOST + 2 - 10);
