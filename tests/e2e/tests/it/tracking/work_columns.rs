@@ -45,6 +45,10 @@ fn a_dropped_column_is_a_problem_until_it_is_back() -> Result<()> {
     assert!(hint.contains("pinterest_track()"), "{hint}");
     assert_no_row_blamed(&mut client)?;
     assert_eq!(doctor(&mut client, "tracked columns")?.0, "problem");
+    // Its row waits, and could not be processed.
+    let waits = "SELECT pending, oldest_pending_age IS NULL FROM pinterest.stat_tracked";
+    let row = client.query_one(waits, &[])?;
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (1, true));
     client.batch_execute("ALTER TABLE venues ADD COLUMN embedding vector(3)")?;
     due(&mut client)?;
     until("another problem", || Ok(problem(&mut client)?.0.contains("vector(3), not vector(512)")))?;
