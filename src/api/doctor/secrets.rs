@@ -11,6 +11,12 @@ use crate::secrets::sealer::Sealer;
 use crate::settings;
 use crate::store::{app_access, app_breaker, grants, installation, reassign, seal};
 
+/// Whether the caller administers the extension.
+fn is_admin() -> Result<bool, Failure> {
+    // SAFETY: a plain read of a process-wide variable.
+    grants::is_admin(unsafe { pg_sys::GetUserId() })
+}
+
 pub fn key() -> Result<Finding, Failure> {
     let configured = settings::key_file().is_some() || settings::key_command().is_some();
     // A key is made at its first use, which a check must not be.
@@ -30,7 +36,9 @@ pub fn key() -> Result<Finding, Failure> {
     })
 }
 
+/// Only a caller who administers the extension gets numbers: they are those of all owners.
 pub fn secrets() -> Result<Finding, Failure> {
+    let is_admin = is_admin()?;
     as_worker(|| {
         let Some(installation) = installation::find()? else { return Ok(Finding::Good("none yet".to_owned())) };
         if let Err(copy) = installation.check_not_a_copy() {
@@ -39,16 +47,22 @@ pub fn secrets() -> Result<Finding, Failure> {
         let sealer = Sealer::open()?;
         let (named, missing) = sealer.named_keys()?;
         if !missing.is_empty() {
-            return Err(sealer.missing_keys(&missing));
+            return Err(if is_admin {
+                sealer.missing_keys(&missing)
+            } else {
+                Failure::new(Kind::KeyMissing, "some are sealed with keys that the server does not have")
+            });
         }
         let (active, _) = sealer.keys();
         let all: i64 = named.iter().map(|key| key.secrets).sum();
         let old: i64 = named.iter().filter(|key| key.fingerprint != active).map(|key| key.secrets).sum();
+        let some = if is_admin { format!("{old} of {all}") } else { "some".to_owned() };
         Ok(match (old, installation.rotation.is_some()) {
-            (0, _) => Finding::Good(format!("{all}, all sealed with the active key")),
-            (_, true) => Finding::Note(format!("{old} of {all} are waiting to be sealed with the active key")),
+            (0, _) if is_admin => Finding::Good(format!("{all}, all sealed with the active key")),
+            (0, _) => Finding::Good("all sealed with the active key".to_owned()),
+            (_, true) => Finding::Note(format!("{some} are waiting to be sealed with the active key")),
             (_, false) => Finding::Note(format!(
-                "{old} of {all} are sealed with an older key; pinterest_rotate_key() seals them with the active one"
+                "{some} are sealed with an older key; pinterest_rotate_key() seals them with the active one"
             )),
         })
     })
@@ -81,9 +95,7 @@ pub fn access_of_apps() -> Result<Finding, Failure> {
 
 /// All owners if the caller administers the extension; other callers see no rows of missing roles.
 pub fn owners() -> Result<Finding, Failure> {
-    // SAFETY: a plain read of a process-wide variable.
-    let is_admin = grants::is_admin(unsafe { pg_sys::GetUserId() })?;
-    let ownerless = if is_admin { as_worker(reassign::ownerless)? } else { Vec::new() };
+    let ownerless = if is_admin()? { as_worker(reassign::ownerless)? } else { Vec::new() };
     if ownerless.is_empty() {
         return Ok(Finding::Good("all are roles".to_owned()));
     }

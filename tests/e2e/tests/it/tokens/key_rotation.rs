@@ -6,6 +6,7 @@ use e2e::ServerFile;
 
 use crate::support::key_files::{key_file, ring};
 use crate::support::oauth::{doctor, generation, kill_worker, refresh, store_grant};
+use crate::support::owners::role;
 use crate::support::prelude::*;
 
 /// More than two batches of a hundred.
@@ -112,6 +113,26 @@ fn hundreds_of_accounts_rotate_while_tokens_are_refreshed() -> Result<()> {
     let id: i64 = client.value_with("SELECT pinterest_import_board('Beach', $1)", &[&world.account()])?;
     complete(&mut client, id)?;
     assert_eq!(client.value::<i64>("SELECT pinterest_rotate_key()")?, 0, "no secrets are left to seal");
+    Ok(())
+}
+
+#[test]
+fn only_admins_get_the_number_of_secrets() -> Result<()> {
+    let (world, file) = world(&[1])?;
+    let mut chief = world.connect()?;
+    let mut reader = role(&world.cluster, "reading", "reader")?;
+    assert_eq!(doctor(&mut reader, "secrets")?, ("ok".into(), "all sealed with the active key".into()));
+    let (_, said) = doctor(&mut chief, "secrets")?;
+    assert!(said.ends_with(", all sealed with the active key"), "{said}");
+
+    // The next key, then none of those that have sealed something.
+    for keys in [ring(&[2, 1]), ring(&[2])] {
+        file.write(keys.as_bytes())?;
+        let (status, said) = doctor(&mut chief, "secrets")?;
+        assert!(status != "ok" && said.starts_with(|c: char| c.is_ascii_digit()), "{said}");
+        let (status, said) = doctor(&mut reader, "secrets")?;
+        assert!(status != "ok" && said.starts_with("some are sealed with "), "{said}");
+    }
     Ok(())
 }
 
