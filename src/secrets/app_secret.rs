@@ -36,9 +36,9 @@ pub fn secret_of_file(client_id: &str, owner: &Owner) -> Result<Secret, Failure>
     let Some(path) = settings::app_secret_file() else {
         return Err(Failure::new(
             Kind::NotReady,
-            "the app was registered without a client secret, and pinterest.app_secret_file is not set",
+            "no client secret was given to pinterest_register_app(), and pinterest.app_secret_file is not set",
         )
-        .with_hint("Set pinterest.app_secret_file, or register the app again with its secret."));
+        .with_hint("Call pinterest_register_app() with the client secret, or set pinterest.app_secret_file."));
     };
     let found = pinterest::read_app_secret(&path, client_id).map_err(|error| {
         Failure::new(Kind::Config, error.to_string()).with_hint(

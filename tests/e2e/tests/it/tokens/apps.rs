@@ -27,6 +27,15 @@ fn connect_through(world: &World, client: &mut Client, app: &str, person: &str) 
 }
 
 #[test]
+fn an_app_needs_a_secret_or_a_file_of_secrets() -> Result<()> {
+    let (_world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
+    client
+        .refused("SELECT pinterest_register_app('venues', '1453111', NULL, 'https://example.com/')", "55000")
+        .says("no client secret was given to pinterest_register_app(), and pinterest.app_secret_file is not set");
+    Ok(())
+}
+
+#[test]
 fn roles_apps_and_accounts_are_kept_apart() -> Result<()> {
     let world = three_people()?;
     let mut all = Vec::new();
