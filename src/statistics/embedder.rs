@@ -145,6 +145,11 @@ pub fn snapshot() -> Option<Snapshot> {
     })
 }
 
+/// Whether the weights that were loaded last are known to be random numbers.
+pub fn is_untrained() -> bool {
+    memory::attach().is_ok() && snapshot().and_then(|found| found.model).is_some_and(|model| model.untrained)
+}
+
 /// The reports of one run of the program.
 #[derive(Default)]
 pub struct Run {

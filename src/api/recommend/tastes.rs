@@ -5,6 +5,7 @@ use taste::Taste;
 use crate::api::board_images::{BoardImages, named};
 use crate::api::label_embeddings::{embedded, labels};
 use crate::errors::{Failure, Kind};
+use crate::statistics::embedder;
 
 /// The tastes of the liked and the disliked boards.
 pub struct Tastes {
@@ -112,7 +113,12 @@ fn gate(
             Kind::NotReady,
             format!("none of the {} images of {} is about \"{only}\"", weights.len(), named(&liked.boards)),
         )
-        .with_hint("Omit only, rephrase it, or list the boards' other topics in contrasts."));
+        .with_hint(if embedder::is_untrained() {
+            "The model's weights are untrained: its embeddings of texts and images are unrelated. Omit only, or download \
+             trained weights by pinterest-clip-weights."
+        } else {
+            "Omit only, rephrase it, or list the boards' other topics in contrasts."
+        }));
     }
     weights.iter_mut().zip(gated.weights).for_each(|(weight, gated)| *weight *= gated);
     Ok(())

@@ -107,6 +107,23 @@ fn rows_without_a_direction_are_left_out() -> Result<()> {
 }
 
 #[test]
+fn a_topic_without_images_is_refused_with_a_hint_about_untrained_weights() -> Result<()> {
+    let (_world, mut client) = World::of(config())?.with_session()?;
+    import(&mut client, "Beaches")?;
+    make_venues(&mut client, 4)?;
+    let mut refused = 0;
+    for topic in ["a wedding venue", "a cake", "a barn", "a dress", "a ship", "a tax form", "a street", "snow"] {
+        let sql = format!("SELECT * FROM pinterest_recommend('Beaches', 'venues', \"only\" => '{topic}')");
+        if let Err(error) = client.query(&sql, &[]) {
+            expect_refusal::<()>(Err(error), "55000").says("is about").hints("The model's weights are untrained");
+            refused += 1;
+        }
+    }
+    assert_ne!(refused, 0);
+    Ok(())
+}
+
+#[test]
 fn models_are_not_mixed() -> Result<()> {
     let (_world, mut client) = World::of(config())?.with_session()?;
     for board in ["Barn wedding", "Beaches"] {
