@@ -24,11 +24,11 @@ def follow(connection, import_id):
             """SELECT state, phase, pins_listed, images_total, images_total - images_pending AS done, progress,
                       coalesce(concat_ws('. ', reason, hint), '') AS reason
                  FROM pinterest.imports WHERE import_id = %s""", [import_id]).fetchone()
-        bar = "█" * round(row.progress * 30)
-        print(f"\r{bar:░<30} {row.done} of {row.images_total} images, {row.pins_listed} pins, {row.state}\033[K",
-              end="", flush=True, file=sys.stderr)
-        if row.state in ("completed", "failed", "cancelled", "needs_reauth"):
-            print(file=sys.stderr)
+        ended = row.state in ("completed", "failed", "cancelled", "needs_reauth")
+        if sys.stdout.isatty():
+            print(f"\r{'█' * round(row.progress * 30):░<30} {row.done} of {row.images_total} images, "
+                  f"{row.pins_listed} pins, {row.state}\033[K", end="\n" if ended else "", flush=True)
+        if ended:
             return row
 
 
@@ -45,15 +45,15 @@ def like(connection, board, venue, count):
     mean = connection.execute("SELECT pinterest_board_embedding(%s) AS mean", [board]).fetchone().mean
     both = Vector([a + b for a, b in zip(mean.to_list(), venue.embedding.to_list())])
     return connection.execute(
-        """SELECT name, kind, embedding <=> %(sum)s AS distance, NULL AS pin FROM venues
+        """SELECT name, kind, embedding <=> %(sum)s AS distance FROM venues
             WHERE id <> %(id)s ORDER BY embedding <=> %(sum)s LIMIT %(count)s""",
         {"sum": both, "id": venue.id, "count": count}).fetchall()
 
 
-def show(title, venues):
-    print(f"\n{title}\n{'venue':<24}{'kind':<12}{'distance':>8}  most like the pin")
-    for venue in venues:
-        print(f"{venue.name:<24}{venue.kind:<12}{venue.distance:>8.4f}  {venue.pin or ''}")
+def show(title, venues, pins=None):
+    print(f"\n{title}\n{'venue':<24}{'kind':<12}{'distance':>8}{'  most like the pin' if pins else ''}")
+    for venue, pin in zip(venues, pins or [""] * len(venues)):
+        print(f"{venue.name:<24}{venue.kind:<12}{venue.distance:>8.4f}  {pin or ''}".rstrip())
 
 
 def main():
@@ -68,7 +68,7 @@ def main():
         if row.state != "completed":
             sys.exit(f"the import is {row.state}: {row.reason}")
         venues = recommend(connection, arguments.board, arguments.n)
-        show(f"Venues for {arguments.board}", venues)
+        show(f"Venues for {arguments.board}", venues, [venue.pin for venue in venues])
         if venues:
             show(f"More like {venues[0].name}", like(connection, arguments.board, venues[0], arguments.n))
 
