@@ -459,7 +459,7 @@ fn a_database_takes_a_quarter_of_the_places_for_tracked_columns() -> Result<()> 
     other.batch_execute(
         "CREATE EXTENSION pg_pinterest CASCADE;
          CREATE TABLE venues (id int PRIMARY KEY, about text, e vector(512));
-         SELECT pinterest_track('venues', text => 'about');
+         SELECT pinterest_track('venues', text => 'about', embedding => 'e');
          INSERT INTO venues VALUES (1, 'a barn')",
     )?;
     other.until("SELECT embedded FROM pinterest.stat_tracked", Some(1_i64))?;

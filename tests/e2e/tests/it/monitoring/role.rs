@@ -47,7 +47,16 @@ fn pg_monitor_is_all_that_the_exporters_need() -> Result<()> {
 fn counters_that_are_not_kept_hide_no_row() -> Result<()> {
     let (_world, mut client) = quick_world("Beach", 1)?.with_session()?;
     // Numbers of now, and what names a row, are never NULL.
-    let known = ["source", "host", "tracked_column_id", "embedding_column", "pending", "failed_rows", "workers"];
+    let known = [
+        "source",
+        "host",
+        "status_class",
+        "tracked_column_id",
+        "embedding_column",
+        "pending",
+        "failed_rows",
+        "workers",
+    ];
     let known = known.iter().map(|column| format!("\"{column}\": \"1\"")).collect::<Vec<_>>().join(", ");
     let now = "imports_queued|imports_running|imports_waiting|accounts_connected|accounts_needs_reauth|\
                accounts_uncertain|tracking_workers|slots|slots_used";
