@@ -34,6 +34,7 @@ ALTER TABLE pinterest.pin_image ADD COLUMN thumbnail pg_catalog.bytea;
 ALTER TABLE pinterest.import ADD COLUMN keep_thumbnails pg_catalog.bool NOT NULL DEFAULT false;
 COMMENT ON COLUMN pinterest.board.sync_keeps_images IS 'keep_images of the import that set sync_every was originals, and so is that of the imports that follow';
 COMMENT ON COLUMN pinterest.board.sync_keeps_thumbnails IS 'keep_images of the import that set sync_every was thumbnails or originals, and so is that of the imports that follow';
+COMMENT ON COLUMN pinterest.pin_image.candidates IS 'URLs that Pinterest sent for this image, the one to show first: [{"size", "url", "cropped", "width", "height"}]; pinterest.image_size decides which is downloaded';
 COMMENT ON COLUMN pinterest.pin_image.image IS 'The downloaded bytes, stored only if keep_images of an import was originals';
 COMMENT ON COLUMN pinterest.pin_image.thumbnail IS 'A JPEG of at most 320 x 320 pixels and 64 kB, made by the embedder and stored only if keep_images of an import was thumbnails or originals; empty if none can be made of the image';
 COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail are those of the previous image: the listing has a new one, which has yet to be downloaded and embedded';

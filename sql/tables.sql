@@ -419,7 +419,7 @@ CREATE INDEX pin_image_sha256 ON pinterest.pin_image (sha256, account_id) WHERE 
 COMMENT ON TABLE pinterest.pin_image IS 'The images of pins, their state and their CLIP embeddings';
 COMMENT ON COLUMN pinterest.pin_image.position IS '0-based position within the pin';
 COMMENT ON COLUMN pinterest.pin_image.kind IS 'image, or video_cover for the cover of a video';
-COMMENT ON COLUMN pinterest.pin_image.candidates IS 'URLs that Pinterest sent for this image, best first: [{"size", "url", "cropped"}]';
+COMMENT ON COLUMN pinterest.pin_image.candidates IS 'URLs that Pinterest sent for this image, the one to show first: [{"size", "url", "cropped", "width", "height"}]; pinterest.image_size decides which is downloaded';
 COMMENT ON COLUMN pinterest.pin_image.content_hash IS 'The content hash in the CDN''s URLs: images of equal hash are equal';
 COMMENT ON COLUMN pinterest.pin_image.state IS 'pending, embedded, skipped or failed';
 COMMENT ON COLUMN pinterest.pin_image.reason IS 'Why the image was skipped or failed, or why the last attempt on a pending image failed';

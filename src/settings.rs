@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucEnum, GucFlags, GucRegistry, GucSetting, GucValue, PostgresGucEnum};
+use pinterest::model::Ladder;
 use pinterest::{Endpoints, Host, PrivateHost, Proxy};
 
 use crate::errors::{Failure, Kind};
@@ -567,6 +568,21 @@ settings! {
             AnimatedImages::Skip => embedder::Animations::Refuse,
         }
     }
+
+    /// smallest_sufficient: its vectors are nearly those of the largest size, for a third of the time to decode and of
+    /// the bytes to download. docs/performance.md has the figures, and the tests `sizes` of the crate `clip` the bounds.
+    static IMAGE_SIZE: Setting<ImageSize> = choice(c"pinterest.image_size", ImageSize::SmallestSufficient, Change::OnReload,
+        c"Size of an image that an import downloads first: smallest_sufficient or largest.",
+        c"smallest_sufficient: the smallest whose shorter side has at least 448 pixels. If a size cannot be downloaded, the next one is. Existing embeddings stay.",
+    );
+
+    /// The order in which the sizes of an image are downloaded.
+    pub fn ladder() -> Ladder {
+        match IMAGE_SIZE.get() {
+            ImageSize::SmallestSufficient => Ladder::SmallestSufficient,
+            ImageSize::Largest => Ladder::Largest,
+        }
+    }
 }
 
 /// Which copies of a database send no requests.
@@ -621,6 +637,17 @@ pub enum AnimatedImages {
     /// They are not embedded.
     #[name = c"skip"]
     Skip,
+}
+
+/// The size of an image that is downloaded first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum ImageSize {
+    /// The smallest that is enough for the model.
+    #[name = c"smallest_sufficient"]
+    SmallestSufficient,
+    /// The largest.
+    #[name = c"largest"]
+    Largest,
 }
 
 fn reserve_prefix() {

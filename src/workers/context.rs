@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinterest::model::Ladder;
 use tokio::sync::{Notify, watch};
 
 use super::in_hand::InHand;
@@ -21,6 +22,8 @@ pub struct Config {
     pub max_image_bytes: usize,
     /// Images downloaded at the same time for one import.
     pub parallel_downloads: usize,
+    /// The order in which the sizes of an image are downloaded.
+    pub ladder: Ladder,
     /// How long a worker without work keeps running.
     pub idle_timeout: Duration,
     /// The treatment of animations.
@@ -42,6 +45,7 @@ impl Config {
             tracked_endpoints: settings::tracked_endpoints()?,
             max_image_bytes: settings::max_image_bytes(),
             parallel_downloads: settings::parallel_downloads(),
+            ladder: settings::ladder(),
             idle_timeout: settings::worker_idle_timeout(),
             animated_images: settings::animated_images(),
             reuse_across_accounts: settings::reuse_across_accounts(),

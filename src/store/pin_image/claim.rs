@@ -18,7 +18,7 @@ pub struct ClaimedImage {
     pub pin_id: String,
     /// 0-based position within the pin.
     pub position: i32,
-    /// The URLs, best first.
+    /// The URLs, the one to show first.
     pub candidates: Vec<Candidate>,
     /// The CDN's content hash.
     pub content_hash: Option<String>,

@@ -14,7 +14,7 @@ pub use result::{
     reuse_by_content_hash,
 };
 
-use pinterest::model::ImageCandidate;
+use pinterest::model::{ImageCandidate, ListedSize};
 use serde::{Deserialize, Serialize};
 
 /// Why an image is skipped if its pin is disclosed as made or changed with AI.
@@ -29,17 +29,30 @@ pub struct Candidate {
     pub url: String,
     /// It is a crop to a fixed box.
     pub cropped: bool,
+    /// Width in pixels as Pinterest states it; `None` in rows of version 0.0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Height in pixels as Pinterest states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
 }
 
 impl Candidate {
-    /// The candidates that Pinterest gives for an image, best first.
+    /// The candidates that Pinterest gives for an image, the one to show first.
     pub fn of(candidates: &[ImageCandidate]) -> Vec<Self> {
-        let candidate = |ImageCandidate { size, url, cropped, .. }: &ImageCandidate| Candidate {
+        let candidate = |ImageCandidate { size, url, cropped, width, height, .. }: &ImageCandidate| Candidate {
             size: size.clone(),
             url: url.clone(),
             cropped: *cropped,
+            width: *width,
+            height: *height,
         };
         candidates.iter().map(candidate).collect()
+    }
+
+    /// Its size, for [`Ladder::sort`](pinterest::model::Ladder::sort).
+    pub fn listed(&self) -> ListedSize<'_> {
+        ListedSize { name: &self.size, width: self.width, height: self.height }
     }
 
     /// The content of `pin_image.candidates`; empty if it is not a list of candidates.

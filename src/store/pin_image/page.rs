@@ -13,7 +13,7 @@ pub struct ImageRow {
     pub position: i32,
     /// image or video_cover.
     pub kind: &'static str,
-    /// The URLs, best first.
+    /// The URLs, the one to show first.
     pub candidates: Vec<Candidate>,
     /// The CDN's content hash.
     pub content_hash: Option<String>,

@@ -1,4 +1,4 @@
-//! One image: downloaded in the best size that is available, recognised or embedded.
+//! One image: downloaded in the first size that is available, recognised or embedded.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use embedder::Input;
+use pinterest::model::Ladder;
 use pinterest::{ErrorKind, retry};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -81,6 +82,9 @@ struct Download {
 /// largest images as it downloads in parallel, and some small ones.
 const LARGE: usize = 4 << 20;
 
+/// Reasons why a file is not embedded that a smaller file of the same image may not have: the largest one may exceed a limit.
+const UNUSABLE: [&str; 3] = ["too_large", "unsupported_format", "malformed"];
+
 /// Why there are no bytes.
 enum NoDownload {
     /// To be recorded.
@@ -115,7 +119,26 @@ impl ImageTask {
     /// # Errors
     /// An interruption of the whole import.
     pub async fn work(&self, claimed: &ClaimedImage) -> (Result<ImageResult, Interruption>, Option<Turn>) {
-        let download = if claimed.kept { self.kept(claimed).await } else { self.download(claimed).await };
+        let ladder = self.context.config.borrow().ladder;
+        let (result, turn) = self.work_in_order(claimed, ladder).await;
+        let is_unusable = |reason: &Reason| UNUSABLE.contains(&reason.code);
+        match &result {
+            Ok(ImageResult::Skipped(reason) | ImageResult::Failed(reason))
+                if is_unusable(reason) && ladder == Ladder::Largest && has_smaller(claimed) =>
+            {
+                drop(turn);
+                self.work_in_order(claimed, Ladder::SmallestSufficient).await
+            }
+            _ => (result, turn),
+        }
+    }
+
+    async fn work_in_order(
+        &self,
+        claimed: &ClaimedImage,
+        ladder: Ladder,
+    ) -> (Result<ImageResult, Interruption>, Option<Turn>) {
+        let download = if claimed.kept { self.kept(claimed).await } else { self.download(claimed, ladder).await };
         match download {
             Ok(download) => {
                 let turn = self.same_bytes.turn(download.sha256).await;
@@ -195,19 +218,19 @@ impl ImageTask {
         Ok(Download { bytes: bytes.into(), sha256, size, cropped, _slot: None })
     }
 
-    /// Tries the sizes that Pinterest lists, best first; if none is available, asks once for new addresses.
-    async fn download(&self, claimed: &ClaimedImage) -> Result<Download, NoDownload> {
+    /// Tries the sizes that Pinterest lists; if none is available, asks once for new addresses.
+    async fn download(&self, claimed: &ClaimedImage, ladder: Ladder) -> Result<Download, NoDownload> {
         if claimed.candidates.is_empty() {
             return Err(ImageResult::Skipped(Reason::new("no_url", "Pinterest returns no URL for this image")).into());
         }
-        let mut refused = match self.download_first(claimed.candidates.clone(), claimed).await? {
+        let mut refused = match self.download_first(claimed.candidates.clone(), claimed, ladder).await? {
             Ok(download) => return Ok(download),
             Err(refused) => refused,
         };
         if refused.kind != Some(ErrorKind::TooLarge)
             && let Some(fresh) = self.fresh_candidates(claimed).await?
         {
-            match self.download_first(fresh, claimed).await? {
+            match self.download_first(fresh, claimed, ladder).await? {
                 Ok(download) => return Ok(download),
                 Err(again) if again.kind == Some(ErrorKind::TooLarge) => refused = again,
                 Err(_) => {}
@@ -228,12 +251,14 @@ impl ImageTask {
         &self,
         mut candidates: Vec<Candidate>,
         claimed: &ClaimedImage,
+        ladder: Ladder,
     ) -> Result<Result<Download, Refusal>, NoDownload> {
+        ladder.sort(&mut candidates, Candidate::listed);
         self.refused_sizes.borrow().sort(&mut candidates);
         // The semaphore is never closed, so this cannot fail.
         let slot = self.download_gate.clone().acquire_owned().await.ok();
         let mut refused = Refusal::default();
-        for Candidate { size, url, cropped } in candidates {
+        for Candidate { size, url, cropped, .. } in candidates {
             let client = if claimed.attempts > 1 { self.client.as_retry() } else { self.client.clone() };
             let began = Instant::now();
             let mut fetched = client.fetch_image(&url).await;
@@ -287,8 +312,19 @@ impl ImageTask {
         let images = pin.images().unwrap_or_default();
         let Some(image) = images.into_iter().find(|image| image.position == claimed.position) else { return Ok(None) };
         let fresh = Candidate::of(&image.candidates);
-        Ok((fresh != claimed.candidates).then_some(fresh))
+        let is_new = fresh.iter().any(|new| claimed.candidates.iter().all(|known| known.url != new.url));
+        Ok(is_new.then_some(fresh))
     }
+}
+
+/// Is there a smaller size than the one that is tried first as the largest?
+fn has_smaller(claimed: &ClaimedImage) -> bool {
+    let first = |ladder: Ladder| {
+        let mut candidates = claimed.candidates.clone();
+        ladder.sort(&mut candidates, Candidate::listed);
+        candidates.into_iter().next()
+    };
+    !claimed.kept && first(Ladder::Largest) != first(Ladder::SmallestSufficient)
 }
 
 /// Another attempt after a failed request, unless this was the last one.

@@ -10,6 +10,9 @@ mod large;
 mod mutation;
 mod packed;
 mod refusals;
+#[path = "../../../../tests/fixtures/scenes.rs"]
+mod scenes;
 mod sensitivity;
+mod sizes;
 mod standin;
 mod support;

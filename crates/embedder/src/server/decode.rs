@@ -3,7 +3,7 @@
 //! A thread that finds a large image sets it aside. Only one large image is decoded at a time. Meanwhile the other threads
 //! decode small ones, so decoding takes at most the memory of one large image and of a small one per other thread.
 
-use clip::{Measure, Prepared};
+use clip::{Limits, Measure, Prepared};
 use embedder::protocol::Response;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,21 @@ const SMALL: (u64, u64) = (16_000_000, 128 << 20);
 
 /// Pixels per additional time limit. The limit is twenty times what they take on a slow processor.
 const PIXELS_IN_TIME: u64 = 32_000_000;
+
+/// Fewest threads that decode: one works on large images, another on small ones meanwhile.
+const FEWEST: usize = 2;
+/// Most of them. They decode a thousand images of 600 x 900 pixels a second.
+const MOST: usize = 8;
+
+/// Threads that decode, beside a model with so many threads.
+///
+/// As many as the model has: where it takes a tenth of the time of decoding, they have all cores, and otherwise they wait for
+/// it (see [`Queue::next_image`](super::queue::Queue::next_image)) and take no more than their share. A small image of each
+/// takes no more memory together than a large one.
+pub fn threads(model_threads: usize, limits: &Limits) -> usize {
+    let small_ones = usize::try_from(limits.max_memory / SMALL.1).unwrap_or(MOST);
+    model_threads.min(1 + small_ones).clamp(FEWEST, MOST)
+}
 
 pub fn run(shared: &Shared) {
     shared.first_load.wait();
@@ -73,6 +88,21 @@ fn decode(shared: &Shared, job: Job<Encoded>, measure: Option<&Measure>) -> Opti
         Err(failure) => {
             responder.refuse(failure);
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoders_follow_cores_and_memory() {
+        let with = |megabytes: u64| Limits { max_memory: megabytes << 20, ..Limits::default() };
+        for (cores, megabytes, expected) in
+            [(1, 1024, 2), (2, 1024, 2), (4, 1024, 4), (64, 1024, 8), (64, 512, 5), (64, 16, 2), (64, 1 << 30, 8)]
+        {
+            assert_eq!(threads(cores, &with(megabytes)), expected, "{cores} cores, {megabytes} MB");
         }
     }
 }

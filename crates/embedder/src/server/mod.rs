@@ -1,4 +1,4 @@
-//! The server: connections on one thread, decoding on two, the model on one, and a watchdog over all.
+//! The server: connections on one thread, decoding on several, the model on one, and a watchdog over all.
 //!
 //! ```text
 //! socket ── connection ─┬─ image ──► queue ──► decode ──► queue ─┬─► model ─┬─► connection ── socket
@@ -45,11 +45,6 @@ use self::watchdog::Watchdog;
 use crate::log;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs, ReadableFiles};
-
-/// Threads that decode. Only one of them works on large images (see [`decode`]), so these delay no small ones, and only one
-/// at a time takes the memory for it. They compete with the model's threads for a tenth of the time that an image takes; a
-/// higher niceness than theirs changed nothing.
-const DECODE_THREADS: usize = 2;
 
 /// Concurrent connections; more wait in the listening socket's queue. Below the limit on descriptors that [`Confinement`] sets.
 const MAX_CONNECTIONS: usize = 900;
@@ -147,6 +142,7 @@ pub fn run(options: Options) -> io::Result<()> {
         let _within = runtime.enter();
         (Signals::new()?, endpoint.into_parts()?)
     };
+    let decoders = decode::threads(options.options.threads.get(), &options.limits);
     let packing = Packing::start(&options.model, &options.options);
     confine::write_no_file()?;
     let (sandbox, readable) = sandbox::enter(&Needs {
@@ -156,7 +152,7 @@ pub fn run(options: Options) -> io::Result<()> {
         graphics: options.graphics,
     });
     let shared = Arc::new(Shared {
-        queue: Queue::new(options.max_queue, options.max_pass_time),
+        queue: Queue::new(options.max_queue, options.max_pass_time, decoders),
         recent_texts: RecentTexts::new(),
         watchdog: Watchdog::default(),
         activity: Activity::default(),
@@ -172,7 +168,7 @@ pub fn run(options: Options) -> io::Result<()> {
         limits: options.limits,
         threads: options.options.threads.get(),
     });
-    start_threads(&shared, options.model, options.options, options.image_timeout, packing, options.report)?;
+    start_threads(&shared, options.model, options.options, options.image_timeout, packing, options.report, decoders)?;
     runtime.block_on(serve(Arc::clone(&shared), listener, signals, options.idle_timeout));
     if options.report {
         report::send(&shared);
@@ -200,6 +196,7 @@ fn start_threads(
     image_timeout: Duration,
     packing: Packing,
     report: bool,
+    decoders: usize,
 ) -> io::Result<()> {
     let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
@@ -217,7 +214,7 @@ fn start_threads(
     if report {
         start("report", Box::new(report::run))?;
     }
-    for _ in 0..DECODE_THREADS {
+    for _ in 0..decoders {
         start("decode", Box::new(decode::run))?;
     }
     start("model", Box::new(move |shared| model_thread::run(shared, model, &options, packing)))

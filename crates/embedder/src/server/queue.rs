@@ -9,7 +9,6 @@ use clip::{Animations, Measure, Pixels};
 use embedder::{ErrorKind, Statistics};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::DECODE_THREADS;
 use super::answers::{ConnectionNumber, Responder};
 use super::pass_size::PassSize;
 use super::round_robin::RoundRobin;
@@ -70,6 +69,7 @@ pub struct Queue {
     to_embed: Condvar,
     to_report: Condvar,
     limit: usize,
+    decoders: usize,
 }
 
 type Line<Input> = RoundRobin<ConnectionNumber, Job<Input>>;
@@ -105,8 +105,9 @@ pub struct Work {
 }
 
 impl Queue {
-    /// A queue that holds at most `limit` images and as many texts, for passes of at most `pass_time`.
-    pub fn new(limit: usize, pass_time: Duration) -> Self {
+    /// A queue that holds at most `limit` images and as many texts, for passes of at most `pass_time` and so many threads
+    /// that decode.
+    pub fn new(limit: usize, pass_time: Duration, decoders: usize) -> Self {
         let state = State {
             encoded: RoundRobin::default(),
             large: RoundRobin::default(),
@@ -125,6 +126,7 @@ impl Queue {
             to_embed: Condvar::new(),
             to_report: Condvar::new(),
             limit,
+            decoders,
         }
     }
 
@@ -171,7 +173,7 @@ impl Queue {
     pub fn next_image(&self) -> Next {
         let mut state = self.lock();
         loop {
-            let ahead = state.pass_size.images(Instant::now()) + DECODE_THREADS;
+            let ahead = state.pass_size.images(Instant::now()) + self.decoders;
             if state.decoding + state.decoded.len() < ahead {
                 if !state.decoding_large
                     && let Some((job, measure)) =

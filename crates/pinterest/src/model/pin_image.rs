@@ -15,7 +15,8 @@ pub struct PinImage {
     pub position: i32,
     /// An image, or a video's frame.
     pub kind: PinImageKind,
-    /// The URLs to try, best first. Empty if a part of a carousel has none.
+    /// The URLs, the one to show first; [`Ladder`](super::Ladder) has the order in which they are downloaded. Empty if a
+    /// part of a carousel has none.
     pub candidates: Vec<ImageCandidate>,
     /// The first candidate's content hash.
     pub content_hash: Option<String>,

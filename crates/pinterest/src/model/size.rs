@@ -1,9 +1,10 @@
 //! The image host's size names, and the content hash in its paths.
 
-/// The order in which the sizes of an image are tried, best first.
+/// The order in which the sizes of an image are stored, the one to show first. [`Ladder`](super::Ladder) has the order in
+/// which they are downloaded.
 ///
-/// `600x` first: its shorter side has at least 224 pixels unless the image is wider than 2.7 : 1, and it is the cheapest to
-/// decode. The host may refuse originals although it serves the sizes. Fixed boxes are crops, so they come last.
+/// `600x` first: it suits a page. The host may refuse originals although it serves the sizes. Fixed boxes are crops, so they
+/// come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Width600,
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_tried_in_this_order() {
+    fn sizes_are_stored_in_this_order() {
         let mut sizes = ["150x150", "236x", "weird", "400x300", "1200x", "736x", "originals", "600x", "x", "5x5x5"];
         sizes.sort_by_key(|size| Rank::of(size));
         assert_eq!(sizes, ["600x", "1200x", "originals", "736x", "236x", "weird", "x", "5x5x5", "400x300", "150x150"]);

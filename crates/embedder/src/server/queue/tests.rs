@@ -9,6 +9,7 @@ use crate::inference::BATCH;
 use crate::server::activity::Activity;
 use crate::server::answers::{Outgoing, Ticket};
 
+const DECODERS: usize = 2;
 const PASS_TIME: Duration = Duration::from_millis(60);
 
 struct Client {
@@ -99,7 +100,7 @@ fn next_image_count(queue: &Queue) -> usize {
 
 /// A queue that has learnt that a pass of `images` images, or of `texts` texts, just fits.
 fn queue_for(images: u32, texts: u32) -> Queue {
-    let queue = Queue::new(100, PASS_TIME);
+    let queue = Queue::new(100, PASS_TIME, DECODERS);
     // A little less than their share: a rounding error is not to cost one.
     queue.images_took(1, PASS_TIME * 99 / (images * 100));
     queue.texts_took(1, PASS_TIME * 99 / (texts * 100));
@@ -154,7 +155,7 @@ fn one_picture_does_not_wait_for_another_clients_sixty_four() {
         importer.push_image(&queue);
     }
     // As many as are decoded ahead.
-    for _ in 0..2 + DECODE_THREADS {
+    for _ in 0..2 + DECODERS {
         decode_one(&queue);
     }
     other.push_image(&queue);
@@ -189,7 +190,7 @@ fn a_text_shortens_the_next_passes_if_batches_pay() {
             decode_one(&queue);
         }
     };
-    decode(BATCH + DECODE_THREADS);
+    decode(BATCH + DECODERS);
     assert_eq!(next_image_count(&queue), BATCH);
     client.push_text(&queue, "a barn");
     assert_eq!(next_texts(&queue), ["a barn"]);
@@ -201,10 +202,10 @@ fn a_text_shortens_the_next_passes_if_batches_pay() {
 fn decoding_ahead_is_bounded() {
     let queue = Arc::new(queue_for(3, 1));
     let client = Client::new(1);
-    for _ in 0..4 + DECODE_THREADS {
+    for _ in 0..4 + DECODERS {
         client.push_image(&queue);
     }
-    for _ in 0..3 + DECODE_THREADS {
+    for _ in 0..3 + DECODERS {
         decode_one(&queue);
     }
     let (taken, when_taken) = std::sync::mpsc::channel();
@@ -256,7 +257,7 @@ fn large_pictures_take_turns_and_small_ones_overtake_them() {
 
 #[test]
 fn statistics_count_what_was_done_and_what_waits() {
-    let queue = Queue::new(100, PASS_TIME);
+    let queue = Queue::new(100, PASS_TIME, DECODERS);
     let client = Client::new(1);
     assert_eq!(queue.statistics(), Statistics::default());
     for _ in 0..3 {
@@ -285,7 +286,7 @@ fn statistics_count_what_was_done_and_what_waits() {
 
 #[test]
 fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
-    let queue = Queue::new(3, PASS_TIME);
+    let queue = Queue::new(3, PASS_TIME, DECODERS);
     let mut client = Client::new(1);
     for _ in 0..3 {
         client.push_image(&queue);
@@ -303,7 +304,7 @@ fn a_full_queue_refuses_with_both_numbers_and_only_its_own_kind() {
 
 #[test]
 fn work_of_a_disconnected_client_is_skipped() {
-    let queue = Queue::new(100, PASS_TIME);
+    let queue = Queue::new(100, PASS_TIME, DECODERS);
     let (gone, stays) = (Client::new(1), Client::new(2));
     for _ in 0..3 {
         gone.push_text(&queue, "unwanted");

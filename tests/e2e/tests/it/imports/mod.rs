@@ -10,6 +10,7 @@ mod controls;
 mod coverage;
 mod dedup;
 mod fairness;
+mod image_size;
 mod incremental;
 mod kept_images;
 mod kills_by_stage;
