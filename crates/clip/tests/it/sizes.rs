@@ -35,9 +35,8 @@ const MOTIFS: [(Motif, f64); 14] = [
     (Motif::RedOnBlue, FINE),
 ];
 
-/// Large and small size of upright, tall and oblong pictures, the last with a shorter side as small as is sufficient.
-const SHAPES: [([u32; 2], [u32; 2]); 3] =
-    [([1200, 1800], [600, 900]), ([1200, 2600], [600, 1300]), ([1200, 900], [600, 450])];
+/// Large and small size of upright and of oblong pictures, these with a shorter side that is just sufficient.
+const SHAPES: [([u32; 2], [u32; 2]); 2] = [([1200, 1800], [600, 900]), ([1200, 900], [600, 450])];
 
 /// What the large size is compressed with, and what the small one is, which is the worse of what hosts use.
 const QUALITIES: [f32; 2] = [85.0, 75.0];

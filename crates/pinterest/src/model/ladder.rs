@@ -179,7 +179,9 @@ mod tests {
     #[test]
     fn a_size_whose_window_is_off_by_rounding_is_not_sufficient() {
         // 224 * 1799 / 1200 = 335.8, 224 * 900 / 600 = 336.
-        for (height, small, first) in [(1799, 900, "1200x"), (1800, 900, "600x"), (1797, 899, "600x"), (901, 451, "600x")] {
+        for (height, small, first) in
+            [(1799, 900, "1200x"), (1800, 900, "600x"), (1797, 899, "600x"), (901, 451, "600x")]
+        {
             let sizes = [stated("600x", 600, small), stated("1200x", 1200, height)];
             assert_eq!(order(Ladder::SmallestSufficient, &sizes)[0], first, "1200 x {height}");
         }

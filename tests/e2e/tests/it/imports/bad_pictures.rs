@@ -20,7 +20,9 @@ struct Image {
 
 #[test]
 fn each_malformed_image_gets_its_reason() -> Result<()> {
-    let (world, mut client) = World::of(Config::with_board("Beach", &[Family::Beach], 14))?.with_session()?;
+    // With this seed the images are upright or square, so that 600x is tried first for each.
+    let config = Config { seed: 3, ..Config::with_board("Beach", &[Family::Beach], 14) };
+    let (world, mut client) = World::of(config)?.with_session()?;
 
     let pins = pins_without_pictures(&world, &mut client, "Beach")?;
     assert_eq!(pins.len(), 14);
