@@ -569,8 +569,8 @@ settings! {
         }
     }
 
-    /// smallest_sufficient: its vectors are nearly those of the largest size, for a third of the time to decode and of
-    /// the bytes to download. docs/performance.md has the figures, and the tests `sizes` of the crate `clip` the bounds.
+    /// smallest_sufficient: its vectors are nearly those of the largest size, for a quarter of the time to decode and
+    /// of the bytes to download. docs/performance.md has the figures, and the tests `sizes` of the crate `clip` the bounds.
     static IMAGE_SIZE: Setting<ImageSize> = choice(c"pinterest.image_size", ImageSize::SmallestSufficient, Change::OnReload,
         c"Size of an image that an import downloads first: smallest_sufficient or largest.",
         c"smallest_sufficient: the smallest whose shorter side has at least 448 pixels. If a size cannot be downloaded, the next one is. Existing embeddings stay.",
