@@ -505,8 +505,8 @@ settings! {
         EMBEDDER_IDLE_TIMEOUT.seconds()
     }
 
-    /// 4 GB: weights and their copy during loading take 1.3 GB, a large image a quarter of the limit, a small one
-    /// beside it 120 MB.
+    /// 4 GB: weights and their copy during loading take 1.3 GB, a large image a quarter of the limit, and small ones
+    /// beside it, of which each thread that decodes has one of at most 128 MB, no more than that together.
     static EMBEDDER_MEMORY_LIMIT: Integer = integer(c"pinterest.embedder_memory_limit", 4096, 0..=1 << 20, GucFlags::UNIT_MB,
         c"Maximum address space of the embedder; 0 for no limit.",
         c"A quarter of it is for decoding one large image; an image that needs more is refused. A reload restarts the embedder.",
