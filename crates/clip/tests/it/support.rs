@@ -114,7 +114,9 @@ pub fn variants() -> Vec<(Precision, Kernels)> {
         for kernels in Kernels::ALL.into_iter().filter(|&kernels| kernels != Kernels::Candle && tested(kernels)) {
             match clip::load(&standin_directory(Size::Tiny), &options(precision, kernels, 1)) {
                 Ok(_) => variants.push((precision, kernels)),
-                Err(error) if error.kind() == ErrorKind::Unsupported => println!("skipped: {precision} {kernels}: {error}"),
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    println!("skipped: {precision} {kernels}: {error}")
+                }
                 Err(error) => panic!("{precision} {kernels}: {error}"),
             }
         }

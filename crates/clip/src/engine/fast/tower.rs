@@ -188,7 +188,9 @@ impl Tower {
                 let inputs = EncodedInputs { values, width, causal };
                 attend_by_tiles::<F>((simd, tiles), pool, inputs, sequences, &output);
             }
-            (QueriesKeysValues::Encoded(_), None) => unreachable!("encoded for tiles that there are not: this is a bug"),
+            (QueriesKeysValues::Encoded(_), None) => {
+                unreachable!("encoded for tiles that there are not: this is a bug")
+            }
         }
     }
 

@@ -129,16 +129,23 @@ impl<F: Format> Strip<'_, F> {
         let words_per_step = self.words.len().div_ceil(blocks * steps);
         let words_before = (block.row - self.rows.start) / (BLOCK * TILE) * steps * words_per_step;
         let next = std::array::from_fn::<_, BLOCK, _>(|next| self.column_start(block.column + BLOCK + next));
-        session.block(rows, columns, steps, sums, #[inline(always)] |step, sums| {
-            let first = words_before + step * words_per_step;
-            for word in first..(first + words_per_step).min(self.words.len()) {
-                for column in next {
-                    self.tiles.prefetch(self.weights.words, column + word * PANEL);
+        session.block(
+            rows,
+            columns,
+            steps,
+            sums,
+            #[inline(always)]
+            |step, sums| {
+                let first = words_before + step * words_per_step;
+                for word in first..(first + words_per_step).min(self.words.len()) {
+                    for column in next {
+                        self.tiles.prefetch(self.weights.words, column + word * PANEL);
+                    }
                 }
-            }
-            let first = step * vectors_per_step;
-            self.finish(simd, sums, before, first..(first + vectors_per_step).min(vectors));
-        });
+                let first = step * vectors_per_step;
+                self.finish(simd, sums, before, first..(first + vectors_per_step).min(vectors));
+            },
+        );
     }
 
     /// The tiles of sixteen rows, a step after the other.

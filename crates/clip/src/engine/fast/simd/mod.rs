@@ -29,10 +29,10 @@ mod tiles;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
-#[cfg(target_arch = "x86_64")]
-pub(super) use avx512::{Avx512, Avx512Amx, Avx512Bf16, Avx512Vnni};
 #[cfg(all(test, target_arch = "x86_64"))]
 pub(super) use avx512::Avx512SoftTiles;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::{Avx512, Avx512Amx, Avx512Bf16, Avx512Vnni};
 pub(super) use math::{exp, quick_gelu};
 pub(super) use tiles::{NoTiles, Operand, Session, Sums, TILE, Tiles};
 

@@ -29,7 +29,8 @@ impl Sums {
     /// The tile in row `down` and column `across` of the block.
     #[inline(always)]
     pub(super) fn tile_mut(&mut self, down: usize, across: usize) -> &mut [f32; TILE * TILE] {
-        let (tile, _) = self.0[2 * down + across].split_first_chunk_mut().unwrap_or_else(|| unreachable!("1024 numbers"));
+        let (tile, _) =
+            self.0[2 * down + across].split_first_chunk_mut().unwrap_or_else(|| unreachable!("1024 numbers"));
         tile
     }
 }
