@@ -73,7 +73,8 @@ fn tokens_after_the_end_mark_change_nothing() {
     }
 }
 
-/// Vectors of the same precision on different kernels are comparable.
+/// Vectors of the same precision on different kernels are comparable. By AMX, attention is in bf16, too, which the others compute in
+/// f32.
 #[test]
 fn kernels_of_one_precision_agree() {
     let picture = preprocess(&support::picture("landscape.jpg"));
@@ -90,7 +91,7 @@ fn kernels_of_one_precision_agree() {
         for pair in embeddings.windows(2) {
             let cosine = pair[0].cosine(&pair[1]);
             println!("{precision}: {cosine:.8}");
-            assert!(cosine > 0.99998, "{precision}: {cosine}");
+            assert!(cosine > 0.9999, "{precision}: {cosine}");
         }
     }
 }
