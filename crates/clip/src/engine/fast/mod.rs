@@ -6,13 +6,15 @@
 //! ```
 //!
 //! - `model`, `tower`: CLIP's two transformers, in terms of `norm`, `product` and `attention`.
-//! - `simd`: the instructions of a processor behind the trait `Simd`: `simd/avx2.rs`, `simd/avx512.rs`.
+//! - `simd`: the instructions of a processor behind the trait `Simd`: `simd/avx2.rs`, `simd/avx512.rs`; matrix instructions
+//!   behind `Tiles`: `simd/amx.rs`. `product/tiles.rs` and `attention/tiles.rs` compute by these.
 //! - `format`: how f32, bf16 and int8 numbers are stored in words and multiplied, for any `Simd`.
 //! - `variants`: the table of precisions and processors. **A kernel is added here**, with its `Simd` or `Format`.
 //! - `layout`, `pack`, `packed`, `record`, `storage`: the packed file.
 //! - `buffer`, `pool`: memory and threads.
 //!
-//! A row's result has the same bits in every batch and on any number of threads, since no sum is ever split.
+//! A row's result has the same bits in every batch and on any number of threads, since the order of a sum never depends on
+//! them.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "kernels are of processors; see `variants`"))]
 
 mod attention;
