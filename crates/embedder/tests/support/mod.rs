@@ -144,10 +144,11 @@ impl Supervisor {
         self.child.as_mut().unwrap().try_wait().unwrap().is_none()
     }
 
-    /// All that the servers wrote to standard error, except that the weights of tests are untrained.
+    /// All that the servers wrote to standard error, except that they have loaded the model, and that its weights are untrained.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.log_path()).unwrap();
-        log.split_inclusive('\n').filter(|line| !line.contains(embedder::Model::UNTRAINED)).collect()
+        let usual = [": loaded model ", embedder::Model::UNTRAINED];
+        log.split_inclusive('\n').filter(|line| usual.iter().all(|usual| !line.contains(usual))).collect()
     }
 
     fn log_path(&self) -> PathBuf {
