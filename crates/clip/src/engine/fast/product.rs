@@ -179,31 +179,23 @@ impl Target<'_> {
         values: [<F::Simd as Simd>::Floats; VECTORS],
     ) {
         let lanes = F::Simd::LANES;
-        let columns = column..column + VECTORS * lanes;
+        let mut values = values;
+        if let Target::Gelu(_) | Target::GeluEncoded(_) = self {
+            for value in &mut values {
+                *value = quick_gelu(simd, *value);
+            }
+        }
         match self {
-            Target::Store(parts) => {
+            Target::Store(parts) | Target::Gelu(parts) => {
                 // SAFETY: guaranteed by the caller.
-                let part = unsafe { parts.part(row, columns) };
+                let part = unsafe { parts.part(row, column..column + VECTORS * lanes) };
                 for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
                     simd.store(to, value);
                 }
             }
             // SAFETY: guaranteed by the caller.
             Target::Add(_) => unsafe { self.add::<F, VECTORS>(simd, row, column, values) },
-            Target::Gelu(parts) => {
-                // SAFETY: guaranteed by the caller.
-                let part = unsafe { parts.part(row, columns) };
-                for (to, value) in part.chunks_exact_mut(lanes).zip(values) {
-                    simd.store(to, quick_gelu(simd, value));
-                }
-            }
-            // SAFETY: guaranteed by the caller.
-            Target::Encoded(parts) => unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) },
-            Target::GeluEncoded(parts) => {
-                let mut values = values;
-                for value in &mut values {
-                    *value = quick_gelu(simd, *value);
-                }
+            Target::Encoded(parts) | Target::GeluEncoded(parts) => {
                 // SAFETY: guaranteed by the caller.
                 unsafe { parts.encode_vectors::<F, VECTORS>(simd, row, column, values) }
             }

@@ -1,7 +1,7 @@
 //! Matrix instructions that multiply tiles of sixteen rows of sixteen words, of two bfloat16 each.
 //!
-//! Four tiles of f32 sums stay in the processor's tile registers from [`Session::begin`] to [`Session::store`]: those of
-//! one or two tiles of rows times one or two tiles of columns.
+//! Four tiles of f32 sums stay in the processor's tile registers throughout [`Session::block`]: those of one or two tiles of
+//! rows times one or two tiles of columns.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,6 @@ pub(in super::super) const TILE: usize = 16;
 /// Where the sums of a block are stored, `[row of tiles][column of tiles][row][column]`, of 2 x 2 tiles. The tiles begin at
 /// the same offset of four pages, so that loads from the other parts of a page never wait for a store to the same offset.
 #[repr(C, align(4096))]
-#[derive(Clone)]
 pub(in super::super) struct Sums([[f32; 1024]; 4]);
 
 impl Sums {
