@@ -17,13 +17,14 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::context::Context;
 use super::embedding::Gate;
+use super::log::About;
 use super::registry;
 use crate::errors::Failure;
 use crate::store;
@@ -70,6 +71,25 @@ impl Unclaimable {
     }
 }
 
+/// How often a failure that repeats is logged.
+const LOGGED_EVERY: Duration = Duration::from_secs(600);
+
+/// The failures of claims that were logged last, by account; `None`: those of statements about all accounts.
+#[derive(Default)]
+struct Logged(HashMap<Option<i64>, (String, Instant)>);
+
+impl Logged {
+    /// Whether the failure is to be logged: the last one was another, or a while ago.
+    fn admits(&mut self, account_id: Option<i64>, failure: &Failure, now: Instant) -> bool {
+        self.0.retain(|_, (_, at)| now.duration_since(*at) < LOGGED_EVERY);
+        if self.0.get(&account_id).is_some_and(|(message, _)| *message == failure.message) {
+            return false;
+        }
+        self.0.insert(account_id, (failure.message.clone(), now));
+        true
+    }
+}
+
 /// The imports of this worker.
 pub struct Imports {
     context: Context,
@@ -79,6 +99,7 @@ pub struct Imports {
     /// The running imports, and how to cancel them, by task.
     running: HashMap<Id, (RunKey, Arc<Notify>)>,
     turns: Turns,
+    logged: Logged,
     next_wake: Option<Duration>,
 }
 
@@ -92,6 +113,7 @@ impl Imports {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             turns: Turns::default(),
+            logged: Logged::default(),
             next_wake: None,
         }
     }
@@ -105,7 +127,14 @@ impl Imports {
         let more = self.make_due().await;
         let mut unclaimable = Unclaimable::default();
         while self.tasks.len() < AT_ONCE {
-            let Some(claimed) = self.claim_next(&mut unclaimable).await.ok().flatten() else { break };
+            let claimed = match self.claim_next(&mut unclaimable).await {
+                Ok(Some(claimed)) => claimed,
+                Ok(None) => break,
+                Err(failure) => {
+                    self.log(None, failure).await;
+                    break;
+                }
+            };
             let key = (claimed.import_id, claimed.fence);
             let cancelled = Arc::new(Notify::new());
             let run = Run {
@@ -174,10 +203,22 @@ impl Imports {
                     self.turns.begin((claimed.import_id, claimed.fence), turn);
                     return Ok(Some(claimed));
                 }
-                Ok(None) | Err(_) => unclaimable.add(turn),
+                Ok(None) => unclaimable.add(turn),
+                Err(failure) => {
+                    self.log(Some(account_id), failure).await;
+                    unclaimable.add(turn);
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Logs why no import could be claimed, which otherwise would stay queued without a word.
+    async fn log(&mut self, account_id: Option<i64>, failure: Failure) {
+        if self.logged.admits(account_id, &failure, Instant::now()) {
+            let about = account_id.map_or(About::Database, About::Account);
+            self.context.database.log(about, format!("no import could be claimed: {failure}")).await;
+        }
     }
 
     async fn deliver_cancellations(&mut self) {
@@ -215,5 +256,23 @@ impl Imports {
         if let Some((key, _)) = self.running.remove(&id) {
             self.turns.end(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::errors::Kind;
+
+    #[test]
+    fn a_failure_that_repeats_is_logged_once_in_a_while() {
+        let mut logged = Logged::default();
+        let (first, failure) = (Instant::now(), |message: &str| Failure::new(Kind::Database, message));
+        assert!(logged.admits(Some(1), &failure("a lock"), first));
+        assert!(!logged.admits(Some(1), &failure("a lock"), first + LOGGED_EVERY / 2));
+        assert!(logged.admits(Some(2), &failure("a lock"), first), "another account");
+        assert!(logged.admits(None, &failure("a lock"), first), "all accounts");
+        assert!(logged.admits(Some(1), &failure("a full disk"), first), "another failure");
+        assert!(logged.admits(Some(1), &failure("a full disk"), first + LOGGED_EVERY));
     }
 }

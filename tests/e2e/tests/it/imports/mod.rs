@@ -5,6 +5,7 @@ mod animations;
 mod bad_pictures;
 mod boards;
 mod cancel;
+mod claim_failures;
 mod completeness;
 mod controls;
 mod coverage;
