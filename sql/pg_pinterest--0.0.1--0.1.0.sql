@@ -316,10 +316,6 @@ FROM (VALUES
     ('admin', 'pinterest_stat_reset(text)',
      'Sets the counters of a view pinterest.stat_... of this database to 0, by default those of all of them. Superusers can also reset stat_embedder, which is that of the whole cluster, by its name'),
 
-    ('reader', 'pinterest.board_mean(bigint, text)',
-     'Internal: mean of a board''s image embeddings, their number, and the number of models that made them'),
-    ('reader', 'pinterest.nearest_pins(vector, integer, bigint, text, text, boolean)',
-     'Internal: the pins nearest to an embedding, each by its nearest image, with the columns that pinterest_pins_like() returns'),
     ('admin', 'pinterest.read_stat_imports()',
      'Internal: the row of pinterest.stat_imports'),
     ('admin', 'pinterest.read_stat_images()',
@@ -553,6 +549,9 @@ $$;
 DROP FUNCTION pinterest.run_as_owner_of_this(pg_catalog.text);
 
 DROP FUNCTION pinterest_import_board(text, bigint, boolean, text[], integer, interval, boolean);
+-- Statements of the library now, so that no function has to be bound to pgvector.
+DROP FUNCTION pinterest.board_mean(bigint, text);
+DROP FUNCTION pinterest.nearest_pins(vector, integer, bigint, text, text, boolean);
 
 -- A GRANT in a step makes all privileges on its object initial ones, also those of roles to which a level was granted, and
 -- pg_dump omits initial privileges. Those remain that the install script grants. The last block of a step.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::extension::pgvector_schema;
 use super::pin_image::Candidate;
 use super::{params, read, read_one, read_sized};
 use crate::errors::Failure;
@@ -154,8 +155,13 @@ pub struct BoardMean {
 
 /// The mean over the images of pins that are still on the board.
 pub fn mean(account_id: i64, board_id: &str) -> Result<BoardMean, Failure> {
-    // avg(vector) is in pgvector's schema, whichever it is: the function was bound to it when it was created.
-    read_one("SELECT m.mean, m.models FROM pinterest.board_mean($1, $2) m", &params![account_id, board_id], |row| {
+    let statement = format!(
+        "SELECT {}.avg(i.embedding), count(DISTINCT i.model_id) \
+         FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
+         WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded'",
+        pgvector_schema()?
+    );
+    read_one(&statement, &params![account_id, board_id], |row| {
         Ok(BoardMean { mean: row.maybe(1)?, models: row.get(2)? })
     })
 }

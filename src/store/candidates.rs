@@ -4,8 +4,9 @@
 use pgrx::Spi;
 use pgrx::pg_sys::{BuiltinOid, PgOid};
 
+use super::extension::pgvector_schema;
 use super::user_table::{Column, UserTable};
-use super::{Row, index_settings, params, read_one};
+use super::{Row, index_settings, params};
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::{Vector, vector_type};
 
@@ -31,7 +32,7 @@ impl Search {
             several => format!("pg_catalog.json_build_array({})::pg_catalog.text", several.join(", ")),
         };
         let named: String = columns.iter().map(|column| format!(" AND {column} IS NOT NULL")).collect();
-        let schema = vector_schema()?;
+        let schema = pgvector_schema()?;
         // Cast to pgvector's own type: for a domain over it, an operator for the domain would fit a bare column better.
         // The cast only relabels, and the server looks through it when it matches indexes.
         let bare = format!("c.{}", embedding.quoted);
@@ -84,13 +85,4 @@ fn check_key(bytes: i32) -> Result<(), Failure> {
         .with_hint("Name shorter columns that identify a row, as in key => 'id'."));
     }
     Ok(())
-}
-
-/// pgvector's schema, quoted.
-fn vector_schema() -> Result<String, Failure> {
-    read_one(
-        "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",
-        &params![vector_type()],
-        |row| row.get(1),
-    )
 }

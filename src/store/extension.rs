@@ -2,8 +2,9 @@
 
 use pgrx::pg_sys;
 
-use super::{read, read_optional};
+use super::{params, read, read_one, read_optional};
 use crate::errors::Failure;
+use crate::postgres::vector::vector_type;
 
 /// The version of the extension's SQL objects in this database, or `None` if it is not created.
 ///
@@ -56,6 +57,16 @@ pub fn pgvector() -> Result<Option<Pgvector>, Failure> {
         row.get::<String>(1)
     })?;
     Ok(rows.into_iter().next().map(Pgvector::new))
+}
+
+/// The schema of pgvector's types, functions and operators, quoted. Statements that use them contain it, because it is
+/// not in their search_path.
+pub fn pgvector_schema() -> Result<String, Failure> {
+    read_one(
+        "SELECT quote_ident(n.nspname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = $1",
+        &params![vector_type()],
+        |row| row.get(1),
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The pins nearest to an embedding. Runs with the caller's rights.
 
+use super::extension::pgvector_schema;
 use super::{params, read, read_one, row_as};
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
@@ -40,11 +41,25 @@ pub struct Among {
 
 /// The `k` nearest pins, nearest first.
 pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Failure> {
-    // The operator is in pgvector's schema, whichever it is: the function was bound to it when it was created.
+    let distance = format!("i.embedding OPERATOR({}.<=>) $1", pgvector_schema()?);
+    // The names and URLs are read of the rows that are returned, not of all that are compared.
+    let statement = format!(
+        "SELECT n.account_id, p.board_id, b.name, n.pin_id, n.position, p.title, i.candidates -> 0 ->> 'url', n.distance \
+         FROM (SELECT each_pin.account_id, each_pin.pin_id, each_pin.position, each_pin.distance \
+             FROM (SELECT DISTINCT ON (i.account_id, i.pin_id) i.account_id, i.pin_id, i.position, {distance} AS distance \
+                 FROM pinterest.pin p \
+                 JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
+                 WHERE ($3 IS NULL OR p.account_id = $3) AND ($4 IS NULL OR p.board_id = $4) \
+                 AND ($5 IS NULL OR p.board_section_id = $5) AND p.removed_at IS NULL AND i.state = 'embedded' \
+                 AND NOT (p.is_ai AND $6) ORDER BY i.account_id, i.pin_id, {distance}, i.position) AS each_pin \
+             ORDER BY each_pin.distance, each_pin.account_id, each_pin.pin_id LIMIT $2) AS n \
+         JOIN pinterest.pin p ON p.account_id = n.account_id AND p.pin_id = n.pin_id \
+         JOIN pinterest.pin_image i ON i.account_id = n.account_id AND i.pin_id = n.pin_id AND i.position = n.position \
+         JOIN pinterest.board b ON b.account_id = p.account_id AND b.board_id = p.board_id \
+         ORDER BY n.distance, n.account_id, n.pin_id COLLATE \"C\"",
+    );
     read(
-        "SELECT n.account_id, n.board_id, n.board, n.pin_id, n.position, n.title, n.image_url, n.distance \
-         FROM pinterest.nearest_pins($1, $2, $3, $4, $5, $6) n ORDER BY n.distance, n.account_id, \
-         n.pin_id COLLATE \"C\"",
+        &statement,
         &params![
             embedding.clone().parameter(),
             k,

@@ -352,9 +352,10 @@ const FORGOTTEN: [(&str, &str, &str); 31] = [
     ("a sequence's increment", "ALTER SEQUENCE pinterest.tracked_version INCREMENT 2", "increment 2"),
     (
         "a function's body",
-        "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('pinterest.board_mean(bigint, text)'::regprocedure), \
-             '''embedded''', '''pending'''); END $$",
-        "'pending'",
+        "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('pinterest_recommend(text, regclass, integer, double precision, \
+             text, boolean, text[], text, text, bigint, text[], boolean, boolean)'::regprocedure), 'IS NOT NULL', \
+             'IS NULL'); END $$",
+        "IS NULL) THEN",
     ),
     ("a function's setting", "ALTER FUNCTION pinterest_embed_text(text) SET work_mem = '1MB'", "SET work_mem"),
     ("a function's cost", "ALTER FUNCTION pinterest_embed_text(text) COST 7", "COST 7"),
