@@ -20,7 +20,7 @@ $(MAKECMDGOALS):
 
 else
 
-.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus test-amx sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
+.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e test-citus bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus test-amx sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 23
@@ -61,6 +61,10 @@ test-postgres: setup ## Run the tests inside Postgres
 test-e2e: ## Run the end-to-end tests (FILTER=name for those whose names contain it)
 	@pgvector_setup/install --with-tests
 	@tools/test e2e $(FILTER)
+
+test-citus: ## Run the end-to-end tests beside Citus, if the server has it (CITUS_PG_CONFIG names another one that has)
+	@pgvector_setup/install --with-tests
+	@tools/test citus
 
 bench: setup ## Print figures of imports and embeddings (release profile)
 	@tools/bench

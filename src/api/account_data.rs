@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{Answer, given};
+use super::{Answer, given, on_coordinator};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::json_text::Document;
 use crate::store::{account, export};
@@ -29,6 +29,7 @@ fn pinterest_disconnect(
     >,
     ErrorReport,
 > {
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let erased = as_worker(|| account::disconnect(account_id, purge))?;
     // Ends running imports of the account at once, instead of letting them continue with the token in memory.
@@ -45,6 +46,7 @@ fn pinterest_export(
 ) -> Answer<Document> {
     let vectors = given(vectors, "vectors")?;
     let images = given(images, "images")?;
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     Ok(export::account(account_id, vectors, images)?)
 }

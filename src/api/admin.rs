@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{Answer, none_long};
+use super::{Answer, none_long, on_coordinator};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::identity::as_worker;
@@ -35,6 +35,7 @@ fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> 
 /// Lets a copied database send requests from this cluster; true if that changed something.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_adopt() -> Answer<bool> {
+    on_coordinator()?;
     let adopted = as_worker(|| {
         installation::get_or_create()?;
         installation::adopt()
@@ -55,6 +56,7 @@ fn pinterest_reassign(
 ) -> Result<TableIterator<'static, (name!(apps, i64), name!(accounts, i64), name!(tracked_columns, i64))>, ErrorReport>
 {
     crate::store::refuse_if_read_only(c"pinterest_reassign()");
+    on_coordinator()?;
     none_long(&[("old_role", Some(old_role)), ("new_role", Some(new_role))])?;
     let from = Owner::parse(old_role.as_bytes())?;
     let to = Owner::parse(new_role.as_bytes())?;

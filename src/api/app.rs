@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pinterest::Secret;
 use pinterest::seal::Purpose;
 
-use super::{Answer, given, none_long, without_control_characters};
+use super::{Answer, given, none_long, on_coordinator, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::secrets::app_secret::secret_of_file;
@@ -45,6 +45,7 @@ fn pinterest_register_app(
             .with_hint("Write it exactly as registered with Pinterest, including a trailing slash.")
             .into());
     }
+    on_coordinator()?;
     let secret = client_secret.map(Secret::new);
     let owner = current_role();
     if secret.is_none() {

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Closest, Error, Likeness, Secret};
 
-use super::{access_token, given, not_empty};
+use super::{access_token, given, not_empty, on_coordinator};
 use crate::errors::{Failure, Kind};
 use crate::names::{self, ambiguous, shortened};
 use crate::postgres::helper_thread::block_on;
@@ -39,6 +39,7 @@ fn pinterest_list_boards(
     ErrorReport,
 > {
     refuse_if_read_only(c"pinterest_list_boards()");
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     let _no_core_dump = NoCoreDump::new();
     let access = access_token::access(account_id)?;
@@ -185,8 +186,10 @@ impl Matches {
 ///
 /// # Errors
 ///
-/// BadArgument if no board fits, and the reference is an address that is not a board's.
+/// BadArgument if no board fits, and the reference is an address that is not a board's; NotReady on another node of Citus
+/// than the coordinator.
 pub fn matching(reference: &str, account_id: Option<i64>) -> Result<Matches, Failure> {
+    on_coordinator()?;
     let parsed = reference.parse::<BoardReference>();
     let wanted = parsed.as_ref().map_or_else(|_| BoardReference::title(reference), BoardReference::clone);
     let mut closest = Closest::default();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, access_token, given, none_long, not_empty, without_control_characters};
+use super::{Answer, access_token, given, none_long, not_empty, on_coordinator, without_control_characters};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;
@@ -32,6 +32,7 @@ fn pinterest_authorize_url(
 ) -> Answer<String> {
     let secret_boards = given(secret_boards, "secret_boards")?;
     none_long(&[("app", app)])?;
+    on_coordinator()?;
     let owner = current_role();
     let endpoints = settings::endpoints()?;
     let state = oauth_state::from_random(keys::random()?);
@@ -58,6 +59,7 @@ fn pinterest_authorize_url(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
     refuse_if_read_only(c"pinterest_connect()");
+    on_coordinator()?;
     not_empty(code, "code")?;
     none_long(&[("state", Some(state))])?;
     if code.len() > LONGEST_CODE {
@@ -106,6 +108,7 @@ fn pinterest_store_token(
 ) -> Answer<i64> {
     let access_token = given(access_token, "access_token")?;
     let expires_in = given(expires_in, "expires_in")?;
+    on_coordinator()?;
     without_control_characters(access_token, "access_token")?;
     none_long(&[("scopes", scopes), ("app", app), ("username", username)])?;
     if let Some(token) = refresh_token {
@@ -148,6 +151,7 @@ fn pinterest_store_token(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
     refuse_if_read_only(c"pinterest_refresh()");
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     // Also if Pinterest has refused the account: that may have been a mistake, and then a success ends it.
     let generation = access_token::stored(account_id)?.generation;

@@ -8,7 +8,7 @@ use pinterest::Likeness;
 use super::board::{known_whole, matching};
 use super::label_embeddings::texts;
 use super::wait::{Waiting, require_read_committed};
-use super::{Answer, given, not_empty, seconds, warn};
+use super::{Answer, given, not_empty, on_coordinator, seconds, warn};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
@@ -52,6 +52,7 @@ fn pinterest_import_board_keeping(
         )
         .into());
     }
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     let matches = matching(board, Some(account_id))?;
     if let Some(section) = matches.reference.section() {
@@ -168,6 +169,7 @@ fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>
 /// Queues the failed images of an import again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
+    on_coordinator()?;
     let account_id = import::account_of(import_id)?;
     // Images that a setting caused to be skipped, and may no longer.
     let skipped: &[&str] = match settings::animated_images() {
@@ -182,6 +184,7 @@ fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
 /// Pauses the account's imports, or lets them continue; false if that changed nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> Answer<bool> {
+    on_coordinator()?;
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let changed = as_worker(|| {
         let changed = account::pause(account_id, pause)?;
@@ -229,6 +232,7 @@ fn pinterest_await_import(
 }
 
 fn wait(import_id: i64, waiting: &Waiting) -> Result<Progress, Failure> {
+    on_coordinator()?;
     loop {
         let progress = with_latest_snapshot(|| import::progress(import_id))?;
         if progress.uncommitted {
@@ -264,6 +268,7 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
 /// Ends an import and keeps the images imported so far. False if it had ended before.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
+    on_coordinator()?;
     let account_id = import::account_of(import_id)?;
     let cancelled = as_worker(|| import::cancel(account_id, import_id))?;
     if cancelled {

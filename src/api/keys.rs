@@ -6,7 +6,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::Answer;
+use super::{Answer, on_coordinator};
 use crate::postgres::identity::as_worker;
 use crate::secrets::sealer::Sealer;
 use crate::store::{installation, seal};
@@ -22,6 +22,7 @@ fn pinterest_keys() -> Result<
     >,
     ErrorReport,
 > {
+    on_coordinator()?;
     let (active, ring, named) = as_worker(|| {
         let (active, ring) = Sealer::open()?.keys();
         Ok((active, ring, seal::by_key()?))
@@ -41,6 +42,7 @@ fn pinterest_keys() -> Result<
 /// waiting for it.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_rotate_key() -> Answer<i64> {
+    on_coordinator()?;
     let waiting = as_worker(|| {
         let sealer = Sealer::open()?;
         let (known, missing) = sealer.named_keys()?;

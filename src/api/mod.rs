@@ -36,9 +36,16 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::errors::{Failure, Kind};
+use crate::store::citus;
 
 /// The only return type with which an error keeps its SQLSTATE.
 pub type Answer<T> = Result<T, ErrorReport>;
+
+/// Refuses a call on a node of Citus that is not the coordinator, before anything is read or written: its tables of the
+/// extension are empty, and no worker would find what a call queues there.
+fn on_coordinator() -> Result<(), Failure> {
+    citus::elsewhere()?.map_or(Ok(()), Err)
+}
 
 /// Bytes of an argument that is a name, a code or a token. Longer ones are mistakes, and messages repeat arguments.
 const LONGEST_ARGUMENT: usize = 64 << 10;

@@ -8,7 +8,7 @@ use pgrx::{notice, prelude::*};
 use super::board::known;
 use super::board_images::{BoardImages, check};
 use super::classify::direction;
-use super::{given, up_to};
+use super::{given, on_coordinator, up_to};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::current_role;
 use crate::postgres::vector::Vector;
@@ -47,6 +47,7 @@ fn pinterest_pins_like(
     let k = given(k, "k")?;
     let skip_ai = given(skip_ai, "skip_ai")?;
     up_to(MOST_ROWS, k, "k")?;
+    on_coordinator()?;
     // Like a comparison with NULL: not an error, and no row.
     let Some(embedding) = embedding else { return Ok(TableIterator::new(Vec::new())) };
     direction(&embedding)?;

@@ -5,6 +5,7 @@ pub mod catalog_changes;
 pub mod expected_relation;
 pub mod helper_thread;
 pub mod identity;
+pub mod implicit_block;
 pub mod json_text;
 pub mod majors;
 pub mod memory;

@@ -35,9 +35,29 @@ impl Drop for GucLevel {
     }
 }
 
+/// The value of a setting, if it exists.
+pub fn current(name: &CStr) -> Option<String> {
+    // SAFETY: reads a setting; a missing one gives NULL, the text is the setting's own.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
 /// Changes a setting until the transaction ends, as SET LOCAL does.
 pub fn set_local(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
+}
+
+/// Runs a SET LOCAL, which other extensions see as a statement.
+pub fn run_set_local(statement: &CStr) {
+    // SAFETY: main thread, inside a transaction; an ERROR unwinds, and the abort closes the connection to SPI. The
+    // statement is not one that reads, whatever the function that this is called in.
+    unsafe {
+        pg_sys::SPI_connect();
+        pg_sys::SPI_execute(statement.as_ptr(), false, 0);
+        pg_sys::SPI_finish();
+    }
 }
 
 fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 
+use super::citus::{self, Node};
 use super::{params, read, read_one, read_optional};
 use crate::errors::Failure;
 use crate::postgres::vector::vector_type;
@@ -17,6 +18,14 @@ pub fn version() -> Result<Option<String>, Failure> {
     }
     read_optional("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'", &[], |row| {
         row.get::<String>(1)
+    })
+}
+
+/// The same for workers: `None` also on a node that was added to a coordinator of Citus, where they do not act.
+pub fn version_to_serve() -> Result<Option<String>, Failure> {
+    Ok(match citus::node()? {
+        Node::Added(_) => None,
+        Node::Alone | Node::Coordinator => version()?,
     })
 }
 

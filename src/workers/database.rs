@@ -88,6 +88,10 @@ fn check_extension() -> Result<Finding, Failure> {
         }
         Some(_) => {}
     }
+    if let Some(elsewhere) = store::citus::elsewhere()? {
+        log::line(About::Database, format_args!("idle: {elsewhere}"));
+        return Ok(Finding::NoExtension);
+    }
     if let Some(installation) = store::installation::find()?
         && let Err(copy) = installation.check_not_a_copy()
     {
@@ -131,14 +135,14 @@ async fn run(context: Context, sent: Sent) {
     };
     let mut lifetime = Lifetime::new(&context, sent);
     loop {
-        match context.database.run(store::extension::version).await {
+        match context.database.run(store::extension::version_to_serve).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
             // Updated to another version than this library's. Answers from Pinterest must still be stored.
             Ok(Some(_)) if context.in_hand.is_any() => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
-            // That, or the extension was dropped.
+            // That, or the extension was dropped, or the server was added to a coordinator of Citus.
             Ok(_) => {
                 context.database.run_infallible(|| finding::report(Finding::NoExtension)).await;
                 return;

@@ -46,7 +46,7 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
 /// that too and logs the reason.
 fn may_serve() -> bool {
     let ready = transaction::run(|| {
-        let version = store::extension::version()?;
+        let version = store::extension::version_to_serve()?;
         let copy = store::installation::find()?.is_some_and(|installation| installation.check_not_a_copy().is_err());
         Ok(version.as_deref() == Some(env!("CARGO_PKG_VERSION")) && !copy)
     });
@@ -61,9 +61,10 @@ async fn run(context: Context, sent: Sent) {
     let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new());
     let mut lifetime = Lifetime::new(&context, sent);
     loop {
-        match context.database.run(store::extension::version).await {
+        match context.database.run(store::extension::version_to_serve).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
-            // The extension was dropped, or updated to another version than this library's.
+            // The extension was dropped, or updated to another version than this library's, or the server was added to a
+            // coordinator of Citus.
             Ok(_) => return,
             Err(_) => {}
         }

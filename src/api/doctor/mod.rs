@@ -36,6 +36,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("pgvector", schema::pgvector),
     ("schema", schema::schema),
     ("worker role", schema::worker_role),
+    ("citus", schema::citus),
     ("clone fence", network::clone_fence),
     ("hosts", network::hosts),
     ("proxy", network::proxy),

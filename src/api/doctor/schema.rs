@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::errors::Failure;
 use crate::postgres::platform;
+use crate::store::citus::{self, Node};
 use crate::store::{extension, surroundings};
 
 pub fn version() -> Result<Finding, Failure> {
@@ -77,4 +78,20 @@ pub fn worker_role() -> Result<Finding, Failure> {
         format!("pinterest_worker: {}", faults.join(", ")),
         "A role that can act as it can read every account and every sealed token. Revoke that.".to_owned(),
     ))
+}
+
+/// What this server is to a Citus cluster.
+pub fn citus() -> Result<Finding, Failure> {
+    Ok(match citus::node()? {
+        Node::Alone => Finding::Good("not created in this database".to_owned()),
+        Node::Coordinator => Finding::Good(format!(
+            "this is the coordinator, where workers act; other active nodes: {}",
+            citus::other_nodes()?
+        )),
+        Node::Added(_) => Finding::Bad(
+            "this is another node than the coordinator: workers are idle, and the tables of the extension are not used"
+                .to_owned(),
+            "Connect to the coordinator.".to_owned(),
+        ),
+    })
 }

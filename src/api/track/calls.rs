@@ -2,9 +2,9 @@
 
 use pgrx::prelude::*;
 
-use super::checks::{Sources, declared, own_table};
+use super::checks::{Sources, declared, has_triggers_here, own_table};
 use crate::api::wait::require_read_committed;
-use crate::api::{Answer, given};
+use crate::api::{Answer, given, on_coordinator};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::regclass::Regclass;
@@ -28,6 +28,7 @@ fn pinterest_track(
     let table = given(table, "table")?;
     let embedding = given(embedding, "embedding")?;
     crate::store::refuse_if_read_only(c"pinterest_track()");
+    on_coordinator()?;
     require_read_committed(c"pinterest_track()")?;
     let table = describe(table.0)?;
     own_table(&table)?;
@@ -35,6 +36,7 @@ fn pinterest_track(
     // The table may have changed before the lock was taken.
     let table = describe(table.oid)?;
     own_table(&table)?;
+    has_triggers_here(&table)?;
     trust::check(table.oid)?;
     let wanted = declared(&table, key, &Sources { image, image_url, text }, embedding)?;
     let tracked = existing(&table, &wanted)?;
@@ -63,6 +65,7 @@ fn pinterest_track(
 fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
     let table = given(table, "table")?;
     crate::store::refuse_if_read_only(c"pinterest_untrack()");
+    on_coordinator()?;
     let (schema, name) = user_table::table_name(table)?;
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
     let present = declaration::resolve(table)?;
@@ -111,8 +114,9 @@ fn pinterest_retry_tracked(table: Option<Regclass>, embedding: default!(Option<&
 ///
 /// # Errors
 ///
-/// NotFound if there are none.
+/// NotFound if there are none; NotReady on another node of Citus than the coordinator.
 pub fn required_ids(table: &UserTable, embedding: Option<&str>) -> Result<Vec<i64>, Failure> {
+    on_coordinator()?;
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
     let ids: Vec<i64> = trigger::columns_of(table.oid)?
         .iter()

@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::DIMENSION;
+use crate::store::citus::{self, Placement};
 use crate::store::track::column::Declaration;
 use crate::store::track::declaration;
 use crate::store::user_table::{self, Relation, UserTable};
@@ -59,6 +60,28 @@ pub fn own_table(table: &UserTable) -> Result<(), Failure> {
             .with_hint("Workers cannot read it: use a permanent table."));
     }
     Ok(())
+}
+
+/// Refuses a table whose changes fire no trigger on this server.
+///
+/// # Errors
+///
+/// Unsupported.
+pub fn has_triggers_here(table: &UserTable) -> Result<(), Failure> {
+    let kind = match citus::placement(table.oid)? {
+        None => return Ok(()),
+        Some(Placement::Distributed) => "a distributed table of Citus",
+        Some(Placement::Reference) => "a reference table of Citus",
+        Some(Placement::Managed) => "a local table in Citus' metadata",
+    };
+    Err(Failure::new(
+        Kind::Unsupported,
+        format!("{} is {kind}: tracking needs triggers on the table itself, not on shards", table.quoted),
+    )
+    .with_hint(
+        "Track a table that is not in Citus' metadata and copy its embeddings from there, or embed the rows by a job: \
+         docs/citus.md has both. undistribute_table() makes it a table that can be tracked.",
+    ))
 }
 
 /// The caller's declaration, with resolved names and checked columns.

@@ -22,7 +22,12 @@ pub fn runtime_directory(name: &str) -> Result<PathBuf> {
 
 /// Runs a script of the checkout that prints one path.
 pub(crate) fn script(path: &str, arguments: &[&str]) -> Result<PathBuf> {
-    let output = run(Command::new(checkout().join(path)).args(arguments))?;
+    script_with(path, arguments, &[])
+}
+
+/// The same with variables of the environment.
+pub(crate) fn script_with(path: &str, arguments: &[&str], variables: &[(&str, &Path)]) -> Result<PathBuf> {
+    let output = run(Command::new(checkout().join(path)).args(arguments).envs(variables.iter().copied()))?;
     let line = String::from_utf8(output.stdout).with_context(|| format!("{path} does not print UTF-8"))?;
     Ok(PathBuf::from(line.trim_end()))
 }

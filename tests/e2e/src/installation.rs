@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, ensure};
 
 use crate::Result;
-use crate::checkout::{run, script};
+use crate::checkout::{run, script, script_with};
 
 /// A Postgres installation with the extension, pgvector and `pinterest-embedder` in it.
 #[derive(Clone, Debug)]
@@ -44,8 +44,50 @@ impl Installation {
     /// A copy of the staged installation at `target/NAME`, for tests that change the extension's SQL files. The library
     /// and the embedder are the staged ones.
     pub fn copy(name: &str) -> Result<Self> {
+        Self::named_by(&script("tools/stage", &[name])?)?.fill()
+    }
+
+    /// The installation for tests with Citus: the server that the variable `CITUS_PG_CONFIG` names, staged with this
+    /// extension, otherwise the staged one. `Err` in the result: why there is none.
+    pub fn with_citus() -> Result<std::result::Result<Self, String>> {
+        // Once: servers run from it while other tests start.
+        static FOUND: Mutex<Option<std::result::Result<Installation, String>>> = Mutex::new(None);
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.is_none() {
+            *found = Some(Self::find_citus()?);
+        }
+        found.clone().context("nothing was found")
+    }
+
+    fn find_citus() -> Result<std::result::Result<Self, String>> {
+        let staged = Self::staged()?;
+        let found = match std::env::var_os("CITUS_PG_CONFIG").filter(|value| !value.is_empty()) {
+            None => staged.clone(),
+            Some(pg_config) => {
+                let path = Path::new(&pg_config);
+                let server = Self::named_by(path)?;
+                if server.major() != staged.major() {
+                    return Ok(Err(format!("Citus is in {}, and the build is for {}", server.version, staged.version)));
+                }
+                Self::named_by(&script_with("tools/stage", &["stage-citus"], &[("PG_CONFIG", path)])?)?.fill()?
+            }
+        };
+        if !found.has_module("citus") {
+            let hint = "CITUS_PG_CONFIG can name the pg_config of a server that has it";
+            return Ok(Err(format!("{} has no Citus ({hint})", found.version)));
+        }
+        Ok(Ok(found))
+    }
+
+    /// The major version, as `pg_config --version` writes it.
+    fn major(&self) -> String {
+        self.version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect()
+    }
+
+    /// Puts the staged extension into a copy of a server; library and embedder are links to the staged ones.
+    fn fill(self) -> Result<Self> {
+        let copy = self;
         let staged = Self::staged()?.with_extension()?;
-        let copy = Self::named_by(&script("tools/stage", &[name])?)?;
         for entry in fs::read_dir(copy.extension_directory())?.flatten() {
             if entry.file_name().to_string_lossy().starts_with("pg_pinterest") {
                 fs::remove_file(entry.path())?;

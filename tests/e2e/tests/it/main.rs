@@ -1,5 +1,6 @@
 //! End-to-end tests: throwaway clusters, preloaded and not, against a local Pinterest.
 
+mod citus;
 mod cluster;
 mod docs_links;
 mod docs_sql;

@@ -2,6 +2,7 @@
 
 pub mod canaries;
 pub mod chromium;
+pub mod citus;
 pub mod doc_pages;
 pub mod imports;
 pub mod key_files;

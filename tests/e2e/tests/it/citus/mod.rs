@@ -1,0 +1,5 @@
+//! The extension beside tables of Citus, on a coordinator and two other nodes. A server without Citus skips all of it.
+
+mod nodes;
+mod searches;
+mod tracked;
