@@ -20,7 +20,7 @@ mod fingerprint;
 pub mod protocol;
 mod vector;
 
-pub use client::{Client, Input};
+pub use client::{Client, Dial, Dialling, Input, Stream};
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
 pub use protocol::MAX_THUMBNAIL_BYTES;

@@ -4,6 +4,7 @@ mod cli;
 mod failure;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod front;
 mod inference;
 mod log;
 mod model;

@@ -9,7 +9,9 @@ use clap::{Args, value_parser};
 use super::Outcome;
 use super::limits::LimitArguments;
 use super::model::ModelArguments;
-use crate::server::{self, Confinement, Listen, Options};
+use crate::front::confine::Confinement;
+use crate::front::listener::Listen;
+use crate::server::{self, Options};
 
 /// Answer requests on a Unix socket.
 ///

@@ -1,10 +1,11 @@
 //! Requests for embeddings to a running server.
 
+mod dial;
 mod link;
 mod pending;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use self::dial::{Dial, Dialling, Stream};
+
+use self::dial::Socket;
 use self::link::Link;
 use self::pending::Reply;
 use crate::Embedded;
@@ -54,7 +58,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const LOADING_PAUSE: Duration = Duration::from_millis(50);
 
 struct Shared {
-    path: PathBuf,
+    dial: Box<dyn Dial>,
     /// Locked during a reconnection, so that all requests share the new connection.
     link: Mutex<Link>,
 }
@@ -67,8 +71,17 @@ impl Client {
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) if no process listens there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
-        let link = Link::open(path).await?;
-        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
+        Self::over(Box::new(Socket(path.to_owned()))).await
+    }
+
+    /// Connects to a server in the given way.
+    ///
+    /// # Errors
+    ///
+    /// Those of `dial`.
+    pub async fn over(dial: Box<dyn Dial>) -> Result<Self, Error> {
+        let link = Link::open(dial.dial().await?);
+        Ok(Self { shared: Arc::new(Shared { dial, link: Mutex::new(link) }) })
     }
 
     /// The embedding of an input. While the server is busy, the request is repeated for the time of `patience`.
@@ -185,7 +198,7 @@ impl Client {
     async fn link(&self) -> Result<Link, Error> {
         let mut link = self.shared.link.lock().await;
         if link.is_closed() {
-            *link = Link::open(&self.shared.path).await?;
+            *link = Link::open(self.shared.dial.dial().await?);
         }
         Ok(link.clone())
     }
@@ -193,7 +206,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("path", &self.shared.path).finish_non_exhaustive()
+        formatter.debug_struct("Client").finish_non_exhaustive()
     }
 }
 

@@ -48,12 +48,14 @@
 //!
 //! If a client closes its side, even only for writing, requests without an answer are dropped.
 
+mod codec;
 mod fields;
 mod header;
 mod report;
 mod request;
 mod response;
 
+pub use codec::{FrameDecoder, Part, Unreadable};
 pub use header::{FrameKind, HEADER_BYTES, Header, MAGIC, VERSION};
 pub use report::{MAX_REPORT_BYTES, Report, ReportedModel};
 pub use request::{Animations, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Request};

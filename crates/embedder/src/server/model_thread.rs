@@ -10,11 +10,11 @@ use embedder::protocol::Response;
 use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
 
 use super::Shared;
-use super::answers::Responder;
 use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
 use super::watchdog::Subject;
 use crate::failure::Failure;
+use crate::front::answers::Responder;
 use crate::packing::Packing;
 use crate::{inference, log, model, sandbox};
 

@@ -6,14 +6,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 use crate::inference::BATCH;
-use crate::server::activity::Activity;
-use crate::server::answers::{Outgoing, Ticket};
+use crate::front::activity::Activity;
+use crate::front::answers::{Outgoing, Ticket};
 
 const DECODERS: usize = 2;
 const PASS_TIME: Duration = Duration::from_millis(60);
 
 struct Client {
-    connection: ConnectionNumber,
+    client: ClientNumber,
     answers: UnboundedSender<Outgoing>,
     outgoing: UnboundedReceiver<Outgoing>,
     permits: Arc<Semaphore>,
@@ -24,7 +24,7 @@ impl Client {
     fn new(connection: u64) -> Self {
         let (answers, outgoing) = unbounded_channel();
         Self {
-            connection: ConnectionNumber(connection),
+            client: ClientNumber(connection),
             answers,
             outgoing,
             permits: Arc::new(Semaphore::new(1000)),
@@ -35,7 +35,7 @@ impl Client {
     fn job<Input>(&self, input: Input) -> Job<Input> {
         let ticket =
             Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: self.activity.begin() };
-        Job { input, responder: Responder::new(self.connection, 1, self.answers.clone(), ticket) }
+        Job { input, responder: Responder::new(self.client, 1, self.answers.clone(), ticket) }
     }
 
     fn push_text(&self, queue: &Queue, text: &str) {
@@ -89,7 +89,7 @@ fn next_texts(queue: &Queue) -> Vec<String> {
 /// Whose images they are.
 fn next_images(queue: &Queue) -> Vec<u64> {
     match queue.next_batch() {
-        Batch::Images(jobs) => jobs.into_iter().map(|job| job.responder.connection().0).collect(),
+        Batch::Images(jobs) => jobs.into_iter().map(|job| job.responder.client().0).collect(),
         Batch::Texts(_) => panic!("expected pictures"),
     }
 }

@@ -16,9 +16,9 @@ pub enum Outgoing {
     Last(Vec<u8>),
 }
 
-/// Identifies a connection of this server.
+/// Identifies a client of this server: a connection over a Unix socket, or the holder of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionNumber(pub u64);
+pub struct ClientNumber(pub u64);
 
 /// Counts a request among those in flight, until dropped.
 pub struct Ticket {
@@ -28,7 +28,7 @@ pub struct Ticket {
 
 /// The receiver of the answer to one request.
 pub struct Responder {
-    connection: ConnectionNumber,
+    client: ClientNumber,
     id: u64,
     answers: mpsc::UnboundedSender<Outgoing>,
     ticket: Ticket,
@@ -38,12 +38,12 @@ pub struct Responder {
 
 impl Responder {
     pub fn new(
-        connection: ConnectionNumber,
+        client: ClientNumber,
         id: u64,
         answers: mpsc::UnboundedSender<Outgoing>,
         ticket: Ticket,
     ) -> Self {
-        Self { connection, id, answers, ticket, arrived: Instant::now() }
+        Self { client, id, answers, ticket, arrived: Instant::now() }
     }
 
     /// How long the request has waited.
@@ -51,13 +51,18 @@ impl Responder {
         self.arrived.elapsed()
     }
 
-    pub fn connection(&self) -> ConnectionNumber {
-        self.connection
+    pub fn client(&self) -> ClientNumber {
+        self.client
     }
 
     /// Whether the connection has ended.
     pub fn is_gone(&self) -> bool {
         self.answers.is_closed()
+    }
+
+    /// Returns when the connection has ended.
+    pub async fn gone(&self) {
+        self.answers.closed().await;
     }
 
     pub fn answer(self, response: &Response) {
