@@ -17,6 +17,7 @@
 mod client;
 mod error;
 mod fingerprint;
+mod places;
 pub mod protocol;
 mod vector;
 
@@ -24,6 +25,8 @@ pub use client::{Client, Dial, Dialling, Input, Stream};
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
 pub use protocol::MAX_THUMBNAIL_BYTES;
+pub use places::{DEFAULT_PORT, Place, Places};
+pub use protocol::{Member, MemberState};
 pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};
 pub use vector::{DIMENSION, Embedded, MOST_THUMBNAIL_SIDE, NORM_TOLERANCE, THUMBNAIL_SIDE};
 

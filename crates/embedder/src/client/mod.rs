@@ -20,7 +20,7 @@ use self::link::Link;
 use self::pending::Reply;
 use crate::Embedded;
 use crate::error::{Error, ErrorKind, Inner};
-use crate::protocol::{Animations, Info, ModelState, Request, Response};
+use crate::protocol::{Animations, Info, Member, ModelState, Request, Response};
 use crate::vector::checked_thumbnail;
 
 /// A connection to a running `pinterest-embedder`, shared by its clones.
@@ -156,6 +156,32 @@ impl Client {
             Response::Info(info) => Ok(*info),
             _ => Err(Inner::WrongAnswer { expected: "info" }.into()),
         }
+    }
+
+    /// The embedders behind the server, with their states; none if it computes itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`info`](Self::info).
+    pub async fn embedders(&self) -> Result<Vec<Member>, Error> {
+        match self.ask(Request::Embedders).await? {
+            Response::Embedders(members) => Ok(members),
+            _ => Err(Inner::WrongAnswer { expected: "embedders" }.into()),
+        }
+    }
+
+    /// The answer to a request, for a server that passes requests on. Embeddings have been checked; an answer that is an error is
+    /// that error.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ErrorKind`].
+    pub async fn pass(&self, request: Request) -> Result<Response, Error> {
+        let response = self.ask(request).await?;
+        if let Response::Embedding { model, vector, animated, thumbnail } = &response {
+            Embedded::checked(vector.clone(), *model, *animated, thumbnail.clone())?;
+        }
+        Ok(response)
     }
 
     /// The state of the server when it has loaded its model or failed to load it. If it is still loading after `patience`,

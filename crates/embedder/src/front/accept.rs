@@ -50,7 +50,7 @@ pub async fn accept<S: Service + Send + Sync + 'static>(
         }
         let (service, stopped) = (Arc::clone(service), stopped.clone());
         connections.spawn(async move {
-            connection::serve(stream, Peer::single(number), &*service, stopped).await;
+            connection::serve(stream, Peer::single(number, S::MAX_IN_FLIGHT), &*service, stopped).await;
             drop(permit);
         });
         while connections.try_join_next().is_some() {}

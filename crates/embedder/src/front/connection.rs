@@ -19,10 +19,6 @@ use super::answers::{ClientNumber, Outgoing, Responder, Ticket};
 use super::{PARTING, Service, permits};
 use crate::failure::Failure;
 
-/// Requests of one connection that are read and not answered. The next one is not read until there is room, so that one
-/// client cannot fill the queue that all share.
-pub const MAX_IN_FLIGHT: usize = 64;
-
 /// Time that a client has to send the rest of a frame it has begun. Meanwhile the frame occupies part of the budget.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,12 +29,14 @@ pub struct Peer {
     pub number: ClientNumber,
     /// One permit for each further request that may be in flight.
     pub places: Arc<Semaphore>,
+    /// For how long requests in flight are still answered when the server ends.
+    pub drain: Duration,
 }
 
 impl Peer {
     /// A client of one connection.
-    pub fn single(number: ClientNumber) -> Self {
-        Self { number, places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) }
+    pub fn single(number: ClientNumber, places: usize) -> Self {
+        Self { number, places: Arc::new(Semaphore::new(places)), drain: Duration::ZERO }
     }
 }
 
@@ -81,23 +79,39 @@ pub async fn serve(
     let mut frames = pin!(FramedRead::new(from_client, FrameDecoder::default()));
     let last = tokio::select! {
         _ = &mut writer => return,
-        _ = stopped.wait_for(|&stopped| stopped) => Response::Goodbye,
+        _ = stopped.wait_for(|&stopped| stopped) => None,
         end = read_requests(&mut frames, &peer, service, &answers) => match end {
             End::Gone => return,
-            End::Broken(error) => Response::Error {
+            End::Broken(error) => Some(Response::Error {
                 kind: error.kind(),
                 message: error.to_string(),
-            },
+            }),
         },
     };
-    let _ = answers.send(Outgoing::Last(last.encode(0)));
+    let drain = if last.is_none() { peer.drain } else { Duration::ZERO };
+    // The writer ends when no request in flight holds a sender any more.
+    let sender = answers.downgrade();
+    let answers = Some(answers).filter(|_| drain.is_zero());
+    if answers.is_none()
+        && let Ok(written) = timeout(drain, &mut writer).await
+    {
+        if let Ok(mut to_client) = written {
+            let goodbye = Response::Goodbye.encode(0);
+            let _ = timeout(PARTING, async { (to_client.write_all(&goodbye).await, to_client.shutdown().await) }).await;
+        }
+        return;
+    }
+    if let Some(answers) = answers.or_else(|| sender.upgrade()) {
+        let _ = answers.send(Outgoing::Last(last.unwrap_or(Response::Goodbye).encode(0)));
+    }
     let _ = timeout(PARTING, writer).await;
 }
 
-async fn write_answers(
-    mut to_client: impl AsyncWrite + Unpin,
+/// Returns when the last frame is written, or, with the stream, when nothing can come any more.
+async fn write_answers<Stream: AsyncWrite + Unpin>(
+    mut to_client: Stream,
     mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
-) -> io::Result<()> {
+) -> io::Result<Stream> {
     while let Some(next) = outgoing.recv().await {
         match next {
             Outgoing::Answer(frame, ticket) => {
@@ -108,11 +122,12 @@ async fn write_answers(
             }
             Outgoing::Last(frame) => {
                 to_client.write_all(&frame).await?;
-                return to_client.shutdown().await;
+                to_client.shutdown().await?;
+                break;
             }
         }
     }
-    Ok(())
+    Ok(to_client)
 }
 
 async fn read_requests<Stream: AsyncRead + Unpin>(

@@ -38,6 +38,10 @@ const BUDGET_UNIT: usize = 1024;
 
 /// Answers requests.
 pub trait Service {
+    /// Requests of one connection over a Unix socket that are read and not answered. The next one is not read until there is
+    /// room, so that one client cannot fill the queue that all share.
+    const MAX_IN_FLIGHT: usize = 64;
+
     /// The limits of what is read from clients.
     fn intake(&self) -> &Intake;
 

@@ -133,6 +133,7 @@ impl Service for Shared {
                 None => self.queue.push_text(Job { input, responder }),
             },
             Request::Info => responder.answer(&Response::Info(Box::new(self.info()))),
+            Request::Embedders => responder.answer(&Response::Embedders(Vec::new())),
             _ => unreachable!("a request that is decoded but not served: this is a bug"),
         }
     }
