@@ -91,7 +91,7 @@ impl Error {
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Inner::Described { kind, .. } => kind,
+            Inner::Described { kind, .. } | Inner::Broken { kind, .. } => kind,
             Inner::ImageTooLarge { .. } => ErrorKind::TooLarge,
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
             Inner::Connect { .. } | Inner::Reach { .. } | Inner::Leaving { .. } => ErrorKind::Unavailable,
@@ -109,6 +109,11 @@ impl Error {
     /// An answer of another kind than `expected`.
     pub fn wrong_answer(expected: &'static str) -> Self {
         Inner::WrongAnswer { expected }.into()
+    }
+
+    /// The connection was lost with the request, and with all others that were in flight: any of them may be the reason.
+    pub fn lost_connection(&self) -> bool {
+        matches!(*self.0, Inner::Died { .. } | Inner::Broken { .. })
     }
 
     /// The image or text itself is invalid: the same input will fail again.
@@ -157,6 +162,8 @@ impl From<Inner> for Error {
 pub(crate) enum Inner {
     #[error("{message}")]
     Described { kind: ErrorKind, message: String },
+    #[error("{message}")]
+    Broken { kind: ErrorKind, message: String },
     #[error("image has {found} bytes, more than the limit of {limit}")]
     ImageTooLarge { found: usize, limit: usize },
     #[error("text has {found} bytes, more than the limit of {limit}")]

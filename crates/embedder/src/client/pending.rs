@@ -40,7 +40,7 @@ impl Loss {
             Self::Closed(io::ErrorKind::UnexpectedEof) => Reply::Failed(Inner::Died { source: None }.into()),
             Self::Closed(kind) => Reply::Failed(Inner::Died { source: Some((*kind).into()) }.into()),
             Self::Broken(kind, message) => {
-                Reply::Failed(Inner::Described { kind: *kind, message: message.clone() }.into())
+                Reply::Failed(Inner::Broken { kind: *kind, message: message.clone() }.into())
             }
         }
     }

@@ -19,6 +19,8 @@ const PING: Duration = Duration::from_secs(1);
 const LOADING: Duration = Duration::from_millis(50);
 /// The pause before an embedder is connected to again: doubles from the first to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A connection that has been of use for this time was a good one.
+const STABLE: Duration = Duration::from_secs(10);
 /// An embedder that answers questions about itself but no request for this time is not used. Longer than an image takes.
 const STALL: Duration = Duration::from_secs(120);
 /// A text whose embedding shows whether an embedder computes what the others do.
@@ -32,10 +34,18 @@ pub struct Way {
     client: Client,
     /// Its sender is dropped when the connection is given up.
     lost: watch::Receiver<()>,
-    complaints: mpsc::UnboundedSender<String>,
+    complaints: mpsc::UnboundedSender<Complaint>,
     /// The embedder is a process that this one started: its death may be due to a request.
     pub is_local: bool,
     number: u64,
+}
+
+/// What a request has to say of an embedder.
+enum Complaint {
+    /// It has to be looked at, before it is given more.
+    Doubt,
+    /// It is wrong, for this reason: the connection shall end.
+    Wrong(String),
 }
 
 impl PartialEq for Way {
@@ -62,7 +72,19 @@ impl Way {
     /// Makes the connection end, for this reason.
     pub fn complain(&self, why: String) {
         // Fails if it has ended.
-        let _ = self.complaints.send(why);
+        let _ = self.complaints.send(Complaint::Wrong(why));
+    }
+
+    /// Gives no more to the embedder until it has been looked at.
+    pub fn doubt(&self, pool: &Arc<Pool<Way>>, id: MemberId, why: &Error) {
+        let status = match self.is_local {
+            // It is started again at once.
+            true => Status::Loading,
+            false => Status::Unreachable(why.to_string()),
+        };
+        pool.lose(id, self, status);
+        // Fails if it has ended.
+        let _ = self.complaints.send(Complaint::Doubt);
     }
 }
 
@@ -115,21 +137,21 @@ impl Common {
 /// Keeps a connection to an embedder until this is dropped.
 pub async fn run(common: &Common, id: MemberId, name: &str, dial: &dyn Dial, is_local: bool) {
     let mut pause = BACKOFF.0;
+    let mut logged = String::new();
     loop {
+        let began = Instant::now();
         let (ended, was_used) = Session { common, id, is_local, was_used: false }.run(dial).await;
-        if was_used {
+        if was_used && began.elapsed() >= STABLE {
             pause = BACKOFF.0;
         }
-        if let Status::Failed(_, why) = &ended {
-            // Whatever is wrong with it, it is not asked all the time.
-            pause = BACKOFF.1;
-            log::line(format_args!("embedder {name}: {why}"));
-        } else if let Status::Unreachable(why) = &ended
-            && was_used
+        if let Status::Failed(_, why) | Status::Unreachable(why) = &ended
+            && (was_used || logged != *why)
         {
             log::line(format_args!("embedder {name}: {why}"));
+            logged.clone_from(why);
         }
-        common.pool.set(id, ended);
+        let restarts = is_local && was_used && pause == BACKOFF.0;
+        common.pool.set(id, if restarts { Status::Loading } else { ended });
         sleep(pause).await;
         pause = (pause * 2).min(BACKOFF.1);
     }
@@ -178,10 +200,13 @@ impl Session<'_> {
                     PING
                 }
                 ModelState::Ready(model) => {
-                    if used != Some(model.fingerprint) {
+                    let is_new = used != Some(model.fingerprint);
+                    if is_new {
                         self.probe(&client, model.fingerprint).await?;
                         used = Some(model.fingerprint);
                         self.was_used = true;
+                    }
+                    if is_new || !self.common.pool.is_used(self.id, &way) {
                         self.common.pool.set(self.id, Status::Ready { way: way.clone(), model: Box::new(model) });
                     }
                     PING
@@ -192,8 +217,12 @@ impl Session<'_> {
                 let why = format!("it has had requests for {} seconds and answered none", stalled.as_secs());
                 return Err(Status::Failed(ErrorKind::Busy, why));
             }
-            if let Ok(Some(why)) = timeout(pause, complained.recv()).await {
-                return Err(Status::Failed(ErrorKind::Protocol, why));
+            let mut complaint = timeout(pause, complained.recv()).await.ok().flatten();
+            while let Some(made) = complaint {
+                if let Complaint::Wrong(why) = made {
+                    return Err(Status::Failed(ErrorKind::Protocol, why));
+                }
+                complaint = complained.try_recv().ok();
             }
         }
     }

@@ -174,11 +174,15 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         });
     }
 
+    /// Whether `way` is how requests are sent to the embedder.
+    pub fn is_used(&self, id: MemberId, way: &Way) -> bool {
+        matches!(self.status(id), Some(Status::Ready { way: current, .. }) if current == *way)
+    }
+
     /// Records that `way` has ended, if it is still the way to the embedder: nothing more is given to it.
-    pub fn lose(self: &Arc<Self>, id: MemberId, way: &Way, why: String) {
-        let is_current = |status: &Status<Way>| matches!(status, Status::Ready { way: current, .. } if current == way);
-        if self.status(id).is_some_and(|status| is_current(&status)) {
-            self.set(id, Status::Unreachable(why));
+    pub fn lose(self: &Arc<Self>, id: MemberId, way: &Way, status: Status<Way>) {
+        if self.is_used(id, way) {
+            self.set(id, status);
         }
     }
 
@@ -296,11 +300,11 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         }
     }
 
-    /// The kind of failure of the first embedder that has no model.
+    /// The kind of failure of the first embedder that has no usable model; `Unavailable` if there is none.
     pub fn failure(&self) -> ErrorKind {
         let state = self.lock();
         let mut kinds = state.members.values().filter_map(|entry| match entry.status {
-            Status::Failed(kind, _) => Some(kind),
+            Status::Failed(kind, _) if kind != ErrorKind::Protocol => Some(kind),
             _ => None,
         });
         kinds.next().unwrap_or(ErrorKind::Unavailable)

@@ -18,7 +18,7 @@ use crate::front::{Intake, Service};
 
 /// The number of embedders that may fail a request before it is refused.
 const LOSSES: u32 = 5;
-/// The number of embedders that may fail to compute for a request.
+/// The number of embedders that may fail to compute for a request, or answer it wrongly.
 const FAILURES: u32 = 2;
 /// The time after which a busy embedder is asked again.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -86,9 +86,9 @@ impl Gateway {
                 Err(error) => error,
             };
             match error.kind() {
-                ErrorKind::Died if slot.way.is_local => {
+                _ if slot.way.is_local && error.lost_connection() => {
                     let (id, way) = (slot.member, slot.way.clone());
-                    self.0.common.pool.lose(id, &way, error.to_string());
+                    way.doubt(&self.0.common.pool, id, &error);
                     drop(slot);
                     return self.answer_alone(id, kind, &request).await;
                 }
@@ -98,15 +98,21 @@ impl Gateway {
                     continue;
                 }
                 ErrorKind::Crashes => return Err(failure(&error)),
-                ErrorKind::Inference if failures + 1 >= FAILURES => return Err(failure(&error)),
+                kind_of_error if error.is_input() || kind_of_error == ErrorKind::Protocol => {
+                    match self.second_opinion(&slot, kind, &request, &error).await {
+                        Some(answer) => return answer,
+                        None => failures += 1,
+                    }
+                }
                 ErrorKind::Inference => failures += 1,
-                _ if error.is_input() => return self.second_opinion(slot, kind, request, error).await,
-                ErrorKind::Protocol => slot.way.complain(error.to_string()),
                 _ => losses += 1,
             }
             slot.failed();
             if error.kind() != ErrorKind::Inference {
-                self.0.common.pool.lose(slot.member, &slot.way, error.to_string());
+                slot.way.doubt(&self.0.common.pool, slot.member, &error);
+            }
+            if failures >= FAILURES {
+                return Err(failure(&error));
             }
             if losses >= LOSSES {
                 let message = format!("{LOSSES} embedders in a row were lost with the request; the last: {error}");
@@ -126,26 +132,47 @@ impl Gateway {
         tokio::select! {
             biased;
             slot = pool.slot(client, kind) => Ok(slot),
-            () = pool.unusable_for(self.0.common.patience) => {
+            () = self.no_embedder() => {
                 Err(Failure::new(pool.failure(), format!("no embedder can be used: {}", pool.problems())))
             }
         }
     }
 
-    /// Asks another embedder about an input that one refuses: a machine that is not well may refuse what is good.
+    /// Returns when no embedder can be used and none is about to be.
+    async fn no_embedder(&self) {
+        let pool = &self.0.common.pool;
+        let until = Instant::now() + RESTART;
+        loop {
+            pool.unusable_for(self.0.common.patience).await;
+            if !pool.is_starting() || Instant::now() >= until {
+                return;
+            }
+            sleep(BUSY_PAUSE).await;
+        }
+    }
+
+    /// Asks another embedder if one refuses an input or answers wrongly: a machine that is not well may refuse what is good.
+    /// `None` if that leaves open who is at fault.
     async fn second_opinion(
         &self,
-        first: Slot<Way>,
+        first: &Slot<Way>,
         kind: Kind,
-        request: Request,
-        error: Error,
-    ) -> Result<Response, Failure> {
-        let Some(second) = self.0.common.pool.second(first.member, kind) else { return Err(failure(&error)) };
-        drop(first);
-        match ask(&second, &request).await {
-            Ok(answer) => Ok(answer),
-            Err(other) if other.is_input() => Err(failure(&other)),
-            Err(_) => Err(failure(&error)),
+        request: &Request,
+        error: &Error,
+    ) -> Option<Result<Response, Failure>> {
+        let refused = || error.is_input().then(|| Err(failure(error)));
+        let Some(second) = self.0.common.pool.second(first.member, kind) else { return refused() };
+        match ask(&second, request).await {
+            Ok(answer) => {
+                if !is_limit(error.kind()) {
+                    first.failed();
+                    first.way.doubt(&self.0.common.pool, first.member, error);
+                    first.way.complain(format!("another embedder answered what it did not: {error}"));
+                }
+                Some(Ok(answer))
+            }
+            Err(other) if other.is_input() || other.kind() == ErrorKind::Protocol => Some(Err(failure(&other))),
+            Err(_) => refused(),
         }
     }
 
@@ -169,10 +196,15 @@ impl Gateway {
         let (id, way) = (slot.member, slot.way.clone());
         ask(&slot, request).await.map_err(|error| match error.kind() {
             ErrorKind::Died => {
-                pool.lose(id, &way, error.to_string());
+                way.doubt(pool, id, &error);
                 Failure::new(ErrorKind::Crashes, "the embedder crashed on this input, which it had alone")
             }
-            _ => failure(&error),
+            _ => {
+                if error.lost_connection() {
+                    way.doubt(pool, id, &error);
+                }
+                failure(&error)
+            }
         })
     }
 }
@@ -202,6 +234,12 @@ async fn ask(slot: &Slot<Way>, request: &Request) -> Result<Response, Error> {
     }
     slot.answered();
     Ok(answer)
+}
+
+/// Whether the limits of a machine refuse an input; those of another may be wider.
+fn is_limit(kind: ErrorKind) -> bool {
+    use ErrorKind::{SideTooLong, TooLarge, TooManyPixels, TooMuchMemory};
+    matches!(kind, TooLarge | TooManyPixels | SideTooLong | TooMuchMemory)
 }
 
 fn failure(error: &Error) -> Failure {

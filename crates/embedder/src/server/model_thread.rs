@@ -105,6 +105,8 @@ fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
         .unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
+    #[cfg(feature = "fault-injection")]
+    crate::fault::wait_for_images(images.len());
     let results = inference::embed_images(&mut *loaded.engine, &images);
     if !loaded.engine.is_current() {
         // These results may come from other weights. The next batch ends this process.

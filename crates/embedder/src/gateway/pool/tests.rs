@@ -194,9 +194,9 @@ fn a_request_alone_has_its_embedder_for_itself() {
 #[test]
 fn a_lost_way_takes_only_its_own_connection_along() {
     let bench = Bench::ready(1);
-    bench.pool.lose(bench.ids[0], &"an earlier one", "cut off".to_owned());
+    bench.pool.lose(bench.ids[0], &"an earlier one", Status::Unreachable("cut off".to_owned()));
     assert_eq!(bench.states(), [MemberState::Ready]);
-    bench.pool.lose(bench.ids[0], &"way", "cut off".to_owned());
+    bench.pool.lose(bench.ids[0], &"way", Status::Unreachable("cut off".to_owned()));
     assert_eq!(bench.states(), [MemberState::Unreachable]);
     assert_eq!(bench.pool.members()[0].failures, 1);
 }
