@@ -109,6 +109,8 @@ FROM (VALUES
      'Internal: the rows of pinterest.stat_requests'),
     ('admin', 'pinterest.read_stat_embedder()',
      'Internal: the row of pinterest.stat_embedder'),
+    ('admin', 'pinterest.read_stat_embedders()',
+     'Internal: the rows of pinterest.stat_embedders'),
     ('admin', 'pinterest.read_stat_refreshes()',
      'Internal: the row of pinterest.stat_refreshes'),
     ('admin', 'pinterest.read_stat_tracked()',
@@ -220,9 +222,10 @@ $$;
 -- The usual role of monitoring reads statistics, which name no board and no user.
 GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
 GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_requests, pinterest.stat_embedder,
+    pinterest.stat_embedders,
     pinterest.stat_refreshes, pinterest.stat_tracked, pinterest.stat_workers TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
-    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
+    pinterest.read_stat_embedder(), pinterest.read_stat_embedders(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
     pinterest.read_stat_workers() TO pg_monitor;
 
 -- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a

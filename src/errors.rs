@@ -347,7 +347,7 @@ impl Failure {
             Theirs::ModelInvalid => Kind::ModelInvalid,
             Theirs::Busy => Kind::Busy,
             Theirs::Unavailable => Kind::NotReady,
-            Theirs::Died => Kind::BrokenOff,
+            Theirs::Died | Theirs::Crashes => Kind::BrokenOff,
             _ => Kind::Protocol,
         };
         let failure = Failure::new(kind, message);

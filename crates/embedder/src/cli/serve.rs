@@ -130,6 +130,7 @@ an image or text took too long (the log contains its SHA-256 or its length).";
 pub fn run(arguments: Arguments) -> Outcome {
     let is_gateway = arguments.listen.is_some() || !arguments.embedders.are_local();
     let confinement = Confinement {
+        computes: !is_gateway,
         // What decodes is the process behind.
         memory_limit: arguments.memory_limit.filter(|_| !is_gateway),
         parent_death: arguments.parent_death,

@@ -23,7 +23,8 @@ pub struct ClientNumber(pub u64);
 /// Counts a request among those in flight, until dropped.
 pub struct Ticket {
     pub _place: OwnedSemaphorePermit,
-    pub _work: Work,
+    /// None for what a monitoring system asks now and then.
+    pub _work: Option<Work>,
 }
 
 /// The receiver of the answer to one request.

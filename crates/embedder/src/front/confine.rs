@@ -18,6 +18,8 @@ const NICENESS: i32 = 5;
 /// Choices of the process that starts the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
+    /// It computes and decodes, which can wait, and takes much memory.
+    pub computes: bool,
     /// Largest address space, in bytes.
     pub memory_limit: Option<u64>,
     /// End with the parent process.
@@ -34,8 +36,10 @@ impl Confinement {
     ///
     /// If the system refuses a limit, or the parent is not the expected one.
     pub fn apply(&self) -> io::Result<()> {
-        prefer_oom_kill();
-        rustix::process::nice(NICENESS)?;
+        if self.computes {
+            prefer_oom_kill();
+            rustix::process::nice(NICENESS)?;
+        }
         // A core file would contain images and texts.
         lower(Resource::Core, 0)?;
         lower(Resource::Nofile, MAX_DESCRIPTORS)?;

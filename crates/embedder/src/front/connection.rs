@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use embedder::protocol::{FrameDecoder, Part, Request, Response, Unreadable};
+use embedder::protocol::{FrameDecoder, FrameKind, Part, Request, Response, Unreadable};
 use embedder::{Error, ErrorKind};
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -165,7 +165,7 @@ async fn read_request<Stream: AsyncRead + Unpin>(
     if header.kind.is_image() && length > limit {
         frames.decoder_mut().skip_payload();
         in_time(next(frames)).await?;
-        let ticket = Ticket { _place: place, _work: intake.activity.begin() };
+        let ticket = Ticket { _place: place, _work: Some(intake.activity.begin()) };
         let message = format!("image has {length} bytes, more than the limit of {limit}");
         responder(ticket).refuse(Failure::new(ErrorKind::TooLarge, message));
         return Ok(());
@@ -175,7 +175,8 @@ async fn read_request<Stream: AsyncRead + Unpin>(
         unreachable!("a header after a header: this is a bug");
     };
     let request = Request::decode(header.kind, payload)?;
-    let ticket = Ticket { _place: place, _work: intake.activity.begin() };
+    let counts = header.kind != FrameKind::AskEmbedders;
+    let ticket = Ticket { _place: place, _work: counts.then(|| intake.activity.begin()) };
     service.take(request, budget, responder(ticket));
     Ok(())
 }

@@ -34,7 +34,7 @@ impl Client {
 
     fn job<Input>(&self, input: Input) -> Job<Input> {
         let ticket =
-            Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: self.activity.begin() };
+            Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: Some(self.activity.begin()) };
         Job { input, responder: Responder::new(self.client, 1, self.answers.clone(), ticket) }
     }
 

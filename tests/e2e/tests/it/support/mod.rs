@@ -5,6 +5,7 @@ pub mod chromium;
 pub mod doc_pages;
 pub mod imports;
 pub mod key_files;
+pub mod machines;
 pub mod modules;
 pub mod oauth;
 pub mod owners;
