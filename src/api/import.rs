@@ -199,7 +199,9 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
 fn check_model_dir() -> Result<(), Failure> {
     settings::require_embedder()?;
     let directory = settings::model_dir().filter(|_| settings::embedders().is_ok_and(|list| list.include_local()));
-    directory.and_then(|directory| settings::missing_model_file(&directory)).map_or(Ok(()), |missing| Err(Failure::new(Kind::ModelMissing, missing)))
+    directory
+        .and_then(|directory| settings::missing_model_file(&directory))
+        .map_or(Ok(()), |missing| Err(Failure::new(Kind::ModelMissing, missing)))
 }
 
 /// Waits until an import ends, at most for `timeout`; returns its state.

@@ -10,8 +10,8 @@ use pgrx::prelude::*;
 
 use super::{Answer, none_long};
 use crate::errors::{Failure, Kind};
-use crate::postgres::identity::as_worker;
 use crate::postgres::helper_thread::block_on;
+use crate::postgres::identity::as_worker;
 use crate::postgres::platform::{self, current_database};
 use crate::postgres::threads::WaitEvent;
 use crate::statistics::embedder::Count;

@@ -204,7 +204,9 @@ impl Rejection {
             }
             ErrorKind::Busy => Rejection::Again { failure, after: RESTART_PAUSE, blame: false },
             _ if error.is_model() || kind == ErrorKind::Unavailable => Rejection::Unavailable(failure),
-            _ if !matches!(kind, ErrorKind::Died | ErrorKind::Crashes) && attempts >= ATTEMPTS => Rejection::Failed("embedder", failure),
+            _ if !matches!(kind, ErrorKind::Died | ErrorKind::Crashes) && attempts >= ATTEMPTS => {
+                Rejection::Failed("embedder", failure)
+            }
             _ => Rejection::Again { failure, after: RESTART_PAUSE, blame: true },
         }
     }

@@ -138,8 +138,26 @@ mod tests {
     #[test]
     fn others_are_refused() {
         for list in [
-            "", ",", "local,", "local, local", "a:7433, A", "a:0", "a:65536", "a:", "a:b", "[::1", "[::1]x", "[::1]7433", "a b",
-            "http://a", "a/b", ".a", "a..b", "-a", "a\nb", "[a]:1:2",
+            "",
+            ",",
+            "local,",
+            "local, local",
+            "a:7433, A",
+            "a:0",
+            "a:65536",
+            "a:",
+            "a:b",
+            "[::1",
+            "[::1]x",
+            "[::1]7433",
+            "a b",
+            "http://a",
+            "a/b",
+            ".a",
+            "a..b",
+            "-a",
+            "a\nb",
+            "[a]:1:2",
         ] {
             assert!(list.parse::<Places>().is_err(), "{list}");
         }

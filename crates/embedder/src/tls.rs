@@ -157,8 +157,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let found = fs::metadata(path).map_err(|error| wrong(path, error))?;
     let user = rustix::process::geteuid().as_raw();
     if ![user, 0].contains(&found.uid()) || found.mode() & 0o037 != 0 {
-        return Err(wrong(path, "must belong to this user or root and be accessible to nobody else, except that its group may \
-                                read it (chmod 0600 or 0640)"));
+        return Err(wrong(
+            path,
+            "must belong to this user or root and be accessible to nobody else, except that its group may \
+                                read it (chmod 0600 or 0640)",
+        ));
     }
     // The parser's own error could contain a part of the key.
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| wrong(path, "contains no private key in PEM format"))

@@ -1,9 +1,9 @@
 //! Embedders on several machines: what is spread over them, and what happens when one of them is lost, slow or wrong. Requires
 //! the feature `fault-injection`.
 
-mod support;
 #[path = "support/machines.rs"]
 mod machines;
+mod support;
 
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,8 @@ async fn work_is_spread_and_the_vectors_are_the_same() {
     let alone = support::Supervisor::start(&[]);
     let direct = Client::connect(&alone.socket()).await.unwrap();
     for number in [3, 4] {
-        let (here, there) = (embed(&direct, picture(number)).await.unwrap(), embed(&client, picture(number)).await.unwrap());
+        let (here, there) =
+            (embed(&direct, picture(number)).await.unwrap(), embed(&client, picture(number)).await.unwrap());
         assert_eq!(here.model, there.model);
         assert!(cosine(&here.vector[..], &there.vector[..]) > 0.999_999);
     }
@@ -172,6 +173,27 @@ async fn a_broken_line_costs_no_picture() {
         relay.set(Line::Passes);
         await_states(&client, &[READY, READY]).await;
     }
+}
+
+#[tokio::test]
+async fn texts_go_to_the_nearest() {
+    let world = World::new();
+    let far = [world.far(1), world.far(2)];
+    let relay = Relay::to(far[0].address.unwrap()).await;
+    let list = format!("{}, {}", relay.address, far[1].address.unwrap());
+    relay.set(Line::Slow);
+    let near = Machine::spreading(&list, &world.near);
+    let client = near.client_when(&[READY, READY]).await;
+    for number in 0..20 {
+        client.embed_text(format!("a barn {number}")).await.unwrap();
+    }
+    let members = client.embedders().await.unwrap();
+    assert!(members[0].round_trip_microseconds > 50_000, "{members:#?}");
+    assert_eq!((members[0].texts, members[1].texts), (0, 20), "{members:#?}");
+    // Images are many: both work on them.
+    Work::of(&client, 40).all().await;
+    let members = client.embedders().await.unwrap();
+    assert!(members.iter().all(|member| member.images > 0), "{members:#?}");
 }
 
 #[tokio::test]
@@ -356,7 +378,9 @@ async fn status_shows_a_server_to_a_person_and_a_probe() {
     let output = status(&address, &options).await;
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
-    for part in ["state           ready", "kernels ", "answered        1 images", "embedder        local: ready, 1 images"] {
+    for part in
+        ["state           ready", "kernels ", "answered        1 images", "embedder        local: ready, 1 images"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let output = support::program().args(["status", "--socket"]).arg(near.socket()).output().unwrap();
@@ -387,7 +411,9 @@ async fn a_name_with_several_addresses_is_several_embedders() {
     // Each address of `localhost` is one; only one of them listens.
     let members = loop {
         let members = client.embedders().await.unwrap();
-        if members.iter().any(|member| member.state == READY) && members.iter().all(|member| member.state != MemberState::Connecting) {
+        if members.iter().any(|member| member.state == READY)
+            && members.iter().all(|member| member.state != MemberState::Connecting)
+        {
             break members;
         }
         assert!(Instant::now() < until, "{members:#?}");

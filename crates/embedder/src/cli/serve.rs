@@ -181,7 +181,9 @@ fn run_gateway(arguments: Arguments, model: &Path, unix: Option<Listen>) -> Resu
     let elsewhere = arguments.embedders.iter().any(|place| *place != Place::Local);
     let tls = match &arguments.tls {
         Some(files) => Some(Tls::load(files.clone())?),
-        None if elsewhere => return Err("embedders on other machines need --tls-certificate, --tls-key and --tls-ca".into()),
+        None if elsewhere => {
+            return Err("embedders on other machines need --tls-certificate, --tls-key and --tls-ca".into());
+        }
         None => None,
     };
     let mut local: Vec<OsString> = vec!["--model".into(), model.into()];

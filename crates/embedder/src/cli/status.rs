@@ -114,7 +114,8 @@ async fn ask(arguments: Arguments) -> Result<(Info, Vec<Member>), Box<dyn Error>
     let client = match (arguments.socket, arguments.address, arguments.tls) {
         (Some(path), ..) => Client::connect(&path).await?,
         (None, Some(Place::Remote { host, port }), Some(files)) => {
-            let address = tokio::net::lookup_host((host.as_str(), port)).await?.next().ok_or("the name has no address")?;
+            let address =
+                tokio::net::lookup_host((host.as_str(), port)).await?.next().ok_or("the name has no address")?;
             let tls = Arc::new(Tls::load(files)?);
             let host = arguments.server_name.unwrap_or(host);
             Client::over(Box::new(Server { tls, host, address })).await?

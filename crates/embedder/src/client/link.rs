@@ -116,7 +116,9 @@ async fn read_answers(from_server: ReadHalf<Box<dyn Stream>>, pending: &Pending)
     }
 }
 
-async fn read_answer(frames: &mut FramedRead<ReadHalf<Box<dyn Stream>>, FrameDecoder>) -> Result<(u64, Response), Loss> {
+async fn read_answer(
+    frames: &mut FramedRead<ReadHalf<Box<dyn Stream>>, FrameDecoder>,
+) -> Result<(u64, Response), Loss> {
     let mut header = None;
     loop {
         match frames.next().await.ok_or(Loss::Closed(io::ErrorKind::UnexpectedEof))?? {

@@ -38,12 +38,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(
-        client: ClientNumber,
-        id: u64,
-        answers: mpsc::UnboundedSender<Outgoing>,
-        ticket: Ticket,
-    ) -> Self {
+    pub fn new(client: ClientNumber, id: u64, answers: mpsc::UnboundedSender<Outgoing>, ticket: Ticket) -> Self {
         Self { client, id, answers, ticket, arrived: Instant::now() }
     }
 

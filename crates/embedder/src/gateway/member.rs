@@ -240,7 +240,9 @@ impl Session<'_> {
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Status<Way>> {
         match timeout(self.common.patience, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.kind() == ErrorKind::Protocol => Err(Status::Failed(error.kind(), error.to_string())),
+            Ok(Err(error)) if error.kind() == ErrorKind::Protocol => {
+                Err(Status::Failed(error.kind(), error.to_string()))
+            }
             Ok(Err(error)) => Err(Status::Unreachable(error.to_string())),
             Err(_) => {
                 let seconds = self.common.patience.as_secs_f64();

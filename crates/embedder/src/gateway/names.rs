@@ -27,7 +27,8 @@ pub async fn follow(common: Arc<Common>, tls: Arc<Tls>, host: String, port: u16)
     // Stands for the name while it has no address.
     let mut none = Some(common.pool.add(name.clone(), String::new()));
     loop {
-        let found = tokio::net::lookup_host((host.as_str(), port)).await.map(|found| found.take(MOST).collect::<Vec<_>>());
+        let found =
+            tokio::net::lookup_host((host.as_str(), port)).await.map(|found| found.take(MOST).collect::<Vec<_>>());
         let pause = match found {
             Ok(found) if !found.is_empty() => {
                 known.retain(|address, (id, _)| {
@@ -70,7 +71,8 @@ pub async fn follow(common: Arc<Common>, tls: Arc<Tls>, host: String, port: u16)
 
 fn start(common: &Arc<Common>, name: &str, server: Server) -> (MemberId, AbortOnDrop) {
     let id = common.pool.add(name.to_owned(), server.address.to_string());
-    let label = if name == server.address.to_string() { name.to_owned() } else { format!("{name} ({})", server.address) };
+    let label =
+        if name == server.address.to_string() { name.to_owned() } else { format!("{name} ({})", server.address) };
     let common = Arc::clone(common);
     let task = tokio::spawn(async move { member::run(&common, id, &label, &server, false).await });
     (id, AbortOnDrop(task.abort_handle()))

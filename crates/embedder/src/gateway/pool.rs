@@ -168,7 +168,8 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         self.change(|state| {
             if let Some(entry) = state.members.get_mut(&id) {
                 let lost = matches!(status, Status::Unreachable(_) | Status::Failed(..));
-                entry.failures += u64::from(lost && !matches!(entry.status, Status::Unreachable(_) | Status::Failed(..)));
+                entry.failures +=
+                    u64::from(lost && !matches!(entry.status, Status::Unreachable(_) | Status::Failed(..)));
                 entry.status = status;
             }
         });
@@ -225,7 +226,8 @@ impl<Way: Clone + PartialEq> Pool<Way> {
     /// A place at another embedder than `not`, at once and beyond its window; `None` if no other can be used.
     pub fn second(self: &Arc<Self>, not: MemberId, kind: Kind) -> Option<Slot<Way>> {
         let mut state = self.lock();
-        let id = state.usable().filter(|(id, _)| *id != not).min_by_key(|(_, entry)| entry.in_flight()).map(|(id, _)| id)?;
+        let id =
+            state.usable().filter(|(id, _)| *id != not).min_by_key(|(_, entry)| entry.in_flight()).map(|(id, _)| id)?;
         state.place(self, id, kind)
     }
 
@@ -394,7 +396,8 @@ impl<Way: Clone + PartialEq> State<Way> {
             }
             Reference::OfMost => {
                 let tried = |entry: &Entry<Way>| !matches!(entry.status, Status::Connecting | Status::Loading);
-                let ready: Vec<_> = self.members.values().filter_map(Entry::model).map(|model| model.fingerprint).collect();
+                let ready: Vec<_> =
+                    self.members.values().filter_map(Entry::model).map(|model| model.fingerprint).collect();
                 let kept = self.reference.is_some_and(|reference| {
                     // An embedder that is away may come back with the same model.
                     ready.contains(&reference) || !self.members.values().all(tried)

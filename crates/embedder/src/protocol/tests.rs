@@ -67,7 +67,14 @@ fn sandbox() -> impl Strategy<Value = Sandbox> {
 
 fn member() -> impl Strategy<Value = Member> {
     let states = [MemberState::Ready, MemberState::OtherModel, MemberState::Failed, MemberState::Unreachable];
-    (any::<[String; 4]>(), prop::option::of("\\PC+"), prop::sample::select(states.to_vec()), 1..u8::MAX, any::<[u64; 3]>(), any::<[u32; 4]>())
+    (
+        any::<[String; 4]>(),
+        prop::option::of("\\PC+"),
+        prop::sample::select(states.to_vec()),
+        1..u8::MAX,
+        any::<[u64; 3]>(),
+        any::<[u32; 4]>(),
+    )
         .prop_map(|([name, address, precision, kernels], problem, state, fingerprint, counts, numbers)| Member {
             name,
             address,

@@ -1,6 +1,9 @@
 //! Servers that know each other by certificates, as on several machines.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +40,9 @@ impl Authority {
     pub fn options(&self, file: &str, names: &[&str]) -> Vec<String> {
         self.issue(file, names);
         let path = |end: &str| self.path(&format!("{file}.{end}")).to_str().unwrap().to_owned();
-        ["--tls-certificate", &path("pem"), "--tls-key", &path("key"), "--tls-ca", &path("ca")].map(str::to_owned).into()
+        ["--tls-certificate", &path("pem"), "--tls-key", &path("key"), "--tls-ca", &path("ca")]
+            .map(str::to_owned)
+            .into()
     }
 
     /// Writes files of a machine, in place of others of this name.
@@ -74,6 +79,8 @@ pub struct Machine {
     directory: TempDir,
     arguments: Vec<String>,
     wait: Duration,
+    /// The number of the network namespace that it runs in.
+    namespace: Option<u8>,
     child: Option<Child>,
     pub address: Option<SocketAddr>,
 }
@@ -95,6 +102,20 @@ impl Machine {
         machine
     }
 
+    /// A server in a network namespace of its own, at 10.77.NUMBER.2 and the usual port. Its line is the interface vNUMBER.
+    pub fn in_namespace(number: u8, options: &[String], wait: Duration) -> Self {
+        let address = SocketAddr::from(([10, 77, number, 2], embedder::DEFAULT_PORT));
+        let listen = address.to_string();
+        let fixed = ["serve", "--listen", &listen, "--threads", "1", "--model", model().to_str().unwrap()];
+        let arguments = fixed.iter().map(|&text| text.to_owned()).chain(options.iter().cloned()).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let (namespace, address) = (Some(number), Some(address));
+        let mut machine = Self { directory, arguments, wait, namespace, child: None, address };
+        machine.restart();
+        machine.await_address();
+        machine
+    }
+
     /// A server for this machine, at [`socket`](Self::socket), that spreads the work over `embedders`.
     pub fn spreading(embedders: &str, options: &[String]) -> Self {
         let model = model().to_str().unwrap();
@@ -106,7 +127,7 @@ impl Machine {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("socket").to_str().unwrap().to_owned();
         let arguments = arguments.map(|argument| if argument == "?" { socket.clone() } else { argument }).collect();
-        let mut machine = Self { directory, arguments, wait, child: None, address: None };
+        let mut machine = Self { directory, arguments, wait, namespace: None, child: None, address: None };
         machine.restart();
         machine
     }
@@ -115,9 +136,24 @@ impl Machine {
         assert!(self.child.is_none(), "one is running");
         let log = fs::File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = program();
-        command.args(&self.arguments).stderr(log).stdin(Stdio::null());
+        if let Some(number) = self.namespace {
+            let script = format!(
+                "read go && ip link set lo up && ip address add 10.77.{number}.2/24 dev p{number} \
+                 && ip link set p{number} up && exec \"$@\" </dev/null"
+            );
+            let inner = command;
+            command = Command::new("unshare");
+            command.args(["--net", "sh", "-c", &script, "sh"]).arg(inner.get_program());
+        }
+        command.args(&self.arguments).stderr(log);
+        command.stdin(if self.namespace.is_some() { Stdio::piped() } else { Stdio::null() });
         command.env("PINTEREST_EMBEDDER_TEST_WAIT_MS", self.wait.as_millis().to_string());
-        self.child = Some(command.spawn().unwrap());
+        let mut child = command.spawn().unwrap();
+        if let Some(number) = self.namespace {
+            lay_line(number, child.id());
+            child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        }
+        self.child = Some(child);
     }
 
     fn await_address(&mut self) -> SocketAddr {
@@ -198,6 +234,25 @@ impl Drop for Machine {
     }
 }
 
+/// Connects the network namespace of a process, once it has one of its own.
+fn lay_line(number: u8, pid: u32) {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while namespace("self") == namespace(&pid.to_string()) {
+        assert!(Instant::now() < until, "it has no namespace");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    ip(&format!("link add v{number} type veth peer name p{number} netns {pid}"));
+    ip(&format!("address add 10.77.{number}.1/24 dev v{number}"));
+    ip(&format!("link set v{number} up"));
+}
+
+/// Runs `ip`.
+pub fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Waits until the embedders are in these states; they are then returned.
 pub async fn await_states(client: &Client, states: &[MemberState]) -> Vec<Member> {
     let until = Instant::now() + Duration::from_secs(40);
@@ -215,6 +270,8 @@ pub async fn await_states(client: &Client, states: &[MemberState]) -> Vec<Member
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     Passes,
+    /// Passes each piece on after 30 ms.
+    Slow,
     /// Takes what comes and passes nothing on.
     Mute,
     /// Changes a byte of each piece.
@@ -269,6 +326,7 @@ async fn pass(
             Line::Closes => return,
             Line::Mute => continue,
             Line::Corrupts => piece[length / 2] ^= 0x40,
+            Line::Slow => tokio::time::sleep(Duration::from_millis(30)).await,
             Line::Passes => {}
         }
         if to.write_all(&piece[..length]).await.is_err() {

@@ -5,9 +5,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
-use crate::inference::BATCH;
 use crate::front::activity::Activity;
 use crate::front::answers::{Outgoing, Ticket};
+use crate::inference::BATCH;
 
 const DECODERS: usize = 2;
 const PASS_TIME: Duration = Duration::from_millis(60);
@@ -33,8 +33,10 @@ impl Client {
     }
 
     fn job<Input>(&self, input: Input) -> Job<Input> {
-        let ticket =
-            Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: Some(self.activity.begin()) };
+        let ticket = Ticket {
+            _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(),
+            _work: Some(self.activity.begin()),
+        };
         Job { input, responder: Responder::new(self.client, 1, self.answers.clone(), ticket) }
     }
 

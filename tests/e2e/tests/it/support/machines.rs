@@ -96,8 +96,7 @@ fn start(files: &Files, address: &str) -> Result<(Child, String)> {
     for (option, file) in [("--tls-certificate", certificate), ("--tls-key", key), ("--tls-ca", ca)] {
         command.arg(option).arg(file.path());
     }
-    let mut child =
-        command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start an embedder")?;
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start an embedder")?;
     let mut lines = BufReader::new(child.stderr.take().context("it has a log")?);
     let mut log = String::new();
     loop {
