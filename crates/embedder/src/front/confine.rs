@@ -8,8 +8,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(target_os = "linux")]
 use crate::log;
 
-/// Open descriptors: 900 connections and a few more.
-const MAX_DESCRIPTORS: u64 = 1024;
+/// Open descriptors of a process that computes: 900 connections and a few more; and of one that spreads work: as many of each
+/// kind, and those to embedders.
+const MAX_DESCRIPTORS: (u64, u64) = (1024, 8192);
 
 /// Niceness relative to the parent process. If CPUs are scarce, a process of the database gets three times the share of a
 /// thread here: an import can wait. If they are not scarce, it makes no difference.
@@ -42,7 +43,7 @@ impl Confinement {
         }
         // A core file would contain images and texts.
         lower(Resource::Core, 0)?;
-        lower(Resource::Nofile, MAX_DESCRIPTORS)?;
+        lower(Resource::Nofile, if self.computes { MAX_DESCRIPTORS.0 } else { MAX_DESCRIPTORS.1 })?;
         if let Some(bytes) = self.memory_limit {
             lower(Resource::As, bytes)?;
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,13 @@ use crate::log;
 use crate::tls::Tls;
 
 /// The time that a client has for the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Handshakes at the same time. Whoever has no certificate takes only their places.
+const HANDSHAKES: usize = 256;
+
+/// At most one line in this time tells of refused connections: anyone can cause them.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The first number of a client over TLS; connections over a Unix socket count from 0 on.
 const FIRST: u64 = 1 << 63;
@@ -73,8 +79,10 @@ pub async fn accept(
     connections: &mut JoinSet<()>,
 ) -> Infallible {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let complaints = Arc::new(Complaints::default());
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+        let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
             unreachable!("the semaphore is never closed: this is a bug");
         };
         let (stream, address) = match listener.accept().await {
@@ -86,15 +94,40 @@ pub async fn accept(
             }
         };
         let (tls, clients, gateway, stopped) = (Arc::clone(tls), Arc::clone(clients), gateway.clone(), stopped.clone());
+        let (room, complaints) = (Arc::clone(&room), Arc::clone(&complaints));
         connections.spawn(async move {
-            match tokio::time::timeout(HANDSHAKE, shake_hands(stream, &tls, &clients)).await {
-                Ok(Ok((stream, peer))) => connection::serve(stream, peer, &gateway, stopped).await,
-                Ok(Err(error)) => log::line(format_args!("refused a connection from {address}: {error}")),
-                Err(_) => log::line(format_args!("refused a connection from {address}: no handshake in time")),
-            }
-            drop(permit);
+            let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, &tls, &clients)).await;
+            drop(handshake);
+            let refused = match (shaken, room.try_acquire_owned()) {
+                (Ok(Ok((stream, peer))), Ok(_place)) => return connection::serve(stream, peer, &gateway, stopped).await,
+                (Ok(Ok(_)), Err(_)) => format!("{MAX_CONNECTIONS} others are open"),
+                (Ok(Err(error)), _) => error.to_string(),
+                (Err(_), _) => "no handshake in time".to_owned(),
+            };
+            complaints.log(format_args!("refused a connection from {address}: {refused}"));
         });
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Lines about connections that were refused.
+#[derive(Default)]
+struct Complaints(Mutex<(Option<Instant>, u64)>);
+
+impl Complaints {
+    /// Writes the line, or counts it if another one was written a moment ago.
+    fn log(&self, line: std::fmt::Arguments<'_>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, left_out) = &mut *last;
+        if at.is_some_and(|at| at.elapsed() < QUIET) {
+            *left_out += 1;
+            return;
+        }
+        match *left_out {
+            0 => log::line(line),
+            count => log::line(format_args!("{line}; {count} more since the last such line")),
+        }
+        (*at, *left_out) = (Some(Instant::now()), 0);
     }
 }
 
