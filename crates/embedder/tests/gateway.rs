@@ -367,6 +367,25 @@ async fn a_client_has_at_most_its_share_in_flight() {
 }
 
 #[tokio::test]
+async fn a_server_with_little_does_not_wait_for_one_with_much() {
+    let world = World::new();
+    let far = world.slow(1, Duration::from_millis(10));
+    let much = world.near(&[&far]);
+    let mut options = world.authority.options("other", &["db2.internal"]);
+    options.extend(["--embedder-timeout", "1"].map(str::to_owned));
+    let little = Machine::spreading(&far.address.unwrap().to_string(), &options);
+    let (first, second) = (much.client_when(&[READY]).await, little.client_when(&[READY]).await);
+    let mut work = Work::of(&first, 240);
+    for _ in 0..20 {
+        work.one().await;
+    }
+    Work::of(&second, 10).all().await;
+    let left = 240 - first.info().await.unwrap().statistics.images;
+    assert!(left > 100, "the ten of the second server waited for all but {left} of the first's");
+    work.all().await;
+}
+
+#[tokio::test]
 async fn status_shows_a_server_to_a_person_and_a_probe() {
     let world = World::new();
     let mut far = world.far(1);
