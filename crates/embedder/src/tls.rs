@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use embedder::{Dial, Dialling, Error, Stream};
+use rustix::net::sockopt;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
@@ -24,7 +25,10 @@ use crate::log;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The name of the protocol in TLS: a server of something else is recognised before the first frame.
-const PROTOCOL: &[u8] = b"pinterest-embedder/1";
+pub const PROTOCOL: &[u8] = b"pinterest-embedder/1";
+
+/// A connection over which nothing comes is asked for a sign of life after the first time, and then at intervals of the second.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
 
 /// The largest of the files, in bytes.
 const MOST: u64 = 1 << 20;
@@ -144,6 +148,15 @@ impl Files {
     }
 }
 
+/// Sets what both sides want of a connection: frames are sent at once, and an end that has gone without a word is noticed.
+pub fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE.0)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE.1)?;
+    Ok(())
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
     match found {
@@ -195,7 +208,7 @@ impl Server {
         };
         let config = Arc::clone(&self.tls.lock().client);
         let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
+        prepare(&stream)?;
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         match stream.get_ref().1.alpn_protocol() {
             Some(PROTOCOL) => Ok(Box::new(stream)),

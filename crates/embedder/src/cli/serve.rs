@@ -57,8 +57,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = value_parser!(RawFd).range(0..))]
     listen_fd: Option<RawFd>,
 
-    /// Serve other machines at this address, such as 0.0.0.0:7433
-    #[arg(long, value_name = "ADDRESS:PORT", requires_all = ["certificate", "key", "authorities"])]
+    /// Serve other machines at this address, such as 0.0.0.0:7433, with the embedder of this one
+    #[arg(long, value_name = "ADDRESS:PORT", requires_all = ["certificate", "key", "authorities"], conflicts_with = "embedders")]
     listen: Option<SocketAddr>,
 
     /// Spread the work over these embedders, such as `local, gpu1.internal:7433`; the port is 7433 if left out, and a name

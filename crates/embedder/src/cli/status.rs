@@ -114,11 +114,17 @@ async fn ask(arguments: Arguments) -> Result<(Info, Vec<Member>), Box<dyn Error>
     let client = match (arguments.socket, arguments.address, arguments.tls) {
         (Some(path), ..) => Client::connect(&path).await?,
         (None, Some(Place::Remote { host, port }), Some(files)) => {
-            let address =
-                tokio::net::lookup_host((host.as_str(), port)).await?.next().ok_or("the name has no address")?;
             let tls = Arc::new(Tls::load(files)?);
-            let host = arguments.server_name.unwrap_or(host);
-            Client::over(Box::new(Server { tls, host, address })).await?
+            let name = arguments.server_name.unwrap_or_else(|| host.clone());
+            let mut last: Result<Client, Box<dyn Error>> = Err("the name has no address".into());
+            for address in tokio::net::lookup_host((host.as_str(), port)).await? {
+                let server = Server { tls: Arc::clone(&tls), host: name.clone(), address };
+                last = Client::over(Box::new(server)).await.map_err(Into::into);
+                if last.is_ok() {
+                    break;
+                }
+            }
+            last?
         }
         _ => return Err("--address takes the name or address of a machine".into()),
     };

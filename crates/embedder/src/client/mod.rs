@@ -170,7 +170,7 @@ impl Client {
         }
     }
 
-    /// The answer to a request, for a server that passes requests on. Embeddings have been checked; an answer that is an error is
+    /// The answer to a request, for a server that passes requests on. Embeddings and thumbnails have been checked; an answer that is an error is
     /// that error.
     ///
     /// # Errors
@@ -178,8 +178,14 @@ impl Client {
     /// Every [`ErrorKind`].
     pub async fn pass(&self, request: Request) -> Result<Response, Error> {
         let response = self.ask(request).await?;
-        if let Response::Embedding { model, vector, animated, thumbnail } = &response {
-            Embedded::checked(vector.clone(), *model, *animated, thumbnail.clone())?;
+        match &response {
+            Response::Embedding { model, vector, animated, thumbnail } => {
+                Embedded::checked(vector.clone(), *model, *animated, thumbnail.clone())?;
+            }
+            Response::Thumbnail(thumbnail) => {
+                checked_thumbnail(thumbnail.clone())?;
+            }
+            _ => {}
         }
         Ok(response)
     }

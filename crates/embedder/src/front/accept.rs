@@ -1,8 +1,8 @@
 //! Accepts connections over a Unix socket.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +16,30 @@ use crate::log;
 /// Most lasting errors are a lack of descriptors or memory. Without a pause this would spin.
 pub const PAUSE: Duration = Duration::from_millis(100);
 
+/// At most one line in this time tells of refused connections: anyone can cause them.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Lines about connections that were refused.
+#[derive(Default)]
+pub struct Complaints(Mutex<(Option<Instant>, u64)>);
+
+impl Complaints {
+    /// Writes the line, or counts it if another one was written a moment ago.
+    pub fn log(&self, line: std::fmt::Arguments<'_>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, left_out) = &mut *last;
+        if at.is_some_and(|at| at.elapsed() < QUIET) {
+            *left_out += 1;
+            return;
+        }
+        match *left_out {
+            0 => log::line(line),
+            count => log::line(format_args!("{line}; {count} more since the last such line")),
+        }
+        (*at, *left_out) = (Some(Instant::now()), 0);
+    }
+}
+
 /// Serves processes of the same user and of root. Runs until it is dropped.
 pub async fn accept<S: Service + Send + Sync + 'static>(
     listener: &UnixListener,
@@ -24,6 +48,7 @@ pub async fn accept<S: Service + Send + Sync + 'static>(
     connections: &mut JoinSet<()>,
 ) -> Infallible {
     let user = rustix::process::geteuid().as_raw();
+    let complaints = Complaints::default();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     for number in (0..).map(ClientNumber) {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -40,7 +65,8 @@ pub async fn accept<S: Service + Send + Sync + 'static>(
         match stream.peer_cred() {
             Ok(peer) if [user, 0].contains(&peer.uid()) => {}
             Ok(peer) => {
-                log::line(format_args!("refused a connection from user {}, expected user {user} or 0", peer.uid()));
+                let uid = peer.uid();
+                complaints.log(format_args!("refused a connection from user {uid}, expected user {user} or 0"));
                 continue;
             }
             Err(error) => {

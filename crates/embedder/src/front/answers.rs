@@ -22,7 +22,7 @@ pub struct ClientNumber(pub u64);
 
 /// Counts a request among those in flight, until dropped.
 pub struct Ticket {
-    pub _place: OwnedSemaphorePermit,
+    pub _place: Option<OwnedSemaphorePermit>,
     /// None for what a monitoring system asks now and then.
     pub _work: Option<Work>,
 }

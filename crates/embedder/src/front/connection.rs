@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
 
 use super::answers::{ClientNumber, Outgoing, Responder, Ticket};
-use super::{PARTING, Service, permits};
+use super::{PARTING, Room, Service, permits};
 use crate::failure::Failure;
 
 /// Time that a client has to send the rest of a frame it has begun. Meanwhile the frame occupies part of the budget.
@@ -27,8 +27,11 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Peer {
     /// Which client it is. Connections of one client share its turns.
     pub number: ClientNumber,
-    /// One permit for each further request that may be in flight.
+    /// One permit for each further request that may be in flight. A request is not read further than its header before it has
+    /// one.
     pub places: Arc<Semaphore>,
+    /// The room for its images; `None`: all that there is.
+    pub share: Option<Arc<Semaphore>>,
     /// For how long requests in flight are still answered when the server ends.
     pub drain: Duration,
 }
@@ -36,7 +39,7 @@ pub struct Peer {
 impl Peer {
     /// A client of one connection.
     pub fn single(number: ClientNumber, places: usize) -> Self {
-        Self { number, places: Arc::new(Semaphore::new(places)), drain: Duration::ZERO }
+        Self { number, places: Arc::new(Semaphore::new(places)), share: None, drain: Duration::ZERO }
     }
 }
 
@@ -151,7 +154,6 @@ async fn read_request<Stream: AsyncRead + Unpin>(
     answers: &mpsc::UnboundedSender<Outgoing>,
 ) -> Result<(), End> {
     let intake = service.intake();
-    let place = permits(&peer.places, 1).await;
     let Part::Header(header) = next(frames).await? else {
         unreachable!("a payload before its header: this is a bug");
     };
@@ -159,6 +161,11 @@ async fn read_request<Stream: AsyncRead + Unpin>(
         // Refused by its kind, without reading its payload.
         Request::decode(header.kind, Bytes::new())?;
     }
+    // What a server says of itself does not wait for work.
+    let place = match header.kind {
+        FrameKind::AskInfo | FrameKind::AskEmbedders => None,
+        _ => Some(permits(&peer.places, 1).await),
+    };
     let length = header.length as usize;
     let limit = intake.max_image_bytes;
     let responder = |ticket| Responder::new(peer.number, header.id, answers.clone(), ticket);
@@ -170,7 +177,10 @@ async fn read_request<Stream: AsyncRead + Unpin>(
         responder(ticket).refuse(Failure::new(ErrorKind::TooLarge, message));
         return Ok(());
     }
-    let budget = intake.room(if header.kind.is_image() { length } else { 0 }).await;
+    let budget = match header.kind.is_image() {
+        true => intake.room(length, peer.share.as_ref()).await,
+        false => Room::default(),
+    };
     let Part::Payload(payload) = in_time(next(frames)).await? else {
         unreachable!("a header after a header: this is a bug");
     };

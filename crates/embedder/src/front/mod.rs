@@ -46,7 +46,19 @@ pub trait Service {
     fn intake(&self) -> &Intake;
 
     /// Answers a request, now or later. `budget` is held as long as the image of the request is in memory.
-    fn take(&self, request: Request, budget: OwnedSemaphorePermit, responder: Responder);
+    fn take(&self, request: Request, budget: Room, responder: Responder);
+}
+
+/// Room for an image, until dropped.
+#[derive(Default)]
+pub struct Room {
+    _share: Option<OwnedSemaphorePermit>,
+    _whole: Option<OwnedSemaphorePermit>,
+}
+
+/// The room that one client on another machine may take with its images: a fourth, or one of the largest images.
+pub fn share() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(IMAGE_BUDGET / BUDGET_UNIT / 4))
 }
 
 /// What is read from clients: sizes, memory, and what is under way.
@@ -71,10 +83,16 @@ impl Intake {
         }
     }
 
-    /// Waits until there is room for an image of `length` bytes.
-    async fn room(&self, length: usize) -> OwnedSemaphorePermit {
+    /// Waits until there is room for an image of `length` bytes: first in the client's share, so that one that sends slowly
+    /// keeps only its own from others.
+    async fn room(&self, length: usize, share: Option<&Arc<Semaphore>>) -> Room {
         let of = if length > LARGE_FILE { &self.large_image_budget } else { &self.image_budget };
-        permits(of, length.div_ceil(BUDGET_UNIT) as u32).await
+        let units = length.div_ceil(BUDGET_UNIT) as u32;
+        let share = match share {
+            Some(share) => Some(permits(share, units.min((IMAGE_BUDGET / BUDGET_UNIT / 4) as u32)).await),
+            None => None,
+        };
+        Room { _share: share, _whole: Some(permits(of, units).await) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
@@ -14,11 +14,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::service::Gateway;
 use crate::front::MAX_CONNECTIONS;
-use crate::front::accept::PAUSE;
+use crate::front::accept::{Complaints, PAUSE};
 use crate::front::answers::ClientNumber;
 use crate::front::connection::{self, Peer};
+use crate::front::share;
 use crate::log;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// The time that a client has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -26,8 +27,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Handshakes at the same time. Whoever has no certificate takes only their places.
 const HANDSHAKES: usize = 256;
 
-/// At most one line in this time tells of refused connections: anyone can cause them.
-const QUIET: Duration = Duration::from_secs(1);
+/// The most connections of one client.
+const CONNECTIONS: usize = 64;
+
 
 /// The first number of a client over TLS; connections over a Unix socket count from 0 on.
 const FIRST: u64 = 1 << 63;
@@ -43,8 +45,16 @@ pub struct Clients {
 
 #[derive(Default)]
 struct Known {
-    places: HashMap<[u8; 32], (ClientNumber, Weak<Semaphore>)>,
+    clients: HashMap<[u8; 32], Weak<Client>>,
     next: u64,
+}
+
+/// A client, as long as it has a connection.
+struct Client {
+    number: ClientNumber,
+    places: Arc<Semaphore>,
+    share: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
 }
 
 impl Clients {
@@ -53,19 +63,31 @@ impl Clients {
     }
 
     /// The client with this certificate.
-    fn peer(&self, certificate: &CertificateDer<'_>) -> Peer {
+    fn find(&self, certificate: &CertificateDer<'_>) -> Arc<Client> {
         let digest = Sha256::digest(certificate).into();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.places.retain(|_, (_, places)| places.strong_count() > 0);
-        if let Some((number, places)) = known.places.get(&digest)
-            && let Some(places) = places.upgrade()
-        {
-            return Peer { number: *number, places, drain: self.drain };
+        known.clients.retain(|_, client| client.strong_count() > 0);
+        if let Some(client) = known.clients.get(&digest).and_then(Weak::upgrade) {
+            return client;
         }
-        let (number, places) = (ClientNumber(FIRST + known.next), Arc::new(Semaphore::new(self.limit)));
+        let client = Arc::new(Client {
+            number: ClientNumber(FIRST + known.next),
+            places: Arc::new(Semaphore::new(self.limit)),
+            share: share(),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+        });
         known.next += 1;
-        known.places.insert(digest, (number, Arc::downgrade(&places)));
-        Peer { number, places, drain: self.drain }
+        known.clients.insert(digest, Arc::downgrade(&client));
+        client
+    }
+
+    fn peer(&self, client: &Client) -> Peer {
+        Peer {
+            number: client.number,
+            places: Arc::clone(&client.places),
+            share: Some(Arc::clone(&client.share)),
+            drain: self.drain,
+        }
     }
 }
 
@@ -98,11 +120,18 @@ pub async fn accept(
         connections.spawn(async move {
             let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, &tls, &clients)).await;
             drop(handshake);
-            let refused = match (shaken, room.try_acquire_owned()) {
-                (Ok(Ok((stream, peer))), Ok(_place)) => return connection::serve(stream, peer, &gateway, stopped).await,
-                (Ok(Ok(_)), Err(_)) => format!("{MAX_CONNECTIONS} others are open"),
-                (Ok(Err(error)), _) => error.to_string(),
-                (Err(_), _) => "no handshake in time".to_owned(),
+            let refused = match shaken {
+                Ok(Ok((stream, client))) => {
+                    match (Arc::clone(&client.connections).try_acquire_owned(), room.try_acquire_owned()) {
+                        (Ok(_of_client), Ok(_place)) => {
+                            return connection::serve(stream, clients.peer(&client), &gateway, stopped).await;
+                        }
+                        (Err(_), _) => format!("its certificate has {CONNECTIONS} others open"),
+                        (_, Err(_)) => format!("{MAX_CONNECTIONS} others are open"),
+                    }
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no handshake in time".to_owned(),
             };
             complaints.log(format_args!("refused a connection from {address}: {refused}"));
         });
@@ -110,35 +139,18 @@ pub async fn accept(
     }
 }
 
-/// Lines about connections that were refused.
-#[derive(Default)]
-struct Complaints(Mutex<(Option<Instant>, u64)>);
-
-impl Complaints {
-    /// Writes the line, or counts it if another one was written a moment ago.
-    fn log(&self, line: std::fmt::Arguments<'_>) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, left_out) = &mut *last;
-        if at.is_some_and(|at| at.elapsed() < QUIET) {
-            *left_out += 1;
-            return;
-        }
-        match *left_out {
-            0 => log::line(line),
-            count => log::line(format_args!("{line}; {count} more since the last such line")),
-        }
-        (*at, *left_out) = (Some(Instant::now()), 0);
-    }
-}
-
 async fn shake_hands(
     stream: TcpStream,
     tls: &Tls,
     clients: &Clients,
-) -> std::io::Result<(tokio_rustls::server::TlsStream<TcpStream>, Peer)> {
-    stream.set_nodelay(true)?;
+) -> std::io::Result<(tokio_rustls::server::TlsStream<TcpStream>, Arc<Client>)> {
+    tls::prepare(&stream)?;
     let stream = TlsAcceptor::from(tls.server()).accept(stream).await?;
-    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let peer = clients.peer(certificate.ok_or_else(|| std::io::Error::other("it has no certificate"))?);
-    Ok((stream, peer))
+    let connection = stream.get_ref().1;
+    if connection.alpn_protocol() != Some(tls::PROTOCOL) {
+        return Err(std::io::Error::other("it speaks another protocol"));
+    }
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    let client = clients.find(certificate.ok_or_else(|| std::io::Error::other("it has no certificate"))?);
+    Ok((stream, client))
 }

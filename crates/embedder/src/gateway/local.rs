@@ -8,7 +8,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use embedder::protocol::{MAX_REPORT_BYTES, Report};
@@ -16,6 +17,7 @@ use embedder::{Dial, Dialling, Error, Stream};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 
 use crate::log;
 
@@ -30,7 +32,10 @@ const END: Duration = Duration::from_secs(5);
 /// The process, and the socket that it inherits.
 pub struct Local {
     listener: UnixListener,
-    address: SocketAddr,
+    /// Its name after a null byte, as tokio writes names that are no files.
+    path: PathBuf,
+    /// Notified when the process does not answer.
+    hangs: Arc<Notify>,
     arguments: Vec<OsString>,
     /// The sum of the processes that have ended, and the last report of the present one.
     reports: Mutex<(Report, Report)>,
@@ -48,9 +53,15 @@ impl Local {
         let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         // A name and no file: it needs no directory, and ends with its last descriptor. The process that listens answers to
         // this user alone.
-        let address = SocketAddr::from_abstract_name(format!("pinterest-embedder-{name}"))?;
-        let listener = UnixListener::bind_addr(&address)?;
-        Ok(Self { listener, address, arguments, reports: Mutex::default() })
+        let name = format!("pinterest-embedder-{name}");
+        let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+        let path = PathBuf::from(format!("\0{name}"));
+        Ok(Self { listener, path, hangs: Arc::default(), arguments, reports: Mutex::default() })
+    }
+
+    /// Notify it to kill a process that does not answer.
+    pub fn hangs(&self) -> Arc<Notify> {
+        Arc::clone(&self.hangs)
     }
 
     /// What all processes have done.
@@ -94,6 +105,11 @@ impl Local {
         let mut reports = tokio::net::UnixStream::from_std(UnixStream::from(reports))?;
         tokio::select! {
             status = child.wait() => status,
+            () = self.hangs.notified() => {
+                log::line(format_args!("the embedder on this machine does not answer; killed"));
+                child.kill().await?;
+                child.wait().await
+            }
             error = self.read(&mut reports) => {
                 child.kill().await?;
                 Err(error)
@@ -157,15 +173,10 @@ fn describe(status: ExitStatus) -> String {
 impl Dial for Local {
     fn dial(&self) -> Dialling<'_> {
         Box::pin(async {
-            let connect = || {
-                let stream = UnixStream::connect_addr(&self.address)?;
-                stream.set_nonblocking(true)?;
-                tokio::net::UnixStream::from_std(stream)
-            };
-            // A listening socket of this machine accepts at once, unless its queue is full.
-            connect()
-                .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .map_err(|error| Error::unavailable("on this machine", error.to_string()))
+            match tokio::net::UnixStream::connect(&self.path).await {
+                Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                Err(error) => Err(Error::unavailable("on this machine", error.to_string())),
+            }
         })
     }
 }

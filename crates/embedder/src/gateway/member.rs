@@ -1,5 +1,6 @@
 //! One embedder of the pool: connects to it, watches it, and connects again.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use embedder::protocol::{Request, Response};
 use embedder::{Client, DIMENSION, Dial, Dialling, Error, ErrorKind, Info, ModelFingerprint, ModelState};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::pool::{MemberId, Pool, Status};
@@ -21,31 +22,27 @@ const LOADING: Duration = Duration::from_millis(50);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A connection that has been of use for this time was a good one.
 const STABLE: Duration = Duration::from_secs(10);
-/// An embedder that answers questions about itself but no request for this time is not used. Longer than an image takes.
-const STALL: Duration = Duration::from_secs(120);
+/// How long an embedder on another machine may take for a request beyond what is usual: long enough for a picture that takes
+/// longer to decode than most, and for a large one.
+const BEYOND: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(180));
+/// A file of more bytes may be such a large picture.
+const LARGE: usize = 8 << 20;
+/// How long requests are still awaited over a connection whose embedder has ended the other one, as it does before it ends.
+const PARTING: Duration = Duration::from_secs(60);
 /// A text whose embedding shows whether an embedder computes what the others do.
 const PROBE: &str = "a barn with string lights";
-/// The least cosine between the embeddings of [`PROBE`] by two embedders of one model.
-const ALIKE: f64 = 0.999;
-
 /// A connection to an embedder. Clones are equal.
 #[derive(Clone)]
 pub struct Way {
     client: Client,
     /// Its sender is dropped when the connection is given up.
     lost: watch::Receiver<()>,
-    complaints: mpsc::UnboundedSender<Complaint>,
+    /// Makes the embedder be looked at.
+    doubts: Arc<Notify>,
     /// The embedder is a process that this one started: its death may be due to a request.
     pub is_local: bool,
+    patience: Duration,
     number: u64,
-}
-
-/// What a request has to say of an embedder.
-enum Complaint {
-    /// It has to be looked at, before it is given more.
-    Doubt,
-    /// It is wrong, for this reason: the connection shall end.
-    Wrong(String),
 }
 
 impl PartialEq for Way {
@@ -55,24 +52,36 @@ impl PartialEq for Way {
 }
 
 impl Way {
-    /// The embedder's answer.
+    /// The embedder's answer. `usual` is its recent time until an answer.
     ///
     /// # Errors
     ///
-    /// Those of the embedder; [`Unavailable`](ErrorKind::Unavailable) if the connection was given up.
-    pub async fn ask(&self, request: Request) -> Result<Response, Error> {
+    /// Those of the embedder; [`Unavailable`](ErrorKind::Unavailable) if the connection was given up, or no answer comes in
+    /// many times the usual time.
+    pub async fn ask(&self, request: Request, usual: Duration) -> Result<Response, Error> {
+        let is_large = match &request {
+            Request::Image(image, _) | Request::ImageWithThumbnail(image, _) | Request::Thumbnail(image, _) => {
+                image.len() > LARGE
+            }
+            _ => false,
+        };
+        let limit = self.patience + 20 * usual + if is_large { BEYOND.1 } else { BEYOND.0 };
         let mut lost = self.lost.clone();
+        let answer = async {
+            match self.is_local {
+                // It has a watchdog, and its end is noticed.
+                true => Ok(self.client.pass(request).await),
+                false => timeout(limit, self.client.pass(request)).await,
+            }
+        };
         tokio::select! {
-            answer = self.client.pass(request) => answer,
+            answer = answer => answer.unwrap_or_else(|_| {
+                let why = format!("it has not answered within {} seconds", limit.as_secs());
+                Err(Error::unavailable("that had the request", why))
+            }),
             // Nothing is sent: it ends.
             _ = lost.changed() => Err(Error::unavailable("that had the request", "it does not answer")),
         }
-    }
-
-    /// Makes the connection end, for this reason.
-    pub fn complain(&self, why: String) {
-        // Fails if it has ended.
-        let _ = self.complaints.send(Complaint::Wrong(why));
     }
 
     /// Gives no more to the embedder until it has been looked at.
@@ -83,8 +92,7 @@ impl Way {
             false => Status::Unreachable(why.to_string()),
         };
         pool.lose(id, self, status);
-        // Fails if it has ended.
-        let _ = self.complaints.send(Complaint::Doubt);
+        self.doubts.notify_one();
     }
 }
 
@@ -103,8 +111,6 @@ impl Dial for Once {
 /// What the members share.
 pub struct Common {
     pub pool: Arc<Pool<Way>>,
-    /// The embedding of [`PROBE`] by the first embedder of each model.
-    probes: Mutex<Vec<(ModelFingerprint, Box<[f32; DIMENSION]>)>>,
     /// The last answer of the embedder on this machine.
     pub local: Mutex<Option<Info>>,
     /// How long an embedder may take to answer a question about itself.
@@ -114,28 +120,13 @@ pub struct Common {
 
 impl Common {
     pub fn new(pool: Arc<Pool<Way>>, patience: Duration) -> Self {
-        let (probes, local) = (Mutex::default(), Mutex::default());
-        Self { pool, probes, local, patience, ways: AtomicU64::new(0) }
-    }
-
-    /// Whether an embedding of [`PROBE`] is like that of the first embedder with this model.
-    fn is_alike(&self, model: ModelFingerprint, vector: Box<[f32; DIMENSION]>) -> bool {
-        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        match probes.iter().find(|(of, _)| *of == model) {
-            Some((_, first)) => {
-                let products = first.iter().zip(vector.iter()).map(|(one, other)| f64::from(*one) * f64::from(*other));
-                products.sum::<f64>() >= ALIKE
-            }
-            None => {
-                probes.push((model, vector));
-                true
-            }
-        }
+        Self { pool, local: Mutex::default(), patience, ways: AtomicU64::new(0) }
     }
 }
 
-/// Keeps a connection to an embedder until this is dropped.
-pub async fn run(common: &Common, id: MemberId, name: &str, dial: &dyn Dial, is_local: bool) {
+/// Keeps connections to an embedder until this is dropped. `hangs` is that of the process on this machine.
+pub async fn run(common: &Common, id: MemberId, name: &str, dial: &dyn Dial, hangs: Option<Arc<Notify>>) {
+    let is_local = hangs.is_some();
     let mut pause = BACKOFF.0;
     let mut logged = String::new();
     loop {
@@ -144,14 +135,20 @@ pub async fn run(common: &Common, id: MemberId, name: &str, dial: &dyn Dial, is_
         if was_used && began.elapsed() >= STABLE {
             pause = BACKOFF.0;
         }
-        if let Status::Failed(_, why) | Status::Unreachable(why) = &ended
+        if let (End::Silent(_), Some(hangs)) = (&ended, &hangs)
+            && was_used
+        {
+            hangs.notify_one();
+        }
+        let (End::Silent(status) | End::Closed(status)) = ended;
+        if let Status::Failed(_, why) | Status::Unreachable(why) = &status
             && (was_used || logged != *why)
         {
             log::line(format_args!("embedder {name}: {why}"));
             logged.clone_from(why);
         }
         let restarts = is_local && was_used && pause == BACKOFF.0;
-        common.pool.set(id, if restarts { Status::Loading } else { ended });
+        common.pool.set(id, if restarts { Status::Loading } else { status });
         sleep(pause).await;
         pause = (pause * 2).min(BACKOFF.1);
     }
@@ -164,25 +161,42 @@ struct Session<'a> {
     was_used: bool,
 }
 
+/// How a session ended, and what the embedder is then.
+enum End {
+    /// There was no answer in time.
+    Silent(Status<Way>),
+    /// A connection was closed or never opened, or an answer was wrong.
+    Closed(Status<Way>),
+}
+
 impl Session<'_> {
     /// Connects and watches; how that ended, and whether the embedder was used.
-    async fn run(mut self, dial: &dyn Dial) -> (Status<Way>, bool) {
-        let Err(ended) = self.watch(dial).await;
+    async fn run(mut self, dial: &dyn Dial) -> (End, bool) {
+        // Dropped when those who wait for an answer shall give up.
+        let (until_lost, lost) = watch::channel(());
+        let Err(ended) = self.watch(dial, lost).await;
+        if matches!(ended, End::Closed(_)) && !self.is_local {
+            // Over the other connection the answers to what it has may yet come.
+            tokio::spawn(async move {
+                sleep(PARTING).await;
+                drop(until_lost);
+            });
+        }
         (ended, self.was_used)
     }
 
-    async fn watch(&mut self, dial: &dyn Dial) -> Result<std::convert::Infallible, Status<Way>> {
-        let stream = self.in_time(dial.dial()).await?;
-        let client = self.in_time(Client::over(Box::new(Once(Mutex::new(Some(stream)))))).await?;
-        // Dropped at the end, so that those who wait for an answer know.
-        let (_until_lost, lost) = watch::channel(());
-        let (complaints, mut complained) = mpsc::unbounded_channel();
+    async fn watch(&mut self, dial: &dyn Dial, lost: watch::Receiver<()>) -> Result<Infallible, End> {
+        // Questions about itself go over a connection of their own, so that they do not wait behind images.
+        let questions = self.connect(dial).await?;
+        let client = self.connect(dial).await?;
+        let doubts = Arc::new(Notify::new());
         let number = self.common.ways.fetch_add(1, Ordering::Relaxed);
-        let way = Way { client: client.clone(), lost, complaints, is_local: self.is_local, number };
+        let (is_local, patience) = (self.is_local, self.common.patience);
+        let way = Way { client: client.clone(), lost, doubts: Arc::clone(&doubts), is_local, patience, number };
         let mut used = None;
         loop {
             let began = Instant::now();
-            let info = self.in_time(client.info()).await?;
+            let info = self.in_time(questions.info()).await?;
             self.common.pool.set_round_trip(self.id, began.elapsed());
             if self.is_local {
                 *self.common.local.lock().unwrap_or_else(PoisonError::into_inner) = Some(info.clone());
@@ -200,53 +214,55 @@ impl Session<'_> {
                     PING
                 }
                 ModelState::Ready(model) => {
-                    let is_new = used != Some(model.fingerprint);
-                    if is_new {
-                        self.probe(&client, model.fingerprint).await?;
-                        used = Some(model.fingerprint);
-                        self.was_used = true;
-                    }
+                    let probe = match used.take() {
+                        Some((of, probe)) if of == model.fingerprint => Some(probe),
+                        _ => None,
+                    };
+                    let is_new = probe.is_none();
+                    let probe = match probe {
+                        Some(probe) => probe,
+                        None => self.probe(&client, model.fingerprint).await?,
+                    };
+                    used = Some((model.fingerprint, Arc::clone(&probe)));
+                    self.was_used = true;
                     if is_new || !self.common.pool.is_used(self.id, &way) {
-                        self.common.pool.set(self.id, Status::Ready { way: way.clone(), model: Box::new(model) });
+                        // The connection for requests may be what is lost.
+                        self.in_time(client.info()).await?;
+                        let (way, model) = (way.clone(), Box::new(model));
+                        self.common.pool.set(self.id, Status::Ready { way, model, probe });
                     }
                     PING
                 }
             };
-            let stalled = self.common.pool.stalled(self.id);
-            if stalled > STALL {
-                let why = format!("it has had requests for {} seconds and answered none", stalled.as_secs());
-                return Err(Status::Failed(ErrorKind::Busy, why));
-            }
-            let mut complaint = timeout(pause, complained.recv()).await.ok().flatten();
-            while let Some(made) = complaint {
-                if let Complaint::Wrong(why) = made {
-                    return Err(Status::Failed(ErrorKind::Protocol, why));
-                }
-                complaint = complained.try_recv().ok();
-            }
+            self.common.pool.tick();
+            let _ = timeout(pause, doubts.notified()).await;
         }
     }
 
-    /// Checks that the embedder computes what others with its model compute.
-    async fn probe(&self, client: &Client, model: ModelFingerprint) -> Result<(), Status<Way>> {
+    async fn connect(&self, dial: &dyn Dial) -> Result<Client, End> {
+        let stream = self.in_time(dial.dial()).await?;
+        self.in_time(Client::over(Box::new(Once(Mutex::new(Some(stream)))))).await
+    }
+
+    /// The embedder's embedding of [`PROBE`].
+    async fn probe(&self, client: &Client, model: ModelFingerprint) -> Result<Arc<[f32; DIMENSION]>, End> {
         let embedded = self.in_time(client.embed_text(PROBE)).await?;
-        if embedded.model == model && !self.common.is_alike(model, embedded.vector) {
-            let why = "its embedding of a text differs from that of another embedder with the same model".to_owned();
-            return Err(Status::Failed(ErrorKind::Protocol, why));
+        match embedded.model == model {
+            true => Ok(Arc::from(embedded.vector)),
+            false => Err(End::Closed(Status::Unreachable("its model was replaced".to_owned()))),
         }
-        Ok(())
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Status<Way>> {
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, End> {
         match timeout(self.common.patience, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if error.kind() == ErrorKind::Protocol => {
-                Err(Status::Failed(error.kind(), error.to_string()))
+                Err(End::Closed(Status::Failed(error.kind(), error.to_string())))
             }
-            Ok(Err(error)) => Err(Status::Unreachable(error.to_string())),
+            Ok(Err(error)) => Err(End::Closed(Status::Unreachable(error.to_string()))),
             Err(_) => {
                 let seconds = self.common.patience.as_secs_f64();
-                Err(Status::Unreachable(format!("no answer within {seconds} seconds")))
+                Err(End::Silent(Status::Unreachable(format!("no answer within {seconds} seconds"))))
             }
         }
     }

@@ -46,6 +46,9 @@ use crate::tls::Tls;
 /// The time that embedders without one on this machine have for a first answer, before the model of most is the model.
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
+/// For how long the model of embedders that are away is kept, if others have another one.
+const KEEP: Duration = Duration::from_secs(60);
+
 /// The shortest time between two reports.
 const REPORTS: Duration = Duration::from_millis(100);
 
@@ -123,7 +126,7 @@ async fn serve(
             debug_assert_eq!(added, id);
             (pool, Some(id))
         }
-        None => (Pool::new(Reference::OfMost), None),
+        None => (Pool::new(Reference::OfMost(KEEP)), None),
     };
     let common = Arc::new(Common::new(Arc::clone(&pool), options.patience));
     if let (Some(local), Some(id)) = (&local, local_id) {
@@ -132,7 +135,7 @@ async fn serve(
             process.run().await;
         });
         let (common, local) = (Arc::clone(&common), Arc::clone(local));
-        tasks.spawn(async move { member::run(&common, id, "local", &*local, true).await });
+        tasks.spawn(async move { member::run(&common, id, "local", &*local, Some(local.hangs())).await });
     }
     for place in options.places.iter() {
         if let (Place::Remote { host, port }, Some(tls)) = (place, &tls) {

@@ -17,13 +17,15 @@ use crate::tls::{Server, Tls};
 const LOOK: Duration = Duration::from_secs(15);
 /// Between two looks at a name that has none.
 const RETRY: Duration = Duration::from_secs(2);
+/// An address that was not found so often in a row is not used any more: an answer may contain a part of them.
+const MISSES: u32 = 4;
 /// The most addresses of one name that are used.
 const MOST: usize = 64;
 
 /// Follows the addresses of one name until it is dropped.
 pub async fn follow(common: Arc<Common>, tls: Arc<Tls>, host: String, port: u16) {
     let name = Place::Remote { host: host.clone(), port }.to_string();
-    let mut known: HashMap<SocketAddr, (MemberId, AbortOnDrop)> = HashMap::new();
+    let mut known: HashMap<SocketAddr, Known> = HashMap::new();
     // Stands for the name while it has no address.
     let mut none = Some(common.pool.add(name.clone(), String::new()));
     loop {
@@ -31,10 +33,11 @@ pub async fn follow(common: Arc<Common>, tls: Arc<Tls>, host: String, port: u16)
             tokio::net::lookup_host((host.as_str(), port)).await.map(|found| found.take(MOST).collect::<Vec<_>>());
         let pause = match found {
             Ok(found) if !found.is_empty() => {
-                known.retain(|address, (id, _)| {
-                    let kept = found.contains(address);
+                known.retain(|address, member| {
+                    member.missed = if found.contains(address) { 0 } else { member.missed + 1 };
+                    let kept = member.missed < MISSES;
                     if !kept {
-                        common.pool.remove(*id);
+                        common.pool.remove(member.id);
                     }
                     kept
                 });
@@ -69,13 +72,21 @@ pub async fn follow(common: Arc<Common>, tls: Arc<Tls>, host: String, port: u16)
     }
 }
 
-fn start(common: &Arc<Common>, name: &str, server: Server) -> (MemberId, AbortOnDrop) {
+/// An address of a name.
+struct Known {
+    id: MemberId,
+    /// How often it was not among those that were found.
+    missed: u32,
+    _task: AbortOnDrop,
+}
+
+fn start(common: &Arc<Common>, name: &str, server: Server) -> Known {
     let id = common.pool.add(name.to_owned(), server.address.to_string());
     let label =
         if name == server.address.to_string() { name.to_owned() } else { format!("{name} ({})", server.address) };
     let common = Arc::clone(common);
-    let task = tokio::spawn(async move { member::run(&common, id, &label, &server, false).await });
-    (id, AbortOnDrop(task.abort_handle()))
+    let task = tokio::spawn(async move { member::run(&common, id, &label, &server, None).await });
+    Known { id, missed: 0, _task: AbortOnDrop(task.abort_handle()) }
 }
 
 /// A task that ends with its owner.

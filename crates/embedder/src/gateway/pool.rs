@@ -2,10 +2,11 @@
 //! embedder is the type `Way`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use embedder::{ErrorKind, Member, MemberState, Model, ModelFingerprint};
+use embedder::{DIMENSION, ErrorKind, Member, MemberState, Model, ModelFingerprint};
 use tokio::sync::{oneshot, watch};
 
 use super::window::Window;
@@ -16,6 +17,11 @@ use crate::front::round_robin::RoundRobin;
 const TEXTS: u32 = 32;
 /// What another text adds to the time until one is answered, as far as choosing between near and far embedders goes.
 const TEXT_TIME: Duration = Duration::from_millis(2);
+
+/// The pause of an embedder that has failed a request: doubles from the first to the second with each further one.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// The least cosine between the embeddings of one text by two embedders with one model.
+const ALIKE: f64 = 0.999;
 
 /// Identifies an embedder of the pool. In the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +46,8 @@ pub enum Status<Way> {
         /// How requests are sent to it.
         way: Way,
         model: Box<Model>,
+        /// Its embedding of a text that all are asked for.
+        probe: Arc<[f32; DIMENSION]>,
     },
     /// It cannot be reached.
     Unreachable(String),
@@ -52,8 +60,9 @@ pub enum Status<Way> {
 pub enum Reference {
     /// This embedder's.
     Of(MemberId),
-    /// That of most embedders, when each has been tried or the time for that is over. It is kept as long as one of them has it.
-    OfMost,
+    /// That of most embedders, when each has been tried or the time for that is over. It is kept until none of them has had it
+    /// for this time.
+    OfMost(Duration),
 }
 
 /// The embedders and the requests that wait.
@@ -61,6 +70,24 @@ pub struct Pool<Way: Clone + PartialEq> {
     state: Mutex<State<Way>>,
     /// Since when no embedder can be used; `None` while one can.
     idle_since: watch::Sender<Option<Instant>>,
+    /// Requests that wait for a place.
+    waiters: AtomicUsize,
+}
+
+/// A request that waits, until dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin<Way: Clone + PartialEq>(pool: &'a Pool<Way>) -> Self {
+        pool.waiters.fetch_add(1, Ordering::Relaxed);
+        Self(&pool.waiters)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct State<Way: Clone + PartialEq> {
@@ -69,12 +96,28 @@ struct State<Way: Clone + PartialEq> {
     images: Line<Way>,
     texts: Line<Way>,
     rule: Reference,
-    reference: Option<ModelFingerprint>,
+    reference: Option<Referent>,
+    /// When an embedder was seen last that is like the reference.
+    seen: Instant,
     /// Every embedder had its time for a first answer.
     decided: bool,
 }
 
 type Line<Way> = RoundRobin<ClientNumber, oneshot::Sender<Slot<Way>>>;
+
+/// What embedders must be like.
+#[derive(Clone)]
+struct Referent {
+    model: ModelFingerprint,
+    probe: Arc<[f32; DIMENSION]>,
+}
+
+impl Referent {
+    fn computes_like(&self, probe: &[f32; DIMENSION]) -> bool {
+        let products = self.probe.iter().zip(probe).map(|(one, other)| f64::from(*one) * f64::from(*other));
+        products.sum::<f64>() >= ALIKE
+    }
+}
 
 struct Entry<Way> {
     name: String,
@@ -89,8 +132,12 @@ struct Entry<Way> {
     answered_images: u64,
     answered_texts: u64,
     failures: u64,
-    /// When it answered last, or was given a request while it had none.
-    progress: Instant,
+    /// Requests that it has failed since it answered one.
+    strikes: u32,
+    /// Until when it is given nothing, and why.
+    paused: Option<(Instant, String)>,
+    /// The recent time until an answer.
+    latency: Duration,
 }
 
 impl<Way> Entry<Way> {
@@ -104,6 +151,30 @@ impl<Way> Entry<Way> {
             _ => None,
         }
     }
+
+    fn is_untried(&self) -> bool {
+        matches!(self.status, Status::Connecting | Status::Loading)
+    }
+
+    /// How long another image would take.
+    fn until_image(&self) -> Duration {
+        self.round_trip + self.window.per_image() * (self.images + 1)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.as_ref().is_some_and(|(until, _)| *until > Instant::now())
+    }
+
+    fn referent(&self) -> Option<Referent> {
+        match &self.status {
+            Status::Ready { model, probe, .. } => Some(Referent { model: model.fingerprint, probe: Arc::clone(probe) }),
+            _ => None,
+        }
+    }
+
+    fn is_like(&self, reference: &Referent) -> bool {
+        self.referent().is_some_and(|own| own.model == reference.model && reference.computes_like(&own.probe))
+    }
 }
 
 /// A request's place at an embedder, until dropped.
@@ -115,6 +186,8 @@ pub struct Slot<Way: Clone + PartialEq> {
     pub model: ModelFingerprint,
     kind: Kind,
     in_flight: u32,
+    /// The recent time until an answer; zero before the first.
+    pub usual: Duration,
     began: Instant,
 }
 
@@ -128,9 +201,10 @@ impl<Way: Clone + PartialEq> Pool<Way> {
             texts: RoundRobin::default(),
             rule,
             reference: None,
+            seen: Instant::now(),
             decided: false,
         };
-        Arc::new(Self { state: Mutex::new(state), idle_since: watch::Sender::new(Some(Instant::now())) })
+        Arc::new(Self { state: Mutex::new(state), idle_since: watch::Sender::new(Some(Instant::now())), waiters: AtomicUsize::new(0) })
     }
 
     /// Adds an embedder, which is being connected to.
@@ -152,7 +226,9 @@ impl<Way: Clone + PartialEq> Pool<Way> {
                 answered_images: 0,
                 answered_texts: 0,
                 failures: 0,
-                progress: Instant::now(),
+                strikes: 0,
+                paused: None,
+                latency: Duration::ZERO,
             },
         );
         id
@@ -196,11 +272,31 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         }
     }
 
-    /// For how long an embedder has had requests and answered none; zero if it has none.
-    pub fn stalled(&self, id: MemberId) -> Duration {
-        let state = self.lock();
-        let busy = state.members.get(&id).filter(|entry| entry.in_flight() > 0);
-        busy.map_or(Duration::ZERO, |entry| entry.progress.elapsed())
+    /// Looks at what only time changes: pauses that are over, a model that none has had for long.
+    pub fn tick(self: &Arc<Self>) {
+        self.change(|_| ());
+    }
+
+    /// An embedder has failed a request that it could have answered: it gets nothing for the time that is returned. Call
+    /// [`tick`](Self::tick) then.
+    pub fn strike(self: &Arc<Self>, id: MemberId, why: &str) -> Duration {
+        let mut pause = Duration::ZERO;
+        self.change(|state| {
+            if let Some(entry) = state.members.get_mut(&id) {
+                entry.failures += 1;
+                if entry.is_paused() {
+                    // One cause fails all that it has.
+                    return;
+                }
+                if entry.paused.as_ref().is_some_and(|(until, _)| until.elapsed() > PAUSE.1) {
+                    entry.strikes = 0;
+                }
+                pause = (PAUSE.0 * 2_u32.pow(entry.strikes.min(20))).min(PAUSE.1);
+                entry.paused = Some((Instant::now() + pause, why.to_owned()));
+                entry.strikes += 1;
+            }
+        });
+        pause
     }
 
     /// The time for a first answer of each embedder is over.
@@ -210,6 +306,7 @@ impl<Way: Clone + PartialEq> Pool<Way> {
 
     /// A place for a request of a client, as soon as there is one. Clients take turns. Drop the future to give up.
     pub async fn slot(self: &Arc<Self>, client: ClientNumber, kind: Kind) -> Slot<Way> {
+        let _waits = Waits::begin(self);
         loop {
             let (sender, slot) = oneshot::channel();
             self.change(|state| match kind {
@@ -223,21 +320,27 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         }
     }
 
-    /// A place at another embedder than `not`, at once and beyond its window; `None` if no other can be used.
-    pub fn second(self: &Arc<Self>, not: MemberId, kind: Kind) -> Option<Slot<Way>> {
+    /// A place at another embedder than those, at once and beyond its window; `None` if no other can be used.
+    pub fn other(self: &Arc<Self>, than: &[MemberId], kind: Kind) -> Option<Slot<Way>> {
         let mut state = self.lock();
-        let id =
-            state.usable().filter(|(id, _)| *id != not).min_by_key(|(_, entry)| entry.in_flight()).map(|(id, _)| id)?;
+        let others = state.usable().filter(|(id, entry)| !than.contains(id) && !entry.reserved);
+        let id = others.min_by_key(|(_, entry)| entry.until_image()).map(|(id, _)| id)?;
         state.place(self, id, kind)
+    }
+
+    /// Whether another embedder than those can be used.
+    pub fn has_other(&self, than: &[MemberId]) -> bool {
+        self.lock().usable().any(|(id, _)| !than.contains(&id))
     }
 
     /// A place at this embedder for a request that has it for itself: nothing more is given to it. `None` while others have a
     /// place there, or it cannot be used.
     pub fn alone(self: &Arc<Self>, id: MemberId, kind: Kind) -> Option<Slot<Way>> {
         let mut state = self.lock();
+        let state = &mut *state;
         let entry = state.members.get_mut(&id)?;
         entry.reserved = true;
-        if entry.in_flight() > 0 || entry.model().map(|model| model.fingerprint) != state.reference {
+        if entry.in_flight() > 0 || !state.reference.as_ref().is_some_and(|reference| entry.is_like(reference)) {
             return None;
         }
         state.place(self, id, kind)
@@ -289,7 +392,7 @@ impl<Way: Clone + PartialEq> Pool<Way> {
     /// The model of the embedders that are used.
     pub fn model(&self) -> Option<Model> {
         let state = self.lock();
-        state.usable().next().and_then(|(_, entry)| entry.model().cloned())
+        state.alike().next().and_then(|(_, entry)| entry.model().cloned())
     }
 
     /// Whether no embedder has had its time yet.
@@ -298,7 +401,7 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         let starts = |entry: &Entry<Way>| matches!(entry.status, Status::Connecting | Status::Loading);
         match state.rule {
             Reference::Of(id) => state.members.get(&id).is_some_and(starts),
-            Reference::OfMost => !state.decided || state.members.values().any(starts),
+            Reference::OfMost(_) => !state.decided || state.members.values().any(starts),
         }
     }
 
@@ -319,9 +422,8 @@ impl<Way: Clone + PartialEq> Pool<Way> {
 
     /// Requests that wait for a place, and those that have one.
     pub fn waiting(&self) -> usize {
-        let state = self.lock();
-        let in_flight: u32 = state.members.values().map(Entry::in_flight).sum();
-        state.images.len() + state.texts.len() + in_flight as usize
+        let in_flight: u32 = self.lock().members.values().map(Entry::in_flight).sum();
+        self.waiters.load(Ordering::Relaxed) + in_flight as usize
     }
 
     /// All embedders and their states.
@@ -335,12 +437,19 @@ impl<Way: Clone + PartialEq> Pool<Way> {
                 Status::Loading => (MemberState::Loading, None),
                 Status::Unreachable(why) => (MemberState::Unreachable, Some(why.clone())),
                 Status::Failed(_, why) => (MemberState::Failed, Some(why.clone())),
-                Status::Ready { model, .. } => match state.reference {
-                    Some(reference) if reference == model.fingerprint => (MemberState::Ready, None),
-                    Some(reference) => (
+                Status::Ready { model, .. } => match &state.reference {
+                    Some(reference) if reference.model != model.fingerprint => (
                         MemberState::OtherModel,
-                        Some(format!("its model is {}, that of the others {reference}", model.fingerprint)),
+                        Some(format!("its model is {}, that of the others {}", model.fingerprint, reference.model)),
                     ),
+                    Some(reference) if !entry.is_like(reference) => {
+                        let why = "its embedding of a text differs from that of others with the same model";
+                        (MemberState::Failed, Some(why.to_owned()))
+                    }
+                    Some(_) => match &entry.paused {
+                        Some((until, why)) if *until > Instant::now() => (MemberState::Failed, Some(why.clone())),
+                        _ => (MemberState::Ready, None),
+                    },
                     None => (MemberState::Connecting, Some("it waits for the others' first answers".to_owned())),
                 },
             };
@@ -370,6 +479,12 @@ impl<Way: Clone + PartialEq> Pool<Way> {
         change(&mut state);
         state.judge();
         state.give(self);
+        // Those who have given up stay in their lines until then.
+        let (in_lines, wait) = (state.images.len() + state.texts.len(), self.waiters.load(Ordering::Relaxed));
+        if in_lines > 2 * wait + 64 {
+            state.images.retain(|sender| !sender.is_closed());
+            state.texts.retain(|sender| !sender.is_closed());
+        }
         let usable = state.usable().next().is_some();
         self.idle_since.send_if_modified(|since| {
             let changed = since.is_some() == usable;
@@ -390,34 +505,40 @@ impl<Way: Clone + PartialEq> State<Way> {
     fn judge(&mut self) {
         match self.rule {
             Reference::Of(id) => {
-                if let Some(model) = self.members.get(&id).and_then(Entry::model) {
-                    self.reference = Some(model.fingerprint);
+                if let Some(own) = self.members.get(&id).and_then(Entry::referent) {
+                    self.reference = Some(own);
                 }
             }
-            Reference::OfMost => {
-                let tried = |entry: &Entry<Way>| !matches!(entry.status, Status::Connecting | Status::Loading);
-                let ready: Vec<_> =
-                    self.members.values().filter_map(Entry::model).map(|model| model.fingerprint).collect();
-                let kept = self.reference.is_some_and(|reference| {
-                    // An embedder that is away may come back with the same model.
-                    ready.contains(&reference) || !self.members.values().all(tried)
-                });
-                if kept || ready.is_empty() || !(self.decided || self.members.values().all(tried)) {
-                    return;
+            Reference::OfMost(keep) => {
+                let ready: Vec<Referent> = self.members.values().filter_map(Entry::referent).collect();
+                let like = |of: &Referent| {
+                    ready.iter().filter(|own| own.model == of.model && of.computes_like(&own.probe)).count()
+                };
+                match &self.reference {
+                    Some(reference) if like(reference) > 0 => self.seen = Instant::now(),
+                    Some(_) if self.seen.elapsed() < keep => {}
+                    None if !self.decided && self.members.values().any(Entry::is_untried) => {}
+                    // The first of those with the most.
+                    _ => {
+                        if let Some(most) = ready.iter().rev().max_by_key(|own| like(own)) {
+                            self.reference = Some(most.clone());
+                            self.seen = Instant::now();
+                        }
+                    }
                 }
-                let votes = |of: &ModelFingerprint| ready.iter().filter(|other| *other == of).count();
-                // The first of those with the most.
-                self.reference = ready.iter().rev().max_by_key(|of| votes(of)).copied();
             }
         }
     }
 
-    /// The embedders that have the reference's model, whether they have room or not.
-    fn usable(&self) -> impl Iterator<Item = (MemberId, &Entry<Way>)> {
-        let fits = |entry: &&Entry<Way>| {
-            self.reference.is_some() && entry.model().map(|model| model.fingerprint) == self.reference
-        };
+    /// The embedders that are like the reference.
+    fn alike(&self) -> impl Iterator<Item = (MemberId, &Entry<Way>)> {
+        let fits = |entry: &Entry<Way>| self.reference.as_ref().is_some_and(|reference| entry.is_like(reference));
         self.members.iter().map(|(id, entry)| (*id, entry)).filter(move |(_, entry)| fits(entry))
+    }
+
+    /// Those of them that are not paused, whether they have room or not.
+    fn usable(&self) -> impl Iterator<Item = (MemberId, &Entry<Way>)> {
+        self.alike().filter(|(_, entry)| !entry.is_paused())
     }
 
     fn give(&mut self, pool: &Arc<Pool<Way>>) {
@@ -442,7 +563,7 @@ impl<Way: Clone + PartialEq> State<Way> {
     /// The embedder that finishes the next image soonest, by its speed and by what it has; one whose speed is unknown first.
     fn soonest(&self) -> Option<MemberId> {
         let free = self.usable().filter(|(_, entry)| !entry.reserved && entry.images < entry.window.size());
-        free.min_by_key(|(_, entry)| entry.round_trip + entry.window.per_image() * (entry.images + 1)).map(|(id, _)| id)
+        free.min_by_key(|(_, entry)| entry.until_image()).map(|(id, _)| id)
     }
 
     fn hand_over(&mut self, pool: &Arc<Pool<Way>>, to: oneshot::Sender<Slot<Way>>, id: MemberId, kind: Kind) {
@@ -461,17 +582,14 @@ impl<Way: Clone + PartialEq> State<Way> {
     /// Counts a request at an embedder.
     fn place(&mut self, pool: &Arc<Pool<Way>>, id: MemberId, kind: Kind) -> Option<Slot<Way>> {
         let entry = self.members.get_mut(&id)?;
-        let Status::Ready { way, model } = &entry.status else { return None };
-        let (way, model) = (way.clone(), model.fingerprint);
-        if entry.in_flight() == 0 {
-            entry.progress = Instant::now();
-        }
+        let Status::Ready { way, model, .. } = &entry.status else { return None };
+        let (way, model, usual) = (way.clone(), model.fingerprint, entry.latency);
         match kind {
             Kind::Image => entry.images += 1,
             Kind::Text => entry.texts += 1,
         }
         let in_flight = entry.images;
-        Some(Slot { pool: Some(Arc::clone(pool)), member: id, way, model, kind, in_flight, began: Instant::now() })
+        Some(Slot { pool: Some(Arc::clone(pool)), member: id, way, model, kind, in_flight, usual, began: Instant::now() })
     }
 
     fn leave(&mut self, id: MemberId, kind: Kind) {
@@ -489,23 +607,17 @@ impl<Way: Clone + PartialEq> Slot<Way> {
     pub fn answered(&self) {
         let Some(pool) = &self.pool else { return };
         if let Some(entry) = pool.lock().members.get_mut(&self.member) {
-            entry.progress = Instant::now();
+            let time = self.began.elapsed();
+            entry.latency = if entry.latency.is_zero() { time } else { (entry.latency * 9 + time) / 10 };
             match self.kind {
                 Kind::Text => entry.answered_texts += 1,
                 Kind::Image => {
                     entry.answered_images += 1;
-                    entry.window.measured(self.began.elapsed(), self.in_flight, entry.round_trip);
+                    // An embedder that answers texts may yet fail images.
+                    entry.strikes = 0;
+                    entry.window.measured(time, self.in_flight, entry.round_trip);
                 }
             }
-        }
-    }
-
-    /// The embedder did not answer, and another one is asked.
-    pub fn failed(&self) {
-        if let Some(pool) = &self.pool
-            && let Some(entry) = pool.lock().members.get_mut(&self.member)
-        {
-            entry.failures += 1;
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Passes requests on to embedders. A request whose embedder fails is given to another one; only what an embedder says of an
-//! input, twice, or the death of the process on this machine, alone with an input, is the input's.
+//! Passes requests on to embedders. A request whose embedder fails is given to another one. What an embedder says of an input
+//! counts only if another one agrees, where there is one; and the death of the process on this machine only for the input that
+//! it had alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,21 +8,23 @@ use std::time::{Duration, Instant};
 
 use embedder::protocol::{Request, Response};
 use embedder::{Error, ErrorKind, Info, ModelState, Sandbox, Statistics};
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::member::{Common, Way};
 use super::pool::{Kind, MemberId, Slot};
 use crate::failure::Failure;
 use crate::front::answers::{ClientNumber, Responder};
-use crate::front::{Intake, Service};
+use crate::front::{Intake, Room, Service};
 
 /// The number of embedders that may fail a request before it is refused.
-const LOSSES: u32 = 5;
-/// The number of embedders that may fail to compute for a request, or answer it wrongly.
-const FAILURES: u32 = 2;
-/// The time after which a busy embedder is asked again.
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
+const LOSSES: usize = 5;
+/// The number of embedders that have to refuse an input, if there are so many.
+const REFUSALS: usize = 2;
+/// The time after which embedders that have all failed a request are asked again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// For how long embedders may all be busy.
+const BUSY: Duration = Duration::from_secs(30);
 /// Between two looks at an embedder that a request shall have for itself.
 const ALONE_PAUSE: Duration = Duration::from_millis(10);
 /// How long an embedder that has died may take to be ready for the request that it shall have for itself.
@@ -78,46 +81,85 @@ impl Gateway {
     /// The answer to a request of a client.
     async fn answer(&self, client: ClientNumber, request: Request) -> Result<Response, Failure> {
         let kind = if matches!(request, Request::Text(_)) { Kind::Text } else { Kind::Image };
-        let (mut losses, mut failures) = (0, 0);
+        let pool = &self.0.common.pool;
+        let began = Instant::now();
+        let mut tried: Vec<MemberId> = Vec::new();
+        let mut refusals: Vec<(MemberId, Error)> = Vec::new();
+        let mut losses = 0;
         loop {
-            let slot = self.slot(client, kind).await?;
+            let slot = self.place(client, kind, &mut tried).await?;
+            let id = slot.member;
             let error = match ask(&slot, &request).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    // Who refused what another one answers is not well, unless it has narrower limits.
+                    for (member, error) in refusals.iter().filter(|(_, error)| !is_limit(error.kind())) {
+                        self.strike(*member, error);
+                    }
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
-            match error.kind() {
-                _ if slot.way.is_local && error.lost_connection() => {
-                    let (id, way) = (slot.member, slot.way.clone());
-                    way.doubt(&self.0.common.pool, id, &error);
-                    drop(slot);
-                    return self.answer_alone(id, kind, &request).await;
+            if slot.way.is_local && error.lost_connection() {
+                slot.way.doubt(pool, id, &error);
+                drop(slot);
+                if let Some(answer) = self.answer_alone(id, kind, &request, Instant::now() + RESTART).await {
+                    return answer;
                 }
-                ErrorKind::Busy => {
-                    drop(slot);
-                    sleep(BUSY_PAUSE).await;
-                    continue;
+                losses += 1;
+            } else if blames_input(&error) {
+                refusals.push((id, error));
+                let others = pool.has_other(&[tried.as_slice(), &[id]].concat());
+                if refusals.len() >= REFUSALS || !others {
+                    return Err(failure(&refusals.swap_remove(0).1));
                 }
-                ErrorKind::Crashes => return Err(failure(&error)),
-                kind_of_error if error.is_input() || kind_of_error == ErrorKind::Protocol => {
-                    match self.second_opinion(&slot, kind, &request, &error).await {
-                        Some(answer) => return answer,
-                        None => failures += 1,
+            } else {
+                if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Died) || error.lost_connection() {
+                    slot.way.doubt(pool, id, &error);
+                }
+                self.strike(id, &error);
+                match error.kind() {
+                    ErrorKind::Busy if began.elapsed() < BUSY => {}
+                    ErrorKind::Busy => return Err(failure(&error)),
+                    kind => {
+                        losses += 1;
+                        if losses >= LOSSES {
+                            let kind = if kind == ErrorKind::Inference { kind } else { ErrorKind::Unavailable };
+                            let message = format!("{LOSSES} attempts have failed; the last: {error}");
+                            return Err(Failure::new(kind, message));
+                        }
                     }
                 }
-                ErrorKind::Inference => failures += 1,
-                _ => losses += 1,
             }
-            slot.failed();
-            if error.kind() != ErrorKind::Inference {
-                slot.way.doubt(&self.0.common.pool, slot.member, &error);
+            tried.push(id);
+        }
+    }
+
+    /// A place for a request that those embedders have not answered. If no other can be used, after a pause at any of them.
+    async fn place(
+        &self,
+        client: ClientNumber,
+        kind: Kind,
+        tried: &mut Vec<MemberId>,
+    ) -> Result<Slot<Way>, Failure> {
+        if !tried.is_empty() {
+            if let Some(slot) = self.0.common.pool.other(tried, kind) {
+                return Ok(slot);
             }
-            if failures >= FAILURES {
-                return Err(failure(&error));
-            }
-            if losses >= LOSSES {
-                let message = format!("{LOSSES} embedders in a row were lost with the request; the last: {error}");
-                return Err(Failure::new(ErrorKind::Unavailable, message));
-            }
+            tried.clear();
+            sleep(AGAIN).await;
+        }
+        self.slot(client, kind).await
+    }
+
+    /// Gives an embedder that has failed a request nothing for a while.
+    fn strike(&self, id: MemberId, why: &Error) {
+        let pool = Arc::clone(&self.0.common.pool);
+        let pause = pool.strike(id, &why.to_string());
+        if !pause.is_zero() {
+            tokio::spawn(async move {
+                sleep(pause).await;
+                pool.tick();
+            });
         }
     }
 
@@ -147,65 +189,43 @@ impl Gateway {
             if !pool.is_starting() || Instant::now() >= until {
                 return;
             }
-            sleep(BUSY_PAUSE).await;
-        }
-    }
-
-    /// Asks another embedder if one refuses an input or answers wrongly: a machine that is not well may refuse what is good.
-    /// `None` if that leaves open who is at fault.
-    async fn second_opinion(
-        &self,
-        first: &Slot<Way>,
-        kind: Kind,
-        request: &Request,
-        error: &Error,
-    ) -> Option<Result<Response, Failure>> {
-        let refused = || error.is_input().then(|| Err(failure(error)));
-        let Some(second) = self.0.common.pool.second(first.member, kind) else { return refused() };
-        match ask(&second, request).await {
-            Ok(answer) => {
-                if !is_limit(error.kind()) {
-                    first.failed();
-                    first.way.doubt(&self.0.common.pool, first.member, error);
-                    first.way.complain(format!("another embedder answered what it did not: {error}"));
-                }
-                Some(Ok(answer))
-            }
-            Err(other) if other.is_input() || other.kind() == ErrorKind::Protocol => Some(Err(failure(&other))),
-            Err(_) => refused(),
+            sleep(AGAIN).await;
         }
     }
 
     /// The answer to a request that was under way when the embedder on this machine died. Which of them it died of shows when
-    /// each is asked alone.
-    async fn answer_alone(&self, id: MemberId, kind: Kind, request: &Request) -> Result<Response, Failure> {
+    /// each is asked alone. `None` if it has not come back by then.
+    async fn answer_alone(
+        &self,
+        id: MemberId,
+        kind: Kind,
+        request: &Request,
+        until: Instant,
+    ) -> Option<Result<Response, Failure>> {
         let pool = &self.0.common.pool;
-        let _turn = self.0.alone.lock().await;
+        let _turn = tokio::time::timeout_at(until.into(), self.0.alone.lock()).await.ok()?;
         let _reserved = Reserved { gateway: self, id };
-        let until = Instant::now() + RESTART;
         let slot = loop {
             if let Some(slot) = pool.alone(id, kind) {
                 break slot;
             }
             if Instant::now() >= until {
-                let message = format!("the embedder has not come back: {}", pool.problems());
-                return Err(Failure::new(ErrorKind::Unavailable, message));
+                return None;
             }
             sleep(ALONE_PAUSE).await;
         };
         let (id, way) = (slot.member, slot.way.clone());
-        ask(&slot, request).await.map_err(|error| match error.kind() {
-            ErrorKind::Died => {
+        Some(ask(&slot, request).await.map_err(|error| {
+            if error.lost_connection() {
                 way.doubt(pool, id, &error);
-                Failure::new(ErrorKind::Crashes, "the embedder crashed on this input, which it had alone")
             }
-            _ => {
-                if error.lost_connection() {
-                    way.doubt(pool, id, &error);
+            match error.kind() {
+                ErrorKind::Died => {
+                    Failure::new(ErrorKind::Crashes, "the embedder crashed on this input, which it had alone")
                 }
-                failure(&error)
+                _ => failure(&error),
             }
-        })
+        }))
     }
 }
 
@@ -221,19 +241,25 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// The answer of the slot's embedder; an embedding of another model than it was chosen for is an error.
+/// The answer of the slot's embedder, if it is one to this request, and of the model that the embedder was chosen for.
 async fn ask(slot: &Slot<Way>, request: &Request) -> Result<Response, Error> {
-    let answer = slot.way.ask(request.clone()).await?;
-    match &answer {
-        Response::Embedding { model, .. } if *model != slot.model => {
-            slot.way.complain("it answers by another model than it had".to_owned());
+    let answer = slot.way.ask(request.clone(), slot.usual).await?;
+    match (request, &answer) {
+        (_, Response::Embedding { model, .. }) if *model != slot.model => {
             return Err(Error::unavailable("that had the request", "its model was replaced"));
         }
-        Response::Embedding { .. } | Response::Thumbnail(_) => {}
-        _ => return Err(Error::wrong_answer("an embedding or a thumbnail")),
+        (Request::ImageWithThumbnail(..), Response::Embedding { thumbnail: Some(_), .. })
+        | (Request::Image(..) | Request::Text(_), Response::Embedding { thumbnail: None, .. })
+        | (Request::Thumbnail(..), Response::Thumbnail(_)) => {}
+        _ => return Err(Error::wrong_answer("an answer to the request")),
     }
     slot.answered();
     Ok(answer)
+}
+
+/// Whether the input may be the reason. If the connection was lost, any of those that were under way may be.
+fn blames_input(error: &Error) -> bool {
+    error.is_input() || matches!(error.kind(), ErrorKind::Crashes | ErrorKind::Protocol) && !error.lost_connection()
 }
 
 /// Whether the limits of a machine refuse an input; those of another may be wider.
@@ -254,7 +280,7 @@ impl Service for Gateway {
         &self.0.intake
     }
 
-    fn take(&self, request: Request, budget: OwnedSemaphorePermit, responder: Responder) {
+    fn take(&self, request: Request, budget: Room, responder: Responder) {
         match request {
             Request::Info => responder.answer(&Response::Info(Box::new(self.info()))),
             Request::Embedders => responder.answer(&Response::Embedders(self.0.common.pool.members())),

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use embedder::protocol::{Animations, Request, Response};
 use embedder::{Info, ModelState, Sandbox, Statistics};
 use tokio::net::UnixListener;
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use self::queue::{Encoded, Job, Queue, Task};
@@ -36,7 +36,7 @@ use crate::front::accept::accept;
 use crate::front::answers::Responder;
 use crate::front::listener::Listen;
 use crate::front::signals::Signals;
-use crate::front::{Intake, PARTING, Service, confine};
+use crate::front::{Intake, PARTING, Room, Service, confine};
 use crate::log;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs, ReadableFiles};
@@ -112,7 +112,7 @@ impl Service for Shared {
     }
 
     /// Answers a request if that takes no work; otherwise puts it in its queue.
-    fn take(&self, request: Request, budget: OwnedSemaphorePermit, responder: Responder) {
+    fn take(&self, request: Request, budget: Room, responder: Responder) {
         let queue_image = |image: Bytes, animations: Animations, task: Task, responder: Responder| {
             let animations = match animations {
                 Animations::FirstFrame => clip::Animations::FirstFrame,

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clip::{Animations, Measure, Pixels};
 use embedder::{ErrorKind, Statistics};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::pass_size::PassSize;
 use crate::failure::Failure;
+use crate::front::Room;
 use crate::front::answers::{ClientNumber, Responder};
 use crate::front::round_robin::RoundRobin;
 
@@ -30,7 +30,7 @@ pub struct Encoded {
     pub image: Bytes,
     pub animations: Animations,
     pub task: Task,
-    pub _budget: OwnedSemaphorePermit,
+    pub _budget: Room,
 }
 
 /// A decoded image: the model's input.

@@ -25,10 +25,22 @@ fn model(fingerprint: u8) -> Box<Model> {
     })
 }
 
+/// An embedder with this model, whose embedding of the text that all are asked for has this first number.
+fn ready(fingerprint: u8, first: f32) -> Status<Name> {
+    let mut probe = [0.0; DIMENSION];
+    (probe[0], probe[1]) = (first, (1.0 - first * first).sqrt());
+    Status::Ready { way: "way", model: model(fingerprint), probe: Arc::new(probe) }
+}
+
 impl Bench {
     /// Embedders without one on this machine.
     fn new(count: usize) -> Self {
-        let pool = Pool::new(Reference::OfMost);
+        Self::keeping(count, Duration::ZERO)
+    }
+
+    /// The same, which keep a model for this time.
+    fn keeping(count: usize, keep: Duration) -> Self {
+        let pool = Pool::new(Reference::OfMost(keep));
         let ids = (0..count).map(|number| pool.add(number.to_string(), String::new())).collect();
         Self { pool, ids }
     }
@@ -41,7 +53,7 @@ impl Bench {
     }
 
     fn has(&self, number: usize, fingerprint: u8) {
-        self.pool.set(self.ids[number], Status::Ready { way: "way", model: model(fingerprint) });
+        self.pool.set(self.ids[number], ready(fingerprint, 1.0));
     }
 
     fn is_lost(&self, number: usize) {
@@ -100,6 +112,14 @@ fn who_has_given_up_gets_nothing() {
     assert!(next.poll().is_some());
     drop((held, next));
     assert_eq!(bench.pool.waiting(), 0);
+    // Without an embedder they do not gather either.
+    bench.is_lost(0);
+    for _ in 0..200 {
+        assert!(bench.waiter(1, Kind::Image).poll().is_none());
+    }
+    bench.pool.tick();
+    assert_eq!(bench.pool.waiting(), 0);
+    assert!(bench.pool.lock().images.len() <= 64);
 }
 
 #[test]
@@ -151,17 +171,61 @@ fn only_the_reference_model_is_used() {
 }
 
 #[test]
+fn a_model_whose_embedders_are_away_for_a_moment_is_kept() {
+    let bench = Bench::keeping(3, Duration::from_secs(60));
+    bench.has(0, 1);
+    bench.has(1, 1);
+    bench.has(2, 7);
+    assert_eq!(bench.states(), [MemberState::Ready, MemberState::Ready, MemberState::OtherModel]);
+    bench.is_lost(0);
+    bench.is_lost(1);
+    assert_eq!(bench.states()[2], MemberState::OtherModel);
+    bench.has(0, 1);
+    assert_eq!(bench.states()[0], MemberState::Ready);
+    // One that loads without end does not keep the others from the next model for longer.
+    let bench = Bench::new(2);
+    bench.has(0, 1);
+    bench.has(1, 1);
+    bench.pool.set(bench.ids[0], Status::Loading);
+    bench.has(1, 7);
+    assert_eq!(bench.states(), [MemberState::Loading, MemberState::Ready]);
+}
+
+#[test]
+fn one_that_computes_otherwise_is_not_used_whenever_it_came() {
+    let bench = Bench::new(3);
+    bench.pool.set(bench.ids[0], ready(1, 0.5));
+    bench.has(1, 1);
+    bench.has(2, 1);
+    assert_eq!(bench.states(), [MemberState::Failed, MemberState::Ready, MemberState::Ready]);
+}
+
+#[test]
+fn who_fails_a_request_is_not_asked_next_and_pauses() {
+    let bench = Bench::ready(2);
+    let first = bench.slot(Kind::Image).member;
+    let second = bench.pool.other(&[first], Kind::Image).unwrap().member;
+    assert_ne!(first, second);
+    assert!(bench.pool.other(&[first, second], Kind::Image).is_none());
+    let pauses: Vec<Duration> = (0..2).map(|_| bench.pool.strike(first, "it is full")).collect();
+    assert_eq!(pauses, [Duration::from_millis(100), Duration::ZERO], "one cause fails all that it has");
+    let states = bench.states();
+    assert_eq!(states.iter().filter(|state| **state == MemberState::Failed).count(), 1);
+    assert!((0..8).all(|_| bench.slot(Kind::Image).member == second));
+}
+
+#[test]
 fn the_embedder_of_this_machine_decides() {
     let pool = Pool::new(Reference::Of(MemberId(0)));
     let local = pool.add("local".to_owned(), String::new());
     let others = [1, 2].map(|_| pool.add("other".to_owned(), String::new()));
-    others.iter().for_each(|id| pool.set(*id, Status::Ready { way: "way", model: model(7) }));
+    others.iter().for_each(|id| pool.set(*id, ready(7, 1.0)));
     pool.decide();
     assert!(pool.model().is_none() && pool.is_starting());
-    pool.set(local, Status::Ready { way: "way", model: model(1) });
+    pool.set(local, ready(1, 1.0));
     assert_eq!(pool.model().unwrap().fingerprint, ModelFingerprint::from_bytes([1; 32]));
     // Its model stays the reference while it is away.
-    others.iter().for_each(|id| pool.set(*id, Status::Ready { way: "way", model: model(1) }));
+    others.iter().for_each(|id| pool.set(*id, ready(1, 1.0)));
     pool.set(local, Status::Unreachable("it died".to_owned()));
     assert!(pool.model().is_some());
 }

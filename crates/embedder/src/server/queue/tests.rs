@@ -34,7 +34,7 @@ impl Client {
 
     fn job<Input>(&self, input: Input) -> Job<Input> {
         let ticket = Ticket {
-            _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(),
+            _place: Some(Arc::clone(&self.permits).try_acquire_owned().unwrap()),
             _work: Some(self.activity.begin()),
         };
         Job { input, responder: Responder::new(self.client, 1, self.answers.clone(), ticket) }
@@ -45,12 +45,11 @@ impl Client {
     }
 
     fn push_image(&self, queue: &Queue) {
-        let budget = Arc::clone(&self.permits).try_acquire_owned().unwrap();
         queue.push_image(self.job(Encoded {
             image: Bytes::new(),
             animations: Animations::FirstFrame,
             task: Task::Embed,
-            _budget: budget,
+            _budget: Room::default(),
         }));
     }
 
