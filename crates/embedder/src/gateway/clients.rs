@@ -30,7 +30,6 @@ const HANDSHAKES: usize = 256;
 /// The most connections of one client.
 const CONNECTIONS: usize = 64;
 
-
 /// The first number of a client over TLS; connections over a Unix socket count from 0 on.
 const FIRST: u64 = 1 << 63;
 

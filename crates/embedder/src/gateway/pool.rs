@@ -204,7 +204,11 @@ impl<Way: Clone + PartialEq> Pool<Way> {
             seen: Instant::now(),
             decided: false,
         };
-        Arc::new(Self { state: Mutex::new(state), idle_since: watch::Sender::new(Some(Instant::now())), waiters: AtomicUsize::new(0) })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            idle_since: watch::Sender::new(Some(Instant::now())),
+            waiters: AtomicUsize::new(0),
+        })
     }
 
     /// Adds an embedder, which is being connected to.
@@ -589,7 +593,16 @@ impl<Way: Clone + PartialEq> State<Way> {
             Kind::Text => entry.texts += 1,
         }
         let in_flight = entry.images;
-        Some(Slot { pool: Some(Arc::clone(pool)), member: id, way, model, kind, in_flight, usual, began: Instant::now() })
+        Some(Slot {
+            pool: Some(Arc::clone(pool)),
+            member: id,
+            way,
+            model,
+            kind,
+            in_flight,
+            usual,
+            began: Instant::now(),
+        })
     }
 
     fn leave(&mut self, id: MemberId, kind: Kind) {

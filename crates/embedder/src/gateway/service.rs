@@ -135,12 +135,7 @@ impl Gateway {
     }
 
     /// A place for a request that those embedders have not answered. If no other can be used, after a pause at any of them.
-    async fn place(
-        &self,
-        client: ClientNumber,
-        kind: Kind,
-        tried: &mut Vec<MemberId>,
-    ) -> Result<Slot<Way>, Failure> {
+    async fn place(&self, client: ClientNumber, kind: Kind, tried: &mut Vec<MemberId>) -> Result<Slot<Way>, Failure> {
         if !tried.is_empty() {
             if let Some(slot) = self.0.common.pool.other(tried, kind) {
                 return Ok(slot);
