@@ -53,6 +53,32 @@ CREATE FUNCTION pinterest_import_board(
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'pinterest_import_board_keeping_wrapper';
 
+-- What workers and views read of many accounts: see sql/tables.sql.
+ALTER TABLE pinterest.token ADD COLUMN dormant_generation pg_catalog.int8;
+COMMENT ON COLUMN pinterest.token.dormant_generation IS 'The generation with which the account became needs_reauth: no worker refreshes it or warns of its expiry';
+UPDATE pinterest.token t SET dormant_generation = t.generation FROM pinterest.account a
+    WHERE a.account_id OPERATOR(pg_catalog.=) t.account_id AND a.status OPERATOR(pg_catalog.=) 'needs_reauth';
+CREATE INDEX token_refresh ON pinterest.token (refresh_after) WHERE refresh_token IS NOT NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_lapse ON pinterest.token (refresh_expires_at) WHERE refresh_token IS NOT NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_lapse_of_access ON pinterest.token (access_expires_at) WHERE refresh_token IS NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_attempt ON pinterest.token (account_id) WHERE attempt_by IS NOT NULL;
+CREATE INDEX token_generations ON pinterest.token ((GREATEST(generation, consent)));
+CREATE INDEX board_confirmed ON pinterest.board ((COALESCE(confirmed_at, '-infinity')));
+CREATE INDEX pin_image_model ON pinterest.pin_image (model_id, account_id) WHERE model_id IS NOT NULL;
+CREATE INDEX import_finished ON pinterest.import (finished_at) WHERE finished_at IS NOT NULL;
+ALTER POLICY own ON pinterest.board
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board.account_id));
+ALTER POLICY own ON pinterest.board_section
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board_section.account_id));
+ALTER POLICY own ON pinterest.pin
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin.account_id));
+ALTER POLICY own ON pinterest.pin_image
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin_image.account_id));
+ALTER POLICY own ON pinterest.import
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import.account_id));
+ALTER POLICY own ON pinterest.import_outcome
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import_outcome.account_id));
+
 -- Statistics.
 CREATE FUNCTION @extschema@.pinterest_stat_reset(view text DEFAULT NULL) RETURNS void
 LANGUAGE c PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pinterest_stat_reset_wrapper';
