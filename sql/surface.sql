@@ -82,6 +82,8 @@ FROM (VALUES
      'Groups of equal or similar images of a board: with the same bytes as the first image of the group, or within the threshold (cosine distance) of it'),
     ('reader', 'pinterest_gallery(text, json, text, boolean, bigint)',
      'One HTML page that shows a board''s images by theme, the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or both. Images are linked; with embed, stored images are part of the page. Save it with psql -At -o page.html'),
+    ('reader', 'pinterest_sizing(bigint, bigint, integer, interval, double precision, text, text, double precision, double precision, bigint)',
+     'What this many accounts need, line by line: disk, memory, requests to Pinterest and its quota, and the time of the embedder, with the arithmetic. keep_images and tier are written as for pinterest_import_board() and pinterest_register_app(); with other words, the lines that depend on them are NULL. images_per_second is that of one core, image_bytes the mean size of a downloaded image'),
     ('user', 'pinterest_purge_board(text, bigint)',
      'Deletes a board with its pins, images, vectors and imports; returns the counts'),
     ('reader', 'pinterest_doctor()',
