@@ -16,8 +16,9 @@ pub struct SealedWith {
 pub fn by_key() -> Result<Vec<SealedWith>, Failure> {
     read(
         "SELECT encode(substr(s.sealed, 3, 8), 'hex'), count(*) FROM ( \
-             SELECT v.sealed FROM pinterest.token t CROSS JOIN LATERAL (VALUES (t.access_token), (t.refresh_token), \
-                 (t.previous_refresh_token)) AS v(sealed) UNION ALL \
+             SELECT t.access_token AS sealed FROM pinterest.token t UNION ALL \
+             SELECT t.refresh_token FROM pinterest.token t UNION ALL \
+             SELECT t.previous_refresh_token FROM pinterest.token t UNION ALL \
              SELECT w.access_token FROM pinterest.token_answer w UNION ALL \
              SELECT w.refresh_token FROM pinterest.token_answer w UNION ALL \
              SELECT w.previous_refresh_token FROM pinterest.token_answer w UNION ALL \
