@@ -28,7 +28,7 @@ pub fn measure(accounts: i64, pins: i64) -> Result<()> {
         .setting("max_wal_size", "1GB")
         .setting("wal_level", "minimal")
         .setting("max_wal_senders", "0")
-        .setting("pinterest.retention", "300 days");
+        .setting("pinterest.retention", "300d");
     for (name, value) in EXPLAINED {
         builder = builder.setting(name, value);
     }
