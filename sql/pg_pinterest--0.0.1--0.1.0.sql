@@ -294,23 +294,23 @@ BEGIN ATOMIC
                CASE $7 WHEN 'trial' THEN c.trial WHEN 'standard' THEN NULLIF(a.accounts, 0::float8) * c.standard END AS allowed,
                n.boards * c.two + n.pins / c.page AS first, n.syncs + LEAST(n.new_pins, n.syncs) * c.two AS daily) AS r
     CROSS JOIN LATERAL (VALUES
-        (1, 'pins', n.pins, 'pins', 'accounts × pins_per_account'),
-        (2, 'disk: pins, images and vectors', n.pins * c.pin / c.gb, 'GB', 'pins × 5,800 bytes'),
-        (3, 'disk: kept images', n.pins * r.kept / c.gb, 'GB', 'pins × 14,000 bytes for a thumbnail, and 1.05 × image_bytes for an original'),
-        (4, 'disk: accounts and boards', (a.accounts * c.account + n.boards * c.board) / c.gb, 'GB', 'accounts × 1,500 bytes + boards × 240 bytes'),
-        (5, 'disk: imports of a year', n.syncs * c.year * c.import / c.gb, 'GB', 'imports a day × 365 × 730 bytes; less with pinterest.retention'),
-        (6, 'memory: indexes of pins and images', n.pins * c.index / c.gb, 'GB', 'pins × 400 bytes; what shared_buffers and the page cache should hold'),
-        (7, 'memory: index of venues', a.venues * c.venue / c.gb, 'GB', 'venues × 2,700 bytes: an HNSW index on vector(512)'),
-        (8, 'imports a day', n.syncs, 'imports', 'accounts × boards_per_account / sync_every'),
+        (1, 'pins', n.pins, 'pins', 'accounts * pins_per_account'),
+        (2, 'disk: pins, images and vectors', n.pins * c.pin / c.gb, 'GB', 'pins * 5,800 bytes'),
+        (3, 'disk: kept images', n.pins * r.kept / c.gb, 'GB', 'pins * 14,000 bytes for a thumbnail, and 1.05 * image_bytes for an original'),
+        (4, 'disk: accounts and boards', (a.accounts * c.account + n.boards * c.board) / c.gb, 'GB', 'accounts * 1,500 bytes + boards * 240 bytes'),
+        (5, 'disk: imports of a year', n.syncs * c.year * c.import / c.gb, 'GB', 'imports a day * 365 * 730 bytes; less with pinterest.retention'),
+        (6, 'memory: indexes of pins and images', n.pins * c.index / c.gb, 'GB', 'pins * 400 bytes; what shared_buffers and the page cache should hold'),
+        (7, 'memory: index of venues', a.venues * c.venue / c.gb, 'GB', 'venues * 2,700 bytes: an HNSW index on vector(512)'),
+        (8, 'imports a day', n.syncs, 'imports', 'accounts * boards_per_account / sync_every'),
         (9, 'refreshes a day', a.accounts / c.refresh, 'requests', 'accounts / 20 days'),
         (10, 'requests a day', r.daily, 'requests', 'imports a day, and 2 more for each board with new pins'),
         (11, 'requests that Pinterest allows a day', r.allowed, 'requests', 'trial: 1,000 for the app; standard: 1,440,000 for each account'),
         (12, 'share of the quota', r.daily / r.allowed, NULL, 'requests a day / requests that Pinterest allows a day; above 1, sync_every has to be longer'),
         (13, 'first imports: requests', r.first, 'requests', '2 for each board + pins / 250'),
         (14, 'first imports: days of quota', r.first / r.allowed, 'days', 'requests of the first imports / requests that Pinterest allows a day'),
-        (15, 'first imports: downloads', n.pins * a.image / c.gb, 'GB', 'pins × image_bytes'),
+        (15, 'first imports: downloads', n.pins * a.image / c.gb, 'GB', 'pins * image_bytes'),
         (16, 'first imports: time of one core', n.pins / a.speed / c.day, 'days', 'pins / images_per_second'),
-        (17, 'new pins: cores of embedders', n.new_pins / a.speed / c.day, 'cores', 'accounts × new_pins_per_day / 86,400 / images_per_second')
+        (17, 'new pins: cores of embedders', n.new_pins / a.speed / c.day, 'cores', 'accounts * new_pins_per_day / 86,400 / images_per_second')
     ) AS s(place, item, value, unit, arithmetic)
     ORDER BY s.place;
 END;

@@ -72,6 +72,7 @@ const READS: &[(&str, &str, bool)] = &[
     ("pinterest.read_stat_images", "(SELECT count(*) FROM pinterest.read_stat_images())::text", true),
     ("pinterest.read_stat_requests", "(SELECT count(*) FROM pinterest.read_stat_requests())::text", false),
     ("pinterest.read_stat_embedder", "(SELECT count(*) FROM pinterest.read_stat_embedder())::text", true),
+    ("pinterest.read_stat_embedders", "(SELECT count(*) FROM pinterest.read_stat_embedders())::text", true),
     ("pinterest.read_stat_refreshes", "(SELECT count(*) FROM pinterest.read_stat_refreshes())::text", true),
     ("pinterest.read_stat_tracked", "(SELECT count(*) FROM pinterest.read_stat_tracked())::text", false),
     ("pinterest.read_stat_workers", "(SELECT count(*) FROM pinterest.read_stat_workers())::text", true),
